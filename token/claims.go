@@ -1,0 +1,157 @@
+package token
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"time"
+	"unicode/utf8"
+
+	"github.com/go-playground/validator/v10"
+)
+
+// claims are the members of a payload as they stand on the wire, in the order
+// in which they are signed. A nil one is missing. The bounds of the times are
+// the first second of the year 1, which is Go's zero time, and the year 10000.
+type claims struct {
+	Channel   *string         `wire:"chn" validate:"required"`
+	Tags      texts           `wire:"tags"`
+	Att       json.RawMessage `wire:"att"`
+	RPC       texts           `wire:"rpc"`
+	IssuedAt  *float64        `wire:"iat" validate:"required,gt=-62135596800,lt=253402300800"`
+	ExpiresAt *float64        `wire:"exp" validate:"required,gt=-62135596800,lt=253402300800"`
+}
+
+// validate checks the tags of claims and names members as the wire does.
+var validate = func() *validator.Validate {
+	v := validator.New()
+	v.RegisterTagNameFunc(func(f reflect.StructField) string { return f.Tag.Get("wire") })
+	return v
+}()
+
+// decode reads the text of a payload. Every error wraps [ErrMalformed].
+func decode(text []byte) (*Payload, error) {
+	c, err := readClaims(text)
+	if err == nil {
+		err = c.check()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	return &Payload{
+		Channel:   *c.Channel,
+		Tags:      c.Tags,
+		RPC:       c.RPC,
+		Att:       c.Att,
+		IssuedAt:  timeOf(*c.IssuedAt),
+		ExpiresAt: timeOf(*c.ExpiresAt),
+		Raw:       text,
+	}, nil
+}
+
+// readClaims goes through a map and not straight into the struct, because
+// encoding/json would take members whose names differ in case.
+func readClaims(text []byte) (*claims, error) {
+	if !utf8.Valid(text) {
+		return nil, errNotUTF8
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(text, &members); err != nil {
+		return nil, err
+	}
+	c := &claims{Att: members["att"]}
+	for _, member := range [...]struct {
+		name string
+		into any
+	}{
+		{"chn", &c.Channel},
+		{"tags", &c.Tags},
+		{"rpc", &c.RPC},
+		{"iat", &c.IssuedAt},
+		{"exp", &c.ExpiresAt},
+	} {
+		value, ok := members[member.name]
+		if !ok {
+			continue
+		}
+		if string(value) == "null" { // would read as a missing member
+			return nil, fmt.Errorf("%s is null", member.name)
+		}
+		if err := json.Unmarshal(value, member.into); err != nil {
+			return nil, fmt.Errorf("%s: %w", member.name, err)
+		}
+	}
+	return c, nil
+}
+
+// encode writes the text of a payload. Every error wraps [ErrInvalidPayload].
+func encode(p *Payload) ([]byte, error) {
+	issuedAt := p.IssuedAt
+	if issuedAt.IsZero() {
+		issuedAt = time.Now()
+	}
+	iat, exp := float64(issuedAt.Unix()), secondsOf(p.ExpiresAt)
+	c := &claims{
+		Channel:   &p.Channel,
+		Tags:      p.Tags,
+		Att:       p.Att,
+		RPC:       p.RPC,
+		IssuedAt:  &iat,
+		ExpiresAt: &exp,
+	}
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalidPayload, err)
+	}
+	text, err := c.appendJSON(nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalidPayload, err)
+	}
+	return text, nil
+}
+
+var errNotUTF8 = errors.New("not UTF-8")
+
+// check applies the validate tags and words the first failure.
+func (c *claims) check() error {
+	err := validate.Struct(c)
+	if failed, ok := errors.AsType[validator.ValidationErrors](err); ok {
+		first := failed[0]
+		if first.Param() == "" {
+			return fmt.Errorf("%s is %s", first.Field(), first.Tag())
+		}
+		return fmt.Errorf("%s must be %s %s", first.Field(), first.Tag(), first.Param())
+	}
+	return err
+}
+
+// secondsOf and timeOf turn times into Unix seconds and back. Whole seconds
+// survive exactly.
+func secondsOf(t time.Time) float64 {
+	return float64(t.Unix()) + float64(t.Nanosecond())/1e9
+}
+
+func timeOf(seconds float64) time.Time {
+	whole, fraction := math.Modf(seconds)
+	return time.Unix(int64(whole), int64(math.Round(fraction*1e9))).UTC()
+}
+
+// texts is a list of texts that must not have null among them.
+type texts []string
+
+// UnmarshalJSON reads pointers, which tell null from the empty text.
+func (t *texts) UnmarshalJSON(text []byte) error {
+	var list []*string
+	if err := json.Unmarshal(text, &list); err != nil {
+		return err
+	}
+	*t = make(texts, len(list))
+	for i, element := range list {
+		if element == nil {
+			return fmt.Errorf("element %d is null", i)
+		}
+		(*t)[i] = *element
+	}
+	return nil
+}

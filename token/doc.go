@@ -1,0 +1,54 @@
+// Package token signs and verifies the tokens that open a durable iterator.
+//
+// A procedure answers with a token. The client opens a WebSocket with it, and
+// the server learns from it which channel the socket belongs to, which tags it
+// has, which methods it may call and until when it may stay. All of that is a
+// [Payload].
+//
+// # Forms
+//
+// The default form is oRPC's signed value, byte for byte: the payload as JSON
+// text, a dot, and the HMAC-SHA256 of that text in base64url. A [Secret] signs
+// and verifies it, and a [Keyring] does so while a secret is being replaced.
+// Clients in TypeScript and in Go read it.
+//
+// The other form is a JSON Web Token, made by [NewJWT]. It is for Go clients
+// only, because clients in TypeScript cannot read it. Take it where the server
+// that holds the sockets must not be able to make tokens: give the private key
+// to the signer and the public key to that server.
+//
+// Neither form is encrypted. Whoever holds a token can read the channel, the
+// tags and the attachment, and can use the token until it expires. Do not log
+// tokens, and do not log the address of an upgrade request, which holds one.
+//
+// # Reading
+//
+// Servers call Verify, which checks the signature, the members and the expiry.
+// Clients hold no key and call [Parse], which checks the members only. [Att]
+// decodes the attachment into a Go type.
+//
+// Members are read as a client in TypeScript reads them: names are exact, the
+// last of several members with one name counts, unknown members are allowed
+// and stay in [Payload.Raw]. There is one limit more than in oRPC: a time must
+// lie in the years 1 to 9999, so no token lives for ever.
+//
+// # Errors
+//
+// Every error of Verify and Parse wraps one of [ErrMalformed], [ErrSignature],
+// [ErrExpired] and [ErrClaims]. Every error of Sign wraps [ErrNoSigningKey] or
+// [ErrInvalidPayload], or comes from the key itself. They are for the
+// application and its log. A remote peer is told no more than "Invalid Token".
+//
+// # Keys in logs
+//
+// Secret, Keyring and JWT print as "[redacted]": in package fmt, as text, as
+// JSON and in package slog. A Secret is a string all the same, and package fmt
+// gets at a string without asking it in an unexported field of another struct
+// or with a verb that makes no sense for it, such as %p. A Keyring or a JWT
+// gives nothing away even then.
+//
+// # Concurrency
+//
+// Secret, Keyring and JWT do not change after they were made and are safe for
+// concurrent use. A Payload is plain data: share it for reading.
+package token

@@ -1,0 +1,21 @@
+package token
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+)
+
+const redacted = "[redacted]"
+
+// opaque is embedded by types that hold keys, so that they print as nothing.
+// It is not enough alone: package fmt does not call the methods of an unexported
+// field, and other printers call none at all. Such types keep their keys in
+// closures, where no printer can follow.
+type opaque struct{}
+
+func (opaque) String() string               { return redacted }
+func (opaque) GoString() string             { return redacted }
+func (opaque) Format(f fmt.State, _ rune)   { _, _ = io.WriteString(f, redacted) }
+func (opaque) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+func (opaque) LogValue() slog.Value         { return slog.StringValue(redacted) }
