@@ -1,0 +1,125 @@
+package peer
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// Origin stands before an address that is only a path. It is left out on the
+// wire.
+const Origin = "http://orpc"
+
+const originScheme, originHost = "http", "orpc"
+
+// What JavaScript escapes in a path and in a query, beside control characters,
+// blanks and all that is not ASCII; and what Go would escape in a path if we
+// left it as it is.
+const (
+	unsafeInPath  = "\"<>`{}^|"
+	unsafeInQuery = "\"<>'"
+)
+
+// dots spells out the dots that a path may hide from the eye.
+var dots = strings.NewReplacer("%2e", ".", "%2E", ".")
+
+var errNoAddress = errors.New("address is neither a path nor an absolute URL")
+
+// parseAddress reads the member u as the original does: a path is put after
+// [Origin], backslashes count as slashes, dot segments are resolved, and what
+// may not stand in a URL is escaped.
+func parseAddress(address string) (*url.URL, error) {
+	if strings.HasPrefix(address, "/") {
+		address = Origin + address
+	}
+	scheme, rest, ok := strings.Cut(address, "://")
+	if !ok {
+		return nil, errNoAddress
+	}
+	host, path := cutAny(rest, `/\?#`)
+	path, tail := cutAny(path, "?#")
+	query, fragment := cutAny(tail, "#")
+	u, err := url.Parse(scheme + "://" + host + escape(cleanPath(path), unsafeInPath) + escape(query, unsafeInQuery) + fragment)
+	if err != nil {
+		return nil, fmt.Errorf("address: %w", err)
+	}
+	if u.Host == "" {
+		return nil, errNoAddress
+	}
+	return u, nil
+}
+
+// encodeAddress writes the member u.
+func encodeAddress(u *url.URL) (string, error) {
+	if u == nil {
+		return "", errNoAddress
+	}
+	whole := *u
+	if whole.Scheme == "" && whole.Host == "" {
+		whole.Scheme, whole.Host = originScheme, originHost
+	}
+	if whole.Scheme == "" || whole.Host == "" {
+		return "", errNoAddress
+	}
+	if whole.Path == "" {
+		whole.Path = "/"
+	}
+	text := whole.String()
+	if whole.Scheme == originScheme && whole.Host == originHost && whole.User == nil {
+		text = strings.TrimPrefix(text, Origin)
+	}
+	return text, nil
+}
+
+// cutAny splits s before the first of chars.
+func cutAny(s, chars string) (before, after string) {
+	i := strings.IndexAny(s, chars)
+	if i < 0 {
+		return s, ""
+	}
+	return s[:i], s[i:]
+}
+
+// cleanPath resolves dot segments. Unlike path.Clean it keeps empty segments.
+func cleanPath(path string) string {
+	if strings.HasPrefix(path, "/") && !strings.ContainsAny(path, `\.%`) {
+		return path // most are: nothing to resolve
+	}
+	path = strings.TrimPrefix(strings.ReplaceAll(path, `\`, "/"), "/")
+	var clean []string
+	segments := strings.Split(path, "/")
+	for i, segment := range segments {
+		last := i == len(segments)-1
+		switch dots.Replace(segment) {
+		case ".":
+		case "..":
+			clean = clean[:max(0, len(clean)-1)]
+		default:
+			clean = append(clean, segment)
+			last = false
+		}
+		if last { // a path that ends in dots leads to a directory
+			clean = append(clean, "")
+		}
+	}
+	return "/" + strings.Join(clean, "/")
+}
+
+func escape(s, unsafe string) string {
+	const hex = "0123456789ABCDEF"
+	var out []byte
+	done := 0
+	for i := range len(s) {
+		c := s[i]
+		if c > ' ' && c < 0x7F && strings.IndexByte(unsafe, c) < 0 {
+			continue
+		}
+		out = append(append(out, s[done:i]...), '%', hex[c>>4], hex[c&0xF])
+		done = i + 1
+	}
+	if done == 0 {
+		return s
+	}
+	return string(append(out, s[done:]...))
+}

@@ -1,0 +1,270 @@
+package peer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestCall(t *testing.T) {
+	// run makes a server whose handler is f, and sends it one request.
+	run := func(t *testing.T, f func(ctx context.Context, c *Call)) *serverRig {
+		t.Helper()
+		rig := newServerRig(t, ServerOptions{Handle: func(ctx context.Context, _ *Request, c *Call) { f(ctx, c) }})
+		rig.receive(t, request1)
+		return rig
+	}
+	bubble(t, "PE-038 PE-084 PE-085 a stream: response, events, end", func(t *testing.T) {
+		var errs []error
+		rig := run(t, func(_ context.Context, c *Call) {
+			errs = append(errs, c.Event(data("0")), c.Respond(eventStream), c.Event(data("1")),
+				c.Event(&Event{Kind: EventDone, Data: json.RawMessage("2"), Meta: EventMeta{ID: "e", HasID: true}}), c.Event(data("3")))
+		})
+		require.Equal(t, []string{
+			stream1,
+			`{"i":"1","t":3,"p":{"e":"message","d":1}}`,
+			`{"i":"1","t":3,"p":{"e":"done","d":2,"m":{"id":"e"}}}`,
+		}, rig.out.take())
+		require.Equal(t, []error{ErrNoStream, nil, nil, nil, ErrFinished}, errs)
+		require.Empty(t, eventStream.ID)
+	})
+	bubble(t, "PE-039 an abort while the stream runs", func(t *testing.T) {
+		var err error
+		rig := run(t, func(ctx context.Context, c *Call) {
+			_ = c.Respond(eventStream)
+			<-ctx.Done()
+			err = c.Event(data("1"))
+		})
+		rig.receive(t, abort1)
+		require.Equal(t, []string{stream1}, rig.out.take())
+		require.ErrorIs(t, err, ErrAborted)
+	})
+	bubble(t, "PE-040 an error event without data", func(t *testing.T) {
+		rig := run(t, func(_ context.Context, c *Call) {
+			_ = c.Respond(eventStream)
+			_ = c.Event(&Event{Kind: EventError})
+		})
+		require.Equal(t, []string{stream1, `{"i":"1","t":3,"p":{"e":"error"}}`}, rig.out.take())
+	})
+	bubble(t, "PE-041 a held call outlives its handler", func(t *testing.T) {
+		var held *Call
+		var life context.Context
+		rig := run(t, func(ctx context.Context, c *Call) {
+			held, life = c, ctx
+			c.Hold()
+			_ = c.Respond(eventStream)
+		})
+		require.Equal(t, 1, rig.inFlight)
+		require.NoError(t, life.Err())
+		rig.receive(t, request1)
+		require.Equal(t, []string{stream1}, rig.out.take(), "the id is in use")
+		require.NoError(t, held.Event(data("1")))
+		held.Finish()
+		held.Finish()
+		require.Equal(t, ErrFinished, context.Cause(life))
+		require.Equal(t, ErrFinished, held.Event(data("2")))
+		require.Len(t, rig.out.take(), 1)
+		require.Zero(t, rig.inFlight)
+	})
+	bubble(t, "W39 an abort ends a held call", func(t *testing.T) {
+		var held *Call
+		var life context.Context
+		rig := run(t, func(ctx context.Context, c *Call) {
+			held, life = c, ctx
+			c.Hold()
+			_ = c.Respond(eventStream)
+		})
+		rig.receive(t, abort1)
+		require.Equal(t, ErrAborted, context.Cause(life))
+		require.ErrorIs(t, held.Event(data("1")), ErrAborted)
+		require.ErrorIs(t, held.Respond(&Response{}), ErrAborted)
+		require.Zero(t, rig.inFlight)
+	})
+	bubble(t, "closing ends a held call", func(t *testing.T) {
+		var life context.Context
+		rig := run(t, func(ctx context.Context, c *Call) {
+			life = ctx
+			c.Hold()
+		})
+		rig.Close()
+		require.Equal(t, ErrClosed, context.Cause(life))
+	})
+	bubble(t, "PE-043 a failure to send the response is the caller's, and the context goes on", func(t *testing.T) {
+		broken := errors.New("broken pipe")
+		rig := newServerRig(t, ServerOptions{Handle: func(ctx context.Context, _ *Request, c *Call) {
+			if !errors.Is(c.Respond(&Response{}), broken) || ctx.Err() != nil {
+				panic("wrong")
+			}
+		}})
+		rig.out.fail = func(string) error { return broken }
+		rig.receive(t, request1)
+		require.Empty(t, rig.panics)
+	})
+	bubble(t, "PE-045 a failure to send an event ends the call", func(t *testing.T) {
+		broken := errors.New("broken pipe")
+		var errs []error
+		rig := newServerRig(t, ServerOptions{Handle: func(_ context.Context, _ *Request, c *Call) {
+			errs = append(errs, c.Respond(eventStream), c.Event(data("1")), c.Event(data("2")))
+		}})
+		rig.out.fail = func(frame string) error {
+			if frame != stream1 {
+				return broken
+			}
+			return nil
+		}
+		rig.receive(t, request1)
+		require.NoError(t, errs[0])
+		require.ErrorIs(t, errs[1], broken)
+		require.ErrorIs(t, errs[2], ErrFinished)
+	})
+	bubble(t, "the response is sent once", func(t *testing.T) {
+		var errs []error
+		rig := run(t, func(_ context.Context, c *Call) {
+			errs = append(errs, c.Respond(&Response{Status: -1}), c.Respond(&Response{}), c.Respond(&Response{}), c.Event(data("1")))
+		})
+		require.Equal(t, []string{`{"i":"1","p":{}}`}, rig.out.take())
+		require.ErrorIs(t, errs[0], errStatus)
+		require.Equal(t, []error{nil, ErrResponded, ErrFinished}, errs[1:])
+	})
+	bubble(t, "an id is free as soon as its last frame is out, while the handler still runs", func(t *testing.T) {
+		leave := make(chan struct{})
+		var life context.Context
+		rig := run(t, func(ctx context.Context, c *Call) {
+			life = ctx
+			_ = c.Respond(&Response{})
+			<-leave
+		})
+		require.NoError(t, life.Err())
+		rig.receive(t, request1)
+		require.Len(t, rig.out.take(), 2)
+		close(leave)
+	})
+	bubble(t, "bad metadata is the publisher's error", func(t *testing.T) {
+		var errs []error
+		rig := run(t, func(_ context.Context, c *Call) {
+			bad := data("1")
+			bad.Meta = EventMeta{ID: "a\nb", HasID: true}
+			errs = append(errs, c.Respond(eventStream), c.Event(bad), c.Event(data("2")))
+		})
+		require.Equal(t, []error{nil, ErrLineBreak, nil}, errs)
+		require.Equal(t, []string{stream1, `{"i":"1","t":3,"p":{"e":"message","d":2}}`}, rig.out.take())
+	})
+}
+
+func TestCallInput(t *testing.T) {
+	const streamRequest = `{"i":"1","p":{"u":"/a","h":{"content-type":"text/event-stream"}}}`
+	const one, done = `{"i":"1","t":3,"p":{"e":"message","d":1}}`, `{"i":"1","t":3,"p":{"e":"done","d":2}}`
+	run := func(t *testing.T, limit Limit, f func(ctx context.Context, c *Call)) *serverRig {
+		t.Helper()
+		return newServerRig(t, ServerOptions{InputLimit: limit, Handle: func(ctx context.Context, _ *Request, c *Call) { f(ctx, c) }})
+	}
+	bubble(t, "PE-033 the handler reads the events of the request", func(t *testing.T) {
+		var got []string
+		var end error
+		rig := run(t, Limit{}, func(ctx context.Context, c *Call) {
+			for {
+				e, err := c.Next(ctx)
+				if err != nil {
+					end = err
+					break
+				}
+				got = append(got, string(e.Kind)+" "+string(e.Data))
+			}
+			_ = c.Respond(&Response{})
+		})
+		rig.receive(t, streamRequest, one, one, done, one)
+		require.Equal(t, []string{"message 1", "message 1", "done 2"}, got)
+		require.Equal(t, io.EOF, end)
+		require.Equal(t, []string{`{"i":"1","p":{}}`}, rig.out.take())
+	})
+	bubble(t, "PE-034 a handler that stops reading has the client told", func(t *testing.T) {
+		var errs []error
+		rig := run(t, Limit{}, func(ctx context.Context, c *Call) {
+			_, err := c.Next(ctx)
+			errs = append(errs, err, c.CloseInput(), c.CloseInput())
+			_, err = c.Next(ctx)
+			errs = append(errs, err, c.Respond(&Response{}))
+		})
+		rig.receive(t, streamRequest, one)
+		require.Equal(t, []error{nil, nil, nil, io.EOF, nil}, errs)
+		require.Equal(t, []string{abort1, `{"i":"1","p":{}}`}, rig.out.take())
+	})
+	bubble(t, "PE-034 a handler that panics or returns has the client told", func(t *testing.T) {
+		rig := run(t, Limit{}, func(context.Context, *Call) { panic("boom") })
+		rig.receive(t, streamRequest)
+		require.Equal(t, []string{abort1}, rig.out.take())
+
+		rig = run(t, Limit{}, func(_ context.Context, c *Call) {
+			_ = c.Respond(eventStream)
+			_ = c.Event(&Event{Kind: EventDone})
+		})
+		rig.receive(t, streamRequest)
+		require.Equal(t, []string{stream1, `{"i":"1","t":3,"p":{"e":"done"}}`, abort1}, rig.out.take())
+	})
+	bubble(t, "PE-016 a plain response stops the client by itself", func(t *testing.T) {
+		rig := run(t, Limit{}, func(_ context.Context, c *Call) { _ = c.Respond(&Response{}) })
+		rig.receive(t, streamRequest, one)
+		require.Equal(t, []string{`{"i":"1","p":{}}`}, rig.out.take())
+	})
+	bubble(t, "PE-044 a failure to send the abort is the handler's and does not end the call", func(t *testing.T) {
+		broken := errors.New("broken pipe")
+		var errs []error
+		rig := run(t, Limit{}, func(_ context.Context, c *Call) {
+			errs = append(errs, c.CloseInput(), c.Respond(&Response{}))
+		})
+		rig.out.fail = func(frame string) error {
+			if frame == abort1 {
+				return broken
+			}
+			return nil
+		}
+		rig.receive(t, streamRequest)
+		require.Equal(t, []error{broken, nil}, errs)
+	})
+	bubble(t, "W28 an unread input overflows", func(t *testing.T) {
+		var errs []error
+		read := make(chan struct{})
+		rig := run(t, Limit{Events: 1}, func(ctx context.Context, c *Call) {
+			<-read
+			for range 2 {
+				_, err := c.Next(ctx)
+				errs = append(errs, err)
+			}
+		})
+		rig.receive(t, streamRequest, one, one, one)
+		close(read)
+		require.Equal(t, []string{abort1}, rig.out.take())
+		require.Equal(t, []error{nil, ErrOverflow}, errs)
+	})
+	bubble(t, "an event that cannot be read fails the input", func(t *testing.T) {
+		var end error
+		rig := run(t, Limit{}, func(ctx context.Context, c *Call) { _, end = c.Next(ctx) })
+		rig.receive(t, streamRequest)
+		require.Error(t, rig.Receive(textFrame(`{"i":"1","t":3,"p":{"e":1}}`)))
+		synctest.Wait()
+		require.ErrorIs(t, end, errNoText)
+	})
+	bubble(t, "a request that is no stream has no input", func(t *testing.T) {
+		var errs []error
+		rig := run(t, Limit{}, func(ctx context.Context, c *Call) {
+			_, err := c.Next(ctx)
+			errs = append(errs, err, c.CloseInput())
+		})
+		rig.receive(t, request1, one)
+		require.Equal(t, []error{ErrNoStream, nil}, errs)
+	})
+	bubble(t, "PE-046 closing ends a read", func(t *testing.T) {
+		var end error
+		rig := run(t, Limit{}, func(_ context.Context, c *Call) { _, end = c.Next(context.Background()) })
+		rig.receive(t, streamRequest)
+		rig.Close()
+		rig.Wait()
+		require.ErrorIs(t, end, ErrClosed)
+		require.Empty(t, rig.out.take())
+	})
+}

@@ -1,0 +1,306 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// ClientOptions are the options of [NewClient].
+type ClientOptions struct {
+	// Sequence gives the ids of requests. Nil means a sequence of the client's own.
+	Sequence *Sequence
+
+	// StreamLimit bounds the unread events of each [Stream].
+	StreamLimit Limit
+}
+
+// Client sends requests over one socket and hands out their answers. Create it
+// with [NewClient]. Its methods are safe for concurrent use.
+type Client struct {
+	send    func(context.Context, Frame) error
+	ids     *Sequence
+	limit   Limit
+	senders sync.WaitGroup
+
+	// mu guards what follows and the state of every call. Invariants: a call is
+	// in calls until its answer, and if that is an event stream until the end
+	// of the stream; whoever takes a call out, and nobody else, ends it; once
+	// closed is set, calls is empty and stays so.
+	mu     sync.Mutex
+	calls  map[string]*pending
+	closed error
+}
+
+// pending is a call from its request to its answer or the end of its stream.
+type pending struct {
+	id       ID
+	observer *Observer   // nil: events go to a Stream
+	answer   chan answer // gets one answer, which Do takes
+
+	// Guarded by Client.mu.
+	sent    bool // the request has gone out: an abort may follow at once
+	aborted bool // an abort follows as soon as the request has gone out
+	replied bool
+	stream  *Stream // set with replied, if events go to a Stream
+}
+
+type answer struct {
+	response *Response
+	stream   *Stream
+	err      error
+}
+
+// Observer takes what arrives for one request, in order, as part of
+// [Client.Receive], which waits for it. Nil functions are left out.
+type Observer struct {
+	// Response gets the response before the first event.
+	Response func(*Response)
+
+	// Event gets each event, up to the one that ends the stream.
+	Event func(*Event)
+
+	// Failed is called when the stream breaks before its end. No call of Event
+	// begins after it. If the reason is [Client.Close], one that runs at that
+	// moment on the reader's goroutine goes on.
+	Failed func(error)
+}
+
+// NewClient returns a client that writes frames with send. Nil options mean
+// the defaults.
+//
+// Frames are sent side by side, so send must be safe for concurrent use. Its
+// context never ends: send gives up by itself when the socket is closed or does
+// not take the frame in time.
+func NewClient(send func(context.Context, Frame) error, o *ClientOptions) *Client {
+	if o == nil {
+		o = &ClientOptions{}
+	}
+	c := &Client{send: send, ids: o.Sequence, limit: o.StreamLimit, calls: make(map[string]*pending)}
+	if c.ids == nil {
+		c.ids = new(Sequence)
+	}
+	return c
+}
+
+// Do sends a request under an id of its own and waits for the response. If the
+// response announces an event stream, the stream is returned too and must be
+// closed.
+//
+// The context governs the wait only. When it ends, Do returns its cause at once
+// and the server is sent an abort, after the request. When it has ended before,
+// nothing is sent. Other errors are those of send, a *[DecodeError] if the
+// response cannot be read, and one that wraps [ErrClosed] if the client was
+// closed. The request is not changed; its id is ignored.
+func (c *Client) Do(ctx context.Context, r *Request) (*Response, *Stream, error) {
+	_, a := c.do(ctx, r, nil)
+	return a.response, a.stream, a.err
+}
+
+// DoFunc is [Client.Do] for a caller that wants to see what arrives on the
+// reader's goroutine, without a queue in between. The observer has seen the
+// response when DoFunc returns. Calling stop ends the stream and sends an abort
+// if it is still open; no call of the observer begins after it.
+func (c *Client) DoFunc(ctx context.Context, r *Request, o Observer) (response *Response, stop func(), err error) {
+	p, a := c.do(ctx, r, &o)
+	return a.response, func() { c.stop(p) }, a.err
+}
+
+func (c *Client) do(ctx context.Context, r *Request, o *Observer) (*pending, answer) {
+	p := &pending{observer: o, answer: make(chan answer, 1)}
+	if ctx.Err() != nil {
+		return p, answer{err: context.Cause(ctx)}
+	}
+	p.id = c.ids.Next()
+	numbered := *r
+	numbered.ID = p.id
+	f, err := EncodeRequest(&numbered)
+	if err != nil {
+		return p, answer{err: err}
+	}
+	if err := c.start(context.WithoutCancel(ctx), p, f); err != nil {
+		return p, answer{err: err}
+	}
+	select {
+	case a := <-p.answer:
+		return p, a
+	case <-ctx.Done():
+	}
+	if c.stop(p) {
+		return p, answer{err: context.Cause(ctx)}
+	}
+	return p, <-p.answer // it has come in the meantime
+}
+
+// start puts the call into the table and sends its request. The frame is
+// written on a goroutine of its own, so that a stuck socket cannot keep Do from
+// returning when its context ends.
+func (c *Client) start(ctx context.Context, p *pending, f Frame) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed != nil {
+		return c.closed
+	}
+	c.calls[string(p.id)] = p
+	c.senders.Go(func() { c.transmit(ctx, p, f) })
+	return nil
+}
+
+func (c *Client) transmit(ctx context.Context, p *pending, f Frame) {
+	err := c.send(ctx, f)
+	c.mu.Lock()
+	p.sent = true
+	abort := p.aborted
+	failed := err != nil && c.remove(p)
+	c.mu.Unlock()
+	switch {
+	case failed:
+		p.fail(fmt.Errorf("peer: send request: %w", err))
+	case err == nil && abort:
+		c.sendAbort(p.id)
+	}
+}
+
+// sendAbort leaves a failure to whoever owns the socket: the call is over
+// anyway, and a socket that cannot take an abort is about to go.
+func (c *Client) sendAbort(id ID) {
+	_ = c.send(context.Background(), Frame{Data: AppendAbort(nil, id)})
+}
+
+// remove takes the call out of the table, with mu held. It reports whether it
+// was in.
+func (c *Client) remove(p *pending) bool {
+	if c.calls[string(p.id)] != p {
+		return false
+	}
+	delete(c.calls, string(p.id))
+	return true
+}
+
+// stop takes the call out and has an abort sent once the request is out. It
+// reports whether the call was still open.
+func (c *Client) stop(p *pending) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.remove(p) {
+		return false
+	}
+	p.aborted = true
+	if p.sent {
+		c.senders.Go(func() { c.sendAbort(p.id) })
+	}
+	return true
+}
+
+// Receive takes a frame from the server. It is called by the reader of the
+// socket, one frame after another, and does not wait for anything but
+// observers. Frames for calls that are over are ignored. A frame that cannot be
+// read gives a *[DecodeError], and fails the call that it belongs to; the
+// client stays usable.
+func (c *Client) Receive(f Frame) error {
+	m, err := DecodeResponse(f)
+	if err != nil {
+		c.refuse(err)
+		return err
+	}
+	switch m := m.(type) {
+	case *Response:
+		c.respond(m)
+	case *Event:
+		c.event(m)
+	case *Abort: // would stop an event stream sent by the client; there are none
+	}
+	return nil
+}
+
+func (c *Client) respond(r *Response) {
+	stream := IsEventStream(r.Header)
+	c.mu.Lock()
+	p := c.calls[string(r.ID)]
+	if p == nil || p.replied {
+		c.mu.Unlock()
+		return
+	}
+	p.replied = true
+	switch {
+	case !stream:
+		c.remove(p)
+	case p.observer == nil:
+		p.stream = &Stream{client: c, call: p, queue: newQueue(c.limit)}
+	}
+	c.mu.Unlock()
+	if p.observer != nil && p.observer.Response != nil {
+		p.observer.Response(r)
+	}
+	p.answer <- answer{response: r, stream: p.stream}
+}
+
+func (c *Client) event(e *Event) {
+	c.mu.Lock()
+	p := c.calls[string(e.ID)]
+	if p == nil || !p.replied {
+		c.mu.Unlock()
+		return
+	}
+	if e.ends() {
+		c.remove(p)
+	}
+	c.mu.Unlock()
+	switch {
+	case p.stream != nil:
+		if !p.stream.queue.push(e) {
+			c.stop(p)
+		}
+	case p.observer.Event != nil:
+		p.observer.Event(e)
+	}
+}
+
+// refuse fails the call whose frame could not be read. The server may hold it
+// for open, so it is told.
+func (c *Client) refuse(err error) {
+	bad, ok := errors.AsType[*DecodeError](err)
+	if !ok || bad.ID == nil {
+		return
+	}
+	c.mu.Lock()
+	p := c.calls[string(bad.ID)]
+	affected := p != nil && p.replied == bad.Event
+	c.mu.Unlock()
+	if affected && c.stop(p) {
+		p.fail(err)
+	}
+}
+
+// fail ends a call that was taken out of the table before its end.
+func (p *pending) fail(err error) {
+	switch {
+	case !p.replied:
+		p.answer <- answer{err: err}
+	case p.stream != nil:
+		p.stream.queue.fail(err)
+	case p.observer.Failed != nil:
+		p.observer.Failed(err)
+	}
+}
+
+// Close ends all calls with an error that wraps [ErrClosed] and the cause,
+// which may be nil. Streams still give what they hold before it. Nothing is
+// sent: the socket is thought to be gone. Later calls fail with the same error.
+func (c *Client) Close(cause error) {
+	c.mu.Lock()
+	if c.closed == nil {
+		c.closed = closedError(cause)
+	}
+	calls, err := c.calls, c.closed
+	c.calls = nil
+	c.mu.Unlock()
+	for _, p := range calls {
+		p.fail(err)
+	}
+}
+
+// Wait joins the goroutines that send frames. It is called after
+// [Client.Close], and returns when the last send has returned.
+func (c *Client) Wait() { c.senders.Wait() }

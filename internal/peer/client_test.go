@@ -1,0 +1,243 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	request1 = `{"i":"1","p":{"u":"/call"}}`
+	request2 = `{"i":"2","p":{"u":"/call"}}`
+	abort1   = `{"i":"1","t":4}`
+	answer1  = `{"i":"1","p":{"b":"one"}}`
+	stream1  = `{"i":"1","p":{"h":{"content-type":"text/event-stream"}}}`
+)
+
+// clientRig is a client with a socket whose other side is the test.
+type clientRig struct {
+	*Client
+	outbox
+}
+
+func newClientRig(t *testing.T, o *ClientOptions) *clientRig {
+	t.Helper()
+	rig := new(clientRig)
+	rig.Client = NewClient(rig.outbox.send, o)
+	t.Cleanup(func() {
+		rig.Close(nil)
+		rig.Wait()
+	})
+	return rig
+}
+
+// result is what Do has returned, once the bubble has come to rest.
+type result struct {
+	done     bool
+	response *Response
+	stream   *Stream
+	err      error
+}
+
+// call runs Do on a goroutine of its own.
+func (rig *clientRig) call(ctx context.Context, t *testing.T) *result {
+	t.Helper()
+	r := &Request{URL: mustURL(t, "http://orpc/call")}
+	res := new(result)
+	go func() {
+		response, stream, err := rig.Do(ctx, r)
+		*res = result{true, response, stream, err}
+	}()
+	synctest.Wait()
+	return res
+}
+
+// receive hands a frame to the client and lets everything come to rest.
+func (rig *clientRig) receive(t *testing.T, frames ...string) {
+	t.Helper()
+	for _, f := range frames {
+		require.NoError(t, rig.Receive(textFrame(f)))
+	}
+	synctest.Wait()
+}
+
+// openStream makes a call that is answered by an event stream.
+func (rig *clientRig) openStream(t *testing.T) *Stream {
+	t.Helper()
+	res := rig.call(t.Context(), t)
+	require.Equal(t, []string{request1}, rig.take())
+	rig.receive(t, stream1)
+	require.NoError(t, res.err)
+	require.NotNil(t, res.stream)
+	return res.stream
+}
+
+func TestClient(t *testing.T) {
+	bubble(t, "PE-001 WS-001 the message with its id settles a request", func(t *testing.T) {
+		rig := newClientRig(t, nil)
+		res := rig.call(t.Context(), t)
+		require.Equal(t, []string{request1}, rig.take())
+		require.False(t, res.done)
+		rig.receive(t, answer1)
+		require.NoError(t, res.err)
+		require.Equal(t, `"one"`, string(res.response.Body.JSON))
+		require.Nil(t, res.stream)
+		require.Empty(t, rig.take())
+	})
+	bubble(t, "PE-002 ids run on and answers may come in any order", func(t *testing.T) {
+		rig := newClientRig(t, nil)
+		first, second := rig.call(t.Context(), t), rig.call(t.Context(), t)
+		require.Equal(t, []string{request1, request2}, rig.take())
+		rig.receive(t, `{"i":"2","p":{"b":"two"}}`)
+		require.True(t, second.done)
+		require.False(t, first.done)
+		rig.receive(t, answer1)
+		require.Equal(t, `"one"`, string(first.response.Body.JSON))
+		require.Equal(t, `"two"`, string(second.response.Body.JSON))
+	})
+	bubble(t, "PE-003 a context that has ended sends nothing, and a late answer is ignored", func(t *testing.T) {
+		rig := newClientRig(t, nil)
+		cause := errors.New("stop")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(cause)
+		require.Equal(t, cause, rig.call(ctx, t).err)
+		require.Empty(t, rig.take())
+		rig.receive(t, answer1, `{"i":"1","t":3,"p":{"e":"message"}}`, abort1)
+		require.Empty(t, rig.take())
+	})
+	bubble(t, "PE-004 a context that ends while the request is being sent", func(t *testing.T) {
+		rig := newClientRig(t, nil)
+		rig.gate = make(chan struct{})
+		ctx, cancel := context.WithCancelCause(t.Context())
+		res := rig.call(ctx, t)
+		cause := errors.New("stop")
+		cancel(cause)
+		synctest.Wait()
+		require.Equal(t, cause, res.err, "Do returns at once although the socket is stuck")
+		close(rig.gate)
+		require.Equal(t, []string{request1, abort1}, rig.take())
+		for _, ctx := range rig.ctxs {
+			require.NoError(t, ctx.Err(), "what is sent does not depend on the context of the call")
+		}
+	})
+	bubble(t, "PE-005 a context that ends while waiting", func(t *testing.T) {
+		rig := newClientRig(t, nil)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		res := rig.call(ctx, t)
+		cause := errors.New("stop")
+		cancel(cause)
+		synctest.Wait()
+		require.Equal(t, cause, res.err)
+		require.Equal(t, []string{request1, abort1}, rig.take())
+		rig.receive(t, answer1)
+		require.Empty(t, rig.calls)
+	})
+	bubble(t, "PE-006 a context that ends after the answer", func(t *testing.T) {
+		rig := newClientRig(t, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		rig.call(ctx, t)
+		rig.receive(t, answer1)
+		cancel()
+		require.Equal(t, []string{request1}, rig.take())
+	})
+	bubble(t, "PE-010 a request with a file", func(t *testing.T) {
+		rig := newClientRig(t, nil)
+		r := &Request{
+			URL: mustURL(t, "/call"), Header: http.Header{"Content-Disposition": {"inline"}}, Body: Body{Bytes: []byte{0xFF, 1}},
+		}
+		go func() { _, _, _ = rig.Do(t.Context(), r) }()
+		require.Equal(t, []string{`{"i":"1","p":{"u":"/call","h":{"content-disposition":"inline"}}}` + "\xff\xff\x01"}, rig.take())
+	})
+	bubble(t, "PE-011 a failure to send fails the request", func(t *testing.T) {
+		rig := newClientRig(t, nil)
+		broken := errors.New("broken pipe")
+		rig.fail = func(string) error { return broken }
+		require.ErrorIs(t, rig.call(t.Context(), t).err, broken)
+		require.Empty(t, rig.calls)
+	})
+	bubble(t, "PE-012 a failure to send the abort still fails the request", func(t *testing.T) {
+		rig := newClientRig(t, nil)
+		rig.fail = func(frame string) error {
+			if frame == abort1 {
+				return errors.New("broken pipe")
+			}
+			return nil
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		res := rig.call(ctx, t)
+		cancel()
+		synctest.Wait()
+		require.Equal(t, context.Canceled, res.err)
+	})
+	bubble(t, "an aborted request that could not be sent has no abort", func(t *testing.T) {
+		rig := newClientRig(t, nil)
+		rig.gate = make(chan struct{}, 2)
+		rig.fail = func(string) error { return errors.New("broken pipe") }
+		ctx, cancel := context.WithCancel(t.Context())
+		rig.call(ctx, t)
+		cancel()
+		synctest.Wait()
+		rig.gate <- struct{}{}
+		synctest.Wait()
+		require.Empty(t, rig.gate, "the request was tried")
+		rig.gate <- struct{}{}
+		synctest.Wait()
+		require.Len(t, rig.gate, 1, "nothing else was")
+	})
+	bubble(t, "PE-018 WS-002 binary answers", func(t *testing.T) {
+		rig := newClientRig(t, nil)
+		file, form := rig.call(t.Context(), t), rig.call(t.Context(), t)
+		require.NoError(t, rig.Receive(Frame{Binary: true, Data: []byte(`{"i":"1","p":{"h":{"content-disposition":"inline"}}}` + "\xffabc")}))
+		require.NoError(t, rig.Receive(Frame{Binary: true, Data: []byte(`{"i":"2","p":{"b":1}}`)}))
+		synctest.Wait()
+		require.Equal(t, "abc", string(file.response.Body.Bytes))
+		require.Equal(t, "1", string(form.response.Body.JSON))
+	})
+	bubble(t, "PE-019 WS-003 closing fails all that wait", func(t *testing.T) {
+		rig := newClientRig(t, nil)
+		cause := errors.New("connection lost")
+		first, second := rig.call(t.Context(), t), rig.call(t.Context(), t)
+		rig.take()
+		rig.Close(cause)
+		rig.Close(errors.New("the first cause counts"))
+		synctest.Wait()
+		for _, res := range []*result{first, second, rig.call(t.Context(), t)} {
+			require.ErrorIs(t, res.err, ErrClosed)
+			require.ErrorIs(t, res.err, cause)
+		}
+		rig.receive(t, answer1)
+		require.Empty(t, rig.take(), "WS-005: a call on a closed client fails at once")
+	})
+	bubble(t, "W37 an answer that cannot be read fails its call", func(t *testing.T) {
+		rig := newClientRig(t, nil)
+		res, other := rig.call(t.Context(), t), rig.call(t.Context(), t)
+		rig.take()
+		var bad *DecodeError
+		require.ErrorAs(t, rig.Receive(textFrame(`{"i":"1","p":{"s":"?"}}`)), &bad)
+		synctest.Wait()
+		require.ErrorIs(t, res.err, errStatus)
+		require.Equal(t, []string{abort1}, rig.take(), "it may have been an event stream")
+		require.ErrorAs(t, rig.Receive(textFrame(`nonsense`)), &bad)
+		require.ErrorAs(t, rig.Receive(textFrame(`{"i":"2","t":3}`)), &bad)
+		require.False(t, other.done, "an event cannot be the answer")
+	})
+	bubble(t, "a request that cannot be encoded is not sent", func(t *testing.T) {
+		rig := newClientRig(t, nil)
+		_, _, err := rig.Do(t.Context(), &Request{})
+		require.ErrorIs(t, err, errNoAddress)
+		require.Empty(t, rig.take())
+	})
+	bubble(t, "one sequence over many clients", func(t *testing.T) {
+		ids := new(Sequence)
+		for _, want := range []string{request1, request2} {
+			rig := newClientRig(t, &ClientOptions{Sequence: ids})
+			rig.call(t.Context(), t)
+			require.Equal(t, []string{want}, rig.take())
+			rig.Close(nil)
+		}
+	})
+}

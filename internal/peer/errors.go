@@ -1,0 +1,32 @@
+package peer
+
+import (
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrClosed is wrapped by what calls in flight get when the socket goes away.
+	ErrClosed = errors.New("peer: closed")
+
+	// ErrAborted ends what one side has stopped: the context of a handler whose
+	// client has sent an abort, and the reads of a stream that was closed.
+	ErrAborted = errors.New("peer: aborted")
+
+	// ErrFinished is given to whoever wants to send for a call that is over.
+	ErrFinished = errors.New("peer: call is finished")
+
+	// ErrResponded is returned by a second [Call.Respond].
+	ErrResponded = errors.New("peer: call has a response already")
+
+	// ErrNoStream is returned where an event stream is needed and there is none.
+	ErrNoStream = errors.New("peer: not an event stream")
+)
+
+// closedError joins [ErrClosed] with the reason, if there is one.
+func closedError(cause error) error {
+	if cause == nil {
+		return ErrClosed
+	}
+	return fmt.Errorf("%w: %w", ErrClosed, cause)
+}

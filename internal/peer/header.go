@@ -1,0 +1,79 @@
+package peer
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// IsEventStream reports whether a message with these headers announces an
+// event stream: its type begins with text/event-stream, in lower case, and it
+// is no file.
+func IsEventStream(h http.Header) bool {
+	return len(h["Content-Disposition"]) == 0 && strings.HasPrefix(h.Get("Content-Type"), "text/event-stream")
+}
+
+// decodeHeader reads the member h. Names may come in any case; a header
+// without a value is left out.
+func decodeHeader(value []byte) (http.Header, error) {
+	h := make(http.Header)
+	if isAbsent(value) {
+		return h, nil
+	}
+	if !isObject(value) {
+		return nil, errors.New("headers are no object")
+	}
+	for name, value := range members(value) {
+		values, err := headerValues(value)
+		if err != nil {
+			return nil, fmt.Errorf("header %q: %w", name, err)
+		}
+		if len(values) > 0 {
+			h[http.CanonicalHeaderKey(strings.ToLower(name))] = values
+		}
+	}
+	return h, nil
+}
+
+func headerValues(value []byte) ([]string, error) {
+	if isAbsent(value) {
+		return nil, nil
+	}
+	if isText(value) {
+		return []string{unquote(value)}, nil
+	}
+	return decodeTexts(value)
+}
+
+// appendHeader adds the member h, unless there is nothing to say. Names are
+// written in lower case and sorted, so that a message has one form only.
+func appendHeader(dst []byte, h http.Header) []byte {
+	values := make(map[string][]string, len(h))
+	names := make([]string, 0, len(h))
+	for key, list := range h {
+		if len(list) > 0 {
+			name := strings.ToLower(key)
+			names = append(names, name)
+			values[name] = list
+		}
+	}
+	if len(names) == 0 {
+		return dst
+	}
+	slices.Sort(names)
+	dst = append(appendName(dst, "h"), '{')
+	for i, name := range slices.Compact(names) {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(appendText(dst, name), ':')
+		if list := values[name]; len(list) == 1 {
+			dst = appendText(dst, list[0])
+		} else {
+			dst = appendTexts(dst, list)
+		}
+	}
+	return append(dst, '}')
+}

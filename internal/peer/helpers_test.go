@@ -1,0 +1,82 @@
+package peer
+
+import (
+	"context"
+	"net/url"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestMain fails if a goroutine of this package outlives the tests.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if code == 0 {
+		stacks := make([]byte, 1<<20)
+		stacks = stacks[:runtime.Stack(stacks, true)]
+		for stack := range strings.SplitSeq(string(stacks), "\n\n") {
+			if strings.Contains(stack, "peer.(*") {
+				_, _ = os.Stderr.WriteString("left running:\n" + stack + "\n")
+				code = 1
+			}
+		}
+	}
+	os.Exit(code)
+}
+
+// bubble runs a named test in a synctest bubble, which also fails if it leaves
+// a goroutine behind.
+func bubble(t *testing.T, name string, f func(t *testing.T)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
+}
+
+func textFrame(s string) Frame { return Frame{Data: []byte(s)} }
+
+func mustURL(t testing.TB, s string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(s)
+	require.NoError(t, err)
+	return u
+}
+
+// outbox is the sending side of a socket. It keeps the frames that were sent.
+type outbox struct {
+	mu     sync.Mutex
+	frames []string
+	ctxs   []context.Context
+	fail   func(frame string) error // nil: never
+	gate   chan struct{}            // if set, a send waits for one value
+}
+
+func (o *outbox) send(ctx context.Context, f Frame) error {
+	if o.gate != nil {
+		<-o.gate
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.fail != nil {
+		if err := o.fail(string(f.Data)); err != nil {
+			return err
+		}
+	}
+	o.frames = append(o.frames, string(f.Data))
+	o.ctxs = append(o.ctxs, ctx)
+	return nil
+}
+
+// take returns what was sent since the last take, once all goroutines of the
+// bubble have come to rest.
+func (o *outbox) take() []string {
+	synctest.Wait()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	frames := o.frames
+	o.frames = nil
+	return frames
+}

@@ -1,0 +1,151 @@
+package peer
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"sync"
+)
+
+// ErrOverflow ends a stream whose reader is too slow: events came in while the
+// queue was full. What was buffered can still be read before it.
+var ErrOverflow = errors.New("peer: too many unread events")
+
+// The defaults of [Limit].
+const (
+	DefaultLimitEvents = 1 << 10
+	DefaultLimitBytes  = 4 << 20
+)
+
+// Limit bounds the unread events of one stream. A zero field means its default.
+type Limit struct {
+	Events int // number of events; default [DefaultLimitEvents]
+	Bytes  int // data and metadata together; default [DefaultLimitBytes]
+}
+
+func (l Limit) withDefaults() Limit {
+	return Limit{
+		Events: cmp.Or(l.Events, DefaultLimitEvents),
+		Bytes:  cmp.Or(l.Bytes, DefaultLimitBytes),
+	}
+}
+
+// queue holds the events of a stream that its reader has not taken yet. One
+// queue may have several readers; each event goes to one of them.
+type queue struct {
+	limit Limit
+
+	// wake holds a token if there may be something for a waiting reader. A
+	// reader that leaves something behind puts the token back.
+	wake chan struct{}
+
+	// mu guards what follows. Invariants: bytes is the size of all events; once
+	// end is set, nothing is added, and only drop may still change end.
+	mu     sync.Mutex
+	events []*Event
+	bytes  int
+	end    error // given to readers when events is empty
+}
+
+func newQueue(l Limit) *queue {
+	return &queue{limit: l.withDefaults(), wake: make(chan struct{}, 1)}
+}
+
+// push adds an event. It returns false if the queue has failed for want of
+// room. The event that ends the stream always finds room.
+func (q *queue) push(e *Event) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.end != nil {
+		return true
+	}
+	defer q.signal()
+	size := eventSize(e)
+	if e.ends() {
+		q.end = io.EOF
+	} else if len(q.events) >= q.limit.Events || q.bytes+size > q.limit.Bytes {
+		q.end = ErrOverflow
+		return false
+	}
+	q.events = append(q.events, e)
+	q.bytes += size
+	return true
+}
+
+// fail ends the queue, unless it has ended. What it holds can still be read.
+// It reports whether the queue was open.
+func (q *queue) fail(err error) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.end != nil {
+		return false
+	}
+	q.end = err
+	q.signal()
+	return true
+}
+
+// drop is fail, but what the queue holds is forgotten, and readers then get
+// err even if the queue had ended unread. It reports whether the queue was open.
+func (q *queue) drop(err error) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	open := q.end == nil
+	if open || len(q.events) > 0 {
+		q.end = err
+	}
+	q.events, q.bytes = nil, 0
+	q.signal()
+	return open
+}
+
+// next returns the next event, and the error that ended the queue after the last.
+func (q *queue) next(ctx context.Context) (*Event, error) {
+	for {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if e, err := q.take(); e != nil || err != nil {
+			return e, err
+		}
+		select {
+		case <-q.wake:
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (q *queue) take() (*Event, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.events) == 0 {
+		if q.end != nil {
+			q.signal()
+		}
+		return nil, q.end
+	}
+	e := q.events[0]
+	q.events[0] = nil
+	q.events = q.events[1:]
+	q.bytes -= eventSize(e)
+	if len(q.events) > 0 || q.end != nil {
+		q.signal()
+	}
+	return e, nil
+}
+
+func (q *queue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+func eventSize(e *Event) int {
+	size := len(e.Data) + len(e.Meta.ID)
+	for _, c := range e.Meta.Comments {
+		size += len(c)
+	}
+	return size
+}

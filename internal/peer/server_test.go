@@ -1,0 +1,202 @@
+package peer
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+)
+
+// serverRig is a server with a socket whose other side is the test.
+type serverRig struct {
+	*Server
+	out    outbox
+	panics []any
+}
+
+func newServerRig(t *testing.T, o ServerOptions) *serverRig {
+	t.Helper()
+	rig := new(serverRig)
+	o.Send = rig.out.send
+	o.Panic = func(_ *Request, v any) { rig.panics = append(rig.panics, v) }
+	rig.Server = NewServer(t.Context(), o)
+	t.Cleanup(func() {
+		rig.Close()
+		rig.Wait()
+		require.Empty(t, rig.calls)
+		require.Zero(t, rig.inFlight)
+	})
+	return rig
+}
+
+func (rig *serverRig) receive(t *testing.T, frames ...string) {
+	t.Helper()
+	for _, f := range frames {
+		require.NoError(t, rig.Receive(textFrame(f)))
+	}
+	synctest.Wait()
+}
+
+// echo answers with the body of the request.
+func echo(_ context.Context, r *Request, c *Call) {
+	_ = c.Respond(&Response{Body: r.Body}) // tests look at what was sent
+}
+
+// untilDone waits for the end of its context and answers then, which must not
+// be sent. It reports the cause and the error of the answer.
+func untilDone(causes chan<- error) func(context.Context, *Request, *Call) {
+	return func(ctx context.Context, _ *Request, c *Call) {
+		<-ctx.Done()
+		causes <- context.Cause(ctx)
+		causes <- c.Respond(&Response{})
+	}
+}
+
+var eventStream = &Response{Header: http.Header{"Content-Type": {"text/event-stream"}}}
+
+func data(s string) *Event { return &Event{Kind: EventMessage, Data: json.RawMessage(s)} }
+
+func TestServer(t *testing.T) {
+	bubble(t, "PE-030 WS-006 a request is answered under its id", func(t *testing.T) {
+		rig := newServerRig(t, ServerOptions{Handle: echo})
+		rig.receive(t, `{"i":"1","p":{"u":"/a","b":"one"}}`)
+		require.NoError(t, rig.Receive(Frame{Binary: true, Data: []byte(`{"i":"1","p":{"u":"/a","b":"again"}}`)}))
+		require.Equal(t, []string{`{"i":"1","p":{"b":"one"}}`, `{"i":"1","p":{"b":"again"}}`}, rig.out.take())
+	})
+	bubble(t, "PE-031 ids are free", func(t *testing.T) {
+		rig := newServerRig(t, ServerOptions{Handle: echo})
+		for _, id := range []string{`"a b"`, `1`, `"1"`, `null`, `{"x":[1]}`, `"é"`} {
+			rig.receive(t, `{"i":`+id+`,"p":{"u":"/a"}}`)
+			require.Equal(t, []string{`{"i":` + id + `,"p":{}}`}, rig.out.take())
+		}
+		rig.receive(t, `{"p":{"u":"/a"}}`)
+		require.Equal(t, []string{`{"p":{}}`}, rig.out.take())
+		require.ErrorIs(t, rig.Receive(textFrame(fmt.Sprintf(`{"i":"%064d","p":{"u":"/a"}}`, 1))), ErrIDTooLong)
+		require.Empty(t, rig.out.take())
+	})
+	bubble(t, "PE-031 requests run side by side", func(t *testing.T) {
+		second := make(chan struct{})
+		rig := newServerRig(t, ServerOptions{Handle: func(ctx context.Context, r *Request, c *Call) {
+			if string(c.ID()) == "1" {
+				<-second
+			}
+			echo(ctx, r, c)
+		}})
+		rig.receive(t, `{"i":1,"p":{"u":"/a"}}`, `{"i":2,"p":{"u":"/a"}}`)
+		require.Equal(t, []string{`{"i":2,"p":{}}`}, rig.out.take())
+		close(second)
+		require.Equal(t, []string{`{"i":1,"p":{}}`}, rig.out.take())
+	})
+	bubble(t, "PE-032 an abort ends the context and nothing more is sent", func(t *testing.T) {
+		causes := make(chan error, 2)
+		rig := newServerRig(t, ServerOptions{Handle: untilDone(causes)})
+		rig.receive(t, request1, `{"i":"2","t":4}`, abort1, abort1)
+		require.ErrorIs(t, <-causes, ErrAborted)
+		require.ErrorIs(t, <-causes, ErrAborted)
+		require.Empty(t, rig.out.take())
+	})
+	bubble(t, "PE-035 PE-042 files in both directions", func(t *testing.T) {
+		rig := newServerRig(t, ServerOptions{Handle: func(_ context.Context, r *Request, c *Call) {
+			_ = c.Respond(&Response{Header: r.Header, Body: r.Body})
+		}})
+		require.NoError(t, rig.Receive(Frame{Binary: true, Data: []byte(`{"i":"1","p":{"u":"/a","h":{"content-disposition":"inline"}}}` + "\xffabc")}))
+		require.Equal(t, []string{`{"i":"1","p":{"h":{"content-disposition":"inline"}}}` + "\xffabc"}, rig.out.take())
+	})
+	bubble(t, "PE-036 a second request with an id in use is ignored", func(t *testing.T) {
+		causes := make(chan error, 2)
+		rig := newServerRig(t, ServerOptions{Handle: untilDone(causes)})
+		rig.receive(t, request1, request1, request1)
+		require.Equal(t, 1, rig.inFlight)
+		rig.receive(t, abort1)
+		require.Len(t, causes, 2)
+	})
+	bubble(t, "PE-037 a panic sends nothing, is reported, and frees the id", func(t *testing.T) {
+		rig := newServerRig(t, ServerOptions{Handle: func(ctx context.Context, r *Request, c *Call) {
+			if r.Body.JSON == nil {
+				c.Hold()
+				panic("boom")
+			}
+			echo(ctx, r, c)
+		}})
+		rig.receive(t, request1)
+		require.Equal(t, []any{"boom"}, rig.panics)
+		require.Empty(t, rig.out.take())
+		rig.receive(t, `{"i":"1","p":{"u":"/a","b":1}}`)
+		require.Equal(t, []string{`{"i":"1","p":{"b":1}}`}, rig.out.take())
+	})
+	bubble(t, "PE-046 WS-007 closing ends all contexts and nothing more is sent", func(t *testing.T) {
+		causes := make(chan error, 4)
+		rig := newServerRig(t, ServerOptions{Handle: untilDone(causes)})
+		rig.receive(t, request1, request2)
+		rig.Close()
+		rig.Wait()
+		for range 4 {
+			require.ErrorIs(t, <-causes, ErrClosed)
+		}
+		require.ErrorIs(t, rig.Receive(textFrame(request1)), ErrClosed)
+		require.ErrorIs(t, rig.Receive(textFrame(`{"i":"1"}`)), ErrClosed)
+		require.Empty(t, rig.out.take())
+	})
+	bubble(t, "WS-008 W37 a request that cannot be read is answered, other frames are not", func(t *testing.T) {
+		rig := newServerRig(t, ServerOptions{
+			Handle: func(_ context.Context, _ *Request, c *Call) { c.Hold() },
+			BadRequest: func(err *DecodeError) *Response {
+				return &Response{Status: 400, Body: Body{JSON: json.RawMessage(err.ID)}}
+			},
+		})
+		rig.receive(t, `{"i":"7","p":{"u":"relative"}}`)
+		require.Equal(t, []string{`{"i":"7","p":{"s":400,"b":"7"}}`}, rig.out.take())
+
+		rig.receive(t, `{"i":"8","p":{"u":"/a"}}`)
+		for name, f := range map[string]string{
+			"no JSON": `hello`, "no id": `{"p":{}}`, "event": `{"i":"9","t":3}`, "id in use": `{"i":"8","p":{}}`,
+		} {
+			var bad *DecodeError
+			require.ErrorAs(t, rig.Receive(textFrame(f)), &bad, name)
+		}
+		require.Empty(t, rig.out.take())
+	})
+	bubble(t, "W28 too many requests are refused, not queued", func(t *testing.T) {
+		causes := make(chan error, 6)
+		rig := newServerRig(t, ServerOptions{Handle: untilDone(causes), MaxInFlight: 2})
+		rig.receive(t, `{"i":1,"p":{"u":"/a"}}`, `{"i":2,"p":{"u":"/a"}}`, `{"i":3,"p":{"u":"/a"}}`)
+		require.Equal(t, []string{`{"i":3,"p":{"s":429}}`}, rig.out.take())
+		rig.receive(t, `{"i":1,"t":4}`)
+		rig.receive(t, `{"i":3,"p":{"u":"/a"}}`)
+		require.Equal(t, 2, rig.inFlight)
+		require.Empty(t, rig.out.take())
+	})
+	bubble(t, "W28 an aborted handler keeps its slot until it returns", func(t *testing.T) {
+		leave := make(chan struct{})
+		rig := newServerRig(t, ServerOptions{MaxInFlight: 1, Handle: func(context.Context, *Request, *Call) { <-leave }})
+		rig.receive(t, request1, abort1, request1)
+		require.Equal(t, []string{`{"i":"1","p":{"s":429}}`}, rig.out.take())
+		close(leave)
+		synctest.Wait()
+		rig.receive(t, request1)
+		require.Empty(t, rig.out.take())
+	})
+	bubble(t, "without callbacks there are bare answers", func(t *testing.T) {
+		rig := newServerRig(t, ServerOptions{Handle: echo})
+		rig.receive(t, `{"i":"7","p":{}}`)
+		require.Equal(t, []string{`{"i":"7","p":{"s":400}}`}, rig.out.take())
+	})
+	bubble(t, "W40 frames are taken in order of arrival", func(t *testing.T) {
+		rig := newServerRig(t, ServerOptions{Handle: func(ctx context.Context, _ *Request, c *Call) {
+			<-ctx.Done()
+			_ = c.Respond(&Response{})
+		}})
+		require.NoError(t, rig.Receive(Frame{Binary: true, Data: []byte(request1)}))
+		rig.receive(t, abort1)
+		require.Empty(t, rig.calls, "the abort has found the request")
+	})
+}
+
+func TestNewServerPanicsWithoutRequiredOptions(t *testing.T) {
+	t.Parallel()
+	require.Panics(t, func() { NewServer(t.Context(), ServerOptions{Handle: echo}) })
+}

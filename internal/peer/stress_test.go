@@ -1,0 +1,151 @@
+package peer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestStress joins a client and a server and makes 1000 calls at once, some of
+// them streams, many of them cancelled at a random moment. Each answer must
+// reach its own caller, and nothing may be left over.
+func TestStress(t *testing.T) {
+	t.Parallel()
+	const calls, events = 1000, 5
+	down, up := make(chan Frame, 16), make(chan Frame, 16)
+	put := func(to chan<- Frame) func(context.Context, Frame) error {
+		return func(_ context.Context, f Frame) error {
+			to <- f
+			return nil
+		}
+	}
+	client := NewClient(put(up), nil)
+	server := NewServer(t.Context(), ServerOptions{
+		MaxInFlight: calls,
+		Send:        put(down),
+		Panic:       func(_ *Request, v any) { t.Errorf("panic: %v", v) },
+		Handle:      stressHandler(events),
+	})
+	var readers sync.WaitGroup
+	for _, r := range []struct {
+		from    <-chan Frame
+		receive func(Frame) error
+	}{{up, server.Receive}, {down, client.Receive}} {
+		readers.Go(func() {
+			for f := range r.from {
+				if err := r.receive(f); err != nil {
+					t.Errorf("receive: %v", err)
+				}
+			}
+		})
+	}
+
+	var callers sync.WaitGroup
+	var answered, cancelled atomic.Int64
+	for n := range calls {
+		callers.Go(func() {
+			switch err := stressCall(t.Context(), client, n, events); {
+			case err == nil:
+				answered.Add(1)
+			case errors.Is(err, errStressCancel):
+				cancelled.Add(1)
+			default:
+				t.Errorf("call %d: %v", n, err)
+			}
+		})
+	}
+	callers.Wait()
+	require.GreaterOrEqual(t, answered.Load(), int64(calls*2/3-1), "only every third call is cancelled")
+	require.Positive(t, cancelled.Load())
+
+	require.Empty(t, client.calls)
+	client.Close(nil)
+	client.Wait()
+	close(up)
+	server.Close()
+	server.Wait()
+	close(down)
+	readers.Wait()
+	require.Empty(t, server.calls)
+	require.Zero(t, server.inFlight)
+}
+
+var errStressCancel = errors.New("cancelled by the test")
+
+// stressHandler answers with the body of the request, as a plain response or
+// as a stream.
+func stressHandler(events int) func(context.Context, *Request, *Call) {
+	return func(ctx context.Context, r *Request, c *Call) {
+		switch r.URL.Path {
+		case "/hang":
+			<-ctx.Done()
+			return
+		case "/plain":
+			_ = c.Respond(&Response{Body: r.Body}) // fails for calls that were aborted
+			return
+		}
+		_ = c.Respond(&Response{Header: http.Header{"Content-Type": {"text/event-stream"}}})
+		for range events {
+			_ = c.Event(&Event{Kind: EventMessage, Data: r.Body.JSON})
+		}
+		_ = c.Event(&Event{Kind: EventDone, Data: r.Body.JSON})
+	}
+}
+
+// stressCall makes the call n and checks that all it gets is its own.
+func stressCall(ctx context.Context, c *Client, n, events int) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if n%3 == 0 {
+		var canceller sync.WaitGroup
+		defer canceller.Wait()
+		canceller.Go(func() {
+			for range rand.IntN(200) {
+				runtime.Gosched()
+			}
+			cancel(errStressCancel)
+		})
+	}
+	body := json.RawMessage(fmt.Sprint(n))
+	path := "/plain"
+	switch {
+	case n%9 == 0: // these are cancelled for sure
+		path = "/hang"
+	case n%2 == 0:
+		path = "/stream"
+	}
+	u, err := parseAddress(path)
+	if err != nil {
+		return err
+	}
+	response, stream, err := c.Do(ctx, &Request{URL: u, Body: Body{JSON: body}})
+	if err != nil {
+		return err
+	}
+	if stream == nil {
+		if path == "/stream" || string(response.Body.JSON) != string(body) {
+			return fmt.Errorf("got response %s", response.Body.JSON)
+		}
+		return nil
+	}
+	defer func() { _ = stream.Close() }() // never fails
+	for i := range events + 1 {
+		e, err := stream.Next(ctx)
+		if err != nil {
+			return err
+		}
+		if string(e.Data) != string(body) || e.ends() != (i == events) {
+			return fmt.Errorf("got event %d: %s %s", i, e.Kind, e.Data)
+		}
+	}
+	return nil
+}
