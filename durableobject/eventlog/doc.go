@@ -1,0 +1,54 @@
+// Package eventlog stores the events of durable objects, so that a subscriber that
+// was away can have what it missed.
+//
+// A [Log] holds many channels, the rooms of a chat for example. What is appended
+// to a channel becomes a [Record] with a Seq, and can be replayed later from a
+// [Position]. The position of the last event that a client saw is its event id;
+// when the client comes back it shows that id, and [Log.After] tells whether all
+// that followed is still there:
+//
+//	replay, err := log.After(ctx, "room", eventlog.PositionOf(lastEventID))
+//	if err != nil {
+//		return err
+//	}
+//	if replay.Truncated {
+//		// Some events are gone. The client should load its state anew.
+//	}
+//	for r, err := range replay.Records {
+//		if err != nil {
+//			return err
+//		}
+//		if r.Includes(tags, recipient) {
+//			send(r.Position().String(), r.Data)
+//		}
+//	}
+//
+// # Stores
+//
+// [NewMemory] keeps events in the memory of the process, within bounds of age and
+// size. Package filelog keeps them on disk. [Prefix] lets several namespaces share
+// one log. Other stores implement [Log] and prove it with package eventlogtest.
+//
+// # Order
+//
+// A log has one counter, so Seqs compare across its channels. In a channel each
+// record names the one before it, its Prev: whoever has a record and is handed one
+// whose Prev is newer knows that it missed something. No Seq is ever used again.
+//
+// # Positions
+//
+// A position is good for as long as the log can tell what came after it. It has an
+// epoch, since a log that lost its last records, or all of them, may count through
+// the same Seqs again: it begins a new epoch then. A replay from a position is
+// truncated if the epoch is unknown, if the Seq is ahead of what was kept of the
+// epoch, or if records after it were dropped. It then yields all that is retained.
+//
+// A log may forget a channel of which nothing is left. Positions in it that are
+// older than whatever the log forgot last are truncated then, though it may be
+// that nothing followed them: a log says that nothing is missing only if it knows.
+//
+// # Audience
+//
+// Each event says whom it is for, see [Audience.Includes]. The log stores that and
+// does not act on it: After yields the events of all audiences.
+package eventlog

@@ -1,0 +1,95 @@
+package eventlogtest
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+)
+
+// Store says how to open the logs of a store. Only Open must be set. All of them
+// are called by many tests at once and fail the test if they cannot open a log.
+type Store struct {
+	// Open returns a new, empty log.
+	Open func(t *testing.T) eventlog.Log
+
+	// ExactTrim says that Trim drops every record that is old enough, and not only
+	// those that the store can part with. The suite then checks for that.
+	ExactTrim bool
+
+	// OpenRetention returns a new, empty log that replays no event older than
+	// retention. It is called in a bubble. Nil leaves the cases about it out.
+	OpenRetention func(t *testing.T, retention time.Duration) eventlog.Log
+
+	// OpenDir opens the log that is kept in dir, an empty one if dir is empty. It
+	// is called again for the same dir once the log before is closed. Nil leaves
+	// the cases about durability out.
+	OpenDir func(t *testing.T, dir string) eventlog.Log
+}
+
+// Run checks the logs that open returns. It is RunStore for a store that neither
+// limits the age of events nor outlives its process.
+func Run(t *testing.T, open func(t *testing.T) eventlog.Log) {
+	t.Helper()
+	RunStore(t, Store{Open: open})
+}
+
+// RunStore checks the logs of s.
+func RunStore(t *testing.T, s Store) {
+	t.Helper()
+	onEmptyLog := map[string]map[string]func(*log){
+		"Append":      appendCases,
+		"Audience":    audienceCases,
+		"Cancel":      cancelCases,
+		"Channel":     channelCases,
+		"Close":       closeCases,
+		"Concurrency": concurrencyCases,
+		"Content":     contentCases,
+		"Head":        headCases,
+		"Position":    positionCases,
+		"Replay":      replayCases,
+		"Trim":        trimCases,
+	}
+	if s.ExactTrim {
+		onEmptyLog["ExactTrim"] = exactTrimCases
+	}
+	for group, cases := range onEmptyLog {
+		t.Run(group, func(t *testing.T) {
+			for name, run := range cases {
+				t.Run(name, func(t *testing.T) {
+					t.Parallel()
+					run(use(t, s.Open(t)))
+				})
+			}
+		})
+	}
+	t.Run("Logs", func(t *testing.T) {
+		for name, run := range logsCases {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				run(use(t, s.Open(t)), use(t, s.Open(t)))
+			})
+		}
+	})
+	if s.OpenRetention != nil {
+		t.Run("Retention", func(t *testing.T) {
+			for name, run := range retentionCases {
+				t.Run(name, func(t *testing.T) {
+					t.Parallel()
+					synctest.Test(t, func(t *testing.T) { run(use(t, s.OpenRetention(t, retention))) })
+				})
+			}
+		})
+	}
+	if s.OpenDir != nil {
+		t.Run("Reopen", func(t *testing.T) {
+			for name, run := range reopenCases {
+				t.Run(name, func(t *testing.T) {
+					t.Parallel()
+					run(&disk{t: t, dir: t.TempDir(), open: s.OpenDir})
+				})
+			}
+		})
+	}
+}

@@ -1,0 +1,151 @@
+package eventlog
+
+import "sync"
+
+// What the bookkeeping of a record and of a channel takes, rounded up, so that
+// the bounds of a Memory are about what the process really uses. A record has a
+// Record (176 bytes), a stored (64) and up to four slots of 8 bytes in its queue;
+// a channel has a channel, its least queue and its place in the map.
+const (
+	recordOverhead  = 288
+	channelOverhead = 320
+)
+
+// stored is a record in a history. It is a member of two queues: its channel's,
+// and the list of all records from the oldest to the newest.
+type stored struct {
+	*Record
+	channel      *channel
+	at           int64 // when it was stored, in nanoseconds of the log's monotonic clock
+	size         int64
+	older, newer *stored
+}
+
+// channel is what a history knows of a channel that has records or is in use.
+type channel struct {
+	name string
+
+	// order is held from before a record gets its Seq until it is delivered, so
+	// that the channel's deliveries keep its order.
+	order sync.Mutex
+
+	pins    int // calls that use order; a pinned channel is not forgotten
+	records queue[*stored]
+	bytes   int64  // of its records
+	last    uint64 // the Prev of its next record
+	floor   uint64 // Seq of the last record dropped
+}
+
+// history is the content of a Memory, which guards it. Records go in at the
+// newest end and are dropped one by one at the oldest end of their channel.
+type history struct {
+	channels       map[string]*channel
+	oldest, newest *stored // of all channels
+	bytes          int64   // of everything
+	last           uint64  // Seq of the newest record that ever was
+	floor          uint64  // the highest floor of the channels that were forgotten
+}
+
+// pin returns the channel and keeps it from being forgotten until unpin.
+func (h *history) pin(name string) *channel {
+	c := h.channels[name]
+	if c == nil {
+		// It may be a channel that was forgotten: what it lost lies up to the floor.
+		c = &channel{name: name, last: h.floor, floor: h.floor}
+		h.channels[name] = c
+		h.bytes += channelSize(name)
+	}
+	c.pins++
+	return c
+}
+
+func (h *history) unpin(c *channel) {
+	c.pins--
+	h.forgetEmpty(c)
+}
+
+// add stores s, whose record has the next Seq, as the newest of its channel.
+func (h *history) add(s *stored) {
+	c := s.channel
+	c.records.push(s)
+	c.last, h.last = s.Seq, s.Seq
+	c.bytes += s.size
+	h.bytes += s.size
+	if s.older = h.newest; s.older != nil {
+		s.older.newer = s
+	} else {
+		h.oldest = s
+	}
+	h.newest = s
+}
+
+// dropOldest drops the oldest record of c, which has one.
+func (h *history) dropOldest(c *channel) {
+	s := c.records.at(0)
+	c.records.pop()
+	c.floor = s.Seq
+	c.bytes -= s.size
+	h.bytes -= s.size
+	if s.older != nil {
+		s.older.newer = s.newer
+	} else {
+		h.oldest = s.newer
+	}
+	if s.newer != nil {
+		s.newer.older = s.older
+	} else {
+		h.newest = s.older
+	}
+	h.forgetEmpty(c)
+}
+
+// dropWhile drops the oldest records of all channels for which old holds, at most
+// limit of them, and returns how many.
+func (h *history) dropWhile(old func(*stored) bool, limit int) (n int) {
+	for n < limit && h.oldest != nil && old(h.oldest) {
+		h.dropOldest(h.oldest.channel)
+		n++
+	}
+	return n
+}
+
+// forgetEmpty forgets c if it has no records and nobody uses it.
+func (h *history) forgetEmpty(c *channel) {
+	if c.pins > 0 || c.records.len > 0 {
+		return
+	}
+	h.floor = max(h.floor, c.floor)
+	h.bytes -= channelSize(c.name)
+	delete(h.channels, c.name)
+}
+
+// span returns the floor of the channel and the Seq of its newest record, 0 if it
+// has none.
+func (h *history) span(name string) (floor, newest uint64) {
+	c := h.channels[name]
+	if c == nil {
+		return h.floor, 0
+	}
+	if n := c.records.len; n > 0 {
+		newest = c.records.at(n - 1).Seq
+	}
+	return c.floor, newest
+}
+
+// recordSize returns the memory that r takes. The allocator rounds up, by an eighth
+// at most.
+func recordSize(r *Record) int64 {
+	n := recordOverhead + cap(r.Data) + cap(r.Meta)
+	for _, tag := range r.Tags {
+		n += 16 + len(tag)
+	}
+	for _, to := range [][]Recipient{r.Targets, r.Excludes} {
+		for _, recipient := range to {
+			n += 32 + len(recipient.Subject) + len(recipient.ID)
+		}
+	}
+	return int64(n + n/8)
+}
+
+// channelSize returns the memory that a channel takes without its records.
+func channelSize(name string) int64 { return int64(channelOverhead + len(name)) }

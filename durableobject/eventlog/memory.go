@@ -1,0 +1,296 @@
+package eventlog
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+)
+
+// Bounds of a Memory whose options leave them out.
+const (
+	DefaultMaxChannelBytes = 64 << 20
+	DefaultMaxBytes        = 1 << 30
+)
+
+const (
+	// replayBatch is how many records a replay takes from a Memory at a time.
+	replayBatch = 64
+	// expireBatch is how many records an append drops at most for their age. It
+	// adds one, so whatever is too old goes in the end.
+	expireBatch = 64
+	// trimBatch is how many records Trim drops before it lets others in.
+	trimBatch = 1024
+)
+
+// MemoryOptions configure a Memory.
+type MemoryOptions struct {
+	// MaxChannelBytes bounds the memory that the records of one channel take,
+	// bookkeeping included. Past it the channel's oldest are dropped. Zero or less
+	// is DefaultMaxChannelBytes, 64 MiB.
+	MaxChannelBytes int64
+
+	// MaxBytes bounds the memory that the log takes. Past it the oldest records of
+	// all channels are dropped. Zero or less is DefaultMaxBytes, 1 GiB.
+	MaxBytes int64
+
+	// Retention is how long records are kept. An older one is never replayed. Its
+	// memory is freed by one of the next appends, by a replay of its channel or by
+	// Trim. Age counts on the monotonic clock, so that setting the time of the
+	// machine does not change it. Zero or less is no limit.
+	Retention time.Duration
+}
+
+// Memory is a Log in the memory of the process. It is the default of an object's
+// namespace. Everything is gone with the process, and the positions with it: each
+// Memory has an epoch of its own.
+//
+// Past a bound the oldest records are dropped, and a record that is larger than a
+// bound is refused with ErrTooLarge. Appends and drops take constant time, counted
+// over many; finding a position takes a binary search.
+type Memory struct {
+	maxChannelBytes int64
+	maxBytes        int64
+	retention       time.Duration
+	epoch           string
+	start           time.Time // where its monotonic clock begins
+
+	// calls counts those inside Append and Head, for Close. It grows only under
+	// mu while the log is open.
+	calls sync.WaitGroup
+
+	// mu is held for moments only, never while deliver or a reader runs. Whoever
+	// needs the order of a channel too takes that first.
+	//
+	// Under it the records of each channel, and all together, are in order of Seq
+	// and of Time, and history.last is the Seq of the newest that ever was.
+	mu      sync.Mutex
+	history history
+	newest  time.Time // Time of the newest record that ever was
+	closed  bool
+}
+
+// NewMemory returns an empty log. Nil options are the defaults.
+func NewMemory(o *MemoryOptions) *Memory {
+	var options MemoryOptions
+	if o != nil {
+		options = *o
+	}
+	return &Memory{
+		maxChannelBytes: cmp.Or(max(options.MaxChannelBytes, 0), DefaultMaxChannelBytes),
+		maxBytes:        cmp.Or(max(options.MaxBytes, 0), DefaultMaxBytes),
+		retention:       cmp.Or(max(options.Retention, 0), math.MaxInt64),
+		epoch:           NewEpoch(),
+		start:           time.Now(),
+		history:         history{channels: make(map[string]*channel)},
+	}
+}
+
+// Append implements [Log]. It copies nothing of r. Appends to one channel wait for
+// each other's deliver, those to different channels do not.
+func (m *Memory) Append(ctx context.Context, channel string, r *Record, deliver func(*Record)) error {
+	size := recordSize(r)
+	if size > m.maxChannelBytes || size+channelSize(channel) > m.maxBytes {
+		return fmt.Errorf("eventlog: append: %w: %d bytes", ErrTooLarge, size)
+	}
+	c, err := m.pin(ctx, channel)
+	if err != nil {
+		return fmt.Errorf("eventlog: append: %w", err)
+	}
+	defer m.unpin(c)
+	c.order.Lock()
+	defer c.order.Unlock()
+	if err := m.store(ctx, c, r, size); err != nil {
+		return fmt.Errorf("eventlog: append: %w", err)
+	}
+	deliver(r)
+	return nil
+}
+
+// store makes r the newest record and drops what is then too old or too much.
+func (m *Memory) store(ctx context.Context, c *channel, r *Record, size int64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.usable(ctx); err != nil {
+		return err
+	}
+	now := time.Now()
+	if wall := now.Round(0); wall.After(m.newest) {
+		m.newest = wall
+	}
+	h := &m.history
+	r.Seq, r.Prev, r.Epoch, r.Time = h.last+1, c.last, m.epoch, m.newest
+	h.add(&stored{Record: r, channel: c, at: m.clock(now), size: size})
+
+	expiry := m.expiry(now)
+	h.dropWhile(func(s *stored) bool { return s.at < expiry }, expireBatch)
+	for c.bytes > m.maxChannelBytes {
+		h.dropOldest(c)
+	}
+	for h.bytes > m.maxBytes && h.oldest != h.newest {
+		h.dropOldest(h.oldest.channel)
+	}
+	return nil
+}
+
+// After implements [Log]. Its replay reads a few records at a time.
+func (m *Memory) After(ctx context.Context, channel string, p Position) (Replay, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.usable(ctx); err != nil {
+		return Replay{}, fmt.Errorf("eventlog: after: %w", err)
+	}
+	m.expire(channel)
+	floor, newest := m.history.span(channel)
+	known := p == (Position{}) || (p.Epoch == m.epoch && p.Seq <= m.history.last)
+	read := replay{log: m, ctx: ctx, channel: channel, cursor: p.Seq, end: newest}
+	if !known || p.Seq < floor {
+		read.cursor = floor
+		return Replay{Truncated: true, Records: read.records}, nil
+	}
+	return Replay{Records: read.records}, nil
+}
+
+// Head implements [Log]. It waits for a deliver of the channel that runs.
+func (m *Memory) Head(ctx context.Context, channel string) (Position, error) {
+	c, err := m.pin(ctx, channel)
+	if err != nil {
+		return Position{}, fmt.Errorf("eventlog: head: %w", err)
+	}
+	defer m.unpin(c)
+	c.order.Lock()
+	defer c.order.Unlock()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return Position{Epoch: m.epoch, Seq: m.history.last}, nil
+}
+
+// Trim implements [Log]. It also frees what is older than the retention.
+func (m *Memory) Trim(ctx context.Context, before time.Time) error {
+	for {
+		n, err := m.trimSome(ctx, before)
+		if err != nil {
+			return fmt.Errorf("eventlog: trim: %w", err)
+		}
+		if n < trimBatch {
+			return nil
+		}
+	}
+}
+
+func (m *Memory) trimSome(ctx context.Context, before time.Time) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.usable(ctx); err != nil {
+		return 0, err
+	}
+	expiry := m.expiry(time.Now())
+	old := func(s *stored) bool { return s.Time.Before(before) || s.at < expiry }
+	return m.history.dropWhile(old, trimBatch), nil
+}
+
+// Close implements [Log] and frees all records.
+func (m *Memory) Close() error {
+	m.mu.Lock()
+	m.closed = true
+	m.mu.Unlock()
+	m.calls.Wait()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.history = history{}
+	return nil
+}
+
+// pin begins a call that uses the order of the channel; unpin ends it.
+func (m *Memory) pin(ctx context.Context, name string) (*channel, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.usable(ctx); err != nil {
+		return nil, err
+	}
+	m.calls.Add(1)
+	return m.history.pin(name), nil
+}
+
+func (m *Memory) unpin(c *channel) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.history.unpin(c)
+	m.calls.Done()
+}
+
+// usable returns why a call may not go on. The caller holds mu.
+func (m *Memory) usable(ctx context.Context) error {
+	if m.closed {
+		return ErrClosed
+	}
+	return ctx.Err()
+}
+
+// clock returns now on the log's monotonic clock, in nanoseconds.
+func (m *Memory) clock(now time.Time) int64 { return int64(now.Sub(m.start)) }
+
+// expiry returns when a record was stored that is now as old as the retention, on
+// the log's monotonic clock. What was stored before is too old.
+func (m *Memory) expiry(now time.Time) int64 { return m.clock(now) - int64(m.retention) }
+
+// expire drops the records of the channel that are past the retention. The caller
+// holds mu.
+func (m *Memory) expire(name string) {
+	c := m.history.channels[name]
+	expiry := m.expiry(time.Now())
+	for c != nil && c.records.len > 0 && c.records.at(0).at < expiry {
+		m.history.dropOldest(c)
+	}
+}
+
+// replay reads the records of a channel from a cursor to an end.
+type replay struct {
+	log     *Memory
+	ctx     context.Context
+	channel string
+	cursor  uint64 // Seq of the last record that was yielded
+	end     uint64 // Seq of the newest record when the replay was asked for
+}
+
+// records implements [Replay.Records].
+func (r *replay) records(yield func(*Record, error) bool) {
+	var batch [replayBatch]*Record
+	for r.cursor < r.end {
+		n, err := r.next(batch[:])
+		if err != nil {
+			yield(nil, fmt.Errorf("eventlog: replay: %w", err))
+			return
+		}
+		for _, record := range batch[:n] {
+			r.cursor = record.Seq
+			if !yield(record, nil) {
+				return
+			}
+		}
+	}
+}
+
+// next fills batch with the records after the cursor and returns how many it is:
+// at least one, since the cursor is before the end.
+func (r *replay) next(batch []*Record) (n int, err error) {
+	m := r.log
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.usable(r.ctx); err != nil {
+		return 0, err
+	}
+	m.expire(r.channel)
+	c := m.history.channels[r.channel]
+	if c == nil || r.cursor < c.floor {
+		return 0, ErrTrimmed
+	}
+	from := c.records.search(func(s *stored) bool { return s.Seq > r.cursor })
+	for n < len(batch) && from+n < c.records.len {
+		batch[n] = c.records.at(from + n).Record
+		n++
+	}
+	return n, nil
+}

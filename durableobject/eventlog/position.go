@@ -1,0 +1,73 @@
+package eventlog
+
+import (
+	"strconv"
+	"strings"
+)
+
+// maxEpochLen bounds the epochs that ParsePosition accepts. NewEpoch makes
+// shorter ones; a store that takes its epochs from elsewhere has room.
+const maxEpochLen = 32
+
+// unknownEpoch is the epoch of positions that no log knows. It cannot be
+// written as the text of a position.
+const unknownEpoch = "?"
+
+// maxPositionLen is the length of the longest text that is a position.
+const maxPositionLen = maxEpochLen + len("-18446744073709551615")
+
+// Position returns the position of the record, which is its event id.
+func (r *Record) Position() Position { return Position{Epoch: r.Epoch, Seq: r.Seq} }
+
+// String returns the event id "<epoch>-<seq>", and "0" for the zero Position.
+func (p Position) String() string {
+	if p == (Position{}) {
+		return "0"
+	}
+	return p.Epoch + "-" + strconv.FormatUint(p.Seq, 10)
+}
+
+// ParsePosition reads an event id "<epoch>-<seq>". The epoch is 1 to 32 lower
+// case letters and digits, the seq a decimal number of 64 bits without sign and
+// leading zeros, so that each position has one text. Anything else, also "0", is
+// no event id of a log.
+func ParsePosition(text string) (p Position, ok bool) {
+	if len(text) > maxPositionLen {
+		return Position{}, false
+	}
+	epoch, digits, ok := strings.Cut(text, "-")
+	if !ok || !isEpoch(epoch) {
+		return Position{}, false
+	}
+	seq, err := strconv.ParseUint(digits, 10, 64)
+	if err != nil || strconv.FormatUint(seq, 10) != digits {
+		return Position{}, false
+	}
+	return Position{Epoch: epoch, Seq: seq}, true
+}
+
+// PositionOf returns what a last event id of a client asks for: "0" is the zero
+// Position, an event id its position, and any other text a position that no log
+// knows, so that the replay from it is truncated. That goes for empty text too;
+// a caller to whom empty text means that there is no last event id looks first.
+func PositionOf(lastEventID string) Position {
+	if lastEventID == "0" {
+		return Position{}
+	}
+	if p, ok := ParsePosition(lastEventID); ok {
+		return p
+	}
+	return Position{Epoch: unknownEpoch}
+}
+
+func isEpoch(s string) bool {
+	if len(s) == 0 || len(s) > maxEpochLen {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			return false
+		}
+	}
+	return true
+}

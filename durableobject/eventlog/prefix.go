@@ -1,0 +1,101 @@
+package eventlog
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Prefix returns a view of log in which every channel name begins with prefix, so
+// that several namespaces can share one log: "room" of the view with the prefix
+// "chat/" is "chat/room" of the log. Positions are those of the log. No prefix
+// used with a log may begin with another one, or their channels could meet.
+//
+// The log belongs to whoever opened it. Close closes the view and leaves the log
+// open. Trim of a view drops nothing, since the age that one namespace keeps must
+// not cost another its events: trim the log itself.
+func Prefix(log Log, prefix string) Log {
+	return &prefixed{log: log, prefix: prefix}
+}
+
+type prefixed struct {
+	log    Log
+	prefix string
+
+	// appends counts those inside Append, for Close. It grows only under mu while
+	// the view is open.
+	appends sync.WaitGroup
+
+	mu     sync.Mutex
+	closed bool
+}
+
+func (p *prefixed) Append(ctx context.Context, channel string, r *Record, deliver func(*Record)) error {
+	if !p.enter() {
+		return fmt.Errorf("eventlog: append: %w", ErrClosed)
+	}
+	defer p.appends.Done()
+	return p.log.Append(ctx, p.prefix+channel, r, deliver)
+}
+
+func (p *prefixed) After(ctx context.Context, channel string, after Position) (Replay, error) {
+	if p.isClosed() {
+		return Replay{}, fmt.Errorf("eventlog: after: %w", ErrClosed)
+	}
+	replay, err := p.log.After(ctx, p.prefix+channel, after)
+	if err != nil {
+		return Replay{}, err
+	}
+	records := replay.Records
+	replay.Records = func(yield func(*Record, error) bool) {
+		for r, err := range records {
+			if err == nil && p.isClosed() {
+				r, err = nil, fmt.Errorf("eventlog: replay: %w", ErrClosed)
+			}
+			if !yield(r, err) || err != nil {
+				return
+			}
+		}
+	}
+	return replay, nil
+}
+
+func (p *prefixed) Head(ctx context.Context, channel string) (Position, error) {
+	if p.isClosed() {
+		return Position{}, fmt.Errorf("eventlog: head: %w", ErrClosed)
+	}
+	return p.log.Head(ctx, p.prefix+channel)
+}
+
+func (p *prefixed) Trim(ctx context.Context, _ time.Time) error {
+	if p.isClosed() {
+		return fmt.Errorf("eventlog: trim: %w", ErrClosed)
+	}
+	return ctx.Err()
+}
+
+func (p *prefixed) Close() error {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.appends.Wait()
+	return nil
+}
+
+// enter begins an append, unless the view is closed.
+func (p *prefixed) enter() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return false
+	}
+	p.appends.Add(1)
+	return true
+}
+
+func (p *prefixed) isClosed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.closed
+}
