@@ -1,0 +1,369 @@
+package socket
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// script is a Source that gives what it is fed, in order.
+type script struct {
+	mu     sync.Mutex
+	frames [][]byte
+	slow   bool // what comes next has to be waited for
+	waits  int
+}
+
+func (s *script) feed(payload string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.frames = append(s.frames, append(AppendHeader(nil, false, len(payload)), payload...))
+}
+
+func (s *script) Pull(dst []byte, wait bool) ([]byte, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.slow && len(s.frames) > 0 {
+		if !wait {
+			return dst, true
+		}
+		s.waits++
+	}
+	for len(s.frames) > 0 && len(dst) < BatchSize {
+		dst = append(dst, s.frames[0]...)
+		s.frames = s.frames[1:]
+	}
+	return dst, false
+}
+
+// choppy is a net.Conn whose TryWrite takes what it likes.
+type choppy struct {
+	net.Conn
+	rnd *rand.Rand
+}
+
+func (c *choppy) TryWrite(p []byte) (int, error) {
+	n := c.rnd.IntN(len(p) + 1)
+	if n == 0 {
+		return 0, nil
+	}
+	return c.Write(p[:n])
+}
+
+// handshake is a ResponseWriter whose connection is nc.
+type handshake struct {
+	*httptest.ResponseRecorder
+	nc net.Conn
+}
+
+func (h handshake) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return h.nc, bufio.NewReadWriter(bufio.NewReader(h.nc), bufio.NewWriter(h.nc)), nil
+}
+
+// peer is the client's end of a connection.
+type peer struct {
+	t    *testing.T
+	nc   net.Conn
+	br   *bufio.Reader
+	conn *Conn
+	code chan int
+}
+
+// connect makes a connection over nc and serves it.
+func connect(t *testing.T, pool *Pool, src Source, server, client net.Conn) *peer {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.Header = http.Header{
+		"Connection": {"Upgrade"}, "Upgrade": {"websocket"},
+		"Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="},
+	}
+	conn, err := Accept(handshake{httptest.NewRecorder(), server}, r, pool, src, Options{ReadLimit: 1 << 10})
+	require.NoError(t, err)
+	p := &peer{t: t, nc: client, br: bufio.NewReader(client), conn: conn, code: make(chan int, 1)}
+	go func() { p.code <- conn.Serve(func([]byte, bool) {}) }()
+	return p
+}
+
+func (p *peer) send(op byte, payload string) {
+	p.t.Helper()
+	f := []byte{finalFrame | op, 0x80 | byte(len(payload)), 0, 0, 0, 0} // masked with zeros
+	_, err := p.nc.Write(append(f, payload...))
+	require.NoError(p.t, err)
+}
+
+func (p *peer) read() (op byte, payload string) {
+	p.t.Helper()
+	op, payload, err := p.tryRead()
+	require.NoError(p.t, err)
+	return op, payload
+}
+
+func (p *peer) tryRead() (op byte, payload string, err error) {
+	var h [2]byte
+	if _, err := io.ReadFull(p.br, h[:]); err != nil {
+		return 0, "", err
+	}
+	size := uint64(h[1])
+	switch size {
+	case 126:
+		var n [2]byte
+		_, err = io.ReadFull(p.br, n[:])
+		size = uint64(binary.BigEndian.Uint16(n[:]))
+	case 127:
+		var n [8]byte
+		_, err = io.ReadFull(p.br, n[:])
+		size = binary.BigEndian.Uint64(n[:])
+	}
+	if err != nil {
+		return 0, "", err
+	}
+	b := make([]byte, size)
+	_, err = io.ReadFull(p.br, b)
+	return h[0] & 0xF, string(b), err
+}
+
+func (p *peer) end() {
+	_ = p.nc.Close()
+	<-p.code
+}
+
+func TestFramesArriveWholeAndInOrder(t *testing.T) {
+	t.Parallel()
+	for name, wrap := range map[string]func(net.Conn) net.Conn{
+		"no descriptor":  func(c net.Conn) net.Conn { return c },
+		"partial writes": func(c net.Conn) net.Conn { return &choppy{c, rand.New(rand.NewPCG(1, 2))} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				server, client := net.Pipe()
+				pool, src := NewPool(2), &script{}
+				p := connect(t, pool, src, wrap(server), client)
+				var want []string
+				for i := range 300 {
+					want = append(want, fmt.Sprint(i, strings.Repeat("x", i*i%70000)))
+				}
+				go func() {
+					for i, w := range want {
+						src.feed(w)
+						p.conn.Wake()
+						if i%50 == 0 {
+							p.send(opPing, "ping")
+						}
+					}
+				}()
+				var pongs int
+				for next := 0; next < len(want) || pongs < 6; {
+					op, got := p.read()
+					if op == 0xA {
+						require.Equal(t, "ping", got)
+						pongs++
+						continue
+					}
+					require.Equal(t, want[next], got)
+					next++
+				}
+				p.end()
+				pool.Close()
+			})
+		})
+	}
+}
+
+func TestSourceThatHasToWaitGetsAGoroutine(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, client := net.Pipe()
+		pool, src := NewPool(1), &script{slow: true}
+		p := connect(t, pool, src, server, client)
+		src.feed("late")
+		p.conn.Wake()
+		_, got := p.read()
+		require.Equal(t, "late", got)
+		synctest.Wait()
+		require.Equal(t, 1, src.waits)
+		p.end()
+		pool.Close()
+	})
+}
+
+func TestStalledConnectionHoldsNobodyElse(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		pool := NewPool(1)
+		stalledServer, stalledClient := net.Pipe()
+		stalledSrc := &script{}
+		stalled := connect(t, pool, stalledSrc, stalledServer, stalledClient)
+		stalledSrc.feed("nobody reads this")
+		stalled.conn.Wake()
+		synctest.Wait()
+
+		server, client := net.Pipe()
+		src := &script{}
+		p := connect(t, pool, src, server, client)
+		for i := range 100 {
+			src.feed(fmt.Sprint(i))
+			p.conn.Wake()
+			_, got := p.read()
+			require.Equal(t, fmt.Sprint(i), got)
+		}
+		start := time.Now()
+		require.Equal(t, -1, <-stalled.code, "a peer that takes nothing is given up")
+		require.LessOrEqual(t, time.Since(start), writeTimeout)
+		p.end()
+		pool.Close()
+	})
+}
+
+func TestConnectionIsUsableLongAfterItWasSlow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, client := net.Pipe()
+		pool, src := NewPool(1), &script{}
+		p := connect(t, pool, src, server, client)
+		for range 3 {
+			src.feed("a")
+			p.conn.Wake()
+			time.Sleep(2 * writeTimeout / 3)
+			_, got := p.read()
+			require.Equal(t, "a", got)
+			time.Sleep(10 * writeTimeout)
+		}
+		p.end()
+		pool.Close()
+	})
+}
+
+func TestClose(t *testing.T) {
+	t.Parallel()
+	closeFrame := string(binary.BigEndian.AppendUint16(nil, 1008)) + "Token expired"
+	t.Run("what the source has goes out first, and nothing else", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			server, client := net.Pipe()
+			pool, src := NewPool(1), &script{}
+			p := connect(t, pool, src, server, client)
+			src.feed("sent")
+			p.conn.Close(1008, "Token expired")
+			p.conn.Close(1011, "the second one does not count")
+			_, got := p.read()
+			require.Equal(t, "sent", got)
+			src.feed("too late")
+			p.conn.Wake()
+			op, got := p.read()
+			require.Equal(t, byte(opClose), op)
+			require.Equal(t, closeFrame, got)
+			p.send(opClose, closeFrame)
+			require.Equal(t, 1008, <-p.code)
+			_, _, err := p.tryRead()
+			require.ErrorIs(t, err, io.EOF, "nothing follows a close frame")
+			pool.Close()
+		})
+	})
+	t.Run("a peer that does not answer is cut off", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			server, client := net.Pipe()
+			pool := NewPool(1)
+			p := connect(t, pool, &script{}, server, client)
+			start := time.Now()
+			p.conn.Close(1000, "")
+			p.read()
+			require.Equal(t, -1, <-p.code)
+			require.Equal(t, closeTimeout, time.Since(start))
+			pool.Close()
+		})
+	})
+	t.Run("the peer's close frame is answered", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			server, client := net.Pipe()
+			pool := NewPool(1)
+			p := connect(t, pool, &script{}, server, client)
+			p.send(opClose, string(binary.BigEndian.AppendUint16(nil, 1000)))
+			op, got := p.read()
+			require.Equal(t, byte(opClose), op)
+			require.True(t, bytes.HasPrefix([]byte(got), binary.BigEndian.AppendUint16(nil, 1000)))
+			require.Equal(t, 1000, <-p.code)
+			_, _, err := p.tryRead()
+			require.ErrorIs(t, err, io.EOF)
+			pool.Close()
+		})
+	})
+	t.Run("a message over the limit closes with 1009", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			server, client := net.Pipe()
+			pool := NewPool(1)
+			p := connect(t, pool, &script{}, server, client)
+			go func() {
+				head := append([]byte{finalFrame | opText, 0x80 | 126}, binary.BigEndian.AppendUint16(nil, 2000)...)
+				_, _ = p.nc.Write(append(head, make([]byte, 4+2000)...))
+			}()
+			op, got := p.read()
+			require.Equal(t, byte(opClose), op)
+			require.Equal(t, uint16(1009), binary.BigEndian.Uint16([]byte(got)))
+			p.end()
+			pool.Close()
+		})
+	})
+}
+
+func TestPing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, client := net.Pipe()
+		pool := NewPool(1)
+		p := connect(t, pool, &script{}, server, client)
+		time.Sleep(time.Minute)
+		before := p.conn.LastRead()
+		p.conn.Ping()
+		op, _ := p.read()
+		require.Equal(t, byte(opPing), op)
+		p.send(0xA, "")
+		synctest.Wait()
+		require.Equal(t, time.Minute, p.conn.LastRead().Sub(before))
+		p.end()
+		pool.Close()
+	})
+}
+
+// Over TCP a connection that is full gets a goroutine, and what was written
+// without waiting and what that one wrote make one stream.
+func TestTCP(t *testing.T) {
+	t.Parallel()
+	pool := NewPool(2)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = ln.Close() }()
+	client, err := net.Dial("tcp", ln.Addr().String())
+	require.NoError(t, err)
+	server, err := ln.Accept()
+	require.NoError(t, err)
+	src := &script{}
+	p := connect(t, pool, src, server, client)
+	const n = 400
+	for i := range n {
+		src.feed(fmt.Sprint(i, strings.Repeat("y", 50_000)))
+		p.conn.Wake()
+	}
+	for i := range n {
+		_, got := p.read()
+		require.Equal(t, fmt.Sprint(i), strings.TrimRight(got, "y"))
+	}
+	p.end()
+	pool.Close()
+}
