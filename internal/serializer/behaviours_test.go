@@ -1,0 +1,98 @@
+package serializer_test
+
+import (
+	"math"
+	"math/big"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/internal/serializer"
+)
+
+// specials has one value of each kind that the format knows, as any gets them.
+func specials() map[string]any {
+	at := time.Date(2024, 1, 2, 3, 4, 5, 678_000_000, time.UTC)
+	return map[string]any{
+		"text": "text", "number": 1.5, "true": true, "null": nil, "array": []any{1.0}, "object": map[string]any{"a": "b"},
+		"bigint": big.NewInt(-5), "date": at, "invalid date": serializer.InvalidDate{}, "nan": math.NaN(),
+		"url": mustURL("https://a.b/c?d#e"), "regexp": serializer.RegExp{Source: `a\/b`, Flags: "gi"},
+		"set":    serializer.Set{1.0, at, serializer.Set{big.NewInt(1)}, serializer.Undefined{}},
+		"map":    serializer.Map{{Key: at, Value: math.NaN()}, {Key: serializer.Map{{Key: "k", Value: nil}}, Value: serializer.Undefined{}}},
+		"custom": person{Name: "Ann", Born: at},
+	}
+}
+
+// TestSE001Roundtrip: every type survives alone, in an object, in an array, deeply nested,
+// and as a Value that is decoded later. It covers SE-004 too, with the custom type.
+func TestSE001Roundtrip(t *testing.T) {
+	t.Parallel()
+	s, err := serializer.New(personSerializer)
+	require.NoError(t, err)
+	for name, special := range specials() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, sent := range []any{
+				special,
+				map[string]any{"member": special, "other": special},
+				[]any{special, "between", special},
+				map[string]any{"a": []any{map[string]any{"b": []any{special}}, serializer.Set{serializer.Map{{Key: special, Value: []any{special}}}}}},
+				person{Name: "Bob", Born: []any{special, person{Name: "Eve", Born: special}}},
+			} {
+				wire, err := s.Append(nil, sent)
+				require.NoError(t, err)
+				var got any
+				require.NoError(t, s.Decode(wire, &got))
+				requireSame(t, sent, got)
+
+				value, err := s.Value(wire)
+				require.NoError(t, err)
+				wrapped, err := s.Append(nil, []any{value})
+				require.NoError(t, err)
+				require.NoError(t, s.Decode(wrapped, &got))
+				requireSame(t, []any{sent}, got)
+			}
+		})
+	}
+}
+
+// TestSE002Undefined: in arrays undefined is null with meta and comes back.
+func TestSE002Undefined(t *testing.T) {
+	t.Parallel()
+	s := new(serializer.Serializer)
+	sent := []any{serializer.Undefined{}, map[string]any{"a": []any{nil, serializer.Undefined{}}}}
+	wire, err := s.Append(nil, sent)
+	require.NoError(t, err)
+	require.Equal(t, `{"json":[null,{"a":[null,null]}],"meta":[[3,0],[3,1,"a",1]]}`, string(wire))
+	var got any
+	require.NoError(t, s.Decode(wire, &got))
+	requireSame(t, sent, got)
+}
+
+// TestConcurrentFirstUse: goroutines that meet a recursive type at the same time.
+func TestConcurrentFirstUse(t *testing.T) {
+	t.Parallel()
+	type tree struct {
+		Left, Right *tree
+		ByName      map[string][]tree
+		At          time.Time
+	}
+	s := new(serializer.Serializer)
+	sent := tree{Left: &tree{}, ByName: map[string][]tree{"a": {{Right: &tree{}}}}}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			wire, err := s.Append(nil, sent)
+			if err == nil {
+				var got tree
+				err = s.Decode(wire, &got)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}

@@ -1,0 +1,215 @@
+package serializer
+
+import (
+	"encoding"
+	"fmt"
+	"reflect"
+	"strconv"
+)
+
+func decodeStruct(fields *structFields) decodeFunc {
+	return func(d *decoder, v reflect.Value, at *mark) {
+		if d.peek() != '{' {
+			if !d.null() {
+				d.mismatch("object", at)
+			}
+			return
+		}
+		d.pos++
+		for d.more('}') {
+			key, kid, ok := d.member(at)
+			if !ok {
+				continue
+			}
+			f := fields.find(key)
+			if f == nil {
+				d.skip()
+				continue
+			}
+			target, ok := f.write(v)
+			if !ok {
+				d.fail(fmt.Errorf("serializer: decode: an embedded field of an unexported type, in %s, cannot be set", v.Type()))
+				d.skip()
+				continue
+			}
+			d.under(step{key: key}, f.plan, target, kid)
+		}
+	}
+}
+
+// decodeSlice reuses what the slice has, as encoding/json does.
+func decodeSlice(elem *plan) decodeFunc {
+	return func(d *decoder, v reflect.Value, at *mark) {
+		if d.peek() != '[' {
+			if d.null() {
+				v.SetZero()
+			} else {
+				d.mismatch("array", at)
+			}
+			return
+		}
+		d.pos++
+		n := 0
+		for ; d.more(']'); n++ {
+			if n >= v.Len() {
+				v.Grow(1)
+				v.SetLen(n + 1)
+				v.Index(n).SetZero()
+			}
+			d.under(step{index: n}, elem, v.Index(n), d.marks.element(at, n))
+		}
+		if n == 0 {
+			v.Set(reflect.MakeSlice(v.Type(), 0, 0))
+		} else {
+			v.SetLen(n)
+		}
+	}
+}
+
+// decodeArray drops elements that have no place, and clears places without an element, as
+// encoding/json does.
+func decodeArray(elem *plan) decodeFunc {
+	return func(d *decoder, v reflect.Value, at *mark) {
+		if d.peek() != '[' {
+			if !d.null() {
+				d.mismatch("array", at)
+			}
+			return
+		}
+		d.pos++
+		n := 0
+		for ; d.more(']'); n++ {
+			if n < v.Len() {
+				d.under(step{index: n}, elem, v.Index(n), d.marks.element(at, n))
+			} else {
+				d.skip()
+			}
+		}
+		for ; n < v.Len(); n++ {
+			v.Index(n).SetZero()
+		}
+	}
+}
+
+// mapDecoder fills Go maps from objects, sets and maps.
+type mapDecoder struct {
+	key, elem   *plan
+	keyFromText keyFunc // nil: objects are no such map
+}
+
+func (m mapDecoder) decode(d *decoder, v reflect.Value, at *mark) {
+	switch {
+	case at != nil && at.typ == typeSet:
+		m.fromSet(d, v, at)
+	case at != nil && at.typ == typeMap:
+		m.fromEntries(d, v, at)
+	case d.null():
+		v.SetZero()
+	case d.peek() == '{' && m.keyFromText != nil:
+		m.fromObject(d, v, at)
+	default:
+		d.mismatch(d.s.plan(v.Type()).expects, at)
+	}
+}
+
+func makeMap(v reflect.Value) {
+	if v.IsNil() {
+		v.Set(reflect.MakeMap(v.Type()))
+	}
+}
+
+func (m mapDecoder) fromObject(d *decoder, v reflect.Value, at *mark) {
+	makeMap(v)
+	key, elem := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
+	d.pos++
+	for d.more('}') {
+		text, kid, ok := d.member(at)
+		if !ok {
+			continue
+		}
+		key.SetZero()
+		elem.SetZero()
+		d.under(step{key: text}, m.elem, elem, kid)
+		if problem := m.keyFromText(key, text); problem != "" {
+			d.path = append(d.path, step{key: text})
+			d.complain(problem)
+			d.path = d.path[:len(d.path)-1]
+			continue
+		}
+		v.SetMapIndex(key, elem)
+	}
+}
+
+func (m mapDecoder) fromSet(d *decoder, v reflect.Value, at *mark) {
+	makeMap(v)
+	key, elem := reflect.New(v.Type().Key()).Elem(), reflect.Zero(v.Type().Elem())
+	d.pos++
+	for i := 0; d.more(']'); i++ {
+		key.SetZero()
+		before := len(d.issues)
+		d.under(step{index: i}, m.key, key, d.marks.element(at, i))
+		if len(d.issues) == before {
+			d.path = append(d.path, step{index: i})
+			d.put(v, key, elem)
+			d.path = d.path[:len(d.path)-1]
+		}
+	}
+}
+
+func (m mapDecoder) fromEntries(d *decoder, v reflect.Value, at *mark) {
+	makeMap(v)
+	target := newEntryTarget(m.key, m.elem, v.Type().Key(), v.Type().Elem())
+	d.eachEntry(at, target, func() { d.put(v, target.values[0], target.values[1]) })
+}
+
+// put sets an entry of a Go map, whose key may be an interface that holds what cannot be a key.
+func (d *decoder) put(m, key, value reflect.Value) {
+	if !key.Comparable() {
+		d.complain("expected a key that can be compared")
+		return
+	}
+	m.SetMapIndex(key, value)
+}
+
+// keyFunc sets a key of a Go map from the key of an object. It returns what is wrong, if anything.
+type keyFunc func(key reflect.Value, text []byte) string
+
+// keyReader gives the way from keys of objects to keys of a Go map, nil if there is none.
+func keyReader(t reflect.Type) keyFunc {
+	if _, special := specialPlan(t); !special && reflect.PointerTo(t).Implements(textUnmarshalerType) {
+		return keyFromUnmarshaler
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return func(key reflect.Value, text []byte) string {
+			key.SetString(string(text))
+			return ""
+		}
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return func(key reflect.Value, text []byte) string {
+			n, err := strconv.ParseInt(string(text), 10, 64)
+			if err != nil || key.OverflowInt(n) {
+				return "expected a key that is " + t.Kind().String()
+			}
+			key.SetInt(n)
+			return ""
+		}
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
+		return func(key reflect.Value, text []byte) string {
+			n, err := strconv.ParseUint(string(text), 10, 64)
+			if err != nil || key.OverflowUint(n) {
+				return "expected a key that is " + t.Kind().String()
+			}
+			key.SetUint(n)
+			return ""
+		}
+	}
+	return nil
+}
+
+func keyFromUnmarshaler(key reflect.Value, text []byte) string {
+	if err := key.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText(text); err != nil {
+		return err.Error()
+	}
+	return ""
+}

@@ -1,0 +1,50 @@
+// Package serializer turns Go values into the JSON text of the oRPC v1 line and back.
+//
+// A value becomes an envelope
+//
+//	{"json":J,"meta":M}
+//
+// J is plain JSON. M lists what J alone cannot say: items [type, segment, ...]
+// where the segments lead from the root of J to a value of that type. For example
+//
+//	{"json":{"at":"2024-01-02T03:04:05.678Z"},"meta":[[1,"at"]]}
+//
+// says that the text under "at" is a date. M is left out when empty, J when the
+// value is undefined, so that undefined alone is {}. The built-in types are
+//
+//	0 bigint     big.Int        4 url     url.URL
+//	1 date       time.Time      5 regexp  RegExp
+//	2 nan        math.NaN()     6 set     Set, map[K]struct{}
+//	3 undefined  Undefined      7 map     Map, maps whose keys are no texts
+//
+// and a [Custom] adds others. Items are applied from first to last, so children
+// come before the set, map or custom value that holds them.
+//
+// Everything else follows encoding/json: tags, embedding, Marshaler and
+// Unmarshaler, case folding of member names, null. The text itself is that of
+// JavaScript's JSON.stringify; only keys of Go maps come sorted.
+//
+// # How it works
+//
+// Each Go type is compiled once into a plan, one function that writes it and one that
+// reads it. There is one path for all values: a payload without anything special
+// costs no more than with encoding/json. Reading takes two passes. The first
+// checks the syntax and slices the envelope, the second fills the target. Meta is
+// checked against J in between, without building a tree.
+//
+// # Errors
+//
+// Text from a peer that is no JSON, or whose meta does not fit, is a
+// [*MalformedError]. Text that is well-formed but not of the Go type asked for is
+// a [*TypeError], which lists what is wrong and where. Any other error is the
+// caller's own mistake.
+//
+// # Limits
+//
+// Values nested deeper than 1000 levels are refused both ways, which also catches
+// cycles. Integers of type bigint have at most 4300 digits, as in the original.
+//
+// # Concurrency
+//
+// A [Serializer] is safe for concurrent use. A [Value] is immutable.
+package serializer

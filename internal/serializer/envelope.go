@@ -1,0 +1,74 @@
+package serializer
+
+// envelope is a message whose syntax has been checked.
+type envelope struct {
+	json  []byte // compact; nil: undefined
+	meta  []byte // compact; nil: none
+	depth int    // how deep json is nested
+}
+
+// parseEnvelope checks the syntax of a whole message and slices it. As in the
+// original, a message that is no object is undefined, but null is malformed. No
+// data at all stands for an absent body, which is undefined.
+func parseEnvelope(data []byte) (envelope, error) {
+	var env envelope
+	if len(data) == 0 {
+		return env, nil
+	}
+	sc := scanner{data: validUTF8(data)}
+	sc.space()
+	if sc.peek() != '{' {
+		text, _, err := compact(sc.data)
+		if err == nil && string(text) == "null" {
+			err = malformed("the message is null")
+		}
+		return env, err
+	}
+	sc.pos++
+	sc.space()
+	if sc.peek() == '}' {
+		sc.pos++
+	} else if err := env.members(&sc); err != nil {
+		return envelope{}, err
+	}
+	sc.space()
+	if sc.pos < len(sc.data) {
+		return envelope{}, sc.unexpected()
+	}
+	if string(env.meta) == "null" {
+		env.meta = nil
+	}
+	return env, nil
+}
+
+// members reads the members of the message up to the closing brace. The last of
+// equal names wins; unknown ones are ignored.
+func (env *envelope) members(sc *scanner) error {
+	for {
+		start := sc.pos
+		if err := sc.key(); err != nil {
+			return err
+		}
+		name := (&cursor{data: sc.data, pos: start}).str()
+		start, sc.spaced, sc.deepest = sc.pos, false, 0
+		if err := sc.value(); err != nil {
+			return err
+		}
+		text := sc.data[start:sc.pos:sc.pos]
+		switch string(name) {
+		case "json":
+			env.json, env.depth = compacted(text, sc.spaced), sc.deepest
+		case "meta":
+			env.meta = compacted(text, sc.spaced)
+		}
+		sc.space()
+		if sc.peek() == '}' {
+			sc.pos++
+			return nil
+		}
+		if err := sc.take(','); err != nil {
+			return err
+		}
+		sc.space()
+	}
+}

@@ -1,0 +1,130 @@
+package serializer_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"math"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/internal/serializer"
+)
+
+// FuzzDecode: no message makes decoding panic; a message is malformed for all targets or
+// for none; and what any gets is the same after it has been sent again, as far as
+// JavaScript could send it at all.
+func FuzzDecode(f *testing.F) {
+	data, err := os.ReadFile("testdata/serializer.json")
+	require.NoError(f, err)
+	var v vectors
+	require.NoError(f, json.Unmarshal(data, &v))
+	for _, list := range [][]vector{v.Roundtrip, v.Custom, v.Decode, v.DecodeErrors} {
+		for _, vector := range list {
+			f.Add([]byte(vector.Wire))
+		}
+	}
+	s, err := serializer.New(serializer.Custom{
+		Type: 20, GoType: personSerializer.GoType, Encode: personSerializer.Encode,
+		Decode: func(v any) (any, error) { // unlike the vectors' one, ready for any content
+			members, ok := v.(map[string]any)
+			name, isText := members["name"].(string)
+			if !ok || !isText {
+				return nil, errors.New("no person")
+			}
+			return person{Name: name, Born: members["born"]}, nil
+		},
+	})
+	require.NoError(f, err)
+	f.Fuzz(func(t *testing.T, wire []byte) {
+		var first, second any
+		var malformed *serializer.MalformedError
+		value, valueErr := s.Value(bytes.Clone(wire))
+		err := s.Decode(bytes.Clone(wire), &first)
+		var typed struct {
+			Big  map[any]any
+			Rest []serializer.Value
+			plain
+		}
+		typedErr := s.Decode(bytes.Clone(wire), &typed)
+		if err != nil {
+			require.ErrorAs(t, err, &malformed)
+			if malformed.Err == nil {
+				require.Error(t, valueErr)
+				require.ErrorAs(t, typedErr, &malformed)
+			}
+			return
+		}
+		require.NoError(t, valueErr)
+		if typedErr != nil && errors.As(typedErr, &malformed) {
+			require.Error(t, malformed.Err)
+		}
+		for _, again := range []any{first, value} {
+			text, err := s.Append(nil, again)
+			require.NoError(t, err)
+			require.NoError(t, s.Decode(text, &second))
+			require.True(t, same(sendable(first), sendable(second)), "%s\n%#v\n%#v", text, first, second)
+		}
+	})
+}
+
+// sendable gives what is left of a value once JavaScript has sent it.
+func sendable(v any) any {
+	switch v := v.(type) {
+	case float64:
+		if math.IsInf(v, 0) {
+			return nil
+		}
+	case []any:
+		return sendableList(v)
+	case serializer.Set:
+		return serializer.Set(sendableList(v))
+	case serializer.Map:
+		m := serializer.Map{}
+		for _, entry := range v {
+			m = append(m, serializer.MapEntry{Key: sendable(entry.Key), Value: sendable(entry.Value)})
+		}
+		return m
+	case map[string]any:
+		object := map[string]any{}
+		for key, member := range v {
+			if member != (any)(serializer.Undefined{}) {
+				object[key] = sendable(member)
+			}
+		}
+		return object
+	case person:
+		return person{Name: v.Name, Born: sendable(v.Born)}
+	}
+	return v
+}
+
+func sendableList(list []any) []any {
+	out := []any{}
+	for _, element := range list {
+		out = append(out, sendable(element))
+	}
+	return out
+}
+
+// FuzzCompatible: types without anything special are decoded as encoding/json does, and
+// encoded to text that means the same to it.
+func FuzzCompatible(f *testing.F) {
+	for _, text := range compatTexts {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		requireCompatible(t, text)
+		var v plain
+		if json.Unmarshal(text, &v) != nil {
+			return
+		}
+		wire, err := new(serializer.Serializer).Append(nil, v)
+		require.NoError(t, err)
+		var raw struct{ JSON json.RawMessage }
+		require.NoError(t, json.Unmarshal(wire, &raw))
+		require.JSONEq(t, standardText(t, v), string(raw.JSON))
+	})
+}

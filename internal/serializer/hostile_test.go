@@ -1,0 +1,116 @@
+package serializer_test
+
+import (
+	"fmt"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/internal/serializer"
+)
+
+// nested is for targets that are as deep as the text.
+type nested []nested
+
+// TestHostile: messages of about 200 kB that are made to cost much. Anything
+// that grows with the square of the size would take minutes or gigabytes here.
+func TestHostile(t *testing.T) {
+	const size = 200_000
+	repeat := func(n int, element func(int) string) string {
+		var b strings.Builder
+		for i := range n {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			b.WriteString(element(i))
+		}
+		return b.String()
+	}
+	always := func(text string) func(int) string { return func(int) string { return text } }
+	wrap := func(json, meta string) string { return `{"json":` + json + `,"meta":[` + meta + `]}` }
+	deep := func(open, inner, end string) string {
+		return strings.Repeat(open, 900) + inner + strings.Repeat(end, 900)
+	}
+	zeros := func(n int) string { return strings.Repeat(",0", n) }
+
+	tests := map[string]string{
+		"many dates":            wrap("["+repeat(size/40, always(`"2024-01-02"`))+"]", repeat(size/40, func(i int) string { return fmt.Sprintf("[1,%d]", i) })),
+		"the same path again":   wrap(`"1"`, repeat(size/4, always("[0]"))),
+		"equal keys":            wrap("{"+repeat(size/6, always(`"a":0`))+"}", ""),
+		"equal keys with meta":  wrap("{"+repeat(size/20, always(`"a":["1"]`))+"}", repeat(size/20, func(i int) string { return `[0,"a",` + strconv.Itoa(i) + `]` })),
+		"equal deep keys":       wrap(deep(`{"a":`, "{"+repeat(size/20, always(`"a":1`))+"}", "}"), repeat(size/4000, func(int) string { return "[0" + strings.Repeat(`,"a"`, 901) + "]" })),
+		"nested maps":           wrap(nestedMaps(450, size), nestedMapMeta(450)),
+		"nested sets":           wrap(deep("[", repeat(size/2, always("1")), "]"), setMeta(900)),
+		"wide paths to nothing": wrap("1", repeat(size/12, func(i int) string { return fmt.Sprintf("[0,%d,0]", i) })),
+		"long paths to nothing": wrap("1", repeat(size/2000, func(int) string { return "[0" + zeros(999) + "]" })),
+		"unknown types":         wrap("1", repeat(size/8, func(i int) string { return fmt.Sprintf("[99,%d]", i) })),
+		"deep wrong elements":   wrap(deep("[", repeat(size/2, always("1")), "]"), ""),
+		"custom in custom":      wrap("{}", repeat(size/5, always("[20]"))),
+		"set of equal numbers":  wrap("["+repeat(size/2, always("1"))+"]", "[6]"),
+		"map of equal keys":     wrap("["+repeat(size/6, always("[1,2]"))+"]", "[7]"),
+		"one long bigint":       wrap(`"`+strings.Repeat("9", size)+`"`, "[0]"),
+		"one long number":       wrap(strings.Repeat("9", size), ""),
+		"one long escape":       wrap(`"`+strings.Repeat(`\u0041`, size/6)+`"`, "[1]"),
+		"many backslashes":      wrap("["+repeat(size/8, always(`"\\\""`))+"]", ""),
+		"long key and issues":   wrap(`[{"`+strings.Repeat("k", size/2)+`":[`+repeat(size/4, always("1"))+`]}]`, ""),
+	}
+	wrapping := personSerializer
+	wrapping.Decode = func(any) (any, error) { return person{}, nil }
+	s, err := serializer.New(wrapping)
+	require.NoError(t, err)
+	for name, wire := range tests {
+		t.Run(name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			start := time.Now()
+			for _, target := range []any{new(any), new(serializer.Value), new(nested), new([]map[string][]string), new(map[string]map[string]string)} {
+				_ = s.Decode([]byte(wire), target) // most are refused: it is the cost that counts
+			}
+			elapsed := time.Since(start)
+			runtime.ReadMemStats(&after)
+			t.Logf("%d bytes: %v, %d MB", len(wire), elapsed, (after.TotalAlloc-before.TotalAlloc)>>20)
+			require.Less(t, elapsed, 10*time.Second)
+			require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(len(wire))*1000)
+		})
+	}
+}
+
+// nestedMaps gives [[0,[[0,... with a long text inside.
+func nestedMaps(levels, size int) string {
+	return strings.Repeat("[[0,", levels) + `"` + strings.Repeat("x", size) + `"` + strings.Repeat("]]", levels)
+}
+
+func nestedMapMeta(levels int) string {
+	var items []string
+	for i := levels - 1; i >= 0; i-- {
+		items = append(items, "[7"+strings.Repeat(",0,1", i)+"]")
+	}
+	return strings.Join(items, ",")
+}
+
+func setMeta(levels int) string {
+	var items []string
+	for i := levels - 1; i >= 0; i-- {
+		items = append(items, "[6"+strings.Repeat(",0", i)+"]")
+	}
+	return strings.Join(items, ",")
+}
+
+// TestIssuesAreBounded: a short message cannot make a long list.
+func TestIssuesAreBounded(t *testing.T) {
+	t.Parallel()
+	var typeError *serializer.TypeError
+	wire := `{"json":[` + strings.Repeat("1,", 100_000) + `1]}`
+	require.ErrorAs(t, new(serializer.Serializer).Decode([]byte(wire), new([]string)), &typeError)
+	require.Greater(t, len(typeError.Issues), 100)
+	require.Less(t, len(typeError.Issues), 1000)
+	require.ErrorContains(t, typeError, "[0]: expected string, received number; [1]:")
+
+	wire = `{"json":{"` + strings.Repeat("k", 100_000) + `":[1,1]}}`
+	require.ErrorAs(t, new(serializer.Serializer).Decode([]byte(wire), new(map[string][]string)), &typeError)
+	require.Len(t, typeError.Issues, 1)
+}

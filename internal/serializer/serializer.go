@@ -1,0 +1,108 @@
+package serializer
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+)
+
+// maxDepth is how deep values may be nested, on encoding and on decoding.
+const maxDepth = 1000
+
+// Serializer encodes and decodes. The zero Serializer has no custom types. It must
+// not be copied after first use.
+type Serializer struct {
+	customs  []*Custom       // in the order given: the first match encodes
+	byNumber map[int]*Custom // the same, by type
+	plans    sync.Map        // reflect.Type to *plan
+	encoders sync.Pool       // of *encoder
+}
+
+// New makes a serializer with custom types. Two customs of one type number are
+// refused, as is one that lacks a part.
+func New(customs ...Custom) (*Serializer, error) {
+	s := &Serializer{byNumber: make(map[int]*Custom, len(customs))}
+	for _, c := range customs {
+		switch {
+		case c.Type < 0:
+			return nil, fmt.Errorf("serializer: new: custom type %d is negative", c.Type)
+		case c.GoType == nil || c.Encode == nil || c.Decode == nil:
+			return nil, fmt.Errorf("serializer: new: custom type %d lacks its Go type or a function", c.Type)
+		case s.byNumber[c.Type] != nil:
+			return nil, fmt.Errorf("serializer: new: custom type %d is given twice", c.Type)
+		}
+		s.customs = append(s.customs, &c)
+		s.byNumber[c.Type] = &c
+	}
+	return s, nil
+}
+
+// Append appends the envelope of v to dst. The text has no white space outside
+// of strings. On an error dst is returned as it was.
+func (s *Serializer) Append(dst []byte, v any) ([]byte, error) {
+	e := s.encoder()
+	defer s.release(e)
+	if err := e.envelope(v); err != nil {
+		return dst, fmt.Errorf("serializer: encode: %s%w", e.place(), err)
+	}
+	return append(dst, e.buf...), nil
+}
+
+// Decode reads an envelope into the value that into points to. No data at all
+// means undefined. A [Value] in the target keeps a reference to data, which must
+// not be changed from then on.
+//
+// Absent members leave their fields as they are, and so does null where nil is
+// no value, as in encoding/json. Undefined makes a pointer nil and an any [Undefined];
+// elsewhere it is an issue. Into any, special values become [time.Time] in UTC,
+// [*big.Int], [*url.URL], NaN, [RegExp], [Set], [Map], [Undefined] and [InvalidDate].
+//
+// Some targets take more than their own type: time.Time any ISO 8601 text, url.URL any
+// text that is a URL, big.Int any JSON integer, integers a bigint that fits, and maps with
+// text or integer keys both objects and maps.
+//
+// Errors are [*MalformedError], [*TypeError], or a plain one for a target that cannot
+// be decoded into.
+func (s *Serializer) Decode(data []byte, into any) error {
+	env, err := parseEnvelope(data)
+	if err != nil {
+		return err
+	}
+	return s.decode(env, into)
+}
+
+// Value reads an envelope whose type is not known yet. Syntax and meta are checked
+// at once, so that the Value can be sent on safely; items of unknown types are dropped.
+// The Value keeps a reference to data, which must not be changed from then on.
+func (s *Serializer) Value(data []byte) (Value, error) {
+	env, err := parseEnvelope(data)
+	if err != nil {
+		return Value{}, err
+	}
+	marks, err := s.readMarks(env)
+	if err != nil {
+		return Value{}, err
+	}
+	return marks.capture(s, marks.data, env.depth, marks.root), nil
+}
+
+func (s *Serializer) decode(env envelope, into any) error {
+	target := reflect.ValueOf(into)
+	if target.Kind() != reflect.Pointer || target.IsNil() {
+		return errors.New("serializer: decode: the target is no pointer, or nil")
+	}
+	marks, err := s.readMarks(env)
+	if err != nil {
+		return err
+	}
+	d := decoder{s: s, cursor: cursor{data: marks.data}, marks: marks, path: make([]step, 0, 4), room: issueRoom}
+	d.value(s.plan(target.Type().Elem()), target.Elem(), marks.root)
+	if d.err != nil {
+		return d.err
+	}
+	if len(d.issues) > 0 {
+		return &TypeError{Issues: d.issues}
+	}
+	return nil
+}

@@ -1,0 +1,237 @@
+package serializer_test
+
+import (
+	"encoding/json"
+	"math"
+	"math/big"
+	"net/url"
+	"os"
+	"reflect"
+	"strconv"
+	"testing"
+	"time"
+	"unicode/utf16"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/internal/serializer"
+)
+
+// vector is one case of testdata/serializer.json. Values are tagged: plain JSON, except
+// for objects with the member $ that stand for what JSON cannot hold.
+type vector struct {
+	Name         string
+	Value        any
+	Wire         string
+	WireTemplate string
+	Decoded      any
+}
+
+type vectors struct {
+	Roundtrip, Custom, EncodeErrors, Decode, DecodeErrors []vector
+}
+
+func readVectors(t *testing.T) vectors {
+	t.Helper()
+	data, err := os.ReadFile("testdata/serializer.json")
+	require.NoError(t, err)
+	var v vectors
+	require.NoError(t, json.Unmarshal(data, &v))
+	return v
+}
+
+// person is the class of the vectors' custom serializer.
+type person struct {
+	Name string
+	Born any
+}
+
+var personSerializer = serializer.Custom{
+	Type:   20,
+	GoType: reflect.TypeFor[person](),
+	Encode: func(v any) (any, error) {
+		p := v.(person)
+		return struct {
+			Name string `json:"name"`
+			Born any    `json:"born"`
+		}{p.Name, p.Born}, nil
+	},
+	Decode: func(v any) (any, error) {
+		members := v.(map[string]any)
+		p := person{Name: members["name"].(string), Born: serializer.Undefined{}}
+		if born, ok := members["born"]; ok {
+			p.Born = born
+		}
+		return p, nil
+	},
+}
+
+// native turns a tagged value into the Go value that a target of type any gets.
+func native(t *testing.T, tagged any) any {
+	t.Helper()
+	switch tagged := tagged.(type) {
+	case []any:
+		list := []any{}
+		for _, element := range tagged {
+			list = append(list, native(t, element))
+		}
+		return list
+	case map[string]any:
+		if tag, ok := tagged["$"].(string); ok {
+			return nativeTag(t, tag, tagged)
+		}
+		object := map[string]any{}
+		for key, member := range tagged {
+			object[key] = native(t, member)
+		}
+		return object
+	}
+	return tagged
+}
+
+func nativeTag(t *testing.T, tag string, tagged map[string]any) any {
+	t.Helper()
+	text, _ := tagged["v"].(string)
+	list, _ := tagged["v"].([]any)
+	switch tag {
+	case "undefined":
+		return serializer.Undefined{}
+	case "nan":
+		return math.NaN()
+	case "number":
+		f, err := strconv.ParseFloat(text, 64)
+		require.NoError(t, err)
+		return f
+	case "bigint":
+		n, ok := new(big.Int).SetString(text, 10)
+		require.True(t, ok)
+		return n
+	case "date":
+		if tagged["v"] == nil {
+			return serializer.InvalidDate{}
+		}
+		return date(t, text)
+	case "url":
+		u, err := url.Parse(text)
+		require.NoError(t, err)
+		return u
+	case "regexp":
+		source, _ := tagged["source"].(string)
+		flags, _ := tagged["flags"].(string)
+		return serializer.RegExp{Source: source, Flags: flags}
+	case "set":
+		return serializer.Set(native(t, list).([]any))
+	case "map":
+		m := serializer.Map{}
+		for _, entry := range list {
+			pair := entry.([]any)
+			m = append(m, serializer.MapEntry{Key: native(t, pair[0]), Value: native(t, pair[1])})
+		}
+		return m
+	case "object":
+		object := map[string]any{}
+		for _, entry := range list {
+			pair := entry.([]any)
+			object[pair[0].(string)] = native(t, pair[1])
+		}
+		return object
+	case "utf16":
+		var units []uint16
+		for _, unit := range list {
+			units = append(units, uint16(unit.(float64)))
+		}
+		return string(utf16.Decode(units))
+	case "custom":
+		members := native(t, tagged["v"]).(map[string]any)
+		return person{Name: members["name"].(string), Born: members["born"]}
+	case "instance":
+		return native(t, tagged["v"])
+	}
+	require.Fail(t, "unknown tag", tag)
+	return nil
+}
+
+// date reads the ISO form of the vectors by other means than the code under test.
+func date(t *testing.T, text string) time.Time {
+	t.Helper()
+	sign, digits := 1, text[:4]
+	rest := text[4:]
+	if text[0] == '+' || text[0] == '-' {
+		digits, rest = text[1:7], text[7:]
+		if text[0] == '-' {
+			sign = -1
+		}
+	}
+	year, err := strconv.Atoi(digits)
+	require.NoError(t, err)
+	in2000, err := time.Parse("2006-01-02T15:04:05.000Z", "2000"+rest)
+	require.NoError(t, err)
+	return in2000.AddDate(sign*year-2000, 0, 0)
+}
+
+// requireSame compares values that were decoded into any; NaN is the same as NaN.
+func requireSame(t *testing.T, want, got any) {
+	t.Helper()
+	require.True(t, same(want, got), "want %#v\n got %#v", want, got)
+}
+
+func same(a, b any) bool {
+	switch a := a.(type) {
+	case float64:
+		b, ok := b.(float64)
+		return ok && (a == b || math.IsNaN(a) && math.IsNaN(b))
+	case time.Time:
+		b, ok := b.(time.Time)
+		return ok && a.Equal(b) && b.Location() == time.UTC
+	case *big.Int:
+		b, ok := b.(*big.Int)
+		return ok && a.Cmp(b) == 0
+	case *url.URL:
+		b, ok := b.(*url.URL)
+		return ok && a.String() == b.String()
+	case []any:
+		b, ok := b.([]any)
+		return ok && sameList(a, b)
+	case serializer.Set:
+		b, ok := b.(serializer.Set)
+		return ok && sameList(a, b)
+	case serializer.Map:
+		b, ok := b.(serializer.Map)
+		if !ok || len(a) != len(b) {
+			return false
+		}
+		for i := range a {
+			if !same(a[i].Key, b[i].Key) || !same(a[i].Value, b[i].Value) {
+				return false
+			}
+		}
+		return true
+	case map[string]any:
+		b, ok := b.(map[string]any)
+		if !ok || len(a) != len(b) {
+			return false
+		}
+		for key := range a {
+			if other, ok := b[key]; !ok || !same(a[key], other) {
+				return false
+			}
+		}
+		return true
+	case person:
+		b, ok := b.(person)
+		return ok && a.Name == b.Name && same(a.Born, b.Born)
+	}
+	return reflect.DeepEqual(a, b)
+}
+
+func sameList(a, b []any) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if !same(a[i], b[i]) {
+			return false
+		}
+	}
+	return true
+}

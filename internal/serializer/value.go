@@ -1,0 +1,50 @@
+package serializer
+
+import "bytes"
+
+// Value is an encoded value whose decoding waits until its type is known. It can
+// stand at any place of a value that is encoded, where it is spliced in, or of a
+// target that is decoded, where it captures that part of the message. A member that
+// is missing leaves it zero. The zero Value is undefined.
+type Value struct {
+	s     *Serializer // nil in the zero Value
+	json  []byte      // compact and valid; nil: undefined
+	meta  []byte      // items [[type, segment, ...], ...], compact, checked against json; nil: none
+	depth int         // how deep json is nested
+}
+
+// Decode decodes the value as [Serializer.Decode] does, with the serializer that
+// captured it.
+func (v Value) Decode(into any) error {
+	s := v.s
+	if s == nil {
+		s = new(Serializer)
+	}
+	return s.decode(envelope{json: v.json, meta: v.meta, depth: v.depth}, into)
+}
+
+// IsUndefined reports whether the value is undefined, be it absent or present.
+func (v Value) IsUndefined() bool {
+	return v.json == nil || bytes.Equal(v.meta, undefinedMeta)
+}
+
+var undefinedMeta = []byte("[[3]]")
+
+// Append appends the envelope of the value to dst: the text that it was captured
+// from, without white space between its tokens.
+func (v Value) Append(dst []byte) []byte {
+	return appendEnvelope(dst, v.json, v.meta)
+}
+
+func appendEnvelope(dst, json, meta []byte) []byte {
+	dst = append(dst, '{')
+	if json != nil {
+		dst = append(dst, `"json":`...)
+		dst = append(dst, json...)
+	}
+	if len(meta) > 0 {
+		dst = append(dst, `,"meta":`...)
+		dst = append(dst, meta...)
+	}
+	return append(dst, '}')
+}

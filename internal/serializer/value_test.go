@@ -1,0 +1,122 @@
+package serializer_test
+
+import (
+	"math/big"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/internal/serializer"
+)
+
+type call struct {
+	Path  []string         `json:"path"`
+	Input serializer.Value `json:"input"`
+}
+
+func TestValueCapturesPart(t *testing.T) {
+	t.Parallel()
+	s, err := serializer.New(personSerializer)
+	require.NoError(t, err)
+	tests := map[string]struct {
+		wire, input, sent string
+		undefined         bool
+	}{
+		"plain":             {`{"json":{"path":["a"],"input":{"a":[1, 2]}}}`, `{"json":{"a":[1,2]}}`, "", false},
+		"meta below":        {`{"json":{"path":["a"],"input":{"d":"x","l":["1"]}},"meta":[[0,"input","l","0"],[1,"input","d"]]}`, `{"json":{"d":"x","l":["1"]},"meta":[[0,"l",0],[1,"d"]]}`, `{"json":{"path":["a"],"input":{"d":"x","l":["1"]}},"meta":[[0,"input","l",0],[1,"input","d"]]}`, false},
+		"meta at":           {`{"json":{"path":["a"],"input":["1"]},"meta":[[0,"input",0],[6,"input"]]}`, `{"json":["1"],"meta":[[0,0],[6]]}`, "", false},
+		"custom":            {`{"json":{"path":["a"],"input":{"name":"A"}},"meta":[[20,"input"]]}`, `{"json":{"name":"A"},"meta":[[20]]}`, "", false},
+		"unknown type":      {`{"json":{"path":["a"],"input":{"name":"A"}},"meta":[[21,"input"],[99,"x"]]}`, `{"json":{"name":"A"}}`, `{"json":{"path":["a"],"input":{"name":"A"}}}`, false},
+		"absent":            {`{"json":{"path":["a"]}}`, `{}`, "", true},
+		"present undefined": {`{"json":{"path":["a"],"input":null},"meta":[[3,"input"]]}`, `{"json":null,"meta":[[3]]}`, "", true},
+		"null":              {`{"json":{"path":["a"],"input":null}}`, `{"json":null}`, "", false},
+		"odd keys":          {`{"json":{"path":["a"],"input":{"\"\u2028\n":"1"}},"meta":[[0,"input","\"\u2028\n"]]}`, `{"json":{"\"\u2028\n":"1"},"meta":[[0,"\"` + "\u2028" + `\n"]]}`, `{"json":{"path":["a"],"input":{"\"\u2028\n":"1"}},"meta":[[0,"input","\"` + "\u2028" + `\n"]]}`, false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var got call
+			require.NoError(t, s.Decode([]byte(test.wire), &got))
+			require.Equal(t, []string{"a"}, got.Path)
+			require.Equal(t, test.input, string(got.Input.Append(nil)))
+			require.Equal(t, test.undefined, got.Input.IsUndefined())
+
+			again, err := s.Append(nil, got)
+			require.NoError(t, err)
+			want := test.sent
+			if want == "" {
+				want = string(withoutSpaces(test.wire))
+			}
+			require.Equal(t, want, string(again))
+		})
+	}
+}
+
+func withoutSpaces(text string) (out []byte) {
+	for i := range len(text) {
+		if text[i] != ' ' {
+			out = append(out, text[i])
+		}
+	}
+	return out
+}
+
+func TestValueDecode(t *testing.T) {
+	t.Parallel()
+	s, err := serializer.New(personSerializer)
+	require.NoError(t, err)
+	var got call
+	require.NoError(t, s.Decode([]byte(`{"json":{"input":{"name":"A","born":"2024-01-01"}},"meta":[[1,"input","born"],[20,"input"]]}`), &got))
+	var p person
+	require.NoError(t, got.Input.Decode(&p))
+	require.Equal(t, person{Name: "A", Born: time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)}, p)
+
+	var typeError *serializer.TypeError
+	require.ErrorAs(t, got.Input.Decode(new(int)), &typeError)
+	require.Equal(t, []serializer.Issue{{Message: "expected integer, received custom type 20", Path: []any{}}}, typeError.Issues)
+
+	var zero serializer.Value
+	require.True(t, zero.IsUndefined())
+	require.Equal(t, `{}`, string(zero.Append(nil)))
+	var v any
+	require.NoError(t, zero.Decode(&v))
+	require.Equal(t, serializer.Undefined{}, v)
+}
+
+// TestValueRoot: a whole message as a Value is sent on unchanged.
+func TestValueRoot(t *testing.T) {
+	t.Parallel()
+	s := new(serializer.Serializer)
+	for _, wire := range []string{`{}`, `{"json":null}`, `{"json":null,"meta":[[3]]}`, `{"json":["1",{"a":null}],"meta":[[0,0],[2,1,"a"],[6]]}`} {
+		value, err := s.Value([]byte(wire))
+		require.NoError(t, err)
+		require.Equal(t, wire, string(value.Append(nil)))
+		var same serializer.Value
+		require.NoError(t, s.Decode([]byte(wire), &same))
+		require.Equal(t, wire, string(same.Append(nil)))
+		out, err := s.Append(nil, value)
+		require.NoError(t, err)
+		require.Equal(t, wire, string(out))
+	}
+}
+
+// TestValueAnywhere: values splice into sets, maps and customs, and are captured from there.
+func TestValueAnywhere(t *testing.T) {
+	t.Parallel()
+	s, err := serializer.New(personSerializer)
+	require.NoError(t, err)
+	inner, err := s.Append(nil, []any{big.NewInt(7)})
+	require.NoError(t, err)
+	value, err := s.Value(inner)
+	require.NoError(t, err)
+
+	wire, err := s.Append(nil, map[int]any{1: serializer.Set{value}, 2: person{Name: "x", Born: &value}})
+	require.NoError(t, err)
+	require.Equal(t, `{"json":[[1,[["7"]]],[2,{"name":"x","born":["7"]}]],"meta":[[0,0,1,0,0],[6,0,1],[0,1,1,"born",0],[20,1,1],[7]]}`, string(wire))
+
+	var byNumber map[int]*serializer.Value
+	require.NoError(t, s.Decode(wire, &byNumber))
+	require.Equal(t, `{"json":[["7"]],"meta":[[0,0,0],[6]]}`, string(byNumber[1].Append(nil)))
+	require.Equal(t, `{"json":{"name":"x","born":["7"]},"meta":[[0,"born",0],[20]]}`, string(byNumber[2].Append(nil)))
+}
