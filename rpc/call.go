@@ -1,0 +1,137 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+	"strings"
+)
+
+// Call is one call on its way: on a client from the caller to the transport, on
+// a server from the transport to the handler. Interceptors may change it before
+// they hand it on. It belongs to one goroutine at a time.
+type Call struct {
+	// Path is the procedure's path, outermost group first.
+	Path []string
+	// Method is the HTTP method that the procedure declares ("" is POST).
+	// Only HTTP looks at it.
+	Method string
+	// Input is what the procedure is called with. On a server it is a [Value]
+	// until the procedure's own interceptors run, which see the decoded type.
+	Input any
+	// New gives a pointer to decode the output into. Nil leaves a [Value]. Only
+	// clients look at it.
+	New func() any
+	// LastEventID is the id of the last event that the caller has seen, for
+	// procedures whose output is a stream of events; "" is none.
+	LastEventID string
+	// Header is sent with the call: HTTP headers, or their counterpart on a
+	// socket. Nil is empty on a client and never happens on a server.
+	Header http.Header
+	// ResponseHeader is the header of the answer. A server's handler and
+	// interceptors may add to it (it is never nil there); on a client it is
+	// there once the call is done.
+	ResponseHeader http.Header
+
+	validator Validator
+}
+
+// CallFunc carries out a call and gives its output.
+type CallFunc func(ctx context.Context, call *Call) (any, error)
+
+// Caller is what procedures are called on: a [Link], a [WebsocketLink], a
+// [Router] in the same process, or a client iterator. Implementations are safe
+// for concurrent use. [NewCaller] makes one from a [CallFunc].
+type Caller interface {
+	Call(ctx context.Context, call *Call, opts ...CallOption) (any, error)
+}
+
+// CallOption changes one call.
+type CallOption interface{ applyToCall(o *callOptions) }
+
+type callOptions struct {
+	call           *Call
+	retry          Retry
+	responseHeader *http.Header
+}
+
+type callOptionFunc func(*callOptions)
+
+func (f callOptionFunc) applyToCall(o *callOptions) { f(o) }
+
+// WithLastEventID names the last event that the caller has seen, so that a
+// stream of events goes on behind it: oRPC's lastEventId. "" is none.
+func WithLastEventID(id string) CallOption {
+	return callOptionFunc(func(o *callOptions) { o.call.LastEventID = id })
+}
+
+// WithHeader sends a header with the call. A name that is given several times
+// is sent with all its values.
+func WithHeader(name, value string) CallOption {
+	return callOptionFunc(func(o *callOptions) { o.call.Header.Add(name, value) })
+}
+
+// WithResponseHeader stores the header of the answer in *into when the call is
+// done, nil if there was no answer.
+func WithResponseHeader(into *http.Header) CallOption {
+	return callOptionFunc(func(o *callOptions) { o.responseHeader = into })
+}
+
+// NewCaller makes a [Caller] of a transport: it applies the options of a call,
+// runs the interceptors around it, the first one outermost, and retries send as
+// [Retry] says, inside of them. A context that has ended is not tried. It is for
+// those who write a transport of their own; send gets a Call that it may keep and
+// whose Header is not nil.
+func NewCaller(send CallFunc, interceptors ...Interceptor) Caller {
+	return &caller{send: send, interceptors: interceptors}
+}
+
+type caller struct {
+	send         CallFunc
+	interceptors []Interceptor
+}
+
+func (c *caller) Call(ctx context.Context, call *Call, opts ...CallOption) (any, error) {
+	own := *call
+	own.ResponseHeader = nil
+	own.Header = call.Header.Clone()
+	if own.Header == nil {
+		own.Header = http.Header{}
+	}
+	o := callOptions{call: &own}
+	for _, opt := range opts {
+		opt.applyToCall(&o)
+	}
+	out, err := Chain(c.interceptors, o.retry.around(c.send))(ctx, &own)
+	call.ResponseHeader = own.ResponseHeader
+	if o.responseHeader != nil {
+		*o.responseHeader = own.ResponseHeader
+	}
+	return out, err
+}
+
+// callError gives an error that did not come from the other side, in which
+// errors.Is finds the end of ctx if it has ended, whatever err says.
+func callError(ctx context.Context, call *Call, err error) error {
+	if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
+		err = fmt.Errorf("%w: %w", ended, err)
+	}
+	return fmt.Errorf("rpc: call %s: %w", strings.Join(call.Path, "."), err)
+}
+
+// decodeOutput reads an answer into the type that the caller wants.
+func decodeOutput(call *Call, v Value) (any, error) {
+	if call.New == nil {
+		return v, nil
+	}
+	p := call.New()
+	if _, void := p.(*Void); void {
+		return Void{}, nil
+	}
+	if err := v.Decode(p); err != nil {
+		return nil, fmt.Errorf("decode output: %w", err)
+	}
+	return reflect.ValueOf(p).Elem().Interface(), nil
+}

@@ -1,0 +1,341 @@
+package rpc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+
+	"github.com/go-orpc/durable-iterator/internal/peer"
+	"github.com/go-orpc/durable-iterator/internal/serializer"
+)
+
+// ErrDisconnected is wrapped by the error of a call that failed because its socket
+// went away or was not there. Whether the server has carried it out is not known.
+// It is not an [*Error]: no server has sent it.
+var ErrDisconnected = errors.New("rpc: disconnected")
+
+// ClientPeerOptions configures a [ClientPeer]. Send is required.
+type ClientPeerOptions struct {
+	// Send writes one message to the current socket. It is called from many
+	// goroutines; an error fails the call with [ErrDisconnected]. ctx has the
+	// values of the call's context, and ends when the peer is disconnected, not
+	// when the call does: a call that ends is followed by an abort message.
+	Send func(ctx context.Context, message []byte, binary bool) error
+
+	// Serializers are types of the application that may be sent.
+	Serializers []Serializer
+
+	// Interceptors run around each call and its retries, the first one outermost.
+	Interceptors []Interceptor
+}
+
+// ClientPeer makes calls over messages of a socket: oRPC's peer protocol, seen
+// from the client. It knows nothing of the socket: messages go out through
+// [ClientPeerOptions.Send] and come in through Receive. It is a [Caller]. All
+// methods but Receive are safe for concurrent use.
+//
+// It may outlive sockets, one after another: Disconnect says that one is gone,
+// after which Send means the next. The ids of requests run on.
+//
+// Every request is sent as POST. Servers answer it for every procedure, whatever
+// method the procedure declares for HTTP.
+type ClientPeer struct {
+	send       func(ctx context.Context, message []byte, binary bool) error
+	serializer *serializer.Serializer
+	caller     Caller
+	ids        peer.Sequence
+	retired    sync.WaitGroup // sends on sockets that are gone
+
+	// mu guards socket, which is never nil. Only the last one may be closed.
+	mu     sync.Mutex
+	socket *clientSocket
+	closed bool
+}
+
+// clientSocket is what belongs to one socket.
+type clientSocket struct {
+	client *peer.Client
+	end    context.CancelCauseFunc // ends the contexts of Send
+	cause  func() error            // what end was called with
+}
+
+// NewClientPeer makes a peer. It panics without Send, and on serializers that
+// contradict each other.
+func NewClientPeer(o *ClientPeerOptions) *ClientPeer {
+	if o.Send == nil {
+		panic("rpc: NewClientPeer: Send is required")
+	}
+	p := &ClientPeer{send: o.Send, serializer: newSerializer(o.Serializers)}
+	p.caller = NewCaller(p.roundTrip, o.Interceptors...)
+	p.socket = p.newSocket()
+	return p
+}
+
+// Call sends the call and waits for its answer. An error that the server has sent
+// is an [*Error]. When ctx ends, Call returns at once and the server is told to
+// stop.
+func (p *ClientPeer) Call(ctx context.Context, call *Call, opts ...CallOption) (any, error) {
+	return p.caller.Call(ctx, call, opts...)
+}
+
+// Receive takes one message, in the order of arrival. It waits for nothing but the
+// functions given to Subscribe. The error is about that message only: if it
+// belongs to a call, the call fails too.
+func (p *ClientPeer) Receive(message []byte, binary bool) error {
+	if err := p.current().client.Receive(peer.Frame{Data: message, Binary: binary}); err != nil {
+		return fmt.Errorf("rpc: receive: %w", err)
+	}
+	return nil
+}
+
+// Disconnect says that the socket is gone. All calls in flight fail with an error
+// that wraps [ErrDisconnected] and cause, which may be nil. Later calls are for
+// the next socket.
+func (p *ClientPeer) Disconnect(cause error) {
+	p.mu.Lock()
+	old := p.socket
+	if !p.closed {
+		p.socket = p.newSocket()
+		p.retired.Go(old.client.Wait)
+	}
+	p.mu.Unlock()
+	old.disconnect(cause)
+}
+
+// Close is a Disconnect after which there is no next socket: later calls fail at
+// once. It waits until no Send is running any more.
+func (p *ClientPeer) Close(cause error) {
+	p.end(cause)
+	p.current().client.Wait()
+	p.retired.Wait()
+}
+
+// end is Close without waiting.
+func (p *ClientPeer) end(cause error) {
+	p.mu.Lock()
+	p.closed = true
+	last := p.socket
+	p.mu.Unlock()
+	last.disconnect(cause)
+}
+
+func (p *ClientPeer) current() *clientSocket {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.socket
+}
+
+func (p *ClientPeer) newSocket() *clientSocket {
+	gone, end := context.WithCancelCause(context.Background())
+	send := func(ctx context.Context, f peer.Frame) error {
+		err := p.send(sendContext{Context: gone, values: ctx}, f.Data, f.Binary)
+		switch {
+		case err == nil || errors.Is(err, ErrDisconnected):
+			return err
+		case gone.Err() != nil:
+			return context.Cause(gone)
+		}
+		return fmt.Errorf("%w: %w", ErrDisconnected, err)
+	}
+	return &clientSocket{
+		client: peer.NewClient(send, &peer.ClientOptions{Sequence: &p.ids}),
+		end:    end,
+		cause:  func() error { return context.Cause(gone) },
+	}
+}
+
+// sendContext ends with the socket and has the values of the call.
+type sendContext struct {
+	context.Context
+	values context.Context //nolint:containedctx // it is a context made of two
+}
+
+func (c sendContext) Value(key any) any {
+	if v := c.values.Value(key); v != nil {
+		return v
+	}
+	return c.Context.Value(key)
+}
+
+func (s *clientSocket) disconnect(cause error) {
+	err := ErrDisconnected
+	if cause != nil {
+		err = fmt.Errorf("%w: %w", ErrDisconnected, cause)
+	}
+	s.end(err)
+	s.client.Close(nil)
+}
+
+// failed gives the error of a call that got no answer.
+func (s *clientSocket) failed(ctx context.Context, call *Call, err error) error {
+	if errors.Is(err, peer.ErrClosed) {
+		err = s.cause()
+	}
+	return callError(ctx, call, err)
+}
+
+func (p *ClientPeer) roundTrip(ctx context.Context, call *Call) (any, error) {
+	call.ResponseHeader = nil
+	request, err := p.request(call)
+	if err != nil {
+		return nil, callError(ctx, call, err)
+	}
+	socket := p.current()
+	response, stream, err := socket.client.Do(ctx, request)
+	if err != nil {
+		return nil, socket.failed(ctx, call, err)
+	}
+	if stream != nil {
+		_ = stream.Close()
+		return nil, callError(ctx, call, errUnexpectedStream)
+	}
+	return p.output(ctx, call, response)
+}
+
+var (
+	errUnexpectedStream = errors.New("the answer is a stream of events")
+	errNoStream         = errors.New("the answer is no stream of events")
+	errForeignBody      = errors.New("the answer is a form or a file, which cannot be read")
+	errStreamFailed     = errors.New("rpc: the stream of events has failed")
+)
+
+func (p *ClientPeer) request(call *Call) (*peer.Request, error) {
+	input, err := appendValue(nil, p.serializer, call.Input)
+	if err != nil {
+		return nil, err
+	}
+	header := http.Header{}
+	maps.Copy(header, call.Header)
+	header.Del(headerContentType)
+	header.Del(headerDisposition)
+	if call.LastEventID != "" {
+		header.Set(headerLastEventID, call.LastEventID)
+	}
+	address := &url.URL{Path: "/" + strings.Join(call.Path, "/"), RawPath: encodePath(call.Path)}
+	return &peer.Request{URL: address, Header: header, Body: peer.Body{JSON: input}}, nil
+}
+
+// output reads an answer that is no stream.
+func (p *ClientPeer) output(ctx context.Context, call *Call, r *peer.Response) (any, error) {
+	call.ResponseHeader = r.Header
+	if text, plain := plainText(r.Body); plain && isErrorStatus(r.Status) {
+		return nil, ErrorResponse{Status: r.Status, Headers: r.Header, Body: text}.err()
+	}
+	if r.Body.Bytes != nil {
+		return nil, callError(ctx, call, errForeignBody)
+	}
+	body, err := p.serializer.Value(r.Body.JSON)
+	if err != nil {
+		return nil, callError(ctx, call, err)
+	}
+	out, err := readAnswer(call, r.Status, r.Header, body)
+	if _, sent := findError(err); err != nil && !sent {
+		return nil, callError(ctx, call, err)
+	}
+	return out, err
+}
+
+// plainText gives the text of a body that is none of the serializer's: bytes, or
+// a bare text, which servers send to people.
+func plainText(b peer.Body) (text string, plain bool) {
+	if b.Bytes != nil {
+		return string(b.Bytes), true
+	}
+	return text, b.JSON != nil && json.Unmarshal(b.JSON, &text) == nil
+}
+
+// PeerEvent is one event of a stream, as it came.
+type PeerEvent struct {
+	// Kind is "message", or "done" or "error", which are the last.
+	Kind string
+	// Value is what the event carries, undefined if HasValue is false. Of "done" it
+	// is the return value.
+	Value    Value
+	HasValue bool
+	// Meta is the metadata.
+	Meta EventMeta
+	// Err is set for "error" only: an [*Error] if the server has sent one.
+	Err error
+}
+
+// Subscribe makes a call whose answer is a stream of events. open gets the header
+// of the answer, then event gets each event: both run on the goroutine of Receive,
+// in order, and keep it waiting. Subscribe returns when open has. It fails with
+// what the server has sent, or if the answer is no stream; then neither is called.
+// Interceptors do not run around it. ctx governs the wait for the answer, not the
+// stream.
+//
+// stop has to be called in the end. It sends an abort if the stream has not ended
+// by itself; no event is begun after it. A message that cannot be read ends the
+// stream with an event "error". When the peer is disconnected, event is just not
+// called any more.
+func (p *ClientPeer) Subscribe(ctx context.Context, call *Call, open func(http.Header), event func(PeerEvent)) (stop func(), err error) {
+	request, err := p.request(call)
+	if err != nil {
+		return nil, callError(ctx, call, err)
+	}
+	socket := p.current()
+	opened := false // belongs to the goroutine of Receive
+	response, stop, err := socket.client.DoFunc(ctx, request, peer.Observer{
+		Response: func(r *peer.Response) {
+			if opened = opensStream(r); opened {
+				open(r.Header)
+			}
+		},
+		Event: func(e *peer.Event) {
+			if opened {
+				opened = p.deliver(e, event)
+			}
+		},
+		Failed: func(err error) {
+			if !errors.Is(err, peer.ErrClosed) {
+				event(PeerEvent{Kind: string(peer.EventError), Err: fmt.Errorf("rpc: receive: %w", err)})
+			}
+		},
+	})
+	if err != nil {
+		return nil, socket.failed(ctx, call, err)
+	}
+	if opensStream(response) {
+		call.ResponseHeader = response.Header
+		return stop, nil
+	}
+	stop()
+	if _, err = p.output(ctx, call, response); err == nil {
+		err = callError(ctx, call, errNoStream)
+	}
+	return nil, err
+}
+
+func opensStream(r *peer.Response) bool {
+	return peer.IsEventStream(r.Header) && !isErrorStatus(r.Status)
+}
+
+// deliver hands on an event and tells whether others may follow. Kinds that nobody
+// knows are skipped.
+func (p *ClientPeer) deliver(e *peer.Event, event func(PeerEvent)) (more bool) {
+	out := PeerEvent{Kind: string(e.Kind), HasValue: e.Data != nil, Meta: eventMeta(e.Meta)}
+	var err error
+	if out.Value, err = p.serializer.Value(e.Data); err != nil {
+		event(PeerEvent{Kind: string(peer.EventError), Meta: out.Meta, Err: fmt.Errorf("rpc: decode event: %w", err)})
+		return false
+	}
+	switch e.Kind {
+	case peer.EventMessage, peer.EventDone:
+	case peer.EventError:
+		out.Err = errStreamFailed
+		if sent, ok := readError(out.Value); ok {
+			out.Err = sent
+		}
+	default:
+		return true
+	}
+	event(out)
+	return e.Kind == peer.EventMessage
+}

@@ -1,0 +1,68 @@
+// Package rpc calls typed procedures over HTTP and over a websocket, on the wire
+// of oRPC v1: an unmodified TypeScript client calls a Go server, and the other way
+// round.
+//
+// A procedure begins with its contract, a value that server and client share:
+//
+//	type Greeting struct {
+//		Name string `json:"name" validate:"required"`
+//	}
+//
+//	var Greet = rpc.Define[Greeting, string]("greet")
+//
+// The server gives it a handler and serves it:
+//
+//	router := rpc.NewRouter(
+//		Greet.Handler(func(ctx context.Context, in Greeting) (string, error) {
+//			return "Hello, " + in.Name, nil
+//		}),
+//	)
+//	mux.Handle("/rpc/", rpc.NewHandler(router, &rpc.HandlerOptions{Prefix: "/rpc"}))
+//
+// The client calls it, on whatever leads to the server, a [Caller]:
+//
+//	link := rpc.NewLink("http://localhost:3000/rpc", nil)
+//	text, err := Greet.Call(ctx, link, Greeting{Name: "Ada"})
+//
+// Inputs and outputs are Go types as encoding/json knows them, and those that
+// JSON lacks: time.Time, *big.Int, *url.URL, NaN, sets, maps with any keys,
+// [Undefined] and the application's own, see [JSONSerializer]. Inputs are checked
+// by their validate tags, see [Validator].
+//
+// # Errors
+//
+// A handler that returns an [*Error] is understood by its caller. Any other error,
+// and a panic, reaches the caller as [CodeInternalServerError] with a fixed text:
+// nothing of it leaves the server, where [OnError] and the Logger of the options
+// see it. [DefineError] declares an error with typed data.
+//
+// A client gets an *Error for what the server has sent, and another error for
+// what happened on the way; of these, errors.Is finds context.Canceled and
+// context.DeadlineExceeded where the context ended. A call is repeated after an
+// error only if [WithRetry] or [Retry] says so.
+//
+// # Concurrency
+//
+// Contracts, routers, handlers and links are safe for concurrent use and do not
+// change once they are made; options are copied. Handlers of procedures run
+// concurrently. A [Call] belongs to one goroutine at a time.
+//
+// # Order of interceptors and plugins
+//
+// Of several interceptors the first is outermost. On a server the interceptors of
+// the options run first, around the decoding of the input, then those of the
+// procedure:
+//
+//	HandlerOptions.Interceptors   Call.Input is a Value
+//	  decoding and validation of the input
+//	    Procedure.Handler's       Call.Input has the procedure's type
+//	      the handler, validation of the output
+//	encoding of the output or error
+//
+// On a client the interceptors of the options run around a call and all its
+// retries, so they see one call however many requests it takes.
+//
+// Plugins change a copy of the options, one after the other, before anything is
+// made of it. What they append to the interceptors runs inside of those that the
+// application has given.
+package rpc

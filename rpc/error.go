@@ -1,0 +1,217 @@
+package rpc
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+)
+
+// internalMessage is what the other side learns of an error that is no [Error].
+// Its spelling differs from the code's default message, as in oRPC.
+const internalMessage = "Internal server error"
+
+// Error is an error with a code that travels to the other side, oRPC's
+// ORPCError. A handler returns one to be understood by its caller; any other
+// error reaches the caller as [CodeInternalServerError] without detail. An Error
+// is not changed once it is returned, so it may be shared.
+type Error struct {
+	// Code names the kind of error.
+	Code Code
+	// Status is the HTTP status. 0 is the code's default. It must be below 200
+	// or from 400 up; an error with another status is sent as
+	// [CodeInternalServerError].
+	Status int
+	// Message is for people. Empty is the code's default.
+	Message string
+	// Data is any serializable value; nil is none, and a JSON null is Value.
+	// In an error that was received it is a [Value]: read it with [ErrorData].
+	Data any
+	// Defined tells that the procedure declares this error (see [DefineError])
+	// and that code, status and data fit the declaration. It is set by the
+	// server; what a handler puts here does not count.
+	Defined bool
+
+	cause error
+}
+
+// Errorf makes an Error with a formatted message. Errors formatted with %w are
+// its cause: errors.Is and errors.As see them, the other side does not.
+func Errorf(c Code, format string, a ...any) *Error {
+	err := fmt.Errorf(format, a...)
+	e := &Error{Code: c, Message: err.Error(), cause: errors.Unwrap(err)}
+	if _, several := err.(interface{ Unwrap() []error }); several {
+		e.cause = err
+	}
+	return e
+}
+
+// Error gives code and message.
+func (e *Error) Error() string {
+	if e == nil {
+		return "nil *rpc.Error"
+	}
+	message := cmp.Or(e.Message, e.Code.Message())
+	if message == string(e.Code) {
+		return message
+	}
+	return string(e.Code) + ": " + message
+}
+
+// Unwrap gives the local cause, which is never sent.
+func (e *Error) Unwrap() error {
+	if e == nil {
+		return nil
+	}
+	return e.cause
+}
+
+// WithCause gives a copy of e with a local cause.
+func (e *Error) WithCause(err error) *Error {
+	c := *e
+	c.cause = err
+	return &c
+}
+
+// CodeOf gives the code of the first [Error] in err's tree,
+// [CodeInternalServerError] for any other error, and "" for nil.
+func CodeOf(err error) Code {
+	if err == nil {
+		return ""
+	}
+	if e, ok := findError(err); ok {
+		return e.Code
+	}
+	return CodeInternalServerError
+}
+
+// findError gives the first Error in err's tree. A nil *Error that was returned
+// as an error, an easy mistake, is none; it is an error all the same.
+func findError(err error) (*Error, bool) {
+	e, ok := errors.AsType[*Error](err)
+	return e, ok && e != nil
+}
+
+// internalError is what the other side gets for an error that it shall not see.
+func internalError(cause error) *Error {
+	return &Error{Code: CodeInternalServerError, Status: 500, Message: internalMessage, cause: cause}
+}
+
+// ToError gives err as it will be sent: the first [Error] in its tree with the
+// defaults of its code filled in, or [CodeInternalServerError] with err as its
+// local cause. It is oRPC's toORPCError. ToError(nil) is nil.
+func ToError(err error) *Error {
+	if err == nil {
+		return nil
+	}
+	e, ok := findError(err)
+	if !ok {
+		return internalError(err)
+	}
+	full := *e
+	full.Status = cmp.Or(e.Status, e.Code.Status())
+	full.Message = cmp.Or(e.Message, e.Code.Message())
+	if !isErrorStatus(full.Status) {
+		return internalError(fmt.Errorf("rpc: %d is no status for an error: %w", full.Status, err))
+	}
+	return &full
+}
+
+// ErrorData reads the data of the first [Error] in err's tree as a D. It works
+// on both sides: on an error that was received, and on one that was made here.
+// As a [Void] any data can be read, also none.
+func ErrorData[D any](err error) (D, error) {
+	var d D
+	e, ok := findError(err)
+	if !ok {
+		return d, fmt.Errorf("rpc: error data: %w", errNoError)
+	}
+	if isVoid(d) {
+		return d, nil
+	}
+	switch data := e.Data.(type) {
+	case Value:
+		if err := data.Decode(&d); err != nil {
+			var zero D
+			return zero, fmt.Errorf("rpc: error data: %w", err)
+		}
+		return d, nil
+	case D:
+		return data, nil
+	}
+	return d, fmt.Errorf("rpc: error data: it is a %T, not a %T", e.Data, d)
+}
+
+var errNoError = errors.New("no *rpc.Error")
+
+// wireError is an Error as it is serialized: these members, in this order.
+type wireError struct {
+	Defined bool   `json:"defined"`
+	Code    Code   `json:"code"`
+	Status  int    `json:"status"`
+	Message string `json:"message"`
+	Data    any    `json:"data"`
+}
+
+func (e *Error) wire() wireError {
+	w := wireError{Defined: e.Defined, Code: e.Code, Status: e.Status, Message: e.Message, Data: e.Data}
+	if e.Data == nil || isVoid(e.Data) {
+		w.Data = Undefined{}
+	}
+	return w
+}
+
+// ErrorDef is an error that a procedure declares: its code, its status and the
+// type of its data. Make one with [DefineError], pass it to [Define], return
+// [ErrorDef.New] from the handler and recognize it with [ErrorDef.As]. It is an
+// entry of oRPC's .errors(…).
+type ErrorDef[D any] struct {
+	code    Code
+	status  int
+	message string
+}
+
+// DefineError declares an error. Status 0 and message "" are the code's
+// defaults. It panics if the code is empty or the status cannot be an error's.
+func DefineError[D any](c Code, status int, message string) ErrorDef[D] {
+	d := ErrorDef[D]{c, cmp.Or(status, c.Status()), cmp.Or(message, c.Message())}
+	if c == "" {
+		panic("rpc: DefineError: empty code")
+	}
+	if !isErrorStatus(d.status) {
+		panic(fmt.Sprintf("rpc: DefineError: %s: %d is no status for an error", c, status))
+	}
+	return d
+}
+
+// New makes the error, for a handler to return.
+func (d ErrorDef[D]) New(data D) *Error {
+	return &Error{Code: d.code, Status: d.status, Message: d.message, Data: data}
+}
+
+// As tells whether err is this error, by code, status and data, and gives the
+// data. It does not ask for [Error.Defined], which the methods of a durable
+// object can never set.
+func (d ErrorDef[D]) As(err error) (D, bool) {
+	e, ok := findError(err)
+	if !ok || !d.fits(e) {
+		var zero D
+		return zero, false
+	}
+	data, err := ErrorData[D](e)
+	return data, err == nil
+}
+
+// declares tells whether e is this error, for Error.Defined.
+func (d ErrorDef[D]) declares(e *Error) bool {
+	if !d.fits(e) {
+		return false
+	}
+	_, err := ErrorData[D](e)
+	return err == nil
+}
+
+func (d ErrorDef[D]) fits(e *Error) bool {
+	return e.Code == d.code && cmp.Or(e.Status, e.Code.Status()) == d.status
+}
+
+func (d ErrorDef[D]) applyToProcedure(s *spec) { s.errors = append(s.errors, d) }

@@ -1,0 +1,128 @@
+package rpc_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+
+	"github.com/go-orpc/durable-iterator/rpc"
+)
+
+type Greeting struct {
+	Name string `json:"name" validate:"required"`
+}
+
+// A contract is shared by server and client.
+var Greet = rpc.Define[Greeting, string]("greet")
+
+func greet(_ context.Context, in Greeting) (string, error) { return "Hello, " + in.Name, nil }
+
+func Example() {
+	router := rpc.NewRouter(Greet.Handler(greet))
+	server := httptest.NewServer(rpc.NewHandler(router, &rpc.HandlerOptions{Prefix: "/rpc"}))
+	defer server.Close()
+
+	link := rpc.NewLink(server.URL+"/rpc", nil)
+	text, err := Greet.Call(context.Background(), link, Greeting{Name: "Ada"})
+	fmt.Println(text, err)
+
+	_, err = Greet.Call(context.Background(), link, Greeting{})
+	wrong, _ := rpc.ErrorData[rpc.ValidationIssues](err)
+	fmt.Println(err)
+	fmt.Println(wrong.Issues)
+	// Output:
+	// Hello, Ada <nil>
+	// BAD_REQUEST: Input validation failed
+	// [{is required [name]}]
+}
+
+func ExampleDefineError() {
+	type stock struct {
+		Left int `json:"left"`
+	}
+	errSoldOut := rpc.DefineError[stock]("SOLD_OUT", 409, "not enough left")
+	buy := rpc.Define[int, rpc.Void]("buy", errSoldOut)
+
+	router := rpc.NewRouter(buy.Handler(func(_ context.Context, n int) (rpc.Void, error) {
+		if n > 3 {
+			return rpc.Void{}, errSoldOut.New(stock{Left: 3})
+		}
+		return rpc.Void{}, nil
+	}))
+	server := httptest.NewServer(rpc.NewHandler(router, nil))
+	defer server.Close()
+
+	_, err := buy.Call(context.Background(), rpc.NewLink(server.URL, nil), 5)
+	if data, ok := errSoldOut.As(err); ok {
+		fmt.Println("only", data.Left, "left")
+	}
+	fmt.Println(rpc.CodeOf(err))
+	// Output:
+	// only 3 left
+	// SOLD_OUT
+}
+
+func ExampleInterceptor() {
+	authenticate := func(ctx context.Context, call *rpc.Call, next rpc.CallFunc) (any, error) {
+		if call.Header.Get("Authorization") != "Bearer secret" {
+			return nil, &rpc.Error{Code: rpc.CodeUnauthorized}
+		}
+		return next(ctx, call)
+	}
+	log := rpc.OnError(func(_ context.Context, call *rpc.Call, err error) {
+		fmt.Println("log:", call.Path, err)
+	})
+	server := httptest.NewServer(rpc.NewHandler(rpc.NewRouter(Greet.Handler(greet)), &rpc.HandlerOptions{
+		Interceptors: []rpc.Interceptor{log, authenticate},
+	}))
+	defer server.Close()
+
+	link := rpc.NewLink(server.URL, nil)
+	_, err := Greet.Call(context.Background(), link, Greeting{Name: "Ada"})
+	fmt.Println(err)
+	text, _ := Greet.Call(context.Background(), link, Greeting{Name: "Ada"}, rpc.WithHeader("Authorization", "Bearer secret"))
+	fmt.Println(text)
+	// Output:
+	// log: [greet] UNAUTHORIZED: Unauthorized
+	// UNAUTHORIZED: Unauthorized
+	// Hello, Ada
+}
+
+// A router is a Caller: the same contracts work without a network.
+func ExampleRouter() {
+	router := rpc.NewRouter(Greet.Handler(greet))
+	text, err := Greet.Call(context.Background(), router, Greeting{Name: "Ada"})
+	fmt.Println(text, err)
+	// Output: Hello, Ada <nil>
+}
+
+func ExampleJSONSerializer() {
+	type point struct{ X, Y int }
+	points := rpc.JSONSerializer(30,
+		func(p point) (any, error) { return fmt.Sprintf("%d/%d", p.X, p.Y), nil },
+		func(v any) (p point, err error) {
+			text, ok := v.(string)
+			if !ok {
+				return p, errors.New("a point is sent as a text")
+			}
+			_, err = fmt.Sscanf(text, "%d/%d", &p.X, &p.Y)
+			return p, err
+		},
+	)
+	mirror := rpc.Define[any, any]("mirror")
+	router := rpc.NewRouter(mirror.Handler(func(_ context.Context, in any) (any, error) {
+		p, ok := in.(point)
+		if !ok {
+			return nil, rpc.Errorf(rpc.CodeBadRequest, "no point")
+		}
+		return point{p.Y, p.X}, nil
+	}))
+	server := httptest.NewServer(rpc.NewHandler(router, &rpc.HandlerOptions{Serializers: []rpc.Serializer{points}}))
+	defer server.Close()
+
+	link := rpc.NewLink(server.URL, &rpc.LinkOptions{Serializers: []rpc.Serializer{points}})
+	out, err := mirror.Call(context.Background(), link, point{1, 2})
+	fmt.Printf("%T %v %v\n", out, out, err)
+	// Output: rpc_test.point {2 1} <nil>
+}

@@ -1,0 +1,209 @@
+package rpc
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/go-orpc/durable-iterator/internal/serializer"
+)
+
+const (
+	defaultMaxAnswerBytes = 16 << 20
+	defaultMaxURLLength   = 2083 // oRPC's
+)
+
+// LinkOptions configures a [Link]. The zero value is usable.
+type LinkOptions struct {
+	// HTTPClient sends the requests. Nil is http.DefaultClient. Redirects are
+	// its business: by default it follows them, and turns a POST into a GET
+	// without body unless the status is 307 or 308.
+	HTTPClient *http.Client
+	// Header gives headers to send with a call, as authorization. It is asked
+	// for each try, so that a token may change in between. What [WithHeader]
+	// gives replaces headers of the same name. An error fails the try.
+	Header func(ctx context.Context, call *Call) (http.Header, error)
+	// Interceptors run around each call and its retries, the first one outermost.
+	Interceptors []Interceptor
+	// Plugins change the options before the link is made, in order.
+	Plugins []LinkPlugin
+	// Serializers are types of the application that may be sent.
+	Serializers []Serializer
+	// MaxBodyBytes is how large the body of an answer may be. 0 is 16 MiB. A
+	// larger one fails the call with an [*http.MaxBytesError].
+	MaxBodyBytes int64
+	// MaxURLLength is how long the address of a GET request may be; longer ones
+	// are sent as POST. 0 is 2083.
+	MaxURLLength int
+}
+
+// LinkPlugin changes how a link works: oRPC's link plugins.
+type LinkPlugin interface {
+	// InitLink may change the options of a link that is being made, for example
+	// append to its interceptors. They are the link's own copy.
+	InitLink(o *LinkOptions)
+}
+
+// Link calls procedures over HTTP: oRPC's RPCLink. It is a [Caller] and safe for
+// concurrent use.
+//
+// An error that the server has sent comes back as an [*Error]. So does any other
+// answer with an error status, with an [ErrorResponse] as its data. All other
+// errors are local: of the network, of the context, of an answer that cannot be
+// read.
+type Link struct {
+	prefix     string // scheme, host and path, without trailing slash
+	query      string // of the address, with its question mark
+	client     *http.Client
+	header     func(context.Context, *Call) (http.Header, error)
+	serializer *serializer.Serializer
+	maxBody    int64
+	maxURL     int
+	caller     Caller
+}
+
+// NewLink makes a link to the handler at an address, its prefix included, as
+// "http://localhost:3000/rpc". Nil options are the defaults. It panics on what is
+// no http or https address, and on serializers that contradict each other.
+func NewLink(address string, o *LinkOptions) *Link {
+	base, err := url.Parse(address)
+	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
+		panic(fmt.Sprintf("rpc: NewLink: %q is no http address", address))
+	}
+	var own LinkOptions
+	if o != nil {
+		own = *o
+		own.Interceptors = slices.Clone(o.Interceptors)
+		own.Serializers = slices.Clone(o.Serializers)
+	}
+	for _, plugin := range own.Plugins {
+		plugin.InitLink(&own)
+	}
+	l := &Link{
+		prefix:     prefixOf(base),
+		client:     cmp.Or(own.HTTPClient, http.DefaultClient),
+		header:     own.Header,
+		serializer: newSerializer(own.Serializers),
+		maxBody:    cmp.Or(own.MaxBodyBytes, defaultMaxAnswerBytes),
+		maxURL:     cmp.Or(own.MaxURLLength, defaultMaxURLLength),
+	}
+	if base.RawQuery != "" {
+		l.query = "?" + base.RawQuery
+	}
+	l.caller = NewCaller(l.send, own.Interceptors...)
+	return l
+}
+
+func prefixOf(base *url.URL) string {
+	host := url.URL{Scheme: base.Scheme, User: base.User, Host: base.Host}
+	return host.String() + strings.TrimSuffix(base.EscapedPath(), "/")
+}
+
+// Call sends the call and gives its output.
+func (l *Link) Call(ctx context.Context, call *Call, opts ...CallOption) (any, error) {
+	return l.caller.Call(ctx, call, opts...)
+}
+
+func (l *Link) send(ctx context.Context, call *Call) (any, error) {
+	call.ResponseHeader = nil
+	r, err := l.request(ctx, call)
+	if err != nil {
+		return nil, callError(ctx, call, err)
+	}
+	response, err := l.client.Do(r)
+	if err != nil {
+		return nil, callError(ctx, call, err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	call.ResponseHeader = response.Header
+	out, err := l.read(call, response)
+	if _, sent := findError(err); err != nil && !sent {
+		return nil, callError(ctx, call, err)
+	}
+	return out, err
+}
+
+func (l *Link) request(ctx context.Context, call *Call) (*http.Request, error) {
+	input, err := appendValue(nil, l.serializer, call.Input)
+	if err != nil {
+		return nil, err
+	}
+	method := cmp.Or(call.Method, http.MethodPost)
+	address := l.prefix + encodePath(call.Path) + l.query
+	if method == http.MethodGet {
+		if long := withData(address, input); len(long) <= l.maxURL {
+			address, input = long, nil
+		} else {
+			method = http.MethodPost
+		}
+	}
+	r, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(input))
+	if err != nil {
+		return nil, err
+	}
+	if err := l.addHeader(ctx, call, r.Header); err != nil {
+		return nil, err
+	}
+	if input != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	return r, nil
+}
+
+// withData puts an input into the query of an address, unless it is undefined.
+func withData(address string, input []byte) string {
+	if string(input) == "{}" {
+		return address
+	}
+	separator := "?"
+	if strings.Contains(address, "?") {
+		separator = "&"
+	}
+	return address + separator + "data=" + url.QueryEscape(string(input))
+}
+
+func (l *Link) addHeader(ctx context.Context, call *Call, header http.Header) error {
+	if l.header != nil {
+		own, err := l.header(ctx, call)
+		if err != nil {
+			return fmt.Errorf("header: %w", err)
+		}
+		replaceHeader(header, own)
+	}
+	replaceHeader(header, call.Header)
+	header.Del("Content-Type")
+	header.Del("Content-Disposition")
+	if call.LastEventID != "" {
+		header.Set("Last-Event-Id", call.LastEventID)
+	}
+	return nil
+}
+
+func (l *Link) read(call *Call, r *http.Response) (any, error) {
+	failed := isErrorStatus(r.StatusCode)
+	encoded := isJSONBody(r.Header)
+	if !failed && !encoded && r.ContentLength != 0 {
+		return nil, fmt.Errorf("answer has a body of type %q, which cannot be read", r.Header.Get("Content-Type"))
+	}
+	data, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, l.maxBody))
+	if err != nil {
+		return nil, fmt.Errorf("read answer: %w", err)
+	}
+	var body Value
+	if encoded {
+		body, err = l.serializer.Value(data)
+	}
+	if failed && (!encoded || err != nil) {
+		return nil, ErrorResponse{Status: r.StatusCode, Headers: r.Header, Body: string(data)}.err()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return readAnswer(call, r.StatusCode, r.Header, body)
+}

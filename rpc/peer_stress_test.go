@@ -1,0 +1,132 @@
+package rpc_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/rpc"
+)
+
+// stressInput asks for an answer of a size after a while.
+type stressInput struct {
+	N    int `json:"n"`
+	Size int `json:"size"`
+	Wait int `json:"wait"` // milliseconds
+}
+
+type stressOutput struct {
+	N    int    `json:"n"`
+	Text string `json:"text"`
+}
+
+var stress = rpc.Define[stressInput, stressOutput]("stress")
+
+func stressRouter() *rpc.Router {
+	return rpc.NewRouter(stress.Handler(func(ctx context.Context, in stressInput) (stressOutput, error) {
+		select {
+		case <-time.After(time.Duration(in.Wait) * time.Millisecond):
+		case <-ctx.Done():
+			return stressOutput{}, ctx.Err()
+		}
+		if in.N%10 == 3 {
+			return stressOutput{}, &rpc.Error{Code: rpc.CodeConflict, Data: in.N}
+		}
+		return stressOutput{N: in.N, Text: strings.Repeat("x", in.Size)}, nil
+	}))
+}
+
+// checkStress makes one call and says what is wrong with its answer. A call whose
+// context has ended may have been in time all the same.
+func checkStress(ctx context.Context, c rpc.Caller, in stressInput) error {
+	out, err := stress.Call(ctx, c, in)
+	n, dataErr := rpc.ErrorData[int](err)
+	switch {
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		return nil
+	case in.N%10 == 3 && (dataErr != nil || n != in.N):
+		return fmt.Errorf("call %d should have failed with its number: %w", in.N, err)
+	case in.N%10 != 3 && err != nil:
+		return fmt.Errorf("call %d: %w", in.N, err)
+	case in.N%10 != 3 && (out.N != in.N || len(out.Text) != in.Size):
+		return fmt.Errorf("call %d got the answer of %d", in.N, out.N)
+	}
+	return nil
+}
+
+// Ten thousand calls, 200 at a time, of all sizes, some of them aborted: each answer
+// reaches its caller, and nothing is left over. What stays running would keep the
+// bubble from ending.
+func TestPeersUnderLoad(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const calls, atOnce = 10_000, 200
+		client, _ := connect(t, rpc.ServerPeerOptions{Handle: routed(stressRouter()), MaxInFlight: 2 * atOnce}, rpc.ClientPeerOptions{})
+		var callers sync.WaitGroup
+		for caller := range atOnce {
+			callers.Go(func() {
+				rnd := rand.New(rand.NewPCG(1, uint64(caller)))
+				for n := caller; n < calls; n += atOnce {
+					in := stressInput{N: n, Size: rnd.IntN(100), Wait: rnd.IntN(20)}
+					if rnd.IntN(50) == 0 {
+						in.Size = rnd.IntN(100_000)
+					}
+					ctx, cancel := context.WithCancel(t.Context())
+					if rnd.IntN(5) == 0 {
+						time.AfterFunc(time.Duration(rnd.IntN(25))*time.Millisecond, cancel)
+					}
+					if err := checkStress(ctx, client, in); err != nil {
+						t.Error(err)
+					}
+					cancel()
+				}
+			})
+		}
+		callers.Wait()
+		time.Sleep(time.Second) // aborted handlers return
+
+		// An id that was left over would count against the limit.
+		for n := range 2 * atOnce {
+			callers.Go(func() {
+				if err := checkStress(t.Context(), client, stressInput{N: n * 10, Wait: 1000}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		callers.Wait()
+	})
+}
+
+func TestPeersLoseTheSocketUnderLoad(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		client, _ := connect(t, rpc.ServerPeerOptions{Handle: routed(stressRouter())}, rpc.ClientPeerOptions{})
+		done := make(chan error, 100)
+		for n := range cap(done) {
+			go func() {
+				_, err := stress.Call(t.Context(), client, stressInput{N: n * 10, Wait: n})
+				done <- err
+			}()
+		}
+		time.Sleep(50*time.Millisecond + time.Microsecond)
+		client.Disconnect(nil)
+		answered := 0
+		for range cap(done) {
+			if err := <-done; err == nil {
+				answered++
+			} else {
+				require.ErrorIs(t, err, rpc.ErrDisconnected)
+			}
+		}
+		require.Equal(t, 51, answered)
+		require.NoError(t, checkStress(t.Context(), client, stressInput{N: 1}))
+	})
+}

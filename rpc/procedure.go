@@ -1,0 +1,166 @@
+package rpc
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Procedure is a contract: the path of a procedure and the types of its input
+// and output. It is a value that server and client share. The server gives it a
+// handler ([Procedure.Handler], or durableobject.Handle for the method of a
+// durable object), the client calls it ([Procedure.Call]).
+type Procedure[In, Out any] struct{ spec *spec }
+
+// spec is what a contract says apart from its types.
+type spec struct {
+	path   []string
+	method string
+	errors []declaration
+}
+
+// declaration is an [ErrorDef] of any data.
+type declaration interface{ declares(e *Error) bool }
+
+// Method is something that a token can allow by name: a [Procedure], a
+// [MethodGroup], or a bare [Name].
+type Method interface {
+	// Path gives the dotted path.
+	Path() string
+}
+
+// Name is a [Method] whose contract is not at hand.
+type Name string
+
+// Path gives the name.
+func (n Name) Path() string { return string(n) }
+
+// ProcedureOption says more of a procedure: [WithMethod], or an [ErrorDef] that
+// its handler may return.
+type ProcedureOption interface{ applyToProcedure(s *spec) }
+
+type procedureOptionFunc func(*spec)
+
+func (f procedureOptionFunc) applyToProcedure(s *spec) { f(s) }
+
+// WithMethod declares the HTTP method that a [Link] uses for the procedure. GET
+// also lets servers answer GET requests for it, which they refuse otherwise: it
+// is for procedures without effects. It panics on other methods than GET, POST,
+// PUT, PATCH and DELETE.
+func WithMethod(method string) ProcedureOption {
+	methods := []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
+	if !slices.Contains(methods, method) {
+		panic(fmt.Sprintf("rpc: WithMethod: %q", method))
+	}
+	return procedureOptionFunc(func(s *spec) { s.method = method })
+}
+
+// Define makes the contract of a procedure. The path is one name, or several
+// joined by dots for a procedure in a group: "ping", "users.find". It panics on
+// an empty path or an empty name in it.
+func Define[In, Out any](path string, opts ...ProcedureOption) Procedure[In, Out] {
+	s := &spec{path: strings.Split(path, ".")}
+	if slices.Contains(s.path, "") {
+		panic(fmt.Sprintf("rpc: Define: bad path %q", path))
+	}
+	for _, opt := range opts {
+		opt.applyToProcedure(s)
+	}
+	return Procedure[In, Out]{s}
+}
+
+// MethodGroup is a named group of methods. A token allows a group as a whole.
+type MethodGroup struct{ name string }
+
+// Group makes a group of methods, to be filled with [DefineIn]. It panics on an
+// empty name or one with a dot.
+func Group(name string) MethodGroup {
+	if name == "" || strings.Contains(name, ".") {
+		panic(fmt.Sprintf("rpc: Group: bad name %q", name))
+	}
+	return MethodGroup{name}
+}
+
+// Path gives the group's name.
+func (g MethodGroup) Path() string { return g.name }
+
+// DefineIn makes the contract of a procedure in a group, as Define(g.Path()+"."+name).
+func DefineIn[In, Out any](g MethodGroup, name string, opts ...ProcedureOption) Procedure[In, Out] {
+	return Define[In, Out](g.name+"."+name, opts...)
+}
+
+// Path gives the dotted path.
+func (p Procedure[In, Out]) Path() string { return strings.Join(p.spec.path, ".") }
+
+// Call calls the procedure on c and returns its output. An error that the other
+// side sent is an [*Error]; ctx ends the call, and the handler's context with it.
+func (p Procedure[In, Out]) Call(ctx context.Context, c Caller, in In, opts ...CallOption) (Out, error) {
+	var zero Out
+	out, err := c.Call(ctx, &Call{
+		Path:   slices.Clone(p.spec.path),
+		Method: p.spec.method,
+		Input:  in,
+		New:    func() any { return new(Out) },
+	}, opts...)
+	if err != nil {
+		return zero, err
+	}
+	typed, ok := out.(Out)
+	if !ok && out != nil {
+		return zero, fmt.Errorf("rpc: %s: output is a %T, not a %T", p.Path(), out, zero)
+	}
+	return typed, nil
+}
+
+// Handler gives the procedure a handler, for [NewRouter]. The interceptors run
+// around it, after the input was decoded and checked, and see it typed in
+// [Call.Input].
+//
+// fn gets a context that ends when the caller cancels the call or goes away. It
+// runs concurrently with itself. If it panics the call fails with a [*PanicError],
+// which interceptors see and the caller does not.
+func (p Procedure[In, Out]) Handler(fn func(context.Context, In) (Out, error), ics ...Interceptor) Route {
+	inHasRules, outHasRules := hasRules[In](), hasRules[Out]()
+	run := func(ctx context.Context, call *Call) (any, error) {
+		in, ok := call.Input.(In)
+		if !ok && call.Input != nil {
+			return nil, fmt.Errorf("rpc: %s: an interceptor made the input a %T", p.Path(), call.Input)
+		}
+		out, err := fn(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		return out, checkOutput(ctx, call.validator, out, outHasRules)
+	}
+	handle := Chain(ics, guarded(run))
+	return Route{spec: p.spec, handle: func(ctx context.Context, call *Call) (any, error) {
+		in, err := decodeInput[In](ctx, call, inHasRules)
+		if err != nil {
+			return nil, err
+		}
+		call.Input = in
+		out, err := handle(ctx, call)
+		if err != nil {
+			return nil, p.spec.markDefined(err)
+		}
+		return out, nil
+	}}
+}
+
+// markDefined gives err with Error.Defined set to what the contract says; err
+// itself is not changed.
+func (s *spec) markDefined(err error) error {
+	e, ok := findError(err)
+	if !ok {
+		return err
+	}
+	defined := slices.ContainsFunc(s.errors, func(d declaration) bool { return d.declares(e) })
+	if e.Defined == defined {
+		return err
+	}
+	marked := *e
+	marked.Defined, marked.cause = defined, err
+	return &marked
+}

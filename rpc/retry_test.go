@@ -1,0 +1,139 @@
+package rpc_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/rpc"
+)
+
+// flaky fails the given number of times before it succeeds.
+func flaky(failures int, tries *int) rpc.Caller {
+	return rpc.NewCaller(func(context.Context, *rpc.Call) (any, error) {
+		if *tries++; *tries <= failures {
+			return nil, io.EOF
+		}
+		return "pong", nil
+	})
+}
+
+func TestRetry(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		opts     []rpc.CallOption
+		failures int
+		tries    int
+		failed   bool
+		took     time.Duration
+	}{
+		"none by default":         {nil, 1, 1, true, 0},
+		"not after a success":     {[]rpc.CallOption{rpc.WithRetry(3)}, 0, 1, false, 0},
+		"up to the maximum":       {[]rpc.CallOption{rpc.WithRetry(2)}, 9, 3, true, 4 * time.Second},
+		"until it succeeds":       {[]rpc.CallOption{rpc.WithRetry(5)}, 2, 3, false, 4 * time.Second},
+		"without end":             {[]rpc.CallOption{rpc.WithRetry(rpc.Unlimited)}, 100, 101, false, 200 * time.Second},
+		"negative is none":        {[]rpc.CallOption{rpc.WithRetry(-1)}, 1, 1, true, 0},
+		"the last option counts":  {[]rpc.CallOption{rpc.WithRetry(9), rpc.WithRetry(1)}, 9, 2, true, 2 * time.Second},
+		"the delay may be chosen": {[]rpc.CallOption{rpc.Retry{Max: 3, Delay: minutes}}, 9, 4, true, 6 * time.Minute},
+		"no delay at all":         {[]rpc.CallOption{rpc.Retry{Max: 3, Delay: none}}, 9, 4, true, 0},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				tries, start := 0, time.Now()
+				_, err := ping.Call(t.Context(), flaky(test.failures, &tries), rpc.Void{}, test.opts...)
+				require.Equal(t, test.failed, err != nil)
+				require.Equal(t, test.tries, tries)
+				require.Equal(t, test.took, time.Since(start))
+			})
+		})
+	}
+}
+
+func minutes(attempt int, _ error) time.Duration { return time.Duration(attempt) * time.Minute }
+
+func none(int, error) time.Duration { return 0 }
+
+func TestRetryIfIsAskedBeforeEachTry(t *testing.T) {
+	t.Parallel()
+	tries, asked := 0, 0
+	_, err := ping.Call(t.Context(), flaky(9, &tries), rpc.Void{}, rpc.Retry{Max: 5, Delay: none, If: func(err error) bool {
+		asked++
+		return errors.Is(err, io.EOF) && asked < 3
+	}})
+	require.ErrorIs(t, err, io.EOF)
+	require.Equal(t, 3, tries)
+	require.Equal(t, 3, asked)
+}
+
+func TestOnRetryLearnsHowTheTryEnded(t *testing.T) {
+	t.Parallel()
+	tries := 0
+	var attempts []int
+	var successes []bool
+	_, err := ping.Call(t.Context(), flaky(2, &tries), rpc.Void{}, rpc.Retry{Max: 5, Delay: none,
+		OnRetry: func(attempt int, err error) func(bool) {
+			attempts = append(attempts, attempt)
+			require.ErrorIs(t, err, io.EOF)
+			require.Equal(t, attempt, tries, "before the try")
+			return func(success bool) { successes = append(successes, success) }
+		}})
+	require.NoError(t, err)
+	require.Equal(t, []int{1, 2}, attempts)
+	require.Equal(t, []bool{false, true}, successes)
+}
+
+func TestOnRetryMayReturnNothing(t *testing.T) {
+	t.Parallel()
+	tries := 0
+	_, err := ping.Call(t.Context(), flaky(1, &tries), rpc.Void{}, rpc.Retry{Max: 1, Delay: none,
+		OnRetry: func(int, error) func(bool) { return nil }})
+	require.NoError(t, err)
+}
+
+func TestAnEndedContextIsNotTried(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(io.ErrClosedPipe)
+	for name, opts := range map[string][]rpc.CallOption{"without retry": nil, "with retry": {rpc.WithRetry(3)}} {
+		t.Run(name, func(t *testing.T) {
+			tries := 0
+			_, err := ping.Call(ctx, flaky(0, &tries), rpc.Void{}, opts...)
+			require.ErrorIs(t, err, context.Canceled)
+			require.ErrorIs(t, err, io.ErrClosedPipe)
+			require.Zero(t, tries)
+		})
+	}
+}
+
+func TestTheContextEndsThePause(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		tries, start := 0, time.Now()
+		_, err := ping.Call(ctx, flaky(9, &tries), rpc.Void{}, rpc.WithRetry(rpc.Unlimited))
+		require.ErrorIs(t, err, io.EOF, "the last error")
+		require.Equal(t, 2, tries)
+		require.Equal(t, 3*time.Second, time.Since(start))
+	})
+}
+
+func TestInterceptorsRunOnceAroundAllTries(t *testing.T) {
+	t.Parallel()
+	tries, starts := 0, 0
+	caller := rpc.NewCaller(
+		func(context.Context, *rpc.Call) (any, error) { tries++; return nil, io.EOF },
+		rpc.OnStart(func(context.Context, *rpc.Call) { starts++ }),
+	)
+	_, err := ping.Call(t.Context(), caller, rpc.Void{}, rpc.Retry{Max: 3, Delay: none})
+	require.ErrorIs(t, err, io.EOF)
+	require.Equal(t, 4, tries)
+	require.Equal(t, 1, starts)
+}

@@ -1,0 +1,285 @@
+package rpc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-orpc/durable-iterator/internal/peer"
+)
+
+// ErrNoProcedure is what [ServerPeerOptions.Handle] returns for a path that leads
+// nowhere. The caller gets status 404 with oRPC's text for it, which is no RPC
+// error.
+var ErrNoProcedure = errors.New("rpc: no procedure matched")
+
+const (
+	noProcedureBody   = `"No procedure matched"`
+	eventStreamType   = "text/event-stream"
+	urlEncodedType    = "application/x-www-form-urlencoded"
+	headerContentType = "Content-Type"
+	headerDisposition = "Content-Disposition"
+	headerLastEventID = "Last-Event-Id"
+)
+
+// ServerPeerOptions configures a [ServerPeer]. Handle and Send are required.
+type ServerPeerOptions struct {
+	// Handle carries out each call, on a goroutine of its own. Call.Path is the
+	// decoded path of the request's address, Call.Method the method of the
+	// request, Call.Input a [Value]. An output that is a [Hibernation] opens a
+	// stream of events that somebody else sends. An error that wraps
+	// [ErrNoProcedure] is answered with 404. A panic is an internal error.
+	//
+	// The method is not checked: oRPC answers GET for every procedure on a
+	// socket, where no link of another site can cause a request, and Handle alone
+	// knows what its procedures declare.
+	Handle CallFunc
+
+	// Send writes one message. It is called from many goroutines; each waits for
+	// it. ctx is the context of the call that is answered, for its values only: it
+	// may have ended. For answers that belong to no call it is the context of
+	// [NewServerPeer]; these are sent by Receive itself.
+	Send func(ctx context.Context, message []byte, binary bool) error
+
+	// Context makes the context of each call, for example to add a value that
+	// Handle and Send share. It is called once for a call, before Handle. Nil
+	// leaves the context as it is.
+	Context func(context.Context) context.Context
+
+	// Serializers and Validator are as in [HandlerOptions].
+	Serializers []Serializer
+	Validator   Validator
+
+	// MaxInFlight is how many calls may run at once, open streams included; 0 is
+	// 256. Further ones are answered [CodeTooManyRequests].
+	MaxInFlight int
+
+	// Logger gets panics at level Error, the causes of internal errors at level
+	// Warn, and answers that could not be sent at level Debug. Nil discards them.
+	Logger *slog.Logger
+}
+
+// ServerPeer answers the calls that arrive as messages of one socket: oRPC's peer
+// protocol, seen from the server. It knows nothing of the socket: messages come in
+// through Receive and go out through [ServerPeerOptions.Send]. All methods but
+// Receive are safe for concurrent use.
+//
+// Calls run side by side and are answered as they get ready. A call that the
+// client aborts is not answered; its context ends.
+type ServerPeer struct {
+	engine  *engine
+	handle  CallFunc
+	context func(context.Context) context.Context
+	send    func(ctx context.Context, message []byte, binary bool) error
+	server  *peer.Server
+}
+
+// NewServerPeer makes the peer of a socket. The contexts of the calls derive from
+// ctx. It panics without Handle or Send, and on serializers that contradict each
+// other.
+func NewServerPeer(ctx context.Context, o *ServerPeerOptions) *ServerPeer {
+	return newServerPeer(ctx, newEngine(o.Serializers, o.Validator, o.Logger), o)
+}
+
+// newServerPeer is for those who share one engine among sockets.
+func newServerPeer(ctx context.Context, e *engine, o *ServerPeerOptions) *ServerPeer {
+	if o.Handle == nil || o.Send == nil {
+		panic("rpc: NewServerPeer: Handle and Send are required")
+	}
+	p := &ServerPeer{engine: e, handle: o.Handle, context: o.Context, send: o.Send}
+	p.server = peer.NewServer(ctx, peer.ServerOptions{
+		Handle:      p.serve,
+		Send:        func(ctx context.Context, f peer.Frame) error { return p.send(ctx, f.Data, f.Binary) },
+		Panic:       p.panicked,
+		BadRequest:  func(err *peer.DecodeError) *peer.Response { return p.refuse(ctx, nil, malformedRequest(err)) },
+		Busy:        func(r *peer.Request) *peer.Response { return p.refuse(ctx, r, &Error{Code: CodeTooManyRequests}) },
+		MaxInFlight: o.MaxInFlight,
+	})
+	return p
+}
+
+// Receive takes one message, in the order of arrival. It does not wait for
+// handlers. The error is about that message only: it cannot be read and has no id
+// to answer, its answer could not be sent, or the peer is closed. A request that
+// cannot be read is answered [CodeBadRequest] if it has an id. An id in use makes a
+// request ignored.
+func (p *ServerPeer) Receive(message []byte, binary bool) error {
+	if err := p.server.Receive(peer.Frame{Data: message, Binary: binary}); err != nil {
+		return fmt.Errorf("rpc: receive: %w", err)
+	}
+	return nil
+}
+
+// Close ends the context of every call; nothing is sent for them any more.
+func (p *ServerPeer) Close() { p.server.Close() }
+
+// Wait returns when all handlers have returned. It is called after Close.
+func (p *ServerPeer) Wait() { p.server.Wait() }
+
+// Hibernation is an output whose events are sent by somebody else, under the id of
+// the request: oRPC's HibernationEventIterator. Its response announces a stream of
+// events.
+type Hibernation struct {
+	// Start is called once, after [ServerPeerOptions.Send] has returned for the
+	// response, on the same goroutine, with the JSON text of the request's id (nil
+	// if it has none). If the call was aborted before, or the response could not be
+	// sent, it is not called.
+	//
+	// ctx is the context of the call. It lives on until the client aborts, the
+	// peer is closed, or finish is called, which also frees the id. Start need not
+	// wait for that.
+	Start func(ctx context.Context, id json.RawMessage, finish func())
+}
+
+// serve carries out one request.
+func (p *ServerPeer) serve(ctx context.Context, r *peer.Request, c *peer.Call) {
+	reply := &reply{peer: p, call: c, alive: ctx, ctx: ctx}
+	if p.context != nil {
+		reply.ctx = p.context(ctx)
+	}
+	call, handle := p.call(r)
+	unknown := false
+	out, a := p.engine.answer(reply.ctx, call, func(ctx context.Context, call *Call) (any, error) {
+		out, err := handle(ctx, call)
+		if unknown = errors.Is(err, ErrNoProcedure); unknown {
+			return nil, nil
+		}
+		return out, err
+	})
+	hibernation, hibernates := out.(Hibernation)
+	switch {
+	case unknown:
+		reply.value(&peer.Response{Status: http.StatusNotFound, Body: peer.Body{JSON: json.RawMessage(noProcedureBody)}})
+	case hibernates:
+		reply.hibernate(a.header, hibernation)
+	case out != nil:
+		reply.value(response(p.engine.answerError(reply.ctx, call, fmt.Errorf("rpc: a %T cannot be sent over a socket", out))))
+	default:
+		reply.value(response(a))
+	}
+}
+
+// call makes the call of a request, and what carries it out.
+func (p *ServerPeer) call(r *peer.Request) (*Call, CallFunc) {
+	call := &Call{
+		Method:      r.Method,
+		LastEventID: strings.Join(r.Header.Values(headerLastEventID), ", "),
+		Header:      r.Header,
+	}
+	var err error
+	if call.Path, err = decodePath(r.URL); err == nil {
+		call.Input, err = p.readInput(r)
+	}
+	if err != nil {
+		return call, func(context.Context, *Call) (any, error) { return nil, err }
+	}
+	return call, p.handle
+}
+
+// readInput refuses, as over HTTP, what is sent for something else than an
+// encoded value.
+func (p *ServerPeer) readInput(r *peer.Request) (Value, error) {
+	switch {
+	case r.Method == http.MethodGet:
+		return readQuery(r.URL, p.engine.serializer)
+	case len(r.Body.Bytes) > 0,
+		peer.IsEventStream(r.Header),
+		strings.HasPrefix(r.Header.Get(headerContentType), urlEncodedType):
+		return Value{}, &Error{Code: CodeUnsupportedMediaType}
+	}
+	return readInput(r.Body.JSON, p.engine.serializer)
+}
+
+// decodePath reads the path of a procedure from an address. Each segment has to be
+// spelled as encodePath does, so that a procedure has one address only; a trailing
+// slash does not count.
+func decodePath(u *url.URL) ([]string, error) {
+	encoded := strings.TrimSuffix(u.EscapedPath(), "/")
+	var path []string
+	for segment := range strings.SplitSeq(strings.TrimPrefix(encoded, "/"), "/") {
+		name, err := url.PathUnescape(segment)
+		if err != nil || name == "" || !utf8.ValidString(name) {
+			return nil, ErrNoProcedure
+		}
+		path = append(path, name)
+	}
+	if encodePath(path) != encoded {
+		return nil, ErrNoProcedure
+	}
+	return path, nil
+}
+
+// refuse answers what does not become a call.
+func (p *ServerPeer) refuse(ctx context.Context, r *peer.Request, err error) *peer.Response {
+	call := &Call{ResponseHeader: http.Header{}}
+	if r != nil {
+		call.Path, _ = decodePath(r.URL)
+	}
+	return response(p.engine.answerError(ctx, call, err))
+}
+
+// panicked is told of panics outside of Handle, which answer guards itself.
+func (p *ServerPeer) panicked(r *peer.Request, v any) {
+	p.engine.logger.Error("call panicked", "path", r.URL.EscapedPath(), "panic", v)
+}
+
+// response puts an answer into the form of the peer protocol. An encoded value is
+// a body without a type.
+func response(a answer) *peer.Response {
+	a.header.Del(headerContentType)
+	a.header.Del(headerDisposition)
+	status := a.status
+	if status <= 0 { // an Error may have it, a message may not
+		status = http.StatusInternalServerError
+	}
+	return &peer.Response{Status: status, Header: a.header, Body: peer.Body{JSON: a.body}}
+}
+
+// reply answers one request. It sends by itself, not with peer.Call.Respond, since
+// that would give Send the context of the socket.
+type reply struct {
+	peer  *ServerPeer
+	call  *peer.Call
+	alive context.Context // ends when the call is aborted or the peer is closed
+	ctx   context.Context // what Handle and Send see
+}
+
+// value sends the only message of an answer. The id is free before that: the
+// client may use it again as soon as it has the message.
+func (r *reply) value(response *peer.Response) {
+	r.send(response, r.call.Finish)
+}
+
+// hibernate opens a stream and hands it over.
+func (r *reply) hibernate(header http.Header, h Hibernation) {
+	header.Del(headerDisposition)
+	header.Set(headerContentType, eventStreamType)
+	if r.send(&peer.Response{Header: header}, r.call.Hold) {
+		h.Start(r.ctx, json.RawMessage(r.call.ID()), r.call.Finish)
+	}
+}
+
+// send reports whether the message has gone out. before is called right before
+// that, unless the call has been ended meanwhile.
+func (r *reply) send(response *peer.Response, before func()) bool {
+	response.ID = r.call.ID()
+	f, err := peer.EncodeResponse(response)
+	if err == nil {
+		err = context.Cause(r.alive)
+	}
+	if err == nil {
+		before()
+		err = r.peer.send(r.ctx, f.Data, f.Binary)
+	}
+	if err != nil {
+		r.call.Finish()
+		r.peer.engine.logger.DebugContext(r.ctx, "answer not sent", "err", err)
+	}
+	return err == nil
+}

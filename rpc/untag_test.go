@@ -1,0 +1,72 @@
+package rpc_test
+
+import (
+	"encoding/json"
+	"math/big"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/rpc"
+)
+
+// untag gives the Go value of a recorded one, in which {"$": kind} stands for
+// what JSON does not have.
+func untag(t *testing.T, data json.RawMessage) any {
+	t.Helper()
+	var v any
+	require.NoError(t, json.Unmarshal(data, &v))
+	return untagValue(t, v)
+}
+
+func untagValue(t *testing.T, v any) any {
+	t.Helper()
+	switch v := v.(type) {
+	case []any:
+		for i := range v {
+			v[i] = untagValue(t, v[i])
+		}
+		return v
+	case map[string]any:
+		if kind, ok := v["$"]; ok {
+			return untagKind(t, kind.(string), v["v"])
+		}
+		for key := range v {
+			v[key] = untagValue(t, v[key])
+		}
+	}
+	return v
+}
+
+func untagKind(t *testing.T, kind string, v any) any {
+	t.Helper()
+	switch kind {
+	case "undefined":
+		return rpc.Undefined{}
+	case "bigint":
+		i, ok := new(big.Int).SetString(v.(string), 10)
+		require.True(t, ok)
+		return i
+	case "date":
+		at, err := time.Parse(time.RFC3339Nano, v.(string))
+		require.NoError(t, err)
+		return at.UTC()
+	case "url":
+		u, err := url.Parse(v.(string))
+		require.NoError(t, err)
+		return u
+	case "set":
+		return rpc.Set(untagValue(t, v).([]any))
+	case "map":
+		var m rpc.Map
+		for _, entry := range v.([]any) {
+			pair := untagValue(t, entry).([]any)
+			m = append(m, rpc.MapEntry{Key: pair[0], Value: pair[1]})
+		}
+		return m
+	}
+	require.Fail(t, "unknown kind", kind)
+	return nil
+}

@@ -1,0 +1,192 @@
+package rpc
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+const (
+	defaultWriteTimeout = 30 * time.Second
+	// closeGrace is how long a server has to answer the close frame of a client.
+	// Some never do.
+	closeGrace = time.Second
+)
+
+// WebsocketOptions configures a [WebsocketLink]. The zero value is usable.
+type WebsocketOptions struct {
+	// HTTPClient sends the request that opens the connection. Nil is
+	// http.DefaultClient.
+	HTTPClient *http.Client
+	// Header is sent with that request, as authorization.
+	Header http.Header
+	// Interceptors run around each call and its retries, the first one outermost.
+	Interceptors []Interceptor
+	// Serializers are types of the application that may be sent.
+	Serializers []Serializer
+	// MaxMessageBytes is how large a message of the server may be. 0 is 16 MiB. A
+	// larger one ends the link with close code 1009.
+	MaxMessageBytes int64
+	// WriteTimeout is how long the connection may take for one message; then the
+	// link ends. 0 is 30 s.
+	WriteTimeout time.Duration
+}
+
+// WebsocketLink calls procedures over one WebSocket connection: oRPC's RPCLink for
+// WebSockets. It is a [Caller] and safe for concurrent use. Calls run side by side,
+// each with a context of its own that never disturbs the others.
+//
+// When the connection ends, the link has ended: it does not connect again. The calls
+// in flight, and all later ones, fail with [ErrDisconnected].
+type WebsocketLink struct {
+	conn         *websocket.Conn
+	stream       io.Closer // what conn runs on
+	peer         *ClientPeer
+	writeTimeout time.Duration
+	closed       atomic.Bool // by Close
+	done         chan struct{}
+	err          error // why the reader has ended; set before done is closed
+}
+
+// DialWebsocket connects to the handler at an address, as
+// "ws://localhost:3000/rpc". Nil options are the defaults. ctx governs the
+// connecting only. A server that refuses gives an [*Error] with an [ErrorResponse]
+// as its data, like one that refuses a call. It panics on serializers that
+// contradict each other.
+func DialWebsocket(ctx context.Context, address string, o *WebsocketOptions) (*WebsocketLink, error) {
+	var own WebsocketOptions
+	if o != nil {
+		own = *o
+	}
+	l := &WebsocketLink{
+		writeTimeout: cmp.Or(own.WriteTimeout, defaultWriteTimeout),
+		done:         make(chan struct{}),
+	}
+	l.peer = NewClientPeer(&ClientPeerOptions{Send: l.write, Serializers: own.Serializers, Interceptors: own.Interceptors})
+	client := *cmp.Or(own.HTTPClient, http.DefaultClient)
+	upgrade := &upgradeTransport{base: cmp.Or(client.Transport, http.DefaultTransport)}
+	client.Transport = upgrade
+	conn, response, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPClient: &client, HTTPHeader: own.Header})
+	if err != nil {
+		return nil, dialError(ctx, response, err)
+	}
+	conn.SetReadLimit(cmp.Or(own.MaxMessageBytes, defaultMaxAnswerBytes))
+	l.conn, l.stream = conn, upgrade.stream
+	go l.run() // done tells when it has returned
+	return l, nil
+}
+
+// upgradeTransport keeps the stream that the connection will run on. Conn.CloseNow
+// does not close it while Conn.Close waits for the server.
+type upgradeTransport struct {
+	base   http.RoundTripper
+	stream io.Closer
+}
+
+func (t *upgradeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := t.base.RoundTrip(r)
+	if err == nil {
+		t.stream = response.Body
+	}
+	return response, err
+}
+
+func dialError(ctx context.Context, r *http.Response, err error) error {
+	if r == nil || !isErrorStatus(r.StatusCode) || r.StatusCode == http.StatusSwitchingProtocols {
+		if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
+			err = fmt.Errorf("%w: %w", ended, err)
+		}
+		return fmt.Errorf("rpc: dial websocket: %w", err)
+	}
+	text, _ := io.ReadAll(r.Body) // at most 1 KiB, from memory
+	return ErrorResponse{Status: r.StatusCode, Headers: r.Header, Body: string(text)}.err().WithCause(err)
+}
+
+// Call sends the call and waits for its answer. When ctx ends, Call returns at once
+// and the server is told to stop.
+func (l *WebsocketLink) Call(ctx context.Context, call *Call, opts ...CallOption) (any, error) {
+	return l.peer.Call(ctx, call, opts...)
+}
+
+// Close closes the connection with code 1000 and waits until nothing of the link is
+// running any more. Calls in flight fail at once. The error is that of a link that
+// had ended before, see [WebsocketLink.Err].
+func (l *WebsocketLink) Close() error {
+	if l.closed.Swap(true) || l.ended() {
+		<-l.done
+		return l.Err()
+	}
+	l.peer.end(errLinkClosed)
+	late := time.AfterFunc(closeGrace, func() { _ = l.stream.Close() })
+	_ = l.conn.Close(websocket.StatusNormalClosure, "") // fails if the server does not answer
+	late.Stop()
+	<-l.done
+	return nil
+}
+
+var errLinkClosed = errors.New("the link is closed")
+
+// Done is closed when the link has ended and nothing of it is running any more.
+func (l *WebsocketLink) Done() <-chan struct{} { return l.done }
+
+// Err tells why the link has ended. It is nil before, and after a Close that was
+// not too late. If the server has closed the connection, its code is
+// websocket.CloseStatus(err) of github.com/coder/websocket.
+func (l *WebsocketLink) Err() error {
+	if !l.ended() {
+		return nil
+	}
+	return l.err
+}
+
+func (l *WebsocketLink) ended() bool {
+	select {
+	case <-l.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// run reads until the connection ends.
+func (l *WebsocketLink) run() {
+	defer close(l.done)
+	for {
+		kind, message, err := l.conn.Read(context.Background())
+		if err != nil {
+			l.end(err)
+			return
+		}
+		// A message that cannot be read fails the call that it belongs to.
+		_ = l.peer.Receive(message, kind == websocket.MessageBinary)
+	}
+}
+
+func (l *WebsocketLink) end(err error) {
+	if l.closed.Load() {
+		err = errLinkClosed
+	} else {
+		l.err = fmt.Errorf("rpc: websocket: %w", err)
+	}
+	_ = l.conn.CloseNow() // so that writers return
+	l.peer.Close(err)
+}
+
+// write does not let ctx near the connection: one that ends in the middle of a
+// message would close it for all calls.
+func (l *WebsocketLink) write(_ context.Context, message []byte, binary bool) error {
+	kind := websocket.MessageText
+	if binary {
+		kind = websocket.MessageBinary
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), l.writeTimeout)
+	defer cancel()
+	return l.conn.Write(ctx, kind, message)
+}

@@ -1,0 +1,167 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/go-orpc/durable-iterator/internal/socket"
+)
+
+const (
+	// maxUnsent is how many bytes of answers may wait for a client before its calls
+	// have to wait too.
+	maxUnsent = 1 << 20
+	// maxRefusals is how many answers may wait that belong to no call. A client that
+	// causes more without reading any is dropped.
+	maxRefusals = 1 << 10
+)
+
+var (
+	errConnClosed = errors.New("rpc: the connection is closed")
+	errUnread     = errors.New("rpc: the client does not read its answers")
+)
+
+// websocketConn is one connection of a [WebsocketHandler], and the source of what
+// the connection has to send.
+type websocketConn struct {
+	conn atomic.Pointer[socket.Conn] // nil until the handshake is done
+	peer *ServerPeer                 // set with conn
+	log  *slog.Logger                // set with conn
+
+	// mu guards the fields below. unsent and refusals are the sums over messages;
+	// room is signalled when they fall. Once closed is set, messages stays empty.
+	mu       sync.Mutex
+	room     sync.Cond
+	messages []outgoing
+	unsent   int
+	refusals int
+	closed   bool
+}
+
+// outgoing is a message that waits to be sent.
+type outgoing struct {
+	data    []byte
+	binary  bool
+	refusal bool // it belongs to no call
+}
+
+// ofCall marks the contexts of calls. Answers without it come from the reader.
+type ofCall struct{}
+
+func (c *websocketConn) open(ctx context.Context, h *WebsocketHandler, conn *socket.Conn) {
+	c.room.L = &c.mu
+	c.log = h.engine.logger
+	c.peer = newServerPeer(ctx, h.engine, &ServerPeerOptions{
+		Handle:      h.handle,
+		Send:        c.send,
+		Context:     func(ctx context.Context) context.Context { return context.WithValue(ctx, ofCall{}, true) },
+		MaxInFlight: h.options.MaxInFlight,
+	})
+	c.conn.Store(conn)
+}
+
+// serve reads until the connection ends, and returns when all calls have.
+func (c *websocketConn) serve() {
+	c.conn.Load().Serve(func(message []byte, binary bool) {
+		if err := c.peer.Receive(message, binary); err != nil {
+			c.log.Debug("bad message", "err", err)
+		}
+	})
+	c.peer.Close()
+	c.mu.Lock()
+	c.closed, c.messages = true, nil
+	c.mu.Unlock()
+	c.room.Broadcast()
+	c.peer.Wait()
+}
+
+// send queues a message. Calls wait for room; the reader, which has to notice when
+// the connection ends, does not, and gives up on clients that ask for it.
+func (c *websocketConn) send(ctx context.Context, message []byte, binary bool) error {
+	refusal := ctx.Value(ofCall{}) == nil
+	c.mu.Lock()
+	for !refusal && !c.closed && c.unsent >= maxUnsent {
+		c.room.Wait()
+	}
+	closed, unread := c.closed, refusal && c.refusals >= maxRefusals
+	if !closed && !unread {
+		c.messages = append(c.messages, outgoing{message, binary, refusal})
+		c.count(message, refusal, 1)
+	}
+	c.mu.Unlock()
+	conn := c.conn.Load()
+	switch {
+	case closed:
+		return errConnClosed
+	case unread:
+		conn.Close(int(websocket.StatusPolicyViolation), "too many unread answers")
+		return errUnread
+	}
+	conn.Wake()
+	return nil
+}
+
+// count adds a message to the sums, n times, with mu held.
+func (c *websocketConn) count(message []byte, refusal bool, n int) {
+	c.unsent += n * len(message)
+	if refusal {
+		c.refusals += n
+	}
+}
+
+// Pull gives what waits, in whole frames. It implements [socket.Source].
+func (c *websocketConn) Pull(dst []byte, _ bool) (frames []byte, behind bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	start := len(dst)
+	taken := 0
+	for _, m := range c.messages {
+		if len(dst) > start && len(dst)-start+len(m.data) > socket.BatchSize {
+			break
+		}
+		dst = append(socket.AppendHeader(dst, m.binary, len(m.data)), m.data...)
+		c.count(m.data, m.refusal, -1)
+		taken++
+	}
+	c.messages = slices.Delete(c.messages, 0, taken)
+	if taken > 0 {
+		c.room.Broadcast()
+	}
+	return dst, false
+}
+
+// check sends a ping to a client that was silent for an interval, and drops one
+// that was for two.
+func (c *websocketConn) check(interval time.Duration) {
+	conn := c.conn.Load()
+	if conn == nil {
+		return
+	}
+	silent := time.Since(conn.LastRead())
+	switch {
+	case silent >= 2*interval:
+		conn.Kill()
+	case silent >= interval:
+		conn.Ping()
+	}
+}
+
+// close asks the client to connect to another server.
+func (c *websocketConn) close() {
+	if conn := c.conn.Load(); conn != nil {
+		conn.Close(int(websocket.StatusServiceRestart), "server is shutting down")
+	}
+}
+
+func (c *websocketConn) kill() {
+	if conn := c.conn.Load(); conn != nil {
+		conn.Kill()
+	}
+}

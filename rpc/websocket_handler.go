@@ -1,0 +1,246 @@
+package rpc
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/internal/socket"
+)
+
+const (
+	defaultMaxMessageBytes = 1 << 20
+	defaultPingInterval    = 30 * time.Second
+)
+
+// WebsocketHandlerOptions configures a [WebsocketHandler]. The zero value is usable.
+type WebsocketHandlerOptions struct {
+	// Interceptors run around each call, the first one outermost, before the input
+	// is decoded: [Call.Input] is a [Value].
+	Interceptors []Interceptor
+	// Plugins are those of an HTTP [Handler]. Of the options that they change,
+	// Interceptors, Serializers, Validator and Logger count.
+	Plugins []HandlerPlugin
+	// Serializers are types of the application that may be sent.
+	Serializers []Serializer
+	// Validator checks inputs and outputs, as in [HandlerOptions].
+	Validator Validator
+	// MaxMessageBytes is how large a message of a client may be. 0 is 1 MiB. A
+	// larger one closes the connection with code 1009.
+	MaxMessageBytes int64
+	// MaxInFlight is how many calls of one connection may run at once; 0 is 256.
+	// Further ones are answered [CodeTooManyRequests].
+	MaxInFlight int
+	// OriginPatterns are the hosts, besides the request's own, whose pages may
+	// connect, in the form of path.Match: "*.example.com". A pattern with "://" is
+	// compared with scheme and host. Requests without an Origin, as programs send
+	// them, are never refused for it.
+	OriginPatterns []string
+	// PingInterval is how long a client may be silent before it is sent a ping. One
+	// that is silent for two intervals is dropped. 0 is 30 s.
+	PingInterval time.Duration
+	// Logger gets panics at level Error, the causes of internal errors at level
+	// Warn, and messages that cannot be read at level Debug. Nil discards them.
+	Logger *slog.Logger
+}
+
+// WebsocketHandler serves the procedures of a [Router] over WebSocket connections:
+// oRPC's RPCHandler for WebSockets. Clients are a [WebsocketLink] or a TypeScript
+// RPCLink. It is safe for concurrent use.
+//
+// The context of a call has the values of the request that opened the connection. It
+// ends when the client aborts the call or is gone.
+//
+// A client that does not read its answers is not waited for by anybody but its own
+// calls.
+//
+// net/http does not close such connections when a server shuts down: see
+// [WebsocketHandler.Drain] and [WebsocketHandler.Shutdown].
+type WebsocketHandler struct {
+	engine  *engine
+	options WebsocketHandlerOptions
+	handle  CallFunc
+
+	idle       chan struct{} // closed when the handler is drained and nothing runs any more
+	stop       chan struct{} // ends the watch
+	background sync.WaitGroup
+
+	// mu guards the fields below. pool and the watch are there from the first
+	// connection on. Once draining is set conns only shrinks; the first to find it
+	// empty then sets ended and ends what runs in the background.
+	mu       sync.Mutex
+	pool     *socket.Pool
+	conns    map[*websocketConn]struct{}
+	draining bool
+	ended    bool
+}
+
+// NewWebsocketHandler makes a handler; nil options are the defaults. It panics on
+// serializers that contradict each other.
+func NewWebsocketHandler(r *Router, o *WebsocketHandlerOptions) *WebsocketHandler {
+	var own WebsocketHandlerOptions
+	if o != nil {
+		own = *o
+	}
+	shared := HandlerOptions{
+		Interceptors: slices.Clone(own.Interceptors),
+		Serializers:  slices.Clone(own.Serializers),
+		Validator:    own.Validator,
+		Logger:       own.Logger,
+	}
+	for _, plugin := range own.Plugins {
+		plugin.InitHandler(&shared)
+	}
+	own.MaxMessageBytes = cmp.Or(own.MaxMessageBytes, defaultMaxMessageBytes)
+	own.PingInterval = cmp.Or(own.PingInterval, defaultPingInterval)
+	return &WebsocketHandler{
+		engine:  newEngine(shared.Serializers, shared.Validator, shared.Logger),
+		options: own,
+		handle:  serveKnown(r, Chain(shared.Interceptors, r.Serve)),
+		idle:    make(chan struct{}),
+		stop:    make(chan struct{}),
+		conns:   make(map[*websocketConn]struct{}),
+	}
+}
+
+// serveKnown keeps calls that lead nowhere from the interceptors, as over HTTP.
+func serveKnown(r *Router, serve CallFunc) CallFunc {
+	return func(ctx context.Context, call *Call) (any, error) {
+		if !r.Has(call.Path) {
+			return nil, ErrNoProcedure
+		}
+		return serve(ctx, call)
+	}
+}
+
+// ServeHTTP opens a connection and returns; what it serves goes on.
+func (h *WebsocketHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := &websocketConn{}
+	pool, ok := h.join(c)
+	if !ok {
+		http.Error(w, "Service Unavailable", http.StatusServiceUnavailable)
+		return
+	}
+	conn, err := socket.Accept(w, r, pool, c, socket.Options{
+		ReadLimit:      h.options.MaxMessageBytes,
+		OriginPatterns: h.options.OriginPatterns,
+	})
+	if err != nil {
+		h.engine.logger.DebugContext(r.Context(), "websocket refused", "err", err)
+		h.leave(c)
+		return
+	}
+	c.open(context.WithoutCancel(r.Context()), h, conn)
+	if h.isDraining() { // it has begun without seeing this one
+		c.close()
+	}
+	go func() { // Shutdown waits for leave
+		defer h.leave(c)
+		c.serve()
+	}()
+}
+
+// Drain refuses new connections from now on, with status 503, and closes all that
+// there are, with code 1012. It does not wait: it is meant for
+// http.Server.RegisterOnShutdown.
+func (h *WebsocketHandler) Drain() {
+	h.mu.Lock()
+	h.draining = true
+	h.mu.Unlock()
+	for _, c := range h.connections() {
+		c.close()
+	}
+	h.settle()
+}
+
+// Shutdown drains the handler and waits until all connections are closed and all
+// their calls have returned. If ctx ends first the connections are cut, and the
+// error wraps its cause; calls that do not heed their context go on.
+func (h *WebsocketHandler) Shutdown(ctx context.Context) error {
+	h.Drain()
+	select {
+	case <-h.idle:
+		return nil
+	case <-ctx.Done():
+	}
+	for _, c := range h.connections() {
+		c.kill()
+	}
+	return fmt.Errorf("rpc: shutdown: %w", context.Cause(ctx))
+}
+
+func (h *WebsocketHandler) connections() []*websocketConn {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Collect(maps.Keys(h.conns))
+}
+
+func (h *WebsocketHandler) isDraining() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.draining
+}
+
+// join counts a connection in, unless the handler is draining. The first one
+// starts what all of them share.
+func (h *WebsocketHandler) join(c *websocketConn) (pool *socket.Pool, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.draining {
+		return nil, false
+	}
+	if h.pool == nil {
+		h.pool = socket.NewPool(0)
+		h.background.Go(h.watch)
+	}
+	h.conns[c] = struct{}{}
+	return h.pool, true
+}
+
+func (h *WebsocketHandler) leave(c *websocketConn) {
+	h.mu.Lock()
+	delete(h.conns, c)
+	h.mu.Unlock()
+	h.settle()
+}
+
+// settle ends what runs in the background once the last connection has left a
+// handler that is draining.
+func (h *WebsocketHandler) settle() {
+	h.mu.Lock()
+	last := h.draining && len(h.conns) == 0 && !h.ended
+	h.ended = h.ended || last
+	pool := h.pool
+	h.mu.Unlock()
+	if !last {
+		return
+	}
+	close(h.stop)
+	h.background.Wait()
+	if pool != nil {
+		pool.Close()
+	}
+	close(h.idle)
+}
+
+// watch pings connections that are silent and drops those that stay so.
+func (h *WebsocketHandler) watch() {
+	ticker := time.NewTicker(h.options.PingInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-h.stop:
+			return
+		}
+		for _, c := range h.connections() {
+			c.check(h.options.PingInterval)
+		}
+	}
+}

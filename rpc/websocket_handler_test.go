@@ -1,0 +1,248 @@
+package rpc_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/rpc"
+)
+
+func TestWebsocketHandlerChecksTheOrigin(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		origin   string
+		patterns []string
+		status   int // 0 is accepted
+	}{
+		"none":             {},
+		"own host":         {origin: "http://memory"},
+		"foreign":          {origin: "https://evil.example", status: http.StatusForbidden},
+		"pattern":          {origin: "https://app.example.com", patterns: []string{"*.example.com"}},
+		"pattern no match": {origin: "https://example.org", patterns: []string{"*.example.com"}, status: http.StatusForbidden},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				_, client := hostRouter(t, fixtureRouter(), &rpc.WebsocketHandlerOptions{OriginPatterns: test.patterns})
+				header := http.Header{}
+				if test.origin != "" {
+					header.Set("Origin", test.origin)
+				}
+				link, err := rpc.DialWebsocket(t.Context(), "ws://memory/rpc", &rpc.WebsocketOptions{HTTPClient: client, Header: header})
+				if test.status == 0 {
+					require.NoError(t, err)
+					require.NoError(t, link.Close())
+					return
+				}
+				data, dataErr := rpc.ErrorData[rpc.ErrorResponse](err)
+				require.NoError(t, dataErr)
+				require.Equal(t, test.status, data.Status)
+			})
+		})
+	}
+}
+
+func TestWebsocketHandlerRefusesPlainRequests(t *testing.T) {
+	t.Parallel()
+	h := rpc.NewWebsocketHandler(fixtureRouter(), nil)
+	require.Equal(t, http.StatusUpgradeRequired, request(h, http.MethodGet, "/rpc", "", nil).Code)
+	require.NoError(t, h.Shutdown(t.Context()))
+	require.Equal(t, http.StatusServiceUnavailable, request(h, http.MethodGet, "/rpc", "", nil).Code)
+	require.NoError(t, h.Shutdown(t.Context()), "a second time")
+}
+
+func TestWebsocketHandlerInterceptors(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var seen []string
+		see := func(who string) rpc.Interceptor {
+			return rpc.OnStart(func(ctx context.Context, call *rpc.Call) {
+				seen = append(seen, who+" "+strings.Join(call.Path, ".")+" "+ctx.Value(ctxKey{}).(string))
+			})
+		}
+		h := rpc.NewWebsocketHandler(fixtureRouter(), &rpc.WebsocketHandlerOptions{
+			Interceptors: []rpc.Interceptor{see("option")},
+			Plugins:      []rpc.HandlerPlugin{interceptorPlugin{see("plugin")}},
+		})
+		client := host(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), ctxKey{}, "user")))
+		}))
+		link := dial(t, client, rpc.WebsocketOptions{})
+		_, err := ping.Call(t.Context(), link, rpc.Void{})
+		require.NoError(t, err)
+		_, err = link.Call(t.Context(), &rpc.Call{Path: []string{"nope"}})
+		require.Error(t, err)
+		require.Equal(t, []string{"option nested.ping user", "plugin nested.ping user"}, seen)
+		require.NoError(t, link.Close())
+		require.NoError(t, h.Shutdown(t.Context()))
+	})
+}
+
+type interceptorPlugin struct{ interceptor rpc.Interceptor }
+
+func (p interceptorPlugin) InitHandler(o *rpc.HandlerOptions) {
+	o.Interceptors = append(o.Interceptors, p.interceptor)
+}
+
+// blockedRouter has one procedure, which runs as b says.
+func blockedRouter(b *blocked) *rpc.Router {
+	return rpc.NewRouter(rpc.Define[rpc.Void, any]("nested.ping").Handler(func(ctx context.Context, _ rpc.Void) (any, error) {
+		return b.handle(ctx, nil)
+	}))
+}
+
+func TestWebsocketHandlerEndsCallsWithTheConnection(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBlocked()
+		_, client := hostRouter(t, blockedRouter(b), nil)
+		link := dial(t, client, rpc.WebsocketOptions{})
+		done := start(t.Context(), link, pingCall())
+		synctest.Wait()
+		require.NoError(t, link.Close())
+		require.Error(t, (<-done).err)
+		synctest.Wait()
+		require.Len(t, b.ended, 1)
+	})
+}
+
+func TestWebsocketHandlerShutdown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBlocked()
+		h, client := hostRouter(t, blockedRouter(b), nil)
+		links := []*rpc.WebsocketLink{dial(t, client, rpc.WebsocketOptions{}), dial(t, client, rpc.WebsocketOptions{})}
+		done := start(t.Context(), links[0], pingCall())
+		synctest.Wait()
+		require.NoError(t, h.Shutdown(t.Context()))
+		require.Len(t, b.ended, 1, "calls have returned")
+		require.ErrorIs(t, (<-done).err, rpc.ErrDisconnected)
+		for _, link := range links {
+			<-link.Done()
+			require.Equal(t, websocket.StatusServiceRestart, websocket.CloseStatus(link.Err()))
+		}
+		_, err := rpc.DialWebsocket(t.Context(), "ws://memory/rpc", &rpc.WebsocketOptions{HTTPClient: client})
+		require.Equal(t, rpc.CodeServiceUnavailable, rpc.CodeOf(err))
+	})
+}
+
+func TestWebsocketHandlerShutdownGivesUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		stubborn := make(chan struct{})
+		h, client := hostRouter(t, rpc.NewRouter(ping.Handler(func(context.Context, rpc.Void) (string, error) {
+			<-stubborn
+			return "pong", nil
+		})), nil)
+		conn := dialRaw(t, client) // does not read, so it answers no close frame
+		require.NoError(t, conn.Write(t.Context(), websocket.MessageText, []byte(`{"i":"1","p":{"u":"/nested/ping"}}`)))
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, h.Shutdown(ctx), context.DeadlineExceeded)
+		_, _, err := conn.Read(t.Context())
+		require.Error(t, err, "the connection was cut")
+		close(stubborn)
+	})
+}
+
+func TestWebsocketHandlerDropsSilentClients(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		_, client := hostRouter(t, fixtureRouter(), &rpc.WebsocketHandlerOptions{PingInterval: time.Minute})
+		link := dial(t, client, rpc.WebsocketOptions{}) // its reader answers pings
+		silent := dialRaw(t, client)
+		time.Sleep(10 * time.Minute)
+		_, err := ping.Call(t.Context(), link, rpc.Void{})
+		require.NoError(t, err)
+		require.Error(t, silent.Write(t.Context(), websocket.MessageText, []byte(`{}`)))
+	})
+}
+
+func TestWebsocketHandlerWaitsForSlowReaders(t *testing.T) {
+	t.Parallel()
+	const answers, size = 20, 500_000
+	synctest.Test(t, func(t *testing.T) {
+		running := 0
+		var mu sync.Mutex
+		big := rpc.Define[rpc.Void, string]("big")
+		_, client := hostRouter(t, rpc.NewRouter(big.Handler(func(context.Context, rpc.Void) (string, error) {
+			mu.Lock()
+			running++
+			mu.Unlock()
+			return strings.Repeat("x", size), nil
+		})), &rpc.WebsocketHandlerOptions{MaxInFlight: 10})
+		conn := dialRaw(t, client)
+		for i := range answers {
+			synctest.Wait()
+			require.NoError(t, conn.Write(t.Context(), websocket.MessageText, []byte(`{"i":`+strconv.Itoa(i)+`,"p":{"u":"/big"}}`)))
+		}
+		synctest.Wait()
+		require.Less(t, running, answers, "calls of a client that does not read are held up")
+		got := 0
+		for range answers {
+			_, m, err := conn.Read(t.Context())
+			require.NoError(t, err)
+			if len(m) > size {
+				got++
+			}
+		}
+		require.Equal(t, running, got, "all others were refused, and nothing is lost")
+	})
+}
+
+func TestWebsocketHandlerDropsClientsThatNeverRead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		_, client := hostRouter(t, fixtureRouter(), nil)
+		conn := dialRaw(t, client)
+		for n := range 2000 {
+			require.NoError(t, conn.Write(t.Context(), websocket.MessageText, []byte(`{"i":"`+strconv.Itoa(n)+`"}`)))
+		}
+		time.Sleep(10 * time.Second)
+		require.Error(t, conn.Write(t.Context(), websocket.MessageText, []byte(`{}`)))
+	})
+}
+
+// Over real connections, with their buffers and their system calls.
+func TestWebsocketOverTCP(t *testing.T) {
+	t.Parallel()
+	h := rpc.NewWebsocketHandler(stressRouter(), nil)
+	server := httptest.NewServer(h)
+	defer server.Close()
+	link, err := rpc.DialWebsocket(t.Context(), server.URL, nil)
+	require.NoError(t, err)
+	var callers sync.WaitGroup
+	for caller := range 200 {
+		callers.Go(func() {
+			for n := caller; n < 4000; n += 200 {
+				ctx, cancel := context.WithCancel(t.Context())
+				if n%7 == 0 {
+					cancel()
+				}
+				err := checkStress(ctx, link, stressInput{N: n, Size: n * n % 50_000})
+				cancel()
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	callers.Wait()
+	require.NoError(t, h.Shutdown(t.Context()))
+	<-link.Done()
+	require.Equal(t, websocket.StatusServiceRestart, websocket.CloseStatus(link.Err()))
+	require.True(t, errors.Is(link.Close(), link.Err()))
+}

@@ -1,0 +1,274 @@
+package rpc_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/rpc"
+)
+
+func TestWebsocketCalls(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		_, client := hostRouter(t, fixtureRouter(), nil)
+		link := dial(t, client, rpc.WebsocketOptions{})
+		text, err := ping.Call(t.Context(), link, rpc.Void{})
+		require.NoError(t, err)
+		require.Equal(t, "pong", text)
+		got, err := readable.Call(t.Context(), link, "x")
+		require.NoError(t, err)
+		require.Equal(t, map[string]any{"got": "x"}, got)
+		out, err := echo.Call(t.Context(), link, conflictData())
+		require.NoError(t, err)
+		require.Equal(t, time.Date(2024, 1, 2, 3, 4, 5, 678e6, time.UTC), out.(map[string]any)["at"])
+		last, err := lastEventID.Call(t.Context(), link, rpc.Void{}, rpc.WithLastEventID("7"))
+		require.NoError(t, err)
+		require.Equal(t, "7", last)
+		_, err = fail.Call(t.Context(), link, failInput{Kind: "defined"})
+		data, ok := errTeapot.As(err)
+		require.True(t, ok, "%v", err)
+		require.Equal(t, "green", data.Kind)
+		_, err = sendMessage.Call(t.Context(), link, messageInput{})
+		require.Equal(t, rpc.CodeBadRequest, rpc.CodeOf(err))
+		_, err = link.Call(t.Context(), &rpc.Call{Path: []string{"nope"}})
+		require.Equal(t, rpc.CodeNotFound, rpc.CodeOf(err))
+	})
+}
+
+func TestWebsocketCarriesLargeMessages(t *testing.T) {
+	t.Parallel()
+	large := strings.Repeat("x", 3<<20)
+	synctest.Test(t, func(t *testing.T) {
+		_, client := hostRouter(t, fixtureRouter(), &rpc.WebsocketHandlerOptions{MaxMessageBytes: 4 << 20})
+		out, err := echo.Call(t.Context(), dial(t, client, rpc.WebsocketOptions{}), large)
+		require.NoError(t, err)
+		require.Equal(t, large, out)
+	})
+}
+
+func TestWebsocketLimitsMessages(t *testing.T) {
+	t.Parallel()
+	large := strings.Repeat("x", 2<<10)
+	tests := map[string]struct {
+		client  rpc.WebsocketOptions
+		handler rpc.WebsocketHandlerOptions
+	}{
+		"of the server": {client: rpc.WebsocketOptions{MaxMessageBytes: 1 << 10}},
+		"of the client": {handler: rpc.WebsocketHandlerOptions{MaxMessageBytes: 1 << 10}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				_, client := hostRouter(t, fixtureRouter(), &test.handler)
+				link := dial(t, client, test.client)
+				_, err := echo.Call(t.Context(), link, large)
+				require.ErrorIs(t, err, rpc.ErrDisconnected)
+				<-link.Done()
+				if test.client.MaxMessageBytes > 0 {
+					require.ErrorIs(t, link.Err(), websocket.ErrMessageTooBig)
+				} else {
+					require.Equal(t, websocket.StatusMessageTooBig, websocket.CloseStatus(link.Err()))
+				}
+			})
+		})
+	}
+}
+
+func TestDialWebsocketRefused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		client := host(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") == "" {
+				http.Error(w, "who are you?", http.StatusUnauthorized)
+			}
+		}))
+		_, err := rpc.DialWebsocket(t.Context(), "ws://memory/rpc", &rpc.WebsocketOptions{HTTPClient: client})
+		require.Equal(t, rpc.CodeUnauthorized, rpc.CodeOf(err))
+		data, dataErr := rpc.ErrorData[rpc.ErrorResponse](err)
+		require.NoError(t, dataErr)
+		require.Equal(t, "who are you?\n", data.Body)
+
+		_, err = rpc.DialWebsocket(t.Context(), "ws://memory/rpc", &rpc.WebsocketOptions{HTTPClient: client, Header: http.Header{"Authorization": {"me"}}})
+		require.Error(t, err, "200 is no upgrade")
+		var e *rpc.Error
+		require.False(t, errors.As(err, &e))
+	})
+}
+
+func TestDialWebsocketContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		never := host(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err := rpc.DialWebsocket(ctx, "ws://memory/rpc", &rpc.WebsocketOptions{HTTPClient: never})
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+
+		_, client := hostRouter(t, fixtureRouter(), nil)
+		ctx, cancel = context.WithCancel(t.Context())
+		link, err := rpc.DialWebsocket(ctx, "ws://memory/rpc", &rpc.WebsocketOptions{HTTPClient: client})
+		require.NoError(t, err)
+		cancel()
+		synctest.Wait()
+		_, err = ping.Call(t.Context(), link, rpc.Void{})
+		require.NoError(t, err, "it governs the dialing only")
+		require.NoError(t, link.Close())
+	})
+}
+
+func TestWebsocketCancelReachesTheHandler(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBlocked()
+		slow := rpc.Define[rpc.Void, string]("slow")
+		_, client := hostRouter(t, rpc.NewRouter(
+			slow.Handler(func(ctx context.Context, _ rpc.Void) (string, error) {
+				_, err := b.handle(ctx, nil)
+				return "", err
+			}),
+			ping.Handler(func(context.Context, rpc.Void) (string, error) { return "pong", nil }),
+		), nil)
+		link := dial(t, client, rpc.WebsocketOptions{})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := slow.Call(ctx, link, rpc.Void{})
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		synctest.Wait()
+		require.Len(t, b.ended, 1)
+		_, err = ping.Call(t.Context(), link, rpc.Void{})
+		require.NoError(t, err, "the connection is fine")
+	})
+}
+
+func TestWebsocketLinkClose(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		code := make(chan websocket.StatusCode, 1)
+		client := host(t, accept(func(conn *websocket.Conn) {
+			for {
+				if _, _, err := conn.Read(context.Background()); err != nil {
+					code <- websocket.CloseStatus(err)
+					return
+				}
+			}
+		}))
+		link := dial(t, client, rpc.WebsocketOptions{})
+		done := start(t.Context(), link, pingCall())
+		synctest.Wait()
+		require.NoError(t, link.Err())
+		require.NoError(t, link.Close())
+		require.ErrorIs(t, (<-done).err, rpc.ErrDisconnected)
+		require.Equal(t, websocket.StatusNormalClosure, <-code)
+		<-link.Done()
+		require.NoError(t, link.Err())
+		require.NoError(t, link.Close())
+		_, err := ping.Call(t.Context(), link, rpc.Void{})
+		require.ErrorIs(t, err, rpc.ErrDisconnected)
+	})
+}
+
+// deaf answers the handshake and then lets serve have the connection.
+func deaf(w http.ResponseWriter, r *http.Request, serve func(net.Conn, *bufio.ReadWriter)) {
+	_, _ = websocket.Accept(hijacked{w, serve}, r, nil) // fails, since serve keeps the connection
+}
+
+// hijacked lets a test have the connection instead of the WebSocket server.
+type hijacked struct {
+	http.ResponseWriter
+	serve func(net.Conn, *bufio.ReadWriter)
+}
+
+func (h hijacked) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	nc, brw, err := h.ResponseWriter.(http.Hijacker).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	h.serve(nc, brw)
+	return nil, nil, net.ErrClosed
+}
+
+func TestWebsocketLinkDoesNotWaitForACloseFrame(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		received := make(chan int, 1)
+		client := host(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			deaf(w, r, func(nc net.Conn, brw *bufio.ReadWriter) {
+				total := 0
+				for {
+					n, err := brw.Read(make([]byte, 100))
+					if total += n; err != nil {
+						received <- total
+						return
+					}
+				}
+			})
+		}))
+		link := dial(t, client, rpc.WebsocketOptions{})
+		begun := time.Now()
+		require.NoError(t, link.Close())
+		require.LessOrEqual(t, time.Since(begun), time.Second)
+		require.Equal(t, 2+4+2, <-received, "a close frame with a code")
+	})
+}
+
+func TestWebsocketLinkGivesUpOnAStuckServer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		over := make(chan struct{})
+		defer close(over)
+		client := host(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			deaf(w, r, func(nc net.Conn, _ *bufio.ReadWriter) {
+				<-over // without having read anything
+				_ = nc.Close()
+			})
+		}))
+		link := dial(t, client, rpc.WebsocketOptions{WriteTimeout: 10 * time.Second})
+		begun := time.Now()
+		_, err := ping.Call(t.Context(), link, rpc.Void{})
+		require.ErrorIs(t, err, rpc.ErrDisconnected)
+		require.Equal(t, 10*time.Second, time.Since(begun))
+		<-link.Done()
+		require.Error(t, link.Err())
+		require.ErrorIs(t, link.Close(), link.Err())
+	})
+}
+
+func TestWebsocketLinkEndsWithTheConnection(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		end  func(*websocket.Conn)
+		code websocket.StatusCode
+	}{
+		"closed": {func(c *websocket.Conn) { _ = c.Close(1013, "later") }, 1013},
+		"cut":    {func(c *websocket.Conn) { _ = c.CloseNow() }, -1},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				client := host(t, accept(func(conn *websocket.Conn) {
+					if _, _, err := conn.Read(context.Background()); err == nil {
+						test.end(conn)
+					}
+				}))
+				link := dial(t, client, rpc.WebsocketOptions{})
+				_, err := ping.Call(t.Context(), link, rpc.Void{})
+				require.ErrorIs(t, err, rpc.ErrDisconnected)
+				<-link.Done()
+				require.Error(t, link.Err())
+				require.Equal(t, test.code, websocket.CloseStatus(link.Err()))
+			})
+		})
+	}
+}
