@@ -1,0 +1,74 @@
+// Package durableobject is the server side of durable iterators: per-channel
+// objects that publish events to the WebSockets connected to them, keep events
+// for clients that come back, and answer method calls over the same socket. It
+// speaks oRPC's v1 wire, so clients of @orpc/* 1.x work against it unchanged.
+//
+// A [Namespace] holds the objects of one class. It makes the object of a channel
+// when the channel is first used:
+//
+//	type ChatRoom struct{ *durableobject.Object[chat.Message] }
+//
+//	func (r *ChatRoom) Say(ctx context.Context, ws *durableobject.Websocket, in chat.Message) (rpc.Void, error) {
+//		return rpc.Void{}, r.PublishEvent(ctx, in, durableobject.WithExclude(ws))
+//	}
+//
+//	rooms := durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[chat.Message]) (*ChatRoom, error) {
+//		return &ChatRoom{o}, nil
+//	}, &durableobject.Options{Verifier: secret, ResumeRetention: 2 * time.Minute})
+//	durableobject.Handle(rooms, chat.Say, (*ChatRoom).Say)
+//	mux.Handle("/chat-room", durableobject.UpgradeHandler(rooms, nil))
+//
+// Clients connect with a token that names the channel; package durableiterator
+// hands them out. Any part of the server publishes through [Namespace.Get] and
+// [Object.PublishEvent].
+//
+// # Order and delivery
+//
+// An object has one order of events, that of its log, and every subscriber sees
+// that order. An event is stored before it is delivered. What goes over a socket
+// arrives at least once; this library's client hands each event to the
+// application once, in order, or says that there is a gap.
+//
+// [WithTags], targets and excludes decide whom an event is for, by the same rule
+// when it is published and when it is replayed. Predicates are asked once, at
+// publication, and what they chose is stored. An event for others is never
+// replayed to a client. Ids are chosen by clients: where that matters, set
+// Options.Subject.
+//
+// # Resume
+//
+// With Options.ResumeRetention every event has an id, "<epoch>-<number>", opaque
+// to clients. A client that subscribes with the last id it has seen gets what it
+// missed, then what OnSubscribed sends, then what is published, with nothing lost
+// or doubled in between. If something is gone (too old, or the log in memory died
+// with the process) it gets all that is left, and [Resume] says so.
+//
+// Three headers go beyond oRPC, and only to clients that ask for them with
+// "x-durable-iterator: 1" when they subscribe, as package client does. The answer
+// then has "x-durable-iterator-position", the head of the log, and
+// "x-durable-iterator-resume": "complete", "truncated", "off" (nothing is kept) or
+// "none" (no last event id was given). Such clients also get an event without
+// data now and then, whose id tells how far the log has come.
+//
+// # Slow and hostile clients
+//
+// Nothing is queued for a socket. It reads from the tail of the log that all
+// sockets of an object share, and when it falls more than Options.MaxLagBytes
+// behind, from the log itself, at its own pace. A publisher never waits for it.
+// Message size, calls in flight and waiting answers are bounded per socket; a
+// silent one is pinged and dropped; one whose token has expired is closed with
+// 1008.
+//
+// # Concurrency
+//
+// Everything exported is safe for concurrent use. Methods and hooks of an object
+// run concurrently: guard its fields. Goroutines: one reader for each socket, one
+// for each running call or hook, and a fixed set of writers for each namespace;
+// [Namespace.Shutdown] joins them all.
+//
+// # Errors
+//
+// Methods return *rpc.Error to be understood by clients; any other error reaches
+// them as INTERNAL_SERVER_ERROR without detail, and the interceptors and the
+// Logger in full. A panic in a method is such an error.
+package durableobject

@@ -1,0 +1,18 @@
+package durableobject
+
+import "errors"
+
+// Errors that a caller may branch on.
+var (
+	// ErrClosed is returned by a namespace that is shutting down.
+	ErrClosed = errors.New("durableobject: namespace closed")
+	// ErrNotSubscribed is returned by Websocket.Send for a socket that has not
+	// subscribed, or not any more.
+	ErrNotSubscribed = errors.New("durableobject: not subscribed")
+	// ErrForeignWebsocket is returned by PublishEvent if a target or an exclude is
+	// a socket of another object.
+	ErrForeignWebsocket = errors.New("durableobject: socket of another channel")
+	// ErrNoSubject is returned by PublishEvent for targets or excludes given by id
+	// alone where Options.Subject makes subject and id belong together.
+	ErrNoSubject = errors.New("durableobject: ids without subject")
+)

@@ -1,0 +1,246 @@
+package durableobject
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/serializer"
+	"github.com/go-orpc/durable-iterator/internal/socket"
+	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/token"
+)
+
+// Namespace makes and holds the objects of one class, one for each channel: oRPC's
+// DurableObjectNamespace. H is the type of the objects. It is safe for concurrent
+// use; end it with Shutdown.
+type Namespace[H any] struct{ core *core }
+
+// NewNamespace makes a namespace. newHub is called when a channel is first used,
+// with the live object to embed; what it returns must be built on that object. It
+// must not block for long, since the users of the channel wait for it; if it
+// fails, they get the error and the next user tries again. Where objects have no
+// type of their own:
+//
+//	durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[Message]) (*durableobject.Object[Message], error) {
+//		return o, nil
+//	}, options)
+//
+// It panics if there is no Verifier, or if serializers contradict each other.
+func NewNamespace[T any, H Hub[T]](newHub func(context.Context, *Object[T]) (H, error), o *Options) *Namespace[H] {
+	c := newCore(o)
+	c.newHub = func(ctx context.Context, channel string) (any, error) {
+		object := &Object[T]{core: c, name: channel}
+		hub, err := newHub(ctx, object)
+		if err != nil {
+			return nil, err
+		}
+		if any(hub) == nil || hub.object() != object {
+			return nil, errors.New("newHub did not embed the object that it was given")
+		}
+		return hub, nil
+	}
+	c.users.Go(c.keep)
+	return &Namespace[H]{c}
+}
+
+// Get gives the object of a channel, making it if it is not in memory. Objects
+// that nobody uses are evicted, with the state that they hold: get them anew
+// rather than keep them. The error is that of newHub, of the log, of ctx, or
+// [ErrClosed].
+func (ns *Namespace[H]) Get(ctx context.Context, channel string) (H, error) {
+	var zero H
+	ch, err := ns.core.acquire(ctx, channel)
+	if err != nil {
+		return zero, fmt.Errorf("durableobject: get: %w", err)
+	}
+	defer ch.release()
+	hub, err := ch.withHub(ctx)
+	if err != nil {
+		return zero, fmt.Errorf("durableobject: get: %w", err)
+	}
+	typed, ok := hub.(H)
+	if !ok {
+		return zero, fmt.Errorf("durableobject: get: the object is a %T", hub)
+	}
+	return typed, nil
+}
+
+// Handle registers a method of the namespace's objects, to be called over the
+// socket by clients whose token allows it. fn is a method expression: it gets
+// the object, the caller's socket and the input. It runs concurrently with itself
+// and with everything else. An event that it publishes with its ctx reaches the
+// caller's socket before its answer does. The interceptors run around it, after
+// the input was decoded and checked.
+//
+// Handle panics if the path is taken, or if the first client has connected.
+func Handle[H, In, Out any](ns *Namespace[H], p rpc.Procedure[In, Out],
+	fn func(H, context.Context, *Websocket, In) (Out, error), ics ...rpc.Interceptor,
+) {
+	ns.core.handle(p.Handler(func(ctx context.Context, in In) (Out, error) {
+		var zero Out
+		ws := socketOf(ctx)
+		if ws == nil {
+			return zero, fmt.Errorf("durableobject: %s: an interceptor lost the context", p.Path())
+		}
+		hub, ok := ws.ch.hub.(H)
+		if !ok {
+			return zero, fmt.Errorf("durableobject: %s: the object is a %T", p.Path(), ws.ch.hub)
+		}
+		return fn(hub, ctx, ws, in)
+	}, ics...))
+}
+
+// Drain begins to shut down: no object is made and no socket accepted from now on,
+// and every socket is closed with 1012, which clients take as a reason to connect
+// again. It does not wait, so it suits http.Server.RegisterOnShutdown.
+func (ns *Namespace[H]) Drain() { ns.core.drain() }
+
+// Shutdown drains, then waits for the sockets to close and for calls and hooks to
+// return. If ctx ends before, it cuts off what is left and says how many sockets
+// that were. A log of the namespace's own is closed. After Shutdown the
+// namespace has no goroutines left but those of user code that has not returned.
+func (ns *Namespace[H]) Shutdown(ctx context.Context) error { return ns.core.shutdown(ctx) }
+
+// core is a Namespace without its types.
+type core struct {
+	ctx    context.Context // ends with Shutdown
+	cancel context.CancelFunc
+	logger *slog.Logger
+
+	verifier     token.Verifier
+	subject      func(*token.Payload) string
+	log          eventlog.Log // nil: nothing is kept
+	ownLog       bool
+	retention    time.Duration
+	maxLagBytes  int
+	options      Options
+	interceptors []rpc.Interceptor
+	serializers  []rpc.Serializer
+	serializer   *serializer.Serializer
+
+	system *rpc.Router
+	newHub func(ctx context.Context, channel string) (any, error)
+	pool   *socket.Pool
+	users  sync.WaitGroup // readers, hooks, and the keeper
+
+	// mu guards the fields below.
+	//
+	//   - A channel is in channels from first use to eviction. A pin on it is taken
+	//     with mu held, and it is taken out with mu held and without pins.
+	//   - Nothing is added to channels or sockets once closing is set.
+	mu       sync.RWMutex
+	channels map[string]*channel
+	sockets  map[*Websocket]struct{}
+	closing  bool
+
+	// routesMu guards routes until methods is made of them, at the first call.
+	routesMu sync.Mutex
+	routes   []rpc.Route
+	methods  *rpc.Router
+}
+
+func newCore(options *Options) *core {
+	o := options.withDefaults()
+	if o.Verifier == nil {
+		panic("durableobject: NewNamespace: no Verifier")
+	}
+	plugged := rpc.HandlerOptions{Interceptors: o.Interceptors, Serializers: o.Serializers, Validator: o.Validator}
+	for _, plugin := range o.Plugins {
+		plugin.InitHandler(&plugged)
+	}
+	ser, err := serializer.New(plugged.Serializers...)
+	if err != nil {
+		panic(fmt.Sprintf("durableobject: NewNamespace: Serializers: %v", err))
+	}
+	o.Validator = plugged.Validator
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &core{
+		ctx: ctx, cancel: cancel, logger: o.Logger, options: o,
+		verifier: o.Verifier, subject: o.Subject, maxLagBytes: o.MaxLagBytes, retention: o.ResumeRetention,
+		interceptors: plugged.Interceptors, serializers: plugged.Serializers, serializer: ser,
+		channels: map[string]*channel{}, sockets: map[*Websocket]struct{}{},
+		pool: socket.NewPool(0), system: newSystem(),
+	}
+	if o.ResumeRetention > 0 {
+		c.log, c.ownLog = o.Log, o.Log == nil
+		if c.ownLog {
+			c.log = eventlog.NewMemory(&eventlog.MemoryOptions{Retention: o.ResumeRetention})
+		}
+	}
+	return c
+}
+
+func (c *core) hooksOf(hub any) hooks {
+	h, _ := hub.(hooks)
+	return h
+}
+
+func (c *core) handle(route rpc.Route) {
+	c.routesMu.Lock()
+	defer c.routesMu.Unlock()
+	if c.methods != nil {
+		panic(fmt.Sprintf("durableobject: Handle: %s: clients have connected", route.Path()))
+	}
+	c.routes = append(c.routes, route)
+	rpc.NewRouter(c.routes...) // panics where the path is taken, at the caller
+}
+
+func (c *core) router() *rpc.Router {
+	c.routesMu.Lock()
+	defer c.routesMu.Unlock()
+	if c.methods == nil {
+		c.methods = rpc.NewRouter(c.routes...)
+	}
+	return c.methods
+}
+
+func (c *core) drain() {
+	c.mu.Lock()
+	c.closing = true
+	list := make([]*Websocket, 0, len(c.sockets))
+	for ws := range c.sockets {
+		list = append(list, ws)
+	}
+	c.mu.Unlock()
+	for _, ws := range list {
+		ws.conn.Close(statusServiceRestart, "Service restart")
+	}
+}
+
+func (c *core) shutdown(ctx context.Context) error {
+	c.drain()
+	c.cancel()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c.users.Wait()
+	}()
+	var err error
+	select {
+	case <-done:
+	case <-ctx.Done():
+		err = fmt.Errorf("durableobject: shutdown: %w; %d sockets cut off", context.Cause(ctx), c.cut())
+		<-done
+	}
+	c.pool.Close()
+	c.evict(time.Time{}, true)
+	if c.ownLog {
+		err = errors.Join(err, c.log.Close())
+	}
+	return err
+}
+
+// cut ends the sockets that are left at once.
+func (c *core) cut() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for ws := range c.sockets {
+		ws.conn.Kill()
+	}
+	return len(c.sockets)
+}

@@ -1,0 +1,137 @@
+package durableobject
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/go-orpc/durable-iterator/internal/socket"
+	"github.com/go-orpc/durable-iterator/rpc"
+)
+
+// The procedures that every socket has, besides "subscribe". The calls of the
+// application's methods are inputs of the second.
+var (
+	updateTokenProcedure = rpc.Define[updateTokenInput, rpc.Void]("updateToken")
+	callProcedure        = rpc.Define[callInput, callInput]("call")
+)
+
+type updateTokenInput struct {
+	Token string `json:"token"`
+}
+
+type callInput struct {
+	Path  []string  `json:"path" validate:"min=1"`
+	Input rpc.Value `json:"input"`
+}
+
+// newPeer gives a socket what answers its requests.
+func (ws *Websocket) newPeer() *rpc.ServerPeer {
+	c := ws.core()
+	return rpc.NewServerPeer(ws.ctx, &rpc.ServerPeerOptions{
+		Context: func(ctx context.Context) context.Context {
+			return context.WithValue(ctx, callKey{}, &callState{ws: ws})
+		},
+		Handle:      ws.handle,
+		Send:        ws.send,
+		Serializers: c.serializers,
+		Validator:   c.options.Validator,
+		MaxInFlight: c.options.MaxCalls,
+		Logger:      c.logger,
+	})
+}
+
+// receive takes a message of the client.
+func (ws *Websocket) receive(message []byte, binary bool) {
+	if ws.expired() {
+		return
+	}
+	if err := ws.peer.Receive(message, binary); err != nil {
+		ws.core().logger.Debug("bad message", "channel", ws.ch.name, "socket_id", ws.id, "err", err)
+	}
+}
+
+// send queues the answer of a call behind what the call has published.
+func (ws *Websocket) send(ctx context.Context, message []byte, binary bool) error {
+	var after uint64
+	if c, ok := ctx.Value(callKey{}).(*callState); ok {
+		after = c.published.Load()
+	}
+	frame := socket.AppendHeader(make([]byte, 0, socket.MaxHeader+len(message)), binary, len(message))
+	frame = append(frame, message...)
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	ws.queue(frame, after)
+	return nil
+}
+
+// handle runs a request with the namespace's interceptors around it. They see the
+// path of a method behind "call".
+func (ws *Websocket) handle(ctx context.Context, call *rpc.Call) (any, error) {
+	var run rpc.CallFunc
+	switch strings.Join(call.Path, ".") {
+	case "subscribe":
+		run = ws.subscribe
+	case updateTokenProcedure.Path():
+		run = ws.core().system.Serve
+	case callProcedure.Path():
+		run = ws.method(ctx, call)
+	default:
+		return nil, rpc.ErrNoProcedure
+	}
+	return rpc.Chain(ws.core().interceptors, run)(ctx, call)
+}
+
+// method makes the call of a method out of the input of "call".
+func (ws *Websocket) method(ctx context.Context, call *rpc.Call) rpc.CallFunc {
+	out, err := ws.core().system.Serve(ctx, call)
+	in, ok := out.(callInput)
+	if err != nil || !ok {
+		return func(context.Context, *rpc.Call) (any, error) { return nil, err }
+	}
+	call.Path, call.Input = append(call.Path, in.Path...), in.Input
+	return func(ctx context.Context, call *rpc.Call) (any, error) {
+		if !slices.Contains(ws.Token().RPC, in.Path[0]) {
+			return nil, rpc.Errorf(rpc.CodeForbidden, "Method %q is not allowed.", in.Path[0])
+		}
+		call.Path = in.Path
+		return ws.core().router().Serve(ctx, call)
+	}
+}
+
+// newSystem routes what every socket has but "subscribe". "call" gives back its
+// checked input: see method.
+func newSystem() *rpc.Router {
+	return rpc.NewRouter(
+		updateTokenProcedure.Handler(func(ctx context.Context, in updateTokenInput) (rpc.Void, error) {
+			return rpc.Void{}, socketOf(ctx).updateToken(ctx, in.Token)
+		}),
+		callProcedure.Handler(func(_ context.Context, in callInput) (callInput, error) { return in, nil }),
+	)
+}
+
+// socketOf gives the socket that a request came on.
+func socketOf(ctx context.Context) *Websocket {
+	c, ok := ctx.Value(callKey{}).(*callState)
+	if !ok {
+		return nil
+	}
+	return c.ws
+}
+
+func (ws *Websocket) updateToken(ctx context.Context, tok string) error {
+	p, err := ws.core().verifier.Verify(ctx, tok)
+	old := ws.Token()
+	switch {
+	case err != nil:
+		return rpc.Errorf(rpc.CodeUnauthorized, "Invalid Token")
+	case p.Channel != old.Channel:
+		return rpc.Errorf(rpc.CodeUnauthorized, "Updated token must have the same channel with the original token")
+	case !slices.Equal(p.Tags, old.Tags) || (p.Tags == nil) != (old.Tags == nil):
+		return rpc.Errorf(rpc.CodeUnauthorized, "Updated token must have the exact same tags with the original token")
+	case ws.core().recipient(ws.id, p) != ws.recipient:
+		return rpc.Errorf(rpc.CodeUnauthorized, "Updated token must have the same subject with the original token")
+	}
+	ws.setToken(p)
+	return nil
+}

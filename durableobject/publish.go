@@ -1,0 +1,244 @@
+package durableobject
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/peer"
+	"github.com/go-orpc/durable-iterator/rpc"
+)
+
+// PublishEvent stores the event and hands it to the sockets that it is for,
+// without waiting for any of them. When it returns nil, the event is in the log,
+// as durably as the log promises; subscribers see the events of an object in one
+// order, the same for all, and a publisher that waits for one call before the
+// next keeps its own order.
+//
+// Without options the event is for everybody. Options narrow that down, and all
+// of them must hold: see [WithTags], [WithTargets] and [WithExclude].
+//
+// It fails if the event cannot be encoded, its metadata is bad, an option is, or
+// the log fails; then nothing was published. If ctx ends while the event is being
+// stored, the error is that of ctx and the event may have been published.
+func (o *Object[T]) PublishEvent(ctx context.Context, event T, opts ...PublishOption) error {
+	if err := o.publish(ctx, event, opts); err != nil {
+		return fmt.Errorf("durableobject: publish: %w", err)
+	}
+	return nil
+}
+
+func (o *Object[T]) publish(ctx context.Context, event T, opts []PublishOption) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	data, err := o.core.serializer.Append(nil, event)
+	if err != nil {
+		return err
+	}
+	ch, err := o.core.acquire(ctx, o.name)
+	if err != nil {
+		return err
+	}
+	defer ch.release()
+	p := publication{channel: ch}
+	for _, opt := range opts {
+		opt.applyToPublication(&p)
+	}
+	rec, err := p.record(data)
+	if err != nil {
+		return err
+	}
+	if err := ch.publish(ctx, rec); err != nil {
+		return err
+	}
+	if c, ok := ctx.Value(callKey{}).(*callState); ok && c.ws.ch == ch {
+		c.published.Store(rec.Seq)
+	}
+	return nil
+}
+
+// callState is what is known of a call while it runs.
+type callState struct {
+	ws        *Websocket
+	published atomic.Uint64 // Seq of the last event that its handler has published
+}
+
+type callKey struct{}
+
+// PublishOption narrows down whom an event is for, or adds to it.
+type PublishOption interface{ applyToPublication(p *publication) }
+
+type publishOptionFunc func(*publication)
+
+func (f publishOptionFunc) applyToPublication(p *publication) { f(p) }
+
+// publication collects the options of one PublishEvent.
+type publication struct {
+	channel  *channel
+	meta     rpc.EventMeta
+	tags     []string
+	targets  recipients
+	excludes recipients
+}
+
+// recipients are those that are named, and predicates that choose others.
+type recipients struct {
+	named []Recipient // not nil if any option was given
+	match []func(*Websocket) bool
+	err   error
+}
+
+// WithTags limits the event to clients whose token has one of the tags, whether
+// they are connected or come back later. No tags at all is nobody, as in oRPC.
+// Given twice, the tags of both count.
+func WithTags(tags ...string) PublishOption {
+	return publishOptionFunc(func(p *publication) { p.tags = append(slices.Clip(notNil(p.tags)), tags...) })
+}
+
+// WithTargets limits the event to the clients of these sockets. It goes by id: it
+// reaches every socket with one of their ids, and the client that reconnects
+// under such an id gets the event when it resumes. Several target options add up.
+// No sockets at all is nobody.
+func WithTargets(ws ...*Websocket) PublishOption {
+	return publishOptionFunc(func(p *publication) { p.targets.sockets(p, ws) })
+}
+
+// WithTargetsFunc limits the event to clients that match says yes to. It is asked
+// once, at publication, for each socket that is connected and has one of the
+// tags; clients that are away are not targets. It must not publish.
+func WithTargetsFunc(match func(*Websocket) bool) PublishOption {
+	return publishOptionFunc(func(p *publication) { p.targets.matching(match) })
+}
+
+// WithTargetIDs limits the event to clients with these ids, also those that are
+// away. With Options.Subject use [WithTargetRecipients].
+func WithTargetIDs(ids ...string) PublishOption {
+	return publishOptionFunc(func(p *publication) { p.targets.ids(p, ids) })
+}
+
+// WithTargetRecipients limits the event to these clients, also those that are away.
+func WithTargetRecipients(r ...Recipient) PublishOption {
+	return publishOptionFunc(func(p *publication) { p.targets.add(r...) })
+}
+
+// WithExclude keeps the event from the clients of these sockets, by id as in
+// [WithTargets]. Excludes win over targets. It is a convenience, not a safeguard:
+// clients choose their ids.
+func WithExclude(ws ...*Websocket) PublishOption {
+	return publishOptionFunc(func(p *publication) { p.excludes.sockets(p, ws) })
+}
+
+// WithExcludeFunc keeps the event from clients that match says yes to, asked as
+// in [WithTargetsFunc]. Clients that are away are not excluded.
+func WithExcludeFunc(match func(*Websocket) bool) PublishOption {
+	return publishOptionFunc(func(p *publication) { p.excludes.matching(match) })
+}
+
+// WithExcludeIDs keeps the event from clients with these ids, also those that are
+// away. With Options.Subject use [WithExcludeRecipients].
+func WithExcludeIDs(ids ...string) PublishOption {
+	return publishOptionFunc(func(p *publication) { p.excludes.ids(p, ids) })
+}
+
+// WithExcludeRecipients keeps the event from these clients, also those that are away.
+func WithExcludeRecipients(r ...Recipient) PublishOption {
+	return publishOptionFunc(func(p *publication) { p.excludes.add(r...) })
+}
+
+// WithEventMeta adds metadata: oRPC's withEventMeta. While events are kept for
+// resume they have ids of their own, and the ID given here is ignored.
+func WithEventMeta(m rpc.EventMeta) PublishOption {
+	return publishOptionFunc(func(p *publication) { p.meta = m })
+}
+
+func (r *recipients) add(named ...Recipient) {
+	r.named = append(slices.Clip(notNil(r.named)), named...)
+}
+
+func (r *recipients) sockets(p *publication, list []*Websocket) {
+	r.add()
+	for _, ws := range list {
+		switch {
+		case ws == nil:
+			r.err = errors.New("nil socket")
+		case ws.ch.core != p.channel.core || ws.ch.name != p.channel.name:
+			r.err = ErrForeignWebsocket
+		default:
+			r.add(ws.recipient)
+		}
+	}
+}
+
+func (r *recipients) ids(p *publication, ids []string) {
+	r.add()
+	if p.channel.core.subject != nil && len(ids) > 0 {
+		r.err = ErrNoSubject
+		return
+	}
+	for _, id := range ids {
+		r.add(Recipient{ID: id})
+	}
+}
+
+func (r *recipients) matching(match func(*Websocket) bool) {
+	r.add()
+	r.match = append(r.match, match)
+}
+
+// resolve gives the recipients by name, those that the predicates choose of
+// candidates included; nil if there was no option.
+func (r *recipients) resolve(candidates []*Websocket) []Recipient {
+	list := r.named
+	for _, ws := range candidates {
+		if slices.ContainsFunc(r.match, func(match func(*Websocket) bool) bool { return match(ws) }) {
+			list = append(list, ws.recipient)
+		}
+	}
+	return list
+}
+
+// record makes the record of the event, its audience resolved to tags and names.
+func (p *publication) record(data []byte) (*eventlog.Record, error) {
+	if err := errors.Join(p.targets.err, p.excludes.err); err != nil {
+		return nil, err
+	}
+	if err := p.meta.Validate(); err != nil {
+		return nil, err
+	}
+	if p.channel.core.log != nil {
+		p.meta.ID = ""
+	}
+	var candidates []*Websocket
+	if len(p.targets.match) > 0 || len(p.excludes.match) > 0 {
+		candidates = p.channel.connected(p.tags)
+	}
+	return &eventlog.Record{Data: data, Meta: encodeMeta(p.meta), Audience: eventlog.Audience{
+		Tags:     p.tags,
+		Targets:  p.targets.resolve(candidates),
+		Excludes: p.excludes.resolve(candidates),
+	}}, nil
+}
+
+// encodeMeta writes metadata that is good, nothing if there is none.
+func encodeMeta(m rpc.EventMeta) []byte {
+	pm := peer.EventMeta{ID: m.ID, HasID: m.ID != ""}
+	if m.Retry != 0 {
+		ms := m.Retry.Milliseconds()
+		pm.Retry = &ms
+	}
+	if len(m.Comments) > 0 {
+		pm.Comments = m.Comments
+	}
+	return peer.AppendEventMeta(nil, pm)
+}
+
+func notNil[E any](s []E) []E {
+	if s == nil {
+		return []E{}
+	}
+	return s
+}

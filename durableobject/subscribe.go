@@ -1,0 +1,142 @@
+package durableobject
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/peer"
+	"github.com/go-orpc/durable-iterator/rpc"
+)
+
+// The headers of a subscription that go beyond oRPC: see the package
+// documentation.
+const (
+	headerExtension = "X-Durable-Iterator"
+	headerPosition  = "X-Durable-Iterator-Position"
+	headerResume    = "X-Durable-Iterator-Resume"
+)
+
+// subscribe makes the socket's subscription: the answer goes out, then what the
+// client has missed, then what OnSubscribed sends, then what is published.
+func (ws *Websocket) subscribe(ctx context.Context, call *rpc.Call) (any, error) {
+	join, head := ws.ch.newest()
+	s := &subscription{
+		moves: call.Header.Get(headerExtension) == "1",
+		join:  join, target: join.rec.Seq, told: head.Seq,
+	}
+	s.resume.LastEventID = call.LastEventID
+	resume, err := ws.plan(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	if s.moves {
+		call.ResponseHeader.Set(headerResume, resume)
+		if ws.core().log != nil {
+			call.ResponseHeader.Set(headerPosition, head.String())
+		}
+	}
+	return rpc.Hibernation{Start: func(ctx context.Context, id json.RawMessage, finish func()) {
+		s.id, s.finish = peer.ID(id), finish
+		context.AfterFunc(ctx, func() { ws.unsubscribe(s) })
+		ws.begin(s)
+	}}, nil
+}
+
+// plan finds out what the client has missed, and says so in a word.
+func (ws *Websocket) plan(ctx context.Context, s *subscription) (resume string, err error) {
+	last := s.resume.LastEventID
+	switch {
+	case ws.core().log == nil:
+		s.phase = hooking
+		s.resume.Truncated = last != ""
+		return "off", nil
+	case last == "":
+		s.phase = hooking
+		s.cursor = s.target
+		return "none", nil
+	}
+	s.from = eventlog.PositionOf(last)
+	replay, err := ws.core().log.After(ctx, ws.ch.name, s.from)
+	if err != nil {
+		return "", err
+	}
+	s.resume.Truncated = replay.Truncated
+	for first, err := range replay.Records {
+		if err != nil && !errors.Is(err, eventlog.ErrTrimmed) {
+			return "", err
+		}
+		// What is still stored but too old to be replayed is missing too.
+		s.resume.Truncated = s.resume.Truncated || err != nil || first.Time.Before(ws.ch.horizon())
+		break
+	}
+	if s.resume.Truncated {
+		return "truncated", nil
+	}
+	return "complete", nil
+}
+
+// begin makes s the socket's subscription, in place of an earlier one.
+func (ws *Websocket) begin(s *subscription) {
+	ws.mu.Lock()
+	old := ws.sub
+	ws.sub = s
+	if old != nil {
+		done := peer.AppendEventRest(nil, peer.EventDone, []byte("{}"), nil)
+		ws.queue(appendEvent(nil, old.id, done), 0)
+	}
+	if s.phase == hooking {
+		ws.startHook(s)
+	}
+	ws.mu.Unlock()
+	if old != nil {
+		old.finish()
+	}
+	ws.conn.Wake()
+}
+
+// unsubscribe ends s: the client has aborted it, or the socket is gone.
+func (ws *Websocket) unsubscribe(s *subscription) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if ws.sub == s {
+		ws.sub = nil
+		ws.conn.Wake() // answers that waited for its events are due
+	}
+}
+
+// startHook calls OnSubscribed on a goroutine of its own. It is called with mu held.
+func (ws *Websocket) startHook(s *subscription) {
+	s.phase = hooking
+	resume := s.resume
+	ws.core().users.Go(func() {
+		c := ws.core()
+		ctx, cancel := context.WithTimeout(ws.ctx, c.options.HookTimeout)
+		defer cancel()
+		late := time.AfterFunc(c.options.HookTimeout, func() { ws.goLive(s) })
+		defer late.Stop()
+		var err error
+		func() {
+			defer recoverTo(&err)
+			err = c.hooksOf(ws.ch.hub).OnSubscribed(ctx, ws, resume)
+		}()
+		if err != nil && ws.ctx.Err() == nil {
+			c.logger.Error("subscription hook failed", "channel", ws.ch.name, "socket_id", ws.id, "err", err)
+			ws.conn.Close(statusInternalError, "Subscription failed")
+			return
+		}
+		ws.goLive(s)
+	})
+}
+
+// goLive lets a subscription have what is published, if it waits for that.
+func (ws *Websocket) goLive(s *subscription) {
+	ws.mu.Lock()
+	if s.phase == hooking {
+		s.goLive()
+	}
+	ws.mu.Unlock()
+	ws.conn.Wake()
+}

@@ -1,0 +1,196 @@
+package durableobject
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/go-orpc/durable-iterator/internal/socket"
+	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/token"
+)
+
+// maxIDBytes is the length of the longest id that a client may choose.
+const maxIDBytes = 256
+
+// UpgradeOptions configures an UpgradeHandler. The zero value is fine.
+type UpgradeOptions struct {
+	// OriginPatterns are hosts, as in path.Match ("*.example.com"), besides the
+	// server's own from whose pages browsers may connect. Requests from other
+	// origins are refused with 403; those without an Origin header are not.
+	OriginPatterns []string
+
+	// AnyOrigin lets pages of all origins connect.
+	AnyOrigin bool
+
+	// Authorize is asked about each request whose token is good. An error refuses
+	// it: an *rpc.Error with its status and message, any other with 403
+	// "Forbidden". Nil allows all.
+	Authorize func(r *http.Request, p *token.Payload) error
+}
+
+// UpgradeHandler gives the HTTP handler that clients open their WebSocket on:
+// oRPC's upgradeDurableIteratorRequest. Mount it for all methods. The query has
+// the client's id and a token, whose channel names the object; of several, the
+// last counts.
+//
+// A request is refused with 426 if it is no upgrade, with 401 without an id, a
+// token or a valid token, with 400 if the id is longer than 256 bytes, with 403
+// for its origin or by Authorize, with 503 while the namespace shuts down, and
+// with 500 if the object cannot be made. The URL has the token in it: keep it out
+// of access logs.
+//
+// The handler returns when the socket is open, and the namespace takes care of it.
+func UpgradeHandler[H any](ns *Namespace[H], o *UpgradeOptions) http.Handler {
+	u := &upgrader{core: ns.core}
+	if o != nil {
+		u.options = *o
+	}
+	return u
+}
+
+type upgrader struct {
+	core    *core
+	options UpgradeOptions
+}
+
+func (u *upgrader) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	id, payload, refusal := u.check(r)
+	if refusal != nil {
+		refuse(w, refusal)
+		return
+	}
+	if err := u.open(w, r, id, payload); err != nil {
+		refuse(w, err)
+	}
+}
+
+// check gives the id and the payload of a request that may connect.
+func (u *upgrader) check(r *http.Request) (id string, p *token.Payload, refusal *rpc.Error) {
+	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+		return "", nil, text(http.StatusUpgradeRequired, "Expected WebSocket upgrade")
+	}
+	query := r.URL.Query()
+	id, tok := last(query["id"]), last(query["token"])
+	switch {
+	case id == "":
+		return "", nil, text(http.StatusUnauthorized, "ID is required")
+	case len(id) > maxIDBytes:
+		return "", nil, text(http.StatusBadRequest, "ID is too long")
+	case tok == "":
+		return "", nil, text(http.StatusUnauthorized, "Token is required")
+	}
+	p, err := u.core.verifier.Verify(r.Context(), tok)
+	if err != nil {
+		return "", nil, text(http.StatusUnauthorized, "Invalid Token")
+	}
+	if u.options.Authorize != nil {
+		if err := u.options.Authorize(r, p); err != nil {
+			if e, ok := errors.AsType[*rpc.Error](err); ok {
+				return "", nil, rpc.ToError(e)
+			}
+			return "", nil, text(http.StatusForbidden, "Forbidden")
+		}
+	}
+	return id, p, nil
+}
+
+// open upgrades the connection and starts to serve it.
+func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *token.Payload) *rpc.Error {
+	c := u.core
+	ch, err := c.acquire(r.Context(), p.Channel)
+	if err == nil {
+		if _, err = ch.withHub(r.Context()); err != nil {
+			ch.release()
+		}
+	}
+	switch {
+	case errors.Is(err, ErrClosed):
+		return text(http.StatusServiceUnavailable, "Shutting down")
+	case err != nil:
+		c.logger.ErrorContext(r.Context(), "opening a channel failed", "channel", p.Channel, "err", err)
+		return text(http.StatusInternalServerError, "Internal Server Error")
+	}
+	ws := &Websocket{ch: ch, id: id, tags: p.Tags, recipient: c.recipient(id, p)}
+	ws.ctx, ws.cancel = context.WithCancel(context.WithoutCancel(r.Context()))
+	ws.payload.Store(p)
+	ws.peer = ws.newPeer()
+	conn, err := socket.Accept(w, r, c.pool, ws, socket.Options{
+		ReadLimit:      c.options.MaxMessageBytes,
+		OriginPatterns: u.options.OriginPatterns,
+		AnyOrigin:      u.options.AnyOrigin,
+	})
+	if err != nil { // the answer was given
+		c.logger.DebugContext(r.Context(), "upgrade refused", "channel", p.Channel, "err", err)
+		ws.cancel()
+		ch.release()
+		return nil
+	}
+	ws.conn = conn
+	c.serve(ws)
+	return nil
+}
+
+// serve makes the socket one of the namespace and reads it until it ends.
+func (c *core) serve(ws *Websocket) {
+	c.mu.Lock()
+	closing := c.closing
+	if !closing {
+		c.sockets[ws] = struct{}{}
+		c.users.Add(1)
+	}
+	c.mu.Unlock()
+	if closing {
+		ws.conn.Kill()
+		ws.cancel()
+		ws.ch.release()
+		return
+	}
+	ws.ch.join(ws)
+	ws.setToken(ws.Token())
+	go func() {
+		defer c.users.Done()
+		ws.conn.Serve(ws.receive)
+		ws.leave()
+	}()
+}
+
+// leave takes a socket that has ended out of everything.
+func (ws *Websocket) leave() {
+	c := ws.core()
+	ws.expiry.Stop()
+	ws.cancel()
+	ws.peer.Close()
+	ws.ch.leave(ws)
+	c.mu.Lock()
+	delete(c.sockets, ws)
+	c.mu.Unlock()
+	c.guard("OnDisconnected", ws.ch.name, func() {
+		c.hooksOf(ws.ch.hub).OnDisconnected(context.WithoutCancel(ws.ctx), ws)
+	})
+	ws.peer.Wait()
+	ws.ch.release()
+}
+
+func (c *core) recipient(id string, p *token.Payload) Recipient {
+	if c.subject == nil {
+		return Recipient{ID: id}
+	}
+	return Recipient{Subject: c.subject(p), ID: id}
+}
+
+func text(status int, message string) *rpc.Error { return &rpc.Error{Status: status, Message: message} }
+
+func refuse(w http.ResponseWriter, e *rpc.Error) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(e.Status)
+	_, _ = w.Write([]byte(e.Message))
+}
+
+func last(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[len(values)-1]
+}

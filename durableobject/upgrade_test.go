@@ -1,0 +1,144 @@
+package durableobject_test
+
+import (
+	"errors"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/durableobject"
+	"github.com/go-orpc/durable-iterator/rpc"
+)
+
+// DI-070 to DI-074, DI-098, and W4, W15, W18 mended.
+func TestUpgradeRefusals(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, durableobject.Options{}, &durableobject.UpgradeOptions{
+			OriginPatterns: []string{"*.friend.example"},
+			Authorize: func(_ *http.Request, p *payload) error {
+				switch string(p.Att) {
+				case `"refused"`:
+					return errors.New("a secret")
+				case `"teapot"`:
+					return &rpc.Error{Code: "TEAPOT", Status: 418, Message: "short and stout"}
+				}
+				return nil
+			},
+		})
+		defer f.end()
+		good := sign(t, "room")
+		for name, test := range map[string]struct {
+			query  url.Values
+			header http.Header
+			status int
+			body   string
+		}{
+			"no upgrade":        {url.Values{"id": {"a"}, "token": {good}}, http.Header{"Upgrade": nil}, 426, "Expected WebSocket upgrade"},
+			"other upgrade":     {url.Values{"id": {"a"}, "token": {good}}, http.Header{"Upgrade": {"h2c"}}, 426, "Expected WebSocket upgrade"},
+			"no id":             {url.Values{"token": {good}}, nil, 401, "ID is required"},
+			"empty id":          {url.Values{"id": {""}, "token": {good}}, nil, 401, "ID is required"},
+			"last id is empty":  {url.Values{"id": {"a", ""}, "token": {good}}, nil, 401, "ID is required"},
+			"long id":           {url.Values{"id": {strings.Repeat("x", 257)}, "token": {good}}, nil, 400, "ID is too long"},
+			"no token":          {url.Values{"id": {"a"}}, nil, 401, "Token is required"},
+			"empty token":       {url.Values{"id": {"a"}, "token": {""}}, nil, 401, "Token is required"},
+			"bad token":         {url.Values{"id": {"a"}, "token": {"x"}}, nil, 401, "Invalid Token"},
+			"last token is bad": {url.Values{"id": {"a"}, "token": {good, "x"}}, nil, 401, "Invalid Token"},
+			"expired":           {url.Values{"id": {"a"}, "token": {sign(t, "room", withLife(-time.Second))}}, nil, 401, "Invalid Token"},
+			"foreign origin":    {url.Values{"id": {"a"}, "token": {good}}, http.Header{"Origin": {"https://evil.example"}}, 403, ""},
+			"not authorized":    {url.Values{"id": {"a"}, "token": {sign(t, "room", withAtt(`"refused"`))}}, nil, 403, "Forbidden"},
+			"refused in style":  {url.Values{"id": {"a"}, "token": {sign(t, "room", withAtt(`"teapot"`))}}, nil, 418, "short and stout"},
+		} {
+			r := httptest.NewRequest(http.MethodGet, "/?"+test.query.Encode(), nil)
+			r.Header = http.Header{
+				"Connection": {"Upgrade"}, "Upgrade": {"websocket"},
+				"Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="},
+			}
+			maps.Copy(r.Header, test.header)
+			w := httptest.NewRecorder()
+			f.upgrade().ServeHTTP(w, r)
+			require.Equal(t, test.status, w.Code, name)
+			if test.body != "" {
+				require.Equal(t, test.body, w.Body.String(), name)
+			}
+		}
+		for _, origin := range []string{"", "https://rooms", "https://page.friend.example"} {
+			ws, _, err := websocket.Dial(t.Context(), "ws://rooms/?"+url.Values{"id": {"a"}, "token": {good}}.Encode(),
+				&websocket.DialOptions{HTTPClient: f.http, HTTPHeader: http.Header{"Origin": {origin}}})
+			require.NoError(t, err, origin)
+			require.NoError(t, ws.CloseNow())
+		}
+		synctest.Wait()
+		require.Empty(t, collect(f.room("room").Websockets()))
+	})
+}
+
+func TestWebsocket(t *testing.T) {
+	bubble(t, durableobject.Options{}, func(t *testing.T, f *fixture) {
+		var gone []string
+		f.hooks.disconnected = func(ws *durableobject.Websocket) { gone = append(gone, ws.ID()) }
+		// Any text is an id; of several the last counts (W11: two may be the same).
+		c, err := f.dial(url.Values{"id": {"first", "ž😀 +"}, "token": {"bad", sign(t, "room", withTags("", "x", "x"))}})
+		require.NoError(t, err)
+		f.connect("b")
+		synctest.Wait()
+		tagged := collect(f.room("room").Websockets("x", "y", ""))
+		require.Len(t, tagged, 1)
+		ws := tagged[0]
+		require.Equal(t, "ž😀 +", ws.ID())
+		require.Equal(t, "room", ws.Channel())
+		require.Equal(t, []string{"", "x", "x"}, ws.Token().Tags)
+		require.Nil(t, ws.Attachment())
+		ws.Attach(7)
+		ws.Attach("another type") // DI-123
+		require.Equal(t, "another type", ws.Attachment())
+		require.Len(t, collect(f.room("room").Websockets()), 2)
+		ws.Close(4321, "bye")
+		ce := <-c.closed
+		require.Equal(t, "bye", ce.Reason)
+		require.Equal(t, 4321, int(ce.Code))
+		synctest.Wait()
+		require.Equal(t, []string{"ž😀 +"}, gone)
+		require.Len(t, collect(f.room("room").Websockets()), 1)
+	})
+}
+
+// W20: the original closes only at the next activity.
+func TestExpiry(t *testing.T) {
+	bubble(t, durableobject.Options{}, func(t *testing.T, f *fixture) {
+		start := time.Now()
+		c := f.connect("a", withLife(3*time.Second))
+		ce := <-c.closed
+		require.Equal(t, 1008, int(ce.Code))
+		require.Equal(t, "Token expired", ce.Reason)
+		require.InDelta(t, 3*time.Second, time.Since(start), float64(time.Second))
+	})
+}
+
+// W38: a dead connection is noticed.
+func TestPings(t *testing.T) {
+	bubble(t, durableobject.Options{}, func(t *testing.T, f *fixture) {
+		alive := f.connect("alive")
+		alive.subscribe()
+		time.Sleep(time.Hour)
+		f.publish("still here") // the client answers pings
+		alive.sees("still here")
+		require.Len(t, collect(f.room("room").Websockets()), 1)
+	})
+}
+
+func TestMessageLimit(t *testing.T) {
+	bubble(t, durableobject.Options{MaxMessageBytes: 1000}, func(t *testing.T, f *fixture) {
+		c := f.connect("a")
+		c.send(`{"i":"1","p":{"u":"/call","b":{"json":"` + strings.Repeat("x", 1000) + `"}}}`)
+		require.Equal(t, 1009, int((<-c.closed).Code))
+	})
+}

@@ -1,0 +1,235 @@
+package durableobject
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/peer"
+	"github.com/go-orpc/durable-iterator/internal/socket"
+	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/token"
+)
+
+// Close codes that the library uses.
+const (
+	statusPolicyViolation = 1008 // the token has expired
+	statusInternalError   = 1011 // OnSubscribed failed, or the log cannot be read
+	statusServiceRestart  = 1012 // the namespace is shutting down
+	statusTryAgainLater   = 1013 // the socket was too slow
+)
+
+// Websocket is one client's connection to an object: oRPC's
+// DurableIteratorWebsocket. It is safe for concurrent use, and comparable.
+type Websocket struct {
+	ch        *channel
+	conn      *socket.Conn
+	peer      *rpc.ServerPeer
+	ctx       context.Context // ends with the connection
+	cancel    context.CancelFunc
+	id        string
+	tags      []string // of the token: they never change
+	recipient Recipient
+	payload   atomic.Pointer[token.Payload]
+	attached  atomic.Value
+	expiry    *time.Timer
+
+	// mu guards the subscription and the answers. It is held for a moment only.
+	//
+	//   - sub is nil, or the subscription that events go to.
+	//   - answers are frames that wait to be written. The first write takes all
+	//     that are due, in order; one that is not due waits for an event that was
+	//     published before it.
+	//   - waiting is the size of the answers.
+	mu      sync.Mutex
+	sub     *subscription
+	answers []answer
+	waiting int
+}
+
+// answer is a frame that is written once the subscription has passed after.
+type answer struct {
+	frame []byte
+	after uint64
+}
+
+// ID gives the id that the client chose when it connected. It is the same over
+// its reconnections. Clients choose freely: two sockets may have one id, and
+// whoever holds a token of the channel can take any id.
+func (ws *Websocket) ID() string { return ws.id }
+
+// Token gives the payload of the socket's current token. It is shared: do not
+// change it.
+func (ws *Websocket) Token() *token.Payload { return ws.payload.Load() }
+
+// Channel gives the name of the object.
+func (ws *Websocket) Channel() string { return ws.ch.name }
+
+// Attach keeps a value of the application with the socket. Nil is not allowed.
+func (ws *Websocket) Attach(v any) { ws.attached.Store(&v) }
+
+// Attachment gives the value that was given to Attach, nil if there is none.
+func (ws *Websocket) Attachment() any {
+	if v, ok := ws.attached.Load().(*any); ok {
+		return *v
+	}
+	return nil
+}
+
+// Close closes the socket with a WebSocket close code and a reason of at most 123
+// bytes. It does not wait. A client of this library or of oRPC connects again
+// after any code.
+func (ws *Websocket) Close(code int, reason string) { ws.conn.Close(code, reason) }
+
+// Send gives an event to this socket alone, without storing it and without an
+// id: a snapshot in OnSubscribed, for instance, where it arrives behind what is
+// replayed and before anything live. It does not wait for the client. The error
+// is [ErrNotSubscribed] if the socket has no subscription, or one of encoding.
+func (ws *Websocket) Send(ctx context.Context, event any) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("durableobject: send: %w", err)
+	}
+	data, err := ws.core().serializer.Append(nil, event)
+	if err != nil {
+		return fmt.Errorf("durableobject: send: %w", err)
+	}
+	rest := peer.AppendEventRest(nil, peer.EventMessage, data, nil)
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if ws.sub == nil {
+		return fmt.Errorf("durableobject: send: %w", ErrNotSubscribed)
+	}
+	ws.queue(appendEvent(nil, ws.sub.id, rest), 0)
+	return nil
+}
+
+func (ws *Websocket) core() *core { return ws.ch.core }
+
+// Pull implements socket.Source: answers that are due, then events.
+func (ws *Websocket) Pull(dst []byte, wait bool) (frames []byte, behind bool) {
+	if ws.expired() {
+		return dst, false
+	}
+	for len(dst) < socket.BatchSize {
+		ws.mu.Lock()
+		dst = ws.takeAnswers(dst)
+		s := ws.sub
+		switch {
+		case s == nil || !s.pending() || s.phase == hooking:
+			ws.mu.Unlock()
+			return dst, false
+		case s.next != nil:
+			dst = ws.take(dst, s)
+			ws.mu.Unlock()
+		case !wait:
+			ws.mu.Unlock()
+			return dst, true
+		default:
+			ws.mu.Unlock()
+			var ok bool
+			if dst, ok = ws.read(dst, s); !ok {
+				return dst, false
+			}
+		}
+	}
+	return dst, false
+}
+
+// queue adds an answer. It is called with mu held.
+func (ws *Websocket) queue(frame []byte, after uint64) {
+	ws.answers = append(ws.answers, answer{frame, after})
+	ws.waiting += len(frame)
+	if ws.waiting > ws.core().maxLagBytes && len(ws.answers) > 1 {
+		ws.conn.Close(statusTryAgainLater, "Too slow")
+		return
+	}
+	ws.conn.Wake()
+}
+
+func (ws *Websocket) takeAnswers(dst []byte) []byte {
+	kept := ws.answers[:0]
+	for _, a := range ws.answers {
+		if ws.due(a) {
+			dst = append(dst, a.frame...)
+			ws.waiting -= len(a.frame)
+		} else {
+			kept = append(kept, a)
+		}
+	}
+	clear(ws.answers[len(kept):])
+	ws.answers = kept
+	if len(kept) == 0 {
+		ws.answers = nil // an idle socket keeps no buffer
+	}
+	return dst
+}
+
+// due tells whether everything that was published before an answer was looked at.
+func (ws *Websocket) due(a answer) bool {
+	return ws.sub == nil || !ws.sub.pending() || a.after <= ws.sub.cursor
+}
+
+func (ws *Websocket) answerIsDue() bool {
+	return len(ws.answers) > 0 && ws.due(ws.answers[0])
+}
+
+// offer is called by the channel for a record that may be for the socket.
+func (ws *Websocket) offer(n *node) {
+	ws.mu.Lock()
+	wake := ws.sub != nil && ws.sub.offer(n)
+	ws.mu.Unlock()
+	if wake {
+		ws.conn.Wake()
+	}
+}
+
+// checkLag lets a slow socket go on from the log, or closes it if there is none.
+func (ws *Websocket) checkLag(newest *node) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if ws.sub == nil || ws.sub.lag(newest) <= int64(ws.core().maxLagBytes) {
+		return
+	}
+	ws.sub.letGo()
+	if ws.core().log == nil {
+		ws.core().logger.Warn("socket was too slow", "channel", ws.ch.name, "socket_id", ws.id)
+		ws.conn.Close(statusTryAgainLater, "Too slow")
+	}
+}
+
+// moveCursor tells a client that has nothing pending how far the log has come.
+func (ws *Websocket) moveCursor(head eventlog.Position) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	s := ws.sub
+	if s == nil || !s.moves || s.pending() || s.told >= head.Seq {
+		return
+	}
+	s.told = head.Seq
+	s.cursor = max(s.cursor, head.Seq)
+	ws.queue(appendEvent(nil, s.id, appendPositioned(nil, head, nil, nil)), 0)
+}
+
+// expired closes a socket whose token is over.
+func (ws *Websocket) expired() bool {
+	if !ws.Token().Expired(time.Now()) {
+		return false
+	}
+	ws.conn.Close(statusPolicyViolation, "Token expired")
+	return true
+}
+
+// setToken makes p the socket's token and sets the timer that closes it at its end.
+func (ws *Websocket) setToken(p *token.Payload) {
+	ws.payload.Store(p)
+	// A token counts as expired after its exp, not at it.
+	left := time.Until(p.ExpiresAt) + time.Millisecond
+	if ws.expiry == nil {
+		ws.expiry = time.AfterFunc(left, func() { ws.expired() })
+	} else {
+		ws.expiry.Reset(left)
+	}
+}
