@@ -1,0 +1,153 @@
+package durableiterator
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/token"
+)
+
+// DefaultTokenTTL is how long a token lives if nothing else is said. It is
+// oRPC's.
+const DefaultTokenTTL = 24 * time.Hour
+
+// Errors that a caller may branch on.
+var (
+	// ErrNoSigner means that there is no key to sign a token with: neither
+	// [Options] nor [HandlerPlugin] has a Signer.
+	ErrNoSigner = errors.New("durableiterator: no signer")
+	// ErrNoPlugin means that an Iterator was about to be sent as it is.
+	ErrNoPlugin = errors.New("durableiterator: an iterator cannot be sent, only its token: install durableiterator.HandlerPlugin")
+)
+
+// Options configures an Iterator. The zero value is usable with [HandlerPlugin].
+type Options struct {
+	// Signer signs the token. Nil is that of [HandlerPlugin]. oRPC: signingKey.
+	Signer token.Signer
+	// TokenTTL is how long the token lives. 0 is that of [HandlerPlugin], or
+	// [DefaultTokenTTL]. oRPC: tokenTTLSeconds.
+	TokenTTL time.Duration
+	// Tags are given to the sockets that the token opens; see
+	// durableobject.WithTags. Nil is left out of the token, an empty list is not.
+	Tags []string
+	// Att is attached to the token: any value that encoding/json can encode. The
+	// methods of the durable object can read it, and so can the client. Nil is
+	// none.
+	Att any
+	// Logger gets the errors of [Iterator.ServeHTTP]. Nil discards them.
+	Logger *slog.Logger
+}
+
+// Iterator is what a procedure returns to give its caller the events of a
+// channel, values of type T: oRPC's DurableIterator. It stands for a token that
+// is not signed yet, and cannot be iterated itself; client.Iterator can.
+//
+// The procedure's rpc.Handler turns it into the token by [HandlerPlugin].
+type Iterator[T any] struct{ grant grant }
+
+// grant is an Iterator without its type: what its token will say.
+type grant struct {
+	channel string
+	options Options
+	methods []string // nil: RPC was not called
+}
+
+// New makes an iterator of the events of a channel. Nil options are the defaults.
+// The options are copied, but Att is encoded when the token is made.
+func New[T any](channel string, o *Options) *Iterator[T] {
+	g := grant{channel: channel}
+	if o != nil {
+		g.options = *o
+		g.options.Tags = slices.Clone(o.Tags)
+	}
+	return &Iterator[T]{g}
+}
+
+// RPC gives a copy that also allows methods of the durable object to be called:
+// oRPC's .rpc(…). A token allows them by their top-level name, so a procedure in a
+// group is allowed by naming its [rpc.MethodGroup]; naming the procedure panics.
+// Without any method the token says that none is allowed.
+func (it *Iterator[T]) RPC(methods ...rpc.Method) *Iterator[T] {
+	g := it.grant
+	g.methods = make([]string, 0, len(it.grant.methods)+len(methods))
+	g.methods = append(g.methods, it.grant.methods...)
+	for _, method := range methods {
+		g.methods = append(g.methods, topLevel(method))
+	}
+	return &Iterator[T]{g}
+}
+
+func topLevel(method rpc.Method) string {
+	path := method.Path()
+	group, _, nested := strings.Cut(path, ".")
+	if nested {
+		panic(fmt.Sprintf("durableiterator: RPC: %q cannot be allowed alone, only its group %q", path, group))
+	}
+	return path
+}
+
+// Token makes the token. It is for answers that do not go through
+// [HandlerPlugin]; the error wraps [ErrNoSigner] if Options has no Signer.
+func (it *Iterator[T]) Token(ctx context.Context) (string, error) {
+	return it.sign(ctx, nil, 0)
+}
+
+// MarshalJSON fails with [ErrNoPlugin].
+func (*Iterator[T]) MarshalJSON() ([]byte, error) { return nil, ErrNoPlugin }
+
+// sign makes the token, with a signer and a life for want of the iterator's own.
+func (it *Iterator[T]) sign(ctx context.Context, signer token.Signer, ttl time.Duration) (string, error) {
+	if it == nil {
+		return "", errors.New("durableiterator: token: the iterator is nil")
+	}
+	tok, err := it.grant.sign(ctx, signer, ttl)
+	if err != nil {
+		return "", fmt.Errorf("durableiterator: token: %w", err)
+	}
+	return tok, nil
+}
+
+func (g *grant) sign(ctx context.Context, signer token.Signer, ttl time.Duration) (string, error) {
+	if g.options.Signer != nil {
+		signer = g.options.Signer
+	}
+	if signer == nil {
+		return "", ErrNoSigner
+	}
+	att, err := encodeAtt(g.options.Att)
+	if err != nil {
+		return "", fmt.Errorf("att: %w", err)
+	}
+	now := time.Now().Truncate(time.Second) // as iat is, so that the life is exact
+	return signer.Sign(ctx, &token.Payload{
+		Channel:   g.channel,
+		Tags:      g.options.Tags,
+		Att:       att,
+		RPC:       g.methods,
+		IssuedAt:  now,
+		ExpiresAt: now.Add(cmp.Or(g.options.TokenTTL, ttl, DefaultTokenTTL)),
+	})
+}
+
+// encodeAtt writes an attachment as JavaScript does, without HTML escapes.
+func encodeAtt(att any) (json.RawMessage, error) {
+	if att == nil {
+		return nil, nil
+	}
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(att); err != nil {
+		return nil, err
+	}
+	return text.Bytes(), nil
+}

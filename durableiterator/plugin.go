@@ -1,0 +1,79 @@
+package durableiterator
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/token"
+)
+
+const (
+	// headerName tells a client that the output is the token of a durable iterator.
+	headerName  = "X-Orpc-Durable-Iterator"
+	headerValue = "1"
+
+	headerExpose = "Access-Control-Expose-Headers"
+)
+
+// HandlerPlugin answers with the token where a procedure returns an [Iterator],
+// and says so in the response header x-orpc-durable-iterator, which it also lets
+// browsers of other origins read. Other outputs are left alone. It is oRPC's
+// DurableIteratorHandlerPlugin.
+//
+// It works inside of the interceptors of the options that were there before it:
+// they see the token.
+type HandlerPlugin struct {
+	// Signer signs the tokens of iterators that have no Signer of their own.
+	Signer token.Signer
+	// TokenTTL is how long the tokens of iterators live that do not say it
+	// themselves. 0 is [DefaultTokenTTL].
+	TokenTTL time.Duration
+}
+
+// InitHandler implements [rpc.HandlerPlugin].
+func (p *HandlerPlugin) InitHandler(o *rpc.HandlerOptions) {
+	o.Interceptors = append(o.Interceptors, p.answer)
+}
+
+func (p *HandlerPlugin) answer(ctx context.Context, call *rpc.Call, next rpc.CallFunc) (any, error) {
+	out, err := next(ctx, call)
+	if err != nil {
+		return nil, err
+	}
+	it, ok := out.(signable)
+	if !ok {
+		return out, nil
+	}
+	tok, err := it.sign(ctx, p.Signer, p.TokenTTL)
+	if err != nil {
+		return nil, err
+	}
+	announce(call.ResponseHeader, call.Header)
+	return tok, nil
+}
+
+// signable is an *Iterator of any type.
+type signable interface {
+	sign(ctx context.Context, signer token.Signer, ttl time.Duration) (string, error)
+}
+
+// announce sets the header of an answer that is a token.
+func announce(response, request http.Header) {
+	response.Set(headerName, headerValue)
+	if request.Get("Origin") != "" && !exposes(response, headerName) {
+		response.Add(headerExpose, strings.ToLower(headerName))
+	}
+}
+
+// exposes tells whether a header may be read by pages of other origins already.
+func exposes(response http.Header, name string) bool {
+	return slices.ContainsFunc(response.Values(headerExpose), func(line string) bool {
+		return slices.ContainsFunc(strings.Split(line, ","), func(element string) bool {
+			return strings.EqualFold(strings.TrimSpace(element), name)
+		})
+	})
+}

@@ -1,0 +1,156 @@
+package durableiterator_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/durableiterator"
+	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/token"
+	"github.com/stretchr/testify/require"
+)
+
+var listen = durableiterator.Define[rpc.Void, string]("listen")
+
+// serve answers one call of listen, whose handler returns it.
+func serve(plugin *durableiterator.HandlerPlugin, it *durableiterator.Iterator[string], o rpc.HandlerOptions, origin string, w http.ResponseWriter) {
+	if plugin != nil {
+		o.Plugins = append(o.Plugins, plugin)
+	}
+	handler := rpc.NewHandler(rpc.NewRouter(
+		listen.Handler(func(context.Context, rpc.Void) (*durableiterator.Iterator[string], error) { return it, nil }),
+	), &o)
+	r := httptest.NewRequest(http.MethodPost, "/listen", nil)
+	if origin != "" {
+		r.Header.Set("Origin", origin)
+	}
+	handler.ServeHTTP(w, r)
+}
+
+func TestOwnSignerAndLifeWin(t *testing.T) {
+	cases := map[string]struct {
+		plugin durableiterator.HandlerPlugin
+		own    durableiterator.Options
+		key    token.Secret
+		life   time.Duration
+	}{
+		"the plugin's":        {durableiterator.HandlerPlugin{Signer: token.Secret("p"), TokenTTL: time.Hour}, durableiterator.Options{}, "p", time.Hour},
+		"the iterator's own":  {durableiterator.HandlerPlugin{Signer: token.Secret("p"), TokenTTL: time.Hour}, durableiterator.Options{Signer: token.Secret("o"), TokenTTL: time.Minute}, "o", time.Minute},
+		"one of each":         {durableiterator.HandlerPlugin{TokenTTL: time.Hour}, durableiterator.Options{Signer: token.Secret("o")}, "o", time.Hour},
+		"neither says a life": {durableiterator.HandlerPlugin{Signer: token.Secret("p")}, durableiterator.Options{}, "p", 24 * time.Hour},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			w := httptest.NewRecorder()
+			serve(&c.plugin, durableiterator.New[string]("room", &c.own), rpc.HandlerOptions{}, "", w)
+			require.Equal(t, http.StatusOK, w.Code)
+			require.Equal(t, "1", w.Header().Get("x-orpc-durable-iterator"))
+			tok, err := rpcOutput(w)
+			require.NoError(t, err)
+			p, err := c.key.Verify(t.Context(), tok)
+			require.NoError(t, err)
+			require.Equal(t, c.life, p.ExpiresAt.Sub(p.IssuedAt))
+		})
+	}
+}
+
+// rpcOutput reads an answer as a client does.
+func rpcOutput(w *httptest.ResponseRecorder) (string, error) {
+	server := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) {
+		out.Header().Set("Content-Type", w.Header().Get("Content-Type"))
+		out.WriteHeader(w.Code)
+		_, _ = out.Write(w.Body.Bytes())
+	}))
+	defer server.Close()
+	return listen.Procedure().Call(context.Background(), rpc.NewLink(server.URL, nil), rpc.Void{})
+}
+
+func TestWiringFaultsAreLoggedAndHidden(t *testing.T) {
+	cases := map[string]struct {
+		plugin *durableiterator.HandlerPlugin
+		it     *durableiterator.Iterator[string]
+		log    string
+	}{
+		"no plugin":   {nil, durableiterator.New[string]("room", nil), "install durableiterator.HandlerPlugin"},
+		"no signer":   {&durableiterator.HandlerPlugin{}, durableiterator.New[string]("room", nil), "no signer"},
+		"no iterator": {&durableiterator.HandlerPlugin{Signer: key}, nil, "the iterator is nil"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer
+			w := httptest.NewRecorder()
+			serve(c.plugin, c.it, rpc.HandlerOptions{Logger: slog.New(slog.NewTextHandler(&log, nil))}, "", w)
+			require.Equal(t, http.StatusInternalServerError, w.Code)
+			require.NotContains(t, w.Header(), "X-Orpc-Durable-Iterator")
+			require.Equal(t, `{"json":{"defined":false,"code":"INTERNAL_SERVER_ERROR","status":500,"message":"Internal server error"}}`, w.Body.String())
+			require.Contains(t, log.String(), c.log)
+		})
+	}
+}
+
+func TestInterceptorsSeeTheToken(t *testing.T) {
+	var seen any
+	o := rpc.HandlerOptions{Interceptors: []rpc.Interceptor{
+		rpc.OnSuccess(func(_ context.Context, _ *rpc.Call, output any) { seen = output }),
+	}}
+	serve(&durableiterator.HandlerPlugin{Signer: key}, durableiterator.New[string]("room", nil), o, "", httptest.NewRecorder())
+	require.IsType(t, "", seen)
+}
+
+func TestHeaderIsExposedToOtherOrigins(t *testing.T) {
+	const name = "x-orpc-durable-iterator"
+	cases := map[string]struct {
+		origin string
+		before []string
+		want   []string
+	}{
+		"no origin":             {"", nil, nil},
+		"an origin":             {"https://a.b", nil, []string{name}},
+		"beside what was there": {"https://a.b", []string{"X-Other"}, []string{"X-Other", name}},
+		"there already":         {"https://a.b", []string{"X-Other, X-ORPC-Durable-Iterator"}, []string{"X-Other, X-ORPC-Durable-Iterator"}},
+	}
+	for label, c := range cases {
+		t.Run(label, func(t *testing.T) {
+			header := func() http.Header {
+				if c.before == nil {
+					return http.Header{}
+				}
+				return http.Header{"Access-Control-Expose-Headers": c.before}
+			}
+			w := &httptest.ResponseRecorder{HeaderMap: header(), Body: new(bytes.Buffer)}
+			serve(&durableiterator.HandlerPlugin{Signer: key}, durableiterator.New[string]("room", nil), rpc.HandlerOptions{}, c.origin, w)
+			require.Equal(t, c.want, w.Header()["Access-Control-Expose-Headers"])
+
+			w = &httptest.ResponseRecorder{HeaderMap: header(), Body: new(bytes.Buffer)}
+			r := httptest.NewRequest(http.MethodGet, "/token", nil)
+			r.Header.Set("Origin", c.origin)
+			durableiterator.New[string]("room", &durableiterator.Options{Signer: key}).ServeHTTP(w, r)
+			require.Equal(t, c.want, w.Header()["Access-Control-Expose-Headers"])
+		})
+	}
+}
+
+func TestServeHTTP(t *testing.T) {
+	w := httptest.NewRecorder()
+	durableiterator.New[string]("room", &durableiterator.Options{Signer: key}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/token", nil))
+	require.Equal(t, http.StatusOK, w.Code)
+	require.Equal(t, "application/json", w.Header().Get("Content-Type"))
+	require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
+	require.Equal(t, "1", w.Header().Get("x-orpc-durable-iterator"))
+	require.Equal(t, "room", tokenIn(t, w.Body.String()).Channel)
+}
+
+func TestServeHTTPWithoutSigner(t *testing.T) {
+	var log bytes.Buffer
+	it := durableiterator.New[string]("room", &durableiterator.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	w := httptest.NewRecorder()
+	it.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/token", nil))
+	require.Equal(t, http.StatusInternalServerError, w.Code)
+	require.NotContains(t, w.Header(), "X-Orpc-Durable-Iterator")
+	require.Contains(t, log.String(), "no signer")
+}
