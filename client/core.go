@@ -1,0 +1,181 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/go-orpc/durable-iterator/internal/serializer"
+	"github.com/go-orpc/durable-iterator/rpc"
+)
+
+// core is an Iterator without its type: what loops, calls and the supervisor share.
+type core struct {
+	options Options
+	source  TokenSource
+	id      string
+	header  http.Header // of subscriptions
+	buffer  *buffer
+	peer    *rpc.ClientPeer
+	caller  rpc.Caller
+	cancel  context.CancelCauseFunc
+	opened  chan struct{} // closed when the iterator is live for the first time
+	done    chan struct{} // closed when nothing of the iterator is running
+
+	// mu guards the fields below, which the supervisor alone changes.
+	//
+	//   - changed is closed, and replaced, whenever state changes.
+	//   - err is why state is StateClosed.
+	//   - conn is nil while there is no socket.
+	mu      sync.Mutex
+	state   State
+	changed chan struct{}
+	err     error
+	cred    credential
+	conn    *connection
+}
+
+// close ends the iterator and waits until nothing of it is running.
+func (c *core) close() {
+	c.buffer.drop(nil)
+	c.cancel(ErrClosed)
+	<-c.done
+}
+
+// abandon ends an iterator whose loop has met an event that it cannot read. It does not
+// wait.
+func (c *core) abandon(err *EventError) {
+	c.buffer.drop(nil)
+	c.cancel(err)
+}
+
+func (c *core) credential() credential {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cred
+}
+
+func (c *core) setCredential(cred credential) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cred = cred
+}
+
+func (c *core) setConnection(conn *connection) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conn = conn
+}
+
+func (c *core) currentState() State {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state
+}
+
+// setState tells everybody about a new state.
+func (c *core) setState(ctx context.Context, state State, err error) {
+	c.mu.Lock()
+	c.state = state
+	if state == StateClosed {
+		c.err = err
+	}
+	close(c.changed)
+	c.changed = make(chan struct{})
+	c.mu.Unlock()
+	c.options.Logger.DebugContext(ctx, "state changed", "id", c.id, "state", state.String(), "err", err)
+	c.options.OnStateChange(state, err)
+}
+
+// write sends a message of the peer on the socket that there is.
+func (c *core) write(ctx context.Context, message []byte, binary bool) error {
+	c.mu.Lock()
+	conn := c.conn
+	c.mu.Unlock()
+	if conn == nil {
+		return errNotConnected
+	}
+	return conn.write(ctx, message, binary)
+}
+
+// callInput is the input of the procedure "call".
+type callInput struct {
+	Path  []string `json:"path"`
+	Input any      `json:"input"`
+}
+
+// call carries out the call of a method.
+func (c *core) call(ctx context.Context, call *rpc.Call) (any, error) {
+	out, err := c.tryCall(ctx, call)
+	if _, sent := errors.AsType[*rpc.Error](err); err != nil && !sent {
+		err = fmt.Errorf("client: call %s: %w", strings.Join(call.Path, "."), err)
+	}
+	return out, err
+}
+
+func (c *core) tryCall(ctx context.Context, call *rpc.Call) (any, error) {
+	call.ResponseHeader = nil
+	if err := c.awaitLive(ctx); err != nil {
+		return nil, err
+	}
+	if len(call.Path) == 0 || !slices.Contains(c.credential().payload.RPC, call.Path[0]) {
+		return nil, rpc.Errorf(rpc.CodeForbidden, "Method %q is not allowed by the token.", strings.Join(call.Path, "."))
+	}
+	inner := &rpc.Call{
+		Path:        []string{"call"},
+		Input:       callInput{call.Path, present(call.Input)},
+		New:         call.New,
+		LastEventID: call.LastEventID,
+		Header:      call.Header,
+	}
+	out, err := c.peer.Call(ctx, inner)
+	call.ResponseHeader = inner.ResponseHeader
+	return out, err
+}
+
+// present makes an input of none one that servers of oRPC accept: they ask for the
+// member.
+func present(input any) any {
+	switch in := input.(type) {
+	case rpc.Void, *rpc.Void, rpc.Undefined:
+		return serializer.PresentUndefined{}
+	case rpc.Value:
+		if in.IsUndefined() {
+			return serializer.PresentUndefined{}
+		}
+	}
+	return input
+}
+
+// awaitLive waits until calls can be sent.
+func (c *core) awaitLive(ctx context.Context) error {
+	for {
+		c.mu.Lock()
+		state, changed, err := c.state, c.changed, c.err
+		c.mu.Unlock()
+		switch {
+		case state == StateLive:
+			return nil
+		case state == StateClosed && (err == nil || errors.Is(err, ErrClosed)):
+			return ErrClosed
+		case state == StateClosed:
+			return fmt.Errorf("%w: %w", ErrClosed, err)
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("client: wait for a connection: %w", context.Cause(ctx))
+		}
+	}
+}
+
+// closedError gives why the iterator has ended, once it has.
+func (c *core) closedError() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}

@@ -1,0 +1,171 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/go-orpc/durable-iterator/rpc"
+)
+
+// Errors that a caller may branch on. They arrive wrapped.
+var (
+	// ErrGap means that events are missing: see [GapError].
+	ErrGap = errors.New("client: events are missing")
+	// ErrRefused means that the server does not let this client in any more: it
+	// refused a token that was fetched because it had refused the one before, or
+	// the source of the tokens has refused to give one.
+	ErrRefused = errors.New("client: token refused")
+	// ErrClosed is the error of calls on an iterator that has ended.
+	ErrClosed = errors.New("client: iterator closed")
+	// ErrNoToken means that a [TokenSource], or the procedure of a subscription,
+	// gave something else than a token.
+	ErrNoToken = errors.New("client: expected valid token")
+	// ErrNoPlugin means that a link was made without [LinkPlugin].
+	ErrNoPlugin = errors.New("client: the link has no client.LinkPlugin")
+	// ErrOptions means that [Options] cannot be used.
+	ErrOptions = errors.New("client: bad options")
+)
+
+// GapReason says why events are missing.
+type GapReason int
+
+const (
+	// GapTruncated: the server does not keep all that was missed any more, or it
+	// does not know the last event id. What it does keep follows.
+	GapTruncated GapReason = iota + 1
+	// GapNoResume: there was nothing to resume from, mostly since the server keeps
+	// no events. What was published while there was no connection is lost.
+	GapNoResume
+	// GapReset: the server has begun to count its events anew, so that the last
+	// event id means nothing to it.
+	GapReset
+)
+
+// String gives the reason in words.
+func (r GapReason) String() string {
+	switch r {
+	case GapTruncated:
+		return "truncated"
+	case GapNoResume:
+		return "no resume"
+	case GapReset:
+		return "reset"
+	}
+	return "GapReason(" + strconv.Itoa(int(r)) + ")"
+}
+
+// GapError is yielded in place of events that the iterator could not get: after
+// those before the gap, before those behind it. It is the only error after which
+// ranging goes on. errors.Is(err, [ErrGap]) finds it.
+type GapError struct {
+	// Reason says why.
+	Reason GapReason
+	// LastEventID is the id of the last event before the gap, as far as it had one.
+	LastEventID string
+}
+
+// Error gives the reason.
+func (e *GapError) Error() string { return ErrGap.Error() + ": " + e.Reason.String() }
+
+// Unwrap gives [ErrGap].
+func (*GapError) Unwrap() error { return ErrGap }
+
+// EventError is yielded for an event that is not of the iterator's type, and ends
+// the iterator. The event counts as yielded: LastEventID names it.
+type EventError struct {
+	// ID is the event's id, empty if it has none.
+	ID string
+	// Err says what does not fit.
+	Err error
+}
+
+// Error names the event.
+func (e *EventError) Error() string { return fmt.Sprintf("client: decode event %q: %v", e.ID, e.Err) }
+
+// Unwrap gives what does not fit.
+func (e *EventError) Unwrap() error { return e.Err }
+
+// answerError makes the error of an HTTP answer that is not what was asked for, in
+// the form that a link gives it.
+func answerError(status int, header http.Header, body string) *rpc.Error {
+	text := http.StatusText(status)
+	if body = strings.TrimSpace(body); body != "" {
+		text = body
+	}
+	return &rpc.Error{
+		Code: codeOf(status), Status: status, Message: text,
+		Data: rpc.ErrorResponse{Status: status, Headers: header, Body: body},
+	}
+}
+
+// codeOf gives the code of a status that comes without one.
+func codeOf(status int) rpc.Code {
+	for _, code := range [...]rpc.Code{
+		rpc.CodeBadRequest, rpc.CodeUnauthorized, rpc.CodeForbidden, rpc.CodeNotFound, rpc.CodeMethodNotSupported,
+		rpc.CodeNotAcceptable, rpc.CodeTimeout, rpc.CodeConflict, rpc.CodePreconditionFailed, rpc.CodePayloadTooLarge,
+		rpc.CodeUnsupportedMediaType, rpc.CodeUnprocessableContent, rpc.CodeTooManyRequests, rpc.CodeClientClosedRequest,
+		rpc.CodeInternalServerError, rpc.CodeNotImplemented, rpc.CodeBadGateway, rpc.CodeServiceUnavailable,
+		rpc.CodeGatewayTimeout,
+	} {
+		if code.Status() == status {
+			return code
+		}
+	}
+	return rpc.CodeMalformedErrorResponse
+}
+
+// statusOf gives the HTTP status that the other side has answered with, 0 for
+// errors that it did not send.
+func statusOf(err error) int {
+	if e, ok := errors.AsType[*rpc.Error](err); ok {
+		return rpc.ToError(e).Status
+	}
+	return 0
+}
+
+// isFinal tells whether a first connection that has failed so is given up.
+func isFinal(err error) bool {
+	switch status := statusOf(err); status {
+	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return false
+	default:
+		return status >= 400 && status < 500 || errors.Is(err, ErrOptions)
+	}
+}
+
+// isTokenRefused tells whether a server does not accept the token it was given.
+func isTokenRefused(err error) bool {
+	closed, ok := errors.AsType[websocket.CloseError](err)
+	return ok && closed.Code == websocket.StatusPolicyViolation && closed.Reason == "Token expired" ||
+		statusOf(err) == http.StatusUnauthorized
+}
+
+// isFetchRefused tells whether the source of the tokens gives none to this client.
+func isFetchRefused(err error) bool {
+	switch statusOf(err) {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound:
+		return true
+	}
+	return false
+}
+
+// retryAfter gives how long the server has asked to wait, 0 if it did not.
+func retryAfter(err error, now time.Time) time.Duration {
+	answer, dataErr := rpc.ErrorData[rpc.ErrorResponse](err)
+	if dataErr != nil {
+		return 0
+	}
+	text := answer.Headers.Get("Retry-After")
+	if seconds, err := strconv.Atoi(text); err == nil {
+		return time.Duration(max(0, min(seconds, int(maxHint/time.Second)))) * time.Second
+	}
+	if at, err := http.ParseTime(text); err == nil {
+		return max(0, at.Sub(now))
+	}
+	return 0
+}

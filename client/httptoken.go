@@ -1,0 +1,100 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// maxTokenBytes bounds the answer of a token route. Tokens travel in addresses, so
+// useful ones are much shorter.
+const maxTokenBytes = 1 << 20
+
+// HTTPTokenOptions configures [HTTPToken]. The zero value is usable.
+type HTTPTokenOptions struct {
+	// Method is that of the request. Empty is GET.
+	Method string
+	// Header gives headers to send, as authorization. It is asked each time. An
+	// error fails the fetch.
+	Header func(ctx context.Context) (http.Header, error)
+	// HTTPClient sends the request. Nil is http.DefaultClient.
+	HTTPClient *http.Client
+}
+
+// HTTPToken fetches tokens from an address that answers as
+// durableiterator.Iterator.ServeHTTP does, or with the token as plain text. Nil
+// options are the defaults. An answer with an error status becomes an *rpc.Error.
+//
+// For a procedure of package rpc use [Subscribe].
+func HTTPToken(address string, o *HTTPTokenOptions) TokenSource {
+	s := &httpSource{address: address}
+	if o != nil {
+		s.options = *o
+	}
+	return s
+}
+
+type httpSource struct {
+	address string
+	options HTTPTokenOptions
+}
+
+func (s *httpSource) Token(ctx context.Context) (string, error) {
+	text, err := s.fetch(ctx)
+	if err != nil {
+		return "", fmt.Errorf("client: http token: %w", withoutAddress(err))
+	}
+	return text, nil
+}
+
+func (s *httpSource) fetch(ctx context.Context) (string, error) {
+	r, err := http.NewRequestWithContext(ctx, cmp.Or(s.options.Method, http.MethodGet), s.address, nil)
+	if err != nil {
+		return "", err
+	}
+	if s.options.Header != nil {
+		header, err := s.options.Header(ctx)
+		if err != nil {
+			return "", fmt.Errorf("header: %w", err)
+		}
+		maps.Copy(r.Header, header)
+	}
+	response, err := cmp.Or(s.options.HTTPClient, http.DefaultClient).Do(r)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(http.MaxBytesReader(nil, response.Body, maxTokenBytes))
+	if err != nil {
+		return "", err
+	}
+	if response.StatusCode != http.StatusOK {
+		return "", answerError(response.StatusCode, response.Header, string(body))
+	}
+	if !strings.HasPrefix(response.Header.Get("Content-Type"), "application/json") {
+		return strings.TrimSpace(string(body)), nil
+	}
+	var envelope struct {
+		JSON string `json:"json"`
+	}
+	if err := json.Unmarshal(body, &envelope); err != nil {
+		return "", fmt.Errorf("%w: %w", ErrNoToken, err)
+	}
+	return envelope.JSON, nil
+}
+
+// withoutAddress takes the address out of errors of net/http and net/url, since its
+// query may be secret.
+func withoutAddress(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		return e.Err
+	}
+	return err
+}

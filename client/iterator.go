@@ -1,0 +1,114 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/token"
+)
+
+// Iterator gives the events of a channel, values of type T, and calls the methods of
+// its durable object: oRPC's ClientDurableIterator. It keeps one socket open, and
+// opens another one when that is lost, until its context ends or it is closed.
+//
+// It is a [rpc.Caller], to call methods with their contracts:
+//
+//	text, err := chat.Echo.Call(ctx, it, chat.EchoInput{Text: "Hello"})
+//
+// All methods are safe for concurrent use. Loops that range at the same time share
+// the events: each goes to one of them.
+type Iterator[T any] struct{ core *core }
+
+// All gives the events, each once and in order, and waits for further ones. See
+// [Iterator.Events].
+func (it *Iterator[T]) All() iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for event, err := range it.Events() {
+			if !yield(event.Data, err) {
+				return
+			}
+		}
+	}
+}
+
+// Events gives the events with their metadata, each once and in order, and waits for
+// further ones.
+//
+// A [*GapError] stands in place of events that are missing, and the loop goes on
+// after it. Any other error ends the iterator and comes once: [ErrRefused],
+// [*EventError], or that of the iterator's context, which ends the loop at once. After
+// Close the loop just ends.
+//
+// Breaking out of the loop does not close the iterator: ranging again goes on with the
+// next event.
+func (it *Iterator[T]) Events() iter.Seq2[rpc.Event[T], error] {
+	return func(yield func(rpc.Event[T], error) bool) {
+		for {
+			next, ok, err := it.core.buffer.take()
+			if !ok {
+				if err != nil {
+					yield(rpc.Event[T]{}, err)
+				}
+				return
+			}
+			event, err := decode[T](next)
+			failed, final := errors.AsType[*EventError](err)
+			if final {
+				it.core.abandon(failed)
+			}
+			if !yield(event, err) || final {
+				return
+			}
+		}
+	}
+}
+
+// decode gives an item as the application gets it.
+func decode[T any](next item) (rpc.Event[T], error) {
+	if next.gap != nil {
+		return rpc.Event[T]{}, next.gap
+	}
+	event := rpc.Event[T]{Meta: next.event.Meta}
+	if err := next.event.Value.Decode(&event.Data); err != nil {
+		return rpc.Event[T]{Meta: event.Meta}, &EventError{ID: event.Meta.ID, Err: err}
+	}
+	return event, nil
+}
+
+// Call calls a method over the socket, through Options.Interceptors. While there is
+// no connection it waits for one, as long as ctx lets it. A call that is under way
+// when the connection is lost fails with [rpc.ErrDisconnected]; whether the method
+// was carried out is not known then. Calls are repeated if [rpc.WithRetry] or
+// [rpc.Retry] says so.
+//
+// A method that the current token does not list is [rpc.CodeForbidden]. On an iterator
+// that has ended a call fails with [ErrClosed].
+func (it *Iterator[T]) Call(ctx context.Context, call *rpc.Call, opts ...rpc.CallOption) (any, error) {
+	return it.core.caller.Call(ctx, call, opts...)
+}
+
+// LastEventID gives the id of the last event that was yielded, or the position that
+// stands for it, empty if there is none. An iterator that begins with it, by
+// [rpc.WithLastEventID], also in another process, goes on behind that event.
+func (it *Iterator[T]) LastEventID() string { return it.core.buffer.lastEventID() }
+
+// Token gives what the current token says. Do not change it.
+func (it *Iterator[T]) Token() *token.Payload { return it.core.credential().payload }
+
+// State gives how far the iterator has come.
+func (it *Iterator[T]) State() State { return it.core.currentState() }
+
+// ID gives the id by which the server knows the client.
+func (it *Iterator[T]) ID() string { return it.core.id }
+
+// Close ends the iterator: loops end at once, calls fail with [ErrClosed], and the
+// socket is closed with code 1000. It returns when nothing of the iterator is running
+// any more. A server that does not answer the close frame delays it by a second; a
+// TokenSource or URLFunc that does not heed its context, for as long as it takes.
+// Closing again does nothing. The error is always nil.
+func (it *Iterator[T]) Close() error {
+	it.core.close()
+	return nil
+}

@@ -1,0 +1,137 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/token"
+)
+
+// The defaults of Options.
+const (
+	DefaultRefreshTokenDelay = 2 * time.Second
+	DefaultConnectTimeout    = 30 * time.Second
+	DefaultDialTimeout       = 10 * time.Second
+	DefaultPingInterval      = 30 * time.Second
+	DefaultBufferSize        = 1024
+	DefaultMaxMessageBytes   = 16 << 20
+)
+
+// Options configures an Iterator, or all that a link makes, see [LinkPlugin]. URL or
+// URLFunc is required; the zero value of everything else is its default. Options are
+// copied.
+type Options struct {
+	// URL is where WebSockets are opened: a ws, wss, http or https address. What
+	// query it has is kept; the client's id and the token are added to it.
+	URL string
+	// URLFunc gives the address for each connection, in place of URL, from the
+	// token that it will be opened with. An error counts as a failed attempt.
+	URLFunc func(ctx context.Context, p *token.Payload) (string, error)
+
+	// CreateID gives the id by which the server knows the client, once per
+	// iterator. Whoever knows an id can pass for that client unless the server
+	// prevents it. Nil is a random text that cannot be guessed. oRPC: createId.
+	CreateID func(p *token.Payload) string
+
+	// RefreshTokenBeforeExpire is how long before its expiry a token is replaced by
+	// a new one. 0 or less is never: a new token is then fetched when the server has
+	// refused the old one. oRPC: refreshTokenBeforeExpireInSeconds.
+	RefreshTokenBeforeExpire time.Duration
+	// RefreshTokenDelay is the shortest time between a token and the next refresh,
+	// also after one that has failed. 0 is 2 s. oRPC: refreshTokenDelayInSeconds.
+	RefreshTokenDelay time.Duration
+
+	// ConnectTimeout is how long a new iterator tries to connect until it is given
+	// up. 0 is 30 s, negative is no limit. Once it was connected, there is none.
+	ConnectTimeout time.Duration
+	// DialTimeout is how long one attempt may take: the handshake, or the answer to
+	// a subscription, or a fetch of a token after the first. 0 is 10 s.
+	DialTimeout time.Duration
+	// Backoff gives the pause before an attempt to connect; attempt is 1 for the
+	// first one after a loss. It counts up until a connection has lasted 10 s. What
+	// the server asks for, by the retry of an event or by Retry-After, is added, up
+	// to 5 min. Nil is FullJitter(1 s, 30 s).
+	Backoff func(attempt int) time.Duration
+	// PingInterval is how often the server is asked for a sign of life. A connection
+	// that gives none for as long is lost. 0 is 30 s, negative is never.
+	PingInterval time.Duration
+
+	// BufferSize is how many events may wait to be read. When there are more, the
+	// client stops listening and asks for them again once half are read; calls go on.
+	// 0 is 1024.
+	BufferSize int
+	// MaxMessageBytes is the size of the largest message that is accepted. A larger
+	// one ends the connection. 0 is 16 MiB.
+	MaxMessageBytes int64
+
+	// OnStateChange is told of every state that the iterator gets into, with the
+	// error that brought it there: for StateWaiting what happened to the connection,
+	// for StateClosed why the iterator has ended, nil for Close. It is called by one
+	// goroutine, in order, which does nothing else meanwhile: it must return soon
+	// and must not call Close.
+	OnStateChange func(s State, err error)
+
+	// Interceptors run around each call on the iterator and its retries, the first
+	// one outermost.
+	Interceptors []rpc.Interceptor
+	// Plugins may add interceptors and serializers.
+	Plugins []rpc.LinkPlugin
+	// Serializers are types of the application that may be sent. A [LinkPlugin]
+	// without any has those of its link.
+	Serializers []rpc.Serializer
+
+	// HTTPClient opens the WebSockets. Redirects are not followed. Nil is that of
+	// the link for a [LinkPlugin], otherwise http.DefaultClient. It is not used in
+	// browsers.
+	HTTPClient *http.Client
+	// Logger gets state changes at level Debug and what an application should know,
+	// as reading too slowly, at level Warn. Tokens are not logged. Nil discards.
+	Logger *slog.Logger
+}
+
+// clone copies the options and lets the plugins change the copy.
+func (o *Options) clone() Options {
+	var c Options
+	if o != nil {
+		c = *o
+	}
+	link := rpc.LinkOptions{
+		HTTPClient:   c.HTTPClient,
+		Interceptors: slices.Clone(c.Interceptors),
+		Serializers:  slices.Clone(c.Serializers),
+	}
+	for _, plugin := range c.Plugins {
+		plugin.InitLink(&link)
+	}
+	c.HTTPClient, c.Interceptors, c.Serializers = link.HTTPClient, link.Interceptors, link.Serializers
+	return c.withDefaults()
+}
+
+func (o Options) withDefaults() Options {
+	o.RefreshTokenDelay = cmp.Or(o.RefreshTokenDelay, DefaultRefreshTokenDelay)
+	o.ConnectTimeout = cmp.Or(o.ConnectTimeout, DefaultConnectTimeout)
+	o.DialTimeout = cmp.Or(o.DialTimeout, DefaultDialTimeout)
+	o.PingInterval = cmp.Or(o.PingInterval, DefaultPingInterval)
+	o.BufferSize = cmp.Or(o.BufferSize, DefaultBufferSize)
+	o.MaxMessageBytes = cmp.Or(o.MaxMessageBytes, DefaultMaxMessageBytes)
+	o.HTTPClient = cmp.Or(o.HTTPClient, http.DefaultClient)
+	if o.CreateID == nil {
+		o.CreateID = func(*token.Payload) string { return rand.Text() }
+	}
+	if o.Backoff == nil {
+		o.Backoff = FullJitter(defaultBackoffBase, defaultBackoffCap)
+	}
+	if o.OnStateChange == nil {
+		o.OnStateChange = func(State, error) {}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}

@@ -1,0 +1,92 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/go-orpc/durable-iterator/durableiterator"
+	"github.com/go-orpc/durable-iterator/rpc"
+)
+
+// headerIterator is set by the server to 1 if the output is the token of a durable
+// iterator.
+const headerIterator = "X-Orpc-Durable-Iterator"
+
+// LinkPlugin lets [Subscribe] find, on an rpc.Link, how to open the sockets: oRPC's
+// DurableIteratorLinkPlugin. Its fields are those of [Options]. It is copied when the
+// link is made.
+type LinkPlugin Options
+
+// InitLink implements [rpc.LinkPlugin].
+func (p *LinkPlugin) InitLink(o *rpc.LinkOptions) {
+	own := Options(*p)
+	if own.HTTPClient == nil {
+		own.HTTPClient = o.HTTPClient
+	}
+	if own.Serializers == nil {
+		own.Serializers = slices.Clone(o.Serializers)
+	}
+	own = own.clone()
+	o.Interceptors = append(o.Interceptors, func(ctx context.Context, call *rpc.Call, next rpc.CallFunc) (any, error) {
+		if found, ok := ctx.Value(discoveryKey{}).(*discovery); ok {
+			found.options = &own
+			found.call = &rpc.Call{LastEventID: call.LastEventID}
+		}
+		return next(ctx, call)
+	})
+}
+
+// discovery is what Subscribe learns from the link.
+type discovery struct {
+	options *Options
+	call    *rpc.Call
+}
+
+type discoveryKey struct{}
+
+// Subscribe calls a procedure that gives a durable iterator, and opens the iterator. link
+// is an rpc.Link with a [LinkPlugin]; in and opts are those of the call, which is
+// repeated for each refresh of the token. [rpc.WithLastEventID] also says where the
+// events begin.
+//
+// It returns when the server of the sockets has answered the subscription. An error of
+// the call is returned as it is; otherwise see [Dial]. ctx is the life of the iterator,
+// not only of Subscribe: when it ends, the iterator ends.
+func Subscribe[In, T any](ctx context.Context, link rpc.Caller, c durableiterator.Contract[In, T], in In, opts ...rpc.CallOption) (*Iterator[T], error) {
+	source := TokenFunc(func(ctx context.Context) (string, error) {
+		return c.Procedure().Call(ctx, tokenCaller{link}, in, opts...)
+	})
+	var found discovery
+	cred, err := fetchCredential(context.WithValue(ctx, discoveryKey{}, &found), source)
+	if err != nil {
+		return nil, err
+	}
+	if found.options == nil {
+		return nil, ErrNoPlugin
+	}
+	return open[T](ctx, source, cred, *found.options, found.call)
+}
+
+// tokenCaller calls a procedure of a durable iterator for its token.
+type tokenCaller struct{ link rpc.Caller }
+
+func (c tokenCaller) Call(ctx context.Context, call *rpc.Call, opts ...rpc.CallOption) (any, error) {
+	call.New = nil // whatever the output is, it can be looked at
+	out, err := c.link.Call(ctx, call, opts...)
+	if err != nil {
+		return nil, err
+	}
+	var tok string
+	value, ok := out.(rpc.Value)
+	if !ok || !marked(call.ResponseHeader) || value.Decode(&tok) != nil {
+		return nil, fmt.Errorf("%w for procedure %s", ErrNoToken, strings.Join(call.Path, "."))
+	}
+	return tok, nil
+}
+
+func marked(header http.Header) bool {
+	return strings.Join(header.Values(headerIterator), ", ") == "1"
+}

@@ -1,0 +1,117 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/rpc"
+)
+
+// refreshDelay is how long from now a token that expires at exp is replaced. Times
+// that are too far away for a Duration are as far as it goes, some 292 years.
+func refreshDelay(now, exp time.Time, before, least time.Duration) time.Duration {
+	left := exp.Sub(now)
+	delay := left - before
+	switch { // the difference may have overflowed
+	case before < 0 && delay < left:
+		delay = math.MaxInt64
+	case before > 0 && delay > left:
+		delay = math.MinInt64
+	}
+	return max(least, delay)
+}
+
+// scheduleRefresh sets the timer of the next refresh, which is not before least.
+func (s *supervisor) scheduleRefresh(least time.Duration) {
+	if s.options.RefreshTokenBeforeExpire <= 0 {
+		return
+	}
+	exp := s.credential().payload.ExpiresAt
+	s.refresh.Reset(refreshDelay(time.Now(), exp, s.options.RefreshTokenBeforeExpire, least))
+}
+
+// fetch asks for a new token, unless that is being done.
+func (s *supervisor) fetch(ctx context.Context) {
+	if s.fetching {
+		return
+	}
+	s.fetching = true
+	s.ops.Go(func() {
+		waiting, stop := context.WithTimeout(ctx, s.options.DialTimeout)
+		defer stop()
+		cred, err := fetchCredential(waiting, s.source)
+		s.post(func() { s.fetched(ctx, cred, err) })
+	})
+}
+
+func (s *supervisor) fetched(ctx context.Context, cred credential, err error) {
+	s.fetching = false
+	if err != nil {
+		s.fetchFailed(ctx, err)
+		return
+	}
+	s.fetchFailures = 0
+	s.stale = false
+	s.setCredential(cred)
+	s.scheduleRefresh(s.options.RefreshTokenDelay)
+	if s.state == StateConnecting && s.conn == nil && !s.dialing {
+		s.dial(ctx)
+	}
+	s.share(ctx)
+}
+
+// fetchFailed tries again, for want of a token or to have one in time.
+func (s *supervisor) fetchFailed(ctx context.Context, err error) {
+	err = fmt.Errorf("client: refresh: %w", err)
+	switch {
+	case ctx.Err() != nil: // that is why
+	case isFetchRefused(err):
+		s.fail(fmt.Errorf("%w: %w", ErrRefused, err))
+	case s.stale && s.first && isFinal(err):
+		s.fail(err)
+	case s.stale && s.state == StateConnecting:
+		s.wait(ctx, err)
+	case !s.stale:
+		s.fetchFailures++
+		s.options.Logger.WarnContext(ctx, "token not refreshed", "id", s.id, "err", err)
+		s.refresh.Reset(max(s.options.RefreshTokenDelay, s.options.Backoff(s.fetchFailures)))
+	}
+}
+
+// share tells the server of an open socket about a token that is newer than the one
+// it knows.
+func (s *supervisor) share(ctx context.Context) {
+	cred := s.credential()
+	if s.state != StateLive || s.conn.cred.text == cred.text {
+		return
+	}
+	conn := s.conn
+	if !cred.fitsSocketOf(conn.cred) {
+		s.reconnect(ctx)
+		return
+	}
+	conn.cred = cred
+	s.ops.Go(func() {
+		waiting, stop := context.WithTimeout(ctx, s.options.DialTimeout)
+		defer stop()
+		_, err := s.peer.Call(waiting, &rpc.Call{
+			Path: []string{"updateToken"},
+			Input: struct {
+				Token string `json:"token"`
+			}{cred.text},
+		})
+		s.post(func() { s.shared(ctx, conn, err) })
+	})
+}
+
+// shared opens another socket with a token that the server did not take on this one.
+func (s *supervisor) shared(ctx context.Context, conn *connection, err error) {
+	if err == nil || ctx.Err() != nil || s.conn != conn || errors.Is(err, rpc.ErrDisconnected) {
+		return
+	}
+	s.options.Logger.WarnContext(ctx, "token not taken on the open socket", "id", s.id, "err", err)
+	s.reconnect(ctx)
+}

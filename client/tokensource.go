@@ -1,0 +1,75 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/go-orpc/durable-iterator/token"
+)
+
+// TokenSource gives the tokens that an iterator connects with: the first one, and
+// another one for each refresh. Implementations are safe for concurrent use.
+// [TokenFunc] makes one of a function.
+type TokenSource interface {
+	// Token fetches a token. It returns when ctx ends. An [*rpc.Error] with status
+	// 401, 403 or 404 ends the iterator; after any other error it is asked again.
+	Token(ctx context.Context) (string, error)
+}
+
+// TokenFunc is a function as a [TokenSource].
+type TokenFunc func(ctx context.Context) (string, error)
+
+// Token calls the function.
+func (f TokenFunc) Token(ctx context.Context) (string, error) { return f(ctx) }
+
+// StaticToken always gives the same token. When it expires, the iterator ends with
+// [ErrRefused].
+func StaticToken(tok string) TokenSource {
+	return TokenFunc(func(context.Context) (string, error) { return tok, nil })
+}
+
+// FileToken reads the token from a file, each time anew. White space around it is
+// ignored. Somebody else keeps the file up to date.
+func FileToken(path string) TokenSource {
+	return TokenFunc(func(context.Context) (string, error) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return "", fmt.Errorf("client: file token: %w", err)
+		}
+		return strings.TrimSpace(string(text)), nil
+	})
+}
+
+// credential is a token and what it says.
+type credential struct {
+	text    string
+	payload *token.Payload
+}
+
+// fetchCredential asks a source for a token and reads it.
+func fetchCredential(ctx context.Context, source TokenSource) (credential, error) {
+	text, err := source.Token(ctx)
+	if err != nil {
+		return credential{}, err
+	}
+	payload, err := token.Parse(text)
+	if err != nil {
+		return credential{}, fmt.Errorf("%w: %w", ErrNoToken, err)
+	}
+	return credential{text, payload}, nil
+}
+
+var errNoSource = errors.New("no TokenSource")
+
+// fitsSocketOf tells whether a socket that was opened with old may go on with c.
+// The server compares tags as they are written: none is not the same as an empty
+// list.
+func (c credential) fitsSocketOf(old credential) bool {
+	return c.payload.Channel == old.payload.Channel &&
+		slices.Equal(c.payload.Tags, old.payload.Tags) &&
+		(c.payload.Tags == nil) == (old.payload.Tags == nil)
+}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"github.com/go-orpc/durable-iterator/durableiterator"
+	"github.com/go-orpc/durable-iterator/rpc"
+)
+
+// The contract: what server and client agree on. In a real program it is a
+// package of its own that both import.
+var (
+	// Join gives a durable iterator over the room. It is called over HTTP.
+	Join = durableiterator.Define[JoinInput, Message]("join")
+
+	// These are called over the iterator's own socket.
+	Say      = rpc.Define[Text, rpc.Void]("say")
+	Whisper  = rpc.Define[WhisperInput, rpc.Void]("whisper")
+	Report   = rpc.Define[Text, rpc.Void]("report")
+	Announce = rpc.Define[Text, rpc.Void]("announce")
+	Who      = rpc.Define[rpc.Void, []string]("who")
+)
+
+// Message is an event: what somebody said.
+type Message struct {
+	From string `json:"from"`
+	Text string `json:"text"`
+}
+
+// User is the attachment of a token: whose it is. Clients can read it.
+type User struct {
+	Name string `json:"name"`
+}
+
+type JoinInput struct {
+	Name string `json:"name" validate:"required,max=40"`
+}
+
+type Text struct {
+	Text string `json:"text" validate:"required,max=500"`
+}
+
+type WhisperInput struct {
+	To   string `json:"to" validate:"required"`
+	Text string `json:"text" validate:"required,max=500"`
+}

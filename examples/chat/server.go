@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/durableiterator"
+	"github.com/go-orpc/durable-iterator/durableobject"
+	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/token"
+)
+
+// Room is a durable object: everybody in it gets what is published on it, and
+// may call those of its methods that their token lists.
+type Room struct {
+	*durableobject.Object[Message]
+}
+
+// Say publishes to everybody but the one who speaks.
+func (r *Room) Say(ctx context.Context, ws *durableobject.Websocket, in Text) (rpc.Void, error) {
+	return rpc.Void{}, r.PublishEvent(ctx, Message{name(ws), in.Text}, durableobject.WithExclude(ws))
+}
+
+// Whisper publishes to one person, on all the sockets that person has.
+func (r *Room) Whisper(ctx context.Context, ws *durableobject.Websocket, in WhisperInput) (rpc.Void, error) {
+	return rpc.Void{}, r.PublishEvent(ctx, Message{name(ws), "(whispers) " + in.Text},
+		durableobject.WithTargetsFunc(func(ws *durableobject.Websocket) bool { return name(ws) == in.To }))
+}
+
+// Report publishes to those whose token has the tag "admin".
+func (r *Room) Report(ctx context.Context, ws *durableobject.Websocket, in Text) (rpc.Void, error) {
+	return rpc.Void{}, r.PublishEvent(ctx, Message{name(ws), "(reports) " + in.Text}, durableobject.WithTags("admin"))
+}
+
+// Announce publishes to everybody. Only the admin's token allows it.
+func (r *Room) Announce(ctx context.Context, ws *durableobject.Websocket, in Text) (rpc.Void, error) {
+	return rpc.Void{}, r.PublishEvent(ctx, Message{name(ws), "(announces) " + in.Text})
+}
+
+// Who tells who is here. It publishes nothing, it answers.
+func (r *Room) Who(context.Context, *durableobject.Websocket, rpc.Void) ([]string, error) {
+	var names []string
+	for ws := range r.Websockets() {
+		names = append(names, name(ws))
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+func name(ws *durableobject.Websocket) string {
+	user, err := token.Att[User](ws.Token())
+	if err != nil {
+		return "somebody"
+	}
+	return user.Name
+}
+
+// newServer gives the handler of the whole chat, and what to call when it ends.
+func newServer(secret token.Secret) (http.Handler, func(context.Context) error) {
+	rooms := durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[Message]) (*Room, error) {
+		return &Room{o}, nil
+	}, &durableobject.Options{Verifier: secret, ResumeRetention: 2 * time.Minute})
+	durableobject.Handle(rooms, Say, (*Room).Say)
+	durableobject.Handle(rooms, Whisper, (*Room).Whisper)
+	durableobject.Handle(rooms, Report, (*Room).Report)
+	durableobject.Handle(rooms, Announce, (*Room).Announce)
+	durableobject.Handle(rooms, Who, (*Room).Who)
+
+	router := rpc.NewRouter(Join.Handler(func(_ context.Context, in JoinInput) (*durableiterator.Iterator[Message], error) {
+		options := &durableiterator.Options{Att: User{Name: in.Name}}
+		methods := []rpc.Method{Say, Whisper, Report, Who}
+		if in.Name == "admin" { // a real server asks for a password here
+			options.Tags = []string{"admin"}
+			methods = append(methods, Announce)
+		}
+		return durableiterator.New[Message]("lobby", options).RPC(methods...), nil
+	}))
+
+	mux := http.NewServeMux()
+	mux.Handle("/rpc/", rpc.NewHandler(router, &rpc.HandlerOptions{
+		Prefix:  "/rpc",
+		Plugins: []rpc.HandlerPlugin{&durableiterator.HandlerPlugin{Signer: secret}},
+	}))
+	mux.Handle("/room", durableobject.UpgradeHandler(rooms, nil))
+	return mux, rooms.Shutdown
+}

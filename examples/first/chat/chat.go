@@ -1,0 +1,20 @@
+// Package chat is the contract of a first durable iterator: server and client
+// both import it.
+package chat
+
+import (
+	"github.com/go-orpc/durable-iterator/durableiterator"
+	"github.com/go-orpc/durable-iterator/rpc"
+)
+
+// Message is an event.
+type Message struct {
+	Text string `json:"text" validate:"required"`
+}
+
+var (
+	// OnMessage gives the events of a room.
+	OnMessage = durableiterator.Define[rpc.Void, Message]("onMessage")
+	// Say is a method of the room.
+	Say = rpc.Define[Message, rpc.Void]("say")
+)

@@ -1,0 +1,33 @@
+// Command client joins the room, says hello and prints what others say.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log"
+
+	"github.com/go-orpc/durable-iterator/client"
+	"github.com/go-orpc/durable-iterator/examples/first/chat"
+	"github.com/go-orpc/durable-iterator/rpc"
+)
+
+func main() {
+	ctx := context.Background()
+	link := rpc.NewLink("http://127.0.0.1:3000/rpc", &rpc.LinkOptions{
+		Plugins: []rpc.LinkPlugin{&client.LinkPlugin{URL: "ws://127.0.0.1:3000/room"}},
+	})
+	room, err := client.Subscribe(ctx, link, chat.OnMessage, rpc.Void{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer room.Close()
+	if _, err := chat.Say.Call(ctx, room, chat.Message{Text: "hello"}); err != nil {
+		log.Fatal(err)
+	}
+	for m, err := range room.All() { // goes on over reconnects
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(m.Text)
+	}
+}

@@ -1,0 +1,39 @@
+// Command server serves a room.
+package main
+
+import (
+	"context"
+	"log"
+	"net/http"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/durableiterator"
+	"github.com/go-orpc/durable-iterator/durableobject"
+	"github.com/go-orpc/durable-iterator/examples/first/chat"
+	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/token"
+)
+
+type Room struct{ *durableobject.Object[chat.Message] }
+
+func (r *Room) Say(ctx context.Context, ws *durableobject.Websocket, in chat.Message) (rpc.Void, error) {
+	return rpc.Void{}, r.PublishEvent(ctx, in, durableobject.WithExclude(ws)) // to all but the one who speaks
+}
+
+func main() {
+	key := token.Secret("keep this secret")
+	rooms := durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[chat.Message]) (*Room, error) {
+		return &Room{o}, nil
+	}, &durableobject.Options{Verifier: key, ResumeRetention: 2 * time.Minute})
+	durableobject.Handle(rooms, chat.Say, (*Room).Say)
+
+	router := rpc.NewRouter(chat.OnMessage.Handler(
+		func(context.Context, rpc.Void) (*durableiterator.Iterator[chat.Message], error) {
+			return durableiterator.New[chat.Message]("lobby", nil).RPC(chat.Say), nil
+		}))
+	http.Handle("/rpc/", rpc.NewHandler(router, &rpc.HandlerOptions{
+		Prefix: "/rpc", Plugins: []rpc.HandlerPlugin{&durableiterator.HandlerPlugin{Signer: key}},
+	}))
+	http.Handle("/room", durableobject.UpgradeHandler(rooms, nil))
+	log.Fatal(http.ListenAndServe("127.0.0.1:3000", nil))
+}

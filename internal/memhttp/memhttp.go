@@ -1,0 +1,139 @@
+// Package memhttp serves HTTP and WebSockets in memory, for tests. It works inside
+// testing/synctest bubbles: nothing waits for a network. Make and close a server in
+// the same bubble.
+package memhttp
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+)
+
+// Server is an http.Server without a network.
+type Server struct {
+	http     *http.Server
+	client   *http.Client
+	incoming chan net.Conn
+	closed   chan struct{}
+	served   sync.WaitGroup
+
+	// mu guards the fields below. conns are the open connections, as their clients
+	// see them. Once down is set no connection is added.
+	mu    sync.Mutex
+	conns map[*conn]struct{}
+	down  bool
+}
+
+// NewServer serves h. End it with Close.
+func NewServer(h http.Handler) *Server {
+	s := &Server{
+		http:     &http.Server{Handler: h},
+		incoming: make(chan net.Conn),
+		closed:   make(chan struct{}),
+		conns:    map[*conn]struct{}{},
+	}
+	s.client = &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return s.dial(ctx) },
+	}}
+	s.served.Go(func() { _ = s.http.Serve(listener{s}) })
+	return s
+}
+
+// URL is the address of the server. Its Client connects to the server whatever the
+// address is.
+func (s *Server) URL() string { return "http://memory" }
+
+// Client gives the client that is connected to the server.
+func (s *Server) Client() *http.Client { return s.client }
+
+// Cut ends all connections at once, as a network that fails does.
+func (s *Server) Cut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		_ = c.Conn.Close()
+	}
+	clear(s.conns)
+}
+
+// SetDown makes the server unreachable for new connections, or reachable again.
+func (s *Server) SetDown(down bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.down = down
+}
+
+// Close ends the server and all its connections. Handlers that have taken over a
+// connection are not waited for.
+func (s *Server) Close() {
+	s.client.CloseIdleConnections()
+	close(s.closed)
+	_ = s.http.Close()
+	s.Cut()
+	s.served.Wait()
+}
+
+var (
+	errDown   = errors.New("memhttp: connection refused")
+	errClosed = errors.New("memhttp: server closed")
+)
+
+func (s *Server) dial(ctx context.Context) (net.Conn, error) {
+	near, far := net.Pipe()
+	c := &conn{Conn: near, server: s}
+	s.mu.Lock()
+	down := s.down
+	if !down {
+		s.conns[c] = struct{}{}
+	}
+	s.mu.Unlock()
+	if down {
+		return nil, errDown
+	}
+	select {
+	case s.incoming <- far:
+		return c, nil
+	case <-s.closed:
+		_ = c.Close()
+		return nil, errClosed
+	case <-ctx.Done():
+		_ = c.Close()
+		return nil, ctx.Err()
+	}
+}
+
+// conn is the client's end of a connection.
+type conn struct {
+	net.Conn
+	server *Server
+}
+
+// Close also forgets the connection.
+func (c *conn) Close() error {
+	c.server.mu.Lock()
+	delete(c.server.conns, c)
+	c.server.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// listener gives the server's ends of the connections.
+type listener struct{ server *Server }
+
+func (l listener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.server.incoming:
+		return c, nil
+	case <-l.server.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l listener) Close() error   { return nil }
+func (l listener) Addr() net.Addr { return address{} }
+
+type address struct{}
+
+func (address) Network() string { return "memory" }
+func (address) String() string  { return "memory" }
