@@ -6,12 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,6 +19,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/durableobject"
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/memhttp"
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/token"
 )
@@ -128,19 +127,9 @@ func newFixture(t *testing.T, o durableobject.Options, u *durableobject.UpgradeO
 	durableobject.Handle(f.rooms, tell, (*room).tell)
 	durableobject.Handle(f.rooms, fail, (*room).fail)
 	durableobject.Handle(f.rooms, hang, (*room).hang)
-	ln := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
-	srv := &http.Server{Handler: f.upgrade()}
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		_ = srv.Serve(ln)
-	}()
-	f.http = &http.Client{Transport: &http.Transport{DialContext: ln.dial}}
-	f.ended = append(f.ended, func() {
-		_ = srv.Close()
-		<-served
-		f.http.CloseIdleConnections()
-	})
+	srv := memhttp.NewServer(f.upgrade())
+	f.http = srv.Client()
+	f.ended = append(f.ended, srv.Close)
 	return f
 }
 
@@ -173,43 +162,8 @@ func (f *fixture) publish(text string, opts ...durableobject.PublishOption) {
 	require.NoError(f.t, f.room("room").PublishEvent(context.Background(), message{text}, opts...))
 }
 
-// pipes is a net.Listener in memory.
-type pipes struct {
-	conns chan net.Conn
-	once  sync.Once
-	done  chan struct{}
-}
-
-func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	server, client := net.Pipe()
-	select {
-	case p.conns <- server:
-		return client, nil
-	case <-p.done:
-		return nil, net.ErrClosed
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.conns:
-		return c, nil
-	case <-p.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error {
-	p.once.Do(func() { close(p.done) })
-	return nil
-}
-
-func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes"} }
-
-// client is a raw client: it sends and sees frames.
-type client struct {
+// rawClient is a client: it sends and sees frames.
+type rawClient struct {
 	t      *testing.T
 	ws     *websocket.Conn
 	frames chan string
@@ -244,14 +198,14 @@ func sign(t *testing.T, channel string, opts ...tokenOption) string {
 }
 
 // connect opens a socket for the room "room".
-func (f *fixture) connect(id string, opts ...tokenOption) *client {
+func (f *fixture) connect(id string, opts ...tokenOption) *rawClient {
 	f.t.Helper()
 	c, err := f.dial(url.Values{"id": {id}, "token": {sign(f.t, "room", opts...)}})
 	require.NoError(f.t, err)
 	return c
 }
 
-func (f *fixture) dial(query url.Values) (*client, error) {
+func (f *fixture) dial(query url.Values) (*rawClient, error) {
 	c, read, err := f.open(query)
 	if err == nil {
 		go read()
@@ -260,14 +214,14 @@ func (f *fixture) dial(query url.Values) (*client, error) {
 }
 
 // stalled opens a socket that reads nothing until read is called.
-func (f *fixture) stalled(id string) (c *client, read func()) {
+func (f *fixture) stalled(id string) (c *rawClient, read func()) {
 	f.t.Helper()
 	c, read, err := f.open(url.Values{"id": {id}, "token": {sign(f.t, "room")}})
 	require.NoError(f.t, err)
 	return c, read
 }
 
-func (f *fixture) open(query url.Values) (c *client, read func(), err error) {
+func (f *fixture) open(query url.Values) (c *rawClient, read func(), err error) {
 	ws, res, err := websocket.Dial(context.Background(), "ws://rooms/?"+query.Encode(), &websocket.DialOptions{HTTPClient: f.http})
 	if err != nil {
 		if res != nil {
@@ -276,7 +230,7 @@ func (f *fixture) open(query url.Values) (c *client, read func(), err error) {
 		return nil, nil, err
 	}
 	ws.SetReadLimit(-1)
-	c = &client{t: f.t, ws: ws, frames: make(chan string, 1<<16), closed: make(chan websocket.CloseError, 1)}
+	c = &rawClient{t: f.t, ws: ws, frames: make(chan string, 1<<16), closed: make(chan websocket.CloseError, 1)}
 	return c, func() {
 		defer close(c.frames)
 		for {
@@ -291,13 +245,13 @@ func (f *fixture) open(query url.Values) (c *client, read func(), err error) {
 	}, nil
 }
 
-func (c *client) send(frame string) {
+func (c *rawClient) send(frame string) {
 	c.t.Helper()
 	require.NoError(c.t, c.ws.Write(context.Background(), websocket.MessageText, []byte(frame)))
 }
 
 // subscribe subscribes under the id "1" and takes the answer.
-func (c *client) subscribe(header ...string) {
+func (c *rawClient) subscribe(header ...string) {
 	c.t.Helper()
 	h := ""
 	if len(header) > 0 {
@@ -312,7 +266,7 @@ func lastEventID(id string) string { return `"last-event-id":"` + id + `"` }
 const extension = `"x-durable-iterator":"1"`
 
 // next gives the next frame; it must come before anything else can happen.
-func (c *client) next() string {
+func (c *rawClient) next() string {
 	c.t.Helper()
 	frame, ok := <-c.frames
 	if !ok {
@@ -322,7 +276,7 @@ func (c *client) next() string {
 }
 
 // event takes the next frame, which has to be an event, and gives text and id.
-func (c *client) event() (text, id string) {
+func (c *rawClient) event() (text, id string) {
 	c.t.Helper()
 	frame := c.next()
 	var e struct {
@@ -337,7 +291,7 @@ func (c *client) event() (text, id string) {
 	return e.P.D.JSON.Text, e.P.M.ID
 }
 
-func (c *client) sees(texts ...string) {
+func (c *rawClient) sees(texts ...string) {
 	c.t.Helper()
 	for _, want := range texts {
 		got, _ := c.event()
@@ -346,7 +300,7 @@ func (c *client) sees(texts ...string) {
 }
 
 // seesNothing settles the bubble and finds no frame.
-func (c *client) seesNothing() {
+func (c *rawClient) seesNothing() {
 	c.t.Helper()
 	synctest.Wait()
 	select {
@@ -357,7 +311,7 @@ func (c *client) seesNothing() {
 }
 
 // drop cuts the connection without a close frame.
-func (c *client) drop() {
+func (c *rawClient) drop() {
 	_ = c.ws.CloseNow()
 	synctest.Wait()
 }

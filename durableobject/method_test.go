@@ -91,9 +91,9 @@ func TestEventBeforeAnswer(t *testing.T) {
 }
 
 func TestCallEnds(t *testing.T) {
-	for name, end := range map[string]func(c *client){
-		"with an abort":          func(c *client) { c.send(`{"i":"1","t":4}`) },
-		"with its socket DI-108": func(c *client) { c.drop() },
+	for name, end := range map[string]func(c *rawClient){
+		"with an abort":          func(c *rawClient) { c.send(`{"i":"1","t":4}`) },
+		"with its socket DI-108": func(c *rawClient) { c.drop() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, durableobject.Options{Interceptors: []rpc.Interceptor{}}, func(_ *testing.T, f *fixture) {
@@ -137,7 +137,7 @@ func TestInterceptors(t *testing.T) {
 }
 
 func TestUpdateToken(t *testing.T) {
-	update := func(c *client, tok string) string {
+	update := func(c *rawClient, tok string) string {
 		c.send(`{"i":"u","p":{"u":"/updateToken","b":{"json":{"token":` + quote(tok) + `}}}}`)
 		return c.next()
 	}

@@ -2,6 +2,7 @@ package durableobject
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -17,7 +18,7 @@ var (
 )
 
 type updateTokenInput struct {
-	Token string `json:"token"`
+	Token *string `json:"token" validate:"required"` // present, but may be empty
 }
 
 type callInput struct {
@@ -92,11 +93,24 @@ func (ws *Websocket) method(ctx context.Context, call *rpc.Call) rpc.CallFunc {
 	call.Path, call.Input = append(call.Path, in.Path...), in.Input
 	return func(ctx context.Context, call *rpc.Call) (any, error) {
 		if !slices.Contains(ws.Token().RPC, in.Path[0]) {
-			return nil, rpc.Errorf(rpc.CodeForbidden, "Method %q is not allowed.", in.Path[0])
+			return nil, &rpc.Error{Code: rpc.CodeForbidden, Message: `Method "` + in.Path[0] + `" is not allowed.`}
 		}
 		call.Path = in.Path
-		return ws.core().router().Serve(ctx, call)
+		out, err := ws.core().router().Serve(ctx, call)
+		return out, undeclared(err)
 	}
+}
+
+// undeclared takes Error.Defined away: clients see the errors of "call", which
+// declares none, whatever its methods do.
+func undeclared(err error) error {
+	e, ok := errors.AsType[*rpc.Error](err)
+	if !ok || !e.Defined {
+		return err
+	}
+	plain := e.WithCause(err)
+	plain.Defined = false
+	return plain
 }
 
 // newSystem routes what every socket has but "subscribe". "call" gives back its
@@ -104,7 +118,7 @@ func (ws *Websocket) method(ctx context.Context, call *rpc.Call) rpc.CallFunc {
 func newSystem() *rpc.Router {
 	return rpc.NewRouter(
 		updateTokenProcedure.Handler(func(ctx context.Context, in updateTokenInput) (rpc.Void, error) {
-			return rpc.Void{}, socketOf(ctx).updateToken(ctx, in.Token)
+			return rpc.Void{}, socketOf(ctx).updateToken(ctx, *in.Token)
 		}),
 		callProcedure.Handler(func(_ context.Context, in callInput) (callInput, error) { return in, nil }),
 	)

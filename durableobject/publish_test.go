@@ -43,7 +43,7 @@ func TestPublish(t *testing.T) {
 		for _, retention := range []time.Duration{0, time.Minute} {
 			t.Run(fmt.Sprint(name, ", retention ", retention), func(t *testing.T) {
 				bubble(t, durableobject.Options{ResumeRetention: retention}, func(_ *testing.T, f *fixture) {
-					clients := map[rune]*client{
+					clients := map[rune]*rawClient{
 						'a': f.connect("a", withTags("x")),
 						'b': f.connect("b", withTags("x", "y"), withAtt(`"admin"`)),
 						'c': f.connect("c"),

@@ -30,6 +30,7 @@ func chat(ctx context.Context, server, name string, in io.Reader, out io.Writer)
 		return err
 	}
 	defer room.Close()
+	fmt.Fprintf(out, "You are %s. Write something, or: /who, /to NAME TEXT, /report TEXT, /announce TEXT\n", name)
 	go func() {
 		defer room.Close()
 		for lines := bufio.NewScanner(in); lines.Scan(); {
@@ -38,7 +39,6 @@ func chat(ctx context.Context, server, name string, in io.Reader, out io.Writer)
 			}
 		}
 	}()
-	fmt.Fprintf(out, "You are %s. Write something, or: /who, /to NAME TEXT, /report TEXT, /announce TEXT\n", name)
 	for m, err := range room.All() {
 		switch {
 		case errors.Is(err, client.ErrGap):

@@ -1,8 +1,8 @@
 // Command chat is a chat room on durable iterators, and a first lesson in them.
 //
-//	go run ./examples/chat                                     serve, and chat here
+//	go run ./examples/chat                                         serve, and chat here
 //	go run ./examples/chat -join http://localhost:3000 -name ann   chat from another terminal
-//	go run ./examples/chat -demo                               watch a scripted conversation
+//	go run ./examples/chat -demo                                   watch a scripted conversation
 package main
 
 import (
@@ -20,23 +20,23 @@ import (
 )
 
 func main() {
-	addr := flag.String("addr", "127.0.0.1:3000", "address to serve on")
 	server := flag.String("join", "", "join the chat at this URL instead of serving one")
 	name := flag.String("name", "admin", "your name; the admin may announce")
 	demo := flag.Bool("demo", false, "play a scripted conversation, check it and exit")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *addr, *server, *name, *demo); err != nil && ctx.Err() == nil {
+	if err := run(ctx, *server, *name, *demo); err != nil && ctx.Err() == nil {
 		fmt.Fprintln(os.Stderr, "chat:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, addr, server, name string, demo bool) error {
+func run(ctx context.Context, server, name string, demo bool) error {
 	if server != "" {
 		return chat(ctx, server, name, os.Stdin, os.Stdout)
 	}
+	addr := "127.0.0.1:3000"
 	if demo {
 		addr = "127.0.0.1:0"
 	}
@@ -48,11 +48,8 @@ func run(ctx context.Context, addr, server, name string, demo bool) error {
 	if demo {
 		return playDemo(ctx, url, os.Stdout)
 	}
-	fmt.Printf("Serving on %s. Others join with: go run ./examples/chat -join %s -name NAME\n", url, url)
-	if err := chat(ctx, url, name, os.Stdin, os.Stdout); err != nil {
-		return err
-	}
-	return nil
+	fmt.Printf("Serving. Others join with: go run ./examples/chat -join %s -name NAME\n", url)
+	return chat(ctx, url, name, os.Stdin, os.Stdout)
 }
 
 // serve starts the server. stop ends it, and the sockets with it.
@@ -67,10 +64,7 @@ func serve(addr string, secret token.Secret) (url string, stop func(), err error
 	return "http://" + ln.Addr().String(), func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		if err := shutdown(ctx); err != nil {
-			fmt.Fprintln(os.Stderr, "chat:", err)
-		}
 		_ = srv.Shutdown(ctx)
+		_ = shutdown(ctx)
 	}, nil
 }
-
