@@ -124,6 +124,7 @@ type core struct {
 	serializer   *serializer.Serializer
 
 	system *rpc.Router
+	peers  *rpc.ServerPeers
 	newHub func(ctx context.Context, channel string) (any, error)
 	pool   *socket.Pool
 	users  sync.WaitGroup // readers, hooks, and the keeper
@@ -166,6 +167,7 @@ func newCore(options *Options) *core {
 		channels: map[string]*channel{}, sockets: map[*Websocket]struct{}{},
 		pool: socket.NewPool(0), system: newSystem(),
 	}
+	c.peers = c.newPeers()
 	if o.ResumeRetention > 0 {
 		c.log, c.ownLog = o.Log, o.Log == nil
 		if c.ownLog {

@@ -26,21 +26,23 @@ type callInput struct {
 	Input rpc.Value `json:"input"`
 }
 
-// newPeer gives a socket what answers its requests.
-func (ws *Websocket) newPeer() *rpc.ServerPeer {
-	c := ws.core()
-	return rpc.NewServerPeer(ws.ctx, &rpc.ServerPeerOptions{
+// newPeers makes what answers the requests of the namespace's sockets.
+func (c *core) newPeers() *rpc.ServerPeers {
+	return rpc.NewServerPeers(&rpc.ServerPeerOptions{
 		Context: func(ctx context.Context) context.Context {
+			ws, _ := ctx.Value(socketKey{}).(*Websocket)
 			return context.WithValue(ctx, callKey{}, &callState{ws: ws})
 		},
-		Handle:      ws.handle,
-		Send:        ws.send,
+		Handle:      func(ctx context.Context, call *rpc.Call) (any, error) { return socketOf(ctx).handle(ctx, call) },
 		Serializers: c.serializers,
 		Validator:   c.options.Validator,
 		MaxInFlight: c.options.MaxCalls,
 		Logger:      c.logger,
 	})
 }
+
+// socketKey is the key of a socket in its context.
+type socketKey struct{}
 
 // receive takes a message of the client.
 func (ws *Websocket) receive(message []byte, binary bool) {

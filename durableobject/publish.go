@@ -226,12 +226,12 @@ func (p *publication) record(data []byte) (*eventlog.Record, error) {
 // encodeMeta writes metadata that is good, nothing if there is none.
 func encodeMeta(m rpc.EventMeta) []byte {
 	pm := peer.EventMeta{ID: m.ID, HasID: m.ID != ""}
-	if m.Retry != 0 {
-		ms := m.Retry.Milliseconds()
-		pm.Retry = &ms
-	}
 	if len(m.Comments) > 0 {
 		pm.Comments = m.Comments
+	}
+	if m.Retry > 0 {
+		ms := m.Retry.Milliseconds()
+		pm.Retry = &ms
 	}
 	return peer.AppendEventMeta(nil, pm)
 }

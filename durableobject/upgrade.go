@@ -113,9 +113,9 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 		return text(http.StatusInternalServerError, "Internal Server Error")
 	}
 	ws := &Websocket{ch: ch, id: id, tags: p.Tags, recipient: c.recipient(id, p)}
-	ws.ctx, ws.cancel = context.WithCancel(context.WithoutCancel(r.Context()))
+	ws.ctx, ws.cancel = context.WithCancel(context.WithValue(context.WithoutCancel(r.Context()), socketKey{}, ws))
 	ws.payload.Store(p)
-	ws.peer = ws.newPeer()
+	ws.peer = c.peers.New(ws.ctx, ws.send)
 	conn, err := socket.Accept(w, r, c.pool, ws, socket.Options{
 		ReadLimit:      c.options.MaxMessageBytes,
 		OriginPatterns: u.options.OriginPatterns,

@@ -62,7 +62,7 @@ func TestClientPeerAnswers(t *testing.T) {
 		t.Helper()
 		require.Error(t, o.err)
 		var e *rpc.Error
-		require.False(t, errors.As(o.err, &e), "no server has sent this error")
+		require.NotErrorAs(t, o.err, &e, "no server has sent this error")
 		require.NotErrorIs(t, o.err, rpc.ErrDisconnected)
 	}
 	body := func(code rpc.Code, status int, want any) func(*testing.T, outcome) {
@@ -221,7 +221,7 @@ func TestClientPeerDisconnect(t *testing.T) {
 			require.ErrorIs(t, o.err, rpc.ErrDisconnected)
 			require.ErrorIs(t, o.err, cause)
 			var e *rpc.Error
-			require.False(t, errors.As(o.err, &e))
+			require.NotErrorAs(t, o.err, &e)
 		}
 		third := start(t.Context(), p, pingCall())
 		require.Equal(t, []string{`{"i":"3","p":{"u":"/nested/ping","b":{}}}`}, box.take(), "ids run on, and nothing else is sent")

@@ -20,7 +20,7 @@ type EventMeta struct {
 	// It has no line break.
 	ID string
 	// Retry asks the client to wait that long before it connects again. It is
-	// sent in whole milliseconds, rounded down, and is one at least. 0 is none.
+	// sent in whole milliseconds, rounded down; less than one is an error. 0 is none.
 	Retry time.Duration
 	// Comments are for people who read the wire. None has a line break.
 	Comments []string

@@ -65,7 +65,7 @@ func TestEventMetaReceived(t *testing.T) {
 		"none":            {peer.EventMeta{}, EventMeta{}},
 		"empty id":        {peer.EventMeta{HasID: true}, EventMeta{}},
 		"retry 0":         {peer.EventMeta{Retry: &zero}, EventMeta{}},
-		"retry too great": {peer.EventMeta{Retry: &most}, EventMeta{Retry: (math.MaxInt64 / time.Millisecond) * time.Millisecond}},
+		"retry too great": {peer.EventMeta{Retry: &most}, EventMeta{Retry: 9223372036854 * time.Millisecond}},
 		"no comments":     {peer.EventMeta{Comments: []string{}}, EventMeta{}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -63,13 +63,13 @@ func (w *wire) close() {
 	w.reading.Wait()
 }
 
-// connect joins a client and a server. Send of the options is set here.
-func connect(t *testing.T, so rpc.ServerPeerOptions, co rpc.ClientPeerOptions) (*rpc.ClientPeer, *rpc.ServerPeer) {
+// connect joins a client and a server, whose messages arrive by toClient. Send of
+// the options is set here.
+func connect(t *testing.T, so rpc.ServerPeerOptions, co rpc.ClientPeerOptions) (client *rpc.ClientPeer, toClient *wire) {
 	t.Helper()
-	var client *rpc.ClientPeer
 	var server *rpc.ServerPeer
 	toServer := newWire(func(m []byte, binary bool) error { return server.Receive(m, binary) })
-	toClient := newWire(func(m []byte, binary bool) error { return client.Receive(m, binary) })
+	toClient = newWire(func(m []byte, binary bool) error { return client.Receive(m, binary) })
 	so.Send, co.Send = toClient.send, toServer.send
 	client, server = rpc.NewClientPeer(&co), rpc.NewServerPeer(t.Context(), &so)
 	t.Cleanup(func() {
@@ -79,7 +79,7 @@ func connect(t *testing.T, so rpc.ServerPeerOptions, co rpc.ClientPeerOptions) (
 		toServer.close()
 		toClient.close()
 	})
-	return client, server
+	return client, toClient
 }
 
 // outbox keeps what a peer sends.

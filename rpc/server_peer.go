@@ -82,17 +82,35 @@ type ServerPeer struct {
 
 // NewServerPeer makes the peer of a socket. The contexts of the calls derive from
 // ctx. It panics without Handle or Send, and on serializers that contradict each
-// other.
+// other. For many sockets that are served alike see [NewServerPeers].
 func NewServerPeer(ctx context.Context, o *ServerPeerOptions) *ServerPeer {
-	return newServerPeer(ctx, newEngine(o.Serializers, o.Validator, o.Logger), o)
+	return NewServerPeers(o).New(ctx, o.Send)
 }
 
-// newServerPeer is for those who share one engine among sockets.
-func newServerPeer(ctx context.Context, e *engine, o *ServerPeerOptions) *ServerPeer {
-	if o.Handle == nil || o.Send == nil {
-		panic("rpc: NewServerPeer: Handle and Send are required")
+// ServerPeers makes the peers of many sockets, which share what does not depend on
+// the socket. It is safe for concurrent use.
+type ServerPeers struct {
+	engine  *engine
+	options ServerPeerOptions
+}
+
+// NewServerPeers keeps a copy of the options, of which Send is not used. It panics
+// as [NewServerPeer] does.
+func NewServerPeers(o *ServerPeerOptions) *ServerPeers {
+	if o.Handle == nil {
+		panic("rpc: NewServerPeers: Handle is required")
 	}
-	p := &ServerPeer{engine: e, handle: o.Handle, context: o.Context, send: o.Send}
+	return &ServerPeers{newEngine(o.Serializers, o.Validator, o.Logger), *o}
+}
+
+// New makes the peer of a socket that messages are sent on with send; see
+// [ServerPeerOptions.Send]. The contexts of the calls derive from ctx.
+func (s *ServerPeers) New(ctx context.Context, send func(ctx context.Context, message []byte, binary bool) error) *ServerPeer {
+	if send == nil {
+		panic("rpc: ServerPeers: Send is required")
+	}
+	o := &s.options
+	p := &ServerPeer{engine: s.engine, handle: o.Handle, context: o.Context, send: send}
 	p.server = peer.NewServer(ctx, peer.ServerOptions{
 		Handle:      p.serve,
 		Send:        func(ctx context.Context, f peer.Frame) error { return p.send(ctx, f.Data, f.Binary) },
@@ -148,7 +166,7 @@ func (p *ServerPeer) serve(ctx context.Context, r *peer.Request, c *peer.Call) {
 	out, a := p.engine.answer(reply.ctx, call, func(ctx context.Context, call *Call) (any, error) {
 		out, err := handle(ctx, call)
 		if unknown = errors.Is(err, ErrNoProcedure); unknown {
-			return nil, nil
+			return Undefined{}, nil
 		}
 		return out, err
 	})

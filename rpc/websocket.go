@@ -23,9 +23,10 @@ const (
 // WebsocketOptions configures a [WebsocketLink]. The zero value is usable.
 type WebsocketOptions struct {
 	// HTTPClient sends the request that opens the connection. Nil is
-	// http.DefaultClient.
+	// http.DefaultClient. In a browser it does not count.
 	HTTPClient *http.Client
-	// Header is sent with that request, as authorization.
+	// Header is sent with that request, as authorization. A browser cannot do that:
+	// there it is an error.
 	Header http.Header
 	// Interceptors run around each call and its retries, the first one outermost.
 	Interceptors []Interceptor
@@ -47,7 +48,7 @@ type WebsocketOptions struct {
 // in flight, and all later ones, fail with [ErrDisconnected].
 type WebsocketLink struct {
 	conn         *websocket.Conn
-	stream       io.Closer // what conn runs on
+	stream       io.Closer // cuts conn, also while it waits for the server
 	peer         *ClientPeer
 	writeTimeout time.Duration
 	closed       atomic.Bool // by Close
@@ -70,43 +71,13 @@ func DialWebsocket(ctx context.Context, address string, o *WebsocketOptions) (*W
 		done:         make(chan struct{}),
 	}
 	l.peer = NewClientPeer(&ClientPeerOptions{Send: l.write, Serializers: own.Serializers, Interceptors: own.Interceptors})
-	client := *cmp.Or(own.HTTPClient, http.DefaultClient)
-	upgrade := &upgradeTransport{base: cmp.Or(client.Transport, http.DefaultTransport)}
-	client.Transport = upgrade
-	conn, response, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPClient: &client, HTTPHeader: own.Header})
-	if err != nil {
-		return nil, dialError(ctx, response, err)
+	var err error
+	if l.conn, l.stream, err = dialWebsocket(ctx, address, &own); err != nil {
+		return nil, err
 	}
-	conn.SetReadLimit(cmp.Or(own.MaxMessageBytes, defaultMaxAnswerBytes))
-	l.conn, l.stream = conn, upgrade.stream
-	go l.run() // done tells when it has returned
+	l.conn.SetReadLimit(cmp.Or(own.MaxMessageBytes, defaultMaxAnswerBytes))
+	go l.run() //nolint:gosec // the connection outlives the dialing; done tells when it has returned
 	return l, nil
-}
-
-// upgradeTransport keeps the stream that the connection will run on. Conn.CloseNow
-// does not close it while Conn.Close waits for the server.
-type upgradeTransport struct {
-	base   http.RoundTripper
-	stream io.Closer
-}
-
-func (t *upgradeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	response, err := t.base.RoundTrip(r)
-	if err == nil {
-		t.stream = response.Body
-	}
-	return response, err
-}
-
-func dialError(ctx context.Context, r *http.Response, err error) error {
-	if r == nil || !isErrorStatus(r.StatusCode) || r.StatusCode == http.StatusSwitchingProtocols {
-		if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
-			err = fmt.Errorf("%w: %w", ended, err)
-		}
-		return fmt.Errorf("rpc: dial websocket: %w", err)
-	}
-	text, _ := io.ReadAll(r.Body) // at most 1 KiB, from memory
-	return ErrorResponse{Status: r.StatusCode, Headers: r.Header, Body: string(text)}.err().WithCause(err)
 }
 
 // Call sends the call and waits for its answer. When ctx ends, Call returns at once

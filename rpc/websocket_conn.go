@@ -57,13 +57,8 @@ type ofCall struct{}
 
 func (c *websocketConn) open(ctx context.Context, h *WebsocketHandler, conn *socket.Conn) {
 	c.room.L = &c.mu
-	c.log = h.engine.logger
-	c.peer = newServerPeer(ctx, h.engine, &ServerPeerOptions{
-		Handle:      h.handle,
-		Send:        c.send,
-		Context:     func(ctx context.Context) context.Context { return context.WithValue(ctx, ofCall{}, true) },
-		MaxInFlight: h.options.MaxInFlight,
-	})
+	c.log = h.peers.engine.logger
+	c.peer = h.peers.New(ctx, c.send)
 	c.conn.Store(conn)
 }
 

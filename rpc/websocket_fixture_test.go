@@ -1,9 +1,10 @@
+//go:build !js
+
 package rpc_test
 
 import (
 	"context"
-	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"sync"
@@ -54,7 +55,7 @@ func (n *network) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 func host(t *testing.T, h http.Handler) *http.Client {
 	t.Helper()
 	n := &network{conns: make(chan net.Conn), closed: make(chan struct{})}
-	server := &http.Server{Handler: h, ErrorLog: log.New(io.Discard, "", 0)}
+	server := &http.Server{Handler: h, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(n) }) // ends with the test
 	transport := &http.Transport{DialContext: n.dial}
@@ -102,7 +103,7 @@ func accept(serve func(*websocket.Conn)) http.HandlerFunc {
 		if err != nil {
 			return
 		}
-		defer conn.CloseNow()
+		defer func() { _ = conn.CloseNow() }() // serve may have closed it
 		serve(conn)
 	}
 }

@@ -63,9 +63,8 @@ type WebsocketHandlerOptions struct {
 // net/http does not close such connections when a server shuts down: see
 // [WebsocketHandler.Drain] and [WebsocketHandler.Shutdown].
 type WebsocketHandler struct {
-	engine  *engine
+	peers   *ServerPeers
 	options WebsocketHandlerOptions
-	handle  CallFunc
 
 	idle       chan struct{} // closed when the handler is drained and nothing runs any more
 	stop       chan struct{} // ends the watch
@@ -100,9 +99,15 @@ func NewWebsocketHandler(r *Router, o *WebsocketHandlerOptions) *WebsocketHandle
 	own.MaxMessageBytes = cmp.Or(own.MaxMessageBytes, defaultMaxMessageBytes)
 	own.PingInterval = cmp.Or(own.PingInterval, defaultPingInterval)
 	return &WebsocketHandler{
-		engine:  newEngine(shared.Serializers, shared.Validator, shared.Logger),
+		peers: NewServerPeers(&ServerPeerOptions{
+			Handle:      serveKnown(r, Chain(shared.Interceptors, r.Serve)),
+			Context:     func(ctx context.Context) context.Context { return context.WithValue(ctx, ofCall{}, true) },
+			Serializers: shared.Serializers,
+			Validator:   shared.Validator,
+			MaxInFlight: own.MaxInFlight,
+			Logger:      shared.Logger,
+		}),
 		options: own,
-		handle:  serveKnown(r, Chain(shared.Interceptors, r.Serve)),
 		idle:    make(chan struct{}),
 		stop:    make(chan struct{}),
 		conns:   make(map[*websocketConn]struct{}),
@@ -132,7 +137,7 @@ func (h *WebsocketHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		OriginPatterns: h.options.OriginPatterns,
 	})
 	if err != nil {
-		h.engine.logger.DebugContext(r.Context(), "websocket refused", "err", err)
+		h.peers.engine.logger.DebugContext(r.Context(), "websocket refused", "err", err)
 		h.leave(c)
 		return
 	}

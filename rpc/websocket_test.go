@@ -1,9 +1,10 @@
+//go:build !js
+
 package rpc_test
 
 import (
 	"bufio"
 	"context"
-	"errors"
 	"net"
 	"net/http"
 	"strings"
@@ -102,7 +103,7 @@ func TestDialWebsocketRefused(t *testing.T) {
 		_, err = rpc.DialWebsocket(t.Context(), "ws://memory/rpc", &rpc.WebsocketOptions{HTTPClient: client, Header: http.Header{"Authorization": {"me"}}})
 		require.Error(t, err, "200 is no upgrade")
 		var e *rpc.Error
-		require.False(t, errors.As(err, &e))
+		require.NotErrorAs(t, err, &e)
 	})
 }
 
@@ -203,7 +204,7 @@ func TestWebsocketLinkDoesNotWaitForACloseFrame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		received := make(chan int, 1)
 		client := host(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			deaf(w, r, func(nc net.Conn, brw *bufio.ReadWriter) {
+			deaf(w, r, func(_ net.Conn, brw *bufio.ReadWriter) {
 				total := 0
 				for {
 					n, err := brw.Read(make([]byte, 100))

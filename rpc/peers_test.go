@@ -2,9 +2,13 @@ package rpc_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"math/big"
 	"math/rand/v2"
+	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -128,5 +132,51 @@ func TestPeersLoseTheSocketUnderLoad(t *testing.T) {
 		}
 		require.Equal(t, 51, answered)
 		require.NoError(t, checkStress(t.Context(), client, stressInput{N: 1}))
+	})
+}
+
+func TestPeersCarryNativeTypes(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2024, 1, 2, 3, 4, 5, 678e6, time.UTC)
+	address, err := url.Parse("https://a.b/?q=1")
+	require.NoError(t, err)
+	for name, value := range map[string]any{
+		"null": nil, "text": "é\x00\u2028", "number": 1.5, "time": at, "bigint": new(big.Int).Lsh(big.NewInt(1), 70),
+		"url": address, "regexp": rpc.RegExp{Source: `a\/b`, Flags: "gi"}, "invalid date": rpc.InvalidDate{}, "undefined": rpc.Undefined{},
+		"deep": map[string]any{"a": []any{rpc.Undefined{}, at}, "s": rpc.Set{"x", at}, "m": rpc.Map{{Key: at, Value: rpc.Set{}}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				client, _ := connect(t, rpc.ServerPeerOptions{Handle: routed(fixtureRouter())}, rpc.ClientPeerOptions{})
+				out, err := echo.Call(t.Context(), client, value)
+				require.NoError(t, err)
+				require.Equal(t, value, out)
+			})
+		})
+	}
+}
+
+// What durable objects do: the events of a stream are written by somebody else.
+func TestPeersHibernation(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var toClient *wire
+		event := func(format string, a ...any) { _ = toClient.send(t.Context(), fmt.Appendf(nil, format, a...), false) }
+		client, toClient := connect(t, rpc.ServerPeerOptions{Handle: func(context.Context, *rpc.Call) (any, error) {
+			return rpc.Hibernation{Start: func(_ context.Context, id json.RawMessage, finish func()) {
+				event(`{"i":%s,"t":3,"p":{"e":"message","d":{"json":1}}}`, id)
+				event(`{"i":%s,"t":3,"p":{"e":"done"}}`, id)
+				finish()
+			}}, nil
+		}}, rpc.ClientPeerOptions{})
+		var kinds []string
+		stop, err := client.Subscribe(t.Context(), &rpc.Call{Path: []string{"subscribe"}},
+			func(http.Header) { kinds = append(kinds, "open") },
+			func(e rpc.PeerEvent) { kinds = append(kinds, e.Kind) })
+		require.NoError(t, err)
+		synctest.Wait()
+		stop()
+		require.Equal(t, []string{"open", "message", "done"}, kinds)
 	})
 }
