@@ -9,20 +9,16 @@ import (
 // maxBigIntDigits bounds the quadratic work of reading a long number.
 const maxBigIntDigits = 4300
 
-// decoded reports whether meta has already made something of the JSON at the mark, so
-// that it has no members any more.
+// decoded reports whether a file or meta has already taken the place of the JSON at the
+// mark, so that it has no members any more.
 func (at *mark) decoded() bool { return at.typ != noType || len(at.customs) > 0 }
 
 // apply checks the item of meta with the given index and notes it at its mark.
 func (s *Serializer) apply(m *marks, index int) error {
 	item := m.items[index]
 	at := item.mark
-	for kid := at; kid.up != nil; kid = kid.up {
-		up := kid.up
-		// A kid outside of its parent was found in an earlier member of the same name.
-		if up.decoded() || kid.start < up.start || kid.start >= up.end {
-			return malformed("a path of meta leads to %.40q, which does not exist", kid.key)
-		}
+	if key, ok := at.reachable(); !ok {
+		return malformed("a path of meta leads to %.40q, which does not exist", key)
 	}
 	if custom := s.byNumber[item.typ]; custom != nil {
 		at.customs = append(at.customs, custom)
@@ -33,6 +29,18 @@ func (s *Serializer) apply(m *marks, index int) error {
 	}
 	at.typ = item.typ
 	return nil
+}
+
+// reachable reports whether the path to the mark exists or, if not, where it ends.
+func (at *mark) reachable() (missing string, ok bool) {
+	for kid := at; kid.up != nil; kid = kid.up {
+		up := kid.up
+		// A kid outside of its parent was found in an earlier member of the same name.
+		if up.decoded() || kid.start < up.start || kid.start >= up.end {
+			return kid.key, false
+		}
+	}
+	return "", true
 }
 
 // fits makes the strict checks of the built-in types.

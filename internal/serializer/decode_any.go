@@ -88,6 +88,8 @@ func (d *decoder) builtIn(at *mark) any {
 		return d.set(at)
 	case typeMap:
 		return d.entries(at)
+	case typeFile:
+		return d.file(at)
 	}
 	return d.plain(at)
 }

@@ -196,7 +196,13 @@ func decodePointer(elem *plan) decodeFunc {
 	}
 }
 
-func decodeUnmarshaler(d *decoder, v reflect.Value, _ *mark) {
+// decodeUnmarshaler gives the method the JSON, which must not be all that is left of a file.
+func decodeUnmarshaler(d *decoder, v reflect.Value, at *mark) {
+	if len(d.marks.filesAt(at)) > 0 {
+		d.skip()
+		d.issue("a value without files", "file")
+		return
+	}
 	text := d.raw()
 	if err := v.Addr().Interface().(json.Unmarshaler).UnmarshalJSON(text); err != nil {
 		d.complain(err.Error())

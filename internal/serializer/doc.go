@@ -20,6 +20,14 @@
 // and a [Custom] adds others. Items are applied from first to last, so children
 // come before the set, map or custom value that holds them.
 //
+// A [*File] is no part of the JSON. A value that holds files is sent as a form: its
+// envelope, with {} in their places, and the files themselves in their order. There it is
+//
+//	{"json":J,"meta":M,"maps":[[segment, ...], ...]}
+//
+// where maps has the path to each file. Package form writes and reads such forms. Where only
+// JSON can be sent, as in events of an iterator, a file is an error, [ErrFile].
+//
 // Everything else follows encoding/json: tags, embedding, Marshaler and
 // Unmarshaler, case folding of member names, null. The text itself is that of
 // JavaScript's JSON.stringify; only keys of Go maps come sorted.
@@ -34,7 +42,7 @@
 //
 // # Errors
 //
-// Text from a peer that is no JSON, or whose meta does not fit, is a
+// Text from a peer that is no JSON, or whose meta or maps does not fit, is a
 // [*MalformedError]. Text that is well-formed but not of the Go type asked for is
 // a [*TypeError], which lists what is wrong and where. Any other error is the
 // caller's own mistake.

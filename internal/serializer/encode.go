@@ -14,6 +14,10 @@ type encoder struct {
 	meta  []byte    // the items of meta, each with a comma behind
 	path  []segment // leads to the value at hand
 	depth int
+
+	form  bool    // files can be sent
+	maps  []byte  // the paths to the files, each with a comma behind
+	files []*File // in the order of maps
 }
 
 // segment is a step of a path: a key or, if index is not negative, an index.
@@ -33,10 +37,11 @@ func (s *Serializer) encoder() *encoder {
 }
 
 func (s *Serializer) release(e *encoder) {
-	if cap(e.buf) > keepLimit || cap(e.meta) > keepLimit {
+	if cap(e.buf) > keepLimit || cap(e.meta) > keepLimit || cap(e.maps) > keepLimit {
 		return
 	}
 	e.buf, e.meta, e.path, e.depth = e.buf[:0], e.meta[:0], e.path[:0], 0
+	e.form, e.maps, e.files = false, e.maps[:0], nil
 	s.encoders.Put(e)
 }
 
@@ -51,13 +56,19 @@ func (e *encoder) envelope(v any) error {
 	if len(e.buf) == len(jsonPrefix) {
 		e.buf = append(e.buf[:0], '{')
 	}
-	if len(e.meta) > 0 {
-		e.buf = append(e.buf, `,"meta":[`...)
-		e.buf = append(e.buf, e.meta[:len(e.meta)-1]...)
-		e.buf = append(e.buf, ']')
-	}
+	e.list(`,"meta":[`, e.meta)
+	e.list(`,"maps":[`, e.maps)
 	e.buf = append(e.buf, '}')
 	return nil
+}
+
+// list writes a list behind its prefix, if it has elements, each with a comma behind.
+func (e *encoder) list(prefix string, elements []byte) {
+	if len(elements) > 0 {
+		e.buf = append(e.buf, prefix...)
+		e.buf = append(e.buf, elements[:len(elements)-1]...)
+		e.buf = append(e.buf, ']')
+	}
 }
 
 // any writes a value of a type that is not known before.
@@ -228,6 +239,11 @@ func encodeValue(e *encoder, v reflect.Value) error {
 		return err
 	}
 	e.buf = append(e.buf, value.json...)
+	if len(value.files) > 0 {
+		if err := e.filesOf(value); err != nil {
+			return err
+		}
+	}
 	if len(value.meta) == 0 {
 		return nil
 	}
@@ -241,6 +257,19 @@ func encodeValue(e *encoder, v reflect.Value) error {
 			e.meta = append(append(e.meta, ','), rest...)
 		}
 		e.meta = append(e.meta, "],"...)
+	}
+	return nil
+}
+
+// filesOf adds the files of an encoded value that is spliced in.
+func (e *encoder) filesOf(value Value) error {
+	c := cursor{data: value.maps, pos: 1}
+	for _, f := range value.files {
+		c.more(']')
+		path := c.raw()
+		if err := e.file(f, path[1:len(path)-1]); err != nil {
+			return err
+		}
 	}
 	return nil
 }

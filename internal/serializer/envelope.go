@@ -5,16 +5,33 @@ type envelope struct {
 	json  []byte // compact; nil: undefined
 	meta  []byte // compact; nil: none
 	depth int    // how deep json is nested
+
+	maps  []byte  // compact; nil: none
+	files []*File // in the order of maps, which may be shorter
 }
 
-// parseEnvelope checks the syntax of a whole message and slices it. As in the
-// original, a message that is no object is undefined, but null is malformed. No
-// data at all stands for an absent body, which is undefined.
+// parseEnvelope reads a message without files, where maps means nothing. No data at all
+// stands for an absent body, which is undefined.
 func parseEnvelope(data []byte) (envelope, error) {
-	var env envelope
 	if len(data) == 0 {
-		return env, nil
+		return envelope{}, nil
 	}
+	env, err := parseMessage(data)
+	env.maps = nil
+	return env, err
+}
+
+// parseForm reads the text of a form with its files.
+func parseForm(data []byte, files []*File) (envelope, error) {
+	env, err := parseMessage(data)
+	env.files = files
+	return env, err
+}
+
+// parseMessage checks the syntax of a whole message and slices it. As in the
+// original, a message that is no object is undefined, but null is malformed.
+func parseMessage(data []byte) (envelope, error) {
+	var env envelope
 	sc := scanner{data: validUTF8(data)}
 	sc.space()
 	if sc.peek() != '{' {
@@ -38,6 +55,9 @@ func parseEnvelope(data []byte) (envelope, error) {
 	if string(env.meta) == "null" {
 		env.meta = nil
 	}
+	if string(env.maps) == "null" {
+		env.maps = nil
+	}
 	return env, nil
 }
 
@@ -60,6 +80,8 @@ func (env *envelope) members(sc *scanner) error {
 			env.json, env.depth = compacted(text, sc.spaced), sc.deepest
 		case "meta":
 			env.meta = compacted(text, sc.spaced)
+		case "maps":
+			env.maps = compacted(text, sc.spaced)
 		}
 		sc.space()
 		if sc.peek() == '}' {

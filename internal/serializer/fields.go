@@ -65,7 +65,8 @@ func collectFields(list []field, t reflect.Type, index []int, outer []reflect.Ty
 		if base.Kind() == reflect.Pointer && base.Name() == "" {
 			base = base.Elem()
 		}
-		embedsStruct := sf.Anonymous && base.Kind() == reflect.Struct
+		// The fields of an embedded file are not what it holds: it is a member itself.
+		embedsStruct := sf.Anonymous && base.Kind() == reflect.Struct && base != fileType
 		if tag == "-" || !sf.IsExported() && !embedsStruct {
 			continue
 		}

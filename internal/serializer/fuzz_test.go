@@ -26,18 +26,7 @@ func FuzzDecode(f *testing.F) {
 			f.Add([]byte(vector.Wire))
 		}
 	}
-	s, err := serializer.New(serializer.Custom{
-		Type: 20, GoType: personSerializer.GoType, Encode: personSerializer.Encode,
-		Decode: func(v any) (any, error) { // unlike the vectors' one, ready for any content
-			members, ok := v.(map[string]any)
-			name, isText := members["name"].(string)
-			if !ok || !isText {
-				return nil, errors.New("no person")
-			}
-			return person{Name: name, Born: members["born"]}, nil
-		},
-	})
-	require.NoError(f, err)
+	s := readySerializer(f)
 	f.Fuzz(func(t *testing.T, wire []byte) {
 		var first, second any
 		var malformed *serializer.MalformedError
@@ -66,6 +55,73 @@ func FuzzDecode(f *testing.F) {
 			require.NoError(t, err)
 			require.NoError(t, s.Decode(text, &second))
 			require.True(t, same(sendable(first), sendable(second)), "%s\n%#v\n%#v", text, first, second)
+		}
+	})
+}
+
+// readySerializer has the custom serializer of the vectors, but ready for any content.
+func readySerializer(f *testing.F) *serializer.Serializer {
+	f.Helper()
+	s, err := serializer.New(serializer.Custom{
+		Type: 20, GoType: personSerializer.GoType, Encode: personSerializer.Encode,
+		Decode: func(v any) (any, error) {
+			members, ok := v.(map[string]any)
+			name, isText := members["name"].(string)
+			if !ok || !isText {
+				return nil, errors.New("no person")
+			}
+			return person{Name: name, Born: members["born"]}, nil
+		},
+	})
+	require.NoError(f, err)
+	return s
+}
+
+// FuzzDecodeForm: as FuzzDecode, for messages with up to three files. Each file that comes
+// out is one of them.
+func FuzzDecodeForm(f *testing.F) {
+	data, err := os.ReadFile("testdata/serializer.json")
+	require.NoError(f, err)
+	var v vectors
+	require.NoError(f, json.Unmarshal(data, &v))
+	for _, vector := range append(v.FormData, v.FormDataErrors...) {
+		for _, e := range vector.Entries {
+			if e.Text != nil {
+				f.Add([]byte(*e.Text), uint8(2))
+			}
+		}
+	}
+	f.Add([]byte(`{"json":[{},[[{},{}]],{"name":"a","born":{}}],"meta":[[7,1],[20,2]],"maps":[[1,0,1],[2,"born"],[0]]}`), uint8(3))
+	s := readySerializer(f)
+	given := []*serializer.File{{Name: "a"}, {Name: "b"}, {Name: "c"}}
+	f.Fuzz(func(t *testing.T, data []byte, count uint8) {
+		files := given[:count%4]
+		var first, second any
+		var malformed *serializer.MalformedError
+		value, valueErr := s.FormValue(bytes.Clone(data), files)
+		err := s.DecodeForm(bytes.Clone(data), files, &first)
+		var typed struct {
+			Files map[string][]*serializer.File
+			Rest  []serializer.Value
+		}
+		typedErr := s.DecodeForm(bytes.Clone(data), files, &typed)
+		if err != nil {
+			require.ErrorAs(t, err, &malformed)
+			if malformed.Err == nil {
+				require.Error(t, valueErr)
+				require.ErrorAs(t, typedErr, &malformed)
+			}
+			return
+		}
+		require.NoError(t, valueErr)
+		for _, again := range []any{first, value} {
+			encoded, err := s.Encode(again)
+			require.NoError(t, err)
+			for _, file := range encoded.Files {
+				require.Contains(t, files, file)
+			}
+			require.NoError(t, s.DecodeForm(encoded.JSON, encoded.Files, &second))
+			require.True(t, same(sendable(first), sendable(second)), "%s\n%#v\n%#v", encoded.JSON, first, second)
 		}
 	})
 }

@@ -6,13 +6,15 @@ import (
 	"strconv"
 )
 
-// marks is the meta of a message, laid over the message's JSON: a tree with one
-// mark for each place that a path of meta passes.
+// marks is the meta and maps of a message, laid over the message's JSON: a tree with
+// one mark for each place that a path passes.
 type marks struct {
-	data  []byte // the JSON; null if the message is undefined
-	root  *mark  // nil: no meta
-	kids  map[edge]*mark
-	items []item
+	data   []byte // the JSON; null if the message is undefined
+	root   *mark  // nil: no meta and no files
+	kids   map[edge]*mark
+	items  []item
+	files  []*File // of the message
+	places []*mark // of the files that maps names: the first ones
 }
 
 // edge leads from a mark to the one below. One map for all marks costs a hostile
@@ -29,6 +31,7 @@ type mark struct {
 	key         string
 	start, end  int       // of the value in the JSON; -1 while it has not been found
 	typ         int       // built-in type, noType for plain JSON
+	file        int       // the number of the file that stands here, from 1; 0: none
 	customs     []*Custom // applied to the value afterwards, in this order
 	items       []int     // what meta says of this very place: indexes in marks.items
 	pairs       bool      // an array whose elements are arrays or objects only
@@ -41,9 +44,10 @@ type item struct {
 	mark *mark
 }
 
-// readMarks checks meta against the JSON. The result is never nil.
+// readMarks checks maps and meta against the JSON. Files take their places first. The
+// result is never nil.
 func (s *Serializer) readMarks(env envelope) (*marks, error) {
-	m := &marks{data: env.json}
+	m := &marks{data: env.json, files: env.files}
 	if env.json == nil {
 		m.data = []byte("null")
 		m.root = newMark(nil, "")
@@ -52,14 +56,20 @@ func (s *Serializer) readMarks(env envelope) (*marks, error) {
 		m.root.items = append(m.root.items, 0)
 	}
 	given := len(m.items)
-	if env.meta == nil {
-		return m, nil
+	if err := m.readMaps(env.maps); err != nil {
+		return nil, err
 	}
-	if err := s.readItems(m, env.meta); err != nil || len(m.items) == given {
-		return m, err
+	if err := s.readItems(m, env.meta); err != nil {
+		return nil, err
+	}
+	if len(m.items) == given && len(m.places) == 0 {
+		return m, nil
 	}
 	c := cursor{data: m.data}
 	m.locate(&c, m.root)
+	if err := m.putFiles(); err != nil {
+		return nil, err
+	}
 	for i := given; i < len(m.items); i++ {
 		if err := s.apply(m, i); err != nil {
 			return nil, err
@@ -74,6 +84,9 @@ func newMark(up *mark, key string) *mark {
 
 // readItems plants the tree. Items of unknown types are left out, whatever their path.
 func (s *Serializer) readItems(m *marks, meta []byte) error {
+	if meta == nil {
+		return nil
+	}
 	c := cursor{data: meta, pos: 1}
 	if meta[0] != '[' {
 		return malformed("meta is not an array")
@@ -111,7 +124,7 @@ func (s *Serializer) readType(c *cursor) (typ int, known bool) {
 	return typ, typ <= typeMap || s.byNumber[typ] != nil
 }
 
-// readPath reads the segments of an item.
+// readPath reads the segments of an item of meta, or of an element of maps.
 func (m *marks) readPath(c *cursor) (*mark, error) {
 	if m.root == nil {
 		m.root = newMark(nil, "")
@@ -119,7 +132,7 @@ func (m *marks) readPath(c *cursor) (*mark, error) {
 	place := m.root
 	for depth := 0; c.more(']'); depth++ {
 		if depth == maxDepth {
-			return nil, malformed("a path of meta is longer than %d", maxDepth)
+			return nil, malformed("a path is longer than %d", maxDepth)
 		}
 		key, err := readSegment(c)
 		if err != nil {
@@ -151,11 +164,11 @@ func readSegment(c *cursor) ([]byte, error) {
 		}
 		n, err := strconv.ParseFloat(string(text), 64)
 		if err != nil {
-			return nil, malformed("a path of meta has a number out of range")
+			return nil, malformed("a path has a number out of range")
 		}
 		return appendFloat(nil, n, 64), nil
 	}
-	return nil, malformed("a path of meta has a segment that is neither text nor number")
+	return nil, malformed("a path has a segment that is neither text nor number")
 }
 
 // kid gives the mark of a member of the value at m.
@@ -213,5 +226,6 @@ func (m *marks) capture(s *Serializer, text []byte, depth int, at *mark) Value {
 	if at != nil && at.absent && len(at.customs) == 0 {
 		return Value{s: s}
 	}
-	return Value{s: s, json: text, meta: m.meta(at), depth: depth}
+	maps, files := m.maps(at)
+	return Value{s: s, json: text, meta: m.meta(at), depth: depth, maps: maps, files: files}
 }

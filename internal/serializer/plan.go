@@ -87,6 +87,10 @@ func specialPlan(t reflect.Type) (plan, bool) {
 	switch t {
 	case bigIntType:
 		return plan{expects: "bigint", takes: types(typeBigInt), encode: encodeBigInt, decode: decodeBigInt}, true
+	case fileType:
+		return plan{expects: "file", takes: allTypes, encode: encodeFileByValue, decode: decodeFileByValue}, true
+	case filePointerType:
+		return plan{expects: "file", takes: types(typeFile, typeUndefined), encode: encodeFile, decode: decodeFile}, true
 	case invalidDateType:
 		return plan{expects: "invalid date", takes: types(typeDate), encode: encodeInvalidDate, decode: decodeInvalidDate}, true
 	case mapType:
@@ -240,7 +244,7 @@ func (b *planner) addMethods(p *plan, t reflect.Type) {
 	}
 	switch {
 	case pointer.Implements(unmarshalerType):
-		p.raw, p.takes, p.decode = isRaw(t), allTypes.without(typeUndefined), decodeUnmarshaler
+		p.raw, p.takes, p.decode = isRaw(t), allTypes.without(typeUndefined, typeFile), decodeUnmarshaler
 	case pointer.Implements(textUnmarshalerType):
 		p.expects, p.takes = "string", types(typeBigInt, typeDate, typeURL, typeRegExp)
 		p.decode = decodeText

@@ -1,6 +1,8 @@
 package serializer_test
 
 import (
+	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"math"
 	"math/big"
@@ -25,10 +27,21 @@ type vector struct {
 	Wire         string
 	WireTemplate string
 	Decoded      any
+
+	// Of a form.
+	Entries    []entry
+	DecodeOnly bool
+}
+
+// entry is a part of a form: a text or a file.
+type entry struct {
+	Name string
+	Text *string
+	File any
 }
 
 type vectors struct {
-	Roundtrip, Custom, EncodeErrors, Decode, DecodeErrors []vector
+	Roundtrip, Custom, EncodeErrors, Decode, DecodeErrors, FormData, FormDataErrors []vector
 }
 
 func readVectors(t *testing.T) vectors {
@@ -94,6 +107,11 @@ func nativeTag(t *testing.T, tag string, tagged map[string]any) any {
 	text, _ := tagged["v"].(string)
 	list, _ := tagged["v"].([]any)
 	switch tag {
+	case "file", "blob":
+		name, _ := tagged["name"].(string)
+		content, err := base64.StdEncoding.DecodeString(tagged["base64"].(string))
+		require.NoError(t, err)
+		return serializer.NewFile(name, tagged["type"].(string), content)
 	case "undefined":
 		return serializer.Undefined{}
 	case "nan":
@@ -186,6 +204,9 @@ func same(a, b any) bool {
 	case *big.Int:
 		b, ok := b.(*big.Int)
 		return ok && a.Cmp(b) == 0
+	case *serializer.File:
+		b, ok := b.(*serializer.File)
+		return ok && sameFile(a, b)
 	case *url.URL:
 		b, ok := b.(*url.URL)
 		return ok && a.String() == b.String()
@@ -222,6 +243,12 @@ func same(a, b any) bool {
 		return ok && a.Name == b.Name && same(a.Born, b.Born)
 	}
 	return reflect.DeepEqual(a, b)
+}
+
+func sameFile(a, b *serializer.File) bool {
+	content, err := a.Bytes()
+	other, otherErr := b.Bytes()
+	return err == nil && otherErr == nil && bytes.Equal(content, other) && a.Name == b.Name && a.Type == b.Type
 }
 
 func sameList(a, b []any) bool {

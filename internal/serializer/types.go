@@ -18,10 +18,13 @@ const (
 	typeRegExp    = 5
 	typeSet       = 6
 	typeMap       = 7
+
+	// typeFile is not on the wire: maps says where files are.
+	typeFile = 8
 )
 
 // typeNames says what an issue calls a value of a built-in type.
-var typeNames = [...]string{"bigint", "date", "nan", "undefined", "url", "regexp", "set", "map"}
+var typeNames = [...]string{"bigint", "date", "nan", "undefined", "url", "regexp", "set", "map", "file"}
 
 type (
 	// Undefined is JavaScript's undefined. At the root it is sent as {}, in an array
@@ -78,7 +81,7 @@ func (c *Custom) matches(t reflect.Type) bool {
 }
 
 // builtIns is a set of built-in types.
-type builtIns uint8
+type builtIns uint16
 
 func types(list ...int) builtIns {
 	var set builtIns
@@ -88,16 +91,18 @@ func types(list ...int) builtIns {
 	return set
 }
 
-const allTypes builtIns = 1<<(typeMap+1) - 1
+const allTypes builtIns = 1<<(typeFile+1) - 1
 
 func (set builtIns) has(typ int) bool { return set&(1<<typ) != 0 }
 
-func (set builtIns) without(typ int) builtIns { return set &^ (1 << typ) }
+func (set builtIns) without(list ...int) builtIns { return set &^ types(list...) }
 
 var (
 	anyType              = reflect.TypeFor[any]()
 	bigIntType           = reflect.TypeFor[big.Int]()
 	emptyStructType      = reflect.TypeFor[struct{}]()
+	fileType             = reflect.TypeFor[File]()
+	filePointerType      = reflect.TypeFor[*File]()
 	invalidDateType      = reflect.TypeFor[InvalidDate]()
 	mapType              = reflect.TypeFor[Map]()
 	presentUndefinedType = reflect.TypeFor[PresentUndefined]()

@@ -1,16 +1,22 @@
 package serializer
 
-import "bytes"
+import (
+	"bytes"
+	"fmt"
+)
 
 // Value is an encoded value whose decoding waits until its type is known. It can
 // stand at any place of a value that is encoded, where it is spliced in, or of a
-// target that is decoded, where it captures that part of the message. A member that
-// is missing leaves it zero. The zero Value is undefined.
+// target that is decoded, where it captures that part of the message with its files. A
+// member that is missing leaves it zero. The zero Value is undefined.
 type Value struct {
 	s     *Serializer // nil in the zero Value
 	json  []byte      // compact and valid; nil: undefined
 	meta  []byte      // items [[type, segment, ...], ...], compact, checked against json; nil: none
 	depth int         // how deep json is nested
+
+	maps  []byte  // paths [[segment, ...], ...] to the files, compact, checked against json; nil: none
+	files []*File // as many as maps has paths
 }
 
 // Decode decodes the value as [Serializer.Decode] does, with the serializer that
@@ -20,7 +26,7 @@ func (v Value) Decode(into any) error {
 	if s == nil {
 		s = new(Serializer)
 	}
-	return s.decode(envelope{json: v.json, meta: v.meta, depth: v.depth}, into)
+	return s.decode(envelope{json: v.json, meta: v.meta, depth: v.depth, maps: v.maps, files: v.files}, into)
 }
 
 // IsUndefined reports whether the value is undefined, be it absent or present.
@@ -31,20 +37,20 @@ func (v Value) IsUndefined() bool {
 var undefinedMeta = []byte("[[3]]")
 
 // Append appends the envelope of the value to dst: the text that it was captured
-// from, without white space between its tokens.
-func (v Value) Append(dst []byte) []byte {
-	return appendEnvelope(dst, v.json, v.meta)
-}
-
-func appendEnvelope(dst, json, meta []byte) []byte {
+// from, without white space between its tokens. A value that holds a file is refused
+// with [ErrFile] and dst returned as it was, as in [Serializer.Append].
+func (v Value) Append(dst []byte) ([]byte, error) {
+	if len(v.files) > 0 {
+		return dst, fmt.Errorf("serializer: encode: %w", ErrFile)
+	}
 	dst = append(dst, '{')
-	if json != nil {
+	if v.json != nil {
 		dst = append(dst, `"json":`...)
-		dst = append(dst, json...)
+		dst = append(dst, v.json...)
 	}
-	if len(meta) > 0 {
+	if len(v.meta) > 0 {
 		dst = append(dst, `,"meta":`...)
-		dst = append(dst, meta...)
+		dst = append(dst, v.meta...)
 	}
-	return append(dst, '}')
+	return append(dst, '}'), nil
 }

@@ -39,7 +39,7 @@ func TestValueCapturesPart(t *testing.T) {
 			var got call
 			require.NoError(t, s.Decode([]byte(test.wire), &got))
 			require.Equal(t, []string{"a"}, got.Path)
-			require.Equal(t, test.input, string(got.Input.Append(nil)))
+			require.Equal(t, test.input, text(t, got.Input))
 			require.Equal(t, test.undefined, got.Input.IsUndefined())
 
 			again, err := s.Append(nil, got)
@@ -51,6 +51,14 @@ func TestValueCapturesPart(t *testing.T) {
 			require.Equal(t, want, string(again))
 		})
 	}
+}
+
+// text gives the envelope of a value.
+func text(t *testing.T, v serializer.Value) string {
+	t.Helper()
+	wire, err := v.Append(nil)
+	require.NoError(t, err)
+	return string(wire)
 }
 
 func withoutSpaces(text string) (out []byte) {
@@ -78,7 +86,7 @@ func TestValueDecode(t *testing.T) {
 
 	var zero serializer.Value
 	require.True(t, zero.IsUndefined())
-	require.Equal(t, `{}`, string(zero.Append(nil)))
+	require.Equal(t, `{}`, text(t, zero))
 	var v any
 	require.NoError(t, zero.Decode(&v))
 	require.Equal(t, serializer.Undefined{}, v)
@@ -91,10 +99,10 @@ func TestValueRoot(t *testing.T) {
 	for _, wire := range []string{`{}`, `{"json":null}`, `{"json":null,"meta":[[3]]}`, `{"json":["1",{"a":null}],"meta":[[0,0],[2,1,"a"],[6]]}`} {
 		value, err := s.Value([]byte(wire))
 		require.NoError(t, err)
-		require.Equal(t, wire, string(value.Append(nil)))
+		require.Equal(t, wire, text(t, value))
 		var same serializer.Value
 		require.NoError(t, s.Decode([]byte(wire), &same))
-		require.Equal(t, wire, string(same.Append(nil)))
+		require.Equal(t, wire, text(t, same))
 		out, err := s.Append(nil, value)
 		require.NoError(t, err)
 		require.Equal(t, wire, string(out))
@@ -117,6 +125,6 @@ func TestValueAnywhere(t *testing.T) {
 
 	var byNumber map[int]*serializer.Value
 	require.NoError(t, s.Decode(wire, &byNumber))
-	require.Equal(t, `{"json":[["7"]],"meta":[[0,0,0],[6]]}`, string(byNumber[1].Append(nil)))
-	require.Equal(t, `{"json":{"name":"x","born":["7"]},"meta":[[0,"born",0],[20]]}`, string(byNumber[2].Append(nil)))
+	require.Equal(t, `{"json":[["7"]],"meta":[[0,0,0],[6]]}`, text(t, *byNumber[1]))
+	require.Equal(t, `{"json":{"name":"x","born":["7"]},"meta":[[0,"born",0],[20]]}`, text(t, *byNumber[2]))
 }
