@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/peer"
+	"github.com/go-orpc/durable-iterator/internal/socket"
 )
 
 // Recipient names a client that an event is for: see [WithTargetRecipients].
@@ -33,15 +35,34 @@ type channel struct {
 	//   - tail is the newest record that the channel was handed. Every record of
 	//     the channel up to it was offered to each socket that it is for.
 	//   - seen is at tail or later: the log has no record of the channel between.
-	//   - A socket is in sockets, and in byTag and byID under each of its tags and
-	//     its recipient, from join to leave.
+	//   - A socket is in sockets, in the group of its writer, and in byTag and byID
+	//     under each of its tags and its recipient, from join to leave.
+	//   - chunk is where the frame of the next record goes that is for everybody;
+	//     nil after one that is not.
 	mu      sync.Mutex
 	tail    *node
 	seen    uint64
 	checked int64 // tail.end when lags were last looked at
+	chunk   *chunk
+	common  commonID
 	sockets []*Websocket
+	groups  []*group // by writer; nil until a socket has joined
 	byTag   map[string][]*Websocket
 	byID    map[Recipient][]*Websocket
+}
+
+// group is the sockets of a channel that one writer writes to. The channel's mu
+// guards it. An event for everybody is not offered to each of them by the
+// publisher, but to the group, whose writer offers it.
+//
+// from is the oldest record that the group was offered and its sockets were not,
+// nil if there is none. Every record that is offered to a socket of the group by
+// itself is behind from, which has to be offered first: see meet.
+type group struct {
+	task    *socket.Task
+	sockets []*Websocket
+	from    *node
+	found   []*Websocket // of the writer, while it runs
 }
 
 // open finds out where the log stands. Only events after that are handed over.
@@ -87,6 +108,7 @@ func (ch *channel) append(rec *eventlog.Record, rest []byte) {
 	n := &node{rec: rec, rest: rest, before: ch.seen, end: before.end + int64(len(rest)+recordOverhead)}
 	// Nobody else writes to a log of our own, so there Prev tells nothing new.
 	n.gap = !ch.core.ownLog && rec.Prev > ch.seen
+	ch.enchain(n)
 	before.next.Store(n)
 	ch.tail, ch.seen = n, rec.Seq
 	ch.offer(n)
@@ -98,36 +120,106 @@ func (ch *channel) append(rec *eventlog.Record, rest []byte) {
 	}
 }
 
+// enchain puts the frame of a record that is for everybody into the chunk.
+func (ch *channel) enchain(n *node) {
+	if len(ch.sockets) == 0 || n.gap || !n.rec.Everybody() {
+		ch.chunk = nil
+		return
+	}
+	if ch.chunk != nil && string(ch.chunk.id) == string(ch.common.id) {
+		if frame := appendEvent(nil, ch.chunk.id, n.rest); ch.chunk.add(n, frame) {
+			return
+		}
+	}
+	frame := appendEvent(nil, ch.common.id, n.rest)
+	ch.chunk = newChunk(ch.chunk, ch.common.id, len(frame))
+	ch.chunk.add(n, frame)
+}
+
 // offer finds the sockets that a record may be for. They look for themselves.
 func (ch *channel) offer(n *node) {
 	switch rec := n.rec; {
 	case n.gap:
-		for _, ws := range ch.sockets {
-			ws.offer(n)
-		}
+		ch.offerAll(n)
 	case rec.Targets != nil:
 		for _, r := range rec.Targets {
 			for _, ws := range ch.byID[r] {
-				ws.offer(n)
+				ws.meet(n)
 			}
 		}
 	case rec.Tags != nil:
 		for _, tag := range rec.Tags {
 			for _, ws := range ch.byTag[tag] {
-				ws.offer(n)
+				ws.meet(n)
 			}
 		}
 	default:
-		for _, ws := range ch.sockets {
-			ws.offer(n)
+		ch.offerAll(n)
+	}
+}
+
+// offerAll offers a record to all groups, in time that does not depend on how many
+// sockets there are.
+func (ch *channel) offerAll(n *node) {
+	for _, g := range ch.groups {
+		if g.from == nil && len(g.sockets) > 0 {
+			g.from = n
+			g.task.Wake()
 		}
 	}
+}
+
+// find offers what the group was offered to its sockets, and sends what they have.
+// It runs on the group's writer.
+func (ch *channel) find(g *group, flush func(*socket.Conn)) {
+	ch.mu.Lock()
+	from := g.from
+	g.from = nil
+	if from != nil {
+		for _, ws := range g.sockets {
+			if ws.accept(from) {
+				g.found = append(g.found, ws)
+			}
+		}
+	}
+	ch.mu.Unlock()
+	for _, ws := range g.found {
+		flush(ws.conn)
+	}
+	clear(g.found)
+	g.found = g.found[:0]
+}
+
+// settle offers a socket what its group was offered.
+func (ch *channel) settle(ws *Websocket) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if from := ws.group.from; from != nil && ws.accept(from) {
+		ws.conn.Wake()
+	}
+}
+
+// voted counts the id of a new subscription.
+func (ch *channel) voted(id peer.ID) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	ch.common.vote(id)
 }
 
 func (ch *channel) join(ws *Websocket) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	ch.sockets = append(ch.sockets, ws)
+	if ch.groups == nil {
+		ch.groups = make([]*group, ch.core.pool.Size())
+		for i := range ch.groups {
+			g := &group{}
+			g.task = ch.core.pool.NewTask(i, func(flush func(*socket.Conn)) { ch.find(g, flush) })
+			ch.groups[i] = g
+		}
+	}
+	ws.group = ch.groups[ws.conn.Writer()]
+	ws.group.sockets = append(ws.group.sockets, ws)
 	for _, tag := range ws.tags {
 		ch.byTag[tag] = append(ch.byTag[tag], ws)
 	}
@@ -138,6 +230,7 @@ func (ch *channel) leave(ws *Websocket) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	ch.sockets = without(ch.sockets, ws)
+	ws.group.sockets = without(ws.group.sockets, ws)
 	for _, tag := range ws.tags {
 		drop(ch.byTag, tag, ws)
 	}
@@ -197,10 +290,12 @@ func (ch *channel) moveCursors(ctx context.Context) error {
 		return err
 	}
 	ch.mu.Lock()
+	defer ch.mu.Unlock()
 	ch.seen = max(ch.seen, head.Seq)
-	ch.mu.Unlock()
-	for _, ws := range ch.connected(nil) {
-		ws.moveCursor(head)
+	for _, ws := range ch.sockets {
+		if ws.group.from == nil {
+			ws.moveCursor(head)
+		}
 	}
 	return nil
 }

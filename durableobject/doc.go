@@ -57,7 +57,7 @@
 // behind, from the log itself, at its own pace. A publisher never waits for it.
 // Message size, calls in flight and waiting answers are bounded per socket; a
 // silent one is pinged and dropped; one whose token has expired is closed with
-// 1008.
+// 1008. A method with a stream of events, see [HandleEvents], waits for its caller.
 //
 // # Concurrency
 //

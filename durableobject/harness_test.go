@@ -41,6 +41,7 @@ type roomHooks struct {
 	subscribed   func(r *room, ws *durableobject.Websocket, res durableobject.Resume) error
 	disconnected func(ws *durableobject.Websocket)
 	evicted      func(channel string)
+	streamEnded  func(sent int) // by an error of Send
 }
 
 func (r *room) OnSubscribed(_ context.Context, ws *durableobject.Websocket, res durableobject.Resume) error {
@@ -127,6 +128,7 @@ func newFixture(t *testing.T, o durableobject.Options, u *durableobject.UpgradeO
 	durableobject.Handle(f.rooms, tell, (*room).tell)
 	durableobject.Handle(f.rooms, fail, (*room).fail)
 	durableobject.Handle(f.rooms, hang, (*room).hang)
+	durableobject.HandleEvents(f.rooms, stream, (*room).stream)
 	srv := memhttp.NewServer(f.upgrade())
 	f.http = srv.Client()
 	f.ended = append(f.ended, srv.Close)

@@ -82,17 +82,48 @@ func Handle[H, In, Out any](ns *Namespace[H], p rpc.Procedure[In, Out],
 	fn func(H, context.Context, *Websocket, In) (Out, error), ics ...rpc.Interceptor,
 ) {
 	ns.core.handle(p.Handler(func(ctx context.Context, in In) (Out, error) {
-		var zero Out
-		ws := socketOf(ctx)
-		if ws == nil {
-			return zero, fmt.Errorf("durableobject: %s: an interceptor lost the context", p.Path())
+		hub, call, err := target[H](ctx, p.Path())
+		if err != nil {
+			var zero Out
+			return zero, err
 		}
-		hub, ok := ws.ch.hub.(H)
-		if !ok {
-			return zero, fmt.Errorf("durableobject: %s: the object is a %T", p.Path(), ws.ch.hub)
-		}
-		return fn(hub, ctx, ws, in)
+		return fn(hub, ctx, call.ws, in)
 	}, ics...))
+}
+
+// HandleEvents registers a method whose output is a stream of events, of which fn
+// sends each with w. Otherwise it is as [Handle]: an event of the stream, too, comes
+// behind what fn has published before it.
+//
+// A stream waits while too much of what the socket has to send is unread; the other
+// calls of the socket, and what is published, do not.
+func HandleEvents[H, In, T, R any](ns *Namespace[H], p rpc.EventProcedure[In, T, R],
+	fn func(H, context.Context, *Websocket, In, *rpc.EventWriter[T]) (R, error), ics ...rpc.Interceptor,
+) {
+	// Clients see the errors of "call", which declares none: see undeclared.
+	bare := rpc.DefineEvents[In, T, R](p.Path())
+	ns.core.handle(bare.Handler(func(ctx context.Context, in In, w *rpc.EventWriter[T]) (R, error) {
+		hub, call, err := target[H](ctx, p.Path())
+		if err != nil {
+			var zero R
+			return zero, err
+		}
+		call.streams.Store(true)
+		return fn(hub, ctx, call.ws, in, w)
+	}, ics...))
+}
+
+// target gives the object that a method is called on, and the call.
+func target[H any](ctx context.Context, path string) (hub H, call *callState, err error) {
+	call, ok := ctx.Value(callKey{}).(*callState)
+	if !ok {
+		return hub, nil, fmt.Errorf("durableobject: %s: an interceptor lost the context", path)
+	}
+	hub, ok = call.ws.ch.hub.(H)
+	if !ok {
+		return hub, nil, fmt.Errorf("durableobject: %s: the object is a %T", path, call.ws.ch.hub)
+	}
+	return hub, call, nil
 }
 
 // Drain begins to shut down: no object is made and no socket accepted from now on,
@@ -133,7 +164,8 @@ type core struct {
 	//
 	//   - A channel is in channels from first use to eviction. A pin on it is taken
 	//     with mu held, and it is taken out with mu held and without pins.
-	//   - Nothing is added to channels or sockets once closing is set.
+	//   - Nothing is added to channels once closing is set, and to sockets only
+	//     those that had entered before.
 	mu       sync.RWMutex
 	channels map[string]*channel
 	sockets  map[*Websocket]struct{}

@@ -54,17 +54,47 @@ func (ws *Websocket) receive(message []byte, binary bool) {
 	}
 }
 
-// send queues the answer of a call behind what the call has published.
+// send queues an answer, or an event, of a call behind what the call has published.
 func (ws *Websocket) send(ctx context.Context, message []byte, binary bool) error {
 	var after uint64
+	streams := false
 	if c, ok := ctx.Value(callKey{}).(*callState); ok {
-		after = c.published.Load()
+		after, streams = c.published.Load(), c.streams.Load()
 	}
 	frame := socket.AppendHeader(make([]byte, 0, socket.MaxHeader+len(message)), binary, len(message))
 	frame = append(frame, message...)
+	if after > 0 {
+		ws.ch.settle(ws) // so that the socket knows what the answer has to wait for
+	}
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
+	if streams {
+		if err := ws.awaitRoom(ctx, len(frame)); err != nil {
+			return err
+		}
+	}
 	ws.queue(frame, after)
+	return nil
+}
+
+// awaitRoom waits, with mu held when it is called and when it returns, until a
+// stream may queue so much. Streams leave half of what may wait to other answers.
+func (ws *Websocket) awaitRoom(ctx context.Context, size int) error {
+	for ws.waiting > 0 && ws.waiting+size > ws.core().maxLagBytes/2 {
+		if ws.room == nil {
+			ws.room = make(chan struct{})
+		}
+		room := ws.room
+		ws.mu.Unlock()
+		select {
+		case <-room:
+		case <-ctx.Done():
+		}
+		ws.mu.Lock()
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
 	return nil
 }
 

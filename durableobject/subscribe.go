@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
@@ -25,9 +26,12 @@ func (ws *Websocket) subscribe(ctx context.Context, call *rpc.Call) (any, error)
 	join, head := ws.ch.newest()
 	s := &subscription{
 		moves: call.Header.Get(headerExtension) == "1",
-		join:  join, target: join.rec.Seq, told: head.Seq,
+		join:  join, target: join.rec.Seq,
 	}
 	s.resume.LastEventID = call.LastEventID
+	if call.LastEventID == "" {
+		s.told = head.Seq // by the header; who resumes stays at its last event
+	}
 	resume, err := ws.plan(ctx, s)
 	if err != nil {
 		return nil, err
@@ -40,8 +44,10 @@ func (ws *Websocket) subscribe(ctx context.Context, call *rpc.Call) (any, error)
 	}
 	return rpc.Hibernation{Start: func(ctx context.Context, id json.RawMessage, finish func()) {
 		s.id, s.finish = peer.ID(id), finish
-		context.AfterFunc(ctx, func() { ws.unsubscribe(s) })
+		ws.ch.voted(s.id)
+		s.ctx, s.cancel = context.WithCancel(ctx)
 		ws.begin(s)
+		context.AfterFunc(ctx, func() { ws.unsubscribe(s) }) // may have ended by now
 	}}, nil
 }
 
@@ -84,6 +90,7 @@ func (ws *Websocket) begin(s *subscription) {
 	old := ws.sub
 	ws.sub = s
 	if old != nil {
+		old.cancel()
 		done := peer.AppendEventRest(nil, peer.EventDone, []byte("{}"), nil)
 		ws.queue(appendEvent(nil, old.id, done), 0)
 	}
@@ -101,7 +108,11 @@ func (ws *Websocket) begin(s *subscription) {
 func (ws *Websocket) unsubscribe(s *subscription) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
+	s.cancel()
 	if ws.sub == s {
+		if ws.ctx.Err() != nil { // the events that come before these answers will not
+			ws.answers = slices.DeleteFunc(ws.answers, func(a answer) bool { return !ws.due(a) })
+		}
 		ws.sub = nil
 		ws.conn.Wake() // answers that waited for its events are due
 	}
@@ -113,7 +124,7 @@ func (ws *Websocket) startHook(s *subscription) {
 	resume := s.resume
 	ws.core().users.Go(func() {
 		c := ws.core()
-		ctx, cancel := context.WithTimeout(ws.ctx, c.options.HookTimeout)
+		ctx, cancel := context.WithTimeout(s.ctx, c.options.HookTimeout)
 		defer cancel()
 		late := time.AfterFunc(c.options.HookTimeout, func() { ws.goLive(s) })
 		defer late.Stop()
@@ -122,7 +133,7 @@ func (ws *Websocket) startHook(s *subscription) {
 			defer recoverTo(&err)
 			err = c.hooksOf(ws.ch.hub).OnSubscribed(ctx, ws, resume)
 		}()
-		if err != nil && ws.ctx.Err() == nil {
+		if err != nil && s.ctx.Err() == nil {
 			c.logger.Error("subscription hook failed", "channel", ws.ch.name, "socket_id", ws.id, "err", err)
 			ws.conn.Close(statusInternalError, "Subscription failed")
 			return

@@ -30,8 +30,10 @@ const (
 //     everything. Nil is none: the subscription was too slow to keep it.
 type subscription struct {
 	id     peer.ID
-	finish func() // frees the id
-	moves  bool   // the client understands events that only move its cursor
+	finish func()          // frees the id
+	moves  bool            // the client understands events that only move its cursor
+	ctx    context.Context // of its hook; ends with the subscription
+	cancel context.CancelFunc
 
 	phase  phase
 	from   eventlog.Position // where the replay begins, until the first record
@@ -47,13 +49,17 @@ type subscription struct {
 // pending tells whether there may be something that the socket has yet to get.
 func (s *subscription) pending() bool { return s.phase != live || s.behind || s.next != nil }
 
-// offer makes n the next record of a subscription that has nothing pending. It
-// reports whether there is something new to write.
-func (s *subscription) offer(n *node) bool {
-	if s.pending() || n.rec.Seq <= s.cursor {
+// accept makes the first record from n on that was not looked at the next one of a
+// subscription that has nothing pending, and reports whether there is one. The
+// channel's mu is held.
+func (s *subscription) accept(n *node) bool {
+	if s.pending() {
 		return false
 	}
-	s.cursor, s.next = n.before, n
+	if n = n.behind(s.cursor); n == nil {
+		return false
+	}
+	s.cursor, s.next = max(s.cursor, n.before), n
 	return true
 }
 
@@ -87,24 +93,26 @@ func (s *subscription) goLive() {
 	s.next, s.join = s.join.next.Load(), nil
 }
 
-// take appends the frames of what is in the tail.
-func (ws *Websocket) take(dst []byte, s *subscription) []byte {
-	for s.next != nil && len(dst) < socket.BatchSize {
+// take adds frames of what is in the tail.
+func (ws *Websocket) take(b *socket.Batch, s *subscription) {
+	for s.next != nil && len(b.Own) < socket.BatchSize {
 		n := s.next
-		if n.gap {
+		switch {
+		case n.gap:
 			s.next, s.behind = nil, true
-			break
-		}
-		if n.rec.Includes(ws.tags, ws.recipient) {
-			dst = appendEvent(dst, s.id, n.rest)
+			return
+		case n.chunk != nil && string(n.chunk.id) == string(s.id):
+			b.Shared, n = n.chunk.from(n)
+			s.told = n.rec.Seq
+		case n.rec.Includes(ws.tags, ws.recipient):
+			b.Own = appendEvent(b.Own, s.id, n.rest)
 			s.told = n.rec.Seq
 		}
 		s.cursor, s.next = n.rec.Seq, n.next.Load()
-		if ws.answerIsDue() {
-			break
+		if b.Shared != nil || ws.answerIsDue() {
+			return
 		}
 	}
-	return dst
 }
 
 // appendEvent appends the frame of an event, given what follows the id.
@@ -116,39 +124,46 @@ func appendEvent(dst []byte, id peer.ID, rest []byte) []byte {
 	return peer.JoinEvent(socket.AppendHeader(dst, false, size), id, rest)
 }
 
-// read appends frames of what is in the log. It is called by the owner of the
+// read adds frames of what is in the log. It is called by the owner of the
 // write side, without locks, and begins anew each time: a log finds a position fast.
 // It reports false if the connection is ending.
-func (ws *Websocket) read(dst []byte, s *subscription) (frames []byte, ok bool) {
+func (ws *Websocket) read(b *socket.Batch, s *subscription) (ok bool) {
 	from, limit, join := ws.span(s)
 	replay, err := ws.ch.core.log.After(ws.ctx, ws.ch.name, from)
 	if err != nil {
 		ws.failRead(err)
-		return dst, false
+		return false
 	}
 	if replay.Truncated && !ws.mayMiss(s) {
 		ws.failRead(eventlog.ErrTrimmed)
-		return dst, false
+		return false
 	}
 	horizon := ws.ch.horizon()
 	for rec, err := range replay.Records {
 		if err != nil {
 			ws.failRead(err)
-			return dst, false
+			return false
 		}
 		if rec.Seq > limit {
 			break
 		}
-		wanted := rec.Includes(ws.tags, ws.recipient) && !rec.Time.Before(horizon)
-		if wanted {
-			dst = appendEvent(dst, s.id, appendRest(nil, rec))
+		wanted := rec.Includes(ws.tags, ws.recipient)
+		if wanted && rec.Time.Before(horizon) {
+			if !ws.mayMiss(s) {
+				ws.failRead(eventlog.ErrTrimmed)
+				return false
+			}
+			wanted = false
 		}
-		if !ws.passed(s, rec, wanted) || len(dst) >= socket.BatchSize {
-			return dst, true
+		if wanted {
+			b.Own = appendEvent(b.Own, s.id, appendRest(nil, rec))
+		}
+		if !ws.passed(s, rec, wanted) || len(b.Own) >= socket.BatchSize {
+			return true
 		}
 	}
 	ws.caughtUp(s, limit, join)
-	return dst, true
+	return true
 }
 
 // span says what to read next: behind from, up to limit.
@@ -156,25 +171,26 @@ func (ws *Websocket) span(s *subscription) (from eventlog.Position, limit uint64
 	newest, _ := ws.ch.newest()
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	if s.join == nil {
-		s.join = newest
-	}
 	from = s.from
-	if s.cursor > 0 {
+	if s.cursor > 0 || s.phase == live {
 		// Seqs run on over epochs, so the newest record's epoch will do.
 		from = eventlog.Position{Epoch: newest.rec.Epoch, Seq: s.cursor}
 	}
 	if s.phase == replaying {
 		return from, s.target, s.join
 	}
+	if s.join == nil {
+		s.join = newest
+	}
 	return from, s.join.rec.Seq, s.join
 }
 
-// mayMiss tells whether it is no news to the client that records are missing.
+// mayMiss tells whether it is no news to the client that records are missing: it was
+// told so, and has been sent nothing since.
 func (ws *Websocket) mayMiss(s *subscription) bool {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	return s.resume.Truncated && s.cursor == 0
+	return s.phase == replaying && s.resume.Truncated && s.resume.Replayed == 0
 }
 
 // passed moves the cursor over a record that was read. It reports whether the

@@ -21,6 +21,87 @@ type node struct {
 	gap    bool   // the log has records between before and this one
 	end    int64  // bytes that were published on the channel, up to this record
 	next   atomic.Pointer[node]
+
+	chunk *chunk // nil, or where the record's frame stands, from start to stop
+	start int
+	stop  int
+}
+
+// behind gives the first record from n on whose Seq is greater than seq, nil if there
+// is none yet.
+func (n *node) behind(seq uint64) *node {
+	for n != nil && n.rec.Seq <= seq {
+		if n.chunk != nil {
+			if last := n.chunk.last.Load(); last.rec.Seq <= seq {
+				n = last
+			}
+		}
+		n = n.next.Load()
+	}
+	return n
+}
+
+// chunk holds the frames of records that follow each other and are for everybody,
+// under the id that most subscriptions have. What was written to it never changes,
+// so sockets send it from there, as much as there is at once.
+type chunk struct {
+	id   peer.ID
+	buf  []byte
+	last atomic.Pointer[node] // the newest record in it
+}
+
+// Sizes of chunks: they grow with what is published.
+const (
+	minChunk = 4 << 10
+	maxChunk = 256 << 10
+)
+
+// newChunk makes the chunk that follows c, which may be nil, with room for size bytes.
+func newChunk(c *chunk, id peer.ID, size int) *chunk {
+	room := minChunk
+	if c != nil {
+		room = min(2*len(c.buf), maxChunk)
+	}
+	return &chunk{id: id, buf: make([]byte, max(room, size))}
+}
+
+// add puts the frame of n, made of head and rest, into the chunk, behind n's
+// predecessor. It reports whether there is room.
+func (c *chunk) add(n *node, frame []byte) bool {
+	start := 0
+	if last := c.last.Load(); last != nil {
+		start = last.stop
+	}
+	if start+len(frame) > len(c.buf) {
+		return false
+	}
+	n.chunk, n.start, n.stop = c, start, start+copy(c.buf[start:], frame)
+	c.last.Store(n)
+	return true
+}
+
+// from gives the frames from that of n on, and the last record among them.
+func (c *chunk) from(n *node) (frames []byte, last *node) {
+	last = c.last.Load()
+	return c.buf[n.start:last.stop], last
+}
+
+// commonID finds the id that more than half of the subscriptions have, if there is
+// one, by the Boyer-Moore vote.
+type commonID struct {
+	id    peer.ID
+	votes int
+}
+
+func (c *commonID) vote(id peer.ID) {
+	switch {
+	case c.votes == 0:
+		c.id, c.votes = id, 1
+	case string(c.id) == string(id):
+		c.votes++
+	default:
+		c.votes--
+	}
 }
 
 // recordOverhead is what a record costs besides its payload, roughly.

@@ -116,6 +116,11 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 	ws.ctx, ws.cancel = context.WithCancel(context.WithValue(context.WithoutCancel(r.Context()), socketKey{}, ws))
 	ws.payload.Store(p)
 	ws.peer = c.peers.New(ws.ctx, ws.send)
+	if !c.enter() {
+		ws.cancel()
+		ch.release()
+		return text(http.StatusServiceUnavailable, "Shutting down")
+	}
 	conn, err := socket.Accept(w, r, c.pool, ws, socket.Options{
 		ReadLimit:      c.options.MaxMessageBytes,
 		OriginPatterns: u.options.OriginPatterns,
@@ -125,6 +130,7 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 		c.logger.DebugContext(r.Context(), "upgrade refused", "channel", p.Channel, "err", err)
 		ws.cancel()
 		ch.release()
+		c.users.Done()
 		return nil
 	}
 	ws.conn = conn
@@ -132,23 +138,28 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 	return nil
 }
 
+// enter counts a socket as a user before the client learns that it is open, so
+// that shutdown waits for it. It reports false if that has begun.
+func (c *core) enter() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closing {
+		c.users.Add(1)
+	}
+	return !c.closing
+}
+
 // serve makes the socket one of the namespace and reads it until it ends.
 func (c *core) serve(ws *Websocket) {
 	c.mu.Lock()
+	c.sockets[ws] = struct{}{}
 	closing := c.closing
-	if !closing {
-		c.sockets[ws] = struct{}{}
-		c.users.Add(1)
-	}
 	c.mu.Unlock()
-	if closing {
-		ws.conn.Kill()
-		ws.cancel()
-		ws.ch.release()
-		return
-	}
 	ws.ch.join(ws)
 	ws.setToken(ws.Token())
+	if closing { // drain did not see it
+		ws.conn.Close(statusServiceRestart, "Service restart")
+	}
 	go func() {
 		defer c.users.Done()
 		ws.conn.Serve(ws.receive)

@@ -26,6 +26,7 @@ const (
 // DurableIteratorWebsocket. It is safe for concurrent use, and comparable.
 type Websocket struct {
 	ch        *channel
+	group     *group // its channel's, from join on
 	conn      *socket.Conn
 	peer      *rpc.ServerPeer
 	ctx       context.Context // ends with the connection
@@ -37,17 +38,20 @@ type Websocket struct {
 	attached  atomic.Value
 	expiry    *time.Timer
 
-	// mu guards the subscription and the answers. It is held for a moment only.
+	// mu guards the subscription, the answers and expiry. It is held for a moment only.
 	//
 	//   - sub is nil, or the subscription that events go to.
 	//   - answers are frames that wait to be written. The first write takes all
 	//     that are due, in order; one that is not due waits for an event that was
 	//     published before it.
 	//   - waiting is the size of the answers.
+	//   - room is closed, and set to nil, when answers have been taken. It is made by
+	//     those who wait for that.
 	mu      sync.Mutex
 	sub     *subscription
 	answers []answer
 	waiting int
+	room    chan struct{}
 }
 
 // answer is a frame that is written once the subscription has passed after.
@@ -89,9 +93,6 @@ func (ws *Websocket) Close(code int, reason string) { ws.conn.Close(code, reason
 // replayed and before anything live. It does not wait for the client. The error
 // is [ErrNotSubscribed] if the socket has no subscription, or one of encoding.
 func (ws *Websocket) Send(ctx context.Context, event any) error {
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("durableobject: send: %w", err)
-	}
 	data, err := ws.core().serializer.Append(nil, event)
 	if err != nil {
 		return fmt.Errorf("durableobject: send: %w", err)
@@ -99,6 +100,9 @@ func (ws *Websocket) Send(ctx context.Context, event any) error {
 	rest := peer.AppendEventRest(nil, peer.EventMessage, data, nil)
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
+	if err := ctx.Err(); err != nil { // looked at here, so that a hook cannot reach the next subscription
+		return fmt.Errorf("durableobject: send: %w", err)
+	}
 	if ws.sub == nil {
 		return fmt.Errorf("durableobject: send: %w", ErrNotSubscribed)
 	}
@@ -109,33 +113,35 @@ func (ws *Websocket) Send(ctx context.Context, event any) error {
 func (ws *Websocket) core() *core { return ws.ch.core }
 
 // Pull implements socket.Source: answers that are due, then events.
-func (ws *Websocket) Pull(dst []byte, wait bool) (frames []byte, behind bool) {
+func (ws *Websocket) Pull(b *socket.Batch, wait bool) (behind bool) {
 	if ws.expired() {
-		return dst, false
+		return false
 	}
-	for len(dst) < socket.BatchSize {
+	for len(b.Own) < socket.BatchSize && b.Shared == nil {
 		ws.mu.Lock()
-		dst = ws.takeAnswers(dst)
+		ws.takeAnswers(b)
 		s := ws.sub
 		switch {
 		case s == nil || !s.pending() || s.phase == hooking:
 			ws.mu.Unlock()
-			return dst, false
+			return false
 		case s.next != nil:
-			dst = ws.take(dst, s)
+			ws.take(b, s)
 			ws.mu.Unlock()
+		case ws.core().log == nil: // was too slow, and is being closed
+			ws.mu.Unlock()
+			return false
 		case !wait:
 			ws.mu.Unlock()
-			return dst, true
+			return true
 		default:
 			ws.mu.Unlock()
-			var ok bool
-			if dst, ok = ws.read(dst, s); !ok {
-				return dst, false
+			if !ws.read(b, s) {
+				return false
 			}
 		}
 	}
-	return dst, false
+	return false
 }
 
 // queue adds an answer. It is called with mu held.
@@ -149,11 +155,14 @@ func (ws *Websocket) queue(frame []byte, after uint64) {
 	ws.conn.Wake()
 }
 
-func (ws *Websocket) takeAnswers(dst []byte) []byte {
+func (ws *Websocket) takeAnswers(b *socket.Batch) {
+	if len(ws.answers) == 0 {
+		return
+	}
 	kept := ws.answers[:0]
 	for _, a := range ws.answers {
 		if ws.due(a) {
-			dst = append(dst, a.frame...)
+			b.Own = append(b.Own, a.frame...)
 			ws.waiting -= len(a.frame)
 		} else {
 			kept = append(kept, a)
@@ -161,10 +170,13 @@ func (ws *Websocket) takeAnswers(dst []byte) []byte {
 	}
 	clear(ws.answers[len(kept):])
 	ws.answers = kept
+	if ws.room != nil {
+		close(ws.room)
+		ws.room = nil
+	}
 	if len(kept) == 0 {
 		ws.answers = nil // an idle socket keeps no buffer
 	}
-	return dst
 }
 
 // due tells whether everything that was published before an answer was looked at.
@@ -176,14 +188,19 @@ func (ws *Websocket) answerIsDue() bool {
 	return len(ws.answers) > 0 && ws.due(ws.answers[0])
 }
 
-// offer is called by the channel for a record that may be for the socket.
-func (ws *Websocket) offer(n *node) {
-	ws.mu.Lock()
-	wake := ws.sub != nil && ws.sub.offer(n)
-	ws.mu.Unlock()
-	if wake {
+// meet is called by the channel, with its mu held, for a record that may be for the
+// socket.
+func (ws *Websocket) meet(n *node) {
+	if from := ws.group.from; from != nil && ws.accept(from) || ws.accept(n) {
 		ws.conn.Wake()
 	}
+}
+
+// accept reports whether the socket, which had nothing pending, has from n on.
+func (ws *Websocket) accept(n *node) bool {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	return ws.sub != nil && ws.sub.accept(n)
 }
 
 // checkLag lets a slow socket go on from the log, or closes it if there is none.
@@ -224,6 +241,8 @@ func (ws *Websocket) expired() bool {
 
 // setToken makes p the socket's token and sets the timer that closes it at its end.
 func (ws *Websocket) setToken(p *token.Payload) {
+	ws.mu.Lock() // keeps the token and its timer together
+	defer ws.mu.Unlock()
 	ws.payload.Store(p)
 	// A token counts as expired after its exp, not at it.
 	left := time.Until(p.ExpiresAt) + time.Millisecond

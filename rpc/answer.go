@@ -31,8 +31,8 @@ func newEngine(customs []Serializer, v Validator, l *slog.Logger) *engine {
 // answer is what a call is answered with.
 type answer struct {
 	status int
-	header http.Header // the call's ResponseHeader
-	body   []byte      // the encoded output or error
+	header http.Header        // the call's ResponseHeader
+	body   serializer.Encoded // the output or error
 }
 
 // answer carries out a call with handle and encodes its output or its error. It
@@ -67,8 +67,11 @@ func (e *engine) answer(ctx context.Context, call *Call, handle CallFunc) (out a
 // isStream tells whether an output is not sent as a value but opens a stream of
 // events.
 func isStream(out any) bool {
-	_, hibernates := out.(Hibernation)
-	return hibernates
+	switch out.(type) {
+	case Hibernation, *eventRun:
+		return true
+	}
+	return false
 }
 
 // answerError encodes an error that ended a call, or that kept it from starting.
@@ -78,7 +81,7 @@ func (e *engine) answerError(ctx context.Context, call *Call, err error) answer 
 	body, encodeErr := e.encode(sent.wire())
 	if encodeErr != nil {
 		e.logger.ErrorContext(ctx, "error cannot be sent", "path", strings.Join(call.Path, "."), "err", encodeErr)
-		sent, body = internalError(encodeErr), unencodableError
+		sent, body = internalError(encodeErr), serializer.Encoded{JSON: unencodableError}
 	}
 	return answer{status: sent.Status, header: call.ResponseHeader, body: body}
 }
@@ -112,14 +115,11 @@ func localCause(err error) error {
 	}
 }
 
-// encode makes an envelope. Serializers of the application may panic in it.
-func (e *engine) encode(v any) (body []byte, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			body, err = nil, &PanicError{Value: p, Stack: debug.Stack()}
-		}
-	}()
-	return appendValue(nil, e.serializer, v)
+// encode encodes an output or an error. Serializers of the application may panic
+// in it.
+func (e *engine) encode(v any) (body serializer.Encoded, err error) {
+	defer recoverTo(&err)
+	return encodeValue(e.serializer, v)
 }
 
 // appendValue appends the envelope of a value to dst.
@@ -141,11 +141,14 @@ func isVoid(v any) bool {
 // guarded turns a panic in handle into a *PanicError.
 func guarded(handle CallFunc) CallFunc {
 	return func(ctx context.Context, call *Call) (out any, err error) {
-		defer func() {
-			if p := recover(); p != nil {
-				out, err = nil, &PanicError{Value: p, Stack: debug.Stack()}
-			}
-		}()
+		defer recoverTo(&err)
 		return handle(ctx, call)
+	}
+}
+
+// recoverTo makes a panic a *PanicError. It is deferred.
+func recoverTo(err *error) {
+	if p := recover(); p != nil {
+		*err = &PanicError{Value: p, Stack: debug.Stack()}
 	}
 }

@@ -22,7 +22,7 @@ type Call struct {
 	// until the procedure's own interceptors run, which see the decoded type.
 	Input any
 	// New gives a pointer to decode the output into. Nil leaves a [Value]. Only
-	// clients look at it.
+	// clients look at it. The output of an [EventProcedure] is that pointer.
 	New func() any
 	// LastEventID is the id of the last event that the caller has seen, for
 	// procedures whose output is a stream of events; "" is none.
@@ -112,13 +112,30 @@ func (c *caller) Call(ctx context.Context, call *Call, opts ...CallOption) (any,
 	return out, err
 }
 
+// CallOf gives the call that a handler carries out, by the context of the handler:
+// its Path, Header and LastEventID, and its ResponseHeader, to which the handler may
+// add. The handler of an [EventProcedure] is too late for the latter, as its answer
+// has begun; an interceptor is not.
+func CallOf(ctx context.Context) (*Call, bool) {
+	call, ok := ctx.Value(callKey{}).(*Call)
+	return call, ok
+}
+
+// callKey is the key of a call in the context of its handler.
+type callKey struct{}
+
 // callError gives an error that did not come from the other side, in which
 // errors.Is finds the end of ctx if it has ended, whatever err says.
 func callError(ctx context.Context, call *Call, err error) error {
+	return fmt.Errorf("rpc: call %s: %w", strings.Join(call.Path, "."), withCause(ctx, err))
+}
+
+// withCause gives err, in which errors.Is finds the end of ctx if it has ended.
+func withCause(ctx context.Context, err error) error {
 	if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
-		err = fmt.Errorf("%w: %w", ended, err)
+		return fmt.Errorf("%w: %w", ended, err)
 	}
-	return fmt.Errorf("rpc: call %s: %w", strings.Join(call.Path, "."), err)
+	return err
 }
 
 // decodeOutput reads an answer into the type that the caller wants.
@@ -129,6 +146,9 @@ func decodeOutput(call *Call, v Value) (any, error) {
 	p := call.New()
 	if _, void := p.(*Void); void {
 		return Void{}, nil
+	}
+	if _, wanted := streamOf(p); wanted {
+		return nil, errNoStream
 	}
 	if err := v.Decode(p); err != nil {
 		return nil, fmt.Errorf("decode output: %w", err)

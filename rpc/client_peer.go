@@ -134,7 +134,7 @@ func (p *ClientPeer) current() *clientSocket {
 func (p *ClientPeer) newSocket() *clientSocket {
 	gone, end := context.WithCancelCause(context.Background())
 	send := func(ctx context.Context, f peer.Frame) error {
-		err := p.send(sendContext{Context: gone, values: ctx}, f.Data, f.Binary)
+		err := p.send(withValues(gone, ctx), f.Data, f.Binary)
 		switch {
 		case err == nil || errors.Is(err, ErrDisconnected):
 			return err
@@ -148,19 +148,6 @@ func (p *ClientPeer) newSocket() *clientSocket {
 		end:    end,
 		cause:  func() error { return context.Cause(gone) },
 	}
-}
-
-// sendContext ends with the socket and has the values of the call.
-type sendContext struct {
-	context.Context
-	values context.Context //nolint:containedctx // it is a context made of two
-}
-
-func (c sendContext) Value(key any) any {
-	if v := c.values.Value(key); v != nil {
-		return v
-	}
-	return c.Context.Value(key)
 }
 
 func (s *clientSocket) disconnect(cause error) {
@@ -191,57 +178,70 @@ func (p *ClientPeer) roundTrip(ctx context.Context, call *Call) (any, error) {
 	if err != nil {
 		return nil, socket.failed(ctx, call, err)
 	}
+	if stream != nil && opensStream(response) {
+		return p.openStream(ctx, call, socket, response, stream)
+	}
 	if stream != nil {
 		_ = stream.Close()
-		return nil, callError(ctx, call, errUnexpectedStream)
 	}
 	return p.output(ctx, call, response)
 }
 
 var (
 	errUnexpectedStream = errors.New("the answer is a stream of events")
-	errNoStream         = errors.New("the answer is no stream of events")
-	errForeignBody      = errors.New("the answer is a form or a file, which cannot be read")
-	errStreamFailed     = errors.New("rpc: the stream of events has failed")
+	errForeignBody      = errors.New("the answer is a file without a value, which cannot be read")
 )
 
 func (p *ClientPeer) request(call *Call) (*peer.Request, error) {
-	input, err := appendValue(nil, p.serializer, call.Input)
+	input, err := encodeValue(p.serializer, call.Input)
 	if err != nil {
 		return nil, err
 	}
 	header := http.Header{}
 	maps.Copy(header, call.Header)
-	header.Del(headerContentType)
-	header.Del(headerDisposition)
+	body, err := peerBody(header, input)
+	if err != nil {
+		return nil, err
+	}
 	if call.LastEventID != "" {
 		header.Set(headerLastEventID, call.LastEventID)
 	}
 	address := &url.URL{Path: "/" + strings.Join(call.Path, "/"), RawPath: encodePath(call.Path)}
-	return &peer.Request{URL: address, Header: header, Body: peer.Body{JSON: input}}, nil
+	return &peer.Request{URL: address, Header: header, Body: body}, nil
 }
 
 // output reads an answer that is no stream.
 func (p *ClientPeer) output(ctx context.Context, call *Call, r *peer.Response) (any, error) {
 	call.ResponseHeader = r.Header
-	if text, plain := plainText(r.Body); plain && isErrorStatus(r.Status) {
-		return nil, ErrorResponse{Status: r.Status, Headers: r.Header, Body: text}.err()
-	}
-	if r.Body.Bytes != nil {
-		return nil, callError(ctx, call, errForeignBody)
-	}
-	body, err := p.serializer.Value(r.Body.JSON)
-	if err != nil {
-		return nil, callError(ctx, call, err)
-	}
-	out, err := readAnswer(call, r.Status, r.Header, body)
+	out, err := p.read(call, r)
 	if _, sent := findError(err); err != nil && !sent {
 		return nil, callError(ctx, call, err)
 	}
 	return out, err
 }
 
-// plainText gives the text of a body that is none of the serializer's: bytes, or
+func (p *ClientPeer) read(call *Call, r *peer.Response) (any, error) {
+	if isPeerForm(r.Header, r.Body) {
+		body, err := readPeerForm(r.Header, r.Body, p.serializer)
+		if err != nil {
+			return nil, err
+		}
+		return readAnswer(call, r.Status, r.Header, body)
+	}
+	if text, plain := plainText(r.Body); plain && isErrorStatus(r.Status) {
+		return nil, ErrorResponse{Status: r.Status, Headers: r.Header, Body: text}.err()
+	}
+	if r.Body.Bytes != nil {
+		return nil, errForeignBody
+	}
+	body, err := p.serializer.Value(r.Body.JSON)
+	if err != nil {
+		return nil, err
+	}
+	return readAnswer(call, r.Status, r.Header, body)
+}
+
+// plainText gives the text of a body that is none of the serializer's: a file, or
 // a bare text, which servers send to people.
 func plainText(b peer.Body) (text string, plain bool) {
 	if b.Bytes != nil {

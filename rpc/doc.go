@@ -29,6 +29,21 @@
 // [Undefined] and the application's own, see [JSONSerializer]. Inputs are checked
 // by their validate tags, see [Validator].
 //
+// # Streams of events
+//
+// The output of a procedure can be a stream of events, oRPC's Event Iterator:
+//
+//	var Search = rpc.DefineEvents[Query, Hit, Summary]("search")
+//
+// Its handler sends them with an [EventWriter] and returns what ends the stream;
+// [EventProcedure.Call] gives an [Events] to range over. A stream ends on both sides
+// when either stops, and goes on behind the last event that was read if the call has
+// a [Retry] and the handler heeds [Call.LastEventID], which [CallOf] leads to. It
+// takes no more memory than its bounds say, however slow the reader is.
+//
+// An http.Client with a Timeout, and an http.Server with a WriteTimeout, cut off
+// streams that last longer.
+//
 // # Errors
 //
 // A handler that returns an [*Error] is understood by its caller. Any other error,
@@ -61,6 +76,9 @@
 //
 // On a client the interceptors of the options run around a call and all its
 // retries, so they see one call however many requests it takes.
+//
+// Around a call with a stream of events they run until it is open: the output is
+// then an *Events on a client, and opaque on a server.
 //
 // Plugins change a copy of the options, one after the other, before anything is
 // made of it. What they append to the interceptors runs inside of those that the

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http/httptest"
+	"strconv"
+	"time"
 
 	"github.com/go-orpc/durable-iterator/rpc"
 )
@@ -87,6 +89,76 @@ func ExampleInterceptor() {
 	// log: [greet] UNAUTHORIZED: Unauthorized
 	// UNAUTHORIZED: Unauthorized
 	// Hello, Ada
+}
+
+// A stream of events: the numbers up to a bound, then their sum.
+func ExampleEventProcedure() {
+	countTo := rpc.DefineEvents[int, int, string]("countTo")
+	router := rpc.NewRouter(countTo.Handler(func(_ context.Context, bound int, w *rpc.EventWriter[int]) (string, error) {
+		sum := 0
+		for n := range bound {
+			if err := w.Send(n + 1); err != nil {
+				return "", err // the caller has stopped
+			}
+			sum += n + 1
+		}
+		return fmt.Sprint("the sum is ", sum), nil
+	}))
+	server := httptest.NewServer(rpc.NewHandler(router, nil))
+	defer server.Close()
+
+	events, err := countTo.Call(context.Background(), rpc.NewLink(server.URL, nil), 3)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = events.Close() }()
+	for n, err := range events.All() {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(n)
+	}
+	fmt.Println(events.Result())
+	// Output:
+	// 1
+	// 2
+	// 3
+	// the sum is 6 <nil>
+}
+
+// A stream that has broken off goes on behind the last event that was read.
+func ExampleEventWriter_SendEvent() {
+	lines := []string{"first", "second", "third"}
+	tail := rpc.DefineEvents[rpc.Void, string, rpc.Void]("tail")
+	router := rpc.NewRouter(tail.Handler(func(ctx context.Context, _ rpc.Void, w *rpc.EventWriter[string]) (rpc.Void, error) {
+		call, _ := rpc.CallOf(ctx)
+		next, _ := strconv.Atoi(call.LastEventID) // 0 if there is none
+		for ; next < len(lines); next++ {
+			event := rpc.Event[string]{Data: lines[next], Meta: rpc.EventMeta{ID: strconv.Itoa(next + 1)}}
+			if err := w.SendEvent(event); err != nil {
+				return rpc.Void{}, err
+			}
+			if call.LastEventID == "" {
+				return rpc.Void{}, errors.New("the disk is gone")
+			}
+		}
+		return rpc.Void{}, nil
+	}))
+	retry := rpc.Retry{Max: 1, Delay: func(int, error) time.Duration { return 0 }}
+	events, err := tail.Call(context.Background(), router, rpc.Void{}, retry)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for line, err := range events.All() {
+		fmt.Println(line, err)
+	}
+	// Output:
+	// first <nil>
+	// second <nil>
+	// third <nil>
 }
 
 // A router is a Caller: the same contracts work without a network.

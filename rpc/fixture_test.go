@@ -19,7 +19,8 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// The contracts of the recorded server that need no files and no streams.
+// The contracts of the recorded server that need no files and no streams. Those
+// with files are in files_fixture_test.go.
 type (
 	messageInput struct {
 		Message string `json:"message" validate:"required"`
@@ -49,6 +50,9 @@ var (
 
 func fixtureRouter() *rpc.Router {
 	return rpc.NewRouter(
+		upload.Handler(describe),
+		download.Handler(func(context.Context, rpc.Void) (downloadOutput, error) { return downloadOutput{hello()}, nil }),
+		rawFile.Handler(func(context.Context, rpc.Void) (*rpc.File, error) { return raw(), nil }),
 		echo.Handler(func(_ context.Context, in any) (any, error) { return in, nil }),
 		ping.Handler(func(context.Context, rpc.Void) (string, error) { return "pong", nil }),
 		sendMessage.Handler(func(context.Context, messageInput) (rpc.Void, error) { return rpc.Void{}, nil }),

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/go-orpc/durable-iterator/internal/form"
 )
 
 // defaultMaxBodyBytes bounds the body of a request.
@@ -127,33 +129,48 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		ResponseHeader: http.Header{},
 	}
 	handle := route.handle
-	input, err := h.readInput(w, r, route)
+	input, files, err := h.readInput(w, r, route)
+	defer h.closeForm(r.Context(), files)
 	call.Input = input
 	if err != nil {
 		handle = func(context.Context, *Call) (any, error) { return nil, err }
 	}
 	ctx := r.Context()
 	out, a := h.engine.answer(ctx, call, Chain(h.interceptors, handle))
+	if run, ok := out.(*eventRun); ok {
+		h.sendEvents(ctx, w, a.header, run)
+		return
+	}
 	if out != nil {
 		a = h.engine.answerError(ctx, call, fmt.Errorf("rpc: a %T cannot be sent over HTTP", out))
 	}
 	if CodeOf(err) == CodeMethodNotSupported {
 		a.header.Set("Allow", allowedMethods(route))
 	}
+	if len(a.body.Files) > 0 {
+		h.writeFormAnswer(ctx, w, call, a)
+		return
+	}
 	writeAnswer(w, a)
 }
 
-// readInput gives the undefined input along with an error.
-func (h *Handler) readInput(w http.ResponseWriter, r *http.Request, route Route) (Value, error) {
+// readInput gives the undefined input along with an error. The form that an input
+// with files came in, else nil, is to be closed when the call is answered.
+func (h *Handler) readInput(w http.ResponseWriter, r *http.Request, route Route) (Value, *form.Form, error) {
 	switch r.Method {
 	case http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
-		return readBody(w, r, h.maxBodyBytes, h.engine.serializer)
+		if isFormBody(r.Header) {
+			return h.readBodyForm(w, r)
+		}
+		v, err := readBody(w, r, h.maxBodyBytes, h.engine.serializer)
+		return v, nil, err
 	case http.MethodGet:
 		if route.spec.method == http.MethodGet {
-			return readQuery(r.URL, h.engine.serializer)
+			v, err := readQuery(r.URL, h.engine.serializer)
+			return v, nil, err
 		}
 	}
-	return Value{}, &Error{Code: CodeMethodNotSupported}
+	return Value{}, nil, &Error{Code: CodeMethodNotSupported}
 }
 
 func allowedMethods(route Route) string {
@@ -164,15 +181,15 @@ func allowedMethods(route Route) string {
 	return methods
 }
 
-// writeAnswer does not look at whether the client is still there: nobody could
-// be told.
+// writeAnswer sends an answer without files. It does not look at whether the
+// client is still there: nobody could be told.
 func writeAnswer(w http.ResponseWriter, a answer) {
 	header := w.Header()
 	mergeHeader(header, a.header)
 	header.Set("Content-Type", "application/json")
-	header.Set("Content-Length", strconv.Itoa(len(a.body)))
+	header.Set("Content-Length", strconv.Itoa(len(a.body.JSON)))
 	w.WriteHeader(httpStatus(a.status))
-	_, _ = w.Write(a.body)
+	_, _ = w.Write(a.body.JSON)
 }
 
 // httpStatus gives the status line for a status that an Error may have, but an

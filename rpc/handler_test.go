@@ -85,7 +85,10 @@ func TestHandlerRefusesBodies(t *testing.T) {
 		"text, large":                 {http.Header{"Content-Type": {"text/plain"}}, large, 415},
 		"text, empty":                 {http.Header{"Content-Type": {"text/plain"}}, "", 200},
 		"unknown":                     {http.Header{"Content-Type": {"x/y"}}, "1", 415},
-		"form data":                   {http.Header{"Content-Type": {"multipart/form-data; boundary=x"}}, "--x--", 415},
+		"form data":                   {http.Header{"Content-Type": {"multipart/form-data; boundary=x"}}, "--x--", 400},
+		"form data, large":            {http.Header{"Content-Type": {"multipart/form-data; boundary=x"}}, large, 413},
+		"form data, empty":            {http.Header{"Content-Type": {"multipart/form-data; boundary=x"}}, "", 400},
+		"form data with a file name":  {http.Header{"Content-Type": {"multipart/form-data; boundary=x"}, "Content-Disposition": {"inline"}}, "--x--", 415},
 		"event stream":                {http.Header{"Content-Type": {"text/event-stream"}}, ": \n\n", 415},
 		"JSON with a file name":       {http.Header{"Content-Type": {"application/json"}, "Content-Disposition": {"inline"}}, "{}", 415},
 		"empty with a file name":      {http.Header{"Content-Disposition": {"inline"}}, "", 200},
@@ -127,7 +130,7 @@ func TestVoidInputIsStillDecoded(t *testing.T) {
 func TestABodyThatBreaksOff(t *testing.T) {
 	t.Parallel()
 	h := rpc.NewHandler(fixtureRouter(), nil)
-	for name, contentType := range map[string]string{"JSON": "application/json", "text": "text/plain"} {
+	for name, contentType := range map[string]string{"JSON": "application/json", "form": "multipart/form-data; boundary=x", "text": "text/plain"} {
 		t.Run(name, func(t *testing.T) {
 			r := httptest.NewRequest(http.MethodPost, "/echo", io.MultiReader(brokenReader{}))
 			r.Header.Set("Content-Type", contentType)

@@ -112,17 +112,29 @@ func (l *Link) Call(ctx context.Context, call *Call, opts ...CallOption) (any, e
 
 func (l *Link) send(ctx context.Context, call *Call) (any, error) {
 	call.ResponseHeader = nil
-	r, err := l.request(ctx, call)
-	if err != nil {
-		return nil, callError(ctx, call, err)
+	if out, s, wanted := wantedStream(call); wanted {
+		return l.openStream(ctx, call, out, s)
 	}
-	response, err := l.client.Do(r)
+	response, err := l.roundTrip(ctx, call)
 	if err != nil {
 		return nil, callError(ctx, call, err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	call.ResponseHeader = response.Header
-	out, err := l.read(call, response)
+	return l.output(ctx, call, response)
+}
+
+func (l *Link) roundTrip(ctx context.Context, call *Call) (*http.Response, error) {
+	r, err := l.request(ctx, call)
+	if err != nil {
+		return nil, err
+	}
+	return l.client.Do(r)
+}
+
+// output reads an answer that is no stream.
+func (l *Link) output(ctx context.Context, call *Call, r *http.Response) (any, error) {
+	call.ResponseHeader = r.Header
+	out, err := l.read(call, r)
 	if _, sent := findError(err); err != nil && !sent {
 		return nil, callError(ctx, call, err)
 	}
@@ -130,27 +142,30 @@ func (l *Link) send(ctx context.Context, call *Call) (any, error) {
 }
 
 func (l *Link) request(ctx context.Context, call *Call) (*http.Request, error) {
-	input, err := appendValue(nil, l.serializer, call.Input)
+	input, err := encodeValue(l.serializer, call.Input)
 	if err != nil {
 		return nil, err
 	}
 	method := cmp.Or(call.Method, http.MethodPost)
 	address := l.prefix + encodePath(call.Path) + l.query
 	if method == http.MethodGet {
-		if long := withData(address, input); len(long) <= l.maxURL {
-			address, input = long, nil
+		if long := withData(address, input.JSON); len(input.Files) == 0 && len(long) <= l.maxURL {
+			address, input.JSON = long, nil
 		} else {
 			method = http.MethodPost
 		}
 	}
-	r, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(input))
+	r, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(input.JSON))
 	if err != nil {
 		return nil, err
 	}
 	if err := l.addHeader(ctx, call, r.Header); err != nil {
 		return nil, err
 	}
-	if input != nil {
+	if len(input.Files) > 0 {
+		return r, setForm(r, input)
+	}
+	if input.JSON != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
 	return r, nil
@@ -187,16 +202,27 @@ func (l *Link) addHeader(ctx context.Context, call *Call, header http.Header) er
 
 func (l *Link) read(call *Call, r *http.Response) (any, error) {
 	failed := isErrorStatus(r.StatusCode)
-	encoded := isJSONBody(r.Header)
+	limited := http.MaxBytesReader(nil, r.Body, l.maxBody)
+	if isFormBody(r.Header) && !failed {
+		out, err := l.readForm(limited, r.Header)
+		if err != nil {
+			return nil, fmt.Errorf("read answer: %w", err)
+		}
+		return decodeOutput(call, out)
+	}
+	encoded := isJSONBody(r.Header) || isFormBody(r.Header)
 	if !failed && !encoded && r.ContentLength != 0 {
 		return nil, fmt.Errorf("answer has a body of type %q, which cannot be read", r.Header.Get("Content-Type"))
 	}
-	data, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, l.maxBody))
+	data, err := io.ReadAll(limited)
 	if err != nil {
 		return nil, fmt.Errorf("read answer: %w", err)
 	}
 	var body Value
-	if encoded {
+	switch {
+	case isFormBody(r.Header):
+		body, err = l.readForm(bytes.NewReader(data), r.Header)
+	case encoded:
 		body, err = l.serializer.Value(data)
 	}
 	if failed && (!encoded || err != nil) {
@@ -206,4 +232,8 @@ func (l *Link) read(call *Call, r *http.Response) (any, error) {
 		return nil, err
 	}
 	return readAnswer(call, r.StatusCode, r.Header, body)
+}
+
+func (l *Link) readForm(body io.Reader, header http.Header) (Value, error) {
+	return readFormToMemory(body, header.Get("Content-Type"), l.maxBody, l.serializer)
 }

@@ -61,21 +61,25 @@ func WithMethod(method string) ProcedureOption {
 // joined by dots for a procedure in a group: "ping", "users.find". It panics on
 // an empty path or an empty name in it.
 func Define[In, Out any](path string, opts ...ProcedureOption) Procedure[In, Out] {
+	return Procedure[In, Out]{newSpec("Define", path, opts)}
+}
+
+func newSpec(caller, path string, opts []ProcedureOption) *spec {
 	s := &spec{path: strings.Split(path, ".")}
 	if slices.Contains(s.path, "") {
-		panic(fmt.Sprintf("rpc: Define: bad path %q", path))
+		panic(fmt.Sprintf("rpc: %s: bad path %q", caller, path))
 	}
 	for _, opt := range opts {
 		opt.applyToProcedure(s)
 	}
-	return Procedure[In, Out]{s}
+	return s
 }
 
 // MethodGroup is a named group of methods. A token allows a group as a whole.
 type MethodGroup struct{ name string }
 
-// Group makes a group of methods, to be filled with [DefineIn]. It panics on an
-// empty name or one with a dot.
+// Group makes a group of methods, to be filled with [DefineIn] and
+// [DefineEventsIn]. It panics on an empty name or one with a dot.
 func Group(name string) MethodGroup {
 	if name == "" || strings.Contains(name, ".") {
 		panic(fmt.Sprintf("rpc: Group: bad name %q", name))
@@ -118,24 +122,32 @@ func (p Procedure[In, Out]) Call(ctx context.Context, c Caller, in In, opts ...C
 // around it, after the input was decoded and checked, and see it typed in
 // [Call.Input].
 //
-// fn gets a context that ends when the caller cancels the call or goes away. It
-// runs concurrently with itself. If it panics the call fails with a [*PanicError],
+// fn gets a context that ends when the caller cancels the call or goes away;
+// [CallOf] finds the call in it. It runs concurrently with itself. If it panics the call fails with a [*PanicError],
 // which interceptors see and the caller does not.
 func (p Procedure[In, Out]) Handler(fn func(context.Context, In) (Out, error), ics ...Interceptor) Route {
-	inHasRules, outHasRules := hasRules[In](), hasRules[Out]()
-	run := func(ctx context.Context, call *Call) (any, error) {
-		in, ok := call.Input.(In)
-		if !ok && call.Input != nil {
-			return nil, fmt.Errorf("rpc: %s: an interceptor made the input a %T", p.Path(), call.Input)
+	outHasRules := hasRules[Out]()
+	return newRoute[In](p.spec, func(ctx context.Context, call *Call) (any, error) {
+		in, err := handlerInput[In](call)
+		if err != nil {
+			return nil, err
 		}
 		out, err := fn(ctx, in)
 		if err != nil {
 			return nil, err
 		}
 		return out, checkOutput(ctx, call.validator, out, outHasRules)
-	}
-	handle := Chain(ics, guarded(run))
-	return Route{spec: p.spec, handle: func(ctx context.Context, call *Call) (any, error) {
+	}, ics)
+}
+
+// newRoute puts the decoding of the input and the interceptors around what runs a
+// handler.
+func newRoute[In any](s *spec, run CallFunc, ics []Interceptor) Route {
+	inHasRules := hasRules[In]()
+	handle := Chain(ics, guarded(func(ctx context.Context, call *Call) (any, error) {
+		return run(context.WithValue(ctx, callKey{}, call), call)
+	}))
+	return Route{spec: s, handle: func(ctx context.Context, call *Call) (any, error) {
 		in, err := decodeInput[In](ctx, call, inHasRules)
 		if err != nil {
 			return nil, err
@@ -143,10 +155,19 @@ func (p Procedure[In, Out]) Handler(fn func(context.Context, In) (Out, error), i
 		call.Input = in
 		out, err := handle(ctx, call)
 		if err != nil {
-			return nil, p.spec.markDefined(err)
+			return nil, s.markDefined(err)
 		}
 		return out, nil
 	}}
+}
+
+// handlerInput gives the input as the interceptors have left it.
+func handlerInput[In any](call *Call) (In, error) {
+	in, ok := call.Input.(In)
+	if !ok && call.Input != nil {
+		return in, fmt.Errorf("rpc: %s: an interceptor made the input a %T", strings.Join(call.Path, "."), call.Input)
+	}
+	return in, nil
 }
 
 // markDefined gives err with Error.Defined set to what the contract says; err

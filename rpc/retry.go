@@ -19,7 +19,7 @@ type Retry struct {
 	// Max is how many tries may follow the first one.
 	Max int
 	// Delay gives the pause before a try; attempt is 1 for the first retry. Nil
-	// is 2 s.
+	// is 2 s, or for a stream of events what the server asks for.
 	Delay func(attempt int, err error) time.Duration
 	// If tells whether to try again after err. Nil is always: calls are
 	// repeated whatever they failed with, as in oRPC.
@@ -41,29 +41,76 @@ func (r Retry) around(send CallFunc) CallFunc {
 		if ctx.Err() != nil {
 			return nil, callError(ctx, call, context.Cause(ctx))
 		}
+		t := &tries{Retry: r, send: send, call: call}
 		out, err := send(ctx, call)
-		for attempt := 1; err != nil && attempt <= r.Max; attempt++ {
-			if (r.If != nil && !r.If(err)) || !r.pause(ctx, attempt, err) {
-				break
-			}
-			var done func(bool)
-			if r.OnRetry != nil {
-				done = r.OnRetry(attempt, err)
-			}
-			out, err = send(ctx, call)
-			if done != nil {
-				done(err == nil)
+		if err != nil {
+			out, err = t.more(ctx, err)
+		}
+		if s, ok := streamOf(out); ok && r.Max > 0 {
+			s.again = func(failure *StreamError) (eventSource, error) {
+				return t.reopen(withValues(s.life, ctx), failure)
 			}
 		}
 		return out, err
 	}
 }
 
+// tries are those of one call.
+type tries struct {
+	Retry
+	send   CallFunc
+	call   *Call
+	made   int          // after the first one
+	stream *StreamError // why a stream has to be opened again, nil if there was none
+}
+
+// more tries again after err, until that succeeds or there shall be no further try.
+func (t *tries) more(ctx context.Context, err error) (out any, _ error) {
+	for err != nil && t.made < t.Max {
+		if (t.If != nil && !t.If(err)) || !t.pause(ctx, t.made+1, err) {
+			break
+		}
+		t.made++
+		var done func(bool)
+		if t.OnRetry != nil {
+			done = t.OnRetry(t.made, err)
+		}
+		out, err = t.send(ctx, t.call)
+		if err != nil && t.stream != nil {
+			err = &StreamError{Err: err, LastEventID: t.stream.LastEventID, Retry: t.stream.Retry}
+		}
+		if done != nil {
+			done(err == nil)
+		}
+	}
+	return out, err
+}
+
+// reopen tries to go on with a stream that has failed.
+func (t *tries) reopen(ctx context.Context, failure *StreamError) (eventSource, error) {
+	t.stream = failure
+	if failure.LastEventID != "" {
+		t.call.LastEventID = failure.LastEventID
+	}
+	out, err := t.more(ctx, failure)
+	if err != nil {
+		return nil, err
+	}
+	s, ok := streamOf(out)
+	if !ok {
+		return nil, callError(ctx, t.call, errNoStream)
+	}
+	return s.source, nil
+}
+
 // pause tells whether the pause ran to its end.
-func (r Retry) pause(ctx context.Context, attempt int, err error) bool {
+func (t *tries) pause(ctx context.Context, attempt int, err error) bool {
 	delay := defaultRetryDelay
-	if r.Delay != nil {
-		delay = r.Delay(attempt, err)
+	switch {
+	case t.Delay != nil:
+		delay = t.Delay(attempt, err)
+	case t.stream != nil && t.stream.Retry > 0:
+		delay = t.stream.Retry
 	}
 	timer := time.NewTimer(delay)
 	defer timer.Stop()

@@ -27,7 +27,7 @@ type Router struct {
 // the path of one is a group of another's.
 func NewRouter(routes ...Route) *Router {
 	r := &Router{routes: make(map[string]Route, len(routes))}
-	r.caller = NewCaller(r.Serve)
+	r.caller = NewCaller(r.call)
 	for _, route := range routes {
 		r.add(route)
 	}

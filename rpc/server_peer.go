@@ -33,8 +33,9 @@ type ServerPeerOptions struct {
 	// Handle carries out each call, on a goroutine of its own. Call.Path is the
 	// decoded path of the request's address, Call.Method the method of the
 	// request, Call.Input a [Value]. An output that is a [Hibernation] opens a
-	// stream of events that somebody else sends. An error that wraps
-	// [ErrNoProcedure] is answered with 404. A panic is an internal error.
+	// stream of events that somebody else sends, that of an [EventProcedure] one
+	// that is sent here. An error that wraps [ErrNoProcedure] is answered with 404.
+	// A panic is an internal error.
 	//
 	// The method is not checked: oRPC answers GET for every procedure on a
 	// socket, where no link of another site can cause a request, and Handle alone
@@ -157,29 +158,29 @@ type Hibernation struct {
 
 // serve carries out one request.
 func (p *ServerPeer) serve(ctx context.Context, r *peer.Request, c *peer.Call) {
-	reply := &reply{peer: p, call: c, alive: ctx, ctx: ctx}
 	if p.context != nil {
-		reply.ctx = p.context(ctx)
+		ctx = p.context(ctx)
 	}
 	call, handle := p.call(r)
 	unknown := false
-	out, a := p.engine.answer(reply.ctx, call, func(ctx context.Context, call *Call) (any, error) {
+	out, a := p.engine.answer(ctx, call, func(ctx context.Context, call *Call) (any, error) {
 		out, err := handle(ctx, call)
 		if unknown = errors.Is(err, ErrNoProcedure); unknown {
 			return Undefined{}, nil
 		}
 		return out, err
 	})
-	hibernation, hibernates := out.(Hibernation)
-	switch {
-	case unknown:
-		reply.value(&peer.Response{Status: http.StatusNotFound, Body: peer.Body{JSON: json.RawMessage(noProcedureBody)}})
-	case hibernates:
-		reply.hibernate(a.header, hibernation)
-	case out != nil:
-		reply.value(response(p.engine.answerError(reply.ctx, call, fmt.Errorf("rpc: a %T cannot be sent over a socket", out))))
+	switch out := out.(type) {
+	case Hibernation:
+		p.hibernate(ctx, c, a.header, out)
+	case *eventRun:
+		p.sendEvents(ctx, c, a.header, out)
 	default:
-		reply.value(response(a))
+		if unknown {
+			p.respond(ctx, c, &peer.Response{Status: http.StatusNotFound, Body: peer.Body{JSON: json.RawMessage(noProcedureBody)}})
+			return
+		}
+		p.respond(ctx, c, p.engine.response(ctx, call, a))
 	}
 }
 
@@ -206,6 +207,9 @@ func (p *ServerPeer) readInput(r *peer.Request) (Value, error) {
 	switch {
 	case r.Method == http.MethodGet:
 		return readQuery(r.URL, p.engine.serializer)
+	case isPeerForm(r.Header, r.Body):
+		v, err := readPeerForm(r.Header, r.Body, p.engine.serializer)
+		return v, formError(err)
 	case len(r.Body.Bytes) > 0,
 		peer.IsEventStream(r.Header),
 		strings.HasPrefix(r.Header.Get(headerContentType), urlEncodedType):
@@ -239,7 +243,7 @@ func (p *ServerPeer) refuse(ctx context.Context, r *peer.Request, err error) *pe
 	if r != nil {
 		call.Path, _ = decodePath(r.URL)
 	}
-	return response(p.engine.answerError(ctx, call, err))
+	return p.engine.response(ctx, call, p.engine.answerError(ctx, call, err))
 }
 
 // panicked is told of panics outside of Handle, which answer guards itself.
@@ -247,57 +251,47 @@ func (p *ServerPeer) panicked(r *peer.Request, v any) {
 	p.engine.logger.Error("call panicked", "path", r.URL.EscapedPath(), "panic", v)
 }
 
-// response puts an answer into the form of the peer protocol. An encoded value is
-// a body without a type.
-func response(a answer) *peer.Response {
-	a.header.Del(headerContentType)
-	a.header.Del(headerDisposition)
+// response puts an answer into the form of the peer protocol. If its files cannot
+// be read it is another one.
+func (e *engine) response(ctx context.Context, call *Call, a answer) *peer.Response {
+	body, err := peerBody(a.header, a.body)
+	if err != nil { // not again: the answer to this has no files
+		return e.response(ctx, call, e.answerError(ctx, call, internalError(fmt.Errorf("rpc: send output: %w", err))))
+	}
 	status := a.status
 	if status <= 0 { // an Error may have it, a message may not
 		status = http.StatusInternalServerError
 	}
-	return &peer.Response{Status: status, Header: a.header, Body: peer.Body{JSON: a.body}}
+	return &peer.Response{Status: status, Header: a.header, Body: body}
 }
 
-// reply answers one request. It sends by itself, not with peer.Call.Respond, since
-// that would give Send the context of the socket.
-type reply struct {
-	peer  *ServerPeer
-	call  *peer.Call
-	alive context.Context // ends when the call is aborted or the peer is closed
-	ctx   context.Context // what Handle and Send see
+// respond reports whether the response has gone out.
+func (p *ServerPeer) respond(ctx context.Context, c *peer.Call, r *peer.Response) bool {
+	err := c.Respond(ctx, r)
+	if err != nil {
+		p.engine.logger.DebugContext(ctx, "answer not sent", "err", err)
+	}
+	return err == nil
 }
 
-// value sends the only message of an answer. The id is free before that: the
-// client may use it again as soon as it has the message.
-func (r *reply) value(response *peer.Response) {
-	r.send(response, r.call.Finish)
+// openStream announces a stream of events.
+func (p *ServerPeer) openStream(ctx context.Context, c *peer.Call, header http.Header) bool {
+	header.Del(headerDisposition)
+	header.Set(headerContentType, eventStreamType)
+	return p.respond(ctx, c, &peer.Response{Header: header})
 }
 
 // hibernate opens a stream and hands it over.
-func (r *reply) hibernate(header http.Header, h Hibernation) {
-	header.Del(headerDisposition)
-	header.Set(headerContentType, eventStreamType)
-	if r.send(&peer.Response{Header: header}, r.call.Hold) {
-		h.Start(r.ctx, json.RawMessage(r.call.ID()), r.call.Finish)
+func (p *ServerPeer) hibernate(ctx context.Context, c *peer.Call, header http.Header, h Hibernation) {
+	if p.openStream(ctx, c, header) {
+		c.Hold()
+		h.Start(ctx, json.RawMessage(c.ID()), c.Finish)
 	}
 }
 
-// send reports whether the message has gone out. before is called right before
-// that, unless the call has been ended meanwhile.
-func (r *reply) send(response *peer.Response, before func()) bool {
-	response.ID = r.call.ID()
-	f, err := peer.EncodeResponse(response)
-	if err == nil {
-		err = context.Cause(r.alive)
+// sendEvents opens a stream and sends it, to its end.
+func (p *ServerPeer) sendEvents(ctx context.Context, c *peer.Call, header http.Header, run *eventRun) {
+	if p.openStream(ctx, c, header) {
+		run.serve(ctx, p.engine, func(e *peer.Event) error { return c.Event(ctx, e) })
 	}
-	if err == nil {
-		before()
-		err = r.peer.send(r.ctx, f.Data, f.Binary)
-	}
-	if err != nil {
-		r.call.Finish()
-		r.peer.engine.logger.DebugContext(r.ctx, "answer not sent", "err", err)
-	}
-	return err == nil
 }

@@ -1,6 +1,7 @@
 package rpc_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"math/big"
 	"net/url"
@@ -30,6 +31,11 @@ func untagValue(t *testing.T, v any) any {
 		}
 		return v
 	case map[string]any:
+		if v["$"] == "file" {
+			content, err := base64.StdEncoding.DecodeString(v["base64"].(string))
+			require.NoError(t, err)
+			return rpc.NewFile(v["name"].(string), v["type"].(string), content)
+		}
 		if kind, ok := v["$"]; ok {
 			return untagKind(t, kind.(string), v["v"])
 		}

@@ -53,7 +53,7 @@ func malformedRequest(cause error) *Error {
 // decodeInput gives the input of a call as an In, checked. hasRules is what the
 // function of that name says of In.
 func decodeInput[In any](ctx context.Context, call *Call, hasRules bool) (In, error) {
-	in, err := typedInput[In](call.Input)
+	in, err := typed[In](call.Input)
 	if err != nil {
 		return in, inputError(err)
 	}
@@ -61,24 +61,25 @@ func decodeInput[In any](ctx context.Context, call *Call, hasRules bool) (In, er
 	return in, inputError(err)
 }
 
-func typedInput[In any](input any) (in In, err error) {
-	if isVoid(in) {
-		return in, nil
+// typed gives a value as a T. What came over a wire is decoded.
+func typed[T any](value any) (t T, err error) {
+	if isVoid(t) {
+		return t, nil
 	}
-	switch input := input.(type) {
+	switch value := value.(type) {
 	case Value:
-		err = input.Decode(&in)
-		return in, err
+		err = value.Decode(&t)
+		return t, err
 	case nil:
-		if reflect.TypeFor[In]().Kind() == reflect.Interface {
-			return in, nil
+		if reflect.TypeFor[T]().Kind() == reflect.Interface {
+			return t, nil
 		}
-		err = Value{}.Decode(&in)
-		return in, err
-	case In:
-		return input, nil
+		err = Value{}.Decode(&t)
+		return t, err
+	case T:
+		return value, nil
 	}
-	return in, fmt.Errorf("rpc: input is a %T, not a %T", input, in)
+	return t, fmt.Errorf("rpc: value is a %T, not a %T", value, t)
 }
 
 // inputError gives the error that the caller is sent for an input that could not

@@ -1,6 +1,10 @@
 package rpc
 
-import "github.com/go-orpc/durable-iterator/internal/serializer"
+import (
+	"io"
+
+	"github.com/go-orpc/durable-iterator/internal/serializer"
+)
 
 // Values that JSON does not have. They are what a message gives where it is
 // decoded into an any, along with time.Time, *big.Int, *url.URL and NaN, and
@@ -25,6 +29,32 @@ type (
 	// type: decoding captures that part of the message, encoding puts it back.
 	Value = serializer.Value
 )
+
+// File is a JavaScript File or Blob. As *File it may stand anywhere in an input, an
+// output, or the data of an error, but not in an event: streams of events cannot
+// carry files.
+//
+// Over HTTP the content goes from where it is to the connection, and is never in
+// memory as a whole. A message of a socket is, with its files.
+//
+// The files of an input may lie in temporary files, which are removed when the
+// handler has returned and its output was sent: open or copy what shall live longer
+// in time. The files of an output are in memory.
+type File = serializer.File
+
+// NewFile makes a file of content in memory, which must not be changed from then on.
+// An empty name makes it a Blob, an empty type is unknown.
+func NewFile(name, typ string, content []byte) *File {
+	return serializer.NewFile(name, typ, content)
+}
+
+// NewFileFunc makes a file of content that open gives, which is read as it is sent,
+// and closed. Open is called each time that the content is needed, as for a retry,
+// and may be called concurrently. The size is in bytes, negative if it is not known;
+// content of another size fails to be sent.
+func NewFileFunc(name, typ string, size int64, open func() (io.ReadCloser, error)) *File {
+	return serializer.NewFileFunc(name, typ, size, open)
+}
 
 // Void is the input or output of a procedure that has none. It is sent as
 // undefined, and whatever is received for it is ignored.

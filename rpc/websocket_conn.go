@@ -112,16 +112,16 @@ func (c *websocketConn) count(message []byte, refusal bool, n int) {
 }
 
 // Pull gives what waits, in whole frames. It implements [socket.Source].
-func (c *websocketConn) Pull(dst []byte, _ bool) (frames []byte, behind bool) {
+func (c *websocketConn) Pull(b *socket.Batch, _ bool) (behind bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	start := len(dst)
+	start := len(b.Own)
 	taken := 0
 	for _, m := range c.messages {
-		if len(dst) > start && len(dst)-start+len(m.data) > socket.BatchSize {
+		if len(b.Own) > start && len(b.Own)-start+len(m.data) > socket.BatchSize {
 			break
 		}
-		dst = append(socket.AppendHeader(dst, m.binary, len(m.data)), m.data...)
+		b.Own = append(socket.AppendHeader(b.Own, m.binary, len(m.data)), m.data...)
 		c.count(m.data, m.refusal, -1)
 		taken++
 	}
@@ -129,7 +129,7 @@ func (c *websocketConn) Pull(dst []byte, _ bool) (frames []byte, behind bool) {
 	if taken > 0 {
 		c.room.Broadcast()
 	}
-	return dst, false
+	return false
 }
 
 // check sends a ping to a client that was silent for an interval, and drops one

@@ -15,3 +15,8 @@ func (a *Audience) Includes(tags []string, r Recipient) bool {
 	}
 	return a.Tags == nil || slices.ContainsFunc(a.Tags, func(tag string) bool { return slices.Contains(tags, tag) })
 }
+
+// Everybody reports whether the event is for all clients.
+func (a *Audience) Everybody() bool {
+	return a.Tags == nil && a.Targets == nil && len(a.Excludes) == 0
+}

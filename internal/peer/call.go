@@ -35,9 +35,9 @@ func (c *Call) ID() ID { return c.id }
 
 // Respond sends the response, once. Unless it announces an event stream, the
 // call is over with it, while the context of the handler goes on until the
-// handler returns. The ID of r is ignored. If r cannot be encoded nothing is
-// sent and another response may follow; any other error is final.
-func (c *Call) Respond(r *Response) error {
+// handler returns. Send gets ctx. The ID of r is ignored. If r cannot be encoded
+// nothing is sent and another response may follow; any other error is final.
+func (c *Call) Respond(ctx context.Context, r *Response) error {
 	f, err := encodeAnswer(c.id, r)
 	if err != nil {
 		return err
@@ -45,7 +45,7 @@ func (c *Call) Respond(r *Response) error {
 	if err := c.claimResponse(IsEventStream(r.Header)); err != nil {
 		return err
 	}
-	return c.send(f)
+	return c.send(ctx, f)
 }
 
 // claimResponse frees the id of a plain response before the response is sent:
@@ -70,10 +70,10 @@ func (c *Call) claimResponse(stream bool) (err error) {
 }
 
 // Event sends an event of the stream that the response has announced. One of
-// kind done or error ends the call. The ID of e is ignored. Metadata that may
-// not be sent gives an error and leaves the stream as it is; a failure of Send
-// ends the call.
-func (c *Call) Event(e *Event) error {
+// kind done or error ends the call. Send gets ctx. The ID of e is ignored.
+// Metadata that may not be sent gives an error and leaves the stream as it is; a
+// failure of Send ends the call.
+func (c *Call) Event(ctx context.Context, e *Event) error {
 	if err := e.Meta.Validate(); err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func (c *Call) Event(e *Event) error {
 	}
 	numbered := *e
 	numbered.ID = c.id
-	return c.send(Frame{Data: AppendEvent(make([]byte, 0, 128+eventSize(e)), &numbered)})
+	return c.send(ctx, Frame{Data: AppendEvent(make([]byte, 0, 128+eventSize(e)), &numbered)})
 }
 
 func (c *Call) claimEvent(last bool) (err error) {
@@ -99,8 +99,8 @@ func (c *Call) claimEvent(last bool) (err error) {
 	return err
 }
 
-func (c *Call) send(f Frame) error {
-	if err := c.server.o.Send(c.server.ctx, f); err != nil {
+func (c *Call) send(ctx context.Context, f Frame) error {
+	if err := c.server.o.Send(ctx, f); err != nil {
 		c.end(ErrFinished)
 		return fmt.Errorf("peer: send: %w", err)
 	}

@@ -22,8 +22,8 @@ func TestCall(t *testing.T) {
 	bubble(t, "PE-038 PE-084 PE-085 a stream: response, events, end", func(t *testing.T) {
 		var errs []error
 		rig := run(t, func(_ context.Context, c *Call) {
-			errs = append(errs, c.Event(data("0")), c.Respond(eventStream), c.Event(data("1")),
-				c.Event(&Event{Kind: EventDone, Data: json.RawMessage("2"), Meta: EventMeta{ID: "e", HasID: true}}), c.Event(data("3")))
+			errs = append(errs, c.Event(t.Context(), data("0")), c.Respond(t.Context(), eventStream), c.Event(t.Context(), data("1")),
+				c.Event(t.Context(), &Event{Kind: EventDone, Data: json.RawMessage("2"), Meta: EventMeta{ID: "e", HasID: true}}), c.Event(t.Context(), data("3")))
 		})
 		require.Equal(t, []string{
 			stream1,
@@ -33,12 +33,22 @@ func TestCall(t *testing.T) {
 		require.Equal(t, []error{ErrNoStream, nil, nil, nil, ErrFinished}, errs)
 		require.Empty(t, eventStream.ID)
 	})
+	bubble(t, "Send gets the contexts of Respond and Event", func(t *testing.T) {
+		type key struct{}
+		rig := run(t, func(ctx context.Context, c *Call) {
+			_ = c.Respond(context.WithValue(ctx, key{}, 1), eventStream)
+			_ = c.Event(context.WithValue(ctx, key{}, 2), data("1"))
+		})
+		require.Len(t, rig.out.take(), 2)
+		require.Equal(t, 1, rig.out.ctxs[0].Value(key{}))
+		require.Equal(t, 2, rig.out.ctxs[1].Value(key{}))
+	})
 	bubble(t, "PE-039 an abort while the stream runs", func(t *testing.T) {
 		var err error
 		rig := run(t, func(ctx context.Context, c *Call) {
-			_ = c.Respond(eventStream)
+			_ = c.Respond(t.Context(), eventStream)
 			<-ctx.Done()
-			err = c.Event(data("1"))
+			err = c.Event(t.Context(), data("1"))
 		})
 		rig.receive(t, abort1)
 		require.Equal(t, []string{stream1}, rig.out.take())
@@ -46,8 +56,8 @@ func TestCall(t *testing.T) {
 	})
 	bubble(t, "PE-040 an error event without data", func(t *testing.T) {
 		rig := run(t, func(_ context.Context, c *Call) {
-			_ = c.Respond(eventStream)
-			_ = c.Event(&Event{Kind: EventError})
+			_ = c.Respond(t.Context(), eventStream)
+			_ = c.Event(t.Context(), &Event{Kind: EventError})
 		})
 		require.Equal(t, []string{stream1, `{"i":"1","t":3,"p":{"e":"error"}}`}, rig.out.take())
 	})
@@ -57,17 +67,17 @@ func TestCall(t *testing.T) {
 		rig := run(t, func(ctx context.Context, c *Call) {
 			held, life = c, ctx
 			c.Hold()
-			_ = c.Respond(eventStream)
+			_ = c.Respond(t.Context(), eventStream)
 		})
 		require.Equal(t, 1, rig.inFlight)
 		require.NoError(t, life.Err())
 		rig.receive(t, request1)
 		require.Equal(t, []string{stream1}, rig.out.take(), "the id is in use")
-		require.NoError(t, held.Event(data("1")))
+		require.NoError(t, held.Event(t.Context(), data("1")))
 		held.Finish()
 		held.Finish()
 		require.Equal(t, ErrFinished, context.Cause(life))
-		require.Equal(t, ErrFinished, held.Event(data("2")))
+		require.Equal(t, ErrFinished, held.Event(t.Context(), data("2")))
 		require.Len(t, rig.out.take(), 1)
 		require.Zero(t, rig.inFlight)
 	})
@@ -77,12 +87,12 @@ func TestCall(t *testing.T) {
 		rig := run(t, func(ctx context.Context, c *Call) {
 			held, life = c, ctx
 			c.Hold()
-			_ = c.Respond(eventStream)
+			_ = c.Respond(t.Context(), eventStream)
 		})
 		rig.receive(t, abort1)
 		require.Equal(t, ErrAborted, context.Cause(life))
-		require.ErrorIs(t, held.Event(data("1")), ErrAborted)
-		require.ErrorIs(t, held.Respond(&Response{}), ErrAborted)
+		require.ErrorIs(t, held.Event(t.Context(), data("1")), ErrAborted)
+		require.ErrorIs(t, held.Respond(t.Context(), &Response{}), ErrAborted)
 		require.Zero(t, rig.inFlight)
 	})
 	bubble(t, "closing ends a held call", func(t *testing.T) {
@@ -97,7 +107,7 @@ func TestCall(t *testing.T) {
 	bubble(t, "PE-043 a failure to send the response is the caller's, and the context goes on", func(t *testing.T) {
 		broken := errors.New("broken pipe")
 		rig := newServerRig(t, ServerOptions{Handle: func(ctx context.Context, _ *Request, c *Call) {
-			if !errors.Is(c.Respond(&Response{}), broken) || ctx.Err() != nil {
+			if !errors.Is(c.Respond(t.Context(), &Response{}), broken) || ctx.Err() != nil {
 				panic("wrong")
 			}
 		}})
@@ -109,7 +119,7 @@ func TestCall(t *testing.T) {
 		broken := errors.New("broken pipe")
 		var errs []error
 		rig := newServerRig(t, ServerOptions{Handle: func(_ context.Context, _ *Request, c *Call) {
-			errs = append(errs, c.Respond(eventStream), c.Event(data("1")), c.Event(data("2")))
+			errs = append(errs, c.Respond(t.Context(), eventStream), c.Event(t.Context(), data("1")), c.Event(t.Context(), data("2")))
 		}})
 		rig.out.fail = func(frame string) error {
 			if frame != stream1 {
@@ -125,7 +135,7 @@ func TestCall(t *testing.T) {
 	bubble(t, "the response is sent once", func(t *testing.T) {
 		var errs []error
 		rig := run(t, func(_ context.Context, c *Call) {
-			errs = append(errs, c.Respond(&Response{Status: -1}), c.Respond(&Response{}), c.Respond(&Response{}), c.Event(data("1")))
+			errs = append(errs, c.Respond(t.Context(), &Response{Status: -1}), c.Respond(t.Context(), &Response{}), c.Respond(t.Context(), &Response{}), c.Event(t.Context(), data("1")))
 		})
 		require.Equal(t, []string{`{"i":"1","p":{}}`}, rig.out.take())
 		require.ErrorIs(t, errs[0], errStatus)
@@ -136,7 +146,7 @@ func TestCall(t *testing.T) {
 		var life context.Context
 		rig := run(t, func(ctx context.Context, c *Call) {
 			life = ctx
-			_ = c.Respond(&Response{})
+			_ = c.Respond(t.Context(), &Response{})
 			<-leave
 		})
 		require.NoError(t, life.Err())
@@ -149,7 +159,7 @@ func TestCall(t *testing.T) {
 		rig := run(t, func(_ context.Context, c *Call) {
 			bad := data("1")
 			bad.Meta = EventMeta{ID: "a\nb", HasID: true}
-			errs = append(errs, c.Respond(eventStream), c.Event(bad), c.Event(data("2")))
+			errs = append(errs, c.Respond(t.Context(), eventStream), c.Event(t.Context(), bad), c.Event(t.Context(), data("2")))
 		})
 		require.Equal(t, []error{nil, ErrLineBreak, nil}, errs)
 		require.Equal(t, []string{stream1, `{"i":"1","t":3,"p":{"e":"message","d":2}}`}, rig.out.take())
@@ -175,7 +185,7 @@ func TestCallInput(t *testing.T) {
 				}
 				got = append(got, string(e.Kind)+" "+string(e.Data))
 			}
-			_ = c.Respond(&Response{})
+			_ = c.Respond(t.Context(), &Response{})
 		})
 		rig.receive(t, streamRequest, one, one, done, one)
 		require.Equal(t, []string{"message 1", "message 1", "done 2"}, got)
@@ -188,7 +198,7 @@ func TestCallInput(t *testing.T) {
 			_, err := c.Next(ctx)
 			errs = append(errs, err, c.CloseInput(), c.CloseInput())
 			_, err = c.Next(ctx)
-			errs = append(errs, err, c.Respond(&Response{}))
+			errs = append(errs, err, c.Respond(t.Context(), &Response{}))
 		})
 		rig.receive(t, streamRequest, one)
 		require.Equal(t, []error{nil, nil, nil, io.EOF, nil}, errs)
@@ -200,14 +210,14 @@ func TestCallInput(t *testing.T) {
 		require.Equal(t, []string{abort1}, rig.out.take())
 
 		rig = run(t, Limit{}, func(_ context.Context, c *Call) {
-			_ = c.Respond(eventStream)
-			_ = c.Event(&Event{Kind: EventDone})
+			_ = c.Respond(t.Context(), eventStream)
+			_ = c.Event(t.Context(), &Event{Kind: EventDone})
 		})
 		rig.receive(t, streamRequest)
 		require.Equal(t, []string{stream1, `{"i":"1","t":3,"p":{"e":"done"}}`, abort1}, rig.out.take())
 	})
 	bubble(t, "PE-016 a plain response stops the client by itself", func(t *testing.T) {
-		rig := run(t, Limit{}, func(_ context.Context, c *Call) { _ = c.Respond(&Response{}) })
+		rig := run(t, Limit{}, func(_ context.Context, c *Call) { _ = c.Respond(t.Context(), &Response{}) })
 		rig.receive(t, streamRequest, one)
 		require.Equal(t, []string{`{"i":"1","p":{}}`}, rig.out.take())
 	})
@@ -215,7 +225,7 @@ func TestCallInput(t *testing.T) {
 		broken := errors.New("broken pipe")
 		var errs []error
 		rig := run(t, Limit{}, func(_ context.Context, c *Call) {
-			errs = append(errs, c.CloseInput(), c.Respond(&Response{}))
+			errs = append(errs, c.CloseInput(), c.Respond(t.Context(), &Response{}))
 		})
 		rig.out.fail = func(frame string) error {
 			if frame == abort1 {

@@ -21,7 +21,8 @@ type ServerOptions struct {
 	Handle func(ctx context.Context, r *Request, c *Call)
 
 	// Send writes one frame. It must be safe for concurrent use. Its context is
-	// that of [NewServer], not that of a request.
+	// what [Call.Respond] or [Call.Event] was given, and that of [NewServer] for
+	// frames that the server sends by itself.
 	Send func(ctx context.Context, f Frame) error
 
 	// Panic is told what Handle has panicked with. The call ends without an answer.

@@ -43,7 +43,7 @@ func (rig *serverRig) receive(t *testing.T, frames ...string) {
 
 // echo answers with the body of the request.
 func echo(_ context.Context, r *Request, c *Call) {
-	_ = c.Respond(&Response{Body: r.Body}) // tests look at what was sent
+	_ = c.Respond(context.Background(), &Response{Body: r.Body}) // tests look at what was sent
 }
 
 // untilDone waits for the end of its context and answers then, which must not
@@ -52,7 +52,7 @@ func untilDone(causes chan<- error) func(context.Context, *Request, *Call) {
 	return func(ctx context.Context, _ *Request, c *Call) {
 		<-ctx.Done()
 		causes <- context.Cause(ctx)
-		causes <- c.Respond(&Response{})
+		causes <- c.Respond(context.Background(), &Response{})
 	}
 }
 
@@ -101,7 +101,7 @@ func TestServer(t *testing.T) {
 	})
 	bubble(t, "PE-035 PE-042 files in both directions", func(t *testing.T) {
 		rig := newServerRig(t, ServerOptions{Handle: func(_ context.Context, r *Request, c *Call) {
-			_ = c.Respond(&Response{Header: r.Header, Body: r.Body})
+			_ = c.Respond(context.Background(), &Response{Header: r.Header, Body: r.Body})
 		}})
 		require.NoError(t, rig.Receive(Frame{Binary: true, Data: []byte(`{"i":"1","p":{"u":"/a","h":{"content-disposition":"inline"}}}` + "\xffabc")}))
 		require.Equal(t, []string{`{"i":"1","p":{"h":{"content-disposition":"inline"}}}` + "\xffabc"}, rig.out.take())
@@ -188,7 +188,7 @@ func TestServer(t *testing.T) {
 	bubble(t, "W40 frames are taken in order of arrival", func(t *testing.T) {
 		rig := newServerRig(t, ServerOptions{Handle: func(ctx context.Context, _ *Request, c *Call) {
 			<-ctx.Done()
-			_ = c.Respond(&Response{})
+			_ = c.Respond(context.Background(), &Response{})
 		}})
 		require.NoError(t, rig.Receive(Frame{Binary: true, Data: []byte(request1)}))
 		rig.receive(t, abort1)

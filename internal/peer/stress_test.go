@@ -90,14 +90,14 @@ func stressHandler(events int) func(context.Context, *Request, *Call) {
 			<-ctx.Done()
 			return
 		case "/plain":
-			_ = c.Respond(&Response{Body: r.Body}) // fails for calls that were aborted
+			_ = c.Respond(context.Background(), &Response{Body: r.Body}) // fails for calls that were aborted
 			return
 		}
-		_ = c.Respond(&Response{Header: http.Header{"Content-Type": {"text/event-stream"}}})
+		_ = c.Respond(context.Background(), &Response{Header: http.Header{"Content-Type": {"text/event-stream"}}})
 		for range events {
-			_ = c.Event(&Event{Kind: EventMessage, Data: r.Body.JSON})
+			_ = c.Event(context.Background(), &Event{Kind: EventMessage, Data: r.Body.JSON})
 		}
-		_ = c.Event(&Event{Kind: EventDone, Data: r.Body.JSON})
+		_ = c.Event(context.Background(), &Event{Kind: EventDone, Data: r.Body.JSON})
 	}
 }
 

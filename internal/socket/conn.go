@@ -2,7 +2,6 @@ package socket
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -15,9 +14,6 @@ import (
 )
 
 const (
-	// BatchSize is about how many bytes a source should give at once.
-	BatchSize = 64 << 10
-
 	// writeTimeout is how long a connection may take nothing at all.
 	writeTimeout = 30 * time.Second
 	// closeTimeout is how long a connection has to answer a close frame.
@@ -25,21 +21,7 @@ const (
 	// maxControl bounds the control frames that wait: a peer that sends pings
 	// without reading the answers does not get them all.
 	maxControl = 1 << 10
-	// maxRounds is how many batches one connection gets before others have their turn.
-	maxRounds = 8
 )
-
-// Source knows what a connection has to get next.
-type Source interface {
-	// Pull appends whole frames to dst, about BatchSize bytes at the most, and
-	// returns it; nothing appended means that there is nothing to send until the
-	// next Wake. What it returns counts as sent.
-	//
-	// Without wait it must not block: if it would have to, it returns behind,
-	// and is called again, with wait, on a goroutine of the connection's own. It
-	// is never called concurrently for one connection.
-	Pull(dst []byte, wait bool) (frames []byte, behind bool)
-}
 
 // Options configures Accept.
 type Options struct {
@@ -60,7 +42,7 @@ type Conn struct {
 	ws     *websocket.Conn
 	src    Source
 	pool   *Pool
-	writer *writer
+	writer int
 
 	// The write side belongs to whoever set owned. While it is not owned, what the
 	// peer has got ends at the end of a frame. dirty says that there may be
@@ -136,10 +118,13 @@ func (c *Conn) linger() {
 	_, _ = io.Copy(io.Discard, c.nc)
 }
 
+// Writer is the number of the writer that the connection is assigned to.
+func (c *Conn) Writer() int { return c.writer }
+
 // Wake says that the source may have something to send.
 func (c *Conn) Wake() {
 	c.dirty.Store(true)
-	if c.queued.CompareAndSwap(false, true) && !c.writer.push(c) {
+	if c.queued.CompareAndSwap(false, true) && !c.pool.writers[c.writer].push(c) {
 		c.end() // the pool is closed
 	}
 }
@@ -192,159 +177,3 @@ func (c *Conn) Kill() {
 }
 
 func (c *Conn) deadline(d time.Duration) { _ = c.nc.SetDeadline(time.Now().Add(d)) }
-
-// next appends what is to be sent next to dst. done says that the connection is
-// to be closed instead.
-func (c *Conn) next(dst []byte, wait bool) (frames []byte, behind, done bool) {
-	c.mu.Lock()
-	dst = append(dst, c.control...)
-	c.control = c.control[:0]
-	ending, shut, last := c.ending, c.shut, c.last
-	c.last = nil
-	c.mu.Unlock()
-	switch {
-	case last != nil:
-		frames, _ = c.src.Pull(dst, false)
-		return append(frames, last...), false, false
-	case len(dst) > 0:
-		return dst, false, false
-	case ending:
-		return dst, false, shut
-	}
-	frames, behind = c.src.Pull(dst, wait)
-	return frames, behind, false
-}
-
-// flush sends what can be sent without waiting, on a writer's goroutine. buf is
-// the writer's.
-func (c *Conn) flush(buf *[]byte) {
-	for round := 0; c.dirty.Load(); round++ {
-		if round == maxRounds {
-			c.Wake()
-			return
-		}
-		if !c.owned.CompareAndSwap(false, true) {
-			return
-		}
-		c.dirty.Store(false)
-		if c.flushOwned(buf, round) {
-			return
-		}
-		c.owned.Store(false)
-	}
-}
-
-// flushOwned reports whether it has given the write side to somebody else.
-func (c *Conn) flushOwned(buf *[]byte, round int) (passed bool) {
-	for {
-		frames, behind, done := c.next((*buf)[:0], false)
-		switch {
-		case done:
-			c.end()
-			return false
-		case behind || (len(frames) > 0 && c.try == nil):
-			rest := append([]byte(nil), frames...)
-			c.pool.wg.Go(func() { c.drain(rest) })
-			return true
-		case len(frames) == 0:
-			return false
-		}
-		*buf = keep(*buf, frames)
-		n, err := c.try.TryWrite(frames)
-		if err != nil {
-			c.fail()
-			return false
-		}
-		if n < len(frames) {
-			rest := append([]byte(nil), frames[n:]...)
-			c.pool.wg.Go(func() { c.drain(rest) })
-			return true
-		}
-		if round++; round >= maxRounds {
-			c.dirty.Store(true)
-			return false
-		}
-	}
-}
-
-// drain owns the write side and writes, waiting for the peer where it must, until
-// there is nothing left.
-func (c *Conn) drain(frames []byte) {
-	for {
-		for len(frames) > 0 {
-			if !c.write(frames) {
-				c.fail()
-				frames = nil
-				break
-			}
-			frames = frames[:0]
-		}
-		var done bool
-		frames, _, done = c.next(frames, true)
-		if done {
-			c.end()
-		}
-		if len(frames) == 0 {
-			break
-		}
-	}
-	c.mu.Lock()
-	if !c.ending {
-		_ = c.nc.SetWriteDeadline(time.Time{})
-	}
-	c.mu.Unlock()
-	c.owned.Store(false)
-	if c.dirty.Load() {
-		c.Wake()
-	}
-}
-
-// write gives the peer writeTimeout to take something, again and again, unless the
-// connection is ending, which has its own deadline.
-func (c *Conn) write(p []byte) bool {
-	for len(p) > 0 {
-		c.mu.Lock()
-		if !c.ending {
-			_ = c.nc.SetWriteDeadline(time.Now().Add(writeTimeout))
-		}
-		c.mu.Unlock()
-		n, err := c.nc.Write(p)
-		p = p[n:]
-		if err != nil && (n == 0 || !isTimeout(err)) {
-			return false
-		}
-	}
-	return true
-}
-
-func isTimeout(err error) bool {
-	ne, ok := errors.AsType[net.Error](err)
-	return ok && ne.Timeout()
-}
-
-// fail gives up on a connection that cannot be written to. Its reader notices.
-func (c *Conn) fail() {
-	c.mu.Lock()
-	c.ending, c.shut = true, true
-	c.control, c.last = nil, nil
-	c.mu.Unlock()
-	c.end()
-}
-
-func (c *Conn) end() {
-	c.mu.Lock()
-	already := c.closed
-	c.closed = true
-	c.mu.Unlock()
-	if !already {
-		_ = c.nc.Close()
-	}
-}
-
-// keep lets a buffer that had to grow stay grown, within reason.
-func keep(buf, grown []byte) []byte {
-	if cap(grown) > cap(buf) && cap(grown) <= 4*BatchSize {
-		return grown[:0]
-	}
-	return buf
-}

@@ -33,20 +33,24 @@ func (s *script) feed(payload string) {
 	s.frames = append(s.frames, append(AppendHeader(nil, false, len(payload)), payload...))
 }
 
-func (s *script) Pull(dst []byte, wait bool) ([]byte, bool) {
+func (s *script) Pull(b *Batch, wait bool) (behind bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.slow && len(s.frames) > 0 {
 		if !wait {
-			return dst, true
+			return true
 		}
 		s.waits++
 	}
-	for len(s.frames) > 0 && len(dst) < BatchSize {
-		dst = append(dst, s.frames[0]...)
+	for len(s.frames) > 0 && len(b.Own) < BatchSize {
+		if len(s.frames)%3 == 0 {
+			b.Shared, s.frames = s.frames[0], s.frames[1:]
+			break
+		}
+		b.Own = append(b.Own, s.frames[0]...)
 		s.frames = s.frames[1:]
 	}
-	return dst, false
+	return false
 }
 
 // choppy is a net.Conn whose TryWrite takes what it likes.

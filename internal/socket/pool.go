@@ -37,30 +37,63 @@ func (p *Pool) Close() {
 	p.wg.Wait()
 }
 
+// Size is the number of writers.
+func (p *Pool) Size() int { return len(p.writers) }
+
 // assign spreads connections over the writers.
-func (p *Pool) assign() *writer {
-	return p.writers[int(p.next.Add(1))%len(p.writers)]
+func (p *Pool) assign() int { return int(p.next.Add(1)) % len(p.writers) }
+
+// Task is something that a writer does between writing: it finds out which of its
+// connections have something to send, where waking each of them would keep the one
+// who wakes them.
+type Task struct {
+	writer *writer
+	queued atomic.Bool
+	find   func(flush func(*Conn))
 }
+
+// NewTask makes a task for one of the writers, counted from 0. find is called on the
+// writer's goroutine, once or more for each Wake, and must not block; flush sends
+// what a connection's source has.
+func (p *Pool) NewTask(writer int, find func(flush func(*Conn))) *Task {
+	return &Task{writer: p.writers[writer], find: find}
+}
+
+// Wake has the task done soon.
+func (t *Task) Wake() {
+	if t.queued.CompareAndSwap(false, true) {
+		t.writer.push(t)
+	}
+}
+
+func (t *Task) run(w *writer) {
+	t.queued.Store(false)
+	t.find(w.flush)
+}
+
+// job is what waits in a writer's queue: a Conn or a Task.
+type job interface{ run(w *writer) }
 
 // writer writes for the connections that are assigned to it.
 type writer struct {
-	wake chan struct{}
+	wake  chan struct{}
+	batch Batch // of its goroutine
 
-	// mu guards queue and closed. A connection is in queue at most once: its
-	// queued flag is set by whoever puts it there and cleared by run.
+	// mu guards queue and closed. A job is in queue at most once: its queued flag
+	// is set by whoever puts it there and cleared when it runs.
 	mu     sync.Mutex
-	queue  []*Conn
+	queue  []job
 	closed bool
 }
 
 // push reports whether the writer is still there.
-func (w *writer) push(c *Conn) bool {
+func (w *writer) push(j job) bool {
 	w.mu.Lock()
 	if w.closed {
 		w.mu.Unlock()
 		return false
 	}
-	w.queue = append(w.queue, c)
+	w.queue = append(w.queue, j)
 	first := len(w.queue) == 1
 	w.mu.Unlock()
 	if first {
@@ -84,20 +117,25 @@ func (w *writer) close() {
 }
 
 func (w *writer) run() {
-	buf := make([]byte, 0, BatchSize+BatchSize/4)
-	var batch []*Conn
+	w.batch.Own = make([]byte, 0, BatchSize+BatchSize/4)
+	var jobs []job
 	for range w.wake {
 		w.mu.Lock()
-		batch, w.queue = w.queue, batch[:0]
+		jobs, w.queue = w.queue, jobs[:0]
 		closed := w.closed
 		w.mu.Unlock()
-		for i, c := range batch {
-			batch[i] = nil
-			c.queued.Store(false)
-			c.flush(&buf)
+		for i, j := range jobs {
+			jobs[i] = nil
+			j.run(w)
 		}
 		if closed {
 			return
 		}
 	}
+}
+
+// flush sends what a connection has, now instead of on its turn.
+func (w *writer) flush(c *Conn) {
+	c.dirty.Store(true)
+	c.flush(&w.batch)
 }

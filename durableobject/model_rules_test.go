@@ -1,0 +1,185 @@
+package durableobject_test
+
+import (
+	"strings"
+)
+
+// check applies the rules after everything has settled. Which events must have come
+// depends on where the subscription began; each of them once, in order.
+func (r *reading) check() {
+	v, p := r.visit, r.visit.place
+	for ; r.looked < len(p.posts); r.looked++ {
+		if n := p.posts[r.looked]; n.includes(v) {
+			r.want = append(r.want, n)
+		}
+	}
+	reading := !v.stalled && !v.gone
+	if !r.begun {
+		r.begun = true
+		if !r.exact {
+			r.high = max(r.low, p.newest())
+		}
+		if r.last != "" && p.log != nil {
+			r.must = r.must || r.from.Seq > p.head()
+			r.may = r.may || p.mayMiss(r.from.Seq)
+		}
+	}
+	if !r.caught {
+		r.lost = p.missing()
+		r.caught = reading
+	}
+	for _, it := range r.got {
+		if r.ended && it.post != nil && it.post.round > r.endRound {
+			p.fail("v%d: %s goes on after its end with %v", v.n, r.id, it.post)
+		}
+	}
+	alive := reading && !r.ended
+	if r.hook != nil {
+		r.checkHook()
+	} else if alive && v.active() == r && !r.unclear {
+		p.fail("v%d: nobody was told of %s", v.n, r.id)
+	}
+	if alive && !r.answered {
+		p.fail("v%d: no response to %s", v.n, r.id)
+	}
+	r.checkResume()
+	low, high, clear := r.bounds()
+	if !clear {
+		return
+	}
+	r.checkEvents(low, high, alive && v.active() == r)
+	r.checkOrder(alive)
+}
+
+func (r *reading) checkResume() {
+	v, p := r.visit, r.visit.place
+	switch {
+	case !r.known:
+	case r.truncated && !r.may:
+		p.fail("v%d: %s after %q is truncated, and nothing is missing", v.n, r.id, r.last)
+	case r.truncated && r.fit:
+		p.fail("v%d: the position %q has grown too old while its client was connected", v.n, r.last)
+	case !r.truncated && r.must:
+		p.fail("v%d: nobody knows what came after %q, and %s is complete", v.n, r.last, r.id)
+	}
+}
+
+// bounds say that events up to low must not come, and those above high must.
+func (r *reading) bounds() (low, high uint64, clear bool) {
+	switch {
+	case r.last == "" || r.visit.place.log == nil:
+		return r.low, r.high, true
+	case !r.known:
+		return 0, 0, false
+	case r.truncated:
+		return r.gone, max(r.lost, r.gone), true
+	default:
+		return r.from.Seq, r.from.Seq, true
+	}
+}
+
+func (r *reading) checkEvents(low, high uint64, all bool) {
+	v, p := r.visit, r.visit.place
+	held := v.hooking() || r.hook == nil && !r.unclear // by the hook
+	last, newest, before := uint64(0), -1, false
+	for i := len(r.got) - 1; i >= 0 && last == 0; i-- {
+		if n := r.got[i].post; n != nil {
+			last = n.rank
+		}
+	}
+	for _, n := range r.want {
+		i, got := r.seen[n]
+		switch {
+		case got && n.rank <= low:
+			p.fail("v%d: %s begins after %d, and got %v", v.n, r.id, low, n)
+		case !got && n.rank > high && (n.rank < last || all && (!held || n.rank <= r.low)):
+			p.fail("v%d: %s begins after %d and has lost %v, %d in order", v.n, r.id, high, n, n.rank)
+		case !got && before && n.rank < last:
+			p.fail("v%d: %s has lost %v, %d in order", v.n, r.id, n, n.rank)
+		}
+		if !got {
+			continue
+		}
+		if i < newest && p.log != nil {
+			p.fail("v%d: %s got out of order: %v", v.n, r.id, n)
+		}
+		newest, before = i, before || p.log != nil
+	}
+	if p.log == nil {
+		r.checkPairs()
+	}
+}
+
+// checkPairs looks whether two subscriptions saw events in different orders.
+func (r *reading) checkPairs() {
+	w := r.visit.place.world
+	for i, a := range r.got {
+		for _, b := range r.got[i+1:] {
+			switch {
+			case a.post == nil || b.post == nil:
+			case a.post.rank > b.post.rank || w.pairs[[2]*post{b.post, a.post}]:
+				w.fail("v%d: %s got %v before %v", r.visit.n, r.id, a.post, b.post)
+			case a.post.rank == b.post.rank:
+				w.pairs[[2]*post{a.post, b.post}] = true
+			}
+		}
+	}
+}
+
+func (r *reading) checkHook() {
+	v, p, h := r.visit, r.visit.place, r.hook
+	if h.resume.LastEventID != r.last {
+		p.fail("v%d: %s named %q, the hook was told %q", v.n, r.id, r.last, h.resume.LastEventID)
+	}
+	switch {
+	case r.last == "" && (h.resume.Truncated || h.resume.Replayed > 0):
+		p.fail("v%d: the hook of %s, which is no resume, was told %+v", v.n, r.id, h.resume)
+	case r.last != "" && p.log == nil && !h.resume.Truncated:
+		p.fail("v%d: nothing is kept, and the hook of %s was told %+v", v.n, r.id, h.resume)
+	case r.last != "" && p.log != nil:
+		r.learnTruncated(h.resume.Truncated)
+	}
+}
+
+// isTwin tells whether a snapshot is that of a subscription which was made at the
+// same time, and could not know which of the two it was for.
+func (r *reading) isTwin(snapshot string) bool {
+	for _, run := range r.visit.runs {
+		if run.snapshot == snapshot {
+			return run.reading == nil || run.reading.round == r.round
+		}
+	}
+	return false
+}
+
+// checkOrder looks where the snapshot of the hook stands: behind what was missed,
+// before what is live.
+func (r *reading) checkOrder(alive bool) {
+	v, p, h := r.visit, r.visit.place, r.hook
+	if h == nil || r.low != r.high {
+		return
+	}
+	replayed, snapshots := 0, 0
+	for _, it := range r.got {
+		switch {
+		case it.snapshot != "" && it.snapshot == h.snapshot:
+			snapshots++
+		case it.snapshot != "" && !r.isTwin(it.snapshot):
+			p.fail("v%d: %s got %q, want %q", v.n, r.id, it.snapshot, h.snapshot)
+		case it.post != nil && it.post.rank <= r.low:
+			if replayed++; snapshots > 0 {
+				p.fail("v%d: %s was sent %v after the snapshot", v.n, r.id, it.post)
+			}
+		case it.post != nil && snapshots == 0 && h.sent && !strings.Contains(h.mood, "oversleep"):
+			p.fail("v%d: %s was sent %v before the snapshot", v.n, r.id, it.post)
+		case it.post != nil && h.running():
+			p.fail("v%d: %s was sent %v while its hook was running", v.n, r.id, it.post)
+		}
+	}
+	if alive && h.sent && snapshots != 1 {
+		p.fail("v%d: %s got %d snapshots", v.n, r.id, snapshots)
+	}
+	if alive && p.log != nil && r.last != "" && h.resume.Replayed != replayed {
+		p.fail("v%d: %s was sent %d that it had missed, the hook was told %+v", v.n, r.id, replayed, h.resume)
+	}
+}

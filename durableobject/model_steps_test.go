@@ -1,0 +1,210 @@
+package durableobject_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// step does something at random, or several things at once, and settles.
+func (w *world) step(i int) {
+	r := rand.New(rand.NewPCG(w.seed, uint64(i)+1))
+	n := 1
+	if r.IntN(4) == 0 {
+		n = 2 + r.IntN(4)
+	}
+	w.solo = n == 1
+	w.asking = nil
+	for range n {
+		w.act(r)
+	}
+	w.settle()
+	for _, post := range w.asking {
+		post.checkAsked()
+	}
+}
+
+func (w *world) act(r *rand.Rand) {
+	v := w.anyVisit(r)
+	if v == nil && r.IntN(4) > 0 {
+		w.someoneEnters(r)
+		return
+	}
+	switch k := r.IntN(100); {
+	case k < 12:
+		w.someoneEnters(r)
+	case k < 45 || v == nil:
+		w.publish(r, 1)
+	case k < 49:
+		w.publish(r, pick(r, 5, 15, 30, 30, 100))
+	case k < 65:
+		w.onVisit(r, v)
+	case k < 80:
+		w.subscribe(r, v)
+	case k < 84:
+		w.leave(v.guest)
+	case w.solo:
+		w.advance(pick(r, time.Millisecond, time.Second, 9*time.Second, w.idle+time.Second, w.retention/3, w.retention+1, w.retention*3/2))
+	}
+}
+
+// onVisit does what a visit can do besides subscribing.
+func (w *world) onVisit(r *rand.Rand, v *visit) {
+	switch r.IntN(10) {
+	case 0, 1:
+		v.act(w.randomPost(r, v.place))
+	case 2:
+		v.act(w.newPost(v.place))
+	case 3:
+		v.updateToken(r)
+	case 4, 5:
+		if !v.stalled {
+			v.stall(true)
+		}
+	case 6, 7:
+		if v.stalled {
+			v.stall(false)
+		}
+	case 8:
+		if v.stalled {
+			w.note("v%d takes a sip", v.n)
+			v.buf, _ = v.wire.take(v.buf, r.IntN(500))
+			return
+		}
+		v.bye()
+	case 9:
+		if list := v.open(); len(list) > 0 && r.IntN(2) == 0 {
+			v.abort(pick(r, list...))
+			return
+		}
+		w.note("v%d is kicked out", v.n)
+		v.kicked = true
+		v.ws.Close(4000, "kicked")
+	}
+}
+
+func (w *world) anyVisit(r *rand.Rand) *visit {
+	var list []*visit
+	for _, g := range w.guests {
+		if g.visit != nil {
+			list = append(list, g.visit)
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return pick(r, list...)
+}
+
+// someoneEnters connects a guest, mostly where it was before.
+func (w *world) someoneEnters(r *rand.Rand) {
+	g := pick(r, w.guests...)
+	w.leave(g)
+	p := g.home
+	if p == nil || r.IntN(6) == 0 {
+		p = pick(r, w.places[0], w.places[0], pick(r, w.places...))
+	}
+	if g.home = p; g.tags == nil || r.IntN(3) == 0 {
+		g.tags = either(r.IntN(5) == 0, nil, append([]string{}, subset(r, "x", "y", "z")...))
+		g.id, g.subject = fmt.Sprint("i", r.IntN(3)), fmt.Sprint("u", r.IntN(2))
+	}
+	v := w.enter(g, p, g.id, g.tags, g.subject, pick(r, time.Hour, time.Hour, time.Hour, 5*time.Second, time.Minute))
+	if r.IntN(6) > 0 {
+		w.subscribe(r, v)
+	}
+}
+
+func (w *world) subscribe(r *rand.Rand, v *visit) {
+	mood := pick(r, "", "", "", "send", "send", "send", "publish", "publish send", "nap", "nap send", "oversleep send", "fail", "panic")
+	w.mu.Lock()
+	w.mood = mood
+	w.mu.Unlock()
+	w.note("the mood is %q", mood)
+	last := v.guest.last[v.place]
+	switch r.IntN(10) {
+	case 0, 1:
+		last = ""
+	case 2:
+		last = "0"
+	case 3, 4:
+		if len(w.given) > 0 {
+			last = pick(r, w.given...)
+		}
+	case 5:
+		e := v.place.epoch
+		last = pick(r, "abc", "12", "-1", "zzzzzzzzzzzzz-3", e+"-", e+"-0", e+"-1", e+"-01", e+"-999999", e+"-18446744073709551616", e)
+	}
+	v.subscribe(last, r.IntN(3) > 0)
+	if r.IntN(12) == 0 { // and at once again, or not at all
+		if r.IntN(2) == 0 {
+			v.subscribe(last, r.IntN(3) > 0)
+		} else {
+			v.abort(v.readings[len(v.readings)-1])
+		}
+	}
+}
+
+// publish publishes n events, on the driver's goroutine or beside it.
+func (w *world) publish(r *rand.Rand, n int) {
+	p := pick(r, w.places[0], w.places[0], pick(r, w.places...))
+	if n > 1 && w.pad > 1000 {
+		n = 5
+	}
+	h := p.hall()
+	beside := !w.solo && n == 1 && r.IntN(2) == 0
+	for i := range n {
+		post := w.randomPost(r, p)
+		w.note("publish %v", post)
+		post.solo = w.solo
+		w.asking = append(w.asking, post)
+		if beside {
+			go func() { _ = post.publish(w.ctx, h) }() // publish looks at the error
+			continue
+		}
+		_ = post.publish(w.ctx, h)
+		if w.solo {
+			w.mu.Lock()
+			w.tick++
+			w.mu.Unlock()
+		}
+		if i%3 == 2 {
+			w.learn()
+		}
+	}
+}
+
+// open gives the subscriptions that have not ended.
+func (v *visit) open() (list []*reading) {
+	for _, r := range v.readings {
+		if !r.ended {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+// checkAsked looks whether the predicates were asked about those who were connected.
+func (n *post) checkAsked() {
+	w := n.place.world
+	if !n.asks || n.refused != nil {
+		return
+	}
+	for _, v := range n.asked {
+		if v.place != n.place || v.over && v.round < w.round-1 {
+			w.fail("%v: asked about v%d, which is not there", n, v.n)
+		}
+	}
+	if !n.solo {
+		return
+	}
+	for _, v := range w.visits {
+		tagged := n.withoutRecipients().includes(v)
+		if asked := slices.Contains(n.asked, v); v.place == n.place && !v.lags && !v.gone && asked != tagged {
+			w.fail("%v: asked about v%d: %v", n, v.n, asked)
+		}
+	}
+}
+
+// withoutRecipients gives the post as if it was limited by tags only.
+func (n *post) withoutRecipients() *post { return &post{place: n.place, tags: n.tags} }

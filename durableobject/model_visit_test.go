@@ -1,0 +1,424 @@
+package durableobject_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/durableobject"
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/token"
+)
+
+const (
+	opText  = 0x1
+	opClose = 0x8
+	opPing  = 0x9
+	opPong  = 0xA
+)
+
+// visit is one connection of a guest.
+type visit struct {
+	place   *place
+	guest   *guest
+	n       int
+	to      eventlog.Recipient
+	id      string
+	tags    []string
+	exp     time.Time
+	updated int // round in which the token was, last
+	ws      *durableobject.Websocket
+	wire    *wire
+	buf     []byte
+
+	stalled  bool // reads nothing for now
+	lags     bool // has been slow: it may be closed for it
+	left     bool // the guest has dropped or closed it
+	gone     bool // for either reason, it is of no use any more
+	ended    bool // so has the connection, when what was taken from it is read
+	closed   bool // there is nothing more to read
+	over     bool // and looked at for the last time
+	code     int
+	kicked   bool
+	fails    bool // a hook has failed
+	round    int  // in which it was last connected or left
+	requests int
+	readings []*reading
+	runs     []*hookRun
+	calls    map[string]*call
+}
+
+// call is a request other than a subscription.
+type call struct {
+	about string
+	want  string // in the answer
+	post  *post
+	round int
+}
+
+func (p *place) token(n int, channel, subject string, tags []string, exp time.Time) string {
+	tok, err := secret.Sign(context.Background(), &token.Payload{
+		Channel: channel, RPC: []string{"act"}, Tags: tags, Att: json.RawMessage(newAtt(n, subject)),
+		IssuedAt: time.Now().Truncate(time.Second), ExpiresAt: exp,
+	})
+	if err != nil {
+		p.fail("sign: %v", err)
+	}
+	return tok
+}
+
+// enter connects a guest.
+func (w *world) enter(g *guest, p *place, id string, tags []string, subject string, life time.Duration) *visit {
+	n := len(w.all)
+	v := &visit{
+		place: p, guest: g, n: n, id: id, to: w.recipient(id, subject), tags: tags, round: w.round,
+		updated: -1, exp: time.Now().Truncate(time.Second).Add(life), wire: newWire(w.space, w.seed+uint64(n)), calls: map[string]*call{},
+	}
+	w.note("v%d enters %v as %v, tags %v, for %v", n, p, v.to, tags, life)
+	query := url.Values{"id": {id}, "token": {p.token(n, p.channel, subject, tags, v.exp)}}
+	r := &http.Request{
+		Method: http.MethodGet, Host: "halls", URL: &url.URL{Path: "/", RawQuery: query.Encode()}, ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{
+			"Connection": {"Upgrade"}, "Upgrade": {"websocket"},
+			"Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="},
+		},
+	}
+	var conn net.Conn = v.wire
+	if !w.blocking {
+		conn = tryWire{v.wire}
+	}
+	answer := &handshake{conn: conn, header: http.Header{}}
+	w.mu.Lock()
+	w.visits, w.all = append(w.visits, v), append(w.all, v)
+	w.mu.Unlock()
+	p.up.ServeHTTP(answer, r)
+	if answer.status != http.StatusSwitchingProtocols {
+		w.fail("v%d was refused: %d %s", n, answer.status, answer.body)
+	}
+	for ws := range p.hall().Websockets() {
+		if number, _ := readAtt(ws.Token()); number == n {
+			v.ws = ws
+		}
+	}
+	if v.ws == nil {
+		w.fail("v%d is not among the sockets", n)
+	}
+	v.sure(1)
+	g.visit = v
+	return v
+}
+
+// sure counts the visits that keep an object in memory.
+func (v *visit) sure(n int) {
+	v.place.mu.Lock()
+	defer v.place.mu.Unlock()
+	v.place.open += n
+}
+
+// leave drops the connection of a guest.
+func (w *world) leave(g *guest) {
+	v := g.visit
+	if v == nil {
+		return
+	}
+	w.note("v%d drops", v.n)
+	v.left = true
+	v.depart()
+	v.wire.cut()
+	v.closed = true
+}
+
+// depart takes the visit from its guest.
+func (v *visit) depart() {
+	if v.guest.visit != v {
+		return
+	}
+	v.guest.visit, v.gone, v.round = nil, true, v.place.round
+	if !v.stalled {
+		v.sure(-1)
+	}
+	for _, r := range v.readings {
+		r.remember()
+	}
+}
+
+// bye closes the connection in good order.
+func (v *visit) bye() {
+	v.place.note("v%d says goodbye", v.n)
+	v.left = true
+	v.depart()
+	v.wire.send(opClose, []byte{3, 232})
+}
+
+func (v *visit) stall(yes bool) {
+	v.place.note("v%d stalls: %v", v.n, yes)
+	if v.stalled != yes {
+		v.sure(either(yes, -1, 1))
+	}
+	v.stalled = yes
+	v.lags = true
+}
+
+// request sends a request and gives its id.
+func (v *visit) request(path, input, headers string) string {
+	v.requests++
+	id := fmt.Sprintf(`"%d"`, v.requests)
+	if v.requests%5 == 4 {
+		id = fmt.Sprint(v.requests)
+	}
+	v.wire.send(opText, fmt.Appendf(nil, `{"i":%s,"p":{"u":"/%s","b":%s%s}}`, id, path, input, headers))
+	return id
+}
+
+func (v *visit) subscribe(last string, ext bool) {
+	var headers []string
+	if last != "" {
+		headers = append(headers, `"last-event-id":"`+last+`"`)
+	}
+	if ext {
+		headers = append(headers, extension)
+	}
+	h := ""
+	if len(headers) > 0 {
+		h = `,"h":{` + strings.Join(headers, ",") + `}`
+	}
+	r := newReading(v, last, ext)
+	v.readings = append(v.readings, r)
+	r.id = v.request("subscribe", "{}", h)
+	v.place.note("v%d subscribes as %s after %q, extension %v", v.n, r.id, last, ext)
+}
+
+// abort ends a subscription.
+func (v *visit) abort(r *reading) {
+	v.place.note("v%d aborts %s", v.n, r.id)
+	v.wire.send(opText, fmt.Appendf(nil, `{"i":%s,"t":4}`, r.id))
+	r.remember()
+	r.end(v.place.round)
+}
+
+// act calls the method that publishes n.
+func (v *visit) act(n *post) {
+	w := v.place.world
+	w.mu.Lock()
+	order := len(w.orders)
+	w.orders[order] = n
+	w.mu.Unlock()
+	c := &call{about: "act", want: `"acted"`, post: n, round: w.round}
+	id := v.request("call", fmt.Sprintf(`{"json":{"path":["act"],"input":%d}}`, order), "")
+	v.calls[id] = c
+	w.note("v%d calls act as %s: %v", v.n, id, n)
+}
+
+// updateToken tries to replace the token by a good or a bad one.
+func (v *visit) updateToken(r *rand.Rand) {
+	w, p, life := v.place.world, v.place, pick(r, 5*time.Second, time.Minute, time.Hour)
+	_, subject := readAtt(v.ws.Token())
+	exp := time.Now().Truncate(time.Second).Add(life)
+	c := &call{about: "updateToken", want: `"UNAUTHORIZED"`}
+	tok := "garbage"
+	switch kind := r.IntN(6); {
+	case kind < 3 && v.updated < w.round: // of two at once, nobody knows which counts
+		tok, c.want = p.token(v.n, p.channel, subject, v.tags, exp), `"b":{}`
+		if v.updated = w.round; !time.Now().After(v.exp) {
+			v.exp = exp
+		}
+	case kind == 3:
+		tok = p.token(v.n, p.channel, subject, append(slices.Clip(v.tags), "w"), exp)
+	case kind == 4:
+		tok = p.token(v.n, "elsewhere", subject, v.tags, exp)
+	case p.subject:
+		tok = p.token(v.n, p.channel, "somebody else", v.tags, exp)
+	}
+	id := v.request("updateToken", `{"json":{"token":`+quote(tok)+`}}`, "")
+	v.calls[id] = c
+	p.note("v%d updates its token as %s for %v, wants %s", v.n, id, life, c.want)
+}
+
+// pump reads what it has taken, and takes what has arrived. It reports whether there
+// may be more to do. By the time that something is read, everything has settled, and
+// whatever has led to it is known.
+func (v *visit) pump() bool {
+	if v.stalled || v.closed {
+		return false
+	}
+	replied := false
+	for {
+		op, payload, rest, ok := splitFrame(v.buf)
+		if !ok {
+			break
+		}
+		v.buf = rest
+		replied = replied || op != opText
+		switch op {
+		case opPing:
+			v.wire.send(opPong, payload)
+		case opClose:
+			v.code = int(payload[0])<<8 | int(payload[1])
+			v.place.note("v%d is closed with %d %s", v.n, v.code, payload[2:])
+			v.depart()
+			v.wire.send(opClose, payload)
+		case opText:
+			v.receive(payload)
+		default:
+			v.place.fail("v%d got a frame of kind %d", v.n, op)
+		}
+	}
+	if v.ended {
+		v.place.note("the connection of v%d has ended", v.n)
+		v.depart()
+		v.closed = true
+		return false
+	}
+	before := len(v.buf)
+	v.buf, v.ended = v.wire.take(v.buf, 1<<20)
+	return replied || v.ended || len(v.buf) > before
+}
+
+// swallow reads without looking, to let a shutdown come to its end.
+func (v *visit) swallow() {
+	v.buf, _ = v.wire.take(v.buf, 1<<20)
+	for {
+		op, payload, rest, ok := splitFrame(v.buf)
+		if !ok {
+			return
+		}
+		if v.buf = rest; op == opClose {
+			v.wire.send(opClose, payload)
+		}
+	}
+}
+
+// frame is what a server sends.
+type frame struct {
+	I json.RawMessage
+	T int
+	P struct {
+		S int
+		H map[string]string
+		B json.RawMessage
+		E string
+		D *struct{ JSON message }
+		M *struct {
+			ID       string
+			Retry    int64
+			Comments []string
+		}
+	}
+}
+
+func (v *visit) receive(text []byte) {
+	w := v.place.world
+	w.note("    v%d gets %.200s", v.n, text)
+	var f frame
+	if err := json.Unmarshal(text, &f); err != nil {
+		w.fail("v%d got %s: %v", v.n, text, err)
+	}
+	id := string(f.I)
+	for _, r := range v.readings {
+		if r.id == id {
+			r.receive(&f)
+			return
+		}
+	}
+	c := v.calls[id]
+	if c == nil || f.T != 0 {
+		w.fail("v%d got a message for nobody: %s", v.n, text)
+	}
+	delete(v.calls, id)
+	v.answered(c, text)
+}
+
+func (v *visit) answered(c *call, text []byte) {
+	w := v.place.world
+	if !strings.Contains(string(text), c.want) {
+		w.fail("v%d wants %s from %s, got %s", v.n, c.want, c.about, text)
+	}
+	if c.post == nil || c.post.refused != nil || !c.post.includes(v) {
+		return
+	}
+	if r := v.active(); r != nil && r.answered && r.round < c.round && !slices.Contains(r.got, item{post: c.post}) {
+		w.fail("v%d got the answer of a call before the event that it published: %v", v.n, c.post)
+	}
+}
+
+// active gives the subscription that events go to, nil if that is not clear.
+func (v *visit) active() *reading {
+	if list := v.open(); len(list) == 1 {
+		return list[0]
+	}
+	return nil
+}
+
+// assign gives an OnSubscribed to the subscription that it is for.
+func (v *visit) assign(run *hookRun) {
+	v.runs = append(v.runs, run)
+	v.fails = v.fails || strings.Contains(run.mood, "fail") || strings.Contains(run.mood, "panic")
+	var candidates []*reading
+	for _, r := range v.readings {
+		if r.hook == nil && !r.unclear && r.last == run.resume.LastEventID {
+			candidates = append(candidates, r)
+		}
+	}
+	if len(candidates) == 1 {
+		candidates[0].hook, run.reading = run, candidates[0]
+		return
+	}
+	for _, r := range candidates {
+		r.unclear = true
+	}
+}
+
+// check compares the visit with what it should be after everything has settled.
+func (v *visit) check() {
+	w := v.place.world
+	now := time.Now()
+	v.lags = v.lags || v.lagging() || v.hooking()
+	switch {
+	case v.code == 0 || v.left && v.code == 1000:
+	case v.code == 1008 && now.After(v.exp), v.code == 1011 && v.fails, v.code == 1013 && v.lags, v.code == 4000 && v.kicked:
+	default:
+		w.fail("v%d was closed with %d for no reason", v.n, v.code)
+	}
+	if v.closed && v.code == 0 && !v.left && !v.lags {
+		w.fail("v%d was cut off", v.n)
+	}
+	if !v.gone && !v.stalled && now.After(v.exp.Add(time.Millisecond)) {
+		w.fail("v%d is open beyond the end of its token", v.n)
+	}
+	for _, r := range v.readings {
+		r.check()
+	}
+	if !v.gone && !v.stalled {
+		if n := len(v.open()); n > 1 {
+			w.fail("v%d has %d subscriptions", v.n, n)
+		}
+		for id, c := range v.calls {
+			if c.round < w.round && !v.hooking() {
+				w.fail("v%d has no answer to %s %s", v.n, c.about, id)
+			}
+		}
+	}
+	v.over = v.closed
+}
+
+// hooking tells whether events and answers may wait for a hook.
+func (v *visit) hooking() bool { return slices.ContainsFunc(v.runs, (*hookRun).running) }
+
+// lagging tells whether so much was published since everything had settled that the
+// visit could not keep up: more than it can be lent or, where the log drops its
+// oldest, anything while it was reading what it had missed.
+func (v *visit) lagging() bool {
+	w := v.place.world
+	resumed := slices.ContainsFunc(v.readings, func(r *reading) bool { return r.last != "" && r.round == w.round-1 })
+	if w.plan.log == "bounded" && resumed {
+		return slices.ContainsFunc(w.places, func(p *place) bool { return p.noisy > 0 })
+	}
+	return v.place.noisy > w.maxLag/4
+}

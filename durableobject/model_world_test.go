@@ -1,0 +1,349 @@
+package durableobject_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/durableobject"
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/rpc"
+)
+
+// plan is what a history is made with.
+type plan struct {
+	log       string        // "off", "own", "given", "bounded", "shared"
+	retention time.Duration // 0 with "off"
+	maxBytes  int64         // of a channel in a bounded log
+	spaces    int
+	subject   bool
+	maxLag    int
+	idle      time.Duration
+	ping      time.Duration
+	hookTime  time.Duration
+	blocking  bool // the connections have no TryWrite
+	space     int  // bytes that a connection holds
+	pad       int  // bytes that a post has at most, besides its number
+	farewells bool // OnDisconnected publishes
+}
+
+func newPlan(r *rand.Rand) plan {
+	p := plan{
+		log:       pick(r, "off", "own", "own", "own", "given", "bounded", "shared", "shared"),
+		retention: pick(r, 20*time.Second, time.Minute, 10*time.Minute),
+		maxBytes:  int64(6000 + r.IntN(10_000)),
+		spaces:    1 + r.IntN(2),
+		subject:   r.IntN(3) == 0,
+		maxLag:    pick(r, 1200, 3000, 20_000),
+		idle:      pick(r, 20*time.Second, 3*time.Minute),
+		ping:      pick(r, -1, 30*time.Second),
+		hookTime:  pick(r, 2*time.Second, 10*time.Second),
+		blocking:  r.IntN(4) == 0,
+		space:     pick(r, 150, 600, 4000, 100_000),
+		pad:       pick(r, 0, 100, 300),
+		farewells: r.IntN(4) == 0,
+	}
+	if p.log == "off" {
+		p.retention = 0
+	}
+	if p.log == "shared" {
+		p.spaces = 2
+	}
+	if r.IntN(50) == 0 && p.log != "bounded" { // more than what is written at once
+		p.pad = 20_000
+	}
+	return p
+}
+
+// world is one history: the namespaces, those who use them, and what the oracle
+// knows of what has happened.
+type world struct {
+	plan
+	seed   uint64
+	ctx    context.Context
+	spaces []*space
+	shared eventlog.Log // what was given to the namespaces, if any
+	places []*place
+	guests []*guest
+	visits []*visit          // that are not over
+	round  int               // counts what has settled
+	solo   bool              // a step does one thing only
+	asking []*post           // that were published in this step
+	given  []string          // positions that clients have got, anywhere
+	pairs  map[[2]*post]bool // without a log: what came before what, to somebody
+	trace  []func() string
+
+	// mu guards what hooks and methods use too.
+	mu     sync.Mutex
+	all    []*visit // by number
+	tick   uint64   // the rank of what is published now, without a log
+	posts  map[string]*post
+	fresh  bool // something was published since it was looked at last
+	mood   string
+	runs   []*hookRun
+	orders map[int]*post // what the method "act" is to publish
+	wrong  string        // the first thing that was found wrong by a hook
+	ending bool
+}
+
+// space is a namespace.
+type space struct {
+	*world
+	name   string
+	halls  *durableobject.Namespace[*hall]
+	up     http.Handler
+	log    eventlog.Log // its view; nil: nothing is kept
+	epoch  string
+	places []*place
+}
+
+// place is a channel of a namespace.
+type place struct {
+	*space
+	channel string
+	posts   []*post // in order
+	learnt  uint64  // Seq of the last of them
+	noisy   int     // bytes that were published since everything settled
+	open    int     // visits that surely are connected; guarded by mu
+}
+
+// guest is somebody who comes again and again.
+type guest struct {
+	visit   *visit // nil: away
+	home    *place
+	id      string
+	tags    []string
+	subject string
+	last    map[*place]string
+	fit     map[*place]time.Time // until when last is surely complete
+}
+
+// failure is what the oracle has found.
+type failure string
+
+func (w *world) fail(format string, args ...any) {
+	panic(failure(fmt.Sprintf(format, args...)))
+}
+
+func (w *world) note(format string, args ...any) {
+	at, round := time.Since(epochOfBubble), w.round
+	w.trace = append(w.trace, func() string {
+		return fmt.Sprintf("%8.3fs r%-3d ", at.Seconds(), round) + fmt.Sprintf(format, args...)
+	})
+}
+
+// epochOfBubble is when the clock of a synctest bubble begins.
+var epochOfBubble = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func newWorld(seed uint64) *world {
+	r := rand.New(rand.NewPCG(seed, 0))
+	w := &world{
+		plan: newPlan(r), seed: seed, ctx: context.Background(),
+		tick: 1, pairs: map[[2]*post]bool{}, posts: map[string]*post{}, orders: map[int]*post{},
+	}
+	w.note("seed %d, %+v", seed, w.plan)
+	switch w.plan.log {
+	case "given":
+		w.shared = eventlog.NewMemory(&eventlog.MemoryOptions{Retention: pick(r, 0, w.retention)})
+	case "bounded":
+		w.shared = eventlog.NewMemory(&eventlog.MemoryOptions{Retention: pick(r, 0, w.retention), MaxChannelBytes: w.maxBytes, MaxBytes: 2 * w.maxBytes})
+	case "shared":
+		w.shared = eventlog.NewMemory(&eventlog.MemoryOptions{Retention: pick(r, 0, w.retention)})
+	}
+	for i := range w.plan.spaces {
+		w.spaces = append(w.spaces, w.newSpace(i))
+	}
+	for range 4 {
+		w.guests = append(w.guests, &guest{last: map[*place]string{}, fit: map[*place]time.Time{}})
+	}
+	return w
+}
+
+func (w *world) newSpace(i int) *space {
+	s := &space{world: w, name: fmt.Sprint("s", i)}
+	o := durableobject.Options{
+		Verifier: secret, ResumeRetention: w.retention, MaxLagBytes: w.maxLag,
+		IdleTimeout: w.idle, PingInterval: w.ping, HookTimeout: w.hookTime,
+	}
+	if w.subject {
+		o.Subject = func(p *payload) string { _, subject := readAtt(p); return subject }
+	}
+	if w.shared != nil {
+		o.Log = w.shared
+		if w.plan.log == "shared" || w.plan.spaces > 1 {
+			o.Log = eventlog.Prefix(w.shared, s.name+"/")
+		}
+	}
+	s.halls = durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[message]) (*hall, error) {
+		return &hall{Object: o, place: s.place(o.Channel())}, nil
+	}, &o)
+	durableobject.Handle(s.halls, act, (*hall).act)
+	s.up = durableobject.UpgradeHandler(s.halls, nil)
+	s.log = durableobject.LogOf(s.halls)
+	for _, channel := range []string{"a", "b"} {
+		p := &place{space: s, channel: channel}
+		s.places, w.places = append(s.places, p), append(w.places, p)
+	}
+	if s.log != nil {
+		head, err := s.log.Head(w.ctx, "a")
+		if err != nil {
+			w.fail("head: %v", err)
+		}
+		s.epoch = head.Epoch
+	}
+	return s
+}
+
+func (s *space) place(channel string) *place {
+	for _, p := range s.places {
+		if p.channel == channel {
+			return p
+		}
+	}
+	panic("no channel " + channel)
+}
+
+func (p *place) String() string { return p.name + "/" + p.channel }
+
+func (p *place) hall() *hall {
+	h, err := p.halls.Get(p.ctx, p.channel)
+	if err != nil {
+		p.fail("get %v: %v", p, err)
+	}
+	return h
+}
+
+// settle lets everything happen that can happen now, with all clients reading but
+// the stalled ones, and compares it with what should have happened.
+func (w *world) settle() {
+	for more := true; more; {
+		synctest.Wait()
+		w.learn()
+		more = false
+		for _, v := range w.visits {
+			more = v.pump() || more
+		}
+	}
+	w.round++
+	w.mu.Lock()
+	w.tick++
+	wrong, runs := w.wrong, w.runs
+	w.runs = nil
+	w.mu.Unlock()
+	if wrong != "" {
+		w.fail("%s", wrong)
+	}
+	for _, run := range runs {
+		run.visit.assign(run)
+	}
+	left := w.visits[:0]
+	for _, v := range w.visits {
+		v.check()
+		if !v.over {
+			left = append(left, v)
+		}
+	}
+	w.visits = left
+	for _, p := range w.places {
+		p.noisy = 0
+	}
+}
+
+// advance lets time pass, with the clients reading all the while.
+func (w *world) advance(d time.Duration) {
+	w.note("%v pass", d)
+	for d > 0 {
+		slice := min(d, 9*time.Second)
+		time.Sleep(slice)
+		d -= slice
+		w.settle()
+	}
+}
+
+// end ends the history: everybody comes back once more and gets what is missing.
+func (w *world) end() {
+	w.note("the end")
+	for _, v := range w.visits {
+		v.stalled = false
+	}
+	w.mu.Lock()
+	w.mood = ""
+	w.mu.Unlock()
+	w.advance(w.hookTime + 6*time.Second)
+	for i, g := range w.guests {
+		for _, p := range w.places {
+			if last := g.last[p]; last != "" {
+				w.leave(g)
+				w.settle()
+				v := w.enter(g, p, fmt.Sprint("i", i%3), nil, "u0", time.Hour)
+				v.subscribe(last, true)
+				w.settle()
+			}
+		}
+	}
+	for _, g := range w.guests {
+		w.leave(g)
+	}
+	w.advance(6 * time.Second)
+	for _, p := range w.places {
+		if left := collect(p.hall().Websockets()); len(left) > 0 {
+			w.fail("%v has %d sockets left", p, len(left))
+		}
+	}
+	w.checkPosts()
+}
+
+// close shuts everything down, also where something was wrong. Whoever is left then
+// hangs the bubble.
+func (w *world) close() error {
+	w.mu.Lock()
+	w.ending = true
+	w.mu.Unlock()
+	done := make(chan error, len(w.spaces))
+	for _, s := range w.spaces {
+		go func() { done <- s.halls.Shutdown(w.ctx) }()
+	}
+	var err error
+	for range w.spaces {
+		for waiting := true; waiting; {
+			synctest.Wait()
+			for _, v := range w.all {
+				v.swallow()
+			}
+			select {
+			case e := <-done:
+				waiting = false
+				if e != nil {
+					err = e
+				}
+			default:
+				time.Sleep(100 * time.Millisecond)
+			}
+		}
+	}
+	for _, v := range w.all {
+		v.wire.cut()
+	}
+	if w.shared != nil {
+		err = w.shared.Close()
+	}
+	return err
+}
+
+// story gives the history to be read.
+func (w *world) story() string {
+	var b strings.Builder
+	for _, line := range w.trace {
+		fmt.Fprintln(&b, line())
+	}
+	return b.String()
+}
+
+func pick[E any](r *rand.Rand, list ...E) E { return list[r.IntN(len(list))] }
+
+var act = rpc.Define[int, string]("act")

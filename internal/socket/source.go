@@ -1,0 +1,41 @@
+package socket
+
+// BatchSize is about how many bytes a source should give at once.
+const BatchSize = 64 << 10
+
+// Batch is what is sent at a time: whole frames.
+type Batch struct {
+	// Own is sent first. It is a buffer that is used again and again.
+	Own []byte
+	// Shared is sent behind it. It belongs to somebody else and never changes.
+	Shared []byte
+}
+
+func (b *Batch) empty() bool { return len(b.Own) == 0 && len(b.Shared) == 0 }
+
+func (b *Batch) reset() {
+	if cap(b.Own) > 4*BatchSize {
+		b.Own = make([]byte, 0, BatchSize)
+	}
+	b.Own, b.Shared = b.Own[:0], nil
+}
+
+// sent takes off the first n bytes and gives what is left, not in a reused buffer.
+func (b *Batch) sent(n int) Batch {
+	if n < len(b.Own) {
+		return Batch{Own: append([]byte(nil), b.Own[n:]...), Shared: b.Shared}
+	}
+	return Batch{Shared: b.Shared[n-len(b.Own):]}
+}
+
+// Source knows what a connection has to get next.
+type Source interface {
+	// Pull adds whole frames to a batch, about BatchSize bytes at the most; adding
+	// nothing means that there is nothing to send until the next Wake. What it adds
+	// counts as sent. Shared is nil when it is called.
+	//
+	// Without wait it must not block: if it would have to, it returns behind,
+	// and is called again, with wait, on a goroutine of the connection's own. It
+	// is never called concurrently for one connection.
+	Pull(b *Batch, wait bool) (behind bool)
+}

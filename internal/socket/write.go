@@ -1,0 +1,173 @@
+package socket
+
+import (
+	"errors"
+	"net"
+	"time"
+)
+
+// maxRounds is how many batches one connection gets before others have their turn.
+const maxRounds = 8
+
+// next fills a batch with what is to be sent next. done says that the connection is
+// to be closed instead.
+func (c *Conn) next(b *Batch, wait bool) (behind, done bool) {
+	c.mu.Lock()
+	b.Own = append(b.Own, c.control...)
+	c.control = c.control[:0]
+	ending, shut, last := c.ending, c.shut, c.last
+	c.last = nil
+	c.mu.Unlock()
+	switch {
+	case last != nil:
+		c.src.Pull(b, false)
+		b.Own = append(append(b.Own, b.Shared...), last...)
+		b.Shared = nil
+		return false, false
+	case len(b.Own) > 0:
+		return false, false
+	case ending:
+		return false, shut
+	}
+	return c.src.Pull(b, wait), false
+}
+
+func (c *Conn) run(w *writer) {
+	c.queued.Store(false)
+	c.flush(&w.batch)
+}
+
+// flush sends what can be sent without waiting, on a writer's goroutine, whose
+// batch it uses.
+func (c *Conn) flush(b *Batch) {
+	for round := 0; c.dirty.Load(); round++ {
+		if round == maxRounds {
+			c.Wake()
+			return
+		}
+		if !c.owned.CompareAndSwap(false, true) {
+			return
+		}
+		c.dirty.Store(false)
+		if c.flushOwned(b, round) {
+			return
+		}
+		c.owned.Store(false)
+	}
+}
+
+// flushOwned reports whether it has given the write side to somebody else.
+func (c *Conn) flushOwned(b *Batch, round int) (passed bool) {
+	for {
+		b.reset()
+		behind, done := c.next(b, false)
+		if done {
+			c.end()
+			return false
+		}
+		if b.empty() && !behind {
+			return false
+		}
+		n, err := c.tryWrite(b)
+		if err != nil {
+			c.fail()
+			return false
+		}
+		if behind || n < len(b.Own)+len(b.Shared) {
+			rest := b.sent(n)
+			c.pool.wg.Go(func() { c.drain(&rest) })
+			return true
+		}
+		if round++; round >= maxRounds {
+			c.dirty.Store(true)
+			return false
+		}
+	}
+}
+
+// tryWrite writes what the kernel takes at once.
+func (c *Conn) tryWrite(b *Batch) (n int, err error) {
+	if c.try == nil {
+		return 0, nil
+	}
+	if len(b.Own) > 0 {
+		if n, err = c.try.TryWrite(b.Own); n < len(b.Own) || err != nil {
+			return n, err
+		}
+	}
+	if len(b.Shared) > 0 {
+		var m int
+		m, err = c.try.TryWrite(b.Shared)
+		n += m
+	}
+	return n, err
+}
+
+// drain owns the write side and writes, waiting for the peer where it must, until
+// there is nothing left.
+func (c *Conn) drain(b *Batch) {
+	for {
+		if !c.write(b.Own) || !c.write(b.Shared) {
+			c.fail()
+		}
+		b.reset()
+		_, done := c.next(b, true)
+		if done {
+			c.end()
+		}
+		if b.empty() {
+			break
+		}
+	}
+	c.mu.Lock()
+	if !c.ending {
+		_ = c.nc.SetWriteDeadline(time.Time{})
+	}
+	c.mu.Unlock()
+	c.owned.Store(false)
+	if c.dirty.Load() {
+		c.Wake()
+	}
+}
+
+// write gives the peer writeTimeout to take something, again and again, unless the
+// connection is ending, which has its own deadline.
+func (c *Conn) write(p []byte) bool {
+	for len(p) > 0 {
+		c.mu.Lock()
+		if !c.ending {
+			_ = c.nc.SetWriteDeadline(time.Now().Add(writeTimeout))
+		}
+		c.mu.Unlock()
+		n, err := c.nc.Write(p)
+		p = p[n:]
+		if err != nil && (n == 0 || !isTimeout(err)) {
+			return false
+		}
+	}
+	return true
+}
+
+func isTimeout(err error) bool {
+	ne, ok := errors.AsType[net.Error](err)
+	return ok && ne.Timeout()
+}
+
+// fail gives up on a connection that cannot be written to. Its reader notices.
+func (c *Conn) fail() {
+	c.mu.Lock()
+	c.ending, c.shut = true, true
+	c.control, c.last = nil, nil
+	c.mu.Unlock()
+	c.end()
+}
+
+func (c *Conn) end() {
+	c.mu.Lock()
+	already := c.closed
+	c.closed = true
+	c.mu.Unlock()
+	if !already {
+		_ = c.nc.Close()
+	}
+}

@@ -1,0 +1,233 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/internal/peer"
+	"github.com/go-orpc/durable-iterator/internal/serializer"
+)
+
+// StreamError is the error of a stream of events that has failed.
+type StreamError struct {
+	// Err is what has happened: an [*Error] if the server has sent one.
+	Err error
+	// LastEventID is the id of the last event with one, empty if there was none.
+	// [WithLastEventID] goes on behind it.
+	LastEventID string
+	// Retry is how long the server wants its clients to wait before they try
+	// again, as the last event with a [EventMeta.Retry] says. 0 is no wish.
+	Retry time.Duration
+	// Data is what the server has sent in place of an [*Error], as a server that is
+	// not oRPC's may. It is undefined otherwise.
+	Data Value
+}
+
+// Error gives the text of Err.
+func (e *StreamError) Error() string { return e.Err.Error() }
+
+// Unwrap gives Err.
+func (e *StreamError) Unwrap() error { return e.Err }
+
+// eventItem is what a source gives: an event, or the end.
+type eventItem struct {
+	value any // a Value, or what a handler in this process has sent
+	meta  EventMeta
+	done  bool  // it is the last one: value is the return value
+	err   error // it is the last one: the stream has failed
+}
+
+// eventSource is where the events of a stream come from: one answer of a server.
+// Next and close are called by one goroutine at a time; next returns when the life
+// of the stream ends.
+type eventSource interface {
+	next() eventItem
+	close()
+}
+
+// eventStream is an Events without its types.
+type eventStream struct {
+	life   context.Context // what there is for the stream lives as long
+	cancel context.CancelCauseFunc
+	again  func(*StreamError) (eventSource, error) // of Retry; nil: a failure is final
+
+	// turn holds a value while somebody reads or closes. source belongs to whoever
+	// has put it there. It is nil once the stream has ended.
+	turn   chan struct{}
+	source eventSource
+
+	// mu guards the fields below. result and err are set with ended.
+	mu     sync.Mutex
+	lastID string
+	retry  time.Duration
+	ended  bool
+	result any
+	err    error
+}
+
+func newEventStream(life context.Context, cancel context.CancelCauseFunc) *eventStream {
+	return &eventStream{life: life, cancel: cancel, turn: make(chan struct{}, 1)}
+}
+
+var (
+	errStreamClosed = errors.New("rpc: the stream of events is closed")
+	errStreamFailed = errors.New("rpc: the stream of events has failed")
+	errNoStream     = errors.New("the answer is no stream of events")
+)
+
+// ErrNoResult is wrapped by the error of [Events.Result] where there is no return
+// value: the stream has not ended yet, or it was closed before.
+var ErrNoResult = errors.New("rpc: the stream of events has no return value")
+
+// streamOf gives the stream that an output is, or that it is to become.
+func streamOf(out any) (*eventStream, bool) {
+	events, ok := out.(interface{ stream() *eventStream })
+	if !ok {
+		return nil, false
+	}
+	return events.stream(), true
+}
+
+// wantedStream gives a pointer to decode the output of a call into, and the stream
+// in it if the caller wants one.
+func wantedStream(call *Call) (out any, s *eventStream, ok bool) {
+	if call.New == nil {
+		return nil, nil, false
+	}
+	out = call.New()
+	s, ok = streamOf(out)
+	return out, s, ok
+}
+
+// next gives the next event, or the failure of the stream. It gives neither if the
+// stream has ended in any other way.
+func (s *eventStream) next() (item eventItem, ok bool) {
+	s.turn <- struct{}{}
+	defer func() { <-s.turn }()
+	for s.source != nil {
+		item = s.source.next()
+		s.note(item.meta)
+		if item.err == nil && !item.done {
+			return item, true
+		}
+		s.source.close()
+		if item.err != nil {
+			if item.err = s.reopen(s.failure(item)); item.err == nil {
+				continue
+			}
+		}
+		item.err = s.end(item.value, item.err)
+		return item, item.err != nil
+	}
+	return eventItem{}, false
+}
+
+// reopen puts another source in place of one that has failed.
+func (s *eventStream) reopen(failure *StreamError) (err error) {
+	if s.again == nil || s.life.Err() != nil {
+		return failure
+	}
+	s.source, err = s.again(failure)
+	return err
+}
+
+func (s *eventStream) note(m EventMeta) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m.ID != "" {
+		s.lastID = m.ID
+	}
+	if m.Retry != 0 {
+		s.retry = m.Retry
+	}
+}
+
+func (s *eventStream) failure(item eventItem) *StreamError {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	data, _ := item.value.(Value)
+	return &StreamError{Err: item.err, LastEventID: s.lastID, Retry: s.retry, Data: data}
+}
+
+// end ends the stream, with the turn and without a source. It gives the error that
+// readers get: none for a stream that was closed.
+func (s *eventStream) end(result any, err error) error {
+	s.source = nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended, s.result, s.err = true, result, err
+	if context.Cause(s.life) == errStreamClosed {
+		s.result, s.err = nil, errStreamClosed
+		err = nil
+	}
+	s.cancel(errStreamClosed)
+	return err
+}
+
+// fail ends a stream whose reader has met what it cannot read.
+func (s *eventStream) fail(item eventItem) error {
+	s.turn <- struct{}{}
+	defer func() { <-s.turn }()
+	failure := s.failure(item)
+	if s.source != nil {
+		s.source.close()
+		_ = s.end(nil, failure)
+	}
+	return failure
+}
+
+// close ends the stream, also while somebody reads.
+func (s *eventStream) close() {
+	s.cancel(errStreamClosed)
+	s.turn <- struct{}{}
+	defer func() { <-s.turn }()
+	if s.source != nil {
+		s.source.close()
+		_ = s.end(nil, nil)
+	}
+}
+
+// outcome gives the return value.
+func (s *eventStream) outcome() (any, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case !s.ended:
+		return nil, ErrNoResult
+	case s.err == errStreamClosed:
+		return nil, errors.Join(ErrNoResult, errStreamClosed)
+	}
+	return s.result, s.err
+}
+
+func (s *eventStream) lastEventID() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lastID
+}
+
+// readEvent reads an event as it came over a wire. It is not ok if it means nothing.
+func readEvent(s *serializer.Serializer, kind peer.EventKind, data []byte, meta peer.EventMeta) (item eventItem, ok bool) {
+	switch kind {
+	case peer.EventMessage, peer.EventDone, peer.EventError:
+	default:
+		return item, false
+	}
+	value, err := s.Value(data)
+	item = eventItem{value: value, meta: eventMeta(meta)}
+	switch {
+	case err != nil:
+		item.err = fmt.Errorf("rpc: decode event: %w", err)
+	case kind == peer.EventDone:
+		item.done = true
+	case kind == peer.EventError:
+		item.err = errStreamFailed
+		if sent, ok := readError(value); ok {
+			item.value, item.err = nil, sent
+		}
+	}
+	return item, true
+}

@@ -1,0 +1,40 @@
+package rpc_test
+
+import (
+	"context"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/rpc"
+)
+
+// The contracts of the recorded server that need files.
+type (
+	uploadInput struct {
+		File *rpc.File `json:"file" validate:"required"`
+		When time.Time `json:"when"`
+	}
+	uploadOutput struct {
+		Name string `json:"name"`
+		Type string `json:"type"`
+		Size int64  `json:"size"`
+		Text string `json:"text"`
+	}
+	downloadOutput struct {
+		File *rpc.File `json:"file"`
+	}
+)
+
+var (
+	upload   = rpc.Define[uploadInput, uploadOutput]("upload")
+	download = rpc.Define[rpc.Void, downloadOutput]("download")
+	rawFile  = rpc.Define[rpc.Void, *rpc.File]("rawFile")
+)
+
+func describe(_ context.Context, in uploadInput) (uploadOutput, error) {
+	content, err := in.File.Bytes()
+	return uploadOutput{in.File.Name, in.File.Type, in.File.Size(), string(content)}, err
+}
+
+func hello() *rpc.File { return rpc.NewFile("hello.txt", "text/plain", []byte("hello file")) }
+
+func raw() *rpc.File { return rpc.NewFile(`r "q" é.bin`, "application/octet-stream", []byte("raw")) }

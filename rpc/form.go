@@ -1,0 +1,107 @@
+package rpc
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/go-orpc/durable-iterator/internal/form"
+	"github.com/go-orpc/durable-iterator/internal/peer"
+	"github.com/go-orpc/durable-iterator/internal/serializer"
+)
+
+const formType = "multipart/form-data"
+
+// isFormBody tells whether the headers announce a form, which holds a value with
+// its files.
+func isFormBody(header http.Header) bool {
+	return header.Get(headerDisposition) == "" &&
+		strings.HasPrefix(strings.ToLower(header.Get(headerContentType)), formType)
+}
+
+// encodeValue encodes a value that may hold files.
+func encodeValue(s *serializer.Serializer, v any) (serializer.Encoded, error) {
+	if isVoid(v) {
+		v = Undefined{}
+	}
+	return s.Encode(v)
+}
+
+// readForm reads a value with its files. Some of them may be on disk until the
+// form is closed, which is nil after an error.
+func readForm(r io.Reader, contentType string, o form.Options, s *serializer.Serializer) (Value, *form.Form, error) {
+	f, err := form.Read(r, contentType, o)
+	if err != nil {
+		return Value{}, nil, err
+	}
+	v, err := s.FormValue(f.Data, f.Files)
+	if err != nil {
+		return Value{}, nil, errors.Join(err, f.Close())
+	}
+	return v, f, nil
+}
+
+// readFormToMemory is readForm without a disk, so there is nothing to close.
+func readFormToMemory(r io.Reader, contentType string, limit int64, s *serializer.Serializer) (Value, error) {
+	v, _, err := readForm(r, contentType, form.Options{MaxBytes: limit, MaxMemory: limit}, s)
+	return v, err
+}
+
+// writeForm writes an encoded value with its files. What opens and reads these is
+// the application's, and may panic.
+func writeForm(w io.Writer, boundary string, e serializer.Encoded) (err error) {
+	defer recoverTo(&err)
+	return form.Write(w, boundary, e.JSON, e.Files)
+}
+
+// formLength gives how many bytes writeForm writes, -1 if the size of a file is
+// not known.
+func formLength(boundary string, e serializer.Encoded) int64 {
+	var length byteCount
+	empty := make([]*serializer.File, len(e.Files))
+	for i, f := range e.Files {
+		if f.Size() < 0 {
+			return -1
+		}
+		length += byteCount(f.Size())
+		empty[i] = serializer.NewFile(f.Name, f.Type, nil)
+	}
+	_ = form.Write(&length, boundary, e.JSON, empty) // from memory to memory
+	return int64(length)
+}
+
+// byteCount counts what is written to it.
+type byteCount int64
+
+func (n *byteCount) Write(p []byte) (int, error) {
+	*n += byteCount(len(p))
+	return len(p), nil
+}
+
+// peerBody makes the body of a message of the peer protocol, and sets the headers
+// that belong to it: none for an encoded value without files. The content of files
+// is read to memory.
+func peerBody(header http.Header, e serializer.Encoded) (peer.Body, error) {
+	header.Del(headerContentType)
+	header.Del(headerDisposition)
+	if len(e.Files) == 0 {
+		return peer.Body{JSON: e.JSON}, nil
+	}
+	var text bytes.Buffer
+	boundary := form.Boundary()
+	if err := writeForm(&text, boundary, e); err != nil {
+		return peer.Body{}, err
+	}
+	header.Set(headerContentType, form.ContentType(boundary))
+	return peer.Body{Bytes: text.Bytes()}, nil
+}
+
+// isPeerForm tells whether the body of a message of the peer protocol is a form.
+func isPeerForm(header http.Header, b peer.Body) bool { return b.Bytes != nil && isFormBody(header) }
+
+// readPeerForm reads the form in a message of the peer protocol.
+func readPeerForm(header http.Header, b peer.Body, s *serializer.Serializer) (Value, error) {
+	return readFormToMemory(bytes.NewReader(b.Bytes), header.Get(headerContentType), int64(len(b.Bytes)), s)
+}
