@@ -33,6 +33,6 @@ func FullJitter(base, limit time.Duration) func(attempt int) time.Duration {
 		if most <= 0 {
 			return 0
 		}
-		return rand.N(most)
+		return rand.N(most) //nolint:gosec // nobody gains from guessing it
 	}
 }

@@ -11,6 +11,8 @@ import (
 // loops take them out.
 type buffer struct {
 	size int
+	// halted tells that drop is about to be called: nothing is taken out any more.
+	halted func() bool
 	// room holds a token if a buffer that was full may have become half empty.
 	room chan struct{}
 
@@ -42,8 +44,8 @@ type item struct {
 	cursor string
 }
 
-func newBuffer(size int, cursor string) *buffer {
-	b := &buffer{size: size, cursor: cursor, room: make(chan struct{}, 1)}
+func newBuffer(size int, cursor string, halted func() bool) *buffer {
+	b := &buffer{size: size, cursor: cursor, halted: halted, room: make(chan struct{}, 1)}
 	b.wake = sync.NewCond(&b.mu)
 	return b
 }
@@ -152,7 +154,7 @@ func (b *buffer) put(it item) {
 // take waits for the next item. It reports false at the end; then err is why, for
 // one reader and nil for the others.
 func (b *buffer) take() (it item, ok bool, err error) {
-	it, ok, err, room := b.next()
+	it, ok, room, err := b.next()
 	if room {
 		select {
 		case b.room <- struct{}{}:
@@ -163,21 +165,21 @@ func (b *buffer) take() (it item, ok bool, err error) {
 }
 
 // next is take without telling that there is room now.
-func (b *buffer) next() (it item, ok bool, err error, room bool) {
+func (b *buffer) next() (it item, ok, room bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for len(b.items) == 0 && !b.ended {
+	for !b.ended && (len(b.items) == 0 || b.halted()) {
 		b.wake.Wait()
 	}
 	if len(b.items) == 0 {
 		err, b.err = b.err, nil
-		return item{}, false, err, false
+		return item{}, false, false, err
 	}
 	it = b.items[0]
 	b.items[0] = item{}
 	b.items = b.items[1:]
 	b.cursor = it.cursor
-	return it, true, nil, b.full && b.halfEmpty()
+	return it, true, b.full && b.halfEmpty(), nil
 }
 
 // halfEmpty tells, with mu held, whether enough was read to ask for more.

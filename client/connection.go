@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/rpc"
 )
@@ -29,6 +30,7 @@ var (
 // concurrent use, except serve.
 type connection struct {
 	ws     *websocket.Conn
+	kill   func()             // ends the connection below the WebSocket
 	cred   credential         // the last that the server knows of; belongs to the supervisor
 	cancel context.CancelFunc // ends reading, and thereby the socket
 	done   chan struct{}      // closed when nothing of the connection is running
@@ -129,7 +131,7 @@ func (c *connection) fail(cause error) {
 
 // close ends the connection with a close frame, and returns when it has ended.
 func (c *connection) close() {
-	late := time.AfterFunc(closeGrace, c.cancel)
+	late := time.AfterFunc(closeGrace, c.kill)
 	defer late.Stop()
 	_ = c.ws.Close(websocket.StatusNormalClosure, "") // fails if the server does not answer
 	c.cancel()

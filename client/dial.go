@@ -36,7 +36,7 @@ func Dial[T any](ctx context.Context, src TokenSource, o *Options, opts ...rpc.C
 func optionsOf(ctx context.Context, opts []rpc.CallOption) (call *rpc.Call, err error) {
 	_, err = rpc.NewCaller(func(_ context.Context, c *rpc.Call) (any, error) {
 		call = c
-		return nil, nil
+		return rpc.Void{}, nil
 	}).Call(ctx, &rpc.Call{}, opts...)
 	return call, err
 }
@@ -49,6 +49,7 @@ func open[T any](ctx context.Context, src TokenSource, cred credential, o Option
 		return nil, err
 	}
 	ctx, c.cancel = context.WithCancelCause(ctx)
+	c.buffer = newBuffer(o.BufferSize, call.LastEventID, func() bool { return ctx.Err() != nil })
 	go newSupervisor(c).run(ctx)
 	select {
 	case <-c.opened:
@@ -79,7 +80,6 @@ func newCore(src TokenSource, cred credential, o Options, call *rpc.Call) (*core
 		source:  src,
 		id:      id,
 		header:  call.Header,
-		buffer:  newBuffer(o.BufferSize, call.LastEventID),
 		opened:  make(chan struct{}),
 		done:    make(chan struct{}),
 		changed: make(chan struct{}),
@@ -103,10 +103,10 @@ func (c *core) open(ctx context.Context, cred credential) (*connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	ws, err := handshake(ctx, withCredentials(address, c.id, cred.text), cred.text, c.options.HTTPClient)
+	ws, kill, err := handshake(ctx, withCredentials(address, c.id, cred.text), cred.text, c.options.HTTPClient)
 	if err != nil {
 		return nil, err
 	}
 	ws.SetReadLimit(c.options.MaxMessageBytes)
-	return &connection{ws: ws, cred: cred}, nil
+	return &connection{ws: ws, kill: kill, cred: cred}, nil
 }

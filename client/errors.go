@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
@@ -35,14 +36,14 @@ var (
 type GapReason int
 
 const (
-	// GapTruncated: the server does not keep all that was missed any more, or it
-	// does not know the last event id. What it does keep follows.
+	// GapTruncated means that the server does not keep all that was missed any
+	// more, or does not know the last event id. What it does keep follows.
 	GapTruncated GapReason = iota + 1
-	// GapNoResume: there was nothing to resume from, mostly since the server keeps
-	// no events. What was published while there was no connection is lost.
+	// GapNoResume means that there was nothing to resume from, mostly since the
+	// server keeps no events. What was published without a connection is lost.
 	GapNoResume
-	// GapReset: the server has begun to count its events anew, so that the last
-	// event id means nothing to it.
+	// GapReset means that the server has begun to count its events anew, so that
+	// the last event id means nothing to it.
 	GapReset
 )
 

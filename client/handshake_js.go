@@ -8,8 +8,9 @@ import (
 	"github.com/coder/websocket"
 )
 
-// handshake opens a WebSocket. A browser does not tell why it cannot.
-func handshake(ctx context.Context, address *url.URL, _ string, _ *http.Client) (*websocket.Conn, error) {
+// handshake opens a WebSocket. A browser does not tell why it cannot, and there is
+// nothing below it to kill.
+func handshake(ctx context.Context, address *url.URL, _ string, _ *http.Client) (ws *websocket.Conn, kill func(), err error) {
 	u := *address
 	switch u.Scheme {
 	case "http":
@@ -17,6 +18,6 @@ func handshake(ctx context.Context, address *url.URL, _ string, _ *http.Client) 
 	case "https":
 		u.Scheme = "wss"
 	}
-	ws, _, err := websocket.Dial(ctx, u.String(), nil)
-	return ws, err
+	ws, _, err = websocket.Dial(ctx, u.String(), nil)
+	return ws, func() {}, err
 }

@@ -70,7 +70,7 @@ func (s *httpSource) fetch(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(http.MaxBytesReader(nil, response.Body, maxTokenBytes))
 	if err != nil {
 		return "", err

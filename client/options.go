@@ -110,10 +110,11 @@ func (o *Options) clone() Options {
 		plugin.InitLink(&link)
 	}
 	c.HTTPClient, c.Interceptors, c.Serializers = link.HTTPClient, link.Interceptors, link.Serializers
-	return c.withDefaults()
+	c.setDefaults()
+	return c
 }
 
-func (o Options) withDefaults() Options {
+func (o *Options) setDefaults() {
 	o.RefreshTokenDelay = cmp.Or(o.RefreshTokenDelay, DefaultRefreshTokenDelay)
 	o.ConnectTimeout = cmp.Or(o.ConnectTimeout, DefaultConnectTimeout)
 	o.DialTimeout = cmp.Or(o.DialTimeout, DefaultDialTimeout)
@@ -133,5 +134,4 @@ func (o Options) withDefaults() Options {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return o
 }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/durableiterator"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/token"
 )
 
 // headerIterator is set by the server to 1 if the output is the token of a durable
@@ -55,7 +57,9 @@ type discoveryKey struct{}
 // It returns when the server of the sockets has answered the subscription. An error of
 // the call is returned as it is; otherwise see [Dial]. ctx is the life of the iterator,
 // not only of Subscribe: when it ends, the iterator ends.
-func Subscribe[In, T any](ctx context.Context, link rpc.Caller, c durableiterator.Contract[In, T], in In, opts ...rpc.CallOption) (*Iterator[T], error) {
+func Subscribe[In, T any](
+	ctx context.Context, link rpc.Caller, c durableiterator.Contract[In, T], in In, opts ...rpc.CallOption,
+) (*Iterator[T], error) {
 	source := TokenFunc(func(ctx context.Context) (string, error) {
 		return c.Procedure().Call(ctx, tokenCaller{link}, in, opts...)
 	})
@@ -79,12 +83,24 @@ func (c tokenCaller) Call(ctx context.Context, call *rpc.Call, opts ...rpc.CallO
 	if err != nil {
 		return nil, err
 	}
-	var tok string
-	value, ok := out.(rpc.Value)
-	if !ok || !marked(call.ResponseHeader) || value.Decode(&tok) != nil {
-		return nil, fmt.Errorf("%w for procedure %s", ErrNoToken, strings.Join(call.Path, "."))
+	tok, err := tokenIn(call, out)
+	if err != nil {
+		return nil, fmt.Errorf("%w for procedure %s: %w", ErrNoToken, strings.Join(call.Path, "."), err)
 	}
 	return tok, nil
+}
+
+var errNotMarked = errors.New("the answer is no durable iterator")
+
+func tokenIn(call *rpc.Call, out any) (tok string, err error) {
+	value, ok := out.(rpc.Value)
+	if !ok || !marked(call.ResponseHeader) {
+		return "", errNotMarked
+	}
+	if err = value.Decode(&tok); err == nil {
+		_, err = token.Parse(tok)
+	}
+	return tok, err
 }
 
 func marked(header http.Header) bool {

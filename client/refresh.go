@@ -85,10 +85,10 @@ func (s *supervisor) fetchFailed(ctx context.Context, err error) {
 // it knows.
 func (s *supervisor) share(ctx context.Context) {
 	cred := s.credential()
-	if s.state != StateLive || s.conn.cred.text == cred.text {
+	conn := s.conn
+	if s.state != StateLive || conn == nil || conn.cred.text == cred.text {
 		return
 	}
-	conn := s.conn
 	if !cred.fitsSocketOf(conn.cred) {
 		s.reconnect(ctx)
 		return

@@ -6,13 +6,15 @@ import "strconv"
 type State int
 
 const (
-	// StateConnecting: a connection is being opened, or a token fetched for one.
+	// StateConnecting says that a connection is being opened, or a token fetched
+	// for one.
 	StateConnecting State = iota
-	// StateLive: events arrive as they are published, and calls are sent at once.
+	// StateLive says that events arrive as they are published, and calls are sent at once.
 	StateLive
-	// StateWaiting: the connection is lost, and it is too early to try again.
+	// StateWaiting says that the connection is lost, and that it is too early to
+	// try again.
 	StateWaiting
-	// StateClosed: the iterator has ended.
+	// StateClosed says that the iterator has ended.
 	StateClosed
 )
 

@@ -47,16 +47,14 @@ func (s *supervisor) subscribed(ctx context.Context, conn *connection, sub *subs
 		return
 	}
 	s.stop, s.subscribing = stop, false
-	if s.buffer.isFull() {
-		s.unsubscribe(ctx)
-	}
 	s.live(ctx)
+	s.unsubscribe(ctx) // if that was too much already
 }
 
-// unsubscribe stops the events that the buffer has no room for. The socket stays, and
-// calls go on.
+// unsubscribe stops events that the buffer has no room for. The socket stays, and calls
+// go on.
 func (s *supervisor) unsubscribe(ctx context.Context) {
-	if s.stop == nil {
+	if s.stop == nil || !s.buffer.isFull() {
 		return
 	}
 	s.options.Logger.WarnContext(ctx, "events are read too slowly", "id", s.id, "buffered", s.options.BufferSize)
@@ -67,7 +65,8 @@ func (s *supervisor) unsubscribe(ctx context.Context) {
 
 // resubscribe asks for the events that there was no room for.
 func (s *supervisor) resubscribe(ctx context.Context) {
-	if s.state == StateLive && s.stop == nil && !s.subscribing && s.buffer.isFull() && !s.buffer.paused() {
+	idle := s.state == StateLive && s.conn != nil && s.stop == nil && !s.subscribing
+	if idle && s.buffer.isFull() && !s.buffer.paused() {
 		s.subscribe(ctx)
 	}
 }

@@ -16,6 +16,9 @@ const (
 	headerResume    = "X-Durable-Iterator-Resume"
 )
 
+// kindMessage is an event that is not the end of the stream.
+const kindMessage = "message"
+
 // subscription takes what one subscription brings into the buffer. Its methods are
 // called by the reader of the connection, in order.
 type subscription struct {
@@ -82,7 +85,7 @@ func (s *subscription) event(e rpc.PeerEvent) {
 		s.retry.Store(int64(min(e.Meta.Retry, maxHint)))
 	}
 	switch {
-	case e.Kind != "message":
+	case e.Kind != kindMessage:
 		if e.Meta.ID != "" {
 			s.buffer.move(s, e.Meta.ID)
 		}

@@ -9,10 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/go-orpc/durable-iterator/durableiterator"
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/token"
-	"github.com/stretchr/testify/require"
 )
 
 var listen = durableiterator.Define[rpc.Void, string]("listen")
@@ -116,17 +117,18 @@ func TestHeaderIsExposedToOtherOrigins(t *testing.T) {
 	}
 	for label, c := range cases {
 		t.Run(label, func(t *testing.T) {
-			header := func() http.Header {
-				if c.before == nil {
-					return http.Header{}
+			recorder := func() *httptest.ResponseRecorder {
+				w := httptest.NewRecorder()
+				for _, line := range c.before {
+					w.Header().Add("Access-Control-Expose-Headers", line)
 				}
-				return http.Header{"Access-Control-Expose-Headers": c.before}
+				return w
 			}
-			w := &httptest.ResponseRecorder{HeaderMap: header(), Body: new(bytes.Buffer)}
+			w := recorder()
 			serve(&durableiterator.HandlerPlugin{Signer: key}, durableiterator.New[string]("room", nil), rpc.HandlerOptions{}, c.origin, w)
 			require.Equal(t, c.want, w.Header()["Access-Control-Expose-Headers"])
 
-			w = &httptest.ResponseRecorder{HeaderMap: header(), Body: new(bytes.Buffer)}
+			w = recorder()
 			r := httptest.NewRequest(http.MethodGet, "/token", nil)
 			r.Header.Set("Origin", c.origin)
 			durableiterator.New[string]("room", &durableiterator.Options{Signer: key}).ServeHTTP(w, r)

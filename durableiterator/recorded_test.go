@@ -11,10 +11,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/go-orpc/durable-iterator/durableiterator"
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/token"
-	"github.com/stretchr/testify/require"
 )
 
 // roomInput is the input of the recorded server's onMessage.

@@ -99,13 +99,20 @@ func (p *ClientPeer) Receive(message []byte, binary bool) error {
 // the next socket.
 func (p *ClientPeer) Disconnect(cause error) {
 	p.mu.Lock()
-	old := p.socket
-	if !p.closed {
+	old, closed := p.socket, p.closed
+	if !closed {
 		p.socket = p.newSocket()
-		p.retired.Go(old.client.Wait)
+		p.retired.Add(1)
 	}
 	p.mu.Unlock()
 	old.disconnect(cause)
+	if closed {
+		return
+	}
+	go func() { // nothing is added to what it waits for: old is disconnected
+		defer p.retired.Done()
+		old.client.Wait()
+	}()
 }
 
 // Close is a Disconnect after which there is no next socket: later calls fail at

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 )
 
 // Server is an http.Server without a network.
@@ -29,7 +30,7 @@ type Server struct {
 // NewServer serves h. End it with Close.
 func NewServer(h http.Handler) *Server {
 	s := &Server{
-		http:     &http.Server{Handler: h},
+		http:     &http.Server{Handler: h, ReadHeaderTimeout: time.Minute},
 		incoming: make(chan net.Conn),
 		closed:   make(chan struct{}),
 		conns:    map[*conn]struct{}{},

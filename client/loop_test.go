@@ -1,0 +1,96 @@
+//go:build !js
+
+package client_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/client"
+)
+
+// loop ranges over an iterator on a goroutine of its own.
+type loop struct {
+	t    *testing.T
+	got  chan string
+	done chan struct{}
+}
+
+// read ranges, and gives events as their data and errors as "!" and their text.
+func read(t *testing.T, it *client.Iterator[string]) *loop {
+	l := &loop{t: t, got: make(chan string), done: make(chan struct{})}
+	go func() {
+		defer close(l.done)
+		for text, err := range it.All() {
+			if err != nil {
+				text = "!" + err.Error()
+			}
+			select {
+			case l.got <- text:
+			case <-t.Context().Done():
+			}
+		}
+	}()
+	return l
+}
+
+func (l *loop) expect(want ...string) {
+	l.t.Helper()
+	for i, w := range want {
+		select {
+		case text := <-l.got:
+			require.Equal(l.t, w, text, "item %d", i)
+		case <-l.done:
+			require.Fail(l.t, "the loop has ended", "before %s", w)
+		case <-time.After(time.Hour):
+			require.Fail(l.t, "nothing came", "instead of %s", w)
+		}
+	}
+}
+
+// take reads as many items as are wanted, and not one more.
+func take(t *testing.T, it *client.Iterator[string], want ...string) {
+	t.Helper()
+	var got []string
+	for text, err := range it.All() {
+		if err != nil {
+			text = "!" + err.Error()
+		}
+		if got = append(got, text); len(got) == len(want) {
+			break
+		}
+	}
+	require.Equal(t, want, got)
+}
+
+// quiet tells whether nothing more has come.
+func (l *loop) quiet() bool {
+	synctest.Wait()
+	select {
+	case <-l.got:
+		return false
+	default:
+		return true
+	}
+}
+
+// expectEnd waits for the end of the loop, which comes without anything else.
+func (l *loop) expectEnd() {
+	l.t.Helper()
+	select {
+	case text := <-l.got:
+		require.Fail(l.t, "not the end", text)
+	case <-l.done:
+	case <-time.After(time.Hour):
+		require.Fail(l.t, "the loop goes on")
+	}
+}
+
+const (
+	gapTruncated = "!client: events are missing: truncated"
+	gapNoResume  = "!client: events are missing: no resume"
+	gapReset     = "!client: events are missing: reset"
+)

@@ -1,0 +1,112 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/client"
+	"github.com/go-orpc/durable-iterator/durableiterator"
+	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/token"
+)
+
+func TestFileToken(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "token")
+	source := client.FileToken(path)
+	_, err := source.Token(t.Context())
+	require.ErrorIs(t, err, os.ErrNotExist)
+	for _, text := range []string{"one", "two"} {
+		require.NoError(t, os.WriteFile(path, []byte(" "+text+"\n"), 0o600))
+		tok, err := source.Token(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, text, tok)
+	}
+}
+
+func TestHTTPToken(t *testing.T) {
+	iterator := durableiterator.New[string]("room", &durableiterator.Options{Signer: token.Secret("k")})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/iterator":
+			iterator.ServeHTTP(w, r)
+		case "/plain":
+			_, _ = w.Write([]byte("the-token\n"))
+		case "/echo":
+			_, _ = w.Write([]byte(r.Method + " " + r.Header.Get("Authorization")))
+		case "/object":
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = w.Write([]byte(`{"json":{"a":1}}`))
+		case "/forbidden":
+			http.Error(w, "not you", http.StatusForbidden)
+		case "/empty":
+			w.WriteHeader(http.StatusNoContent)
+		}
+	}))
+	defer server.Close()
+
+	ask := func(path string, o *client.HTTPTokenOptions) (string, error) {
+		return client.HTTPToken(server.URL+path, o).Token(t.Context())
+	}
+	tok, err := ask("/iterator", nil)
+	require.NoError(t, err)
+	_, err = token.Secret("k").Verify(t.Context(), tok)
+	require.NoError(t, err)
+
+	tok, err = ask("/plain", nil)
+	require.NoError(t, err)
+	require.Equal(t, "the-token", tok)
+
+	tok, err = ask("/echo", &client.HTTPTokenOptions{
+		Method: http.MethodPost,
+		Header: func(context.Context) (http.Header, error) { return http.Header{"Authorization": {"me"}}, nil },
+	})
+	require.NoError(t, err)
+	require.Equal(t, "POST me", tok)
+
+	_, err = ask("/object", nil)
+	require.ErrorIs(t, err, client.ErrNoToken)
+
+	_, err = ask("/forbidden", nil)
+	require.EqualError(t, err, "client: http token: FORBIDDEN: not you")
+	require.Equal(t, rpc.CodeForbidden, rpc.CodeOf(err))
+
+	_, err = ask("/empty", nil)
+	require.Error(t, err)
+
+	broken := errors.New("no identity")
+	_, err = ask("/plain", &client.HTTPTokenOptions{Header: func(context.Context) (http.Header, error) { return nil, broken }})
+	require.ErrorIs(t, err, broken)
+}
+
+func TestHTTPTokenErrorsDoNotContainTheAddress(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	server.Close()
+	for _, address := range []string{server.URL + "/?key=hidden", "http://h:port/?key=hidden"} {
+		_, err := client.HTTPToken(address, nil).Token(t.Context())
+		require.Error(t, err)
+		require.NotContains(t, err.Error(), "hidden")
+	}
+}
+
+func TestDialWithoutToken(t *testing.T) {
+	for name, c := range map[string]struct {
+		source client.TokenSource
+		is     error
+	}{
+		"no token at all":     {client.StaticToken("hello"), client.ErrNoToken},
+		"an empty text":       {client.StaticToken(""), client.ErrNoToken},
+		"a source that fails": {client.TokenFunc(func(context.Context) (string, error) { return "", os.ErrPermission }), os.ErrPermission},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := client.Dial[string](t.Context(), c.source, &client.Options{URL: "ws://h"})
+			require.ErrorIs(t, err, c.is)
+		})
+	}
+}
