@@ -1,0 +1,309 @@
+package filelog
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+)
+
+// committer is the state of the one goroutine that writes. Nothing else uses it.
+type committer struct {
+	active *active // nil if the next could not be made yet
+	work   work
+	buffer []byte
+	staged []staged
+	// fresh are the channels that the batch is the first to write to. They are not
+	// in the index before the batch is stored.
+	fresh map[string]*channel
+	// doomed are dropped segments whose files are still to be removed, oldest
+	// first; unlinking is set while there is hope.
+	doomed    []*segment
+	unlinking bool
+	trims     []*trimRequest // told when doomed is empty
+	syncTimer *time.Timer    // runs while something is not synced; under SyncInterval only
+}
+
+// staged is a record of the batch being written.
+type staged struct {
+	*request
+	to    *channel
+	stamp stamp
+	ref   ref
+}
+
+// run is the committer goroutine. It ends when the queue is closed and all that
+// was in it is answered.
+func (l *Log) run() {
+	defer close(l.done)
+	var expire <-chan time.Time
+	if l.options.Retention > 0 {
+		ticker := time.NewTicker(max(l.options.Retention/8, time.Millisecond))
+		defer ticker.Stop()
+		expire = ticker.C
+	}
+	l.c.syncTimer = time.NewTimer(time.Hour)
+	l.c.syncTimer.Stop()
+	defer l.c.syncTimer.Stop()
+
+	w := &l.c.work
+	for {
+		if !w.more && !l.c.unlinking {
+			if w.closed {
+				l.closeErr = errors.Join(l.finish(), l.lock.Close())
+				return
+			}
+			select {
+			case <-l.queue.wake:
+			case <-expire:
+				l.expire()
+			case <-l.c.syncTimer.C:
+				l.syncActive()
+			}
+		}
+		// Publishers that the last commit woke come back in a moment: to let them
+		// run first doubles what one commit carries.
+		runtime.Gosched()
+		l.queue.take(w)
+		l.commit(w.appends)
+		l.trim(w.trims)
+		l.unlinkNext()
+	}
+}
+
+// commit stores a batch and answers each of its requests.
+func (l *Log) commit(batch []*request) {
+	if len(batch) == 0 {
+		return
+	}
+	err := l.store(batch)
+	if err == nil {
+		l.publish()
+		for i := range l.c.staged {
+			if s := &l.c.staged[i]; s.deliver != nil {
+				s.deliver(s.record)
+			}
+		}
+		l.settle()
+	}
+	for _, s := range l.c.staged {
+		s.to.staged = s.to.last
+	}
+	clear(l.c.fresh)
+	clear(l.c.staged)
+	l.c.staged = l.c.staged[:0]
+	for _, r := range batch {
+		r.done <- err
+	}
+	clear(batch)
+}
+
+// store writes a batch behind the records of the active segment, all or nothing.
+func (l *Log) store(batch []*request) error {
+	if err := l.broken(); err != nil {
+		return err
+	}
+	size := 0
+	for _, r := range batch {
+		size += r.size
+	}
+	now := l.now()
+	if err := l.makeRoom(size, now); err != nil {
+		return err
+	}
+	a := l.c.active
+	l.stage(batch, now)
+	if _, err := a.file.WriteAt(l.c.buffer, a.dataEnd); err != nil {
+		return l.undo(err)
+	}
+	if l.options.Sync == SyncCommit {
+		if err := l.sync(a.file); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// makeRoom sees to it that the active segment may take size bytes now.
+func (l *Log) makeRoom(size int, now int64) error {
+	a := l.c.active
+	full := a != nil && a.count > 0 && (a.dataEnd+int64(size) > int64(l.options.SegmentBytes) ||
+		l.options.Retention > 0 && now-a.firstTime >= int64(l.options.Retention/8))
+	if full {
+		if err := l.seal(); err != nil {
+			return err
+		}
+	}
+	return l.ensureActive()
+}
+
+// ensureActive makes the next segment if there is none.
+func (l *Log) ensureActive() error {
+	if l.c.active != nil {
+		return nil
+	}
+	a, uncertain, err := createActive(l.dir, l.salt, l.seed, l.next())
+	switch {
+	case uncertain:
+		return l.breakDown(err)
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrNotStored, err)
+	}
+	l.mu.Lock()
+	l.c.active, l.live = a, a.segment
+	l.mu.Unlock()
+	return nil
+}
+
+// stage gives each record its stamp and puts its bytes into the buffer.
+func (l *Log) stage(batch []*request, now int64) {
+	c, a, next, epoch := &l.c, l.c.active, l.next(), l.epochs.current().id
+	if cap(c.buffer) > 2*batchBytes {
+		c.buffer = nil // grown for a large record
+	}
+	c.buffer = c.buffer[:0]
+	for _, r := range batch {
+		to := l.index.channels[r.channel]
+		if to == nil {
+			to = c.newcomer(r.channel, l.index.floor)
+		}
+		s := staged{request: r, to: to, ref: ref{
+			seq: uint32(next - a.base), off: uint32(a.dataEnd) + uint32(len(c.buffer)),
+		}}
+		s.stamp = stamp{epoch: epoch, seq: next, prev: to.staged, time: now, durable: l.durable}
+		c.buffer = appendRecord(c.buffer, l.seed, s.stamp, r.channel, r.record)
+		to.staged = next
+		next++
+		c.staged = append(c.staged, s)
+	}
+}
+
+// newcomer returns a channel that is not in the index. The log may have dropped
+// records of it, none after floor, and forgotten it.
+func (c *committer) newcomer(name string, floor uint64) *channel {
+	to := c.fresh[name]
+	if to == nil {
+		to = &channel{name: name, last: floor, floor: floor, staged: floor}
+		c.fresh[name] = to
+	}
+	return to
+}
+
+// publish lets readers see the batch.
+func (l *Log) publish() {
+	a, c := l.c.active, &l.c
+	text := l.epochs.current().text
+	for i := range c.staged {
+		s := &c.staged[i]
+		r := s.record
+		r.Seq, r.Prev, r.Epoch, r.Time = s.stamp.seq, s.stamp.prev, text, recordTime(s.stamp.time)
+	}
+	first, last := c.staged[0].stamp, c.staged[len(c.staged)-1].stamp
+	a.sum = update(a.sum, c.buffer)
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range c.staged {
+		s := &c.staged[i]
+		if len(s.to.live) == 0 {
+			l.index.channels[s.to.name] = s.to
+			a.channels = append(a.channels, s.to)
+		}
+		s.to.live = append(s.to.live, s.ref)
+		s.to.last = s.stamp.seq
+	}
+	if a.count == 0 {
+		a.firstTime = first.time
+	}
+	a.count += uint64(len(c.staged))
+	a.last, a.lastTime = last.seq, last.time
+	a.dataEnd += int64(len(c.buffer))
+	a.size = a.dataEnd
+	l.head, l.time = last.seq, last.time
+	l.stats.Commits++
+	l.stats.Appends += uint64(len(c.staged))
+	if l.options.Sync == SyncCommit {
+		l.durable = last.seq
+	} else if l.options.Sync == SyncInterval && !l.unsynced {
+		l.unsynced = true
+		c.syncTimer.Reset(l.options.SyncInterval)
+	}
+}
+
+// settle ends the delivery of a batch: positions may speak of it now.
+func (l *Log) settle() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.delivered = l.head
+	if l.settled != nil {
+		close(l.settled)
+		l.settled = nil
+	}
+}
+
+// undo takes back a write that failed. What was written must be gone for good
+// before anything else takes its place.
+func (l *Log) undo(cause error) error {
+	a := l.c.active
+	err := a.file.Truncate(a.dataEnd)
+	if err == nil {
+		err = a.file.Sync()
+	}
+	if err != nil {
+		return l.breakDown(errors.Join(cause, err))
+	}
+	return fmt.Errorf("%w: %w", ErrNotStored, cause)
+}
+
+// sync makes the file durable. After a sync that failed nobody can tell what
+// is, so the log ends there.
+func (l *Log) sync(f file) error {
+	if err := f.Sync(); err != nil {
+		return l.breakDown(err)
+	}
+	l.mu.Lock()
+	l.stats.Syncs++
+	l.mu.Unlock()
+	return nil
+}
+
+// syncActive makes all records durable.
+func (l *Log) syncActive() {
+	if l.c.active == nil || l.broken() != nil {
+		return
+	}
+	if err := l.sync(l.c.active.file); err != nil {
+		l.options.Logger.Error("event log: sync failed", "err", err)
+		return
+	}
+	l.mu.Lock()
+	l.durable, l.unsynced = l.head, false
+	l.mu.Unlock()
+}
+
+// breakDown ends all writing and returns the error for what was in flight.
+func (l *Log) breakDown(cause error) error {
+	l.mu.Lock()
+	l.failure = cause
+	l.mu.Unlock()
+	l.options.Logger.Error("event log: broken", "err", cause)
+	return fmt.Errorf("%w: %w", eventlog.ErrUncertain, cause)
+}
+
+// broken returns the error of every write after breakDown.
+func (l *Log) broken() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.failure == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrBroken, l.failure)
+}
+
+// now returns the time for the next record: never before that of an earlier one.
+func (l *Log) now() int64 { return max(l.time, time.Now().UnixNano()) }
+
+// next returns the Seq of the next record.
+func (l *Log) next() uint64 { return l.head + 1 }

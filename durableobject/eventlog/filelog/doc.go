@@ -1,0 +1,130 @@
+// Package filelog stores events durably in a directory of one machine, with
+// nothing but the standard library. [Log] is an [eventlog.Log]; one directory
+// serves all channels of a namespace.
+//
+//	log, err := filelog.Open("/var/lib/chat", &filelog.Options{Retention: time.Hour})
+//	if err != nil {
+//		return err
+//	}
+//	defer log.Close()
+//
+// # Guarantees
+//
+// Appends that wait at the same time are written together: one write, one sync,
+// then each record is delivered in order and its Append returns. What an Append
+// that returned nil is worth is up to [Options].Sync:
+//
+//	SyncCommit    the record survives a crash of the process and a loss of power
+//	SyncInterval  it survives a crash; a loss of power may take the last SyncInterval
+//	SyncNever     it survives a crash; a loss of power may take the newest segment's records
+//
+// Under SyncCommit nothing is delivered or replayed before it is on disk. Under
+// the others records may be seen and then be lost; their positions are truncated
+// afterwards. No id is ever used for two events: an Open after an unclean end
+// without full sync begins a new epoch, as does one that has to cut or set aside bytes.
+//
+// # Errors
+//
+// A write that fails, for example on a full disk, is undone whole: Append returns
+// [ErrNotStored], reads go on, and so do writes once there is space. After a
+// failed sync nobody can tell what is on disk: appends under way return
+// [eventlog.ErrUncertain], and all later ones [ErrBroken] until the directory is
+// opened anew. The records of the former may then turn up in a replay.
+//
+// # Damage
+//
+// Open reads every byte. Bytes after the last synced record that are no whole
+// record are what a crash leaves of a write: they are cut. Anything else that
+// does not hold is damage. The file is kept aside under a name that ends in
+// ".damaged", and replaced by one with all records that do hold. Positions before
+// lost records are truncated, so that nobody takes the rest for the whole.
+// [Log.Report] says what was found, [Check] finds the same without changing
+// anything. Bytes that go bad later are found when they are read: the replay ends
+// with [ErrDamaged].
+//
+// # Retention
+//
+// Records leave by whole segments, oldest first, when all in them are older than
+// [Options].Retention or than the time given to Trim. A segment is closed at
+// SegmentBytes or an eighth of the retention, so little is kept for long after
+// its time. What is still on disk but too old is not replayed.
+//
+// A channel without records is remembered until the next segments are dropped.
+// After that the log's floor stands for its own.
+//
+// # Files
+//
+// All numbers are little endian; "uvarint" is that of encoding/binary; text is a
+// uvarint length and the bytes. A sum is a CRC-32C. All sums but those of headers
+// and the checkpoint start from the sum of the log's salt, a random number that
+// never leaves the directory, so that no payload can pass for a record.
+//
+//	LOCK                      held while the log is open
+//	CHECKPOINT                what the segments do not tell
+//	00000000000000000001.seg  a segment, named by the first Seq that it is for
+//	*.damaged                 files kept aside, never read
+//	*.tmp                     files not finished, removed by Open
+//
+// A segment is a header, records and, once it is closed, a footer:
+//
+//	header (32 bytes)
+//	 0  8  "orpclog1"
+//	 8  8  salt
+//	16  8  first Seq
+//	24  4  0
+//	28  4  sum of the bytes before
+//
+//	record
+//	 0  4  length of what follows the sum
+//	 4  4  sum of what follows; the length is xored into its start
+//	 8  8  epoch; its text in base 36 is that of positions
+//	16  8  Seq
+//	24  8  Prev
+//	32  8  time in nanoseconds since 1970
+//	40  1  flags: 1 tags, 2 targets, 4 excludes, 8 metadata, 16 data that is not nil
+//	41     uvarint Seq less the newest Seq that was synced when this was written
+//	       text channel
+//	       tags: uvarint count, each a text                   if flagged
+//	       targets: uvarint count, each two texts, subject, id  if flagged
+//	       excludes: the same                                   if flagged
+//	       metadata: text                                       if flagged
+//	       data: the rest
+//
+//	footer: for each channel, in order of its first record
+//	       text channel
+//	       uvarint Prev of its first record here
+//	       uvarint Seq of its last record here, less the segment's first Seq
+//	       uvarint length of the list in bytes
+//	       list: for each record two uvarints, how far its Seq is from that of the
+//	       one before it in the list and how far its place in the file is; the first
+//	       counts from the segment's first Seq and the start of the file
+//
+//	trailer of the footer (76 bytes)
+//	 0  8  "orpcend1"
+//	 8  8  first Seq        16  8  last Seq
+//	24  8  record count     32  8  epoch
+//	40  8  first time       48  8  last time
+//	56  8  where the footer begins
+//	64  4  sum of the file up to there
+//	68  4  channel count
+//	72  4  sum of the footer up to here
+//
+//	CHECKPOINT, replaced as a whole by Open, Trim, expiry and Close
+//	 0  8  "orpcckp1"
+//	 8  1  flags: 1 closed cleanly, 2 every commit is synced
+//	 9  8  salt
+//	17  8  the Seq after the newest that is known to be on disk
+//	25  8  floor: Seq of the last record dropped
+//	33  8  Seq of the last record lost to damage
+//	41  8  time of the newest record
+//	49  8  time before which nothing is replayed
+//	57     uvarint count of epochs, each 8 bytes id and uvarint first Seq
+//	       uvarint count of channels without records, each text and uvarint last Seq
+//	       sum of the bytes before (4)
+//
+// A segment is synced before the next is begun, so only the newest can be torn.
+// The Seq synced in each record tells a hole of unsynced bytes, which a loss of
+// power may leave anywhere in the last commit, from damage to bytes that were
+// synced. The newest segment is never removed: its name is the least that the
+// next Seq can be.
+package filelog

@@ -1,0 +1,4 @@
+package filelog
+
+// SyncData is what the log syncs its files with.
+var SyncData = syncData

@@ -1,0 +1,209 @@
+package filelog
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+)
+
+// TestFaults makes each call to the file system fail in turn, once or until
+// space is made, and checks that the log says so, loses nothing and goes on.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	causes := map[string]error{"disk full": syscall.ENOSPC, "input/output error": syscall.EIO}
+	for _, op := range []string{"create", "write", "truncate", "sync", "syncdir", "rename", "remove", "open", "read", "close"} {
+		for name, cause := range causes {
+			for _, lasting := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s, %s, lasting %v", op, name, lasting), func(t *testing.T) {
+					t.Parallel()
+					for nth := 1; nth <= 12; nth++ {
+						fault(t, op, nth, cause, lasting)
+					}
+				})
+			}
+		}
+	}
+}
+
+// fault works on a log in which the nth call of op fails, and maybe all later ones.
+func fault(t *testing.T, op string, nth int, cause error, lasting bool) {
+	options, err := (&Options{SegmentBytes: 400}).withDefaults()
+	require.NoError(t, err)
+	rng := rand.New(rand.NewPCG(uint64(nth), 2))
+	d, known := newDisk(rng), newOracle(t, uint64(rng.Int64()))
+	l, err := open(d, options)
+	require.NoError(t, err)
+	require.NoError(t, known.append(t.Context(), l))
+
+	calls, failed := 0, 0
+	d.arm(func(o, _ string) error {
+		if o == op {
+			calls++
+		}
+		if o != op || calls < nth || calls > nth && !lasting {
+			return nil
+		}
+		failed++
+		return cause
+	})
+	uncertain := 0
+	for i := range 40 {
+		switch err := known.append(t.Context(), l); {
+		case err == nil:
+		case errors.Is(err, eventlog.ErrUncertain):
+			require.ErrorIs(t, err, cause)
+			uncertain++
+		case uncertain > 0:
+			require.ErrorIs(t, err, ErrBroken)
+		default:
+			require.ErrorIs(t, err, ErrNotStored)
+			require.ErrorIs(t, err, cause)
+		}
+		if i == 20 {
+			known.trim(l)
+		}
+		if op != "open" && op != "read" {
+			known.verify(l) // reads go on
+		}
+	}
+	require.LessOrEqual(t, uncertain, 1)
+	require.Equal(t, uncertain > 0, l.Stats().Failure != nil)
+	d.arm(nil)
+	err = known.append(t.Context(), l)
+	if uncertain > 0 {
+		require.ErrorIs(t, err, ErrBroken)
+		require.ErrorIs(t, l.Close(), ErrBroken)
+	} else {
+		require.NoError(t, err, "the log must go on once there is space")
+		require.NoError(t, l.Close())
+		checkSound(t, d)
+	}
+	if rng.IntN(2) == 0 {
+		d = d.afterPowerLoss()
+	}
+	l, err = open(d, options)
+	require.NoError(t, err)
+	require.NoError(t, l.Report().Err())
+	known.verify(l)
+	require.NoError(t, l.Close())
+	checkSound(t, d.afterPowerLoss())
+}
+
+// arm makes fail decide on every call from now on.
+func (d *disk) arm(fail func(op, name string) error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.fail = fail
+}
+
+// TestFaultsInOpen makes each call fail while a log that was left in a mess is
+// opened: Open must fail without harm, or do without that call.
+func TestFaultsInOpen(t *testing.T) {
+	t.Parallel()
+	options, err := (&Options{SegmentBytes: 400}).withDefaults()
+	require.NoError(t, err)
+	rng := rand.New(rand.NewPCG(3, 3))
+	d, known := newDisk(rng), newOracle(t, uint64(rng.Int64()))
+	l, err := open(d, options)
+	require.NoError(t, err)
+	for range 20 {
+		require.NoError(t, known.append(t.Context(), l))
+	}
+	d.powerIn(1)
+	require.Error(t, known.append(t.Context(), l))
+	_ = l.Close() // the power is gone
+	d = d.afterPowerLoss()
+
+	for nth, opened := 1, false; !opened; nth++ {
+		d := d.clone()
+		calls := 0
+		d.arm(func(string, string) error {
+			if calls++; calls == nth {
+				return syscall.EIO
+			}
+			return nil
+		})
+		l, err := open(d, options)
+		opened = calls < nth
+		d.arm(nil)
+		if err != nil {
+			require.ErrorIs(t, err, syscall.EIO)
+			l, err = open(d, options)
+			require.NoError(t, err, "what Open holds must be released when it fails")
+		}
+		known.verify(l)
+		require.NoError(t, l.Close())
+	}
+}
+
+// TestTrimmedSeqs: a log that lost all records to a trim still knows how far it
+// was, also if the checkpoint could not be written.
+func TestTrimmedSeqs(t *testing.T) {
+	t.Parallel()
+	options, err := (&Options{SegmentBytes: 400}).withDefaults()
+	require.NoError(t, err)
+	d := newDisk(rand.New(rand.NewPCG(7, 7)))
+	l, err := open(d, options)
+	require.NoError(t, err)
+	last := &eventlog.Record{}
+	for range 20 {
+		last = &eventlog.Record{}
+		require.NoError(t, l.Append(t.Context(), "a", last, nil))
+	}
+	d.arm(func(op, name string) error {
+		if op == "create" && name == checkpointName+tempSuffix {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	require.NoError(t, l.Trim(t.Context(), last.Time.Add(time.Hour)))
+	require.Equal(t, 1, l.Stats().Segments)
+	killed := d.clone()
+	require.Error(t, l.Close())
+
+	l, err = open(killed, options)
+	require.NoError(t, err)
+	require.NoError(t, l.Report().Err())
+	next := &eventlog.Record{}
+	require.NoError(t, l.Append(t.Context(), "a", next, nil))
+	require.Equal(t, last.Seq+1, next.Seq)
+	require.NoError(t, l.Close())
+}
+
+// TestTrimOnFullDisk: removing old records needs no space to begin with.
+func TestTrimOnFullDisk(t *testing.T) {
+	t.Parallel()
+	options, err := (&Options{SegmentBytes: 400}).withDefaults()
+	require.NoError(t, err)
+	rng := rand.New(rand.NewPCG(4, 4))
+	d, known := newDisk(rng), newOracle(t, uint64(rng.Int64()))
+	l, err := open(d, options)
+	require.NoError(t, err)
+	var last time.Time
+	for range 50 {
+		r := &eventlog.Record{Data: []byte("to be dropped")}
+		require.NoError(t, l.Append(t.Context(), "other", r, nil))
+		last = r.Time
+	}
+	require.NoError(t, known.append(t.Context(), l))
+	segments := l.Stats().Segments
+	d.arm(func(op, _ string) error {
+		if op == "write" || op == "create" {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	require.NoError(t, l.Trim(t.Context(), last))
+	require.Less(t, l.Stats().Segments, segments/2)
+	d.arm(nil)
+	require.NoError(t, known.append(t.Context(), l))
+	known.verify(l)
+	require.NoError(t, l.Close())
+}

@@ -1,0 +1,121 @@
+package filelog
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// directory is all that the log asks of a file system: one flat directory of
+// files. Tests put one in its place that loses power or runs out of space.
+type directory interface {
+	// List returns the names of all files.
+	List() ([]string, error)
+	// Open opens a file to read.
+	Open(name string) (file, error)
+	// Create makes a file, or empties the one that is there, to read and write.
+	Create(name string) (file, error)
+	Rename(from, to string) error
+	Remove(name string) error
+	// Sync makes created, renamed and removed names durable.
+	Sync() error
+	// Lock takes the lock of the directory until the closer is closed. A shared
+	// lock keeps only writers away, and changes nothing on disk.
+	Lock(shared bool) (io.Closer, error)
+}
+
+// file is an open file. Writing grows it as needed.
+type file interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+	Size() (int64, error)
+	Truncate(size int64) error
+	// Sync makes the bytes and the size durable, but not the name.
+	Sync() error
+}
+
+const lockName = "LOCK"
+
+// osDirectory is a directory of the operating system.
+type osDirectory string
+
+// makeDirectory makes path and its missing parents, durably.
+func makeDirectory(path string) (osDirectory, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	parent := path
+	for {
+		if _, err := os.Stat(parent); err == nil || !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		parent = filepath.Dir(parent)
+	}
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return "", err
+	}
+	for made := path; made != parent; {
+		made = filepath.Dir(made)
+		if err := syncDirectory(made); err != nil {
+			return "", err
+		}
+	}
+	return osDirectory(path), nil
+}
+
+func (d osDirectory) List() ([]string, error) {
+	entries, err := os.ReadDir(string(d))
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if e.Type().IsRegular() {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}
+
+func (d osDirectory) path(name string) string { return filepath.Join(string(d), name) }
+
+func (d osDirectory) Open(name string) (file, error) {
+	return openOS(d.path(name), os.O_RDONLY)
+}
+
+func (d osDirectory) Create(name string) (file, error) {
+	return openOS(d.path(name), os.O_RDWR|os.O_CREATE|os.O_TRUNC)
+}
+
+func openOS(path string, flag int) (file, error) {
+	f, err := os.OpenFile(path, flag, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return osFile{f}, nil
+}
+
+func (d osDirectory) Rename(from, to string) error { return os.Rename(d.path(from), d.path(to)) }
+func (d osDirectory) Remove(name string) error     { return os.Remove(d.path(name)) }
+func (d osDirectory) Sync() error                  { return syncDirectory(string(d)) }
+
+func (d osDirectory) Lock(shared bool) (io.Closer, error) {
+	return lockFile(d.path(lockName), shared)
+}
+
+// osFile is a file of the operating system.
+type osFile struct{ *os.File }
+
+func (f osFile) Size() (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+func (f osFile) Sync() error { return syncData(f.File) }

@@ -1,0 +1,114 @@
+package filelog
+
+// index says where every record of the log is. See Log.mu for who may use it.
+type index struct {
+	channels map[string]*channel
+	// sealed are the closed segments, oldest first.
+	sealed []*segment
+	// quiet are the channels without records that the latest drop left. They are
+	// forgotten by the next.
+	quiet []*channel
+	// floor is the Seq of the last record dropped from the log.
+	floor uint64
+	// lost is the Seq of the last record known to have been lost to damage.
+	lost uint64
+}
+
+// channel is what the log remembers of a channel.
+type channel struct {
+	name string
+	last uint64 // Seq of its newest record, floor if it has none
+	// floor is the Seq of its last record dropped, or one at or after that.
+	floor uint64
+	// runs are where its records are in sealed segments, oldest first, and live in
+	// the active one. Both are only appended to and replaced: whoever has seen some
+	// of them may keep that.
+	runs []runRef
+	live []ref
+	// staged is the Seq of its newest record in the batch being written, or last.
+	// Only the committer uses it.
+	staged uint64
+}
+
+// runRef is where the list of a run is.
+type runRef struct {
+	seg  *segment
+	last uint64 // Seq of the last record of the run
+	off  uint32 // of the list in the file
+	size uint32
+}
+
+// before returns the Prev of the first record after the sealed ones.
+func (c *channel) before() uint64 {
+	if n := len(c.runs); n > 0 {
+		return c.runs[n-1].last
+	}
+	return c.floor
+}
+
+func (c *channel) empty() bool { return len(c.runs) == 0 && len(c.live) == 0 }
+
+// load adds a sealed segment whose footer was checked, after those loaded before.
+func (x *index) load(seg *segment, footer []byte, runs uint32) bool {
+	seg.channels = make([]*channel, 0, runs)
+	ok := storedRuns(footer, runs, func(r storedRun) {
+		c := x.channels[string(r.channel)]
+		switch {
+		case c == nil:
+			c = &channel{name: string(r.channel), floor: r.before}
+			x.channels[c.name] = c
+		case c.before() != r.before:
+			// Records between the runs are gone, to damage or to a drop that was cut short.
+			c.floor = max(c.floor, r.before)
+		}
+		c.last = seg.base + uint64(r.last)
+		c.staged = c.last
+		c.runs = append(c.runs, runRef{
+			seg: seg, last: c.last, off: uint32(seg.dataEnd) + uint32(r.off), size: uint32(r.size),
+		})
+		seg.channels = append(seg.channels, c)
+	})
+	x.sealed = append(x.sealed, seg)
+	return ok
+}
+
+// remember adds a channel that has no records left.
+func (x *index) remember(name string, last uint64) {
+	if x.channels[name] == nil {
+		c := &channel{name: name, last: last, floor: last, staged: last}
+		x.channels[name] = c
+		x.quiet = append(x.quiet, c)
+	}
+}
+
+// seal moves the records of the active segment to the sealed ones. lists has
+// the place of each channel's list in footer order.
+func (x *index) seal(seg *segment, lists []runRef) {
+	for i, c := range seg.channels {
+		c.runs = append(c.runs, lists[i])
+		c.live = nil
+	}
+	x.sealed = append(x.sealed, seg)
+}
+
+// drop forgets the records of the n oldest segments, and those channels that the
+// drop before left without any.
+func (x *index) drop(n int) {
+	for _, c := range x.quiet {
+		if c.empty() {
+			delete(x.channels, c.name)
+		}
+	}
+	x.quiet = nil
+	for _, seg := range x.sealed[:n] {
+		for _, c := range seg.channels {
+			c.floor = max(c.floor, c.runs[0].last)
+			c.runs = append([]runRef(nil), c.runs[1:]...)
+			if c.empty() {
+				x.quiet = append(x.quiet, c)
+			}
+		}
+		x.floor = max(x.floor, seg.last)
+	}
+	x.sealed = append([]*segment(nil), x.sealed[n:]...)
+}

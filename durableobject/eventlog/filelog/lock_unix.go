@@ -1,0 +1,45 @@
+//go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
+
+package filelog
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// lockFile takes a flock, which ends with the process however it ends.
+func lockFile(path string, shared bool) (io.Closer, error) {
+	flag, how := os.O_RDWR|os.O_CREATE, syscall.LOCK_EX
+	if shared {
+		flag, how = os.O_RDONLY, syscall.LOCK_SH
+	}
+	f, err := os.OpenFile(path, flag, 0o600)
+	if shared && errors.Is(err, fs.ErrNotExist) {
+		return io.NopCloser(nil), nil // never opened by a log: nobody can hold it
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := flock(f, how|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+func flock(f *os.File, how int) error {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	if err := conn.Control(func(fd uintptr) { failed = syscall.Flock(int(fd), how) }); err != nil {
+		return err
+	}
+	if errors.Is(failed, syscall.EWOULDBLOCK) {
+		return ErrLocked
+	}
+	return os.NewSyscallError("flock", failed)
+}

@@ -1,0 +1,200 @@
+package filelog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+)
+
+// Log is an eventlog.Log in a directory. It is safe for concurrent use.
+type Log struct {
+	dir     directory
+	options Options
+	salt    uint64
+	seed    uint32
+	report  Report
+	lock    io.Closer
+
+	queue    queue
+	done     chan struct{} // closed when the committer has ended
+	closeErr error         // set before that
+	// gone is a copy of index.floor for replays to look at as they go.
+	gone atomic.Uint64
+	c    committer
+
+	// mu guards what is below. Only the committer changes it, but for settled:
+	// therefore the committer may also read it without mu. It is never held
+	// across I/O or deliver.
+	//
+	// durable and delivered never pass head. Every record up to head, and none
+	// after it, is in the index, wholly written and, under SyncCommit, durable.
+	// No two of them are out of order in Seq or in time.
+	mu        sync.Mutex
+	index     index
+	live      *segment // the active segment, nil if there is none
+	epochs    epochs
+	head      uint64        // Seq of the newest record that may be read
+	durable   uint64        // Seq of the newest record that is known to be on disk
+	delivered uint64        // all records up to it were passed to their deliver
+	settled   chan struct{} // closed when delivered reaches head, nil if nobody waits
+	time      int64         // of the newest record
+	trimmed   int64         // records before this time are not replayed
+	unsynced  bool          // the sync timer runs
+	failure   error         // why nothing more is written
+	stats     Stats
+}
+
+var _ eventlog.Log = (*Log)(nil)
+
+// Open opens the log in the directory at path, and makes both if need be. A nil
+// o is all defaults. It holds the directory until Close; for a directory that is
+// held it returns ErrLocked.
+//
+// Open checks every byte of the log. What a crash left unfinished is cut, what
+// was damaged is kept aside and the rest is mended: see Log.Report.
+func Open(path string, o *Options) (*Log, error) {
+	options, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := makeDirectory(path)
+	if err != nil {
+		return nil, fmt.Errorf("filelog: open: %w", err)
+	}
+	return open(dir, options)
+}
+
+func open(dir directory, options Options) (*Log, error) {
+	lock, err := dir.Lock(false)
+	if err != nil {
+		return nil, fmt.Errorf("filelog: open: %w", err)
+	}
+	l := &Log{
+		dir: dir, options: options, lock: lock,
+		queue: queue{wake: make(chan struct{}, 1)},
+		done:  make(chan struct{}),
+		c:     committer{fresh: map[string]*channel{}},
+	}
+	if err := l.recover(); err != nil {
+		return nil, fmt.Errorf("filelog: open: %w", errors.Join(err, lock.Close()))
+	}
+	go l.run()
+	return l, nil
+}
+
+// Report says what Open found.
+func (l *Log) Report() Report { return l.report }
+
+// Append implements eventlog.Log. It may return ErrTooLarge, ErrClosed and
+// ErrUncertain of package eventlog, and ErrNotStored and ErrBroken of this one.
+func (l *Log) Append(ctx context.Context, channel string, r *eventlog.Record, deliver func(*eventlog.Record)) error {
+	err := ctx.Err()
+	size := recordSize(channel, r)
+	if err == nil && size > MaxRecordBytes {
+		err = eventlog.ErrTooLarge
+	}
+	if err != nil {
+		return fmt.Errorf("filelog: append: %w", err)
+	}
+	q := l.queue.request()
+	q.channel, q.record, q.deliver, q.size = channel, r, deliver, size
+	over := true
+	if l.queue.append(q) {
+		over, err = q.wait(ctx)
+	} else {
+		err = eventlog.ErrClosed
+	}
+	if over {
+		q.record, q.deliver = nil, nil
+		l.queue.spare.Put(q)
+	}
+	if err != nil {
+		return fmt.Errorf("filelog: append: %w", err)
+	}
+	return nil
+}
+
+// Head implements eventlog.Log. While a batch is being delivered it waits for
+// that, so deliver must not call it nor wait for a lock that is held across it.
+func (l *Log) Head(ctx context.Context, _ string) (eventlog.Position, error) {
+	for {
+		p, settled, err := l.position()
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err == nil && settled != nil {
+			select {
+			case <-settled:
+				continue
+			case <-ctx.Done():
+				err = ctx.Err()
+			}
+		}
+		if err != nil {
+			return eventlog.Position{}, fmt.Errorf("filelog: head: %w", err)
+		}
+		return p, nil
+	}
+}
+
+// position returns the head or, while it is not wholly delivered, what to wait for.
+func (l *Log) position() (p eventlog.Position, settled <-chan struct{}, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.queue.closed.Load():
+		return p, nil, eventlog.ErrClosed
+	case l.delivered == l.head:
+		return eventlog.Position{Epoch: l.epochs.current().text, Seq: l.head}, nil, nil
+	case l.settled == nil:
+		l.settled = make(chan struct{})
+	}
+	return p, l.settled, nil
+}
+
+// Close implements eventlog.Log: what waits is stored, the active segment is
+// closed and synced, and the directory released.
+func (l *Log) Close() error {
+	first := l.queue.close()
+	<-l.done
+	if first && l.closeErr != nil {
+		return fmt.Errorf("filelog: close: %w", l.closeErr)
+	}
+	return nil
+}
+
+// Stats are figures of a log at one moment.
+type Stats struct {
+	// Head is the Seq of the newest record, Floor that of the last dropped.
+	Head, Floor uint64
+	// Segments and Bytes are what is on disk, Channels how many the log remembers.
+	Segments, Channels int
+	Bytes              int64
+	// Appends, Commits and Syncs count since Open.
+	Appends, Commits, Syncs uint64
+	// Failure is why nothing more can be written, nil if all is well.
+	Failure error
+}
+
+// Stats returns figures of the log, also when it is closed.
+func (l *Log) Stats() Stats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.stats
+	s.Head, s.Floor = l.head, l.index.floor
+	s.Channels, s.Segments = len(l.index.channels), len(l.index.sealed)
+	for _, seg := range l.index.sealed {
+		s.Bytes += seg.size
+	}
+	if l.live != nil {
+		s.Segments++
+		s.Bytes += l.live.size
+	}
+	s.Failure = l.failure
+	return s
+}

@@ -1,0 +1,95 @@
+package filelog
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Errors that a caller may branch on, beside those of package eventlog.
+var (
+	// ErrNotStored is returned by Append for a write that failed and was undone,
+	// as on a full disk. The record is not stored and never will be; a later
+	// Append may succeed.
+	ErrNotStored = errors.New("filelog: not stored")
+	// ErrBroken is returned by Append and Trim after a failure that the log
+	// cannot undo, for example a failed fsync. Reads go on; only a new Open mends it.
+	ErrBroken = errors.New("filelog: broken until opened anew")
+	// ErrDamaged is yielded by a replay that meets bytes which are not what was
+	// written, and wrapped by Report.Err.
+	ErrDamaged = errors.New("filelog: damaged")
+	// ErrLocked is returned by Open and Check for a directory that an open log holds.
+	ErrLocked = errors.New("filelog: directory is in use")
+)
+
+// Sync says when what was written is forced to the disk.
+type Sync int
+
+const (
+	// SyncCommit syncs every commit before its records are delivered and
+	// acknowledged: neither a crash nor a power loss loses an acknowledged record.
+	SyncCommit Sync = iota
+	// SyncInterval syncs at most Options.SyncInterval after a commit: a crash of the
+	// process loses nothing, a power loss at most the records of that time.
+	SyncInterval
+	// SyncNever leaves it to the operating system, but for a segment that is full
+	// and for Close: a crash of the process loses nothing, a power loss may lose
+	// what the newest segment holds.
+	SyncNever
+)
+
+// Limits and defaults.
+const (
+	// MaxRecordBytes is how long a record may be on disk: its data, metadata,
+	// audience and channel name, and about a hundred bytes of the log's own.
+	MaxRecordBytes = 16 << 20
+	// DefaultSegmentBytes is the size at which a segment is closed.
+	DefaultSegmentBytes = 4 << 20
+	// DefaultSyncInterval is the time between syncs under SyncInterval.
+	DefaultSyncInterval = 100 * time.Millisecond
+
+	maxSegmentBytes = 1 << 30
+)
+
+// Options are the options of Open. The zero value and nil are the defaults.
+type Options struct {
+	// Retention is how long records are kept. Older ones are never replayed, and
+	// the segments that hold nothing else are removed. Zero keeps records until Trim.
+	Retention time.Duration
+	// Sync says when what was written is forced to the disk. The default is every commit.
+	Sync Sync
+	// SyncInterval is the time between syncs under SyncInterval; otherwise it is
+	// not used. Zero is DefaultSyncInterval.
+	SyncInterval time.Duration
+	// SegmentBytes is the size at which a segment is closed; whole segments are
+	// what is removed. Zero is DefaultSegmentBytes; at most 1 GiB.
+	SegmentBytes int
+	// Logger is told of damage found by Open and of failures behind the caller's
+	// back, such as a segment that cannot be removed. Nil is no logging.
+	Logger *slog.Logger
+}
+
+func (o *Options) withDefaults() (Options, error) {
+	if o == nil {
+		o = &Options{}
+	}
+	c := *o
+	switch {
+	case c.Retention < 0:
+		return c, fmt.Errorf("filelog: open: negative Retention %v", c.Retention)
+	case c.Sync < SyncCommit || c.Sync > SyncNever:
+		return c, fmt.Errorf("filelog: open: unknown Sync %d", c.Sync)
+	case c.SyncInterval < 0:
+		return c, fmt.Errorf("filelog: open: negative SyncInterval %v", c.SyncInterval)
+	case c.SegmentBytes < 0 || c.SegmentBytes > maxSegmentBytes:
+		return c, fmt.Errorf("filelog: open: SegmentBytes %d is out of range", c.SegmentBytes)
+	}
+	c.SyncInterval = cmp.Or(c.SyncInterval, DefaultSyncInterval)
+	c.SegmentBytes = cmp.Or(c.SegmentBytes, DefaultSegmentBytes)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c, nil
+}

@@ -1,0 +1,217 @@
+package filelog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+)
+
+// long reports if the long forms of the tests are to run.
+func long() bool { return os.Getenv("FILELOG_LONG") != "" }
+
+// oracle knows what was done to a log over all its lives.
+type oracle struct {
+	t     *testing.T
+	rng   *rand.Rand
+	lossy bool // a power loss may take acknowledged records
+
+	mu       sync.Mutex
+	n        int
+	tried    map[string]string          // payload to channel
+	refused  map[string]bool            // payloads that were not stored for certain
+	promised map[string]eventlog.Record // by payload: acknowledged or delivered
+	ids      map[eventlog.Position]string
+	heads    []eventlog.Position
+	trimmed  time.Time
+}
+
+func newOracle(t *testing.T, seed uint64) *oracle {
+	return &oracle{
+		t: t, rng: rand.New(rand.NewPCG(seed, 0)), tried: map[string]string{}, refused: map[string]bool{},
+		promised: map[string]eventlog.Record{}, ids: map[eventlog.Position]string{},
+	}
+}
+
+const channels = 4
+
+func channelName(i int) string { return "channel-" + strconv.Itoa(i) }
+
+// next makes a record that was never tried.
+func (o *oracle) next() (channel string, r *eventlog.Record) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.n++
+	channel = channelName(o.rng.IntN(channels))
+	r = &eventlog.Record{Data: fmt.Appendf(nil, "%d:%0*d", o.n, 1+o.rng.IntN(60), 0)}
+	o.tried[string(r.Data)] = channel
+	return channel, r
+}
+
+// append tries one record and notes what came of it.
+func (o *oracle) append(ctx context.Context, l *Log) error {
+	channel, r := o.next()
+	payload := string(r.Data)
+	delivered := false
+	err := l.Append(ctx, channel, r, func(r *eventlog.Record) {
+		delivered = true
+		o.promise(*r)
+	})
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case err == nil && !delivered:
+		o.t.Errorf("%s was acknowledged and not delivered", payload)
+	case errors.Is(err, ErrNotStored), errors.Is(err, ErrBroken), errors.Is(err, eventlog.ErrClosed):
+		o.refused[payload] = true
+	}
+	return err
+}
+
+func (o *oracle) promise(r eventlog.Record) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.promised[string(r.Data)] = r
+	o.identify(r.Position(), string(r.Data))
+}
+
+// identify checks that no id is used for two events.
+func (o *oracle) identify(p eventlog.Position, payload string) {
+	if was, ok := o.ids[p]; ok && was != payload {
+		o.t.Errorf("id %v is of %q and of %q", p, was, payload)
+	}
+	o.ids[p] = payload
+}
+
+// work publishes from a few goroutines until the log fails.
+func (o *oracle) work(l *Log, trims bool) {
+	var publishers sync.WaitGroup
+	for range 3 {
+		publishers.Go(func() {
+			for goOn(o.append(o.t.Context(), l)) {
+			}
+		})
+	}
+	for i := 0; l.Stats().Failure == nil; i++ {
+		if p, err := l.Head(o.t.Context(), ""); err == nil {
+			o.heads = append(o.heads, p)
+		}
+		ctx, cancel := context.WithCancel(o.t.Context())
+		if i%4 == 0 {
+			go cancel()
+		}
+		err := o.append(ctx, l)
+		cancel()
+		if !goOn(err) && !errors.Is(err, context.Canceled) {
+			break
+		}
+		if trims && i%8 == 7 {
+			o.trim(l)
+		}
+	}
+	publishers.Wait()
+}
+
+// goOn reports if another append may succeed after one that returned err.
+func goOn(err error) bool {
+	return err == nil || errors.Is(err, ErrNotStored) && !errors.Is(err, errPower)
+}
+
+// trim trims to a time somewhere in what is retained.
+func (o *oracle) trim(l *Log) {
+	o.mu.Lock()
+	var before time.Time
+	for _, r := range o.promised { // a random one comes first
+		before = r.Time
+		break
+	}
+	if before.After(o.trimmed) {
+		o.trimmed = before
+	}
+	o.mu.Unlock()
+	_ = l.Trim(o.t.Context(), before) // the power may go
+}
+
+// verify checks a log that was opened anew against all that is known.
+func (o *oracle) verify(l *Log) {
+	kept := map[string]bool{}
+	last := map[string]uint64{} // newest Seq kept of each epoch
+	for i := range channels {
+		channel := channelName(i)
+		replay, err := l.After(o.t.Context(), channel, eventlog.Position{})
+		require.NoError(o.t, err)
+		prev, first := uint64(0), true
+		for r, err := range replay.Records {
+			if err != nil {
+				require.NoError(o.t, err)
+			}
+			payload := string(r.Data)
+			switch { // not one require each: there are many records
+			case o.tried[payload] != channel:
+				require.Failf(o.t, "never published there", "%q in %s", payload, channel)
+			case o.refused[payload]:
+				require.Failf(o.t, "refused and stored", "%q", payload)
+			case kept[payload]:
+				require.Failf(o.t, "stored twice", "%q", payload)
+			case r.Prev >= r.Seq, !first && r.Prev != prev:
+				require.Failf(o.t, "broken chain", "record %d with Prev %d follows %d", r.Seq, r.Prev, prev)
+			case first && r.Prev > 0 && !replay.Truncated:
+				require.Failf(o.t, "silent hole", "the record before %d is missing", r.Seq)
+			}
+			prev, first = r.Seq, false
+			kept[payload] = true
+			last[r.Epoch] = max(last[r.Epoch], r.Seq)
+			o.identify(r.Position(), payload)
+		}
+	}
+	lost := map[string]bool{}
+	for payload, r := range o.promised {
+		if !kept[payload] {
+			if !o.lossy {
+				require.True(o.t, r.Time.Before(o.trimmed), "record %v is lost", r.Position())
+			} else if !r.Time.Before(o.trimmed) {
+				o.truncated(l, o.tried[payload], r.Position())
+			}
+			lost[payload] = true
+		}
+	}
+	for payload := range lost {
+		delete(o.promised, payload)
+	}
+	head, err := l.Head(o.t.Context(), "")
+	require.NoError(o.t, err)
+	for epoch, seq := range last {
+		if epoch != head.Epoch {
+			o.truncated(l, channelName(0), eventlog.Position{Epoch: epoch, Seq: seq + 1e6})
+		}
+	}
+	o.checkHeads(l)
+}
+
+// checkHeads checks that positions given out are good as long as nothing that
+// came later was dropped.
+func (o *oracle) checkHeads(l *Log) {
+	for _, p := range o.heads {
+		replay, err := l.After(o.t.Context(), channelName(0), p)
+		require.NoError(o.t, err)
+		if o.trimmed.IsZero() && !o.lossy {
+			require.False(o.t, replay.Truncated, "position %v is truncated", p)
+		}
+	}
+	o.heads = o.heads[max(0, len(o.heads)-8):]
+}
+
+func (o *oracle) truncated(l *Log, channel string, p eventlog.Position) {
+	replay, err := l.After(o.t.Context(), channel, p)
+	require.NoError(o.t, err)
+	require.True(o.t, replay.Truncated, "position %v is complete, but what it speaks of is lost", p)
+}

@@ -1,0 +1,130 @@
+package filelog
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+)
+
+// request is an Append that waits for the committer.
+type request struct {
+	channel string
+	record  *eventlog.Record
+	deliver func(*eventlog.Record)
+	size    int // at most so many bytes on disk
+	// claimed is set by whoever decides: the committer that takes the request or
+	// the publisher that gives up.
+	claimed atomic.Bool
+	done    chan error // takes one result without blocking
+}
+
+// wait returns the result, or ctx's error if that comes first. It is not over
+// if the committer may still use the request.
+func (r *request) wait(ctx context.Context) (over bool, err error) {
+	select {
+	case err := <-r.done:
+		return true, err
+	case <-ctx.Done():
+	}
+	r.claimed.CompareAndSwap(false, true)
+	return false, ctx.Err()
+}
+
+// trimRequest is a Trim that waits for the committer.
+type trimRequest struct {
+	before time.Time
+	done   chan error // takes one result without blocking
+}
+
+// queue is where publishers leave work for the committer.
+type queue struct {
+	spare sync.Pool // of *request
+	// wake holds a token if there may be work.
+	wake chan struct{}
+
+	// mu guards what is below; closed may be read without. Nothing is added once
+	// it is set; what was added before is still answered.
+	mu      sync.Mutex
+	appends []*request
+	trims   []*trimRequest
+	closed  atomic.Bool
+}
+
+// work is what the committer took from the queue.
+type work struct {
+	appends []*request
+	trims   []*trimRequest
+	closed  bool
+	more    bool // appends were left for the next round
+}
+
+func (q *queue) request() *request {
+	if r, ok := q.spare.Get().(*request); ok {
+		r.claimed.Store(false)
+		return r
+	}
+	return &request{done: make(chan error, 1)}
+}
+
+func (q *queue) append(r *request) bool {
+	return q.add(func() { q.appends = append(q.appends, r) })
+}
+
+func (q *queue) trim(t *trimRequest) bool {
+	return q.add(func() { q.trims = append(q.trims, t) })
+}
+
+func (q *queue) add(put func()) bool {
+	q.mu.Lock()
+	open := !q.closed.Load()
+	if open {
+		put()
+	}
+	q.mu.Unlock()
+	q.notify()
+	return open
+}
+
+// close ends the queue. It reports if that was still to be done.
+func (q *queue) close() bool {
+	q.mu.Lock()
+	first := q.closed.CompareAndSwap(false, true)
+	q.mu.Unlock()
+	q.notify()
+	return first
+}
+
+func (q *queue) notify() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// batchBytes is how much one commit writes, unless one record is larger.
+const batchBytes = 1 << 20
+
+// take moves what waits into w, as much of it as makes one batch.
+func (q *queue) take(w *work) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	w.appends = w.appends[:0]
+	n, bytes := 0, 0
+	for ; n < len(q.appends); n++ {
+		r := q.appends[n]
+		if bytes += r.size; bytes > batchBytes && len(w.appends) > 0 {
+			break
+		}
+		if r.claimed.CompareAndSwap(false, true) {
+			w.appends = append(w.appends, r)
+		}
+	}
+	rest := copy(q.appends, q.appends[n:])
+	clear(q.appends[rest:])
+	q.appends = q.appends[:rest]
+	w.trims, q.trims = q.trims, nil
+	w.closed, w.more = q.closed.Load(), rest > 0
+}

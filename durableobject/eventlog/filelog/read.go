@@ -1,0 +1,247 @@
+package filelog
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+)
+
+// After implements eventlog.Log. The records are read as they are yielded. If
+// their bytes do not hold, the replay ends with ErrDamaged.
+func (l *Log) After(ctx context.Context, channel string, p eventlog.Position) (eventlog.Replay, error) {
+	v, err := l.view(channel, p)
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return eventlog.Replay{}, fmt.Errorf("filelog: after: %w", err)
+	}
+	expired, err := v.beginsExpired(ctx)
+	if err != nil {
+		return eventlog.Replay{}, fmt.Errorf("filelog: after: %w", err)
+	}
+	return eventlog.Replay{Truncated: v.truncated || expired, Records: v.all(ctx)}, nil
+}
+
+// view is what the log held of a channel at one moment.
+type view struct {
+	log       *Log
+	channel   string
+	from      uint64 // only records after it
+	cutoff    int64  // and not before this time
+	truncated bool
+	runs      []runRef
+	live      []ref
+	segment   *segment // of live
+	liveBase  uint64
+	liveEnd   int64
+	liveFirst int64 // time of the first record of that segment
+	epochs    epochs
+}
+
+func (l *Log) view(name string, p eventlog.Position) (view, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.queue.closed.Load() {
+		return view{}, eventlog.ErrClosed
+	}
+	c := l.index.channels[name]
+	floor := max(l.index.floor, l.index.lost)
+	if c != nil {
+		floor = max(c.floor, l.index.lost)
+	}
+	zero := p == eventlog.Position{}
+	v := view{log: l, channel: name, from: p.Seq, cutoff: l.cutoff(), epochs: l.epochs}
+	if v.truncated = p.Seq < floor || !zero && !l.epochs.knows(p.Epoch, p.Seq, l.head); v.truncated {
+		v.from = 0
+	}
+	if c == nil || c.last <= v.from {
+		return v, nil
+	}
+	v.runs, v.live = c.runs, c.live
+	for len(v.runs) > 0 && v.runs[0].last <= v.from {
+		v.runs = v.runs[1:]
+	}
+	if len(v.live) > 0 {
+		v.segment, v.liveBase, v.liveEnd, v.liveFirst = l.live, l.live.base, l.live.dataEnd, l.live.firstTime
+	}
+	return v, nil
+}
+
+// beginsExpired reports if the first record is past the retention. Times only
+// grow, so none is if that is not.
+func (v *view) beginsExpired(ctx context.Context) (bool, error) {
+	switch {
+	case len(v.runs) > 0 && v.runs[0].seg.firstTime >= v.cutoff,
+		len(v.runs) == 0 && (len(v.live) == 0 || v.liveFirst >= v.cutoff):
+		return false, nil
+	case len(v.runs) > 0 && v.runs[0].seg.lastTime < v.cutoff:
+		return true, nil
+	}
+	first := *v
+	first.cutoff = 0
+	for r, err := range first.all(ctx) {
+		if errors.Is(err, eventlog.ErrTrimmed) {
+			return true, nil
+		}
+		return err == nil && r.Time.UnixNano() < v.cutoff, err
+	}
+	return false, nil
+}
+
+// all yields the records of the view.
+func (v *view) all(ctx context.Context) iter.Seq2[*eventlog.Record, error] {
+	return func(yield func(*eventlog.Record, error) bool) {
+		r := &reader{view: *v, ctx: ctx, yield: yield}
+		for _, run := range v.runs {
+			if run.seg.lastTime < v.cutoff {
+				continue
+			}
+			if !r.part(run.seg.base, run.seg.dataEnd, func() error { return r.sealed(run) }) {
+				return
+			}
+		}
+		if len(v.live) > 0 {
+			r.part(v.liveBase, v.liveEnd, func() error { return r.refs(v.live) })
+		}
+	}
+}
+
+// errStop ends a replay that the caller wants no more of.
+var errStop = errors.New("filelog: stopped")
+
+// reader reads a view from segment to segment.
+type reader struct {
+	view
+	ctx    context.Context
+	yield  func(*eventlog.Record, error) bool
+	file   file
+	base   uint64
+	window window // on the records
+	list   window // on their places
+	mem    arena
+	epoch  epoch // of the latest record
+	// expired is the cutoff as it was not many records ago.
+	expired int64
+	count   int
+}
+
+// part opens a segment, reads from it and closes it. It reports if there is to be more.
+func (r *reader) part(base uint64, end int64, read func() error) bool {
+	name := segmentName(base)
+	f, err := r.open(name)
+	if err == nil {
+		r.file, r.base = f, base
+		r.window.reset(f, end)
+		err = read()
+		_ = f.Close() // nothing was written
+	}
+	switch {
+	case err == nil:
+		return true
+	case !errors.Is(err, errStop):
+		r.yield(nil, fmt.Errorf("filelog: read %s: %w", name, err))
+	}
+	return false
+}
+
+func (r *reader) open(name string) (file, error) {
+	f, err := r.log.dir.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, eventlog.ErrTrimmed
+	}
+	return f, err
+}
+
+// sealed yields the records of a run, whose list is in the footer.
+func (r *reader) sealed(run runRef) error {
+	off, end := int64(run.off), int64(run.off)+int64(run.size)
+	r.list.reset(r.file, end)
+	var at ref
+	for off < end {
+		b, err := r.list.at(off, int(min(end-off, 2*binary.MaxVarintLen32)))
+		if err != nil {
+			return err
+		}
+		d := decoder{b: b}
+		at.seq += uint32(d.uvarint())
+		at.off += uint32(d.uvarint())
+		if d.bad {
+			return fmt.Errorf("%w: footer", ErrDamaged)
+		}
+		off += int64(len(b) - len(d.b))
+		if err := r.one(at); err != nil {
+			return err
+		}
+	}
+	if r.base+uint64(at.seq) != run.last {
+		return fmt.Errorf("%w: footer", ErrDamaged)
+	}
+	return nil
+}
+
+// overtaken returns why the replay must end, if it must.
+func (r *reader) overtaken() error {
+	const often = 16 // reading the clock costs as much as reading a small record
+	if r.count%often == 0 {
+		r.log.mu.Lock()
+		r.expired = r.log.cutoff()
+		r.log.mu.Unlock()
+	}
+	r.count++
+	if r.log.queue.closed.Load() {
+		return eventlog.ErrClosed
+	}
+	return r.ctx.Err()
+}
+
+func (r *reader) refs(refs []ref) error {
+	for _, at := range refs {
+		if err := r.one(at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// one yields the record at a place, if it is to be yielded.
+func (r *reader) one(at ref) error {
+	seq := r.base + uint64(at.seq)
+	if seq <= r.from {
+		return nil
+	}
+	if err := r.overtaken(); err != nil {
+		return err
+	}
+	b, err := r.window.record(int64(at.off))
+	if err != nil {
+		return err
+	}
+	s, _, ok := parseRecord(b, r.log.seed)
+	if !ok || s.seq != seq || string(s.channel) != r.channel {
+		return fmt.Errorf("%w: record %d at %d", ErrDamaged, seq, at.off)
+	}
+	if s.time < r.cutoff {
+		return nil // the replay is truncated by it
+	}
+	if s.time < r.expired || s.seq <= r.log.gone.Load() {
+		return eventlog.ErrTrimmed
+	}
+	if s.epoch != r.epoch.id {
+		r.epoch = epoch{id: s.epoch, text: r.epochs.text(s.epoch)}
+	}
+	rec, ok := s.record(r.epoch.text, &r.mem)
+	if !ok {
+		return fmt.Errorf("%w: record %d at %d", ErrDamaged, seq, at.off)
+	}
+	r.from = seq
+	if !r.yield(rec, nil) {
+		return errStop
+	}
+	return nil
+}

@@ -1,0 +1,257 @@
+package filelog
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"math"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// seedOf starts every checksum of a log with its secret salt, so that no
+// payload can be made to look like a record of the log.
+func seedOf(salt uint64) uint32 {
+	return crc32.Checksum(binary.LittleEndian.AppendUint64(nil, salt), castagnoli)
+}
+
+// update adds b to a checksum.
+func update(sum uint32, b []byte) uint32 { return crc32.Update(sum, castagnoli, b) }
+
+const (
+	// lengthBytes hold the length of what follows the checksum, and the checksum.
+	lengthBytes = 8
+	// stampBytes is where the varying part of a record begins.
+	stampBytes = lengthBytes + 8 + 8 + 8 + 8 + 1
+	// minRecordBytes is a record of an empty channel name without data.
+	minRecordBytes = stampBytes + 2
+)
+
+// Flags of a record: which of its optional parts it has. A part that is nil is
+// left out, one that is empty is there.
+const (
+	hasTags = 1 << iota
+	hasTargets
+	hasExcludes
+	hasMeta
+	hasData
+)
+
+// stamp is what the log adds to a record.
+type stamp struct {
+	epoch, seq, prev uint64
+	time             int64 // nanoseconds since 1970
+	// durable is the newest Seq known to be on disk when the record was written.
+	durable uint64
+}
+
+// recordSize returns at most how many bytes the record takes on disk.
+func recordSize(channel string, r *eventlog.Record) int {
+	const most = binary.MaxVarintLen64
+	n := stampBytes + 6*most + len(channel) + len(r.Meta) + len(r.Data)
+	for _, tag := range r.Tags {
+		n += most + len(tag)
+	}
+	for _, to := range r.Targets {
+		n += 2*most + len(to.Subject) + len(to.ID)
+	}
+	for _, to := range r.Excludes {
+		n += 2*most + len(to.Subject) + len(to.ID)
+	}
+	return n
+}
+
+// appendRecord appends the record as it is on disk. Of r it reads only what the
+// publisher set.
+func appendRecord(b []byte, seed uint32, s stamp, channel string, r *eventlog.Record) []byte {
+	start := len(b)
+	var flags byte
+	set := func(flag byte, on bool) {
+		if on {
+			flags |= flag
+		}
+	}
+	set(hasTags, r.Tags != nil)
+	set(hasTargets, r.Targets != nil)
+	set(hasExcludes, r.Excludes != nil)
+	set(hasMeta, r.Meta != nil)
+	set(hasData, r.Data != nil)
+
+	le := binary.LittleEndian
+	b = append(b, make([]byte, lengthBytes)...)
+	b = le.AppendUint64(b, s.epoch)
+	b = le.AppendUint64(b, s.seq)
+	b = le.AppendUint64(b, s.prev)
+	b = le.AppendUint64(b, uint64(s.time))
+	b = append(b, flags)
+	b = binary.AppendUvarint(b, s.seq-s.durable)
+	b = appendText(b, channel)
+	if r.Tags != nil {
+		b = binary.AppendUvarint(b, uint64(len(r.Tags)))
+		for _, tag := range r.Tags {
+			b = appendText(b, tag)
+		}
+	}
+	if r.Targets != nil {
+		b = appendRecipients(b, r.Targets)
+	}
+	if r.Excludes != nil {
+		b = appendRecipients(b, r.Excludes)
+	}
+	if r.Meta != nil {
+		b = binary.AppendUvarint(b, uint64(len(r.Meta)))
+		b = append(b, r.Meta...)
+	}
+	b = append(b, r.Data...)
+
+	rec := b[start:]
+	le.PutUint32(rec, uint32(len(rec)-lengthBytes))
+	le.PutUint32(rec[4:], recordSum(seed, rec))
+	return b
+}
+
+func appendText(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+func appendRecipients(b []byte, list []eventlog.Recipient) []byte {
+	b = binary.AppendUvarint(b, uint64(len(list)))
+	for _, to := range list {
+		b = appendText(appendText(b, to.Subject), to.ID)
+	}
+	return b
+}
+
+// recordSum covers all of rec but the checksum itself: the length seeds it.
+func recordSum(seed uint32, rec []byte) uint32 {
+	return crc32.Update(seed^binary.LittleEndian.Uint32(rec), castagnoli, rec[lengthBytes:])
+}
+
+// stored is a record as read back, still in the bytes of the file.
+type stored struct {
+	stamp
+	flags   byte
+	channel []byte
+	body    []byte // what follows the channel
+}
+
+// parseRecord reads the record that b begins with. It is not ok unless its
+// checksum holds; n is its size.
+func parseRecord(b []byte, seed uint32) (rec stored, n int, ok bool) {
+	n, ok = recordLength(b)
+	if !ok || n > len(b) || n < minRecordBytes {
+		return stored{}, 0, false
+	}
+	b = b[:n]
+	le := binary.LittleEndian
+	if recordSum(seed, b) != le.Uint32(b[4:]) {
+		return stored{}, 0, false
+	}
+	rec.epoch, rec.seq = le.Uint64(b[8:]), le.Uint64(b[16:])
+	rec.prev, rec.time = le.Uint64(b[24:]), int64(le.Uint64(b[32:]))
+	rec.flags = b[40]
+	d := decoder{b: b[stampBytes:]}
+	rec.durable = rec.seq - d.uvarint()
+	rec.channel = d.bytes()
+	rec.body = d.b
+	return rec, n, !d.bad
+}
+
+// recordLength returns the size of the record that b begins with, which may be wrong.
+func recordLength(b []byte) (n int, ok bool) {
+	if len(b) < lengthBytes {
+		return 0, false
+	}
+	length := binary.LittleEndian.Uint32(b)
+	if length > MaxRecordBytes {
+		return 0, false
+	}
+	return lengthBytes + int(length), true
+}
+
+// record returns a copy that does not refer to the bytes of the file.
+func (s *stored) record(epoch string, mem *arena) (r *eventlog.Record, ok bool) {
+	r = mem.record()
+	r.Seq, r.Prev, r.Epoch, r.Time = s.seq, s.prev, epoch, recordTime(s.time)
+	d := decoder{b: s.body}
+	if s.flags&hasTags != 0 {
+		r.Tags = make([]string, d.count(1))
+		for i := range r.Tags {
+			r.Tags[i] = string(d.bytes())
+		}
+	}
+	if s.flags&hasTargets != 0 {
+		r.Targets = d.recipients()
+	}
+	if s.flags&hasExcludes != 0 {
+		r.Excludes = d.recipients()
+	}
+	if s.flags&hasMeta != 0 {
+		r.Meta = mem.clone(d.bytes())
+	}
+	if s.flags&hasData != 0 {
+		r.Data = mem.clone(d.b)
+	}
+	return r, !d.bad
+}
+
+func recordTime(ns int64) time.Time { return time.Unix(0, ns).UTC() }
+
+// nanoseconds is the reverse, for any time: one that is out of range becomes
+// the nearest that a record can have.
+func nanoseconds(t time.Time) int64 {
+	switch {
+	case t.Before(recordTime(0)):
+		return 0
+	case t.After(recordTime(math.MaxInt64)):
+		return math.MaxInt64
+	}
+	return t.UnixNano()
+}
+
+// decoder takes values from the front of b. Once bad it yields zeros.
+type decoder struct {
+	b   []byte
+	bad bool
+}
+
+func (d *decoder) uvarint() uint64 {
+	v, n := binary.Uvarint(d.b)
+	if n <= 0 {
+		d.bad, d.b = true, nil
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) bytes() []byte {
+	n := d.uvarint()
+	if n > uint64(len(d.b)) {
+		d.bad, d.b = true, nil
+		return nil
+	}
+	v := d.b[:n]
+	d.b = d.b[n:]
+	return v
+}
+
+// count reads how many elements follow, each of at least size bytes.
+func (d *decoder) count(size int) int {
+	n := d.uvarint()
+	if n > uint64(len(d.b)/size) {
+		d.bad, d.b = true, nil
+		return 0
+	}
+	return int(n)
+}
+
+func (d *decoder) recipients() []eventlog.Recipient {
+	list := make([]eventlog.Recipient, d.count(2))
+	for i := range list {
+		list[i] = eventlog.Recipient{Subject: string(d.bytes()), ID: string(d.bytes())}
+	}
+	return list
+}

@@ -1,0 +1,97 @@
+package filelog
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"strconv"
+	"strings"
+)
+
+const (
+	headerMagic   = "orpclog1"
+	headerBytes   = 32
+	segmentSuffix = ".seg"
+	// damagedSuffix ends the name of a file that was kept aside.
+	damagedSuffix = ".damaged"
+	tempSuffix    = ".tmp"
+)
+
+// segment is a file of records. Once sealed it does not change.
+type segment struct {
+	base, last          uint64 // the Seqs that it is for: base to last
+	count               uint64 // how many records it holds
+	firstTime, lastTime int64
+	dataEnd             int64 // where the records end
+	size                int64
+	// channels are those with records in it, in order of their first one.
+	channels []*channel
+}
+
+func (s *segment) name() string { return segmentName(s.base) }
+
+func segmentName(base uint64) string { return fmt.Sprintf("%020d%s", base, segmentSuffix) }
+
+// parseSegmentName returns the first Seq that the segment of this name is for.
+func parseSegmentName(name string) (base uint64, ok bool) {
+	digits, ok := strings.CutSuffix(name, segmentSuffix)
+	if !ok || len(digits) != 20 {
+		return 0, false
+	}
+	base, err := strconv.ParseUint(digits, 10, 64)
+	return base, err == nil && base > 0
+}
+
+// appendHeader appends the header of a segment.
+func appendHeader(b []byte, salt, base uint64) []byte {
+	start := len(b)
+	b = append(b, headerMagic...)
+	b = binary.LittleEndian.AppendUint64(b, salt)
+	b = binary.LittleEndian.AppendUint64(b, base)
+	b = append(b, 0, 0, 0, 0)
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b[start:], castagnoli))
+}
+
+// parseHeader returns the salt of the segment that b begins with, if it is a
+// header for that base.
+func parseHeader(b []byte, base uint64) (salt uint64, ok bool) {
+	if len(b) < headerBytes {
+		return 0, false
+	}
+	b = b[:headerBytes]
+	salt = binary.LittleEndian.Uint64(b[8:])
+	return salt, string(b) == string(appendHeader(nil, salt, base))
+}
+
+// active is the segment that is written to. Only the committer uses it.
+type active struct {
+	*segment
+	file file
+	// sum is the checksum of the file up to dataEnd.
+	sum uint32
+}
+
+// createActive makes an empty segment, durable with its name. Uncertain is set
+// if a sync failed.
+func createActive(dir directory, salt uint64, seed uint32, base uint64) (a *active, uncertain bool, err error) {
+	header := appendHeader(nil, salt, base)
+	seg := &segment{base: base, last: base - 1, dataEnd: headerBytes, size: headerBytes}
+	f, err := dir.Create(seg.name())
+	if err != nil {
+		return nil, false, err
+	}
+	if _, err = f.WriteAt(header, 0); err == nil {
+		err = f.Sync()
+		uncertain = err != nil
+	}
+	if err == nil {
+		err = dir.Sync()
+		uncertain = err != nil
+	}
+	if err != nil {
+		// What is left of it is in nobody's way: the first error is the one that matters.
+		_, _ = f.Close(), dir.Remove(seg.name())
+		return nil, uncertain, err
+	}
+	return &active{segment: seg, file: f, sum: update(seed, header)}, false, nil
+}

@@ -1,0 +1,257 @@
+package filelog
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// survey is what reading a directory tells: the state that the log goes on from,
+// and what Open has to change on disk first. Taking it changes nothing.
+type survey struct {
+	dir  directory
+	deep bool // look at every record, not only at the sums of sealed segments
+
+	fresh      bool // there is no log yet
+	checkpoint checkpoint
+	known      bool // checkpoint holds
+	seed       uint32
+	salted     bool // seed is known
+
+	index    index
+	epochs   epochs
+	next     uint64 // Seq of the next record
+	durable  uint64 // the newest Seq known to be on disk
+	time     int64
+	repairs  []repair
+	leftover []string // files that are of no use
+	report   Report
+}
+
+// repair replaces a segment by what is left of it.
+type repair struct {
+	name    string
+	content []byte // nil if nothing is
+	damaged bool   // keep the original aside
+}
+
+// take surveys a directory.
+func take(dir directory, deep bool) (*survey, error) {
+	s := &survey{dir: dir, deep: deep, index: index{channels: map[string]*channel{}}}
+	bases, err := s.list()
+	if err != nil {
+		return nil, err
+	}
+	if s.checkpoint, s.known, err = readCheckpoint(dir); err != nil {
+		return nil, err
+	}
+	if s.fresh = len(bases) == 0 && !s.known; s.fresh {
+		// A first Open that was cut short may have left files, but nothing was
+		// appended before its checkpoint was durable.
+		s.next = 1
+		s.report.Clean, s.report.NewEpoch = true, true
+		return s, nil
+	}
+	s.report.Clean = s.known && s.checkpoint.clean
+	if s.known {
+		s.index.floor, s.index.lost = s.checkpoint.floor, s.checkpoint.lost
+		s.epochs, s.time = s.checkpoint.epochs, s.checkpoint.time
+	} else {
+		s.damage(Damage{File: checkpointName, Reason: "missing or damaged"})
+	}
+	if err := s.findSalt(bases); err != nil {
+		return nil, err
+	}
+	for i, base := range bases {
+		limit := uint64(0) // the newest segment has none
+		if i+1 < len(bases) {
+			limit = bases[i+1]
+		}
+		if s.known && limit > 0 && limit-1 <= s.checkpoint.floor {
+			s.leftover = append(s.leftover, segmentName(base))
+			continue
+		}
+		if err := s.segment(base, limit); err != nil {
+			return nil, fmt.Errorf("%s: %w", segmentName(base), err)
+		}
+	}
+	s.finish()
+	return s, nil
+}
+
+// list sorts the files of the directory by what they are.
+func (s *survey) list() (bases []uint64, err error) {
+	names, err := s.dir.List()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if base, ok := parseSegmentName(name); ok {
+			bases = append(bases, base)
+		} else if strings.HasSuffix(name, tempSuffix) {
+			s.leftover = append(s.leftover, name)
+		} else if strings.HasSuffix(name, damagedSuffix) {
+			s.report.Quarantine = append(s.report.Quarantine, name)
+		}
+	}
+	slices.Sort(bases)
+	slices.Sort(s.report.Quarantine)
+	return bases, nil
+}
+
+// findSalt takes the salt from the checkpoint or, without one, from the first header that holds.
+func (s *survey) findSalt(bases []uint64) error {
+	s.salted = s.known
+	for i := 0; i < len(bases) && !s.salted; i++ {
+		f, err := s.dir.Open(segmentName(bases[i]))
+		if err != nil {
+			return err
+		}
+		header := make([]byte, headerBytes)
+		_, err = f.ReadAt(header, 0)
+		_ = f.Close() // nothing was written
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		s.checkpoint.salt, s.salted = parseHeader(header, bases[i])
+	}
+	if !s.salted {
+		s.checkpoint.salt = randomID()
+	}
+	s.seed = seedOf(s.checkpoint.salt)
+	return nil
+}
+
+// segment surveys the segment for the Seqs from base up to limit.
+func (s *survey) segment(base, limit uint64) error {
+	if s.next == 0 { // the oldest: what was before it was dropped
+		s.index.floor = max(s.index.floor, base-1)
+	} else if base > s.next {
+		s.gap(Damage{File: segmentName(base), First: s.next, Last: base - 1, Reason: "segments before it are missing"})
+	}
+	s.next = max(s.next, base)
+
+	if limit > 0 || s.report.Clean {
+		sound, err := s.sealed(base, limit)
+		if err != nil || sound {
+			return err
+		}
+	}
+	content, err := readFile(s.dir, segmentName(base))
+	if err != nil {
+		return err
+	}
+	v := salvage{survey: s, base: base, limit: limit, content: content}
+	v.run()
+	return nil
+}
+
+// sealed adds the segment if it is sealed and, as far as its sums tell, sound.
+func (s *survey) sealed(base, limit uint64) (sound bool, err error) {
+	f, err := s.dir.Open(segmentName(base))
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = f.Close() }() // nothing was written
+	size, err := f.Size()
+	if err != nil || size < headerBytes+trailerBytes || s.deep {
+		return false, err
+	}
+	end := make([]byte, trailerBytes)
+	if _, err := f.ReadAt(end, size-trailerBytes); err != nil {
+		return false, err
+	}
+	t, ok := parseTrailer(end, size)
+	if !ok || t.base != base || limit > 0 && t.last >= limit {
+		return false, nil
+	}
+	footer := make([]byte, size-t.dataEnd)
+	if _, err := f.ReadAt(footer, t.dataEnd); err != nil {
+		return false, err
+	}
+	if !checkFooter(footer, s.seed) {
+		return false, nil
+	}
+	sum, salt, err := sumOf(f, s.seed, base, t.dataEnd)
+	if err != nil || sum != t.sum || salt != s.checkpoint.salt {
+		return false, err
+	}
+	s.durable = t.last
+	return true, s.add(t, size, footer)
+}
+
+// add adds a sealed segment to the index.
+func (s *survey) add(t trailer, size int64, footer []byte) error {
+	seg := &segment{
+		base: t.base, last: t.last, count: t.count, firstTime: t.firstTime, lastTime: t.lastTime,
+		dataEnd: t.dataEnd, size: size,
+	}
+	if !s.index.load(seg, footer, t.runs) {
+		return fmt.Errorf("%w: footer holds but makes no sense", ErrDamaged)
+	}
+	if !s.known && (len(s.epochs) == 0 || s.epochs.current().id != t.epoch) {
+		s.epochs = append(s.epochs, newEpoch(t.epoch, t.base))
+	}
+	s.next = max(s.next, t.last+1)
+	s.time = max(s.time, t.lastTime)
+	s.report.Segments++
+	s.report.Records += t.count
+	s.report.Bytes += size
+	return nil
+}
+
+// gap notes that records are missing which were durable.
+func (s *survey) gap(d Damage) {
+	if d.Last > s.index.lost || !s.known {
+		s.index.lost = max(s.index.lost, d.Last)
+		s.damage(d)
+	}
+}
+
+func (s *survey) damage(d Damage) { s.report.Damage = append(s.report.Damage, d) }
+
+// finish draws the conclusions of all segments.
+func (s *survey) finish() {
+	if s.known {
+		if s.next < s.checkpoint.next {
+			// Nothing but damage removes records that were durable, unless all were dropped.
+			if first := max(s.next, s.index.floor+1); first < s.checkpoint.next {
+				s.gap(Damage{File: checkpointName, First: first, Last: s.checkpoint.next - 1, Reason: "the newest segments are missing"})
+			}
+			s.next = s.checkpoint.next
+		}
+		for _, q := range s.checkpoint.quiet {
+			s.index.remember(q.name, q.last)
+		}
+	}
+	s.durable = min(s.durable, s.next-1)
+	for i, e := range s.epochs { // an epoch kept nothing from where the log ends
+		s.epochs[i].first = min(e.first, s.next)
+	}
+	s.report.Channels = len(s.index.channels)
+	s.report.NewEpoch = len(s.report.Damage) > 0 || s.report.Cut > 0 || len(s.epochs) == 0 ||
+		!s.report.Clean && !s.checkpoint.fullSync
+}
+
+// sumBuffer is how much is read at a time where all of a file is.
+const sumBuffer = 256 << 10
+
+// sumOf returns the checksum of the file up to end, and the salt in its header.
+func sumOf(f file, seed uint32, base uint64, end int64) (sum uint32, salt uint64, err error) {
+	b := make([]byte, min(end, sumBuffer))
+	for off := int64(0); off < end; {
+		b = b[:min(int64(len(b)), end-off)]
+		if _, err := f.ReadAt(b, off); err != nil {
+			return 0, 0, err
+		}
+		if off == 0 {
+			salt, _ = parseHeader(b, base)
+			sum = seed
+		}
+		sum = update(sum, b)
+		off += int64(len(b))
+	}
+	return sum, salt, nil
+}

@@ -1,0 +1,137 @@
+package filelog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+)
+
+// Trim makes After pass over records older than before, at once and for good,
+// and removes the segments that hold nothing else. It returns when their files
+// are gone, or ctx's error, and then goes on behind the caller's back.
+func (l *Log) Trim(ctx context.Context, before time.Time) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("filelog: trim: %w", err)
+	}
+	t := &trimRequest{before: before, done: make(chan error, 1)}
+	if !l.queue.trim(t) {
+		return fmt.Errorf("filelog: trim: %w", eventlog.ErrClosed)
+	}
+	select {
+	case err := <-t.done:
+		if err != nil {
+			return fmt.Errorf("filelog: trim: %w", err)
+		}
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("filelog: trim: %w", ctx.Err())
+	}
+}
+
+// cutoff returns the time before which records are not replayed.
+func (l *Log) cutoff() int64 {
+	if l.options.Retention == 0 {
+		return l.trimmed
+	}
+	return max(l.trimmed, l.now()-int64(l.options.Retention))
+}
+
+// trim serves Trims that wait.
+func (l *Log) trim(trims []*trimRequest) {
+	for _, t := range trims {
+		before := nanoseconds(t.before)
+		err := l.drop(before)
+		// Records of the newest time that are old enough are dropped by now, others
+		// of that time may come.
+		if cut := min(before, l.time); err == nil && cut > l.trimmed {
+			l.mu.Lock()
+			l.trimmed = cut
+			l.mu.Unlock()
+			l.saveCheckpoint()
+		}
+		if err != nil {
+			t.done <- err
+			continue
+		}
+		l.c.trims = append(l.c.trims, t)
+	}
+}
+
+// expire drops what is past the retention.
+func (l *Log) expire() {
+	if err := l.drop(l.cutoff()); err != nil {
+		l.options.Logger.Warn("event log: cannot drop old records", "err", err)
+	}
+}
+
+// drop forgets the segments whose records are all older than before. Their files
+// are removed one by one between commits.
+func (l *Log) drop(before int64) error {
+	if err := l.broken(); err != nil {
+		return err
+	}
+	if a := l.c.active; a != nil && a.count > 0 && a.lastTime < before {
+		if err := l.seal(); err != nil {
+			return err
+		}
+	}
+	n := 0
+	for n < len(l.index.sealed) && l.index.sealed[n].lastTime < before {
+		n++
+	}
+	l.c.unlinking = len(l.c.doomed) > 0 || n > 0 || len(l.c.trims) > 0
+	if n == 0 {
+		return nil
+	}
+	// The newest segment always stays: its name is the least that the next Seq can be.
+	if err := l.ensureActive(); err != nil {
+		return err
+	}
+	l.c.doomed = append(l.c.doomed, l.index.sealed[:n]...)
+	l.mu.Lock()
+	l.index.drop(n)
+	l.mu.Unlock()
+	l.gone.Store(l.index.floor)
+	l.saveCheckpoint()
+	return nil
+}
+
+// saveCheckpoint writes the checkpoint if it can. A full disk must not keep us
+// from making room: without it a crash merely undoes a part of the trim.
+func (l *Log) saveCheckpoint() {
+	if err := l.checkpoint(false).write(l.dir); err != nil {
+		l.options.Logger.Warn("event log: cannot write the checkpoint", "err", err)
+	}
+}
+
+// unlinkNext removes the file of one dropped segment, the oldest first and each
+// durably, so that those left are always the newest.
+func (l *Log) unlinkNext() {
+	c := &l.c
+	if len(c.doomed) > 0 && c.unlinking {
+		err := l.dir.Remove(c.doomed[0].name())
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			c.doomed = c.doomed[1:]
+			err = l.dir.Sync()
+		}
+		if err != nil {
+			l.options.Logger.Warn("event log: cannot remove a segment", "err", err)
+			l.endTrims(err) // tried again by the next Trim or expiry
+			return
+		}
+	}
+	if len(c.doomed) == 0 {
+		l.endTrims(nil)
+	}
+}
+
+func (l *Log) endTrims(err error) {
+	for _, t := range l.c.trims {
+		t.done <- err
+	}
+	l.c.trims, l.c.unlinking = nil, false
+}
