@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base64"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -43,9 +44,7 @@ func newECDSA(t testing.TB, curve elliptic.Curve) *ecdsa.PrivateKey {
 func foreign(t testing.TB, key string, header, claims map[string]any) string {
 	t.Helper()
 	made := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims(claims))
-	for name, value := range header {
-		made.Header[name] = value
-	}
+	maps.Copy(made.Header, header)
 	signed, err := made.SignedString([]byte(key))
 	require.NoError(t, err)
 	return signed

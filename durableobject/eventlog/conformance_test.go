@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog/eventlogtest"
 )
@@ -23,7 +25,7 @@ func TestPrefix(t *testing.T) {
 	t.Parallel()
 	open := func(t *testing.T, retention time.Duration) eventlog.Log {
 		log := eventlog.NewMemory(&eventlog.MemoryOptions{Retention: retention})
-		t.Cleanup(func() { log.Close() })
+		t.Cleanup(func() { require.NoError(t, log.Close()) })
 		return eventlog.Prefix(log, "chat/")
 	}
 	eventlogtest.RunStore(t, eventlogtest.Store{

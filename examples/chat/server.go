@@ -69,7 +69,7 @@ func newServer(secret token.Secret) (http.Handler, func(context.Context) error) 
 	durableobject.Handle(rooms, Who, (*Room).Who)
 
 	router := rpc.NewRouter(Join.Handler(func(_ context.Context, in JoinInput) (*durableiterator.Iterator[Message], error) {
-		options := &durableiterator.Options{Att: User{Name: in.Name}}
+		options := &durableiterator.Options{Att: User(in)}
 		methods := []rpc.Method{Say, Whisper, Report, Who}
 		if in.Name == "admin" { // a real server asks for a password here
 			options.Tags = []string{"admin"}

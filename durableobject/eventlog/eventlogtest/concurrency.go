@@ -152,7 +152,7 @@ var concurrencyCases = map[string]func(*log){
 		var heads []eventlog.Position
 		var counts []int
 		write := func() {
-			parallel(300, func(i int) {
+			parallel(300, func(int) {
 				err := l.Append(l.t.Context(), "a", text("x"), func(r *eventlog.Record) {
 					mu.Lock()
 					defer mu.Unlock()

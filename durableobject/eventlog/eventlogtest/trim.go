@@ -258,7 +258,8 @@ func (l *log) trimAll(r *eventlog.Record) {
 func (l *log) addLater(channel string) *eventlog.Record {
 	l.t.Helper()
 	first := l.add("clock", text("x"))
-	for !l.add("clock", text("x")).Time.After(first.Time) {
+	for later := false; !later; {
+		later = l.add("clock", text("x")).Time.After(first.Time)
 	}
 	return l.add(channel, text("x"))
 }

@@ -14,7 +14,9 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-type Room struct{ *durableobject.Object[chat.Message] }
+type Room struct {
+	*durableobject.Object[chat.Message]
+}
 
 func (r *Room) Say(ctx context.Context, ws *durableobject.Websocket, in chat.Message) (rpc.Void, error) {
 	return rpc.Void{}, r.PublishEvent(ctx, in, durableobject.WithExclude(ws)) // to all but the one who speaks
@@ -35,5 +37,6 @@ func main() {
 		Prefix: "/rpc", Plugins: []rpc.HandlerPlugin{&durableiterator.HandlerPlugin{Signer: key}},
 	}))
 	http.Handle("/room", durableobject.UpgradeHandler(rooms, nil))
-	log.Fatal(http.ListenAndServe("127.0.0.1:3000", nil))
+	srv := &http.Server{Addr: "127.0.0.1:3000", ReadHeaderTimeout: 10 * time.Second}
+	log.Fatal(srv.ListenAndServe())
 }

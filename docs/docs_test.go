@@ -1,0 +1,81 @@
+// Package docs_test keeps the documents true: code in them stands in an example,
+// and tests that they name exist.
+package docs_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestEmbeddingShowsCompiledCode(t *testing.T) {
+	t.Parallel()
+	document, err := os.ReadFile("embedding.md")
+	require.NoError(t, err)
+	compiled := readSources(t, "../examples")
+	blocks := regexp.MustCompile("(?s)```go\n(.*?)\n```").FindAllSubmatch(document, -1)
+	require.Len(t, blocks, 13)
+	for _, block := range blocks {
+		require.Contains(t, compiled, string(block[1]))
+	}
+}
+
+// readSources gives all programs below a directory, one after the other.
+func readSources(t *testing.T, dir string) string {
+	t.Helper()
+	var all strings.Builder
+	require.NoError(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		all.Write(source)
+		return err
+	}))
+	return all.String()
+}
+
+// A row of behaviours.md names tests as `package.TestName`, by the package's
+// directory.
+func TestBehavioursNamesTestsThatExist(t *testing.T) {
+	t.Parallel()
+	document, err := os.ReadFile("behaviours.md")
+	require.NoError(t, err)
+	exists := map[string]map[string]bool{}
+	named := regexp.MustCompile("`([a-z/]+)\\.((?:Test|Fuzz|Example)\\w*)`").FindAllSubmatch(document, -1)
+	require.Greater(t, len(named), 100)
+	for _, name := range named {
+		dir, test := string(name[1]), string(name[2])
+		if exists[dir] == nil {
+			exists[dir] = readTests(t, filepath.Join("..", dir))
+		}
+		require.True(t, exists[dir][test], "%s has no %s", dir, test)
+	}
+}
+
+// readTests gives the names of the tests in a directory.
+func readTests(t *testing.T, dir string) map[string]bool {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+	require.NoError(t, err)
+	require.NotEmpty(t, files, dir)
+	tests := map[string]bool{}
+	for _, file := range files {
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		require.NoError(t, err)
+		for _, declared := range parsed.Decls {
+			if f, ok := declared.(*ast.FuncDecl); ok && f.Recv == nil {
+				tests[f.Name.Name] = true
+			}
+		}
+	}
+	return tests
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/client"
+	"github.com/go-orpc/durable-iterator/rpc"
+)
+
+const (
+	// atOnce is how many messages the bot answers at the same time. The others wait
+	// in the iterator's buffer, and beyond that on the server.
+	atOnce = 8
+	// drainTime is how long answers may take when the bot has to leave.
+	drainTime = 10 * time.Second
+)
+
+type bot struct {
+	server, name string
+	hc           *http.Client
+	log          *log.Logger
+}
+
+// room is what the bot is in: it gives messages, and is what methods are called on.
+type room = *client.Iterator[Message]
+
+// run answers until ctx ends, which is no error. It then begins no other answer, and
+// returns when those that were begun are given.
+func (b *bot) run(ctx context.Context) error {
+	// The room needs a life of its own: it outlives ctx by the answers.
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	joined := context.AfterFunc(ctx, end)
+	r, err := b.join(life)
+	if !joined() { // ctx has ended
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+
+	working, stop := context.WithCancelCause(ctx)
+	defer context.AfterFunc(working, func() { time.AfterFunc(drainTime, end) })()
+	messages := make(chan Message)
+	var listening, answering sync.WaitGroup
+	listening.Go(func() { stop(b.listen(working, r, messages)) })
+	for range atOnce {
+		answering.Go(func() { b.work(working, life, r, messages) })
+	}
+	answering.Wait()
+	_ = r.Close()
+	listening.Wait()
+	if ctx.Err() != nil {
+		return nil
+	}
+	return context.Cause(working)
+}
+
+func (b *bot) join(ctx context.Context) (room, error) {
+	link := rpc.NewLink(b.server+"/rpc", &rpc.LinkOptions{
+		HTTPClient: b.hc,
+		Plugins:    []rpc.LinkPlugin{&client.LinkPlugin{URL: b.server + "/room"}},
+	})
+	return client.Subscribe(ctx, link, Join, JoinInput{b.name})
+}
+
+// listen hands out messages until ctx or the room ends.
+func (b *bot) listen(ctx context.Context, r room, messages chan<- Message) error {
+	for m, err := range r.All() {
+		switch {
+		case errors.Is(err, client.ErrGap):
+			b.log.Print("away for too long, some messages have no answer")
+			continue
+		case err != nil:
+			return err
+		case m.From == b.name:
+			continue
+		}
+		select {
+		case messages <- m:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return nil
+}
+
+// work answers messages until working ends, and lets no answer end before life does.
+func (b *bot) work(working, life context.Context, r room, messages <-chan Message) {
+	for {
+		select {
+		case <-working.Done():
+			return
+		case m := <-messages:
+			if err := b.answer(life, r, m); err != nil {
+				b.log.Printf("answer %s: %v", m.From, err)
+			}
+		}
+	}
+}
+
+// answer says what there is to say about m, to the room or to the one who whispers.
+// While there is no connection it waits. If one is lost in the middle of a call, it
+// calls again: rather an answer that comes twice than none.
+func (b *bot) answer(ctx context.Context, r room, m Message) error {
+	again := rpc.Retry{Max: 3, If: func(err error) bool { return errors.Is(err, rpc.ErrDisconnected) }}
+	text, private := strings.CutPrefix(m.Text, "(whispers) ")
+	command, rest, _ := strings.Cut(text, " ")
+	var reply string
+	switch command {
+	case "!help":
+		reply = "I know !ping, !echo TEXT and !who"
+	case "!ping":
+		reply = "pong"
+	case "!echo":
+		reply = rest
+	case "!who":
+		names, err := Who.Call(ctx, r, rpc.Void{}, again)
+		if err != nil {
+			return err
+		}
+		reply = "here: " + strings.Join(names, ", ")
+	}
+	if reply == "" {
+		return nil
+	}
+	var err error
+	if private {
+		_, err = Whisper.Call(ctx, r, WhisperInput{m.From, reply}, again)
+	} else {
+		_, err = Say.Call(ctx, r, Text{reply}, again)
+	}
+	return err
+}

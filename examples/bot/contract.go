@@ -1,0 +1,34 @@
+package main
+
+import (
+	"github.com/go-orpc/durable-iterator/durableiterator"
+	"github.com/go-orpc/durable-iterator/rpc"
+)
+
+// What the bot needs of the contract of examples/chat. That is a program; if it were
+// a package, this would be its import.
+var (
+	Join    = durableiterator.Define[JoinInput, Message]("join")
+	Say     = rpc.Define[Text, rpc.Void]("say")
+	Whisper = rpc.Define[WhisperInput, rpc.Void]("whisper")
+	Who     = rpc.Define[rpc.Void, []string]("who")
+)
+
+// Message is an event: what somebody said.
+type Message struct {
+	From string `json:"from"`
+	Text string `json:"text"`
+}
+
+type JoinInput struct {
+	Name string `json:"name"`
+}
+
+type Text struct {
+	Text string `json:"text"`
+}
+
+type WhisperInput struct {
+	To   string `json:"to"`
+	Text string `json:"text"`
+}

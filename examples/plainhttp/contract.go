@@ -1,0 +1,24 @@
+package main
+
+import "github.com/go-orpc/durable-iterator/rpc"
+
+// Notice is an event: something that a user should see at once.
+type Notice struct {
+	From string `json:"from"`
+	Text string `json:"text"`
+}
+
+// Notify sends a notice to another user.
+var Notify = rpc.Define[NotifyInput, rpc.Void]("notify")
+
+type NotifyInput struct {
+	To   string `json:"to" validate:"required"`
+	Text string `json:"text" validate:"required"`
+}
+
+// Profile is what GET /me answers, in a form that the service has chosen long
+// before it had notices. Only the last member is new.
+type Profile struct {
+	Name    string `json:"name"`
+	Notices string `json:"notices"`
+}
