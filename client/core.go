@@ -123,7 +123,8 @@ func (c *core) tryCall(ctx context.Context, call *rpc.Call) (any, error) {
 		return nil, err
 	}
 	if len(call.Path) == 0 || !slices.Contains(c.credential().payload.RPC, call.Path[0]) {
-		return nil, rpc.Errorf(rpc.CodeForbidden, "Method %q is not allowed by the token.", strings.Join(call.Path, "."))
+		e := rpc.Errorf(rpc.CodeForbidden, "Method %q is not allowed by the token.", strings.Join(call.Path, "."))
+		return nil, rpc.ToError(e)
 	}
 	inner := &rpc.Call{
 		Path:        []string{"call"},

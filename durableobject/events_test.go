@@ -101,7 +101,7 @@ func TestPublishedBeforeStreamed(t *testing.T) {
 	}
 }
 
-// PE-039, DI-108
+// PE-039, DI-108: a stream ends with its call.
 func TestStreamsEnd(t *testing.T) {
 	for name, end := range map[string]func(c *rawClient){
 		"with an abort":     func(c *rawClient) { c.send(`{"i":"s","t":4}`) },

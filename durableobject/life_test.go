@@ -29,6 +29,7 @@ func TestObjectsAreMadeOnceAndEvictedWhenIdle(t *testing.T) {
 		require.Same(t, first, f.room("room"), "a socket keeps it")
 		c.drop()
 		time.Sleep(10 * time.Minute)
+		synctest.Wait()
 		require.Equal(t, []string{"room"}, evicted)
 
 		// A handle that was kept, and the new object, publish to the same sockets.

@@ -281,23 +281,34 @@ func (p *place) missing() (seq uint64) {
 	if p.plan.log != "bounded" {
 		return seq
 	}
-	first := p.learnt + 1
-	replay, err := p.log.After(p.ctx, p.channel, eventlog.Position{})
-	if err != nil {
-		p.fail("read the log: %v", err)
-	}
-	for rec, err := range replay.Records {
-		if err == nil {
-			first = rec.Seq
-		}
-		break
-	}
+	first := p.oldest()
 	for _, n := range p.posts {
 		if n.rank < first {
 			seq = max(seq, n.rank)
 		}
 	}
 	return seq
+}
+
+// oldest is the Seq of the oldest record of a place, one more than the newest if
+// there is none.
+func (p *place) oldest() uint64 {
+	for {
+		replay, err := p.log.After(p.ctx, p.channel, eventlog.Position{})
+		if err != nil {
+			p.fail("read the log: %v", err)
+		}
+		oldest := p.learnt + 1
+		for rec, err2 := range replay.Records {
+			if err = err2; err == nil {
+				oldest = rec.Seq
+			}
+			break
+		}
+		if err == nil { // or it was dropped at this moment
+			return oldest
+		}
+	}
 }
 
 // mayMiss tells whether the log cannot be sure of what came after seq: some of it is

@@ -159,6 +159,9 @@ func (r *reading) checkOrder(alive bool) {
 	if h == nil || r.low != r.high {
 		return
 	}
+	p.mu.Lock()
+	sent := h.sent
+	p.mu.Unlock()
 	replayed, snapshots := 0, 0
 	for _, it := range r.got {
 		switch {
@@ -170,13 +173,13 @@ func (r *reading) checkOrder(alive bool) {
 			if replayed++; snapshots > 0 {
 				p.fail("v%d: %s was sent %v after the snapshot", v.n, r.id, it.post)
 			}
-		case it.post != nil && snapshots == 0 && h.sent && !strings.Contains(h.mood, "oversleep"):
+		case it.post != nil && snapshots == 0 && sent && !strings.Contains(h.mood, "oversleep"):
 			p.fail("v%d: %s was sent %v before the snapshot", v.n, r.id, it.post)
 		case it.post != nil && h.running():
 			p.fail("v%d: %s was sent %v while its hook was running", v.n, r.id, it.post)
 		}
 	}
-	if alive && h.sent && snapshots != 1 {
+	if alive && sent && snapshots != 1 {
 		p.fail("v%d: %s got %d snapshots", v.n, r.id, snapshots)
 	}
 	if alive && p.log != nil && r.last != "" && h.resume.Replayed != replayed {

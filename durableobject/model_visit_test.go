@@ -413,12 +413,14 @@ func (v *visit) hooking() bool { return slices.ContainsFunc(v.runs, (*hookRun).r
 
 // lagging tells whether so much was published since everything had settled that the
 // visit could not keep up: more than it can be lent or, where the log drops its
-// oldest, anything while it was reading what it had missed.
+// oldest, anything while it was reading what it had missed, and anything in another
+// channel, which may have made the log forget this one.
 func (v *visit) lagging() bool {
 	w := v.place.world
 	resumed := slices.ContainsFunc(v.readings, func(r *reading) bool { return r.last != "" && r.round == w.round-1 })
-	if w.plan.log == "bounded" && resumed {
-		return slices.ContainsFunc(w.places, func(p *place) bool { return p.noisy > 0 })
+	noise := func(p *place) bool { return p.noisy > 0 && (resumed || p != v.place) }
+	if w.plan.log == "bounded" && slices.ContainsFunc(w.places, noise) {
+		return true
 	}
 	return v.place.noisy > w.maxLag/4
 }

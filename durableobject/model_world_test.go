@@ -229,8 +229,8 @@ func (w *world) settle() {
 			more = v.pump() || more
 		}
 	}
-	w.round++
 	w.mu.Lock()
+	w.round++
 	w.tick++
 	wrong, runs := w.wrong, w.runs
 	w.runs = nil

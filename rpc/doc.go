@@ -44,6 +44,19 @@
 // An http.Client with a Timeout, and an http.Server with a WriteTimeout, cut off
 // streams that last longer.
 //
+// # Files
+//
+// A [*File] may stand anywhere in an input or an output. It has its content in
+// memory, see [NewFile], or opens it when it is sent, see [NewFileFunc]:
+//
+//	type Photo struct {
+//		Title string    `json:"title"`
+//		Image *rpc.File `json:"image" validate:"required"`
+//	}
+//
+// Files count for the limits of bodies and messages, MaxBodyBytes and
+// MaxMessageBytes of the options, and one body or message has room for 999 of them.
+//
 // # Errors
 //
 // A handler that returns an [*Error] is understood by its caller. Any other error,

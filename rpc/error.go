@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"reflect"
 )
 
 // internalMessage is what the other side learns of an error that is no [Error].
@@ -118,7 +119,7 @@ func ToError(err error) *Error {
 
 // ErrorData reads the data of the first [Error] in err's tree as a D. It works
 // on both sides: on an error that was received, and on one that was made here.
-// As a [Void] any data can be read, also none.
+// As a [Void] any data can be read, also none; without data an any is nil.
 func ErrorData[D any](err error) (D, error) {
 	var d D
 	e, ok := findError(err)
@@ -137,6 +138,9 @@ func ErrorData[D any](err error) (D, error) {
 		return d, nil
 	case D:
 		return data, nil
+	}
+	if e.Data == nil && reflect.TypeFor[D]() == reflect.TypeFor[any]() {
+		return d, nil
 	}
 	return d, fmt.Errorf("rpc: error data: it is a %T, not a %T", e.Data, d)
 }

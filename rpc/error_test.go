@@ -184,3 +184,12 @@ func TestDefinedIsDecidedByTheContract(t *testing.T) {
 		})
 	}
 }
+
+func TestErrorDataWithoutData(t *testing.T) {
+	t.Parallel()
+	data, err := rpc.ErrorData[any](rpc.Errorf(rpc.CodeConflict, "no data"))
+	require.NoError(t, err)
+	require.Nil(t, data)
+	_, err = rpc.ErrorData[string](rpc.Errorf(rpc.CodeConflict, "no data"))
+	require.Error(t, err)
+}

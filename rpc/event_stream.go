@@ -159,7 +159,7 @@ func (s *eventStream) end(result any, err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ended, s.result, s.err = true, result, err
-	if context.Cause(s.life) == errStreamClosed {
+	if errors.Is(context.Cause(s.life), errStreamClosed) {
 		s.result, s.err = nil, errStreamClosed
 		err = nil
 	}
@@ -168,10 +168,10 @@ func (s *eventStream) end(result any, err error) error {
 }
 
 // fail ends a stream whose reader has met what it cannot read.
-func (s *eventStream) fail(item eventItem) error {
+func (s *eventStream) fail(err error) error {
 	s.turn <- struct{}{}
 	defer func() { <-s.turn }()
-	failure := s.failure(item)
+	failure := s.failure(eventItem{err: err})
 	if s.source != nil {
 		s.source.close()
 		_ = s.end(nil, failure)
@@ -197,7 +197,7 @@ func (s *eventStream) outcome() (any, error) {
 	switch {
 	case !s.ended:
 		return nil, ErrNoResult
-	case s.err == errStreamClosed:
+	case errors.Is(s.err, errStreamClosed):
 		return nil, errors.Join(ErrNoResult, errStreamClosed)
 	}
 	return s.result, s.err

@@ -146,7 +146,8 @@ func TestSendsThatWaitEndWithTheContext(t *testing.T) {
 				return rpc.Void{}, nil
 			})), rpc.Void{})
 		require.NoError(t, err)
-		for range events.All() {
+		for _, err := range events.All() {
+			require.NoError(t, err)
 			break
 		}
 		time.AfterFunc(time.Second/100, func() { _ = events.Close() })

@@ -59,8 +59,7 @@ func (e *Events[T, R]) Events() iter.Seq2[Event[T], error] {
 			err := item.err
 			if err == nil {
 				if event.Data, err = typed[T](item.value); err != nil {
-					item.err = fmt.Errorf("rpc: decode event: %w", err)
-					err = e.core.fail(item)
+					err = e.core.fail(fmt.Errorf("rpc: decode event: %w", err))
 				}
 			}
 			if !yield(event, err) || err != nil {

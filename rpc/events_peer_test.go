@@ -205,7 +205,7 @@ func TestClientPeerReadsEvents(t *testing.T) {
 	}
 }
 
-// PE-015
+// PE-015: closing is told once, and later reads are done.
 func TestClientPeerAbortsEvents(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -241,7 +241,7 @@ func TestEventsOverflow(t *testing.T) {
 	})
 }
 
-// PE-019, PE-082
+// PE-019, PE-082: a waiting read fails with the socket.
 func TestEventsLoseTheirSocket(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

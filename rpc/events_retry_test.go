@@ -164,7 +164,7 @@ func TestRetryOfEventsIsAsked(t *testing.T) {
 	})
 }
 
-// CR-017
+// CR-017: what is no stream cannot take the place of one.
 func TestRetryOfEventsGivesNoEvents(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -205,7 +205,8 @@ func TestEventsThatNobodyReadsEndWithTheirContext(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		events, err := forever.Call(ctx, connect(foreverRoute(ended)), rpc.Void{})
 		require.NoError(t, err)
-		for range events.All() {
+		for _, err := range events.All() {
+			require.NoError(t, err)
 			break
 		}
 		cancel()

@@ -33,8 +33,8 @@ type HandlerOptions struct {
 	// Validator checks inputs and outputs. Nil runs go-playground/validator on the
 	// types that have validate tags; [NoValidation] turns it off.
 	Validator Validator
-	// MaxBodyBytes is how large the body of a request may be. 0 is 1 MiB. A larger
-	// one is refused with [CodePayloadTooLarge].
+	// MaxBodyBytes is how large the body of a request may be, files included. 0 is
+	// 1 MiB. A larger one is refused with [CodePayloadTooLarge].
 	MaxBodyBytes int64
 	// NotFound answers requests that match no procedure. Nil answers 404.
 	NotFound http.Handler
@@ -57,10 +57,14 @@ type HandlerPlugin interface {
 // A procedure is called with POST, PUT, PATCH or DELETE, and with GET if it is
 // declared with [WithMethod]; other methods run nothing and are answered
 // [CodeMethodNotSupported], OPTIONS among them: CORS is up to middleware. A body
-// that is no JSON is refused with [CodeUnsupportedMediaType], one that cannot be
-// decoded with [CodeBadRequest]. A body without a content type counts as JSON, so
+// that is neither JSON nor a form is refused with [CodeUnsupportedMediaType], one
+// that cannot be decoded with [CodeBadRequest]. A body without a content type counts as JSON, so
 // a page of another site can post one: where cookies authenticate, wrap the
 // Handler in [http.CrossOriginProtection].
+//
+// An output with files is sent as these are read. If one fails, the answer is an
+// internal error or, once it has begun, cut off with a panic of
+// [http.ErrAbortHandler], which middleware has to let through.
 //
 // What a call adds to [Call.ResponseHeader] is added to what middleware has set
 // on the response where a header is a list, as Vary, Set-Cookie and

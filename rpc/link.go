@@ -35,8 +35,8 @@ type LinkOptions struct {
 	Plugins []LinkPlugin
 	// Serializers are types of the application that may be sent.
 	Serializers []Serializer
-	// MaxBodyBytes is how large the body of an answer may be. 0 is 16 MiB. A
-	// larger one fails the call with an [*http.MaxBytesError].
+	// MaxBodyBytes is how large the body of an answer may be, files included. 0 is
+	// 16 MiB. A larger one fails the call with an [*http.MaxBytesError].
 	MaxBodyBytes int64
 	// MaxURLLength is how long the address of a GET request may be; longer ones
 	// are sent as POST. 0 is 2083.

@@ -14,7 +14,7 @@ import (
 func (l *Link) openStream(ctx context.Context, call *Call, out any, s *eventStream) (any, error) {
 	life, cancel := context.WithCancelCause(withValues(s.life, ctx))
 	opened := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
-	response, err := l.roundTrip(life, call)
+	response, err := l.roundTrip(life, call) //nolint:bodyclose // the source closes it
 	if err != nil {
 		cancel(err)
 		return nil, callError(ctx, call, err)
@@ -45,8 +45,8 @@ type httpSource struct {
 func (s *httpSource) next() eventItem {
 	for {
 		m, err := s.reader.Next()
-		if err == io.EOF {
-			return eventItem{value: Value{}, done: true} // oRPC's servers need not say more
+		if err == io.EOF { //nolint:errorlint // a connection that broke may wrap it
+			return eventItem{value: Value{}, done: true} // a return value need not be there
 		}
 		if err != nil {
 			return eventItem{err: callError(s.life, s.call, err)}

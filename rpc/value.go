@@ -7,8 +7,8 @@ import (
 )
 
 // Values that JSON does not have. They are what a message gives where it is
-// decoded into an any, along with time.Time, *big.Int, *url.URL and NaN, and
-// they may stand anywhere in what is sent.
+// decoded into an any, along with time.Time, *big.Int, *url.URL, NaN and
+// [*File], and they may stand anywhere in what is sent.
 type (
 	// Undefined is JavaScript's undefined. As a member of an object it is left
 	// out when it is sent.
@@ -32,18 +32,19 @@ type (
 
 // File is a JavaScript File or Blob. As *File it may stand anywhere in an input, an
 // output, or the data of an error, but not in an event: streams of events cannot
-// carry files.
+// carry files. Name and Type are what the sender says; the Name may hold anything and
+// is never to be used as a path. Open gives the content, Bytes reads it as a whole,
+// and Size is its length, which is known for every file that was received.
 //
-// Over HTTP the content goes from where it is to the connection, and is never in
-// memory as a whole. A message of a socket is, with its files.
-//
-// The files of an input may lie in temporary files, which are removed when the
-// handler has returned and its output was sent: open or copy what shall live longer
-// in time. The files of an output are in memory.
+// Over HTTP the content is read as it is sent, and a [Handler] puts what it receives
+// into temporary files beyond 1 MiB for a request. These are removed when the handler
+// of the call has returned and its output was sent: what is to live longer has to be
+// read or copied before. A [Link] has the files of an output in memory, and over a
+// socket a message is in memory with its files on both sides.
 type File = serializer.File
 
 // NewFile makes a file of content in memory, which must not be changed from then on.
-// An empty name makes it a Blob, an empty type is unknown.
+// A file without a name is a Blob, an empty type means unknown.
 func NewFile(name, typ string, content []byte) *File {
 	return serializer.NewFile(name, typ, content)
 }

@@ -1,0 +1,67 @@
+package durableobject_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/client"
+	"github.com/go-orpc/durable-iterator/durableobject"
+	"github.com/go-orpc/durable-iterator/rpc"
+)
+
+type attachedFile struct {
+	File *rpc.File `json:"file" validate:"required"`
+	When time.Time `json:"when"`
+}
+
+var swap = rpc.DefineIn[attachedFile, attachedFile](toolbox, "swap")
+
+// swap answers with the content in upper case, a day later. A file called "no" it
+// gives back in an error.
+func (r *room) swap(_ context.Context, _ *durableobject.Websocket, in attachedFile) (attachedFile, error) {
+	if in.File.Name == "no" {
+		return attachedFile{}, &rpc.Error{Code: rpc.CodeConflict, Data: in}
+	}
+	content, err := in.File.Bytes()
+	upper := rpc.NewFile(in.File.Name, in.File.Type, []byte(strings.ToUpper(string(content))))
+	return attachedFile{upper, in.When.Add(24 * time.Hour)}, err
+}
+
+// Files go with the inputs, outputs and errors of methods, also in a group.
+func TestFiles(t *testing.T) {
+	bubble(t, durableobject.Options{}, func(t *testing.T, f *fixture) {
+		durableobject.Handle(f.rooms, swap, (*room).swap)
+		tokens := client.StaticToken(sign(t, "room"))
+		it, err := client.Dial[message](t.Context(), tokens, &client.Options{URL: "ws://rooms/", HTTPClient: f.http})
+		require.NoError(t, err)
+		sent := attachedFile{rpc.NewFile(`ž "q".txt`, "text/plain", []byte("content")), time.UnixMilli(7).UTC()}
+		got, err := swap.Call(t.Context(), it, sent)
+		require.NoError(t, err)
+		requireFile(t, sent.File.Name, "CONTENT", got.File)
+		require.Equal(t, sent.When.Add(24*time.Hour), got.When)
+
+		sent.File = rpc.NewFile("no", "text/plain", nil)
+		_, err = swap.Call(t.Context(), it, sent)
+		require.Equal(t, rpc.CodeConflict, rpc.CodeOf(err))
+		got, err = rpc.ErrorData[attachedFile](err)
+		require.NoError(t, err)
+		requireFile(t, "no", "", got.File)
+
+		_, err = swap.Call(t.Context(), it, attachedFile{})
+		require.Equal(t, rpc.CodeBadRequest, rpc.CodeOf(err))
+		require.NoError(t, it.Close())
+	})
+}
+
+func requireFile(t *testing.T, name, content string, got *rpc.File) {
+	t.Helper()
+	have, err := got.Bytes()
+	require.NoError(t, err)
+	require.Equal(t, name, got.Name)
+	require.Equal(t, "text/plain", got.Type)
+	require.Equal(t, content, string(have))
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/go-orpc/durable-iterator/client"
+)
+
+// gapChecks are about what servers of this library add to resume: nothing is lost or
+// left out in silence, however the connection is lost.
+func gapChecks() []check {
+	checks := []check{
+		{name: "resume: past ten events", run: func(t *T) {
+			r, p := t.room(), t.proxy(t.chat)
+			l := r.subscribe(subscribeInput{}, p.through)
+			r.publish("m1")
+			l.expect("m1")
+			p.block()
+			r.publishAll(numbers(2, 25)...)
+			p.mend()
+			l.expect(numbers(2, 25)...)
+			p.drop()
+			r.publish("m26")
+			l.expect("m26")
+		}},
+		{name: "resume: lost again and again while events come", run: func(t *T) {
+			r, p := t.room(), t.proxy(t.chat)
+			l := r.subscribe(subscribeInput{}, p.through)
+			for i, m := range numbers(1, 100) {
+				r.publish(m)
+				if i%20 == 10 {
+					p.drop()
+				}
+			}
+			l.expect(numbers(1, 100)...)
+		}},
+		{name: "resume: lost before the first event", run: func(t *T) {
+			r, p := t.room(), t.proxy(t.chat)
+			l := r.subscribe(subscribeInput{}, p.through)
+			p.block()
+			r.publishAll("m1", "m2")
+			p.mend()
+			l.expect("m1", "m2")
+		}},
+		{name: "resume: read too slowly, nothing is lost", run: func(t *T) {
+			r := t.room()
+			l := r.subscribe(subscribeInput{}, func(o *client.Options) { o.BufferSize = 4 })
+			r.publishAll(numbers(1, 40)...)
+			l.expect(numbers(1, 40)...)
+		}},
+		{name: "gap: an id that the server does not know", run: func(t *T) {
+			r := t.room()
+			r.publish("m1")
+			l := r.subscribeFrom("unknown-9", subscribeInput{})
+			_, err := l.take()
+			t.equal(gap(err), client.GapTruncated)
+			r.publish("m2")
+			t.assertf(l.readTo("m2"), "the iterator goes on")
+		}},
+		{name: "gap: rooms that keep no events", run: func(t *T) {
+			p := t.proxy(t.plain())
+			l, publish := t.plainRoom(p.address)
+			publish(publishInput{Message: "before"})
+			l.expect("before")
+			p.drop()
+			_, err := l.take()
+			t.equal(gap(err), client.GapNoResume)
+			publish(publishInput{Message: "after"})
+			l.expect("after")
+		}},
+	}
+	for i := range checks {
+		checks[i].extension = true
+	}
+	return checks
+}
+
+// gap gives the reason of a gap, 0 if it is none.
+func gap(err error) client.GapReason {
+	if g, ok := errors.AsType[*client.GapError](err); ok {
+		return g.Reason
+	}
+	return 0
+}

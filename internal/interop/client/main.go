@@ -1,0 +1,112 @@
+// Command client checks that a server of oRPC's durable iterators does what this
+// library's client expects of one, over HTTP and over the sockets of rooms. It uses
+// nothing but the public API.
+//
+//	client <rpcUrl> <chatUrl> [-only TEXT] [-extensions]
+//
+// It prints a line for each check and how many there were of each outcome. The exit
+// status is 1 if a check has failed. What only servers of this library can do is
+// reported, but counts only with -extensions.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+	"time"
+)
+
+// patience is how long a check may take.
+const patience = 30 * time.Second
+
+var (
+	errFailed = errors.New("some checks have failed")
+	errUsage  = errors.New("usage: client <rpcUrl> <chatUrl> [-only TEXT] [-extensions]")
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	err := run(ctx, os.Stdout, os.Args[1:])
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "client:", err)
+		os.Exit(1)
+	}
+}
+
+// run runs the checks that the arguments ask for, and writes the outcomes to out.
+func run(ctx context.Context, out io.Writer, args []string) error {
+	o, err := parse(args)
+	if err != nil {
+		return err
+	}
+	s := suite{out: out, only: o.only, extensions: o.extensions, patience: patience}
+	return s.run(ctx, allChecks(), o.target)
+}
+
+type options struct {
+	target     target
+	only       string
+	extensions bool
+}
+
+// parse reads the arguments; flags may stand before, between and behind the addresses.
+func parse(args []string) (options, error) {
+	var o options
+	flags := flag.NewFlagSet("client", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&o.only, "only", "", "run the checks with this text in their names")
+	flags.BoolVar(&o.extensions, "extensions", false, "count what only this library's servers can do")
+	var addresses []string
+	for len(args) > 0 {
+		if err := flags.Parse(args); err != nil {
+			return o, fmt.Errorf("%w: %w", errUsage, err)
+		}
+		args = flags.Args()
+		if len(args) > 0 {
+			addresses, args = append(addresses, args[0]), args[1:]
+		}
+	}
+	if len(addresses) != 2 {
+		return o, errUsage
+	}
+	o.target = target{rpc: addresses[0], chat: addresses[1]}
+	return o, errors.Join(checkAddress(o.target.rpc, "http", "https"), checkAddress(o.target.chat, "ws", "wss"))
+}
+
+func checkAddress(address string, schemes ...string) error {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || !slices.Contains(schemes, u.Scheme) {
+		return fmt.Errorf("%w: %q is no address of scheme %s", errUsage, address, schemes[0])
+	}
+	return nil
+}
+
+// allChecks gives the checks in the order in which they are run.
+func allChecks() []check {
+	return slices.Concat(
+		httpChecks(),
+		httpErrorChecks(),
+		httpEventChecks(),
+		httpFileChecks(),
+		subscriptionChecks(),
+		filterChecks(),
+		resumeChecks(),
+		gapChecks(),
+		tokenChecks(),
+		callChecks(),
+		callErrorChecks(),
+		callEventChecks(),
+		callFileChecks(),
+		protocolChecks(),
+		stopChecks(),
+		upgradeChecks(),
+	)
+}

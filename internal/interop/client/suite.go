@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"time"
+)
+
+// grace is what a check that is out of time gets to tell what it was waiting for.
+const grace = 5 * time.Second
+
+// check is one thing that a server has to do.
+type check struct {
+	name string
+	run  func(*T)
+	// extension: only servers of this library do it.
+	extension bool
+}
+
+// suite runs checks and reports them.
+type suite struct {
+	out            io.Writer
+	only           string // in the names of the checks to run
+	extensions     bool   // they count
+	patience       time.Duration
+	passed, failed int
+}
+
+// run runs the checks one after the other. None at all is a failure too.
+func (s *suite) run(ctx context.Context, checks []check, at target) error {
+	for _, c := range checks {
+		if ctx.Err() != nil {
+			break
+		}
+		if strings.Contains(c.name, s.only) {
+			s.report(c, s.outcome(ctx, c, at))
+		}
+	}
+	// If nobody reads, the result is still right.
+	_, _ = fmt.Fprintf(s.out, "%d passed, %d failed\n", s.passed, s.failed)
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("interrupted: %w", ctx.Err())
+	case s.failed > 0:
+		return errFailed
+	case s.passed == 0:
+		return fmt.Errorf("no check has passed, of those with %q in their names", s.only)
+	}
+	return nil
+}
+
+// report counts an outcome and writes its line.
+func (s *suite) report(c check, failure error) {
+	name, word := c.name, "ok   "
+	if c.extension {
+		name += " (extension)"
+	}
+	if failure != nil {
+		word = "FAIL "
+		name += ": " + oneLine(failure.Error())
+	}
+	switch {
+	case c.extension && !s.extensions:
+		if failure != nil {
+			word = "lacks"
+		}
+	case failure == nil:
+		s.passed++
+	default:
+		s.failed++
+	}
+	_, _ = fmt.Fprintln(s.out, word, name)
+}
+
+// outcome gives why a check has failed, nil if it has not. A check that does not heed
+// the end of its context is left behind.
+func (s *suite) outcome(ctx context.Context, c check, at target) error {
+	ctx, cancel := context.WithTimeout(ctx, s.patience)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		t := &T{Context: ctx, target: at}
+		defer func() { done <- t.failure }()
+		defer t.tidy()
+		defer t.recover()
+		c.run(t)
+	}()
+	late := time.NewTimer(s.patience + grace)
+	defer late.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-late.C:
+		return fmt.Errorf("hangs since %v", s.patience)
+	}
+}
+
+// T is a check that is running. Its methods belong to the goroutine of the check; one
+// that finds a fault ends it.
+type T struct {
+	context.Context // ends when there is no more time
+	target
+
+	failure  error
+	cleanups []func()
+}
+
+// failf ends the check. The first failure is the one that is reported.
+func (t *T) failf(format string, args ...any) {
+	if t.failure == nil {
+		t.failure = fmt.Errorf(format, args...)
+	}
+	runtime.Goexit()
+}
+
+// ok ends the check if there is an error.
+func (t *T) ok(err error) {
+	if err != nil {
+		t.failf("%w", err)
+	}
+}
+
+// assertf ends the check if a condition does not hold; format says what it is.
+func (t *T) assertf(holds bool, format string, args ...any) {
+	if !holds {
+		t.failf("not so: "+format, args...)
+	}
+}
+
+// equal ends the check if two values differ, as describe sees them.
+func (t *T) equal(got, want any) {
+	if g, w := describe(got), describe(want); g != w {
+		t.failf("got %s, want %s", shortened(g), shortened(w))
+	}
+}
+
+// until waits until a condition holds.
+func (t *T) until(what string, holds func() bool) {
+	for !holds() {
+		t.pause(10*time.Millisecond, what)
+	}
+}
+
+// pause lets time pass, to wait for something.
+func (t *T) pause(d time.Duration, what string) {
+	select {
+	case <-time.After(d):
+	case <-t.Done():
+		t.failf("waiting for %s: %w", what, t.Err())
+	}
+}
+
+// cleanup calls fn when the check has ended, before what was asked for earlier.
+func (t *T) cleanup(fn func()) { t.cleanups = append(t.cleanups, fn) }
+
+func (t *T) tidy() {
+	for len(t.cleanups) > 0 {
+		last := len(t.cleanups) - 1
+		fn := t.cleanups[last]
+		t.cleanups = t.cleanups[:last]
+		fn()
+	}
+}
+
+// recover makes a failure of a panic.
+func (t *T) recover() {
+	if value := recover(); value != nil {
+		t.failure = fmt.Errorf("panic: %v\n%s", value, debug.Stack())
+	}
+}
+
+// oneLine makes a line of a text.
+func oneLine(text string) string {
+	return shortened(strings.ReplaceAll(strings.ReplaceAll(text, "\n", "; "), "\t", ""))
+}
+
+// shortened bounds what is printed of a value.
+func shortened(text string) string {
+	const enough = 1000
+	if len(text) > enough {
+		return fmt.Sprintf("%s… (%d bytes)", text[:enough], len(text))
+	}
+	return text
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/client"
+	"github.com/go-orpc/durable-iterator/rpc"
+)
+
+// upgradeChecks are about sockets that the server does not open. None of them may make
+// a program wait for ever.
+func upgradeChecks() []check {
+	return []check{
+		{name: "upgrade: a refused token ends the first call", run: func(t *T) {
+			tok := badToken(t)
+			err := dialBriefly(t, func(context.Context) (string, error) { return tok, nil })
+			t.assertf(errors.Is(err, client.ErrRefused), "it says so: %v", err)
+			t.refused(err, rpc.Error{Code: rpc.CodeUnauthorized, Status: 401})
+		}},
+		{name: "upgrade: the first call gets through once the token is good", run: func(t *T) {
+			r := t.room()
+			bad := badToken(t)
+			tokens := make(chan string, 2)
+			tokens <- bad
+			tokens <- r.token(subscribeInput{})
+			l := dial(t, func(ctx context.Context) (string, error) {
+				select {
+				case tok := <-tokens:
+					return tok, nil
+				case <-ctx.Done():
+					return "", ctx.Err()
+				}
+			})
+			r.publish("m")
+			l.expect("m")
+			t.equal(len(l.lost()), 1)
+		}},
+		{name: "upgrade: a procedure that gives no token", run: func(t *T) {
+			o := t.options()
+			_, err := client.Subscribe(t, t.link(o), noIterator, rpc.Void{})
+			t.assertf(errors.Is(err, client.ErrNoToken), "it says so: %v", err)
+		}},
+		{name: "upgrade: nobody is there", run: func(t *T) {
+			p := t.proxy(t.chat)
+			p.block()
+			tok := t.room().token(subscribeInput{})
+			err := dialBriefly(t, func(context.Context) (string, error) { return tok, nil }, p.through)
+			t.assertf(errors.Is(err, context.DeadlineExceeded), "it gives up: %v", err)
+		}},
+		{name: "upgrade: nobody is there until later", run: func(t *T) {
+			r, p := t.room(), t.proxy(t.chat)
+			p.block()
+			time.AfterFunc(200*time.Millisecond, p.mend)
+			l := r.subscribe(subscribeInput{}, p.through)
+			r.publish("m")
+			l.expect("m")
+		}},
+		{name: "upgrade: an ended context", run: func(t *T) {
+			p := t.proxy(t.chat)
+			p.block()
+			tok := t.room().token(subscribeInput{})
+			ctx, cancel := context.WithTimeout(t, 100*time.Millisecond)
+			defer cancel()
+			o := t.options(p.through)
+			_, err := client.Dial[event](ctx, client.StaticToken(tok), &o)
+			t.assertf(errors.Is(err, context.DeadlineExceeded), "it says so: %v", err)
+		}},
+	}
+}
+
+// badToken gives a token with another signature than its own.
+func badToken(t *T) string {
+	tok := t.room().token(subscribeInput{})
+	return tok[:strings.LastIndexByte(tok, '.')+1] + strings.Repeat("A", 43)
+}
+
+// dialBriefly gives why an iterator that has little time cannot be opened, nil if it can.
+func dialBriefly(t *T, source client.TokenFunc, changes ...func(*client.Options)) error {
+	o := t.options(changes...)
+	o.ConnectTimeout = 2 * time.Second
+	it, err := client.Dial[event](t, source, &o)
+	if err == nil {
+		_ = it.Close() // which never fails
+	}
+	return err
+}

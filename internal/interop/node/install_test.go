@@ -1,0 +1,47 @@
+package node_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// tool finds a program of Node. Where it is missing, CI fails.
+func tool(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err == nil {
+		return path
+	}
+	if isCI, _ := strconv.ParseBool(os.Getenv("CI")); isCI { // unset or odd: no CI
+		t.Fatalf("%s is missing, and without it nothing shows that TypeScript understands us: %v", name, err)
+	}
+	// The only skip of this project. Whoever works on the library need not have
+	// Node, and CI, which decides, always has it.
+	t.Skipf("%s is missing: NOT TESTED against TypeScript", name) //nolint:forbidigo // CI fails instead
+	return ""
+}
+
+// installed is the lock file as it was when its packages were installed.
+const installed = "node_modules/.installed-lock.json"
+
+// install installs the packages of the lock file, unless they are there.
+func install(t *testing.T) {
+	t.Helper()
+	lock, err := os.ReadFile("package-lock.json")
+	require.NoError(t, err)
+	if present, err := os.ReadFile(installed); err == nil && bytes.Equal(present, lock) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, tool(t, "npm"), "ci").CombinedOutput()
+	require.NoError(t, err, "npm ci:\n%s", out)
+	require.NoError(t, os.WriteFile(installed, lock, 0o600))
+}

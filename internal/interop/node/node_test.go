@@ -1,0 +1,42 @@
+package node_test
+
+import (
+	"testing"
+)
+
+// What a server has besides procedures with JSON bodies: checks of other things are
+// run only where they are listed.
+var (
+	goFeatures         = []string{"events", "files"}
+	typeScriptFeatures = []string{"events", "files"}
+)
+
+func TestTypeScript(t *testing.T) {
+	t.Parallel()
+	tool(t, "node")
+	install(t)
+	ours, theirs := startGo(t), startTypeScript(t)
+	for name, c := range map[string]struct {
+		script string
+		server server
+	}{
+		"RPC link over HTTP, Go server":                {"http.mjs", ours},
+		"RPC link over HTTP, TypeScript server":        {"http.mjs", theirs},
+		"RPC link over a WebSocket, Go server":         {"websocket.mjs", ours},
+		"RPC link over a WebSocket, TypeScript server": {"websocket.mjs", theirs},
+		"durable iterator, Go server":                  {"iterator.mjs", ours},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run(t, c.script, c.server)
+		})
+	}
+	t.Run("Go link over HTTP, TypeScript server", func(t *testing.T) {
+		t.Parallel()
+		testLink(t, theirs.RPC)
+	})
+	t.Run("Go link over a WebSocket, TypeScript server", func(t *testing.T) {
+		t.Parallel()
+		testWebsocketLink(t, theirs.RPCWebsocket)
+	})
+}

@@ -1,0 +1,92 @@
+// Command server is a server that other implementations are run against, to show
+// that the wire is the same. It uses nothing but the public API.
+//
+// When it is ready it prints its addresses as one line of JSON, and it ends on
+// SIGTERM.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog/filelog"
+)
+
+// shutdownTimeout leaves the process less than ten seconds to end.
+const shutdownTimeout = 8 * time.Second
+
+func main() {
+	addr := flag.String("addr", "127.0.0.1:8788", "address to listen on")
+	data := flag.String("data", "", "directory of the chat rooms' event log; without it, the log is in memory")
+	retention := flag.Duration("retention", 2*time.Minute, "how long the chat rooms keep events")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	err := run(ctx, os.Stdout, *addr, options{data: *data, retention: *retention, logger: slog.Default()})
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "server:", err)
+		os.Exit(1)
+	}
+}
+
+// addresses is what the server prints when it is ready.
+type addresses struct {
+	RPC   string `json:"rpc"`
+	Chat  string `json:"chat"`
+	Plain string `json:"plain"`
+}
+
+// run serves until ctx ends, and writes the addresses to ready.
+func run(ctx context.Context, ready io.Writer, addr string, o options) error {
+	if o.data == "" {
+		return serve(ctx, ready, addr, o)
+	}
+	log, err := filelog.Open(o.data, &filelog.Options{Retention: o.retention, Logger: o.logger})
+	if err != nil {
+		return err
+	}
+	o.log = log
+	return errors.Join(serve(ctx, ready, addr, o), log.Close())
+}
+
+func serve(ctx context.Context, ready io.Writer, addr string, o options) error {
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	host := ln.Addr().String()
+	err = json.NewEncoder(ready).Encode(addresses{
+		RPC: "http://" + host + "/rpc", Chat: "ws://" + host + "/chat-room", Plain: "ws://" + host + "/plain-room",
+	})
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	s := newServer(o)
+	srv := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
+	srv.RegisterOnShutdown(s.drain)
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(ln) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+	defer cancel()
+	err = errors.Join(srv.Shutdown(ctx), s.shutdown(ctx))
+	if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
+		err = errors.Join(err, ended)
+	}
+	return err
+}

@@ -1,0 +1,266 @@
+//go:build !js
+
+package rpc_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/rpc"
+)
+
+// transports gives callers that lead to the router in each way that there is.
+func transports(t *testing.T, r *rpc.Router) map[string]rpc.Caller {
+	t.Helper()
+	server := httptest.NewServer(rpc.NewHandler(r, nil))
+	t.Cleanup(server.Close)
+	_, client := hostRouter(t, r, nil)
+	return map[string]rpc.Caller{
+		"HTTP":       rpc.NewLink(server.URL, nil),
+		"socket":     dial(t, client, rpc.WebsocketOptions{}),
+		"in process": r,
+	}
+}
+
+// shown is what is compared of a file.
+type shown struct{ name, typ, content string }
+
+func show(t *testing.T, f *rpc.File) shown {
+	t.Helper()
+	content, err := f.Bytes()
+	require.NoError(t, err)
+	return shown{f.Name, f.Type, string(content)}
+}
+
+// PE-067, PE-068, SE-006: a file is the same when it comes back.
+func TestFilesComeBack(t *testing.T) {
+	t.Parallel()
+	odd := "r \"q\" é ž 😀; a=b\\ %22 ../.."
+	tests := map[string]struct {
+		sent *rpc.File
+		want shown
+	}{
+		"file":            {hello(), shown{"hello.txt", "text/plain", "hello file"}},
+		"empty":           {rpc.NewFile("empty.txt", "text/plain", nil), shown{"empty.txt", "text/plain", ""}},
+		"blob":            {rpc.NewFile("", "", []byte("b")), shown{"blob", "application/octet-stream", "b"}},
+		"empty blob":      {rpc.NewFile("", "", nil), shown{"blob", "application/octet-stream", ""}},
+		"parameters":      {rpc.NewFile("a", "text/plain;charset=utf-8", []byte("é")), shown{"a", "text/plain;charset=utf-8", "é"}},
+		"odd name":        {rpc.NewFile(odd, "a/b", []byte("x")), shown{strings.ReplaceAll(odd, "%22", `"`), "a/b", "x"}},
+		"lines in a name": {rpc.NewFile("a\r\nb: c\n", "a/b", []byte("x")), shown{"a\r\nb: c\n", "a/b", "x"}},
+		"any bytes":       {rpc.NewFile("a", "a/b", []byte("\xff\x00\r\n--x--\r\n\xff")), shown{"a", "a/b", "\xff\x00\r\n--x--\r\n\xff"}},
+		"large":           {rpc.NewFile("a", "a/b", []byte(strings.Repeat("x", 900<<10))), shown{"a", "a/b", strings.Repeat("x", 900<<10)}},
+		"opened":          {lazyFile("a", "content"), shown{"a", "a/b", "content"}},
+		"of unknown size": {rpc.NewFileFunc("a", "a/b", -1, lazyFile("a", "content").Open), shown{"a", "a/b", "content"}},
+	}
+	mirror := rpc.Define[*rpc.File, *rpc.File]("mirror")
+	router := rpc.NewRouter(mirror.Handler(func(_ context.Context, in *rpc.File) (*rpc.File, error) { return in, nil }))
+	for transport, caller := range transports(t, router) {
+		if caller == rpc.Caller(router) {
+			continue // gives the same file
+		}
+		for name, test := range tests {
+			t.Run(transport+" "+name, func(t *testing.T) {
+				out, err := mirror.Call(t.Context(), caller, test.sent)
+				require.NoError(t, err)
+				require.Equal(t, test.want, show(t, out))
+				require.Equal(t, int64(len(test.want.content)), out.Size())
+			})
+		}
+	}
+}
+
+func lazyFile(name, content string) *rpc.File {
+	return rpc.NewFileFunc(name, "a/b", int64(len(content)), func() (io.ReadCloser, error) {
+		return io.NopCloser(strings.NewReader(content)), nil
+	})
+}
+
+// PE-070: files stand anywhere, beside the types of the serializer.
+func TestFilesStandAnywhere(t *testing.T) {
+	t.Parallel()
+	same := hello()
+	for transport, caller := range transports(t, fixtureRouter()) {
+		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
+			out, err := echo.Call(t.Context(), caller, map[string]any{
+				"list": []any{same, rpc.Undefined{}, map[string]any{"deep": raw()}},
+				"set":  rpc.Set{same},
+				"big":  big.NewInt(7),
+				"none": (*rpc.File)(nil),
+			})
+			require.NoError(t, err)
+			members := out.(map[string]any)
+			list := members["list"].([]any)
+			require.Equal(t, show(t, hello()), show(t, list[0].(*rpc.File)))
+			require.Equal(t, rpc.Undefined{}, list[1])
+			require.Equal(t, show(t, raw()), show(t, list[2].(map[string]any)["deep"].(*rpc.File)))
+			require.Equal(t, show(t, hello()), show(t, members["set"].(rpc.Set)[0].(*rpc.File)))
+			require.Equal(t, big.NewInt(7), members["big"])
+			require.Nil(t, members["none"])
+		})
+	}
+}
+
+func TestFilesOfTypedProcedures(t *testing.T) {
+	t.Parallel()
+	for transport, caller := range transports(t, fixtureRouter()) {
+		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
+			said, err := upload.Call(t.Context(), caller, uploadInput{File: rpc.NewFile("ž \"q\".txt", "text/plain", []byte("content"))})
+			require.NoError(t, err)
+			require.Equal(t, uploadOutput{"ž \"q\".txt", "text/plain", 7, "content"}, said)
+
+			_, err = upload.Call(t.Context(), caller, uploadInput{})
+			require.Equal(t, rpc.CodeBadRequest, rpc.CodeOf(err))
+			wrong, err := rpc.ErrorData[rpc.ValidationIssues](err)
+			require.NoError(t, err)
+			require.Equal(t, []any{"file"}, wrong.Issues[0].Path)
+
+			got, err := download.Call(t.Context(), caller, rpc.Void{})
+			require.NoError(t, err)
+			require.Equal(t, show(t, hello()), show(t, got.File))
+
+			alone, err := rawFile.Call(t.Context(), caller, rpc.Void{})
+			require.NoError(t, err)
+			require.Equal(t, show(t, raw()), show(t, alone))
+
+			_, err = ping.Call(t.Context(), caller, rpc.Void{})
+			require.NoError(t, err, "the caller still works")
+		})
+	}
+}
+
+func TestFilesInErrors(t *testing.T) {
+	t.Parallel()
+	refuse := rpc.Define[rpc.Void, rpc.Void]("refuse")
+	router := rpc.NewRouter(refuse.Handler(func(context.Context, rpc.Void) (rpc.Void, error) {
+		return rpc.Void{}, &rpc.Error{Code: rpc.CodeConflict, Message: "see the report", Data: downloadOutput{hello()}}
+	}))
+	for transport, caller := range transports(t, router) {
+		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
+			_, err := refuse.Call(t.Context(), caller, rpc.Void{})
+			require.Equal(t, rpc.CodeConflict, rpc.CodeOf(err))
+			require.ErrorContains(t, err, "see the report")
+			data, err := rpc.ErrorData[downloadOutput](err)
+			require.NoError(t, err)
+			require.Equal(t, show(t, hello()), show(t, data.File))
+		})
+	}
+}
+
+var errDisk = errors.New("a secret about the disk")
+
+// broken is a file that cannot be read behind its first bytes.
+func broken(size int) *rpc.File {
+	return rpc.NewFileFunc("broken", "a/b", int64(size)+1, func() (io.ReadCloser, error) {
+		return io.NopCloser(io.MultiReader(strings.NewReader(strings.Repeat("x", size)), errorReader{})), nil
+	})
+}
+
+type errorReader struct{}
+
+func (errorReader) Read([]byte) (int, error) { return 0, errDisk }
+
+// unfit are files that cannot be sent.
+func unfit() map[string]*rpc.File {
+	return map[string]*rpc.File{
+		"cannot be opened": rpc.NewFileFunc("f", "a/b", 1, func() (io.ReadCloser, error) { return nil, errDisk }),
+		"breaks off":       broken(10),
+		"panics":           rpc.NewFileFunc("f", "a/b", 1, func() (io.ReadCloser, error) { panic(errDisk.Error()) }),
+		"too short":        rpc.NewFileFunc("f", "a/b", 2, lazyFile("f", "x").Open),
+	}
+}
+
+// What is wrong with a file of an answer is an internal error, of which the caller
+// learns nothing.
+func TestFilesThatCannotBeAnswered(t *testing.T) {
+	t.Parallel()
+	for name, file := range unfit() {
+		give := rpc.Define[rpc.Void, *rpc.File]("give")
+		router := rpc.NewRouter(give.Handler(func(context.Context, rpc.Void) (*rpc.File, error) { return file, nil }))
+		for transport, caller := range transports(t, router) {
+			if caller == rpc.Caller(router) {
+				continue // nothing is read
+			}
+			t.Run(transport+" "+name, func(t *testing.T) {
+				t.Parallel()
+				_, err := give.Call(t.Context(), caller, rpc.Void{})
+				require.Equal(t, rpc.CodeInternalServerError, rpc.CodeOf(err))
+				var sent *rpc.Error
+				require.ErrorAs(t, err, &sent)
+				require.Equal(t, "Internal server error", sent.Message)
+				require.NotContains(t, err.Error(), "secret")
+			})
+		}
+	}
+}
+
+// What is wrong with a file of an input is told to who has made the call.
+func TestFilesThatCannotBeSent(t *testing.T) {
+	t.Parallel()
+	files := unfit()
+	files["breaks off late"] = broken(1 << 20)
+	server := httptest.NewServer(rpc.NewHandler(fixtureRouter(), &rpc.HandlerOptions{MaxBodyBytes: 10 << 20}))
+	t.Cleanup(server.Close)
+	_, client := hostRouter(t, fixtureRouter(), nil)
+	for transport, caller := range map[string]rpc.Caller{
+		"HTTP":   rpc.NewLink(server.URL, nil),
+		"socket": dial(t, client, rpc.WebsocketOptions{}),
+	} {
+		for name, file := range files {
+			t.Run(transport+" "+name, func(t *testing.T) {
+				_, err := echo.Call(t.Context(), caller, file)
+				require.Error(t, err)
+				var sent *rpc.Error
+				require.NotErrorAs(t, err, &sent, "no server has sent it")
+				switch name {
+				case "too short":
+					require.ErrorContains(t, err, "1 bytes, not 2")
+				case "panics":
+					var p *rpc.PanicError
+					require.ErrorAs(t, err, &p)
+				default:
+					require.ErrorIs(t, err, errDisk)
+				}
+			})
+		}
+	}
+}
+
+// A call that is tried again sends its files again.
+func TestFilesAreSentAgain(t *testing.T) {
+	t.Parallel()
+	tries := 0
+	handler := rpc.NewHandler(fixtureRouter(), &rpc.HandlerOptions{MaxBodyBytes: 10 << 20})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		tries++
+		switch tries {
+		case 1:
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.WriteHeader(http.StatusServiceUnavailable)
+		case 2:
+			_, _ = io.Copy(io.Discard, r.Body)
+			http.Redirect(w, r, r.URL.Path, http.StatusTemporaryRedirect)
+		default:
+			handler.ServeHTTP(w, r)
+		}
+	}))
+	t.Cleanup(server.Close)
+	link := rpc.NewLink(server.URL, nil)
+	for _, content := range []string{"small", strings.Repeat("large", 1<<20)} {
+		tries = 0
+		out, err := upload.Call(t.Context(), link, uploadInput{File: lazyFile("a", content)}, rpc.Retry{Max: 1, Delay: none})
+		require.NoError(t, err)
+		require.Equal(t, content, out.Text)
+		require.Equal(t, 3, tries)
+	}
+}
