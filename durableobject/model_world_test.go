@@ -108,7 +108,7 @@ type place struct {
 	channel string
 	posts   []*post // in order
 	learnt  uint64  // Seq of the last of them
-	noisy   int     // bytes that were published since everything settled
+	noisy   int     // bytes that were published since everything settled; guarded by mu
 	open    int     // visits that surely are connected; guarded by mu
 }
 
@@ -249,6 +249,8 @@ func (w *world) settle() {
 		}
 	}
 	w.visits = left
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, p := range w.places {
 		p.noisy = 0
 	}

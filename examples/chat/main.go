@@ -1,6 +1,7 @@
 // Command chat is a chat room on durable iterators, and a first lesson in them.
 //
 //	go run ./examples/chat                                         serve, and chat here
+//	go run ./examples/chat -data DIR                               the same, with the events on disk
 //	go run ./examples/chat -join http://localhost:3000 -name ann   chat from another terminal
 //	go run ./examples/chat -demo                                   watch a scripted conversation
 package main
@@ -8,6 +9,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"flag"
 	"fmt"
 	"net"
@@ -16,23 +18,26 @@ import (
 	"os/signal"
 	"time"
 
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog/filelog"
 	"github.com/go-orpc/durable-iterator/token"
 )
 
 func main() {
 	server := flag.String("join", "", "join the chat at this URL instead of serving one")
 	name := flag.String("name", "admin", "your name; the admin may announce")
+	data := flag.String("data", "", "keep the events in this directory; nothing is lost if the server is killed")
 	demo := flag.Bool("demo", false, "play a scripted conversation, check it and exit")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *server, *name, *demo); err != nil && ctx.Err() == nil {
+	if err := run(ctx, *server, *name, *data, *demo); err != nil && ctx.Err() == nil {
 		fmt.Fprintln(os.Stderr, "chat:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, server, name string, demo bool) error {
+func run(ctx context.Context, server, name, data string, demo bool) error {
 	if server != "" {
 		return chat(ctx, server, name, os.Stdin, os.Stdout)
 	}
@@ -40,7 +45,7 @@ func run(ctx context.Context, server, name string, demo bool) error {
 	if demo {
 		addr = "127.0.0.1:0"
 	}
-	url, stop, err := serve(addr, token.Secret(rand.Text()))
+	url, stop, err := serve(addr, data)
 	if err != nil {
 		return err
 	}
@@ -53,12 +58,19 @@ func run(ctx context.Context, server, name string, demo bool) error {
 }
 
 // serve starts the server. stop ends it, and the sockets with it.
-func serve(addr string, secret token.Secret) (url string, stop func(), err error) {
-	ln, err := net.Listen("tcp", addr)
+//
+// Its secret is a new one each time. Clients that come back with a token of the
+// server before are refused, and fetch another one.
+func serve(addr, data string) (url string, stop func(), err error) {
+	log, err := openLog(data)
 	if err != nil {
 		return "", nil, err
 	}
-	handler, shutdown := newServer(secret)
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return "", nil, errors.Join(err, log.Close())
+	}
+	handler, shutdown := newServer(token.Secret(rand.Text()), log)
 	srv := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = srv.Serve(ln) }()
 	return "http://" + ln.Addr().String(), func() {
@@ -66,5 +78,14 @@ func serve(addr string, secret token.Secret) (url string, stop func(), err error
 		defer cancel()
 		_ = srv.Shutdown(ctx)
 		_ = shutdown(ctx)
+		_ = log.Close()
 	}, nil
+}
+
+// openLog opens the log in a directory, or one in memory if there is none.
+func openLog(dir string) (eventlog.Log, error) {
+	if dir == "" {
+		return eventlog.NewMemory(&eventlog.MemoryOptions{Retention: retention}), nil
+	}
+	return filelog.Open(dir, &filelog.Options{Retention: retention})
 }

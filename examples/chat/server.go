@@ -8,9 +8,13 @@ import (
 
 	"github.com/go-orpc/durable-iterator/durableiterator"
 	"github.com/go-orpc/durable-iterator/durableobject"
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/token"
 )
+
+// retention is how long somebody may be away without missing anything.
+const retention = 2 * time.Minute
 
 // Room is a durable object: everybody in it gets what is published on it, and
 // may call those of its methods that their token lists.
@@ -57,11 +61,12 @@ func name(ws *durableobject.Websocket) string {
 	return user.Name
 }
 
-// newServer gives the handler of the whole chat, and what to call when it ends.
-func newServer(secret token.Secret) (http.Handler, func(context.Context) error) {
+// newServer gives the handler of the whole chat, and what to call when it ends. The
+// log keeps what is published, for those who come back.
+func newServer(secret token.Secret, log eventlog.Log) (http.Handler, func(context.Context) error) {
 	rooms := durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[Message]) (*Room, error) {
 		return &Room{o}, nil
-	}, &durableobject.Options{Verifier: secret, ResumeRetention: 2 * time.Minute})
+	}, &durableobject.Options{Verifier: secret, ResumeRetention: retention, Log: log})
 	durableobject.Handle(rooms, Say, (*Room).Say)
 	durableobject.Handle(rooms, Whisper, (*Room).Whisper)
 	durableobject.Handle(rooms, Report, (*Room).Report)

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// event is what is published: its mark, and a text that follows from it.
+type event struct {
+	Mark mark   `json:"mark"`
+	Text string `json:"text"`
+}
+
+// mark names an event. Publishers count from 1 in each run of the server, and have
+// one event acknowledged before they publish the next.
+type mark struct {
+	Run       int `json:"run"`
+	Publisher int `json:"publisher"` // from 1; 0 is the last event of all
+	Number    int `json:"number"`
+}
+
+// String is how the server writes the mark of an event that was acknowledged.
+func (m mark) String() string { return fmt.Sprintf("%d/%d/%d", m.Run, m.Publisher, m.Number) }
+
+func parseMark(text string) (m mark, err error) {
+	_, err = fmt.Sscanf(text, "%d/%d/%d", &m.Run, &m.Publisher, &m.Number)
+	return m, err
+}
+
+// event gives the event with this mark. Sizes vary, so that writes end anywhere in a
+// page; now and then there is one of many pages, to be torn apart.
+func (m mark) event() event {
+	repeat := 1 + m.Number*7%40
+	if m.Number%32 == m.Publisher {
+		repeat = 6000
+	}
+	return event{Mark: m, Text: strings.Repeat(m.String()+" ", repeat)}
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestMain makes the test binary the server, as main does.
+func TestMain(m *testing.M) {
+	if os.Getenv(asServer) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// A short form of what the command does.
+func TestCrash(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	require.NoError(t, command([]string{"-kills", "8", "-timeout", "2m"}, &out))
+	t.Log(&out)
+	require.Contains(t, out.String(), "8 kills,")
+}
+
+func TestCommandLine(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"-kills", "0"}, {"-clients", "0"}, {"-publishers", "-1"}} {
+		require.EqualError(t, command(args, new(bytes.Buffer)), "kills, publishers and clients must be 1 or more")
+	}
+}
+
+// Without its log the server forgets everything, and that is found.
+func TestLogLost(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	dir := t.TempDir()
+	s := &siege{plan: plan{kills: 1, publishers: 2, clients: 2}, dir: dir, addr: "127.0.0.1:0", random: newRandom(1)}
+	defer s.close()
+	require.NoError(t, s.killOne(ctx, 1))
+	require.NotEmpty(t, s.acked)
+	require.NoError(t, os.RemoveAll(dir))
+	require.NoError(t, s.end(ctx, 2))
+	stored, err := readLog(ctx, dir)
+	require.NoError(t, err)
+	v := s.judge(stored)
+	require.Equal(t, v.acked-1, v.lost, "%v", v) // the last one is acknowledged by the second server
+	require.Positive(t, v.phantoms)
+	require.Equal(t, 2, v.gaps)
+	require.ErrorContains(t, v.err(), "was acknowledged and is not in the log")
+}
+
+// A server that ends otherwise than by being killed is a fault.
+func TestServerEnds(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		addr string
+		end  func(*process) error
+		want string
+	}{
+		"at once":   {"nowhere at all", func(*process) error { return nil }, "ended by itself: exit status 1"},
+		"afterward": {"127.0.0.1:0", func(p *process) error { return p.stdin.Close() }, "ended by itself: exit status 0"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, err := startProcess(context.WithoutCancel(t.Context()), t.TempDir(), tt.addr, 1, 1)
+			require.NoError(t, err)
+			require.NoError(t, tt.end(p))
+			<-p.ended
+			require.ErrorContains(t, p.kill(), tt.want)
+		})
+	}
+}

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog/filelog"
+)
+
+// When a server is killed. One of earlyOneIn is killed within earlyWithin of its
+// start, ready or not; the others between killAfter and killBefore from when they
+// were ready.
+const (
+	killAfter   = 10 * time.Millisecond
+	killBefore  = 120 * time.Millisecond
+	earlyOneIn  = 8
+	earlyWithin = 20 * time.Millisecond
+)
+
+// plan says what is to be done.
+type plan struct {
+	kills, publishers, clients int
+	seed                       uint64
+}
+
+// run carries it out with a log in dir. An error says that it could not be ended; the
+// faults that were found are in the verdict.
+func (p plan) run(ctx context.Context, dir string) (*verdict, error) {
+	s := &siege{plan: p, dir: dir, addr: "127.0.0.1:0", random: newRandom(p.seed)}
+	defer s.close()
+	for n := 1; n <= p.kills; n++ {
+		if err := s.killOne(ctx, n); err != nil {
+			return nil, fmt.Errorf("kill %d: %w", n, err)
+		}
+	}
+	if err := s.end(ctx, p.kills+1); err != nil {
+		return nil, fmt.Errorf("end: %w", err)
+	}
+	s.close()
+	stored, err := readLog(ctx, dir)
+	if err != nil {
+		return nil, fmt.Errorf("read the log: %w", err)
+	}
+	return s.judge(stored), nil
+}
+
+func newRandom(seed uint64) *rand.Rand {
+	return rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // it is to be repeatable
+}
+
+// siege is a plan under way.
+type siege struct {
+	plan
+	dir, addr string
+	random    *rand.Rand
+	watchers  []*watcher
+	acked     []mark
+
+	early int   // kills of servers that were not ready
+	torn  int   // kills that left an unfinished write
+	cut   int64 // the bytes of those
+}
+
+// killOne starts a server that publishes, and kills it.
+func (s *siege) killOne(ctx context.Context, run int) error {
+	server, err := startProcess(ctx, s.dir, s.addr, run, s.publishers)
+	if err != nil {
+		return err
+	}
+	err = s.letPublish(ctx, server, run)
+	if killed := server.kill(); err == nil {
+		err = killed
+	}
+	if err != nil {
+		return err
+	}
+	s.acked = append(s.acked, server.acked...)
+	return s.inspect()
+}
+
+// letPublish returns when the server is to be killed.
+func (s *siege) letPublish(ctx context.Context, server *process, run int) error {
+	if run == 1 { // clients begin where the log does, so they get all of it
+		if err := server.wait(ctx); err != nil {
+			return err
+		}
+		s.addr = server.addr
+		if err := s.startWatchers(ctx); err != nil {
+			return err
+		}
+	}
+	if err := server.tell(publishCommand); err != nil {
+		return err
+	}
+	if run > 1 && s.random.IntN(earlyOneIn) == 0 {
+		err := sleep(ctx, time.Duration(s.random.Int64N(int64(earlyWithin))))
+		if !server.isReady() {
+			s.early++
+		}
+		return err
+	}
+	if err := server.wait(ctx); err != nil {
+		return err
+	}
+	return sleep(ctx, killAfter+time.Duration(s.random.Int64N(int64(killBefore-killAfter))))
+}
+
+func (s *siege) startWatchers(ctx context.Context) error {
+	for number := range s.clients {
+		w, err := startWatcher(ctx, s.addr, number)
+		if err != nil {
+			return fmt.Errorf("client %d: %w", number, err)
+		}
+		s.watchers = append(s.watchers, w)
+	}
+	return nil
+}
+
+// inspect looks at what the killed server has left on disk.
+func (s *siege) inspect() error {
+	report, err := filelog.Check(s.dir)
+	if err != nil {
+		return err
+	}
+	if report.Cut > 0 {
+		s.torn++
+		s.cut += report.Cut
+	}
+	return report.Err()
+}
+
+// end starts a server that publishes the last event of all, waits until every client
+// has got it, and kills that server, too.
+func (s *siege) end(ctx context.Context, run int) error {
+	server, err := startProcess(ctx, s.dir, s.addr, run, s.publishers)
+	if err != nil {
+		return err
+	}
+	err = s.waitForEnd(ctx, server)
+	if killed := server.kill(); err == nil {
+		err = killed
+	}
+	s.acked = append(s.acked, server.acked...)
+	return err
+}
+
+func (s *siege) waitForEnd(ctx context.Context, server *process) error {
+	if err := server.tell(endCommand); err != nil {
+		return err
+	}
+	for number, w := range s.watchers {
+		if err := w.wait(ctx); err != nil {
+			return fmt.Errorf("client %d: %w", number, err)
+		}
+	}
+	return nil
+}
+
+func (s *siege) close() {
+	for _, w := range s.watchers {
+		w.close()
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/durableobject"
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog/filelog"
+	"github.com/go-orpc/durable-iterator/token"
+)
+
+const (
+	// asServer is the environment variable that makes this program the server.
+	asServer = "CRASHTEST_SERVER"
+
+	secret  = token.Secret("a secret for the crash test")
+	channel = "room"
+
+	// retention is longer than any run, so that nothing ever leaves the log.
+	retention = 24 * time.Hour
+	// segmentBytes is small, so that kills hit the change from one segment to the next.
+	segmentBytes = 256 << 10
+	// listenPatience is how long the address may be taken by somebody else.
+	listenPatience = 10 * time.Second
+)
+
+// What the server is told, one command a line.
+const (
+	publishCommand = "publish" // the publishers begin
+	endCommand     = "end"     // publish the last event of all
+)
+
+// What the server writes, one word and its argument a line.
+const (
+	readyWord  = "ready"  // the address
+	ackedWord  = "acked"  // the mark of an event that PublishEvent has published
+	failedWord = "failed" // the error of PublishEvent
+)
+
+type room = durableobject.Object[event]
+
+// serve is the server process. It ends when it is killed, or when in ends because the
+// process that should kill it is gone.
+func serve(args []string, in io.Reader, out io.Writer) error {
+	flags := flag.NewFlagSet("server", flag.ContinueOnError)
+	dir := flags.String("dir", "", "where the log is")
+	addr := flags.String("addr", "", "address to listen on")
+	run := flags.Int("run", 0, "number of this run")
+	publishers := flags.Int("publishers", 0, "how many goroutines publish")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	log, err := filelog.Open(*dir, &filelog.Options{Sync: filelog.SyncCommit, SegmentBytes: segmentBytes})
+	if err != nil {
+		return err
+	}
+	if err := log.Report().Err(); err != nil {
+		return errors.Join(err, log.Close())
+	}
+	rooms := durableobject.NewNamespace(func(_ context.Context, o *room) (*room, error) { return o, nil },
+		&durableobject.Options{Verifier: secret, ResumeRetention: retention, Log: log})
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	r, err := rooms.Get(ctx, channel)
+	if err != nil {
+		return err
+	}
+	ln, err := listen(ctx, *addr)
+	if err != nil {
+		return err
+	}
+	srv := &http.Server{Handler: durableobject.UpgradeHandler(rooms, nil), ReadHeaderTimeout: 10 * time.Second}
+	var goroutines sync.WaitGroup
+	goroutines.Go(func() { _ = srv.Serve(ln) })
+	if err := write(out, readyWord, ln.Addr()); err != nil {
+		return err
+	}
+	for commands := bufio.NewScanner(in); commands.Scan(); {
+		switch commands.Text() {
+		case publishCommand:
+			for publisher := range *publishers {
+				goroutines.Go(func() { publish(ctx, r, mark{Run: *run, Publisher: publisher + 1}, out) })
+			}
+		case endCommand:
+			_ = publishOne(ctx, r, mark{Run: *run, Number: 1}, out)
+		}
+	}
+	cancel()
+	err = errors.Join(srv.Close(), rooms.Shutdown(context.Background()), log.Close())
+	goroutines.Wait()
+	return err
+}
+
+// publish publishes one event after the other.
+func publish(ctx context.Context, r *room, m mark, out io.Writer) {
+	var err error
+	for err == nil {
+		m.Number++
+		err = publishOne(ctx, r, m, out)
+	}
+}
+
+// publishOne publishes an event, and says what came of it.
+func publishOne(ctx context.Context, r *room, m mark, out io.Writer) error {
+	err := r.PublishEvent(ctx, m.event())
+	if err == nil {
+		return write(out, ackedWord, m)
+	}
+	if ctx.Err() == nil {
+		err = errors.Join(err, write(out, failedWord, err))
+	}
+	return err
+}
+
+// write writes a line. Those of acknowledged events are short, so none is torn by the
+// others nor by the end of the process.
+func write(out io.Writer, word string, argument any) error {
+	_, err := fmt.Fprintln(out, word, argument)
+	return err
+}
+
+// listen waits for the address if it is taken: while no server runs, the system may
+// have given its port to a connection.
+func listen(ctx context.Context, addr string) (net.Listener, error) {
+	ctx, cancel := context.WithTimeout(ctx, listenPatience)
+	defer cancel()
+	for {
+		ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			return ln, err
+		}
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}

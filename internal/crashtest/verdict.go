@@ -1,0 +1,122 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// verdict is what was found. All faults are 0 if all is well.
+type verdict struct {
+	kills, early, torn int
+	cut                int64
+	publishers         int
+	acked, stored      int
+	delivered          []int // by client
+	connections        []int64
+
+	lost     int // acknowledged events that the log does not hold
+	phantoms int // delivered events that the log does not hold
+	missed   int // events of the log that a client did not get
+	reused   int // ids that stand for two events
+	gaps     int // gaps that a client was told of
+	disorder int // events out of order, double, or changed
+	examples []error
+}
+
+func (s *siege) judge(stored *history) *verdict {
+	v := &verdict{kills: s.kills, early: s.early, torn: s.torn, cut: s.cut, publishers: s.publishers}
+	var clients []*history
+	for _, w := range s.watchers {
+		clients = append(clients, w.got)
+		v.connections = append(v.connections, w.connections.Load())
+		v.gaps += len(w.gaps)
+		v.examples = append(v.examples, w.gaps...)
+	}
+	v.compare(s.acked, stored, clients)
+	return v
+}
+
+// compare counts the faults. Clients that got what the log holds, and nothing else,
+// and in rising order, got it in one order.
+func (v *verdict) compare(acked []mark, stored *history, clients []*history) {
+	v.acked, v.stored = len(acked), len(stored.entries)
+	inLog := map[entry]bool{}
+	marks := map[mark]bool{}
+	byID := map[string]mark{}
+	for _, e := range stored.entries {
+		inLog[e], marks[e.mark] = true, true
+		v.identify(byID, e)
+	}
+	for _, m := range acked {
+		if !marks[m] {
+			v.lost++
+			v.examplef("event %v was acknowledged and is not in the log", m)
+		}
+	}
+	v.addDisorder(stored)
+	for number, got := range clients {
+		v.delivered = append(v.delivered, len(got.entries))
+		v.addDisorder(got)
+		arrived := map[entry]bool{}
+		for _, e := range got.entries {
+			arrived[e] = true
+			v.identify(byID, e)
+			if !inLog[e] {
+				v.phantoms++
+				v.examplef("client %d got event %v with id %s, which is not in the log", number, e.mark, e.id)
+			}
+		}
+		for _, e := range stored.entries {
+			if !arrived[e] {
+				v.missed++
+				v.examplef("client %d did not get event %v with id %s", number, e.mark, e.id)
+			}
+		}
+	}
+}
+
+// identify notes what an id stands for.
+func (v *verdict) identify(byID map[string]mark, e entry) {
+	other, ok := byID[e.id]
+	switch {
+	case !ok:
+		byID[e.id] = e.mark
+	case other != e.mark:
+		v.reused++
+		v.examplef("id %s stands for %v and %v", e.id, other, e.mark)
+	}
+}
+
+func (v *verdict) addDisorder(h *history) {
+	v.disorder += len(h.disorder)
+	v.examples = append(v.examples, h.disorder...)
+}
+
+func (v *verdict) examplef(format string, args ...any) {
+	v.examples = append(v.examples, fmt.Errorf(format, args...))
+}
+
+// maxExamples is how many faults are told one by one.
+const maxExamples = 10
+
+// err says what is wrong, nil if nothing is.
+func (v *verdict) err() error {
+	if len(v.examples) == 0 {
+		return nil
+	}
+	shown := v.examples[:min(len(v.examples), maxExamples)]
+	return fmt.Errorf("%d faults: %w", len(v.examples), errors.Join(shown...))
+}
+
+// String gives the figures.
+func (v *verdict) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d kills, %d of them before the server was ready, %d left an unfinished write (%d bytes)\n",
+		v.kills, v.early, v.torn, v.cut)
+	fmt.Fprintf(&b, "%d publishers: %d events acknowledged, %d in the log\n", v.publishers, v.acked, v.stored)
+	fmt.Fprintf(&b, "%d clients: %d events delivered, over %d connections\n", len(v.delivered), v.delivered, v.connections)
+	fmt.Fprintf(&b, "%d acknowledged events lost, %d delivered events not in the log, %d missed, ", v.lost, v.phantoms, v.missed)
+	fmt.Fprintf(&b, "%d ids used twice, %d gaps, %d out of order", v.reused, v.gaps, v.disorder)
+	return b.String()
+}
