@@ -43,15 +43,24 @@ func readSources(t *testing.T, dir string) string {
 	return all.String()
 }
 
-// A row of behaviours.md names tests as `package.TestName`, by the package's
-// directory.
-func TestBehavioursNamesTestsThatExist(t *testing.T) {
+// Documents name tests as `package.TestName`, by the package's directory.
+func TestDocumentsNameTestsThatExist(t *testing.T) {
 	t.Parallel()
-	document, err := os.ReadFile("behaviours.md")
+	for document, least := range map[string]int{"behaviours.md": 100, "client.md": 30} {
+		t.Run(document, func(t *testing.T) {
+			t.Parallel()
+			requireTests(t, document, least)
+		})
+	}
+}
+
+func requireTests(t *testing.T, file string, least int) {
+	t.Helper()
+	document, err := os.ReadFile(file)
 	require.NoError(t, err)
 	exists := map[string]map[string]bool{}
 	named := regexp.MustCompile("`([a-z/]+)\\.((?:Test|Fuzz|Example)\\w*)`").FindAllSubmatch(document, -1)
-	require.Greater(t, len(named), 100)
+	require.Greater(t, len(named), least)
 	for _, name := range named {
 		dir, test := string(name[1]), string(name[2])
 		if exists[dir] == nil {

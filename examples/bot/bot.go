@@ -36,15 +36,17 @@ func (b *bot) run(ctx context.Context) error {
 	// The room needs a life of its own: it outlives ctx by the answers.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	joined := context.AfterFunc(ctx, end)
+	detach := context.AfterFunc(ctx, end) // ctx may end while the bot joins
 	r, err := b.join(life)
-	if !joined() { // ctx has ended
+	if err == nil {
+		defer r.Close()
+	}
+	if !detach() { // it has
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	defer r.Close()
 
 	working, stop := context.WithCancelCause(ctx)
 	defer context.AfterFunc(working, func() { time.AfterFunc(drainTime, end) })()
@@ -92,7 +94,7 @@ func (b *bot) listen(ctx context.Context, r room, messages chan<- Message) error
 	return nil
 }
 
-// work answers messages until working ends, and lets no answer end before life does.
+// work answers messages until working ends. An answer that was begun has until life ends.
 func (b *bot) work(working, life context.Context, r room, messages <-chan Message) {
 	for {
 		select {

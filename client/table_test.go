@@ -1,0 +1,204 @@
+//go:build !js
+
+package client_test
+
+import (
+	"errors"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/client"
+	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/token"
+)
+
+// What a client does, in the words of docs/client.md.
+const (
+	comesBack = "comes back"
+	newToken  = "new token"
+	givesUp   = "gives up"
+)
+
+// row is a row of the table in docs/client.md: something that a server says, and what
+// the client does about it before it was live for the first time, and later.
+type row struct {
+	says         string
+	first, later string
+	status       int           // of the answer to an upgrade
+	ends         func(*socket) // what happens to a socket that is open
+}
+
+var table = []row{
+	{"status 200", comesBack, comesBack, 200, nil},
+	{"status 302", comesBack, comesBack, 302, nil},
+	{"status 400", givesUp, comesBack, 400, nil},
+	{"status 401", newToken, newToken, 401, nil},
+	{"status 403", givesUp, comesBack, 403, nil},
+	{"status 404", givesUp, comesBack, 404, nil},
+	{"status 408", comesBack, comesBack, 408, nil},
+	{"status 410", givesUp, comesBack, 410, nil},
+	{"status 425", comesBack, comesBack, 425, nil},
+	{"status 426", givesUp, comesBack, 426, nil},
+	{"status 429", comesBack, comesBack, 429, nil},
+	{"status 500", comesBack, comesBack, 500, nil},
+	{"status 502", comesBack, comesBack, 502, nil},
+	{"status 503", comesBack, comesBack, 503, nil},
+	{"status 504", comesBack, comesBack, 504, nil},
+
+	{"close 1000", comesBack, comesBack, 0, closing(1000, "")},
+	{"close 1001", comesBack, comesBack, 0, closing(1001, "going away")},
+	{"close 1002", comesBack, comesBack, 0, closing(1002, "")},
+	{"close 1003", comesBack, comesBack, 0, closing(1003, "")},
+	{"close without code", comesBack, comesBack, 0, closing(websocket.StatusNoStatusRcvd, "")},
+	{"no close frame", comesBack, comesBack, 0, (*socket).drop},
+	{"close 1007", comesBack, comesBack, 0, closing(1007, "")},
+	{"close 1008 Token expired", newToken, newToken, 0, closing(1008, "Token expired")},
+	{"close 1008", comesBack, comesBack, 0, closing(1008, "Too fast")},
+	{"close 1009", comesBack, comesBack, 0, closing(1009, "")},
+	{"close 1011", comesBack, comesBack, 0, closing(1011, "Internal error")},
+	{"close 1012", comesBack, comesBack, 0, closing(1012, "Service restart")},
+	{"close 1013", comesBack, comesBack, 0, closing(1013, "Too slow")},
+	{"close 3000", comesBack, comesBack, 0, closing(3000, "")},
+	{"close 4001", comesBack, comesBack, 0, closing(4001, "Token expired")},
+}
+
+func closing(code websocket.StatusCode, reason string) func(*socket) {
+	return func(s *socket) { s.close(code, reason) }
+}
+
+func TestTable(t *testing.T) {
+	for _, r := range table {
+		t.Run(r.says+"/first", func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *harness) {
+				h.answerOnce(1, r.status)
+				d := h.dial(t.Context(), h.options())
+				if r.ends != nil {
+					r.ends(h.accept().expectSubscribe(""))
+				}
+				if r.first == givesUp {
+					sent, ok := errors.AsType[*rpc.Error](d.failure())
+					require.True(t, ok)
+					require.Equal(t, r.status, sent.Status)
+					require.Len(t, h.tried(), 1)
+					return
+				}
+				h.expectReturn(r.first, "").open("none", "e-0")
+				require.Equal(t, client.StateLive, d.iterator().State())
+			})
+		})
+		t.Run(r.says+"/later", func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *harness) {
+				h.answerOnce(2, r.status)
+				it, s := h.live(h.options())
+				l := read(t, it)
+				s.event("e-1")
+				l.expect("e-1")
+				if r.ends == nil {
+					r.ends = (*socket).drop
+				}
+				r.ends(s)
+				s = h.expectReturn(r.later, "e-1")
+				s.open("complete", "e-1")
+				s.event("e-2")
+				l.expect("e-2")
+			})
+		})
+	}
+}
+
+// answerOnce answers the n-th upgrade with a status, if there is one.
+func (h *harness) answerOnce(n, status int) {
+	h.answer = func(i int, _ *http.Request) (int, http.Header, string) {
+		if i == n {
+			return status, nil, "refused"
+		}
+		return 0, nil, ""
+	}
+}
+
+// expectReturn waits for the socket that the client opens next, and checks its token.
+func (h *harness) expectReturn(how, lastEventID string) *socket {
+	h.t.Helper()
+	s := h.accept().expectSubscribe(lastEventID)
+	fetches := map[string]int{comesBack: 1, newToken: 2}[how]
+	require.Len(h.t, h.fetchTimes(), fetches)
+	require.Equal(h.t, map[int]bool{1: false, 2: true}[fetches], strings.Contains(s.query.Get("token"), `"att":2`))
+	require.Positive(h.t, time.Since(h.start), "after a pause")
+	return s
+}
+
+// sources is the table of what a source of tokens says to a client that asks since a
+// token has expired.
+var sources = []struct {
+	says  string
+	later string
+	err   error
+}{
+	{"source 400", comesBack, &rpc.Error{Code: rpc.CodeBadRequest, Status: 400}},
+	{"source 401", givesUp, &rpc.Error{Code: rpc.CodeUnauthorized, Status: 401}},
+	{"source 403", givesUp, &rpc.Error{Code: rpc.CodeForbidden, Status: 403}},
+	{"source 404", givesUp, &rpc.Error{Code: rpc.CodeNotFound, Status: 404}},
+	{"source 429", comesBack, &rpc.Error{Code: rpc.CodeTooManyRequests, Status: 429}},
+	{"source 500", comesBack, &rpc.Error{Code: rpc.CodeInternalServerError, Status: 500}},
+	{"source without answer", comesBack, errors.New("no route to host")},
+}
+
+func TestSourceTable(t *testing.T) {
+	for _, r := range sources {
+		t.Run(r.says+"/first", func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *harness) {
+				h.issue = func(int) (*token.Payload, error) { return nil, r.err }
+				require.ErrorIs(t, h.dial(t.Context(), h.options()).failure(), r.err)
+				require.Len(t, h.fetchTimes(), 1)
+			})
+		})
+		t.Run(r.says+"/later", func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *harness) {
+				h.issue = func(n int) (*token.Payload, error) {
+					if n == 2 {
+						return nil, r.err
+					}
+					return payload(), nil
+				}
+				it, s := h.live(h.options())
+				s.close(websocket.StatusPolicyViolation, "Token expired")
+				if r.later == comesBack {
+					h.accept().expectSubscribe("e-0").open("complete", "e-0")
+					require.Len(t, h.fetchTimes(), 3)
+					return
+				}
+				for _, err := range it.All() {
+					require.ErrorIs(t, err, client.ErrRefused)
+					require.ErrorIs(t, err, r.err)
+				}
+				require.Equal(t, client.StateClosed, it.State())
+			})
+		})
+	}
+}
+
+// The document has each row of the tables above, and no other.
+func TestTableIsDocumented(t *testing.T) {
+	document, err := os.ReadFile("../docs/client.md")
+	require.NoError(t, err)
+	var want []string
+	for _, r := range table {
+		want = append(want, r.says+"|"+r.first+"|"+r.later+"|client.TestTable/"+strings.ReplaceAll(r.says, " ", "_"))
+	}
+	for _, r := range sources {
+		want = append(want, r.says+"|"+givesUp+"|"+r.later+"|client.TestSourceTable/"+strings.ReplaceAll(r.says, " ", "_"))
+	}
+	var got []string
+	for _, m := range regexp.MustCompile("(?m)^\\| ([^|]*) \\| ([^|]*) \\| ([^|]*) \\| `(.*/.*)` \\|$").FindAllSubmatch(document, -1) {
+		says, _, _ := strings.Cut(string(m[1]), ":") // what follows is an explanation
+		got = append(got, strings.Join([]string{says, string(m[2]), string(m[3]), string(m[4])}, "|"))
+	}
+	require.Equal(t, want, got)
+}
