@@ -227,17 +227,17 @@ func (w *world) learn() {
 func (p *place) learn() {
 	replay, err := p.log.After(p.ctx, p.channel, eventlog.Position{Epoch: p.epoch, Seq: p.learnt})
 	if err != nil {
-		p.fail("read the log: %v", err)
+		p.failf("read the log: %v", err)
 	}
 	for rec, err := range replay.Records {
 		if err != nil {
-			p.fail("read the log: %v", err)
+			p.failf("read the log: %v", err)
 		}
 		p.mu.Lock()
 		n := p.world.posts[textOf(rec.Data)]
 		p.mu.Unlock()
 		if n == nil || n.place != p || n.rank != 0 || n.refused != nil {
-			p.fail("the log of %v has %s", p, rec.Data)
+			p.failf("the log of %v has %s", p, rec.Data)
 		}
 		n.rank, n.at, n.round = rec.Seq, rec.Time, p.round
 		p.posts, p.learnt = append(p.posts, n), rec.Seq
@@ -255,7 +255,7 @@ func textOf(data []byte) string {
 func (w *world) checkPosts() {
 	for _, n := range w.posts {
 		if n.began && n.ended && (n.err == nil) != (n.rank != 0) {
-			w.fail("%v: the publisher was told %v, its place is %d", n, n.err, n.rank)
+			w.failf("%v: the publisher was told %v, its place is %d", n, n.err, n.rank)
 		}
 	}
 }
@@ -296,7 +296,7 @@ func (p *place) oldest() uint64 {
 	for {
 		replay, err := p.log.After(p.ctx, p.channel, eventlog.Position{})
 		if err != nil {
-			p.fail("read the log: %v", err)
+			p.failf("read the log: %v", err)
 		}
 		oldest := p.learnt + 1
 		for rec, err2 := range replay.Records {

@@ -112,7 +112,7 @@ func (r *reading) givenPosition(text string) uint64 {
 	p := r.visit.place
 	at, ok := parsePosition(text)
 	if !ok || at.Epoch != p.epoch || at.Seq > p.head() {
-		p.fail("v%d got the position %q: the log has %d in epoch %s", r.visit.n, text, p.head(), p.epoch)
+		p.failf("v%d got the position %q: the log has %d in epoch %s", r.visit.n, text, p.head(), p.epoch)
 	}
 	p.given = append(p.given, text)
 	return at.Seq
@@ -124,11 +124,11 @@ func (r *reading) receive(f *frame) {
 	case f.T == 0:
 		r.response(f)
 	case !r.answered:
-		w.fail("v%d got an event of %s before the response", r.visit.n, r.id)
+		w.failf("v%d got an event of %s before the response", r.visit.n, r.id)
 	case f.P.E == "done":
 		r.done()
 	case f.P.E != "message":
-		w.fail("v%d: %s ended with %q", r.visit.n, r.id, f.P.E)
+		w.failf("v%d: %s ended with %q", r.visit.n, r.id, f.P.E)
 	case f.P.D == nil:
 		r.cursor(f)
 	case strings.HasPrefix(f.P.D.JSON.Text, "snapshot"):
@@ -141,26 +141,26 @@ func (r *reading) receive(f *frame) {
 func (r *reading) response(f *frame) {
 	w, p := r.visit.place.world, r.visit.place
 	if r.answered || f.P.S != 0 || f.P.H["content-type"] != "text/event-stream" {
-		w.fail("v%d got a bad response to %s", r.visit.n, r.id)
+		w.failf("v%d got a bad response to %s", r.visit.n, r.id)
 	}
 	r.answered = true
 	if !r.ext {
 		if len(f.P.H) > 1 {
-			w.fail("v%d got headers that it did not ask for", r.visit.n)
+			w.failf("v%d got headers that it did not ask for", r.visit.n)
 		}
 		return
 	}
 	resume := f.P.H["x-durable-iterator-resume"]
 	text, has := f.P.H["x-durable-iterator-position"]
 	if has != (p.log != nil) || (resume == "off") != (p.log == nil) || (resume == "none") != (p.log != nil && r.last == "") {
-		w.fail("v%d got %v", r.visit.n, f.P.H)
+		w.failf("v%d got %v", r.visit.n, f.P.H)
 	}
 	if p.log == nil {
 		return
 	}
 	at := r.givenPosition(text)
 	if at < r.low {
-		w.fail("v%d got the position %s, and the channel was at %d", r.visit.n, text, r.low)
+		w.failf("v%d got the position %s, and the channel was at %d", r.visit.n, text, r.low)
 	}
 	r.low, r.high, r.exact = at, at, true
 	if r.last == "" {
@@ -173,7 +173,7 @@ func (r *reading) response(f *frame) {
 // learnTruncated takes what the server says of a resume.
 func (r *reading) learnTruncated(truncated bool) {
 	if r.known && r.truncated != truncated {
-		r.visit.place.fail("v%d: header and hook of %s disagree", r.visit.n, r.id)
+		r.visit.place.failf("v%d: header and hook of %s disagree", r.visit.n, r.id)
 	}
 	r.known, r.truncated = true, truncated
 }
@@ -186,7 +186,7 @@ func (r *reading) done() {
 		}
 	}
 	if by < 0 {
-		r.visit.place.fail("v%d: %s was ended", r.visit.n, r.id)
+		r.visit.place.failf("v%d: %s was ended", r.visit.n, r.id)
 	}
 	r.end(by)
 }
@@ -194,7 +194,7 @@ func (r *reading) done() {
 func (r *reading) cursor(f *frame) {
 	w, v := r.visit.place.world, r.visit
 	if !r.ext || f.P.M == nil {
-		w.fail("v%d got an event without data", v.n)
+		w.failf("v%d got an event without data", v.n)
 	}
 	seq := r.givenPosition(f.P.M.ID)
 	r.rising(seq)
@@ -204,7 +204,7 @@ func (r *reading) cursor(f *frame) {
 
 func (r *reading) rising(seq uint64) {
 	if seq <= r.lastID {
-		r.visit.place.fail("v%d got %d after %d", r.visit.n, seq, r.lastID)
+		r.visit.place.failf("v%d got %d after %d", r.visit.n, seq, r.lastID)
 	}
 	r.lastID = seq
 }
@@ -216,14 +216,14 @@ func (r *reading) event(f *frame) {
 	p.mu.Unlock()
 	switch {
 	case n == nil || n.text != f.P.D.JSON.Text || n.rank == 0:
-		p.fail("v%d got something that nobody published: %v, %+v", v.n, n, f.P)
+		p.failf("v%d got something that nobody published: %v, %+v", v.n, n, f.P)
 	case n.place != p || !n.includes(v):
-		p.fail("v%d got what is for somebody else: %v", v.n, n)
+		p.failf("v%d got what is for somebody else: %v", v.n, n)
 	case n.at.After(v.exp):
-		p.fail("v%d got something after the end of its token: %v", v.n, n)
+		p.failf("v%d got something after the end of its token: %v", v.n, n)
 	}
 	if _, twice := r.seen[n]; twice {
-		p.fail("v%d got it twice: %v", v.n, n)
+		p.failf("v%d got it twice: %v", v.n, n)
 	}
 	r.checkMeta(f, n)
 	if p.log != nil {
@@ -250,7 +250,7 @@ func (r *reading) checkMeta(f *frame, n *post) {
 		id = p.epoch + "-" + strconv.FormatUint(n.rank, 10)
 	}
 	if got.ID != id || got.Retry != n.meta.Retry.Milliseconds() || !slices.Equal(got.Comments, n.meta.Comments) {
-		p.fail("v%d got the metadata %+v, want id %s: %v", r.visit.n, *got, id, n)
+		p.failf("v%d got the metadata %+v, want id %s: %v", r.visit.n, *got, id, n)
 	}
 }
 

@@ -30,21 +30,21 @@ func (r *reading) check() {
 	}
 	for _, it := range r.got {
 		if r.ended && it.post != nil && it.post.round > r.endRound {
-			p.fail("v%d: %s goes on after its end with %v", v.n, r.id, it.post)
+			p.failf("v%d: %s goes on after its end with %v", v.n, r.id, it.post)
 		}
 	}
 	alive := reading && !r.ended
 	if r.hook != nil {
 		r.checkHook()
 	} else if alive && v.active() == r && !r.unclear {
-		p.fail("v%d: nobody was told of %s", v.n, r.id)
+		p.failf("v%d: nobody was told of %s", v.n, r.id)
 	}
 	if alive && !r.answered {
-		p.fail("v%d: no response to %s", v.n, r.id)
+		p.failf("v%d: no response to %s", v.n, r.id)
 	}
 	r.checkResume()
-	low, high, clear := r.bounds()
-	if !clear {
+	low, high, known := r.bounds()
+	if !known {
 		return
 	}
 	r.checkEvents(low, high, alive && v.active() == r)
@@ -56,16 +56,16 @@ func (r *reading) checkResume() {
 	switch {
 	case !r.known:
 	case r.truncated && !r.may:
-		p.fail("v%d: %s after %q is truncated, and nothing is missing", v.n, r.id, r.last)
+		p.failf("v%d: %s after %q is truncated, and nothing is missing", v.n, r.id, r.last)
 	case r.truncated && r.fit:
-		p.fail("v%d: the position %q has grown too old while its client was connected", v.n, r.last)
+		p.failf("v%d: the position %q has grown too old while its client was connected", v.n, r.last)
 	case !r.truncated && r.must:
-		p.fail("v%d: nobody knows what came after %q, and %s is complete", v.n, r.last, r.id)
+		p.failf("v%d: nobody knows what came after %q, and %s is complete", v.n, r.last, r.id)
 	}
 }
 
 // bounds say that events up to low must not come, and those above high must.
-func (r *reading) bounds() (low, high uint64, clear bool) {
+func (r *reading) bounds() (low, high uint64, known bool) {
 	switch {
 	case r.last == "" || r.visit.place.log == nil:
 		return r.low, r.high, true
@@ -91,17 +91,17 @@ func (r *reading) checkEvents(low, high uint64, all bool) {
 		i, got := r.seen[n]
 		switch {
 		case got && n.rank <= low:
-			p.fail("v%d: %s begins after %d, and got %v", v.n, r.id, low, n)
+			p.failf("v%d: %s begins after %d, and got %v", v.n, r.id, low, n)
 		case !got && n.rank > high && (n.rank < last || all && (!held || n.rank <= r.low)):
-			p.fail("v%d: %s begins after %d and has lost %v, %d in order", v.n, r.id, high, n, n.rank)
+			p.failf("v%d: %s begins after %d and has lost %v, %d in order", v.n, r.id, high, n, n.rank)
 		case !got && before && n.rank < last:
-			p.fail("v%d: %s has lost %v, %d in order", v.n, r.id, n, n.rank)
+			p.failf("v%d: %s has lost %v, %d in order", v.n, r.id, n, n.rank)
 		}
 		if !got {
 			continue
 		}
 		if i < newest && p.log != nil {
-			p.fail("v%d: %s got out of order: %v", v.n, r.id, n)
+			p.failf("v%d: %s got out of order: %v", v.n, r.id, n)
 		}
 		newest, before = i, before || p.log != nil
 	}
@@ -118,7 +118,7 @@ func (r *reading) checkPairs() {
 			switch {
 			case a.post == nil || b.post == nil:
 			case a.post.rank > b.post.rank || w.pairs[[2]*post{b.post, a.post}]:
-				w.fail("v%d: %s got %v before %v", r.visit.n, r.id, a.post, b.post)
+				w.failf("v%d: %s got %v before %v", r.visit.n, r.id, a.post, b.post)
 			case a.post.rank == b.post.rank:
 				w.pairs[[2]*post{a.post, b.post}] = true
 			}
@@ -129,13 +129,13 @@ func (r *reading) checkPairs() {
 func (r *reading) checkHook() {
 	v, p, h := r.visit, r.visit.place, r.hook
 	if h.resume.LastEventID != r.last {
-		p.fail("v%d: %s named %q, the hook was told %q", v.n, r.id, r.last, h.resume.LastEventID)
+		p.failf("v%d: %s named %q, the hook was told %q", v.n, r.id, r.last, h.resume.LastEventID)
 	}
 	switch {
 	case r.last == "" && (h.resume.Truncated || h.resume.Replayed > 0):
-		p.fail("v%d: the hook of %s, which is no resume, was told %+v", v.n, r.id, h.resume)
+		p.failf("v%d: the hook of %s, which is no resume, was told %+v", v.n, r.id, h.resume)
 	case r.last != "" && p.log == nil && !h.resume.Truncated:
-		p.fail("v%d: nothing is kept, and the hook of %s was told %+v", v.n, r.id, h.resume)
+		p.failf("v%d: nothing is kept, and the hook of %s was told %+v", v.n, r.id, h.resume)
 	case r.last != "" && p.log != nil:
 		r.learnTruncated(h.resume.Truncated)
 	}
@@ -168,21 +168,21 @@ func (r *reading) checkOrder(alive bool) {
 		case it.snapshot != "" && it.snapshot == h.snapshot:
 			snapshots++
 		case it.snapshot != "" && !r.isTwin(it.snapshot):
-			p.fail("v%d: %s got %q, want %q", v.n, r.id, it.snapshot, h.snapshot)
+			p.failf("v%d: %s got %q, want %q", v.n, r.id, it.snapshot, h.snapshot)
 		case it.post != nil && it.post.rank <= r.low:
 			if replayed++; snapshots > 0 {
-				p.fail("v%d: %s was sent %v after the snapshot", v.n, r.id, it.post)
+				p.failf("v%d: %s was sent %v after the snapshot", v.n, r.id, it.post)
 			}
 		case it.post != nil && snapshots == 0 && sent && !strings.Contains(h.mood, "oversleep"):
-			p.fail("v%d: %s was sent %v before the snapshot", v.n, r.id, it.post)
+			p.failf("v%d: %s was sent %v before the snapshot", v.n, r.id, it.post)
 		case it.post != nil && h.running():
-			p.fail("v%d: %s was sent %v while its hook was running", v.n, r.id, it.post)
+			p.failf("v%d: %s was sent %v while its hook was running", v.n, r.id, it.post)
 		}
 	}
 	if alive && sent && snapshots != 1 {
-		p.fail("v%d: %s got %d snapshots", v.n, r.id, snapshots)
+		p.failf("v%d: %s got %d snapshots", v.n, r.id, snapshots)
 	}
 	if alive && p.log != nil && r.last != "" && h.resume.Replayed != replayed {
-		p.fail("v%d: %s was sent %d that it had missed, the hook was told %+v", v.n, r.id, replayed, h.resume)
+		p.failf("v%d: %s was sent %d that it had missed, the hook was told %+v", v.n, r.id, replayed, h.resume)
 	}
 }

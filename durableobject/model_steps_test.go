@@ -68,7 +68,7 @@ func (w *world) onVisit(r *rand.Rand, v *visit) {
 		}
 	case 8:
 		if v.stalled {
-			w.note("v%d takes a sip", v.n)
+			w.notef("v%d takes a sip", v.n)
 			v.buf, _ = v.wire.take(v.buf, r.IntN(500))
 			return
 		}
@@ -78,7 +78,7 @@ func (w *world) onVisit(r *rand.Rand, v *visit) {
 			v.abort(pick(r, list...))
 			return
 		}
-		w.note("v%d is kicked out", v.n)
+		w.notef("v%d is kicked out", v.n)
 		v.kicked = true
 		v.ws.Close(4000, "kicked")
 	}
@@ -120,7 +120,7 @@ func (w *world) subscribe(r *rand.Rand, v *visit) {
 	w.mu.Lock()
 	w.mood = mood
 	w.mu.Unlock()
-	w.note("the mood is %q", mood)
+	w.notef("the mood is %q", mood)
 	last := v.guest.last[v.place]
 	switch r.IntN(10) {
 	case 0, 1:
@@ -155,7 +155,7 @@ func (w *world) publish(r *rand.Rand, n int) {
 	beside := !w.solo && n == 1 && r.IntN(2) == 0
 	for i := range n {
 		post := w.randomPost(r, p)
-		w.note("publish %v", post)
+		w.notef("publish %v", post)
 		post.solo = w.solo
 		w.asking = append(w.asking, post)
 		if beside {
@@ -192,7 +192,7 @@ func (n *post) checkAsked() {
 	}
 	for _, v := range n.asked {
 		if v.place != n.place || v.over && v.round < w.round-1 {
-			w.fail("%v: asked about v%d, which is not there", n, v.n)
+			w.failf("%v: asked about v%d, which is not there", n, v.n)
 		}
 	}
 	if !n.solo {
@@ -201,7 +201,7 @@ func (n *post) checkAsked() {
 	for _, v := range w.visits {
 		tagged := n.withoutRecipients().includes(v)
 		if asked := slices.Contains(n.asked, v); v.place == n.place && !v.lags && !v.gone && asked != tagged {
-			w.fail("%v: asked about v%d: %v", n, v.n, asked)
+			w.failf("%v: asked about v%d: %v", n, v.n, asked)
 		}
 	}
 }

@@ -69,7 +69,7 @@ func (p *place) token(n int, channel, subject string, tags []string, exp time.Ti
 		IssuedAt: time.Now().Truncate(time.Second), ExpiresAt: exp,
 	})
 	if err != nil {
-		p.fail("sign: %v", err)
+		p.failf("sign: %v", err)
 	}
 	return tok
 }
@@ -81,7 +81,7 @@ func (w *world) enter(g *guest, p *place, id string, tags []string, subject stri
 		place: p, guest: g, n: n, id: id, to: w.recipient(id, subject), tags: tags, round: w.round,
 		updated: -1, exp: time.Now().Truncate(time.Second).Add(life), wire: newWire(w.space, w.seed+uint64(n)), calls: map[string]*call{},
 	}
-	w.note("v%d enters %v as %v, tags %v, for %v", n, p, v.to, tags, life)
+	w.notef("v%d enters %v as %v, tags %v, for %v", n, p, v.to, tags, life)
 	query := url.Values{"id": {id}, "token": {p.token(n, p.channel, subject, tags, v.exp)}}
 	r := &http.Request{
 		Method: http.MethodGet, Host: "halls", URL: &url.URL{Path: "/", RawQuery: query.Encode()}, ProtoMajor: 1, ProtoMinor: 1,
@@ -100,7 +100,7 @@ func (w *world) enter(g *guest, p *place, id string, tags []string, subject stri
 	w.mu.Unlock()
 	p.up.ServeHTTP(answer, r)
 	if answer.status != http.StatusSwitchingProtocols {
-		w.fail("v%d was refused: %d %s", n, answer.status, answer.body)
+		w.failf("v%d was refused: %d %s", n, answer.status, answer.body)
 	}
 	for ws := range p.hall().Websockets() {
 		if number, _ := readAtt(ws.Token()); number == n {
@@ -108,7 +108,7 @@ func (w *world) enter(g *guest, p *place, id string, tags []string, subject stri
 		}
 	}
 	if v.ws == nil {
-		w.fail("v%d is not among the sockets", n)
+		w.failf("v%d is not among the sockets", n)
 	}
 	v.sure(1)
 	g.visit = v
@@ -128,7 +128,7 @@ func (w *world) leave(g *guest) {
 	if v == nil {
 		return
 	}
-	w.note("v%d drops", v.n)
+	w.notef("v%d drops", v.n)
 	v.left = true
 	v.depart()
 	v.wire.cut()
@@ -151,14 +151,14 @@ func (v *visit) depart() {
 
 // bye closes the connection in good order.
 func (v *visit) bye() {
-	v.place.note("v%d says goodbye", v.n)
+	v.place.notef("v%d says goodbye", v.n)
 	v.left = true
 	v.depart()
 	v.wire.send(opClose, []byte{3, 232})
 }
 
 func (v *visit) stall(yes bool) {
-	v.place.note("v%d stalls: %v", v.n, yes)
+	v.place.notef("v%d stalls: %v", v.n, yes)
 	if v.stalled != yes {
 		v.sure(either(yes, -1, 1))
 	}
@@ -192,12 +192,12 @@ func (v *visit) subscribe(last string, ext bool) {
 	r := newReading(v, last, ext)
 	v.readings = append(v.readings, r)
 	r.id = v.request("subscribe", "{}", h)
-	v.place.note("v%d subscribes as %s after %q, extension %v", v.n, r.id, last, ext)
+	v.place.notef("v%d subscribes as %s after %q, extension %v", v.n, r.id, last, ext)
 }
 
 // abort ends a subscription.
 func (v *visit) abort(r *reading) {
-	v.place.note("v%d aborts %s", v.n, r.id)
+	v.place.notef("v%d aborts %s", v.n, r.id)
 	v.wire.send(opText, fmt.Appendf(nil, `{"i":%s,"t":4}`, r.id))
 	r.remember()
 	r.end(v.place.round)
@@ -213,7 +213,7 @@ func (v *visit) act(n *post) {
 	c := &call{about: "act", want: `"acted"`, post: n, round: w.round}
 	id := v.request("call", fmt.Sprintf(`{"json":{"path":["act"],"input":%d}}`, order), "")
 	v.calls[id] = c
-	w.note("v%d calls act as %s: %v", v.n, id, n)
+	w.notef("v%d calls act as %s: %v", v.n, id, n)
 }
 
 // updateToken tries to replace the token by a good or a bad one.
@@ -238,7 +238,7 @@ func (v *visit) updateToken(r *rand.Rand) {
 	}
 	id := v.request("updateToken", `{"json":{"token":`+quote(tok)+`}}`, "")
 	v.calls[id] = c
-	p.note("v%d updates its token as %s for %v, wants %s", v.n, id, life, c.want)
+	p.notef("v%d updates its token as %s for %v, wants %s", v.n, id, life, c.want)
 }
 
 // pump reads what it has taken, and takes what has arrived. It reports whether there
@@ -261,17 +261,17 @@ func (v *visit) pump() bool {
 			v.wire.send(opPong, payload)
 		case opClose:
 			v.code = int(payload[0])<<8 | int(payload[1])
-			v.place.note("v%d is closed with %d %s", v.n, v.code, payload[2:])
+			v.place.notef("v%d is closed with %d %s", v.n, v.code, payload[2:])
 			v.depart()
 			v.wire.send(opClose, payload)
 		case opText:
 			v.receive(payload)
 		default:
-			v.place.fail("v%d got a frame of kind %d", v.n, op)
+			v.place.failf("v%d got a frame of kind %d", v.n, op)
 		}
 	}
 	if v.ended {
-		v.place.note("the connection of v%d has ended", v.n)
+		v.place.notef("the connection of v%d has ended", v.n)
 		v.depart()
 		v.closed = true
 		return false
@@ -292,59 +292,6 @@ func (v *visit) swallow() {
 		if v.buf = rest; op == opClose {
 			v.wire.send(opClose, payload)
 		}
-	}
-}
-
-// frame is what a server sends.
-type frame struct {
-	I json.RawMessage
-	T int
-	P struct {
-		S int
-		H map[string]string
-		B json.RawMessage
-		E string
-		D *struct{ JSON message }
-		M *struct {
-			ID       string
-			Retry    int64
-			Comments []string
-		}
-	}
-}
-
-func (v *visit) receive(text []byte) {
-	w := v.place.world
-	w.note("    v%d gets %.200s", v.n, text)
-	var f frame
-	if err := json.Unmarshal(text, &f); err != nil {
-		w.fail("v%d got %s: %v", v.n, text, err)
-	}
-	id := string(f.I)
-	for _, r := range v.readings {
-		if r.id == id {
-			r.receive(&f)
-			return
-		}
-	}
-	c := v.calls[id]
-	if c == nil || f.T != 0 {
-		w.fail("v%d got a message for nobody: %s", v.n, text)
-	}
-	delete(v.calls, id)
-	v.answered(c, text)
-}
-
-func (v *visit) answered(c *call, text []byte) {
-	w := v.place.world
-	if !strings.Contains(string(text), c.want) {
-		w.fail("v%d wants %s from %s, got %s", v.n, c.want, c.about, text)
-	}
-	if c.post == nil || c.post.refused != nil || !c.post.includes(v) {
-		return
-	}
-	if r := v.active(); r != nil && r.answered && r.round < c.round && !slices.Contains(r.got, item{post: c.post}) {
-		w.fail("v%d got the answer of a call before the event that it published: %v", v.n, c.post)
 	}
 }
 
@@ -384,24 +331,24 @@ func (v *visit) check() {
 	case v.code == 0 || v.left && v.code == 1000:
 	case v.code == 1008 && now.After(v.exp), v.code == 1011 && v.fails, v.code == 1013 && v.lags, v.code == 4000 && v.kicked:
 	default:
-		w.fail("v%d was closed with %d for no reason", v.n, v.code)
+		w.failf("v%d was closed with %d for no reason", v.n, v.code)
 	}
 	if v.closed && v.code == 0 && !v.left && !v.lags {
-		w.fail("v%d was cut off", v.n)
+		w.failf("v%d was cut off", v.n)
 	}
 	if !v.gone && !v.stalled && now.After(v.exp.Add(time.Millisecond)) {
-		w.fail("v%d is open beyond the end of its token", v.n)
+		w.failf("v%d is open beyond the end of its token", v.n)
 	}
 	for _, r := range v.readings {
 		r.check()
 	}
 	if !v.gone && !v.stalled {
 		if n := len(v.open()); n > 1 {
-			w.fail("v%d has %d subscriptions", v.n, n)
+			w.failf("v%d has %d subscriptions", v.n, n)
 		}
 		for id, c := range v.calls {
 			if c.round < w.round && !v.hooking() {
-				w.fail("v%d has no answer to %s %s", v.n, c.about, id)
+				w.failf("v%d has no answer to %s %s", v.n, c.about, id)
 			}
 		}
 	}

@@ -126,11 +126,11 @@ type guest struct {
 // failure is what the oracle has found.
 type failure string
 
-func (w *world) fail(format string, args ...any) {
+func (w *world) failf(format string, args ...any) {
 	panic(failure(fmt.Sprintf(format, args...)))
 }
 
-func (w *world) note(format string, args ...any) {
+func (w *world) notef(format string, args ...any) {
 	at, round := time.Since(epochOfBubble), w.round
 	w.trace = append(w.trace, func() string {
 		return fmt.Sprintf("%8.3fs r%-3d ", at.Seconds(), round) + fmt.Sprintf(format, args...)
@@ -146,7 +146,7 @@ func newWorld(seed uint64) *world {
 		plan: newPlan(r), seed: seed, ctx: context.Background(),
 		tick: 1, pairs: map[[2]*post]bool{}, posts: map[string]*post{}, orders: map[int]*post{},
 	}
-	w.note("seed %d, %+v", seed, w.plan)
+	w.notef("seed %d, %+v", seed, w.plan)
 	switch w.plan.log {
 	case "given":
 		w.shared = eventlog.NewMemory(&eventlog.MemoryOptions{Retention: pick(r, 0, w.retention)})
@@ -192,7 +192,7 @@ func (w *world) newSpace(i int) *space {
 	if s.log != nil {
 		head, err := s.log.Head(w.ctx, "a")
 		if err != nil {
-			w.fail("head: %v", err)
+			w.failf("head: %v", err)
 		}
 		s.epoch = head.Epoch
 	}
@@ -213,7 +213,7 @@ func (p *place) String() string { return p.name + "/" + p.channel }
 func (p *place) hall() *hall {
 	h, err := p.halls.Get(p.ctx, p.channel)
 	if err != nil {
-		p.fail("get %v: %v", p, err)
+		p.failf("get %v: %v", p, err)
 	}
 	return h
 }
@@ -236,7 +236,7 @@ func (w *world) settle() {
 	w.runs = nil
 	w.mu.Unlock()
 	if wrong != "" {
-		w.fail("%s", wrong)
+		w.failf("%s", wrong)
 	}
 	for _, run := range runs {
 		run.visit.assign(run)
@@ -258,7 +258,7 @@ func (w *world) settle() {
 
 // advance lets time pass, with the clients reading all the while.
 func (w *world) advance(d time.Duration) {
-	w.note("%v pass", d)
+	w.notef("%v pass", d)
 	for d > 0 {
 		slice := min(d, 9*time.Second)
 		time.Sleep(slice)
@@ -269,7 +269,7 @@ func (w *world) advance(d time.Duration) {
 
 // end ends the history: everybody comes back once more and gets what is missing.
 func (w *world) end() {
-	w.note("the end")
+	w.notef("the end")
 	for _, v := range w.visits {
 		v.stalled = false
 	}
@@ -294,7 +294,7 @@ func (w *world) end() {
 	w.advance(6 * time.Second)
 	for _, p := range w.places {
 		if left := collect(p.hall().Websockets()); len(left) > 0 {
-			w.fail("%v has %d sockets left", p, len(left))
+			w.failf("%v has %d sockets left", p, len(left))
 		}
 	}
 	w.checkPosts()
