@@ -85,12 +85,13 @@ func WithResponseHeader(into *http.Header) CallOption {
 // those who write a transport of their own; send gets a Call that it may keep and
 // whose Header is not nil.
 func NewCaller(send CallFunc, interceptors ...Interceptor) Caller {
-	return &caller{send: send, interceptors: interceptors}
+	return &caller{send: send, interceptors: interceptors, once: Chain(interceptors, Retry{}.around(send))}
 }
 
 type caller struct {
 	send         CallFunc
 	interceptors []Interceptor
+	once         CallFunc // what a call without retries goes through
 }
 
 func (c *caller) Call(ctx context.Context, call *Call, opts ...CallOption) (any, error) {
@@ -99,6 +100,11 @@ func (c *caller) Call(ctx context.Context, call *Call, opts ...CallOption) (any,
 	own.Header = call.Header.Clone()
 	if own.Header == nil {
 		own.Header = http.Header{}
+	}
+	if len(opts) == 0 {
+		out, err := c.once(ctx, &own)
+		call.ResponseHeader = own.ResponseHeader
+		return out, err
 	}
 	o := callOptions{call: &own}
 	for _, opt := range opts {

@@ -141,7 +141,7 @@ func (p *ClientPeer) current() *clientSocket {
 func (p *ClientPeer) newSocket() *clientSocket {
 	gone, end := context.WithCancelCause(context.Background())
 	send := func(ctx context.Context, f peer.Frame) error {
-		err := p.send(withValues(gone, ctx), f.Data, f.Binary)
+		err := p.send(valuesContext{gone, ctx}, f.Data, f.Binary) // ctx never ends: see peer.NewClient
 		switch {
 		case err == nil || errors.Is(err, ErrDisconnected):
 			return err
@@ -213,7 +213,10 @@ func (p *ClientPeer) request(call *Call) (*peer.Request, error) {
 	if call.LastEventID != "" {
 		header.Set(headerLastEventID, call.LastEventID)
 	}
-	address := &url.URL{Path: "/" + strings.Join(call.Path, "/"), RawPath: encodePath(call.Path)}
+	address := &url.URL{RawPath: encodePath(call.Path)}
+	if address.Path = address.RawPath; strings.Contains(address.RawPath, "%") {
+		address.Path = "/" + strings.Join(call.Path, "/")
+	}
 	return &peer.Request{URL: address, Header: header, Body: body}, nil
 }
 
@@ -235,8 +238,10 @@ func (p *ClientPeer) read(call *Call, r *peer.Response) (any, error) {
 		}
 		return readAnswer(call, r.Status, r.Header, body)
 	}
-	if text, plain := plainText(r.Body); plain && isErrorStatus(r.Status) {
-		return nil, ErrorResponse{Status: r.Status, Headers: r.Header, Body: text}.err()
+	if isErrorStatus(r.Status) {
+		if text, plain := plainText(r.Body); plain {
+			return nil, ErrorResponse{Status: r.Status, Headers: r.Header, Body: text}.err()
+		}
 	}
 	if r.Body.Bytes != nil {
 		return nil, errForeignBody

@@ -132,10 +132,11 @@ func (p Procedure[In, Out]) Handler(fn func(context.Context, In) (Out, error), i
 		if err != nil {
 			return nil, err
 		}
-		out, err := fn(ctx, in)
+		typed, err := fn(ctx, in)
 		if err != nil {
 			return nil, err
 		}
+		var out any = typed // once: it costs an allocation
 		return out, checkOutput(ctx, call.validator, out, outHasRules)
 	}, ics)
 }

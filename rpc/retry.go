@@ -41,12 +41,15 @@ func (r Retry) around(send CallFunc) CallFunc {
 		if ctx.Err() != nil {
 			return nil, callError(ctx, call, context.Cause(ctx))
 		}
-		t := &tries{Retry: r, send: send, call: call}
 		out, err := send(ctx, call)
+		if r.Max <= 0 {
+			return out, err
+		}
+		t := &tries{Retry: r, send: send, call: call}
 		if err != nil {
 			out, err = t.more(ctx, err)
 		}
-		if s, ok := streamOf(out); ok && r.Max > 0 {
+		if s, ok := streamOf(out); ok {
 			s.again = func(failure *StreamError) (eventSource, error) {
 				return t.reopen(withValues(s.life, ctx), failure)
 			}

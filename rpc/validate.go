@@ -50,15 +50,15 @@ func malformedRequest(cause error) *Error {
 	return &Error{Code: CodeBadRequest, Message: malformedMessage, cause: cause}
 }
 
-// decodeInput gives the input of a call as an In, checked. hasRules is what the
+// decodeInput gives the input of a call, an In, checked. hasRules is what the
 // function of that name says of In.
-func decodeInput[In any](ctx context.Context, call *Call, hasRules bool) (In, error) {
-	in, err := typed[In](call.Input)
+func decodeInput[In any](ctx context.Context, call *Call, hasRules bool) (any, error) {
+	decoded, err := typed[In](call.Input)
 	if err != nil {
-		return in, inputError(err)
+		return nil, inputError(err)
 	}
-	err = validate(ctx, call.validator, in, hasRules)
-	return in, inputError(err)
+	var in any = decoded // once: it costs an allocation
+	return in, inputError(validate(ctx, call.validator, in, hasRules))
 }
 
 // typed gives a value as a T. What came over a wire is decoded.
@@ -128,7 +128,8 @@ func validate(ctx context.Context, v Validator, value any, hasRules bool) error 
 		return err
 	}
 	if len(w.found.issues) > 0 {
-		return &w.found
+		found := w.found // so that a walk that finds nothing stays on the stack
+		return &found
 	}
 	return nil
 }

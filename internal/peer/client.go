@@ -36,8 +36,9 @@ type Client struct {
 // pending is a call from its request to its answer or the end of its stream.
 type pending struct {
 	id       ID
-	observer *Observer   // nil: events go to a Stream
-	answer   chan answer // gets one answer, which Do takes
+	observer *Observer     // nil: events go to a Stream
+	answered chan struct{} // gets one element, for answer
+	answer   answer        // written once, before that
 
 	// Guarded by Client.mu.
 	sent    bool // the request has gone out: an abort may follow at once
@@ -108,7 +109,7 @@ func (c *Client) DoFunc(ctx context.Context, r *Request, o Observer) (response *
 }
 
 func (c *Client) do(ctx context.Context, r *Request, o *Observer) (*pending, answer) {
-	p := &pending{observer: o, answer: make(chan answer, 1)}
+	p := &pending{observer: o, answered: make(chan struct{}, 1)}
 	if ctx.Err() != nil {
 		return p, answer{err: context.Cause(ctx)}
 	}
@@ -123,14 +124,15 @@ func (c *Client) do(ctx context.Context, r *Request, o *Observer) (*pending, ans
 		return p, answer{err: err}
 	}
 	select {
-	case a := <-p.answer:
-		return p, a
+	case <-p.answered:
+		return p, p.answer
 	case <-ctx.Done():
 	}
 	if c.stop(p) {
 		return p, answer{err: context.Cause(ctx)}
 	}
-	return p, <-p.answer // it has come in the meantime
+	<-p.answered // it has come in the meantime
+	return p, p.answer
 }
 
 // start puts the call into the table and sends its request. The frame is
@@ -233,7 +235,7 @@ func (c *Client) respond(r *Response) {
 	if p.observer != nil && p.observer.Response != nil {
 		p.observer.Response(r)
 	}
-	p.answer <- answer{response: r, stream: p.stream}
+	p.reply(answer{response: r, stream: p.stream})
 }
 
 func (c *Client) event(e *Event) {
@@ -273,11 +275,16 @@ func (c *Client) refuse(err error) {
 	}
 }
 
+func (p *pending) reply(a answer) {
+	p.answer = a
+	p.answered <- struct{}{}
+}
+
 // fail ends a call that was taken out of the table before its end.
 func (p *pending) fail(err error) {
 	switch {
 	case !p.replied:
-		p.answer <- answer{err: err}
+		p.reply(answer{err: err})
 	case p.stream != nil:
 		p.stream.queue.fail(err)
 	case p.observer.Failed != nil:

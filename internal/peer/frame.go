@@ -71,14 +71,14 @@ func (e *DecodeError) Unwrap() error { return e.Err }
 // *[Event] or an *[Abort]. The result shares no memory with the frame. Errors
 // are of type *[DecodeError].
 func DecodeRequest(f Frame) (Message, error) {
-	return decode(f, func(e *envelope) (Message, error) { return e.request() })
+	return decode(f, clientSide)
 }
 
 // DecodeResponse reads a frame that a server has sent: a *[Response], an
 // *[Event] or an *[Abort]. The result shares no memory with the frame. Errors
 // are of type *[DecodeError].
 func DecodeResponse(f Frame) (Message, error) {
-	return decode(f, func(e *envelope) (Message, error) { return e.response() })
+	return decode(f, serverSide)
 }
 
 // envelope holds the members of a message before its payload is looked at.
@@ -89,7 +89,16 @@ type envelope struct {
 	bytes   []byte // what follows the delimiter, nil if there is none
 }
 
-func decode(f Frame, other func(*envelope) (Message, error)) (m Message, err error) {
+// side is where a frame was sent.
+type side int
+
+const (
+	clientSide side = iota
+	serverSide
+)
+
+// decode calls its branches by name, so that the envelope stays on the stack.
+func decode(f Frame, from side) (m Message, err error) {
 	e, err := open(f)
 	if err != nil {
 		return nil, &DecodeError{Err: err}
@@ -101,8 +110,10 @@ func decode(f Frame, other func(*envelope) (Message, error)) (m Message, err err
 		err = errors.New("payload is no object")
 	case e.kind == typeEvent:
 		m, err = e.event()
+	case from == clientSide:
+		m, err = e.request()
 	default:
-		m, err = other(e)
+		m, err = e.response()
 	}
 	if err != nil {
 		return nil, &DecodeError{ID: e.id, Event: e.kind == typeEvent, Err: err}
@@ -111,9 +122,8 @@ func decode(f Frame, other func(*envelope) (Message, error)) (m Message, err err
 }
 
 // open copies the frame once. All that is read from it later lies in that copy.
-func open(f Frame) (*envelope, error) {
+func open(f Frame) (e envelope, err error) {
 	text := bytes.Clone(f.Data)
-	e := new(envelope)
 	if f.Binary {
 		if i := bytes.IndexByte(text, delimiter); i >= 0 {
 			text, e.bytes = text[:i], text[i+1:]
@@ -124,10 +134,10 @@ func open(f Frame) (*envelope, error) {
 	}
 	text = trimSpace(text)
 	if !json.Valid(text) {
-		return nil, errors.New("message is no JSON")
+		return envelope{}, errors.New("message is no JSON")
 	}
 	if !isObject(text) {
-		return nil, errors.New("message is no object")
+		return envelope{}, errors.New("message is no object")
 	}
 	var id []byte
 	for name, value := range members(text) {
@@ -141,7 +151,7 @@ func open(f Frame) (*envelope, error) {
 		}
 	}
 	if len(id) > MaxID {
-		return nil, ErrIDTooLong
+		return envelope{}, ErrIDTooLong
 	}
 	// An id outlives its message, and must not keep the whole frame in memory.
 	e.id = bytes.Clone(id)

@@ -45,9 +45,9 @@ type item struct {
 }
 
 // readMarks checks maps and meta against the JSON. Files take their places first. The
-// result is never nil.
-func (s *Serializer) readMarks(env envelope) (*marks, error) {
-	m := &marks{data: env.json, files: env.files}
+// result is left in m, which is empty before.
+func (s *Serializer) readMarks(m *marks, env envelope) error {
+	m.data, m.files = env.json, env.files
 	if env.json == nil {
 		m.data = []byte("null")
 		m.root = newMark(nil, "")
@@ -57,25 +57,25 @@ func (s *Serializer) readMarks(env envelope) (*marks, error) {
 	}
 	given := len(m.items)
 	if err := m.readMaps(env.maps); err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.readItems(m, env.meta); err != nil {
-		return nil, err
+		return err
 	}
 	if len(m.items) == given && len(m.places) == 0 {
-		return m, nil
+		return nil
 	}
 	c := cursor{data: m.data}
 	m.locate(&c, m.root)
 	if err := m.putFiles(); err != nil {
-		return nil, err
+		return err
 	}
 	for i := given; i < len(m.items); i++ {
 		if err := s.apply(m, i); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return m, nil
+	return nil
 }
 
 func newMark(up *mark, key string) *mark {

@@ -130,8 +130,11 @@ func (s *Serializer) FormValue(data []byte, files []*File) (Value, error) {
 
 // capture makes a Value of a whole message.
 func (s *Serializer) capture(env envelope) (Value, error) {
-	marks, err := s.readMarks(env)
-	if err != nil {
+	if env.json != nil && env.meta == nil && env.maps == nil { // most are: nothing to mark
+		return Value{s: s, json: env.json, depth: env.depth}, nil
+	}
+	var marks marks
+	if err := s.readMarks(&marks, env); err != nil {
 		return Value{}, err
 	}
 	return marks.capture(s, marks.data, env.depth, marks.root), nil
@@ -142,11 +145,16 @@ func (s *Serializer) decode(env envelope, into any) error {
 	if target.Kind() != reflect.Pointer || target.IsNil() {
 		return errors.New("serializer: decode: the target is no pointer, or nil")
 	}
-	marks, err := s.readMarks(env)
-	if err != nil {
+	state := new(struct { // one allocation for all three
+		decoder decoder
+		marks   marks
+		path    [4]step
+	})
+	marks, d := &state.marks, &state.decoder
+	if err := s.readMarks(marks, env); err != nil {
 		return err
 	}
-	d := decoder{s: s, cursor: cursor{data: marks.data}, marks: marks, path: make([]step, 0, 4), room: issueRoom}
+	d.s, d.data, d.marks, d.path, d.room = s, marks.data, marks, state.path[:0], issueRoom
 	d.value(s.plan(target.Type().Elem()), target.Elem(), marks.root)
 	if d.err != nil {
 		return d.err
