@@ -27,6 +27,7 @@ type channel struct {
 	opened  once         // of the channel
 	hubOnce once         // of the hub
 	hub     any          // the application's object, after hubOnce
+	pages   pages
 
 	// mu guards the fields below. It is held for the time it takes to look at
 	// the sockets that an event is for, never while user code or I/O runs. A
@@ -197,6 +198,13 @@ func (ch *channel) settle(ws *Websocket) {
 	if from := ws.group.from; from != nil && ws.accept(from) {
 		ws.conn.Wake()
 	}
+}
+
+// sharedID is the id that frames are made for which several sockets share.
+func (ch *channel) sharedID() peer.ID {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	return ch.common.id
 }
 
 // voted counts the id of a new subscription.

@@ -2,7 +2,6 @@ package durableobject
 
 import (
 	"context"
-	"errors"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/internal/peer"
@@ -22,10 +21,11 @@ const (
 //
 //   - Every record up to cursor was looked at; those that are for the socket were
 //     handed to the connection, in order, each once.
-//   - In phase replaying, the records up to target are read from the log.
+//   - In phase replaying, or with behind, the records up to target are read from the
+//     log.
 //   - In phase live there is nothing pending, and next is nil; or next is the
 //     first node that was not looked at; or behind is set, and what follows
-//     cursor is read from the log, up to join.
+//     cursor is read from the log.
 //   - join is a node of the tail, at target or later, from which on the tail has
 //     everything. Nil is none: the subscription was too slow to keep it.
 type subscription struct {
@@ -43,6 +43,7 @@ type subscription struct {
 	next   *node
 	behind bool
 	join   *node
+	page   *page // which is read now: kept for those who come to it
 	resume Resume
 }
 
@@ -93,6 +94,21 @@ func (s *subscription) goLive() {
 	s.next, s.join = s.join.next.Load(), nil
 }
 
+// sent notes that n records of the log were handed to the connection, the last of
+// them with this Seq.
+func (s *subscription) sent(seq uint64, n int) {
+	s.told = seq
+	if s.phase == replaying {
+		s.resume.Replayed += n
+	}
+}
+
+// mayMiss tells whether it is no news to the client that records are missing: it was
+// told so, and has been sent nothing since.
+func (s *subscription) mayMiss() bool {
+	return s.phase == replaying && s.resume.Truncated && s.resume.Replayed == 0
+}
+
 // take adds frames of what is in the tail.
 func (ws *Websocket) take(b *socket.Batch, s *subscription) {
 	for s.next != nil && len(b.Own) < socket.BatchSize {
@@ -122,121 +138,4 @@ func appendEvent(dst []byte, id peer.ID, rest []byte) []byte {
 		size = len(rest) // "{" in place of ","
 	}
 	return peer.JoinEvent(socket.AppendHeader(dst, false, size), id, rest)
-}
-
-// read adds frames of what is in the log. It is called by the owner of the
-// write side, without locks, and begins anew each time: a log finds a position fast.
-// It reports false if the connection is ending.
-func (ws *Websocket) read(b *socket.Batch, s *subscription) (ok bool) {
-	from, limit, join := ws.span(s)
-	replay, err := ws.ch.core.log.After(ws.ctx, ws.ch.name, from)
-	if err != nil {
-		ws.failRead(err)
-		return false
-	}
-	if replay.Truncated && !ws.mayMiss(s) {
-		ws.failRead(eventlog.ErrTrimmed)
-		return false
-	}
-	horizon := ws.ch.horizon()
-	for rec, err := range replay.Records {
-		if err != nil {
-			ws.failRead(err)
-			return false
-		}
-		if rec.Seq > limit {
-			break
-		}
-		wanted := rec.Includes(ws.tags, ws.recipient)
-		if wanted && rec.Time.Before(horizon) {
-			if !ws.mayMiss(s) {
-				ws.failRead(eventlog.ErrTrimmed)
-				return false
-			}
-			wanted = false
-		}
-		if wanted {
-			b.Own = appendEvent(b.Own, s.id, appendRest(nil, rec))
-		}
-		if !ws.passed(s, rec, wanted) || len(b.Own) >= socket.BatchSize {
-			return true
-		}
-	}
-	ws.caughtUp(s, limit, join)
-	return true
-}
-
-// span says what to read next: behind from, up to limit.
-func (ws *Websocket) span(s *subscription) (from eventlog.Position, limit uint64, join *node) {
-	newest, _ := ws.ch.newest()
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	from = s.from
-	if s.cursor > 0 || s.phase == live {
-		// Seqs run on over epochs, so the newest record's epoch will do.
-		from = eventlog.Position{Epoch: newest.rec.Epoch, Seq: s.cursor}
-	}
-	if s.phase == replaying {
-		return from, s.target, s.join
-	}
-	if s.join == nil {
-		s.join = newest
-	}
-	return from, s.join.rec.Seq, s.join
-}
-
-// mayMiss tells whether it is no news to the client that records are missing: it was
-// told so, and has been sent nothing since.
-func (ws *Websocket) mayMiss(s *subscription) bool {
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	return s.phase == replaying && s.resume.Truncated && s.resume.Replayed == 0
-}
-
-// passed moves the cursor over a record that was read. It reports whether the
-// subscription is still the socket's.
-func (ws *Websocket) passed(s *subscription, rec *eventlog.Record, sent bool) bool {
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	s.cursor = rec.Seq
-	if sent {
-		s.told = rec.Seq
-		if s.phase == replaying {
-			s.resume.Replayed++
-		}
-	}
-	return ws.sub == s
-}
-
-// caughtUp ends reading from the log at limit. If the place in the tail was let go
-// meanwhile, there is more to read.
-func (ws *Websocket) caughtUp(s *subscription, limit uint64, join *node) {
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	s.cursor = max(s.cursor, limit)
-	switch {
-	case ws.sub != s:
-	case s.phase == replaying:
-		ws.startHook(s)
-	case s.join == join:
-		s.behind = false
-		s.goLive()
-	}
-}
-
-// failRead ends a socket that cannot be given what it lacks. The client comes back
-// and is told what is missing.
-func (ws *Websocket) failRead(err error) {
-	if ws.ctx.Err() != nil {
-		return
-	}
-	if errors.Is(err, eventlog.ErrTrimmed) {
-		ws.core().logger.Warn("socket fell behind what is retained", "channel", ws.ch.name, "socket_id", ws.id)
-		ws.conn.Close(statusTryAgainLater, "Too slow")
-		return
-	}
-	if !errors.Is(err, context.Canceled) {
-		ws.core().logger.Error("reading the event log failed", "channel", ws.ch.name, "socket_id", ws.id, "err", err)
-	}
-	ws.conn.Close(statusInternalError, "Reading events failed")
 }
