@@ -1,6 +1,7 @@
 package durableobject
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"sync"
@@ -9,7 +10,6 @@ import (
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/internal/peer"
-	"github.com/go-orpc/durable-iterator/internal/socket"
 )
 
 // Recipient names a client that an event is for: see [WithTargetRecipients].
@@ -22,11 +22,12 @@ type channel struct {
 	core *core
 	name string
 
-	pins    atomic.Int64 // users; see life.go
-	touched atomic.Int64 // Unix nanoseconds at which the last user left
-	opened  once         // of the channel
-	hubOnce once         // of the hub
-	hub     any          // the application's object, after hubOnce
+	pins    atomic.Int64           // users; see life.go
+	touched atomic.Int64           // Unix nanoseconds at which the last user left
+	opened  once                   // of the channel
+	hubOnce once                   // of the hub
+	hub     any                    // the application's object, after hubOnce
+	handOn  func(*eventlog.Record) // deliver, made once
 	pages   pages
 
 	// mu guards the fields below. It is held for the time it takes to look at
@@ -43,27 +44,14 @@ type channel struct {
 	mu      sync.Mutex
 	tail    *node
 	seen    uint64
-	checked int64 // tail.end when lags were last looked at
+	checked int64 // tail.end when all sockets were last offered something
 	chunk   *chunk
 	common  commonID
+	rest    []byte // a buffer, while there are sockets
 	sockets []*Websocket
 	groups  []*group // by writer; nil until a socket has joined
 	byTag   map[string][]*Websocket
 	byID    map[Recipient][]*Websocket
-}
-
-// group is the sockets of a channel that one writer writes to. The channel's mu
-// guards it. An event for everybody is not offered to each of them by the
-// publisher, but to the group, whose writer offers it.
-//
-// from is the oldest record that the group was offered and its sockets were not,
-// nil if there is none. Every record that is offered to a socket of the group by
-// itself is behind from, which has to be offered first: see meet.
-type group struct {
-	task    *socket.Task
-	sockets []*Websocket
-	from    *node
-	found   []*Websocket // of the writer, while it runs
 }
 
 // open finds out where the log stands. Only events after that are handed over.
@@ -83,61 +71,63 @@ func (ch *channel) open(ctx context.Context) error {
 // publish stores a record, then hands it to the sockets that it is for.
 func (ch *channel) publish(ctx context.Context, rec *eventlog.Record) error {
 	if log := ch.core.log; log != nil {
-		return log.Append(ctx, ch.name, rec, ch.deliver)
+		return log.Append(ctx, ch.name, rec, ch.handOn)
 	}
-	rest := appendRest(nil, rec)
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	rec.Seq, rec.Prev = ch.tail.rec.Seq+1, ch.tail.rec.Seq
-	ch.append(rec, rest)
+	ch.append(rec)
 	return nil
 }
 
 // deliver is called by the log, in order of Seq, with each record that was stored.
 func (ch *channel) deliver(rec *eventlog.Record) {
-	rest := appendRest(nil, rec)
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	if rec.Seq > ch.tail.rec.Seq {
-		ch.append(rec, rest)
+		ch.append(rec)
 	}
 }
 
 // append is called with mu held.
-func (ch *channel) append(rec *eventlog.Record, rest []byte) {
+func (ch *channel) append(rec *eventlog.Record) {
 	before := ch.tail
-	n := &node{rec: rec, rest: rest, before: ch.seen, end: before.end + int64(len(rest)+recordOverhead)}
+	n := &node{rec: rec, before: ch.seen}
 	// Nobody else writes to a log of our own, so there Prev tells nothing new.
 	n.gap = !ch.core.ownLog && rec.Prev > ch.seen
-	ch.enchain(n)
+	ch.encode(n)
+	n.end = before.end + int64(len(n.rest)+recordOverhead)
 	before.next.Store(n)
 	ch.tail, ch.seen = n, rec.Seq
 	ch.offer(n)
 	if n.end-ch.checked >= int64(ch.core.maxLagBytes)/4 {
 		ch.checked = n.end
-		for _, ws := range ch.sockets {
-			ws.checkLag(n)
-		}
+		ch.offerAll(n) // also to those that it is not for, so that all look at their lag
 	}
 }
 
-// enchain puts the frame of a record that is for everybody into the chunk.
-func (ch *channel) enchain(n *node) {
-	if len(ch.sockets) == 0 || n.gap || !n.rec.Everybody() {
+// encode makes what sockets are sent of a record, if there are any: one that connects
+// later does not get it from the tail. The frame of a record that is for everybody
+// goes into the chunk. It is called with mu held.
+func (ch *channel) encode(n *node) {
+	if len(ch.sockets) == 0 || n.gap {
 		ch.chunk = nil
 		return
 	}
-	if ch.chunk != nil && string(ch.chunk.id) == string(ch.common.id) {
-		if frame := appendEvent(nil, ch.chunk.id, n.rest); ch.chunk.add(n, frame) {
-			return
-		}
+	ch.rest = appendRest(ch.rest[:0], n.rec)
+	if !n.rec.Everybody() {
+		ch.chunk = nil
+		n.rest = bytes.Clone(ch.rest)
+		return
 	}
-	frame := appendEvent(nil, ch.common.id, n.rest)
-	ch.chunk = newChunk(ch.chunk, ch.common.id, len(frame))
-	ch.chunk.add(n, frame)
+	if ch.chunk == nil || string(ch.chunk.id) != string(ch.common.id) || !ch.chunk.add(n, ch.rest) {
+		ch.chunk = newChunk(ch.chunk, ch.common.id, len(ch.rest))
+		ch.chunk.add(n, ch.rest)
+	}
 }
 
-// offer finds the sockets that a record may be for. They look for themselves.
+// offer finds the sockets that a record may be for. They look for themselves. It is
+// called with mu held.
 func (ch *channel) offer(n *node) {
 	switch rec := n.rec; {
 	case n.gap:
@@ -160,44 +150,18 @@ func (ch *channel) offer(n *node) {
 }
 
 // offerAll offers a record to all groups, in time that does not depend on how many
-// sockets there are.
+// sockets there are. It is called with mu held.
 func (ch *channel) offerAll(n *node) {
 	for _, g := range ch.groups {
-		if g.from == nil && len(g.sockets) > 0 {
-			g.from = n
-			g.task.Wake()
-		}
+		g.offer(n)
 	}
-}
-
-// find offers what the group was offered to its sockets, and sends what they have.
-// It runs on the group's writer.
-func (ch *channel) find(g *group, flush func(*socket.Conn)) {
-	ch.mu.Lock()
-	from := g.from
-	g.from = nil
-	if from != nil {
-		for _, ws := range g.sockets {
-			if ws.accept(from) {
-				g.found = append(g.found, ws)
-			}
-		}
-	}
-	ch.mu.Unlock()
-	for _, ws := range g.found {
-		flush(ws.conn)
-	}
-	clear(g.found)
-	g.found = g.found[:0]
 }
 
 // settle offers a socket what its group was offered.
 func (ch *channel) settle(ws *Websocket) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	if from := ws.group.from; from != nil && ws.accept(from) {
-		ws.conn.Wake()
-	}
+	ws.meet(nil)
 }
 
 // sharedID is the id that frames are made for which several sockets share.
@@ -221,9 +185,7 @@ func (ch *channel) join(ws *Websocket) {
 	if ch.groups == nil {
 		ch.groups = make([]*group, ch.core.pool.Size())
 		for i := range ch.groups {
-			g := &group{}
-			g.task = ch.core.pool.NewTask(i, func(flush func(*socket.Conn)) { ch.find(g, flush) })
-			ch.groups[i] = g
+			ch.groups[i] = newGroup(ch, i)
 		}
 	}
 	ws.group = ch.groups[ws.conn.Writer()]
@@ -238,11 +200,15 @@ func (ch *channel) leave(ws *Websocket) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	ch.sockets = without(ch.sockets, ws)
-	ws.group.sockets = without(ws.group.sockets, ws)
+	ws.group.remove(ws)
 	for _, tag := range ws.tags {
 		drop(ch.byTag, tag, ws)
 	}
 	drop(ch.byID, ws.recipient, ws)
+	if len(ch.sockets) == 0 { // nobody reads the tail: keep no more of it than its end
+		ch.rest, ch.chunk = nil, nil
+		ch.tail = &node{rec: ch.tail.rec, end: ch.tail.end}
+	}
 }
 
 func drop[K comparable](index map[K][]*Websocket, key K, ws *Websocket) {
@@ -301,7 +267,7 @@ func (ch *channel) moveCursors(ctx context.Context) error {
 	defer ch.mu.Unlock()
 	ch.seen = max(ch.seen, head.Seq)
 	for _, ws := range ch.sockets {
-		if ws.group.from == nil {
+		if !ws.group.pending() {
 			ws.moveCursor(head)
 		}
 	}
@@ -318,5 +284,8 @@ func (ch *channel) horizon() time.Time {
 }
 
 func newChannel(c *core, name string) *channel {
-	return &channel{core: c, name: name, byTag: map[string][]*Websocket{}, byID: map[Recipient][]*Websocket{}}
+	ch := &channel{core: c, name: name, byTag: map[string][]*Websocket{}, byID: map[Recipient][]*Websocket{}}
+	ch.common.id = firstID
+	ch.handOn = ch.deliver
+	return ch
 }

@@ -33,9 +33,8 @@ type pageRecord struct {
 	audience *eventlog.Audience
 }
 
-// add puts a record behind the others.
-func (p *page) add(rec *eventlog.Record) {
-	rest := appendRest(nil, rec)
+// add puts a record behind the others, given what follows the id in its frame.
+func (p *page) add(rec *eventlog.Record, rest []byte) {
 	p.frames = appendEvent(p.frames, p.id, rest)
 	stop := len(p.frames)
 	p.records = append(p.records, pageRecord{seq: rec.Seq, rest: stop - len(rest), stop: stop, time: rec.Time, audience: &rec.Audience})
@@ -177,12 +176,14 @@ func (ch *channel) oldest(from eventlog.Position, limit uint64) (replay eventlog
 // load reads the page behind after.
 func (ch *channel) load(replay eventlog.Replay, after, limit uint64) *page {
 	p := &page{after: after, last: after, id: ch.sharedID(), everybody: true}
+	var rest []byte
 	for rec, err := range replay.Records {
 		if err != nil {
 			p.err = err
 			return p
 		}
-		if p.add(rec); len(p.frames) >= pageSize {
+		rest = appendRest(rest[:0], rec)
+		if p.add(rec, rest); len(p.frames) >= pageSize {
 			return p
 		}
 	}

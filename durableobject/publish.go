@@ -44,11 +44,7 @@ func (o *Object[T]) publish(ctx context.Context, event T, opts []PublishOption) 
 		return err
 	}
 	defer ch.release()
-	p := publication{channel: ch}
-	for _, opt := range opts {
-		opt.applyToPublication(&p)
-	}
-	rec, err := p.record(data)
+	rec, err := ch.record(data, opts)
 	if err != nil {
 		return err
 	}
@@ -202,20 +198,27 @@ func (r *recipients) resolve(candidates []*Websocket) []Recipient {
 	return list
 }
 
-// record makes the record of the event, its audience resolved to tags and names.
-func (p *publication) record(data []byte) (*eventlog.Record, error) {
+// record makes the record of an event, its audience resolved to tags and names.
+func (ch *channel) record(data []byte, opts []PublishOption) (*eventlog.Record, error) {
+	if len(opts) == 0 {
+		return &eventlog.Record{Data: data}, nil
+	}
+	p := publication{channel: ch}
+	for _, opt := range opts {
+		opt.applyToPublication(&p)
+	}
 	if err := errors.Join(p.targets.err, p.excludes.err); err != nil {
 		return nil, err
 	}
 	if err := p.meta.Validate(); err != nil {
 		return nil, err
 	}
-	if p.channel.core.log != nil {
+	if ch.core.log != nil {
 		p.meta.ID = ""
 	}
 	var candidates []*Websocket
 	if len(p.targets.match) > 0 || len(p.excludes.match) > 0 {
-		candidates = p.channel.connected(p.tags)
+		candidates = ch.connected(p.tags)
 	}
 	return &eventlog.Record{Data: data, Meta: encodeMeta(p.meta), Audience: eventlog.Audience{
 		Tags:     p.tags,

@@ -54,9 +54,6 @@ func (s *subscription) pending() bool { return s.phase != live || s.behind || s.
 // subscription that has nothing pending, and reports whether there is one. The
 // channel's mu is held.
 func (s *subscription) accept(n *node) bool {
-	if s.pending() {
-		return false
-	}
 	if n = n.behind(s.cursor); n == nil {
 		return false
 	}
@@ -129,13 +126,4 @@ func (ws *Websocket) take(b *socket.Batch, s *subscription) {
 			return
 		}
 	}
-}
-
-// appendEvent appends the frame of an event, given what follows the id.
-func appendEvent(dst []byte, id peer.ID, rest []byte) []byte {
-	size := len(`{"i":`) + len(id) + len(rest)
-	if id == nil {
-		size = len(rest) // "{" in place of ","
-	}
-	return peer.JoinEvent(socket.AppendHeader(dst, false, size), id, rest)
 }

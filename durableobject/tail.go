@@ -5,6 +5,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/internal/peer"
+	"github.com/go-orpc/durable-iterator/internal/socket"
 )
 
 // node is a record in the tail of a channel, the list of what was published
@@ -16,7 +17,7 @@ import (
 // of its node and reads on from the log, so that it does not keep the list alive.
 type node struct {
 	rec    *eventlog.Record
-	rest   []byte // of its message: everything behind the subscription's id
+	rest   []byte // of its message: everything behind the subscription's id; in the chunk if it has one
 	before uint64 // up to here the channel had been handed everything
 	gap    bool   // the log has records between before and this one
 	end    int64  // bytes that were published on the channel, up to this record
@@ -56,26 +57,27 @@ const (
 	maxChunk = 256 << 10
 )
 
-// newChunk makes the chunk that follows c, which may be nil, with room for size bytes.
-func newChunk(c *chunk, id peer.ID, size int) *chunk {
+// newChunk makes the chunk that follows c, which may be nil, with room for a record.
+func newChunk(c *chunk, id peer.ID, rest int) *chunk {
 	room := minChunk
 	if c != nil {
 		room = min(2*len(c.buf), maxChunk)
 	}
-	return &chunk{id: id, buf: make([]byte, max(room, size))}
+	return &chunk{id: id, buf: make([]byte, max(room, frameSize(id, rest)))}
 }
 
-// add puts the frame of n, made of head and rest, into the chunk, behind n's
-// predecessor. It reports whether there is room.
-func (c *chunk) add(n *node, frame []byte) bool {
+// add puts the frame of n, given what follows the id, behind that of n's predecessor,
+// and has n refer to it. It reports whether there is room.
+func (c *chunk) add(n *node, rest []byte) bool {
 	start := 0
 	if last := c.last.Load(); last != nil {
 		start = last.stop
 	}
-	if start+len(frame) > len(c.buf) {
+	if start+frameSize(c.id, len(rest)) > len(c.buf) {
 		return false
 	}
-	n.chunk, n.start, n.stop = c, start, start+copy(c.buf[start:], frame)
+	stop := start + len(appendEvent(c.buf[start:start], c.id, rest))
+	n.chunk, n.start, n.stop, n.rest = c, start, stop, c.buf[stop-len(rest):stop:stop]
 	c.last.Store(n)
 	return true
 }
@@ -93,8 +95,13 @@ type commonID struct {
 	votes int
 }
 
+// firstID is what clients call their first subscription.
+var firstID = peer.ID("1")
+
+// vote counts a subscription, unless it has no id: no frame is shared under none.
 func (c *commonID) vote(id peer.ID) {
 	switch {
+	case id == nil:
 	case c.votes == 0:
 		c.id, c.votes = id, 1
 	case string(c.id) == string(id):
@@ -121,9 +128,25 @@ func appendRest(dst []byte, rec *eventlog.Record) []byte {
 // Without data it only moves the client's cursor.
 func appendPositioned(dst []byte, at eventlog.Position, data, meta []byte) []byte {
 	var buf [128]byte
-	members := append(append(append(buf[:0], `"id":"`...), at.String()...), '"')
+	members := append(at.Append(append(buf[:0], `"id":"`...)), '"')
 	if len(meta) > 0 {
 		members = append(append(members, ','), meta...)
 	}
 	return peer.AppendEventRest(dst, peer.EventMessage, data, members)
+}
+
+// appendEvent appends the frame of an event, given what follows the id.
+func appendEvent(dst []byte, id peer.ID, rest []byte) []byte {
+	return peer.JoinEvent(socket.AppendHeader(dst, false, messageSize(id, len(rest))), id, rest)
+}
+
+// frameSize is how long the frame of an event is at most, given the size of what
+// follows the id.
+func frameSize(id peer.ID, rest int) int { return socket.MaxHeader + messageSize(id, rest) }
+
+func messageSize(id peer.ID, rest int) int {
+	if id == nil {
+		return rest // with "{" in place of ","
+	}
+	return len(`{"i":`) + len(id) + rest
 }

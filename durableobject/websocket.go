@@ -188,33 +188,38 @@ func (ws *Websocket) answerIsDue() bool {
 	return len(ws.answers) > 0 && ws.due(ws.answers[0])
 }
 
-// meet is called by the channel, with its mu held, for a record that may be for the
-// socket.
+// meet is called for a record that may be for the socket, nil for none but those that
+// its group was offered. The channel's mu is held.
 func (ws *Websocket) meet(n *node) {
-	if from := ws.group.from; from != nil && ws.accept(from) || ws.accept(n) {
-		ws.conn.Wake()
+	for _, n := range [...]*node{ws.group.walking, ws.group.from, n} {
+		if n != nil && ws.accept(n) {
+			ws.conn.Wake()
+			return
+		}
 	}
 }
 
-// accept reports whether the socket, which had nothing pending, has from n on.
+// accept reports whether the socket, which had nothing pending, has from n on. If it
+// had, it is checked that it does not lag too far behind: then it goes on from the log,
+// or is closed if there is none. The channel's mu is held.
 func (ws *Websocket) accept(n *node) bool {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	return ws.sub != nil && ws.sub.accept(n)
-}
-
-// checkLag lets a slow socket go on from the log, or closes it if there is none.
-func (ws *Websocket) checkLag(newest *node) {
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	if ws.sub == nil || ws.sub.lag(newest) <= int64(ws.core().maxLagBytes) {
-		return
+	s := ws.sub
+	if s == nil {
+		return false
 	}
-	ws.sub.letGo()
-	if ws.core().log == nil {
-		ws.core().logger.Warn("socket was too slow", "channel", ws.ch.name, "socket_id", ws.id)
-		ws.conn.Close(statusTryAgainLater, "Too slow")
+	if !s.pending() {
+		return s.accept(n)
 	}
+	if s.lag(ws.ch.tail) > int64(ws.core().maxLagBytes) {
+		s.letGo()
+		if ws.core().log == nil {
+			ws.core().logger.Warn("socket was too slow", "channel", ws.ch.name, "socket_id", ws.id)
+			ws.conn.Close(statusTryAgainLater, "Too slow")
+		}
+	}
+	return false
 }
 
 // moveCursor tells a client that has nothing pending how far the log has come.

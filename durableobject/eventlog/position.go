@@ -20,11 +20,14 @@ const maxPositionLen = maxEpochLen + len("-18446744073709551615")
 func (r *Record) Position() Position { return Position{Epoch: r.Epoch, Seq: r.Seq} }
 
 // String returns the event id "<epoch>-<seq>", and "0" for the zero Position.
-func (p Position) String() string {
+func (p Position) String() string { return string(p.Append(nil)) }
+
+// Append appends what String returns.
+func (p Position) Append(dst []byte) []byte {
 	if p == (Position{}) {
-		return "0"
+		return append(dst, '0')
 	}
-	return p.Epoch + "-" + strconv.FormatUint(p.Seq, 10)
+	return strconv.AppendUint(append(append(dst, p.Epoch...), '-'), p.Seq, 10)
 }
 
 // ParsePosition reads an event id "<epoch>-<seq>". The epoch is 1 to 32 lower

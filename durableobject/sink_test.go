@@ -1,0 +1,107 @@
+package durableobject_test
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// sink is the server's end of a connection in memory that takes all that is written
+// to it, at no cost, and counts it. It has one message for the server, the request to
+// subscribe.
+type sink struct {
+	bytes  atomic.Int64
+	writes atomic.Int64
+	closed chan struct{}
+	once   sync.Once
+	input  bytes.Reader
+}
+
+func newSink(input []byte) *sink {
+	s := &sink{closed: make(chan struct{})}
+	s.input.Reset(input)
+	return s
+}
+
+func (s *sink) Read(p []byte) (int, error) {
+	if s.input.Len() > 0 {
+		return s.input.Read(p)
+	}
+	<-s.closed
+	return 0, io.EOF
+}
+
+func (s *sink) Write(p []byte) (int, error) { return s.TryWrite(p) }
+
+func (s *sink) TryWrite(p []byte) (int, error) {
+	s.bytes.Add(int64(len(p)))
+	s.writes.Add(1)
+	return len(p), nil
+}
+
+func (s *sink) Close() error {
+	s.once.Do(func() { close(s.closed) })
+	return nil
+}
+
+func (*sink) LocalAddr() net.Addr              { return &net.TCPAddr{} }
+func (*sink) RemoteAddr() net.Addr             { return &net.TCPAddr{} }
+func (*sink) SetDeadline(time.Time) error      { return nil }
+func (*sink) SetReadDeadline(time.Time) error  { return nil }
+func (*sink) SetWriteDeadline(time.Time) error { return nil }
+
+// upgrading is the response to a request whose connection is a sink.
+type upgrading struct {
+	*httptest.ResponseRecorder
+	conn *sink
+}
+
+func (u upgrading) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return u.conn, bufio.NewReadWriter(bufio.NewReaderSize(u.conn, 16), bufio.NewWriterSize(u.conn, 16)), nil
+}
+
+// connectSink opens a socket with a token, and subscribes under an id, behind an
+// event unless that is empty.
+func connectSink(tb testing.TB, h http.Handler, id, token, subscription, lastEventID string) *sink {
+	tb.Helper()
+	headers := ""
+	if lastEventID != "" {
+		headers = fmt.Sprintf(`,"h":{"last-event-id":%q}`, lastEventID)
+	}
+	conn := newSink(masked(fmt.Appendf(nil, `{"i":%s,"p":{"u":"/subscribe"%s}}`, subscription, headers)))
+	r := httptest.NewRequest(http.MethodGet, "/?"+url.Values{"id": {id}, "token": {token}}.Encode(), nil)
+	r.Header = http.Header{
+		"Connection": {"Upgrade"}, "Upgrade": {"websocket"},
+		"Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"AAAAAAAAAAAAAAAAAAAAAA=="},
+	}
+	w := upgrading{httptest.NewRecorder(), conn}
+	h.ServeHTTP(w, r)
+	require.Equal(tb, http.StatusSwitchingProtocols, w.Code, w.Body)
+	return conn
+}
+
+// masked makes a text frame as a client sends it.
+func masked(payload []byte) []byte {
+	frame := []byte{0x81, 0x80 | 126}
+	frame = binary.BigEndian.AppendUint16(frame, uint16(len(payload)))
+	var key [4]byte
+	_, _ = rand.Read(key[:])
+	frame = append(frame, key[:]...)
+	for i, c := range payload {
+		frame = append(frame, c^key[i%len(key)])
+	}
+	return frame
+}
