@@ -51,7 +51,7 @@ type chunk struct {
 	last atomic.Pointer[node] // the newest record in it
 }
 
-// Sizes of chunks: they grow with what is published.
+// Sizes of chunks: they grow fourfold with what is published.
 const (
 	minChunk = 4 << 10
 	maxChunk = 256 << 10
@@ -61,7 +61,7 @@ const (
 func newChunk(c *chunk, id peer.ID, rest int) *chunk {
 	room := minChunk
 	if c != nil {
-		room = min(2*len(c.buf), maxChunk)
+		room = min(4*len(c.buf), maxChunk)
 	}
 	return &chunk{id: id, buf: make([]byte, max(room, frameSize(id, rest)))}
 }

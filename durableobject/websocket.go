@@ -113,35 +113,48 @@ func (ws *Websocket) Send(ctx context.Context, event any) error {
 func (ws *Websocket) core() *core { return ws.ch.core }
 
 // Pull implements socket.Source: answers that are due, then events.
-func (ws *Websocket) Pull(b *socket.Batch, wait bool) (behind bool) {
+func (ws *Websocket) Pull(b *socket.Batch, wait bool) socket.More {
 	if ws.expired() {
-		return false
+		return socket.None
 	}
-	for len(b.Own) < socket.BatchSize && b.Shared == nil {
-		ws.mu.Lock()
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	for {
+		if b.Shared != nil || len(b.Own) >= socket.BatchSize {
+			return ws.more()
+		}
 		ws.takeAnswers(b)
-		s := ws.sub
-		switch {
-		case s == nil || !s.pending() || s.phase == hooking:
-			ws.mu.Unlock()
-			return false
+		switch s := ws.sub; {
+		case !ws.wantsEvents():
+			return socket.None
 		case s.next != nil:
 			ws.take(b, s)
-			ws.mu.Unlock()
 		case ws.core().log == nil: // was too slow, and is being closed
-			ws.mu.Unlock()
-			return false
+			return socket.None
 		case !wait:
-			ws.mu.Unlock()
-			return true
+			return socket.Slow
 		default:
 			ws.mu.Unlock()
-			if !ws.read(b, s) {
-				return false
+			ok := ws.read(b, s)
+			ws.mu.Lock()
+			if !ok {
+				return socket.None
 			}
 		}
 	}
-	return false
+}
+
+// wantsEvents tells whether there may be events to send, with mu held.
+func (ws *Websocket) wantsEvents() bool {
+	return ws.sub != nil && ws.sub.pending() && ws.sub.phase != hooking
+}
+
+// more tells what there is besides a batch that is full, with mu held.
+func (ws *Websocket) more() socket.More {
+	if ws.wantsEvents() || ws.answerIsDue() {
+		return socket.Some
+	}
+	return socket.None
 }
 
 // queue adds an answer. It is called with mu held.

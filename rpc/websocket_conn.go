@@ -112,7 +112,7 @@ func (c *websocketConn) count(message []byte, refusal bool, n int) {
 }
 
 // Pull gives what waits, in whole frames. It implements [socket.Source].
-func (c *websocketConn) Pull(b *socket.Batch, _ bool) (behind bool) {
+func (c *websocketConn) Pull(b *socket.Batch, _ bool) socket.More {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	start := len(b.Own)
@@ -129,7 +129,10 @@ func (c *websocketConn) Pull(b *socket.Batch, _ bool) (behind bool) {
 	if taken > 0 {
 		c.room.Broadcast()
 	}
-	return false
+	if len(c.messages) > 0 {
+		return socket.Some
+	}
+	return socket.None
 }
 
 // check sends a ping to a client that was silent for an interval, and drops one

@@ -33,12 +33,12 @@ func (s *script) feed(payload string) {
 	s.frames = append(s.frames, append(AppendHeader(nil, false, len(payload)), payload...))
 }
 
-func (s *script) Pull(b *Batch, wait bool) (behind bool) {
+func (s *script) Pull(b *Batch, wait bool) More {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.slow && len(s.frames) > 0 {
 		if !wait {
-			return true
+			return Slow
 		}
 		s.waits++
 	}
@@ -50,7 +50,10 @@ func (s *script) Pull(b *Batch, wait bool) (behind bool) {
 		b.Own = append(b.Own, s.frames[0]...)
 		s.frames = s.frames[1:]
 	}
-	return false
+	if len(s.frames) > 0 {
+		return Some
+	}
+	return None
 }
 
 // choppy is a net.Conn whose TryWrite takes what it likes.

@@ -11,8 +11,6 @@ type Batch struct {
 	Shared []byte
 }
 
-func (b *Batch) empty() bool { return len(b.Own) == 0 && len(b.Shared) == 0 }
-
 func (b *Batch) reset() {
 	if cap(b.Own) > 4*BatchSize {
 		b.Own = make([]byte, 0, BatchSize)
@@ -28,14 +26,26 @@ func (b *Batch) sent(n int) Batch {
 	return Batch{Shared: b.Shared[n-len(b.Own):]}
 }
 
+// More says what a source has besides what it has just given.
+type More int
+
+// What may be left when a source has been pulled.
+const (
+	// None: there is nothing until the next Wake.
+	None More = iota
+	// Some: there is more than fits into a batch.
+	Some
+	// Slow: what comes next has to be waited for.
+	Slow
+)
+
 // Source knows what a connection has to get next.
 type Source interface {
-	// Pull adds whole frames to a batch, about BatchSize bytes at the most; adding
-	// nothing means that there is nothing to send until the next Wake. What it adds
-	// counts as sent. Shared is nil when it is called.
+	// Pull adds whole frames to a batch, about BatchSize bytes at the most. What it
+	// adds counts as sent. Shared is nil when it is called.
 	//
-	// Without wait it must not block: if it would have to, it returns behind,
-	// and is called again, with wait, on a goroutine of the connection's own. It
-	// is never called concurrently for one connection.
-	Pull(b *Batch, wait bool) (behind bool)
+	// Without wait it must not block: if it would have to, it returns Slow, and is
+	// called again, with wait, on a goroutine of the connection's own. It is never
+	// called concurrently for one connection.
+	Pull(b *Batch, wait bool) More
 }

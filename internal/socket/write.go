@@ -11,7 +11,7 @@ const maxRounds = 8
 
 // next fills a batch with what is to be sent next. done says that the connection is
 // to be closed instead.
-func (c *Conn) next(b *Batch, wait bool) (behind, done bool) {
+func (c *Conn) next(b *Batch, wait bool) (more More, done bool) {
 	c.mu.Lock()
 	b.Own = append(b.Own, c.control...)
 	c.control = c.control[:0]
@@ -23,11 +23,11 @@ func (c *Conn) next(b *Batch, wait bool) (behind, done bool) {
 		c.src.Pull(b, false)
 		b.Own = append(append(b.Own, b.Shared...), last...)
 		b.Shared = nil
-		return false, false
+		return Some, false
 	case len(b.Own) > 0:
-		return false, false
+		return Some, false
 	case ending:
-		return false, shut
+		return None, shut
 	}
 	return c.src.Pull(b, wait), false
 }
@@ -60,23 +60,22 @@ func (c *Conn) flush(b *Batch) {
 func (c *Conn) flushOwned(b *Batch, round int) (passed bool) {
 	for {
 		b.reset()
-		behind, done := c.next(b, false)
+		more, done := c.next(b, false)
 		if done {
 			c.end()
 			return false
 		}
-		if b.empty() && !behind {
-			return false
-		}
 		n, err := c.tryWrite(b)
-		if err != nil {
+		switch {
+		case err != nil:
 			c.fail()
 			return false
-		}
-		if behind || n < len(b.Own)+len(b.Shared) {
+		case more == Slow, n < len(b.Own)+len(b.Shared):
 			rest := b.sent(n)
-			c.pool.wg.Go(func() { c.drain(&rest) })
+			c.pool.wg.Go(func() { c.drain(&rest, more) })
 			return true
+		case more == None:
+			return false
 		}
 		if round++; round >= maxRounds {
 			c.dirty.Store(true)
@@ -104,19 +103,19 @@ func (c *Conn) tryWrite(b *Batch) (n int, err error) {
 }
 
 // drain owns the write side and writes, waiting for the peer where it must, until
-// there is nothing left.
-func (c *Conn) drain(b *Batch) {
+// there is nothing left. more says what there is besides b.
+func (c *Conn) drain(b *Batch, more More) {
 	for {
 		if !c.write(b.Own) || !c.write(b.Shared) {
 			c.fail()
 		}
-		b.reset()
-		_, done := c.next(b, true)
-		if done {
-			c.end()
-		}
-		if b.empty() {
+		if more == None {
 			break
+		}
+		var done bool
+		b.reset()
+		if more, done = c.next(b, true); done {
+			c.end()
 		}
 	}
 	c.mu.Lock()
