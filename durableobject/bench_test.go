@@ -30,74 +30,141 @@ func newVenue(b *testing.B) *venue {
 			return o, nil
 		},
 		&durableobject.Options{Verifier: secret, ResumeRetention: time.Minute, PingInterval: -1})
-	h := &venue{b: b, rooms: rooms, handler: durableobject.UpgradeHandler(rooms, nil)}
+	v := &venue{b: b, rooms: rooms, handler: durableobject.UpgradeHandler(rooms, nil)}
 	b.Cleanup(func() {
 		rooms.Drain()
-		for _, s := range h.sinks {
+		for _, s := range v.sinks {
 			_ = s.Close()
 		}
 		require.NoError(b, rooms.Shutdown(context.Background()))
 	})
-	return h
+	return v
 }
 
-func (h *venue) room(channel string) *durableobject.Object[message] {
-	room, err := h.rooms.Get(h.b.Context(), channel)
-	require.NoError(h.b, err)
+func (v *venue) room(channel string) *durableobject.Object[message] {
+	room, err := v.rooms.Get(v.b.Context(), channel)
+	require.NoError(v.b, err)
 	return room
+}
+
+func (v *venue) token(channel string, tags ...string) string {
+	tok, err := secret.Sign(v.b.Context(), &token.Payload{
+		Channel: channel, Tags: tags, IssuedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour)})
+	require.NoError(v.b, err)
+	return tok
 }
 
 // connect opens sockets on the channel, whose tokens have these tags, and waits until they
 // have their answer.
-func (h *venue) connect(n int, channel string, tags ...string) {
-	tok, err := secret.Sign(h.b.Context(), &token.Payload{
-		Channel: channel, Tags: tags, IssuedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour)})
-	require.NoError(h.b, err)
-	first := len(h.sinks)
+func (v *venue) connect(n int, channel string, tags ...string) {
+	tok := v.token(channel, tags...)
+	first := len(v.sinks)
 	for range n {
-		h.sinks = append(h.sinks, connectSink(h.b, h.handler, fmt.Sprint("c", len(h.sinks)), tok, "1", ""))
+		v.sinks = append(v.sinks, connectSink(v.b, v.handler, fmt.Sprint("c", len(v.sinks)), tok, "1", ""))
 	}
-	for _, s := range h.sinks[first:] {
+	for _, s := range v.sinks[first:] {
 		for s.writes.Load() < 1 {
 			runtime.Gosched()
 		}
 	}
 }
 
-// settle waits until every socket of those has got so many bytes more.
-func settle(sinks []*sink, from []int64, bytes int64) {
-	for i, s := range sinks {
-		for s.bytes.Load()-from[i] < bytes {
+// finish publishes the last event, and waits until these sockets have got it.
+func (v *venue) finish(channel string, sinks []*sink, opts ...durableobject.PublishOption) {
+	require.NoError(v.b, v.room(channel).PublishEvent(v.b.Context(), message{lastWords}, opts...))
+	for _, s := range sinks {
+		for !s.ended.Load() {
 			runtime.Gosched()
 		}
 	}
 }
 
-func received(sinks []*sink) []int64 {
-	list := make([]int64, len(sinks))
-	for i, s := range sinks {
-		list[i] = s.bytes.Load()
-	}
-	return list
-}
-
 var bench128 = message{Text: strings.Repeat("x", 128-len(`{"text":""}`))}
 
-// What one PublishEvent costs, the delivery by the writers included. ns/op and
-// allocs/op of a publish must not grow with the sockets; deliveries are made in
-// batches.
+// What a publisher spends on an event does not grow with the sockets: the writers
+// deliver meanwhile, in batches.
 func BenchmarkPublish(b *testing.B) {
 	for _, n := range []int{0, 1, 100, 10_000} {
 		b.Run(fmt.Sprintf("sockets=%d", n), func(b *testing.B) {
-			h := newVenue(b)
-			room := h.room("room")
-			h.connect(n, "room")
+			v := newVenue(b)
+			room := v.room("room")
+			v.connect(n, "room")
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := room.PublishEvent(b.Context(), bench128); err != nil {
-					b.Fatal(err)
-				}
+				require.NoError(b, room.PublishEvent(b.Context(), bench128))
 			}
 		})
+	}
+}
+
+// Each op is an event that 1,000 sockets have got.
+func BenchmarkFanOut(b *testing.B) {
+	v := newVenue(b)
+	room := v.room("room")
+	v.connect(1000, "room")
+	b.ReportAllocs()
+	b.ResetTimer()
+	for range b.N {
+		require.NoError(b, room.PublishEvent(b.Context(), bench128))
+	}
+	v.finish("room", v.sinks)
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/delivery")
+}
+
+// An event for 10 sockets costs the same however many others there are.
+func BenchmarkTagged(b *testing.B) {
+	for _, n := range []int{10, 1000, 100_000} {
+		b.Run(fmt.Sprintf("sockets=%d", n), func(b *testing.B) {
+			v := newVenue(b)
+			room := v.room("room")
+			v.connect(n-10, "room", "others")
+			v.connect(10, "room", "few")
+			few := v.sinks[n-10:]
+			b.ReportAllocs()
+			b.ResetTimer()
+			for range b.N {
+				require.NoError(b, room.PublishEvent(b.Context(), bench128, durableobject.WithTags("few")))
+			}
+			v.finish("room", few, durableobject.WithTags("few"))
+		})
+	}
+}
+
+// The cost of a publish does not grow with the channels.
+func BenchmarkChannels(b *testing.B) {
+	for _, n := range []int{1, 1000, 100_000} {
+		b.Run(fmt.Sprintf("channels=%d", n), func(b *testing.B) {
+			v := newVenue(b)
+			rooms := make([]*durableobject.Object[message], n)
+			for i := range rooms {
+				rooms[i] = v.room(fmt.Sprint("room ", i))
+				require.NoError(b, rooms[i].PublishEvent(b.Context(), bench128))
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			for i := range b.N {
+				require.NoError(b, rooms[i%n].PublishEvent(b.Context(), bench128))
+			}
+		})
+	}
+}
+
+// Each op is a socket that connects and gets the 500 events that it has missed.
+func BenchmarkReplay(b *testing.B) {
+	v := newVenue(b)
+	room := v.room("room")
+	for range 499 {
+		require.NoError(b, room.PublishEvent(b.Context(), bench128))
+	}
+	require.NoError(b, room.PublishEvent(b.Context(), message{lastWords}))
+	tok := v.token("room")
+	b.ReportAllocs()
+	b.ResetTimer()
+	for i := range b.N {
+		s := connectSink(b, v.handler, fmt.Sprint("c", i), tok, "1", "0")
+		for !s.ended.Load() {
+			runtime.Gosched()
+		}
+		_ = s.Close()
 	}
 }

@@ -44,7 +44,7 @@ type channel struct {
 	mu      sync.Mutex
 	tail    *node
 	seen    uint64
-	checked int64 // tail.end when all sockets were last offered something
+	marks   marks
 	chunk   *chunk
 	common  commonID
 	rest    []byte // a buffer, while there are sockets
@@ -99,11 +99,8 @@ func (ch *channel) append(rec *eventlog.Record) {
 	n.end = before.end + int64(len(n.rest)+recordOverhead)
 	before.next.Store(n)
 	ch.tail, ch.seen = n, rec.Seq
+	ch.marks.move(before, n, int64(ch.core.maxLagBytes))
 	ch.offer(n)
-	if n.end-ch.checked >= int64(ch.core.maxLagBytes)/4 {
-		ch.checked = n.end
-		ch.offerAll(n) // also to those that it is not for, so that all look at their lag
-	}
 }
 
 // encode makes what sockets are sent of a record, if there are any: one that connects
@@ -121,7 +118,7 @@ func (ch *channel) encode(n *node) {
 		return
 	}
 	if ch.chunk == nil || string(ch.chunk.id) != string(ch.common.id) || !ch.chunk.add(n, ch.rest) {
-		ch.chunk = newChunk(ch.chunk, ch.common.id, len(ch.rest))
+		ch.chunk = newChunk(ch.chunk, ch.common.id, len(ch.rest), ch.core.maxLagBytes)
 		ch.chunk.add(n, ch.rest)
 	}
 }
@@ -206,7 +203,7 @@ func (ch *channel) leave(ws *Websocket) {
 	}
 	drop(ch.byID, ws.recipient, ws)
 	if len(ch.sockets) == 0 { // nobody reads the tail: keep no more of it than its end
-		ch.rest, ch.chunk = nil, nil
+		ch.rest, ch.chunk, ch.marks = nil, nil, nil
 		ch.tail = &node{rec: ch.tail.rec, end: ch.tail.end}
 	}
 }

@@ -37,9 +37,8 @@ func (ws *Websocket) span(s *subscription) (from eventlog.Position, limit uint64
 		return from, s.target, s.mayMiss()
 	}
 	if s.join == nil {
-		s.join = newest
+		s.join, s.target = newest, newest.rec.Seq
 	}
-	s.target = s.join.rec.Seq
 	return from, s.target, false
 }
 
@@ -78,20 +77,12 @@ func (ws *Websocket) takePage(b *socket.Batch, s *subscription, p *page, after, 
 		return p.err
 	}
 	s.page = nil
-	ws.caughtUp(s)
-	return nil
-}
-
-// caughtUp ends reading from the log at target. If the place in the tail was let go
-// meanwhile, there is more to read. It is called with mu held.
-func (ws *Websocket) caughtUp(s *subscription) {
-	switch {
-	case s.phase == replaying:
+	if s.phase == replaying {
 		ws.startHook(s)
-	case s.join != nil && s.join.rec.Seq == s.target:
-		s.behind = false
+	} else {
 		s.goLive()
 	}
+	return nil
 }
 
 // failRead ends a socket that cannot be given what it lacks. The client comes back
@@ -101,8 +92,7 @@ func (ws *Websocket) failRead(err error) {
 		return
 	}
 	if errors.Is(err, eventlog.ErrTrimmed) {
-		ws.core().logger.Warn("socket fell behind what is retained", "channel", ws.ch.name, "socket_id", ws.id)
-		ws.conn.Close(statusTryAgainLater, "Too slow")
+		ws.tooSlow()
 		return
 	}
 	if !errors.Is(err, context.Canceled) {

@@ -20,15 +20,17 @@ import (
 )
 
 // sink is the server's end of a connection in memory that takes all that is written
-// to it, at no cost, and counts it. It has one message for the server, the request to
-// subscribe.
+// to it, at no cost. It has one message for the server, the request to subscribe.
 type sink struct {
-	bytes  atomic.Int64
 	writes atomic.Int64
+	ended  atomic.Bool // the last event has come: see lastWords
 	closed chan struct{}
 	once   sync.Once
 	input  bytes.Reader
 }
+
+// lastWords are what a sink takes for the last event.
+const lastWords = "that was all"
 
 func newSink(input []byte) *sink {
 	s := &sink{closed: make(chan struct{})}
@@ -47,8 +49,10 @@ func (s *sink) Read(p []byte) (int, error) {
 func (s *sink) Write(p []byte) (int, error) { return s.TryWrite(p) }
 
 func (s *sink) TryWrite(p []byte) (int, error) {
-	s.bytes.Add(int64(len(p)))
 	s.writes.Add(1)
+	if bytes.Contains(p[max(0, len(p)-256):], []byte(lastWords)) {
+		s.ended.Store(true)
+	}
 	return len(p), nil
 }
 

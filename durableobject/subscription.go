@@ -26,8 +26,8 @@ const (
 //   - In phase live there is nothing pending, and next is nil; or next is the
 //     first node that was not looked at; or behind is set, and what follows
 //     cursor is read from the log.
-//   - join is a node of the tail, at target or later, from which on the tail has
-//     everything. Nil is none: the subscription was too slow to keep it.
+//   - join is the node of the tail behind which live events are, from when target
+//     is known until then.
 type subscription struct {
 	id     peer.ID
 	finish func()          // frees the id
@@ -61,33 +61,9 @@ func (s *subscription) accept(n *node) bool {
 	return true
 }
 
-// lag is how much of the tail the subscription keeps alive.
-func (s *subscription) lag(newest *node) int64 {
-	switch {
-	case s.next != nil:
-		return newest.end - s.next.end
-	case s.join != nil:
-		return newest.end - s.join.end
-	}
-	return 0
-}
-
-// letGo gives up the place in the tail: what comes is read from the log.
-func (s *subscription) letGo() {
-	if s.next != nil {
-		s.next, s.behind = nil, true
-	}
-	s.join = nil
-}
-
-// goLive begins to take what is published. What came since join is in the tail,
-// or, if the tail was let go, in the log.
+// goLive begins to take what is published: it came behind join.
 func (s *subscription) goLive() {
-	s.phase = live
-	if s.join == nil {
-		s.behind = true
-		return
-	}
+	s.phase, s.behind = live, false
 	s.next, s.join = s.join.next.Load(), nil
 }
 

@@ -1,7 +1,9 @@
 package durableobject
 
 import (
+	"math"
 	"sync/atomic"
+	"weak"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/internal/peer"
@@ -11,15 +13,16 @@ import (
 // node is a record in the tail of a channel, the list of what was published
 // lately. A record is encoded once; every socket reads it from here.
 //
-// Nobody trims the list. A socket that still has something to send holds the
-// node that comes next, an idle one holds none, and the channel holds the last.
-// What is behind everybody is garbage. A socket that falls too far behind lets go
-// of its node and reads on from the log, so that it does not keep the list alive.
+// A socket that still has something to send holds the node that comes next, an idle
+// one holds none, and the channel holds the last. What is behind everybody is
+// garbage. So that a socket which falls too far behind does not keep all of the list
+// alive, the channel cuts the list there: see marks. The socket comes to the cut and
+// reads on from the log.
 type node struct {
 	rec    *eventlog.Record
 	rest   []byte // of its message: everything behind the subscription's id; in the chunk if it has one
 	before uint64 // up to here the channel had been handed everything
-	gap    bool   // the log has records between before and this one
+	gap    bool   // what comes before this one has to be read from the log
 	end    int64  // bytes that were published on the channel, up to this record
 	next   atomic.Pointer[node]
 
@@ -42,6 +45,36 @@ func (n *node) behind(seq uint64) *node {
 	return n
 }
 
+// cut stands in the list in place of what was cut off.
+var cut = &node{rec: &eventlog.Record{Seq: math.MaxUint64}, gap: true}
+
+// marks are the places where the list is cut when they are far enough behind, oldest
+// first. They do not keep the list alive.
+type marks []mark
+
+type mark struct {
+	node weak.Pointer[node]
+	end  int64 // of node
+}
+
+// move keeps those who are behind from holding more than about limit bytes, given the
+// newest node and the one before. A chunk is never cut: who reads it steps over what is
+// within.
+func (ms *marks) move(before, newest *node, limit int64) {
+	list := *ms
+	within := before.chunk != nil && before.chunk == newest.chunk
+	if !within && (len(list) == 0 || before.end-list[len(list)-1].end >= limit/8) {
+		list = append(list, mark{weak.Make(before), before.end})
+	}
+	for len(list) > 0 && newest.end-list[0].end > limit {
+		if n := list[0].node.Value(); n != nil {
+			n.next.Store(cut)
+		}
+		list = list[1:]
+	}
+	*ms = list
+}
+
 // chunk holds the frames of records that follow each other and are for everybody,
 // under the id that most subscriptions have. What was written to it never changes,
 // so sockets send it from there, as much as there is at once.
@@ -58,11 +91,13 @@ const (
 )
 
 // newChunk makes the chunk that follows c, which may be nil, with room for a record.
-func newChunk(c *chunk, id peer.ID, rest int) *chunk {
+// It is small beside limit, since a slow socket may keep it.
+func newChunk(c *chunk, id peer.ID, rest, limit int) *chunk {
 	room := minChunk
 	if c != nil {
 		room = min(4*len(c.buf), maxChunk)
 	}
+	room = min(room, limit/4)
 	return &chunk{id: id, buf: make([]byte, max(room, frameSize(id, rest)))}
 }
 

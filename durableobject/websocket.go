@@ -129,7 +129,8 @@ func (ws *Websocket) Pull(b *socket.Batch, wait bool) socket.More {
 			return socket.None
 		case s.next != nil:
 			ws.take(b, s)
-		case ws.core().log == nil: // was too slow, and is being closed
+		case ws.core().log == nil:
+			ws.tooSlow()
 			return socket.None
 		case !wait:
 			return socket.Slow
@@ -142,6 +143,12 @@ func (ws *Websocket) Pull(b *socket.Batch, wait bool) socket.More {
 			}
 		}
 	}
+}
+
+// tooSlow closes a socket that lacks what is nowhere kept any more.
+func (ws *Websocket) tooSlow() {
+	ws.core().logger.Warn("socket fell behind what is kept", "channel", ws.ch.name, "socket_id", ws.id)
+	ws.conn.Close(statusTryAgainLater, "Too slow")
 }
 
 // wantsEvents tells whether there may be events to send, with mu held.
@@ -212,27 +219,12 @@ func (ws *Websocket) meet(n *node) {
 	}
 }
 
-// accept reports whether the socket, which had nothing pending, has from n on. If it
-// had, it is checked that it does not lag too far behind: then it goes on from the log,
-// or is closed if there is none. The channel's mu is held.
+// accept reports whether the socket, which had nothing pending, has from n on. The
+// channel's mu is held.
 func (ws *Websocket) accept(n *node) bool {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	s := ws.sub
-	if s == nil {
-		return false
-	}
-	if !s.pending() {
-		return s.accept(n)
-	}
-	if s.lag(ws.ch.tail) > int64(ws.core().maxLagBytes) {
-		s.letGo()
-		if ws.core().log == nil {
-			ws.core().logger.Warn("socket was too slow", "channel", ws.ch.name, "socket_id", ws.id)
-			ws.conn.Close(statusTryAgainLater, "Too slow")
-		}
-	}
-	return false
+	return ws.sub != nil && !ws.sub.pending() && ws.sub.accept(n)
 }
 
 // moveCursor tells a client that has nothing pending how far the log has come.
