@@ -30,15 +30,26 @@ type pageRecord struct {
 	rest     int // in frames: where begins what follows the id
 	stop     int // in frames: where the frame ends
 	time     time.Time
-	audience *eventlog.Audience
+	audience *eventlog.Audience // nil: everybody
+}
+
+// includes tells whether a record is for a socket.
+func (r *pageRecord) includes(ws *Websocket) bool {
+	return r.audience == nil || r.audience.Includes(ws.tags, ws.recipient)
 }
 
 // add puts a record behind the others, given what follows the id in its frame.
 func (p *page) add(rec *eventlog.Record, rest []byte) {
 	p.frames = appendEvent(p.frames, p.id, rest)
 	stop := len(p.frames)
-	p.records = append(p.records, pageRecord{seq: rec.Seq, rest: stop - len(rest), stop: stop, time: rec.Time, audience: &rec.Audience})
-	p.everybody = p.everybody && rec.Everybody()
+	r := pageRecord{seq: rec.Seq, rest: stop - len(rest), stop: stop, time: rec.Time}
+	if !rec.Everybody() {
+		p.everybody = false
+		r.audience = &eventlog.Audience{ // the log may use the record again
+			Tags: slices.Clone(rec.Tags), Targets: slices.Clone(rec.Targets), Excludes: slices.Clone(rec.Excludes),
+		}
+	}
+	p.records = append(p.records, r)
 	p.last = rec.Seq
 }
 

@@ -58,18 +58,18 @@ func (ws *Websocket) takePage(b *socket.Batch, s *subscription, p *page, after, 
 		i = end
 	}
 	for ; i < end; i++ {
-		if len(b.Own) >= socket.BatchSize {
-			s.page, s.cursor = p, p.records[i-1].seq
-			return nil
-		}
 		r := &p.records[i]
 		switch {
-		case !r.audience.Includes(ws.tags, ws.recipient):
+		case !r.includes(ws):
 		case !r.time.Before(horizon):
 			b.Own = appendEvent(b.Own, s.id, p.restOf(i))
 			s.sent(r.seq, 1)
 		case !s.mayMiss():
 			return eventlog.ErrTrimmed
+		}
+		if len(b.Own) >= socket.BatchSize && i+1 < end {
+			s.page, s.cursor = p, r.seq
+			return nil
 		}
 	}
 	s.page, s.cursor = p, max(s.cursor, min(p.last, limit))
