@@ -1,7 +1,8 @@
 // Command server is the library under a load generator: one channel, events
-// published in the process through the public API, with the memory log, resume on
-// and everything else at its default. It prints where it listens as one line of
-// JSON.
+// published in the process through the public API, with resume on and everything
+// else at its default. Events are kept in memory, or with -store=file:DIR in a
+// filelog that syncs each commit, or every second with -store=everysec:DIR. It prints
+// where it listens as one line of JSON.
 package main
 
 import (
@@ -21,6 +22,7 @@ import (
 	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject"
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog/filelog"
 	"github.com/go-orpc/durable-iterator/token"
 )
 
@@ -43,18 +45,34 @@ func main() {
 	listen := flag.String("listen", "127.0.0.1:0", "address")
 	flag.Int("queue", 0, "not used: nothing is queued per socket")
 	flag.Int("history", 0, "not used: events are kept by age")
-	flag.String("store", "", "not used yet")
+	store := flag.String("store", "", "file:DIR or everysec:DIR keeps events in a folder instead of in memory")
+	publishers := flag.Int("publishers", 1, "goroutines that publish, unless at a rate or in a window; their events are numbered in another order than they are stored")
 	flag.Parse()
-	if err := run(*listen); err != nil {
+	if err := run(*listen, *store, *publishers); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(listen string) error {
+const retention = 10 * time.Minute
+
+func run(listen, store string, publishers int) error {
+	options := &durableobject.Options{Verifier: secret, ResumeRetention: retention}
+	if kind, dir, ok := strings.Cut(store, ":"); ok {
+		o := &filelog.Options{Retention: retention}
+		if kind == "everysec" {
+			o.Sync, o.SyncInterval = filelog.SyncInterval, time.Second
+		}
+		log, err := filelog.Open(dir, o)
+		if err != nil {
+			return err
+		}
+		defer log.Close()
+		options.Log = log
+	}
 	rooms := durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[payload]) (*durableobject.Object[payload], error) {
 		return o, nil
-	}, &durableobject.Options{Verifier: secret, ResumeRetention: 10 * time.Minute})
+	}, options)
 	room, err := rooms.Get(context.Background(), channel)
 	if err != nil {
 		return err
@@ -62,7 +80,7 @@ func run(listen string) error {
 	mux := http.NewServeMux()
 	mux.Handle("/durable", durableobject.UpgradeHandler(rooms, nil))
 	mux.HandleFunc("/bench/token", giveToken)
-	mux.Handle("POST /bench/publish", &publisher{room})
+	mux.Handle("POST /bench/publish", &publisher{room, publishers})
 	mux.HandleFunc("GET /bench/stats", giveStats)
 	mux.HandleFunc("POST /bench/gc", giveStats)
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
@@ -109,7 +127,8 @@ func giveToken(w http.ResponseWriter, r *http.Request) {
 // publisher answers a request to publish count events of size bytes, at a rate a
 // second, staying at most window ahead of the count that the body keeps saying.
 type publisher struct {
-	room *durableobject.Object[payload]
+	room     *durableobject.Object[payload]
+	parallel int
 }
 
 func (p *publisher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -117,29 +136,22 @@ func (p *publisher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		n, _ := strconv.ParseInt(r.URL.Query().Get(name), 10, 64)
 		return n
 	}
-	count, rate, start, window := num("count"), num("rate"), num("start"), num("window")
-	event := payload{Seq: firstSeq, TS: time.Now().UnixNano()}
-	bare, err := json.Marshal(event)
+	pad, err := padding(int(num("size")))
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	event.Pad = strings.Repeat("x", max(int(num("size"))-len(bare), 0))
-	acks := &acks{body: r.Body, seen: start}
-	began := time.Now()
-	for i := range count {
-		if rate > 0 {
-			time.Sleep(time.Until(began.Add(time.Duration(i) * time.Second / time.Duration(rate))))
-		}
-		if window > 0 && !acks.wait(start+i-window) {
-			http.Error(w, "acks ended", http.StatusBadRequest)
-			return
-		}
-		event.Seq, event.TS = firstSeq+start+i, time.Now().UnixNano()
-		if err := p.room.PublishEvent(r.Context(), event); err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
+	l := &loop{room: p.room, pad: pad, count: num("count"), start: num("start"), rate: num("rate"), window: num("window"), began: time.Now()}
+	l.acks = &acks{body: r.Body, seen: l.start}
+	if err := l.run(r.Context(), p.parallel); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
 	}
-	_ = json.NewEncoder(w).Encode(map[string]int64{"count": count, "wall_ns": int64(time.Since(began))})
+	_ = json.NewEncoder(w).Encode(map[string]int64{"count": l.count, "wall_ns": int64(time.Since(l.began))})
+}
+
+// padding gives what makes an event size bytes long.
+func padding(size int) (string, error) {
+	bare, err := json.Marshal(payload{Seq: firstSeq, TS: time.Now().UnixNano()})
+	return strings.Repeat("x", max(size-len(bare), 0)), err
 }

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/durableobject"
+)
+
+// loop publishes count events, numbered from start on.
+type loop struct {
+	room         *durableobject.Object[payload]
+	pad          string
+	count, start int64
+	rate, window int64
+	acks         *acks
+	began        time.Time
+	next         atomic.Int64
+}
+
+// run publishes with as many goroutines as parallel says, with one if the pace is given.
+func (l *loop) run(ctx context.Context, parallel int) error {
+	if parallel <= 1 || l.rate > 0 || l.window > 0 {
+		return l.publish(ctx)
+	}
+	var wg sync.WaitGroup
+	errs := make([]error, parallel)
+	for i := range parallel {
+		wg.Go(func() { errs[i] = l.publish(ctx) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func (l *loop) publish(ctx context.Context) error {
+	for {
+		i := l.next.Add(1) - 1
+		if i >= l.count {
+			return nil
+		}
+		if l.rate > 0 {
+			time.Sleep(time.Until(l.began.Add(time.Duration(i) * time.Second / time.Duration(l.rate))))
+		}
+		if l.window > 0 && !l.acks.wait(l.start+i-l.window) {
+			return errors.New("acks ended")
+		}
+		event := payload{Seq: firstSeq + l.start + i, TS: time.Now().UnixNano(), Pad: l.pad}
+		if err := l.room.PublishEvent(ctx, event); err != nil {
+			return err
+		}
+	}
+}
