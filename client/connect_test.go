@@ -6,13 +6,16 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/client"
+	"github.com/go-orpc/durable-iterator/internal/memhttp"
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/token"
 )
@@ -242,6 +245,29 @@ func TestPingsFindDeadConnections(t *testing.T) {
 		s.deaf()
 		h.accept().expectSubscribe("e-0").open("complete", "")
 		require.LessOrEqual(t, h.upgradeTimes()[1], 10*time.Minute+62*time.Second)
+	})
+}
+
+func TestAConnectionThatTakesNothingIsGivenUp(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *harness) {
+		server := memhttp.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { acceptRaw(t, w, r) }))
+		defer server.Close()
+		o := h.options()
+		o.HTTPClient = server.Client()
+		it := h.dial(t.Context(), o).iterator()
+		begin := time.Now()
+		for range 10 { // together more than the network holds
+			go func() {
+				_, err := anyM.Call(t.Context(), it, strings.Repeat("x", 1<<20))
+				assert.ErrorIs(t, err, rpc.ErrDisconnected)
+				assert.ErrorContains(t, err, "does not take messages")
+			}()
+		}
+		synctest.Wait()
+		require.Equal(t, client.StateLive, it.State())
+		time.Sleep(31*time.Second - time.Since(begin))
+		synctest.Wait()
+		require.NotEqual(t, client.StateLive, it.State())
 	})
 }
 

@@ -108,5 +108,5 @@ func (c *core) open(ctx context.Context, cred credential) (*connection, error) {
 		return nil, err
 	}
 	ws.SetReadLimit(c.options.MaxMessageBytes)
-	return &connection{ws: ws, kill: kill, cred: cred}, nil
+	return newConnection(ws, kill, cred), nil
 }

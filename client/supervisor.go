@@ -182,7 +182,7 @@ func (s *supervisor) dialed(ctx context.Context, conn *connection, cred credenti
 		return
 	}
 	s.setConnection(conn)
-	conn.serve(context.WithoutCancel(ctx), s.peer, s.options.PingInterval, func(err error) {
+	conn.serve(s.peer, s.options.PingInterval, func(err error) {
 		s.post(func() {
 			s.setConnection(nil)
 			s.stop, s.subscribing = nil, false
