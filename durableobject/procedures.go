@@ -14,7 +14,7 @@ import (
 // application's methods are inputs of the second.
 var (
 	updateTokenProcedure = rpc.Define[updateTokenInput, rpc.Void]("updateToken")
-	callProcedure        = rpc.Define[callInput, callInput]("call")
+	callProcedure        = rpc.Define[callInput, rpc.Void]("call")
 )
 
 type updateTokenInput struct {
@@ -117,20 +117,30 @@ func (ws *Websocket) handle(ctx context.Context, call *rpc.Call) (any, error) {
 
 // method makes the call of a method out of the input of "call".
 func (ws *Websocket) method(ctx context.Context, call *rpc.Call) rpc.CallFunc {
-	out, err := ws.core().system.Serve(ctx, call)
-	in, ok := out.(callInput)
-	if err != nil || !ok {
+	in, err := ws.readCall(ctx, call)
+	if err != nil {
 		return func(context.Context, *rpc.Call) (any, error) { return nil, err }
 	}
-	call.Path, call.Input = append(call.Path, in.Path...), in.Input
+	path := in.Path
+	call.Path, call.Input = append(call.Path, path...), in.Input
 	return func(ctx context.Context, call *rpc.Call) (any, error) {
-		if !slices.Contains(ws.Token().RPC, in.Path[0]) {
-			return nil, &rpc.Error{Code: rpc.CodeForbidden, Message: `Method "` + in.Path[0] + `" is not allowed.`}
+		if !slices.Contains(ws.Token().RPC, path[0]) {
+			return nil, &rpc.Error{Code: rpc.CodeForbidden, Message: `Method "` + path[0] + `" is not allowed.`}
 		}
-		call.Path = in.Path
+		call.Path = path
 		out, err := ws.core().router().Serve(ctx, call)
 		return out, undeclared(err)
 	}
+}
+
+// readCall reads the input of "call". It does not go through the procedure, which is
+// there to say what is wrong with an input.
+func (ws *Websocket) readCall(ctx context.Context, call *rpc.Call) (in callInput, err error) {
+	if v, ok := call.Input.(rpc.Value); ok && v.Decode(&in) == nil && len(in.Path) > 0 {
+		return in, nil
+	}
+	_, err = ws.core().system.Serve(ctx, call)
+	return in, err
 }
 
 // undeclared takes Error.Defined away: clients see the errors of "call", which
@@ -145,14 +155,15 @@ func undeclared(err error) error {
 	return plain
 }
 
-// newSystem routes what every socket has but "subscribe". "call" gives back its
-// checked input: see method.
+// newSystem routes what every socket has but "subscribe".
 func newSystem() *rpc.Router {
 	return rpc.NewRouter(
 		updateTokenProcedure.Handler(func(ctx context.Context, in updateTokenInput) (rpc.Void, error) {
 			return rpc.Void{}, socketOf(ctx).updateToken(ctx, *in.Token)
 		}),
-		callProcedure.Handler(func(_ context.Context, in callInput) (callInput, error) { return in, nil }),
+		callProcedure.Handler(func(context.Context, callInput) (rpc.Void, error) {
+			return rpc.Void{}, rpc.Errorf(rpc.CodeBadRequest, "Bad input") // of a call that method cannot read
+		}),
 	)
 }
 

@@ -111,5 +111,5 @@ func (d *decoder) special(v reflect.Value, at *mark, typ int) {
 func decodeValue(d *decoder, v reflect.Value, at *mark) {
 	start := d.pos
 	depth := d.skip()
-	v.Set(reflect.ValueOf(d.marks.capture(d.s, d.data[start:d.pos:d.pos], depth, at)))
+	*v.Addr().Interface().(*Value) = d.marks.capture(d.s, d.data[start:d.pos:d.pos], depth, at)
 }
