@@ -5,28 +5,35 @@ import "strings"
 // encodePath gives the path of a procedure as it stands in an address, with a
 // slash in front of each segment.
 func encodePath(path []string) string {
-	var b strings.Builder
+	var encoded string
 	for _, segment := range path {
-		b.WriteByte('/')
-		encodeSegment(&b, segment)
+		encoded += "/" + encodeSegment(segment)
 	}
-	return b.String()
+	return encoded
 }
 
 // encodeSegment percent-encodes what JavaScript's encodeURIComponent does, which
 // is more than url.PathEscape: servers compare encoded paths letter by letter.
-func encodeSegment(b *strings.Builder, segment string) {
+func encodeSegment(segment string) string {
 	const hex = "0123456789ABCDEF"
+	reserved := 0
 	for i := range len(segment) {
-		c := segment[i]
-		if isUnreserved(c) {
-			b.WriteByte(c)
-			continue
+		if !isUnreserved(segment[i]) {
+			reserved++
 		}
-		b.WriteByte('%')
-		b.WriteByte(hex[c>>4])
-		b.WriteByte(hex[c&15])
 	}
+	if reserved == 0 {
+		return segment
+	}
+	encoded := make([]byte, 0, len(segment)+2*reserved)
+	for i := range len(segment) {
+		if c := segment[i]; isUnreserved(c) {
+			encoded = append(encoded, c)
+		} else {
+			encoded = append(encoded, '%', hex[c>>4], hex[c&15])
+		}
+	}
+	return string(encoded)
 }
 
 func isUnreserved(c byte) bool {

@@ -219,20 +219,20 @@ func (p *ServerPeer) readInput(r *peer.Request) (Value, error) {
 }
 
 // decodePath reads the path of a procedure from an address. Each segment has to be
-// spelled as encodePath does, so that a procedure has one address only; a trailing
+// spelled as encodeSegment does, so that a procedure has one address only; a trailing
 // slash does not count.
 func decodePath(u *url.URL) ([]string, error) {
-	encoded := strings.TrimSuffix(u.EscapedPath(), "/")
-	var path []string
-	for segment := range strings.SplitSeq(strings.TrimPrefix(encoded, "/"), "/") {
+	encoded, ok := strings.CutPrefix(strings.TrimSuffix(u.EscapedPath(), "/"), "/")
+	if !ok {
+		return nil, ErrNoProcedure
+	}
+	path := make([]string, 0, 1+strings.Count(encoded, "/"))
+	for segment := range strings.SplitSeq(encoded, "/") {
 		name, err := url.PathUnescape(segment)
-		if err != nil || name == "" || !utf8.ValidString(name) {
+		if err != nil || name == "" || !utf8.ValidString(name) || encodeSegment(name) != segment {
 			return nil, ErrNoProcedure
 		}
 		path = append(path, name)
-	}
-	if encodePath(path) != encoded {
-		return nil, ErrNoProcedure
 	}
 	return path, nil
 }

@@ -21,6 +21,10 @@ const (
 	unsafeInQuery = "\"<>'"
 )
 
+// plainInPath are the characters, beside letters and digits, that stand for themselves
+// in every path.
+const plainInPath = "/-_~"
+
 // dots spells out the dots that a path may hide from the eye.
 var dots = strings.NewReplacer("%2e", ".", "%2E", ".")
 
@@ -30,6 +34,9 @@ var errNoAddress = errors.New("address is neither a path nor an absolute URL")
 // [Origin], backslashes count as slashes, dot segments are resolved, and what
 // may not stand in a URL is escaped.
 func parseAddress(address string) (*url.URL, error) {
+	if isPlainPath(address) { // most are: nothing to resolve or to escape
+		return &url.URL{Scheme: originScheme, Host: originHost, Path: address}, nil
+	}
 	if strings.HasPrefix(address, "/") {
 		address = Origin + address
 	}
@@ -55,6 +62,9 @@ func encodeAddress(u *url.URL) (string, error) {
 	if u == nil {
 		return "", errNoAddress
 	}
+	if isPlainPath(u.Path) && *u == (url.URL{Path: u.Path}) {
+		return u.Path, nil
+	}
 	whole := *u
 	if whole.Scheme == "" && whole.Host == "" {
 		whole.Scheme, whole.Host = originScheme, originHost
@@ -72,6 +82,20 @@ func encodeAddress(u *url.URL) (string, error) {
 	return text, nil
 }
 
+// isPlainPath tells whether an address is a path in which nothing means anything else.
+func isPlainPath(address string) bool {
+	if !strings.HasPrefix(address, "/") {
+		return false
+	}
+	for i := range len(address) {
+		c := address[i]
+		if !('a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' || strings.IndexByte(plainInPath, c) >= 0) {
+			return false
+		}
+	}
+	return true
+}
+
 // cutAny splits s before the first of chars.
 func cutAny(s, chars string) (before, after string) {
 	i := strings.IndexAny(s, chars)
@@ -83,9 +107,6 @@ func cutAny(s, chars string) (before, after string) {
 
 // cleanPath resolves dot segments. Unlike path.Clean it keeps empty segments.
 func cleanPath(path string) string {
-	if strings.HasPrefix(path, "/") && !strings.ContainsAny(path, `\.%`) {
-		return path // most are: nothing to resolve
-	}
 	path = strings.TrimPrefix(strings.ReplaceAll(path, `\`, "/"), "/")
 	var clean []string
 	segments := strings.Split(path, "/")
