@@ -102,7 +102,10 @@ func (c *core) write(ctx context.Context, message []byte, binary bool) error {
 	return conn.write(ctx, message, binary)
 }
 
-// callInput is the input of the procedure "call".
+// callPath is the path of the procedure "call".
+var callPath = []string{"call"}
+
+// callInput is its input.
 type callInput struct {
 	Path  []string `json:"path"`
 	Input any      `json:"input"`
@@ -127,7 +130,7 @@ func (c *core) tryCall(ctx context.Context, call *rpc.Call) (any, error) {
 		return nil, rpc.ToError(e)
 	}
 	inner := &rpc.Call{
-		Path:        []string{"call"},
+		Path:        callPath,
 		Input:       callInput{call.Path, present(call.Input)},
 		New:         call.New,
 		LastEventID: call.LastEventID,
