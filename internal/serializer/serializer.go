@@ -14,10 +14,11 @@ const maxDepth = 1000
 // Serializer encodes and decodes. The zero Serializer has no custom types. It must
 // not be copied after first use.
 type Serializer struct {
-	customs  []*Custom       // in the order given: the first match encodes
-	byNumber map[int]*Custom // the same, by type
-	plans    sync.Map        // reflect.Type to *plan
-	encoders sync.Pool       // of *encoder
+	customs   []*Custom       // in the order given: the first match encodes
+	byNumber  map[int]*Custom // the same, by type
+	plans     sync.Map        // reflect.Type to *plan
+	encoders  sync.Pool       // of *encoder
+	decodings sync.Pool       // of *decoding
 }
 
 // New makes a serializer with custom types. Two customs of one type number are
@@ -145,11 +146,14 @@ func (s *Serializer) decode(env envelope, into any) error {
 	if target.Kind() != reflect.Pointer || target.IsNil() {
 		return errors.New("serializer: decode: the target is no pointer, or nil")
 	}
-	state := new(struct { // one allocation for all three
-		decoder decoder
-		marks   marks
-		path    [4]step
-	})
+	state, ok := s.decodings.Get().(*decoding)
+	if !ok {
+		state = new(decoding)
+	}
+	defer func() {
+		*state = decoding{} // nothing of the message is kept
+		s.decodings.Put(state)
+	}()
 	marks, d := &state.marks, &state.decoder
 	if err := s.readMarks(marks, env); err != nil {
 		return err
@@ -163,4 +167,11 @@ func (s *Serializer) decode(env envelope, into any) error {
 		return &TypeError{Issues: d.issues}
 	}
 	return nil
+}
+
+// decoding is what it takes to decode a message.
+type decoding struct {
+	decoder decoder
+	marks   marks
+	path    [4]step
 }
