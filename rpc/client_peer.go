@@ -186,7 +186,7 @@ func (p *ClientPeer) roundTrip(ctx context.Context, call *Call) (any, error) {
 		return nil, callError(ctx, call, err)
 	}
 	socket := p.current()
-	response, stream, err := socket.client.Do(ctx, request)
+	response, stream, err := socket.client.Do(ctx, &request)
 	if err != nil {
 		return nil, socket.failed(ctx, call, err)
 	}
@@ -204,16 +204,16 @@ var (
 	errForeignBody      = errors.New("the answer is a file without a value, which cannot be read")
 )
 
-func (p *ClientPeer) request(call *Call) (*peer.Request, error) {
+func (p *ClientPeer) request(call *Call) (peer.Request, error) {
 	input, err := encodeValue(p.serializer, call.Input)
 	if err != nil {
-		return nil, err
+		return peer.Request{}, err
 	}
 	header := http.Header{}
 	maps.Copy(header, call.Header)
 	body, err := peerBody(header, input)
 	if err != nil {
-		return nil, err
+		return peer.Request{}, err
 	}
 	if call.LastEventID != "" {
 		header.Set(headerLastEventID, call.LastEventID)
@@ -222,7 +222,7 @@ func (p *ClientPeer) request(call *Call) (*peer.Request, error) {
 	if strings.Contains(address.Path, "%") {
 		address.RawPath, address.Path = address.Path, "/"+strings.Join(call.Path, "/")
 	}
-	return &peer.Request{URL: address, Header: header, Body: body}, nil
+	return peer.Request{URL: address, Header: header, Body: body}, nil
 }
 
 // output reads an answer that is no stream.
@@ -299,7 +299,7 @@ func (p *ClientPeer) Subscribe(ctx context.Context, call *Call, open func(http.H
 	}
 	socket := p.current()
 	opened := false // belongs to the goroutine of Receive
-	response, stop, err := socket.client.DoFunc(ctx, request, peer.Observer{
+	response, stop, err := socket.client.DoFunc(ctx, &request, peer.Observer{
 		Response: func(r *peer.Response) {
 			if opened = opensStream(r); opened {
 				open(r.Header)

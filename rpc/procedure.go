@@ -19,6 +19,7 @@ type spec struct {
 	path   []string
 	method string
 	errors []declaration
+	fresh  func() any // a pointer to an output, for clients; nil for events
 }
 
 // declaration is an [ErrorDef] of any data.
@@ -61,7 +62,9 @@ func WithMethod(method string) ProcedureOption {
 // joined by dots for a procedure in a group: "ping", "users.find". It panics on
 // an empty path or an empty name in it.
 func Define[In, Out any](path string, opts ...ProcedureOption) Procedure[In, Out] {
-	return Procedure[In, Out]{newSpec("Define", path, opts)}
+	s := newSpec("Define", path, opts)
+	s.fresh = func() any { return new(Out) }
+	return Procedure[In, Out]{s}
 }
 
 func newSpec(caller, path string, opts []ProcedureOption) *spec {
@@ -106,7 +109,7 @@ func (p Procedure[In, Out]) Call(ctx context.Context, c Caller, in In, opts ...C
 		Path:   slices.Clone(p.spec.path),
 		Method: p.spec.method,
 		Input:  in,
-		New:    func() any { return new(Out) },
+		New:    p.spec.fresh,
 	}, opts...)
 	if err != nil {
 		return zero, err

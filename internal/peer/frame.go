@@ -139,22 +139,19 @@ func open(f Frame) (e envelope, err error) {
 	if !isObject(text) {
 		return envelope{}, errors.New("message is no object")
 	}
-	var id []byte
 	for name, value := range members(text) {
 		switch name {
 		case "i":
-			id = value
+			e.id = ID(value)
 		case "t":
 			e.kind = string(value)
 		case "p":
 			e.payload = value
 		}
 	}
-	if len(id) > MaxID {
+	if len(e.id) > MaxID {
 		return envelope{}, ErrIDTooLong
 	}
-	// An id outlives its message, and must not keep the whole frame in memory.
-	e.id = bytes.Clone(id)
 	return e, nil
 }
 

@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -63,7 +64,8 @@ func (e *envelope) request() (*Request, error) {
 			m = value
 		}
 	}
-	r := &Request{ID: e.id, Method: http.MethodPost}
+	// The id lives as long as the call, and must not keep the whole frame in memory.
+	r := &Request{ID: bytes.Clone(e.id), Method: http.MethodPost}
 	addr, err := decodeText(u)
 	if err != nil {
 		return nil, fmt.Errorf("address: %w", err)
