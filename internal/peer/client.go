@@ -145,11 +145,14 @@ func (c *Client) start(ctx context.Context, p *pending, f Frame) error {
 		return c.closed
 	}
 	c.calls[string(p.id)] = p
-	c.senders.Go(func() { c.transmit(ctx, p, f) })
+	c.senders.Add(1)
+	go c.transmit(ctx, p, f)
 	return nil
 }
 
 func (c *Client) transmit(ctx context.Context, p *pending, f Frame) {
+	defer c.senders.Done()
+	growStack(0)
 	err := c.send(ctx, f)
 	c.mu.Lock()
 	p.sent = true

@@ -133,11 +133,14 @@ func (s *Server) start(r *Request) error {
 	}
 	s.calls[string(r.ID)] = c
 	s.inFlight++
-	s.handlers.Go(func() { s.run(ctx, r, c) })
+	s.handlers.Add(1)
+	go s.run(ctx, r, c)
 	return nil
 }
 
 func (s *Server) run(ctx context.Context, r *Request, c *Call) {
+	defer s.handlers.Done()
+	growStack(0)
 	defer c.returned()
 	defer func() {
 		if v := recover(); v != nil {
