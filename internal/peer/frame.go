@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/go-orpc/durable-iterator/internal/serializer"
 )
 
 // MaxID is the greatest length of an [ID] in bytes. The original has no limit.
@@ -133,7 +135,7 @@ func open(f Frame) (e envelope, err error) {
 		text = bytes.ToValidUTF8(text, []byte("\uFFFD"))
 	}
 	text = trimSpace(text)
-	if !json.Valid(text) {
+	if !serializer.Valid(text) {
 		return envelope{}, errors.New("message is no JSON")
 	}
 	if !isObject(text) {
@@ -157,6 +159,9 @@ func open(f Frame) (e envelope, err error) {
 
 // body finds the body of a message by its headers, in the order of the original.
 func (e *envelope) body(h http.Header, value json.RawMessage) (Body, error) {
+	if len(h) == 0 {
+		return Body{JSON: value}, nil
+	}
 	if len(h["Content-Disposition"]) > 0 {
 		if e.bytes == nil {
 			return Body{Bytes: []byte{}}, nil

@@ -12,7 +12,7 @@ import (
 // event stream: its type begins with text/event-stream, in lower case, and it
 // is no file.
 func IsEventStream(h http.Header) bool {
-	return len(h["Content-Disposition"]) == 0 && strings.HasPrefix(h.Get("Content-Type"), "text/event-stream")
+	return len(h) > 0 && len(h["Content-Disposition"]) == 0 && strings.HasPrefix(h.Get("Content-Type"), "text/event-stream")
 }
 
 // decodeHeader reads the member h. Names may come in any case; a header
@@ -50,6 +50,9 @@ func headerValues(value []byte) ([]string, error) {
 // appendHeader adds the member h, unless there is nothing to say. Names are
 // written in lower case and sorted, so that a message has one form only.
 func appendHeader(dst []byte, h http.Header) []byte {
+	if len(h) == 0 {
+		return dst
+	}
 	values := make(map[string][]string, len(h))
 	names := make([]string, 0, len(h))
 	for key, list := range h {

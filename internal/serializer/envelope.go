@@ -32,7 +32,7 @@ func parseForm(data []byte, files []*File) (envelope, error) {
 // original, a message that is no object is undefined, but null is malformed.
 func parseMessage(data []byte) (envelope, error) {
 	var env envelope
-	sc := scanner{data: validUTF8(data)}
+	sc := scanner{data: validUTF8(data), limit: maxDepth}
 	sc.space()
 	if sc.peek() != '{' {
 		text, _, err := compact(sc.data)

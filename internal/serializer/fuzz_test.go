@@ -184,3 +184,19 @@ func FuzzCompatible(f *testing.F) {
 		require.JSONEq(t, standardText(t, v), string(raw.JSON))
 	})
 }
+
+// FuzzValid: what is JSON does not depend on whom one asks.
+func FuzzValid(f *testing.F) {
+	for _, text := range []string{
+		"", " ", "0", "-0.5e+1", "01", "1.", "-", "1e", ` "a\u00e4\n" `, `"\x"`, "\"\t\"", `"`, "[]", "[1,]", "[,]", "{}",
+		`{"a":1,"b":[true,false,null]}`, `{"a"}`, `{"a":1,}`, `{a:1}`, "nul", "nulll", "[1] 2", "\"\xff\"", "\xff",
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if len(text) > 2000 { // perhaps nested too deep
+			return
+		}
+		require.Equal(t, json.Valid(text), serializer.Valid(text), "%q", text)
+	})
+}
