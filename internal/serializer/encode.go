@@ -239,15 +239,16 @@ func encodeValue(e *encoder, v reflect.Value) error {
 		return err
 	}
 	e.buf = append(e.buf, value.json...)
-	if len(value.files) > 0 {
-		if err := e.filesOf(value); err != nil {
+	x := value.extras()
+	if len(x.files) > 0 {
+		if err := e.filesOf(x); err != nil {
 			return err
 		}
 	}
-	if len(value.meta) == 0 {
+	if len(x.meta) == 0 {
 		return nil
 	}
-	c := cursor{data: value.meta, pos: 1}
+	c := cursor{data: x.meta, pos: 1}
 	for c.more(']') {
 		item := c.raw()
 		typ, rest, _ := bytes.Cut(item[1:len(item)-1], []byte(","))
@@ -262,9 +263,9 @@ func encodeValue(e *encoder, v reflect.Value) error {
 }
 
 // filesOf adds the files of an encoded value that is spliced in.
-func (e *encoder) filesOf(value Value) error {
-	c := cursor{data: value.maps, pos: 1}
-	for _, f := range value.files {
+func (e *encoder) filesOf(x beside) error {
+	c := cursor{data: x.maps, pos: 1}
+	for _, f := range x.files {
 		c.more(']')
 		path := c.raw()
 		if err := e.file(f, path[1:len(path)-1]); err != nil {

@@ -226,6 +226,10 @@ func (m *marks) capture(s *Serializer, text []byte, depth int, at *mark) Value {
 	if at != nil && at.absent && len(at.customs) == 0 {
 		return Value{s: s}
 	}
-	maps, files := m.maps(at)
-	return Value{s: s, json: text, meta: m.meta(at), depth: depth, maps: maps, files: files}
+	v := Value{s: s, json: text, depth: depth}
+	if at != nil {
+		maps, files := m.maps(at)
+		v.beside = &beside{meta: m.meta(at), maps: maps, files: files}
+	}
+	return v
 }

@@ -10,13 +10,25 @@ import (
 // target that is decoded, where it captures that part of the message with its files. A
 // member that is missing leaves it zero. The zero Value is undefined.
 type Value struct {
-	s     *Serializer // nil in the zero Value
-	json  []byte      // compact and valid; nil: undefined
-	meta  []byte      // items [[type, segment, ...], ...], compact, checked against json; nil: none
-	depth int         // how deep json is nested
+	s      *Serializer // nil in the zero Value
+	json   []byte      // compact and valid; nil: undefined
+	depth  int         // how deep json is nested
+	beside *beside     // nil: nothing, as for most
+}
 
+// beside is what an encoded value has beside its JSON.
+type beside struct {
+	meta  []byte  // items [[type, segment, ...], ...], compact, checked against json; nil: none
 	maps  []byte  // paths [[segment, ...], ...] to the files, compact, checked against json; nil: none
 	files []*File // as many as maps has paths
+}
+
+// extras gives what is beside the JSON.
+func (v Value) extras() beside {
+	if v.beside == nil {
+		return beside{}
+	}
+	return *v.beside
 }
 
 // Decode decodes the value as [Serializer.Decode] does, with the serializer that
@@ -26,12 +38,13 @@ func (v Value) Decode(into any) error {
 	if s == nil {
 		s = new(Serializer)
 	}
-	return s.decode(envelope{json: v.json, meta: v.meta, depth: v.depth, maps: v.maps, files: v.files}, into)
+	x := v.extras()
+	return s.decode(envelope{json: v.json, meta: x.meta, depth: v.depth, maps: x.maps, files: x.files}, into)
 }
 
 // IsUndefined reports whether the value is undefined, be it absent or present.
 func (v Value) IsUndefined() bool {
-	return v.json == nil || bytes.Equal(v.meta, undefinedMeta)
+	return v.json == nil || bytes.Equal(v.extras().meta, undefinedMeta)
 }
 
 var undefinedMeta = []byte("[[3]]")
@@ -40,7 +53,8 @@ var undefinedMeta = []byte("[[3]]")
 // from, without white space between its tokens. A value that holds a file is refused
 // with [ErrFile] and dst returned as it was, as in [Serializer.Append].
 func (v Value) Append(dst []byte) ([]byte, error) {
-	if len(v.files) > 0 {
+	x := v.extras()
+	if len(x.files) > 0 {
 		return dst, fmt.Errorf("serializer: encode: %w", ErrFile)
 	}
 	dst = append(dst, '{')
@@ -48,9 +62,9 @@ func (v Value) Append(dst []byte) ([]byte, error) {
 		dst = append(dst, `"json":`...)
 		dst = append(dst, v.json...)
 	}
-	if len(v.meta) > 0 {
+	if len(x.meta) > 0 {
 		dst = append(dst, `,"meta":`...)
-		dst = append(dst, v.meta...)
+		dst = append(dst, x.meta...)
 	}
 	return append(dst, '}'), nil
 }
