@@ -209,8 +209,11 @@ func (p *ClientPeer) request(call *Call) (peer.Request, error) {
 	if err != nil {
 		return peer.Request{}, err
 	}
-	header := http.Header{}
-	maps.Copy(header, call.Header)
+	var header http.Header // nil is empty
+	if len(call.Header) > 0 || len(input.Files) > 0 || call.LastEventID != "" {
+		header = http.Header{}
+		maps.Copy(header, call.Header)
+	}
 	body, err := peerBody(header, input)
 	if err != nil {
 		return peer.Request{}, err
