@@ -23,6 +23,8 @@
 //		}
 //	}
 //
+// The record is the loop's until it goes on. To keep one, take a [Record.Clone].
+//
 // # Stores
 //
 // [NewMemory] keeps events in the memory of the process, within bounds of age and

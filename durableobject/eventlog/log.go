@@ -1,9 +1,11 @@
 package eventlog
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"iter"
+	"slices"
 	"time"
 )
 
@@ -24,8 +26,9 @@ var (
 	ErrTrimmed = errors.New("eventlog: trimmed during replay")
 )
 
-// Record is one stored event. It is immutable once it was given to Append:
-// the log and everybody that it hands records to share one copy.
+// Record is one stored event. It is immutable once it was given to Append: the
+// log and everybody that it delivers the record to share one copy. A replay may
+// yield a record that it uses again, see [Replay].
 type Record struct {
 	// Seq numbers records. There is one counter per log, so a Seq is a point in
 	// time in every channel of the log. The first is 1. Set by the log.
@@ -47,6 +50,14 @@ type Record struct {
 	Meta []byte
 	// Audience says whom the event is for.
 	Audience
+}
+
+// Clone returns a copy that is the caller's own. What is nil in r is nil in it.
+func (r *Record) Clone() *Record {
+	c := *r
+	c.Data, c.Meta = bytes.Clone(r.Data), bytes.Clone(r.Meta)
+	c.Tags, c.Targets, c.Excludes = slices.Clone(r.Tags), slices.Clone(r.Targets), slices.Clone(r.Excludes)
+	return &c
 }
 
 // Audience says whom an event is for. The zero Audience is everybody.
@@ -86,6 +97,10 @@ type Replay struct {
 	// call or later. It stops after yielding an error: that of the context given
 	// to After, ErrTrimmed, ErrClosed, or one of the store. It holds no lock
 	// while the caller works. It can be ranged over once.
+	//
+	// A record, with all that it refers to, is good until the loop goes on or ends:
+	// a store that reads from a disk then uses its memory for the next one. Whoever
+	// keeps it longer keeps a Clone.
 	Records iter.Seq2[*Record, error]
 }
 

@@ -70,7 +70,7 @@ var closeCases = map[string]func(*log){
 		for r, e := range l.replay("a", eventlog.Position{}) {
 			l.shut()
 			if err = e; err == nil {
-				got = append(got, r)
+				got = append(got, r.Clone())
 			}
 		}
 		is(l.t, err, eventlog.ErrClosed)

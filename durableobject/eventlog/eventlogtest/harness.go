@@ -83,7 +83,7 @@ func (l *log) after(channel string, p eventlog.Position) (rs []*eventlog.Record,
 		if err != nil {
 			l.t.Fatalf("replay after %v of %q: %v", p, channel, err)
 		}
-		rs = append(rs, r)
+		rs = append(rs, r.Clone())
 	}
 	return rs, replay.Truncated
 }

@@ -40,7 +40,7 @@ var replayCases = map[string]func(*log){
 				if err != nil {
 					l.t.Fatal(err)
 				}
-				got, p = append(got, r), r.Position()
+				got, p = append(got, r.Clone()), r.Position()
 				break
 			}
 		}
@@ -71,7 +71,7 @@ var replayCases = map[string]func(*log){
 			if late == nil {
 				late = l.add("a", text("late"))
 			}
-			got = append(got, r)
+			got = append(got, r.Clone())
 		}
 		if len(got) > len(rs) {
 			rs = append(rs, late)
@@ -89,7 +89,7 @@ var replayCases = map[string]func(*log){
 			l.head("a")
 			l.add("b", text("x"))
 			l.trim(rs[0].Time)
-			got = append(got, r)
+			got = append(got, r.Clone())
 		}
 		same(l.t, got, rs)
 	},
@@ -243,7 +243,7 @@ var cancelCases = map[string]func(*log){
 		for r, e := range replay.Records {
 			cancel()
 			if err = e; err == nil {
-				got = append(got, r)
+				got = append(got, r.Clone())
 			}
 		}
 		is(l.t, err, context.Canceled)
@@ -317,7 +317,7 @@ func drain(records iter.Seq2[*eventlog.Record, error]) (rs []*eventlog.Record, e
 			err = e
 			continue
 		}
-		rs = append(rs, r)
+		rs = append(rs, r.Clone())
 	}
 	return rs, err
 }

@@ -134,7 +134,7 @@ var retentionCases = map[string]func(*log){
 				l.trim(time.Now())
 			}
 			if err = e; err == nil {
-				got = append(got, r)
+				got = append(got, r.Clone())
 			}
 		}
 		if len(got) < len(all) && !errors.Is(err, eventlog.ErrTrimmed) {

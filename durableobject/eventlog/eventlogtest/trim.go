@@ -206,7 +206,7 @@ var exactTrimCases = map[string]func(*log){
 				l.trimAll(all[len(all)-1])
 			}
 			if err = e; err == nil {
-				got = append(got, r)
+				got = append(got, r.Clone())
 			}
 		}
 		is(l.t, err, eventlog.ErrTrimmed)
@@ -222,7 +222,7 @@ var exactTrimCases = map[string]func(*log){
 				l.trim(cut.Time)
 			}
 			if err = e; err == nil {
-				got = append(got, r)
+				got = append(got, r.Clone())
 			}
 		}
 		is(l.t, err, eventlog.ErrTrimmed)
