@@ -159,7 +159,7 @@ func history(t *testing.T, d *disk, o Options) map[string][]*eventlog.Record {
 		require.NoError(t, err)
 		for r, err := range replay.Records {
 			require.NoError(t, err)
-			all[channelName(i)] = append(all[channelName(i)], r)
+			all[channelName(i)] = append(all[channelName(i)], r.Clone())
 		}
 	}
 	require.NoError(t, l.Close())

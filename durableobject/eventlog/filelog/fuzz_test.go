@@ -89,9 +89,10 @@ func FuzzRecord(f *testing.F) {
 	f.Add(whole)
 	f.Add(whole[:len(whole)-1])
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if s, n, ok := parseRecord(b, seed); ok {
+		var s stored
+		if n, ok := s.parse(b, seed); ok {
 			require.Equal(t, recordSum(seed, b[:n]), uint32(b[4])|uint32(b[5])<<8|uint32(b[6])<<16|uint32(b[7])<<24)
-			s.record("e", &arena{})
+			new(scratch).load(&s, "e")
 		}
 		if len(b) < lengthBytes {
 			return
@@ -101,9 +102,9 @@ func FuzzRecord(f *testing.F) {
 		b[0], b[1], b[2], b[3] = byte(len(b)-lengthBytes), byte((len(b)-lengthBytes)>>8), byte((len(b)-lengthBytes)>>16), 0
 		sum := recordSum(seed, b)
 		b[4], b[5], b[6], b[7] = byte(sum), byte(sum>>8), byte(sum>>16), byte(sum>>24)
-		if s, n, ok := parseRecord(b, seed); ok {
+		if n, ok := s.parse(b, seed); ok {
 			require.Equal(t, len(b), n)
-			s.record("e", &arena{})
+			new(scratch).load(&s, "e")
 		}
 	})
 }

@@ -12,7 +12,8 @@ import (
 )
 
 // After implements eventlog.Log. The records are read as they are yielded. If
-// their bytes do not hold, the replay ends with ErrDamaged.
+// their bytes do not hold, the replay ends with ErrDamaged. All that are yielded
+// share one piece of memory, so each is good only until the next.
 func (l *Log) After(ctx context.Context, channel string, p eventlog.Position) (eventlog.Replay, error) {
 	v, err := l.view(channel, p)
 	if err == nil {
@@ -124,7 +125,8 @@ type reader struct {
 	base   uint64
 	window window // on the records
 	list   window // on their places
-	mem    arena
+	stored stored
+	mem    scratch
 	epoch  epoch // of the latest record
 	// expired is the cutoff as it was not many records ago.
 	expired int64
@@ -222,8 +224,8 @@ func (r *reader) one(at ref) error {
 	if err != nil {
 		return err
 	}
-	s, _, ok := parseRecord(b, r.log.seed)
-	if !ok || s.seq != seq || string(s.channel) != r.channel {
+	s := &r.stored
+	if _, ok := s.parse(b, r.log.seed); !ok || s.seq != seq || string(s.channel) != r.channel {
 		return fmt.Errorf("%w: record %d at %d", ErrDamaged, seq, at.off)
 	}
 	if s.time < r.cutoff {
@@ -235,12 +237,11 @@ func (r *reader) one(at ref) error {
 	if s.epoch != r.epoch.id {
 		r.epoch = epoch{id: s.epoch, text: r.epochs.text(s.epoch)}
 	}
-	rec, ok := s.record(r.epoch.text, &r.mem)
-	if !ok {
+	if !r.mem.load(s, r.epoch.text) {
 		return fmt.Errorf("%w: record %d at %d", ErrDamaged, seq, at.off)
 	}
 	r.from = seq
-	if !r.yield(rec, nil) {
+	if !r.yield(&r.mem.record, nil) {
 		return errStop
 	}
 	return nil

@@ -137,26 +137,26 @@ type stored struct {
 	body    []byte // what follows the channel
 }
 
-// parseRecord reads the record that b begins with. It is not ok unless its
-// checksum holds; n is its size.
-func parseRecord(b []byte, seed uint32) (rec stored, n int, ok bool) {
+// parse reads the record that b begins with. It is not ok unless its checksum
+// holds; n is its size.
+func (s *stored) parse(b []byte, seed uint32) (n int, ok bool) {
 	n, ok = recordLength(b)
 	if !ok || n > len(b) || n < minRecordBytes {
-		return stored{}, 0, false
+		return 0, false
 	}
 	b = b[:n]
 	le := binary.LittleEndian
 	if recordSum(seed, b) != le.Uint32(b[4:]) {
-		return stored{}, 0, false
+		return 0, false
 	}
-	rec.epoch, rec.seq = le.Uint64(b[8:]), le.Uint64(b[16:])
-	rec.prev, rec.time = le.Uint64(b[24:]), int64(le.Uint64(b[32:]))
-	rec.flags = b[40]
+	s.epoch, s.seq = le.Uint64(b[8:]), le.Uint64(b[16:])
+	s.prev, s.time = le.Uint64(b[24:]), int64(le.Uint64(b[32:]))
+	s.flags = b[40]
 	d := decoder{b: b[stampBytes:]}
-	rec.durable = rec.seq - d.uvarint()
-	rec.channel = d.bytes()
-	rec.body = d.b
-	return rec, n, !d.bad
+	s.durable = s.seq - d.uvarint()
+	s.channel = d.bytes()
+	s.body = d.b
+	return n, !d.bad
 }
 
 // recordLength returns the size of the record that b begins with, which may be wrong.
@@ -169,32 +169,6 @@ func recordLength(b []byte) (n int, ok bool) {
 		return 0, false
 	}
 	return lengthBytes + int(length), true
-}
-
-// record returns a copy that does not refer to the bytes of the file.
-func (s *stored) record(epoch string, mem *arena) (r *eventlog.Record, ok bool) {
-	r = mem.record()
-	r.Seq, r.Prev, r.Epoch, r.Time = s.seq, s.prev, epoch, recordTime(s.time)
-	d := decoder{b: s.body}
-	if s.flags&hasTags != 0 {
-		r.Tags = make([]string, d.count(1))
-		for i := range r.Tags {
-			r.Tags[i] = string(d.bytes())
-		}
-	}
-	if s.flags&hasTargets != 0 {
-		r.Targets = d.recipients()
-	}
-	if s.flags&hasExcludes != 0 {
-		r.Excludes = d.recipients()
-	}
-	if s.flags&hasMeta != 0 {
-		r.Meta = mem.clone(d.bytes())
-	}
-	if s.flags&hasData != 0 {
-		r.Data = mem.clone(d.b)
-	}
-	return r, !d.bad
 }
 
 func recordTime(ns int64) time.Time { return time.Unix(0, ns).UTC() }
@@ -246,12 +220,4 @@ func (d *decoder) count(size int) int {
 		return 0
 	}
 	return int(n)
-}
-
-func (d *decoder) recipients() []eventlog.Recipient {
-	list := make([]eventlog.Recipient, d.count(2))
-	for i := range list {
-		list[i] = eventlog.Recipient{Subject: string(d.bytes()), ID: string(d.bytes())}
-	}
-	return list
 }

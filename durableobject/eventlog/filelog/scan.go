@@ -24,7 +24,8 @@ type hole struct {
 func scan(b []byte, seed uint32, next uint64, yield func(found)) (holes []hole) {
 	off := min(headerBytes, len(b))
 	for off < len(b) {
-		rec, size, ok := parseRecord(b[off:], seed)
+		var rec stored
+		size, ok := rec.parse(b[off:], seed)
 		if !ok || rec.seq < next {
 			h := hole{off: off, first: next}
 			if off, rec, size, ok = resync(b, off+1, seed, next); !ok {
@@ -51,7 +52,7 @@ func resync(b []byte, off int, seed uint32, next uint64) (at int, rec stored, si
 		if binary.LittleEndian.Uint64(b[off+16:])-next > math.MaxUint32 {
 			continue
 		}
-		if rec, size, ok = parseRecord(b[off:], seed); ok {
+		if size, ok = rec.parse(b[off:], seed); ok {
 			return off, rec, size, true
 		}
 	}
