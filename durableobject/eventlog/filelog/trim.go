@@ -44,18 +44,22 @@ func (l *Log) cutoff() int64 {
 func (l *Log) trim(trims []*trimRequest) {
 	for _, t := range trims {
 		before := nanoseconds(t.before)
-		err := l.drop(before)
-		// Records of the newest time that are old enough are dropped by now, others
-		// of that time may come.
-		if cut := min(before, l.time); err == nil && cut > l.trimmed {
-			l.mu.Lock()
-			l.trimmed = cut
-			l.mu.Unlock()
-			l.saveCheckpoint()
-		}
+		dropped, err := l.drop(before)
 		if err != nil {
 			t.done <- err
 			continue
+		}
+		// Records of the newest time that are old enough are dropped by now, others
+		// of that time may come.
+		cut := min(before, l.time)
+		moved := cut > l.trimmed
+		if moved {
+			l.mu.Lock()
+			l.trimmed = cut
+			l.mu.Unlock()
+		}
+		if dropped || moved {
+			l.saveCheckpoint()
 		}
 		l.c.trims = append(l.c.trims, t)
 	}
@@ -63,20 +67,25 @@ func (l *Log) trim(trims []*trimRequest) {
 
 // expire drops what is past the retention.
 func (l *Log) expire() {
-	if err := l.drop(l.cutoff()); err != nil {
+	dropped, err := l.drop(l.cutoff())
+	if err != nil {
 		l.options.Logger.Warn("event log: cannot drop old records", "err", err)
+	}
+	if dropped {
+		l.saveCheckpoint()
 	}
 }
 
-// drop forgets the segments whose records are all older than before. Their files
-// are removed one by one between commits.
-func (l *Log) drop(before int64) error {
+// drop forgets the segments whose records are all older than before, and reports
+// whether there were any. The caller then saves the checkpoint; after that their
+// files are removed one by one between commits.
+func (l *Log) drop(before int64) (dropped bool, err error) {
 	if err := l.broken(); err != nil {
-		return err
+		return false, err
 	}
 	if a := l.c.active; a != nil && a.count > 0 && a.lastTime < before {
 		if err := l.seal(); err != nil {
-			return err
+			return false, err
 		}
 	}
 	n := 0
@@ -85,19 +94,18 @@ func (l *Log) drop(before int64) error {
 	}
 	l.c.unlinking = len(l.c.doomed) > 0 || n > 0 || len(l.c.trims) > 0
 	if n == 0 {
-		return nil
+		return false, nil
 	}
 	// The newest segment always stays: its name is the least that the next Seq can be.
 	if err := l.ensureActive(); err != nil {
-		return err
+		return false, err
 	}
 	l.c.doomed = append(l.c.doomed, l.index.sealed[:n]...)
 	l.mu.Lock()
 	l.index.drop(n)
 	l.mu.Unlock()
 	l.gone.Store(l.index.floor)
-	l.saveCheckpoint()
-	return nil
+	return true, nil
 }
 
 // saveCheckpoint writes the checkpoint if it can. A full disk must not keep us
