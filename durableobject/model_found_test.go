@@ -129,6 +129,32 @@ func TestSlowClientAfterAnUnknownPosition(t *testing.T) {
 	})
 }
 
+// A client that has missed nothing is not closed as too slow because the log forgets
+// the channel, whose events have all expired, before the client has read the answer.
+func TestSlowClientThatHasMissedNothing(t *testing.T) {
+	bubble(t, keeping, func(t *testing.T, f *fixture) {
+		c := f.connect("a")
+		c.subscribe()
+		f.publish("seen")
+		_, last := c.event()
+		c.drop()
+		publish := func(channel string) {
+			require.NoError(t, f.room(channel).PublishEvent(t.Context(), message{}))
+		}
+		publish("one that is forgotten, too")
+		time.Sleep(keeping.ResumeRetention - time.Second)
+		c, read := f.stalled("a")
+		c.send(`{"i":"1","p":{"u":"/subscribe","b":{},"h":{` + lastEventID(last) + `}}}`)
+		synctest.Wait()
+		time.Sleep(2 * time.Second)
+		publish("one that makes room")
+		go read()
+		require.Contains(t, c.next(), "event-stream")
+		f.publish("live")
+		c.sees("live")
+	})
+}
+
 // waiter is an object whose first OnSubscribed waits for the end of its context,
 // and sends then.
 type waiter struct {

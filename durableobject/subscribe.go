@@ -70,12 +70,16 @@ func (ws *Websocket) plan(ctx context.Context, s *subscription) (resume string, 
 		return "", err
 	}
 	s.resume.Truncated = replay.Truncated
+	// Where nothing is to be replayed, the log is not asked again: by then it may
+	// have forgotten the channel, and not be sure any more.
+	s.phase, s.cursor = hooking, s.target
 	for first, err := range replay.Records {
 		if err != nil && !errors.Is(err, eventlog.ErrTrimmed) {
 			return "", err
 		}
 		// What is still stored but too old to be replayed is missing too.
 		s.resume.Truncated = s.resume.Truncated || err != nil || first.Time.Before(ws.ch.horizon())
+		s.phase, s.cursor = replaying, 0
 		break
 	}
 	if s.resume.Truncated {
