@@ -19,9 +19,12 @@ type committer struct {
 	// in the index before the batch is stored.
 	fresh map[string]*channel
 	// doomed are dropped segments whose files are still to be removed, oldest
-	// first; unlinking is set while there is hope.
+	// first; unlinking is set while there is hope, and removing while a goroutine
+	// removes the first of them. It ends by telling removed.
 	doomed    []*segment
 	unlinking bool
+	removing  bool
+	removed   chan error
 	trims     []*trimRequest // told when doomed is empty
 	syncTimer *time.Timer    // runs while something is not synced; under SyncInterval only
 }
@@ -50,8 +53,8 @@ func (l *Log) run() {
 
 	w := &l.c.work
 	for {
-		if !w.more && !l.c.unlinking {
-			if w.closed {
+		if !w.more {
+			if w.closed && !l.c.unlinking {
 				l.closeErr = errors.Join(l.finish(), l.lock.Close())
 				return
 			}
@@ -61,6 +64,8 @@ func (l *Log) run() {
 				l.expire()
 			case <-l.c.syncTimer.C:
 				l.syncActive()
+			case err := <-l.c.removed:
+				l.unlinked(err)
 			}
 		}
 		// Publishers that the last commit woke come back in a moment: to let them
@@ -69,7 +74,7 @@ func (l *Log) run() {
 		l.queue.take(w)
 		l.commit(w.appends)
 		l.trim(w.trims)
-		l.unlinkNext()
+		l.unlink()
 	}
 }
 

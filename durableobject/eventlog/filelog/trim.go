@@ -78,7 +78,7 @@ func (l *Log) expire() {
 
 // drop forgets the segments whose records are all older than before, and reports
 // whether there were any. The caller then saves the checkpoint; after that their
-// files are removed one by one between commits.
+// files are removed one by one.
 func (l *Log) drop(before int64) (dropped bool, err error) {
 	if err := l.broken(); err != nil {
 		return false, err
@@ -116,25 +116,47 @@ func (l *Log) saveCheckpoint() {
 	}
 }
 
-// unlinkNext removes the file of one dropped segment, the oldest first and each
-// durably, so that those left are always the newest.
-func (l *Log) unlinkNext() {
+// unlink has the files of dropped segments removed, the oldest first and each
+// durably, so that those left are always the newest. That goes on beside the commits:
+// to give back a file takes the system longer than to sync a few records.
+func (l *Log) unlink() {
 	c := &l.c
-	if len(c.doomed) > 0 && c.unlinking {
-		err := l.dir.Remove(c.doomed[0].name())
-		if err == nil || errors.Is(err, fs.ErrNotExist) {
-			c.doomed = c.doomed[1:]
-			err = l.dir.Sync()
-		}
-		if err != nil {
-			l.options.Logger.Warn("event log: cannot remove a segment", "err", err)
-			l.endTrims(err) // tried again by the next Trim or expiry
+	if c.removing {
+		select {
+		case err := <-c.removed:
+			l.unlinked(err)
+		default:
 			return
 		}
 	}
-	if len(c.doomed) == 0 {
+	switch {
+	case len(c.doomed) == 0:
 		l.endTrims(nil)
+	case c.unlinking:
+		c.removing = true
+		name := c.doomed[0].name()
+		go func() { c.removed <- l.remove(name) }()
 	}
+}
+
+// remove removes a file for good, if it is still there.
+func (l *Log) remove(name string) error {
+	if err := l.dir.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return l.dir.Sync()
+}
+
+// unlinked takes note of what became of the first doomed segment.
+func (l *Log) unlinked(err error) {
+	c := &l.c
+	c.removing = false
+	if err != nil {
+		l.options.Logger.Warn("event log: cannot remove a segment", "err", err)
+		l.endTrims(err) // tried again by the next Trim or expiry
+		return
+	}
+	c.doomed = c.doomed[1:]
 }
 
 func (l *Log) endTrims(err error) {
