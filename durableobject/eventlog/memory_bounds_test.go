@@ -81,6 +81,36 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
+// TestMemoryStaysBounded floods a log with many times what it may hold and measures all
+// along.
+func TestMemoryStaysBounded(t *testing.T) {
+	const bound, size, floods = 4 << 20, 256, 50
+	before := heap()
+	log := eventlog.NewMemory(&eventlog.MemoryOptions{MaxBytes: bound})
+	for range floods {
+		for i := range bound / size {
+			r := &eventlog.Record{Data: make([]byte, size)}
+			require.NoError(t, log.Append(t.Context(), "channel "+strconv.Itoa(i%10), r, ignore))
+		}
+		require.LessOrEqual(t, heap()-before, int64(bound))
+	}
+	require.NoError(t, log.Close())
+	runtime.KeepAlive(log)
+}
+
+// TestMemoryAppendAllocations appends to a full log: besides the record itself there is
+// one allocation.
+func TestMemoryAppendAllocations(t *testing.T) {
+	log := eventlog.NewMemory(&eventlog.MemoryOptions{MaxBytes: 1 << 20, Retention: time.Hour})
+	data := make([]byte, 128)
+	add := func() { _ = log.Append(t.Context(), "a", &eventlog.Record{Data: data}, ignore) }
+	for range 10_000 {
+		add()
+	}
+	require.LessOrEqual(t, testing.AllocsPerRun(10_000, add), 2.0)
+	require.NoError(t, log.Close())
+}
+
 // TestMemoryFreesWhatIsOld checks that appends to one channel free what grew old
 // in another that nobody uses.
 func TestMemoryFreesWhatIsOld(t *testing.T) {
