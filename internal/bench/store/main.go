@@ -34,6 +34,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -41,7 +42,7 @@ func main() {
 	dir := flag.String("dir", os.TempDir(), "where to put the directory with the files")
 	long := flag.Duration("flood", 0, "how long to flood a log in memory, 0 for not at all")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	passed, err := run(ctx, *dir, *long)
 	stop()
 	if err != nil {
