@@ -91,6 +91,8 @@ func Accept(w http.ResponseWriter, r *http.Request, pool *Pool, src Source, o Op
 // sent, -1 if it sent none, and closes the connection.
 func (c *Conn) Serve(receive func(message []byte, binary bool)) (code int) {
 	defer c.shutdown()
+	// Unless it is closed, its finalizer keeps it, and all of us, in memory for good.
+	defer func() { _ = c.ws.CloseNow() }()
 	for {
 		typ, message, err := c.ws.Read(context.Background())
 		if err != nil {
