@@ -1,10 +1,6 @@
 package durableobject_test
 
-import (
-	"encoding/json"
-	"slices"
-	"strings"
-)
+import "encoding/json"
 
 // frame is what a server sends.
 type frame struct {
@@ -44,17 +40,4 @@ func (v *visit) receive(text []byte) {
 	}
 	delete(v.calls, id)
 	v.answered(c, text)
-}
-
-func (v *visit) answered(c *call, text []byte) {
-	w := v.place.world
-	if !strings.Contains(string(text), c.want) {
-		w.failf("v%d wants %s from %s, got %s", v.n, c.want, c.about, text)
-	}
-	if c.post == nil || c.post.refused != nil || !c.post.includes(v) {
-		return
-	}
-	if r := v.active(); r != nil && r.answered && r.round < c.round && !slices.Contains(r.got, item{post: c.post}) {
-		w.failf("v%d got the answer of a call before the event that it published: %v", v.n, c.post)
-	}
 }

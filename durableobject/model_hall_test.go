@@ -101,6 +101,7 @@ func (h *hall) OnEvicted(context.Context) {
 	if h.gone.Swap(true) {
 		w.wrong = "an object was evicted twice"
 	}
+	w.sawf("an eviction")
 	if h.place.open > 0 && !w.ending {
 		w.wrong = fmt.Sprintf("the object of %v was evicted under %d sockets", h.place, h.place.open)
 	}

@@ -29,7 +29,8 @@ type post struct {
 	tags              []string // nil: all
 	targets, excludes []eventlog.Recipient
 	asked             []*visit // by predicates of either kind
-	asks              bool
+	asks              int      // predicates
+	readers           []*visit
 	began, ended      bool
 	err               error
 
@@ -125,7 +126,7 @@ func (n *post) withRecipients(r *rand.Rand, kind string, list *[]eventlog.Recipi
 		*list = append(*list, named...)
 		n.opt(fmt.Sprint(kind, " named ", named), either(target, durableobject.WithTargetRecipients, durableobject.WithExcludeRecipients)(named...))
 	case 3:
-		n.asks = true
+		n.asks++
 		bit := r.IntN(2)
 		n.opt(fmt.Sprint(kind, " visits with bit ", bit), either(target, durableobject.WithTargetsFunc, durableobject.WithExcludeFunc)(
 			func(ws *durableobject.Websocket) bool { return n.ask(ws, bit, list) }))
@@ -172,6 +173,12 @@ func (n *post) publish(ctx context.Context, h *hall) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	n.ended, n.err = true, err
+	switch {
+	case errors.Is(err, durableobject.ErrForeignWebsocket):
+		w.sawf("refused: the socket of another object")
+	case errors.Is(err, durableobject.ErrNoSubject):
+		w.sawf("refused: an id without its subject")
+	}
 	w.fresh = true
 	n.place.noisy += len(n.text) + 200
 	if n.place.log == nil && err == nil {
@@ -204,6 +211,16 @@ func (n *post) includes(v *visit) bool {
 		}
 	}
 	return false
+}
+
+// seen notes who has got a post. Twins are two that go by one name.
+func (n *post) seen(v *visit) {
+	for _, other := range n.readers {
+		if other != v && other.to == v.to && !other.gone {
+			n.place.sawf("an event that twins got")
+		}
+	}
+	n.readers = append(n.readers, v)
 }
 
 func (n *post) String() string { return fmt.Sprint(n.key(), " in ", n.place, " ", n.about) }

@@ -63,7 +63,8 @@ func newReading(v *visit, last string, ext bool) *reading {
 	r.must = !readable || (last != "0" && r.from.Epoch != p.epoch)
 	r.may = r.must || r.from.Seq > p.head() || p.mayMiss(r.from.Seq)
 	r.gone = p.missing()
-	r.fit = last == v.guest.last[p] && time.Now().Before(v.guest.fit[p])
+	fit := v.guest.fit[p]
+	r.fit = last == v.guest.last[p] && r.from.Seq >= fit.from && time.Now().Before(fit.until)
 	return r
 }
 
@@ -132,6 +133,7 @@ func (r *reading) receive(f *frame) {
 	case f.P.D == nil:
 		r.cursor(f)
 	case strings.HasPrefix(f.P.D.JSON.Text, "snapshot"):
+		w.sawf("a snapshot")
 		r.got = append(r.got, item{snapshot: f.P.D.JSON.Text})
 	default:
 		r.event(f)
@@ -175,6 +177,9 @@ func (r *reading) learnTruncated(truncated bool) {
 	if r.known && r.truncated != truncated {
 		r.visit.place.failf("v%d: header and hook of %s disagree", r.visit.n, r.id)
 	}
+	if !r.known {
+		r.visit.place.sawf("a resume: %s", either(truncated, "truncated", "complete"))
+	}
 	r.known, r.truncated = true, truncated
 }
 
@@ -188,6 +193,7 @@ func (r *reading) done() {
 	if by < 0 {
 		r.visit.place.failf("v%d: %s was ended", r.visit.n, r.id)
 	}
+	r.visit.place.sawf("a subscription ended by the next")
 	r.end(by)
 }
 
@@ -199,6 +205,7 @@ func (r *reading) cursor(f *frame) {
 	seq := r.givenPosition(f.P.M.ID)
 	r.rising(seq)
 	r.got = append(r.got, item{cursor: seq})
+	w.sawf("an event that moves the cursor")
 	v.guest.last[v.place] = f.P.M.ID
 }
 
@@ -226,6 +233,7 @@ func (r *reading) event(f *frame) {
 		p.failf("v%d got it twice: %v", v.n, n)
 	}
 	r.checkMeta(f, n)
+	n.seen(v)
 	if p.log != nil {
 		r.rising(n.rank)
 		p.given = append(p.given, f.P.M.ID)
@@ -266,7 +274,7 @@ func (r *reading) remember() {
 		return
 	}
 	if at, ok := parsePosition(v.guest.last[p]); ok && at.Epoch == p.epoch {
-		v.guest.fit[p] = time.Now().Add(p.retention / 2)
+		v.guest.fit[p] = fitness{at.Seq, time.Now().Add(p.retention / 2)}
 	}
 }
 

@@ -1,7 +1,10 @@
 package durableobject_test
 
 import (
+	"slices"
 	"strings"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
 // check applies the rules after everything has settled. Which events must have come
@@ -9,8 +12,11 @@ import (
 func (r *reading) check() {
 	v, p := r.visit, r.visit.place
 	for ; r.looked < len(p.posts); r.looked++ {
-		if n := p.posts[r.looked]; n.includes(v) {
+		n := p.posts[r.looked]
+		if n.includes(v) {
 			r.want = append(r.want, n)
+		} else if slices.ContainsFunc(n.targets, func(t eventlog.Recipient) bool { return t.ID == v.id && t.Subject != v.to.Subject }) {
+			p.sawf("an event for the same id of another subject")
 		}
 	}
 	reading := !v.stalled && !v.gone

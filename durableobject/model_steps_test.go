@@ -35,9 +35,11 @@ func (w *world) act(r *rand.Rand) {
 	case k < 12:
 		w.someoneEnters(r)
 	case k < 45 || v == nil:
-		w.publish(r, 1)
-	case k < 49:
-		w.publish(r, pick(r, 5, 15, 30, 30, 100))
+		w.publish(r, w.anyPlace(r), 1)
+	case k < 48:
+		w.publish(r, w.anyPlace(r), pick(r, 5, 15, 30, 30, 100))
+	case k < 51:
+		w.overtake(r, v)
 	case k < 65:
 		w.onVisit(r, v)
 	case k < 80:
@@ -49,8 +51,20 @@ func (w *world) act(r *rand.Rand) {
 	}
 }
 
+// overtake publishes more than a visit can keep up with.
+func (w *world) overtake(r *rand.Rand, v *visit) {
+	if !v.stalled {
+		v.stall(true)
+	}
+	w.publish(r, v.place, w.maxLag/100)
+}
+
 // onVisit does what a visit can do besides subscribing.
 func (w *world) onVisit(r *rand.Rand, v *visit) {
+	if v.stalled && r.IntN(3) == 0 {
+		v.stall(false)
+		return
+	}
 	switch r.IntN(10) {
 	case 0, 1:
 		v.act(w.randomPost(r, v.place))
@@ -69,6 +83,7 @@ func (w *world) onVisit(r *rand.Rand, v *visit) {
 	case 8:
 		if v.stalled {
 			w.notef("v%d takes a sip", v.n)
+			w.sawf("a sip")
 			v.buf, _ = v.wire.take(v.buf, r.IntN(500))
 			return
 		}
@@ -79,6 +94,7 @@ func (w *world) onVisit(r *rand.Rand, v *visit) {
 			return
 		}
 		w.notef("v%d is kicked out", v.n)
+		w.sawf("a kick")
 		v.kicked = true
 		v.ws.Close(4000, "kicked")
 	}
@@ -103,7 +119,7 @@ func (w *world) someoneEnters(r *rand.Rand) {
 	w.leave(g)
 	p := g.home
 	if p == nil || r.IntN(6) == 0 {
-		p = pick(r, w.places[0], w.places[0], pick(r, w.places...))
+		p = w.anyPlace(r)
 	}
 	if g.home = p; g.tags == nil || r.IntN(3) == 0 {
 		g.tags = either(r.IntN(5) == 0, nil, append([]string{}, subset(r, "x", "y", "z")...))
@@ -121,23 +137,27 @@ func (w *world) subscribe(r *rand.Rand, v *visit) {
 	w.mood = mood
 	w.mu.Unlock()
 	w.notef("the mood is %q", mood)
-	last := v.guest.last[v.place]
+	w.sawf("subscribe: the mood is %q", mood)
+	last, kind := v.guest.last[v.place], "where it was"
 	switch r.IntN(10) {
 	case 0, 1:
-		last = ""
+		last, kind = "", "anew"
 	case 2:
-		last = "0"
+		last, kind = "0", "from the beginning"
 	case 3, 4:
 		if len(w.given) > 0 {
-			last = pick(r, w.given...)
+			last, kind = pick(r, w.given...), "from anybody's position"
 		}
 	case 5:
+		kind = "from a position that is none"
 		e := v.place.epoch
 		last = pick(r, "abc", "12", "-1", "zzzzzzzzzzzzz-3", e+"-", e+"-0", e+"-1", e+"-01", e+"-999999", e+"-18446744073709551616", e)
 	}
+	w.sawf("subscribe: %s", either(last == "", "anew", kind))
 	v.subscribe(last, r.IntN(3) > 0)
 	if r.IntN(12) == 0 { // and at once again, or not at all
 		if r.IntN(2) == 0 {
+			w.sawf("subscribe: twice at once")
 			v.subscribe(last, r.IntN(3) > 0)
 		} else {
 			v.abort(v.readings[len(v.readings)-1])
@@ -145,14 +165,19 @@ func (w *world) subscribe(r *rand.Rand, v *visit) {
 	}
 }
 
+// anyPlace is mostly the first, so that something happens there.
+func (w *world) anyPlace(r *rand.Rand) *place {
+	return pick(r, w.places[0], w.places[0], pick(r, w.places...))
+}
+
 // publish publishes n events, on the driver's goroutine or beside it.
-func (w *world) publish(r *rand.Rand, n int) {
-	p := pick(r, w.places[0], w.places[0], pick(r, w.places...))
+func (w *world) publish(r *rand.Rand, p *place, n int) {
 	if n > 1 && w.pad > 1000 {
 		n = 5
 	}
-	h := p.hall()
+	h := p.handle(r)
 	beside := !w.solo && n == 1 && r.IntN(2) == 0
+	w.sawf("publish: %s", either(beside, "beside others", either(n > 1, "a burst", "one")))
 	for i := range n {
 		post := w.randomPost(r, p)
 		w.notef("publish %v", post)
@@ -187,10 +212,14 @@ func (v *visit) open() (list []*reading) {
 // checkAsked looks whether the predicates were asked about those who were connected.
 func (n *post) checkAsked() {
 	w := n.place.world
-	if !n.asks || n.refused != nil {
+	if n.asks == 0 || n.refused != nil {
 		return
 	}
+	times := map[*visit]int{}
 	for _, v := range n.asked {
+		if times[v]++; times[v] > n.asks {
+			w.failf("%v: asked %d times about v%d", n, times[v], v.n)
+		}
 		if v.place != n.place || v.over && v.round < w.round-1 {
 			w.failf("%v: asked about v%d, which is not there", n, v.n)
 		}

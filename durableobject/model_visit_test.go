@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -48,19 +47,12 @@ type visit struct {
 	code     int
 	kicked   bool
 	fails    bool // a hook has failed
+	behind   bool // it reads from the log what it was too slow for
 	round    int  // in which it was last connected or left
 	requests int
 	readings []*reading
 	runs     []*hookRun
 	calls    map[string]*call
-}
-
-// call is a request other than a subscription.
-type call struct {
-	about string
-	want  string // in the answer
-	post  *post
-	round int
 }
 
 func (p *place) token(n int, channel, subject string, tags []string, exp time.Time) string {
@@ -82,6 +74,7 @@ func (w *world) enter(g *guest, p *place, id string, tags []string, subject stri
 		updated: -1, exp: time.Now().Truncate(time.Second).Add(life), wire: newWire(w.space, w.seed+uint64(n)), calls: map[string]*call{},
 	}
 	w.notef("v%d enters %v as %v, tags %v, for %v", n, p, v.to, tags, life)
+	w.sawf("an entrance")
 	query := url.Values{"id": {id}, "token": {p.token(n, p.channel, subject, tags, v.exp)}}
 	r := &http.Request{
 		Method: http.MethodGet, Host: "halls", URL: &url.URL{Path: "/", RawQuery: query.Encode()}, ProtoMajor: 1, ProtoMinor: 1,
@@ -129,6 +122,7 @@ func (w *world) leave(g *guest) {
 		return
 	}
 	w.notef("v%d drops", v.n)
+	w.sawf("a drop")
 	v.left = true
 	v.depart()
 	v.wire.cut()
@@ -152,6 +146,7 @@ func (v *visit) depart() {
 // bye closes the connection in good order.
 func (v *visit) bye() {
 	v.place.notef("v%d says goodbye", v.n)
+	v.place.sawf("a goodbye")
 	v.left = true
 	v.depart()
 	v.wire.send(opClose, []byte{3, 232})
@@ -159,6 +154,7 @@ func (v *visit) bye() {
 
 func (v *visit) stall(yes bool) {
 	v.place.notef("v%d stalls: %v", v.n, yes)
+	v.place.sawf("%s", either(yes, "a stall", "the end of a stall"))
 	if v.stalled != yes {
 		v.sure(either(yes, -1, 1))
 	}
@@ -198,47 +194,10 @@ func (v *visit) subscribe(last string, ext bool) {
 // abort ends a subscription.
 func (v *visit) abort(r *reading) {
 	v.place.notef("v%d aborts %s", v.n, r.id)
+	v.place.sawf("an abort")
 	v.wire.send(opText, fmt.Appendf(nil, `{"i":%s,"t":4}`, r.id))
 	r.remember()
 	r.end(v.place.round)
-}
-
-// act calls the method that publishes n.
-func (v *visit) act(n *post) {
-	w := v.place.world
-	w.mu.Lock()
-	order := len(w.orders)
-	w.orders[order] = n
-	w.mu.Unlock()
-	c := &call{about: "act", want: `"acted"`, post: n, round: w.round}
-	id := v.request("call", fmt.Sprintf(`{"json":{"path":["act"],"input":%d}}`, order), "")
-	v.calls[id] = c
-	w.notef("v%d calls act as %s: %v", v.n, id, n)
-}
-
-// updateToken tries to replace the token by a good or a bad one.
-func (v *visit) updateToken(r *rand.Rand) {
-	w, p, life := v.place.world, v.place, pick(r, 5*time.Second, time.Minute, time.Hour)
-	_, subject := readAtt(v.ws.Token())
-	exp := time.Now().Truncate(time.Second).Add(life)
-	c := &call{about: "updateToken", want: `"UNAUTHORIZED"`}
-	tok := "garbage"
-	switch kind := r.IntN(6); {
-	case kind < 3 && v.updated < w.round: // of two at once, nobody knows which counts
-		tok, c.want = p.token(v.n, p.channel, subject, v.tags, exp), `"b":{}`
-		if v.updated = w.round; !time.Now().After(v.exp) {
-			v.exp = exp
-		}
-	case kind == 3:
-		tok = p.token(v.n, p.channel, subject, append(slices.Clip(v.tags), "w"), exp)
-	case kind == 4:
-		tok = p.token(v.n, "elsewhere", subject, v.tags, exp)
-	case p.subject:
-		tok = p.token(v.n, p.channel, "somebody else", v.tags, exp)
-	}
-	id := v.request("updateToken", `{"json":{"token":`+quote(tok)+`}}`, "")
-	v.calls[id] = c
-	p.notef("v%d updates its token as %s for %v, wants %s", v.n, id, life, c.want)
 }
 
 // pump reads what it has taken, and takes what has arrived. It reports whether there
@@ -262,6 +221,7 @@ func (v *visit) pump() bool {
 		case opClose:
 			v.code = int(payload[0])<<8 | int(payload[1])
 			v.place.notef("v%d is closed with %d %s", v.n, v.code, payload[2:])
+			v.place.sawf("closed with %d", v.code)
 			v.depart()
 			v.wire.send(opClose, payload)
 		case opText:
@@ -306,6 +266,9 @@ func (v *visit) active() *reading {
 // assign gives an OnSubscribed to the subscription that it is for.
 func (v *visit) assign(run *hookRun) {
 	v.runs = append(v.runs, run)
+	if run.resume.Replayed > 0 {
+		v.place.sawf("a replay")
+	}
 	v.fails = v.fails || strings.Contains(run.mood, "fail") || strings.Contains(run.mood, "panic")
 	var candidates []*reading
 	for _, r := range v.readings {
@@ -342,13 +305,19 @@ func (v *visit) check() {
 	for _, r := range v.readings {
 		r.check()
 	}
+	if durableobject.Behind(v.ws) {
+		v.behind = true
+	} else if v.behind && !v.gone {
+		v.behind = false
+		w.sawf("a slow client has caught up from the log")
+	}
 	if !v.gone && !v.stalled {
 		if n := len(v.open()); n > 1 {
 			w.failf("v%d has %d subscriptions", v.n, n)
 		}
 		for id, c := range v.calls {
 			if c.round < w.round && !v.hooking() {
-				w.failf("v%d has no answer to %s %s", v.n, c.about, id)
+				w.failf("v%d has no answer to %s %s", v.n, c.kind, id)
 			}
 		}
 	}
@@ -361,13 +330,16 @@ func (v *visit) hooking() bool { return slices.ContainsFunc(v.runs, (*hookRun).r
 // lagging tells whether so much was published since everything had settled that the
 // visit could not keep up: more than it can be lent or, where the log drops its
 // oldest, anything while it was reading what it had missed, and anything in another
-// channel, which may have made the log forget this one.
+// channel, which may have made the log forget this one, then or the time before.
 func (v *visit) lagging() bool {
-	w := v.place.world
-	resumed := slices.ContainsFunc(v.readings, func(r *reading) bool { return r.last != "" && r.round == w.round-1 })
-	noise := func(p *place) bool { return p.noisy > 0 && (resumed || p != v.place) }
-	if w.plan.log == "bounded" && slices.ContainsFunc(w.places, noise) {
+	w, p := v.place.world, v.place
+	if p.noisy > w.maxLag/4 {
 		return true
 	}
-	return v.place.noisy > w.maxLag/4
+	if w.plan.log != "bounded" {
+		return false
+	}
+	resumed := slices.ContainsFunc(v.readings, func(r *reading) bool { return r.last != "" && r.round == w.round-1 })
+	noise := func(other *place) bool { return other.noisy > 0 && (resumed || other != p) }
+	return slices.ContainsFunc(w.places, noise) || p.noisy > 0 && p.mayMiss(p.settled)
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -20,7 +21,7 @@ type wire struct {
 	changed  sync.Cond
 	in, out  []byte
 	space    int
-	choppy   *rand.Rand // takes less than there is room for, now and then
+	choppy   *rand.Rand // takes less than there is room for, and its time, now and then
 	closed   bool       // by the server
 	gone     bool       // the client is
 	readEnd  alarm
@@ -39,11 +40,22 @@ func newWire(space int, seed uint64) *wire {
 	return w
 }
 
+// pause lets others run first, as a system call may.
+func (w *wire) pause() {
+	w.mu.Lock()
+	yes := w.choppy.IntN(3) == 0
+	w.mu.Unlock()
+	if yes {
+		runtime.Gosched()
+	}
+}
+
 // tryWire is a wire that can be written to without waiting.
 type tryWire struct{ *wire }
 
 // TryWrite takes what there is room for, or some of it, or nothing.
 func (w tryWire) TryWrite(p []byte) (int, error) {
+	w.pause()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed || w.gone {
@@ -58,6 +70,7 @@ func (w tryWire) TryWrite(p []byte) (int, error) {
 }
 
 func (w *wire) Write(p []byte) (n int, err error) {
+	w.pause()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for {
@@ -122,6 +135,7 @@ func (w *wire) SetReadDeadline(t time.Time) error {
 }
 
 func (w *wire) SetWriteDeadline(t time.Time) error {
+	defer w.pause()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.writeEnd.set(w, t)

@@ -2,6 +2,7 @@ package durableobject_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -14,51 +15,6 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/rpc"
 )
-
-// plan is what a history is made with.
-type plan struct {
-	log       string        // "off", "own", "given", "bounded", "shared"
-	retention time.Duration // 0 with "off"
-	maxBytes  int64         // of a channel in a bounded log
-	spaces    int
-	subject   bool
-	maxLag    int
-	idle      time.Duration
-	ping      time.Duration
-	hookTime  time.Duration
-	blocking  bool // the connections have no TryWrite
-	space     int  // bytes that a connection holds
-	pad       int  // bytes that a post has at most, besides its number
-	farewells bool // OnDisconnected publishes
-}
-
-func newPlan(r *rand.Rand) plan {
-	p := plan{
-		log:       pick(r, "off", "own", "own", "own", "given", "bounded", "shared", "shared"),
-		retention: pick(r, 20*time.Second, time.Minute, 10*time.Minute),
-		maxBytes:  int64(6000 + r.IntN(10_000)),
-		spaces:    1 + r.IntN(2),
-		subject:   r.IntN(3) == 0,
-		maxLag:    pick(r, 1200, 3000, 20_000),
-		idle:      pick(r, 20*time.Second, 3*time.Minute),
-		ping:      pick(r, -1, 30*time.Second),
-		hookTime:  pick(r, 2*time.Second, 10*time.Second),
-		blocking:  r.IntN(4) == 0,
-		space:     pick(r, 150, 600, 4000, 100_000),
-		pad:       pick(r, 0, 100, 300),
-		farewells: r.IntN(4) == 0,
-	}
-	if p.log == "off" {
-		p.retention = 0
-	}
-	if p.log == "shared" {
-		p.spaces = 2
-	}
-	if r.IntN(50) == 0 && p.log != "bounded" { // more than what is written at once
-		p.pad = 20_000
-	}
-	return p
-}
 
 // world is one history: the namespaces, those who use them, and what the oracle
 // knows of what has happened.
@@ -77,6 +33,7 @@ type world struct {
 	given  []string          // positions that clients have got, anywhere
 	pairs  map[[2]*post]bool // without a log: what came before what, to somebody
 	trace  []func() string
+	tally  *tally
 
 	// mu guards what hooks and methods use too.
 	mu     sync.Mutex
@@ -86,6 +43,7 @@ type world struct {
 	fresh  bool // something was published since it was looked at last
 	mood   string
 	runs   []*hookRun
+	halls  []*hall       // all that there were
 	orders map[int]*post // what the method "act" is to publish
 	wrong  string        // the first thing that was found wrong by a hook
 	ending bool
@@ -109,7 +67,9 @@ type place struct {
 	posts   []*post // in order
 	learnt  uint64  // Seq of the last of them
 	noisy   int     // bytes that were published since everything settled; guarded by mu
+	settled uint64  // the rank of the newest post by then
 	open    int     // visits that surely are connected; guarded by mu
+	held    *hall   // what hall gave some time ago
 }
 
 // guest is somebody who comes again and again.
@@ -120,7 +80,13 @@ type guest struct {
 	tags    []string
 	subject string
 	last    map[*place]string
-	fit     map[*place]time.Time // until when last is surely complete
+	fit     map[*place]fitness
+}
+
+// fitness says until when a resume from a position, or a later one, is complete.
+type fitness struct {
+	from  uint64
+	until time.Time
 }
 
 // failure is what the oracle has found.
@@ -140,10 +106,10 @@ func (w *world) notef(format string, args ...any) {
 // epochOfBubble is when the clock of a synctest bubble begins.
 var epochOfBubble = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
-func newWorld(seed uint64) *world {
+func newWorld(seed uint64, t *tally) *world {
 	r := rand.New(rand.NewPCG(seed, 0))
 	w := &world{
-		plan: newPlan(r), seed: seed, ctx: context.Background(),
+		plan: newPlan(r), tally: t, seed: seed, ctx: context.Background(),
 		tick: 1, pairs: map[[2]*post]bool{}, posts: map[string]*post{}, orders: map[int]*post{},
 	}
 	w.notef("seed %d, %+v", seed, w.plan)
@@ -159,7 +125,7 @@ func newWorld(seed uint64) *world {
 		w.spaces = append(w.spaces, w.newSpace(i))
 	}
 	for range 4 {
-		w.guests = append(w.guests, &guest{last: map[*place]string{}, fit: map[*place]time.Time{}})
+		w.guests = append(w.guests, &guest{last: map[*place]string{}, fit: map[*place]fitness{}})
 	}
 	return w
 }
@@ -180,7 +146,11 @@ func (w *world) newSpace(i int) *space {
 		}
 	}
 	s.halls = durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[message]) (*hall, error) {
-		return &hall{Object: o, place: s.place(o.Channel())}, nil
+		h := &hall{Object: o, place: s.place(o.Channel())}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.halls = append(w.halls, h)
+		return h, nil
 	}, &o)
 	durableobject.Handle(s.halls, act, (*hall).act)
 	s.up = durableobject.UpgradeHandler(s.halls, nil)
@@ -218,10 +188,28 @@ func (p *place) hall() *hall {
 	return h
 }
 
+// handle gives the object, or the one that it was some time ago: it works also if it
+// was evicted since.
+func (p *place) handle(r *rand.Rand) *hall {
+	if p.held == nil || r.IntN(3) > 0 {
+		p.held = p.hall()
+	}
+	if p.held.gone.Load() {
+		p.sawf("publish: by an object that was evicted")
+	}
+	return p.held
+}
+
+// sawf counts something worth counting, in the words of its arguments.
+func (w *world) sawf(format string, args ...any) { w.tally.add(fmt.Sprintf(format, args...)) }
+
 // settle lets everything happen that can happen now, with all clients reading but
 // the stalled ones, and compares it with what should have happened.
 func (w *world) settle() {
-	for more := true; more; {
+	for n, more := 0, true; more; n++ {
+		if n > 100_000 {
+			w.failf("there is no end to what happens")
+		}
 		synctest.Wait()
 		w.learn()
 		more = false
@@ -249,10 +237,11 @@ func (w *world) settle() {
 		}
 	}
 	w.visits = left
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	for _, p := range w.places {
+		p.settled = p.newest()
+		w.mu.Lock()
 		p.noisy = 0
+		w.mu.Unlock()
 	}
 }
 
@@ -292,12 +281,18 @@ func (w *world) end() {
 		w.leave(g)
 	}
 	w.advance(6 * time.Second)
-	for _, p := range w.places {
-		if left := collect(p.hall().Websockets()); len(left) > 0 {
-			w.failf("%v has %d sockets left", p, len(left))
+	for _, s := range w.spaces {
+		if n := durableobject.Joined(s.halls); n > 0 {
+			w.failf("%s knows sockets in %d places, and all are gone", s.name, n)
 		}
 	}
 	w.checkPosts()
+	w.advance(2 * w.idle)
+	for _, h := range w.halls {
+		if !h.gone.Load() {
+			w.failf("the object of %v is not evicted", h.place)
+		}
+	}
 }
 
 // close shuts everything down, also where something was wrong. Whoever is left then
@@ -311,8 +306,12 @@ func (w *world) close() error {
 		go func() { done <- s.halls.Shutdown(w.ctx) }()
 	}
 	var err error
+	start := time.Now()
 	for range w.spaces {
 		for waiting := true; waiting; {
+			if time.Since(start) > time.Hour {
+				return errors.New("it does not end")
+			}
 			synctest.Wait()
 			for _, v := range w.all {
 				v.swallow()
@@ -345,7 +344,5 @@ func (w *world) story() string {
 	}
 	return b.String()
 }
-
-func pick[E any](r *rand.Rand, list ...E) E { return list[r.IntN(len(list))] }
 
 var act = rpc.Define[int, string]("act")
