@@ -47,7 +47,8 @@
 // otherwise another socket is opened, and the events go on behind the last one. Without
 // that option a new token is fetched when the server has refused the old one, by status
 // 401 or by close code 1008, "Token expired". A token that is fetched then and refused
-// again ends the iterator, and so does a source that answers 401, 403 or 404.
+// again before it was ever accepted ends the iterator, unless it has expired meanwhile,
+// as while the server was away. So does a source that answers 401, 403 or 404.
 //
 // # Resume
 //

@@ -18,8 +18,9 @@ var (
 	// ErrGap means that events are missing: see [GapError].
 	ErrGap = errors.New("client: events are missing")
 	// ErrRefused means that the server does not let this client in any more: it
-	// refused a token that was fetched because it had refused the one before, or
-	// the source of the tokens has refused to give one.
+	// refused a token that was fetched because it had refused the one before and
+	// that has not expired meanwhile, or the source of the tokens has refused to give
+	// one.
 	ErrRefused = errors.New("client: token refused")
 	// ErrClosed is the error of calls on an iterator that has ended.
 	ErrClosed = errors.New("client: iterator closed")

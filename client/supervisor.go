@@ -206,7 +206,7 @@ func (s *supervisor) lost(ctx context.Context, cred credential, err error) {
 		s.switching = false
 		s.connect(ctx)
 		return
-	case refused && s.refused:
+	case refused && s.refused && !cred.outlived():
 		s.fail(fmt.Errorf("%w: %w", ErrRefused, err))
 		return
 	case refused:

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-orpc/durable-iterator/token"
 )
@@ -48,7 +49,12 @@ func FileToken(path string) TokenSource {
 type credential struct {
 	text    string
 	payload *token.Payload
+	fresh   bool // had not expired when it was fetched
 }
+
+// outlived tells whether the token was good once and has expired since, both by the
+// clock of this machine.
+func (c credential) outlived() bool { return c.fresh && c.payload.Expired(time.Now()) }
 
 // fetchCredential asks a source for a token and reads it.
 func fetchCredential(ctx context.Context, source TokenSource) (credential, error) {
@@ -60,7 +66,7 @@ func fetchCredential(ctx context.Context, source TokenSource) (credential, error
 	if err != nil {
 		return credential{}, fmt.Errorf("%w: %w", ErrNoToken, err)
 	}
-	return credential{text, payload}, nil
+	return credential{text, payload, !payload.Expired(time.Now())}, nil
 }
 
 var errNoSource = errors.New("no TokenSource")
