@@ -6,8 +6,10 @@ import (
 )
 
 const (
-	defaultBackoffBase = time.Second
-	defaultBackoffCap  = 30 * time.Second
+	// firstWindow and longestWindow are within which a client makes one attempt to
+	// connect, by default: at first, and when it has tried for long.
+	firstWindow   = time.Second
+	longestWindow = 30 * time.Second
 
 	// stableAfter is how long a connection has to last for the next loss to be the
 	// first one again.
@@ -18,9 +20,40 @@ const (
 	maxHint = 5 * time.Minute
 )
 
+// pauses gives the function that one iterator asks for its pauses.
+func (o *Options) pauses() func(attempt int) time.Duration {
+	if o.Backoff != nil {
+		return o.Backoff
+	}
+	return spread(rand.Float64)
+}
+
+// spread gives the default pauses. The time since a loss is divided into windows, each
+// of which is half as long as all those before it together, within the bounds above. The
+// client makes one attempt in each, at the same point of every window, which random
+// chooses anew after each loss, between 0 and 1.
+//
+// So the clients that have lost the same server are spread evenly over each window, at
+// any time, and when it is back they come back within half of the time that it was away.
+// With pauses that are random one by one many come at the same time, and some very late.
+func spread(random func() float64) func(attempt int) time.Duration {
+	var point float64
+	var start, length, last time.Duration // of the window, and the last attempt
+	return func(attempt int) time.Duration {
+		if attempt == 1 {
+			point, start, length, last = random(), 0, 0, 0
+		}
+		start += length
+		length = min(max(start/2, firstWindow), longestWindow)
+		next := start + time.Duration(point*float64(length))
+		pause := next - last
+		last = next
+		return pause
+	}
+}
+
 // FullJitter gives a pause for [Options.Backoff]: a random time below base for the
 // first attempt, below twice that for the second, and so on, never more than limit.
-// Clients that have lost the same server do not come back all at once.
 func FullJitter(base, limit time.Duration) func(attempt int) time.Duration {
 	return func(attempt int) time.Duration {
 		most := min(base, limit)

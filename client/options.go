@@ -56,7 +56,11 @@ type Options struct {
 	// Backoff gives the pause before an attempt to connect; attempt is 1 for the
 	// first one after a loss. It counts up until a connection has lasted 10 s. What
 	// the server asks for, by the retry of an event or by Retry-After, is added, up
-	// to 5 min. Nil is FullJitter(1 s, 30 s).
+	// to 5 min. It is also asked before a refresh of the token is tried again.
+	//
+	// Nil spreads clients evenly: the first attempt is within a second, and a server
+	// that was away has them back within half of the time that it was, at least a
+	// second and at most 30 s.
 	Backoff func(attempt int) time.Duration
 	// PingInterval is how often the server is asked for a sign of life. A connection
 	// that gives none for as long is lost. 0 is 30 s, negative is never.
@@ -124,9 +128,6 @@ func (o *Options) setDefaults() {
 	o.HTTPClient = cmp.Or(o.HTTPClient, http.DefaultClient)
 	if o.CreateID == nil {
 		o.CreateID = func(*token.Payload) string { return rand.Text() }
-	}
-	if o.Backoff == nil {
-		o.Backoff = FullJitter(defaultBackoffBase, defaultBackoffCap)
 	}
 	if o.OnStateChange == nil {
 		o.OnStateChange = func(State, error) {}

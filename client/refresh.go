@@ -77,7 +77,7 @@ func (s *supervisor) fetchFailed(ctx context.Context, err error) {
 	case !s.stale:
 		s.fetchFailures++
 		s.options.Logger.WarnContext(ctx, "token not refreshed", "id", s.id, "err", err)
-		s.refresh.Reset(max(s.options.RefreshTokenDelay, s.options.Backoff(s.fetchFailures)))
+		s.refresh.Reset(max(s.options.RefreshTokenDelay, s.refreshPause(s.fetchFailures)))
 	}
 }
 

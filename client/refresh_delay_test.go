@@ -50,37 +50,3 @@ func TestRefreshDelayDoesNotOverflow(t *testing.T) {
 	require.Equal(t, time.Second, refreshDelay(now, time.Time{}, time.Hour, time.Second))
 	require.Equal(t, time.Second, refreshDelay(now, time.Time{}, math.MaxInt64, time.Second))
 }
-
-func TestFullJitter(t *testing.T) {
-	most := func(base, limit time.Duration, attempt int) time.Duration {
-		pause := FullJitter(base, limit)
-		var longest time.Duration
-		for range 2000 {
-			got := pause(attempt)
-			require.GreaterOrEqual(t, got, time.Duration(0))
-			longest = max(longest, got)
-		}
-		return longest
-	}
-	for name, c := range map[string]struct {
-		base, limit time.Duration
-		attempt     int
-		below       time.Duration
-	}{
-		"the first":        {time.Second, 30 * time.Second, 1, time.Second},
-		"the second":       {time.Second, 30 * time.Second, 2, 2 * time.Second},
-		"the fifth":        {time.Second, 30 * time.Second, 5, 16 * time.Second},
-		"the limit":        {time.Second, 30 * time.Second, 6, 30 * time.Second},
-		"many":             {time.Second, 30 * time.Second, math.MaxInt, 30 * time.Second},
-		"no overflow":      {time.Second, math.MaxInt64, math.MaxInt, math.MaxInt64},
-		"limit below base": {time.Minute, time.Second, 1, time.Second},
-	} {
-		t.Run(name, func(t *testing.T) {
-			longest := most(c.base, c.limit, c.attempt)
-			require.Less(t, longest, c.below)
-			require.Greater(t, longest, c.below/2, "pauses are spread")
-		})
-	}
-	require.Zero(t, FullJitter(0, time.Second)(1))
-	require.Zero(t, FullJitter(-time.Second, -time.Second)(3))
-}

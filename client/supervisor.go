@@ -22,6 +22,9 @@ type supervisor struct {
 	refresh  *time.Timer // replaces the token
 	patience *time.Timer // gives up a first connection
 
+	// How long to wait before the next attempt to connect, or to refresh.
+	connectPause, refreshPause func(attempt int) time.Duration
+
 	first     bool // was never live
 	dialing   bool
 	switching bool // the socket is being closed to open another one at once
@@ -52,6 +55,9 @@ func newSupervisor(c *core) *supervisor {
 		refresh:  stoppedTimer(),
 		patience: stoppedTimer(),
 		first:    true,
+
+		connectPause: c.options.pauses(),
+		refreshPause: c.options.pauses(),
 	}
 }
 
@@ -227,7 +233,7 @@ func (s *supervisor) wait(ctx context.Context, err error) {
 	s.attempt++
 	s.lastErr = err
 	asked := max(time.Duration(s.pause.Load()), retryAfter(err, time.Now()))
-	s.retry.Reset(min(asked, maxHint) + s.options.Backoff(s.attempt))
+	s.retry.Reset(min(asked, maxHint) + s.connectPause(s.attempt))
 	s.setState(ctx, StateWaiting, err)
 }
 
