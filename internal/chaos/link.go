@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// link is a connection of a client to the server.
+type link struct {
+	client, server *net.TCPConn
+	ctx            context.Context // ends with it
+	end            context.CancelFunc
+	passed         atomic.Bool // the server has answered something
+	forced         atomic.Bool // the proxy has ended it
+	struck         bool        // belongs to the proxy
+
+	// left is how many bytes still go to the client before the link is cut, if it is
+	// not negative.
+	left atomic.Int64
+
+	// mu guards the fields below. delay is how long bytes take. While stalled is not
+	// nil nothing goes through; it is closed when that is over.
+	mu      sync.Mutex
+	delay   time.Duration
+	stalled chan struct{}
+}
+
+func newLink(client, server *net.TCPConn) *link {
+	l := &link{client: client, server: server}
+	l.ctx, l.end = context.WithCancel(context.Background())
+	l.left.Store(-1)
+	return l
+}
+
+// run returns when both directions have ended.
+func (l *link) run() {
+	var both sync.WaitGroup
+	both.Go(func() { l.pump(l.server, l.client, nil) })
+	both.Go(func() { l.pump(l.client, l.server, &l.left) })
+	both.Wait()
+	l.end()
+	_ = l.client.Close()
+	_ = l.server.Close()
+}
+
+// pump hands on what from sends, until it ends. Then it ends the other side's input, too.
+// left bounds it, if it is not nil.
+func (l *link) pump(to, from *net.TCPConn, left *atomic.Int64) {
+	b := make([]byte, 16<<10)
+	for {
+		n, err := from.Read(b)
+		l.hold()
+		if left != nil && n > 0 {
+			if rest := left.Load(); rest >= 0 && int64(n) > rest {
+				_, _ = to.Write(b[:rest])
+				l.drop()
+				return
+			} else if rest >= 0 {
+				left.Add(int64(-n))
+			}
+		}
+		if _, failed := to.Write(b[:n]); failed != nil {
+			_, _ = io.Copy(io.Discard, from) // half-closed
+			return
+		}
+		if err != nil {
+			_ = to.CloseWrite()
+			return
+		}
+		if to == l.client {
+			l.passed.Store(true)
+		}
+	}
+}

@@ -1,0 +1,94 @@
+// Command chaos puts clients through what networks and servers do to them, and checks
+// that none lies: that every iterator gives each event of its own once and in order, or
+// says where it cannot.
+//
+//	go run ./internal/chaos
+//	go run ./internal/chaos -events 100000 -clients 48 -drops 500
+//	go run ./internal/chaos -herd
+//
+// It runs itself as a server whose rooms keep their events in logs on disk. Some rooms
+// keep them for ever, and some for two seconds only. Clients connect through a proxy,
+// half of them with TLS, and range over their iterators. The proxy cuts, stalls, delays
+// and half-closes connections; tokens live for seconds; the server is shut down in good
+// order and killed by turns. Meanwhile the rooms publish in bursts, and clients call a
+// method now and then.
+//
+// The oracle is the record of those who publish: what was acknowledged, when, and whom
+// it was for. In the end it is compared with what each iterator gave: see judge. The
+// exit status is 1 if there is any fault.
+//
+// With -herd it counts how many of a thousand clients come back in each tenth of a
+// second, after their server was away for five.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"time"
+)
+
+// What -herd does: so many clients lose their server for so long.
+const (
+	herdSize   = 1000
+	herdOutage = 5 * time.Second
+)
+
+func main() {
+	var err error
+	if os.Getenv(asServer) != "" {
+		err = serve(os.Args[1:], os.Stdin, os.Stdout)
+	} else {
+		err = command(os.Args[1:], os.Stdout)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "chaos:", err)
+		os.Exit(1)
+	}
+}
+
+// command does what the command line says, and writes the figures to out.
+func command(args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
+	var p plan
+	flags.IntVar(&p.events, "events", 1_000_000, "how many events the iterators give, at least")
+	flags.IntVar(&p.clients, "clients", 240, "clients that range over events; several for each room")
+	flags.IntVar(&p.drops, "drops", 5000, "connections that the proxy ends, at least")
+	flags.IntVar(&p.restarts, "restarts", 12, "restarts of the server")
+	flags.IntVar(&p.ticks, "ticks", 300, "bursts of events, and of faults")
+	flags.Uint64Var(&p.seed, "seed", 0, "of the faults; 0 is a random one")
+	timeout := flags.Duration("timeout", 8*time.Minute, "when to give up")
+	herds := flags.Bool("herd", false, "only count how clients come back after an outage")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), *timeout)
+	defer cancel()
+	if *herds {
+		h := &herd{size: herdSize, outage: herdOutage}
+		return h.run(ctx, out)
+	}
+	if p.clients < rooms || p.events < 1 || p.drops < 1 || p.restarts < 0 || p.ticks < 1 {
+		return fmt.Errorf("there must be %d clients or more, and 1 or more events, drops and ticks", rooms)
+	}
+	p.seed = cmp.Or(p.seed, rand.Uint64()) //nolint:gosec // nobody gains from guessing it
+	dir, err := os.MkdirTemp("", "chaos-*")
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	result, err := p.run(ctx, dir)
+	if err != nil {
+		return fmt.Errorf("seed %d: %w (the logs are kept in %s)", p.seed, err, dir)
+	}
+	_, err = fmt.Fprintf(out, "seed %d, %.1f s\n%v\n", p.seed, time.Since(start).Seconds(), result)
+	if err := errors.Join(err, result.err()); err != nil {
+		return fmt.Errorf("%w (the logs are kept in %s)", err, dir)
+	}
+	return os.RemoveAll(dir)
+}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"time"
+)
+
+// endPatience is how long it may take until nothing is left running.
+const endPatience = 10 * time.Second
+
+// plan says what is to be done.
+type plan struct {
+	events, clients, drops, restarts, ticks int
+	seed                                    uint64
+}
+
+// run carries it out with logs in dir. An error says that it could not be ended; the
+// faults that were found are in the verdict.
+func (p plan) run(ctx context.Context, dir string) (*verdict, error) {
+	before := runtime.NumGoroutine()
+	s := &storm{plan: p, dir: dir, random: newRandom(p.seed, 1)}
+	err := s.run(ctx)
+	s.close()
+	if err != nil {
+		return nil, err
+	}
+	v := &verdict{
+		clients: p.clients, graceful: s.graceful, killed: s.killed, drops: s.dropped.Load(), tally: &s.around.tally,
+	}
+	v.judge(&s.record, s.watchers)
+	if err := returnTo(ctx, before); err != nil {
+		v.faults = append(v.faults, err)
+	}
+	return v, nil
+}
+
+func newRandom(seed, stream uint64) *rand.Rand {
+	return rand.New(rand.NewPCG(seed, stream)) //nolint:gosec // it is to be repeatable
+}
+
+// returnTo waits until there are no more goroutines than there were.
+func returnTo(ctx context.Context, before int) error {
+	ctx, cancel := context.WithTimeout(ctx, endPatience)
+	defer cancel()
+	for {
+		now := runtime.NumGoroutine()
+		if now <= before {
+			return nil
+		}
+		if err := sleep(ctx, 10*time.Millisecond); err != nil {
+			return fmt.Errorf("%d goroutines are left, of %d", now-before, now)
+		}
+	}
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/durableobject"
+)
+
+const (
+	// asServer is the environment variable that makes this program the server.
+	asServer = "CHAOS_SERVER"
+	// shutdownPatience is how long a shutdown may take.
+	shutdownPatience = 10 * time.Second
+)
+
+// What the server is told, one command and its argument a line. The end of its input
+// tells it to shut down.
+const (
+	burstCommand = "burst" // each room publishes so many events
+	endCommand   = "end"   // each room publishes the last event of all
+)
+
+// What the server writes, one word and its arguments a line.
+const (
+	readyWord  = "ready"  // the addresses without and with TLS
+	ackedWord  = "acked"  // the place of an event that PublishEvent has published
+	failedWord = "failed" // the error of PublishEvent
+)
+
+// server is the process that is restarted.
+type server struct {
+	out     io.Writer
+	run     int
+	members int
+	houses  map[string]*house
+	work    [rooms]chan mark // events to be published
+}
+
+// serve is the whole process. It ends when in ends, unless it is killed.
+func serve(args []string, in io.Reader, out io.Writer) (err error) {
+	flags := flag.NewFlagSet("server", flag.ContinueOnError)
+	dir := flags.String("dir", "", "where the logs and the certificate are")
+	s := &server{out: out, houses: map[string]*house{}}
+	flags.IntVar(&s.run, "run", 0, "number of this run")
+	flags.IntVar(&s.members, "members", 0, "clients of a room")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	for _, kind := range []string{"kept", "brief"} {
+		h, err := openHouse(filepath.Join(*dir, kind), kind)
+		if err != nil {
+			return err
+		}
+		s.houses[kind] = h
+		mux.Handle("/"+kind, durableobject.UpgradeHandler(h.rooms, nil))
+	}
+	certificate, err := loadCertificate(*dir)
+	if err != nil {
+		return err
+	}
+	plain, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // at once
+	if err != nil {
+		return err
+	}
+	secure, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // at once
+	if err != nil {
+		return err
+	}
+	srv := &http.Server{
+		Handler: mux, TLSConfig: certificate, ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // it tells of handshakes that are cut
+	}
+	var goroutines sync.WaitGroup
+	goroutines.Go(func() { _ = srv.Serve(plain) })
+	goroutines.Go(func() { _ = srv.ServeTLS(secure, "", "") })
+	ctx, stopPublishing := context.WithCancel(context.Background())
+	defer stopPublishing()
+	for number := range s.work {
+		s.work[number] = make(chan mark, 10_000)
+		goroutines.Go(func() { s.publish(ctx, number) })
+	}
+	if _, err := fmt.Fprintln(out, readyWord, plain.Addr(), secure.Addr()); err != nil {
+		return err
+	}
+	s.obey(in)
+	stopPublishing()
+	patience, cancel := context.WithTimeout(context.Background(), shutdownPatience)
+	defer cancel()
+	for _, h := range s.houses {
+		h.rooms.Drain()
+	}
+	err = srv.Shutdown(patience)
+	for _, h := range s.houses {
+		err = errors.Join(err, h.close(patience))
+	}
+	goroutines.Wait()
+	return err
+}
+
+// obey carries out commands until they end.
+func (s *server) obey(in io.Reader) {
+	var numbers [rooms]int
+	next := func(last bool) {
+		for number := range s.work {
+			numbers[number]++
+			s.work[number] <- mark{Room: number, Run: s.run, Number: numbers[number], Last: last}
+		}
+	}
+	for lines := bufio.NewScanner(in); lines.Scan(); {
+		var word string
+		var size int
+		_, _ = fmt.Sscan(lines.Text(), &word, &size) // the second is missing from some
+		if word == endCommand {
+			next(true)
+		}
+		for range size {
+			next(false)
+		}
+	}
+}
+
+// publish publishes the events of a room, one after the other, and says what came of
+// each.
+func (s *server) publish(ctx context.Context, number int) {
+	r, err := s.houses[kindOf(number)].rooms.Get(ctx, channelOf(number))
+	for err == nil {
+		select {
+		case <-ctx.Done():
+			return
+		case m := <-s.work[number]:
+			if err = r.PublishEvent(ctx, m.event(), m.options(s.members)...); err == nil {
+				_, err = fmt.Fprintln(s.out, ackedWord, m.Room, m.Run, m.Number, m.Last)
+			}
+		}
+	}
+	if ctx.Err() == nil {
+		_, _ = fmt.Fprintln(s.out, failedWord, err)
+	}
+}

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/token"
+)
+
+// failsOneIn is how many fetches of a token there are for one that fails.
+const failsOneIn = 10
+
+// source gives the tokens of a member.
+type source struct {
+	member
+	tally *tally
+	life  time.Duration
+	// changing says that each token has other tags than the one before, so that a
+	// socket cannot go on with it. What is published does not depend on them.
+	changing bool
+
+	mu sync.Mutex
+	n  int // fetches so far
+}
+
+// Token implements client.TokenSource.
+func (s *source) Token(ctx context.Context) (string, error) {
+	s.mu.Lock()
+	s.n++
+	n := s.n
+	s.mu.Unlock()
+	if n%failsOneIn == 0 {
+		return "", errors.New("no token for now")
+	}
+	s.tally.tokens.Add(1)
+	tags := s.tags()
+	if s.changing && n%2 == 0 {
+		tags = append(slices.Clone(tags), "spare")
+	}
+	now := time.Now()
+	return secret.Sign(ctx, &token.Payload{
+		Channel: channelOf(s.room), Tags: tags, RPC: []string{echo.Path()}, IssuedAt: now, ExpiresAt: now.Add(s.life),
+	})
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// verdict is what was found. All faults are 0 if all is well.
+type verdict struct {
+	clients, graceful, killed int
+	drops                     int64
+	tally                     *tally
+	acked                     int
+
+	lost      int // events that an iterator left out, without a gap that was due
+	repeated  int // events that an iterator gave again
+	reordered int // events that an iterator gave too late
+	foreign   int // events that an iterator gave although they are for others
+	phantoms  int // events that nobody has published
+	gaps      int // of which iterators have told
+	undue     int // gaps among them that should not be
+	excused   int // events that are missing where there is a gap
+
+	faults []error
+}
+
+func (v *verdict) faultf(format string, args ...any) {
+	v.faults = append(v.faults, fmt.Errorf(format, args...))
+}
+
+// maxExamples is how many faults are told one by one.
+const maxExamples = 20
+
+// err says what is wrong, nil if nothing is.
+func (v *verdict) err() error {
+	if len(v.faults) == 0 {
+		return nil
+	}
+	shown := v.faults[:min(len(v.faults), maxExamples)]
+	return fmt.Errorf("%d faults: %w", len(v.faults), errors.Join(shown...))
+}
+
+// String gives the figures.
+func (v *verdict) String() string {
+	var b strings.Builder
+	t := v.tally
+	fmt.Fprintf(&b, "%d connections ended by the proxy, %d servers shut down, %d killed\n", v.drops, v.graceful, v.killed)
+	fmt.Fprintf(&b, "%d events acknowledged; %d clients: %d events yielded, %d connections lost, %d tokens fetched\n",
+		v.acked, v.clients, t.yields.Load(), t.losses.Load(), t.tokens.Load())
+	fmt.Fprintf(&b, "%d calls answered, %d lost with their connection\n", t.calls.Load(), t.lostCalls.Load())
+	fmt.Fprintf(&b, "%d gaps in place of %d events that were not kept; %d gaps that were not due\n", v.gaps, v.excused, v.undue)
+	fmt.Fprintf(&b, "%d lost, %d repeated, %d reordered, %d for others, %d not published; %d faults in all",
+		v.lost, v.repeated, v.reordered, v.foreign, v.phantoms, len(v.faults))
+	return b.String()
+}
