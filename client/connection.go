@@ -38,8 +38,11 @@ var (
 type connection struct {
 	ws   *websocket.Conn
 	kill func()        // ends the connection below the WebSocket
-	cred credential    // the last that the server knows of; belongs to the supervisor
 	done chan struct{} // closed when nothing of the connection is running
+
+	// These belong to the supervisor.
+	cred    credential // the last that the server has taken
+	sharing bool       // it is being told of another one
 
 	// mu guards the fields below.
 	//

@@ -65,3 +65,104 @@ func TestTokenThatIsFetchedExpired(t *testing.T) {
 		require.Len(t, h.fetchTimes(), 2)
 	})
 }
+
+// The end of a token and its refresh meet at every point, and each time the iterator goes
+// on with one token more.
+func TestExpiryRaces(t *testing.T) {
+	const life, before = time.Hour, 10 * time.Minute
+	const subscribedAgain = "e-0"
+	cases := map[string]func(t *testing.T, h *harness, s *socket) *socket{
+		"it ends on the open socket while another one is fetched": func(t *testing.T, h *harness, s *socket) *socket {
+			h.slowFetch(15 * time.Minute)
+			time.Sleep(life)
+			s.close(websocket.StatusPolicyViolation, "Token expired")
+			time.Sleep(4 * time.Minute)
+			require.Len(t, h.upgradeTimes(), 1, "it waits for that one")
+			return h.accept()
+		},
+		"it ends on the open socket while the server is told of another one": func(_ *testing.T, h *harness, s *socket) *socket {
+			s.expectUpdateToken()
+			s.close(websocket.StatusPolicyViolation, "Token expired")
+			return h.accept()
+		},
+		"it ends between upgrade and subscription": func(t *testing.T, h *harness, s *socket) *socket {
+			s.drop()
+			s = h.accept().expectSubscribe(subscribedAgain)
+			s.close(websocket.StatusPolicyViolation, "Token expired")
+			return h.accept()
+		},
+		"it ends during the handshake": func(_ *testing.T, h *harness, s *socket) *socket {
+			h.mu.Lock()
+			h.answer = func(n int, _ *http.Request) (int, http.Header, string) {
+				if n > 2 {
+					return 0, nil, ""
+				}
+				time.Sleep(5 * time.Second)
+				return http.StatusUnauthorized, nil, "Invalid Token"
+			}
+			h.mu.Unlock()
+			s.drop()
+			return h.accept()
+		},
+		"the old one is refused when the new one is there": func(_ *testing.T, h *harness, s *socket) *socket {
+			time.Sleep(life - before - 3*time.Second)
+			h.mu.Lock()
+			h.answer = func(n int, _ *http.Request) (int, http.Header, string) {
+				if n > 2 {
+					return 0, nil, ""
+				}
+				time.Sleep(5 * time.Second)
+				return http.StatusUnauthorized, nil, "Invalid Token"
+			}
+			h.mu.Unlock()
+			s.drop()
+			return h.accept()
+		},
+	}
+	for name, race := range cases {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *harness) {
+				h.issue = living(life)
+				o := h.options()
+				o.RefreshTokenBeforeExpire = before
+				o.DialTimeout = time.Hour
+				it, s := h.live(o)
+				s = race(t, h, s)
+				require.Contains(t, s.query.Get("token"), `"att":2`)
+				s.expectSubscribe(subscribedAgain).open("complete", "")
+				synctest.Wait()
+				require.Equal(t, client.StateLive, it.State())
+				require.Len(t, h.fetchTimes(), 2)
+			})
+		})
+	}
+}
+
+// slowFetch makes fetches take so long.
+func (h *harness) slowFetch(d time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	issue := h.issue
+	h.issue = func(n int) (*token.Payload, error) {
+		time.Sleep(d)
+		return issue(n)
+	}
+}
+
+// The server is told of one token at a time, and then of the newest.
+func TestTokensAreToldInTurn(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *harness) {
+		h.issue = living(time.Minute)
+		o := h.options()
+		o.RefreshTokenBeforeExpire = time.Hour
+		_, s := h.live(o)
+		f, p := s.expectUpdateToken()
+		require.Equal(t, "2", string(p.Att))
+		time.Sleep(5 * time.Second)
+		require.Len(t, h.fetchTimes(), 4)
+		require.True(t, s.quiet())
+		s.reply(f, `{}`)
+		_, p = s.expectUpdateToken()
+		require.Equal(t, "4", string(p.Att))
+	})
+}

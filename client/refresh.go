@@ -86,14 +86,14 @@ func (s *supervisor) fetchFailed(ctx context.Context, err error) {
 func (s *supervisor) share(ctx context.Context) {
 	cred := s.credential()
 	conn := s.conn
-	if s.state != StateLive || conn == nil || conn.cred.text == cred.text {
+	if s.state != StateLive || conn == nil || conn.sharing || conn.cred.text == cred.text {
 		return
 	}
 	if !cred.fitsSocketOf(conn.cred) {
 		s.reconnect(ctx)
 		return
 	}
-	conn.cred = cred
+	conn.sharing = true
 	s.ops.Go(func() {
 		waiting, stop := context.WithTimeout(ctx, s.options.DialTimeout)
 		defer stop()
@@ -103,15 +103,21 @@ func (s *supervisor) share(ctx context.Context) {
 				Token string `json:"token"`
 			}{cred.text},
 		})
-		s.post(func() { s.shared(ctx, conn, err) })
+		s.post(func() { s.shared(ctx, conn, cred, err) })
 	})
 }
 
-// shared opens another socket with a token that the server did not take on this one.
-func (s *supervisor) shared(ctx context.Context, conn *connection, err error) {
-	if err == nil || ctx.Err() != nil || s.conn != conn || errors.Is(err, rpc.ErrDisconnected) {
-		return
+// shared takes note that the server has taken a token, and opens another socket if it
+// has not.
+func (s *supervisor) shared(ctx context.Context, conn *connection, cred credential, err error) {
+	conn.sharing = false
+	switch {
+	case ctx.Err() != nil || s.conn != conn || errors.Is(err, rpc.ErrDisconnected):
+	case err == nil:
+		conn.cred = cred
+		s.share(ctx) // if there is a newer one by now
+	default:
+		s.options.Logger.WarnContext(ctx, "token not taken on the open socket", "id", s.id, "err", err)
+		s.reconnect(ctx)
 	}
-	s.options.Logger.WarnContext(ctx, "token not taken on the open socket", "id", s.id, "err", err)
-	s.reconnect(ctx)
 }
