@@ -17,15 +17,15 @@ import (
 
 // refuseExpired answers upgrades as a server does that checks the token.
 func (h *harness) refuseExpired() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.answer = func(_ int, r *http.Request) (int, http.Header, string) {
-		p, err := token.Parse(r.URL.Query().Get("token"))
-		if err != nil || p.Expired(time.Now()) {
-			return http.StatusUnauthorized, nil, "Invalid Token"
+	h.change(func() {
+		h.answer = func(_ int, r *http.Request) (int, http.Header, string) {
+			p, err := token.Parse(r.URL.Query().Get("token"))
+			if err != nil || p.Expired(time.Now()) {
+				return http.StatusUnauthorized, nil, "Invalid Token"
+			}
+			return 0, nil, ""
 		}
-		return 0, nil, ""
-	}
+	})
 }
 
 // A token that was fetched since the one before was refused, and is refused too, ends
@@ -85,36 +85,20 @@ func TestExpiryRaces(t *testing.T) {
 			s.close(websocket.StatusPolicyViolation, "Token expired")
 			return h.accept()
 		},
-		"it ends between upgrade and subscription": func(t *testing.T, h *harness, s *socket) *socket {
+		"it ends between upgrade and subscription": func(_ *testing.T, h *harness, s *socket) *socket {
 			s.drop()
 			s = h.accept().expectSubscribe(subscribedAgain)
 			s.close(websocket.StatusPolicyViolation, "Token expired")
 			return h.accept()
 		},
 		"it ends during the handshake": func(_ *testing.T, h *harness, s *socket) *socket {
-			h.mu.Lock()
-			h.answer = func(n int, _ *http.Request) (int, http.Header, string) {
-				if n > 2 {
-					return 0, nil, ""
-				}
-				time.Sleep(5 * time.Second)
-				return http.StatusUnauthorized, nil, "Invalid Token"
-			}
-			h.mu.Unlock()
+			h.change(func() { h.answer = refuseSecondSlowly })
 			s.drop()
 			return h.accept()
 		},
 		"the old one is refused when the new one is there": func(_ *testing.T, h *harness, s *socket) *socket {
 			time.Sleep(life - before - 3*time.Second)
-			h.mu.Lock()
-			h.answer = func(n int, _ *http.Request) (int, http.Header, string) {
-				if n > 2 {
-					return 0, nil, ""
-				}
-				time.Sleep(5 * time.Second)
-				return http.StatusUnauthorized, nil, "Invalid Token"
-			}
-			h.mu.Unlock()
+			h.change(func() { h.answer = refuseSecondSlowly })
 			s.drop()
 			return h.accept()
 		},
@@ -140,13 +124,22 @@ func TestExpiryRaces(t *testing.T) {
 
 // slowFetch makes fetches take so long.
 func (h *harness) slowFetch(d time.Duration) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	issue := h.issue
-	h.issue = func(n int) (*token.Payload, error) {
-		time.Sleep(d)
-		return issue(n)
+	h.change(func() {
+		issue := h.issue
+		h.issue = func(n int) (*token.Payload, error) {
+			time.Sleep(d)
+			return issue(n)
+		}
+	})
+}
+
+// refuseSecondSlowly answers the second upgrade with 401, after a while.
+func refuseSecondSlowly(n int, _ *http.Request) (int, http.Header, string) {
+	if n > 2 {
+		return 0, nil, ""
 	}
+	time.Sleep(5 * time.Second)
+	return http.StatusUnauthorized, nil, "Invalid Token"
 }
 
 // The server is told of one token at a time, and then of the newest.

@@ -93,18 +93,21 @@ func (h *harness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.opened <- s
 }
 
-// refuse answers every upgrade with a status.
-func (h *harness) refuse(status int) {
+// change sets fields while they may be in use.
+func (h *harness) change(set func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.answer = func(int, *http.Request) (int, http.Header, string) { return status, nil, "refused" }
+	set()
 }
 
-func (h *harness) letIn() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.answer = nil
+// refuse answers every upgrade with a status.
+func (h *harness) refuse(status int) {
+	h.change(func() {
+		h.answer = func(int, *http.Request) (int, http.Header, string) { return status, nil, "refused" }
+	})
 }
+
+func (h *harness) letIn() { h.change(func() { h.answer = nil }) }
 
 // tried gives the requests so far.
 func (h *harness) tried() []upgrade {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,7 +37,7 @@ var situations = map[string]func(h *harness, s *socket){
 		time.Sleep(100*time.Second + 500*time.Millisecond)
 	},
 	"in a handshake": func(h *harness, s *socket) {
-		h.answer = hang
+		h.change(func() { h.answer = hang })
 		s.drop()
 		time.Sleep(1500 * time.Millisecond)
 	},
@@ -45,14 +46,43 @@ var situations = map[string]func(h *harness, s *socket){
 		h.accept()
 	},
 	"fetching a token": func(h *harness, s *socket) {
-		h.issue = func(int) (*token.Payload, error) { time.Sleep(2 * time.Second); return nil, errors.New("slow") }
+		h.change(func() { h.issue = slowly })
 		s.close(websocket.StatusPolicyViolation, "Token expired")
 		time.Sleep(1500 * time.Millisecond)
+	},
+	"refreshing": func(h *harness, _ *socket) {
+		h.change(func() { h.issue = slowly })
+		time.Sleep(23*time.Hour + time.Second)
+	},
+	"telling the server of a new token": func(_ *harness, s *socket) {
+		time.Sleep(23 * time.Hour)
+		s.expectUpdateToken()
+	},
+	"changing sockets": func(h *harness, s *socket) {
+		h.change(func() {
+			h.answer = hang
+			h.issue = func(int) (*token.Payload, error) {
+				return payload(func(p *token.Payload) { p.Tags = []string{"other"} }), nil
+			}
+		})
+		time.Sleep(23 * time.Hour)
+		<-s.ended
+		synctest.Wait()
+	},
+	"waiting after several attempts to fetch a token": func(h *harness, s *socket) {
+		h.change(func() { h.issue = func(int) (*token.Payload, error) { return nil, errors.New("down") } })
+		s.close(websocket.StatusPolicyViolation, "Token expired")
+		time.Sleep(time.Hour)
 	},
 	"paused, since nobody reads": func(_ *harness, s *socket) {
 		s.event("e-1", "e-2", "e-3", "e-4", "e-5", "e-6")
 		synctest.Wait()
 	},
+}
+
+func slowly(int) (*token.Payload, error) {
+	time.Sleep(2 * time.Second)
+	return nil, errors.New("slow")
 }
 
 func TestStop(t *testing.T) {
@@ -64,6 +94,16 @@ func TestStop(t *testing.T) {
 	}{
 		"by Close": {
 			func(it *client.Iterator[string], _ context.CancelCauseFunc) { _ = it.Close() },
+			nil, nil,
+		},
+		"by Close, of several at once": {
+			func(it *client.Iterator[string], _ context.CancelCauseFunc) {
+				var closing sync.WaitGroup
+				for range 10 {
+					closing.Go(func() { _ = it.Close() })
+				}
+				closing.Wait()
+			},
 			nil, nil,
 		},
 		"by context": {
@@ -83,6 +123,7 @@ func TestStop(t *testing.T) {
 					defer cancel(nil)
 					o := h.options()
 					o.BufferSize = 4
+					o.RefreshTokenBeforeExpire = time.Hour
 					var last error
 					note := o.OnStateChange
 					o.OnStateChange = func(s client.State, err error) { last = err; note(s, err) }
