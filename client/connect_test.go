@@ -301,6 +301,10 @@ func TestBadOptions(t *testing.T) {
 			"a function's address": func(o *client.Options) {
 				o.URL, o.URLFunc = "", func(context.Context, *token.Payload) (string, error) { return "room", nil }
 			},
+			"two times of refresh": func(o *client.Options) {
+				o.RefreshTokenBeforeExpire = time.Hour
+				o.RefreshTokenBeforeExpireFunc = func(*token.Payload) time.Duration { return time.Hour }
+			},
 			"no id":             func(o *client.Options) { o.CreateID = func(*token.Payload) string { return "" } },
 			"a negative buffer": func(o *client.Options) { o.BufferSize = -1 },
 		}

@@ -68,6 +68,9 @@ func newCore(src TokenSource, cred credential, o Options, call *rpc.Call) (*core
 	case o.URL != "":
 		return nil, fmt.Errorf("%w: both URL and URLFunc", ErrOptions)
 	}
+	if o.RefreshTokenBeforeExpire != 0 && o.RefreshTokenBeforeExpireFunc != nil {
+		return nil, fmt.Errorf("%w: both RefreshTokenBeforeExpire and RefreshTokenBeforeExpireFunc", ErrOptions)
+	}
 	if o.BufferSize < 0 {
 		return nil, fmt.Errorf("%w: BufferSize is negative", ErrOptions)
 	}

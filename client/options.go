@@ -43,6 +43,9 @@ type Options struct {
 	// a new one. 0 or less is never: a new token is then fetched when the server has
 	// refused the old one. oRPC: refreshTokenBeforeExpireInSeconds.
 	RefreshTokenBeforeExpire time.Duration
+	// RefreshTokenBeforeExpireFunc gives that for each token, in place of
+	// RefreshTokenBeforeExpire. It must return soon.
+	RefreshTokenBeforeExpireFunc func(p *token.Payload) time.Duration
 	// RefreshTokenDelay is the shortest time between a token and the next refresh,
 	// also after one that has failed. 0 is 2 s. oRPC: refreshTokenDelayInSeconds.
 	RefreshTokenDelay time.Duration

@@ -26,11 +26,16 @@ func refreshDelay(now, exp time.Time, before, least time.Duration) time.Duration
 
 // scheduleRefresh sets the timer of the next refresh, which is not before least.
 func (s *supervisor) scheduleRefresh(least time.Duration) {
-	if s.options.RefreshTokenBeforeExpire <= 0 {
+	payload := s.credential().payload
+	before := s.options.RefreshTokenBeforeExpire
+	if s.options.RefreshTokenBeforeExpireFunc != nil {
+		before = s.options.RefreshTokenBeforeExpireFunc(payload)
+	}
+	if before <= 0 {
+		s.refresh.Stop() // it may run for an earlier token
 		return
 	}
-	exp := s.credential().payload.ExpiresAt
-	s.refresh.Reset(refreshDelay(time.Now(), exp, s.options.RefreshTokenBeforeExpire, least))
+	s.refresh.Reset(refreshDelay(time.Now(), payload.ExpiresAt, before, least))
 }
 
 // fetch asks for a new token, unless that is being done.

@@ -92,6 +92,23 @@ func TestRefreshOverAYear(t *testing.T) {
 	}
 }
 
+func TestRefreshByAFunction(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *harness) {
+		h.issue = living(time.Hour)
+		o := h.options()
+		o.RefreshTokenBeforeExpireFunc = func(p *token.Payload) time.Duration {
+			return map[string]time.Duration{"1": 10 * time.Minute, "2": 20 * time.Minute}[string(p.Att)] // the third goes on to its end
+		}
+		_, s := h.live(o)
+		for range 2 {
+			f, _ := s.expectUpdateToken()
+			s.reply(f, `{}`)
+		}
+		time.Sleep(24 * time.Hour)
+		require.Equal(t, []time.Duration{0, 50 * time.Minute, 90 * time.Minute}, h.fetchTimes())
+	})
+}
+
 func TestFirstRefreshMayComeAtOnce(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *harness) {
 		h.issue = living(time.Minute)
