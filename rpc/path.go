@@ -5,11 +5,14 @@ import "strings"
 // encodePath gives the path of a procedure as it stands in an address, with a
 // slash in front of each segment.
 func encodePath(path []string) string {
-	var encoded string
+	var b strings.Builder
 	for _, segment := range path {
-		encoded += "/" + encodeSegment(segment)
+		segment = encodeSegment(segment)
+		b.Grow(len("/") + len(segment))
+		b.WriteByte('/')
+		b.WriteString(segment)
 	}
-	return encoded
+	return b.String()
 }
 
 // encodeSegment percent-encodes what JavaScript's encodeURIComponent does, which

@@ -152,7 +152,7 @@ func (c *Client) start(ctx context.Context, p *pending, f Frame) error {
 
 func (c *Client) transmit(ctx context.Context, p *pending, f Frame) {
 	defer c.senders.Done()
-	growStack(0)
+	growStack()
 	err := c.send(ctx, f)
 	c.mu.Lock()
 	p.sent = true

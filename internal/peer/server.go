@@ -140,7 +140,7 @@ func (s *Server) start(r *Request) error {
 
 func (s *Server) run(ctx context.Context, r *Request, c *Call) {
 	defer s.handlers.Done()
-	growStack(0)
+	growStack()
 	defer c.returned()
 	defer func() {
 		if v := recover(); v != nil {
