@@ -22,8 +22,10 @@ const (
 	renewBefore = time.Second
 	// awayAtMost is for some pauses of clients, long enough for brief rooms.
 	awayAtMost = 5 * time.Second
-	// slowness is the pause of slow readers, after some of the events.
-	slowness = 20 * time.Millisecond
+	// Slow readers pause after so many events, for so long that others wait to be read
+	// when the connection is lost.
+	slowAfter = 50
+	slowness  = 500 * time.Millisecond
 	// patience is how long a call may take, however often its connection is lost before
 	// it is sent.
 	patience = time.Minute
@@ -164,7 +166,7 @@ func (w *watcher) read() {
 		if e.Data.Mark.Last {
 			return
 		}
-		if w.slow && len(w.items)%200 == 0 {
+		if w.slow && len(w.items)%slowAfter == 0 {
 			time.Sleep(slowness)
 		}
 	}
