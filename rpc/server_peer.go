@@ -73,13 +73,7 @@ type ServerPeerOptions struct {
 //
 // Calls run side by side and are answered as they get ready. A call that the
 // client aborts is not answered; its context ends.
-type ServerPeer struct {
-	engine  *engine
-	handle  CallFunc
-	context func(context.Context) context.Context
-	send    func(ctx context.Context, message []byte, binary bool) error
-	server  *peer.Server
-}
+type ServerPeer struct{ server *peer.Server }
 
 // NewServerPeer makes the peer of a socket. The contexts of the calls derive from
 // ctx. It panics without Handle or Send, and on serializers that contradict each
@@ -92,7 +86,9 @@ func NewServerPeer(ctx context.Context, o *ServerPeerOptions) *ServerPeer {
 // the socket. It is safe for concurrent use.
 type ServerPeers struct {
 	engine  *engine
-	options ServerPeerOptions
+	handle  CallFunc
+	context func(context.Context) context.Context
+	servers *peer.Servers
 }
 
 // NewServerPeers keeps a copy of the options, of which Send is not used. It panics
@@ -101,7 +97,19 @@ func NewServerPeers(o *ServerPeerOptions) *ServerPeers {
 	if o.Handle == nil {
 		panic("rpc: NewServerPeers: Handle is required")
 	}
-	return &ServerPeers{newEngine(o.Serializers, o.Validator, o.Logger), *o}
+	s := &ServerPeers{engine: newEngine(o.Serializers, o.Validator, o.Logger), handle: o.Handle, context: o.Context}
+	s.servers = peer.NewServers(peer.ServerOptions{
+		Handle: s.serve,
+		Panic:  s.panicked,
+		BadRequest: func(ctx context.Context, err *peer.DecodeError) *peer.Response {
+			return s.refuse(ctx, nil, malformedRequest(err))
+		},
+		Busy: func(ctx context.Context, r *peer.Request) *peer.Response {
+			return s.refuse(ctx, r, &Error{Code: CodeTooManyRequests})
+		},
+		MaxInFlight: o.MaxInFlight,
+	})
+	return s
 }
 
 // New makes the peer of a socket that messages are sent on with send; see
@@ -110,17 +118,7 @@ func (s *ServerPeers) New(ctx context.Context, send func(ctx context.Context, me
 	if send == nil {
 		panic("rpc: ServerPeers: Send is required")
 	}
-	o := &s.options
-	p := &ServerPeer{engine: s.engine, handle: o.Handle, context: o.Context, send: send}
-	p.server = peer.NewServer(ctx, peer.ServerOptions{
-		Handle:      p.serve,
-		Send:        func(ctx context.Context, f peer.Frame) error { return p.send(ctx, f.Data, f.Binary) },
-		Panic:       p.panicked,
-		BadRequest:  func(err *peer.DecodeError) *peer.Response { return p.refuse(ctx, nil, malformedRequest(err)) },
-		Busy:        func(r *peer.Request) *peer.Response { return p.refuse(ctx, r, &Error{Code: CodeTooManyRequests}) },
-		MaxInFlight: o.MaxInFlight,
-	})
-	return p
+	return &ServerPeer{s.servers.New(ctx, func(ctx context.Context, f peer.Frame) error { return send(ctx, f.Data, f.Binary) })}
 }
 
 // Receive takes one message, in the order of arrival. It does not wait for
@@ -154,16 +152,21 @@ type Hibernation struct {
 	// peer is closed, or finish is called, which also frees the id. Start need not
 	// wait for that.
 	Start func(ctx context.Context, id json.RawMessage, finish func())
+
+	// Ended, if it is not nil, is called once after Start, when ctx ends or has
+	// ended, without a goroutine and memory of its own as context.AfterFunc would
+	// need. It must not block.
+	Ended func()
 }
 
 // serve carries out one request.
-func (p *ServerPeer) serve(ctx context.Context, r *peer.Request, c *peer.Call) {
-	if p.context != nil {
-		ctx = p.context(ctx)
+func (s *ServerPeers) serve(ctx context.Context, r *peer.Request, c *peer.Call) {
+	if s.context != nil {
+		ctx = s.context(ctx)
 	}
-	call, handle := p.call(r)
+	call, handle := s.call(r)
 	unknown := false
-	out, a := p.engine.answer(ctx, call, func(ctx context.Context, call *Call) (any, error) {
+	out, a := s.engine.answer(ctx, call, func(ctx context.Context, call *Call) (any, error) {
 		out, err := handle(ctx, call)
 		if unknown = errors.Is(err, ErrNoProcedure); unknown {
 			return Undefined{}, nil
@@ -172,20 +175,20 @@ func (p *ServerPeer) serve(ctx context.Context, r *peer.Request, c *peer.Call) {
 	})
 	switch out := out.(type) {
 	case Hibernation:
-		p.hibernate(ctx, c, a.header, out)
+		s.hibernate(ctx, c, a.header, out)
 	case *eventRun:
-		p.sendEvents(ctx, c, a.header, out)
+		s.sendEvents(ctx, c, a.header, out)
 	default:
 		if unknown {
-			p.respond(ctx, c, &peer.Response{Status: http.StatusNotFound, Body: peer.Body{JSON: json.RawMessage(noProcedureBody)}})
+			s.respond(ctx, c, &peer.Response{Status: http.StatusNotFound, Body: peer.Body{JSON: json.RawMessage(noProcedureBody)}})
 			return
 		}
-		p.respond(ctx, c, p.engine.response(ctx, call, a))
+		s.respond(ctx, c, s.engine.response(ctx, call, a))
 	}
 }
 
 // call makes the call of a request, and what carries it out.
-func (p *ServerPeer) call(r *peer.Request) (*Call, CallFunc) {
+func (s *ServerPeers) call(r *peer.Request) (*Call, CallFunc) {
 	call := &Call{
 		Method:      r.Method,
 		LastEventID: strings.Join(r.Header.Values(headerLastEventID), ", "),
@@ -193,29 +196,29 @@ func (p *ServerPeer) call(r *peer.Request) (*Call, CallFunc) {
 	}
 	var err error
 	if call.Path, err = decodePath(r.URL); err == nil {
-		call.Input, err = p.readInput(r)
+		call.Input, err = s.readInput(r)
 	}
 	if err != nil {
 		return call, func(context.Context, *Call) (any, error) { return nil, err }
 	}
-	return call, p.handle
+	return call, s.handle
 }
 
 // readInput refuses, as over HTTP, what is sent for something else than an
 // encoded value.
-func (p *ServerPeer) readInput(r *peer.Request) (Value, error) {
+func (s *ServerPeers) readInput(r *peer.Request) (Value, error) {
 	switch {
 	case r.Method == http.MethodGet:
-		return readQuery(r.URL, p.engine.serializer)
+		return readQuery(r.URL, s.engine.serializer)
 	case isPeerForm(r.Header, r.Body):
-		v, err := readPeerForm(r.Header, r.Body, p.engine.serializer)
+		v, err := readPeerForm(r.Header, r.Body, s.engine.serializer)
 		return v, formError(err)
 	case len(r.Body.Bytes) > 0,
 		peer.IsEventStream(r.Header),
 		strings.HasPrefix(r.Header.Get(headerContentType), urlEncodedType):
 		return Value{}, &Error{Code: CodeUnsupportedMediaType}
 	}
-	return readInput(r.Body.JSON, p.engine.serializer)
+	return readInput(r.Body.JSON, s.engine.serializer)
 }
 
 // decodePath reads the path of a procedure from an address. Each segment has to be
@@ -238,17 +241,17 @@ func decodePath(u *url.URL) ([]string, error) {
 }
 
 // refuse answers what does not become a call.
-func (p *ServerPeer) refuse(ctx context.Context, r *peer.Request, err error) *peer.Response {
+func (s *ServerPeers) refuse(ctx context.Context, r *peer.Request, err error) *peer.Response {
 	call := &Call{ResponseHeader: http.Header{}}
 	if r != nil {
 		call.Path, _ = decodePath(r.URL)
 	}
-	return p.engine.response(ctx, call, p.engine.answerError(ctx, call, err))
+	return s.engine.response(ctx, call, s.engine.answerError(ctx, call, err))
 }
 
 // panicked is told of panics outside of Handle, which answer guards itself.
-func (p *ServerPeer) panicked(r *peer.Request, v any) {
-	p.engine.logger.Error("call panicked", "path", r.URL.EscapedPath(), "panic", v)
+func (s *ServerPeers) panicked(r *peer.Request, v any) {
+	s.engine.logger.Error("call panicked", "path", r.URL.EscapedPath(), "panic", v)
 }
 
 // response puts an answer into the form of the peer protocol. If its files cannot
@@ -266,32 +269,35 @@ func (e *engine) response(ctx context.Context, call *Call, a answer) *peer.Respo
 }
 
 // respond reports whether the response has gone out.
-func (p *ServerPeer) respond(ctx context.Context, c *peer.Call, r *peer.Response) bool {
+func (s *ServerPeers) respond(ctx context.Context, c *peer.Call, r *peer.Response) bool {
 	err := c.Respond(ctx, r)
 	if err != nil {
-		p.engine.logger.DebugContext(ctx, "answer not sent", "err", err)
+		s.engine.logger.DebugContext(ctx, "answer not sent", "err", err)
 	}
 	return err == nil
 }
 
 // openStream announces a stream of events.
-func (p *ServerPeer) openStream(ctx context.Context, c *peer.Call, header http.Header) bool {
+func (s *ServerPeers) openStream(ctx context.Context, c *peer.Call, header http.Header) bool {
 	header.Del(headerDisposition)
 	header.Set(headerContentType, eventStreamType)
-	return p.respond(ctx, c, &peer.Response{Header: header})
+	return s.respond(ctx, c, &peer.Response{Header: header})
 }
 
 // hibernate opens a stream and hands it over.
-func (p *ServerPeer) hibernate(ctx context.Context, c *peer.Call, header http.Header, h Hibernation) {
-	if p.openStream(ctx, c, header) {
+func (s *ServerPeers) hibernate(ctx context.Context, c *peer.Call, header http.Header, h Hibernation) {
+	if s.openStream(ctx, c, header) {
 		c.Hold()
 		h.Start(ctx, json.RawMessage(c.ID()), c.Finish)
+		if h.Ended != nil {
+			c.WhenOver(h.Ended)
+		}
 	}
 }
 
 // sendEvents opens a stream and sends it, to its end.
-func (p *ServerPeer) sendEvents(ctx context.Context, c *peer.Call, header http.Header, run *eventRun) {
-	if p.openStream(ctx, c, header) {
-		run.serve(ctx, p.engine, func(e *peer.Event) error { return c.Event(ctx, e) })
+func (s *ServerPeers) sendEvents(ctx context.Context, c *peer.Call, header http.Header, run *eventRun) {
+	if s.openStream(ctx, c, header) {
+		run.serve(ctx, s.engine, func(e *peer.Event) error { return c.Event(ctx, e) })
 	}
 }

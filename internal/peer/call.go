@@ -22,12 +22,13 @@ type Call struct {
 	input  *queue // nil unless the request is an event stream
 	cancel context.CancelCauseFunc
 
-	// Guarded by Server.mu. over is set once.
+	// Guarded by Server.mu. over is set once, and ended called once it is.
 	running   bool // the handler has not returned
 	held      bool
 	responded bool
 	streaming bool // the response was an event stream
 	over      error
+	ended     func()
 }
 
 // ID returns the id of the request.
@@ -100,7 +101,7 @@ func (c *Call) claimEvent(last bool) (err error) {
 }
 
 func (c *Call) send(ctx context.Context, f Frame) error {
-	if err := c.server.o.Send(ctx, f); err != nil {
+	if err := c.server.write(ctx, f); err != nil {
 		c.end(ErrFinished)
 		return fmt.Errorf("peer: send: %w", err)
 	}
@@ -136,6 +137,10 @@ func (c *Call) CloseInput() error {
 // It is called by the handler.
 func (c *Call) Hold() { c.update(func() { c.held = true }) }
 
+// WhenOver has fn called, once, by whoever ends the call; at once if it is over. It is
+// for calls that are held, and spares them a context that somebody waits for.
+func (c *Call) WhenOver(fn func()) { c.update(func() { c.ended = fn }) }
+
 // Finish ends the call without sending anything for it. A call that is over
 // stays as it is.
 func (c *Call) Finish() { c.end(ErrFinished) }
@@ -161,7 +166,7 @@ func (c *Call) finish(reason error) {
 		return
 	}
 	c.over = reason
-	delete(c.server.calls, string(c.id))
+	c.server.forget(c)
 	if !c.running {
 		c.server.inFlight--
 	}
@@ -181,7 +186,14 @@ func (c *Call) update(change func()) {
 	over := c.over
 	ended := over != nil && (!c.running || c.stopped())
 	abort := errors.Is(over, ErrFinished) && (c.streaming || !c.responded)
+	var notify func()
+	if over != nil {
+		notify, c.ended = c.ended, nil
+	}
 	c.server.mu.Unlock()
+	if notify != nil {
+		defer notify()
+	}
 	if !ended {
 		return
 	}

@@ -5,14 +5,15 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 )
 
 // DefaultMaxInFlight is the default of ServerOptions.MaxInFlight.
 const DefaultMaxInFlight = 256
 
-// ServerOptions are the options of [NewServer]. Handle, Send and Panic are
-// required.
+// ServerOptions are the options of [NewServer] and [NewServers]. Handle, Panic and,
+// for NewServer, Send are required.
 type ServerOptions struct {
 	// Handle runs one request, on a goroutine of its own. It answers through
 	// the call. The context ends when the client aborts the request (the cause
@@ -29,12 +30,13 @@ type ServerOptions struct {
 	Panic func(r *Request, v any)
 
 	// BadRequest makes the answer to a request that cannot be read, if it has
-	// an id. Nil means a response with status 400 and no body.
-	BadRequest func(err *DecodeError) *Response
+	// an id. Nil means a response with status 400 and no body. Its context is that
+	// of NewServer.
+	BadRequest func(ctx context.Context, err *DecodeError) *Response
 
 	// Busy makes the answer to a request beyond MaxInFlight. Nil means a
-	// response with status 429 and no body.
-	Busy func(r *Request) *Response
+	// response with status 429 and no body. Its context is that of NewServer.
+	Busy func(ctx context.Context, r *Request) *Response
 
 	// MaxInFlight bounds the calls whose handler runs or that are held. Zero
 	// means [DefaultMaxInFlight].
@@ -44,38 +46,55 @@ type ServerOptions struct {
 	InputLimit Limit
 }
 
-// Server runs the requests of one socket. Create it with [NewServer]. Its
-// methods are safe for concurrent use.
+// Servers makes the servers of many sockets, which share their options.
+type Servers struct{ o ServerOptions }
+
+// NewServers keeps o, of which Send is not used. It panics if a required option is
+// missing.
+func NewServers(o ServerOptions) *Servers {
+	if o.Handle == nil || o.Panic == nil {
+		panic("peer: new server: Handle and Panic are required")
+	}
+	if o.BadRequest == nil {
+		o.BadRequest = func(context.Context, *DecodeError) *Response { return &Response{Status: http.StatusBadRequest} }
+	}
+	if o.Busy == nil {
+		o.Busy = func(context.Context, *Request) *Response { return &Response{Status: http.StatusTooManyRequests} }
+	}
+	o.MaxInFlight = cmp.Or(o.MaxInFlight, DefaultMaxInFlight)
+	return &Servers{o}
+}
+
+// New returns a server for a socket whose life is ctx and that send writes to: see
+// [ServerOptions.Send].
+func (s *Servers) New(ctx context.Context, send func(context.Context, Frame) error) *Server {
+	if send == nil {
+		panic("peer: new server: Send is required")
+	}
+	return &Server{o: &s.o, ctx: ctx, write: send}
+}
+
+// Server runs the requests of one socket. Create it with [NewServer] or
+// [Servers.New]. Its methods are safe for concurrent use.
 type Server struct {
-	o        ServerOptions
+	o        *ServerOptions
 	ctx      context.Context //nolint:containedctx // the life of the socket, from which sends and handlers derive
+	write    func(context.Context, Frame) error
 	handlers sync.WaitGroup
 
 	// mu guards what follows and the state of every call. Invariants: a call is
 	// in calls exactly while its over is nil; inFlight counts the calls whose
 	// handler runs or that are not over; once closed is set, calls is empty and
-	// stays so.
+	// stays so. An idle socket has one call or none, so calls is a list.
 	mu       sync.Mutex
-	calls    map[string]*Call
+	calls    []*Call
 	inFlight int
 	closed   bool
 }
 
 // NewServer returns a server for a socket whose life is ctx. It panics if a
 // required option is missing.
-func NewServer(ctx context.Context, o ServerOptions) *Server {
-	if o.Handle == nil || o.Send == nil || o.Panic == nil {
-		panic("peer: new server: Handle, Send and Panic are required")
-	}
-	if o.BadRequest == nil {
-		o.BadRequest = func(*DecodeError) *Response { return &Response{Status: http.StatusBadRequest} }
-	}
-	if o.Busy == nil {
-		o.Busy = func(*Request) *Response { return &Response{Status: http.StatusTooManyRequests} }
-	}
-	o.MaxInFlight = cmp.Or(o.MaxInFlight, DefaultMaxInFlight)
-	return &Server{o: o, ctx: ctx, calls: make(map[string]*Call)}
-}
+func NewServer(ctx context.Context, o ServerOptions) *Server { return NewServers(o).New(ctx, o.Send) }
 
 // Receive takes a frame from the client. It is called by the reader of the
 // socket, one frame after another, and never waits for a handler. It sends the
@@ -109,7 +128,24 @@ func (s *Server) Receive(f Frame) error {
 func (s *Server) call(id ID) *Call {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.calls[string(id)]
+	return s.find(id)
+}
+
+// find is called with mu held.
+func (s *Server) find(id ID) *Call {
+	for _, c := range s.calls {
+		if string(c.id) == string(id) {
+			return c
+		}
+	}
+	return nil
+}
+
+// forget is called with mu held, for a call that is over.
+func (s *Server) forget(c *Call) {
+	i, last := slices.Index(s.calls, c), len(s.calls)-1
+	s.calls[i], s.calls[last] = s.calls[last], nil
+	s.calls = s.calls[:last]
 }
 
 func (s *Server) start(r *Request) error {
@@ -118,12 +154,12 @@ func (s *Server) start(r *Request) error {
 	case s.closed:
 		s.mu.Unlock()
 		return ErrClosed
-	case s.calls[string(r.ID)] != nil:
+	case s.find(r.ID) != nil:
 		s.mu.Unlock()
 		return nil
 	case s.inFlight >= s.o.MaxInFlight:
 		s.mu.Unlock()
-		return s.send(r.ID, s.o.Busy(r))
+		return s.send(r.ID, s.o.Busy(s.ctx, r))
 	}
 	defer s.mu.Unlock()
 	ctx, cancel := context.WithCancelCause(s.ctx)
@@ -131,7 +167,7 @@ func (s *Server) start(r *Request) error {
 	if IsEventStream(r.Header) {
 		c.input = newQueue(s.o.InputLimit)
 	}
-	s.calls[string(r.ID)] = c
+	s.calls = append(s.calls, c)
 	s.inFlight++
 	s.handlers.Add(1)
 	go s.run(ctx, r, c)
@@ -170,7 +206,7 @@ func (s *Server) refuse(err error) error {
 	if closed {
 		return ErrClosed
 	}
-	return s.send(bad.ID, s.o.BadRequest(bad))
+	return s.send(bad.ID, s.o.BadRequest(s.ctx, bad))
 }
 
 // send writes a response that belongs to no call.
@@ -179,11 +215,11 @@ func (s *Server) send(id ID, r *Response) error {
 	if err != nil {
 		return err
 	}
-	return s.o.Send(s.ctx, f)
+	return s.write(s.ctx, f)
 }
 
 func (s *Server) sendAbort(id ID) error {
-	return s.o.Send(s.ctx, Frame{Data: AppendAbort(nil, id)})
+	return s.write(s.ctx, Frame{Data: AppendAbort(nil, id)})
 }
 
 // encodeAnswer encodes r under this id without changing r.
@@ -198,10 +234,7 @@ func encodeAnswer(id ID, r *Response) (Frame, error) {
 func (s *Server) Close() {
 	s.mu.Lock()
 	s.closed = true
-	calls := make([]*Call, 0, len(s.calls))
-	for _, c := range s.calls {
-		calls = append(calls, c)
-	}
+	calls := slices.Clone(s.calls)
 	s.mu.Unlock()
 	for _, c := range calls {
 		c.end(ErrClosed)

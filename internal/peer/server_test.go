@@ -144,7 +144,7 @@ func TestServer(t *testing.T) {
 	bubble(t, "WS-008 W37 a request that cannot be read is answered, other frames are not", func(t *testing.T) {
 		rig := newServerRig(t, ServerOptions{
 			Handle: func(_ context.Context, _ *Request, c *Call) { c.Hold() },
-			BadRequest: func(err *DecodeError) *Response {
+			BadRequest: func(_ context.Context, err *DecodeError) *Response {
 				return &Response{Status: 400, Body: Body{JSON: json.RawMessage(err.ID)}}
 			},
 		})
