@@ -53,7 +53,7 @@ func (g *group) walk(flush func(*socket.Conn)) {
 	for more := true; more; {
 		more = g.step()
 		for _, ws := range g.found {
-			flush(ws.conn)
+			flush(&ws.conn)
 		}
 		clear(g.found)
 		g.found = g.found[:0]

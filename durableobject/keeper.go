@@ -13,9 +13,6 @@ func (c *core) keep() {
 	chores := []*chore{{every: c.options.IdleTimeout / 2, do: func(now time.Time) {
 		c.evict(now.Add(-c.options.IdleTimeout), false)
 	}}}
-	if c.options.PingInterval > 0 {
-		chores = append(chores, &chore{every: c.options.PingInterval / 2, do: c.ping})
-	}
 	if c.log != nil {
 		chores = append(chores,
 			&chore{every: c.retention / 4, do: func(time.Time) { c.moveCursors() }},
@@ -56,30 +53,6 @@ type chore struct {
 	every time.Duration
 	due   time.Time
 	do    func(now time.Time)
-}
-
-// ping asks silent sockets for a sign of life and ends those that gave none.
-func (c *core) ping(now time.Time) {
-	for _, ws := range c.all() {
-		silent := now.Sub(ws.conn.LastRead())
-		switch {
-		case silent >= 2*c.options.PingInterval:
-			ws.conn.Kill()
-		case silent >= c.options.PingInterval:
-			ws.conn.Ping()
-		}
-	}
-}
-
-// all gives the sockets of the namespace.
-func (c *core) all() []*Websocket {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	list := make([]*Websocket, 0, len(c.sockets))
-	for ws := range c.sockets {
-		list = append(list, ws)
-	}
-	return list
 }
 
 func (c *core) moveCursors() {

@@ -146,6 +146,12 @@ func TestShutdown(t *testing.T) {
 			require.ErrorContains(t, err, "503")
 		})
 	})
+	t.Run("may be called again", func(t *testing.T) {
+		bubble(t, keeping, func(t *testing.T, f *fixture) {
+			require.NoError(t, f.rooms.Shutdown(t.Context()))
+			require.NoError(t, f.rooms.Shutdown(t.Context()))
+		})
+	})
 	t.Run("cuts off what does not end in time", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {

@@ -197,7 +197,7 @@ func newCore(options *Options) *core {
 		verifier: o.Verifier, subject: o.Subject, maxLagBytes: o.MaxLagBytes, retention: o.ResumeRetention,
 		interceptors: plugged.Interceptors, serializers: plugged.Serializers, serializer: ser,
 		channels: map[string]*channel{}, sockets: map[*Websocket]struct{}{},
-		pool: socket.NewPool(0), system: newSystem(),
+		pool: socket.NewPool(0, o.PingInterval), system: newSystem(),
 	}
 	c.peers = c.newPeers()
 	if o.ResumeRetention > 0 {

@@ -93,7 +93,7 @@ func (u *upgrader) check(r *http.Request) (id string, p *token.Payload, refusal 
 			return "", nil, text(http.StatusForbidden, "Forbidden")
 		}
 	}
-	return id, p, nil
+	return strings.Clone(id), p, nil // or it would keep the URL
 }
 
 // open upgrades the connection and starts to serve it.
@@ -121,7 +121,7 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 		ch.release()
 		return text(http.StatusServiceUnavailable, "Shutting down")
 	}
-	conn, err := socket.Accept(w, r, c.pool, ws, socket.Options{
+	err = ws.conn.Accept(w, r, c.pool, ws, socket.Options{
 		ReadLimit:      c.options.MaxMessageBytes,
 		OriginPatterns: u.options.OriginPatterns,
 		AnyOrigin:      u.options.AnyOrigin,
@@ -133,7 +133,6 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 		c.users.Done()
 		return nil
 	}
-	ws.conn = conn
 	c.serve(ws)
 	return nil
 }
@@ -156,7 +155,6 @@ func (c *core) serve(ws *Websocket) {
 	closing := c.closing
 	c.mu.Unlock()
 	ws.ch.join(ws)
-	ws.setToken(ws.Token())
 	if closing { // drain did not see it
 		ws.conn.Close(statusServiceRestart, "Service restart")
 	}
@@ -170,7 +168,6 @@ func (c *core) serve(ws *Websocket) {
 // leave takes a socket that has ended out of everything.
 func (ws *Websocket) leave() {
 	c := ws.core()
-	ws.expiry.Stop()
 	ws.cancel()
 	ws.peer.Close()
 	ws.ch.leave(ws)

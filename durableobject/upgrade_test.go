@@ -3,6 +3,7 @@ package durableobject_test
 import (
 	"errors"
 	"maps"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/durableobject"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/token"
 )
 
 // DI-070 to DI-074, DI-098, and W4, W15, W18 mended.
@@ -120,6 +122,39 @@ func TestExpiry(t *testing.T) {
 		require.Equal(t, 1008, int(ce.Code))
 		require.Equal(t, "Token expired", ce.Reason)
 		require.InDelta(t, 3*time.Second, time.Since(start), float64(time.Second))
+	})
+}
+
+// Whenever a token ends, its socket does, however its life was changed.
+func TestExpiryOfUpdatedTokens(t *testing.T) {
+	bubble(t, durableobject.Options{PingInterval: -1}, func(t *testing.T, f *fixture) {
+		start := time.Now()
+		c := f.connect("a", withLife(time.Hour))
+		for _, life := range []tokenOption{
+			withLife(10 * time.Second),
+			withLife(math.MaxInt64),
+			func(p *token.Payload) { p.ExpiresAt = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC) },
+			withLife(time.Minute),
+		} {
+			c.send(`{"i":"u","p":{"u":"/updateToken","b":{"json":{"token":` + quote(sign(t, "room", life)) + `}}}}`)
+			require.JSONEq(t, `{"i":"u","p":{"b":{}}}`, c.next())
+			time.Sleep(5 * time.Second)
+		}
+		require.Equal(t, 1008, int((<-c.closed).Code))
+		require.Equal(t, 15*time.Second+time.Minute+time.Millisecond, time.Since(start))
+	})
+}
+
+// A socket that is silent for two ping intervals is dropped, and not before.
+func TestSilentSocketIsDropped(t *testing.T) {
+	bubble(t, durableobject.Options{}, func(t *testing.T, f *fixture) {
+		c, _ := f.stalled("silent")
+		synctest.Wait()
+		time.Sleep(time.Minute - time.Second)
+		require.Len(t, collect(f.room("room").Websockets()), 1)
+		time.Sleep(2 * time.Second)
+		require.Empty(t, collect(f.room("room").Websockets()))
+		c.drop()
 	})
 }
 

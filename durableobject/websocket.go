@@ -27,7 +27,7 @@ const (
 type Websocket struct {
 	ch        *channel
 	group     *group // its channel's, from join on
-	conn      *socket.Conn
+	conn      socket.Conn
 	peer      *rpc.ServerPeer
 	ctx       context.Context // ends with the connection
 	cancel    context.CancelFunc
@@ -36,9 +36,8 @@ type Websocket struct {
 	recipient Recipient
 	payload   atomic.Pointer[token.Payload]
 	attached  atomic.Value
-	expiry    *time.Timer
 
-	// mu guards the subscription, the answers and expiry. It is held for a moment only.
+	// mu guards the subscription and the answers. It is held for a moment only.
 	//
 	//   - sub is nil, or the subscription that events go to.
 	//   - answers are frames that wait to be written. The first write takes all
@@ -249,16 +248,16 @@ func (ws *Websocket) expired() bool {
 	return true
 }
 
-// setToken makes p the socket's token and sets the timer that closes it at its end.
-func (ws *Websocket) setToken(p *token.Payload) {
-	ws.mu.Lock() // keeps the token and its timer together
-	defer ws.mu.Unlock()
-	ws.payload.Store(p)
-	// A token counts as expired after its exp, not at it.
-	left := time.Until(p.ExpiresAt) + time.Millisecond
-	if ws.expiry == nil {
-		ws.expiry = time.AfterFunc(left, func() { ws.expired() })
-	} else {
-		ws.expiry.Reset(left)
+// Visit implements socket.Source: it closes a socket whose token is over.
+func (ws *Websocket) Visit(time.Time) (again time.Time) {
+	if ws.expired() {
+		return time.Time{}
 	}
+	return ws.Token().ExpiresAt.Add(time.Millisecond) // it is expired after that, not at it
+}
+
+// setToken makes p the socket's token, and has its end noticed.
+func (ws *Websocket) setToken(p *token.Payload) {
+	ws.payload.Store(p)
+	ws.conn.VisitAt(p.ExpiresAt.Add(time.Millisecond))
 }

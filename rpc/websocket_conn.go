@@ -135,21 +135,8 @@ func (c *websocketConn) Pull(b *socket.Batch, _ bool) socket.More {
 	return socket.None
 }
 
-// check sends a ping to a client that was silent for an interval, and drops one
-// that was for two.
-func (c *websocketConn) check(interval time.Duration) {
-	conn := c.conn.Load()
-	if conn == nil {
-		return
-	}
-	silent := time.Since(conn.LastRead())
-	switch {
-	case silent >= 2*interval:
-		conn.Kill()
-	case silent >= interval:
-		conn.Ping()
-	}
-}
+// Visit implements [socket.Source]; there is nothing to look after.
+func (c *websocketConn) Visit(time.Time) (again time.Time) { return time.Time{} }
 
 // close asks the client to connect to another server.
 func (c *websocketConn) close() {

@@ -66,13 +66,11 @@ type WebsocketHandler struct {
 	peers   *ServerPeers
 	options WebsocketHandlerOptions
 
-	idle       chan struct{} // closed when the handler is drained and nothing runs any more
-	stop       chan struct{} // ends the watch
-	background sync.WaitGroup
+	idle chan struct{} // closed when the handler is drained and nothing runs any more
 
-	// mu guards the fields below. pool and the watch are there from the first
-	// connection on. Once draining is set conns only shrinks; the first to find it
-	// empty then sets ended and ends what runs in the background.
+	// mu guards the fields below. pool is there from the first connection on. Once
+	// draining is set conns only shrinks; the first to find it empty then sets ended
+	// and closes the pool.
 	mu       sync.Mutex
 	pool     *socket.Pool
 	conns    map[*websocketConn]struct{}
@@ -109,7 +107,6 @@ func NewWebsocketHandler(r *Router, o *WebsocketHandlerOptions) *WebsocketHandle
 		}),
 		options: own,
 		idle:    make(chan struct{}),
-		stop:    make(chan struct{}),
 		conns:   make(map[*websocketConn]struct{}),
 	}
 }
@@ -132,7 +129,8 @@ func (h *WebsocketHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Service Unavailable", http.StatusServiceUnavailable)
 		return
 	}
-	conn, err := socket.Accept(w, r, pool, c, socket.Options{
+	conn := &socket.Conn{}
+	err := conn.Accept(w, r, pool, c, socket.Options{
 		ReadLimit:      h.options.MaxMessageBytes,
 		OriginPatterns: h.options.OriginPatterns,
 	})
@@ -201,8 +199,7 @@ func (h *WebsocketHandler) join(c *websocketConn) (pool *socket.Pool, ok bool) {
 		return nil, false
 	}
 	if h.pool == nil {
-		h.pool = socket.NewPool(0)
-		h.background.Go(h.watch)
+		h.pool = socket.NewPool(0, h.options.PingInterval)
 	}
 	h.conns[c] = struct{}{}
 	return h.pool, true
@@ -226,26 +223,8 @@ func (h *WebsocketHandler) settle() {
 	if !last {
 		return
 	}
-	close(h.stop)
-	h.background.Wait()
 	if pool != nil {
 		pool.Close()
 	}
 	close(h.idle)
-}
-
-// watch pings connections that are silent and drops those that stay so.
-func (h *WebsocketHandler) watch() {
-	ticker := time.NewTicker(h.options.PingInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C:
-		case <-h.stop:
-			return
-		}
-		for _, c := range h.connections() {
-			c.check(h.options.PingInterval)
-		}
-	}
 }

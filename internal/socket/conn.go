@@ -1,16 +1,17 @@
 package socket
 
 import (
-	"context"
+	"bufio"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/go-orpc/durable-iterator/internal/wheel"
 )
 
 const (
@@ -34,15 +35,25 @@ type Options struct {
 	AnyOrigin      bool
 }
 
-// Conn is the server side of one WebSocket connection. Its methods are safe for
-// concurrent use, except Serve.
+// Conn is the server side of one WebSocket connection. It is meant to be a part of
+// its source, and not to be copied. After Accept its methods are safe for concurrent
+// use, except Serve.
 type Conn struct {
-	nc     net.Conn
-	try    tryWriter // nil: only blocking writes
+	wire   transport
+	fd     syscall.RawConn // nil: only blocking writes
 	ws     *websocket.Conn
 	src    Source
 	pool   *Pool
 	writer int
+
+	// The read side belongs to the goroutine of Serve, or, while that waits for busy,
+	// to the member of the crew that takes something in.
+	buffer  *bufio.Reader // of ws
+	receive func(message []byte, binary bool)
+	readErr error
+	within  bool // a message
+	quiet   bool // the next read is of a new frame, and is not to be waited for
+	busy    sync.WaitGroup
 
 	// The write side belongs to whoever set owned. While it is not owned, what the
 	// peer has got ends at the end of a frame. dirty says that there may be
@@ -51,73 +62,40 @@ type Conn struct {
 	// sets it and finds the write side taken is forgotten.
 	owned, dirty, queued atomic.Bool
 
-	lastRead atomic.Int64 // Unix nanoseconds
+	lastRead atomic.Int64 // nanoseconds since the pool was made
+	visits   wheel.Entry
 
 	// mu guards the fields below. It is held for a few instructions only.
-	// After ending is set, nothing is pulled from the source, but once more if
-	// there is a last frame. After shut is set, the connection is closed as soon as
-	// these are out.
+	// After ending is set, nothing is pulled from the source, but once more if closing
+	// is. After shut is set, the connection is closed as soon as control is out.
 	mu      sync.Mutex
-	control []byte // whole control frames, sent before what the source has
-	last    []byte // our close frame
+	control []byte // control frames, sent before what the source has
+	closing bool   // the last of them is our close frame: all come behind what the source has
 	ending  bool
 	shut    bool
 	closed  bool
 }
 
-// Accept answers a WebSocket handshake. If it fails, the answer was written to w.
-// The caller starts Serve on a goroutine of its own and lets the HTTP handler
-// return, which frees the buffers of net/http.
-func Accept(w http.ResponseWriter, r *http.Request, pool *Pool, src Source, o Options) (*Conn, error) {
-	c := &Conn{src: src, pool: pool, writer: pool.assign()}
-	hj := &hijacker{ResponseWriter: w, conn: c}
-	ws, err := websocket.Accept(hj, r, &websocket.AcceptOptions{
+// Accept answers a WebSocket handshake and makes c, which is new, its connection. If
+// it fails, the answer was written to w. The caller starts Serve on a goroutine of its
+// own and lets the HTTP handler return, which frees the buffers of net/http.
+func (c *Conn) Accept(w http.ResponseWriter, r *http.Request, pool *Pool, src Source, o Options) error {
+	c.src, c.pool, c.writer = src, pool, pool.assign()
+	options := &websocket.AcceptOptions{
 		OriginPatterns:     o.OriginPatterns,
 		InsecureSkipVerify: o.AnyOrigin,
 		CompressionMode:    websocket.CompressionDisabled,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("socket: accept: %w", err)
 	}
-	hj.ResponseWriter = nil
+	c.takeControl(options)
+	ws, err := websocket.Accept(&hijacker{w, c}, r, options)
+	if err != nil {
+		return fmt.Errorf("socket: accept: %w", err)
+	}
 	ws.SetReadLimit(o.ReadLimit)
 	c.ws = ws
-	c.lastRead.Store(time.Now().UnixNano())
-	return c, nil
-}
-
-// Serve reads messages until the connection ends and hands each to receive,
-// which must not keep it waiting for long. It gives the close code that the peer
-// sent, -1 if it sent none, and closes the connection.
-func (c *Conn) Serve(receive func(message []byte, binary bool)) (code int) {
-	defer c.shutdown()
-	// Unless it is closed, its finalizer keeps it, and all of us, in memory for good.
-	defer func() { _ = c.ws.CloseNow() }()
-	for {
-		typ, message, err := c.ws.Read(context.Background())
-		if err != nil {
-			code = int(websocket.CloseStatus(err))
-			if code < 0 && !isTimeout(err) {
-				c.linger()
-			}
-			return code
-		}
-		receive(message, typ == websocket.MessageBinary)
-	}
-}
-
-// linger reads on after a close frame of ours until the peer has answered it or
-// gone: closing a connection that has unread input would take the frame back. It
-// returns at once if reading has failed.
-func (c *Conn) linger() {
-	c.mu.Lock()
-	ending, shut := c.ending, c.shut
-	c.mu.Unlock()
-	if !ending || shut {
-		return
-	}
-	c.deadline(closeTimeout)
-	_, _ = io.Copy(io.Discard, c.nc)
+	c.buffer.Reset(&c.wire) // from what coder/websocket has put between
+	c.lastRead.Store(int64(time.Since(pool.start)))
+	return nil
 }
 
 // Writer is the number of the writer that the connection is assigned to.
@@ -131,18 +109,42 @@ func (c *Conn) Wake() {
 	}
 }
 
-// Ping sends a ping.
-func (c *Conn) Ping() {
+// Visit implements [wheel.Visitor]: it looks after the source, asks a peer that is
+// silent for a sign of life, and ends the connection if there is none.
+func (c *Conn) Visit(now time.Time) (again time.Time) {
+	again = c.src.Visit(now)
+	interval := c.pool.ping
+	if interval <= 0 {
+		return again
+	}
+	lastRead := c.pool.start.Add(time.Duration(c.lastRead.Load()))
+	next := lastRead.Add(interval)
+	switch silent := now.Sub(lastRead); {
+	case silent >= 2*interval:
+		c.Kill()
+		return time.Time{}
+	case silent >= interval:
+		c.answer(opPing, nil)
+		next = lastRead.Add(2 * interval)
+	}
+	if again.IsZero() || next.Before(again) {
+		again = next
+	}
+	return again
+}
+
+// VisitAt has the source visited at a time, if it would be only later.
+func (c *Conn) VisitAt(t time.Time) { c.pool.wheel.Hurry(&c.visits, t) }
+
+// answer sends a control frame.
+func (c *Conn) answer(op byte, payload []byte) {
 	c.mu.Lock()
-	if !c.ending && len(c.control) < maxControl {
-		c.control = appendHeader(c.control, opPing, 0)
+	if !c.ending && len(c.control)+len(payload) < maxControl {
+		c.control = append(appendHeader(c.control, op, len(payload)), payload...)
 	}
 	c.mu.Unlock()
 	c.Wake()
 }
-
-// LastRead is when the peer was last heard of, by a message or a pong.
-func (c *Conn) LastRead() time.Time { return time.Unix(0, c.lastRead.Load()) }
 
 // Close sends what the source has at hand, then a close frame, and ends the
 // connection once the peer has answered it, at the latest after 5 s. Only the
@@ -151,8 +153,8 @@ func (c *Conn) Close(code int, reason string) {
 	c.mu.Lock()
 	first := !c.ending
 	if first {
-		c.ending = true
-		c.last = appendClose(nil, code, reason)
+		c.ending, c.closing = true, true
+		c.control = appendClose(c.control, code, reason)
 	}
 	c.mu.Unlock()
 	if first {
@@ -163,10 +165,11 @@ func (c *Conn) Close(code int, reason string) {
 
 // shutdown ends the connection once what waits in control is out.
 func (c *Conn) shutdown() {
+	c.pool.wheel.Remove(&c.visits)
 	c.mu.Lock()
 	c.ending, c.shut = true, true
 	c.mu.Unlock()
-	_ = c.nc.SetWriteDeadline(time.Now().Add(closeTimeout))
+	_ = c.wire.Conn.SetWriteDeadline(time.Now().Add(closeTimeout))
 	c.Wake()
 }
 
@@ -175,7 +178,7 @@ func (c *Conn) Kill() {
 	c.mu.Lock()
 	c.ending, c.shut, c.closed = true, true, true
 	c.mu.Unlock()
-	_ = c.nc.Close()
+	_ = c.wire.Conn.Close()
 }
 
-func (c *Conn) deadline(d time.Duration) { _ = c.nc.SetDeadline(time.Now().Add(d)) }
+func (c *Conn) deadline(d time.Duration) { _ = c.wire.Conn.SetDeadline(time.Now().Add(d)) }

@@ -56,6 +56,8 @@ func (s *script) Pull(b *Batch, wait bool) More {
 	return None
 }
 
+func (s *script) Visit(time.Time) (again time.Time) { return again }
+
 // choppy is a net.Conn whose TryWrite takes what it likes.
 type choppy struct {
 	net.Conn
@@ -73,11 +75,14 @@ func (c *choppy) TryWrite(p []byte) (int, error) {
 // handshake is a ResponseWriter whose connection is nc.
 type handshake struct {
 	*httptest.ResponseRecorder
-	nc net.Conn
+	nc    net.Conn
+	early string // what has come behind the request
 }
 
 func (h handshake) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return h.nc, bufio.NewReadWriter(bufio.NewReader(h.nc), bufio.NewWriter(h.nc)), nil
+	br := bufio.NewReader(io.MultiReader(strings.NewReader(h.early), h.nc))
+	_, err := br.Peek(len(h.early))
+	return h.nc, bufio.NewReadWriter(br, bufio.NewWriter(h.nc)), err
 }
 
 // peer is the client's end of a connection.
@@ -87,28 +92,39 @@ type peer struct {
 	br   *bufio.Reader
 	conn *Conn
 	code chan int
+	got  []string // messages
 }
 
-// connect makes a connection over nc and serves it.
+// connect makes a connection over server and serves it.
 func connect(t *testing.T, pool *Pool, src Source, server, client net.Conn) *peer {
+	t.Helper()
+	return connectEarly(t, pool, src, server, client, "")
+}
+
+func connectEarly(t *testing.T, pool *Pool, src Source, server, client net.Conn, early string) *peer {
 	t.Helper()
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Header = http.Header{
 		"Connection": {"Upgrade"}, "Upgrade": {"websocket"},
 		"Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="},
 	}
-	conn, err := Accept(handshake{httptest.NewRecorder(), server}, r, pool, src, Options{ReadLimit: 1 << 10})
+	conn := &Conn{}
+	err := conn.Accept(handshake{httptest.NewRecorder(), server, early}, r, pool, src, Options{ReadLimit: 1 << 10})
 	require.NoError(t, err)
 	p := &peer{t: t, nc: client, br: bufio.NewReader(client), conn: conn, code: make(chan int, 1)}
-	go func() { p.code <- conn.Serve(func([]byte, bool) {}) }()
+	go func() { p.code <- conn.Serve(func(message []byte, _ bool) { p.got = append(p.got, string(message)) }) }()
 	return p
 }
 
 func (p *peer) send(op byte, payload string) {
 	p.t.Helper()
-	f := []byte{finalFrame | op, 0x80 | byte(len(payload)), 0, 0, 0, 0} // masked with zeros
-	_, err := p.nc.Write(append(f, payload...))
+	_, err := p.nc.Write(masked(finalFrame|op, payload))
 	require.NoError(p.t, err)
+}
+
+// masked gives a client's frame, masked with zeros.
+func masked(first byte, payload string) []byte {
+	return append([]byte{first, 0x80 | byte(len(payload)), 0, 0, 0, 0}, payload...)
 }
 
 func (p *peer) read() (op byte, payload string) {
@@ -157,7 +173,7 @@ func TestFramesArriveWholeAndInOrder(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				server, client := net.Pipe()
-				pool, src := NewPool(2), &script{}
+				pool, src := NewPool(2, 0), &script{}
 				p := connect(t, pool, src, wrap(server), client)
 				var want []string
 				for i := range 300 {
@@ -194,7 +210,7 @@ func TestSourceThatHasToWaitGetsAGoroutine(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		server, client := net.Pipe()
-		pool, src := NewPool(1), &script{slow: true}
+		pool, src := NewPool(1, 0), &script{slow: true}
 		p := connect(t, pool, src, server, client)
 		src.feed("late")
 		p.conn.Wake()
@@ -210,7 +226,7 @@ func TestSourceThatHasToWaitGetsAGoroutine(t *testing.T) {
 func TestStalledConnectionHoldsNobodyElse(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		pool := NewPool(1)
+		pool := NewPool(1, 0)
 		stalledServer, stalledClient := net.Pipe()
 		stalledSrc := &script{}
 		stalled := connect(t, pool, stalledSrc, stalledServer, stalledClient)
@@ -239,7 +255,7 @@ func TestConnectionIsUsableLongAfterItWasSlow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		server, client := net.Pipe()
-		pool, src := NewPool(1), &script{}
+		pool, src := NewPool(1, 0), &script{}
 		p := connect(t, pool, src, server, client)
 		for range 3 {
 			src.feed("a")
@@ -261,7 +277,7 @@ func TestClose(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			server, client := net.Pipe()
-			pool, src := NewPool(1), &script{}
+			pool, src := NewPool(1, 0), &script{}
 			p := connect(t, pool, src, server, client)
 			src.feed("sent")
 			p.conn.Close(1008, "Token expired")
@@ -284,7 +300,7 @@ func TestClose(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			server, client := net.Pipe()
-			pool := NewPool(1)
+			pool := NewPool(1, 0)
 			p := connect(t, pool, &script{}, server, client)
 			start := time.Now()
 			p.conn.Close(1000, "")
@@ -298,7 +314,7 @@ func TestClose(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			server, client := net.Pipe()
-			pool := NewPool(1)
+			pool := NewPool(1, 0)
 			p := connect(t, pool, &script{}, server, client)
 			p.send(opClose, string(binary.BigEndian.AppendUint16(nil, 1000)))
 			op, got := p.read()
@@ -314,7 +330,7 @@ func TestClose(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			server, client := net.Pipe()
-			pool := NewPool(1)
+			pool := NewPool(1, 0)
 			p := connect(t, pool, &script{}, server, client)
 			go func() {
 				head := append([]byte{finalFrame | opText, 0x80 | 126}, binary.BigEndian.AppendUint16(nil, 2000)...)
@@ -329,30 +345,11 @@ func TestClose(t *testing.T) {
 	})
 }
 
-func TestPing(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		server, client := net.Pipe()
-		pool := NewPool(1)
-		p := connect(t, pool, &script{}, server, client)
-		time.Sleep(time.Minute)
-		before := p.conn.LastRead()
-		p.conn.Ping()
-		op, _ := p.read()
-		require.Equal(t, byte(opPing), op)
-		p.send(0xA, "")
-		synctest.Wait()
-		require.Equal(t, time.Minute, p.conn.LastRead().Sub(before))
-		p.end()
-		pool.Close()
-	})
-}
-
 // Over TCP a connection that is full gets a goroutine, and what was written
 // without waiting and what that one wrote make one stream.
 func TestTCP(t *testing.T) {
 	t.Parallel()
-	pool := NewPool(2)
+	pool := NewPool(2, 0)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { _ = ln.Close() }()

@@ -9,8 +9,12 @@
 // A fixed set of goroutines, the [Pool], writes for all connections and never
 // waits for one of them: it writes what the kernel takes at once. A connection
 // that is full, that has no file descriptor (TLS), or whose source has to wait
-// for something gets a goroutine of its own until it has caught up. An idle
-// connection has no goroutine but its reader.
+// for something gets a goroutine of its own until it has caught up.
+//
+// An idle connection has one goroutine, which does nothing but wait for input, for
+// which the smallest stack is enough. What it meets is read and dealt with by a
+// goroutine of a crew that all connections share. Silent peers and whatever else is
+// due at some time are looked after by one wheel, so no connection has a timer.
 //
 // Nothing is queued per connection but short control frames. What a connection
 // still has to get is known to its source, usually as a position in a log.

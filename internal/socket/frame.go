@@ -7,6 +7,7 @@ const (
 	opBinary = 0x2
 	opClose  = 0x8
 	opPing   = 0x9
+	opPong   = 0xA
 
 	finalFrame = 0x80
 	maxReason  = 123 // bytes that a close frame has for its reason

@@ -20,7 +20,7 @@ func TestEndedConnIsFreed(t *testing.T) {
 		"it is closed, and dropped": func(p *peer) { p.conn.Close(1000, ""); _ = p.nc.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			pool := NewPool(1)
+			pool := NewPool(1, 0)
 			freed := make(chan struct{})
 			func() {
 				src := &script{}

@@ -4,33 +4,46 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/internal/wheel"
 )
 
-// Pool is the fixed set of goroutines that write to connections. The zero Pool is
-// not usable: see NewPool.
+// Pool is what connections share: the fixed set of goroutines that write to them, a
+// crew that takes their messages in, and a wheel that looks after them. The zero Pool
+// is not usable: see NewPool.
 type Pool struct {
+	start   time.Time
+	ping    time.Duration
 	writers []*writer
 	next    atomic.Uint32
-	wg      sync.WaitGroup // the writers, and the goroutines of slow connections
+	crew    crew
+	wheel   *wheel.Wheel
+	wg      sync.WaitGroup // the writers, the crew, and the goroutines of slow connections
 }
 
-// NewPool starts n writers; 0 is one for each processor that Go uses.
-func NewPool(n int) *Pool {
+// NewPool starts n writers; 0 is one for each processor that Go uses. A connection
+// that was silent for ping is sent one, and ended if it stays silent for as long
+// again. 0 is never.
+func NewPool(n int, ping time.Duration) *Pool {
 	if n <= 0 {
 		n = runtime.GOMAXPROCS(0)
 	}
-	p := &Pool{}
+	p := &Pool{start: time.Now(), ping: ping, wheel: wheel.New()}
+	p.crew.wg = &p.wg
 	for range n {
-		w := &writer{wake: make(chan struct{}, 1)}
+		w := &writer{wake: make(chan struct{}, 1), trier: newTrier()}
 		p.writers = append(p.writers, w)
 		p.wg.Go(w.run)
 	}
 	return p
 }
 
-// Close ends the writers and waits for them and for the goroutines of slow
-// connections. The connections have to be closed before.
+// Close ends the goroutines and waits for them, and for those of slow connections. The
+// connections have to be closed before.
 func (p *Pool) Close() {
+	p.wheel.Close()
+	p.crew.close()
 	for _, w := range p.writers {
 		w.close()
 	}
@@ -77,7 +90,8 @@ type job interface{ run(w *writer) }
 // writer writes for the connections that are assigned to it.
 type writer struct {
 	wake  chan struct{}
-	batch Batch // of its goroutine
+	batch Batch  // of its goroutine
+	trier *trier // of its goroutine
 
 	// mu guards queue and closed. A job is in queue at most once: its queued flag
 	// is set by whoever puts it there and cleared when it runs.
@@ -137,5 +151,5 @@ func (w *writer) run() {
 // flush sends what a connection has, now instead of on its turn.
 func (w *writer) flush(c *Conn) {
 	c.dirty.Store(true)
-	c.flush(&w.batch)
+	c.flush(w)
 }

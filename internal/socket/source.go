@@ -1,5 +1,7 @@
 package socket
 
+import "time"
+
 // BatchSize is about how many bytes a source should give at once.
 const BatchSize = 64 << 10
 
@@ -48,4 +50,9 @@ type Source interface {
 	// called again, with wait, on a goroutine of the connection's own. It is never
 	// called concurrently for one connection.
 	Pull(b *Batch, wait bool) More
+
+	// Visit is called soon after the connection was accepted, less than a second
+	// after the time that the last call gave, and perhaps more often. The zero time
+	// says that it need not be called again. It must not block.
+	Visit(now time.Time) (again time.Time)
 }

@@ -13,18 +13,17 @@ const maxRounds = 8
 // to be closed instead.
 func (c *Conn) next(b *Batch, wait bool) (more More, done bool) {
 	c.mu.Lock()
-	b.Own = append(b.Own, c.control...)
-	c.control = c.control[:0]
-	ending, shut, last := c.ending, c.shut, c.last
-	c.last = nil
+	control, ending, shut := c.control, c.ending, c.shut
+	closing := c.closing && len(control) > 0
+	c.control = nil // an idle connection keeps no buffer
 	c.mu.Unlock()
-	switch {
-	case last != nil:
+	if closing {
 		c.src.Pull(b, false)
-		b.Own = append(append(b.Own, b.Shared...), last...)
-		b.Shared = nil
-		return Some, false
-	case len(b.Own) > 0:
+		b.Own, b.Shared = append(b.Own, b.Shared...), nil
+	}
+	b.Own = append(b.Own, control...)
+	switch {
+	case len(control) > 0:
 		return Some, false
 	case ending:
 		return None, shut
@@ -34,12 +33,11 @@ func (c *Conn) next(b *Batch, wait bool) (more More, done bool) {
 
 func (c *Conn) run(w *writer) {
 	c.queued.Store(false)
-	c.flush(&w.batch)
+	c.flush(w)
 }
 
-// flush sends what can be sent without waiting, on a writer's goroutine, whose
-// batch it uses.
-func (c *Conn) flush(b *Batch) {
+// flush sends what can be sent without waiting, on a writer's goroutine.
+func (c *Conn) flush(w *writer) {
 	for round := 0; c.dirty.Load(); round++ {
 		if round == maxRounds {
 			c.Wake()
@@ -49,7 +47,7 @@ func (c *Conn) flush(b *Batch) {
 			return
 		}
 		c.dirty.Store(false)
-		if c.flushOwned(b, round) {
+		if c.flushOwned(w, round) {
 			return
 		}
 		c.owned.Store(false)
@@ -57,7 +55,8 @@ func (c *Conn) flush(b *Batch) {
 }
 
 // flushOwned reports whether it has given the write side to somebody else.
-func (c *Conn) flushOwned(b *Batch, round int) (passed bool) {
+func (c *Conn) flushOwned(w *writer, round int) (passed bool) {
+	b := &w.batch
 	for {
 		b.reset()
 		more, done := c.next(b, false)
@@ -65,7 +64,7 @@ func (c *Conn) flushOwned(b *Batch, round int) (passed bool) {
 			c.end()
 			return false
 		}
-		n, err := c.tryWrite(b)
+		n, err := w.try(c, b)
 		switch {
 		case err != nil:
 			c.fail()
@@ -84,19 +83,16 @@ func (c *Conn) flushOwned(b *Batch, round int) (passed bool) {
 	}
 }
 
-// tryWrite writes what the kernel takes at once.
-func (c *Conn) tryWrite(b *Batch) (n int, err error) {
-	if c.try == nil {
-		return 0, nil
-	}
+// try writes what the kernel takes at once.
+func (w *writer) try(c *Conn, b *Batch) (n int, err error) {
 	if len(b.Own) > 0 {
-		if n, err = c.try.TryWrite(b.Own); n < len(b.Own) || err != nil {
+		if n, err = w.trier.try(c, b.Own); n < len(b.Own) || err != nil {
 			return n, err
 		}
 	}
 	if len(b.Shared) > 0 {
 		var m int
-		m, err = c.try.TryWrite(b.Shared)
+		m, err = w.trier.try(c, b.Shared)
 		n += m
 	}
 	return n, err
@@ -120,7 +116,7 @@ func (c *Conn) drain(b *Batch, more More) {
 	}
 	c.mu.Lock()
 	if !c.ending {
-		_ = c.nc.SetWriteDeadline(time.Time{})
+		_ = c.wire.Conn.SetWriteDeadline(time.Time{})
 	}
 	c.mu.Unlock()
 	c.owned.Store(false)
@@ -135,10 +131,10 @@ func (c *Conn) write(p []byte) bool {
 	for len(p) > 0 {
 		c.mu.Lock()
 		if !c.ending {
-			_ = c.nc.SetWriteDeadline(time.Now().Add(writeTimeout))
+			_ = c.wire.Conn.SetWriteDeadline(time.Now().Add(writeTimeout))
 		}
 		c.mu.Unlock()
-		n, err := c.nc.Write(p)
+		n, err := c.wire.Conn.Write(p)
 		p = p[n:]
 		if err != nil && (n == 0 || !isTimeout(err)) {
 			return false
@@ -156,7 +152,7 @@ func isTimeout(err error) bool {
 func (c *Conn) fail() {
 	c.mu.Lock()
 	c.ending, c.shut = true, true
-	c.control, c.last = nil, nil
+	c.control = nil
 	c.mu.Unlock()
 	c.end()
 }
@@ -167,6 +163,6 @@ func (c *Conn) end() {
 	c.closed = true
 	c.mu.Unlock()
 	if !already {
-		_ = c.nc.Close()
+		_ = c.wire.Conn.Close()
 	}
 }

@@ -1,0 +1,168 @@
+package socket
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// inBubble runs a test with a pool and a way to connect to it.
+func inBubble(t *testing.T, ping time.Duration, test func(t *testing.T, pool *Pool, connect func() *peer)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		pool := NewPool(1, ping)
+		test(t, pool, func() *peer {
+			server, client := net.Pipe()
+			return connect(t, pool, &script{}, server, client)
+		})
+		pool.Close()
+	})
+}
+
+// resting tells how many members of the crew wait for something to do.
+func (w *crew) resting() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.idle)
+}
+
+// Control frames come between messages and between the fragments of one. This holds on
+// to how coder/websocket takes errQuiet.
+func TestControlFramesBetweenMessages(t *testing.T) {
+	ping, pong := masked(finalFrame|opPing, "are you there"), masked(finalFrame|opPong, "")
+	first, last := masked(opText, "in "), masked(finalFrame, "pieces")
+	stream := slices.Concat(
+		pong, ping, masked(finalFrame|opText, "one"),
+		ping, ping, pong, masked(finalFrame|opText, strings.Repeat("2", 100)), pong,
+		first, ping, pong, masked(0, "two "), ping, last,
+		ping,
+	)
+	const pings = 6
+	for name, size := range map[string]int{"at once": len(stream), "byte by byte": 1, "some bytes at a time": 7, "buffers": readBuffer} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 0, func(t *testing.T, pool *Pool, connect func() *peer) {
+				p := connect()
+				go func() {
+					for piece := range slices.Chunk(stream, size) {
+						_, _ = p.nc.Write(piece)
+						time.Sleep(time.Millisecond)
+					}
+				}()
+				for range pings {
+					op, payload := p.read()
+					require.Equal(t, byte(opPong), op)
+					require.Equal(t, "are you there", payload)
+				}
+				time.Sleep(time.Second)
+				synctest.Wait()
+				require.Equal(t, []string{"one", strings.Repeat("2", 100), "in two pieces"}, p.got)
+				require.Equal(t, 1, pool.crew.resting(), "nobody but the reader waits for more")
+				p.end()
+			})
+		})
+	}
+}
+
+// However many connections there are, only as many goroutines are kept for their
+// messages as had something to do at the same time, and not too many of those.
+func TestCrew(t *testing.T) {
+	inBubble(t, 0, func(t *testing.T, pool *Pool, connect func() *peer) {
+		var peers []*peer
+		for i := range 3 * spares {
+			p := connect()
+			p.send(opText, fmt.Sprint(i))
+			synctest.Wait()
+			require.Equal(t, []string{fmt.Sprint(i)}, p.got)
+			peers = append(peers, p)
+		}
+		require.Equal(t, 1, pool.crew.resting())
+		for _, p := range peers { // all are in the middle of a message
+			_, err := p.nc.Write(masked(finalFrame|opText, "again")[:8])
+			require.NoError(t, err)
+		}
+		synctest.Wait()
+		require.Zero(t, pool.crew.resting())
+		for _, p := range peers {
+			_, err := p.nc.Write([]byte("ain"))
+			require.NoError(t, err)
+		}
+		synctest.Wait()
+		require.Equal(t, spares, pool.crew.resting())
+		for _, p := range peers {
+			require.Equal(t, "again", p.got[1])
+			p.end()
+		}
+	})
+}
+
+func TestBytesRightBehindTheHandshake(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		pool := NewPool(1, 0)
+		server, client := net.Pipe()
+		early := string(bytes.Repeat(masked(finalFrame|opText, "early"), 40)) + string(masked(finalFrame|opText, "a part")[:3])
+		p := connectEarly(t, pool, &script{}, server, client, early)
+		_, err := client.Write(masked(finalFrame|opText, "a part")[3:])
+		require.NoError(t, err)
+		synctest.Wait()
+		require.Equal(t, append(slices.Repeat([]string{"early"}, 40), "a part"), p.got)
+		p.end()
+		pool.Close()
+	})
+}
+
+func TestSilentPeerIsPinged(t *testing.T) {
+	inBubble(t, 30*time.Second, func(t *testing.T, _ *Pool, connect func() *peer) {
+		p := connect()
+		start := time.Now()
+		for i := range 100 {
+			op, payload := p.read()
+			require.Equal(t, byte(opPing), op)
+			require.Empty(t, payload)
+			silent := time.Since(start)
+			require.GreaterOrEqual(t, silent, 30*time.Second)
+			require.Less(t, silent, 31*time.Second)
+			if i%2 == 0 {
+				p.send(opPong, "")
+			} else {
+				p.send(opText, "is as good")
+			}
+			start = time.Now()
+		}
+		p.end()
+	})
+}
+
+func TestPeerThatStaysSilentIsDropped(t *testing.T) {
+	inBubble(t, 30*time.Second, func(t *testing.T, _ *Pool, connect func() *peer) {
+		p, start := connect(), time.Now()
+		p.read()
+		_, _, err := p.tryRead()
+		require.Error(t, err)
+		require.Equal(t, -1, <-p.code)
+		require.GreaterOrEqual(t, time.Since(start), time.Minute)
+		require.Less(t, time.Since(start), 61*time.Second)
+	})
+}
+
+func TestPeerThatTalksIsNotPinged(t *testing.T) {
+	inBubble(t, 30*time.Second, func(t *testing.T, _ *Pool, connect func() *peer) {
+		p := connect()
+		for range 100 {
+			time.Sleep(29 * time.Second)
+			p.send(opText, "hello")
+		}
+		go func() { _ = p.nc.Close() }()
+		_, _, err := p.tryRead()
+		require.Error(t, err, "nothing was sent")
+		<-p.code
+	})
+}
