@@ -38,20 +38,27 @@ type room struct {
 
 // roomHooks are what a test wants to see or do in the hooks.
 type roomHooks struct {
+	context      func(ctx context.Context) // of every hook with a socket
 	subscribed   func(r *room, ws *durableobject.Websocket, res durableobject.Resume) error
 	disconnected func(ws *durableobject.Websocket)
 	evicted      func(channel string)
 	streamEnded  func(sent int) // by an error of Send
 }
 
-func (r *room) OnSubscribed(_ context.Context, ws *durableobject.Websocket, res durableobject.Resume) error {
+func (r *room) OnSubscribed(ctx context.Context, ws *durableobject.Websocket, res durableobject.Resume) error {
+	if r.hooks.context != nil {
+		r.hooks.context(ctx)
+	}
 	if r.hooks.subscribed == nil {
 		return nil
 	}
 	return r.hooks.subscribed(r, ws, res)
 }
 
-func (r *room) OnDisconnected(_ context.Context, ws *durableobject.Websocket) {
+func (r *room) OnDisconnected(ctx context.Context, ws *durableobject.Websocket) {
+	if r.hooks.context != nil {
+		r.hooks.context(ctx)
+	}
 	if r.hooks.disconnected != nil {
 		r.hooks.disconnected(ws)
 	}

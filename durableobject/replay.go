@@ -88,7 +88,7 @@ func (ws *Websocket) takePage(b *socket.Batch, s *subscription, p *page, after, 
 // failRead ends a socket that cannot be given what it lacks. The client comes back
 // and is told what is missing.
 func (ws *Websocket) failRead(err error) {
-	if ws.ctx.Err() != nil {
+	if ws.left.Load() {
 		return
 	}
 	if errors.Is(err, eventlog.ErrTrimmed) {

@@ -25,6 +25,7 @@ const (
 func (ws *Websocket) subscribe(ctx context.Context, call *rpc.Call) (any, error) {
 	join, head := ws.ch.newest()
 	s := &subscription{
+		ws:    ws,
 		moves: call.Header.Get(headerExtension) == "1",
 		join:  join, target: join.rec.Seq,
 	}
@@ -42,13 +43,14 @@ func (ws *Websocket) subscribe(ctx context.Context, call *rpc.Call) (any, error)
 			call.ResponseHeader.Set(headerPosition, head.String())
 		}
 	}
-	return rpc.Hibernation{Start: func(ctx context.Context, id json.RawMessage, finish func()) {
-		s.id, s.finish = peer.ID(id), finish
-		ws.ch.voted(s.id)
-		s.ctx, s.cancel = context.WithCancel(ctx)
-		ws.begin(s)
-		context.AfterFunc(ctx, func() { ws.unsubscribe(s) }) // may have ended by now
-	}}, nil
+	return rpc.Hibernation{
+		Start: func(ctx context.Context, id json.RawMessage, finish func()) {
+			s.id, s.finish, s.ctx = peer.ID(id), finish, ctx
+			ws.ch.voted(s.id)
+			ws.begin(s)
+		},
+		Ended: s.end,
+	}, nil
 }
 
 // plan finds out what the client has missed, and says so in a word.
@@ -94,7 +96,7 @@ func (ws *Websocket) begin(s *subscription) {
 	old := ws.sub
 	ws.sub = s
 	if old != nil {
-		old.cancel()
+		old.cancelHook()
 		done := peer.AppendEventRest(nil, peer.EventDone, []byte("{}"), nil)
 		ws.queue(appendEvent(nil, old.id, done), 0)
 	}
@@ -108,13 +110,14 @@ func (ws *Websocket) begin(s *subscription) {
 	ws.conn.Wake()
 }
 
-// unsubscribe ends s: the client has aborted it, or the socket is gone.
-func (ws *Websocket) unsubscribe(s *subscription) {
+// end is called when the client has aborted the subscription, or the socket is gone.
+func (s *subscription) end() {
+	ws := s.ws
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	s.cancel()
+	s.cancelHook()
 	if ws.sub == s {
-		if ws.ctx.Err() != nil { // the events that come before these answers will not
+		if ws.left.Load() { // the events that come before these answers will not
 			ws.answers = slices.DeleteFunc(ws.answers, func(a answer) bool { return !ws.due(a) })
 		}
 		ws.sub = nil
@@ -124,12 +127,13 @@ func (ws *Websocket) unsubscribe(s *subscription) {
 
 // startHook calls OnSubscribed on a goroutine of its own. It is called with mu held.
 func (ws *Websocket) startHook(s *subscription) {
+	c := ws.core()
 	s.phase = hooking
+	// The context of the call would keep account of the hook's for as long as it lives.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), c.options.HookTimeout)
+	s.ctx, s.cancel = nil, cancel
 	resume := s.resume
-	ws.core().users.Go(func() {
-		c := ws.core()
-		ctx, cancel := context.WithTimeout(s.ctx, c.options.HookTimeout)
-		defer cancel()
+	c.users.Go(func() {
 		late := time.AfterFunc(c.options.HookTimeout, func() { ws.goLive(s) })
 		defer late.Stop()
 		var err error
@@ -137,13 +141,23 @@ func (ws *Websocket) startHook(s *subscription) {
 			defer recoverTo(&err)
 			err = c.hooksOf(ws.ch.hub).OnSubscribed(ctx, ws, resume)
 		}()
-		if err != nil && s.ctx.Err() == nil {
+		if current := ws.endHook(s); err != nil && current {
 			c.logger.Error("subscription hook failed", "channel", ws.ch.name, "socket_id", ws.id, "err", err)
 			ws.conn.Close(statusInternalError, "Subscription failed")
 			return
 		}
 		ws.goLive(s)
 	})
+}
+
+// endHook frees the context of the hook. It reports whether s is still the socket's
+// subscription.
+func (ws *Websocket) endHook(s *subscription) bool {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	s.cancelHook()
+	s.cancel = nil
+	return ws.sub == s
 }
 
 // goLive lets a subscription have what is published, if it waits for that.

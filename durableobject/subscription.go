@@ -29,19 +29,20 @@ const (
 //   - join is the node of the tail behind which live events are, from when target
 //     is known until then.
 type subscription struct {
+	ws     *Websocket
 	id     peer.ID
-	finish func()          // frees the id
-	moves  bool            // the client understands events that only move its cursor
-	ctx    context.Context // of its hook; ends with the subscription
-	cancel context.CancelFunc
+	finish func()             // frees the id
+	ctx    context.Context    // of its call; nil once the hook has begun
+	cancel context.CancelFunc // ends the context of its hook; nil before that has begun
 
+	moves  bool // the client understands events that only move its cursor
+	behind bool
 	phase  phase
 	from   eventlog.Position // where the replay begins, until the first record
 	cursor uint64
 	target uint64
 	told   uint64 // the last position that the client was given
 	next   *node
-	behind bool
 	join   *node
 	page   *page // which is read now: kept for those who come to it
 	resume Resume
@@ -49,6 +50,13 @@ type subscription struct {
 
 // pending tells whether there may be something that the socket has yet to get.
 func (s *subscription) pending() bool { return s.phase != live || s.behind || s.next != nil }
+
+// cancelHook ends the context of the hook, which may not have begun.
+func (s *subscription) cancelHook() {
+	if s.cancel != nil {
+		s.cancel()
+	}
+}
 
 // accept makes the first record from n on that was not looked at the next one of a
 // subscription that has nothing pending, and reports whether there is one. The

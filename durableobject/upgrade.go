@@ -28,6 +28,12 @@ type UpgradeOptions struct {
 	// it: an *rpc.Error with its status and message, any other with 403
 	// "Forbidden". Nil allows all.
 	Authorize func(r *http.Request, p *token.Payload) error
+
+	// Context makes the context whose values the socket's hooks and calls see, of a
+	// request that may connect, for instance with what a middleware found out about
+	// it. Nil is one without values. The request's own would do, but it keeps what
+	// net/http has made for the request as long as the socket is open.
+	Context func(r *http.Request) context.Context
 }
 
 // UpgradeHandler gives the HTTP handler that clients open their WebSocket on:
@@ -99,6 +105,7 @@ func (u *upgrader) check(r *http.Request) (id string, p *token.Payload, refusal 
 // open upgrades the connection and starts to serve it.
 func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *token.Payload) *rpc.Error {
 	c := u.core
+	values := u.values(r) // before anything is held that user code could panic under
 	ch, err := c.acquire(r.Context(), p.Channel)
 	if err == nil {
 		if _, err = ch.withHub(r.Context()); err != nil {
@@ -113,11 +120,10 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 		return text(http.StatusInternalServerError, "Internal Server Error")
 	}
 	ws := &Websocket{ch: ch, id: id, tags: p.Tags, recipient: c.recipient(id, p)}
-	ws.ctx, ws.cancel = context.WithCancel(context.WithValue(context.WithoutCancel(r.Context()), socketKey{}, ws))
+	ws.ctx = context.WithValue(values, socketKey{}, ws)
 	ws.payload.Store(p)
 	ws.peer = c.peers.New(ws.ctx, ws.send)
 	if !c.enter() {
-		ws.cancel()
 		ch.release()
 		return text(http.StatusServiceUnavailable, "Shutting down")
 	}
@@ -128,13 +134,20 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 	})
 	if err != nil { // the answer was given
 		c.logger.DebugContext(r.Context(), "upgrade refused", "channel", p.Channel, "err", err)
-		ws.cancel()
 		ch.release()
 		c.users.Done()
 		return nil
 	}
 	c.serve(ws)
 	return nil
+}
+
+// values gives the context that those of a socket's hooks and calls derive from.
+func (u *upgrader) values(r *http.Request) context.Context {
+	if u.options.Context == nil {
+		return context.Background()
+	}
+	return context.WithoutCancel(u.options.Context(r))
 }
 
 // enter counts a socket as a user before the client learns that it is open, so
@@ -168,14 +181,14 @@ func (c *core) serve(ws *Websocket) {
 // leave takes a socket that has ended out of everything.
 func (ws *Websocket) leave() {
 	c := ws.core()
-	ws.cancel()
+	ws.left.Store(true)
 	ws.peer.Close()
 	ws.ch.leave(ws)
 	c.mu.Lock()
 	delete(c.sockets, ws)
 	c.mu.Unlock()
 	c.guard("OnDisconnected", ws.ch.name, func() {
-		c.hooksOf(ws.ch.hub).OnDisconnected(context.WithoutCancel(ws.ctx), ws)
+		c.hooksOf(ws.ch.hub).OnDisconnected(ws.ctx, ws)
 	})
 	ws.peer.Wait()
 	ws.ch.release()

@@ -1,12 +1,14 @@
 package durableobject_test
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -156,6 +158,42 @@ func TestSilentSocketIsDropped(t *testing.T) {
 		require.Empty(t, collect(f.room("room").Websockets()))
 		c.drop()
 	})
+}
+
+type userKey struct{}
+
+func TestContextOfHooksAndCalls(t *testing.T) {
+	t.Parallel()
+	fromRequest := func(r *http.Request) context.Context {
+		ctx, cancel := context.WithCancel(r.Context()) // as net/http does, when the handler returns
+		cancel()
+		return context.WithValue(ctx, userKey{}, "ann")
+	}
+	for name, test := range map[string]struct {
+		context func(r *http.Request) context.Context
+		user    any
+	}{
+		"none by default":      {nil, nil},
+		"what the options say": {fromRequest, "ann"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var seen []any
+				see := func(ctx context.Context) { seen = append(seen, ctx.Value(userKey{}), ctx.Err()) }
+				f := newFixture(t, durableobject.Options{Interceptors: []rpc.Interceptor{
+					rpc.OnStart(func(ctx context.Context, _ *rpc.Call) { see(ctx) }),
+				}}, &durableobject.UpgradeOptions{Context: test.context})
+				f.hooks.context = see
+				c := f.connect("a")
+				c.subscribe()
+				synctest.Wait()
+				c.drop()
+				require.Equal(t, slices.Repeat([]any{test.user, nil}, 3), seen, "subscribe, OnSubscribed, OnDisconnected")
+				f.end()
+			})
+		})
+	}
 }
 
 // W38: a dead connection is noticed.

@@ -29,8 +29,8 @@ type Websocket struct {
 	group     *group // its channel's, from join on
 	conn      socket.Conn
 	peer      *rpc.ServerPeer
-	ctx       context.Context // ends with the connection
-	cancel    context.CancelFunc
+	ctx       context.Context // only for values: the peer ends the contexts of its calls
+	left      atomic.Bool     // the connection has ended
 	id        string
 	tags      []string // of the token: they never change
 	recipient Recipient
