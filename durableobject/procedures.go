@@ -44,14 +44,26 @@ func (c *core) newPeers() *rpc.ServerPeers {
 // socketKey is the key of a socket in its context.
 type socketKey struct{}
 
-// receive takes a message of the client.
-func (ws *Websocket) receive(message []byte, binary bool) {
+// reader is a socket as its connection sees it when something was read.
+type reader struct{ ws *Websocket }
+
+// Receive implements [socket.Handler].
+func (r reader) Receive(message []byte, binary bool) (run func()) {
+	ws := r.ws
 	if ws.expired() {
-		return
+		return nil
 	}
-	if err := ws.peer.Receive(message, binary); err != nil {
+	run, err := ws.peer.Take(message, binary)
+	if err != nil {
 		ws.core().logger.Debug("bad message", "channel", ws.ch.name, "socket_id", ws.id, "err", err)
 	}
+	return run
+}
+
+// Ended implements [socket.Handler].
+func (r reader) Ended(int) {
+	defer r.ws.core().users.Done()
+	r.ws.leave()
 }
 
 // send queues an answer, or an event, of a call behind what the call has published.

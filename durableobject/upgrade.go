@@ -171,11 +171,7 @@ func (c *core) serve(ws *Websocket) {
 	if closing { // drain did not see it
 		ws.conn.Close(statusServiceRestart, "Service restart")
 	}
-	go func() {
-		defer c.users.Done()
-		ws.conn.Serve(ws.receive)
-		ws.leave()
-	}()
+	ws.conn.Serve(reader{ws})
 }
 
 // leave takes a socket that has ended out of everything.

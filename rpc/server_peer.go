@@ -127,10 +127,21 @@ func (s *ServerPeers) New(ctx context.Context, send func(ctx context.Context, me
 // cannot be read is answered [CodeBadRequest] if it has an id. An id in use makes a
 // request ignored.
 func (p *ServerPeer) Receive(message []byte, binary bool) error {
-	if err := p.server.Receive(peer.Frame{Data: message, Binary: binary}); err != nil {
-		return fmt.Errorf("rpc: receive: %w", err)
+	run, err := p.Take(message, binary)
+	if run != nil {
+		go run()
 	}
-	return nil
+	return err
+}
+
+// Take is Receive for a caller that has a goroutine to spare: it does not start the
+// handler of a request, but returns it as run, which the caller has to call once. For
+// other messages run is nil.
+func (p *ServerPeer) Take(message []byte, binary bool) (run func(), err error) {
+	if run, err = p.server.Take(peer.Frame{Data: message, Binary: binary}); err != nil {
+		return run, fmt.Errorf("rpc: receive: %w", err)
+	}
+	return run, nil
 }
 
 // Close ends the context of every call; nothing is sent for them any more.

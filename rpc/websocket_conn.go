@@ -35,6 +35,8 @@ type websocketConn struct {
 	peer *ServerPeer                 // set with conn
 	log  *slog.Logger                // set with conn
 
+	handler *WebsocketHandler // set with conn
+
 	// mu guards the fields below. unsent and refusals are the sums over messages;
 	// room is signalled when they fall. Once closed is set, messages stays empty.
 	mu       sync.Mutex
@@ -56,19 +58,25 @@ type outgoing struct {
 type ofCall struct{}
 
 func (c *websocketConn) open(ctx context.Context, h *WebsocketHandler, conn *socket.Conn) {
+	c.handler = h
 	c.room.L = &c.mu
 	c.log = h.peers.engine.logger
 	c.peer = h.peers.New(ctx, c.send)
 	c.conn.Store(conn)
 }
 
-// serve reads until the connection ends, and returns when all calls have.
-func (c *websocketConn) serve() {
-	c.conn.Load().Serve(func(message []byte, binary bool) {
-		if err := c.peer.Receive(message, binary); err != nil {
-			c.log.Debug("bad message", "err", err)
-		}
-	})
+// Receive implements [socket.Handler].
+func (c *websocketConn) Receive(message []byte, binary bool) (run func()) {
+	run, err := c.peer.Take(message, binary)
+	if err != nil {
+		c.log.Debug("bad message", "err", err)
+	}
+	return run
+}
+
+// Ended implements [socket.Handler]. It returns when all calls have.
+func (c *websocketConn) Ended(int) {
+	defer c.handler.leave(c) // Shutdown waits for that
 	c.peer.Close()
 	c.mu.Lock()
 	c.closed, c.messages = true, nil

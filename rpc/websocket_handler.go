@@ -143,10 +143,7 @@ func (h *WebsocketHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.isDraining() { // it has begun without seeing this one
 		c.close()
 	}
-	go func() { // Shutdown waits for leave
-		defer h.leave(c)
-		c.serve()
-	}()
+	conn.Serve(c)
 }
 
 // Drain refuses new connections from now on, with status 503, and closes all that

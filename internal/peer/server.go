@@ -106,23 +106,34 @@ func NewServer(ctx context.Context, o ServerOptions) *Server { return NewServers
 // a *[DecodeError]; the server stays usable. Other errors are those of Send,
 // and [ErrClosed].
 func (s *Server) Receive(f Frame) error {
+	run, err := s.Take(f)
+	if run != nil {
+		go run()
+	}
+	return err
+}
+
+// Take is Receive for a caller that has a goroutine to spare: it does not start the
+// handler of a request, but returns it as run, which has to be called once. There is
+// none for other frames.
+func (s *Server) Take(f Frame) (run func(), err error) {
 	m, err := DecodeRequest(f)
 	if err != nil {
-		return s.refuse(err)
+		return nil, s.refuse(err)
 	}
 	switch m := m.(type) {
 	case *Request:
 		return s.start(m)
 	case *Event:
 		if c := s.call(m.ID); c != nil && c.input != nil && !c.input.push(m) {
-			return s.sendAbort(m.ID)
+			return nil, s.sendAbort(m.ID)
 		}
 	case *Abort:
 		if c := s.call(m.ID); c != nil {
 			c.end(ErrAborted)
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 func (s *Server) call(id ID) *Call {
@@ -148,18 +159,18 @@ func (s *Server) forget(c *Call) {
 	s.calls = s.calls[:last]
 }
 
-func (s *Server) start(r *Request) error {
+func (s *Server) start(r *Request) (run func(), err error) {
 	s.mu.Lock()
 	switch {
 	case s.closed:
 		s.mu.Unlock()
-		return ErrClosed
+		return nil, ErrClosed
 	case s.find(r.ID) != nil:
 		s.mu.Unlock()
-		return nil
+		return nil, nil
 	case s.inFlight >= s.o.MaxInFlight:
 		s.mu.Unlock()
-		return s.send(r.ID, s.o.Busy(s.ctx, r))
+		return nil, s.send(r.ID, s.o.Busy(s.ctx, r))
 	}
 	defer s.mu.Unlock()
 	ctx, cancel := context.WithCancelCause(s.ctx)
@@ -170,8 +181,7 @@ func (s *Server) start(r *Request) error {
 	s.calls = append(s.calls, c)
 	s.inFlight++
 	s.handlers.Add(1)
-	go s.run(ctx, r, c)
-	return nil
+	return func() { s.run(ctx, r, c) }, nil
 }
 
 func (s *Server) run(ctx context.Context, r *Request, c *Call) {

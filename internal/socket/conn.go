@@ -37,7 +37,7 @@ type Options struct {
 
 // Conn is the server side of one WebSocket connection. It is meant to be a part of
 // its source, and not to be copied. After Accept its methods are safe for concurrent
-// use, except Serve.
+// use.
 type Conn struct {
 	wire   transport
 	fd     syscall.RawConn // nil: only blocking writes
@@ -46,14 +46,11 @@ type Conn struct {
 	pool   *Pool
 	writer int
 
-	// The read side belongs to the goroutine of Serve, or, while that waits for busy,
-	// to the member of the crew that takes something in.
+	// The read side belongs to the goroutine that reads: see read.
 	buffer  *bufio.Reader // of ws
-	receive func(message []byte, binary bool)
-	readErr error
+	handler Handler
 	within  bool // a message
 	quiet   bool // the next read is of a new frame, and is not to be waited for
-	busy    sync.WaitGroup
 
 	// The write side belongs to whoever set owned. While it is not owned, what the
 	// peer has got ends at the end of a frame. dirty says that there may be
@@ -77,8 +74,8 @@ type Conn struct {
 }
 
 // Accept answers a WebSocket handshake and makes c, which is new, its connection. If
-// it fails, the answer was written to w. The caller starts Serve on a goroutine of its
-// own and lets the HTTP handler return, which frees the buffers of net/http.
+// it fails, the answer was written to w. The caller calls Serve and lets the HTTP handler
+// return, which frees the buffers of net/http.
 func (c *Conn) Accept(w http.ResponseWriter, r *http.Request, pool *Pool, src Source, o Options) error {
 	c.src, c.pool, c.writer = src, pool, pool.assign()
 	options := &websocket.AcceptOptions{

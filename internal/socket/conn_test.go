@@ -103,6 +103,14 @@ func connect(t *testing.T, pool *Pool, src Source, server, client net.Conn) *pee
 
 func connectEarly(t *testing.T, pool *Pool, src Source, server, client net.Conn, early string) *peer {
 	t.Helper()
+	p := accept(t, pool, src, server, client, early)
+	p.conn.Serve(p)
+	return p
+}
+
+// accept makes a connection that is not served yet.
+func accept(t *testing.T, pool *Pool, src Source, server, client net.Conn, early string) *peer {
+	t.Helper()
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Header = http.Header{
 		"Connection": {"Upgrade"}, "Upgrade": {"websocket"},
@@ -111,10 +119,16 @@ func connectEarly(t *testing.T, pool *Pool, src Source, server, client net.Conn,
 	conn := &Conn{}
 	err := conn.Accept(handshake{httptest.NewRecorder(), server, early}, r, pool, src, Options{ReadLimit: 1 << 10})
 	require.NoError(t, err)
-	p := &peer{t: t, nc: client, br: bufio.NewReader(client), conn: conn, code: make(chan int, 1)}
-	go func() { p.code <- conn.Serve(func(message []byte, _ bool) { p.got = append(p.got, string(message)) }) }()
-	return p
+	return &peer{t: t, nc: client, br: bufio.NewReader(client), conn: conn, code: make(chan int, 1)}
 }
+
+// Receive and Ended implement Handler.
+func (p *peer) Receive(message []byte, _ bool) (run func()) {
+	p.got = append(p.got, string(message))
+	return nil
+}
+
+func (p *peer) Ended(code int) { p.code <- code }
 
 func (p *peer) send(op byte, payload string) {
 	p.t.Helper()

@@ -12,9 +12,10 @@
 // for something gets a goroutine of its own until it has caught up.
 //
 // An idle connection has one goroutine, which does nothing but wait for input, for
-// which the smallest stack is enough. What it meets is read and dealt with by a
-// goroutine of a crew that all connections share. Silent peers and whatever else is
-// due at some time are looked after by one wheel, so no connection has a timer.
+// which the smallest stack is enough. When it meets some, it reads a message, starts
+// another one to wait in its place, and deals with what it has read. Silent peers and
+// whatever else is due at some time are looked after by one wheel, so no connection
+// has a timer.
 //
 // Nothing is queued per connection but short control frames. What a connection
 // still has to get is known to its source, usually as a position in a log.

@@ -9,17 +9,15 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/wheel"
 )
 
-// Pool is what connections share: the fixed set of goroutines that write to them, a
-// crew that takes their messages in, and a wheel that looks after them. The zero Pool
-// is not usable: see NewPool.
+// Pool is what connections share: the fixed set of goroutines that write to them, and a
+// wheel that looks after them. The zero Pool is not usable: see NewPool.
 type Pool struct {
 	start   time.Time
 	ping    time.Duration
 	writers []*writer
 	next    atomic.Uint32
-	crew    crew
 	wheel   *wheel.Wheel
-	wg      sync.WaitGroup // the writers, the crew, and the goroutines of slow connections
+	wg      sync.WaitGroup // the writers, and the goroutines of slow connections
 }
 
 // NewPool starts n writers; 0 is one for each processor that Go uses. A connection
@@ -30,7 +28,6 @@ func NewPool(n int, ping time.Duration) *Pool {
 		n = runtime.GOMAXPROCS(0)
 	}
 	p := &Pool{start: time.Now(), ping: ping, wheel: wheel.New()}
-	p.crew.wg = &p.wg
 	for range n {
 		w := &writer{wake: make(chan struct{}, 1), trier: newTrier()}
 		p.writers = append(p.writers, w)
@@ -43,7 +40,6 @@ func NewPool(n int, ping time.Duration) *Pool {
 // connections have to be closed before.
 func (p *Pool) Close() {
 	p.wheel.Close()
-	p.crew.close()
 	for _, w := range p.writers {
 		w.close()
 	}

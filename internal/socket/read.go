@@ -15,66 +15,76 @@ import (
 // lost, and reading goes on later. See TestControlFramesBetweenMessages.
 var errQuiet = errors.New("nothing to read for now")
 
-// Serve reads messages until the connection ends and hands each to receive, which
-// must not keep it waiting for long. It gives the close code that the peer sent, -1
-// if it sent none, and closes the connection.
-//
-// The goroutine that calls it only waits. Its stack stays as small as it began,
-// therefore it should be a new one.
-func (c *Conn) Serve(receive func(message []byte, binary bool)) (code int) {
-	c.receive = receive
-	c.pool.wheel.Add(&c.visits, c, time.Now())
-	for c.readErr == nil {
-		// Whatever comes of it, bytes or an error, is met again by who takes it in.
-		_, _ = c.buffer.Peek(1)
-		c.busy.Add(1)
-		c.pool.crew.do(c)
-		c.busy.Wait()
-	}
-	return c.finish()
+// Handler is told what is read from a connection, by one goroutine at a time.
+type Handler interface {
+	// Receive takes a message and returns soon. What takes longer it returns as run,
+	// which runs while reading goes on; nil is nothing.
+	Receive(message []byte, binary bool) (run func())
+	// Ended is called when reading has ended, with the close code that the peer has
+	// sent, -1 if it sent none. The connection is closed.
+	Ended(code int)
 }
 
-// finish is called when reading has ended.
-func (c *Conn) finish() (code int) {
+// Serve has h told of messages until the connection ends. It does not wait.
+func (c *Conn) Serve(h Handler) {
+	c.handler = h
+	c.pool.wheel.Add(&c.visits, c, time.Now())
+	go c.read()
+}
+
+// read waits for input and takes it in. The stack of a goroutine that has done so has
+// grown and would stay so, therefore another one waits for what comes next.
+func (c *Conn) read() {
+	// Whatever comes of it, bytes or an error, is met again below.
+	_, _ = c.buffer.Peek(1)
+	run, err := c.takeIn()
+	if err != nil {
+		c.handler.Ended(c.finish(err))
+		return
+	}
+	go c.read()
+	if run != nil {
+		run()
+	}
+}
+
+// takeIn reads what is there, up to a message that has something to run.
+func (c *Conn) takeIn() (run func(), err error) {
+	for {
+		run, err = c.message()
+		switch {
+		case errors.Is(err, errQuiet):
+			return nil, nil
+		case err != nil || run != nil || c.buffer.Buffered() == 0:
+			return run, err
+		}
+	}
+}
+
+// finish ends the connection when reading has.
+func (c *Conn) finish(err error) (code int) {
 	defer c.shutdown()
 	// Unless it is closed, its finalizer keeps it, and all of us, in memory for good.
 	defer func() { _ = c.ws.CloseNow() }()
-	code = int(websocket.CloseStatus(c.readErr))
-	if code < 0 && !isTimeout(c.readErr) {
+	code = int(websocket.CloseStatus(err))
+	if code < 0 && !isTimeout(err) {
 		c.linger()
 	}
 	return code
 }
 
-// takeIn reads what the reader has met, and sets readErr if that is the end.
-func (c *Conn) takeIn() {
-	for {
-		err := c.message()
-		switch {
-		case errors.Is(err, errQuiet):
-			return
-		case err != nil:
-			c.readErr = err
-			return
-		case c.buffer.Buffered() == 0:
-			return
-		}
-	}
-}
-
-func (c *Conn) message() error {
+func (c *Conn) message() (run func(), err error) {
 	typ, r, err := c.ws.Reader(context.Background())
 	if err != nil {
-		return fmt.Errorf("socket: read: %w", err)
+		return nil, fmt.Errorf("socket: read: %w", err)
 	}
 	c.within = true
 	data, err := io.ReadAll(r)
 	c.within = false
 	if err != nil {
-		return fmt.Errorf("socket: read: %w", err)
+		return nil, fmt.Errorf("socket: read: %w", err)
 	}
-	c.receive(data, typ == websocket.MessageBinary)
-	return nil
+	return c.handler.Receive(data, typ == websocket.MessageBinary), nil
 }
 
 // controlled is called by coder/websocket behind each ping and pong. If no message

@@ -2,7 +2,6 @@ package socket
 
 import (
 	"bytes"
-	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -25,13 +24,6 @@ func inBubble(t *testing.T, ping time.Duration, test func(t *testing.T, pool *Po
 		})
 		pool.Close()
 	})
-}
-
-// resting tells how many members of the crew wait for something to do.
-func (w *crew) resting() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return len(w.idle)
 }
 
 // Control frames come between messages and between the fragments of one. This holds on
@@ -64,42 +56,38 @@ func TestControlFramesBetweenMessages(t *testing.T) {
 				time.Sleep(time.Second)
 				synctest.Wait()
 				require.Equal(t, []string{"one", strings.Repeat("2", 100), "in two pieces"}, p.got)
-				require.Equal(t, 1, pool.crew.resting(), "nobody but the reader waits for more")
 				p.end()
 			})
 		})
 	}
 }
 
-// However many connections there are, only as many goroutines are kept for their
-// messages as had something to do at the same time, and not too many of those.
-func TestCrew(t *testing.T) {
-	inBubble(t, 0, func(t *testing.T, pool *Pool, connect func() *peer) {
-		var peers []*peer
-		for i := range 3 * spares {
-			p := connect()
-			p.send(opText, fmt.Sprint(i))
-			synctest.Wait()
-			require.Equal(t, []string{fmt.Sprint(i)}, p.got)
-			peers = append(peers, p)
-		}
-		require.Equal(t, 1, pool.crew.resting())
-		for _, p := range peers { // all are in the middle of a message
-			_, err := p.nc.Write(masked(finalFrame|opText, "again")[:8])
-			require.NoError(t, err)
-		}
-		synctest.Wait()
-		require.Zero(t, pool.crew.resting())
-		for _, p := range peers {
-			_, err := p.nc.Write([]byte("ain"))
-			require.NoError(t, err)
-		}
-		synctest.Wait()
-		require.Equal(t, spares, pool.crew.resting())
-		for _, p := range peers {
-			require.Equal(t, "again", p.got[1])
-			p.end()
-		}
+// busy is a Handler that has something to run for each message.
+type busy struct {
+	*peer
+	running chan string
+}
+
+func (b busy) Receive(message []byte, _ bool) (run func()) {
+	return func() { b.running <- string(message) }
+}
+
+// What messages have to run does not keep the connection from being read.
+func TestReadingGoesOnWhileMessagesRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		pool := NewPool(1, 0)
+		server, client := net.Pipe()
+		p := accept(t, pool, &script{}, server, client, "")
+		b := busy{p, make(chan string)}
+		p.conn.Serve(b)
+		p.send(opText, "one")
+		_, err := client.Write(slices.Concat(masked(finalFrame|opText, "two"), masked(finalFrame|opText, "three")))
+		require.NoError(t, err)
+		p.end()
+		got := []string{<-b.running, <-b.running, <-b.running}
+		require.ElementsMatch(t, []string{"one", "two", "three"}, got)
+		pool.Close()
 	})
 }
 
