@@ -1,4 +1,4 @@
-package main
+package host
 
 import (
 	"context"
@@ -6,13 +6,11 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/go-orpc/durable-iterator/durableobject"
 )
 
 // loop publishes count events, numbered from start on.
 type loop struct {
-	room         *durableobject.Object[payload]
+	publish      Publish
 	pad          string
 	count, start int64
 	rate, window int64
@@ -24,18 +22,18 @@ type loop struct {
 // run publishes with as many goroutines as parallel says, with one if the pace is given.
 func (l *loop) run(ctx context.Context, parallel int) error {
 	if parallel <= 1 || l.rate > 0 || l.window > 0 {
-		return l.publish(ctx)
+		return l.publishAll(ctx)
 	}
 	var wg sync.WaitGroup
 	errs := make([]error, parallel)
 	for i := range parallel {
-		wg.Go(func() { errs[i] = l.publish(ctx) })
+		wg.Go(func() { errs[i] = l.publishAll(ctx) })
 	}
 	wg.Wait()
 	return errors.Join(errs...)
 }
 
-func (l *loop) publish(ctx context.Context) error {
+func (l *loop) publishAll(ctx context.Context) error {
 	for {
 		i := l.next.Add(1) - 1
 		if i >= l.count {
@@ -47,8 +45,8 @@ func (l *loop) publish(ctx context.Context) error {
 		if l.window > 0 && !l.acks.wait(l.start+i-l.window) {
 			return errors.New("acks ended")
 		}
-		event := payload{Seq: firstSeq + l.start + i, TS: time.Now().UnixNano(), Pad: l.pad}
-		if err := l.room.PublishEvent(ctx, event); err != nil {
+		event := Event{Seq: FirstSeq + l.start + i, TS: time.Now().UnixNano(), Pad: l.pad}
+		if err := l.publish(ctx, event); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,65 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// Hello is the line of JSON that a server prints once it listens.
+type Hello struct {
+	WS   string `json:"ws"`   // where sockets connect
+	HTTP string `json:"http"` // where the rest is
+	PID  int    `json:"pid"`
+}
+
+// NewMux makes a mux with what every server has: events on request, and its memory.
+func NewMux(p *Publisher) *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.Handle("POST /bench/publish", p)
+	mux.HandleFunc("GET /bench/stats", giveStats)
+	mux.HandleFunc("POST /bench/gc", giveStats)
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	return mux
+}
+
+// Serve says hello and serves until it is told to end: by a signal or, with BENCH_STDIN
+// in the environment, by the end of standard input, so that a server does not outlive
+// the program that has started it.
+func Serve(listen string, handler http.Handler) error {
+	ln, err := net.Listen("tcp", listen)
+	if err != nil {
+		return err
+	}
+	hello, err := json.Marshal(Hello{WS: ln.Addr().String(), HTTP: ln.Addr().String(), PID: os.Getpid()})
+	if err != nil {
+		return err
+	}
+	fmt.Println(string(hello))
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	if os.Getenv("BENCH_STDIN") != "" {
+		go func() {
+			_, _ = io.Copy(io.Discard, os.Stdin)
+			stop()
+		}()
+	}
+	srv := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(ln) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+		return srv.Close()
+	}
+}
