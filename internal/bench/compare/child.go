@@ -1,0 +1,122 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/go-orpc/durable-iterator/internal/bench/host"
+)
+
+// child is a server in a process of its own: this program, with other arguments.
+type child struct {
+	cmd   *exec.Cmd
+	stdin io.Closer
+	hello host.Hello
+}
+
+// start returns once the server listens.
+func start(ctx context.Context, server string) (*child, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, program, serve, server) //nolint:gosec // the program is this one
+	cmd.Env = append(os.Environ(), "BENCH_STDIN=1")
+	cmd.Stderr = os.Stderr
+	cmd.WaitDelay = time.Second
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	c := &child{cmd: cmd, stdin: stdin}
+	line, err := bufio.NewReader(stdout).ReadBytes('\n')
+	if err == nil {
+		err = json.Unmarshal(line, &c.hello)
+	}
+	if err != nil {
+		c.stop()
+		return nil, fmt.Errorf("%s does not start: %w", server, err)
+	}
+	return c, nil
+}
+
+// stop ends the process, which has nothing to lose.
+func (c *child) stop() {
+	_ = c.stdin.Close()
+	_ = c.cmd.Process.Kill()
+	_ = c.cmd.Wait()
+}
+
+// cpuOf gives the time that CPUs have spent on a process, in user and system mode.
+func cpuOf(pid int) (time.Duration, error) {
+	clock := int32(^pid<<3 | 2) // its CPU clock, by the kernel's convention
+	var t unix.Timespec
+	if err := unix.ClockGettime(clock, &t); err != nil {
+		return 0, fmt.Errorf("CPU time of process %d: %w", pid, err)
+	}
+	return time.Duration(t.Nano()), nil
+}
+
+// resident gives the bytes that the process holds after it has given back what it can.
+func (c *child) resident(ctx context.Context) (int64, error) {
+	var stats struct {
+		RSS int64 `json:"rss"`
+	}
+	err := c.ask(ctx, http.MethodPost, "/bench/gc", nil, &stats)
+	return stats.RSS, err
+}
+
+// publish has the server publish the events of a scenario, numbered from first on, and
+// gives the time from the first call to the end of the last.
+func (c *child) publish(ctx context.Context, s *scenario, first int64, p *pace) (time.Duration, error) {
+	var body io.Reader
+	if p != nil {
+		body = p
+	}
+	var answer host.Published
+	err := c.ask(ctx, http.MethodPost, fmt.Sprintf("/bench/publish?start=%d&count=%d&size=%d&rate=%d&window=%d",
+		first, s.events, eventSize, s.rate, s.window), body, &answer)
+	return time.Duration(answer.WallNS), err
+}
+
+// token gives what admits sockets to the library's server.
+func (c *child) token(ctx context.Context) (string, error) {
+	var answer struct{ Token string }
+	err := c.ask(ctx, http.MethodGet, "/bench/token", nil, &answer)
+	return answer.Token, err
+}
+
+func (c *child) ask(ctx context.Context, method, path string, body io.Reader, answer any) error {
+	r, err := http.NewRequestWithContext(ctx, method, "http://"+c.hello.HTTP+path, body)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 200))
+		return fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, text)
+	}
+	return json.NewDecoder(resp.Body).Decode(answer)
+}

@@ -1,0 +1,52 @@
+//go:build linux
+
+package main
+
+import (
+	"encoding/binary"
+	"io"
+	"sync/atomic"
+)
+
+// step is how many events lie between two messages to the publisher.
+const step = 8
+
+// pace finds out how far the slowest of the sockets is. It is the body of the request
+// to publish: the number of events that all have, each time that it has grown by step.
+type pace struct {
+	sockets int64
+	first   int64          // the number of the first event
+	passed  []atomic.Int64 // how many sockets have got the event at which each step ends
+	counts  chan int64     // holds all that is ever sent
+	told    int64          // the publisher
+	over    chan struct{}  // closed when the publisher needs no more
+}
+
+func newPace(sockets, first, events int64) *pace {
+	steps := events / step
+	return &pace{
+		sockets: sockets, first: first, passed: make([]atomic.Int64, steps),
+		counts: make(chan int64, steps), over: make(chan struct{}),
+	}
+}
+
+// moved notes that a socket has come from one event to another.
+func (p *pace) moved(from, to int64) {
+	for i := (from - p.first) / step; i < min((to-p.first)/step, int64(len(p.passed))); i++ {
+		if p.passed[i].Add(1) == p.sockets {
+			p.counts <- p.first + (i+1)*step
+		}
+	}
+}
+
+// Read gives a count, eight bytes, most significant first.
+func (p *pace) Read(b []byte) (int, error) {
+	select {
+	case <-p.over:
+		return 0, io.EOF
+	case count := <-p.counts:
+		p.told = max(p.told, count)
+		binary.BigEndian.PutUint64(b[:8], uint64(p.told))
+		return 8, nil
+	}
+}
