@@ -17,40 +17,40 @@ import (
 
 // venue is a namespace under a benchmark: its sockets swallow what they are sent.
 type venue struct {
-	b       *testing.B
+	tb      testing.TB
 	rooms   *durableobject.Namespace[*durableobject.Object[message]]
 	handler http.Handler
 	sinks   []*sink
 }
 
-func newVenue(b *testing.B) *venue {
-	b.Helper()
+func newVenue(tb testing.TB) *venue {
+	tb.Helper()
 	rooms := durableobject.NewNamespace(
 		func(_ context.Context, o *durableobject.Object[message]) (*durableobject.Object[message], error) {
 			return o, nil
 		},
 		&durableobject.Options{Verifier: secret, ResumeRetention: time.Minute, PingInterval: -1})
-	v := &venue{b: b, rooms: rooms, handler: durableobject.UpgradeHandler(rooms, nil)}
-	b.Cleanup(func() {
+	v := &venue{tb: tb, rooms: rooms, handler: durableobject.UpgradeHandler(rooms, nil)}
+	tb.Cleanup(func() {
 		rooms.Drain()
 		for _, s := range v.sinks {
 			_ = s.Close()
 		}
-		require.NoError(b, rooms.Shutdown(context.Background()))
+		require.NoError(tb, rooms.Shutdown(context.Background()))
 	})
 	return v
 }
 
 func (v *venue) room(channel string) *durableobject.Object[message] {
-	room, err := v.rooms.Get(v.b.Context(), channel)
-	require.NoError(v.b, err)
+	room, err := v.rooms.Get(v.tb.Context(), channel)
+	require.NoError(v.tb, err)
 	return room
 }
 
 func (v *venue) token(channel string, tags ...string) string {
-	tok, err := secret.Sign(v.b.Context(), &token.Payload{
-		Channel: channel, Tags: tags, IssuedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour)})
-	require.NoError(v.b, err)
+	tok, err := secret.Sign(v.tb.Context(), &token.Payload{
+		Channel: channel, Tags: tags, RPC: []string{"echo"}, IssuedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour)})
+	require.NoError(v.tb, err)
 	return tok
 }
 
@@ -60,7 +60,7 @@ func (v *venue) connect(n int, channel string, tags ...string) {
 	tok := v.token(channel, tags...)
 	first := len(v.sinks)
 	for range n {
-		v.sinks = append(v.sinks, connectSink(v.b, v.handler, fmt.Sprint("c", len(v.sinks)), tok, "1", ""))
+		v.sinks = append(v.sinks, connectSink(v.tb, v.handler, fmt.Sprint("c", len(v.sinks)), tok, "1", ""))
 	}
 	for _, s := range v.sinks[first:] {
 		for s.writes.Load() < 1 {
@@ -71,7 +71,7 @@ func (v *venue) connect(n int, channel string, tags ...string) {
 
 // finish publishes the last event, and waits until these sockets have got it.
 func (v *venue) finish(channel string, sinks []*sink, opts ...durableobject.PublishOption) {
-	require.NoError(v.b, v.room(channel).PublishEvent(v.b.Context(), message{lastWords}, opts...))
+	require.NoError(v.tb, v.room(channel).PublishEvent(v.tb.Context(), message{lastWords}, opts...))
 	for _, s := range sinks {
 		for !s.ended.Load() {
 			runtime.Gosched()

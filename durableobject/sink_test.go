@@ -67,10 +67,10 @@ func (*sink) SetDeadline(time.Time) error      { return nil }
 func (*sink) SetReadDeadline(time.Time) error  { return nil }
 func (*sink) SetWriteDeadline(time.Time) error { return nil }
 
-// upgrading is the response to a request whose connection is a sink.
+// upgrading is the response to a request whose connection is in memory.
 type upgrading struct {
 	*httptest.ResponseRecorder
-	conn *sink
+	conn net.Conn
 }
 
 func (u upgrading) Hijack() (net.Conn, *bufio.ReadWriter, error) {
@@ -86,6 +86,13 @@ func connectSink(tb testing.TB, h http.Handler, id, token, subscription, lastEve
 		headers = fmt.Sprintf(`,"h":{"last-event-id":%q}`, lastEventID)
 	}
 	conn := newSink(masked(fmt.Appendf(nil, `{"i":%s,"p":{"u":"/subscribe"%s}}`, subscription, headers)))
+	upgrade(tb, h, id, token, conn)
+	return conn
+}
+
+// upgrade has the handler take a connection as that of a client with a token.
+func upgrade(tb testing.TB, h http.Handler, id, token string, conn net.Conn) {
+	tb.Helper()
 	r := httptest.NewRequest(http.MethodGet, "/?"+url.Values{"id": {id}, "token": {token}}.Encode(), nil)
 	r.Header = http.Header{
 		"Connection": {"Upgrade"}, "Upgrade": {"websocket"},
@@ -94,7 +101,6 @@ func connectSink(tb testing.TB, h http.Handler, id, token, subscription, lastEve
 	w := upgrading{httptest.NewRecorder(), conn}
 	h.ServeHTTP(w, r)
 	require.Equal(tb, http.StatusSwitchingProtocols, w.Code, w.Body)
-	return conn
 }
 
 // masked makes a text frame as a client sends it.

@@ -1,0 +1,66 @@
+package durableobject_test
+
+import (
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/durableobject"
+)
+
+// The tests in this file do not run in parallel with others: they count the allocations
+// of all goroutines, so that those of the writers are among them.
+
+// What one of many publications allocates, with what becomes of it at the sockets.
+func TestPublishAllocates(t *testing.T) {
+	everybody := func() []durableobject.PublishOption { return nil }
+	few := func() []durableobject.PublishOption {
+		return []durableobject.PublishOption{durableobject.WithTags("few")}
+	}
+	for name, test := range map[string]struct {
+		sockets int // ten of which have the tag
+		options func() []durableobject.PublishOption
+		most    float64
+	}{
+		"for everybody, without sockets":  {0, everybody, 6},
+		"for everybody, with 100 sockets": {100, everybody, 6},
+		"for a tag, with 100 sockets":     {100, few, 12},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := newVenue(t)
+			room := v.room("room")
+			if test.sockets > 0 {
+				v.connect(test.sockets-10, "room", "others")
+				v.connect(10, "room", "few")
+			}
+			made := testing.AllocsPerRun(5000, func() {
+				require.NoError(t, room.PublishEvent(t.Context(), bench128, test.options()...))
+			})
+			t.Logf("%v allocations", made)
+			require.LessOrEqual(t, made, test.most)
+		})
+	}
+}
+
+// To deliver an event allocates nothing for each socket, even if no two events share
+// what that costs.
+func TestDeliveryAllocatesNothing(t *testing.T) {
+	v := newVenue(t)
+	room := v.room("room")
+	v.connect(1000, "room")
+	sent := make([]int64, len(v.sinks))
+	made := testing.AllocsPerRun(100, func() {
+		for i, s := range v.sinks {
+			sent[i] = s.writes.Load()
+		}
+		require.NoError(t, room.PublishEvent(t.Context(), bench128))
+		for i, s := range v.sinks {
+			for s.writes.Load() == sent[i] {
+				runtime.Gosched()
+			}
+		}
+	})
+	t.Logf("%v allocations for an event that 1,000 sockets get", made)
+	require.Less(t, made, 0.05*1000)
+}
