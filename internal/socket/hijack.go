@@ -12,7 +12,7 @@ import (
 // a message; what is longer is read past it. Only close frames are written through the
 // other, which is as small as bufio lets it be.
 const (
-	readBuffer  = 512
+	readBuffer  = 256
 	writeBuffer = 16
 )
 
