@@ -133,7 +133,7 @@ func (s *Server) Take(f Frame) (run func(), err error) {
 			c.end(ErrAborted)
 		}
 	}
-	return nil, nil
+	return run, nil
 }
 
 func (s *Server) call(id ID) *Call {
@@ -167,7 +167,7 @@ func (s *Server) start(r *Request) (run func(), err error) {
 		return nil, ErrClosed
 	case s.find(r.ID) != nil:
 		s.mu.Unlock()
-		return nil, nil
+		return run, nil
 	case s.inFlight >= s.o.MaxInFlight:
 		s.mu.Unlock()
 		return nil, s.send(r.ID, s.o.Busy(s.ctx, r))

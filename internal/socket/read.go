@@ -54,7 +54,7 @@ func (c *Conn) takeIn() (run func(), err error) {
 		run, err = c.message()
 		switch {
 		case errors.Is(err, errQuiet):
-			return nil, nil
+			return run, nil
 		case err != nil || run != nil || c.buffer.Buffered() == 0:
 			return run, err
 		}

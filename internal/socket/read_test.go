@@ -40,7 +40,7 @@ func TestControlFramesBetweenMessages(t *testing.T) {
 	const pings = 6
 	for name, size := range map[string]int{"at once": len(stream), "byte by byte": 1, "some bytes at a time": 7, "buffers": readBuffer} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, 0, func(t *testing.T, pool *Pool, connect func() *peer) {
+			inBubble(t, 0, func(t *testing.T, _ *Pool, connect func() *peer) {
 				p := connect()
 				go func() {
 					for piece := range slices.Chunk(stream, size) {
