@@ -35,19 +35,16 @@ func TestStress(t *testing.T) {
 		Panic:       func(_ *Request, v any) { t.Errorf("panic: %v", v) },
 		Handle:      stressHandler(events),
 	})
-	var readers sync.WaitGroup
-	for _, r := range []struct {
-		from    <-chan Frame
-		receive func(Frame) error
-	}{{up, server.Receive}, {down, client.Receive}} {
-		readers.Go(func() {
-			for f := range r.from {
-				if err := r.receive(f); err != nil {
-					t.Errorf("receive: %v", err)
-				}
+	var serverReads, clientReads sync.WaitGroup
+	read := func(from <-chan Frame, receive func(Frame) error) {
+		for f := range from {
+			if err := receive(f); err != nil {
+				t.Errorf("receive: %v", err)
 			}
-		})
+		}
 	}
+	serverReads.Go(func() { read(up, server.Receive) })
+	clientReads.Go(func() { read(down, client.Receive) })
 
 	var callers sync.WaitGroup
 	var answered, cancelled atomic.Int64
@@ -71,10 +68,11 @@ func TestStress(t *testing.T) {
 	client.Close(nil)
 	client.Wait()
 	close(up)
+	serverReads.Wait() // a closed server takes no requests
 	server.Close()
 	server.Wait()
 	close(down)
-	readers.Wait()
+	clientReads.Wait()
 	require.Empty(t, server.calls)
 	require.Zero(t, server.inFlight)
 }
