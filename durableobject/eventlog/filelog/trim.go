@@ -139,12 +139,25 @@ func (l *Log) unlink() {
 	}
 }
 
-// remove removes a file for good, if it is still there.
+// After a removal that took quickRemove or longer there is a pause of removePause times
+// as long: the system lets commits wait meanwhile, and only few of them shall.
+const (
+	quickRemove    = time.Millisecond
+	removePause    = 20
+	maxRemovePause = 200 * time.Millisecond
+)
+
+// remove removes a file for good, if it is still there, and pauses.
 func (l *Log) remove(name string) error {
+	start := time.Now()
 	if err := l.dir.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return l.dir.Sync()
+	err := l.dir.Sync()
+	if took := time.Since(start); took >= quickRemove && !l.queue.closed.Load() {
+		time.Sleep(min(removePause*took, maxRemovePause))
+	}
+	return err
 }
 
 // unlinked takes note of what became of the first doomed segment.
