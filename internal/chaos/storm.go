@@ -100,7 +100,7 @@ func (s *storm) start(ctx context.Context, run int) (err error) {
 	if s.server, err = startProcess(ctx, s.dir, run, members, s.record.ack); err != nil {
 		return err
 	}
-	if err := s.server.wait(ctx); err != nil {
+	if err := s.server.Wait(ctx); err != nil {
 		return err
 	}
 	s.proxies[0].point(s.server.plain)
@@ -143,7 +143,7 @@ func (s *storm) tick(ctx context.Context) error {
 func (s *storm) burst() error {
 	events := s.events*100/sharePercent/s.clients/s.ticks + 1
 	s.record.tell(events, false)
-	return s.server.tell(burstCommand, events)
+	return s.server.Tell(burstCommand, events)
 }
 
 // settle waits until what the server was told to publish is.
@@ -152,8 +152,8 @@ func (s *storm) settle(ctx context.Context) error {
 	defer cancel()
 	for !s.record.settled() {
 		select {
-		case <-s.server.ended:
-			return errors.Join(errors.New("the server has ended"), s.server.err)
+		case <-s.server.Ended():
+			return errors.Join(errors.New("the server has ended"), s.server.Err())
 		default:
 		}
 		if err := sleep(ctx, time.Millisecond); err != nil {
@@ -178,7 +178,7 @@ func (s *storm) calm(ctx context.Context) error {
 		}
 	}
 	s.record.tell(1, true)
-	if err := s.server.tell(endCommand); err != nil {
+	if err := s.server.Tell(endCommand); err != nil {
 		return err
 	}
 	for _, w := range s.watchers {
@@ -208,10 +208,10 @@ func (s *storm) endServer(ctx context.Context, run int) error {
 	}()
 	if run%2 == 0 {
 		s.killed++
-		return server.kill()
+		return server.Kill()
 	}
 	s.graceful++
-	return server.stop()
+	return server.Stop()
 }
 
 // close ends everything, in the order in which it depends on each other.
@@ -220,7 +220,7 @@ func (s *storm) close() {
 		w.close()
 	}
 	if s.server != nil {
-		_ = s.server.kill()
+		_ = s.server.Kill()
 	}
 	for _, p := range s.proxies {
 		p.close()

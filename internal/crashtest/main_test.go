@@ -63,7 +63,7 @@ func TestServerEnds(t *testing.T) {
 		want string
 	}{
 		"at once":   {"nowhere at all", func(*process) error { return nil }, "ended by itself: exit status 1"},
-		"afterward": {"127.0.0.1:0", func(p *process) error { return p.stdin.Close() }, "ended by itself: exit status 0"},
+		"afterward": {"127.0.0.1:0", func(p *process) error { return p.CloseInput() }, "ended by itself: exit status 0"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -71,8 +71,8 @@ func TestServerEnds(t *testing.T) {
 			p, err := startProcess(context.WithoutCancel(t.Context()), t.TempDir(), tt.addr, 1, 1)
 			require.NoError(t, err)
 			require.NoError(t, tt.end(p))
-			<-p.ended
-			require.ErrorContains(t, p.kill(), tt.want)
+			<-p.Ended()
+			require.ErrorContains(t, p.Kill(), tt.want)
 		})
 	}
 }

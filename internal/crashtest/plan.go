@@ -70,7 +70,7 @@ func (s *siege) killOne(ctx context.Context, run int) error {
 		return err
 	}
 	err = s.letPublish(ctx, server, run)
-	if killed := server.kill(); err == nil {
+	if killed := server.Kill(); err == nil {
 		err = killed
 	}
 	if err != nil {
@@ -83,7 +83,7 @@ func (s *siege) killOne(ctx context.Context, run int) error {
 // letPublish returns when the server is to be killed.
 func (s *siege) letPublish(ctx context.Context, server *process, run int) error {
 	if run == 1 { // clients begin where the log does, so they get all of it
-		if err := server.wait(ctx); err != nil {
+		if err := server.Wait(ctx); err != nil {
 			return err
 		}
 		s.addr = server.addr
@@ -91,17 +91,17 @@ func (s *siege) letPublish(ctx context.Context, server *process, run int) error 
 			return err
 		}
 	}
-	if err := server.tell(publishCommand); err != nil {
+	if err := server.Tell(publishCommand); err != nil {
 		return err
 	}
 	if run > 1 && s.random.IntN(earlyOneIn) == 0 {
 		err := sleep(ctx, time.Duration(s.random.Int64N(int64(earlyWithin))))
-		if !server.isReady() {
+		if !server.IsReady() {
 			s.early++
 		}
 		return err
 	}
-	if err := server.wait(ctx); err != nil {
+	if err := server.Wait(ctx); err != nil {
 		return err
 	}
 	return sleep(ctx, killAfter+time.Duration(s.random.Int64N(int64(killBefore-killAfter))))
@@ -139,7 +139,7 @@ func (s *siege) end(ctx context.Context, run int) error {
 		return err
 	}
 	err = s.waitForEnd(ctx, server)
-	if killed := server.kill(); err == nil {
+	if killed := server.Kill(); err == nil {
 		err = killed
 	}
 	s.acked = append(s.acked, server.acked...)
@@ -147,7 +147,7 @@ func (s *siege) end(ctx context.Context, run int) error {
 }
 
 func (s *siege) waitForEnd(ctx context.Context, server *process) error {
-	if err := server.tell(endCommand); err != nil {
+	if err := server.Tell(endCommand); err != nil {
 		return err
 	}
 	for number, w := range s.watchers {

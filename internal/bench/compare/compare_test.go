@@ -34,7 +34,7 @@ func TestScenarios(t *testing.T) {
 				srv := httptest.NewServer(handler)
 				t.Cleanup(srv.Close)
 				addr := strings.TrimPrefix(srv.URL, "http://")
-				f, err := measure(t.Context(), &s, server, &child{hello: host.Hello{WS: addr, HTTP: addr, PID: os.Getpid()}})
+				f, err := measure(t.Context(), &s, server, &contestant{hello: host.Hello{WS: addr, HTTP: addr, PID: os.Getpid()}})
 				require.NoError(t, err)
 				if name != "idle" {
 					require.Zero(t, f.deliveries%(int64(s.sockets)*s.events))

@@ -141,7 +141,7 @@ func run(ctx context.Context, s *scenario, server string) (figures, error) {
 	return measure(ctx, s, server, c)
 }
 
-func measure(ctx context.Context, s *scenario, server string, c *child) (figures, error) {
+func measure(ctx context.Context, s *scenario, server string, c *contestant) (figures, error) {
 	var d dialect = centrifugeJSON{}
 	if server == ours {
 		token, err := c.token(ctx)

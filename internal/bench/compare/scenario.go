@@ -34,7 +34,7 @@ var scenarios = []scenario{
 
 // target is a server under load, with the client's side of it.
 type target struct {
-	*child
+	*contestant
 	*crowd
 }
 

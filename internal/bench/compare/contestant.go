@@ -3,55 +3,36 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"os/exec"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/go-orpc/durable-iterator/internal/bench/host"
+	"github.com/go-orpc/durable-iterator/internal/child"
 )
 
-// child is a server in a process of its own: this program, with other arguments.
-type child struct {
-	cmd   *exec.Cmd
-	stdin io.Closer
-	hello host.Hello
+// contestant is a server in a process of its own: this program, with other arguments.
+type contestant struct {
+	process *child.Process
+	hello   host.Hello
 }
 
 // start returns once the server listens.
-func start(ctx context.Context, server string) (*child, error) {
-	program, err := os.Executable()
+func start(ctx context.Context, server string) (*contestant, error) {
+	c := &contestant{}
+	var err error
+	c.process, err = child.Start(ctx, "BENCH_STDIN=1", []string{serve, server}, func(line string) error {
+		return json.Unmarshal([]byte(line), &c.hello)
+	})
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, program, serve, server) //nolint:gosec // the program is this one
-	cmd.Env = append(os.Environ(), "BENCH_STDIN=1")
-	cmd.Stderr = os.Stderr
-	cmd.WaitDelay = time.Second
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	c := &child{cmd: cmd, stdin: stdin}
-	line, err := bufio.NewReader(stdout).ReadBytes('\n')
-	if err == nil {
-		err = json.Unmarshal(line, &c.hello)
-	}
-	if err != nil {
+	if err := c.process.Wait(ctx); err != nil {
 		c.stop()
 		return nil, fmt.Errorf("%s does not start: %w", server, err)
 	}
@@ -59,11 +40,7 @@ func start(ctx context.Context, server string) (*child, error) {
 }
 
 // stop ends the process, which has nothing to lose.
-func (c *child) stop() {
-	_ = c.stdin.Close()
-	_ = c.cmd.Process.Kill()
-	_ = c.cmd.Wait()
-}
+func (c *contestant) stop() { _ = c.process.Kill() }
 
 // cpuOf gives the time that CPUs have spent on a process, in user and system mode.
 func cpuOf(pid int) (time.Duration, error) {
@@ -76,7 +53,7 @@ func cpuOf(pid int) (time.Duration, error) {
 }
 
 // resident gives the bytes that the process holds after it has given back what it can.
-func (c *child) resident(ctx context.Context) (int64, error) {
+func (c *contestant) resident(ctx context.Context) (int64, error) {
 	var stats struct {
 		RSS int64 `json:"rss"`
 	}
@@ -86,7 +63,7 @@ func (c *child) resident(ctx context.Context) (int64, error) {
 
 // publish has the server publish the events of a scenario, numbered from first on, and
 // gives the time from the first call to the end of the last.
-func (c *child) publish(ctx context.Context, s *scenario, first int64, p *pace) (time.Duration, error) {
+func (c *contestant) publish(ctx context.Context, s *scenario, first int64, p *pace) (time.Duration, error) {
 	var body io.Reader
 	if p != nil {
 		body = p
@@ -98,13 +75,13 @@ func (c *child) publish(ctx context.Context, s *scenario, first int64, p *pace) 
 }
 
 // token gives what admits sockets to the library's server.
-func (c *child) token(ctx context.Context) (string, error) {
+func (c *contestant) token(ctx context.Context) (string, error) {
 	var answer struct{ Token string }
 	err := c.ask(ctx, http.MethodGet, "/bench/token", nil, &answer)
 	return answer.Token, err
 }
 
-func (c *child) ask(ctx context.Context, method, path string, body io.Reader, answer any) error {
+func (c *contestant) ask(ctx context.Context, method, path string, body io.Reader, answer any) error {
 	r, err := http.NewRequestWithContext(ctx, method, "http://"+c.hello.HTTP+path, body)
 	if err != nil {
 		return err
