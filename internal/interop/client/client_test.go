@@ -1,19 +1,12 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/json"
-	"os/exec"
-	"path/filepath"
-	"runtime/debug"
-	"slices"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/internal/interop/launch"
 )
 
 // The server of this library passes all checks.
@@ -28,41 +21,11 @@ func TestServer(t *testing.T) {
 	require.Regexp(t, `^[1-9][0-9]+ passed, 0 failed$`, lines[len(lines)-1])
 }
 
-// startServer runs the interop server until the test has ended. It looks for data
-// races if this test does.
+// startServer runs the interop server until the test has ended.
 func startServer(t *testing.T) target {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), "server")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", program)
-	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-		build.Args = append(build.Args, "-race")
-	}
-	build.Args = append(build.Args, "../server")
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-
-	server := exec.Command(program, "-addr", "127.0.0.1:0")
-	var stderr bytes.Buffer
-	server.Stderr = &stderr
-	stdout, err := server.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, server.Start())
-	kill := func() { _ = server.Process.Kill() } // fails if it has ended
-	late := time.AfterFunc(30*time.Second, kill)
-	line, readErr := bufio.NewReader(stdout).ReadBytes('\n')
-	late.Stop()
-
-	t.Cleanup(func() {
-		_ = server.Process.Signal(syscall.SIGTERM) // fails if it has ended, which Wait reports
-		late := time.AfterFunc(20*time.Second, kill)
-		defer late.Stop()
-		if err := server.Wait(); err != nil || t.Failed() {
-			t.Errorf("server: %v\n%s", err, stderr.String())
-		}
-	})
-	require.NoError(t, readErr, "the server does not get ready")
 	var at struct{ RPC, Chat string }
-	require.NoError(t, json.Unmarshal(line, &at))
+	launch.Go(t, "../server", &at)
 	return target{rpc: at.RPC, chat: at.Chat}
 }
 

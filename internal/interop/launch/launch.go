@@ -1,0 +1,72 @@
+// Package launch starts servers for the tests of the wire.
+package launch
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// How long a server may take to get ready, and to end.
+const (
+	startPatience = 30 * time.Second
+	endPatience   = 20 * time.Second
+)
+
+// Go runs a program of this library as [Server] does, built from the folder of its
+// package. It looks for data races if this test does.
+func Go(t *testing.T, folder string, addresses any) {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "server")
+	args := []string{"build", "-o", program}
+	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		args = append(args, "-race")
+	}
+	out, err := exec.CommandContext(t.Context(), "go", append(args, folder)...).CombinedOutput() //nolint:gosec // tests say what
+	if err != nil {
+		t.Fatalf("build %s: %v\n%s", folder, err, out)
+	}
+	Server(t, exec.Command(program, "-addr", "127.0.0.1:0"), addresses) //nolint:gosec // it was just built
+}
+
+// Server runs cmd until the test has ended. When it is ready it prints its addresses as
+// one line of JSON, which goes to addresses, and nothing else after that; on SIGTERM it
+// ends with status 0.
+func Server(t *testing.T, cmd *exec.Cmd, addresses any) {
+	t.Helper()
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatalf("start %s: %v", cmd, err)
+	}
+	kill := func() { _ = cmd.Process.Kill() } // fails if it has ended
+	late := time.AfterFunc(startPatience, kill)
+	line, err := bufio.NewReader(stdout).ReadBytes('\n')
+	late.Stop()
+
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM) // fails if it has ended, which Wait reports
+		late := time.AfterFunc(endPatience, kill)
+		defer late.Stop()
+		if err := cmd.Wait(); err != nil || t.Failed() {
+			t.Errorf("%s: %v\n%s", cmd, err, stderr.String())
+		}
+	})
+	if err == nil {
+		err = json.Unmarshal(line, addresses)
+	}
+	if err != nil {
+		t.Fatalf("%s does not get ready: %v", cmd, err)
+	}
+}
