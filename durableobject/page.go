@@ -76,7 +76,8 @@ func (p *page) restOf(i int) []byte { return p.frames[p.records[i].rest:p.record
 // page is garbage as soon as no socket reads it.
 //
 // mu guards the fields, for a moment only. A load is in loads, under the point where
-// its page begins, from when it begins until its page is in list, if that was read without an error.
+// its page begins, from when it begins until its page is in list, where it is not if
+// it was read with an error.
 type pages struct {
 	mu    sync.Mutex
 	list  []weak.Pointer[page]
@@ -157,7 +158,10 @@ func (ch *channel) page(from eventlog.Position, limit uint64, mayMiss bool) (p *
 		if !mayMiss {
 			return nil, 0, eventlog.ErrTrimmed
 		}
-		if replay, after, err = ch.oldest(from, limit); err != nil {
+		if after, err = before(replay, limit); err != nil {
+			return nil, 0, err
+		}
+		if replay, err = ch.core.log.After(ch.core.ctx, ch.name, from); err != nil {
 			return nil, 0, err
 		}
 	}
@@ -168,20 +172,15 @@ func (ch *channel) page(from eventlog.Position, limit uint64, mayMiss bool) (p *
 	return p, after, nil
 }
 
-// oldest gives what is left behind from, and the Seq before its first record: limit
-// if there is none up to there.
-func (ch *channel) oldest(from eventlog.Position, limit uint64) (replay eventlog.Replay, after uint64, err error) {
-	if replay, err = ch.core.log.After(ch.core.ctx, ch.name, from); err != nil {
-		return replay, 0, err
-	}
+// before gives the Seq before the first record of a replay: limit if it has none.
+func before(replay eventlog.Replay, limit uint64) (uint64, error) {
 	for rec, err := range replay.Records {
 		if err != nil {
-			return replay, 0, err
+			return 0, err
 		}
-		replay, err = ch.core.log.After(ch.core.ctx, ch.name, from)
-		return replay, rec.Seq - 1, err
+		return rec.Seq - 1, nil
 	}
-	return replay, limit, nil
+	return limit, nil
 }
 
 // load reads the page behind after.

@@ -127,11 +127,10 @@ func (s *ServerPeers) New(ctx context.Context, send func(ctx context.Context, me
 // cannot be read is answered [CodeBadRequest] if it has an id. An id in use makes a
 // request ignored.
 func (p *ServerPeer) Receive(message []byte, binary bool) error {
-	run, err := p.Take(message, binary)
-	if run != nil {
-		go run()
+	if err := p.server.Receive(peer.Frame{Data: message, Binary: binary}); err != nil {
+		return fmt.Errorf("rpc: receive: %w", err)
 	}
-	return err
+	return nil
 }
 
 // Take is Receive for a caller that has a goroutine to spare: it does not start the

@@ -33,7 +33,7 @@ func Go(t *testing.T, folder string, addresses any) {
 	if err != nil {
 		t.Fatalf("build %s: %v\n%s", folder, err, out)
 	}
-	Server(t, exec.Command(program, "-addr", "127.0.0.1:0"), addresses) //nolint:gosec // it was just built
+	Server(t, exec.Command(program, "-addr", "127.0.0.1:0"), addresses) //nolint:gosec,noctx // it was just built; it ends with the test
 }
 
 // Server runs cmd until the test has ended. When it is ready it prints its addresses as
