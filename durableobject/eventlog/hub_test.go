@@ -76,6 +76,19 @@ func TestIdleChannelsBehindAHub(t *testing.T) {
 	}
 }
 
+// settledHeap is heap for when others still allocate: what they do meanwhile counts as
+// in use. They stop before long, since nobody reads.
+func settledHeap() int64 {
+	least := heap()
+	for {
+		again := heap()
+		if again >= least {
+			return least
+		}
+		least = again
+	}
+}
+
 // TestResumeBehindAHub resumes over a long history on disk and weighs the process, both
 // sides of the socket, all along.
 func TestResumeBehindAHub(t *testing.T) {
@@ -98,7 +111,7 @@ func TestResumeBehindAHub(t *testing.T) {
 	for _, err := range it.All() {
 		require.NoError(t, err)
 		if n++; n%(events/10) == 0 {
-			most = max(most, heap())
+			most = max(most, settledHeap())
 		}
 		if n == events {
 			break
