@@ -91,15 +91,28 @@ func (c *core) setState(ctx context.Context, state State, err error) {
 	c.options.OnStateChange(state, err)
 }
 
-// write sends a message of the peer on the socket that there is.
-func (c *core) write(ctx context.Context, message []byte, binary bool) error {
-	c.mu.Lock()
-	conn := c.conn
-	c.mu.Unlock()
+// send sends a message of the peer on the socket that there is.
+func (c *core) send(ctx context.Context, message []byte, binary bool) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	conn := c.connection()
 	if conn == nil {
 		return errNotConnected
 	}
-	return conn.write(ctx, message, binary)
+	return conn.Write(message, binary)
+}
+
+func (c *core) flush() {
+	if conn := c.connection(); conn != nil {
+		conn.Flush()
+	}
+}
+
+func (c *core) connection() *connection {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.conn
 }
 
 // callPath is the path of the procedure "call".

@@ -88,7 +88,7 @@ func newCore(src TokenSource, cred credential, o Options, call *rpc.Call) (*core
 		changed: make(chan struct{}),
 		cred:    cred,
 	}
-	c.peer = rpc.NewClientPeer(&rpc.ClientPeerOptions{Send: c.write, Serializers: o.Serializers})
+	c.peer = rpc.NewClientPeer(&rpc.ClientPeerOptions{Send: c.send, Flush: c.flush, Serializers: o.Serializers})
 	c.caller = rpc.NewCaller(c.call, o.Interceptors...)
 	return c, nil
 }
@@ -106,10 +106,10 @@ func (c *core) open(ctx context.Context, cred credential) (*connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	ws, kill, err := handshake(ctx, withCredentials(address, c.id, cred.text), cred.text, c.options.HTTPClient)
+	conn, err := handshake(ctx, withCredentials(address, c.id, cred.text), cred.text, c.options.HTTPClient)
 	if err != nil {
 		return nil, err
 	}
-	ws.SetReadLimit(c.options.MaxMessageBytes)
-	return newConnection(ws, kill, cred), nil
+	conn.SetReadLimit(c.options.MaxMessageBytes)
+	return &connection{Conn: conn, cred: cred, done: make(chan struct{})}, nil
 }

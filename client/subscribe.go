@@ -9,7 +9,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-var errSubscriptionEnded = errors.New("client: the server has ended the subscription")
+var errSubscriptionEnded = errors.New("the server has ended the subscription")
 
 // subscribe asks for events behind the last one that has arrived.
 func (s *supervisor) subscribe(ctx context.Context) {
@@ -17,7 +17,7 @@ func (s *supervisor) subscribe(ctx context.Context) {
 	s.subscribing = true
 	sub := &subscription{buffer: s.buffer, again: s.answered, retry: &s.pause}
 	sub.full = func() { s.post(func() { s.unsubscribe(ctx) }) }
-	sub.ended = func(err error) { conn.fail(errors.Join(errSubscriptionEnded, err)) }
+	sub.ended = func(err error) { conn.Fail(errors.Join(errSubscriptionEnded, err)) }
 	sub.resumed, sub.lossy = s.buffer.attach(sub, s.legacy)
 	header := http.Header{}
 	maps.Copy(header, s.header)
@@ -38,7 +38,7 @@ func (s *supervisor) subscribed(ctx context.Context, conn *connection, sub *subs
 		return // the socket is closed in good order
 	}
 	if err != nil {
-		conn.fail(err) // no news if that is why
+		conn.Fail(err) // no news if that is why
 		return
 	}
 	s.answered, s.legacy = true, !sub.extended

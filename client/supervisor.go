@@ -176,7 +176,7 @@ func (s *supervisor) dial(ctx context.Context) {
 		defer stop()
 		conn, err := s.open(waiting, cred)
 		if !s.post(func() { s.dialed(ctx, conn, cred, err) }) && conn != nil {
-			_ = conn.ws.CloseNow() // nobody is interested any more
+			conn.Drop() // nobody is interested any more
 		}
 	})
 }

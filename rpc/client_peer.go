@@ -22,11 +22,20 @@ var ErrDisconnected = errors.New("rpc: disconnected")
 
 // ClientPeerOptions configures a [ClientPeer]. Send is required.
 type ClientPeerOptions struct {
-	// Send writes one message to the current socket. It is called from many
-	// goroutines; an error fails the call with [ErrDisconnected]. ctx has the
+	// Send writes one message to the current socket. It is called for one message
+	// after another; an error fails the call with [ErrDisconnected]. ctx has the
 	// values of the call's context, and ends when the peer is disconnected, not
-	// when the call does: a call that ends is followed by an abort message.
+	// when the call does: a call that ends is followed by an abort message, unless
+	// its message still waits for others, and then is not sent.
+	//
+	// After a Disconnect, one Send for the next socket may begin before that for the
+	// last one has returned.
 	Send func(ctx context.Context, message []byte, binary bool) error
+
+	// Flush is called, under the same rules, after Send when no other message waits
+	// for it: until then Send may hold messages back, to write them together. If that
+	// fails it is up to the owner of the socket to Disconnect. Nil is nothing.
+	Flush func()
 
 	// Serializers are types of the application that may be sent.
 	Serializers []Serializer
@@ -47,6 +56,7 @@ type ClientPeerOptions struct {
 // method the procedure declares for HTTP.
 type ClientPeer struct {
 	send       func(ctx context.Context, message []byte, binary bool) error
+	flush      func()
 	serializer *serializer.Serializer
 	caller     Caller
 	direct     bool // caller does nothing but what options ask for
@@ -72,7 +82,7 @@ func NewClientPeer(o *ClientPeerOptions) *ClientPeer {
 	if o.Send == nil {
 		panic("rpc: NewClientPeer: Send is required")
 	}
-	p := &ClientPeer{send: o.Send, serializer: newSerializer(o.Serializers)}
+	p := &ClientPeer{send: o.Send, flush: o.Flush, serializer: newSerializer(o.Serializers)}
 	p.caller = NewCaller(p.roundTrip, o.Interceptors...)
 	p.direct = len(o.Interceptors) == 0
 	p.socket = p.newSocket()
@@ -146,7 +156,7 @@ func (p *ClientPeer) current() *clientSocket {
 func (p *ClientPeer) newSocket() *clientSocket {
 	gone, end := context.WithCancelCause(context.Background())
 	send := func(ctx context.Context, f peer.Frame) error {
-		err := p.send(valuesContext{gone, ctx}, f.Data, f.Binary) // ctx never ends: see peer.NewClient
+		err := p.send(ctx, f.Data, f.Binary)
 		switch {
 		case err == nil || errors.Is(err, ErrDisconnected):
 			return err
@@ -156,7 +166,7 @@ func (p *ClientPeer) newSocket() *clientSocket {
 		return fmt.Errorf("%w: %w", ErrDisconnected, err)
 	}
 	return &clientSocket{
-		client: peer.NewClient(send, &peer.ClientOptions{Sequence: &p.ids}),
+		client: peer.NewClient(send, &peer.ClientOptions{Sequence: &p.ids, Context: gone, Flush: p.flush}),
 		end:    end,
 		cause:  func() error { return context.Cause(gone) },
 	}

@@ -182,7 +182,7 @@ func TestClientPeerDoesNotWaitForAStuckSocket(t *testing.T) {
 func TestClientPeerSendContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		contexts := make(chan context.Context, 2)
+		contexts := make(chan context.Context, 1)
 		p, _ := newClient(t, rpc.ClientPeerOptions{Send: func(ctx context.Context, _ []byte, _ bool) error {
 			contexts <- ctx
 			<-ctx.Done()
@@ -199,8 +199,8 @@ func TestClientPeerSendContext(t *testing.T) {
 		derived, stop := context.WithCancel(sending)
 		defer stop()
 		cause := errors.New("cable cut")
-		done = start(t.Context(), p, pingCall())
-		<-contexts
+		done = start(t.Context(), p, pingCall()) // waits behind the first
+		synctest.Wait()
 		p.Disconnect(cause)
 		require.ErrorIs(t, context.Cause(derived), cause)
 		require.ErrorIs(t, (<-done).err, cause)

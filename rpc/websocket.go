@@ -10,15 +10,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/coder/websocket"
+	"github.com/go-orpc/durable-iterator/internal/dial"
 )
 
-const (
-	defaultWriteTimeout = 30 * time.Second
-	// closeGrace is how long a server has to answer the close frame of a client.
-	// Some never do.
-	closeGrace = time.Second
-)
+const defaultWriteTimeout = 30 * time.Second
 
 // WebsocketOptions configures a [WebsocketLink]. The zero value is usable.
 type WebsocketOptions struct {
@@ -35,8 +30,8 @@ type WebsocketOptions struct {
 	// MaxMessageBytes is how large a message of the server may be. 0 is 16 MiB. A
 	// larger one ends the link with close code 1009.
 	MaxMessageBytes int64
-	// WriteTimeout is how long the connection may take for one message; then the
-	// link ends. 0 is 30 s.
+	// WriteTimeout is how long the connection may take for what is sent at a time,
+	// which is one message or some small ones; then the link ends. 0 is 30 s.
 	WriteTimeout time.Duration
 }
 
@@ -47,13 +42,11 @@ type WebsocketOptions struct {
 // When the connection ends, the link has ended: it does not connect again. The calls
 // in flight, and all later ones, fail with [ErrDisconnected].
 type WebsocketLink struct {
-	conn         *websocket.Conn
-	stream       io.Closer // cuts conn, also while it waits for the server
-	peer         *ClientPeer
-	writeTimeout time.Duration
-	closed       atomic.Bool // by Close
-	done         chan struct{}
-	err          error // why the reader has ended; set before done is closed
+	conn   *dial.Conn
+	peer   *ClientPeer
+	closed atomic.Bool // by Close
+	done   chan struct{}
+	err    error // why the reader has ended; set before done is closed
 }
 
 // DialWebsocket connects to the handler at an address, as
@@ -66,17 +59,24 @@ func DialWebsocket(ctx context.Context, address string, o *WebsocketOptions) (*W
 	if o != nil {
 		own = *o
 	}
-	l := &WebsocketLink{
-		writeTimeout: cmp.Or(own.WriteTimeout, defaultWriteTimeout),
-		done:         make(chan struct{}),
+	l := &WebsocketLink{done: make(chan struct{})}
+	l.peer = NewClientPeer(&ClientPeerOptions{
+		Send:         l.send,
+		Flush:        l.flush,
+		Serializers:  own.Serializers,
+		Interceptors: own.Interceptors,
+	})
+	conn, response, err := dial.Open(ctx, address, dial.Options{ //nolint:bodyclose // Open has read the body
+		HTTPClient:   own.HTTPClient,
+		Header:       own.Header,
+		WriteTimeout: cmp.Or(own.WriteTimeout, defaultWriteTimeout),
+	})
+	if err != nil {
+		return nil, dialError(ctx, response, err)
 	}
-	l.peer = NewClientPeer(&ClientPeerOptions{Send: l.write, Serializers: own.Serializers, Interceptors: own.Interceptors})
-	var err error
-	if l.conn, l.stream, err = dialWebsocket(ctx, address, &own); err != nil {
-		return nil, err
-	}
+	l.conn = conn
 	l.conn.SetReadLimit(cmp.Or(own.MaxMessageBytes, defaultMaxAnswerBytes))
-	go l.run() //nolint:gosec // the connection outlives the dialing; done tells when it has returned
+	go l.run() // the connection outlives the dialing
 	return l, nil
 }
 
@@ -95,9 +95,7 @@ func (l *WebsocketLink) Close() error {
 		return l.Err()
 	}
 	l.peer.end(errLinkClosed)
-	late := time.AfterFunc(closeGrace, func() { _ = l.stream.Close() })
-	_ = l.conn.Close(websocket.StatusNormalClosure, "") // fails if the server does not answer
-	late.Stop()
+	l.conn.Close()
 	<-l.done
 	return nil
 }
@@ -130,13 +128,13 @@ func (l *WebsocketLink) ended() bool {
 func (l *WebsocketLink) run() {
 	defer close(l.done)
 	for {
-		kind, message, err := l.conn.Read(context.Background())
+		message, binary, err := l.conn.Read()
 		if err != nil {
 			l.end(err)
 			return
 		}
 		// A message that cannot be read fails the call that it belongs to.
-		_ = l.peer.Receive(message, kind == websocket.MessageBinary)
+		_ = l.peer.Receive(message, binary)
 	}
 }
 
@@ -146,18 +144,23 @@ func (l *WebsocketLink) end(err error) {
 	} else {
 		l.err = fmt.Errorf("rpc: websocket: %w", err)
 	}
-	_ = l.conn.CloseNow() // so that writers return
 	l.peer.Close(err)
 }
 
-// write does not let ctx near the connection: one that ends in the middle of a
-// message would close it for all calls.
-func (l *WebsocketLink) write(_ context.Context, message []byte, binary bool) error {
-	kind := websocket.MessageText
-	if binary {
-		kind = websocket.MessageBinary
+func (l *WebsocketLink) send(_ context.Context, message []byte, binary bool) error {
+	return l.conn.Write(message, binary)
+}
+
+func (l *WebsocketLink) flush() { l.conn.Flush() }
+
+// dialError makes the error of a server that refuses one of a call.
+func dialError(ctx context.Context, r *http.Response, err error) error {
+	if r == nil || r.StatusCode == http.StatusSwitchingProtocols || !isErrorStatus(r.StatusCode) {
+		if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
+			err = fmt.Errorf("%w: %w", ended, err)
+		}
+		return fmt.Errorf("rpc: dial websocket: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), l.writeTimeout)
-	defer cancel()
-	return l.conn.Write(ctx, kind, message)
+	text, _ := io.ReadAll(r.Body) // at most 1 KiB, from memory
+	return ErrorResponse{Status: r.StatusCode, Headers: r.Header, Body: string(text)}.err().WithCause(err)
 }

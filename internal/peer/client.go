@@ -3,7 +3,6 @@ package peer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 )
 
@@ -12,6 +11,13 @@ type ClientOptions struct {
 	// Sequence gives the ids of requests. Nil means a sequence of the client's own.
 	Sequence *Sequence
 
+	// Context is the life of the socket. Nil is one that does not end.
+	Context context.Context
+
+	// Flush is called after send when nothing else waits to be sent: until then send
+	// may hold back what it was given. Nil is nothing.
+	Flush func()
+
 	// StreamLimit bounds the unread events of each [Stream].
 	StreamLimit Limit
 }
@@ -19,32 +25,39 @@ type ClientOptions struct {
 // Client sends requests over one socket and hands out their answers. Create it
 // with [NewClient]. Its methods are safe for concurrent use.
 type Client struct {
-	send    func(context.Context, Frame) error
-	ids     *Sequence
-	limit   Limit
-	senders sync.WaitGroup
+	send   func(context.Context, Frame) error
+	flush  func()
+	life   context.Context //nolint:containedctx // of the socket: what is sent derives from it
+	ids    *Sequence
+	limit  Limit
+	sender sync.WaitGroup
 
 	// mu guards what follows and the state of every call. Invariants: a call is
 	// in calls until its answer, and if that is an event stream until the end
 	// of the stream; whoever takes a call out, and nobody else, ends it; once
-	// closed is set, calls is empty and stays so.
-	mu     sync.Mutex
-	calls  map[string]*pending
-	closed error
+	// closed is set, calls is empty and stays so, and nothing is queued any more. posted is
+	// signalled when queue is no longer empty, and when closed is set.
+	mu      sync.Mutex
+	calls   map[string]*pending
+	queue   []letter
+	sending bool // sender is running
+	posted  sync.Cond
+	closed  error
 }
 
 // pending is a call from its request to its answer or the end of its stream.
 type pending struct {
 	id       ID
-	observer *Observer     // nil: events go to a Stream
+	observer *Observer // nil: events go to a Stream
+	sending  sendContext
 	answered chan struct{} // gets one element, for answer
 	answer   answer        // written once, before that
 
 	// Guarded by Client.mu.
-	sent    bool // the request has gone out: an abort may follow at once
-	aborted bool // an abort follows as soon as the request has gone out
-	replied bool
-	stream  *Stream // set with replied, if events go to a Stream
+	progress progress
+	frame    Frame // of the request, while that is waiting
+	replied  bool
+	stream   *Stream // set with replied, if events go to a Stream
 }
 
 type answer struct {
@@ -71,14 +84,21 @@ type Observer struct {
 // NewClient returns a client that writes frames with send. Nil options mean
 // the defaults.
 //
-// Frames are sent side by side, so send must be safe for concurrent use. Its
-// context never ends: send gives up by itself when the socket is closed or does
-// not take the frame in time.
+// Frames are sent one after another. The context of send has the values of the call's
+// and ends with [ClientOptions.Context], not with the call: send gives up by itself when
+// the socket is closed or does not take the frame in time.
 func NewClient(send func(context.Context, Frame) error, o *ClientOptions) *Client {
 	if o == nil {
 		o = &ClientOptions{}
 	}
-	c := &Client{send: send, ids: o.Sequence, limit: o.StreamLimit, calls: make(map[string]*pending)}
+	c := &Client{send: send, flush: o.Flush, life: o.Context, ids: o.Sequence, limit: o.StreamLimit, calls: make(map[string]*pending)}
+	c.posted.L = &c.mu
+	if c.flush == nil {
+		c.flush = func() {}
+	}
+	if c.life == nil {
+		c.life = context.Background()
+	}
 	if c.ids == nil {
 		c.ids = new(Sequence)
 	}
@@ -91,7 +111,7 @@ func NewClient(send func(context.Context, Frame) error, o *ClientOptions) *Clien
 //
 // The context governs the wait only. When it ends, Do returns its cause at once
 // and the server is sent an abort, after the request. When it has ended before,
-// nothing is sent. Other errors are those of send, a *[DecodeError] if the
+// or while the request waits behind others, nothing is sent. Other errors are those of send, a *[DecodeError] if the
 // response cannot be read, and one that wraps [ErrClosed] if the client was
 // closed. The request is not changed; its id is ignored.
 func (c *Client) Do(ctx context.Context, r *Request) (*Response, *Stream, error) {
@@ -109,18 +129,18 @@ func (c *Client) DoFunc(ctx context.Context, r *Request, o Observer) (response *
 }
 
 func (c *Client) do(ctx context.Context, r *Request, o *Observer) (*pending, answer) {
-	p := &pending{observer: o, answered: make(chan struct{}, 1)}
+	p := &pending{observer: o, answered: make(chan struct{}, 1), sending: sendContext{c.life, context.WithoutCancel(ctx)}}
 	if ctx.Err() != nil {
 		return p, answer{err: context.Cause(ctx)}
 	}
 	p.id = c.ids.Next()
 	numbered := *r
 	numbered.ID = p.id
-	f, err := EncodeRequest(&numbered)
-	if err != nil {
+	var err error
+	if p.frame, err = EncodeRequest(&numbered); err != nil {
 		return p, answer{err: err}
 	}
-	if err := c.start(context.WithoutCancel(ctx), p, f); err != nil {
+	if err := c.start(p); err != nil {
 		return p, answer{err: err}
 	}
 	select {
@@ -135,42 +155,16 @@ func (c *Client) do(ctx context.Context, r *Request, o *Observer) (*pending, ans
 	return p, p.answer
 }
 
-// start puts the call into the table and sends its request. The frame is
-// written on a goroutine of its own, so that a stuck socket cannot keep Do from
-// returning when its context ends.
-func (c *Client) start(ctx context.Context, p *pending, f Frame) error {
+// start puts the call into the table and queues its request.
+func (c *Client) start(p *pending) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed != nil {
 		return c.closed
 	}
 	c.calls[string(p.id)] = p
-	c.senders.Add(1)
-	go c.transmit(ctx, p, f)
+	c.post(letter{call: p})
 	return nil
-}
-
-func (c *Client) transmit(ctx context.Context, p *pending, f Frame) {
-	defer c.senders.Done()
-	growStack()
-	err := c.send(ctx, f)
-	c.mu.Lock()
-	p.sent = true
-	abort := p.aborted
-	failed := err != nil && c.remove(p)
-	c.mu.Unlock()
-	switch {
-	case failed:
-		p.fail(fmt.Errorf("peer: send request: %w", err))
-	case err == nil && abort:
-		c.sendAbort(p.id)
-	}
-}
-
-// sendAbort leaves a failure to whoever owns the socket: the call is over
-// anyway, and a socket that cannot take an abort is about to go.
-func (c *Client) sendAbort(id ID) {
-	_ = c.send(context.Background(), Frame{Data: AppendAbort(nil, id)})
 }
 
 // remove takes the call out of the table, with mu held. It reports whether it
@@ -183,17 +177,16 @@ func (c *Client) remove(p *pending) bool {
 	return true
 }
 
-// stop takes the call out and has an abort sent once the request is out. It
-// reports whether the call was still open.
+// stop takes the call out and has an abort sent if the request was. It reports whether
+// the call was still open.
 func (c *Client) stop(p *pending) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.remove(p) {
 		return false
 	}
-	p.aborted = true
-	if p.sent {
-		c.senders.Go(func() { c.sendAbort(p.id) })
+	if !c.withdraw(p) {
+		c.post(letter{p, true})
 	}
 	return true
 }
@@ -297,7 +290,8 @@ func (p *pending) fail(err error) {
 
 // Close ends all calls with an error that wraps [ErrClosed] and the cause,
 // which may be nil. Streams still give what they hold before it. Nothing is
-// sent: the socket is thought to be gone. Later calls fail with the same error.
+// sent for them: the socket is thought to be gone. Later calls fail with the same
+// error.
 func (c *Client) Close(cause error) {
 	c.mu.Lock()
 	if c.closed == nil {
@@ -305,12 +299,16 @@ func (c *Client) Close(cause error) {
 	}
 	calls, err := c.calls, c.closed
 	c.calls = nil
+	for _, p := range calls {
+		c.withdraw(p)
+	}
+	c.posted.Signal()
 	c.mu.Unlock()
 	for _, p := range calls {
 		p.fail(err)
 	}
 }
 
-// Wait joins the goroutines that send frames. It is called after
-// [Client.Close], and returns when the last send has returned.
-func (c *Client) Wait() { c.senders.Wait() }
+// Wait joins the goroutine that sends frames. It is called after [Client.Close], and
+// returns when the last send has returned.
+func (c *Client) Wait() { c.sender.Wait() }

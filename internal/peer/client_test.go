@@ -188,6 +188,35 @@ func TestClient(t *testing.T) {
 		synctest.Wait()
 		require.Len(t, rig.gate, 1, "nothing else was")
 	})
+	bubble(t, "a request that waits behind others when its context ends is not sent", func(t *testing.T) {
+		rig := newClientRig(t, nil)
+		rig.gate = make(chan struct{})
+		rig.call(t.Context(), t)
+		ctx, cancel := context.WithCancel(t.Context())
+		res := rig.call(ctx, t)
+		cancel()
+		synctest.Wait()
+		require.Equal(t, context.Canceled, res.err)
+		close(rig.gate)
+		require.Equal(t, []string{request1}, rig.take())
+	})
+	bubble(t, "what waits is sent before it is flushed", func(t *testing.T) {
+		rig := new(clientRig)
+		var flushed []int // how many frames were sent by then
+		rig.Client = NewClient(rig.outbox.send, &ClientOptions{Flush: func() { flushed = append(flushed, len(rig.frames)) }})
+		rig.gate = make(chan struct{})
+		for range 3 {
+			rig.call(t.Context(), t)
+		}
+		rig.gate <- struct{}{}
+		synctest.Wait()
+		require.Equal(t, []int{1}, flushed)
+		close(rig.gate)
+		require.Len(t, rig.take(), 3)
+		require.Equal(t, []int{1, 3}, flushed)
+		rig.Close(nil)
+		rig.Wait()
+	})
 	bubble(t, "PE-018 WS-002 binary answers", func(t *testing.T) {
 		rig := newClientRig(t, nil)
 		file, form := rig.call(t.Context(), t), rig.call(t.Context(), t)

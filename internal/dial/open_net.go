@@ -1,0 +1,51 @@
+//go:build !js
+
+package dial
+
+import (
+	"context"
+	"io"
+	"net/http"
+
+	"github.com/coder/websocket"
+)
+
+// Open connects to an address of scheme ws, wss, http or https. If the server answers
+// with anything else than a WebSocket, the response is there and has up to 1 KiB of its
+// body in memory.
+func Open(ctx context.Context, address string, o Options) (*Conn, *http.Response, error) {
+	own := http.DefaultClient
+	if o.HTTPClient != nil {
+		own = o.HTTPClient
+	}
+	hc, tap := *own, &tap{base: own.Transport}
+	if tap.base == nil {
+		tap.base = http.DefaultTransport
+	}
+	hc.Transport = tap
+	ws, response, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPClient: &hc, HTTPHeader: o.Header})
+	if err != nil {
+		return nil, response, err
+	}
+	c := &Conn{ws: ws, wire: tap.wire}
+	c.wire.watch(o.WriteTimeout, func() { c.Fail(ErrNotTaken) })
+	return c, response, nil
+}
+
+// tap puts a wire below the connection that comes out of a handshake.
+type tap struct {
+	base http.RoundTripper
+	wire *wire
+}
+
+func (t *tap) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := t.base.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	if stream, ok := response.Body.(io.ReadWriteCloser); ok {
+		t.wire = newWire(stream)
+		response.Body = t.wire
+	}
+	return response, nil
+}
