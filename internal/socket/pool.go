@@ -130,6 +130,9 @@ func (w *writer) run() {
 	w.batch.Own = make([]byte, 0, BatchSize+BatchSize/4)
 	var jobs []job
 	for range w.wake {
+		if w.answers() {
+			runtime.Gosched()
+		}
 		w.mu.Lock()
 		jobs, w.queue = w.queue, jobs[:0]
 		closed := w.closed
@@ -142,6 +145,19 @@ func (w *writer) run() {
 			return
 		}
 	}
+}
+
+// answers tells whether the first in the queue is a connection, which has an answer to
+// send. Others are about to be ready, as requests come together: their handlers have
+// their turn first, so that one write takes all.
+func (w *writer) answers() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.queue) == 0 {
+		return false
+	}
+	_, ok := w.queue[0].(*Conn)
+	return ok
 }
 
 // flush sends what a connection has, now instead of on its turn.
