@@ -57,9 +57,11 @@ func (c *Client) post(l letter) {
 func (c *Client) sendQueue() {
 	var batch []letter
 	for {
-		c.awaitPost()
-		// Whoever is about to queue something gets the chance to: one write takes it all.
-		runtime.Gosched()
+		if c.awaitPost() > 1 {
+			// Others who have got an answer at the same time may be about to call
+			// again: one write takes it all.
+			runtime.Gosched()
+		}
 		c.mu.Lock()
 		batch, c.queue = c.queue, batch[:0]
 		c.mu.Unlock()
@@ -83,12 +85,14 @@ func (c *Client) withdraw(p *pending) bool {
 	return true
 }
 
-func (c *Client) awaitPost() {
+// awaitPost waits for a letter, or the end, and gives how many calls there are.
+func (c *Client) awaitPost() (calls int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for len(c.queue) == 0 && c.closed == nil {
 		c.posted.Wait()
 	}
+	return len(c.calls)
 }
 
 func (c *Client) sendLetter(l letter) {
