@@ -36,6 +36,10 @@ type Options struct {
 	// Log is where events are kept. Nil is a log in memory of the namespace's own.
 	// A log that is given here is not closed by the namespace. Not used without
 	// ResumeRetention.
+	//
+	// If the log is bounded by size, and other channels push out even the latest
+	// event of a channel soon after it was published, the channel's next event closes
+	// its sockets once, with 1013; their clients come back.
 	Log eventlog.Log
 
 	// Interceptors run around each request on a socket: "subscribe",
