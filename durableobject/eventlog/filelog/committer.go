@@ -19,13 +19,19 @@ type committer struct {
 	// in the index before the batch is stored.
 	fresh map[string]*channel
 	// doomed are dropped segments whose files are still to be removed, oldest
-	// first; unlinking is set while there is hope, and removing while a goroutine
-	// removes the first of them. It ends by telling removed.
+	// first, once unsaved is written, the checkpoint that knows of them. floor is that
+	// of the newest checkpoint on disk, and uncut what is left of the first file, 0 if
+	// it is not known. unlinking is set while there is hope, and sweeping while a
+	// goroutine does the next of all that, which ends by giving swept what is to be
+	// done about it here.
+	unsaved   *checkpoint
+	floor     uint64
 	doomed    []*segment
+	uncut     int64
 	unlinking bool
-	removing  bool
-	removed   chan error
-	trims     []*trimRequest // told when doomed is empty
+	sweeping  bool
+	swept     chan func()
+	trims     []*trimRequest // told when nothing is left to be done
 	syncTimer *time.Timer    // runs while something is not synced; under SyncInterval only
 }
 
@@ -64,8 +70,8 @@ func (l *Log) run() {
 				l.expire()
 			case <-l.c.syncTimer.C:
 				l.syncActive()
-			case err := <-l.c.removed:
-				l.unlinked(err)
+			case done := <-l.c.swept:
+				l.endSweep(done)
 			}
 		}
 		// Publishers that the last commit woke come back in a moment: to let them

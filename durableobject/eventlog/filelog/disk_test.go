@@ -100,6 +100,8 @@ func (d *disk) Open(name string) (file, error) {
 	return &diskFile{d, n, name}, nil
 }
 
+func (d *disk) Edit(name string) (file, error) { return d.Open(name) }
+
 func (d *disk) Create(name string) (file, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -126,5 +126,6 @@
 // The Seq synced in each record tells a hole of unsynced bytes, which a loss of
 // power may leave anywhere in the last commit, from damage to bytes that were
 // synced. The newest segment is never removed: its name is the least that the
-// next Seq can be.
+// next Seq can be. Segments up to the floor of the checkpoint are dropped, whatever is
+// left of their files: before one is removed it is cut short bit by bit.
 package filelog

@@ -34,7 +34,7 @@ func TestFaults(t *testing.T) {
 
 // fault works on a log in which the nth call of op fails, and maybe all later ones.
 func fault(t *testing.T, op string, nth int, cause error, lasting bool) {
-	options, err := (&Options{SegmentBytes: 400}).withDefaults()
+	options, err := (&Options{SegmentBytes: 400, cutBytes: 150}).withDefaults()
 	require.NoError(t, err)
 	rng := rand.New(rand.NewPCG(uint64(nth), 2))
 	d, known := newDisk(rng), newOracle(t, uint64(rng.Int64()))
@@ -180,7 +180,7 @@ func TestTrimmedSeqs(t *testing.T) {
 // TestTrimOnFullDisk: removing old records needs no space to begin with.
 func TestTrimOnFullDisk(t *testing.T) {
 	t.Parallel()
-	options, err := (&Options{SegmentBytes: 400}).withDefaults()
+	options, err := (&Options{SegmentBytes: 400, cutBytes: 150}).withDefaults()
 	require.NoError(t, err)
 	rng := rand.New(rand.NewPCG(4, 4))
 	d, known := newDisk(rng), newOracle(t, uint64(rng.Int64()))

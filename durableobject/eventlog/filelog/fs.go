@@ -15,6 +15,8 @@ type directory interface {
 	List() ([]string, error)
 	// Open opens a file to read.
 	Open(name string) (file, error)
+	// Edit opens a file to read and write.
+	Edit(name string) (file, error)
 	// Create makes a file, or empties the one that is there, to read and write.
 	Create(name string) (file, error)
 	Rename(from, to string) error
@@ -85,6 +87,10 @@ func (d osDirectory) path(name string) string { return filepath.Join(string(d), 
 
 func (d osDirectory) Open(name string) (file, error) {
 	return openOS(d.path(name), os.O_RDONLY)
+}
+
+func (d osDirectory) Edit(name string) (file, error) {
+	return openOS(d.path(name), os.O_RDWR)
 }
 
 func (d osDirectory) Create(name string) (file, error) {

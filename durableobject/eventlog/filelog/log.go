@@ -78,7 +78,7 @@ func open(dir directory, options Options) (*Log, error) {
 		dir: dir, options: options, lock: lock,
 		queue: queue{wake: make(chan struct{}, 1)},
 		done:  make(chan struct{}),
-		c:     committer{fresh: map[string]*channel{}, removed: make(chan error, 1)},
+		c:     committer{fresh: map[string]*channel{}, swept: make(chan func(), 1)},
 	}
 	if err := l.recover(); err != nil {
 		return nil, fmt.Errorf("filelog: open: %w", errors.Join(err, lock.Close()))

@@ -51,6 +51,8 @@ const (
 	DefaultSyncInterval = 100 * time.Millisecond
 
 	maxSegmentBytes = 1 << 30
+	// defaultCutBytes is how much of a dropped segment is given back at a time.
+	defaultCutBytes = 1 << 20
 )
 
 // Options are the options of Open. The zero value and nil are the defaults.
@@ -69,6 +71,8 @@ type Options struct {
 	// Logger is told of damage found by Open and of failures behind the caller's
 	// back, such as a segment that cannot be removed. Nil is no logging.
 	Logger *slog.Logger
+
+	cutBytes int // defaultCutBytes but in tests
 }
 
 func (o *Options) withDefaults() (Options, error) {
@@ -88,6 +92,7 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	c.SyncInterval = cmp.Or(c.SyncInterval, DefaultSyncInterval)
 	c.SegmentBytes = cmp.Or(c.SegmentBytes, DefaultSegmentBytes)
+	c.cutBytes = cmp.Or(c.cutBytes, defaultCutBytes)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -20,12 +20,12 @@ func TestPowerLoss(t *testing.T) {
 		faults  bool // now and then a call fails too
 	}{
 		"acknowledged means stored":       {options: Options{SegmentBytes: 1500}},
-		"acknowledged, trimmed or stored": {options: Options{SegmentBytes: 600}, trims: true},
+		"acknowledged, trimmed or stored": {options: Options{SegmentBytes: 600, cutBytes: 200}, trims: true},
 		"one segment":                     {options: Options{}},
 		"on a full disk":                  {options: Options{SegmentBytes: 900}, faults: true},
-		"on a full disk, trimmed":         {options: Options{SegmentBytes: 300}, trims: true, faults: true},
+		"on a full disk, trimmed":         {options: Options{SegmentBytes: 300, cutBytes: 100}, trims: true, faults: true},
 		"sync at intervals":               {options: Options{SegmentBytes: 1500, Sync: SyncInterval, SyncInterval: time.Microsecond}},
-		"never sync":                      {options: Options{SegmentBytes: 1500, Sync: SyncNever}, trims: true},
+		"never sync":                      {options: Options{SegmentBytes: 1500, cutBytes: 500, Sync: SyncNever}, trims: true},
 	}
 	seeds, losses := uint64(5), 40
 	if long() {

@@ -146,9 +146,12 @@ func (r *reader) part(base uint64, end int64, read func() error) bool {
 	switch {
 	case err == nil:
 		return true
-	case !errors.Is(err, errStop):
-		r.yield(nil, fmt.Errorf("filelog: read %s: %w", name, err))
+	case errors.Is(err, errStop):
+		return false
+	case base <= r.log.gone.Load() && r.ctx.Err() == nil && !errors.Is(err, eventlog.ErrClosed):
+		err = eventlog.ErrTrimmed // what was read may be the rest of a file
 	}
+	r.yield(nil, fmt.Errorf("filelog: read %s: %w", name, err))
 	return false
 }
 

@@ -59,7 +59,7 @@ func (l *Log) trim(trims []*trimRequest) {
 			l.mu.Unlock()
 		}
 		if dropped || moved {
-			l.saveCheckpoint()
+			l.planCheckpoint()
 		}
 		l.c.trims = append(l.c.trims, t)
 	}
@@ -72,13 +72,13 @@ func (l *Log) expire() {
 		l.options.Logger.Warn("event log: cannot drop old records", "err", err)
 	}
 	if dropped {
-		l.saveCheckpoint()
+		l.planCheckpoint()
 	}
 }
 
 // drop forgets the segments whose records are all older than before, and reports
-// whether there were any. The caller then saves the checkpoint; after that their
-// files are removed one by one.
+// whether there were any. The caller then plans a checkpoint; after that is written
+// their files are removed one by one.
 func (l *Log) drop(before int64) (dropped bool, err error) {
 	if err := l.broken(); err != nil {
 		return false, err
@@ -92,7 +92,7 @@ func (l *Log) drop(before int64) (dropped bool, err error) {
 	for n < len(l.index.sealed) && l.index.sealed[n].lastTime < before {
 		n++
 	}
-	l.c.unlinking = len(l.c.doomed) > 0 || n > 0 || len(l.c.trims) > 0
+	l.c.unlinking = l.c.unlinking || len(l.c.doomed) > 0 || n > 0
 	if n == 0 {
 		return false, nil
 	}
@@ -108,68 +108,119 @@ func (l *Log) drop(before int64) (dropped bool, err error) {
 	return true, nil
 }
 
-// saveCheckpoint writes the checkpoint if it can. A full disk must not keep us
-// from making room: without it a crash merely undoes a part of the trim.
-func (l *Log) saveCheckpoint() {
-	if err := l.checkpoint(false).write(l.dir); err != nil {
-		l.options.Logger.Warn("event log: cannot write the checkpoint", "err", err)
-	}
-}
+// planCheckpoint has what is known now written, in place of what was to be written.
+func (l *Log) planCheckpoint() { l.c.unsaved, l.c.unlinking = l.checkpoint(false), true }
 
-// unlink has the files of dropped segments removed, the oldest first and each
-// durably, so that those left are always the newest. That goes on beside the commits:
-// to give back a file takes the system longer than to sync a few records.
+// unlink has the checkpoint written and the files of dropped segments removed, the
+// oldest first and each durably, so that those left are always the newest. That goes on
+// beside the commits, since it takes the system longer than to sync a few records.
 func (l *Log) unlink() {
 	c := &l.c
-	if c.removing {
+	if c.sweeping {
 		select {
-		case err := <-c.removed:
-			l.unlinked(err)
+		case done := <-c.swept:
+			l.endSweep(done)
 		default:
 			return
 		}
 	}
 	switch {
+	case c.unsaved != nil:
+		next := c.unsaved
+		c.unsaved = nil
+		l.sweep(func() error { return next.write(l.dir) }, func(err error) { l.saved(next, err) })
 	case len(c.doomed) == 0:
 		l.endTrims(nil)
 	case c.unlinking:
-		c.removing = true
-		name := c.doomed[0].name()
-		go func() { c.removed <- l.remove(name) }()
+		l.unlinkFirst(c.doomed[0])
 	}
 }
 
-// After a removal that took quickRemove or longer there is a pause of removePause times
-// as long: the system lets commits wait meanwhile, and only few of them shall.
+// unlinkFirst takes the next step to remove a segment. To give back a large file takes
+// the system long, and commits with it, so the file is cut short bit by bit first:
+// unless a crash would bring the segment back, which then has to be whole.
+func (l *Log) unlinkFirst(s *segment) {
+	c := &l.c
+	if c.uncut == 0 {
+		c.uncut = s.size
+	}
+	rest := c.uncut - int64(l.options.cutBytes)
+	if rest <= 0 || s.last > c.floor {
+		l.sweep(func() error { return l.remove(s.name()) }, l.unlinked)
+		return
+	}
+	l.sweep(func() error { return l.cut(s.name(), rest) }, func(err error) {
+		c.uncut = rest
+		if err != nil {
+			c.uncut = 1 // it may be possible to remove it
+		}
+	})
+}
+
+// After a step there is a pause of sweepPause times as long: the system lets commits wait
+// meanwhile, and only some of them shall.
 const (
-	quickRemove    = time.Millisecond
-	removePause    = 20
-	maxRemovePause = 200 * time.Millisecond
+	sweepPause    = 2
+	maxSweepPause = 200 * time.Millisecond
 )
 
-// remove removes a file for good, if it is still there, and pauses.
+// sweep does a step beside the commits, and then tells the committer of its error.
+func (l *Log) sweep(step func() error, tell func(error)) {
+	l.c.sweeping = true
+	go func() {
+		start := time.Now()
+		err := step()
+		if !l.queue.closed.Load() {
+			time.Sleep(min(sweepPause*time.Since(start), maxSweepPause))
+		}
+		l.c.swept <- func() { tell(err) }
+	}()
+}
+
+func (l *Log) endSweep(done func()) {
+	l.c.sweeping = false
+	done()
+}
+
+// saved takes note of what became of a checkpoint. A full disk must not keep us from
+// making room: without it a crash merely undoes a part of the trim.
+func (l *Log) saved(c *checkpoint, err error) {
+	if err != nil {
+		l.options.Logger.Warn("event log: cannot write the checkpoint", "err", err)
+		return
+	}
+	l.c.floor = c.floor
+}
+
+// cut gives back the end of a file.
+func (l *Log) cut(name string, size int64) error {
+	f, err := l.dir.Edit(name)
+	if err != nil {
+		return err
+	}
+	if err = f.Truncate(size); err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// remove removes a file for good, if it is still there.
 func (l *Log) remove(name string) error {
-	start := time.Now()
 	if err := l.dir.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	err := l.dir.Sync()
-	if took := time.Since(start); took >= quickRemove && !l.queue.closed.Load() {
-		time.Sleep(min(removePause*took, maxRemovePause))
-	}
-	return err
+	return l.dir.Sync()
 }
 
 // unlinked takes note of what became of the first doomed segment.
 func (l *Log) unlinked(err error) {
 	c := &l.c
-	c.removing = false
 	if err != nil {
 		l.options.Logger.Warn("event log: cannot remove a segment", "err", err)
 		l.endTrims(err) // tried again by the next Trim or expiry
 		return
 	}
-	c.doomed = c.doomed[1:]
+	c.doomed, c.uncut = c.doomed[1:], 0
 }
 
 func (l *Log) endTrims(err error) {
