@@ -118,7 +118,7 @@ func (ch *channel) encode(n *node) {
 		return
 	}
 	if ch.chunk == nil || string(ch.chunk.id) != string(ch.common.id) || !ch.chunk.add(n, ch.rest) {
-		ch.chunk = newChunk(ch.chunk, ch.common.id, len(ch.rest), ch.core.maxLagBytes)
+		ch.chunk = newChunk(ch.chunk, ch.common.id, len(ch.rest), len(ch.sockets), ch.core.maxLagBytes)
 		ch.chunk.add(n, ch.rest)
 	}
 }

@@ -84,20 +84,22 @@ type chunk struct {
 	last atomic.Pointer[node] // the newest record in it
 }
 
-// Sizes of chunks: they grow fourfold with what is published.
+// Sizes of chunks. The first is larger where there are many sockets, since each needs a
+// write more for what goes over its end; the next ones grow fourfold.
 const (
-	minChunk = 4 << 10
-	maxChunk = 256 << 10
+	minChunk       = 4 << 10
+	maxChunk       = 256 << 10
+	chunkPerSocket = 16 // bytes
 )
 
 // newChunk makes the chunk that follows c, which may be nil, with room for a record.
 // It is small beside limit, since a slow socket may keep it.
-func newChunk(c *chunk, id peer.ID, rest, limit int) *chunk {
-	room := minChunk
+func newChunk(c *chunk, id peer.ID, rest, sockets, limit int) *chunk {
+	room := max(minChunk, sockets*chunkPerSocket)
 	if c != nil {
-		room = min(4*len(c.buf), maxChunk)
+		room = max(room, 4*len(c.buf))
 	}
-	room = min(room, limit/4)
+	room = min(room, maxChunk, limit/4)
 	return &chunk{id: id, buf: make([]byte, max(room, frameSize(id, rest)))}
 }
 
