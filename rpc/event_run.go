@@ -27,7 +27,7 @@ type eventSink interface {
 
 // run calls the handler, until ctx ends.
 func (r *eventRun) run(ctx context.Context, sink eventSink) {
-	ctx, cancel := context.WithCancelCause(withValues(ctx, r.ctx))
+	ctx, cancel := context.WithCancelCause(peer.WithValues(ctx, r.ctx))
 	defer cancel(nil)
 	w := &eventWriter{ctx: ctx, cancel: cancel, sink: sink, turn: make(chan struct{}, 1)}
 	result, err := guarded(func(ctx context.Context, _ *Call) (any, error) { return r.handle(ctx, w) })(ctx, r.call)

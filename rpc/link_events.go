@@ -12,7 +12,7 @@ import (
 // openStream makes a call whose output is a stream of events. The request lives as
 // long as the stream, of which ctx governs the opening only.
 func (l *Link) openStream(ctx context.Context, call *Call, out any, s *eventStream) (any, error) {
-	life, cancel := context.WithCancelCause(withValues(s.life, ctx))
+	life, cancel := context.WithCancelCause(peer.WithValues(s.life, ctx))
 	opened := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
 	response, err := l.roundTrip(life, call) //nolint:bodyclose // the source closes it
 	if err != nil {

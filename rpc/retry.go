@@ -4,6 +4,8 @@ import (
 	"context"
 	"math"
 	"time"
+
+	"github.com/go-orpc/durable-iterator/internal/peer"
 )
 
 // Unlimited as [Retry.Max] tries until the call succeeds or its context ends.
@@ -51,7 +53,7 @@ func (r Retry) around(send CallFunc) CallFunc {
 		}
 		if s, ok := streamOf(out); ok {
 			s.again = func(failure *StreamError) (eventSource, error) {
-				return t.reopen(withValues(s.life, ctx), failure)
+				return t.reopen(peer.WithValues(s.life, ctx), failure)
 			}
 		}
 		return out, err

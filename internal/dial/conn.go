@@ -87,7 +87,7 @@ func (c *Conn) Write(message []byte, binary bool) error {
 // Flush sends what Write has kept. If that fails the connection ends.
 func (c *Conn) Flush() {
 	if err := c.wire.flush(); err != nil {
-		c.Fail(fmt.Errorf("connection lost: %w", err))
+		c.Fail(c.lost(err))
 	}
 }
 

@@ -48,8 +48,8 @@ type Client struct {
 // pending is a call from its request to its answer or the end of its stream.
 type pending struct {
 	id       ID
-	observer *Observer // nil: events go to a Stream
-	sending  sendContext
+	observer *Observer     // nil: events go to a Stream
+	sending  ValuesContext // of send
 	answered chan struct{} // gets one element, for answer
 	answer   answer        // written once, before that
 
@@ -129,7 +129,7 @@ func (c *Client) DoFunc(ctx context.Context, r *Request, o Observer) (response *
 }
 
 func (c *Client) do(ctx context.Context, r *Request, o *Observer) (*pending, answer) {
-	p := &pending{observer: o, answered: make(chan struct{}, 1), sending: sendContext{c.life, context.WithoutCancel(ctx)}}
+	p := &pending{observer: o, answered: make(chan struct{}, 1), sending: WithValues(c.life, ctx)}
 	if ctx.Err() != nil {
 		return p, answer{err: context.Cause(ctx)}
 	}

@@ -1,7 +1,6 @@
 package peer
 
 import (
-	"context"
 	"fmt"
 	"runtime"
 )
@@ -23,20 +22,6 @@ const (
 	// dropped: the server does not get the request, and needs no abort.
 	dropped
 )
-
-// sendContext is what a request is sent with: the life of the socket, and the values of
-// the call.
-type sendContext struct {
-	context.Context
-	values context.Context
-}
-
-func (c *sendContext) Value(key any) any {
-	if v := c.values.Value(key); v != nil {
-		return v
-	}
-	return c.Context.Value(key)
-}
 
 // post queues a letter, with mu held. Frames are sent on a goroutine of their own, in
 // the order of the queue, so that a stuck socket cannot keep Do from returning when its
