@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/fanout"
 	"github.com/go-orpc/durable-iterator/internal/serializer"
 	"github.com/go-orpc/durable-iterator/internal/socket"
 	"github.com/go-orpc/durable-iterator/rpc"
@@ -147,6 +148,7 @@ type core struct {
 	subject      func(*token.Payload) string
 	log          eventlog.Log // nil: nothing is kept
 	ownLog       bool
+	events       fanout.Options // of the channels
 	retention    time.Duration
 	maxLagBytes  int
 	options      Options
@@ -205,6 +207,12 @@ func newCore(options *Options) *core {
 		if c.ownLog {
 			c.log = eventlog.NewMemory(&eventlog.MemoryOptions{Retention: o.ResumeRetention})
 		}
+	}
+	c.events = fanout.Options{
+		Log: c.log, SoleWriter: c.ownLog, Retention: o.ResumeRetention, MaxLagBytes: o.MaxLagBytes, Pool: c.pool,
+	}
+	if c.ownLog { // which drops what is too old by a clock that nobody can set
+		c.events.Retention = 0
 	}
 	return c
 }

@@ -44,28 +44,6 @@ func (c *core) newPeers() *rpc.ServerPeers {
 // socketKey is the key of a socket in its context.
 type socketKey struct{}
 
-// reader is a socket as its connection sees it when something was read.
-type reader struct{ ws *Websocket }
-
-// Receive implements [socket.Handler].
-func (r reader) Receive(message []byte, binary bool) (run func()) {
-	ws := r.ws
-	if ws.expired() {
-		return nil
-	}
-	run, err := ws.peer.Take(message, binary)
-	if err != nil {
-		ws.core().logger.Debug("bad message", "channel", ws.ch.name, "socket_id", ws.id, "err", err)
-	}
-	return run
-}
-
-// Ended implements [socket.Handler].
-func (r reader) Ended(int) {
-	defer r.ws.core().users.Done()
-	r.ws.leave()
-}
-
 // send queues an answer, or an event, of a call behind what the call has published.
 func (ws *Websocket) send(ctx context.Context, message []byte, binary bool) error {
 	var after uint64
@@ -76,7 +54,7 @@ func (ws *Websocket) send(ctx context.Context, message []byte, binary bool) erro
 	frame := socket.AppendHeader(make([]byte, 0, socket.MaxHeader+len(message)), binary, len(message))
 	frame = append(frame, message...)
 	if after > 0 {
-		ws.ch.settle(ws) // so that the socket knows what the answer has to wait for
+		ws.ch.events.Settle(&ws.reader) // so that it knows what the answer has to wait for
 	}
 	ws.mu.Lock()
 	defer ws.mu.Unlock()

@@ -48,7 +48,7 @@ func (o *Object[T]) publish(ctx context.Context, event T, opts []PublishOption) 
 	if err != nil {
 		return err
 	}
-	if err := ch.publish(ctx, rec); err != nil {
+	if err := ch.events.Publish(ctx, rec); err != nil {
 		return err
 	}
 	if c, ok := ctx.Value(callKey{}).(*callState); ok && c.ws.ch == ch {

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/fanout"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/internal/socket"
 	"github.com/go-orpc/durable-iterator/rpc"
@@ -26,13 +26,12 @@ const (
 // DurableIteratorWebsocket. It is safe for concurrent use, and comparable.
 type Websocket struct {
 	ch        *channel
-	group     *group // its channel's, from join on
+	reader    fanout.Reader
 	conn      socket.Conn
 	peer      *rpc.ServerPeer
 	ctx       context.Context // only for values: the peer ends the contexts of its calls
 	left      atomic.Bool     // the connection has ended
 	id        string
-	tags      []string // of the token: they never change
 	recipient Recipient
 	payload   atomic.Pointer[token.Payload]
 	attached  atomic.Value
@@ -46,11 +45,14 @@ type Websocket struct {
 	//   - waiting is the size of the answers.
 	//   - room is closed, and set to nil, when answers have been taken. It is made by
 	//     those who wait for that.
+	//   - puts is the number of answers that were queued, ever.
 	mu      sync.Mutex
 	sub     *subscription
 	answers []answer
 	waiting int
 	room    chan struct{}
+	puts    atomic.Uint64
+	taken   uint64 // of puts; of the connection's writer
 }
 
 // answer is a frame that is written once the subscription has passed after.
@@ -105,67 +107,16 @@ func (ws *Websocket) Send(ctx context.Context, event any) error {
 	if ws.sub == nil {
 		return fmt.Errorf("durableobject: send: %w", ErrNotSubscribed)
 	}
-	ws.queue(appendEvent(nil, ws.sub.id, rest), 0)
+	ws.queue(fanout.AppendFrame(nil, ws.sub.ID, rest), 0)
 	return nil
 }
 
 func (ws *Websocket) core() *core { return ws.ch.core }
 
-// Pull implements socket.Source: answers that are due, then events.
-func (ws *Websocket) Pull(b *socket.Batch, wait bool) socket.More {
-	if ws.expired() {
-		return socket.None
-	}
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	for {
-		if b.Shared != nil || len(b.Own) >= socket.BatchSize {
-			return ws.more()
-		}
-		ws.takeAnswers(b)
-		switch s := ws.sub; {
-		case !ws.wantsEvents():
-			return socket.None
-		case s.next != nil:
-			ws.take(b, s)
-		case ws.core().log == nil:
-			ws.tooSlow()
-			return socket.None
-		case !wait:
-			return socket.Slow
-		default:
-			ws.mu.Unlock()
-			ok := ws.read(b, s)
-			ws.mu.Lock()
-			if !ok {
-				return socket.None
-			}
-		}
-	}
-}
-
-// tooSlow closes a socket that lacks what is nowhere kept any more.
-func (ws *Websocket) tooSlow() {
-	ws.core().logger.Warn("socket fell behind what is kept", "channel", ws.ch.name, "socket_id", ws.id)
-	ws.conn.Close(statusTryAgainLater, "Too slow")
-}
-
-// wantsEvents tells whether there may be events to send, with mu held.
-func (ws *Websocket) wantsEvents() bool {
-	return ws.sub != nil && ws.sub.pending() && ws.sub.phase != hooking
-}
-
-// more tells what there is besides a batch that is full, with mu held.
-func (ws *Websocket) more() socket.More {
-	if ws.wantsEvents() || ws.answerIsDue() {
-		return socket.Some
-	}
-	return socket.None
-}
-
 // queue adds an answer. It is called with mu held.
 func (ws *Websocket) queue(frame []byte, after uint64) {
 	ws.answers = append(ws.answers, answer{frame, after})
+	ws.puts.Add(1)
 	ws.waiting += len(frame)
 	if ws.waiting > ws.core().maxLagBytes && len(ws.answers) > 1 {
 		ws.conn.Close(statusTryAgainLater, "Too slow")
@@ -174,13 +125,16 @@ func (ws *Websocket) queue(frame []byte, after uint64) {
 	ws.conn.Wake()
 }
 
+// takeAnswers moves the answers that are due into the batch.
 func (ws *Websocket) takeAnswers(b *socket.Batch) {
-	if len(ws.answers) == 0 {
+	if ws.puts.Load() == ws.taken {
 		return
 	}
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
 	kept := ws.answers[:0]
 	for _, a := range ws.answers {
-		if ws.due(a) {
+		if ws.reader.Passed(a.after) {
 			b.Own = append(b.Own, a.frame...)
 			ws.waiting -= len(a.frame)
 		} else {
@@ -193,53 +147,13 @@ func (ws *Websocket) takeAnswers(b *socket.Batch) {
 		close(ws.room)
 		ws.room = nil
 	}
+	ws.taken = ws.puts.Load() - uint64(len(kept))
 	if len(kept) == 0 {
 		ws.answers = nil // an idle socket keeps no buffer
 	}
 }
 
-// due tells whether everything that was published before an answer was looked at.
-func (ws *Websocket) due(a answer) bool {
-	return ws.sub == nil || !ws.sub.pending() || a.after <= ws.sub.cursor
-}
-
-func (ws *Websocket) answerIsDue() bool {
-	return len(ws.answers) > 0 && ws.due(ws.answers[0])
-}
-
-// meet is called for a record that may be for the socket, nil for none but those that
-// its group was offered. The channel's mu is held.
-func (ws *Websocket) meet(n *node) {
-	for _, n := range [...]*node{ws.group.walking, ws.group.from, n} {
-		if n != nil && ws.accept(n) {
-			ws.conn.Wake()
-			return
-		}
-	}
-}
-
-// accept reports whether the socket, which had nothing pending, has from n on. The
-// channel's mu is held.
-func (ws *Websocket) accept(n *node) bool {
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	return ws.sub != nil && !ws.sub.pending() && ws.sub.accept(n)
-}
-
-// moveCursor tells a client that has nothing pending how far the log has come.
-func (ws *Websocket) moveCursor(head eventlog.Position) {
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	s := ws.sub
-	if s == nil || !s.moves || s.pending() || s.told >= head.Seq {
-		return
-	}
-	s.told = head.Seq
-	s.cursor = max(s.cursor, head.Seq)
-	ws.queue(appendEvent(nil, s.id, appendPositioned(nil, head, nil, nil)), 0)
-}
-
-// expired closes a socket whose token is over.
+// expired closes a socket whose token has expired, and reports whether it did.
 func (ws *Websocket) expired() bool {
 	if !ws.Token().Expired(time.Now()) {
 		return false
@@ -248,15 +162,7 @@ func (ws *Websocket) expired() bool {
 	return true
 }
 
-// Visit implements socket.Source: it closes a socket whose token is over.
-func (ws *Websocket) Visit(time.Time) (again time.Time) {
-	if ws.expired() {
-		return time.Time{}
-	}
-	return ws.Token().ExpiresAt.Add(time.Millisecond) // it is expired after that, not at it
-}
-
-// setToken makes p the socket's token, and has its end noticed.
+// setToken makes p the socket's token, and schedules its expiry.
 func (ws *Websocket) setToken(p *token.Payload) {
 	ws.payload.Store(p)
 	ws.conn.VisitAt(p.ExpiresAt.Add(time.Millisecond))
