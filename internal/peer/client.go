@@ -191,13 +191,13 @@ func (c *Client) stop(p *pending) bool {
 	return true
 }
 
-// Receive takes a frame from the server. It is called by the reader of the
-// socket, one frame after another, and does not wait for anything but
+// Receive takes a frame from the server, whose memory it does not keep. It is called by
+// the reader of the socket, one frame after another, and does not wait for anything but
 // observers. Frames for calls that are over are ignored. A frame that cannot be
 // read gives a *[DecodeError], and fails the call that it belongs to; the
 // client stays usable.
 func (c *Client) Receive(f Frame) error {
-	m, err := DecodeResponse(f)
+	m, err := DecodeResponse(f.clone())
 	if err != nil {
 		c.refuse(err)
 		return err
