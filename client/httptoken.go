@@ -52,7 +52,7 @@ type httpSource struct {
 func (s *httpSource) Token(ctx context.Context) (string, error) {
 	text, err := s.fetch(ctx)
 	if err != nil {
-		return "", fmt.Errorf("client: http token: %w", withoutAddress(err))
+		return "", fmt.Errorf("client: http token: %w", newRedactor().clean(withoutAddress(err)))
 	}
 	return text, nil
 }

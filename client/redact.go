@@ -70,19 +70,40 @@ func fold(text string) []byte {
 	return folded
 }
 
-// text removes pieces of tokens. If they are escaped, nothing of the text is left.
+// text removes pieces of tokens: those that stand in the text as they are, the words that
+// have them escaped, or the whole text if they are spread over it, or of a token whose
+// end is not known.
 func (r *redactor) text(text string) string {
-	plain := r.cut(text)
-	for round, unescaped := 0, plain; ; round++ {
-		if r.looksLikeToken(unescaped) || round > 0 && r.has(unescaped) {
-			return redacted
-		}
-		next := unescape(unescaped)
-		if next == unescaped || round == unescapeRounds {
-			return plain
-		}
-		unescaped = next
+	text = r.cut(text)
+	if !r.taints(text) {
+		return text
 	}
+	known := redactor{pieces: r.pieces}
+	words := strings.Fields(text)
+	for i, word := range words {
+		if known.taints(word) {
+			words[i] = redacted
+		}
+	}
+	if text = strings.Join(words, " "); r.taints(text) {
+		return redacted
+	}
+	return text
+}
+
+// taints reports whether there is a piece of a token in a text, escaped or not.
+func (r *redactor) taints(text string) bool {
+	for range unescapeRounds {
+		if r.looksLikeToken(text) || r.has(text) {
+			return true
+		}
+		plain := unescape(text)
+		if plain == text {
+			return false
+		}
+		text = plain
+	}
+	return r.has(text)
 }
 
 func (r *redactor) has(text string) bool {
