@@ -59,6 +59,11 @@ type DecodeError struct {
 	// Event is set if the frame is an event. Such a frame has no answer.
 	Event bool
 
+	// Kind and EventID are those of an event from a server, as far as they could be
+	// read, or empty.
+	Kind    EventKind
+	EventID string
+
 	// Err is the reason.
 	Err error
 }
@@ -80,7 +85,11 @@ func DecodeRequest(f Frame) (Message, error) {
 // *[Event] or an *[Abort]. The result refers to the memory of the frame. Errors
 // are of type *[DecodeError].
 func DecodeResponse(f Frame) (Message, error) {
-	return decode(f, serverSide)
+	m, err := decode(f, serverSide)
+	if err != nil {
+		return nil, sketchError(f, err)
+	}
+	return m, nil
 }
 
 // clone copies a frame whose memory belongs to somebody else.
