@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -115,6 +116,29 @@ func TestHandlerRefusesBodies(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestRefusalCostsReading: a caller that an interceptor refuses costs no more than reading
+// what it sent, whatever that is.
+func TestRefusalCostsReading(t *testing.T) { //nolint:paralleltest // it measures allocations
+	h := rpc.NewHandler(fixtureRouter(), &rpc.HandlerOptions{Interceptors: []rpc.Interceptor{
+		func(context.Context, *rpc.Call, rpc.CallFunc) (any, error) { return nil, &rpc.Error{Code: rpc.CodeUnauthorized} },
+	}})
+	cost := func(body string) uint64 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		require.Equal(t, 401, post(h, "/echo", body).Code)
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	const size = 500_000
+	plain := cost(`{"json":"` + strings.Repeat("x", size) + `"}`)
+	for name, item := range map[string]string{"items": "[2,1,0],", "a deep path": "[2" + strings.Repeat(",0", 900) + "],", "keys": `[0,"a","b"],`} {
+		t.Run(name, func(t *testing.T) {
+			bomb := cost(`{"json":null,"meta":[` + strings.Repeat(item, size/len(item)) + `[2]]}`)
+			require.InDelta(t, plain, bomb, size/2)
+		})
 	}
 }
 

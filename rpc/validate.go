@@ -64,7 +64,10 @@ func decodeInput[In any](ctx context.Context, call *Call, hasRules bool) (any, e
 // typed gives a value as a T. What came over a wire is decoded.
 func typed[T any](value any) (t T, err error) {
 	if isVoid(t) {
-		return t, nil
+		if v, ok := value.(Value); ok && !v.IsUndefined() {
+			err = v.Decode(new(Value)) // whatever it is, it must be well-formed
+		}
+		return t, err
 	}
 	switch value := value.(type) {
 	case Value:
