@@ -123,7 +123,9 @@ func TestHandlerRefusesBodies(t *testing.T) {
 // what it sent, whatever that is.
 func TestRefusalCostsReading(t *testing.T) { //nolint:paralleltest // it measures allocations
 	h := rpc.NewHandler(fixtureRouter(), &rpc.HandlerOptions{Interceptors: []rpc.Interceptor{
-		func(context.Context, *rpc.Call, rpc.CallFunc) (any, error) { return nil, &rpc.Error{Code: rpc.CodeUnauthorized} },
+		func(context.Context, *rpc.Call, rpc.CallFunc) (any, error) {
+			return nil, &rpc.Error{Code: rpc.CodeUnauthorized}
+		},
 	}})
 	cost := func(body string) uint64 {
 		var before, after runtime.MemStats

@@ -14,9 +14,11 @@ type decoder struct {
 	next   int  // the index in marks.list of the first mark that is not before the cursor
 	shared bool // a Value has marks in it
 	path   []step
-	issues []Issue
-	room   int   // how much more the issues may hold, see issueRoom
-	err    error // ends the decoding with something else than issues
+	// followed counts the pointers of the target that the value at hand is behind.
+	followed int
+	issues   []Issue
+	room     int   // how much more the issues may hold, see issueRoom
+	err      error // ends the decoding with something else than issues
 }
 
 // step is a segment of the path to the value at hand: a key, or an index if key is nil.

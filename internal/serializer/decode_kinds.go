@@ -5,6 +5,7 @@ import (
 	"encoding"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"math"
 	"reflect"
 	"strconv"
@@ -148,7 +149,7 @@ func decodeBytes(elem *plan) decodeFunc {
 func decodeInterface(t reflect.Type) decodeFunc {
 	return func(d *decoder, v reflect.Value, at *mark) {
 		if old := v.Elem(); old.IsValid() && d.s.fillable(old) && d.peek() != 'n' {
-			d.value(d.s.plan(old.Type().Elem()), old.Elem())
+			d.follow(d.s.plan(old.Type().Elem()), old.Elem())
 			return
 		}
 		if t.NumMethod() == 0 {
@@ -192,8 +193,22 @@ func decodePointer(elem *plan) decodeFunc {
 		if v.IsNil() {
 			v.Set(reflect.New(v.Type().Elem()))
 		}
-		d.value(elem, v.Elem())
+		d.follow(elem, v.Elem())
 	}
+}
+
+var errEndlessTarget = errors.New("serializer: decode: the target holds itself")
+
+// follow reads a value into what a pointer in the target leads to. A target can lead from
+// one pointer to the next without end.
+func (d *decoder) follow(p *plan, v reflect.Value) {
+	if d.followed++; d.followed > 4*maxDepth {
+		d.fail(errEndlessTarget)
+		d.skip()
+	} else {
+		d.value(p, v)
+	}
+	d.followed--
 }
 
 // hasFile reports whether a file stands in the value that the cursor has just passed.

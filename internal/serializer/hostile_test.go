@@ -1,7 +1,9 @@
 package serializer_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"reflect"
 	"runtime"
 	"strconv"
 	"strings"
@@ -190,4 +192,65 @@ func TestIssuesAreBounded(t *testing.T) {
 	wire = `{"json":{"` + strings.Repeat("k", 100_000) + `":[1,1]}}`
 	require.ErrorAs(t, new(serializer.Serializer).Decode([]byte(wire), new(map[string][]string)), &typeError)
 	require.Len(t, typeError.Issues, 1)
+}
+
+// TestTargetHoldsItself: a target that has no end is an error, not the end of the process.
+func TestTargetHoldsItself(t *testing.T) {
+	t.Parallel()
+	type endless *endless
+	var inside any
+	inside = &inside
+	type list []list
+	for name, target := range map[string]any{"pointer": new(endless), "interface": inside} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, wire := range []string{`{"json":1}`, `{"json":[1]}`, `{"json":["1"],"meta":[[0,0]]}`} {
+				require.ErrorContains(t, new(serializer.Serializer).Decode([]byte(wire), target), "the target holds itself")
+			}
+		})
+	}
+	wire := `{"json":` + strings.Repeat("[", 1000) + strings.Repeat("]", 1000) + `}`
+	require.NoError(t, new(serializer.Serializer).Decode([]byte(wire), new(list)))
+}
+
+// TestEncodeHoldsItself: a value that has no end is an error, whatever it is made of.
+func TestEncodeHoldsItself(t *testing.T) {
+	t.Parallel()
+	type endless *endless
+	var pointer endless
+	pointer = &pointer
+	type list []list
+	elements := list{nil}
+	elements[0] = elements
+	var inside any
+	inside = &inside
+	set, entries, byKey := serializer.Set{nil}, serializer.Map{{}}, map[int]any{}
+	set[0], entries[0].Value, byKey[1] = set, entries, byKey
+	self, err := serializer.New(serializer.Custom{
+		Type: 20, GoType: reflect.TypeFor[person](), Encode: func(v any) (any, error) { return v, nil }, Decode: func(v any) (any, error) { return v, nil },
+	})
+	require.NoError(t, err)
+	wrapping, err := serializer.New(serializer.Custom{
+		Type: 20, GoType: reflect.TypeFor[person](), Encode: func(v any) (any, error) { return []any{&v}, nil }, Decode: func(v any) (any, error) { return v, nil },
+	})
+	require.NoError(t, err)
+	plain := new(serializer.Serializer)
+	for name, test := range map[string]struct {
+		s *serializer.Serializer
+		v any
+	}{
+		"pointer": {plain, pointer}, "list": {plain, elements}, "interface": {plain, inside}, "set": {plain, set},
+		"map": {plain, entries}, "map by number": {plain, byKey}, "custom returns itself": {self, person{}},
+		"custom wraps itself": {wrapping, person{}}, "deep text": {plain, json.RawMessage(strings.Repeat("[", 1001) + strings.Repeat("]", 1001))},
+		"deep text inside": {plain, []any{json.RawMessage(strings.Repeat("[", 1000) + strings.Repeat("]", 1000))}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dst, err := test.s.Append([]byte("before"), test.v)
+			require.ErrorContains(t, err, "nested deeper than 1000")
+			require.Equal(t, "before", string(dst))
+			_, err = test.s.Encode(test.v)
+			require.ErrorContains(t, err, "nested deeper than 1000")
+		})
+	}
 }
