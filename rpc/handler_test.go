@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"runtime"
 	"strings"
 	"testing"
@@ -235,6 +236,28 @@ func TestQueryInput(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A byte order mark means nothing, wherever JSON comes from.
+func TestByteOrderMark(t *testing.T) {
+	t.Parallel()
+	h := rpc.NewHandler(fixtureRouter(), nil)
+	const text = "\uFEFF" + `{"json":7}`
+	for name, w := range map[string]*httptest.ResponseRecorder{
+		"body":  post(h, "/echo", text),
+		"query": request(h, http.MethodGet, "/readable?data="+url.QueryEscape(text), "", nil),
+		"form": request(h, http.MethodPost, "/echo", "--x\r\nContent-Disposition: form-data; name=\"data\"\r\n\r\n"+text+"\r\n--x--\r\n",
+			http.Header{"Content-Type": {"multipart/form-data; boundary=x"}}),
+	} {
+		require.Equal(t, 200, w.Code, name)
+		require.Contains(t, w.Body.String(), `7`, name)
+	}
+	link := rpc.NewLink("http://orpc", &rpc.LinkOptions{HTTPClient: roundTrip(func(*http.Request) (*http.Response, error) {
+		return reply(200, "application/json", text), nil
+	}).client()})
+	out, err := echo.Call(t.Context(), link, nil)
+	require.NoError(t, err)
+	require.InDelta(t, 7, out, 0)
 }
 
 func TestNothingOfAPanicLeaves(t *testing.T) {

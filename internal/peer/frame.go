@@ -123,6 +123,9 @@ func decode(f Frame, from side) (m Message, err error) {
 	return m, nil
 }
 
+// byteOrderMark may stand before the text of a frame and means nothing there.
+var byteOrderMark = []byte("\uFEFF")
+
 // open copies the frame once. All that is read from it later lies in that copy.
 func open(f Frame) (e envelope, err error) {
 	text := bytes.Clone(f.Data)
@@ -134,7 +137,7 @@ func open(f Frame) (e envelope, err error) {
 	if !utf8.Valid(text) {
 		text = bytes.ToValidUTF8(text, []byte("\uFFFD"))
 	}
-	text = trimSpace(text)
+	text = trimSpace(bytes.TrimPrefix(text, byteOrderMark))
 	if !serializer.Valid(text) {
 		return envelope{}, errors.New("message is no JSON")
 	}

@@ -147,6 +147,7 @@ func TestMapsStrictly(t *testing.T) {
 		data string
 		want any // nil: malformed
 	}{
+		"byte order mark":         {"\uFEFF" + `{"json":{},"maps":[[]]}`, one},
 		"null maps":               {`{"json":1,"maps":null}`, 1.0},
 		"no maps":                 {`{"json":{}}`, map[string]any{}},
 		"not an envelope":         {`[1]`, serializer.Undefined{}},
