@@ -28,27 +28,9 @@ func checkDepth(v reflect.Value, dive bool, depth int) error {
 		}
 	case reflect.Struct:
 		return checkFields(v, depth)
-	case reflect.Slice, reflect.Array:
-		if !dive || !mayRecurse(v.Type().Elem()) {
-			return nil
-		}
-		for i := range v.Len() {
-			if err := checkDepth(v.Index(i), dive, depth+1); err != nil {
-				return err
-			}
-		}
-	case reflect.Map:
-		if !dive || !mayRecurse(v.Type().Key()) && !mayRecurse(v.Type().Elem()) {
-			return nil
-		}
-		for entries := v.MapRange(); entries.Next(); {
-			err := checkDepth(entries.Key(), dive, depth+1)
-			if err == nil {
-				err = checkDepth(entries.Value(), dive, depth+1)
-			}
-			if err != nil {
-				return err
-			}
+	case reflect.Slice, reflect.Array, reflect.Map:
+		if dive {
+			return checkElements(v, depth)
 		}
 	}
 	return nil
@@ -63,6 +45,24 @@ func checkFields(v reflect.Value, depth int) error {
 			continue
 		}
 		if err := checkDepth(field, dives(f), depth+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkElements(v reflect.Value, depth int) error {
+	keys := v.Kind() == reflect.Map && mayRecurse(v.Type().Key())
+	if !keys && !mayRecurse(v.Type().Elem()) {
+		return nil
+	}
+	for key, element := range v.Seq2() {
+		if keys {
+			if err := checkDepth(key, true, depth+1); err != nil {
+				return err
+			}
+		}
+		if err := checkDepth(element, true, depth+1); err != nil {
 			return err
 		}
 	}
@@ -89,7 +89,7 @@ func mayRecurse(t reflect.Type) bool {
 		return false
 	}
 	if known, ok := recursive.Load(t); ok {
-		return known.(bool)
+		return known == true
 	}
 	found := findRecursion(t, map[reflect.Type]bool{})
 	recursive.Store(t, found)

@@ -225,7 +225,7 @@ func (d *decoder) hasFile() bool {
 }
 
 // decodeUnmarshaler gives the method the JSON, which must not be all that is left of a file.
-func decodeUnmarshaler(d *decoder, v reflect.Value, at *mark) {
+func decodeUnmarshaler(d *decoder, v reflect.Value, _ *mark) {
 	text := d.raw()
 	if d.hasFile() {
 		d.issue("a value without files", "file")

@@ -159,7 +159,7 @@ func (l *layout) readMaps(maps []byte) error {
 			return malformed("maps has a path, but there is no JSON")
 		}
 		c.pos++
-		if err := l.add(^int32(i), &c); err != nil { //nolint:gosec // fewer than elements of maps
+		if err := l.add(^int32(i), &c); err != nil {
 			return err
 		}
 	}
@@ -223,7 +223,7 @@ const maxNumber = 32
 
 // add adds a mark and reads its path, whose segments come next.
 func (l *layout) add(typ int32, c *cursor) error {
-	path := uint32(len(l.paths)) //nolint:gosec // as the next one: see layOut
+	path := uint32(len(l.paths))
 	for c.more(']') {
 		start := len(l.paths)
 		if err := l.addKey(c); err != nil {
@@ -274,8 +274,8 @@ func keyAt(paths []byte, pos uint32) (key []byte, next uint32) {
 	if length == 0 {
 		return nil, pos
 	}
-	start := pos + uint32(n)             //nolint:gosec // at most 10
-	next = start + uint32(length>>1) - 1 //nolint:gosec // within paths
+	start := pos + uint32(n)
+	next = start + uint32(length>>1) - 1
 	return paths[start:next:next], next
 }
 

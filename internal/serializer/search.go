@@ -65,7 +65,7 @@ func (l *layout) place(c *cursor, list []mark, over uint32) {
 		own++
 		l.check(c, list[:own], over)
 	}
-	start := uint32(c.pos) //nolint:gosec // see layOut
+	start := uint32(c.pos)
 	for i := range list[:own] {
 		list[i].pos = start
 	}
@@ -179,7 +179,7 @@ func (l *layout) placeMembers(c *cursor, list []mark, over uint32) {
 	c.pos++
 	for c.more('}') {
 		name := c.key()
-		pos := uint32(c.pos) //nolint:gosec // see layOut
+		pos := uint32(c.pos)
 		i, found := slices.BinarySearchFunc(l.heads[base:], name, l.compareHead)
 		if !found || l.isDead(pos) {
 			c.skip()
@@ -221,7 +221,7 @@ func (l *layout) addHeads(list []mark) {
 	}
 	l.heads = slices.Grow(l.heads, count)
 	for i := 0; i < len(list); i += l.group(list[i:]) {
-		l.heads = append(l.heads, head{first: int32(i), key: list[i].pos}) //nolint:gosec // see layOut
+		l.heads = append(l.heads, head{first: int32(i), key: list[i].pos})
 	}
 }
 

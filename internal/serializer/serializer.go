@@ -36,7 +36,7 @@ func New(customs ...Custom) (*Serializer, error) {
 			return nil, fmt.Errorf("serializer: new: custom type %d is given twice", c.Type)
 		}
 		s.customs = append(s.customs, &c)
-		s.byNumber[c.Type] = int32(i) //nolint:gosec // nobody has so many
+		s.byNumber[c.Type] = int32(i)
 	}
 	return s, nil
 }

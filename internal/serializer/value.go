@@ -154,7 +154,7 @@ func (m marks) appendPath(dst []byte, at mark) []byte {
 }
 
 // decodeValue captures a part of the message.
-func decodeValue(d *decoder, v reflect.Value, at *mark) {
+func decodeValue(d *decoder, v reflect.Value, _ *mark) {
 	m := d.marks
 	m.list = m.list[d.next:]
 	start := d.pos
@@ -164,7 +164,7 @@ func decodeValue(d *decoder, v reflect.Value, at *mark) {
 		end++
 	}
 	m.list, m.steps = m.list[:end:end], m.steps+len(d.path)
-	m.base += uint32(start) //nolint:gosec // see layOut
+	m.base += uint32(start)
 	d.shared = d.shared || end > 0
 	*v.Addr().Interface().(*Value) = d.s.capture(d.data[start:d.pos:d.pos], depth, m)
 }
