@@ -74,7 +74,8 @@ type Conn struct {
 }
 
 // Accept answers a WebSocket handshake and makes c, which is new, its connection. If
-// it fails, the answer was written to w. The caller calls Serve and lets the HTTP handler
+// it fails, the request was answered, or its connection is closed; [RefusalLevel] tells
+// apart whose mistake that is. The caller calls Serve and lets the HTTP handler
 // return, which frees the buffers of net/http.
 func (c *Conn) Accept(w http.ResponseWriter, r *http.Request, pool *Pool, src Source, o Options) error {
 	c.src, c.pool, c.writer = src, pool, pool.assign()
@@ -84,8 +85,10 @@ func (c *Conn) Accept(w http.ResponseWriter, r *http.Request, pool *Pool, src So
 		CompressionMode:    websocket.CompressionDisabled,
 	}
 	c.takeControl(options)
-	ws, err := websocket.Accept(&hijacker{w, c}, r, options)
+	h := &hijacker{ResponseWriter: w, conn: c}
+	ws, err := websocket.Accept(h, r, options)
 	if err != nil {
+		h.refuse()
 		return fmt.Errorf("socket: accept: %w", err)
 	}
 	ws.SetReadLimit(o.ReadLimit)
