@@ -108,6 +108,25 @@ func TestRecordsThatTheChannelWasNotGiven(t *testing.T) {
 	})
 }
 
+// A client may have seen events, through another process, that the channel was not given
+// yet. It is not sent them again.
+func TestResumeAheadOfTheTail(t *testing.T) {
+	t.Parallel()
+	shared := func(o *Options) { o.SoleWriter = false }
+	bubble(t, shared, func(f *fixture) {
+		f.slip("1")
+		f.slip("2")
+		head, err := f.log.Head(t.Context(), "channel")
+		require.NoError(t, err)
+		c := f.join("a")
+		c.resume(head.String())
+		require.False(t, c.sub.Truncated)
+		f.publish("3")
+		c.reads("3")
+		c.leave()
+	})
+}
+
 // A quiet reader lacks nothing when the log drops what was not for it.
 func TestTheLogDropsWhatWasNotForTheReader(t *testing.T) {
 	t.Parallel()

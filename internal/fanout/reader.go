@@ -163,10 +163,13 @@ func (r *Reader) Prepare(ctx context.Context, s *Subscription, lastEventID strin
 		if missed, s.Truncated, err = r.history.missed(ctx, s.from); err != nil {
 			return head, err
 		}
-		// Where nothing was missed the log is not asked again: by then it may have
-		// forgotten the channel, and be unable to tell.
-		if missed {
+		switch {
+		case missed:
 			s.state, s.cursor = replaying, 0
+		case !s.Truncated:
+			// The log is not asked again: by then it may have forgotten the channel, and
+			// be unable to tell. What the client has seen may be yet to come here.
+			s.cursor = max(s.cursor, s.from.Seq)
 		}
 	}
 	return head, nil
