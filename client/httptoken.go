@@ -17,6 +17,9 @@ import (
 // useful ones are much shorter.
 const maxTokenBytes = 1 << 20
 
+// maxErrorBody bounds what is kept of an answer that is an error, in bytes.
+const maxErrorBody = 1 << 10
+
 // HTTPTokenOptions configures [HTTPToken]. The zero value is usable.
 type HTTPTokenOptions struct {
 	// Method is that of the request. Empty is GET.
@@ -49,7 +52,7 @@ type httpSource struct {
 func (s *httpSource) Token(ctx context.Context) (string, error) {
 	text, err := s.fetch(ctx)
 	if err != nil {
-		return "", fmt.Errorf("client: http token: %w", withoutAddress(err))
+		return "", fmt.Errorf("client: http token: %w", newRedactor().clean(withoutAddress(err)))
 	}
 	return text, nil
 }
@@ -76,7 +79,7 @@ func (s *httpSource) fetch(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if response.StatusCode != http.StatusOK {
-		return "", answerError(response.StatusCode, response.Header, string(body))
+		return "", answerError(response.StatusCode, response.Header, string(body[:min(len(body), maxErrorBody)]))
 	}
 	if !strings.HasPrefix(response.Header.Get("Content-Type"), "application/json") {
 		return strings.TrimSpace(string(body)), nil

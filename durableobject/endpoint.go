@@ -19,24 +19,25 @@ func (e *endpoint) Pull(b *socket.Batch, wait bool) socket.More {
 	if ws.expired() {
 		return socket.None
 	}
+	passed := ws.reader.Passed
 	for {
-		puts := ws.puts.Load() // before the answers are taken: later ones stop Read
-		ws.takeAnswers(b)
-		if len(b.Own) >= socket.BatchSize {
+		added := ws.outbox.Added() // before the answers are taken: later ones stop Read
+		ws.outbox.Take(b, passed)
+		if b.Shared != nil || len(b.Own) >= socket.BatchSize {
 			return socket.Some
 		}
-		more := ws.reader.Read(ws.core().ctx, b, wait, func() bool { return ws.puts.Load() != puts })
+		more := ws.reader.Read(ws.core().ctx, b, wait, func() bool { return ws.outbox.Added() != added })
 		switch {
-		case b.Shared != nil, len(b.Own) >= socket.BatchSize:
-			if ws.puts.Load() != ws.taken {
+		case more == socket.Some && b.Shared == nil && len(b.Own) < socket.BatchSize: // stopped
+		case ws.outbox.Empty():
+			return more
+		case b.Shared != nil:
+			return socket.Some
+		default:
+			// Those that the events have made due. There may be more than fit.
+			if ws.outbox.Take(b, passed); b.Shared != nil || len(b.Own) >= socket.BatchSize {
 				return socket.Some
 			}
-			return more
-		case more == socket.Some: // stopped
-		case ws.puts.Load() == ws.taken:
-			return more
-		default:
-			ws.takeAnswers(b) // those that the events have made due
 			return more
 		}
 	}
@@ -62,6 +63,12 @@ func (e *endpoint) Receive(message []byte, binary bool) (run func()) {
 		ws.core().logger.Debug("bad message", "channel", ws.ch.name, "socket_id", ws.id, "err", err)
 	}
 	return run
+}
+
+// Closing implements [socket.Handler].
+func (e *endpoint) Closing() {
+	e.outbox.Close()
+	e.peer.Stop()
 }
 
 // Ended implements [socket.Handler].

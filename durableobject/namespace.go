@@ -96,8 +96,8 @@ func Handle[H, In, Out any](ns *Namespace[H], p rpc.Procedure[In, Out],
 // sends each with w. Otherwise it is as [Handle]: an event of the stream, too, comes
 // behind what fn has published before it.
 //
-// A stream waits while too much of what the socket has to send is unread; the other
-// calls of the socket, and what is published, do not.
+// A stream waits while too much of what the socket has to send is unread, as all answers
+// do. Options.MaxStreams bounds the streams of a socket.
 func HandleEvents[H, In, T, R any](ns *Namespace[H], p rpc.EventProcedure[In, T, R],
 	fn func(H, context.Context, *Websocket, In, *rpc.EventWriter[T]) (R, error), ics ...rpc.Interceptor,
 ) {
@@ -109,7 +109,6 @@ func HandleEvents[H, In, T, R any](ns *Namespace[H], p rpc.EventProcedure[In, T,
 			var zero R
 			return zero, err
 		}
-		call.streams.Store(true)
 		return fn(hub, ctx, call.ws, in, w)
 	}, ics...))
 }

@@ -61,7 +61,6 @@ func (o *Object[T]) publish(ctx context.Context, event T, opts []PublishOption) 
 type callState struct {
 	ws        *Websocket
 	published atomic.Uint64 // Seq of the last event that its handler has published
-	streams   atomic.Bool   // it is answered with a stream of events
 }
 
 type callKey struct{}

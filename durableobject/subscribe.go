@@ -3,7 +3,8 @@ package durableobject
 import (
 	"context"
 	"encoding/json"
-	"slices"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/go-orpc/durable-iterator/internal/fanout"
@@ -27,11 +28,15 @@ type subscription struct {
 	finish      func()             // frees the id
 	ctx         context.Context    // of its call; nil once the hook has begun
 	cancel      context.CancelFunc // ends the context of its hook; nil before that has begun
+	late        *time.Timer        // of its hook; nil before it is its turn
 }
 
 // subscribe answers the request for a subscription. After the answer the client is sent
 // the events that it has missed, then what OnSubscribed sends, then live events.
 func (ws *Websocket) subscribe(ctx context.Context, call *rpc.Call) (any, error) {
+	if err := checkSubscribe(call); err != nil {
+		return nil, err
+	}
 	s := &subscription{ws: ws, lastEventID: call.LastEventID}
 	s.CursorEvents = call.Header.Get(headerExtension) == "1"
 	head, err := ws.reader.Prepare(ctx, &s.Subscription, call.LastEventID)
@@ -51,6 +56,18 @@ func (ws *Websocket) subscribe(ctx context.Context, call *rpc.Call) (any, error)
 		},
 		Ended: s.end,
 	}, nil
+}
+
+// checkSubscribe refuses what no client sends to subscribe: anything but a POST of JSON.
+func checkSubscribe(call *rpc.Call) error {
+	if call.Method != http.MethodPost {
+		return &rpc.Error{Code: rpc.CodeMethodNotSupported}
+	}
+	contentType := call.Header.Get("Content-Type")
+	if contentType != "" && !strings.HasPrefix(contentType, "application/json") || call.Header.Get("Content-Disposition") != "" {
+		return &rpc.Error{Code: rpc.CodeUnsupportedMediaType}
+	}
+	return nil
 }
 
 // outcome returns how the resume went, as the response says it.
@@ -78,7 +95,8 @@ func (ws *Websocket) begin(s *subscription) {
 	replayed := ws.reader.Subscribe(&s.Subscription)
 	if old != nil {
 		done := peer.AppendEventRest(nil, peer.EventDone, []byte("{}"), nil)
-		ws.queue(fanout.AppendFrame(nil, old.ID, done), 0)
+		// There is one for each subscription, whose answer has waited for room.
+		ws.outbox.Force(fanout.AppendFrame(nil, old.ID, done))
 	}
 	if replayed {
 		ws.startHook(s)
@@ -96,51 +114,7 @@ func (s *subscription) end() {
 	defer ws.mu.Unlock()
 	s.cancelHook()
 	if ws.sub == s {
-		if ws.left.Load() { // the events that come before these answers will not
-			ws.answers = slices.DeleteFunc(ws.answers, func(a answer) bool { return !ws.reader.Passed(a.after) })
-		}
 		ws.sub = nil
 		ws.reader.Unsubscribe(&s.Subscription)
 	}
-}
-
-// cancelHook ends the context of the hook, which may not have begun.
-func (s *subscription) cancelHook() {
-	if s.cancel != nil {
-		s.cancel()
-	}
-}
-
-// startHook calls OnSubscribed on a goroutine of its own. It is called with mu held.
-func (ws *Websocket) startHook(s *subscription) {
-	c := ws.core()
-	// The context of the call would keep account of the hook's for as long as it lives.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), c.options.HookTimeout)
-	s.ctx, s.cancel = nil, cancel
-	resume := Resume{LastEventID: s.lastEventID, Replayed: s.Replayed, Truncated: s.Truncated}
-	c.users.Go(func() {
-		late := time.AfterFunc(c.options.HookTimeout, func() { ws.reader.Release(&s.Subscription) })
-		defer late.Stop()
-		var err error
-		func() {
-			defer recoverTo(&err)
-			err = c.hooksOf(ws.ch.hub).OnSubscribed(ctx, ws, resume)
-		}()
-		if current := ws.endHook(s); err != nil && current {
-			c.logger.Error("subscription hook failed", "channel", ws.ch.name, "socket_id", ws.id, "err", err)
-			ws.conn.Close(statusInternalError, "Subscription failed")
-			return
-		}
-		ws.reader.Release(&s.Subscription)
-	})
-}
-
-// endHook frees the context of the hook. It reports whether s is still the socket's
-// subscription.
-func (ws *Websocket) endHook(s *subscription) bool {
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	s.cancelHook()
-	s.cancel = nil
-	return ws.sub == s
 }

@@ -123,12 +123,15 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 	ws.ctx = context.WithValue(values, socketKey{}, ws)
 	ws.payload.Store(p)
 	ws.peer = c.peers.New(ws.ctx, ws.send)
+	ws.outbox.Open(&ws.conn, c.maxLagBytes)
 	if !c.enter() {
 		ch.release()
 		return text(http.StatusServiceUnavailable, "Shutting down")
 	}
 	err = ws.conn.Accept(w, r, c.pool, (*endpoint)(ws), socket.Options{
 		ReadLimit:      c.options.MaxMessageBytes,
+		MessageTimeout: c.options.MessageTimeout,
+		StallTimeout:   c.options.StallTimeout,
 		OriginPatterns: u.options.OriginPatterns,
 		AnyOrigin:      u.options.AnyOrigin,
 	})
@@ -178,6 +181,7 @@ func (c *core) serve(ws *Websocket) {
 func (ws *Websocket) leave() {
 	c := ws.core()
 	ws.left.Store(true)
+	ws.outbox.Discard() // the events that come before these answers will not
 	ws.peer.Close()
 	ws.ch.events.Leave(&ws.reader)
 	c.mu.Lock()

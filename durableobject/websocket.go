@@ -2,6 +2,7 @@ package durableobject
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -22,6 +23,9 @@ const (
 	statusTryAgainLater   = 1013 // the socket was too slow
 )
 
+// maxEventHead is the size of the largest part of an event's frame before its suffix.
+const maxEventHead = socket.MaxHeader + len(`{"i":`) + peer.MaxID
+
 // Websocket is one client's connection to an object: oRPC's
 // DurableIteratorWebsocket. It is safe for concurrent use, and comparable.
 type Websocket struct {
@@ -36,29 +40,15 @@ type Websocket struct {
 	payload   atomic.Pointer[token.Payload]
 	attached  atomic.Value
 
-	// mu guards the subscription and the answers. It is held for a moment only.
+	outbox socket.Outbox
+
+	// mu guards the subscription. It is held for a moment only.
 	//
 	//   - sub is nil, or the subscription that events go to.
-	//   - answers are frames that wait to be written. The first write takes all
-	//     that are due, in order; one that is not due waits for an event that was
-	//     published before it.
-	//   - waiting is the size of the answers.
-	//   - room is closed, and set to nil, when answers have been taken. It is made by
-	//     those who wait for that.
-	//   - puts is the number of answers that were queued, ever.
+	//   - hooking is set while OnSubscribed runs.
 	mu      sync.Mutex
 	sub     *subscription
-	answers []answer
-	waiting int
-	room    chan struct{}
-	puts    atomic.Uint64
-	taken   uint64 // of puts; of the connection's writer
-}
-
-// answer is a frame that is written once the subscription has passed after.
-type answer struct {
-	frame []byte
-	after uint64
+	hooking bool
 }
 
 // ID gives the id that the client chose when it connected. It is the same over
@@ -84,74 +74,65 @@ func (ws *Websocket) Attachment() any {
 	return nil
 }
 
-// Close closes the socket with a WebSocket close code and a reason of at most 123
-// bytes. It does not wait. A client of this library or of oRPC connects again
-// after any code.
-func (ws *Websocket) Close(code int, reason string) { ws.conn.Close(code, reason) }
+// Close closes the socket with a WebSocket close code and a reason. It does not wait. A
+// client of this library or of oRPC connects again after any code.
+//
+// Codes are 1000 to 1014, but not 1004 to 1006, and 3000 to 4999. No other may be sent:
+// Close sends 1011 in its place, and logs a warning. A reason has room for 123 bytes; a
+// longer one is cut between two characters.
+func (ws *Websocket) Close(code int, reason string) {
+	sent := code
+	if !socket.MaySend(code) {
+		sent = statusInternalError
+	}
+	ws.conn.Close(sent, reason)
+	if sent != code {
+		ws.core().logger.Warn("close code cannot be sent", "channel", ws.ch.name, "socket_id", ws.id, "code", code)
+	}
+}
 
-// Send gives an event to this socket alone, without storing it and without an
+// Send sends an event to this socket alone, without storing it and without an
 // id: a snapshot in OnSubscribed, for instance, where it arrives behind what is
-// replayed and before anything live. It does not wait for the client. The error
-// is [ErrNotSubscribed] if the socket has no subscription, or one of encoding.
+// replayed and before anything live. While more than half of [Options].MaxLagBytes
+// waits for the client, Send waits for it to read. The error wraps [ErrNotSubscribed] if
+// the socket has no subscription or is closing, or the cause of ctx if that ends first,
+// or it is one of encoding.
 func (ws *Websocket) Send(ctx context.Context, event any) error {
+	if err := ws.sendEvent(ctx, event); err != nil {
+		return fmt.Errorf("durableobject: send: %w", err)
+	}
+	return nil
+}
+
+func (ws *Websocket) sendEvent(ctx context.Context, event any) error {
 	data, err := ws.core().serializer.Append(nil, event)
 	if err != nil {
-		return fmt.Errorf("durableobject: send: %w", err)
+		return err
 	}
-	rest := peer.AppendEventRest(nil, peer.EventMessage, data, nil)
+	suffix := peer.AppendEventRest(nil, peer.EventMessage, data, nil)
+	frame := make([]byte, 0, maxEventHead+len(suffix))
+	if err := ws.outbox.Reserve(ctx, cap(frame)); err != nil {
+		if errors.Is(err, socket.ErrClosed) {
+			err = ErrNotSubscribed
+		}
+		return err
+	}
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	if err := ctx.Err(); err != nil { // looked at here, so that a hook cannot reach the next subscription
-		return fmt.Errorf("durableobject: send: %w", err)
+	if err = context.Cause(ctx); err == nil && ws.sub == nil { // looked at here, so that a hook cannot reach the next subscription
+		err = ErrNotSubscribed
 	}
-	if ws.sub == nil {
-		return fmt.Errorf("durableobject: send: %w", ErrNotSubscribed)
+	if err != nil {
+		ws.outbox.Release(cap(frame))
+		return err
 	}
-	ws.queue(fanout.AppendFrame(nil, ws.sub.ID, rest), 0)
+	if ws.outbox.Add(fanout.AppendFrame(frame, ws.sub.ID, suffix)) != nil {
+		return ErrNotSubscribed
+	}
 	return nil
 }
 
 func (ws *Websocket) core() *core { return ws.ch.core }
-
-// queue adds an answer. It is called with mu held.
-func (ws *Websocket) queue(frame []byte, after uint64) {
-	ws.answers = append(ws.answers, answer{frame, after})
-	ws.puts.Add(1)
-	ws.waiting += len(frame)
-	if ws.waiting > ws.core().maxLagBytes && len(ws.answers) > 1 {
-		ws.conn.Close(statusTryAgainLater, "Too slow")
-		return
-	}
-	ws.conn.Wake()
-}
-
-// takeAnswers moves the answers that are due into the batch.
-func (ws *Websocket) takeAnswers(b *socket.Batch) {
-	if ws.puts.Load() == ws.taken {
-		return
-	}
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	kept := ws.answers[:0]
-	for _, a := range ws.answers {
-		if ws.reader.Passed(a.after) {
-			b.Own = append(b.Own, a.frame...)
-			ws.waiting -= len(a.frame)
-		} else {
-			kept = append(kept, a)
-		}
-	}
-	clear(ws.answers[len(kept):])
-	ws.answers = kept
-	if ws.room != nil {
-		close(ws.room)
-		ws.room = nil
-	}
-	ws.taken = ws.puts.Load() - uint64(len(kept))
-	if len(kept) == 0 {
-		ws.answers = nil // an idle socket keeps no buffer
-	}
-}
 
 // expired closes a socket whose token has expired, and reports whether it did.
 func (ws *Websocket) expired() bool {

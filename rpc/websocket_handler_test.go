@@ -212,7 +212,7 @@ func TestWebsocketHandlerDropsClientsThatNeverRead(t *testing.T) {
 		for n := range 2000 {
 			require.NoError(t, conn.Write(t.Context(), websocket.MessageText, []byte(`{"i":"`+strconv.Itoa(n)+`"}`)))
 		}
-		time.Sleep(10 * time.Second)
+		time.Sleep(11 * time.Second)
 		require.Error(t, conn.Write(t.Context(), websocket.MessageText, []byte(`{}`)))
 	})
 }
