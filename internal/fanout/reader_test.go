@@ -128,6 +128,9 @@ func TestTransitions(t *testing.T) {
 				require.Equal(t, test.want, c.reader.state)
 				nothing := []state{unsubscribed, current, left}
 				require.Equal(t, slices.Contains(nothing, c.reader.state), c.reader.at == nil)
+				if c.reader.sub != nil {
+					require.Nil(t, c.sub.at, "it would keep the tail in memory")
+				}
 				if c.reader.state != left {
 					c.leave()
 				}
