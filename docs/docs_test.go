@@ -54,6 +54,29 @@ func TestDocumentsNameTestsThatExist(t *testing.T) {
 	}
 }
 
+// The architecture names functions as [`Type.method`](file), and the ways of an event
+// are as short as it says.
+func TestArchitectureNamesFunctionsThatExist(t *testing.T) {
+	t.Parallel()
+	document, err := os.ReadFile("architecture.md")
+	require.NoError(t, err)
+	steps := regexp.MustCompile("(?m)^\\| (\\d+) \\| \\[`(\\w+)\\.(\\w+)`\\]\\(([^)]+)\\)").FindAllStringSubmatch(string(document), -1)
+	last := []string{}
+	for i, step := range steps {
+		if i+1 == len(steps) || steps[i+1][1] == "1" {
+			last = append(last, step[1])
+		}
+		declared := regexp.MustCompile(`(?m)^func \(\w+ \*?` + step[2] + `(?:\[\w+\])?\) ` + step[3] + `\(|^type ` + step[2] + ` interface`)
+		source, err := os.ReadFile(step[4])
+		require.NoError(t, err)
+		require.Regexp(t, declared, string(source))
+	}
+	require.Equal(t, []string{"12", "6"}, last)
+	for _, link := range regexp.MustCompile(`\]\((\.\./[^)]+)\)`).FindAllStringSubmatch(string(document), -1) {
+		require.FileExists(t, link[1])
+	}
+}
+
 func requireTests(t *testing.T, file string, least int) {
 	t.Helper()
 	document, err := os.ReadFile(file)

@@ -59,6 +59,11 @@ type DecodeError struct {
 	// Event is set if the frame is an event. Such a frame has no answer.
 	Event bool
 
+	// Kind and EventID are those of an event from a server, as far as they could be
+	// read, or empty.
+	Kind    EventKind
+	EventID string
+
 	// Err is the reason.
 	Err error
 }
@@ -80,7 +85,11 @@ func DecodeRequest(f Frame) (Message, error) {
 // *[Event] or an *[Abort]. The result refers to the memory of the frame. Errors
 // are of type *[DecodeError].
 func DecodeResponse(f Frame) (Message, error) {
-	return decode(f, serverSide)
+	m, err := decode(f, serverSide)
+	if err != nil {
+		return nil, sketchError(f, err)
+	}
+	return m, nil
 }
 
 // clone copies a frame whose memory belongs to somebody else.
@@ -126,6 +135,9 @@ func decode(f Frame, from side) (m Message, err error) {
 	return m, nil
 }
 
+// byteOrderMark may stand before the text of a frame and means nothing there.
+var byteOrderMark = []byte("\uFEFF")
+
 // open finds the members of a message. They lie in the memory of the frame, or in that
 // of a copy if the frame is not UTF-8.
 func open(f Frame) (e envelope, err error) {
@@ -138,7 +150,7 @@ func open(f Frame) (e envelope, err error) {
 	if !utf8.Valid(text) {
 		text = bytes.ToValidUTF8(text, []byte("\uFFFD"))
 	}
-	text = trimSpace(text)
+	text = trimSpace(bytes.TrimPrefix(text, byteOrderMark))
 	if !serializer.Valid(text) {
 		return envelope{}, errors.New("message is no JSON")
 	}
