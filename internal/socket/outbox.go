@@ -208,8 +208,8 @@ func (o *Outbox) Take(b *Batch, passed func(after uint64) bool) {
 	}
 	clear(o.frames[len(kept):])
 	o.held.Store(int64(len(kept)))
-	if o.frames = kept; len(kept) == 0 {
-		o.frames = nil // an idle connection keeps no buffer
+	if o.frames = kept; len(kept) == 0 && cap(kept) > 1 {
+		o.frames = nil // an idle connection keeps no more than room for one
 	}
 	o.grant()
 }
