@@ -115,9 +115,9 @@ func HandleEvents[H, In, T, R any](ns *Namespace[H], p rpc.EventProcedure[In, T,
 
 // target gives the object that a method is called on, and the call.
 func target[H any](ctx context.Context, path string) (hub H, call *callState, err error) {
-	call, ok := ctx.Value(callKey{}).(*callState)
+	call, ok := stateOf(ctx)
 	if !ok {
-		return hub, nil, fmt.Errorf("durableobject: %s: an interceptor lost the context", path)
+		return hub, nil, fmt.Errorf("durableobject: %s: %w", path, errLostContext)
 	}
 	hub, ok = call.ws.ch.hub.(H)
 	if !ok {

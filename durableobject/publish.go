@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync/atomic"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/internal/peer"
@@ -51,19 +50,11 @@ func (o *Object[T]) publish(ctx context.Context, event T, opts []PublishOption) 
 	if err := ch.events.Publish(ctx, rec); err != nil {
 		return err
 	}
-	if c, ok := ctx.Value(callKey{}).(*callState); ok && c.ws.ch == ch {
+	if c, ok := stateOf(ctx); ok && c.ws.ch == ch {
 		c.published.Store(rec.Seq)
 	}
 	return nil
 }
-
-// callState is what is known of a call while it runs.
-type callState struct {
-	ws        *Websocket
-	published atomic.Uint64 // Seq of the last event that its handler has published
-}
-
-type callKey struct{}
 
 // PublishOption narrows down whom an event is for, or adds to it.
 type PublishOption interface{ applyToPublication(p *publication) }

@@ -122,9 +122,9 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 		return text(http.StatusInternalServerError, "Internal Server Error")
 	}
 	ws := &Websocket{ch: ch, id: id, recipient: c.recipient(id, p)}
-	ws.ctx = context.WithValue(values, socketKey{}, ws)
+	ws.ctx = values
 	ws.payload.Store(p)
-	ws.peer = c.peers.New(ws.ctx, ws.send)
+	ws.peer = c.peers.New(ws.ctx, ws.newCallState, ws.send)
 	ws.outbox.Open(&ws.conn, c.maxLagBytes)
 	if !c.enter() {
 		ch.release()

@@ -47,7 +47,7 @@ func (p EventProcedure[In, T, R]) Handler(fn func(context.Context, In, *EventWri
 		validator := call.validator
 		own := *call // what the handler finds in it is no longer the caller's
 		own.ResponseHeader = call.ResponseHeader.Clone()
-		ctx = context.WithValue(ctx, callKey{}, &own)
+		ctx = withCall(ctx, &own)
 		return &eventRun{ctx: ctx, call: &own, spec: p.spec, handle: func(ctx context.Context, core *eventWriter) (any, error) {
 			w := &EventWriter[T]{core: core, check: func(event T) error { return checkEvent(ctx, validator, event, eventHasRules) }}
 			result, err := fn(ctx, in, w)

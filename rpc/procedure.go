@@ -149,7 +149,7 @@ func (p Procedure[In, Out]) Handler(fn func(context.Context, In) (Out, error), i
 func newRoute[In any](s *spec, run CallFunc, ics []Interceptor) Route {
 	inHasRules := hasRules[In]()
 	handle := Chain(ics, guarded(func(ctx context.Context, call *Call) (any, error) {
-		return run(context.WithValue(ctx, callKey{}, call), call)
+		return run(withCall(ctx, call), call)
 	}))
 	return Route{spec: s, handle: func(ctx context.Context, call *Call) (any, error) {
 		in, err := decodeInput[In](ctx, call, inHasRules)

@@ -134,7 +134,7 @@ func TestTransitions(t *testing.T) {
 				if c.reader.state != left {
 					c.leave()
 				}
-				require.Zero(t, f.ch.Entries())
+				require.Zero(t, f.entries())
 			})
 		})
 	}
