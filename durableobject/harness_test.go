@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -136,10 +139,15 @@ func newFixture(t *testing.T, o durableobject.Options, u *durableobject.UpgradeO
 	durableobject.Handle(f.rooms, fail, (*room).fail)
 	durableobject.Handle(f.rooms, hang, (*room).hang)
 	durableobject.HandleEvents(f.rooms, stream, (*room).stream)
-	srv := memhttp.NewServer(f.upgrade())
+	f.serve(f.upgrade())
+	return f
+}
+
+// serve lets clients connect to a handler.
+func (f *fixture) serve(h http.Handler) {
+	srv := memhttp.NewServer(h)
 	f.http = srv.Client()
 	f.ended = append(f.ended, srv.Close)
-	return f
 }
 
 func (f *fixture) upgrade() http.Handler { return durableobject.UpgradeHandler(f.rooms, f.up) }
@@ -323,6 +331,36 @@ func (c *rawClient) seesNothing() {
 func (c *rawClient) drop() {
 	_ = c.ws.CloseNow()
 	synctest.Wait()
+}
+
+// logBook keeps what is logged.
+type logBook struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logBook) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logBook) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// has settles the bubble and finds a line of level ERROR with the text, or no such
+// line at all.
+func (l *logBook) has(t *testing.T, text string) {
+	t.Helper()
+	synctest.Wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if text == "" {
+		require.NotContains(t, l.text.String(), "level=ERROR")
+		return
+	}
+	require.Regexp(t, `level=ERROR .*`+regexp.QuoteMeta(text), l.text.String())
 }
 
 // neverTrimmed is a log that keeps everything.

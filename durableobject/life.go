@@ -5,11 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime/debug"
 	"sync"
 	"time"
-
-	"github.com/go-orpc/durable-iterator/rpc"
 )
 
 // An object is made when its name is first used and evicted when it has been idle
@@ -69,9 +66,23 @@ func (c *core) acquire(ctx context.Context, name string) (*channel, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := ch.opened.do(ctx, func() error { return ch.open(ctx) }); err != nil {
+	open := func() error { return try(func() error { return ch.open(ctx) }) }
+	if err := ch.opened.do(ctx, open); err != nil {
 		ch.release()
 		return nil, fmt.Errorf("open channel: %w", err)
+	}
+	return ch, nil
+}
+
+// acquireHub returns the channel, pinned, with its hub made. The caller releases it.
+func (c *core) acquireHub(ctx context.Context, name string) (*channel, error) {
+	ch, err := c.acquire(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := ch.withHub(ctx); err != nil {
+		ch.release()
+		return nil, err
 	}
 	return ch, nil
 }
@@ -120,10 +131,11 @@ func (c *core) lookup(name string) *channel {
 
 // withHub makes the application's object of a pinned channel, once.
 func (ch *channel) withHub(ctx context.Context) (any, error) {
-	err := ch.hubOnce.do(ctx, func() (err error) {
-		defer recoverTo(&err)
-		ch.hub, err = ch.core.newHub(ctx, ch.name)
-		return err
+	err := ch.hubOnce.do(ctx, func() error {
+		return try(func() (err error) {
+			ch.hub, err = ch.core.newHub(ctx, ch.name)
+			return err
+		})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make the object of channel %q: %w", ch.name, err)
@@ -172,12 +184,5 @@ func (c *core) guard(hook, channel string, fn func()) {
 	}()
 	if err != nil {
 		c.logger.Error("hook panicked", "hook", hook, "channel", channel, "err", err)
-	}
-}
-
-// recoverTo turns a panic of user code into an error.
-func recoverTo(err *error) {
-	if v := recover(); v != nil {
-		*err = &rpc.PanicError{Value: v, Stack: debug.Stack()}
 	}
 }

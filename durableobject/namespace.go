@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/asynclog"
 	"github.com/go-orpc/durable-iterator/internal/serializer"
 	"github.com/go-orpc/durable-iterator/internal/socket"
 	"github.com/go-orpc/durable-iterator/rpc"
@@ -54,18 +55,14 @@ func NewNamespace[T any, H Hub[T]](newHub func(context.Context, *Object[T]) (H, 
 // [ErrClosed].
 func (ns *Namespace[H]) Get(ctx context.Context, channel string) (H, error) {
 	var zero H
-	ch, err := ns.core.acquire(ctx, channel)
+	ch, err := ns.core.acquireHub(ctx, channel)
 	if err != nil {
 		return zero, fmt.Errorf("durableobject: get: %w", err)
 	}
 	defer ch.release()
-	hub, err := ch.withHub(ctx)
-	if err != nil {
-		return zero, fmt.Errorf("durableobject: get: %w", err)
-	}
-	typed, ok := hub.(H)
+	typed, ok := ch.hub.(H)
 	if !ok {
-		return zero, fmt.Errorf("durableobject: get: the object is a %T", hub)
+		return zero, fmt.Errorf("durableobject: get: the object is a %T", ch.hub)
 	}
 	return typed, nil
 }
@@ -141,7 +138,8 @@ func (ns *Namespace[H]) Shutdown(ctx context.Context) error { return ns.core.shu
 type core struct {
 	ctx    context.Context // ends with Shutdown
 	cancel context.CancelFunc
-	logger *slog.Logger
+	logger *slog.Logger // never runs code of the application on the caller's goroutine
+	logs   *asynclog.Queue
 
 	verifier     token.Verifier
 	subject      func(*token.Payload) string
@@ -192,8 +190,9 @@ func newCore(options *Options) *core {
 	}
 	o.Validator = plugged.Validator
 	ctx, cancel := context.WithCancel(context.Background())
+	logger, logs := asynclog.New(o.Logger)
 	c := &core{
-		ctx: ctx, cancel: cancel, logger: o.Logger, options: o,
+		ctx: ctx, cancel: cancel, logger: logger, logs: logs, options: o,
 		verifier: o.Verifier, subject: o.Subject, maxLagBytes: o.MaxLagBytes, retention: o.ResumeRetention,
 		interceptors: plugged.Interceptors, serializers: plugged.Serializers, serializer: ser,
 		channels: map[string]*channel{}, sockets: map[*Websocket]struct{}{},

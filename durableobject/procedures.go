@@ -189,17 +189,9 @@ func socketOf(ctx context.Context) *Websocket {
 }
 
 func (ws *Websocket) updateToken(ctx context.Context, tok string) error {
-	p, err := ws.core().verifier.Verify(ctx, tok)
-	old := ws.Token()
-	switch {
-	case err != nil:
-		return rpc.Errorf(rpc.CodeUnauthorized, "Invalid Token")
-	case p.Channel != old.Channel:
-		return rpc.Errorf(rpc.CodeUnauthorized, "Updated token must have the same channel with the original token")
-	case !slices.Equal(p.Tags, old.Tags) || (p.Tags == nil) != (old.Tags == nil):
-		return rpc.Errorf(rpc.CodeUnauthorized, "Updated token must have the exact same tags with the original token")
-	case ws.core().recipient(ws.id, p) != ws.recipient:
-		return rpc.Errorf(rpc.CodeUnauthorized, "Updated token must have the same subject with the original token")
+	p, err := ws.admitUpdate(ctx, tok)
+	if err != nil {
+		return err
 	}
 	ws.setToken(p)
 	return nil

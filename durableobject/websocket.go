@@ -34,6 +34,7 @@ type Websocket struct {
 	id        string
 	tags      []string // of the token: they never change
 	recipient Recipient
+	authorize func(context.Context, *token.Payload) error // of later tokens; nil allows all
 	payload   atomic.Pointer[token.Payload]
 	attached  atomic.Value
 
