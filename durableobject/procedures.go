@@ -124,6 +124,11 @@ func (ws *Websocket) handle(ctx context.Context, call *rpc.Call) (any, error) {
 	default:
 		return nil, rpc.ErrNoProcedure
 	}
+	if c, ok := ctx.Value(callKey{}).(*callState); ok {
+		c.activity = activity{name: call.Path[min(1, len(call.Path)-1):], channel: ws.ch.name}
+		ws.calls.add(&c.activity)
+		defer ws.calls.remove(&c.activity)
+	}
 	return rpc.Chain(ws.core().interceptors, run)(ctx, call)
 }
 

@@ -136,14 +136,12 @@ func (ws *Websocket) startHook(s *subscription) {
 	c.users.Go(func() {
 		late := time.AfterFunc(c.options.HookTimeout, func() { ws.goLive(s) })
 		defer late.Stop()
-		var err error
-		func() {
-			defer recoverTo(&err)
-			err = c.hooksOf(ws.ch.hub).OnSubscribed(ctx, ws, resume)
-		}()
+		err := c.hook("OnSubscribed", ws.ch.name, func() error {
+			return hooksOf(ws.ch.hub).OnSubscribed(ctx, ws, resume)
+		})
 		if current := ws.endHook(s); err != nil && current {
-			c.logger.Error("subscription hook failed", "channel", ws.ch.name, "socket_id", ws.id, "err", err)
 			ws.conn.Close(statusInternalError, "Subscription failed")
+			c.logger.Error("subscription hook failed", "channel", ws.ch.name, "socket_id", ws.id, "err", err)
 			return
 		}
 		ws.goLive(s)

@@ -208,13 +208,17 @@ func (ws *Websocket) leave() {
 	ws.left.Store(true)
 	ws.peer.Close()
 	ws.ch.leave(ws)
+	err := c.hook("OnDisconnected", ws.ch.name, func() error {
+		hooksOf(ws.ch.hub).OnDisconnected(ws.ctx, ws)
+		return nil
+	})
+	if err != nil {
+		c.logger.Error("a hook panicked", "hook", "OnDisconnected", "channel", ws.ch.name, "err", err)
+	}
+	ws.peer.Wait()
 	c.mu.Lock()
 	delete(c.sockets, ws)
 	c.mu.Unlock()
-	c.guard("OnDisconnected", ws.ch.name, func() {
-		c.hooksOf(ws.ch.hub).OnDisconnected(ws.ctx, ws)
-	})
-	ws.peer.Wait()
 	ws.ch.release()
 }
 

@@ -37,6 +37,7 @@ type Websocket struct {
 	authorize func(context.Context, *token.Payload) error // of later tokens; nil allows all
 	payload   atomic.Pointer[token.Payload]
 	attached  atomic.Value
+	calls     runningCode
 
 	// mu guards the subscription and the answers. It is held for a moment only.
 	//
@@ -93,7 +94,7 @@ func (ws *Websocket) Close(code int, reason string) { ws.conn.Close(code, reason
 // replayed and before anything live. It does not wait for the client. The error
 // is [ErrNotSubscribed] if the socket has no subscription, or one of encoding.
 func (ws *Websocket) Send(ctx context.Context, event any) error {
-	data, err := ws.core().serializer.Append(nil, event)
+	data, err := ws.core().encode(event)
 	if err != nil {
 		return fmt.Errorf("durableobject: send: %w", err)
 	}
