@@ -94,8 +94,9 @@ func TestAdmission(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				log := &logBook{}
-				test.options.Logger = log.logger()
-				f := newFixture(t, test.options, test.up)
+				o := test.options
+				o.Logger = log.logger()
+				f := newFixture(t, o, test.up)
 				tok := test.token
 				if tok == "" {
 					tok = sign(t, "room")

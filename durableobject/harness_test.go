@@ -41,7 +41,7 @@ type room struct {
 
 // roomHooks are what a test wants to see or do in the hooks.
 type roomHooks struct {
-	context      func(ctx context.Context) // of every hook with a socket
+	context      func(ctx context.Context) // of every hook
 	subscribed   func(r *room, ws *durableobject.Websocket, res durableobject.Resume) error
 	disconnected func(ws *durableobject.Websocket)
 	evicted      func(channel string)
@@ -67,7 +67,10 @@ func (r *room) OnDisconnected(ctx context.Context, ws *durableobject.Websocket) 
 	}
 }
 
-func (r *room) OnEvicted(context.Context) {
+func (r *room) OnEvicted(ctx context.Context) {
+	if r.hooks.context != nil {
+		r.hooks.context(ctx)
+	}
 	if r.hooks.evicted != nil {
 		r.hooks.evicted(r.Channel())
 	}
@@ -335,11 +338,16 @@ func (c *rawClient) drop() {
 
 // logBook keeps what is logged.
 type logBook struct {
+	written func() // called for each line, if it is not nil
+
 	mu   sync.Mutex
 	text strings.Builder
 }
 
 func (l *logBook) Write(p []byte) (int, error) {
+	if l.written != nil {
+		l.written()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.Write(p)
