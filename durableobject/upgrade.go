@@ -57,7 +57,8 @@ type UpgradeOptions struct {
 // with 400 if the id is longer than 256 bytes or the handshake is malformed, by
 // Authorize, with 503 while the token cannot be verified or the namespace shuts
 // down, and with 500 if the object cannot be made. No object is made for a request
-// that is refused. The URL has the token in it: keep it out of access logs.
+// whose origin or token is refused. The URL has the token in it: keep it out of access
+// logs.
 //
 // The handler returns when the socket is open, and the namespace takes care of it.
 // UpgradeHandler panics on an origin pattern that is malformed.

@@ -1,7 +1,6 @@
 package socket
 
 import (
-	"encoding/base64"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -18,9 +17,10 @@ type HandshakeError struct {
 // Error returns the message.
 func (e *HandshakeError) Error() string { return "socket: " + e.Message }
 
-// CheckHandshake reports whether Accept would refuse a request, for callers that
-// have to do something before Accept that only a good request is worth. A header
-// that the answer needs is set.
+// CheckHandshake returns why Accept would refuse a request for what it asks or where
+// it comes from, nil if it would not, for callers that have something to do before
+// Accept that only a good request is worth. Accept alone checks version and key. What
+// the answer needs is set in header.
 func CheckHandshake(header http.Header, r *http.Request, o Options) *HandshakeError {
 	switch {
 	case !r.ProtoAtLeast(1, 1) || !hasToken(r.Header, "Upgrade", "websocket") || !hasToken(r.Header, "Connection", "upgrade"):
@@ -32,11 +32,6 @@ func CheckHandshake(header http.Header, r *http.Request, o Options) *HandshakeEr
 		return &HandshakeError{http.StatusMethodNotAllowed, "Expected a GET request"}
 	case !o.AnyOrigin && !allowsOrigin(r, o.OriginPatterns):
 		return &HandshakeError{http.StatusForbidden, "Origin is not allowed"}
-	case r.Header.Get("Sec-Websocket-Version") != "13":
-		header.Set("Sec-Websocket-Version", "13")
-		return &HandshakeError{http.StatusBadRequest, "Unsupported WebSocket version"}
-	case !hasKey(r.Header):
-		return &HandshakeError{http.StatusBadRequest, "Bad Sec-WebSocket-Key"}
 	}
 	return nil
 }
@@ -76,15 +71,6 @@ func allowsOrigin(r *http.Request, patterns []string) bool {
 		}
 	}
 	return false
-}
-
-func hasKey(h http.Header) bool {
-	keys := h.Values("Sec-Websocket-Key")
-	if len(keys) != 1 {
-		return false
-	}
-	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(keys[0]))
-	return err == nil && len(key) == 16
 }
 
 // hasToken reports whether a header that is a list has a token in it.
