@@ -52,7 +52,7 @@ type discoveryKey struct{}
 // Subscribe calls a procedure that gives a durable iterator, and opens the iterator. link
 // is an rpc.Link with a [LinkPlugin]; in and opts are those of the call, which is
 // repeated for each refresh of the token. [rpc.WithLastEventID] also says where the
-// events begin.
+// events begin; [rpc.WithResponseHeader] stores the header of the first answer only.
 //
 // It returns when the server of the sockets has answered the subscription. An error of
 // the call is returned as it is; otherwise see [Dial]. ctx is the life of the iterator,
@@ -60,18 +60,22 @@ type discoveryKey struct{}
 func Subscribe[In, T any](
 	ctx context.Context, link rpc.Caller, c durableiterator.Contract[In, T], in In, opts ...rpc.CallOption,
 ) (*Iterator[T], error) {
-	source := TokenFunc(func(ctx context.Context) (string, error) {
-		return c.Procedure().Call(ctx, tokenCaller{link}, in, opts...)
-	})
+	source := func(opts ...rpc.CallOption) TokenSource {
+		return TokenFunc(func(ctx context.Context) (string, error) {
+			return c.Procedure().Call(ctx, tokenCaller{link}, in, opts...)
+		})
+	}
 	var found discovery
-	cred, err := fetchCredential(context.WithValue(ctx, discoveryKey{}, &found), source)
+	cred, err := fetchCredential(context.WithValue(ctx, discoveryKey{}, &found), source(opts...))
 	if err != nil {
 		return nil, err
 	}
 	if found.options == nil {
 		return nil, ErrNoPlugin
 	}
-	return open[T](ctx, source, cred, *found.options, found.call)
+	// The caller may be reading the header of the first answer when a later one comes.
+	later := append(slices.Clip(opts), rpc.WithResponseHeader(nil))
+	return open[T](ctx, source(later...), cred, *found.options, found.call)
 }
 
 // tokenCaller calls a procedure of a durable iterator for its token.
