@@ -85,6 +85,7 @@ func NewHandler(r *Router, o *HandlerOptions) *Handler {
 	if o != nil {
 		own = *o
 		own.Interceptors = slices.Clone(o.Interceptors)
+		own.Plugins = slices.Clone(o.Plugins)
 		own.Serializers = slices.Clone(o.Serializers)
 	}
 	for _, plugin := range own.Plugins {
