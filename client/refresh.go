@@ -149,10 +149,19 @@ func (s *supervisor) shared(ctx context.Context, conn *connection, cred credenti
 	switch {
 	case ctx.Err() != nil || s.conn != conn || errors.Is(err, rpc.ErrDisconnected):
 	case err == nil:
+		s.shareFailures = 0
 		conn.cred = cred
 		s.share(ctx) // if there is a newer one by now
 	default:
-		s.options.Logger.WarnContext(ctx, "token not taken on the open socket", "id", s.id, "err", s.redact(err))
-		s.reconnect(ctx)
+		err = s.redact(err)
+		s.options.Logger.WarnContext(ctx, "token not taken on the open socket", "id", s.id, "err", err)
+		switch rpc.CodeOf(err) {
+		case rpc.CodeForbidden, rpc.CodeServiceUnavailable:
+			// Another socket would be refused too, and this one has a token that is good.
+			s.shareFailures++
+			s.refresh.Reset(max(s.options.RefreshTokenDelay, s.refreshPause(s.shareFailures)))
+		default:
+			s.reconnect(ctx)
+		}
 	}
 }

@@ -37,6 +37,7 @@ type supervisor struct {
 	refused       bool // a token was refused, and none accepted since
 	fetching      bool
 	fetchFailures int
+	shareFailures int // since the server has last taken a token on an open socket
 
 	stop        func() // ends the subscription; nil if there is none
 	subscribing bool

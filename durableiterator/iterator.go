@@ -34,14 +34,16 @@ type Options struct {
 	// Signer signs the token. Nil is that of [HandlerPlugin]. oRPC: signingKey.
 	Signer token.Signer
 	// TokenTTL is how long the token lives. 0 is that of [HandlerPlugin], or
-	// [DefaultTokenTTL]. oRPC: tokenTTLSeconds.
+	// [DefaultTokenTTL]; with a negative one the token has expired when it is made,
+	// as with oRPC. oRPC: tokenTTLSeconds.
 	TokenTTL time.Duration
 	// Tags are given to the sockets that the token opens; see
 	// durableobject.WithTags. Nil is left out of the token, an empty list is not.
 	Tags []string
 	// Att is attached to the token: any value that encoding/json can encode. The
 	// methods of the durable object can read it, and so can the client. Nil is
-	// none.
+	// none. Keep it small: a durableobject.Namespace refuses a token that is larger
+	// than its MaxTokenBytes, by default 8 KiB.
 	Att any
 	// Logger gets the errors of [Iterator.ServeHTTP]. Nil discards them.
 	Logger *slog.Logger

@@ -35,9 +35,14 @@ type HandlerPlugin struct {
 	TokenTTL time.Duration
 }
 
-// InitHandler implements [rpc.HandlerPlugin].
+// InitHandler implements [rpc.HandlerPlugin]. It copies the plugin, whose fields may
+// be changed later without effect, and panics on a negative TokenTTL.
 func (p *HandlerPlugin) InitHandler(o *rpc.HandlerOptions) {
-	o.Interceptors = append(o.Interceptors, p.answer)
+	if p.TokenTTL < 0 {
+		panic("durableiterator: HandlerPlugin: TokenTTL is negative")
+	}
+	own := *p
+	o.Interceptors = append(o.Interceptors, own.answer)
 }
 
 func (p *HandlerPlugin) answer(ctx context.Context, call *rpc.Call, next rpc.CallFunc) (any, error) {

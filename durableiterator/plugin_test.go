@@ -178,3 +178,26 @@ func TestServeHTTPWithoutSigner(t *testing.T) {
 	require.NotContains(t, w.Header(), "X-Orpc-Durable-Iterator")
 	require.Contains(t, log.String(), "no signer")
 }
+
+func TestHandlerPluginIsChecked(t *testing.T) {
+	t.Parallel()
+	require.PanicsWithValue(t, "durableiterator: HandlerPlugin: TokenTTL is negative", func() {
+		(&durableiterator.HandlerPlugin{TokenTTL: -1}).InitHandler(&rpc.HandlerOptions{})
+	})
+}
+
+func TestHandlerPluginIsCopied(t *testing.T) {
+	t.Parallel()
+	plugin := &durableiterator.HandlerPlugin{Signer: token.Secret("k"), TokenTTL: time.Minute}
+	var o rpc.HandlerOptions
+	plugin.InitHandler(&o)
+	plugin.Signer, plugin.TokenTTL = nil, time.Hour
+	call := &rpc.Call{Header: http.Header{}, ResponseHeader: http.Header{}}
+	out, err := o.Interceptors[0](t.Context(), call, func(context.Context, *rpc.Call) (any, error) {
+		return durableiterator.New[string]("room", nil), nil
+	})
+	require.NoError(t, err)
+	p, err := token.Parse(out.(string))
+	require.NoError(t, err)
+	require.Equal(t, time.Minute, p.ExpiresAt.Sub(p.IssuedAt))
+}

@@ -49,6 +49,7 @@ func (c *core) newPeers() *rpc.ServerPeers {
 
 // callState is what is known of a call on a socket while it runs.
 type callState struct {
+	activity  activity
 	ws        *Websocket
 	published atomic.Uint64 // Seq of the last event that its handler has published
 }
@@ -91,6 +92,11 @@ func (ws *Websocket) handle(ctx context.Context, call *rpc.Call) (any, error) {
 		run = ws.method(ctx, call)
 	default:
 		return nil, rpc.ErrNoProcedure
+	}
+	if c, ok := call.State().(*callState); ok {
+		c.activity = activity{name: call.Path[min(1, len(call.Path)-1):], channel: ws.ch.name}
+		ws.calls.add(&c.activity)
+		defer ws.calls.remove(&c.activity)
 	}
 	return rpc.Chain(ws.core().interceptors, run)(ctx, call)
 }
@@ -155,17 +161,9 @@ func newSystem() *rpc.Router {
 var errLostContext = errors.New("an interceptor lost the context")
 
 func (ws *Websocket) updateToken(ctx context.Context, tok string) error {
-	p, err := ws.core().verifier.Verify(ctx, tok)
-	old := ws.Token()
-	switch {
-	case err != nil:
-		return rpc.Errorf(rpc.CodeUnauthorized, "Invalid Token")
-	case p.Channel != old.Channel:
-		return rpc.Errorf(rpc.CodeUnauthorized, "Updated token must have the same channel with the original token")
-	case !slices.Equal(p.Tags, old.Tags) || (p.Tags == nil) != (old.Tags == nil):
-		return rpc.Errorf(rpc.CodeUnauthorized, "Updated token must have the exact same tags with the original token")
-	case ws.core().recipient(ws.id, p) != ws.recipient:
-		return rpc.Errorf(rpc.CodeUnauthorized, "Updated token must have the same subject with the original token")
+	p, err := ws.admitUpdate(ctx, tok)
+	if err != nil {
+		return err
 	}
 	ws.setToken(p)
 	return nil

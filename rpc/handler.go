@@ -127,6 +127,7 @@ func NewHandler(r *Router, o *HandlerOptions) *Handler {
 	if o != nil {
 		own = *o
 		own.Interceptors = slices.Clone(o.Interceptors)
+		own.Plugins = slices.Clone(o.Plugins)
 		own.Serializers = slices.Clone(o.Serializers)
 		own.TrustedOrigins = slices.Clone(o.TrustedOrigins)
 	}

@@ -80,6 +80,7 @@ func NewLink(address string, o *LinkOptions) *Link {
 	if o != nil {
 		own = *o
 		own.Interceptors = slices.Clone(o.Interceptors)
+		own.Plugins = slices.Clone(o.Plugins)
 		own.Serializers = slices.Clone(o.Serializers)
 	}
 	for _, plugin := range own.Plugins {
