@@ -325,6 +325,41 @@ func TestReadStops(t *testing.T) {
 	})
 }
 
+// That goes, too, for an event that is published while Read looks for events: in the
+// chunk that it is about to send, and in the part of the log that it is about to read.
+func TestReadStopsForWhatIsPublishedMeanwhile(t *testing.T) {
+	t.Parallel()
+	shared := func(o *Options) { o.SoleWriter = false }
+	bubble(t, shared, func(f *fixture) {
+		c := f.subscribe("a")
+		read := func(text string) {
+			var b socket.Batch
+			given := false
+			more := c.reader.Read(t.Context(), &b, true, func() bool {
+				if given {
+					return true
+				}
+				given = true // and then an event is published
+				require.NoError(t, f.ch.Publish(t.Context(), record(text)))
+				return false
+			})
+			require.Equal(t, socket.Some, more)
+			require.Empty(t, b.Own)
+			require.Empty(t, b.Shared)
+		}
+		f.publish("1")
+		read("2")
+		c.reads("1", "2")
+		synctest.Wait()
+		f.slip("3")
+		f.publish("4")
+		read("5")
+		c.reads("3", "4", "5")
+		synctest.Wait()
+		c.leave()
+	})
+}
+
 func TestPassed(t *testing.T) {
 	t.Parallel()
 	bubble(t, nil, func(f *fixture) {
