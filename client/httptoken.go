@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -78,6 +79,7 @@ func (s *httpSource) fetch(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	body = bytes.TrimPrefix(body, []byte("\uFEFF")) // a byte order mark means nothing
 	if response.StatusCode != http.StatusOK {
 		return "", answerError(response.StatusCode, response.Header, string(body[:min(len(body), maxErrorBody)]))
 	}

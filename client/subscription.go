@@ -97,7 +97,7 @@ func (s *subscription) missing(resume string) GapReason {
 
 // event takes an event.
 func (s *subscription) event(e rpc.PeerEvent) {
-	if e.Meta.Retry > 0 {
+	if e.Meta.Retry > 0 || e.Meta.RetryNow {
 		s.retry.Store(int64(min(e.Meta.Retry, maxHint)))
 	}
 	if len(e.Meta.ID) > maxEventID {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -122,7 +123,7 @@ func TestUnreadableEventsInAReplay(t *testing.T) {
 						break
 					}
 				}
-				if c.event == unreadable["a value of another type"].event || c.event == unreadable["a number, no text"].event {
+				if slices.Contains([]string{"a value of another type", "a number, no text", "a path to nowhere", "a type that is no list"}, name) {
 					require.Len(t, got, 7, "that is not seen before they are read")
 					return
 				}

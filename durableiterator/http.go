@@ -30,7 +30,6 @@ func (it *Iterator[T]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	announce(header, r.Header)
 	header.Set("Content-Type", "application/json")
-	header.Set("Cache-Control", "no-store")
 	_, _ = w.Write(body) // nobody could be told that the client has gone
 }
 

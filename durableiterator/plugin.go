@@ -21,7 +21,8 @@ const (
 
 // HandlerPlugin answers with the token where a procedure returns an [Iterator],
 // and says so in the response header x-orpc-durable-iterator, which it also lets
-// browsers of other origins read. Other outputs are left alone. It is oRPC's
+// browsers of other origins read. No cache may keep such an answer, and no browser take
+// it for anything but JSON. Other outputs are left alone. It is oRPC's
 // DurableIteratorHandlerPlugin.
 //
 // It works inside of the interceptors of the options that were there before it:
@@ -61,9 +62,11 @@ type signable interface {
 	sign(ctx context.Context, signer token.Signer, ttl time.Duration) (string, error)
 }
 
-// announce sets the header of an answer that is a token.
+// announce sets the headers of an answer that is a token, which is a secret.
 func announce(response, request http.Header) {
 	response.Set(headerName, headerValue)
+	response.Set("Cache-Control", "no-store")
+	response.Set("X-Content-Type-Options", "nosniff")
 	if request.Get("Origin") != "" && !exposes(response, headerName) {
 		response.Add(headerExpose, strings.ToLower(headerName))
 	}

@@ -223,7 +223,7 @@ func encodeMeta(m rpc.EventMeta) []byte {
 	if len(m.Comments) > 0 {
 		pm.Comments = m.Comments
 	}
-	if m.Retry > 0 {
+	if m.Retry > 0 || m.RetryNow {
 		ms := m.Retry.Milliseconds()
 		pm.Retry = &ms
 	}

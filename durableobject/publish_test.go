@@ -82,6 +82,8 @@ func TestPublishErrors(t *testing.T) {
 			"foreign exclude": other.PublishEvent(t.Context(), message{"x"}, durableobject.WithExclude(own)),
 			"line break in a comment": f.room("room").PublishEvent(t.Context(), message{"x"},
 				durableobject.WithEventMeta(rpc.EventMeta{Comments: []string{"a\nb"}})),
+			"control character in the id": f.room("room").PublishEvent(t.Context(), message{"x"},
+				durableobject.WithEventMeta(rpc.EventMeta{ID: "a\x00b"})),
 			"negative retry": f.room("room").PublishEvent(t.Context(), message{"x"},
 				durableobject.WithEventMeta(rpc.EventMeta{Retry: -time.Second})),
 			"context ended": f.room("room").PublishEvent(ctx, message{"x"}),
@@ -107,6 +109,8 @@ func TestEventFrames(t *testing.T) {
 			f.publish("x", meta)
 			require.Equal(t, `{"i":"1","t":3,"p":{"e":"message","d":{"json":{"text":"x"}},`+
 				`"m":{"id":"mine","retry":4321,"comments":["c"]}}}`, c.next())
+			f.publish("x", durableobject.WithEventMeta(rpc.EventMeta{RetryNow: true}))
+			require.Equal(t, `{"i":"1","t":3,"p":{"e":"message","d":{"json":{"text":"x"}},"m":{"retry":0}}}`, c.next())
 		})
 	})
 	t.Run("with resume", func(t *testing.T) {

@@ -43,8 +43,10 @@ type UpgradeOptions struct {
 //
 // A request is refused with 426 if it is no upgrade, with 401 without an id, a
 // token or a valid token, with 400 if the id is longer than 256 bytes, with 403
-// for its origin or by Authorize, with 503 while the namespace shuts down, and
-// with 500 if the object cannot be made. The URL has the token in it: keep it out
+// for its origin or by Authorize, with 503 while the namespace shuts down, with 500
+// if the object cannot be made, and with 501 if middleware hides the [http.Hijacker]
+// of the ResponseWriter and has no Unwrap method as [http.ResponseController] knows
+// it, which is logged at level Error. The URL has the token in it: keep it out
 // of access logs.
 //
 // The handler returns when the socket is open, and the namespace takes care of it.
@@ -136,7 +138,7 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 		AnyOrigin:      u.options.AnyOrigin,
 	})
 	if err != nil { // the answer was given
-		c.logger.DebugContext(r.Context(), "upgrade refused", "channel", p.Channel, "err", err)
+		c.logger.Log(r.Context(), socket.RefusalLevel(err), "upgrade refused", "channel", p.Channel, "err", err)
 		ch.release()
 		c.users.Done()
 		return nil

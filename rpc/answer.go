@@ -95,7 +95,7 @@ var unencodableError = []byte(`{"json":{"defined":false,"code":"` + string(CodeI
 func (e *engine) logError(ctx context.Context, call *Call, err error) {
 	path := strings.Join(call.Path, ".")
 	if p, ok := errors.AsType[*PanicError](err); ok {
-		e.logger.ErrorContext(ctx, "handler panicked", "path", path, "panic", p.Value, "stack", string(p.Stack))
+		e.logger.ErrorContext(ctx, "handler panicked", "path", path, "panic", panicText(p.Value), "stack", string(p.Stack))
 		return
 	}
 	ended := ctx.Err() != nil && errors.Is(err, ctx.Err())

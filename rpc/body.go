@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 
 	"github.com/go-orpc/durable-iterator/internal/serializer"
@@ -27,11 +28,8 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, s *serializer
 		return Value{}, &Error{Code: CodePayloadTooLarge}
 	}
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return Value{}, &Error{Code: CodePayloadTooLarge, cause: err}
-	}
 	if err != nil {
-		return Value{}, malformedRequest(err)
+		return Value{}, bodyError(err)
 	}
 	return readInput(data, s)
 }
@@ -44,8 +42,20 @@ func readForeignBody(r *http.Request) (Value, error) {
 	case nil:
 		return Value{}, &Error{Code: CodeUnsupportedMediaType}
 	default:
-		return Value{}, malformedRequest(err)
+		return Value{}, bodyError(err)
 	}
+}
+
+// bodyError returns the error that the caller is sent for a body that could not be read.
+func bodyError(err error) *Error {
+	_, tooLarge := errors.AsType[*http.MaxBytesError](err)
+	switch {
+	case tooLarge:
+		return &Error{Code: CodePayloadTooLarge, cause: err}
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return &Error{Code: CodeTimeout, cause: err}
+	}
+	return malformedRequest(err)
 }
 
 // readQuery reads the input of a GET request: the last data of its query. Other

@@ -6,6 +6,8 @@ import (
 	"math"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/go-orpc/durable-iterator/internal/peer"
 )
@@ -16,13 +18,20 @@ var ErrEventMeta = errors.New("rpc: event metadata")
 // EventMeta is what an event carries besides its value: oRPC's event metadata.
 // The zero EventMeta is none.
 type EventMeta struct {
-	// ID names the event, so that a stream can go on behind it. Empty is none.
-	// It has no line break.
+	// ID identifies the event, so that a stream can resume after it. Empty is none.
+	// It is sent back in an HTTP header, so it is UTF-8 without control characters,
+	// and without white space at either end.
 	ID string
 	// Retry asks the client to wait that long before it connects again. It is
 	// sent in whole milliseconds, rounded down; less than one is an error. 0 is none.
 	Retry time.Duration
-	// Comments are for people who read the wire. None has a line break.
+	// RetryNow asks the client to connect again without a pause: the retry of 0 that
+	// Retry cannot express, which must be 0 then. An original client tries without end
+	// and without any pause; one of this module waits as long as for an event that
+	// asks for nothing.
+	RetryNow bool
+	// Comments are for people who read the wire. Each is UTF-8 without control
+	// characters other than tabs.
 	Comments []string
 }
 
@@ -32,33 +41,43 @@ type Event[T any] struct {
 	Meta EventMeta
 }
 
-// Validate tells whether the metadata can be sent. If not, the error wraps
+// Validate reports whether the metadata can be sent. If not, the error wraps
 // [ErrEventMeta].
 func (m EventMeta) Validate() error {
 	switch {
-	case strings.ContainsAny(m.ID, "\r\n"):
-		return fmt.Errorf("%w: id %q has a line break", ErrEventMeta, m.ID)
+	case !isPrintable(m.ID) || strings.Contains(m.ID, "\t"):
+		return fmt.Errorf("%w: id %q has a control character or is not UTF-8", ErrEventMeta, m.ID)
+	case strings.TrimSpace(m.ID) != m.ID:
+		return fmt.Errorf("%w: id %q begins or ends with white space", ErrEventMeta, m.ID)
 	case m.Retry < 0:
 		return fmt.Errorf("%w: retry %v is negative", ErrEventMeta, m.Retry)
 	case m.Retry > 0 && m.Retry < time.Millisecond:
 		// It would be sent as 0: clients would come back without any pause.
 		return fmt.Errorf("%w: retry %v is less than a millisecond", ErrEventMeta, m.Retry)
+	case m.RetryNow && m.Retry != 0:
+		return fmt.Errorf("%w: retry is both now and %v", ErrEventMeta, m.Retry)
 	}
 	for _, comment := range m.Comments {
-		if strings.ContainsAny(comment, "\r\n") {
-			return fmt.Errorf("%w: comment %q has a line break", ErrEventMeta, comment)
+		if !isPrintable(comment) {
+			return fmt.Errorf("%w: comment %q has a control character or is not UTF-8", ErrEventMeta, comment)
 		}
 	}
 	return nil
 }
 
-// peerMeta gives the metadata in the form of the peer protocol, checked.
+// isPrintable reports whether text is UTF-8 without control characters other than tabs.
+func isPrintable(text string) bool {
+	return utf8.ValidString(text) &&
+		strings.IndexFunc(text, func(r rune) bool { return r != '\t' && unicode.IsControl(r) }) < 0
+}
+
+// peerMeta returns the metadata in the form of the peer protocol, checked.
 func (m EventMeta) peerMeta() (peer.EventMeta, error) {
 	if err := m.Validate(); err != nil {
 		return peer.EventMeta{}, err
 	}
 	p := peer.EventMeta{ID: m.ID, HasID: m.ID != ""}
-	if m.Retry > 0 {
+	if m.Retry > 0 || m.RetryNow {
 		ms := m.Retry.Milliseconds()
 		p.Retry = &ms
 	}
@@ -68,11 +87,11 @@ func (m EventMeta) peerMeta() (peer.EventMeta, error) {
 	return p, nil
 }
 
-// eventMeta reads metadata as it came. What an EventMeta cannot tell apart from
-// nothing, an empty id or a retry of 0, is nothing.
+// eventMeta reads metadata as it came. An empty id is none.
 func eventMeta(p peer.EventMeta) EventMeta {
 	m := EventMeta{ID: p.ID}
 	if p.Retry != nil {
+		m.RetryNow = *p.Retry == 0
 		m.Retry = time.Duration(min(*p.Retry, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
 	}
 	if len(p.Comments) > 0 {

@@ -140,7 +140,7 @@ func (s *eventStream) note(m EventMeta) {
 	if m.ID != "" {
 		s.lastID = m.ID
 	}
-	if m.Retry != 0 {
+	if m.Retry != 0 || m.RetryNow {
 		s.retry = m.Retry
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -118,6 +120,31 @@ func TestHandlerRefusesBodies(t *testing.T) {
 	}
 }
 
+// TestRefusalCostsReading: a caller that an interceptor refuses costs no more than reading
+// what it sent, whatever that is.
+func TestRefusalCostsReading(t *testing.T) { //nolint:paralleltest // it measures allocations
+	h := rpc.NewHandler(fixtureRouter(), &rpc.HandlerOptions{Interceptors: []rpc.Interceptor{
+		func(context.Context, *rpc.Call, rpc.CallFunc) (any, error) {
+			return nil, &rpc.Error{Code: rpc.CodeUnauthorized}
+		},
+	}})
+	cost := func(body string) uint64 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		require.Equal(t, 401, post(h, "/echo", body).Code)
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	const size = 500_000
+	plain := cost(`{"json":"` + strings.Repeat("x", size) + `"}`)
+	for name, item := range map[string]string{"items": "[2,1,0],", "a deep path": "[2" + strings.Repeat(",0", 900) + "],", "keys": `[0,"a","b"],`} {
+		t.Run(name, func(t *testing.T) {
+			bomb := cost(`{"json":null,"meta":[` + strings.Repeat(item, size/len(item)) + `[2]]}`)
+			require.InDelta(t, plain, bomb, size/2)
+		})
+	}
+}
+
 // A procedure without input refuses what cannot be decoded all the same.
 func TestVoidInputIsStillDecoded(t *testing.T) {
 	t.Parallel()
@@ -209,6 +236,28 @@ func TestQueryInput(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A byte order mark means nothing, wherever JSON comes from.
+func TestByteOrderMark(t *testing.T) {
+	t.Parallel()
+	h := rpc.NewHandler(fixtureRouter(), nil)
+	const text = "\uFEFF" + `{"json":7}`
+	for name, w := range map[string]*httptest.ResponseRecorder{
+		"body":  post(h, "/echo", text),
+		"query": request(h, http.MethodGet, "/readable?data="+url.QueryEscape(text), "", nil),
+		"form": request(h, http.MethodPost, "/echo", "--x\r\nContent-Disposition: form-data; name=\"data\"\r\n\r\n"+text+"\r\n--x--\r\n",
+			http.Header{"Content-Type": {"multipart/form-data; boundary=x"}}),
+	} {
+		require.Equal(t, 200, w.Code, name)
+		require.Contains(t, w.Body.String(), `7`, name)
+	}
+	link := rpc.NewLink("http://orpc", &rpc.LinkOptions{HTTPClient: roundTrip(func(*http.Request) (*http.Response, error) {
+		return reply(200, "application/json", text), nil
+	}).client()})
+	out, err := echo.Call(t.Context(), link, nil)
+	require.NoError(t, err)
+	require.InDelta(t, 7, out, 0)
 }
 
 func TestNothingOfAPanicLeaves(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 )
 
@@ -85,5 +86,19 @@ type PanicError struct {
 	Stack []byte // the stack at the panic
 }
 
-// Error gives the value in words, without the stack.
-func (e *PanicError) Error() string { return fmt.Sprintf("rpc: handler panicked: %v", e.Value) }
+// Error returns the text of the value, without the stack. Of a value that is neither an
+// error nor a [fmt.Stringer] nor of a basic type it is the type.
+func (e *PanicError) Error() string { return "rpc: handler panicked: " + panicText(e.Value) }
+
+// panicText prints what was given to panic. It does not look into other values than those
+// that end: a slice or a map may hold itself, and to print that ends the process.
+func panicText(v any) string {
+	switch v.(type) {
+	case error, fmt.Stringer:
+		return fmt.Sprint(v)
+	}
+	if t := reflect.TypeOf(v); t != nil && !isScalar(t.Kind()) {
+		return t.String()
+	}
+	return fmt.Sprint(v)
+}

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"math"
+	"net/http"
 	"time"
 
 	"github.com/go-orpc/durable-iterator/internal/peer"
@@ -23,16 +24,17 @@ type Retry struct {
 	// Delay gives the pause before a try; attempt is 1 for the first retry. Nil
 	// is 2 s, or for a stream of events what the server asks for.
 	Delay func(attempt int, err error) time.Duration
-	// If tells whether to try again after err. Nil is always: calls are
-	// repeated whatever they failed with, as in oRPC.
+	// If reports whether to try again after err. Nil is after every error but those
+	// that a further try cannot change: an [*Error] with a status from 400 to 499,
+	// except 408, 425 and 429. oRPC repeats these, too.
 	If func(err error) bool
 	// OnRetry is called before each further try. What it returns, if not nil, is
 	// called after that try with whether it succeeded.
 	OnRetry func(attempt int, err error) func(success bool)
 }
 
-// WithRetry calls up to n more times when a call fails, 2 s apart. It is
-// Retry{Max: n}.
+// WithRetry calls up to n more times when a call fails, 2 s apart, unless the server has
+// refused it for good: see [Retry.If]. It is Retry{Max: n}.
 func WithRetry(n int) CallOption { return Retry{Max: n} }
 
 func (r Retry) applyToCall(o *callOptions) { o.retry = r }
@@ -72,7 +74,7 @@ type tries struct {
 // more tries again after err, until that succeeds or there shall be no further try.
 func (t *tries) more(ctx context.Context, err error) (out any, _ error) {
 	for err != nil && t.made < t.Max {
-		if (t.If != nil && !t.If(err)) || !t.pause(ctx, t.made+1, err) {
+		if !t.again(err) || !t.pause(ctx, t.made+1, err) {
 			break
 		}
 		t.made++
@@ -89,6 +91,23 @@ func (t *tries) more(ctx context.Context, err error) (out any, _ error) {
 		}
 	}
 	return out, err
+}
+
+// again reports whether a further try may succeed.
+func (t *tries) again(err error) bool {
+	if t.If != nil {
+		return t.If(err)
+	}
+	e, ok := findError(err)
+	if !ok {
+		return true
+	}
+	switch status := ToError(e).Status; status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return true
+	default:
+		return status < 400 || status > 499
+	}
 }
 
 // reopen tries to go on with a stream that has failed.

@@ -129,7 +129,7 @@ func TestSubscribeSkipsWhatCannotBeRead(t *testing.T) {
 		broken  bool // the message cannot be read
 	}{
 		"no value":              {`{"i":"1","t":3,"p":{"e":"message","d":null,"m":{"id":"7"}}}`, "7", false},
-		"an unknown type":       {`{"i":"1","t":3,"p":{"e":"message","d":{"json":1,"meta":[[1,["a"]]]},"m":{"id":"7"}}}`, "7", false},
+		"meta that is no JSON":  {`{"i":"1","t":3,"p":{"e":"message","d":{"json":1,"meta":[},"m":{"id":"7"}}}`, "", true},
 		"metadata":              {`{"i":"1","t":3,"p":{"e":"message","d":{"json":1},"m":{"id":"7","retry":-1}}}`, "7", true},
 		"an id of another type": {`{"i":"1","t":3,"p":{"e":"message","d":{"json":1},"m":{"id":7}}}`, "", true},
 		"a kind of no type":     {`{"i":"1","t":3,"p":{"e":1,"m":{"id":"7"}}}`, "7", true},

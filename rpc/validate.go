@@ -19,7 +19,9 @@ import (
 // Where an input or output is a slice, an array or a map, or a pointer to one,
 // its elements are checked in place of it, at any depth. Below a struct the
 // validator is on its own: go-playground's enters nested structs by itself and
-// slices and maps that are tagged with dive. time.Time is not checked.
+// slices and maps that are tagged with dive. time.Time is not checked. A value
+// that a validator would have to follow deeper than 1000 levels, such as one that
+// holds itself, is not given to it: that is an internal error.
 //
 // An input that is refused is answered as [CodeBadRequest] with
 // [ValidationIssues] as data: one issue for each of validator.ValidationErrors,
@@ -73,7 +75,10 @@ func decodeAs[In any](ctx context.Context, call *Call) (in In, err error) {
 // typed gives a value as a T. What came over a wire is decoded.
 func typed[T any](value any) (t T, err error) {
 	if isVoid(t) {
-		return t, nil
+		if v, ok := value.(Value); ok && !v.IsUndefined() {
+			err = v.Decode(new(Value)) // whatever it is, it must be well-formed
+		}
+		return t, err
 	}
 	switch value := value.(type) {
 	case Value:
@@ -114,7 +119,10 @@ func inputError(err error) error {
 
 // checkOutput checks an output of a type with or without rules.
 func checkOutput(ctx context.Context, v Validator, out any, hasRules bool) error {
-	if err := validate(ctx, v, out, hasRules); err != nil {
+	switch err := validate(ctx, v, out, hasRules); {
+	case errors.Is(err, errTooDeep):
+		return err
+	case err != nil:
 		return &Error{Code: CodeInternalServerError, Message: "Output validation failed", cause: err}
 	}
 	return nil
@@ -133,7 +141,7 @@ func validate(ctx context.Context, v Validator, value any, hasRules bool) error 
 		return nil
 	}
 	w := structWalk{ctx: ctx, validator: v}
-	if err := w.visit(reflect.ValueOf(value), nil); err != nil {
+	if err := w.visit(reflect.ValueOf(value), nil, 0); err != nil {
 		return err
 	}
 	if len(w.found.issues) > 0 {
@@ -142,10 +150,6 @@ func validate(ctx context.Context, v Validator, value any, hasRules bool) error 
 	}
 	return nil
 }
-
-// maxDepth is deeper than anything that can be sent; it is for outputs that hold
-// themselves.
-const maxDepth = 1000
 
 // structWalk finds the outermost structs in a value and checks each.
 type structWalk struct {
@@ -156,11 +160,14 @@ type structWalk struct {
 
 var timeType = reflect.TypeFor[time.Time]()
 
-// visit gives an error only where there is no going on; what is wrong with the
-// value is collected.
-func (w *structWalk) visit(v reflect.Value, path []any) error {
-	if len(w.found.issues) >= maxIssues || len(path) > maxDepth {
+// visit returns an error only where it cannot go on; what is wrong with the value is
+// collected.
+func (w *structWalk) visit(v reflect.Value, path []any, depth int) error {
+	if len(w.found.issues) >= maxIssues {
 		return nil
+	}
+	if depth > maxDepth {
+		return errTooDeep
 	}
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface:
@@ -170,13 +177,13 @@ func (w *structWalk) visit(v reflect.Value, path []any) error {
 		if v.Kind() == reflect.Pointer && isChecked(v.Elem()) {
 			return w.check(v, path)
 		}
-		return w.visit(v.Elem(), path)
+		return w.visit(v.Elem(), path, depth+1)
 	case reflect.Slice, reflect.Array:
 		if isScalar(v.Type().Elem().Kind()) {
 			return nil
 		}
 		for i := range v.Len() {
-			if err := w.visit(v.Index(i), join(path, i)); err != nil {
+			if err := w.visit(v.Index(i), join(path, i), depth+1); err != nil {
 				return err
 			}
 		}
@@ -185,7 +192,7 @@ func (w *structWalk) visit(v reflect.Value, path []any) error {
 			return nil
 		}
 		for entries := v.MapRange(); entries.Next(); {
-			if err := w.visit(entries.Value(), join(path, keySegment(entries.Key()))); err != nil {
+			if err := w.visit(entries.Value(), join(path, keySegment(entries.Key())), depth+1); err != nil {
 				return err
 			}
 		}
@@ -204,6 +211,9 @@ func isChecked(v reflect.Value) bool {
 
 // check runs the validator on a struct or a pointer to one.
 func (w *structWalk) check(v reflect.Value, path []any) error {
+	if err := checkDepth(v, false, 0); err != nil {
+		return err
+	}
 	err := w.validator.StructCtx(w.ctx, v.Interface())
 	if err == nil {
 		return nil

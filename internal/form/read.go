@@ -7,7 +7,6 @@ import (
 	"io"
 	"mime"
 	"mime/multipart"
-	"net/textproto"
 	"os"
 	"strconv"
 	"strings"
@@ -60,6 +59,8 @@ func Read(r io.Reader, contentType string, o Options) (*Form, error) {
 	o = o.withDefaults()
 	m := &meter{r: r, left: o.MaxBytes}
 	f := &form{Form: new(Form), o: o, memory: o.MaxMemory, numbered: make(map[string]*serializer.File)}
+	// JavaScript's boundaries begin like this, and those of other senders do not.
+	f.javaScript = strings.HasPrefix(params["boundary"], "----")
 	if err := f.read(multipart.NewReader(withEnd(m), params["boundary"])); err != nil {
 		return nil, errors.Join(fmt.Errorf("form: read: %w", m.explain(err)), f.Close())
 	}
@@ -69,9 +70,10 @@ func Read(r io.Reader, contentType string, o Options) (*Form, error) {
 // form is a form that is being read.
 type form struct {
 	*Form
-	o        Options
-	memory   int64                       // how much more content may stay there
-	numbered map[string]*serializer.File // parts by name, if that is a number; nil for a text
+	o          Options
+	memory     int64                       // how much more content may stay there
+	numbered   map[string]*serializer.File // parts by name, if that is a number; nil for a text
+	javaScript bool                        // the sender is a FormData
 }
 
 func (f *form) read(parts *multipart.Reader) error {
@@ -103,7 +105,7 @@ func (f *form) read(parts *multipart.Reader) error {
 }
 
 func (f *form) part(part *multipart.Part) error {
-	h, err := parseHeader(part.Header)
+	h, err := parseHeader(part.Header, f.javaScript)
 	if err != nil {
 		return err
 	}
@@ -164,45 +166,6 @@ func (f *form) spill(h header, content io.Reader) (*serializer.File, error) {
 		return nil, err
 	}
 	return serializer.NewFileFunc(h.fileName, h.typ, size, func() (io.ReadCloser, error) { return os.Open(path) }), nil
-}
-
-// header is what the header of a part says.
-type header struct {
-	name, fileName, typ string
-	isFile              bool
-}
-
-// parseHeader reads the header of a part as FormData does: its form is fixed, and a
-// backslash is a letter like any other.
-func parseHeader(h textproto.MIMEHeader) (header, error) {
-	disposition := h.Get("Content-Disposition")
-	malformed := fmt.Errorf("%w: content disposition %.80q", ErrMalformed, disposition)
-	rest, ok := strings.CutPrefix(disposition, `form-data; name="`)
-	if !ok {
-		return header{}, malformed
-	}
-	name, rest, ok := strings.Cut(rest, `"`)
-	if !ok {
-		return header{}, malformed
-	}
-	parsed := header{name: unescapeName(name), typ: "text/plain"}
-	if rest != "" {
-		if rest, ok = strings.CutPrefix(rest, `; filename="`); !ok {
-			return header{}, malformed
-		}
-		fileName, end, ok := strings.Cut(rest, `"`)
-		if !ok || end != "" {
-			return header{}, malformed
-		}
-		parsed.fileName, parsed.isFile = unescapeName(fileName), true
-	}
-	if types := h["Content-Type"]; len(types) > 0 {
-		parsed.typ = printable(types[0])
-	}
-	if len(parsed.name)+len(parsed.fileName)+len(parsed.typ) > maxNames {
-		return header{}, fmt.Errorf("%w: the names of a part have more than %d bytes", ErrTooLarge, maxNames)
-	}
-	return parsed, nil
 }
 
 // isNumber reports whether the name of a part is a number as the sender writes it.

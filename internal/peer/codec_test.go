@@ -278,6 +278,18 @@ func TestMemberNamesAreExact(t *testing.T) {
 	require.Equal(t, Body{}, r.Body)
 }
 
+func TestByteOrderMarkMeansNothing(t *testing.T) {
+	t.Parallel()
+	for _, f := range []Frame{
+		textFrame("\uFEFF" + `{"i":"1","p":{"u":"/a"}}`),
+		{Data: []byte("\uFEFF" + `{"i":"1","p":{"u":"/a"}}` + "\xFF\uFEFF"), Binary: true},
+	} {
+		m, err := DecodeRequest(f)
+		require.NoError(t, err)
+		require.Equal(t, `"1"`, string(m.(*Request).ID))
+	}
+}
+
 func TestDecodeTakesAnyJSONLayout(t *testing.T) {
 	t.Parallel()
 	m, err := DecodeRequest(textFrame(" {\n\t\"\\u0070\" : { \"b\" : [ {\"a\":\"]}\\\"\"} , 2 ] ,\r\n \"u\" : \"\\/a\" } , \"i\" : {\"x\": 1} , \"t\" : true } "))

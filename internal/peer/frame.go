@@ -135,6 +135,9 @@ func decode(f Frame, from side) (m Message, err error) {
 	return m, nil
 }
 
+// byteOrderMark may stand before the text of a frame and means nothing there.
+var byteOrderMark = []byte("\uFEFF")
+
 // open finds the members of a message. They lie in the memory of the frame, or in that
 // of a copy if the frame is not UTF-8.
 func open(f Frame) (e envelope, err error) {
@@ -147,7 +150,7 @@ func open(f Frame) (e envelope, err error) {
 	if !utf8.Valid(text) {
 		text = bytes.ToValidUTF8(text, []byte("\uFFFD"))
 	}
-	text = trimSpace(text)
+	text = trimSpace(bytes.TrimPrefix(text, byteOrderMark))
 	if !serializer.Valid(text) {
 		return envelope{}, errors.New("message is no JSON")
 	}

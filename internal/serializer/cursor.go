@@ -24,6 +24,13 @@ func (c *cursor) more(end byte) bool {
 	return true
 }
 
+// appendStr reads a string and appends it.
+func (c *cursor) appendStr(dst []byte) []byte {
+	start := c.pos + 1
+	c.pos = stringEnd(c.data, c.pos)
+	return appendUnescaped(dst, c.data[start:c.pos-1])
+}
+
 // str reads a string. The result may be a part of the text: it is only to be read.
 func (c *cursor) str() []byte {
 	start := c.pos + 1

@@ -10,11 +10,15 @@ import (
 type decoder struct {
 	cursor
 	s      *Serializer
-	marks  *marks
+	marks  marks
+	next   int  // the index in marks.list of the first mark that is not before the cursor
+	shared bool // a Value has marks in it
 	path   []step
-	issues []Issue
-	room   int   // how much more the issues may hold, see issueRoom
-	err    error // ends the decoding with something else than issues
+	// followed counts the pointers of the target that the value at hand is behind.
+	followed int
+	issues   []Issue
+	room     int   // how much more the issues may hold, see issueRoom
+	err      error // ends the decoding with something else than issues
 }
 
 // step is a segment of the path to the value at hand: a key, or an index if key is nil.
@@ -27,14 +31,45 @@ type step struct {
 // a deep or long path to many wrong values would make a huge answer.
 const issueRoom = 64 << 10
 
+// mark returns the first mark of the value at the cursor, nil if it has none.
+func (d *decoder) mark() *mark {
+	list := d.marks.list
+	for d.next < len(list) && int(list[d.next].pos-d.marks.base) < d.pos {
+		d.next++ // of a value that was skipped
+	}
+	if d.next < len(list) && int(list[d.next].pos-d.marks.base) == d.pos {
+		return &list[d.next]
+	}
+	return nil
+}
+
+// customs returns the custom types of the value at the cursor, whose first mark is at.
+func (d *decoder) customs(at *mark) []mark {
+	if at == nil {
+		return nil
+	}
+	list := d.marks.list[d.next:]
+	if at.typ < firstCustom {
+		list = list[1:]
+	}
+	n := 0
+	for n < len(list) && list[n].pos == at.pos {
+		n++
+	}
+	return list[:n]
+}
+
+func (d *decoder) custom(at mark) *Custom { return d.s.customs[at.typ-firstCustom] }
+
 // value reads the value at the cursor into v.
-func (d *decoder) value(p *plan, v reflect.Value, at *mark) {
+func (d *decoder) value(p *plan, v reflect.Value) {
+	at := d.mark()
 	if at != nil && !p.raw {
-		if len(at.customs) > 0 {
-			d.assign(v, at)
+		if customs := d.customs(at); len(customs) > 0 {
+			d.assign(v, at, d.custom(customs[len(customs)-1]))
 			return
 		}
-		if at.typ != noType && !p.takes.has(at.typ) {
+		if !p.takes.has(at.builtIn()) {
 			d.mismatch(p.expects, at)
 			return
 		}
@@ -42,15 +77,15 @@ func (d *decoder) value(p *plan, v reflect.Value, at *mark) {
 	p.decode(d, v, at)
 }
 
-// assign reads a value of a custom type.
-func (d *decoder) assign(v reflect.Value, at *mark) {
+// assign reads a value of custom types, of which c is the last.
+func (d *decoder) assign(v reflect.Value, at *mark, c *Custom) {
 	x := d.any(at)
 	if d.err == nil && !put(v, reflect.ValueOf(x)) {
 		t := v.Type()
 		for t.Kind() == reflect.Pointer {
 			t = t.Elem()
 		}
-		d.issue(d.s.plan(t).expects, fmt.Sprintf("custom type %d", at.customs[len(at.customs)-1].Type))
+		d.issue(d.s.plan(t).expects, fmt.Sprintf("custom type %d", c.Type))
 	}
 }
 
@@ -97,11 +132,11 @@ func (d *decoder) mismatch(expected string, at *mark) {
 
 // kind names the value at the cursor.
 func (d *decoder) kind(at *mark) string {
-	if at != nil && at.typ != noType {
-		if at.typ == typeDate && d.peek() == 'n' {
+	if typ := at.builtIn(); typ != noType {
+		if typ == typeDate && d.peek() == 'n' {
 			return "invalid date"
 		}
-		return typeNames[at.typ]
+		return typeNames[typ]
 	}
 	switch d.peek() {
 	case '{':
@@ -155,35 +190,36 @@ func (d *decoder) null() bool {
 	return true
 }
 
-// member begins a member of an object: it reads the key and finds its mark. A member that
-// does not count, since a later one of the same name carries meta, is skipped.
-func (d *decoder) member(at *mark) (key []byte, kid *mark, ok bool) {
+// member begins a member of an object: it reads the key. A value that does not count, since
+// a later member of the same name carries meta, is skipped.
+func (d *decoder) member() (key []byte, ok bool) {
 	key = d.key()
-	kid = d.marks.kid(at, key)
-	if kid != nil && kid.start != d.pos {
+	if at := d.mark(); at != nil && at.typ == dead {
 		d.skip()
-		return nil, nil, false
+		return nil, false
 	}
-	return key, kid, true
+	return key, true
 }
 
 // under reads a value one step below the one at hand.
-func (d *decoder) under(step step, p *plan, v reflect.Value, at *mark) {
+func (d *decoder) under(step step, p *plan, v reflect.Value) {
 	d.path = append(d.path, step)
-	d.value(p, v, at)
+	d.value(p, v)
 	d.path = d.path[:len(d.path)-1]
 }
 
 // any reads a value into the form that a target of type any gets.
 func (d *decoder) any(at *mark) any {
 	if at == nil {
-		return d.plain(nil)
+		return d.plain()
 	}
+	customs := d.customs(at)
 	x := d.builtIn(at)
-	for _, c := range at.customs {
+	for _, m := range customs {
 		if d.err != nil {
 			return nil
 		}
+		c := d.custom(m)
 		y, err := c.Decode(x)
 		if err != nil {
 			d.fail(&MalformedError{Reason: fmt.Sprintf("custom type %d", c.Type), Err: err})

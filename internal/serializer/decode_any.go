@@ -9,12 +9,12 @@ import (
 )
 
 // plain reads JSON that is not of a built-in type itself; what it holds may be.
-func (d *decoder) plain(at *mark) any {
+func (d *decoder) plain() any {
 	switch d.peek() {
 	case '{':
-		return d.plainObject(at)
+		return d.plainObject()
 	case '[':
-		return d.plainArray(at)
+		return d.plainArray()
 	case '"':
 		return string(d.str())
 	case 't':
@@ -32,29 +32,29 @@ func (d *decoder) plain(at *mark) any {
 	return f
 }
 
-func (d *decoder) plainObject(at *mark) any {
+func (d *decoder) plainObject() any {
 	object := make(map[string]any)
 	d.pos++
 	for d.more('}') {
-		if key, kid, ok := d.member(at); ok {
-			object[string(key)] = d.any(kid)
+		if key, ok := d.member(); ok {
+			object[string(key)] = d.any(d.mark())
 		}
 	}
 	return object
 }
 
-func (d *decoder) plainArray(at *mark) []any {
+func (d *decoder) plainArray() []any {
 	array := []any{}
 	d.pos++
-	for i := 0; d.more(']'); i++ {
-		array = append(array, d.any(d.marks.element(at, i)))
+	for d.more(']') {
+		array = append(array, d.any(d.mark()))
 	}
 	return array
 }
 
 // builtIn reads a value of a built-in type. Its form has been checked.
 func (d *decoder) builtIn(at *mark) any {
-	switch at.typ {
+	switch at.builtIn() {
 	case typeBigInt:
 		n, _ := new(big.Int).SetString(string(d.str()), 10)
 		return n
@@ -75,30 +75,32 @@ func (d *decoder) builtIn(at *mark) any {
 	case typeURL:
 		u, err := parseURL(string(d.str()))
 		if err != nil {
-			d.fail(malformed("meta type 4 (url): %v", err))
+			d.fail(&MalformedError{Reason: "meta type 4 (url)", Err: err})
+			return nil
 		}
 		return u
 	case typeRegExp:
 		r, err := parseRegExp(string(d.str()))
 		if err != nil {
-			d.fail(malformed("meta type 5 (regexp): %v", err))
+			d.fail(&MalformedError{Reason: "meta type 5 (regexp)", Err: err})
+			return nil
 		}
 		return r
 	case typeSet:
-		return d.set(at)
+		return d.set()
 	case typeMap:
-		return d.entries(at)
+		return d.entries()
 	case typeFile:
 		return d.file(at)
 	}
-	return d.plain(at)
+	return d.plain()
 }
 
 // set reads a set; of equal elements the first stays.
-func (d *decoder) set(at *mark) Set {
+func (d *decoder) set() Set {
 	set := Set{}
 	seen := make(map[any]bool)
-	for _, element := range d.plainArray(at) {
+	for _, element := range d.plainArray() {
 		if id, ok := identity(element); ok {
 			if seen[id] {
 				continue
@@ -111,12 +113,12 @@ func (d *decoder) set(at *mark) Set {
 }
 
 // entries reads a map; of equal keys the first gives the place and the last the value.
-func (d *decoder) entries(at *mark) Map {
+func (d *decoder) entries() Map {
 	m := Map{}
 	seen := make(map[any]int)
 	anything := d.s.plan(anyType)
 	target := newEntryTarget(anything, anything, anyType, anyType)
-	d.eachEntry(at, target, func() {
+	d.eachEntry(target, func() {
 		entry := MapEntry{Key: target.values[0].Interface(), Value: target.values[1].Interface()}
 		id, ok := identity(entry.Key)
 		if i, again := seen[id]; ok && again {
@@ -168,14 +170,14 @@ func newEntryTarget(key, value *plan, keyType, valueType reflect.Type) *entryTar
 
 // eachEntry reads a map: it fills the target with each entry in turn and calls add, unless
 // there was an issue. A part of an entry that is missing is undefined.
-func (d *decoder) eachEntry(at *mark, target *entryTarget, add func()) {
+func (d *decoder) eachEntry(target *entryTarget, add func()) {
 	d.pos++
 	for i := 0; d.more(']'); i++ {
 		d.path = append(d.path, step{index: i})
 		before := len(d.issues)
-		for part, found := range d.entry(target, d.marks.element(at, i)) {
+		for part, found := range d.entry(target) {
 			if !found {
-				d.undefined(func(nothing *mark) { d.part(target, part, nothing) })
+				d.undefined(func() { d.part(target, part) })
 			}
 		}
 		if len(d.issues) == before && d.err == nil {
@@ -190,17 +192,17 @@ var entryKeys = []string{"0", "1"}
 
 // entry reads an entry, which is an array or an object with the members 0 and 1, and
 // tells which of these there were.
-func (d *decoder) entry(target *entryTarget, at *mark) (found [2]bool) {
+func (d *decoder) entry(target *entryTarget) (found [2]bool) {
 	if d.peek() == '{' {
 		d.pos++
 		for d.more('}') {
-			key, kid, ok := d.member(at)
+			key, ok := d.member()
 			if !ok {
 				continue
 			}
 			if part := slices.Index(entryKeys, string(key)); part >= 0 {
 				found[part] = true
-				d.part(target, part, kid)
+				d.part(target, part)
 			} else {
 				d.skip()
 			}
@@ -211,7 +213,7 @@ func (d *decoder) entry(target *entryTarget, at *mark) (found [2]bool) {
 	for i := 0; d.more(']'); i++ {
 		if i < len(found) {
 			found[i] = true
-			d.part(target, i, d.marks.element(at, i))
+			d.part(target, i)
 		} else {
 			d.skip()
 		}
@@ -219,17 +221,17 @@ func (d *decoder) entry(target *entryTarget, at *mark) (found [2]bool) {
 	return found
 }
 
-func (d *decoder) part(target *entryTarget, part int, at *mark) {
+func (d *decoder) part(target *entryTarget, part int) {
 	target.values[part].SetZero()
-	d.under(step{index: part}, target.plans[part], target.values[part], at)
+	d.under(step{index: part}, target.plans[part], target.values[part])
 }
 
 // undefined lets read find undefined at the cursor.
-func (d *decoder) undefined(read func(*mark)) {
-	here := d.cursor
-	d.cursor = cursor{data: []byte("null")}
-	nothing := newMark(nil, "")
-	nothing.typ = typeUndefined
-	read(nothing)
-	d.cursor = here
+func (d *decoder) undefined(read func()) {
+	here, marks, next := d.cursor, d.marks, d.next
+	d.cursor, d.marks, d.next = cursor{data: []byte("null")}, marksOfUndefined, 0
+	read()
+	d.cursor, d.marks, d.next = here, marks, next
 }
+
+var marksOfUndefined = marks{list: []mark{{typ: typeUndefined}}, absent: true}

@@ -17,7 +17,7 @@ func decodeStruct(fields *structFields) decodeFunc {
 		}
 		d.pos++
 		for d.more('}') {
-			key, kid, ok := d.member(at)
+			key, ok := d.member()
 			if !ok {
 				continue
 			}
@@ -32,7 +32,7 @@ func decodeStruct(fields *structFields) decodeFunc {
 				d.skip()
 				continue
 			}
-			d.under(step{key: key}, f.plan, target, kid)
+			d.under(step{key: key}, f.plan, target)
 		}
 	}
 }
@@ -56,7 +56,7 @@ func decodeSlice(elem *plan) decodeFunc {
 				v.SetLen(n + 1)
 				v.Index(n).SetZero()
 			}
-			d.under(step{index: n}, elem, v.Index(n), d.marks.element(at, n))
+			d.under(step{index: n}, elem, v.Index(n))
 		}
 		if n == 0 {
 			v.Set(reflect.MakeSlice(v.Type(), 0, 0))
@@ -80,7 +80,7 @@ func decodeArray(elem *plan) decodeFunc {
 		n := 0
 		for ; d.more(']'); n++ {
 			if n < v.Len() {
-				d.under(step{index: n}, elem, v.Index(n), d.marks.element(at, n))
+				d.under(step{index: n}, elem, v.Index(n))
 			} else {
 				d.skip()
 			}
@@ -99,14 +99,14 @@ type mapDecoder struct {
 
 func (m mapDecoder) decode(d *decoder, v reflect.Value, at *mark) {
 	switch {
-	case at != nil && at.typ == typeSet:
-		m.fromSet(d, v, at)
-	case at != nil && at.typ == typeMap:
-		m.fromEntries(d, v, at)
+	case at.is(typeSet):
+		m.fromSet(d, v)
+	case at.is(typeMap):
+		m.fromEntries(d, v)
 	case d.null():
 		v.SetZero()
 	case d.peek() == '{' && m.keyFromText != nil:
-		m.fromObject(d, v, at)
+		m.fromObject(d, v)
 	default:
 		d.mismatch(d.s.plan(v.Type()).expects, at)
 	}
@@ -118,18 +118,18 @@ func makeMap(v reflect.Value) {
 	}
 }
 
-func (m mapDecoder) fromObject(d *decoder, v reflect.Value, at *mark) {
+func (m mapDecoder) fromObject(d *decoder, v reflect.Value) {
 	makeMap(v)
 	key, elem := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
 	d.pos++
 	for d.more('}') {
-		text, kid, ok := d.member(at)
+		text, ok := d.member()
 		if !ok {
 			continue
 		}
 		key.SetZero()
 		elem.SetZero()
-		d.under(step{key: text}, m.elem, elem, kid)
+		d.under(step{key: text}, m.elem, elem)
 		if problem := m.keyFromText(key, text); problem != "" {
 			d.path = append(d.path, step{key: text})
 			d.complain(problem)
@@ -140,14 +140,14 @@ func (m mapDecoder) fromObject(d *decoder, v reflect.Value, at *mark) {
 	}
 }
 
-func (m mapDecoder) fromSet(d *decoder, v reflect.Value, at *mark) {
+func (m mapDecoder) fromSet(d *decoder, v reflect.Value) {
 	makeMap(v)
 	key, elem := reflect.New(v.Type().Key()).Elem(), reflect.Zero(v.Type().Elem())
 	d.pos++
 	for i := 0; d.more(']'); i++ {
 		key.SetZero()
 		before := len(d.issues)
-		d.under(step{index: i}, m.key, key, d.marks.element(at, i))
+		d.under(step{index: i}, m.key, key)
 		if len(d.issues) == before {
 			d.path = append(d.path, step{index: i})
 			d.put(v, key, elem)
@@ -156,10 +156,10 @@ func (m mapDecoder) fromSet(d *decoder, v reflect.Value, at *mark) {
 	}
 }
 
-func (m mapDecoder) fromEntries(d *decoder, v reflect.Value, at *mark) {
+func (m mapDecoder) fromEntries(d *decoder, v reflect.Value) {
 	makeMap(v)
 	target := newEntryTarget(m.key, m.elem, v.Type().Key(), v.Type().Elem())
-	d.eachEntry(at, target, func() { d.put(v, target.values[0], target.values[1]) })
+	d.eachEntry(target, func() { d.put(v, target.values[0], target.values[1]) })
 }
 
 // put sets an entry of a Go map, whose key may be an interface that holds what cannot be a key.

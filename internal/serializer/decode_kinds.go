@@ -5,6 +5,7 @@ import (
 	"encoding"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"math"
 	"reflect"
 	"strconv"
@@ -36,7 +37,7 @@ func (d *decoder) digits(at *mark) ([]byte, bool) {
 	switch c := d.peek(); {
 	case c == '-' || isDigit(c):
 		return d.number(), true
-	case c == '"' && at != nil && at.typ == typeBigInt:
+	case c == '"' && at.is(typeBigInt):
 		return d.str(), true
 	case !d.null():
 		d.mismatch("integer", at)
@@ -88,7 +89,7 @@ func decodeFloat(d *decoder, v reflect.Value, at *mark) {
 			return
 		}
 		v.SetFloat(f)
-	case at != nil && at.typ == typeNaN:
+	case at.is(typeNaN):
 		d.null()
 		v.SetFloat(math.NaN())
 	case !d.null():
@@ -148,14 +149,14 @@ func decodeBytes(elem *plan) decodeFunc {
 func decodeInterface(t reflect.Type) decodeFunc {
 	return func(d *decoder, v reflect.Value, at *mark) {
 		if old := v.Elem(); old.IsValid() && d.s.fillable(old) && d.peek() != 'n' {
-			d.value(d.s.plan(old.Type().Elem()), old.Elem(), at)
+			d.follow(d.s.plan(old.Type().Elem()), old.Elem())
 			return
 		}
 		if t.NumMethod() == 0 {
 			put(v, reflect.ValueOf(d.any(at)))
 			return
 		}
-		if at == nil || at.typ == noType {
+		if at.builtIn() == noType {
 			if d.null() {
 				v.SetZero()
 			} else {
@@ -184,7 +185,7 @@ func (s *Serializer) fillable(old reflect.Value) bool {
 // decodePointer follows a pointer and makes what it points to. Null and undefined make it nil.
 func decodePointer(elem *plan) decodeFunc {
 	return func(d *decoder, v reflect.Value, at *mark) {
-		nothing := at == nil || at.typ == typeUndefined || at.typ == noType && len(at.customs) == 0
+		nothing := at == nil || at.is(typeUndefined)
 		if nothing && d.null() {
 			v.SetZero()
 			return
@@ -192,18 +193,44 @@ func decodePointer(elem *plan) decodeFunc {
 		if v.IsNil() {
 			v.Set(reflect.New(v.Type().Elem()))
 		}
-		d.value(elem, v.Elem(), at)
+		d.follow(elem, v.Elem())
 	}
 }
 
-// decodeUnmarshaler gives the method the JSON, which must not be all that is left of a file.
-func decodeUnmarshaler(d *decoder, v reflect.Value, at *mark) {
-	if len(d.marks.filesAt(at)) > 0 {
+var errEndlessTarget = errors.New("serializer: decode: the target holds itself")
+
+// follow reads a value into what a pointer in the target leads to. A target can lead from
+// one pointer to the next without end.
+func (d *decoder) follow(p *plan, v reflect.Value) {
+	if d.followed++; d.followed > 4*maxDepth {
+		d.fail(errEndlessTarget)
 		d.skip()
+	} else {
+		d.value(p, v)
+	}
+	d.followed--
+}
+
+// hasFile reports whether a file stands in the value that the cursor has just passed.
+func (d *decoder) hasFile() bool {
+	for _, at := range d.marks.list[d.next:] {
+		if int(at.pos-d.marks.base) >= d.pos {
+			break
+		}
+		if at.is(typeFile) && at.typ != dead {
+			return true
+		}
+	}
+	return false
+}
+
+// decodeUnmarshaler gives the method the JSON, which must not be all that is left of a file.
+func decodeUnmarshaler(d *decoder, v reflect.Value, _ *mark) {
+	text := d.raw()
+	if d.hasFile() {
 		d.issue("a value without files", "file")
 		return
 	}
-	text := d.raw()
 	if err := v.Addr().Interface().(json.Unmarshaler).UnmarshalJSON(text); err != nil {
 		d.complain(err.Error())
 	}
@@ -227,7 +254,7 @@ func decodeQuoted(inner *plan) decodeFunc {
 	return func(d *decoder, v reflect.Value, at *mark) {
 		switch d.peek() {
 		case 'n':
-			d.value(inner, v, at)
+			d.value(inner, v)
 			return
 		case '"':
 		default:
@@ -239,9 +266,9 @@ func decodeQuoted(inner *plan) decodeFunc {
 			d.issue("JSON in a string", "string")
 			return
 		}
-		here := d.cursor
-		d.cursor = cursor{data: text}
-		d.value(inner, v, nil)
-		d.cursor = here
+		here, list := d.cursor, d.marks.list
+		d.cursor, d.marks.list = cursor{data: text}, nil
+		d.value(inner, v)
+		d.cursor, d.marks.list = here, list
 	}
 }

@@ -1,6 +1,7 @@
 package serializer
 
 import (
+	"bytes"
 	"math/big"
 	"net/url"
 	"reflect"
@@ -14,7 +15,7 @@ func decodeTime(d *decoder, v reflect.Value, at *mark) {
 	case d.peek() == '"':
 		text := string(d.str())
 		t, ok := parseDate(text)
-		if at == nil || at.typ == noType {
+		if at.builtIn() == noType {
 			if exact, err := time.Parse(time.RFC3339, text); err == nil {
 				t, ok = exact, true
 			}
@@ -22,12 +23,12 @@ func decodeTime(d *decoder, v reflect.Value, at *mark) {
 		switch {
 		case ok:
 			v.Set(reflect.ValueOf(t))
-		case at != nil && at.typ == typeDate:
+		case at.is(typeDate):
 			d.issue("date", "invalid date")
 		default:
 			d.issue("date", "string")
 		}
-	case at != nil && at.typ == typeDate:
+	case at.is(typeDate):
 		d.mismatch("date", at)
 	case !d.null():
 		d.mismatch("date", at)
@@ -36,7 +37,7 @@ func decodeTime(d *decoder, v reflect.Value, at *mark) {
 
 func decodeInvalidDate(d *decoder, _ reflect.Value, at *mark) {
 	received := d.kind(at)
-	if at == nil || at.typ != typeDate {
+	if !at.is(typeDate) {
 		d.mismatch("invalid date", at)
 	} else if d.builtIn(at) != (any)(InvalidDate{}) {
 		d.issue("invalid date", received)
@@ -47,7 +48,7 @@ func decodeInvalidDate(d *decoder, _ reflect.Value, at *mark) {
 func decodeBigInt(d *decoder, v reflect.Value, at *mark) {
 	var text []byte
 	switch c := d.peek(); {
-	case c == '"' && at != nil && at.typ == typeBigInt:
+	case c == '"' && at.is(typeBigInt):
 		text = d.str()
 	case c == '-' || isDigit(c):
 		if text = d.number(); !isBigInt(text) {
@@ -71,7 +72,11 @@ func decodeURL(d *decoder, v reflect.Value, at *mark) {
 		return
 	}
 	u, err := parseURL(string(d.str()))
-	if err != nil {
+	switch {
+	case err != nil && at.is(typeURL):
+		d.fail(&MalformedError{Reason: "meta type 4 (url)", Err: err})
+		return
+	case err != nil:
 		d.issue("url", "string")
 		return
 	}
@@ -83,7 +88,7 @@ func decodeRegExp(d *decoder, v reflect.Value, at *mark) {
 }
 
 func decodeUndefined(d *decoder, _ reflect.Value, at *mark) {
-	if at != nil && at.typ == typeUndefined {
+	if at.is(typeUndefined) {
 		d.null()
 		return
 	}
@@ -98,8 +103,10 @@ func decodeMapType(d *decoder, v reflect.Value, at *mark) { d.special(v, at, typ
 // target as it is or, for one that can be nil, makes it nil.
 func (d *decoder) special(v reflect.Value, at *mark, typ int) {
 	switch {
-	case at != nil && at.typ == typ:
-		put(v, reflect.ValueOf(d.builtIn(at)))
+	case at.is(typ):
+		if x := d.builtIn(at); d.err == nil {
+			put(v, reflect.ValueOf(x))
+		}
 	case !d.null():
 		d.mismatch(typeNames[typ], at)
 	case v.Kind() == reflect.Slice:
@@ -107,9 +114,19 @@ func (d *decoder) special(v reflect.Value, at *mark, typ int) {
 	}
 }
 
-// decodeValue captures a part of the message.
-func decodeValue(d *decoder, v reflect.Value, at *mark) {
-	start := d.pos
-	depth := d.skip()
-	*v.Addr().Interface().(*Value) = d.marks.capture(d.s, d.data[start:d.pos:d.pos], depth, at)
+// maxBigIntDigits bounds the quadratic work of reading a long number.
+const maxBigIntDigits = 4300
+
+// isBigInt reports whether text is -?(0|[1-9][0-9]*) with at most 4300 digits.
+func isBigInt(text []byte) bool {
+	digits := bytes.TrimPrefix(text, []byte("-"))
+	if len(digits) == 0 || len(digits) > maxBigIntDigits || digits[0] == '0' && len(digits) > 1 {
+		return false
+	}
+	for _, c := range digits {
+		if !isDigit(c) {
+			return false
+		}
+	}
+	return true
 }

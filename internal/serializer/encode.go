@@ -1,7 +1,6 @@
 package serializer
 
 import (
-	"bytes"
 	"fmt"
 	"reflect"
 	"strconv"
@@ -53,8 +52,9 @@ func (e *encoder) envelope(v any) error {
 	if err := e.any(v); err != nil {
 		return err
 	}
-	if len(e.buf) == len(jsonPrefix) {
-		e.buf = append(e.buf[:0], '{')
+	undefined := string(e.meta) == "[3]," && string(e.buf[len(jsonPrefix):]) == "null" // also if it is present
+	if undefined || len(e.buf) == len(jsonPrefix) {
+		e.buf, e.meta = append(e.buf[:0], '{'), e.meta[:0]
 	}
 	e.list(`,"meta":[`, e.meta)
 	e.list(`,"maps":[`, e.maps)
@@ -230,47 +230,4 @@ func exported(v reflect.Value) (any, error) {
 		return nil, fmt.Errorf("the methods of the unexported field of type %s cannot be called", v.Type())
 	}
 	return v.Interface(), nil
-}
-
-// encodeValue splices an encoded value in. Its paths then begin here.
-func encodeValue(e *encoder, v reflect.Value) error {
-	value := v.Interface().(Value)
-	if err := e.checkDepth(value.depth); err != nil {
-		return err
-	}
-	e.buf = append(e.buf, value.json...)
-	x := value.extras()
-	if len(x.files) > 0 {
-		if err := e.filesOf(x); err != nil {
-			return err
-		}
-	}
-	if len(x.meta) == 0 {
-		return nil
-	}
-	c := cursor{data: x.meta, pos: 1}
-	for c.more(']') {
-		item := c.raw()
-		typ, rest, _ := bytes.Cut(item[1:len(item)-1], []byte(","))
-		e.meta = append(append(e.meta, '['), typ...)
-		e.meta = e.appendPath(e.meta)
-		if len(rest) > 0 {
-			e.meta = append(append(e.meta, ','), rest...)
-		}
-		e.meta = append(e.meta, "],"...)
-	}
-	return nil
-}
-
-// filesOf adds the files of an encoded value that is spliced in.
-func (e *encoder) filesOf(x beside) error {
-	c := cursor{data: x.maps, pos: 1}
-	for _, f := range x.files {
-		c.more(']')
-		path := c.raw()
-		if err := e.file(f, path[1:len(path)-1]); err != nil {
-			return err
-		}
-	}
-	return nil
 }

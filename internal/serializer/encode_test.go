@@ -73,7 +73,7 @@ func TestEncode(t *testing.T) {
 		"undefined in go map": {map[int]any{1: serializer.Undefined{}}, `{"json":[[1,null]],"meta":[[3,0,1],[7]]}`},
 		"undefined pointer":   {&serializer.Undefined{}, `{}`},
 		"present undefined":   {struct{ A any }{serializer.PresentUndefined{}}, `{"json":{"A":null},"meta":[[3,"A"]]}`},
-		"present at root":     {serializer.PresentUndefined{}, `{"json":null,"meta":[[3]]}`},
+		"present at root":     {serializer.PresentUndefined{}, `{}`},
 		"zero value":          {serializer.Value{}, `{}`},
 		"zero value in array": {[]serializer.Value{{}}, `{"json":[null],"meta":[[3,0]]}`},
 		"int keys":            {map[int]string{10: "b", 9: "a"}, `{"json":[[9,"a"],[10,"b"]],"meta":[[7]]}`},

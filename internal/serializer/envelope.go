@@ -1,5 +1,7 @@
 package serializer
 
+import "bytes"
+
 // envelope is a message whose syntax has been checked.
 type envelope struct {
 	json  []byte // compact; nil: undefined
@@ -10,9 +12,13 @@ type envelope struct {
 	files []*File // in the order of maps, which may be shorter
 }
 
+// byteOrderMark may stand before any text and means nothing there.
+var byteOrderMark = []byte("\uFEFF")
+
 // parseEnvelope reads a message without files, where maps means nothing. No data at all
 // stands for an absent body, which is undefined.
 func parseEnvelope(data []byte) (envelope, error) {
+	data = bytes.TrimPrefix(data, byteOrderMark)
 	if len(data) == 0 {
 		return envelope{}, nil
 	}
@@ -23,7 +29,7 @@ func parseEnvelope(data []byte) (envelope, error) {
 
 // parseForm reads the text of a form with its files.
 func parseForm(data []byte, files []*File) (envelope, error) {
-	env, err := parseMessage(data)
+	env, err := parseMessage(bytes.TrimPrefix(data, byteOrderMark))
 	env.files = files
 	return env, err
 }

@@ -107,7 +107,7 @@ func encodeFile(e *encoder, v reflect.Value) error {
 }
 
 // file adds a file to maps. It stands at the place at hand or, if there is a rest of the
-// path, below that. The rest is JSON without brackets.
+// path, below that. Each segment of the rest has a comma before.
 func (e *encoder) file(f *File, rest []byte) error {
 	if !e.form {
 		return ErrFile
@@ -116,10 +116,7 @@ func (e *encoder) file(f *File, rest []byte) error {
 		return err
 	}
 	start := len(e.maps)
-	e.maps = e.appendPath(e.maps)
-	if len(rest) > 0 {
-		e.maps = append(append(e.maps, ','), rest...)
-	}
+	e.maps = append(e.appendPath(e.maps), rest...)
 	e.maps = append(bracketed(e.maps, start), "],"...)
 	e.files = append(e.files, f)
 	return nil
@@ -136,7 +133,7 @@ func bracketed(list []byte, start int) []byte {
 
 func decodeFile(d *decoder, v reflect.Value, at *mark) {
 	switch {
-	case at != nil && at.file > 0:
+	case at.is(typeFile):
 		v.Set(reflect.ValueOf(d.file(at)))
 	case d.null():
 		v.SetZero()
@@ -148,7 +145,7 @@ func decodeFile(d *decoder, v reflect.Value, at *mark) {
 // file reads the file at a mark instead of the JSON that stands there.
 func (d *decoder) file(at *mark) *File {
 	d.skip()
-	return d.marks.files[at.file-1]
+	return d.marks.files[^at.typ]
 }
 
 var errFileByValue = errors.New("a file stands as *File, not as File")

@@ -125,7 +125,7 @@ func TestVectorsFormErrors(t *testing.T) {
 			var malformed *serializer.MalformedError
 			require.ErrorAs(t, s.DecodeForm([]byte(data), files, &got), &malformed)
 			require.Nil(t, got)
-			_, err := s.FormValue([]byte(data), files)
+			_, err := checkedValue(s, data, files)
 			require.ErrorAs(t, err, &malformed)
 		})
 	}
@@ -147,6 +147,7 @@ func TestMapsStrictly(t *testing.T) {
 		data string
 		want any // nil: malformed
 	}{
+		"byte order mark":         {"\uFEFF" + `{"json":{},"maps":[[]]}`, one},
 		"null maps":               {`{"json":1,"maps":null}`, 1.0},
 		"no maps":                 {`{"json":{}}`, map[string]any{}},
 		"not an envelope":         {`[1]`, serializer.Undefined{}},
@@ -185,7 +186,7 @@ func TestMapsStrictly(t *testing.T) {
 			t.Parallel()
 			var got any
 			err := s.DecodeForm([]byte(test.data), []*serializer.File{one, two}, &got)
-			value, valueErr := s.FormValue([]byte(test.data), []*serializer.File{one, two})
+			value, valueErr := checkedValue(s, test.data, []*serializer.File{one, two})
 			if test.want == nil {
 				var malformed *serializer.MalformedError
 				require.ErrorAs(t, err, &malformed)
@@ -199,6 +200,15 @@ func TestMapsStrictly(t *testing.T) {
 			requireSame(t, test.want, got)
 		})
 	}
+}
+
+// checkedValue reads a form to a Value and checks that it can be sent on.
+func checkedValue(s *serializer.Serializer, data string, files []*serializer.File) (serializer.Value, error) {
+	value, err := s.FormValue([]byte(data), files)
+	if err == nil {
+		_, err = s.Encode(value)
+	}
+	return value, err
 }
 
 // TestMapsOutsideOfForms: a message that is no form has no files, whatever it says.

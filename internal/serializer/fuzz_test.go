@@ -31,6 +31,9 @@ func FuzzDecode(f *testing.F) {
 		var first, second any
 		var malformed *serializer.MalformedError
 		value, valueErr := s.Value(bytes.Clone(wire))
+		if valueErr == nil {
+			_, valueErr = value.Append(nil)
+		}
 		err := s.Decode(bytes.Clone(wire), &first)
 		var typed struct {
 			Big  map[any]any
@@ -98,7 +101,7 @@ func FuzzDecodeForm(f *testing.F) {
 		files := given[:count%4]
 		var first, second any
 		var malformed *serializer.MalformedError
-		value, valueErr := s.FormValue(bytes.Clone(data), files)
+		value, valueErr := checkedValue(s, string(data), files)
 		err := s.DecodeForm(bytes.Clone(data), files, &first)
 		var typed struct {
 			Files map[string][]*serializer.File

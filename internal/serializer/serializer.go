@@ -14,28 +14,29 @@ const maxDepth = 1000
 // Serializer encodes and decodes. The zero Serializer has no custom types. It must
 // not be copied after first use.
 type Serializer struct {
-	customs   []*Custom       // in the order given: the first match encodes
-	byNumber  map[int]*Custom // the same, by type
-	plans     sync.Map        // reflect.Type to *plan
-	encoders  sync.Pool       // of *encoder
-	decodings sync.Pool       // of *decoding
+	customs   []*Custom     // in the order given: the first match encodes
+	byNumber  map[int]int32 // their indexes, by type
+	plans     sync.Map      // reflect.Type to *plan
+	encoders  sync.Pool     // of *encoder
+	decodings sync.Pool     // of *decoding
 }
 
 // New makes a serializer with custom types. Two customs of one type number are
 // refused, as is one that lacks a part.
 func New(customs ...Custom) (*Serializer, error) {
-	s := &Serializer{byNumber: make(map[int]*Custom, len(customs))}
-	for _, c := range customs {
+	s := &Serializer{byNumber: make(map[int]int32, len(customs))}
+	for i, c := range customs {
+		_, again := s.byNumber[c.Type]
 		switch {
 		case c.Type < 0:
 			return nil, fmt.Errorf("serializer: new: custom type %d is negative", c.Type)
 		case c.GoType == nil || c.Encode == nil || c.Decode == nil:
 			return nil, fmt.Errorf("serializer: new: custom type %d lacks its Go type or a function", c.Type)
-		case s.byNumber[c.Type] != nil:
+		case again:
 			return nil, fmt.Errorf("serializer: new: custom type %d is given twice", c.Type)
 		}
 		s.customs = append(s.customs, &c)
-		s.byNumber[c.Type] = &c
+		s.byNumber[c.Type] = int32(i)
 	}
 	return s, nil
 }
@@ -93,18 +94,19 @@ func (s *Serializer) Decode(data []byte, into any) error {
 	if err != nil {
 		return err
 	}
-	return s.decode(env, into)
+	return s.decode(env, nil, into)
 }
 
-// Value reads an envelope whose type is not known yet. Syntax and meta are checked
-// at once, so that the Value can be sent on safely; items of unknown types are dropped.
-// The Value keeps a reference to data, which must not be changed from then on.
+// Value reads an envelope whose type is not known yet. Its syntax is checked at once, its
+// meta when the Value is decoded or sent on, so that a message that is refused before costs
+// no more than that. The Value keeps a reference to data, which must not be changed from
+// then on.
 func (s *Serializer) Value(data []byte) (Value, error) {
 	env, err := parseEnvelope(data)
 	if err != nil {
 		return Value{}, err
 	}
-	return s.capture(env)
+	return s.value(env), nil
 }
 
 // DecodeForm reads a value with files into the value that into points to, as Decode
@@ -116,7 +118,7 @@ func (s *Serializer) DecodeForm(data []byte, files []*File, into any) error {
 	if err != nil {
 		return err
 	}
-	return s.decode(env, into)
+	return s.decode(env, nil, into)
 }
 
 // FormValue reads a value with files whose type is not known yet, as Value does. Its
@@ -126,22 +128,11 @@ func (s *Serializer) FormValue(data []byte, files []*File) (Value, error) {
 	if err != nil {
 		return Value{}, err
 	}
-	return s.capture(env)
+	return s.value(env), nil
 }
 
-// capture makes a Value of a whole message.
-func (s *Serializer) capture(env envelope) (Value, error) {
-	if env.json != nil && env.meta == nil && env.maps == nil { // most are: nothing to mark
-		return Value{s: s, json: env.json, depth: env.depth}, nil
-	}
-	var marks marks
-	if err := s.readMarks(&marks, env); err != nil {
-		return Value{}, err
-	}
-	return marks.capture(s, marks.data, env.depth, marks.root), nil
-}
-
-func (s *Serializer) decode(env envelope, into any) error {
+// decode decodes a message or, if its marks are already known, a part of one.
+func (s *Serializer) decode(env envelope, known *marks, into any) error {
 	target := reflect.ValueOf(into)
 	if target.Kind() != reflect.Pointer || target.IsNil() {
 		return errors.New("serializer: decode: the target is no pointer, or nil")
@@ -150,16 +141,22 @@ func (s *Serializer) decode(env envelope, into any) error {
 	if !ok {
 		state = new(decoding)
 	}
+	d := &state.decoder
 	defer func() {
-		*state = decoding{} // nothing of the message is kept
+		state.layout.reset(d.shared)
+		state.decoder, state.path = decoder{}, [4]step{} // nothing of the message is kept
 		s.decodings.Put(state)
 	}()
-	marks, d := &state.marks, &state.decoder
-	if err := s.readMarks(marks, env); err != nil {
-		return err
+	if known != nil && known.list != nil {
+		d.data, d.marks, d.shared = env.json, *known, true
+	} else {
+		if err := s.layOut(&state.layout, env); err != nil {
+			return err
+		}
+		d.data, d.marks = state.layout.data, state.layout.marks
 	}
-	d.s, d.data, d.marks, d.path, d.room = s, marks.data, marks, state.path[:0], issueRoom
-	d.value(s.plan(target.Type().Elem()), target.Elem(), marks.root)
+	d.s, d.path, d.room = s, state.path[:0], issueRoom
+	d.value(s.plan(target.Type().Elem()), target.Elem())
 	if d.err != nil {
 		return d.err
 	}
@@ -172,6 +169,6 @@ func (s *Serializer) decode(env envelope, into any) error {
 // decoding is what it takes to decode a message.
 type decoding struct {
 	decoder decoder
-	marks   marks
+	layout  layout
 	path    [4]step
 }

@@ -118,7 +118,21 @@ func validUTF8(text []byte) []byte {
 	if utf8.Valid(text) {
 		return text
 	}
-	return []byte(string([]rune(string(text))))
+	invalid := 0
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRune(text[i:])
+		if r == utf8.RuneError && size == 1 {
+			invalid++
+		}
+		i += size
+	}
+	valid := make([]byte, 0, len(text)+invalid*(len("\uFFFD")-1))
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRune(text[i:])
+		valid = utf8.AppendRune(valid, r)
+		i += size
+	}
+	return valid
 }
 
 // appendFloat appends a finite number as JavaScript prints it. The size of 32

@@ -2,6 +2,7 @@ package serializer_test
 
 import (
 	"math/big"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,7 +30,7 @@ func TestValueCapturesPart(t *testing.T) {
 		"custom":            {`{"json":{"path":["a"],"input":{"name":"A"}},"meta":[[20,"input"]]}`, `{"json":{"name":"A"},"meta":[[20]]}`, "", false},
 		"unknown type":      {`{"json":{"path":["a"],"input":{"name":"A"}},"meta":[[21,"input"],[99,"x"]]}`, `{"json":{"name":"A"}}`, `{"json":{"path":["a"],"input":{"name":"A"}}}`, false},
 		"absent":            {`{"json":{"path":["a"]}}`, `{}`, "", true},
-		"present undefined": {`{"json":{"path":["a"],"input":null},"meta":[[3,"input"]]}`, `{"json":null,"meta":[[3]]}`, "", true},
+		"present undefined": {`{"json":{"path":["a"],"input":null},"meta":[[3,"input"]]}`, `{}`, "", true},
 		"null":              {`{"json":{"path":["a"],"input":null}}`, `{"json":null}`, "", false},
 		"odd keys":          {`{"json":{"path":["a"],"input":{"\"\u2028\n":"1"}},"meta":[[0,"input","\"\u2028\n"]]}`, `{"json":{"\"\u2028\n":"1"},"meta":[[0,"\"` + "\u2028" + `\n"]]}`, `{"json":{"path":["a"],"input":{"\"\u2028\n":"1"}},"meta":[[0,"input","\"` + "\u2028" + `\n"]]}`, false},
 	}
@@ -96,7 +97,7 @@ func TestValueDecode(t *testing.T) {
 func TestValueRoot(t *testing.T) {
 	t.Parallel()
 	s := new(serializer.Serializer)
-	for _, wire := range []string{`{}`, `{"json":null}`, `{"json":null,"meta":[[3]]}`, `{"json":["1",{"a":null}],"meta":[[0,0],[2,1,"a"],[6]]}`} {
+	for _, wire := range []string{`{}`, `{"json":null}`, `{"json":["1",{"a":null}],"meta":[[0,0],[2,1,"a"],[6]]}`} {
 		value, err := s.Value([]byte(wire))
 		require.NoError(t, err)
 		require.Equal(t, wire, text(t, value))
@@ -107,6 +108,57 @@ func TestValueRoot(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, wire, string(out))
 	}
+}
+
+// TestUndefinedAlone: however undefined came to be the whole message, it is {}.
+func TestUndefinedAlone(t *testing.T) {
+	t.Parallel()
+	s := new(serializer.Serializer)
+	present, err := s.Value([]byte(`{"json":null,"meta":[[3]]}`))
+	require.NoError(t, err)
+	require.True(t, present.IsUndefined())
+	absent, err := s.Value(nil)
+	require.NoError(t, err)
+	unknown, err := s.Value([]byte(`{"meta":[[99,"x"]]}`))
+	require.NoError(t, err)
+	for name, v := range map[string]any{
+		"undefined": serializer.Undefined{}, "pointer": &serializer.Undefined{}, "present": serializer.PresentUndefined{},
+		"zero value": serializer.Value{}, "present value": present, "absent value": &absent, "unknown type": unknown,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			wire, err := s.Append(nil, v)
+			require.NoError(t, err)
+			require.Equal(t, `{}`, string(wire))
+			if v, ok := v.(serializer.Value); ok {
+				require.Equal(t, `{}`, text(t, v))
+				require.True(t, v.IsUndefined())
+			}
+		})
+	}
+}
+
+// TestValueUnchecked: a Value that is not decoded costs no more than its text, and one that
+// is malformed is no more than that: it cannot be sent on.
+func TestValueUnchecked(t *testing.T) { //nolint:paralleltest // it counts allocations
+	s := new(serializer.Serializer)
+	wire := []byte(`{"json":1,"meta":[` + strings.Repeat(`[0,"a","b","c"],`, 10_000) + `[0]]}`)
+	var value serializer.Value
+	allocations := testing.AllocsPerRun(10, func() {
+		var err error
+		value, err = s.Value(wire)
+		require.NoError(t, err)
+	})
+	require.LessOrEqual(t, allocations, 1.0)
+
+	var malformed *serializer.MalformedError
+	require.ErrorAs(t, value.Decode(new(any)), &malformed)
+	require.False(t, value.IsUndefined())
+	dst, err := value.Append([]byte("before"))
+	require.ErrorAs(t, err, &malformed)
+	require.Equal(t, "before", string(dst))
+	_, err = s.Append(nil, []any{value})
+	require.ErrorAs(t, err, &malformed)
 }
 
 // TestValueAnywhere: values splice into sets, maps and customs, and are captured from there.

@@ -135,8 +135,14 @@ func TestVectorsDecodeErrors(t *testing.T) {
 			var malformed *serializer.MalformedError
 			require.ErrorAs(t, s.Decode([]byte(wire), &got), &malformed)
 			require.Nil(t, got)
-			_, err := s.Value([]byte(wire))
+
+			// A Value may say so only when it is decoded.
+			value, err := s.Value([]byte(wire))
+			if err == nil {
+				err = value.Decode(&got)
+			}
 			require.ErrorAs(t, err, &malformed)
+			require.Nil(t, got)
 		})
 	}
 }

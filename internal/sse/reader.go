@@ -178,7 +178,9 @@ func (m *Message) addLine(line []byte) {
 		}
 		m.Data = append(m.Data, value...)
 	case "id":
-		m.Meta.ID, m.Meta.HasID = string(value), true
+		if bytes.IndexByte(value, 0) < 0 { // else the standard has readers ignore it
+			m.Meta.ID, m.Meta.HasID = string(value), true
+		}
 	case "retry":
 		if retry := parseRetry(value); retry != nil {
 			m.Meta.Retry = retry

@@ -54,6 +54,7 @@ func TestReaderLines(t *testing.T) {
 		"ES-003 the first colon counts":                   {"id: a: b\n\n", []*Message{{Meta: peer.EventMeta{ID: "a: b", HasID: true}}}},
 		"ES-003 data lines are joined around others":      {"data: a\nid\ndata\ndata: b\n\n", []*Message{{Data: []byte("a\n\nb"), Meta: peer.EventMeta{HasID: true}}}},
 		"ES-003 the last id counts, be it empty":          {"id: 1\nid\n\n", []*Message{{Meta: peer.EventMeta{HasID: true}}}},
+		"ES-003 an id with NUL does not count":            {"id: 1\nid: a\x00b\n\n", []*Message{{Meta: peer.EventMeta{ID: "1", HasID: true}}}},
 		"ES-003 the last name counts, be it empty":        {"event: done\nevent:\n\n", []*Message{{}}},
 		"ES-003 a bad retry leaves a good one":            {"retry: 9007199254740991\nretry: x\nretry\nretry: +1\nretry: -0\n\n", []*Message{{Meta: peer.EventMeta{Retry: &retry}}}},
 		"ES-003 a retry that no JavaScript number is":     {"retry: 9007199254740992\nretry: 99999999999999999999\n\n", []*Message{{}}},

@@ -199,7 +199,7 @@ func testErrors(t *testing.T, c rpc.Caller) {
 	})
 	t.Run("retry", func(t *testing.T) {
 		tries := 0
-		_, err := fail.Call(ctx, c, kind{"custom"}, rpc.Retry{Max: 2, Delay: func(attempt int, _ error) time.Duration {
+		_, err := fail.Call(ctx, c, kind{"custom"}, rpc.Retry{Max: 2, If: func(error) bool { return true }, Delay: func(attempt int, _ error) time.Duration {
 			tries = attempt
 			return time.Millisecond
 		}})
