@@ -35,6 +35,23 @@ func (failing) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return nil, nil, errors.New("not here")
 }
 
+// counting is one that writes no status after a try to take the connection over.
+type counting struct {
+	open
+	written *bool
+}
+
+func (w counting) WriteHeader(status int) {
+	if !*w.written {
+		w.ResponseWriter.WriteHeader(status)
+	}
+}
+
+func (w counting) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	*w.written = true
+	return w.ResponseWriter.(http.Hijacker).Hijack() //nolint:forcetypeassert // as in its framework
+}
+
 // late is a framework's writer, which keeps the status until it has to write it and
 // hands no connection over after that.
 type late struct {
@@ -65,6 +82,8 @@ func TestAcceptUnderMiddleware(t *testing.T) {
 		"one that panics for lack of it":      {func(w http.ResponseWriter) http.ResponseWriter { return asserting{plain{w}} }, 501},
 		"one that fails above one that works": {func(w http.ResponseWriter) http.ResponseWriter { return failing{open{w}} }, 101},
 		"one that fails":                      {func(w http.ResponseWriter) http.ResponseWriter { return failing{open{plain{w}}} }, 501},
+		"one that counts tries":               {func(w http.ResponseWriter) http.ResponseWriter { return counting{open{w}, new(bool)} }, 101},
+		"one that counts tries, for nothing":  {func(w http.ResponseWriter) http.ResponseWriter { return counting{open{plain{w}}, new(bool)} }, 501},
 		"one that keeps the status":           {func(w http.ResponseWriter) http.ResponseWriter { return &late{open: open{w}} }, 101},
 	} {
 		t.Run(name, func(t *testing.T) {
