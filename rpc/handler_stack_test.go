@@ -31,12 +31,12 @@ func (w claiming) Flush() {
 // panicking is middleware that takes what it wraps for a Flusher.
 type panicking struct{ unwrapping }
 
-func (w panicking) Flush() { w.ResponseWriter.(http.Flusher).Flush() } //nolint:forcetypeassert // that it panics is the point
+func (w panicking) Flush() { w.ResponseWriter.(http.Flusher).Flush() }
 
 // lonely is as panicking, and hides what it wraps.
 type lonely struct{ http.ResponseWriter }
 
-func (w lonely) Flush() { w.ResponseWriter.(http.Flusher).Flush() } //nolint:forcetypeassert // as above
+func (w lonely) Flush() { w.ResponseWriter.(http.Flusher).Flush() }
 
 // order notes what a ResponseWriter is asked for.
 type order struct {

@@ -56,10 +56,10 @@ func (h *hijacker) WriteHeader(status int) {
 
 // Write writes the text of a refusal.
 func (h *hijacker) Write(p []byte) (int, error) {
-	if h.err != nil {
-		return len(p), nil
+	if h.err == nil {
+		return h.ResponseWriter.Write(p)
 	}
-	return h.ResponseWriter.Write(p)
+	return len(p), nil
 }
 
 func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {

@@ -25,7 +25,7 @@ func (w open) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 type asserting struct{ http.ResponseWriter }
 
 func (w asserting) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return w.ResponseWriter.(http.Hijacker).Hijack() //nolint:forcetypeassert // that it panics is the point
+	return w.ResponseWriter.(http.Hijacker).Hijack()
 }
 
 // failing is a Hijacker that is none, but knows the next writer.
@@ -49,7 +49,7 @@ func (w counting) WriteHeader(status int) {
 
 func (w counting) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	*w.written = true
-	return w.ResponseWriter.(http.Hijacker).Hijack() //nolint:forcetypeassert // as in its framework
+	return w.ResponseWriter.(http.Hijacker).Hijack()
 }
 
 // late is a framework's writer, which keeps the status until it has to write it and
@@ -65,7 +65,7 @@ func (w *late) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if w.status != 0 {
 		return nil, nil, errors.New("the status is written")
 	}
-	return w.ResponseWriter.(http.Hijacker).Hijack() //nolint:forcetypeassert // as in its framework
+	return w.ResponseWriter.(http.Hijacker).Hijack()
 }
 
 func TestAcceptUnderMiddleware(t *testing.T) {

@@ -3,7 +3,6 @@ package stacks
 import (
 	"bytes"
 	"context"
-	"log"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -81,7 +80,7 @@ func serve(t *testing.T, stack func(http.Handler) http.Handler) *app {
 	mux.Handle("/socket", durableobject.UpgradeHandler(a.rooms, nil))
 
 	server := httptest.NewUnstartedServer(stack(mux))
-	server.Config.ErrorLog = log.New(a.server, "", 0)
+	server.Config.ErrorLog = slog.NewLogLogger(slog.NewTextHandler(a.server, nil), slog.LevelError)
 	server.Start()
 	a.address = server.URL
 	t.Cleanup(func() {

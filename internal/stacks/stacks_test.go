@@ -3,7 +3,7 @@ package stacks
 import (
 	"bytes"
 	"io"
-	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -72,7 +72,7 @@ func underChi(h http.Handler) http.Handler {
 	r := chi.NewRouter()
 	r.Use(
 		chimiddleware.RequestID,
-		chimiddleware.RequestLogger(&chimiddleware.DefaultLogFormatter{Logger: log.New(io.Discard, "", 0)}),
+		chimiddleware.RequestLogger(&chimiddleware.DefaultLogFormatter{Logger: slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)}),
 		chimiddleware.Recoverer,
 		chimiddleware.Timeout(time.Minute),
 		chimiddleware.Compress(5, "application/json", "text/event-stream"),
@@ -116,7 +116,7 @@ type (
 
 func (w unwrapping) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-func (w flushing) Flush() { w.ResponseWriter.(http.Flusher).Flush() } //nolint:forcetypeassert // as such middleware does
+func (w flushing) Flush() { w.ResponseWriter.(http.Flusher).Flush() }
 
 func wrapped(wrap func(http.ResponseWriter) http.ResponseWriter) func(http.Handler) http.Handler {
 	return onWrapped(func(h http.Handler) http.Handler { return h }, wrap)
