@@ -283,7 +283,7 @@ func TestStalledAnswers(t *testing.T) {
 func TestStreamsOverHTTP2(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		server := memhttp.NewServer(rpc.NewHandler(rpc.NewRouter(count.Handler(runCount)), nil))
+		server := memhttp.NewServer(rpc.NewHandler(rpc.NewRouter(count.Handler(runCount)), &rpc.HandlerOptions{StallTimeout: time.Second}))
 		defer server.Close()
 		var protocols http.Protocols
 		protocols.SetUnencryptedHTTP2(true)
