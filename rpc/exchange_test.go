@@ -52,9 +52,9 @@ func TestSlowBodies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				server := memhttp.NewServer(rpc.NewHandler(fixtureRouter(), &rpc.HandlerOptions{BodyTimeout: c.timeout}))
+				h := rpc.NewHandler(fixtureRouter(), &rpc.HandlerOptions{BodyTimeout: c.timeout})
+				server := memhttp.NewServer(h, func(s *http.Server) { s.ReadTimeout = c.server })
 				defer server.Close()
-				server.Config().ReadTimeout = c.server
 				conn, answers := dialHTTP(t, server)
 				start := time.Now()
 				_, err := fmt.Fprintf(conn, request, c.procedure, c.contentType, c.begin)
@@ -283,11 +283,11 @@ func TestStalledAnswers(t *testing.T) {
 func TestStreamsOverHTTP2(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		server := memhttp.NewServer(rpc.NewHandler(rpc.NewRouter(count.Handler(runCount)), &rpc.HandlerOptions{StallTimeout: time.Second}))
-		defer server.Close()
 		var protocols http.Protocols
 		protocols.SetUnencryptedHTTP2(true)
-		server.Config().Protocols = &protocols
+		h := rpc.NewHandler(rpc.NewRouter(count.Handler(runCount)), &rpc.HandlerOptions{StallTimeout: time.Second})
+		server := memhttp.NewServer(h, func(s *http.Server) { s.Protocols = &protocols })
+		defer server.Close()
 		transport, ok := server.Client().Transport.(*http.Transport)
 		require.True(t, ok)
 		transport.Protocols = &protocols
@@ -304,9 +304,9 @@ func TestStreamsOverHTTP2(t *testing.T) {
 func TestStreamsOutliveTheWriteTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		server := memhttp.NewServer(rpc.NewHandler(rpc.NewRouter(count.Handler(runCount)), nil))
+		h := rpc.NewHandler(rpc.NewRouter(count.Handler(runCount)), nil)
+		server := memhttp.NewServer(h, func(s *http.Server) { s.WriteTimeout = time.Second })
 		defer server.Close()
-		server.Config().WriteTimeout = time.Second
 		link := rpc.NewLink(server.URL(), &rpc.LinkOptions{HTTPClient: server.Client()})
 		events, err := count.Call(t.Context(), link, countInput{To: 3, MS: 60_000})
 		require.NoError(t, err)
