@@ -20,9 +20,9 @@ func TestEmbeddingShowsCompiledCode(t *testing.T) {
 	t.Parallel()
 	document, err := os.ReadFile("embedding.md")
 	require.NoError(t, err)
-	compiled := readSources(t, "../examples")
+	compiled := readSources(t, "../examples") + readSources(t, "../internal/stacks")
 	blocks := regexp.MustCompile("(?s)```go\n(.*?)\n```").FindAllSubmatch(document, -1)
-	require.Len(t, blocks, 13)
+	require.Len(t, blocks, 14)
 	for _, block := range blocks {
 		require.Contains(t, compiled, string(block[1]))
 	}

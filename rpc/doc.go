@@ -41,8 +41,9 @@
 // a [Retry] and the handler heeds [Call.LastEventID], which [CallOf] leads to. It
 // takes no more memory than its bounds say, however slow the reader is.
 //
-// An http.Client with a Timeout, and an http.Server with a WriteTimeout, cut off
-// streams that last longer.
+// An http.Client with a Timeout cuts off streams that last longer, and so does an
+// http.Server with a WriteTimeout if [HandlerOptions.StallTimeout] is negative or
+// middleware hides that answers can have deadlines.
 //
 // # Files
 //

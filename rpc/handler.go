@@ -209,7 +209,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	out, a := h.engine.answer(ctx, call, Chain(h.interceptors, handle))
 	if run, ok := out.(*eventRun); ok {
-		h.sendEvents(ctx, x, server, a.header, run)
+		h.sendEvents(ctx, server, x, a.header, run)
 		return
 	}
 	if out != nil {
