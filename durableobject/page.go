@@ -154,7 +154,7 @@ func (ch *channel) page(from eventlog.Position, limit uint64, mayMiss bool) (p *
 		return nil, 0, err
 	}
 	after = from.Seq
-	if replay.Truncated {
+	if replay.Truncated || from.IsZero() {
 		if !mayMiss {
 			return nil, 0, eventlog.ErrTrimmed
 		}

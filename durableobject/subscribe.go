@@ -79,8 +79,10 @@ func (ws *Websocket) plan(ctx context.Context, s *subscription) (resume string, 
 		if err != nil && !errors.Is(err, eventlog.ErrTrimmed) {
 			return "", err
 		}
-		// What is still stored but too old to be replayed is missing too.
-		s.resume.Truncated = s.resume.Truncated || err != nil || first.Time.Before(ws.ch.horizon())
+		// What is still stored but too old to be replayed is missing too, unless the
+		// client asked for no more than what is retained.
+		tooOld := err != nil || first.Time.Before(ws.ch.horizon())
+		s.resume.Truncated = s.resume.Truncated || tooOld && !s.from.IsZero()
 		s.phase, s.cursor = replaying, 0
 		break
 	}

@@ -84,10 +84,10 @@ func (s *subscription) sent(seq uint64, n int) {
 	}
 }
 
-// mayMiss tells whether it is no news to the client that records are missing: it was
-// told so, and has been sent nothing since.
+// mayMiss reports whether the replay may begin after records that are gone: the client
+// was told that some are missing, or asked for what is retained, and was sent nothing yet.
 func (s *subscription) mayMiss() bool {
-	return s.phase == replaying && s.resume.Truncated && s.resume.Replayed == 0
+	return s.phase == replaying && (s.resume.Truncated || s.from.IsZero()) && s.resume.Replayed == 0
 }
 
 // take adds frames of what is in the tail.

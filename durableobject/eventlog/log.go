@@ -76,9 +76,9 @@ type Audience struct {
 // application sets durableobject.Options.Subject, by the subject of its token.
 type Recipient struct{ Subject, ID string }
 
-// Position is a point in a log. As an event id on the wire it is the text
-// "<epoch>-<seq>", see String and ParsePosition. The zero Position is before
-// everything.
+// Position is a point in a log. As an event id on the wire it is the string
+// "<epoch>-<seq>", see String and ParsePosition. The zero Position, which is "0",
+// is before everything that is retained.
 type Position struct {
 	Epoch string
 	Seq   uint64
@@ -120,7 +120,7 @@ type Log interface {
 	Append(ctx context.Context, channel string, r *Record, deliver func(*Record)) error
 
 	// After returns what channel retains after p. The zero Position asks for all
-	// that is retained, as a complete replay unless something was dropped.
+	// that is retained and never is truncated, whatever the log has dropped before.
 	After(ctx context.Context, channel string, p Position) (Replay, error)
 
 	// Head returns a position that every record of channel stored so far is at

@@ -144,11 +144,11 @@ func (m *Memory) After(ctx context.Context, channel string, p Position) (Replay,
 	}
 	m.expire(channel)
 	floor, newest := m.history.span(channel)
-	known := p == (Position{}) || (p.Epoch == m.epoch && p.Seq <= m.history.last)
 	read := replay{log: m, ctx: ctx, channel: channel, cursor: p.Seq, end: newest}
+	known := p.Epoch == m.epoch && p.Seq <= m.history.last
 	if !known || p.Seq < floor {
 		read.cursor = floor
-		return Replay{Truncated: true, Records: read.records}, nil
+		return Replay{Truncated: !p.IsZero(), Records: read.records}, nil
 	}
 	return Replay{Records: read.records}, nil
 }

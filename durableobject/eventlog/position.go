@@ -22,9 +22,12 @@ func (r *Record) Position() Position { return Position{Epoch: r.Epoch, Seq: r.Se
 // String returns the event id "<epoch>-<seq>", and "0" for the zero Position.
 func (p Position) String() string { return string(p.Append(nil)) }
 
+// IsZero reports whether p is the zero Position, which asks for all that is retained.
+func (p Position) IsZero() bool { return p == Position{} }
+
 // Append appends what String returns.
 func (p Position) Append(dst []byte) []byte {
-	if p == (Position{}) {
+	if p.IsZero() {
 		return append(dst, '0')
 	}
 	return strconv.AppendUint(append(append(dst, p.Epoch...), '-'), p.Seq, 10)

@@ -22,11 +22,14 @@ func (l *Log) After(ctx context.Context, channel string, p eventlog.Position) (e
 	if err != nil {
 		return eventlog.Replay{}, fmt.Errorf("filelog: after: %w", err)
 	}
+	if p.IsZero() || v.truncated {
+		return eventlog.Replay{Truncated: !p.IsZero(), Records: v.all(ctx)}, nil
+	}
 	expired, err := v.beginsExpired(ctx)
 	if err != nil {
 		return eventlog.Replay{}, fmt.Errorf("filelog: after: %w", err)
 	}
-	return eventlog.Replay{Truncated: v.truncated || expired, Records: v.all(ctx)}, nil
+	return eventlog.Replay{Truncated: expired, Records: v.all(ctx)}, nil
 }
 
 // view is what the log held of a channel at one moment.
@@ -56,9 +59,8 @@ func (l *Log) view(name string, p eventlog.Position) (view, error) {
 	if c != nil {
 		floor = max(c.floor, l.index.lost)
 	}
-	zero := p == eventlog.Position{}
 	v := view{log: l, channel: name, from: p.Seq, cutoff: l.cutoff(), epochs: l.epochs}
-	if v.truncated = p.Seq < floor || !zero && !l.epochs.knows(p.Epoch, p.Seq, l.head); v.truncated {
+	if v.truncated = p.Seq < floor || !l.epochs.knows(p.Epoch, p.Seq, l.head); v.truncated {
 		v.from = 0
 	}
 	if c == nil || c.last <= v.from {
