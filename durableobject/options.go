@@ -35,7 +35,9 @@ type Options struct {
 
 	// Log is where events are kept. Nil is a log in memory of the namespace's own.
 	// A log that is given here is not closed by the namespace. Not used without
-	// ResumeRetention.
+	// ResumeRetention. Event ids show how many events the whole log was given, those of
+	// other channels and namespaces included: tenants who must not learn of each
+	// other's volume need a log each.
 	//
 	// If the log is bounded by size, and other channels push out even the latest
 	// event of a channel soon after it was published, the channel's next event closes

@@ -49,6 +49,13 @@
 // older than whatever the log forgot last are truncated then, though it may be
 // that nothing followed them: a log says that nothing is missing only if it knows.
 //
+// # Volume
+//
+// Since Seqs count the records of all channels, the event ids that a client sees show how
+// much was written to the whole log meanwhile, to any channel of it. That is by design:
+// ids are points in time that hold for every channel. Tenants who must not learn of each
+// other's volume need a log each; [Prefix] does not hide it.
+//
 // # Audience
 //
 // Each event says whom it is for, see [Audience.Includes]. The log stores that and

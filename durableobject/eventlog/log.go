@@ -132,7 +132,9 @@ type Log interface {
 	Head(ctx context.Context, channel string) (Position, error)
 
 	// Trim drops records older than before, as far as the store can, and never
-	// others. Positions before what was dropped become truncated.
+	// others. Positions before what was dropped become truncated. A record whose
+	// Time is in the future, since the machine's clock was set back after it was
+	// written, is as old as the log has run since then, if the store knows that.
 	Trim(ctx context.Context, before time.Time) error
 
 	// Close releases the log. It waits until no deliver runs, so it must not be

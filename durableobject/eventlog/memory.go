@@ -186,8 +186,14 @@ func (m *Memory) trimSome(ctx context.Context, before time.Time) (int, error) {
 	if err := m.usable(ctx); err != nil {
 		return 0, err
 	}
-	expiry := m.expiry(time.Now())
-	old := func(s *stored) bool { return s.Time.Before(before) || s.at < expiry }
+	now := time.Now()
+	expiry, aged := m.expiry(now), m.clock(now)-int64(now.Sub(before))
+	old := func(s *stored) bool {
+		// What was stored before the machine's clock was set back is as old as the log
+		// has run since then.
+		ahead := s.Time.After(now) && !before.After(now)
+		return s.Time.Before(before) || ahead && s.at < aged || s.at < expiry
+	}
 	return m.history.dropWhile(old, trimBatch), nil
 }
 

@@ -28,7 +28,7 @@ type checkpoint struct {
 	// next is the Seq that the next record would have had. All before were durable.
 	next        uint64
 	floor, lost uint64 // see index
-	time        int64  // of the newest record
+	time        int64  // of the log's clock: at or after the newest record's
 	// trimmed is the time before which records are not replayed.
 	trimmed int64
 	epochs  epochs
@@ -158,7 +158,7 @@ func (l *Log) checkpoint(clean bool) *checkpoint {
 	c := &checkpoint{
 		clean: clean, fullSync: l.options.Sync == SyncCommit, salt: l.salt,
 		next: l.durable + 1, floor: l.index.floor, lost: l.index.lost,
-		time: l.time, trimmed: l.trimmed, epochs: slices.Clone(l.epochs),
+		time: l.now(), trimmed: l.trimmed, epochs: slices.Clone(l.epochs),
 	}
 	for _, q := range l.index.quiet {
 		if q.empty() {

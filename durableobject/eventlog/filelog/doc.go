@@ -25,11 +25,23 @@
 //
 // # Errors
 //
-// A write that fails, for example on a full disk, is undone whole: Append returns
-// [ErrNotStored], reads go on, and so do writes once there is space. After a
-// failed sync nobody can tell what is on disk: appends under way return
+// A write that fails is undone whole: Append returns [ErrNotStored], and reads go on.
+// After a failed sync it is unknown what is on disk: appends under way return
 // [eventlog.ErrUncertain], and all later ones [ErrBroken] until the directory is
 // opened anew. The records of the former may then turn up in a replay.
+//
+// # Full disk
+//
+// On a full disk, or past a quota, Append returns [ErrNotStored]. Appends succeed again
+// as soon as there is space, or as soon as the records of the oldest segment have
+// expired, since to drop segments takes no space. Open succeeds on a full disk too,
+// unless the log is new, is damaged, or all files that the disk has room for are taken.
+// Close then returns an error, though all that was acknowledged is stored; the
+// next Open finds the log as after a crash.
+//
+// Append and Trim return [ErrGone] if the directory was removed, renamed or replaced
+// since it was opened. Every commit that syncs looks for that before it writes; other
+// commits look every ten milliseconds.
 //
 // # Damage
 //
@@ -48,6 +60,14 @@
 // [Options].Retention or than the time given to Trim. A segment is closed at
 // SegmentBytes or an eighth of the retention, so little is kept for long after
 // its time. What is still on disk but too old is not replayed.
+//
+// With [Options].Retention the log trims itself, whatever uses it: it drops records
+// that Trim was never called for.
+//
+// The age of a record counts on the log's clock. That is the machine's, but it is never
+// set back: if the machine's clock is, or the newest record is from the future when
+// the log is opened, the log's clock goes on from there at its usual pace while the log
+// is open. Records are then later than the machine's clock shows, and age all the same.
 //
 // A channel without records is remembered until the next segments are dropped.
 // After that the log's floor stands for its own.
@@ -116,7 +136,7 @@
 //	17  8  the Seq after the newest that is known to be on disk
 //	25  8  floor: Seq of the last record dropped
 //	33  8  Seq of the last record lost to damage
-//	41  8  time of the newest record
+//	41  8  time of the log's clock: at or after that of the newest record
 //	49  8  time before which nothing is replayed
 //	57     uvarint count of epochs, each 8 bytes id and uvarint first Seq
 //	       uvarint count of channels without records, each text and uvarint last Seq

@@ -7,6 +7,7 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
@@ -23,9 +24,9 @@ type Log struct {
 	queue    queue
 	done     chan struct{} // closed when the committer has ended
 	closeErr error         // set before that
-	// gone is a copy of index.floor for replays to look at as they go.
-	gone atomic.Uint64
-	c    committer
+	// dropped is a copy of index.floor for replays to look at as they go.
+	dropped atomic.Uint64
+	c       committer
 
 	// mu guards what is below. Only the committer changes it, but for settled:
 	// therefore the committer may also read it without mu. It is never held
@@ -42,10 +43,11 @@ type Log struct {
 	durable   uint64        // Seq of the newest record that is known to be on disk
 	delivered uint64        // all records up to it were passed to their deliver
 	settled   chan struct{} // closed when delivered reaches head, nil if nobody waits
-	time      int64         // of the newest record
-	trimmed   int64         // records before this time are not replayed
-	unsynced  bool          // the sync timer runs
-	failure   error         // why nothing more is written
+	time      int64         // the log's clock at timeAt, when the newest record was written or the log opened
+	timeAt    time.Time
+	trimmed   int64 // records before this time are not replayed
+	unsynced  bool  // the sync timer runs
+	failure   error // why nothing more is written
 	stats     Stats
 }
 
@@ -78,7 +80,7 @@ func open(dir directory, options Options) (*Log, error) {
 		dir: dir, options: options, lock: lock,
 		queue: queue{wake: make(chan struct{}, 1)},
 		done:  make(chan struct{}),
-		c:     committer{fresh: map[string]*channel{}, swept: make(chan func(), 1)},
+		c:     committer{fresh: map[string]*channel{}, unlinker: unlinker{swept: make(chan func(), 1)}},
 	}
 	if err := l.recover(); err != nil {
 		return nil, fmt.Errorf("filelog: open: %w", errors.Join(err, lock.Close()))

@@ -14,6 +14,10 @@ var (
 	// as on a full disk. The record is not stored and never will be; a later
 	// Append may succeed.
 	ErrNotStored = errors.New("filelog: not stored")
+	// ErrGone is returned by Append and Trim, wrapped in ErrNotStored, while the log's
+	// directory or its newest file is not where it was: it was removed, renamed or
+	// replaced by another. The log goes on once it is back.
+	ErrGone = errors.New("filelog: directory is gone")
 	// ErrBroken is returned by Append and Trim after a failure that the log
 	// cannot undo, for example a failed fsync. Reads go on; only a new Open mends it.
 	ErrBroken = errors.New("filelog: broken until opened anew")
@@ -58,7 +62,8 @@ const (
 // Options are the options of Open. The zero value and nil are the defaults.
 type Options struct {
 	// Retention is how long records are kept. Older ones are never replayed, and
-	// the segments that hold nothing else are removed. Zero keeps records until Trim.
+	// the segments that hold nothing else are removed: the log trims itself, whether
+	// or not Trim is called. Zero keeps records until Trim.
 	Retention time.Duration
 	// Sync says when what was written is forced to the disk. The default is every commit.
 	Sync Sync

@@ -150,7 +150,7 @@ func (r *reader) part(base uint64, end int64, read func() error) bool {
 		return true
 	case errors.Is(err, errStop):
 		return false
-	case base <= r.log.gone.Load() && r.ctx.Err() == nil && !errors.Is(err, eventlog.ErrClosed):
+	case base <= r.log.dropped.Load() && r.ctx.Err() == nil && !errors.Is(err, eventlog.ErrClosed):
 		err = eventlog.ErrTrimmed // what was read may be the rest of a file
 	}
 	r.yield(nil, fmt.Errorf("filelog: read %s: %w", name, err))
@@ -236,7 +236,7 @@ func (r *reader) one(at ref) error {
 	if s.time < r.cutoff {
 		return nil // the replay is truncated by it
 	}
-	if s.time < r.expired || s.seq <= r.log.gone.Load() {
+	if s.time < r.expired || s.seq <= r.log.dropped.Load() {
 		return eventlog.ErrTrimmed
 	}
 	if s.epoch != r.epoch.id {

@@ -1,6 +1,9 @@
 package filelog
 
-import "slices"
+import (
+	"bytes"
+	"slices"
+)
 
 // salvage gets what it can from a segment that is not sealed or not sound.
 type salvage struct {
@@ -65,7 +68,10 @@ func (v *salvage) read() {
 // such a trace if nothing in it or after it is known to have been durable.
 // There the log ends.
 func (v *salvage) judge() {
-	unclosed := v.limit == 0 && !v.report.Clean
+	// A segment for Seqs that the log had not reached when it was closed was begun since,
+	// unless it is what Close leaves of an empty one.
+	begun := v.base >= v.checkpoint.next && len(v.content) != headerBytes
+	unclosed := v.limit == 0 && (!v.report.Clean || begun)
 	if unclosed && len(v.records) == 0 && v.durable < v.base {
 		v.report.Cut += int64(len(v.content))
 		if v.header {
@@ -150,9 +156,15 @@ func (v *salvage) rebuild() {
 	}
 	// After an unclean end the newest segment may be in memory only, even if it
 	// was synced: a sync that failed may have left it so.
-	if !same || v.limit == 0 && !v.report.Clean {
-		v.repairs = append(v.repairs, repair{name: name, content: content, damaged: v.damaged})
-	}
+	repaired := !same || v.limit == 0 && !v.report.Clean
 	// A footer just made always makes sense.
 	_ = v.add(t, int64(len(content)), footer)
+	if repaired {
+		seg := v.index.sealed[len(v.index.sealed)-1]
+		seg.raw = true
+		v.repairs = append(v.repairs, repair{
+			name: name, content: content, damaged: v.damaged, segment: seg, runs: runs,
+			whole: v.limit == 0 && !v.damaged && bytes.HasPrefix(v.content, content[:t.dataEnd]),
+		})
+	}
 }

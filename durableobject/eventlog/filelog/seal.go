@@ -5,6 +5,9 @@ import "errors"
 // seal closes the active segment: it writes the footer and makes all of it durable.
 func (l *Log) seal() error {
 	a := l.c.active
+	if err := l.mend(a); err != nil {
+		return err
+	}
 	if l.durable < l.head {
 		// A footer on disk says that the records before it are.
 		if err := l.sync(a.file); err != nil {
@@ -18,9 +21,7 @@ func (l *Log) seal() error {
 	if err := l.sync(a.file); err != nil {
 		return err
 	}
-	if err := a.file.Close(); err != nil {
-		l.options.Logger.Warn("event log: cannot close a segment", "file", a.name(), "err", err)
-	}
+	l.closeFile(a)
 	lists := a.lists(footer)
 
 	l.mu.Lock()
@@ -30,6 +31,13 @@ func (l *Log) seal() error {
 	l.durable, l.unsynced = l.head, false
 	l.c.active, l.live = nil, nil
 	return nil
+}
+
+// closeFile closes the file of a segment that was synced.
+func (l *Log) closeFile(a *active) {
+	if err := a.file.Close(); err != nil {
+		l.options.Logger.Warn("event log: cannot close a segment", "file", a.name(), "err", err)
+	}
 }
 
 // footer returns the footer of the segment as it is.
@@ -59,17 +67,27 @@ func (a *active) lists(footer []byte) []runRef {
 	return lists
 }
 
-// finish is the last that the committer does.
+// finish is the last that the committer does: it seals the active segment and marks
+// the log as closed. If that fails only for want of space, all records are stored
+// nevertheless, and the next Open finds the log as after a crash.
 func (l *Log) finish() error {
-	err := l.broken()
-	if a := l.c.active; err == nil && a != nil && a.count > 0 {
-		err = l.seal()
+	err := l.writable()
+	if err == nil {
+		if err = l.markClosed(); err != nil && l.reclaim() {
+			err = l.markClosed()
+		}
 	}
 	if a := l.c.active; a != nil {
 		err = errors.Join(err, a.file.Close())
 	}
-	if err == nil {
-		err = l.checkpoint(true).write(l.dir)
-	}
 	return err
+}
+
+func (l *Log) markClosed() error {
+	if a := l.c.active; a != nil && a.count > 0 {
+		if err := l.seal(); err != nil {
+			return err
+		}
+	}
+	return l.checkpoint(true).write(l.dir)
 }

@@ -24,6 +24,8 @@ type segment struct {
 	firstTime, lastTime int64
 	dataEnd             int64 // where the records end
 	size                int64
+	// raw is set if the file is not yet as it is described here: see repair.
+	raw bool
 	// channels are those with records in it, in order of their first one.
 	channels []*channel
 }
@@ -69,11 +71,13 @@ type active struct {
 	file file
 	// sum is the checksum of the file up to dataEnd.
 	sum uint32
+	// torn is set if bytes of a write that failed may still follow dataEnd.
+	torn bool
 }
 
-// createActive makes an empty segment, durable with its name. Uncertain is set
-// if a sync failed.
-func createActive(dir directory, salt uint64, seed uint32, base uint64) (a *active, uncertain bool, err error) {
+// createActive makes an empty segment, durable with its name. A file of that name is
+// emptied. If it fails and not keep, the file is removed. Uncertain is set if a sync failed.
+func createActive(dir directory, salt uint64, seed uint32, base uint64, keep bool) (a *active, uncertain bool, err error) {
 	header := appendHeader(nil, salt, base)
 	seg := &segment{base: base, last: base - 1, dataEnd: headerBytes, size: headerBytes}
 	f, err := dir.Create(seg.name())
@@ -89,8 +93,11 @@ func createActive(dir directory, salt uint64, seed uint32, base uint64) (a *acti
 		uncertain = err != nil
 	}
 	if err != nil {
-		// What is left of it is in nobody's way: the first error is the one that matters.
-		_, _ = f.Close(), dir.Remove(seg.name())
+		// What is left of it does no harm: the first error is the one that matters.
+		_ = f.Close()
+		if !keep {
+			_ = dir.Remove(seg.name())
+		}
 		return nil, uncertain, err
 	}
 	return &active{segment: seg, file: f, sum: update(seed, header)}, false, nil

@@ -35,6 +35,11 @@ type repair struct {
 	name    string
 	content []byte // nil if nothing is
 	damaged bool   // keep the original aside
+	// segment and runs describe the content. It is whole if the file begins with all
+	// of its records.
+	segment *segment
+	runs    []run
+	whole   bool
 }
 
 // take surveys a directory.
