@@ -44,8 +44,8 @@ type MemoryOptions struct {
 }
 
 // Memory is a Log in the memory of the process. It is the default of an object's
-// namespace. Everything is gone with the process, and the positions with it: each
-// Memory has an epoch of its own.
+// namespace. Its records end with the process, and so do positions: a Memory starts a
+// new epoch when it is created.
 //
 // Past a bound the oldest records are dropped, and a record that is larger than a
 // bound is refused with ErrTooLarge. Appends and drops take constant time, counted
@@ -61,8 +61,8 @@ type Memory struct {
 	// mu while the log is open.
 	calls sync.WaitGroup
 
-	// mu is held for moments only, never while deliver or a reader runs. Whoever
-	// needs the order of a channel too takes that first.
+	// mu is held briefly only, never while deliver or a reader runs. The order of a
+	// channel is locked before it.
 	//
 	// Under it the records of each channel, and all together, are in order of Seq
 	// and of Time, and history.last is the Seq of the newest that ever was.

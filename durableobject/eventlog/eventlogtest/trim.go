@@ -8,7 +8,7 @@ import (
 )
 
 // trimCases hold for any store: they look at what Trim left and check that
-// positions tell the truth about it.
+// positions are truncated accordingly.
 var trimCases = map[string]func(*log){
 	"of an empty log": func(l *log) {
 		l.trim(time.Now().Add(time.Hour))

@@ -70,8 +70,8 @@ func (l *Log) run() {
 				l.endSweep(done)
 			}
 		}
-		// Publishers that the last commit woke come back in a moment: to let them
-		// run first doubles what one commit carries.
+		// Publishers that the last commit woke soon publish again: to let them run
+		// first doubles what one commit carries.
 		runtime.Gosched()
 		l.queue.take(w)
 		l.commit(w.appends)
@@ -187,7 +187,7 @@ func (l *Log) ensureActive() error {
 	return nil
 }
 
-// stage gives each record its stamp and puts its bytes into the buffer.
+// stage assigns each record its stamp and appends its bytes to the buffer.
 func (l *Log) stage(batch []*request, now int64) {
 	c, a, next, epoch := &l.c, l.c.active, l.next(), l.epochs.current().id
 	if cap(c.buffer) > 2*batchBytes {
@@ -315,8 +315,8 @@ func (l *Log) mark() error {
 	return nil
 }
 
-// sync makes the file durable. After a sync that failed nobody can tell what
-// is, so the log ends there.
+// sync makes the file durable. After a sync that failed it is unknown what is on disk,
+// so the log ends there.
 func (l *Log) sync(f file) error {
 	if err := f.Sync(); err != nil {
 		return l.breakDown(err)

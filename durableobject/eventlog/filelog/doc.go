@@ -11,8 +11,8 @@
 // # Guarantees
 //
 // Appends that wait at the same time are written together: one write, one sync,
-// then each record is delivered in order and its Append returns. What an Append
-// that returned nil is worth is up to [Options].Sync:
+// then each record is delivered in order and its Append returns. What Append
+// guarantees when it returns nil depends on [Options].Sync:
 //
 //	SyncCommit    the record survives a crash of the process and a loss of power
 //	SyncInterval  it survives a crash; a loss of power may take the last SyncInterval
@@ -49,15 +49,15 @@
 // record are what a crash leaves of a write: they are cut. Anything else that
 // does not hold is damage. The file is kept aside under a name that ends in
 // ".damaged", and replaced by one with all records that do hold. Positions before
-// lost records are truncated, so that nobody takes the rest for the whole.
-// [Log.Report] says what was found, [Check] finds the same without changing
+// lost records are truncated, so that the rest is not taken for the whole.
+// [Log.Report] returns what was found, [Check] finds the same without changing
 // anything. Bytes that go bad later are found when they are read: the replay ends
 // with [ErrDamaged].
 //
 // # Retention
 //
 // Records leave by whole segments, oldest first, when all in them are older than
-// [Options].Retention or than the time given to Trim. A segment is closed at
+// [Options].Retention or than the time passed to Trim. A segment is closed at
 // SegmentBytes or an eighth of the retention, so little is kept for long after
 // its time. What is still on disk but too old is not replayed.
 //
@@ -74,13 +74,13 @@
 //
 // # Files
 //
-// All numbers are little endian; "uvarint" is that of encoding/binary; text is a
+// All numbers are little endian; "uvarint" is that of encoding/binary; a string is a
 // uvarint length and the bytes. A sum is a CRC-32C. All sums but those of headers
 // and the checkpoint start from the sum of the log's salt, a random number that
 // never leaves the directory, so that no payload can pass for a record.
 //
 //	LOCK                      held while the log is open
-//	CHECKPOINT                what the segments do not tell
+//	CHECKPOINT                what the segments do not contain
 //	00000000000000000001.seg  a segment, named by the first Seq that it is for
 //	*.damaged                 files kept aside, never read
 //	*.tmp                     files not finished, removed by Open
@@ -97,21 +97,21 @@
 //	record
 //	 0  4  length of what follows the sum
 //	 4  4  sum of what follows; the length is xored into its start
-//	 8  8  epoch; its text in base 36 is that of positions
+//	 8  8  epoch; in base 36 it is that of positions
 //	16  8  Seq
 //	24  8  Prev
 //	32  8  time in nanoseconds since 1970
 //	40  1  flags: 1 tags, 2 targets, 4 excludes, 8 metadata, 16 data that is not nil
 //	41     uvarint Seq less the newest Seq that was synced when this was written
-//	       text channel
-//	       tags: uvarint count, each a text                   if flagged
-//	       targets: uvarint count, each two texts, subject, id  if flagged
+//	       string channel
+//	       tags: uvarint count, each a string                 if flagged
+//	       targets: uvarint count, each two strings, subject, id  if flagged
 //	       excludes: the same                                   if flagged
-//	       metadata: text                                       if flagged
+//	       metadata: string                                     if flagged
 //	       data: the rest
 //
 //	footer: for each channel, in order of its first record
-//	       text channel
+//	       string channel
 //	       uvarint Prev of its first record here
 //	       uvarint Seq of its last record here, less the segment's first Seq
 //	       uvarint length of the list in bytes
@@ -139,11 +139,11 @@
 //	41  8  time of the log's clock: at or after that of the newest record
 //	49  8  time before which nothing is replayed
 //	57     uvarint count of epochs, each 8 bytes id and uvarint first Seq
-//	       uvarint count of channels without records, each text and uvarint last Seq
+//	       uvarint count of channels without records, each string and uvarint last Seq
 //	       sum of the bytes before (4)
 //
 // A segment is synced before the next is begun, so only the newest can be torn.
-// The Seq synced in each record tells a hole of unsynced bytes, which a loss of
+// The Seq synced in each record distinguishes a hole of unsynced bytes, which a loss of
 // power may leave anywhere in the last commit, from damage to bytes that were
 // synced. The newest segment is never removed: its name is the least that the
 // next Seq can be. Segments up to the floor of the checkpoint are dropped, whatever is

@@ -150,7 +150,7 @@ func (d osDirectory) Holds(f io.Closer) bool {
 // osFile is a file of the operating system.
 type osFile struct {
 	*os.File
-	info fs.FileInfo // tells it from another of the same name
+	info fs.FileInfo // distinguishes it from another of the same name
 }
 
 func newOSFile(f *os.File) (osFile, error) {

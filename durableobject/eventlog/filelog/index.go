@@ -2,7 +2,7 @@ package filelog
 
 import "slices"
 
-// index says where every record of the log is. See Log.mu for who may use it.
+// index maps channels to the places of their records. Log.mu guards it.
 type index struct {
 	channels map[string]*channel
 	// sealed are the closed segments, oldest first.
@@ -23,8 +23,8 @@ type channel struct {
 	// floor is the Seq of its last record dropped, or one at or after that.
 	floor uint64
 	// runs are where its records are in sealed segments, oldest first, and live in
-	// the active one. Both are only appended to and replaced: whoever has seen some
-	// of them may keep that.
+	// the active one. Both are only appended to and replaced, so that a reader may
+	// keep a slice of them.
 	runs []runRef
 	live []ref
 	// staged is the Seq of its newest record in the batch being written, or last.

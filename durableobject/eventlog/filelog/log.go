@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,7 +43,7 @@ type Log struct {
 	head      uint64        // Seq of the newest record that may be read
 	durable   uint64        // Seq of the newest record that is known to be on disk
 	delivered uint64        // all records up to it were passed to their deliver
-	settled   chan struct{} // closed when delivered reaches head, nil if nobody waits
+	settled   chan struct{} // closed when delivered reaches head, nil if no call waits for it
 	time      int64         // the log's clock at timeAt, when the newest record was written or the log opened
 	timeAt    time.Time
 	trimmed   int64 // records before this time are not replayed
@@ -89,7 +90,7 @@ func open(dir directory, options Options) (*Log, error) {
 	return l, nil
 }
 
-// Report says what Open found.
+// Report returns what Open found.
 func (l *Log) Report() Report { return l.report }
 
 // Append implements eventlog.Log. It may return ErrTooLarge, ErrClosed and
@@ -159,8 +160,9 @@ func (l *Log) position() (p eventlog.Position, settled <-chan struct{}, err erro
 	return p, l.settled, nil
 }
 
-// Close implements eventlog.Log: what waits is stored, the active segment is
-// closed and synced, and the directory released.
+// Close implements eventlog.Log: appends that wait are stored, the active segment is
+// sealed and synced, and the directory is released. On a full disk it returns an error
+// though all that was acknowledged is stored.
 func (l *Log) Close() error {
 	first := l.queue.close()
 	<-l.done
@@ -200,3 +202,24 @@ func (l *Log) Stats() Stats {
 	s.Failure = l.failure
 	return s
 }
+
+// instant is a moment on the log's clock, in nanoseconds since 1970, and on the machine's.
+type instant struct {
+	log int64
+	at  time.Time
+}
+
+// instant returns the present moment. The log's clock is the machine's, but never goes
+// back and never stands still: where the machine's is set back, and after an Open whose
+// newest record is from the future, it goes on at the pace of the monotonic clock, so
+// that records age. It is ahead of the machine's clock from then on, unless that
+// overtakes it.
+func (l *Log) instant() instant {
+	at := time.Now()
+	passed := max(int64(at.Sub(l.timeAt)), 0)
+	clock := l.time + min(passed, math.MaxInt64-l.time)
+	return instant{log: max(clock, nanoseconds(at)), at: at}
+}
+
+// now returns the time of the log's clock, which is at or after that of every record.
+func (l *Log) now() int64 { return l.instant().log }

@@ -73,8 +73,8 @@ func (l *Log) recover() error {
 }
 
 // repair replaces a segment by what is left of it, if anything is. On a full disk it
-// drops what has expired first and, if that does not help, makes do with the file that
-// is there, provided that it is whole.
+// drops what has expired first and, if that does not help, uses the file that is there,
+// provided that it is whole.
 func (l *Log) repair(r repair, report *Report) error {
 	if r.expired(l.index.sealed) {
 		return nil
