@@ -18,7 +18,8 @@ func TestMemoryTrimsWhatIsOfTheFuture(t *testing.T) {
 		count := func() (n int) {
 			replay, err := m.After(t.Context(), "a", Position{})
 			require.NoError(t, err)
-			for range replay.Records {
+			for _, err := range replay.Records {
+				require.NoError(t, err)
 				n++
 			}
 			return n

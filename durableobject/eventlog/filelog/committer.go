@@ -279,7 +279,7 @@ func (l *Log) undo(cause error) error {
 	a := l.c.active
 	a.torn = true
 	if err := l.mend(a); a.torn && l.broken() == nil { // a crash may leave what was written
-		return fmt.Errorf("%w: %w (%v)", eventlog.ErrUncertain, cause, err)
+		return fmt.Errorf("%w: %w", eventlog.ErrUncertain, cause)
 	} else if err != nil {
 		return errors.Join(err, cause)
 	}

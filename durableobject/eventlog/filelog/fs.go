@@ -126,11 +126,11 @@ func (d osDirectory) Sync() error                  { return syncDirectory(string
 
 func (d osDirectory) Lock(shared bool) (io.Closer, error) {
 	f, err := lockFile(d.path(lockName), shared)
+	if shared && errors.Is(err, fs.ErrNotExist) {
+		return io.NopCloser(nil), nil // never opened by a log, so no process can hold it
+	}
 	if err != nil {
 		return nil, err
-	}
-	if f == nil { // there is nothing to be locked
-		return io.NopCloser(nil), nil
 	}
 	return newOSFile(f)
 }

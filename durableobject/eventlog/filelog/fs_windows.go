@@ -2,14 +2,13 @@ package filelog
 
 import (
 	"errors"
-	"io/fs"
 	"os"
 	"syscall"
 )
 
 // lockFile opens the file so that no other process can, which ends with the process
-// however it ends. A shared lock admits other shared ones. It returns nil if no log has
-// ever locked the directory and the lock is to be shared.
+// however it ends. A shared lock admits other shared ones. A shared lock of a
+// directory that no log has ever locked is an error that wraps fs.ErrNotExist.
 func lockFile(path string, shared bool) (*os.File, error) {
 	name, err := syscall.UTF16PtrFromString(path)
 	if err != nil {
@@ -22,8 +21,6 @@ func lockFile(path string, shared bool) (*os.File, error) {
 	h, err := syscall.CreateFile(name, access, share, nil, create, syscall.FILE_ATTRIBUTE_NORMAL, 0)
 	const sharingViolation = syscall.Errno(32)
 	switch {
-	case shared && errors.Is(err, fs.ErrNotExist):
-		return nil, nil
 	case errors.Is(err, sharingViolation):
 		return nil, ErrLocked
 	case err != nil:

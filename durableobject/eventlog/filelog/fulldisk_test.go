@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -239,12 +240,8 @@ func fillFrom(t *testing.T, nth int, ops []string, cause error) {
 	calls := 0
 	full := func(op, _ string) error {
 		calls++
-		if calls > nth {
-			for _, refused := range ops {
-				if op == refused {
-					return cause
-				}
-			}
+		if calls > nth && slices.Contains(ops, op) {
+			return cause
 		}
 		return nil
 	}
