@@ -122,10 +122,11 @@ func (r *Reader) span(stop func() bool) (s *Subscription, from eventlog.Position
 	return r.sub, from, r.at.rec.Seq, r.skipsGaps()
 }
 
-// skipsGaps reports whether the client expects that records are missing: it was told so
-// in the response, and was sent nothing since.
+// skipsGaps reports whether the replay may begin after records that are gone: the client
+// was told in the response that some are, or asked for what is retained, and was sent
+// nothing since.
 func (r *Reader) skipsGaps() bool {
-	return r.state == replaying && r.sub.Truncated && r.sub.Replayed == 0
+	return r.state == replaying && (r.sub.Truncated || r.sub.from.IsZero()) && r.sub.Replayed == 0
 }
 
 // readPage adds the frames of a page that are after a Seq, up to limit. It reports
