@@ -8,6 +8,8 @@
 // It follows any other server too: -url is where the sockets are, and -token-url what
 // gives the token, a procedure that gets -input or, without any, an answer to GET.
 //
+// It waits for a server that is not up yet.
+//
 // The cursor is stored when an event was printed. To be killed between the two prints
 // that one event again, with the same id: nothing is left out.
 package main
