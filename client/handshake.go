@@ -11,6 +11,28 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/dial"
 )
 
+// open opens the socket. An error may have the token in it.
+func (c *core) open(ctx context.Context, cred credential) (*connection, error) {
+	text := c.options.URL
+	if c.options.URLFunc != nil {
+		var err error
+		if text, err = c.options.URLFunc(ctx, cred.payload); err != nil {
+			return nil, fmt.Errorf("URLFunc: %w", err)
+		}
+	}
+	address, err := parseAddress(text)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := handshake(ctx, withCredentials(address, c.id, cred.text), c.options.HTTPClient)
+	if err != nil {
+		return nil, err
+	}
+	return &connection{
+		Conn: conn, cred: cred, redact: c.redact, maxBytes: c.options.MaxMessageBytes, done: make(chan struct{}),
+	}, nil
+}
+
 // handshake opens a WebSocket at an address. If the server answers with anything else,
 // the error is an *rpc.Error. It may contain what is in the address.
 func handshake(ctx context.Context, address *url.URL, hc *http.Client) (*dial.Conn, error) {

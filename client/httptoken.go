@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -96,13 +95,4 @@ func (s *httpSource) fetch(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("%w: %w", ErrNoToken, err)
 	}
 	return envelope.JSON, nil
-}
-
-// withoutAddress takes the address out of errors of net/http and net/url, since its
-// query may be secret.
-func withoutAddress(err error) error {
-	if e, ok := errors.AsType[*url.Error](err); ok {
-		return e.Err
-	}
-	return err
 }

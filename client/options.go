@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
+	mathrand "math/rand/v2"
 	"net/http"
 	"slices"
 	"time"
@@ -152,4 +153,12 @@ func (o *Options) setDefaults() {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+}
+
+// pauses returns the pauses of one iterator.
+func (o *Options) pauses() func(attempt int) time.Duration {
+	if o.Backoff != nil {
+		return o.Backoff
+	}
+	return spread(mathrand.Float64)
 }
