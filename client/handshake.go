@@ -37,8 +37,8 @@ func (c *core) open(ctx context.Context, cred credential) (*connection, error) {
 // the error is an *rpc.Error. It may contain what is in the address.
 func handshake(ctx context.Context, address *url.URL, hc *http.Client) (*dial.Conn, error) {
 	own := *hc
-	// As browsers do for WebSockets. The request of a redirect would tell another
-	// server the address of the first one, and so the token.
+	// As browsers do for WebSockets. The request after a redirect would send the
+	// address of the first server, and so the token, to another one.
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	//nolint:bodyclose // Open has read the body
 	conn, response, err := dial.Open(ctx, address.String(), dial.Options{HTTPClient: &own, WriteTimeout: writeTimeout})

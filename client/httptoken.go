@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// maxTokenBytes bounds the answer of a token route. Tokens travel in addresses, so
+// maxTokenBytes bounds the answer of a token route. Tokens are sent in addresses, so
 // useful ones are much shorter.
 const maxTokenBytes = 1 << 20
 
@@ -23,8 +23,8 @@ const maxErrorBody = 1 << 10
 type HTTPTokenOptions struct {
 	// Method is that of the request. Empty is GET.
 	Method string
-	// Header gives headers to send, as authorization. It is asked each time. An
-	// error fails the fetch.
+	// Header returns headers to send, such as authorization. It is called for each
+	// fetch, which fails with its error.
 	Header func(ctx context.Context) (http.Header, error)
 	// HTTPClient sends the request. Nil is http.DefaultClient.
 	HTTPClient *http.Client

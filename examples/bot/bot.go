@@ -132,7 +132,7 @@ func (b *bot) work(working, life context.Context, r room, messages <-chan Messag
 	}
 }
 
-// answer says what there is to say about m, to the room or to the one who whispers.
+// answer replies to m, in the room or to the one who whispers.
 // While there is no connection it waits. If one is lost in the middle of a call, it
 // calls again: rather an answer that comes twice than none.
 func (b *bot) answer(ctx context.Context, r room, m Message) error {

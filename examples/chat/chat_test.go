@@ -17,7 +17,7 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// The demo checks itself: it fails if anybody sees anything else than the script says.
+// The demo checks itself: it fails if a client sees anything but its part of the script.
 func TestDemo(t *testing.T) {
 	t.Parallel()
 	url, stop, err := serve("127.0.0.1:0", "")
@@ -28,7 +28,7 @@ func TestDemo(t *testing.T) {
 	require.Contains(t, out.String(), "bob   saw \"ann: three\"")
 }
 
-// Who was away while the server was restarted gets what was said before and after.
+// A client that was away while the server was restarted receives the messages before and after.
 func TestRestart(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
@@ -57,11 +57,11 @@ func TestRestart(t *testing.T) {
 	require.NoError(t, err)
 	defer stop()
 	say("three")
-	bob.letGo()
+	bob.release()
 	require.NoError(t, bob.expect(ctx, d.out, []string{"ann: two", "ann: three"}))
 }
 
-// Who joins before the server is up waits for it, and slashes at the end do not count.
+// A client that joins before the server is up waits for it, and slashes at the end do not count.
 func TestJoinWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := eventlog.NewMemory(nil)

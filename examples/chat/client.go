@@ -15,7 +15,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// visitor is somebody who joins a room.
+// visitor configures a client that joins the room.
 type visitor struct {
 	server, name string
 	hc           *http.Client                                  // nil is the default

@@ -20,7 +20,7 @@ import (
 const timeout = 20 * time.Second
 
 // playDemo plays a scripted conversation, prints what each client saw, and fails
-// if that is not what the script says.
+// if that differs from the script.
 func playDemo(ctx context.Context, server string, out io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -122,7 +122,7 @@ var script = []scene{
 					return err
 				}
 			}
-			bob.letGo()
+			bob.release()
 			return nil
 		},
 		map[string][]string{
@@ -234,7 +234,7 @@ func (a *actor) cutAndHold() {
 	a.conns, a.held = nil, make(chan struct{})
 }
 
-func (a *actor) letGo() {
+func (a *actor) release() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	close(a.held)

@@ -23,7 +23,7 @@ func watch(ctx context.Context, server, id string, tags ...string) (*client.Iter
 func show(out io.Writer, jobs *client.Iterator[Job]) error {
 	for job, err := range jobs.Events() {
 		if errors.Is(err, client.ErrGap) {
-			continue // the next event says how far the job is
+			continue // the next event has the state of the job
 		}
 		if err != nil {
 			return err

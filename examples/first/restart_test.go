@@ -22,7 +22,7 @@ const address = "127.0.0.1:3000"
 // The client of README.md outlives its server, which keeps events in memory.
 func TestReadmeClientOutlivesTheServer(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // so that a fault hangs nobody
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // so that a fault does not hang
 	defer cancel()
 	free, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -84,7 +84,7 @@ func build(ctx context.Context, t *testing.T, at string) (server, client string)
 	return filepath.Join(dir, "server"), filepath.Join(dir, "client")
 }
 
-// connect returns when somebody listens at an address.
+// connect returns when a server listens at the address.
 func connect(ctx context.Context, t *testing.T, at string) {
 	t.Helper()
 	require.Eventually(t, func() bool {

@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// service is a server with one channel of numbers. It gives its tokens at /token, and
+// service is a server with one channel of numbers. It serves its tokens at /token, and
 // by a procedure at /rpc/listen.
 type service struct {
 	t     *testing.T
