@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -251,9 +252,9 @@ func TestPingsFindDeadConnections(t *testing.T) {
 // TestPingsDoNotEndASlowTransfer: a pong has to wait for the end of a large message.
 func TestPingsDoNotEndASlowTransfer(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *harness) {
-		connections := 0
+		var connections atomic.Int32
 		server := memhttp.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if connections++; connections > 1 {
+			if connections.Add(1) > 1 {
 				return
 			}
 			conn := acceptRaw(t, w, r)
@@ -272,9 +273,9 @@ func TestPingsDoNotEndASlowTransfer(t *testing.T) {
 		it := h.dial(t.Context(), o).iterator()
 		l := read(t, it)
 		l.expect(strings.Repeat("x", 600))
-		require.Equal(t, 1, connections)
+		require.Equal(t, int32(1), connections.Load())
 		time.Sleep(2 * time.Minute)
-		require.Greater(t, connections, 1, "then there is nothing any more")
+		require.Greater(t, connections.Load(), int32(1), "then there is nothing any more")
 	})
 }
 

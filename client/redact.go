@@ -266,7 +266,7 @@ func (r *redactor) body(data any) any {
 	return data
 }
 
-// redactedError takes the place of an error with a token in it, which nobody gets to see.
+// redactedError takes the place of an error with a token in it.
 type redactedError struct {
 	text  string
 	is    func(target error) bool

@@ -23,7 +23,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// exposed are tokens of which no piece may be told.
+// exposed are tokens of which no piece may appear anywhere.
 var exposed = map[string]string{
 	"signed value": `{"chn":"a-channel","att":{"name":"J. \"X\" Döe & Söhne"},"rpc":["m"],"iat":1,"exp":4102444800}.c2lnbmF0dXJlIG9mIDI1NiBiaXQgaW4gYmFzZTY0`,
 	"JWT": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJjaG4iOiJhLWNoYW5uZWwiLCJycGMiOlsibSJdLCJpYXQiOjEsImV4cCI6NDEwMjQ0NDgwMH0." +

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -66,16 +67,19 @@ type Link struct {
 	maxBody    int64
 	maxURL     int
 	caller     Caller
+	bad        error // of each call: what is wrong with the address
 }
 
-// NewLink makes a link to the handler at an address, its prefix included, as
-// "http://localhost:3000/rpc". Nil options are the defaults. It panics on what is
-// no http or https address, and on serializers that contradict each other.
+// ErrAddress is wrapped by the error of every call on a link whose address is not one of
+// http or https.
+var ErrAddress = errors.New("rpc: bad address")
+
+// NewLink returns a link to the handler at an address, its prefix included, such as
+// "http://localhost:3000/rpc". A slash at its end does not count. Nil options are the
+// defaults. With an address that is not one of http or https each call fails with
+// [ErrAddress]. NewLink panics on serializers that contradict each other.
 func NewLink(address string, o *LinkOptions) *Link {
-	base, err := url.Parse(address)
-	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
-		panic(fmt.Sprintf("rpc: NewLink: %q is no http address", address))
-	}
+	base, bad := parseAddress(address)
 	var own LinkOptions
 	if o != nil {
 		own = *o
@@ -93,6 +97,7 @@ func NewLink(address string, o *LinkOptions) *Link {
 		serializer: newSerializer(own.Serializers),
 		maxBody:    cmp.Or(own.MaxBodyBytes, defaultMaxAnswerBytes),
 		maxURL:     cmp.Or(own.MaxURLLength, defaultMaxURLLength),
+		bad:        bad,
 	}
 	if base.RawQuery != "" {
 		l.query = "?" + base.RawQuery
@@ -101,13 +106,26 @@ func NewLink(address string, o *LinkOptions) *Link {
 	return l
 }
 
-func prefixOf(base *url.URL) string {
-	host := url.URL{Scheme: base.Scheme, User: base.User, Host: base.Host}
-	return host.String() + strings.TrimSuffix(base.EscapedPath(), "/")
+// parseAddress returns the address of a link, never nil. The error does not contain it,
+// since it may have a password in it.
+func parseAddress(address string) (*url.URL, error) {
+	base, err := url.Parse(address)
+	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
+		return &url.URL{}, fmt.Errorf("%w: it must be like http://host/path", ErrAddress)
+	}
+	return base, nil
 }
 
-// Call sends the call and gives its output.
+func prefixOf(base *url.URL) string {
+	host := url.URL{Scheme: base.Scheme, User: base.User, Host: base.Host}
+	return host.String() + strings.TrimRight(base.EscapedPath(), "/")
+}
+
+// Call sends the call and returns its output.
 func (l *Link) Call(ctx context.Context, call *Call, opts ...CallOption) (any, error) {
+	if l.bad != nil {
+		return nil, callError(ctx, call, l.bad)
+	}
 	return l.caller.Call(ctx, call, opts...)
 }
 
