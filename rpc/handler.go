@@ -41,6 +41,8 @@ type HandlerOptions struct {
 	// Logger gets panics at level Error and the causes of internal errors at
 	// level Warn, none of which the caller is told. Nil discards them.
 	Logger *slog.Logger
+
+	batch *batchOptions // of a BatchPlugin, nil without
 }
 
 // HandlerPlugin changes how a handler works: oRPC's handler plugins.
@@ -76,6 +78,8 @@ type Handler struct {
 	interceptors []Interceptor
 	maxBodyBytes int64
 	notFound     http.Handler
+	prefix       string        // encoded, without trailing slash
+	batch        *batchOptions // nil: batches are requests like others
 }
 
 // NewHandler makes a handler; nil options are the defaults. It panics on a
@@ -100,6 +104,8 @@ func NewHandler(r *Router, o *HandlerOptions) *Handler {
 		interceptors: own.Interceptors,
 		maxBodyBytes: cmp.Or(own.MaxBodyBytes, defaultMaxBodyBytes),
 		notFound:     own.NotFound,
+		prefix:       prefix,
+		batch:        own.batch,
 	}
 	if h.notFound == nil {
 		h.notFound = http.HandlerFunc(notFound)
@@ -120,7 +126,21 @@ func notFound(w http.ResponseWriter, _ *http.Request) {
 
 // ServeHTTP answers a request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h.isBatch(r) {
+		h.serveBatch(w, r)
+		return
+	}
+	h.serve(w, r)
+}
+
+func (h *Handler) route(r *http.Request) (Route, bool) {
 	route, ok := h.routes[strings.TrimSuffix(r.URL.EscapedPath(), "/")]
+	return route, ok
+}
+
+// serve answers a request for one call, which may be part of a batch.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
+	route, ok := h.route(r)
 	if !ok {
 		h.notFound.ServeHTTP(w, r)
 		return
@@ -141,6 +161,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx := r.Context()
 	out, a := h.engine.answer(ctx, call, Chain(h.interceptors, handle))
+	if item, ok := w.(*itemWriter); ok && (isStream(out) || len(a.body.Files) > 0) {
+		item.refuse(http.StatusInternalServerError, noFitText)
+		return
+	}
 	if run, ok := out.(*eventRun); ok {
 		h.sendEvents(ctx, w, a.header, run)
 		return
@@ -188,12 +212,16 @@ func allowedMethods(route Route) string {
 // writeAnswer sends an answer without files. It does not look at whether the
 // client is still there: nobody could be told.
 func writeAnswer(w http.ResponseWriter, a answer) {
+	mergeHeader(w.Header(), a.header)
+	writeJSON(w, httpStatus(a.status), a.body.JSON)
+}
+
+func writeJSON(w http.ResponseWriter, status int, body []byte) {
 	header := w.Header()
-	mergeHeader(header, a.header)
 	header.Set("Content-Type", "application/json")
-	header.Set("Content-Length", strconv.Itoa(len(a.body.JSON)))
-	w.WriteHeader(httpStatus(a.status))
-	_, _ = w.Write(a.body.JSON)
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
 }
 
 // httpStatus gives the status line for a status that an Error may have, but an

@@ -41,6 +41,8 @@ type LinkOptions struct {
 	// MaxURLLength is how long the address of a GET request may be; longer ones
 	// are sent as POST. 0 is 2083.
 	MaxURLLength int
+
+	batch *BatchLinkPlugin // with its defaults, nil without
 }
 
 // LinkPlugin changes how a link works: oRPC's link plugins.
@@ -66,6 +68,7 @@ type Link struct {
 	maxBody    int64
 	maxURL     int
 	caller     Caller
+	batcher    *batcher // nil: each call is a request
 }
 
 // NewLink makes a link to the handler at an address, its prefix included, as
@@ -96,6 +99,7 @@ func NewLink(address string, o *LinkOptions) *Link {
 	if base.RawQuery != "" {
 		l.query = "?" + base.RawQuery
 	}
+	l.batcher = newBatcher(own.batch, l)
 	l.caller = NewCaller(l.send, own.Interceptors...)
 	return l
 }
@@ -124,9 +128,12 @@ func (l *Link) send(ctx context.Context, call *Call) (any, error) {
 }
 
 func (l *Link) roundTrip(ctx context.Context, call *Call) (*http.Response, error) {
-	r, err := l.request(ctx, call)
+	r, body, err := l.request(ctx, call)
 	if err != nil {
 		return nil, err
+	}
+	if l.batcher.takes(call, r) {
+		return l.batcher.do(ctx, call, r, body)
 	}
 	return l.client.Do(r)
 }
@@ -141,10 +148,12 @@ func (l *Link) output(ctx context.Context, call *Call, r *http.Response) (any, e
 	return out, err
 }
 
-func (l *Link) request(ctx context.Context, call *Call) (*http.Request, error) {
+// request makes the request of a call. Its body is also returned, nil if there is
+// none or it is a form.
+func (l *Link) request(ctx context.Context, call *Call) (*http.Request, []byte, error) {
 	input, err := encodeValue(l.serializer, call.Input)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	method := cmp.Or(call.Method, http.MethodPost)
 	address := l.prefix + encodePath(call.Path) + l.query
@@ -157,18 +166,18 @@ func (l *Link) request(ctx context.Context, call *Call) (*http.Request, error) {
 	}
 	r, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(input.JSON))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := l.addHeader(ctx, call, r.Header); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if len(input.Files) > 0 {
-		return r, setForm(r, input)
+		return r, nil, setForm(r, input)
 	}
 	if input.JSON != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
-	return r, nil
+	return r, input.JSON, nil
 }
 
 // withData puts an input into the query of an address, unless it is undefined.
@@ -176,11 +185,7 @@ func withData(address string, input []byte) string {
 	if string(input) == "{}" {
 		return address
 	}
-	separator := "?"
-	if strings.Contains(address, "?") {
-		separator = "&"
-	}
-	return address + separator + "data=" + url.QueryEscape(string(input))
+	return withParameter(address, "data", input)
 }
 
 func (l *Link) addHeader(ctx context.Context, call *Call, header http.Header) error {

@@ -3,6 +3,7 @@
 import { createServer } from 'node:http'
 import { implement, ORPCError, withEventMeta } from '@orpc/server'
 import { RPCHandler as HTTPHandler } from '@orpc/server/node'
+import { BatchHandlerPlugin } from '@orpc/server/plugins'
 import { RPCHandler as WebsocketHandler } from '@orpc/server/ws'
 import { WebSocketServer } from 'ws'
 import { contract } from './lib/contract.mjs'
@@ -48,7 +49,7 @@ const router = os.router({
   download: os.download.handler(() => ({ file: new File(['hello file'], 'hello.txt', { type: 'text/plain' }) })),
 })
 
-const overHTTP = new HTTPHandler(router)
+const overHTTP = new HTTPHandler(router, { plugins: [new BatchHandlerPlugin()] })
 // A client that comes back to its connection shall find it open, however slow the machine.
 const server = createServer({ keepAliveTimeout: 600_000 }, async (request, response) => {
   const { matched } = await overHTTP.handle(request, response, { prefix: '/rpc' })

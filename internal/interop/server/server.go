@@ -55,7 +55,7 @@ func newServer(o options) *server {
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/rpc/", rpc.NewHandler(router, &rpc.HandlerOptions{
-		Prefix: "/rpc", MaxBodyBytes: maxBytes, Logger: o.logger, Plugins: plugins,
+		Prefix: "/rpc", MaxBodyBytes: maxBytes, Logger: o.logger, Plugins: append(plugins, &rpc.BatchPlugin{}),
 	}))
 	mux.Handle("/rpc-ws", s.sockets)
 	mux.Handle("/chat-room", durableobject.UpgradeHandler(s.chat, &durableobject.UpgradeOptions{AnyOrigin: true}))

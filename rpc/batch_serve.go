@@ -1,0 +1,150 @@
+package rpc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/go-orpc/durable-iterator/internal/batch"
+	"github.com/go-orpc/durable-iterator/internal/peer"
+	"github.com/go-orpc/durable-iterator/internal/sse"
+)
+
+const headerBatch = batch.Header
+
+// oRPC's texts for batches that are refused.
+const (
+	invalidBatchText  = "Invalid batch request, this could be caused by a malformed request body or a missing header"
+	tooManyBatchText  = "Batch request size exceeds the maximum allowed size"
+	batchMethodsAllow = "GET, POST"
+)
+
+// isBatch reports whether a request carries several calls.
+func (h *Handler) isBatch(r *http.Request) bool {
+	return h.batch != nil && len(r.Header[headerBatch]) > 0 && strings.HasPrefix(r.URL.EscapedPath(), h.prefix+"/")
+}
+
+// serveBatch answers a request that carries several calls. When it returns, all of
+// them have.
+func (h *Handler) serveBatch(w http.ResponseWriter, r *http.Request) {
+	requests, ok := h.readBatch(w, r)
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	answers := make(chan *batch.Response, len(requests)) // so that no call waits for the client
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	for i := range requests {
+		running.Go(func() {
+			answer := &batch.Response{Index: i, Status: http.StatusInternalServerError}
+			defer func() { answers <- answer }() // also if the handler calls runtime.Goexit
+			answer = h.serveItem(ctx, r, i, &requests[i])
+		})
+	}
+	header := w.Header()
+	header.Set("X-Content-Type-Options", "nosniff")
+	if header.Get("Cache-Control") == "" {
+		header.Set("Cache-Control", "no-store")
+	}
+	if r.Header.Get(headerBatch) != batch.Buffered && h.streamBatch(ctx, w, len(requests), answers) {
+		return
+	}
+	list := []byte{'['}
+	for n := range len(requests) {
+		if n > 0 {
+			list = append(list, ',')
+		}
+		list = batch.AppendResponse(list, <-answers)
+	}
+	writeJSON(w, batch.Status, append(list, ']'))
+}
+
+// readBatch reads the requests of a batch, or answers what is none.
+func (h *Handler) readBatch(w http.ResponseWriter, r *http.Request) (requests []batch.Request, ok bool) {
+	text, err := h.batchText(w, r)
+	if err == nil {
+		requests, err = batch.ParseRequests(text, r.Method, h.batch.maxSize)
+	}
+	switch {
+	case err == nil:
+		return requests, true
+	case errors.Is(err, batch.ErrTooMany):
+		writeText(w, http.StatusRequestEntityTooLarge, tooManyBatchText)
+	case errors.Is(err, batch.ErrHeaderTooLarge):
+		writeText(w, http.StatusRequestHeaderFieldsTooLarge, http.StatusText(http.StatusRequestHeaderFieldsTooLarge))
+	case errors.Is(err, batch.ErrInvalid), CodeOf(err) == CodeBadRequest:
+		writeText(w, http.StatusBadRequest, invalidBatchText)
+	default:
+		if CodeOf(err) == CodeMethodNotSupported {
+			w.Header().Set("Allow", batchMethodsAllow)
+		}
+		writeAnswer(w, h.engine.answerError(r.Context(), &Call{ResponseHeader: http.Header{}}, err))
+	}
+	return nil, false
+}
+
+// batchText returns the JSON list of requests.
+func (h *Handler) batchText(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	switch r.Method {
+	case http.MethodGet:
+		text, err := queryParameter(r.URL, batch.QueryName)
+		return []byte(text), err
+	case http.MethodPost:
+		if !isJSONBody(r.Header) {
+			return nil, &Error{Code: CodeUnsupportedMediaType}
+		}
+		return readAll(w, r, h.maxBodyBytes)
+	}
+	return nil, &Error{Code: CodeMethodNotSupported}
+}
+
+// streamBatch sends n answers as they get ready. It reports false, having sent
+// nothing, if the writer cannot do that; then all answers are sent at once.
+func (h *Handler) streamBatch(ctx context.Context, w http.ResponseWriter, n int, answers <-chan *batch.Response) bool {
+	controller := http.NewResponseController(w)
+	if !canFlush(w) {
+		return false
+	}
+	w.Header().Set(headerContentType, eventStreamType)
+	w.WriteHeader(batch.Status)
+	stream, err := sse.NewWriter(w, controller.Flush, sse.Options{})
+	if err != nil {
+		h.engine.logger.DebugContext(ctx, "answer not sent", "err", err)
+		return true
+	}
+	for range n {
+		data := batch.AppendResponse(nil, <-answers)
+		if err := stream.Write(&sse.Message{Event: peer.EventMessage, Data: data}); err != nil {
+			h.engine.logger.DebugContext(ctx, "answer not sent", "err", err)
+			break
+		}
+	}
+	_ = stream.Close() // the same error as the last Write
+	return true
+}
+
+// canFlush reports whether a writer, or one that it wraps, can be flushed.
+func canFlush(w http.ResponseWriter) bool {
+	for {
+		switch inner := w.(type) {
+		case http.Flusher, interface{ FlushError() error }:
+			return true
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = inner.Unwrap()
+		default:
+			return false
+		}
+	}
+}
+
+// writeText answers with a bare text as the JSON of the body, as oRPC does where
+// there is no call that an error could belong to.
+func writeText(w http.ResponseWriter, status int, text string) {
+	body, _ := json.Marshal(text) // cannot fail
+	writeJSON(w, status, body)
+}
