@@ -171,7 +171,11 @@ func TestCallInput(t *testing.T) {
 	const one, done = `{"i":"1","t":3,"p":{"e":"message","d":1}}`, `{"i":"1","t":3,"p":{"e":"done","d":2}}`
 	run := func(t *testing.T, limit Limit, f func(ctx context.Context, c *Call)) *serverRig {
 		t.Helper()
-		return newServerRig(t, ServerOptions{InputLimit: limit, Handle: func(ctx context.Context, _ *Request, c *Call) { f(ctx, c) }})
+		return newServerRig(t, ServerOptions{
+			InputLimit:  limit,
+			Handle:      func(ctx context.Context, _ *Request, c *Call) { f(ctx, c) },
+			TakesEvents: func(*Request) bool { return true },
+		})
 	}
 	bubble(t, "PE-033 the handler reads the events of the request", func(t *testing.T) {
 		var got []string

@@ -42,6 +42,10 @@ type ServerOptions struct {
 	// means [DefaultMaxInFlight].
 	MaxInFlight int
 
+	// TakesEvents reports whether the events of a request that is an event stream are
+	// kept for its handler. Nil takes none: they are ignored.
+	TakesEvents func(r *Request) bool
+
 	// InputLimit bounds the unread events of each request that is an event stream.
 	InputLimit Limit
 }
@@ -160,6 +164,7 @@ func (s *Server) forget(c *Call) {
 }
 
 func (s *Server) start(r *Request) (run func(), err error) {
+	takesEvents := IsEventStream(r.Header) && s.o.TakesEvents != nil && s.o.TakesEvents(r)
 	s.mu.Lock()
 	switch {
 	case s.closed:
@@ -175,7 +180,7 @@ func (s *Server) start(r *Request) (run func(), err error) {
 	defer s.mu.Unlock()
 	ctx, cancel := context.WithCancelCause(s.ctx)
 	c := &Call{server: s, id: r.ID, cancel: cancel, running: true}
-	if IsEventStream(r.Header) {
+	if takesEvents {
 		c.input = newQueue(s.o.InputLimit)
 	}
 	s.calls = append(s.calls, c)
