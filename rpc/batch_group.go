@@ -60,7 +60,7 @@ func newBatcher(p *BatchLinkPlugin, l *Link) *batcher {
 
 // takes reports whether a call may be sent in a batch.
 func (b *batcher) takes(call *Call, r *http.Request) bool {
-	if b == nil || isFormBody(r.Header) || b.plugin.Exclude != nil && b.plugin.Exclude(call) {
+	if b == nil || r.ContentLength < 0 || isFormBody(r.Header) || b.plugin.Exclude != nil && b.plugin.Exclude(call) {
 		return false
 	}
 	_, _, stream := wantedStream(call)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -32,9 +33,7 @@ func batchHandler(plugin *rpc.BatchPlugin, interceptors ...rpc.Interceptor) *rpc
 // postBatch sends a batch whose answers are to come at once.
 func postBatch(h http.Handler, body string, header http.Header) *httptest.ResponseRecorder {
 	all := http.Header{"Content-Type": {"application/json"}, "X-Orpc-Batch": {"buffered"}}
-	for name, values := range header {
-		all[name] = values
-	}
+	maps.Copy(all, header)
 	return request(h, http.MethodPost, "/rpc/anything/__batch__", body, all)
 }
 
@@ -154,9 +153,7 @@ func TestBatchIsRefused(t *testing.T) {
 			ran := false
 			h := batchHandler(&rpc.BatchPlugin{}, rpc.OnStart(func(context.Context, *rpc.Call) { ran = true }))
 			header := http.Header{"Content-Type": {"application/json"}, "X-Orpc-Batch": {"buffered"}}
-			for name, values := range c.header {
-				header[name] = values
-			}
+			maps.Copy(header, c.header)
 			method := c.method
 			if method == "" {
 				method = http.MethodPost
@@ -182,8 +179,7 @@ func TestBatchOfGETRunsNothingElse(t *testing.T) {
 	t.Parallel()
 	list := `[{"url":"http://h/rpc/readable?data=%7B%22json%22%3A%22a%22%7D"},{"url":"http://h/rpc/sendMessage","method":"POST","body":{"json":{"message":"m"}}},{"url":"http://h/rpc/sendMessage?data=%7B%7D"},{"url":"http://h/rpc/readable","method":"DELETE"}]`
 	ran := map[string]bool{}
-	var h *rpc.Handler
-	h = rpc.NewHandler(rpc.NewRouter(
+	h := rpc.NewHandler(rpc.NewRouter(
 		readable.Handler(func(_ context.Context, in any) (map[string]any, error) { return map[string]any{"got": in}, nil }),
 		sendMessage.Handler(func(context.Context, messageInput) (rpc.Void, error) {
 			ran["sendMessage"] = true

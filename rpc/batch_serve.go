@@ -55,7 +55,7 @@ func (h *Handler) serveBatch(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	list := []byte{'['}
-	for n := range len(requests) {
+	for n := range requests {
 		if n > 0 {
 			list = append(list, ',')
 		}
@@ -145,6 +145,6 @@ func canFlush(w http.ResponseWriter) bool {
 // writeText answers with a bare text as the JSON of the body, as oRPC does where
 // there is no call that an error could belong to.
 func writeText(w http.ResponseWriter, status int, text string) {
-	body, _ := json.Marshal(text) // cannot fail
+	body, _ := json.Marshal(text) //nolint:errchkjson // a text
 	writeJSON(w, status, body)
 }

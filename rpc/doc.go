@@ -41,8 +41,17 @@
 // a [Retry] and the handler heeds [Call.LastEventID], which [CallOf] leads to. It
 // takes no more memory than its bounds say, however slow the reader is.
 //
+// The input can be a stream too, alone or together with the output: then the input type
+// is a [*Events], which the handler ranges over and the client makes with [NewEvents].
+//
 // An http.Client with a Timeout, and an http.Server with a WriteTimeout, cut off
 // streams that last longer.
+//
+// # Batches
+//
+// With a [BatchPlugin] a [Handler] also answers requests that carry several calls, as a
+// TypeScript client with a BatchLinkPlugin sends them, and a [Link] with a
+// [BatchLinkPlugin].
 //
 // # Files
 //

@@ -34,7 +34,8 @@ type HandlerOptions struct {
 	// types that have validate tags; [NoValidation] turns it off.
 	Validator Validator
 	// MaxBodyBytes is how large the body of a request may be, files included. 0 is
-	// 1 MiB. A larger one is refused with [CodePayloadTooLarge].
+	// 1 MiB. A larger one is refused with [CodePayloadTooLarge]. Of an input that is a
+	// stream of events it is the limit for each event.
 	MaxBodyBytes int64
 	// NotFound answers requests that match no procedure. Nil answers 404.
 	NotFound http.Handler
@@ -60,7 +61,10 @@ type HandlerPlugin interface {
 // declared with [WithMethod]; other methods run nothing and are answered
 // [CodeMethodNotSupported], OPTIONS among them: CORS is up to middleware. A body
 // that is neither JSON nor a form is refused with [CodeUnsupportedMediaType], one
-// that cannot be decoded with [CodeBadRequest]. A body without a content type counts as JSON, so
+// that cannot be decoded with [CodeBadRequest]. A stream of events is accepted where the
+// input type is [*Events], if the http.ResponseWriter can be written while the body is
+// read, and refused with [CodeNotImplemented] if it cannot. A client that then sends
+// neither an event nor a comment for a minute gets [CodeTimeout]. A body without a content type counts as JSON, so
 // a page of another site can post one: where cookies authenticate, wrap the
 // Handler in [http.CrossOriginProtection].
 //
@@ -156,6 +160,14 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	input, files, err := h.readInput(w, r, route)
 	defer h.closeForm(r.Context(), files)
 	call.Input = input
+	var stream *httpInput
+	if err == nil && isEventInput(r, route) {
+		var events *eventStream
+		if events, stream, err = h.openInput(w, r); err == nil {
+			call.Input = events
+			defer stream.finish(events)
+		}
+	}
 	if err != nil {
 		handle = func(context.Context, *Call) (any, error) { return nil, err }
 	}
@@ -164,6 +176,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	if item, ok := w.(*itemWriter); ok && (isStream(out) || len(a.body.Files) > 0) {
 		item.refuse(http.StatusInternalServerError, noFitText)
 		return
+	}
+	if stream != nil {
+		stream.announce(w, r)
 	}
 	if run, ok := out.(*eventRun); ok {
 		h.sendEvents(ctx, w, a.header, run)
@@ -187,6 +202,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) readInput(w http.ResponseWriter, r *http.Request, route Route) (Value, *form.Form, error) {
 	switch r.Method {
 	case http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
+		if isEventInput(r, route) {
+			return Value{}, nil, nil // see openInput
+		}
 		if isFormBody(r.Header) {
 			return h.readBodyForm(w, r)
 		}

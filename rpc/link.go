@@ -116,9 +116,14 @@ func (l *Link) Call(ctx context.Context, call *Call, opts ...CallOption) (any, e
 
 func (l *Link) send(ctx context.Context, call *Call) (any, error) {
 	call.ResponseHeader = nil
-	if out, s, wanted := wantedStream(call); wanted {
-		return l.openStream(ctx, call, out, s)
+	input, err := claimInput(call)
+	if err != nil {
+		return nil, callError(ctx, call, err)
 	}
+	if out, s, wanted := wantedStream(call); wanted {
+		return l.openStream(ctx, call, out, s, input)
+	}
+	defer input.stop()
 	response, err := l.roundTrip(ctx, call)
 	if err != nil {
 		return nil, callError(ctx, call, err)
@@ -151,6 +156,9 @@ func (l *Link) output(ctx context.Context, call *Call, r *http.Response) (any, e
 // request makes the request of a call. Its body is also returned, nil if there is
 // none or it is a form.
 func (l *Link) request(ctx context.Context, call *Call) (*http.Request, []byte, error) {
+	if s, ok := streamOf(call.Input); ok && s != nil {
+		return l.streamRequest(ctx, call, s)
+	}
 	input, err := encodeValue(l.serializer, call.Input)
 	if err != nil {
 		return nil, nil, err

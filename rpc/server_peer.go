@@ -53,6 +53,12 @@ type ServerPeerOptions struct {
 	// leaves the context as it is.
 	Context func(context.Context) context.Context
 
+	// TakesEvents reports whether the procedure of a path has a stream of events as its
+	// input, as [Router.TakesEvents] does. Only then events of the client are kept until
+	// Handle reads them; Call.Input is a stream then. Nil is for servers without such
+	// procedures: a stream of events is refused with [CodeUnsupportedMediaType].
+	TakesEvents func(path []string) bool
+
 	// Serializers and Validator are as in [HandlerOptions].
 	Serializers []Serializer
 	Validator   Validator
@@ -88,6 +94,7 @@ type ServerPeers struct {
 	engine  *engine
 	handle  CallFunc
 	context func(context.Context) context.Context
+	takes   func(path []string) bool // nil: none
 	servers *peer.Servers
 }
 
@@ -97,7 +104,7 @@ func NewServerPeers(o *ServerPeerOptions) *ServerPeers {
 	if o.Handle == nil {
 		panic("rpc: NewServerPeers: Handle is required")
 	}
-	s := &ServerPeers{engine: newEngine(o.Serializers, o.Validator, o.Logger), handle: o.Handle, context: o.Context}
+	s := &ServerPeers{engine: newEngine(o.Serializers, o.Validator, o.Logger), handle: o.Handle, context: o.Context, takes: o.TakesEvents}
 	s.servers = peer.NewServers(peer.ServerOptions{
 		Handle: s.serve,
 		Panic:  s.panicked,
@@ -107,6 +114,7 @@ func NewServerPeers(o *ServerPeerOptions) *ServerPeers {
 		Busy: func(ctx context.Context, r *peer.Request) *peer.Response {
 			return s.refuse(ctx, r, &Error{Code: CodeTooManyRequests})
 		},
+		TakesEvents: s.takesEvents,
 		MaxInFlight: o.MaxInFlight,
 	})
 	return s
@@ -175,6 +183,11 @@ func (s *ServerPeers) serve(ctx context.Context, r *peer.Request, c *peer.Call) 
 		ctx = s.context(ctx)
 	}
 	call, handle := s.call(r)
+	if s.takesEvents(r) {
+		input := newPeerInput(ctx, c, s.engine.serializer)
+		defer input.stop()
+		call.Input = input
+	}
 	unknown := false
 	out, a := s.engine.answer(ctx, call, func(ctx context.Context, call *Call) (any, error) {
 		out, err := handle(ctx, call)
@@ -223,6 +236,8 @@ func (s *ServerPeers) readInput(r *peer.Request) (Value, error) {
 	case isPeerForm(r.Header, r.Body):
 		v, err := readPeerForm(r.Header, r.Body, s.engine.serializer)
 		return v, formError(err)
+	case s.takesEvents(r):
+		return Value{}, nil // see serve
 	case len(r.Body.Bytes) > 0,
 		peer.IsEventStream(r.Header),
 		strings.HasPrefix(r.Header.Get(headerContentType), urlEncodedType):

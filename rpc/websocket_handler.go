@@ -100,6 +100,7 @@ func NewWebsocketHandler(r *Router, o *WebsocketHandlerOptions) *WebsocketHandle
 		peers: NewServerPeers(&ServerPeerOptions{
 			Handle:      serveKnown(r, Chain(shared.Interceptors, r.Serve)),
 			Context:     func(ctx context.Context) context.Context { return context.WithValue(ctx, ofCall{}, true) },
+			TakesEvents: r.TakesEvents,
 			Serializers: shared.Serializers,
 			Validator:   shared.Validator,
 			MaxInFlight: own.MaxInFlight,
