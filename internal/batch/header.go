@@ -71,6 +71,6 @@ func appendJSON(dst []byte, v any) []byte {
 	text := bytes.NewBuffer(dst)
 	encoder := json.NewEncoder(text)
 	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(v) // cannot fail: only texts, lists and valid JSON
+	_ = encoder.Encode(v) //nolint:errchkjson // only texts, lists and valid JSON
 	return bytes.TrimSuffix(text.Bytes(), []byte("\n"))
 }

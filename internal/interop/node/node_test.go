@@ -9,8 +9,8 @@ import (
 // What a server has besides procedures with JSON bodies: checks of other things are
 // run only where they are listed.
 var (
-	goFeatures         = []string{"events", "files"}
-	typeScriptFeatures = []string{"events", "files"}
+	goFeatures         = []string{"events", "files", "inputs", "socket inputs"}
+	typeScriptFeatures = []string{"events", "files", "inputs"} // see testInputs
 )
 
 func TestTypeScript(t *testing.T) {

@@ -92,6 +92,8 @@ func (s *server) router() *rpc.Router {
 		rawFile.Handler(func(context.Context, rpc.Void) (*rpc.File, error) { return raw(), nil }),
 		lastEventID.Handler(giveLastEventID),
 		count.Handler(countTo),
+		collect.Handler(collectAll),
+		twice.Handler(sendTwice),
 	)
 }
 
