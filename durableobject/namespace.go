@@ -85,7 +85,8 @@ func (ns *Namespace[H]) Get(ctx context.Context, channel string) (H, error) {
 // caller's socket before its answer does. The interceptors run around it, after
 // the input was decoded and checked.
 //
-// Handle panics if the path is taken, or if the first client has connected.
+// Handle panics if the path is taken, if the first client has connected, and if the
+// input is a stream of events, which the protocol of methods cannot carry.
 func Handle[H, In, Out any](ns *Namespace[H], p rpc.Procedure[In, Out],
 	fn func(H, context.Context, *Websocket, In) (Out, error), ics ...rpc.Interceptor,
 ) {
@@ -250,6 +251,9 @@ func (c *core) handle(route rpc.Route) {
 	defer c.routesMu.Unlock()
 	if c.methods != nil {
 		panic(fmt.Sprintf("durableobject: Handle: %s: clients have connected", route.Path()))
+	}
+	if route.TakesEvents() {
+		panic(fmt.Sprintf("durableobject: Handle: %s: the input of a method cannot be a stream of events", route.Path()))
 	}
 	c.routes = append(c.routes, route)
 	rpc.NewRouter(c.routes...) // panics where the path is taken, at the caller

@@ -21,7 +21,8 @@ type Call struct {
 	// Only HTTP looks at it.
 	Method string
 	// Input is what the procedure is called with. On a server it is a [Value]
-	// until the procedure's own interceptors run, which see the decoded type.
+	// until the procedure's own interceptors run, which see the decoded type; an input
+	// that is a stream of events is opaque until then.
 	Input any
 	// New gives a pointer to decode the output into. Nil leaves a [Value]. Only
 	// clients look at it. The output of an [EventProcedure] is that pointer.

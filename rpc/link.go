@@ -42,6 +42,8 @@ type LinkOptions struct {
 	// MaxURLLength is how long the address of a GET request may be; longer ones
 	// are sent as POST. 0 is 2083.
 	MaxURLLength int
+
+	batch *BatchLinkPlugin // with its defaults, nil without
 }
 
 // LinkPlugin changes how a link works: oRPC's link plugins.
@@ -67,7 +69,8 @@ type Link struct {
 	maxBody    int64
 	maxURL     int
 	caller     Caller
-	bad        error // of each call: what is wrong with the address
+	bad        error    // of each call: what is wrong with the address
+	batcher    *batcher // nil: each call is a request
 }
 
 // ErrAddress is wrapped by the error of every call on a link whose address is not one of
@@ -102,6 +105,7 @@ func NewLink(address string, o *LinkOptions) *Link {
 	if base.RawQuery != "" {
 		l.query = "?" + base.RawQuery
 	}
+	l.batcher = newBatcher(own.batch, l)
 	l.caller = NewCaller(l.send, own.Interceptors...)
 	return l
 }
@@ -131,9 +135,14 @@ func (l *Link) Call(ctx context.Context, call *Call, opts ...CallOption) (any, e
 
 func (l *Link) send(ctx context.Context, call *Call) (any, error) {
 	call.ResponseHeader = nil
-	if out, s, wanted := wantedStream(call); wanted {
-		return l.openStream(ctx, call, out, s)
+	input, err := claimInput(call)
+	if err != nil {
+		return nil, callError(ctx, call, err)
 	}
+	if out, s, wanted := wantedStream(call); wanted {
+		return l.openStream(ctx, call, out, s, input)
+	}
+	defer input.stop()
 	response, err := l.roundTrip(ctx, call)
 	if err != nil {
 		return nil, callError(ctx, call, err)
@@ -143,9 +152,12 @@ func (l *Link) send(ctx context.Context, call *Call) (any, error) {
 }
 
 func (l *Link) roundTrip(ctx context.Context, call *Call) (*http.Response, error) {
-	r, err := l.request(ctx, call)
+	r, body, err := l.request(ctx, call)
 	if err != nil {
 		return nil, err
+	}
+	if l.batcher.takes(call, r) {
+		return l.batcher.do(ctx, call, r, body)
 	}
 	return l.client.Do(r)
 }
@@ -160,10 +172,15 @@ func (l *Link) output(ctx context.Context, call *Call, r *http.Response) (any, e
 	return out, err
 }
 
-func (l *Link) request(ctx context.Context, call *Call) (*http.Request, error) {
+// request makes the request of a call. Its body is also returned, nil if there is
+// none or it is a form.
+func (l *Link) request(ctx context.Context, call *Call) (*http.Request, []byte, error) {
+	if s, ok := streamOf(call.Input); ok && s != nil {
+		return l.streamRequest(ctx, call, s)
+	}
 	input, err := encodeValue(l.serializer, call.Input)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	method := cmp.Or(call.Method, http.MethodPost)
 	address := l.prefix + encodePath(call.Path) + l.query
@@ -176,18 +193,18 @@ func (l *Link) request(ctx context.Context, call *Call) (*http.Request, error) {
 	}
 	r, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(input.JSON))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := l.addHeader(ctx, call, r.Header); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if len(input.Files) > 0 {
-		return r, setForm(r, input)
+		return r, nil, setForm(r, input)
 	}
 	if input.JSON != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
-	return r, nil
+	return r, input.JSON, nil
 }
 
 // withData puts an input into the query of an address, unless it is undefined.
@@ -195,11 +212,7 @@ func withData(address string, input []byte) string {
 	if string(input) == "{}" {
 		return address
 	}
-	separator := "?"
-	if strings.Contains(address, "?") {
-		separator = "&"
-	}
-	return address + separator + "data=" + url.QueryEscape(string(input))
+	return withParameter(address, "data", input)
 }
 
 func (l *Link) addHeader(ctx context.Context, call *Call, header http.Header) error {

@@ -54,6 +54,12 @@ type ServerPeerOptions struct {
 	// [Call.State]. Nil means that calls have none.
 	NewState func() any
 
+	// TakesEvents reports whether the procedure of a path has a stream of events as its
+	// input, as [Router.TakesEvents] does. Only then events of the client are kept until
+	// Handle reads them; Call.Input is a stream then. Nil is for servers without such
+	// procedures: a stream of events is refused with [CodeUnsupportedMediaType].
+	TakesEvents func(path []string) bool
+
 	// Serializers and Validator are as in [HandlerOptions].
 	Serializers []Serializer
 	Validator   Validator
@@ -106,6 +112,7 @@ func NewServerPeer(ctx context.Context, o *ServerPeerOptions) *ServerPeer {
 type ServerPeers struct {
 	engine  *engine
 	handle  CallFunc
+	takes   func(path []string) bool // nil: none
 	servers *peer.Servers
 }
 
@@ -115,17 +122,18 @@ func NewServerPeers(o *ServerPeerOptions) *ServerPeers {
 	if o.Handle == nil {
 		panic("rpc: NewServerPeers: Handle is required")
 	}
-	s := &ServerPeers{engine: newEngine(o.Serializers, o.Validator, o.Logger), handle: o.Handle}
+	s := &ServerPeers{engine: newEngine(o.Serializers, o.Validator, o.Logger), handle: o.Handle, takes: o.TakesEvents}
 	s.servers = peer.NewServers(peer.ServerOptions{
 		Handle: s.serve,
 		Panic:  s.panicked,
 		BadRequest: func(ctx context.Context, err *peer.DecodeError) *peer.Response {
 			return s.refuse(ctx, malformedRequest(err))
 		},
-		Urgent:     urgent(o.Urgent),
-		MaxCalls:   o.MaxInFlight,
-		MaxStreams: o.MaxStreams,
-		MaxBytes:   o.MaxPendingBytes,
+		Urgent:      urgent(o.Urgent),
+		TakesEvents: s.takesEvents,
+		MaxCalls:    o.MaxInFlight,
+		MaxStreams:  o.MaxStreams,
+		MaxBytes:    o.MaxPendingBytes,
 	})
 	return s
 }
@@ -223,6 +231,11 @@ func (s *ServerPeers) serve(ctx context.Context, r *peer.Request, c *peer.Call) 
 		call.state = p.newState()
 		ctx = withCall(ctx, call) // for Send
 	}
+	if s.takesEvents(r) {
+		input := newPeerInput(ctx, c, s.engine.serializer)
+		defer input.stop()
+		call.Input = input
+	}
 	r.Body = peer.Body{} // freed once the input is decoded
 	unknown, answering := false, false
 	defer func() {
@@ -282,6 +295,8 @@ func (s *ServerPeers) readInput(r *peer.Request) (Value, error) {
 	case isPeerForm(r.Header, r.Body):
 		v, err := readPeerForm(r.Header, r.Body, s.engine.serializer)
 		return v, formError(err)
+	case s.takesEvents(r):
+		return Value{}, nil // see serve
 	case len(r.Body.Bytes) > 0,
 		peer.IsEventStream(r.Header),
 		strings.HasPrefix(r.Header.Get(headerContentType), urlEncodedType):

@@ -51,6 +51,7 @@ type Client struct {
 type pending struct {
 	id       ID
 	observer *Observer     // nil: events go to a Stream
+	input    *Input        // nil unless the request is an event stream
 	sending  ValuesContext // of send
 	answered chan struct{} // gets one element, for answer
 	answer   answer        // written once, before that
@@ -121,7 +122,7 @@ func NewClient(send func(context.Context, Frame) error, o *ClientOptions) *Clien
 // response cannot be read, and one that wraps [ErrClosed] if the client was
 // closed. The request is not changed; its id is ignored.
 func (c *Client) Do(ctx context.Context, r *Request) (*Response, *Stream, error) {
-	_, a := c.do(ctx, r, nil)
+	_, a := c.do(ctx, r, &pending{})
 	return a.response, a.stream, a.err
 }
 
@@ -130,12 +131,14 @@ func (c *Client) Do(ctx context.Context, r *Request) (*Response, *Stream, error)
 // response when DoFunc returns. Calling stop ends the stream and sends an abort
 // if it is still open; no call of the observer begins after it.
 func (c *Client) DoFunc(ctx context.Context, r *Request, o Observer) (response *Response, stop func(), err error) {
-	p, a := c.do(ctx, r, &o)
+	p, a := c.do(ctx, r, &pending{observer: &o})
 	return a.response, func() { c.stop(p) }, a.err
 }
 
-func (c *Client) do(ctx context.Context, r *Request, o *Observer) (*pending, answer) {
-	p := &pending{observer: o, answered: make(chan struct{}, 1), sending: WithValues(c.life, ctx)}
+// do makes the call p, in which only observer and input are set.
+func (c *Client) do(ctx context.Context, r *Request, p *pending) (*pending, answer) {
+	p.answered = make(chan struct{}, 1)
+	p.sending = WithValues(c.life, ctx)
 	if ctx.Err() != nil {
 		return p, answer{err: context.Cause(ctx)}
 	}
@@ -148,6 +151,9 @@ func (c *Client) do(ctx context.Context, r *Request, o *Observer) (*pending, ans
 	}
 	if err := c.start(p); err != nil {
 		return p, answer{err: err}
+	}
+	if p.input != nil {
+		p.input.start(p.input)
 	}
 	select {
 	case <-p.answered:
@@ -180,6 +186,7 @@ func (c *Client) remove(p *pending) bool {
 		return false
 	}
 	delete(c.calls, string(p.id))
+	p.input.end()
 	return true
 }
 
@@ -192,7 +199,7 @@ func (c *Client) stop(p *pending) bool {
 		return false
 	}
 	if !c.withdraw(p) {
-		c.post(letter{p, true})
+		c.post(letter{call: p, abort: true})
 	}
 	return true
 }
@@ -213,7 +220,8 @@ func (c *Client) Receive(f Frame) error {
 		c.respond(m)
 	case *Event:
 		c.event(m)
-	case *Abort: // would stop an event stream sent by the client; there are none
+	case *Abort:
+		c.stopInput(m.ID)
 	}
 	return nil
 }
@@ -346,6 +354,7 @@ func (c *Client) Close(cause error) {
 	c.calls = nil
 	for _, p := range calls {
 		c.withdraw(p)
+		p.input.end()
 	}
 	c.posted.Signal()
 	c.mu.Unlock()

@@ -5,10 +5,12 @@ import (
 	"runtime"
 )
 
-// letter is a frame that waits to be sent: the request of a call, or its abort.
+// letter is a frame that waits to be sent: the request of a call, its abort, or an
+// event of its input.
 type letter struct {
 	call  *pending
 	abort bool
+	event *inputEvent
 }
 
 // progress is how far a request has got on its way out.
@@ -82,6 +84,10 @@ func (c *Client) awaitPost() (calls int) {
 
 func (c *Client) sendLetter(l letter) {
 	p := l.call
+	if l.event != nil {
+		l.event.sent <- c.sendInput(p, l.event.frame)
+		return
+	}
 	c.mu.Lock()
 	if p.progress == dropped {
 		c.mu.Unlock()
