@@ -37,14 +37,15 @@ type Client struct {
 	// mu guards what follows and the state of every call. Invariants: a call is
 	// in calls until its answer, and if that is an event stream until the end
 	// of the stream; whoever takes a call out, and nobody else, ends it; once
-	// closed is set, calls is empty and stays so, and nothing is queued any more. posted is
+	// closed is set, calls is empty and stays so, and nothing is queued any more. queued is
 	// signalled when queue is no longer empty, and when closed is set.
-	mu      sync.Mutex
-	calls   map[string]*pending
-	queue   []letter
-	sending bool // sender is running
-	posted  sync.Cond
-	closed  error
+	mu        sync.Mutex
+	calls     map[string]*pending
+	queue     []outgoing
+	withdrawn int  // requests that were taken out of the queue, or of the batch that is being sent
+	sending   bool // sender is running
+	queued    sync.Cond
+	closed    error
 }
 
 // pending is a call from its request to its answer or the end of its stream.
@@ -99,7 +100,7 @@ func NewClient(send func(context.Context, Frame) error, o *ClientOptions) *Clien
 		o = &ClientOptions{}
 	}
 	c := &Client{send: send, flush: o.Flush, life: o.Context, ids: o.Sequence, limit: o.StreamLimit, calls: make(map[string]*pending)}
-	c.posted.L = &c.mu
+	c.queued.L = &c.mu
 	if c.flush == nil {
 		c.flush = func() {}
 	}
@@ -175,7 +176,7 @@ func (c *Client) start(p *pending) error {
 		return c.closed
 	}
 	c.calls[string(p.id)] = p
-	c.post(letter{call: p})
+	c.enqueue(outgoing{call: p})
 	return nil
 }
 
@@ -199,7 +200,7 @@ func (c *Client) stop(p *pending) bool {
 		return false
 	}
 	if !c.withdraw(p) {
-		c.post(letter{call: p, abort: true})
+		c.enqueue(outgoing{call: p, abort: true})
 	}
 	return true
 }
@@ -356,7 +357,7 @@ func (c *Client) Close(cause error) {
 		c.withdraw(p)
 		p.input.end()
 	}
-	c.posted.Signal()
+	c.queued.Signal()
 	c.mu.Unlock()
 	for _, p := range calls {
 		p.fail(err)

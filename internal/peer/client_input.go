@@ -54,7 +54,7 @@ func (i *Input) Send(ctx context.Context, e *Event) error {
 	i.client.mu.Lock()
 	ended := i.ended
 	if !ended {
-		i.client.post(letter{call: i.call, event: event})
+		i.client.enqueue(outgoing{call: i.call, event: event})
 	}
 	i.client.mu.Unlock()
 	if ended {
