@@ -62,7 +62,8 @@ func (s *supervisor) unsubscribe(ctx context.Context) {
 	if s.stop == nil || !s.buffer.isFull() {
 		return
 	}
-	s.options.Logger.WarnContext(ctx, "events are read too slowly", "id", s.id, "max_events", s.options.BufferSize, "max_bytes", s.options.BufferBytes)
+	s.options.Logger.WarnContext(ctx, "events are read too slowly", "id", s.id,
+		"max_events", s.options.BufferSize, "max_bytes", s.options.BufferBytes)
 	s.stop()
 	s.stop = nil
 	s.resubscribe(ctx) // if there is room again

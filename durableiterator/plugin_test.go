@@ -40,9 +40,9 @@ func TestOwnSignerAndLifeWin(t *testing.T) {
 		key    token.Secret
 		life   time.Duration
 	}{
-		"the plugin's":        {durableiterator.HandlerPlugin{Signer: token.Secret("p"), TokenTTL: time.Hour}, durableiterator.Options{}, "p", time.Hour},
-		"the iterator's own":  {durableiterator.HandlerPlugin{Signer: token.Secret("p"), TokenTTL: time.Hour}, durableiterator.Options{Signer: token.Secret("o"), TokenTTL: time.Minute}, "o", time.Minute},
-		"one of each":         {durableiterator.HandlerPlugin{TokenTTL: time.Hour}, durableiterator.Options{Signer: token.Secret("o")}, "o", time.Hour},
+		"the plugin's":           {durableiterator.HandlerPlugin{Signer: token.Secret("p"), TokenTTL: time.Hour}, durableiterator.Options{}, "p", time.Hour},
+		"the iterator's own":     {durableiterator.HandlerPlugin{Signer: token.Secret("p"), TokenTTL: time.Hour}, durableiterator.Options{Signer: token.Secret("o"), TokenTTL: time.Minute}, "o", time.Minute},
+		"one of each":            {durableiterator.HandlerPlugin{TokenTTL: time.Hour}, durableiterator.Options{Signer: token.Secret("o")}, "o", time.Hour},
 		"neither has a lifetime": {durableiterator.HandlerPlugin{Signer: token.Secret("p")}, durableiterator.Options{}, "p", 24 * time.Hour},
 	}
 	for name, c := range cases {
