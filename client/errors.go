@@ -193,6 +193,9 @@ func retryAfter(err error, now time.Time) time.Duration {
 		return time.Duration(max(0, min(seconds, int(maxHint/time.Second)))) * time.Second
 	}
 	if at, err := http.ParseTime(text); err == nil {
+		if sent, err := http.ParseTime(answer.Headers.Get("Date")); err == nil {
+			now = sent // the clock of the server
+		}
 		return max(0, at.Sub(now))
 	}
 	return 0

@@ -20,7 +20,7 @@ func (s *supervisor) subscribe(ctx context.Context) {
 		again: s.answered, retryHint: &s.retryHint,
 	}
 	sub.full = func() { s.post(func() { s.unsubscribe(ctx) }) }
-	sub.ended = func(err error) { conn.Fail(errors.Join(errSubscriptionEnded, err)) }
+	sub.ended = func(err error) { conn.Fail(s.redact(errors.Join(errSubscriptionEnded, err))) }
 	sub.feed, sub.resumed, sub.lossy = s.buffer.attach(s.originalServer)
 	header := http.Header{}
 	maps.Copy(header, s.header)
@@ -41,7 +41,7 @@ func (s *supervisor) subscribed(ctx context.Context, conn *connection, sub *subs
 		return // the socket is being closed
 	}
 	if err != nil {
-		conn.Fail(err) // does nothing if the connection has ended
+		conn.Fail(s.redact(err)) // does nothing if the connection has ended
 		return
 	}
 	s.answered, s.originalServer = true, !sub.extended
@@ -62,7 +62,8 @@ func (s *supervisor) unsubscribe(ctx context.Context) {
 	if s.stop == nil || !s.buffer.isFull() {
 		return
 	}
-	s.options.Logger.WarnContext(ctx, "events are read too slowly", "id", s.id, "max_events", s.options.BufferSize, "max_bytes", s.options.BufferBytes)
+	s.options.Logger.WarnContext(ctx, "events are read too slowly", "id", s.id,
+		"max_events", s.options.BufferSize, "max_bytes", s.options.BufferBytes)
 	s.stop()
 	s.stop = nil
 	s.resubscribe(ctx) // if there is room again

@@ -23,8 +23,9 @@
 //	}))
 //
 // The handler runs for every caller, again for each refresh of a token. It has to check
-// that the caller may listen: the server of the sockets checks only the token. Clients use package client; the server of the sockets is package
-// durableobject, which may be another process that has the key.
+// that the caller may listen: the server of the sockets checks only the token. Clients
+// use package client; the server of the sockets is package durableobject, which may be
+// another process that has the key.
 //
 // # Without rpc
 //

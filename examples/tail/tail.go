@@ -28,11 +28,10 @@ type tail struct {
 
 // run follows the channel until ctx ends, which is no error.
 func (t *tail) run(ctx context.Context) error {
-	err := t.follow(ctx)
-	if ctx.Err() != nil {
-		return nil
+	if err := t.follow(ctx); ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }
 
 func (t *tail) follow(ctx context.Context) error {

@@ -281,13 +281,13 @@ func (c *Client) Refuse(err error) {
 	}
 	c.mu.Lock()
 	p := c.calls[string(bad.ID)]
-	affected := p != nil && p.replied == bad.Event
+	streaming := p != nil && p.replied
 	c.mu.Unlock()
 	switch {
-	case !affected:
-	case p.skips(bad):
+	case p == nil:
+	case streaming && p.skips(bad): // also if it is cut before it shows that it is an event
 		p.observer.Unreadable(bad)
-	case c.stop(p):
+	case streaming == bad.Event && c.stop(p):
 		p.fail(err)
 	}
 }
@@ -322,7 +322,7 @@ func (c *Client) isStreaming(p *pending) bool {
 // skips reports whether the stream of p goes on after an event that cannot be read.
 func (p *pending) skips(bad *DecodeError) bool {
 	last := bad.Kind == EventDone || bad.Kind == EventError
-	return bad.Event && !last && p.observer != nil && p.observer.Unreadable != nil
+	return !last && p.observer != nil && p.observer.Unreadable != nil
 }
 
 func (p *pending) reply(a answer) {
