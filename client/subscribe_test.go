@@ -132,3 +132,20 @@ func (c cancelling) RoundTrip(r *http.Request) (*http.Response, error) {
 	<-r.Context().Done()
 	return nil, r.Context().Err()
 }
+
+// The caller reads the header while tokens are refreshed: it is that of the first answer.
+func TestResponseHeaderIsThatOfTheFirstAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBackend(t, durableobject.Options{})
+		var header http.Header
+		b.subscribe(listenInput{Life: time.Minute}, b.link(func(p *client.LinkPlugin) {
+			p.RefreshTokenBeforeExpire = 30 * time.Second
+		}), rpc.WithResponseHeader(&header))
+		first := header
+		require.NotEmpty(t, first.Get("Content-Type"))
+		header = nil
+		time.Sleep(10 * time.Minute)
+		require.Greater(t, b.calls.Load(), int32(10))
+		require.Nil(t, header, "a refresh has stored its own")
+	})
+}

@@ -16,15 +16,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestEmbeddingShowsCompiledCode(t *testing.T) {
+func TestDocumentsShowCompiledCode(t *testing.T) {
 	t.Parallel()
-	document, err := os.ReadFile("embedding.md")
-	require.NoError(t, err)
-	compiled := readSources(t, "../examples")
-	blocks := regexp.MustCompile("(?s)```go\n(.*?)\n```").FindAllSubmatch(document, -1)
-	require.Len(t, blocks, 13)
-	for _, block := range blocks {
-		require.Contains(t, compiled, string(block[1]))
+	compiled := readSources(t, "../examples") + readSources(t, "../internal/stacks")
+	for file, count := range map[string]int{"embedding.md": 14, "rpc.md": 6} {
+		t.Run(file, func(t *testing.T) {
+			t.Parallel()
+			document, err := os.ReadFile(file)
+			require.NoError(t, err)
+			blocks := regexp.MustCompile("(?s)```go\n(.*?)\n```").FindAllSubmatch(document, -1)
+			require.Len(t, blocks, count)
+			for _, block := range blocks {
+				require.Contains(t, compiled, string(block[1]))
+			}
+		})
 	}
 }
 

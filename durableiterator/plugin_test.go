@@ -40,10 +40,10 @@ func TestOwnSignerAndLifeWin(t *testing.T) {
 		key    token.Secret
 		life   time.Duration
 	}{
-		"the plugin's":        {durableiterator.HandlerPlugin{Signer: token.Secret("p"), TokenTTL: time.Hour}, durableiterator.Options{}, "p", time.Hour},
-		"the iterator's own":  {durableiterator.HandlerPlugin{Signer: token.Secret("p"), TokenTTL: time.Hour}, durableiterator.Options{Signer: token.Secret("o"), TokenTTL: time.Minute}, "o", time.Minute},
-		"one of each":         {durableiterator.HandlerPlugin{TokenTTL: time.Hour}, durableiterator.Options{Signer: token.Secret("o")}, "o", time.Hour},
-		"neither says a life": {durableiterator.HandlerPlugin{Signer: token.Secret("p")}, durableiterator.Options{}, "p", 24 * time.Hour},
+		"the plugin's":           {durableiterator.HandlerPlugin{Signer: token.Secret("p"), TokenTTL: time.Hour}, durableiterator.Options{}, "p", time.Hour},
+		"the iterator's own":     {durableiterator.HandlerPlugin{Signer: token.Secret("p"), TokenTTL: time.Hour}, durableiterator.Options{Signer: token.Secret("o"), TokenTTL: time.Minute}, "o", time.Minute},
+		"one of each":            {durableiterator.HandlerPlugin{TokenTTL: time.Hour}, durableiterator.Options{Signer: token.Secret("o")}, "o", time.Hour},
+		"neither has a lifetime": {durableiterator.HandlerPlugin{Signer: token.Secret("p")}, durableiterator.Options{}, "p", 24 * time.Hour},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -177,4 +177,27 @@ func TestServeHTTPWithoutSigner(t *testing.T) {
 	require.Equal(t, http.StatusInternalServerError, w.Code)
 	require.NotContains(t, w.Header(), "X-Orpc-Durable-Iterator")
 	require.Contains(t, log.String(), "no signer")
+}
+
+func TestHandlerPluginIsChecked(t *testing.T) {
+	t.Parallel()
+	require.PanicsWithValue(t, "durableiterator: HandlerPlugin: TokenTTL is negative", func() {
+		(&durableiterator.HandlerPlugin{TokenTTL: -1}).InitHandler(&rpc.HandlerOptions{})
+	})
+}
+
+func TestHandlerPluginIsCopied(t *testing.T) {
+	t.Parallel()
+	plugin := &durableiterator.HandlerPlugin{Signer: token.Secret("k"), TokenTTL: time.Minute}
+	var o rpc.HandlerOptions
+	plugin.InitHandler(&o)
+	plugin.Signer, plugin.TokenTTL = nil, time.Hour
+	call := &rpc.Call{Header: http.Header{}, ResponseHeader: http.Header{}}
+	out, err := o.Interceptors[0](t.Context(), call, func(context.Context, *rpc.Call) (any, error) {
+		return durableiterator.New[string]("room", nil), nil
+	})
+	require.NoError(t, err)
+	p, err := token.Parse(out.(string))
+	require.NoError(t, err)
+	require.Equal(t, time.Minute, p.ExpiresAt.Sub(p.IssuedAt))
 }

@@ -80,7 +80,7 @@ func frameOf(first byte, payload string) []byte {
 }
 
 // The worst that clients do, and how much of it.
-func hostilities(message int) map[string]hostile {
+func hostilities(message int) map[string]*hostile {
 	const final, text, ping = 0x80, 0x1, 0x9
 	pad := strings.Repeat("x", message-500)
 	each := func(n int, frame func(i int) string) (frames [][]byte) {
@@ -94,7 +94,7 @@ func hostilities(message int) map[string]hostile {
 	for i := range 200 {
 		headers = append(headers, fmt.Sprintf(`"h%d":""`, i))
 	}
-	return map[string]hostile{
+	return map[string]*hostile{
 		"idle":            {frames: nil},
 		"calls":           {frames: each(1000, func(i int) string { return fmt.Sprintf(call, i, "tell", `{"text":"x"}`) }), left: 5000},
 		"long answers":    {frames: each(100, func(i int) string { return fmt.Sprintf(call, i, "tell", `{"text":"`+pad[:8000]+`"}`) }), left: 500},

@@ -40,8 +40,12 @@
 // With Options.ResumeRetention every event has an id, "<epoch>-<number>", opaque
 // to clients. A client that subscribes with the last id it has seen gets what it
 // missed, then what OnSubscribed sends, then what is published, with nothing lost
-// or doubled in between. If something is gone (too old, or the log in memory died
-// with the process) it gets all that is left, and [Resume] says so.
+// or doubled in between. If something is gone (too old, or the log in memory ended
+// with the process) it gets all that is left, and [Resume] reports it. The last event
+// id "0" asks for all that is kept, and is always complete.
+//
+// The number counts all events of the log, those of other objects included: see
+// Options.Log.
 //
 // Three headers go beyond oRPC, and only to clients that ask for them with
 // "x-durable-iterator: 1" when they subscribe, as package client does. The answer

@@ -24,14 +24,23 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, s *serializer
 	if !isJSONBody(r.Header) {
 		return readForeignBody(r)
 	}
+	data, err := readAll(w, r, limit)
+	if err != nil {
+		return Value{}, err
+	}
+	return readInput(data, s)
+}
+
+// readAll reads the body of a request. Its errors are *Error.
+func readAll(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	if r.ContentLength > limit {
-		return Value{}, &Error{Code: CodePayloadTooLarge}
+		return nil, &Error{Code: CodePayloadTooLarge}
 	}
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if err != nil {
-		return Value{}, bodyError(err)
+		return nil, bodyError(err)
 	}
-	return readInput(data, s)
+	return data, nil
 }
 
 // readForeignBody accepts a body that is no encoded value only if it is empty.
@@ -58,21 +67,30 @@ func bodyError(err error) *Error {
 	return malformedRequest(err)
 }
 
-// readQuery reads the input of a GET request: the last data of its query. Other
-// parameters need not even be well-formed.
+// readQuery reads the input of a GET request: the last data of its query.
 func readQuery(u *url.URL, s *serializer.Serializer) (Value, error) {
-	data := ""
-	for pair := range strings.SplitSeq(u.RawQuery, "&") {
-		encoded, value, _ := strings.Cut(pair, "=")
-		if name, err := url.QueryUnescape(encoded); err == nil && name == "data" {
-			data = value
-		}
-	}
-	text, err := url.QueryUnescape(data)
+	text, err := queryParameter(u, "data")
 	if err != nil {
-		return Value{}, malformedRequest(err)
+		return Value{}, err
 	}
 	return readInput([]byte(text), s)
+}
+
+// queryParameter returns the last value of a parameter, empty if there is none.
+// Other parameters need not even be well-formed. Its errors are *Error.
+func queryParameter(u *url.URL, parameter string) (string, error) {
+	last := ""
+	for pair := range strings.SplitSeq(u.RawQuery, "&") {
+		encoded, value, _ := strings.Cut(pair, "=")
+		if name, err := url.QueryUnescape(encoded); err == nil && name == parameter {
+			last = value
+		}
+	}
+	text, err := url.QueryUnescape(last)
+	if err != nil {
+		return "", malformedRequest(err)
+	}
+	return text, nil
 }
 
 func readInput(data []byte, s *serializer.Serializer) (Value, error) {

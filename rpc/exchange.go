@@ -35,11 +35,12 @@ type exchange struct {
 }
 
 // newExchange limits how long the body may take. A shorter ReadTimeout of the server
-// stays in force.
-func (h *Handler) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
+// stays in force. With duplex the body is a stream that is read while the answer is
+// written, and limited by httpInput instead.
+func (h *Handler) newExchange(w http.ResponseWriter, r *http.Request, duplex bool) *exchange {
 	x := &exchange{
 		w: w, r: r, controller: http.NewResponseController(w),
-		body:  &requestBody{ReadCloser: r.Body, ended: r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0},
+		body:  &requestBody{ReadCloser: r.Body, ended: duplex || r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0},
 		stall: h.stallTimeout,
 	}
 	if x.body.ended || h.bodyTimeout <= 0 {

@@ -52,9 +52,9 @@ func TestSlowBodies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				server := memhttp.NewServer(rpc.NewHandler(fixtureRouter(), &rpc.HandlerOptions{BodyTimeout: c.timeout}))
+				h := rpc.NewHandler(fixtureRouter(), &rpc.HandlerOptions{BodyTimeout: c.timeout})
+				server := memhttp.NewServer(h, func(s *http.Server) { s.ReadTimeout = c.server })
 				defer server.Close()
-				server.Config().ReadTimeout = c.server
 				conn, answers := dialHTTP(t, server)
 				start := time.Now()
 				_, err := fmt.Fprintf(conn, request, c.procedure, c.contentType, c.begin)
@@ -220,16 +220,15 @@ func TestStalledAnswers(t *testing.T) {
 				t.Run(fmt.Sprint(name, ", timeout ", timeout, ", slow ", slow), func(t *testing.T) {
 					t.Parallel()
 					synctest.Test(t, func(t *testing.T) {
-						ended := make(chan error, 1)
+						ended := make(chan struct{})
 						server := memhttp.NewServer(rpc.NewHandler(rpc.NewRouter(
 							large.Handler(func(ctx context.Context, _ int) (string, error) {
-								context.AfterFunc(ctx, func() { ended <- context.Cause(ctx) })
+								context.AfterFunc(ctx, func() { close(ended) })
 								return text, nil
 							}),
 							flood.Handler(func(_ context.Context, _ int, w *rpc.EventWriter[string]) (rpc.Void, error) {
-								err := w.Send(text)
-								ended <- err
-								return rpc.Void{}, err
+								defer close(ended)
+								return rpc.Void{}, w.Send(text)
 							}),
 						), &rpc.HandlerOptions{StallTimeout: timeout}))
 						defer server.Close()
@@ -257,7 +256,11 @@ func TestStalledAnswers(t *testing.T) {
 						}
 						if timeout < 0 {
 							time.Sleep(24 * time.Hour)
-							require.Empty(t, ended)
+							select {
+							case <-ended:
+								require.Fail(t, "it is not limited")
+							default:
+							}
 							return
 						}
 						<-ended
@@ -276,13 +279,34 @@ func TestStalledAnswers(t *testing.T) {
 	}
 }
 
+// A deadline that has passed between two events ends no stream over HTTP/2.
+func TestStreamsOverHTTP2(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var protocols http.Protocols
+		protocols.SetUnencryptedHTTP2(true)
+		h := rpc.NewHandler(rpc.NewRouter(count.Handler(runCount)), &rpc.HandlerOptions{StallTimeout: time.Second})
+		server := memhttp.NewServer(h, func(s *http.Server) { s.Protocols = &protocols })
+		defer server.Close()
+		transport, ok := server.Client().Transport.(*http.Transport)
+		require.True(t, ok)
+		transport.Protocols = &protocols
+		link := rpc.NewLink(server.URL(), &rpc.LinkOptions{HTTPClient: server.Client()})
+		events, err := count.Call(t.Context(), link, countInput{To: 3, MS: 60_000})
+		require.NoError(t, err)
+		all, err := readAll(events)
+		require.NoError(t, err)
+		require.Equal(t, counted(1, 3), all)
+	})
+}
+
 // A stream may last longer than the server allows for an answer, which it could not before.
 func TestStreamsOutliveTheWriteTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		server := memhttp.NewServer(rpc.NewHandler(rpc.NewRouter(count.Handler(runCount)), nil))
+		h := rpc.NewHandler(rpc.NewRouter(count.Handler(runCount)), nil)
+		server := memhttp.NewServer(h, func(s *http.Server) { s.WriteTimeout = time.Second })
 		defer server.Close()
-		server.Config().WriteTimeout = time.Second
 		link := rpc.NewLink(server.URL(), &rpc.LinkOptions{HTTPClient: server.Client()})
 		events, err := count.Call(t.Context(), link, countInput{To: 3, MS: 60_000})
 		require.NoError(t, err)

@@ -35,7 +35,8 @@ type HandlerOptions struct {
 	// types that have validate tags; [NoValidation] turns it off.
 	Validator Validator
 	// MaxBodyBytes is how large the body of a request may be, files included. 0 is
-	// 1 MiB. A larger one is refused with [CodePayloadTooLarge].
+	// 1 MiB. A larger one is refused with [CodePayloadTooLarge]. Of an input that is a
+	// stream of events it is the limit for each event.
 	MaxBodyBytes int64
 	// NotFound answers requests that match no procedure. Nil answers 404.
 	NotFound http.Handler
@@ -66,6 +67,8 @@ type HandlerOptions struct {
 	// at level Error, and the causes of internal errors and refused origins at level
 	// Warn. Callers learn none of these. Nil discards them.
 	Logger *slog.Logger
+
+	batch *batchOptions // of a BatchPlugin, nil without
 }
 
 // HandlerPlugin changes how a handler works: oRPC's handler plugins.
@@ -83,7 +86,10 @@ type HandlerPlugin interface {
 // declared with [WithMethod]; other methods run nothing and are answered
 // [CodeMethodNotSupported], OPTIONS among them: CORS is up to middleware. A body
 // that is neither JSON nor a form is refused with [CodeUnsupportedMediaType], one
-// that cannot be decoded with [CodeBadRequest].
+// that cannot be decoded with [CodeBadRequest]. A stream of events is accepted where the
+// input type is [*Events], if the http.ResponseWriter can be written while the body is
+// read, and refused with [CodeNotImplemented] if it cannot. A client that then sends
+// neither an event nor a comment for a minute gets [CodeTimeout].
 //
 // Browsers send the cookies of a site along with what pages of other sites ask of it. Such
 // a request is refused with [CodeForbidden] before anything of it is run, as
@@ -92,9 +98,10 @@ type HandlerPlugin interface {
 // programs send them, pass. So does GET, which any page may cause, though not read the
 // answer to: declare only procedures with GET that change nothing.
 //
-// A body has to arrive within [HandlerOptions.BodyTimeout], and the client has to take the
-// answer, see [HandlerOptions.StallTimeout]. A request that is refused for its path,
-// method, origin, type or announced length is answered without its body being waited for.
+// Any other body has to arrive within [HandlerOptions.BodyTimeout], and the client has to
+// take the answer, see [HandlerOptions.StallTimeout]. A request that is refused for its
+// path, method, origin, type or announced length is answered without its body being waited
+// for.
 //
 // Streams of events end with [CodeServiceUnavailable] when the [http.Server] that serves
 // them shuts down, or by [Handler.Shutdown].
@@ -117,6 +124,8 @@ type Handler struct {
 	origins      *origins
 	notFound     http.Handler
 	streams      *streams
+	prefix       string        // encoded, without trailing slash
+	batch        *batchOptions // nil: batches are requests like others
 }
 
 // NewHandler makes a handler; nil options are the defaults. It panics on a
@@ -127,6 +136,7 @@ func NewHandler(r *Router, o *HandlerOptions) *Handler {
 	if o != nil {
 		own = *o
 		own.Interceptors = slices.Clone(o.Interceptors)
+		own.Plugins = slices.Clone(o.Plugins)
 		own.Serializers = slices.Clone(o.Serializers)
 		own.TrustedOrigins = slices.Clone(o.TrustedOrigins)
 	}
@@ -147,6 +157,8 @@ func NewHandler(r *Router, o *HandlerOptions) *Handler {
 		origins:      newOrigins(&own),
 		notFound:     own.NotFound,
 		streams:      newStreams(),
+		prefix:       prefix,
+		batch:        own.batch,
 	}
 	if h.notFound == nil {
 		h.notFound = http.HandlerFunc(h.answerNotFound)
@@ -169,7 +181,7 @@ func (h *Handler) Shutdown(ctx context.Context) error { return h.streams.shutdow
 
 // answerNotFound answers as the examples of oRPC do, unlike http.NotFound.
 func (h *Handler) answerNotFound(w http.ResponseWriter, r *http.Request) {
-	x := h.newExchange(w, r)
+	x := h.newExchange(w, r, false)
 	x.begin(false)
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -179,13 +191,28 @@ func (h *Handler) answerNotFound(w http.ResponseWriter, r *http.Request) {
 
 // ServeHTTP answers a request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h.isBatch(r) {
+		h.serveBatch(w, r)
+		return
+	}
+	h.serve(w, r)
+}
+
+func (h *Handler) route(r *http.Request) (Route, bool) {
 	route, ok := h.routes[strings.TrimSuffix(r.URL.EscapedPath(), "/")]
+	return route, ok
+}
+
+// serve answers a request for one call, which may be part of a batch.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
+	route, ok := h.route(r)
 	if !ok {
 		h.notFound.ServeHTTP(w, r)
 		return
 	}
 	server := h.streams.of(r)
-	x := h.newExchange(w, r)
+	duplex := isEventInput(r, route)
+	x := h.newExchange(w, r, duplex)
 	call := &Call{
 		Path:           slices.Clone(route.spec.path),
 		Method:         route.spec.method,
@@ -203,12 +230,27 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.bodyRead()
 	defer h.closeForm(ctx, files)
 	call.Input = input
+	var stream *httpInput
+	if err == nil && duplex {
+		var events *eventStream
+		if events, stream, err = h.openInput(w, r); err == nil {
+			call.Input = events
+			defer stream.finish(events)
+		}
+	}
 	if err != nil {
 		handle = func(context.Context, *Call) (any, error) { return nil, err }
 	}
 	out, a := h.engine.answer(ctx, call, Chain(h.interceptors, handle))
+	if item, ok := w.(*itemWriter); ok && (isStream(out) || len(a.body.Files) > 0) {
+		item.refuse(http.StatusInternalServerError, noFitText)
+		return
+	}
+	if stream != nil {
+		stream.announce(w, r)
+	}
 	if run, ok := out.(*eventRun); ok {
-		h.sendEvents(ctx, x, server, a.header, run)
+		h.sendEvents(ctx, server, x, a.header, run)
 		return
 	}
 	if out != nil {
@@ -229,6 +271,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) readInput(w http.ResponseWriter, r *http.Request, route Route) (Value, *form.Form, error) {
 	switch r.Method {
 	case http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
+		if isEventInput(r, route) {
+			return Value{}, nil, nil // see openInput
+		}
 		if isFormBody(r.Header) {
 			return h.readBodyForm(w, r)
 		}
@@ -254,13 +299,17 @@ func allowedMethods(route Route) string {
 // writeAnswer sends an answer without files. It does not look at whether the
 // client is still there: nobody could be told.
 func (x *exchange) writeAnswer(a answer) {
+	mergeHeader(x.w.Header(), a.header)
+	x.writeJSON(httpStatus(a.status), a.body.JSON)
+}
+
+func (x *exchange) writeJSON(status int, body []byte) {
 	header := x.w.Header()
-	mergeHeader(header, a.header)
 	header.Set("Content-Type", "application/json")
-	header.Set("Content-Length", strconv.Itoa(len(a.body.JSON)))
+	header.Set("Content-Length", strconv.Itoa(len(body)))
 	x.begin(false)
-	x.w.WriteHeader(httpStatus(a.status))
-	_, _ = x.Write(a.body.JSON)
+	x.w.WriteHeader(status)
+	_, _ = x.Write(body)
 }
 
 // httpStatus gives the status line for a status that an Error may have, but an

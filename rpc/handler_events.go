@@ -12,7 +12,7 @@ import (
 var errNoFlush = errors.New("rpc: send events: middleware hides the http.Flusher of the ResponseWriter")
 
 // sendEvents answers a request with a stream of events, to its end.
-func (h *Handler) sendEvents(ctx context.Context, x *exchange, server context.Context, added http.Header, run *eventRun) {
+func (h *Handler) sendEvents(ctx, server context.Context, x *exchange, added http.Header, run *eventRun) {
 	if !canFlush(x.w) {
 		h.logNoStream(ctx, run.call, errNoFlush)
 		x.writeAnswer(h.engine.answerError(ctx, run.call, internalError(errNoFlush)))

@@ -17,7 +17,8 @@ const defaultRetryDelay = 2 * time.Second
 
 // Retry is a [CallOption] that calls again when a call fails: oRPC's client
 // retry plugin. The zero Retry calls once. A context that has ended ends it, also
-// during the pause between two tries; then the last error is returned.
+// during the pause between two tries; then the last error is returned. A call whose
+// input is a stream of events is made once.
 type Retry struct {
 	// Max is how many tries may follow the first one.
 	Max int
@@ -46,8 +47,8 @@ func (r Retry) around(send CallFunc) CallFunc {
 			return nil, callError(ctx, call, context.Cause(ctx))
 		}
 		out, err := send(ctx, call)
-		if r.Max <= 0 {
-			return out, err
+		if _, streams := streamOf(call.Input); r.Max <= 0 || streams {
+			return out, err // a stream cannot be sent again
 		}
 		t := &tries{Retry: r, send: send, call: call}
 		if err != nil {

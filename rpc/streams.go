@@ -43,14 +43,13 @@ func (s *streams) of(r *http.Request) context.Context {
 	key := weak.Make(server)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	life, known := s.servers[key]
-	if !known {
-		var end context.CancelCauseFunc
-		life, end = context.WithCancelCause(context.Background())
-		s.servers[key] = life
-		server.RegisterOnShutdown(func() { end(errShuttingDown) })
-		runtime.AddCleanup(server, s.forget, key)
+	if life, known := s.servers[key]; known {
+		return life
 	}
+	life, end := context.WithCancelCause(context.Background())
+	s.servers[key] = life //nolint:fatcontext // one for each server, none in another
+	server.RegisterOnShutdown(func() { end(errShuttingDown) })
+	runtime.AddCleanup(server, s.forget, key)
 	return life
 }
 

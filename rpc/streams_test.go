@@ -81,7 +81,7 @@ func TestStreamsEndWithTheirServer(t *testing.T) {
 				defer one.Close()
 				defer other.Close()
 				cut, kept := open(t, one, how), open(t, other, how)
-				require.NoError(t, one.Config().Shutdown(t.Context()))
+				require.NoError(t, one.Shutdown(t.Context()))
 				require.Equal(t, code, rpc.CodeOf(cut()))
 				open(t, other, how)
 
@@ -150,7 +150,7 @@ func TestStreamsThatOpenDuringAShutdown(t *testing.T) {
 			answers <- res
 		}()
 		time.Sleep(time.Second)
-		require.NoError(t, server.Config().Shutdown(t.Context()))
+		require.NoError(t, server.Shutdown(t.Context()))
 		require.Equal(t, http.StatusServiceUnavailable, (<-answers).StatusCode)
 	})
 }

@@ -126,6 +126,7 @@ func NewWebsocketHandler(r *Router, o *WebsocketHandlerOptions) *WebsocketHandle
 	return &WebsocketHandler{
 		peers: NewServerPeers(&ServerPeerOptions{
 			Handle:          serveKnown(r, Chain(shared.Interceptors, r.Serve)),
+			TakesEvents:     r.TakesEvents,
 			Serializers:     shared.Serializers,
 			Validator:       shared.Validator,
 			MaxInFlight:     own.MaxInFlight,

@@ -12,7 +12,7 @@ import (
 // "chat/" is "chat/room" of the log. Positions are those of the log. No prefix
 // used with a log may begin with another one, or their channels could meet.
 //
-// The log belongs to whoever opened it. Close closes the view and leaves the log
+// The log belongs to the caller. Close closes the view and leaves the log
 // open. Trim of a view drops nothing, since the age that one namespace keeps must
 // not cost another its events: trim the log itself.
 func Prefix(log Log, prefix string) Log {

@@ -221,7 +221,7 @@ func TestReadersComeAndGoWhileTheyAreNotified(t *testing.T) {
 			c.reads(want...)
 			c.leave()
 		}
-		require.Zero(t, f.ch.Entries())
+		require.Zero(t, f.entries())
 	})
 }
 
@@ -289,7 +289,7 @@ func TestSinks(t *testing.T) {
 		for _, c := range []*client{xy, x, none} {
 			c.leave()
 		}
-		require.Zero(t, f.ch.Entries())
+		require.Zero(t, f.entries())
 	})
 }
 

@@ -28,13 +28,16 @@ type Server struct {
 	down  bool
 }
 
-// NewServer serves h. End it with Close.
-func NewServer(h http.Handler) *Server {
+// NewServer serves h, after configure has changed the server. End it with Close.
+func NewServer(h http.Handler, configure ...func(*http.Server)) *Server {
 	s := &Server{
 		http:     &http.Server{Handler: h, ReadHeaderTimeout: time.Minute},
 		incoming: make(chan net.Conn),
 		closed:   make(chan struct{}),
 		conns:    map[*conn]struct{}{},
+	}
+	for _, change := range configure {
+		change(s.http)
 	}
 	s.close = sync.OnceFunc(func() { close(s.closed) })
 	s.client = &http.Client{Transport: &http.Transport{
@@ -48,8 +51,8 @@ func NewServer(h http.Handler) *Server {
 // address is.
 func (s *Server) URL() string { return "http://memory" }
 
-// Config returns the server behind it. Change it before the first connection.
-func (s *Server) Config() *http.Server { return s.http }
+// Shutdown shuts the server down, as [http.Server.Shutdown] does.
+func (s *Server) Shutdown(ctx context.Context) error { return s.http.Shutdown(ctx) }
 
 // Client gives the client that is connected to the server.
 func (s *Server) Client() *http.Client { return s.client }

@@ -52,6 +52,7 @@ type Client struct {
 type pending struct {
 	id       ID
 	observer *Observer     // nil: events go to a Stream
+	input    *Input        // nil unless the request is an event stream
 	sending  ValuesContext // of send
 	answered chan struct{} // gets one element, for answer
 	answer   answer        // written once, before that
@@ -122,7 +123,7 @@ func NewClient(send func(context.Context, Frame) error, o *ClientOptions) *Clien
 // response cannot be read, and one that wraps [ErrClosed] if the client was
 // closed. The request is not changed; its id is ignored.
 func (c *Client) Do(ctx context.Context, r *Request) (*Response, *Stream, error) {
-	_, a := c.do(ctx, r, nil)
+	_, a := c.do(ctx, r, &pending{})
 	return a.response, a.stream, a.err
 }
 
@@ -131,12 +132,14 @@ func (c *Client) Do(ctx context.Context, r *Request) (*Response, *Stream, error)
 // response when DoFunc returns. Calling stop ends the stream and sends an abort
 // if it is still open; no call of the observer begins after it.
 func (c *Client) DoFunc(ctx context.Context, r *Request, o Observer) (response *Response, stop func(), err error) {
-	p, a := c.do(ctx, r, &o)
+	p, a := c.do(ctx, r, &pending{observer: &o})
 	return a.response, func() { c.stop(p) }, a.err
 }
 
-func (c *Client) do(ctx context.Context, r *Request, o *Observer) (*pending, answer) {
-	p := &pending{observer: o, answered: make(chan struct{}, 1), sending: WithValues(c.life, ctx)}
+// do makes the call p, in which only observer and input are set.
+func (c *Client) do(ctx context.Context, r *Request, p *pending) (*pending, answer) {
+	p.answered = make(chan struct{}, 1)
+	p.sending = WithValues(c.life, ctx)
 	if ctx.Err() != nil {
 		return p, answer{err: context.Cause(ctx)}
 	}
@@ -149,6 +152,9 @@ func (c *Client) do(ctx context.Context, r *Request, o *Observer) (*pending, ans
 	}
 	if err := c.start(p); err != nil {
 		return p, answer{err: err}
+	}
+	if p.input != nil {
+		p.input.start(p.input)
 	}
 	select {
 	case <-p.answered:
@@ -181,6 +187,7 @@ func (c *Client) remove(p *pending) bool {
 		return false
 	}
 	delete(c.calls, string(p.id))
+	p.input.end()
 	return true
 }
 
@@ -193,7 +200,7 @@ func (c *Client) stop(p *pending) bool {
 		return false
 	}
 	if !c.withdraw(p) {
-		c.enqueue(outgoing{p, true})
+		c.enqueue(outgoing{call: p, abort: true})
 	}
 	return true
 }
@@ -214,7 +221,8 @@ func (c *Client) Receive(f Frame) error {
 		c.respond(m)
 	case *Event:
 		c.event(m)
-	case *Abort: // would stop an event stream sent by the client; there are none
+	case *Abort:
+		c.stopInput(m.ID)
 	}
 	return nil
 }
@@ -273,13 +281,13 @@ func (c *Client) Refuse(err error) {
 	}
 	c.mu.Lock()
 	p := c.calls[string(bad.ID)]
-	affected := p != nil && p.replied == bad.Event
+	streaming := p != nil && p.replied
 	c.mu.Unlock()
 	switch {
-	case !affected:
-	case p.skips(bad):
+	case p == nil:
+	case streaming && p.skips(bad): // also if it is cut before it shows that it is an event
 		p.observer.Unreadable(bad)
-	case c.stop(p):
+	case streaming == bad.Event && c.stop(p):
 		p.fail(err)
 	}
 }
@@ -314,7 +322,7 @@ func (c *Client) isStreaming(p *pending) bool {
 // skips reports whether the stream of p goes on after an event that cannot be read.
 func (p *pending) skips(bad *DecodeError) bool {
 	last := bad.Kind == EventDone || bad.Kind == EventError
-	return bad.Event && !last && p.observer != nil && p.observer.Unreadable != nil
+	return !last && p.observer != nil && p.observer.Unreadable != nil
 }
 
 func (p *pending) reply(a answer) {
@@ -347,6 +355,7 @@ func (c *Client) Close(cause error) {
 	c.calls = nil
 	for _, p := range calls {
 		c.withdraw(p)
+		p.input.end()
 	}
 	c.queued.Signal()
 	c.mu.Unlock()

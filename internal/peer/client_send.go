@@ -6,10 +6,12 @@ import (
 	"slices"
 )
 
-// outgoing is a frame that waits to be sent: the request of a call, or its abort.
+// outgoing is a frame that waits to be sent: the request of a call, its abort, or an
+// event of its input.
 type outgoing struct {
 	call  *pending
 	abort bool
+	event *inputEvent
 }
 
 // progress is how far a request has got on its way out.
@@ -89,6 +91,10 @@ func (c *Client) awaitQueued() (calls int) {
 
 func (c *Client) sendOne(f outgoing) {
 	p := f.call
+	if f.event != nil {
+		f.event.sent <- c.sendInput(p, f.event.frame)
+		return
+	}
 	c.mu.Lock()
 	if p.progress == dropped {
 		c.mu.Unlock()

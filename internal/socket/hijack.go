@@ -52,10 +52,10 @@ func (h *hijacker) WriteHeader(status int) {
 
 // Write writes the text of a refusal.
 func (h *hijacker) Write(p []byte) (int, error) {
-	if h.err != nil {
-		return len(p), nil
+	if h.err == nil {
+		return h.ResponseWriter.Write(p)
 	}
-	return h.ResponseWriter.Write(p)
+	return len(p), nil
 }
 
 func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
@@ -95,23 +95,32 @@ func (h *hijacker) refuse() {
 
 // takeOver returns the connection behind w and what was read from it already. It tries
 // every writer that w wraps: an outer one may know only the next, and that not be an
-// http.Hijacker itself.
-func takeOver(w http.ResponseWriter) (net.Conn, []byte, error) {
-	var failed error = http.ErrNotSupported
-	for {
+// http.Hijacker itself. It tries none if the innermost is no http.Hijacker: gin's counts a
+// try that fails as an answer, and no status could be written.
+func takeOver(w http.ResponseWriter) (nc net.Conn, early []byte, err error) {
+	inner := w
+	for next := unwrap(inner); next != nil; next = unwrap(inner) {
+		inner = next
+	}
+	if _, ok := inner.(http.Hijacker); !ok {
+		return nil, nil, fmt.Errorf("%T is no http.Hijacker", inner)
+	}
+	for ; w != nil; w = unwrap(w) {
 		if h, ok := w.(http.Hijacker); ok {
-			nc, early, err := hijack(h)
-			if err == nil {
+			if nc, early, err = hijack(h); err == nil {
 				return nc, early, nil
 			}
-			failed = err
 		}
-		wrapper, ok := w.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			return nil, nil, failed
-		}
-		w = wrapper.Unwrap()
 	}
+	return nil, nil, err
+}
+
+// unwrap returns what w wraps, as http.ResponseController does, or nil.
+func unwrap(w http.ResponseWriter) http.ResponseWriter {
+	if u, ok := w.(interface{ Unwrap() http.ResponseWriter }); ok {
+		return u.Unwrap()
+	}
+	return nil
 }
 
 // hijack turns a panic into an error: some writers assert that what they wrap is an

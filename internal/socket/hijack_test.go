@@ -25,7 +25,7 @@ func (w open) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 type asserting struct{ http.ResponseWriter }
 
 func (w asserting) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return w.ResponseWriter.(http.Hijacker).Hijack() //nolint:forcetypeassert // that it panics is the point
+	return w.ResponseWriter.(http.Hijacker).Hijack()
 }
 
 // failing is a Hijacker that is none, but knows the next writer.
@@ -33,6 +33,23 @@ type failing struct{ open }
 
 func (failing) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return nil, nil, errors.New("not here")
+}
+
+// counting is one that writes no status after a try to take the connection over.
+type counting struct {
+	open
+	written *bool
+}
+
+func (w counting) WriteHeader(status int) {
+	if !*w.written {
+		w.ResponseWriter.WriteHeader(status)
+	}
+}
+
+func (w counting) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	*w.written = true
+	return w.ResponseWriter.(http.Hijacker).Hijack()
 }
 
 // late is a framework's writer, which keeps the status until it has to write it and
@@ -48,7 +65,7 @@ func (w *late) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if w.status != 0 {
 		return nil, nil, errors.New("the status is written")
 	}
-	return w.ResponseWriter.(http.Hijacker).Hijack() //nolint:forcetypeassert // as in its framework
+	return w.ResponseWriter.(http.Hijacker).Hijack()
 }
 
 func TestAcceptUnderMiddleware(t *testing.T) {
@@ -65,6 +82,8 @@ func TestAcceptUnderMiddleware(t *testing.T) {
 		"one that panics for lack of it":      {func(w http.ResponseWriter) http.ResponseWriter { return asserting{plain{w}} }, 501},
 		"one that fails above one that works": {func(w http.ResponseWriter) http.ResponseWriter { return failing{open{w}} }, 101},
 		"one that fails":                      {func(w http.ResponseWriter) http.ResponseWriter { return failing{open{plain{w}}} }, 501},
+		"one that counts tries":               {func(w http.ResponseWriter) http.ResponseWriter { return counting{open{w}, new(bool)} }, 101},
+		"one that counts tries, for nothing":  {func(w http.ResponseWriter) http.ResponseWriter { return counting{open{plain{w}}, new(bool)} }, 501},
 		"one that keeps the status":           {func(w http.ResponseWriter) http.ResponseWriter { return &late{open: open{w}} }, 101},
 	} {
 		t.Run(name, func(t *testing.T) {

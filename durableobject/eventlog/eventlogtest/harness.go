@@ -100,6 +100,15 @@ func (l *log) truncated(channel string, p eventlog.Position, want []*eventlog.Re
 	l.replays(channel, p, want, true)
 }
 
+// retains checks that channel has lost records and that want are left: a position
+// before the lost ones is truncated, and the zero Position, which asks for what is
+// retained, is complete.
+func (l *log) retains(channel string, want []*eventlog.Record) {
+	l.t.Helper()
+	l.truncated(channel, l.from(0), want)
+	l.complete(channel, eventlog.Position{}, want)
+}
+
 func (l *log) replays(channel string, p eventlog.Position, want []*eventlog.Record, truncated bool) {
 	l.t.Helper()
 	got, cut := l.after(channel, p)

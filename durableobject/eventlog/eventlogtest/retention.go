@@ -20,7 +20,7 @@ var retentionCases = map[string]func(*log){
 	"old events are not replayed": func(l *log) {
 		l.addN("a", 3)
 		time.Sleep(retention + time.Minute)
-		l.truncated("a", eventlog.Position{}, nil)
+		l.retains("a", nil)
 	},
 	"old events are not replayed for an unknown position": func(l *log) {
 		l.addN("a", 3)
@@ -32,7 +32,7 @@ var retentionCases = map[string]func(*log){
 		time.Sleep(retention - time.Minute)
 		young := l.addN("a", 3)
 		time.Sleep(2 * time.Minute)
-		l.truncated("a", eventlog.Position{}, young)
+		l.retains("a", young)
 	},
 	"a position before an old event is truncated": func(l *log) {
 		old := l.addN("a", 3)
@@ -95,7 +95,7 @@ var retentionCases = map[string]func(*log){
 		for i := range all {
 			time.Sleep(time.Minute)
 			l.complete("a", all[i].Position(), all[i+1:])
-			l.truncated("a", eventlog.Position{}, all[i+1:])
+			l.retains("a", all[i+1:])
 			time.Sleep(retention/4 - time.Minute)
 		}
 	},
@@ -113,7 +113,7 @@ var retentionCases = map[string]func(*log){
 		time.Sleep(retention + time.Minute)
 		for range 2 {
 			l.truncated("b", b[0].Position(), nil)
-			l.truncated("a", eventlog.Position{}, nil)
+			l.retains("a", nil)
 		}
 	},
 	"trimming spares what is young": func(l *log) {
@@ -122,7 +122,7 @@ var retentionCases = map[string]func(*log){
 		young := l.addN("a", 3)
 		time.Sleep(2 * time.Minute)
 		l.trim(time.Now().Add(-retention))
-		l.truncated("a", eventlog.Position{}, young)
+		l.retains("a", young)
 	},
 	"events that grow old in a replay are no silent hole": func(l *log) {
 		all := l.addMany("a", 1000)

@@ -8,13 +8,13 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// Store says how to open the logs of a store. Only Open must be set. All of them
+// Store describes how to open the logs of a store. Only Open must be set. All of them
 // are called by many tests at once and fail the test if they cannot open a log.
 type Store struct {
 	// Open returns a new, empty log.
 	Open func(t *testing.T) eventlog.Log
 
-	// ExactTrim says that Trim drops every record that is old enough, and not only
+	// ExactTrim means that Trim drops every record that is old enough, and not only
 	// those that the store can part with. The suite then checks for that.
 	ExactTrim bool
 

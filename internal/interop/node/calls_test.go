@@ -125,6 +125,7 @@ func testCalls(t *testing.T, c rpc.Caller) {
 	t.Run("errors", func(t *testing.T) { testErrors(t, c) })
 	t.Run("events", func(t *testing.T) { testEvents(t, c) })
 	t.Run("files", func(t *testing.T) { testFiles(t, c) })
+	t.Run("inputs", func(t *testing.T) { testInputs(t, c) })
 }
 
 // echoes sends a value and expects it back.
