@@ -191,7 +191,7 @@ func (s *Server) Take(f Frame) (run func(), err error) {
 			c.end(ErrAborted)
 		}
 	}
-	return nil, nil
+	return run, nil
 }
 
 // decode keeps large frames from being decoded beside an input.
@@ -219,7 +219,7 @@ func (s *Server) start(r *Request, f Frame) (run func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.calls.find(r.ID) != nil {
-		return nil, nil
+		return run, nil
 	}
 	if err := s.hold(c.cost); err != nil {
 		return nil, err
@@ -231,7 +231,7 @@ func (s *Server) start(r *Request, f Frame) (run func(), err error) {
 	}
 	c.frame = f
 	c.lane.push(c)
-	return nil, nil
+	return run, nil
 }
 
 // input adds an event to the input of its call.

@@ -150,7 +150,7 @@ func (c *Conn) checkText(message []byte, op byte) ([]byte, byte, error) {
 func (c *Conn) readHeader() (header, error) {
 	b, err := c.buffer.Peek(2)
 	if err == nil {
-		b, err = c.buffer.Peek(headerSize(b[0], b[1]))
+		b, err = c.buffer.Peek(headerSize(b[1]))
 	}
 	if err != nil {
 		return header{}, fmt.Errorf("socket: read: %w", err)
