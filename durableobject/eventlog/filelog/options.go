@@ -68,8 +68,10 @@ type Options struct {
 	// SegmentBytes is the size at which a segment is closed; whole segments are
 	// what is removed. Zero is DefaultSegmentBytes; at most 1 GiB.
 	SegmentBytes int
-	// Logger is told of damage found by Open and of failures behind the caller's
-	// back, such as a segment that cannot be removed. Nil is no logging.
+	// Logger receives the damage found by Open and, later on, failures that no caller
+	// is told of, such as a segment that cannot be removed. Of the latter its handler
+	// learns on a goroutine of its own, so it may block and may use the log. Nil
+	// discards them.
 	Logger *slog.Logger
 
 	cutBytes int // defaultCutBytes but in tests
