@@ -58,7 +58,8 @@ const (
 // Options are the options of Open. The zero value and nil are the defaults.
 type Options struct {
 	// Retention is how long records are kept. Older ones are never replayed, and
-	// the segments that hold nothing else are removed. Zero keeps records until Trim.
+	// the log removes by itself the segments that hold nothing else. Zero keeps
+	// records until Trim, which a durableobject.Namespace calls only with TrimLog.
 	Retention time.Duration
 	// Sync says when what was written is forced to the disk. The default is every commit.
 	Sync Sync
