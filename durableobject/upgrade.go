@@ -176,8 +176,8 @@ func (u *upgrader) values(r *http.Request) (_ context.Context, err error) {
 	return context.WithoutCancel(u.options.Context(r)), nil // which panics on nil
 }
 
-// enter counts a socket as a user before the client learns that it is open, so
-// that shutdown waits for it. It reports false if that has begun.
+// enter counts a user that shutdown has to wait for: a socket, before the client
+// learns that it is open, or a newHub. It reports false if shutdown has begun.
 func (c *core) enter() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
