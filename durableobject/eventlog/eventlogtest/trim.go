@@ -293,8 +293,10 @@ func (l *log) truthful(channel string, all []*eventlog.Record) {
 	for i, r := range all {
 		if i+1 < dropped {
 			l.truncated(channel, r.Position(), left)
-		} else if len(left) > 0 {
+		} else if i+1 > dropped {
 			l.complete(channel, r.Position(), all[i+1:])
+		} else if len(left) > 0 {
+			l.completeUnlessCoarse(channel, r.Position(), left)
 		}
 	}
 }
