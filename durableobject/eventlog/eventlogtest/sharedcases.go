@@ -118,7 +118,9 @@ var followCases = map[string]func(*nodes){
 		f := b.follow("a")
 		first := a.add("a", &eventlog.Record{
 			Data: []byte("data"), Meta: []byte("meta"),
-			Audience: eventlog.Audience{Tags: []string{"t"}, Targets: []eventlog.Recipient{}, Excludes: []eventlog.Recipient{{Subject: "s", ID: "i"}}},
+			Audience: eventlog.Audience{
+				Tags: []string{"t"}, Targets: []eventlog.Recipient{}, Excludes: []eventlog.Recipient{{Subject: "s", ID: "i"}},
+			},
 		})
 		second := a.add("a", text("x"))
 		got := f.upTo(second.Seq)
