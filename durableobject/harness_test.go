@@ -44,6 +44,7 @@ type roomHooks struct {
 	context      func(ctx context.Context) // of every hook
 	subscribed   func(r *room, ws *durableobject.Websocket, res durableobject.Resume) error
 	disconnected func(ws *durableobject.Websocket)
+	made         func(channel string) // by newHub
 	evicted      func(channel string)
 	streamEnded  func(sent int) // by an error of Send
 	told         func()         // of a tell
@@ -139,6 +140,9 @@ func newFixture(t *testing.T, o durableobject.Options, u *durableobject.UpgradeO
 		o.Verifier = secret
 	}
 	f.rooms = durableobject.NewNamespace(func(_ context.Context, obj *durableobject.Object[message]) (*room, error) {
+		if f.hooks.made != nil {
+			f.hooks.made(obj.Channel())
+		}
 		return &room{obj, f.hooks}, nil
 	}, &o)
 	durableobject.Handle(f.rooms, say, (*room).say)

@@ -40,6 +40,10 @@ func (ch *channel) makeHub(ctx context.Context) error {
 	}
 	defer parent.endWait(ch)
 	return ch.hubOnce.do(ctx, func() error {
+		if !ch.core.enter() { // or Shutdown would not wait for it, and never call OnEvicted
+			return ErrClosed
+		}
+		defer ch.core.users.Done()
 		m := &making{}
 		ch.setMaker(m)
 		defer ch.setMaker(nil)

@@ -56,6 +56,11 @@ func TestShutdownLeavesBehindWhatIsStuck(t *testing.T) {
 			begin: func(_ *testing.T, f *fixture) { f.connect("a").drop() },
 			left:  `1 calls and hooks: OnDisconnected of "room" (1)`,
 		},
+		"newHub": {
+			hooks: func(h *roomHooks, wait func()) { h.made = func(string) { wait() } },
+			begin: func(t *testing.T, f *fixture) { go func() { _, _ = f.rooms.Get(t.Context(), "room") }() },
+			left:  `1 calls and hooks: newHub of "room" (1)`,
+		},
 		"OnEvicted of one object": {
 			hooks: func(h *roomHooks, wait func()) {
 				h.evicted = func(channel string) {
@@ -169,6 +174,23 @@ func TestOnEvictedAtShutdown(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An object that is made while the namespace shuts down is evicted all the same.
+func TestShutdownWaitsForNewHub(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, durableobject.Options{}, nil)
+		var evicted atomic.Int64
+		f.hooks.made = func(string) { time.Sleep(10 * time.Second) }
+		f.hooks.evicted = func(string) { evicted.Add(1) }
+		go func() { _, _ = f.rooms.Get(t.Context(), "room") }()
+		synctest.Wait()
+		start := time.Now()
+		f.end()
+		require.Equal(t, 10*time.Second, time.Since(start))
+		require.EqualValues(t, 1, evicted.Load())
+	})
 }
 
 // An OnEvicted that hangs holds up neither other evictions nor the other tasks.

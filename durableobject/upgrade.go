@@ -173,19 +173,16 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 }
 
 // values returns the context that those of a socket's hooks and calls derive from.
-func (u *upgrader) values(r *http.Request) (ctx context.Context, err error) {
+func (u *upgrader) values(r *http.Request) (_ context.Context, err error) {
 	if u.options.Context == nil {
 		return context.Background(), nil
 	}
-	err = try(func() error {
-		ctx = context.WithoutCancel(u.options.Context(r)) // which panics on nil
-		return nil
-	})
-	return ctx, err
+	defer recoverTo(&err)
+	return context.WithoutCancel(u.options.Context(r)), nil // which panics on nil
 }
 
-// enter counts a socket as a user before the client learns that it is open, so
-// that shutdown waits for it. It reports false if that has begun.
+// enter counts a user that shutdown has to wait for: a socket, before the client
+// learns that it is open, or a newHub. It reports false if shutdown has begun.
 func (c *core) enter() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

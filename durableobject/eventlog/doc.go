@@ -31,6 +31,9 @@
 // size. Package filelog keeps them on disk. [Prefix] lets several namespaces share
 // one log. Other stores implement [Log] and prove it with package eventlogtest.
 //
+// A [Shared] log is one that several processes append to. Each follows the channels
+// that it has subscribers of.
+//
 // # Order
 //
 // A log has one counter, so Seqs compare across its channels. In a channel each

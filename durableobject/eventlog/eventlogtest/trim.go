@@ -291,10 +291,13 @@ func (l *log) truthful(channel string, all []*eventlog.Record) {
 		l.truncated(channel, l.from(0), left)
 	}
 	for i, r := range all {
-		if i+1 < dropped {
+		switch {
+		case i+1 < dropped:
 			l.truncated(channel, r.Position(), left)
-		} else if len(left) > 0 {
+		case i+1 > dropped:
 			l.complete(channel, r.Position(), all[i+1:])
+		case len(left) > 0:
+			l.completeUnlessCoarse(channel, r.Position(), left)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/asynclog"
 )
 
 // Log is an eventlog.Log in a directory. It is safe for concurrent use.
@@ -86,6 +87,8 @@ func open(dir directory, options Options) (*Log, error) {
 	if err := l.recover(); err != nil {
 		return nil, fmt.Errorf("filelog: open: %w", errors.Join(err, lock.Close()))
 	}
+	// From here on the committer logs, and a handler may wait for an Append.
+	l.options.Logger, _ = asynclog.New(l.options.Logger)
 	go l.run()
 	return l, nil
 }

@@ -63,7 +63,8 @@ const (
 type Options struct {
 	// Retention is how long records are kept. Older ones are never replayed, and
 	// the segments that hold nothing else are removed: the log trims itself, whether
-	// or not Trim is called. Zero keeps records until Trim.
+	// or not Trim is called. Zero keeps records until Trim, which a
+	// durableobject.Namespace calls only with TrimLog.
 	Retention time.Duration
 	// Sync selects when what was written is forced to the disk. The default is every commit.
 	Sync Sync
@@ -74,7 +75,8 @@ type Options struct {
 	// what is removed. Zero is DefaultSegmentBytes; at most 1 GiB.
 	SegmentBytes int
 	// Logger receives damage found by Open and errors that are returned to no caller,
-	// such as that a segment cannot be removed. Nil is no logging.
+	// such as that a segment cannot be removed. After Open its handler is called on a
+	// goroutine of its own, so it may block and may use the log. Nil is no logging.
 	Logger *slog.Logger
 
 	cutBytes int // defaultCutBytes but in tests
