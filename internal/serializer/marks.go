@@ -204,18 +204,26 @@ func (s *Serializer) readType(c *cursor) (typ int32, known bool) {
 	if !c.more(']') || c.peek() != '-' && !isDigit(c.peek()) {
 		return 0, false
 	}
-	text := c.number()
+	n, ok := typeNumber(c.number())
+	if custom, known := s.byNumber[n]; ok && known {
+		return firstCustom + custom, true
+	}
+	return int32(n), ok && n <= typeMap
+}
+
+// typeNumber returns the number of a type as an int, and reports whether it is one.
+func typeNumber(text []byte) (n int, ok bool) {
+	if len(text) == 1 && isDigit(text[0]) {
+		return int(text[0] - '0'), true
+	}
 	if len(text) > maxNumber {
 		return 0, false
 	}
-	n, err := strconv.ParseFloat(string(text), 64)
-	if err != nil || n < 0 || n > math.MaxInt32 || n != math.Trunc(n) {
+	f, err := strconv.ParseFloat(string(text), 64)
+	if err != nil || f < 0 || f > math.MaxInt32 || f != math.Trunc(f) {
 		return 0, false
 	}
-	if custom, ok := s.byNumber[int(n)]; ok {
-		return firstCustom + custom, true
-	}
-	return int32(n), n <= typeMap
+	return int(f), true
 }
 
 // maxNumber is longer than any number that stands for a type or an index.
