@@ -53,11 +53,3 @@ func normalizeText(text string) string {
 	}
 	return url.QueryEscape(text)
 }
-
-// redact takes a token out of a text that a server has sent.
-func redact(text, tok string) string {
-	if tok == "" {
-		return text
-	}
-	return strings.NewReplacer(tok, "[redacted]", url.QueryEscape(tok), "[redacted]").Replace(text)
-}

@@ -10,7 +10,7 @@ import (
 // application has come. Subscriptions put events in, one subscription at a time;
 // loops take them out.
 type buffer struct {
-	size int
+	maxItems, maxBytes int
 	// halted tells that drop is about to be called: nothing is taken out any more.
 	halted func() bool
 	// room holds a token if a buffer that was full may have become half empty.
@@ -29,6 +29,7 @@ type buffer struct {
 	mu     sync.Mutex
 	wake   *sync.Cond // items or ended
 	items  []item
+	bytes  int // of all items
 	cursor string
 	owner  *subscription
 	full   bool
@@ -42,10 +43,21 @@ type item struct {
 	event  rpc.PeerEvent
 	gap    *GapError
 	cursor string
+	before string // the cursor before it was taken
+	bytes  int    // that it keeps in memory
 }
 
-func newBuffer(size int, cursor string, halted func() bool) *buffer {
-	b := &buffer{size: size, cursor: cursor, halted: halted, room: make(chan struct{}, 1)}
+// itemOverhead is what an item takes up beside its message, in bytes.
+const itemOverhead = 256
+
+// replayed reports whether the item stands for an event, which a server that is asked
+// for it again will send again. Other gaps lie between two subscriptions.
+func (it item) replayed() bool { return it.gap == nil || it.gap.Reason == GapUnreadable }
+
+// newBuffer returns a buffer of some events, and of some bytes or a single event. It
+// begins after the event with the id cursor.
+func newBuffer(maxItems, maxBytes int, cursor string, halted func() bool) *buffer {
+	b := &buffer{maxItems: maxItems, maxBytes: maxBytes, cursor: cursor, halted: halted, room: make(chan struct{}, 1)}
 	b.wake = sync.NewCond(&b.mu)
 	return b
 }
@@ -58,11 +70,11 @@ func (b *buffer) end() string {
 	return b.items[len(b.items)-1].cursor
 }
 
-// attach makes s the owner. It gives the id to resume from, empty if there is none,
-// and whether something is lost even if the resume is complete.
+// attach makes s the owner. It returns the id to resume from, empty if there is none,
+// and reports whether something is lost even if the resume is complete.
 //
-// Of a server whose replay is out of order (rewind) nothing can be told from the
-// last event that came: as its own client does, the unread events are dropped and
+// With rewind the server's replay is out of order, so that the last event that came
+// means nothing: as its own client does, attach drops the unread events, which are
 // asked for again.
 func (b *buffer) attach(s *subscription, rewind bool) (lastEventID string, lossy bool) {
 	b.mu.Lock()
@@ -76,11 +88,11 @@ func (b *buffer) attach(s *subscription, rewind bool) (lastEventID string, lossy
 }
 
 // rewind drops the events that the server will send again, which are those with an
-// id behind the last gap.
+// id after the last gap.
 func (b *buffer) rewind() {
 	keep, cursor := 0, b.cursor
 	for i, it := range b.items {
-		if it.gap != nil {
+		if !it.replayed() {
 			keep, cursor = i+1, it.cursor
 		}
 	}
@@ -88,48 +100,71 @@ func (b *buffer) rewind() {
 		if it.cursor == cursor {
 			b.items[keep] = it
 			keep++
+		} else {
+			b.bytes -= it.bytes
 		}
 	}
 	clear(b.items[keep:])
 	b.items = b.items[:keep]
 }
 
-// add takes an event of s. It reports false if that was the one too many.
-func (b *buffer) add(s *subscription, e rpc.PeerEvent) bool {
+// add adds an event of s, or the gap in place of one that cannot be read. id is empty if
+// it has none, and size the size of its message. It reports false if that was the one
+// too many.
+func (b *buffer) add(s *subscription, it item, id string, size int) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.owner != s || b.ended {
 		return true
 	}
-	if b.full || len(b.items) >= b.size {
+	it.cursor, it.bytes = id, size+itemOverhead
+	if id == "" {
+		it.cursor = b.end()
+	}
+	if it.gap != nil && !b.full && b.merge(it) {
+		return true
+	}
+	if b.full || !b.fits(it) {
 		first := !b.full
 		b.full = true
-		b.lossy = b.lossy || e.Meta.ID == ""
+		b.lossy = b.lossy || id == ""
 		return !first
 	}
-	cursor := e.Meta.ID
-	if cursor == "" {
-		cursor = b.end()
-	}
-	b.put(item{event: e, cursor: cursor})
+	b.put(it)
 	return true
 }
 
-// gap takes note that events of s are missing. Of several gaps without an event in
-// between the last one counts.
-func (b *buffer) gap(s *subscription, reason GapReason, cursor string) {
+func (b *buffer) fits(it item) bool {
+	return len(b.items) == 0 || len(b.items) < b.maxItems && b.bytes+it.bytes <= b.maxBytes
+}
+
+// gap adds a gap of s. The server is asked for events after cursor from now on.
+func (b *buffer) gap(s *subscription, gap *GapError, cursor string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.owner != s || b.ended {
 		return
 	}
-	gap := item{gap: &GapError{Reason: reason, LastEventID: b.end()}, cursor: cursor}
-	if last := len(b.items) - 1; last >= 0 && b.items[last].gap != nil {
-		gap.gap.LastEventID = b.items[last].gap.LastEventID
-		b.items[last] = gap
-		return
+	if it := (item{gap: gap, cursor: cursor, bytes: itemOverhead}); !b.merge(it) {
+		b.put(it)
 	}
-	b.put(gap)
+}
+
+// merge makes one gap of it and the last item, if that is a gap too, with mu held. So
+// gaps without an event in between take up no room. Of two reasons that is kept after
+// which more events may be missing.
+func (b *buffer) merge(it item) bool {
+	if len(b.items) == 0 || b.items[len(b.items)-1].gap == nil {
+		return false
+	}
+	last := &b.items[len(b.items)-1]
+	last.cursor = it.cursor
+	if !it.replayed() || last.replayed() {
+		gap := *it.gap
+		gap.LastEventID = last.gap.LastEventID
+		last.gap = &gap
+	}
+	return true
 }
 
 // move moves the cursor behind what has arrived.
@@ -147,7 +182,11 @@ func (b *buffer) move(s *subscription, cursor string) {
 
 // put adds an item, with mu held.
 func (b *buffer) put(it item) {
+	if it.gap != nil {
+		it.gap.LastEventID = b.end()
+	}
 	b.items = append(b.items, it)
+	b.bytes += it.bytes
 	b.wake.Signal()
 }
 
@@ -178,21 +217,24 @@ func (b *buffer) next() (it item, ok, room bool, err error) {
 	it = b.items[0]
 	b.items[0] = item{}
 	b.items = b.items[1:]
-	b.cursor = it.cursor
+	b.bytes -= it.bytes
+	it.before, b.cursor = b.cursor, it.cursor
 	return it, true, b.full && b.halfEmpty(), nil
 }
 
-// halfEmpty tells, with mu held, whether enough was read to ask for more.
-func (b *buffer) halfEmpty() bool { return len(b.items) <= b.size/2 }
+// halfEmpty reports, with mu held, whether enough was read to ask for more.
+func (b *buffer) halfEmpty() bool {
+	return len(b.items) <= b.maxItems/2 && b.bytes <= b.maxBytes/2
+}
 
-// paused tells whether the buffer was full and not half of it was read since.
+// paused reports whether the buffer was full and not half of it was read since.
 func (b *buffer) paused() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.full && !b.halfEmpty()
 }
 
-// isFull tells whether the owner's events are dropped.
+// isFull reports whether the owner's events are dropped.
 func (b *buffer) isFull() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -214,7 +256,7 @@ func (b *buffer) finish(err error) {
 func (b *buffer) drop(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.items = nil
+	b.items, b.bytes = nil, 0
 	if !b.ended {
 		b.ended, b.err = true, err
 		b.wake.Broadcast()

@@ -5,6 +5,7 @@ package client_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -247,6 +248,36 @@ func TestPingsFindDeadConnections(t *testing.T) {
 	})
 }
 
+// TestPingsDoNotEndASlowTransfer: a pong has to wait for the end of a large message.
+func TestPingsDoNotEndASlowTransfer(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *harness) {
+		connections := 0
+		server := memhttp.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if connections++; connections > 1 {
+				return
+			}
+			conn := acceptRaw(t, w, r)
+			go func() { _, _ = io.Copy(io.Discard, conn) }()
+			message := `{"i":"1","t":3,"p":{"e":"message","d":{"json":"` + strings.Repeat("x", 600) + `"}}}`
+			_, _ = conn.Write([]byte{0x81, 126, byte(len(message) >> 8), byte(len(message))})
+			for _, c := range []byte(message) { // some 11 minutes
+				time.Sleep(time.Second)
+				_, _ = conn.Write([]byte{c})
+			}
+		}))
+		defer server.Close()
+		o := h.options()
+		o.PingInterval = 30 * time.Second
+		o.HTTPClient = server.Client()
+		it := h.dial(t.Context(), o).iterator()
+		l := read(t, it)
+		l.expect(strings.Repeat("x", 600))
+		require.Equal(t, 1, connections)
+		time.Sleep(2 * time.Minute)
+		require.Greater(t, connections, 1, "then there is nothing any more")
+	})
+}
+
 func TestAConnectionThatTakesNothingIsGivenUp(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *harness) {
 		server := memhttp.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { acceptRaw(t, w, r) }))
@@ -275,16 +306,21 @@ func TestAConnectionThatTakesNothingIsGivenUp(t *testing.T) {
 	})
 }
 
-func TestBadMessagesEndTheConnection(t *testing.T) {
+// TestTheEndOfTheSubscriptionEndsTheConnection: an event that cannot be read does not, see
+// TestUnreadableEvents.
+func TestTheEndOfTheSubscriptionEndsTheConnection(t *testing.T) {
 	for name, message := range map[string]string{
-		"no JSON":                   `{"i":`,
-		"an event that is no event": `{"i":"1","t":3,"p":{"e":1}}`,
-		"an event that is an error": `{"i":"1","t":3,"p":{"e":"error"}}`,
-		"the subscription's end":    `{"i":"1","t":3,"p":{"e":"done","d":{}}}`,
+		"an error":              `{"i":"1","t":3,"p":{"e":"error"}}`,
+		"an error, broken":      `{"i":"1","t":3,"p":{"e":"error","d":oops}}`,
+		"an error, too large":   `{"i":"1","t":3,"p":{"e":"error","d":"` + strings.Repeat("x", 5000) + `"}}`,
+		"done":                  `{"i":"1","t":3,"p":{"e":"done","d":{}}}`,
+		"done with broken data": `{"i":"1","t":3,"p":{"e":"done","d":null}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(_ *testing.T, h *harness) {
-				_, s := h.live(h.options())
+				o := h.options()
+				o.MaxMessageBytes = 4000
+				_, s := h.live(o)
 				s.send("%s", message)
 				h.accept().expectSubscribe("e-0").open("complete", "")
 			})

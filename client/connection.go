@@ -16,6 +16,7 @@ import (
 const writeTimeout = 30 * time.Second
 
 var (
+	errTooLarge     = errors.New("the message is larger than Options.MaxMessageBytes")
 	errNoPong       = errors.New("the server does not answer pings")
 	errNotConnected = errors.New("client: there is no connection")
 )
@@ -23,7 +24,13 @@ var (
 // connection is one WebSocket, from its opening to its end.
 type connection struct {
 	*dial.Conn
-	done chan struct{} // closed when nothing of the connection is running
+	done     chan struct{} // closed when nothing of the connection is running
+	redact   func(error) error
+	maxBytes int64 // of a message
+
+	// These belong to the reader.
+	large peer.Sketch // of a message of more than maxBytes
+	size  int         // of the message that is being delivered, in bytes
 
 	// These belong to the supervisor.
 	cred    credential // the last that the server has taken
@@ -40,7 +47,7 @@ func (c *connection) serve(calls *rpc.ClientPeer, pingInterval time.Duration, en
 	}
 	go func() {
 		defer close(c.done)
-		err := c.read(calls)
+		err := c.redact(c.read(calls))
 		cancel()
 		pings.Wait()
 		calls.Disconnect(err)
@@ -48,21 +55,29 @@ func (c *connection) serve(calls *rpc.ClientPeer, pingInterval time.Duration, en
 	}()
 }
 
-// read gives the reason why the connection has ended.
+// read returns the reason why the connection has ended. A message that cannot be read is
+// no such reason: what it was is not known, but if it was an event then the server would
+// only send it again.
 func (c *connection) read(calls *rpc.ClientPeer) error {
+	c.SkipLarge(c.maxBytes, &c.large, func() {
+		c.size = 0 // nothing is kept
+		calls.Refuse(c.large.Error(errTooLarge))
+		c.large.Reset()
+	})
 	for {
 		message, binary, err := c.Read()
 		if err != nil {
 			return fmt.Errorf("client: %w", err)
 		}
+		c.size = len(message)
 		if err := calls.Receive(message, binary); err != nil && !hasOwner(err) {
-			c.Fail(fmt.Errorf("bad message: %w", err)) // it may have been an event
+			calls.Refuse(err)
 		}
 	}
 }
 
-// hasOwner tells whether the call or subscription that a bad message belongs to has
-// got the error.
+// hasOwner reports whether the call or subscription that a bad message belongs to has
+// received the error.
 func hasOwner(err error) bool {
 	bad, ok := errors.AsType[*peer.DecodeError](err)
 	return ok && bad.ID != nil
@@ -79,9 +94,10 @@ func (c *connection) ping(ctx context.Context, interval time.Duration) {
 		case <-ticker.C:
 		}
 		waiting, stop := context.WithTimeout(ctx, interval)
+		received := c.Received()
 		err := c.Ping(waiting)
 		stop()
-		if err != nil {
+		if err != nil && c.Received() == received { // a pong has to wait for the end of a large message
 			c.Fail(errNoPong)
 			return
 		}

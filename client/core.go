@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/go-orpc/durable-iterator/internal/serializer"
 	"github.com/go-orpc/durable-iterator/rpc"
@@ -18,11 +19,14 @@ type core struct {
 	options Options
 	source  TokenSource
 	id      string
-	header  http.Header // of subscriptions
+	path    string          // of the procedure that tokens come from, empty for none
+	header  http.Header     // of subscriptions
+	life    context.Context //nolint:containedctx // of the iterator, for OnGap
 	buffer  *buffer
 	peer    *rpc.ClientPeer
 	caller  rpc.Caller
 	cancel  context.CancelCauseFunc
+	answer  http.Header   // of the first subscription, set before opened is closed
 	opened  chan struct{} // closed when the iterator is live for the first time
 	done    chan struct{} // closed when nothing of the iterator is running
 
@@ -31,26 +35,39 @@ type core struct {
 	//   - changed is closed, and replaced, whenever state changes.
 	//   - err is why state is StateClosed.
 	//   - conn is nil while there is no socket.
+	//   - recent are the last tokens, which must not get into errors.
 	mu      sync.Mutex
 	state   State
 	changed chan struct{}
 	err     error
 	cred    credential
 	conn    *connection
+	recent  []string
 }
 
-// close ends the iterator and waits until nothing of it is running.
+// closeTimeout is how long the end of an iterator waits for functions of the
+// application that are still running. It is longer than a close handshake takes.
+const closeTimeout = 3 * time.Second
+
+// maxRecent is how many tokens an iterator remembers.
+const maxRecent = 4
+
+// close ends the iterator and waits for that.
 func (c *core) close() {
 	c.buffer.drop(nil)
 	c.cancel(ErrClosed)
-	<-c.done
+	c.wait()
 }
 
-// abandon ends an iterator whose loop has met an event that it cannot read. It does not
-// wait.
-func (c *core) abandon(err *EventError) {
-	c.buffer.drop(nil)
-	c.cancel(err)
+// wait waits until nothing of the iterator is running. A function of the application may
+// not return, or be the caller.
+func (c *core) wait() {
+	late := time.NewTimer(closeTimeout)
+	defer late.Stop()
+	select {
+	case <-c.done:
+	case <-late.C:
+	}
 }
 
 func (c *core) credential() credential {
@@ -63,6 +80,36 @@ func (c *core) setCredential(cred credential) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.cred = cred
+	c.remember(cred.text)
+}
+
+// remember adds a token to the recent ones, with mu held.
+func (c *core) remember(tok string) {
+	if !slices.Contains(c.recent, tok) {
+		c.recent = append(c.recent, tok)
+		c.recent = c.recent[max(0, len(c.recent)-maxRecent):]
+	}
+}
+
+func (c *core) recentTokens() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.recent)
+}
+
+// redact returns err without the tokens of the iterator.
+func (c *core) redact(err error) error {
+	if err == nil {
+		return nil
+	}
+	return newRedactor(c.recentTokens()...).clean(err)
+}
+
+// gapOf returns a function that makes the gaps of a socket with these credentials.
+func (c *core) gapOf(cred credential) func(reason GapReason, err error) *GapError {
+	return func(reason GapReason, err error) *GapError {
+		return &GapError{Reason: reason, Channel: cred.payload.Channel, Path: c.path, Err: c.redact(err)}
+	}
 }
 
 func (c *core) setConnection(conn *connection) {
@@ -77,7 +124,7 @@ func (c *core) currentState() State {
 	return c.state
 }
 
-// setState tells everybody about a new state.
+// setState sets the state and reports it.
 func (c *core) setState(ctx context.Context, state State, err error) {
 	c.mu.Lock()
 	c.state = state
@@ -127,7 +174,11 @@ type callInput struct {
 // call carries out the call of a method.
 func (c *core) call(ctx context.Context, call *rpc.Call) (any, error) {
 	out, err := c.tryCall(ctx, call)
-	if _, sent := errors.AsType[*rpc.Error](err); err != nil && !sent {
+	if err == nil {
+		return out, nil
+	}
+	err = newSignatureRedactor(c.recentTokens()...).clean(err)
+	if _, sent := errors.AsType[*rpc.Error](err); !sent {
 		err = fmt.Errorf("client: call %s: %w", strings.Join(call.Path, "."), err)
 	}
 	return out, err
@@ -190,7 +241,7 @@ func (c *core) awaitLive(ctx context.Context) error {
 	}
 }
 
-// closedError gives why the iterator has ended, once it has.
+// closedError returns why the iterator has ended, once it has.
 func (c *core) closedError() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

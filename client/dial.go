@@ -1,38 +1,52 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
 // Dial opens an iterator with tokens of any origin, without package rpc on the way.
-// It returns when the server has answered the subscription, or with the reason why
-// that cannot be had: what the source says to the first token, what the server says
-// to the first connection if its status is one of 400 to 499 but not 401, 408, 425 or
-// 429, or that Options.ConnectTimeout is over.
+// It returns when the server has answered the subscription, or with the reason why that
+// has failed: the error of the source for the first token, the answer of the server to
+// the first connection if its status is one of 400 to 499 but not 401, 408, 425 or 429,
+// or the end of Options.ConnectTimeout.
 //
 // ctx is the life of the iterator, not only of Dial: when it ends, the iterator ends.
-// Of the options [rpc.WithLastEventID] says where to begin, as [Iterator.LastEventID]
-// of an earlier iterator did, and [rpc.WithHeader] adds to the request of each
-// subscription, not to that which opens the socket.
+//
+// All options of a call count. [rpc.WithLastEventID] is where to begin, as
+// [Iterator.LastEventID] of an earlier iterator. [rpc.WithHeader] adds to the request of
+// each subscription, not to that which opens the socket. [rpc.WithRetry] and [rpc.Retry]
+// repeat the fetch of a token, the first one and each later one.
+// [rpc.WithResponseHeader] stores the header of the answer to the first subscription
+// before Dial returns.
 func Dial[T any](ctx context.Context, src TokenSource, o *Options, opts ...rpc.CallOption) (*Iterator[T], error) {
 	if src == nil {
 		return nil, fmt.Errorf("%w: %w", ErrOptions, errNoSource)
 	}
+	begin, err := optionsOf(ctx, opts)
+	if err != nil {
+		return nil, fmt.Errorf("client: dial: %w", err)
+	}
+	src = withOptions(src, opts)
 	cred, err := fetchCredential(ctx, src)
 	if err != nil {
 		return nil, fmt.Errorf("client: dial: %w", err)
 	}
-	call, err := optionsOf(ctx, opts)
+	it, err := open[T](ctx, src, cred, o.clone(), begin)
 	if err != nil {
-		return nil, fmt.Errorf("client: dial: %w", err)
+		return nil, err
 	}
-	return open[T](ctx, src, cred, o.clone(), call)
+	storeHeader(opts, it.core.answer)
+	return it, nil
 }
 
-// optionsOf gives a call with what the options say.
+// optionsOf returns a call with the values of the options.
 func optionsOf(ctx context.Context, opts []rpc.CallOption) (call *rpc.Call, err error) {
 	_, err = rpc.NewCaller(func(_ context.Context, c *rpc.Call) (any, error) {
 		call = c
@@ -41,25 +55,56 @@ func optionsOf(ctx context.Context, opts []rpc.CallOption) (call *rpc.Call, err 
 	return call, err
 }
 
-// open starts an iterator with its first token, and waits until it is live. call has
-// the last event id and the header of the subscriptions.
-func open[T any](ctx context.Context, src TokenSource, cred credential, o Options, call *rpc.Call) (*Iterator[T], error) {
-	c, err := newCore(src, cred, o, call)
+// withOptions returns a source that repeats the fetch of a token as the options ask for.
+func withOptions(src TokenSource, opts []rpc.CallOption) TokenSource {
+	if len(opts) == 0 {
+		return src
+	}
+	opts = withoutHeader(opts)
+	fetch := rpc.NewCaller(func(ctx context.Context, _ *rpc.Call) (any, error) { return src.Token(ctx) })
+	return TokenFunc(func(ctx context.Context) (string, error) {
+		out, err := fetch.Call(ctx, &rpc.Call{Path: []string{"token"}}, opts...)
+		tok, _ := out.(string)
+		return tok, err
+	})
+}
+
+// withoutHeader returns options that store the header of an answer nowhere: what
+// [rpc.WithResponseHeader] points to belongs to the application once it has its iterator.
+func withoutHeader(opts []rpc.CallOption) []rpc.CallOption {
+	return append(slices.Clip(opts), rpc.WithResponseHeader(new(http.Header)))
+}
+
+// storeHeader stores a header where the options ask for it.
+func storeHeader(opts []rpc.CallOption, header http.Header) {
+	_, _ = rpc.NewCaller(func(_ context.Context, c *rpc.Call) (any, error) { // cannot fail
+		c.ResponseHeader = header
+		return rpc.Void{}, nil
+	}).Call(context.Background(), &rpc.Call{}, opts...)
+}
+
+// open starts an iterator with its first token, and waits until it is live. begin has
+// the last event id and the header of the subscriptions, and the path of the procedure.
+func open[T any](ctx context.Context, src TokenSource, cred credential, o Options, begin *rpc.Call) (*Iterator[T], error) {
+	c, err := newCore(src, cred, o, begin)
 	if err != nil {
 		return nil, err
 	}
-	ctx, c.cancel = context.WithCancelCause(ctx)
-	c.buffer = newBuffer(o.BufferSize, call.LastEventID, func() bool { return ctx.Err() != nil })
-	go newSupervisor(c).run(ctx)
+	c.life, c.cancel = context.WithCancelCause(ctx)
+	c.buffer = newBuffer(o.BufferSize, o.BufferBytes, begin.LastEventID, func() bool { return c.life.Err() != nil })
+	go newSupervisor(c).run(c.life)
 	select {
 	case <-c.opened:
 		return &Iterator[T]{c}, nil
 	case <-c.done:
 		return nil, c.closedError()
+	case <-ctx.Done():
+		c.wait()
+		return nil, cmp.Or(c.closedError(), causeOf(ctx))
 	}
 }
 
-func newCore(src TokenSource, cred credential, o Options, call *rpc.Call) (*core, error) {
+func newCore(src TokenSource, cred credential, o Options, begin *rpc.Call) (*core, error) {
 	switch {
 	case o.URLFunc == nil:
 		if _, err := parseAddress(o.URL); err != nil {
@@ -71,29 +116,30 @@ func newCore(src TokenSource, cred credential, o Options, call *rpc.Call) (*core
 	if o.RefreshTokenBeforeExpire != 0 && o.RefreshTokenBeforeExpireFunc != nil {
 		return nil, fmt.Errorf("%w: both RefreshTokenBeforeExpire and RefreshTokenBeforeExpireFunc", ErrOptions)
 	}
-	if o.BufferSize < 0 {
-		return nil, fmt.Errorf("%w: BufferSize is negative", ErrOptions)
+	if o.BufferSize < 0 || o.BufferBytes < 0 || o.MaxMessageBytes < 0 {
+		return nil, fmt.Errorf("%w: BufferSize, BufferBytes or MaxMessageBytes is negative", ErrOptions)
 	}
 	id := o.CreateID(cred.payload)
 	if id == "" {
-		return nil, fmt.Errorf("%w: CreateID gave no id", ErrOptions)
+		return nil, fmt.Errorf("%w: CreateID has returned no id", ErrOptions)
 	}
 	c := &core{
 		options: o,
 		source:  src,
 		id:      id,
-		header:  call.Header,
+		path:    strings.Join(begin.Path, "."),
+		header:  begin.Header,
 		opened:  make(chan struct{}),
 		done:    make(chan struct{}),
 		changed: make(chan struct{}),
-		cred:    cred,
 	}
+	c.setCredential(cred)
 	c.peer = rpc.NewClientPeer(&rpc.ClientPeerOptions{Send: c.send, Flush: c.flush, Serializers: o.Serializers})
 	c.caller = rpc.NewCaller(c.call, o.Interceptors...)
 	return c, nil
 }
 
-// open opens the socket. The token does not get into errors.
+// open opens the socket. An error may have the token in it.
 func (c *core) open(ctx context.Context, cred credential) (*connection, error) {
 	text := c.options.URL
 	if c.options.URLFunc != nil {
@@ -106,10 +152,11 @@ func (c *core) open(ctx context.Context, cred credential) (*connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := handshake(ctx, withCredentials(address, c.id, cred.text), cred.text, c.options.HTTPClient)
+	conn, err := handshake(ctx, withCredentials(address, c.id, cred.text), c.options.HTTPClient)
 	if err != nil {
 		return nil, err
 	}
-	conn.SetReadLimit(c.options.MaxMessageBytes)
-	return &connection{Conn: conn, cred: cred, done: make(chan struct{})}, nil
+	return &connection{
+		Conn: conn, cred: cred, redact: c.redact, maxBytes: c.options.MaxMessageBytes, done: make(chan struct{}),
+	}, nil
 }

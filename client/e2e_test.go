@@ -137,7 +137,8 @@ func readNumbers(t *testing.T, it *client.Iterator[int], want ...int) {
 	if len(want) == 0 {
 		return
 	}
-	for n, err := range it.All() {
+	for event, err := range it.Events() {
+		n := event.Data
 		if err != nil {
 			require.ErrorIs(t, err, client.ErrGap)
 			n = 0

@@ -17,10 +17,8 @@ import (
 var (
 	// ErrGap means that events are missing: see [GapError].
 	ErrGap = errors.New("client: events are missing")
-	// ErrRefused means that the server does not let this client in any more: it
-	// refused a token that was fetched because it had refused the one before and
-	// that has not expired meanwhile, or the source of the tokens has refused to give
-	// one.
+	// ErrRefused means that the server rejected a freshly fetched token that has not
+	// expired meanwhile, or the TokenSource returned 401, 403 or 404.
 	ErrRefused = errors.New("client: token refused")
 	// ErrClosed is the error of calls on an iterator that has ended.
 	ErrClosed = errors.New("client: iterator closed")
@@ -33,22 +31,26 @@ var (
 	ErrOptions = errors.New("client: bad options")
 )
 
-// GapReason says why events are missing.
+// GapReason is why events are missing.
 type GapReason int
 
 const (
-	// GapTruncated means that the server does not keep all that was missed any
-	// more, or does not know the last event id. What it does keep follows.
+	// GapTruncated means that the server no longer keeps all missed events, or does
+	// not know the last event id. The events that it does keep follow.
 	GapTruncated GapReason = iota + 1
 	// GapNoResume means that there was nothing to resume from, mostly since the
-	// server keeps no events. What was published without a connection is lost.
+	// server keeps no events. Events published without a connection are lost.
 	GapNoResume
 	// GapReset means that the server has begun to count its events anew, so that
 	// the last event id means nothing to it.
 	GapReset
+	// GapUnreadable means that an event has arrived that this client can never read:
+	// it is larger than Options.MaxMessageBytes, it is malformed, or its value is not
+	// of the iterator's type. GapError.Err has the details.
+	GapUnreadable
 )
 
-// String gives the reason in words.
+// String returns the reason in lower-case words.
 func (r GapReason) String() string {
 	switch r {
 	case GapTruncated:
@@ -57,39 +59,60 @@ func (r GapReason) String() string {
 		return "no resume"
 	case GapReset:
 		return "reset"
+	case GapUnreadable:
+		return "unreadable"
 	}
 	return "GapReason(" + strconv.Itoa(int(r)) + ")"
 }
 
-// GapError is yielded in place of events that the iterator could not get: after
-// those before the gap, before those behind it. It is the only error after which
-// ranging goes on. errors.Is(err, [ErrGap]) finds it.
+// GapError stands in place of events that the iterator could not get: after those
+// before the gap, before those after it. It does not end the iterator. See
+// Options.OnGap, [Iterator.All] and [Iterator.Events]. errors.Is(err, [ErrGap]) finds
+// it.
 type GapError struct {
-	// Reason says why.
+	// Reason is why events are missing.
 	Reason GapReason
-	// LastEventID is the id of the last event before the gap, as far as it had one.
+	// Channel is the channel of the events.
+	Channel string
+	// Path is the path of the procedure that [Subscribe] has called, its names joined
+	// by dots, and empty for [Dial].
+	Path string
+	// LastEventID is the id of the last event before the gap, empty if none had one.
 	LastEventID string
-}
-
-// Error gives the reason.
-func (e *GapError) Error() string { return ErrGap.Error() + ": " + e.Reason.String() }
-
-// Unwrap gives [ErrGap].
-func (*GapError) Unwrap() error { return ErrGap }
-
-// EventError is yielded for an event that is not of the iterator's type, and ends
-// the iterator. The event counts as yielded: LastEventID names it.
-type EventError struct {
-	// ID is the event's id, empty if it has none.
-	ID string
-	// Err says what does not fit.
+	// Err is an [*EventError] if Reason is GapUnreadable, and nil otherwise. If
+	// several events in a row cannot be read it is about the last one.
 	Err error
 }
 
-// Error names the event.
-func (e *EventError) Error() string { return fmt.Sprintf("client: decode event %q: %v", e.ID, e.Err) }
+// Error returns the reason, and Err if there is one.
+func (e *GapError) Error() string {
+	text := ErrGap.Error() + ": " + e.Reason.String()
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
 
-// Unwrap gives what does not fit.
+// Unwrap returns [ErrGap], and Err if there is one.
+func (e *GapError) Unwrap() []error {
+	if e.Err != nil {
+		return []error{ErrGap, e.Err}
+	}
+	return []error{ErrGap}
+}
+
+// EventError describes an event that cannot be read. It is the Err of a [*GapError].
+type EventError struct {
+	// ID is the event's id, empty if it has none or none can be made out.
+	ID string
+	// Err is why the event cannot be read.
+	Err error
+}
+
+// Error returns the event's id and the reason.
+func (e *EventError) Error() string { return fmt.Sprintf("client: read event %q: %v", e.ID, e.Err) }
+
+// Unwrap returns the reason.
 func (e *EventError) Unwrap() error { return e.Err }
 
 // answerError makes the error of an HTTP answer that is not what was asked for, in
@@ -140,10 +163,14 @@ func isFinal(err error) bool {
 	}
 }
 
-// isTokenRefused tells whether a server does not accept the token it was given.
+// reasonExpired is the reason of the close frame with which a server ends a socket whose
+// token has expired.
+const reasonExpired = "Token expired"
+
+// isTokenRefused reports whether the server has rejected the token of the connection.
 func isTokenRefused(err error) bool {
 	closed, ok := errors.AsType[websocket.CloseError](err)
-	return ok && closed.Code == websocket.StatusPolicyViolation && closed.Reason == "Token expired" ||
+	return ok && closed.Code == websocket.StatusPolicyViolation && closed.Reason == reasonExpired ||
 		statusOf(err) == http.StatusUnauthorized
 }
 

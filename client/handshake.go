@@ -11,10 +11,9 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/dial"
 )
 
-// handshake opens a WebSocket at an address that has the token tok in it, which does
-// not get into errors. If the server answers with anything else, the error is an
-// *rpc.Error.
-func handshake(ctx context.Context, address *url.URL, tok string, hc *http.Client) (*dial.Conn, error) {
+// handshake opens a WebSocket at an address. If the server answers with anything else,
+// the error is an *rpc.Error. It may contain what is in the address.
+func handshake(ctx context.Context, address *url.URL, hc *http.Client) (*dial.Conn, error) {
 	own := *hc
 	// As browsers do for WebSockets. The request of a redirect would tell another
 	// server the address of the first one, and so the token.
@@ -26,11 +25,9 @@ func handshake(ctx context.Context, address *url.URL, tok string, hc *http.Clien
 	}
 	if response != nil && response.StatusCode != http.StatusSwitchingProtocols {
 		body, _ := io.ReadAll(response.Body) // at most 1 KiB, which is in memory
-		return nil, answerError(response.StatusCode, response.Header, redact(string(body), tok))
+		return nil, answerError(response.StatusCode, response.Header, string(body))
 	}
-	if e, ok := errors.AsType[*url.Error](err); ok { // it has the address, and so the token, in it
-		err = e.Err
-	}
+	err = withoutAddress(err)
 	if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
 		err = fmt.Errorf("%w: %w", ended, err)
 	}

@@ -18,6 +18,9 @@ import (
 // useful ones are much shorter.
 const maxTokenBytes = 1 << 20
 
+// maxErrorBody bounds what is kept of an answer that is an error, in bytes.
+const maxErrorBody = 1 << 10
+
 // HTTPTokenOptions configures [HTTPToken]. The zero value is usable.
 type HTTPTokenOptions struct {
 	// Method is that of the request. Empty is GET.
@@ -50,7 +53,7 @@ type httpSource struct {
 func (s *httpSource) Token(ctx context.Context) (string, error) {
 	text, err := s.fetch(ctx)
 	if err != nil {
-		return "", fmt.Errorf("client: http token: %w", withoutAddress(err))
+		return "", fmt.Errorf("client: http token: %w", newRedactor().clean(withoutAddress(err)))
 	}
 	return text, nil
 }
@@ -78,7 +81,7 @@ func (s *httpSource) fetch(ctx context.Context) (string, error) {
 	}
 	body = bytes.TrimPrefix(body, []byte("\uFEFF")) // a byte order mark means nothing
 	if response.StatusCode != http.StatusOK {
-		return "", answerError(response.StatusCode, response.Header, string(body))
+		return "", answerError(response.StatusCode, response.Header, string(body[:min(len(body), maxErrorBody)]))
 	}
 	if !strings.HasPrefix(response.Header.Get("Content-Type"), "application/json") {
 		return strings.TrimSpace(string(body)), nil

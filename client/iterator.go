@@ -21,25 +21,35 @@ import (
 // the events: each goes to one of them.
 type Iterator[T any] struct{ core *core }
 
-// All gives the events, each once and in order, and waits for further ones. See
-// [Iterator.Events].
+// All returns the events, each once and in order, and waits for further ones. Any error
+// ends the loop.
+//
+// Where events are missing, Options.OnGap is called on the goroutine that ranges, after
+// the events before the gap and before those after it, and the loop goes on. Without
+// OnGap the loop ends with the [*GapError]; ranging again goes on after it. All other
+// errors are as in [Iterator.Events].
 func (it *Iterator[T]) All() iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for event, err := range it.Events() {
-			if !yield(event.Data, err) {
+			gap, isGap := errors.AsType[*GapError](err)
+			if isGap && it.core.options.OnGap != nil {
+				it.core.options.OnGap(it.core.life, gap)
+				continue
+			}
+			if !yield(event.Data, err) || err != nil {
 				return
 			}
 		}
 	}
 }
 
-// Events gives the events with their metadata, each once and in order, and waits for
+// Events returns the events with their metadata, each once and in order, and waits for
 // further ones.
 //
-// A [*GapError] stands in place of events that are missing, and the loop goes on
-// after it. Any other error ends the iterator and comes once: [ErrRefused],
-// [*EventError], or that of the iterator's context, which ends the loop at once. After
-// Close the loop just ends.
+// A [*GapError], with a zero event, stands in place of events that are missing, and the
+// loop goes on after it. Options.OnGap is not called. Any other error ends the iterator
+// and is the last: [ErrRefused], or that of the iterator's context, which ends the loop
+// at once. It is returned once, to one loop. After Close the loop just ends.
 //
 // Breaking out of the loop does not close the iterator: ranging again goes on with the
 // next event.
@@ -53,26 +63,23 @@ func (it *Iterator[T]) Events() iter.Seq2[rpc.Event[T], error] {
 				}
 				return
 			}
-			event, err := decode[T](next)
-			failed, final := errors.AsType[*EventError](err)
-			if final {
-				it.core.abandon(failed)
-			}
-			if !yield(event, err) || final {
+			if !yield(decode[T](it.core, next)) {
 				return
 			}
 		}
 	}
 }
 
-// decode gives an item as the application gets it.
-func decode[T any](next item) (rpc.Event[T], error) {
+// decode returns an item as the application gets it.
+func decode[T any](c *core, next item) (rpc.Event[T], error) {
 	if next.gap != nil {
 		return rpc.Event[T]{}, next.gap
 	}
 	event := rpc.Event[T]{Meta: next.event.Meta}
 	if err := next.event.Value.Decode(&event.Data); err != nil {
-		return rpc.Event[T]{Meta: event.Meta}, &EventError{ID: event.Meta.ID, Err: err}
+		gap := c.gapOf(c.credential())(GapUnreadable, &EventError{event.Meta.ID, err})
+		gap.LastEventID = next.before
+		return rpc.Event[T]{}, gap
 	}
 	return event, nil
 }
@@ -105,8 +112,13 @@ func (it *Iterator[T]) ID() string { return it.core.id }
 
 // Close ends the iterator: loops end at once, calls fail with [ErrClosed], and the
 // socket is closed with code 1000. It returns when nothing of the iterator is running
-// any more. A server that does not answer the close frame delays it by a second; a
-// TokenSource or URLFunc that does not heed its context, for as long as it takes.
+// any more. A server that does not answer the close frame delays it by a second.
+//
+// Close may be called by the functions of Options and by a TokenSource. It then returns
+// after 3 s, and so does every other Close while such a function is running, since Close
+// cannot tell which of them is waiting for it. What is left of the iterator ends when
+// the function returns.
+//
 // Closing again does nothing. The error is always nil.
 func (it *Iterator[T]) Close() error {
 	it.core.close()

@@ -24,7 +24,8 @@ func read(t *testing.T, it *client.Iterator[string]) *loop {
 	l := &loop{t: t, got: make(chan string), done: make(chan struct{})}
 	go func() {
 		defer close(l.done)
-		for text, err := range it.All() {
+		for event, err := range it.Events() {
+			text := event.Data
 			if err != nil {
 				text = "!" + err.Error()
 			}
@@ -55,7 +56,8 @@ func (l *loop) expect(want ...string) {
 func take(t *testing.T, it *client.Iterator[string], want ...string) {
 	t.Helper()
 	var got []string
-	for text, err := range it.All() {
+	for event, err := range it.Events() {
+		text := event.Data
 		if err != nil {
 			text = "!" + err.Error()
 		}

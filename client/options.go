@@ -20,6 +20,7 @@ const (
 	DefaultDialTimeout       = 10 * time.Second
 	DefaultPingInterval      = 30 * time.Second
 	DefaultBufferSize        = 1024
+	DefaultBufferBytes       = 16 << 20
 	DefaultMaxMessageBytes   = 16 << 20
 )
 
@@ -42,6 +43,10 @@ type Options struct {
 	// RefreshTokenBeforeExpire is how long before its expiry a token is replaced by
 	// a new one. 0 or less is never: a new token is then fetched when the server has
 	// refused the old one. oRPC: refreshTokenBeforeExpireInSeconds.
+	//
+	// The lifetime of a token, exp - iat, is counted from its arrival, so the clock of
+	// this machine need not be right. If that is not between 0 and 366 days the clock
+	// is asked, and tokens are then refreshed once a minute at the most.
 	RefreshTokenBeforeExpire time.Duration
 	// RefreshTokenBeforeExpireFunc gives that for each token, in place of
 	// RefreshTokenBeforeExpire. It must return soon.
@@ -69,19 +74,27 @@ type Options struct {
 	// that gives none for as long is lost. 0 is 30 s, negative is never.
 	PingInterval time.Duration
 
-	// BufferSize is how many events may wait to be read. When there are more, the
-	// client stops listening and asks for them again once half are read; calls go on.
-	// 0 is 1024.
-	BufferSize int
+	// BufferSize and BufferBytes are how many events may wait to be read, and how
+	// large their messages may be together. When there are more, the client drops what
+	// arrives, and asks for it again once half of the buffer is read; calls go on. A
+	// single event may be larger than BufferBytes. 0 is 1024 events and 16 MiB.
+	BufferSize  int
+	BufferBytes int
 	// MaxMessageBytes is the size of the largest message that is accepted. A larger
-	// one ends the connection. 0 is 16 MiB.
+	// one is skipped: an event becomes a gap with [GapUnreadable], and the call that
+	// it is the answer to fails. 0 is 16 MiB.
 	MaxMessageBytes int64
+
+	// OnGap is called by [Iterator.All] where events are missing, in place of ending
+	// the loop. It runs on the goroutine that ranges, in order: after the events before
+	// the gap and before those after it. It may block, as to load the state that the
+	// events had built up. ctx is that of the iterator: it ends when the iterator does.
+	OnGap func(ctx context.Context, g *GapError)
 
 	// OnStateChange is told of every state that the iterator gets into, with the
 	// error that brought it there: for StateWaiting what happened to the connection,
 	// for StateClosed why the iterator has ended, nil for Close. It is called by one
-	// goroutine, in order, which does nothing else meanwhile: it must return soon
-	// and must not call Close.
+	// goroutine, in order, which does nothing else meanwhile: it must return soon.
 	OnStateChange func(s State, err error)
 
 	// Interceptors run around each call on the iterator and its retries, the first
@@ -127,6 +140,7 @@ func (o *Options) setDefaults() {
 	o.DialTimeout = cmp.Or(o.DialTimeout, DefaultDialTimeout)
 	o.PingInterval = cmp.Or(o.PingInterval, DefaultPingInterval)
 	o.BufferSize = cmp.Or(o.BufferSize, DefaultBufferSize)
+	o.BufferBytes = cmp.Or(o.BufferBytes, DefaultBufferBytes)
 	o.MaxMessageBytes = cmp.Or(o.MaxMessageBytes, DefaultMaxMessageBytes)
 	o.HTTPClient = cmp.Or(o.HTTPClient, http.DefaultClient)
 	if o.CreateID == nil {

@@ -35,7 +35,7 @@ func (p *LinkPlugin) InitLink(o *rpc.LinkOptions) {
 	o.Interceptors = append(o.Interceptors, func(ctx context.Context, call *rpc.Call, next rpc.CallFunc) (any, error) {
 		if found, ok := ctx.Value(discoveryKey{}).(*discovery); ok {
 			found.options = &own
-			found.call = &rpc.Call{LastEventID: call.LastEventID}
+			found.begin = &rpc.Call{Path: call.Path, LastEventID: call.LastEventID}
 		}
 		return next(ctx, call)
 	})
@@ -44,15 +44,16 @@ func (p *LinkPlugin) InitLink(o *rpc.LinkOptions) {
 // discovery is what Subscribe learns from the link.
 type discovery struct {
 	options *Options
-	call    *rpc.Call
+	begin   *rpc.Call
 }
 
 type discoveryKey struct{}
 
-// Subscribe calls a procedure that gives a durable iterator, and opens the iterator. link
-// is an rpc.Link with a [LinkPlugin]; in and opts are those of the call, which is
-// repeated for each refresh of the token. [rpc.WithLastEventID] also says where the
-// events begin.
+// Subscribe calls a procedure whose output is a durable iterator, and opens the iterator.
+// link is an rpc.Link with a [LinkPlugin]; in and opts are those of the call, which is
+// repeated for each refresh of the token. [rpc.WithLastEventID] is also where the events
+// begin. [rpc.WithResponseHeader] stores the header of the first answer, before Subscribe
+// returns.
 //
 // It returns when the server of the sockets has answered the subscription. An error of
 // the call is returned as it is; otherwise see [Dial]. ctx is the life of the iterator,
@@ -60,18 +61,22 @@ type discoveryKey struct{}
 func Subscribe[In, T any](
 	ctx context.Context, link rpc.Caller, c durableiterator.Contract[In, T], in In, opts ...rpc.CallOption,
 ) (*Iterator[T], error) {
-	source := TokenFunc(func(ctx context.Context) (string, error) {
+	call := func(ctx context.Context, opts []rpc.CallOption) (string, error) {
 		return c.Procedure().Call(ctx, tokenCaller{link}, in, opts...)
-	})
+	}
 	var found discovery
-	cred, err := fetchCredential(context.WithValue(ctx, discoveryKey{}, &found), source)
+	cred, err := fetchCredential(context.WithValue(ctx, discoveryKey{}, &found), TokenFunc(func(ctx context.Context) (string, error) {
+		return call(ctx, opts)
+	}))
 	if err != nil {
 		return nil, err
 	}
 	if found.options == nil {
 		return nil, ErrNoPlugin
 	}
-	return open[T](ctx, source, cred, *found.options, found.call)
+	later := withoutHeader(opts)
+	source := TokenFunc(func(ctx context.Context) (string, error) { return call(ctx, later) })
+	return open[T](ctx, source, cred, *found.options, found.begin)
 }
 
 // tokenCaller calls a procedure of a durable iterator for its token.

@@ -8,12 +8,29 @@ import (
 	"time"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/token"
 )
 
-// refreshDelay is how long from now a token that expires at exp is replaced. Times
-// that are too far away for a Duration are as far as it goes, some 292 years.
-func refreshDelay(now, exp time.Time, before, least time.Duration) time.Duration {
-	left := exp.Sub(now)
+const (
+	// longestLife is the longest lifetime of a token that iat is believed for. A
+	// longer one is more likely an iat that means nothing, such as 0.
+	longestLife = 366 * 24 * time.Hour
+	// blindDelay is the shortest time between refreshes that only the clock of this
+	// machine asks for. If that is wrong, every token seems to be due at once.
+	blindDelay = time.Minute
+)
+
+// refreshDelay returns how long after a token has come, at now, it is replaced: before
+// the end of its lifetime, which is counted from now. So the clock of this machine need
+// not agree with that of the server. Without a lifetime that makes sense the clock is
+// all that there is.
+//
+// Times that are too far away for a Duration are as far as it goes, some 292 years.
+func refreshDelay(now time.Time, p *token.Payload, before, least time.Duration) time.Duration {
+	left := lifetime(now, p)
+	if left == 0 {
+		left, least = p.ExpiresAt.Sub(now), max(least, blindDelay)
+	}
 	delay := left - before
 	switch { // the difference may have overflowed
 	case before < 0 && delay < left:
@@ -22,6 +39,19 @@ func refreshDelay(now, exp time.Time, before, least time.Duration) time.Duration
 		delay = math.MinInt64
 	}
 	return max(least, delay)
+}
+
+// lifetime returns how long a token is good that has come at now, 0 if it does not say.
+func lifetime(now time.Time, p *token.Payload) time.Duration {
+	life := p.ExpiresAt.Sub(p.IssuedAt)
+	if life <= 0 || life > longestLife {
+		return 0
+	}
+	// IssuedAt is rounded down to the second. A clock that agrees is more exact.
+	if left := p.ExpiresAt.Sub(now); life-time.Second < left && left < life {
+		return left
+	}
+	return life
 }
 
 // scheduleRefresh sets the timer of the next refresh, which is not before least.
@@ -35,7 +65,7 @@ func (s *supervisor) scheduleRefresh(least time.Duration) {
 		s.refresh.Stop() // it may run for an earlier token
 		return
 	}
-	s.refresh.Reset(refreshDelay(time.Now(), payload.ExpiresAt, before, least))
+	s.refresh.Reset(refreshDelay(time.Now(), payload, before, least))
 }
 
 // fetch asks for a new token, unless that is being done.
@@ -70,7 +100,7 @@ func (s *supervisor) fetched(ctx context.Context, cred credential, err error) {
 
 // fetchFailed tries again, for want of a token or to have one in time.
 func (s *supervisor) fetchFailed(ctx context.Context, err error) {
-	err = fmt.Errorf("client: refresh: %w", err)
+	err = fmt.Errorf("client: refresh: %w", s.redact(err))
 	switch {
 	case ctx.Err() != nil: // that is why
 	case isFetchRefused(err):
@@ -122,7 +152,7 @@ func (s *supervisor) shared(ctx context.Context, conn *connection, cred credenti
 		conn.cred = cred
 		s.share(ctx) // if there is a newer one by now
 	default:
-		s.options.Logger.WarnContext(ctx, "token not taken on the open socket", "id", s.id, "err", err)
+		s.options.Logger.WarnContext(ctx, "token not taken on the open socket", "id", s.id, "err", s.redact(err))
 		s.reconnect(ctx)
 	}
 }

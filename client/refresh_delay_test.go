@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/token"
 )
 
 func TestRecordedRefreshDelays(t *testing.T) {
@@ -36,57 +38,74 @@ func TestRecordedRefreshDelays(t *testing.T) {
 		if c.First {
 			least = 0
 		}
-		got := refreshDelay(time.UnixMilli(int64(c.Now*1000)), time.Unix(c.Exp, 0), time.Duration(before)*time.Second, least)
+		// The original believes its clock. So does this client of tokens that were issued now.
+		now := time.UnixMilli(int64(c.Now * 1000))
+		p := &token.Payload{IssuedAt: now, ExpiresAt: time.Unix(c.Exp, 0)}
+		got := refreshDelay(now, p, time.Duration(before)*time.Second, least)
+		if lifetime(now, p) == 0 {
+			require.Equal(t, max(blindDelay, time.Duration(*c.DelayMs)*time.Millisecond), got, "%+v", c)
+			continue
+		}
 		require.Equal(t, time.Duration(*c.DelayMs)*time.Millisecond, got, "%+v", c)
 	}
 	require.Equal(t, 8, ran)
 }
 
-// The delay is computed when a token has come, from the clock as it is then. What the
-// clock did before, and what it does afterward until the next token, is only ever seen as
-// a token that has more or less time left: in the worst case the refresh comes at once, or
-// the server refuses the old token first.
+// The delay is counted from the moment at which a token has come, by the lifetime that
+// the token has. The clock of the machine counts only if that makes no sense.
 func TestRefreshDelay(t *testing.T) {
+	t.Parallel()
 	const never = time.Duration(math.MaxInt64)
 	issued := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	inAnHour := issued.Add(time.Hour)
+	century := issued.AddDate(100, 0, 0)
 	for name, c := range map[string]struct {
-		now, exp      time.Time
+		now, iat, exp time.Time
 		before, least time.Duration
 		want          time.Duration
 	}{
-		"in time":                           {issued, inAnHour, 10 * time.Minute, 2 * time.Second, 50 * time.Minute},
-		"at its end":                        {issued, inAnHour, 0, 2 * time.Second, time.Hour},
-		"not sooner than the delay":         {issued, inAnHour, 59 * time.Minute, 5 * time.Minute, 5 * time.Minute},
-		"longer before than it lives":       {issued, inAnHour, 2 * time.Hour, 2 * time.Second, 2 * time.Second},
-		"the first one may come at once":    {issued, inAnHour, 2 * time.Hour, 0, 0},
-		"exactly due":                       {issued, inAnHour, time.Hour, 0, 0},
-		"a nanosecond is left":              {issued, inAnHour, time.Hour - 1, 0, 1},
-		"a step forward":                    {issued.Add(30 * time.Minute), inAnHour, 10 * time.Minute, 2 * time.Second, 20 * time.Minute},
-		"a step forward over the refresh":   {issued.Add(55 * time.Minute), inAnHour, 10 * time.Minute, 2 * time.Second, 2 * time.Second},
-		"a step forward over the end":       {issued.Add(90 * time.Minute), inAnHour, 10 * time.Minute, 2 * time.Second, 2 * time.Second},
-		"a step forward of a century":       {issued.AddDate(100, 0, 0), inAnHour, 10 * time.Minute, 2 * time.Second, 2 * time.Second},
-		"a step forward of 7000 years":      {issued.AddDate(7000, 0, 0), inAnHour, 10 * time.Minute, 2 * time.Second, 2 * time.Second},
-		"a step back":                       {issued.Add(-time.Hour), inAnHour, 10 * time.Minute, 2 * time.Second, 110 * time.Minute},
-		"a step back of a year":             {issued.AddDate(-1, 0, 0), inAnHour, 10 * time.Minute, 2 * time.Second, 365*24*time.Hour + 50*time.Minute},
-		"a step back to 1970":               {time.Unix(0, 0), inAnHour, 10 * time.Minute, 2 * time.Second, inAnHour.Sub(time.Unix(0, 0)) - 10*time.Minute},
-		"a clock that was never set":        {time.Time{}, inAnHour, 10 * time.Minute, 2 * time.Second, never - 10*time.Minute},
-		"it ends now":                       {inAnHour, inAnHour, time.Minute, 0, 0},
-		"it has ended":                      {inAnHour.Add(time.Second), inAnHour, time.Minute, time.Second, time.Second},
-		"it has ended long ago":             {issued, time.Unix(0, 0), time.Minute, time.Second, time.Second},
-		"no end":                            {issued, time.Time{}, time.Hour, time.Second, time.Second},
-		"no end, and as long as can be":     {issued, time.Time{}, never, time.Second, time.Second},
-		"past 2^31 ms":                      {issued, issued.AddDate(0, 0, 60), time.Hour, 0, 60*24*time.Hour - time.Hour},
-		"in 200 years":                      {issued, issued.AddDate(200, 0, 0), time.Hour, 0, issued.AddDate(200, 0, 0).Sub(issued) - time.Hour},
-		"further than a Duration":           {issued, time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC), time.Hour, 0, never - time.Hour},
-		"further, and less than no time":    {issued, time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC), -time.Hour, 0, never},
-		"as long before as can be":          {issued, inAnHour, never, time.Second, time.Second},
-		"as long after as can be":           {issued, inAnHour, math.MinInt64, time.Second, never},
-		"long ago, as long after":           {issued.AddDate(7000, 0, 0), inAnHour, math.MinInt64, time.Second, time.Second},
-		"the delay is as long as it can be": {issued, inAnHour, time.Minute, never, never},
+		"in time":                        {issued, issued, inAnHour, 10 * time.Minute, 2 * time.Second, 50 * time.Minute},
+		"at its end":                     {issued, issued, inAnHour, 0, 2 * time.Second, time.Hour},
+		"not sooner than the delay":      {issued, issued, inAnHour, 59 * time.Minute, 5 * time.Minute, 5 * time.Minute},
+		"longer before than it lives":    {issued, issued, inAnHour, 2 * time.Hour, 2 * time.Second, 2 * time.Second},
+		"the first one may come at once": {issued, issued, inAnHour, 2 * time.Hour, 0, 0},
+		"exactly due":                    {issued, issued, inAnHour, time.Hour, 0, 0},
+		"a nanosecond is left":           {issued, issued, inAnHour, time.Hour - 1, 0, 1},
+
+		"a fraction of a second is lost":    {issued.Add(800 * time.Millisecond), issued, inAnHour, 0, 0, time.Hour - 800*time.Millisecond},
+		"a clock a second ahead":            {issued.Add(time.Second), issued, inAnHour, 0, 0, time.Hour},
+		"a clock ahead":                     {issued.Add(30 * time.Minute), issued, inAnHour, 10 * time.Minute, 2 * time.Second, 50 * time.Minute},
+		"a clock ahead of the end":          {issued.Add(90 * time.Minute), issued, inAnHour, 10 * time.Minute, 2 * time.Second, 50 * time.Minute},
+		"a clock ahead by a century":        {century, issued, inAnHour, 10 * time.Minute, 2 * time.Second, 50 * time.Minute},
+		"a clock ahead by 7000 years":       {issued.AddDate(7000, 0, 0), issued, inAnHour, 10 * time.Minute, 2 * time.Second, 50 * time.Minute},
+		"a clock behind":                    {issued.Add(-time.Hour), issued, inAnHour, 10 * time.Minute, 2 * time.Second, 50 * time.Minute},
+		"a clock behind by a year":          {issued.AddDate(-1, 0, 0), issued, inAnHour, 10 * time.Minute, 2 * time.Second, 50 * time.Minute},
+		"a clock that was never set":        {time.Time{}, issued, inAnHour, 10 * time.Minute, 2 * time.Second, 50 * time.Minute},
+		"a clock at 1970":                   {time.Unix(0, 0), issued, inAnHour, 10 * time.Minute, 2 * time.Second, 50 * time.Minute},
+		"past 2^31 ms":                      {issued, issued, issued.AddDate(0, 0, 60), time.Hour, 0, 60*24*time.Hour - time.Hour},
+		"as long before as can be":          {issued, issued, inAnHour, never, time.Second, time.Second},
+		"as long after as can be":           {issued, issued, inAnHour, math.MinInt64, time.Second, never},
+		"the delay is as long as it can be": {issued, issued, inAnHour, time.Minute, never, never},
+
+		"no issue, by the clock":             {issued, time.Unix(0, 0), inAnHour, 10 * time.Minute, 0, 50 * time.Minute},
+		"no issue, and due":                  {issued, time.Unix(0, 0), inAnHour, time.Hour, 0, time.Minute},
+		"no issue, and a clock ahead":        {century, time.Unix(0, 0), inAnHour, time.Minute, 0, time.Minute},
+		"no issue, and a longer delay":       {century, time.Unix(0, 0), inAnHour, time.Minute, time.Hour, time.Hour},
+		"issued when it ends":                {issued, inAnHour, inAnHour, time.Minute, 0, 59 * time.Minute},
+		"issued after its end":               {inAnHour.Add(time.Second), century, inAnHour, time.Minute, 0, time.Minute},
+		"issued never":                       {issued, time.Time{}, inAnHour, time.Minute, 0, 59 * time.Minute},
+		"no end":                             {issued, issued, time.Time{}, time.Hour, time.Second, time.Minute},
+		"no end, and as long as can be":      {issued, issued, time.Time{}, never, time.Second, time.Minute},
+		"for two years, by the clock":        {issued.AddDate(1, 0, 0), issued, issued.AddDate(2, 0, 0), time.Hour, 0, 365*24*time.Hour - time.Hour},
+		"for 200 years":                      {issued, issued, issued.AddDate(200, 0, 0), time.Hour, 0, issued.AddDate(200, 0, 0).Sub(issued) - time.Hour},
+		"longer than a Duration":             {issued, issued, time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC), time.Hour, 0, never - time.Hour},
+		"longer, and less than no time":      {issued, issued, time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC), -time.Hour, 0, never},
+		"for a century, and a clock of 7000": {issued.AddDate(7000, 0, 0), issued, century, math.MinInt64, time.Second, time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.Equal(t, c.want, refreshDelay(c.now, c.exp, c.before, c.least))
+			t.Parallel()
+			p := &token.Payload{IssuedAt: c.iat, ExpiresAt: c.exp}
+			require.Equal(t, c.want, refreshDelay(c.now, p, c.before, c.least))
 		})
 	}
 }

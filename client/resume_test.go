@@ -200,36 +200,10 @@ func TestGapError(t *testing.T) {
 			require.ErrorIs(t, err, client.ErrGap)
 			gap, ok := errors.AsType[*client.GapError](err)
 			require.True(t, ok)
-			require.Equal(t, client.GapError{Reason: client.GapTruncated, LastEventID: "e-1"}, *gap)
+			require.Equal(t, client.GapError{Reason: client.GapTruncated, Channel: "room", LastEventID: "e-1"}, *gap)
 			break
 		}
 		require.Equal(t, "e-1", it.LastEventID())
-	})
-}
-
-func TestEventThatIsOfAnotherType(t *testing.T) {
-	inBubble(t, func(t *testing.T, h *harness) {
-		it, s := h.live(h.options())
-		s.event("e-1")
-		s.send(`{"i":%s,"t":3,"p":{"e":"message","d":{"json":{"a":1}},"m":{"id":"e-2"}}}`, s.sub)
-		s.event("e-3")
-		synctest.Wait()
-		var last error
-		n := 0
-		for _, err := range it.All() {
-			n++
-			last = err
-		}
-		require.Equal(t, 2, n)
-		bad, ok := errors.AsType[*client.EventError](last)
-		require.True(t, ok, "%v", last)
-		require.Equal(t, "e-2", bad.ID)
-		require.Equal(t, "e-2", it.LastEventID())
-		require.NoError(t, it.Close())
-		read(t, it).expectEnd()
-		_, err := it.Call(t.Context(), &rpc.Call{Path: []string{"m"}})
-		require.ErrorIs(t, err, client.ErrClosed)
-		require.NotErrorIs(t, err, t.Context().Err())
 	})
 }
 

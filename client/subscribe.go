@@ -15,7 +15,10 @@ var errSubscriptionEnded = errors.New("the server has ended the subscription")
 func (s *supervisor) subscribe(ctx context.Context) {
 	conn := s.conn
 	s.subscribing = true
-	sub := &subscription{buffer: s.buffer, again: s.answered, retry: &s.pause}
+	sub := &subscription{
+		buffer: s.buffer, size: func() int { return conn.size }, newGap: s.gapOf(conn.cred),
+		again: s.answered, retry: &s.pause,
+	}
 	sub.full = func() { s.post(func() { s.unsubscribe(ctx) }) }
 	sub.ended = func(err error) { conn.Fail(errors.Join(errSubscriptionEnded, err)) }
 	sub.resumed, sub.lossy = s.buffer.attach(sub, s.legacy)
@@ -47,6 +50,9 @@ func (s *supervisor) subscribed(ctx context.Context, conn *connection, sub *subs
 		return
 	}
 	s.stop, s.subscribing = stop, false
+	if s.first {
+		s.answer = sub.header.Clone()
+	}
 	s.live(ctx)
 	s.unsubscribe(ctx) // if that was too much already
 }
@@ -57,7 +63,7 @@ func (s *supervisor) unsubscribe(ctx context.Context) {
 	if s.stop == nil || !s.buffer.isFull() {
 		return
 	}
-	s.options.Logger.WarnContext(ctx, "events are read too slowly", "id", s.id, "buffered", s.options.BufferSize)
+	s.options.Logger.WarnContext(ctx, "events are read too slowly", "id", s.id, "max_events", s.options.BufferSize, "max_bytes", s.options.BufferBytes)
 	s.stop()
 	s.stop = nil
 	s.resubscribe(ctx) // if they were read meanwhile

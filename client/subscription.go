@@ -1,6 +1,7 @@
 package client
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"sync/atomic"
@@ -16,13 +17,26 @@ const (
 	headerResume    = "X-Durable-Iterator-Resume"
 )
 
-// kindMessage is an event that is not the end of the stream.
-const kindMessage = "message"
+// The kinds of events that are not the end of the stream.
+const (
+	kindMessage    = "message"
+	kindUnreadable = "unreadable"
+)
+
+// maxEventID is how long an event id may be, in bytes. The server gets it back with the
+// next subscription, and may accept requests of a limited size only.
+const maxEventID = 1 << 10
+
+var errEventID = errors.New("its id is too long")
 
 // subscription takes what one subscription brings into the buffer. Its methods are
 // called by the reader of the connection, in order.
 type subscription struct {
 	buffer *buffer
+	// size returns the size of the message that is being delivered.
+	size func() int
+	// newGap returns a gap of the iterator.
+	newGap func(reason GapReason, err error) *GapError
 	// again says that a subscription of this iterator was answered before: what was
 	// published between the two matters.
 	again bool
@@ -37,7 +51,8 @@ type subscription struct {
 	full  func()
 	ended func(err error)
 
-	// extended says that the server has answered with the headers above.
+	// header is that of the answer. extended means that it has the names above.
+	header   http.Header
 	extended bool
 	// floor is what the ids of a server without them are above, as it has counted
 	// on since. Without hasFloor nothing is known.
@@ -47,6 +62,7 @@ type subscription struct {
 
 // open takes the header of the answer.
 func (s *subscription) open(header http.Header) {
+	s.header = header
 	resume := header.Get(headerResume)
 	s.extended = resume != ""
 	if !s.extended {
@@ -54,15 +70,15 @@ func (s *subscription) open(header http.Header) {
 		s.floor, s.hasFloor = floor, err == nil
 	}
 	if reason := s.missing(resume); reason != 0 {
-		s.buffer.gap(s, reason, s.resumed)
+		s.buffer.gap(s, s.newGap(reason, nil), s.resumed)
 	}
-	if position := header.Get(headerPosition); position != "" && s.resumed == "" {
+	if position := header.Get(headerPosition); position != "" && s.resumed == "" && len(position) <= maxEventID {
 		s.buffer.move(s, position)
 	}
 }
 
-// missing tells why events are missing before the first one, 0 if none are. A
-// server without the headers does not say.
+// missing returns why events are missing before the first one, 0 if none are, as far as
+// the server has sent the headers.
 func (s *subscription) missing(resume string) GapReason {
 	switch resume {
 	case "truncated":
@@ -84,19 +100,28 @@ func (s *subscription) event(e rpc.PeerEvent) {
 	if e.Meta.Retry > 0 || e.Meta.RetryNow {
 		s.retry.Store(int64(min(e.Meta.Retry, maxHint)))
 	}
+	if len(e.Meta.ID) > maxEventID {
+		e.Meta.ID, e.Err = "", errEventID
+	}
 	switch {
-	case e.Kind != kindMessage:
+	case e.Kind != kindMessage && e.Kind != kindUnreadable:
 		if e.Meta.ID != "" {
 			s.buffer.move(s, e.Meta.ID)
 		}
 		s.ended(e.Err)
+	case e.Err != nil:
+		s.add(item{gap: s.newGap(GapUnreadable, &EventError{e.Meta.ID, e.Err})}, e.Meta.ID, s.size())
 	case s.extended && !e.HasValue && e.Meta.ID != "":
 		s.buffer.move(s, e.Meta.ID)
 	default:
-		s.checkReset(e.Meta.ID)
-		if !s.buffer.add(s, e) {
-			s.full()
-		}
+		s.add(item{event: e}, e.Meta.ID, s.size())
+	}
+}
+
+func (s *subscription) add(it item, id string, size int) {
+	s.checkReset(id)
+	if !s.buffer.add(s, it, id, size) {
+		s.full()
 	}
 }
 
@@ -109,5 +134,5 @@ func (s *subscription) checkReset(id string) {
 		return
 	}
 	s.hasFloor = false
-	s.buffer.gap(s, GapReset, "0")
+	s.buffer.gap(s, s.newGap(GapReset, nil), "0")
 }

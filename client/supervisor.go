@@ -104,7 +104,7 @@ func (s *supervisor) run(ctx context.Context) {
 // in it, whatever the cause is.
 func causeOf(ctx context.Context) error {
 	cause := context.Cause(ctx)
-	if _, own := errors.AsType[*EventError](cause); own || errors.Is(cause, ErrClosed) {
+	if errors.Is(cause, ErrClosed) {
 		return cause
 	}
 	if !errors.Is(cause, ctx.Err()) {
@@ -184,7 +184,7 @@ func (s *supervisor) dial(ctx context.Context) {
 func (s *supervisor) dialed(ctx context.Context, conn *connection, cred credential, err error) {
 	s.dialing = false
 	if err != nil {
-		s.lost(ctx, cred, fmt.Errorf("client: dial: %w", err))
+		s.lost(ctx, cred, fmt.Errorf("client: dial: %w", s.redact(err)))
 		return
 	}
 	s.setConnection(conn)

@@ -45,28 +45,32 @@ func FileToken(path string) TokenSource {
 	})
 }
 
-// credential is a token and what it says.
+// credential is a token with its payload, and when it came.
 type credential struct {
 	text    string
 	payload *token.Payload
-	fresh   bool // had not expired when it was fetched
+	came    time.Time
 }
 
-// outlived tells whether the token was good once and has expired since, both by the
-// clock of this machine.
-func (c credential) outlived() bool { return c.fresh && c.payload.Expired(time.Now()) }
+// outlived reports whether the token was good when it came and has expired since. The
+// clock may have been wrong when it came, or have been set since.
+func (c credential) outlived() bool {
+	now := time.Now()
+	life := lifetime(c.came, c.payload)
+	return life > 0 && now.Sub(c.came) >= life || !c.payload.Expired(c.came) && c.payload.Expired(now)
+}
 
 // fetchCredential asks a source for a token and reads it.
 func fetchCredential(ctx context.Context, source TokenSource) (credential, error) {
 	text, err := source.Token(ctx)
 	if err != nil {
-		return credential{}, err
+		return credential{}, newRedactor().clean(err)
 	}
 	payload, err := token.Parse(text)
 	if err != nil {
-		return credential{}, fmt.Errorf("%w: %w", ErrNoToken, err)
+		return credential{}, newRedactor(text).clean(fmt.Errorf("%w: %w", ErrNoToken, err))
 	}
-	return credential{text, payload, !payload.Expired(time.Now())}, nil
+	return credential{text, payload, time.Now()}, nil
 }
 
 var errNoSource = errors.New("no TokenSource")

@@ -2,12 +2,16 @@ package client_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -92,6 +96,31 @@ func TestHTTPTokenErrorsDoNotContainTheAddress(t *testing.T) {
 		_, err := client.HTTPToken(address, nil).Token(t.Context())
 		require.Error(t, err)
 		require.NotContains(t, err.Error(), "hidden")
+	}
+}
+
+// An answer that is no success may still have a token in it.
+func TestHTTPTokenErrorsDoNotContainTokens(t *testing.T) {
+	signed, err := token.Secret("k").Sign(t.Context(), &token.Payload{Channel: "a channel", ExpiresAt: time.Now().Add(time.Hour)})
+	require.NoError(t, err)
+	escaped, err := json.Marshal(map[string]string{"json": signed})
+	require.NoError(t, err)
+	for _, status := range []int{201, 302, 400, 500} {
+		for _, body := range []string{signed, string(escaped), strings.Repeat("x", 1<<20)} {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Location", "") // so that nothing is followed
+				w.WriteHeader(status)
+				_, _ = io.WriteString(w, body)
+			}))
+			_, err := client.HTTPToken(server.URL, nil).Token(t.Context())
+			_, dialErr := client.Dial[string](t.Context(), client.HTTPToken(server.URL, nil), &client.Options{URL: "ws://h"})
+			server.Close()
+			for _, err := range []error{err, dialErr} {
+				require.Error(t, err)
+				requireNoPiece(t, signed, everything(err))
+				require.Less(t, len(err.Error()), 2000)
+			}
+		}
 	}
 }
 

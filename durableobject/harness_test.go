@@ -43,6 +43,7 @@ type roomHooks struct {
 	disconnected func(ws *durableobject.Websocket)
 	evicted      func(channel string)
 	streamEnded  func(sent int) // by an error of Send
+	told         func()         // of a tell
 }
 
 func (r *room) OnSubscribed(ctx context.Context, ws *durableobject.Websocket, res durableobject.Resume) error {
@@ -83,6 +84,9 @@ func (r *room) say(ctx context.Context, ws *durableobject.Websocket, in message)
 }
 
 func (r *room) tell(ctx context.Context, _ *durableobject.Websocket, in message) (string, error) {
+	if r.hooks.told != nil {
+		r.hooks.told()
+	}
 	return "told " + in.Text, r.PublishEvent(ctx, in)
 }
 

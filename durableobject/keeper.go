@@ -63,7 +63,7 @@ func (c *core) moveCursors() {
 	}
 	c.mu.RUnlock()
 	for _, ch := range list {
-		if err := ch.moveCursors(c.ctx); err != nil {
+		if err := ch.events.MoveCursors(c.ctx); err != nil {
 			if !ending(err) {
 				c.logger.Error("moving cursors failed", "channel", ch.name, "err", err)
 			}

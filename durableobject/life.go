@@ -69,7 +69,7 @@ func (c *core) acquire(ctx context.Context, name string) (*channel, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := ch.opened.do(ctx, func() error { return ch.open(ctx) }); err != nil {
+	if err := ch.opened.do(ctx, func() error { return ch.events.Open(ctx) }); err != nil {
 		ch.release()
 		return nil, fmt.Errorf("open channel: %w", err)
 	}

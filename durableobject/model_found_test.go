@@ -86,7 +86,7 @@ func TestSlowClientIsNotLedPastWhatIsTooOld(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				o := durableobject.Options{ResumeRetention: 10 * time.Second, MaxLagBytes: 1000, Log: test.log()}
+				o := durableobject.Options{ResumeRetention: 10 * time.Second, MaxLagBytes: 1000, StallTimeout: time.Minute, Log: test.log()}
 				f := newFixture(t, o, nil)
 				slow, read := f.stalled("slow")
 				slow.send(`{"i":"1","p":{"u":"/subscribe","b":{},"h":{` + lastEventID(test.last) + `}}}`)

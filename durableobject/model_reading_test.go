@@ -35,6 +35,7 @@ type reading struct {
 	exact    bool // low is high, by the header
 	hook     *hookRun
 	unclear  bool // which hook is its own
+	waited   bool // the hook did, for that of an earlier subscription
 	ended    bool
 	endRound int
 
@@ -276,6 +277,14 @@ func (r *reading) remember() {
 	if at, ok := parsePosition(v.guest.last[p]); ok && at.Epoch == p.epoch {
 		v.guest.fit[p] = fitness{at.Seq, time.Now().Add(p.retention / 2)}
 	}
+}
+
+// busy reports whether the hook has not returned.
+func (h *hookRun) busy() bool {
+	w := h.visit.place.world
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !h.ended
 }
 
 // running tells whether the hook keeps live events away.

@@ -272,7 +272,8 @@ func (v *visit) assign(run *hookRun) {
 	v.fails = v.fails || strings.Contains(run.mood, "fail") || strings.Contains(run.mood, "panic")
 	var candidates []*reading
 	for _, r := range v.readings {
-		if r.hook == nil && !r.unclear && r.last == run.resume.LastEventID {
+		over := r.ended && r.endRound < v.place.world.round-1 // before the hook was called
+		if r.hook == nil && !r.unclear && !over && r.last == run.resume.LastEventID {
 			candidates = append(candidates, r)
 		}
 	}
@@ -289,7 +290,7 @@ func (v *visit) assign(run *hookRun) {
 func (v *visit) check() {
 	w := v.place.world
 	now := time.Now()
-	v.lags = v.lags || v.lagging() || v.hooking()
+	v.lags = v.lags || v.lagging() || v.hooking() || v.hookBusy()
 	switch {
 	case v.code == 0 || v.left && v.code == 1000:
 	case v.code == 1008 && now.After(v.exp), v.code == 1011 && v.fails, v.code == 1013 && v.lags, v.code == 4000 && v.kicked:
@@ -316,7 +317,7 @@ func (v *visit) check() {
 			w.failf("v%d has %d subscriptions", v.n, n)
 		}
 		for id, c := range v.calls {
-			if c.round < w.round && !v.hooking() {
+			if c.round < w.round && !v.hooking() && !v.hookBusy() {
 				w.failf("v%d has no answer to %s %s", v.n, c.kind, id)
 			}
 		}
@@ -326,6 +327,9 @@ func (v *visit) check() {
 
 // hooking tells whether events and answers may wait for a hook.
 func (v *visit) hooking() bool { return slices.ContainsFunc(v.runs, (*hookRun).running) }
+
+// hookBusy reports whether a hook has not returned, for which the next one waits.
+func (v *visit) hookBusy() bool { return slices.ContainsFunc(v.runs, (*hookRun).busy) }
 
 // lagging tells whether so much was published since everything had settled that the
 // visit could not keep up: more than it can be lent or, where the log drops its

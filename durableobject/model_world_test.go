@@ -134,7 +134,7 @@ func (w *world) newSpace(i int) *space {
 	s := &space{world: w, name: fmt.Sprint("s", i)}
 	o := durableobject.Options{
 		Verifier: secret, ResumeRetention: w.retention, MaxLagBytes: w.maxLag,
-		IdleTimeout: w.idle, PingInterval: w.ping, HookTimeout: w.hookTime,
+		IdleTimeout: w.idle, PingInterval: w.ping, HookTimeout: w.hookTime, StallTimeout: 30 * time.Second,
 	}
 	if w.subject {
 		o.Subject = func(p *payload) string { _, subject := readAtt(p); return subject }

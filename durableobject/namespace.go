@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/fanout"
 	"github.com/go-orpc/durable-iterator/internal/serializer"
 	"github.com/go-orpc/durable-iterator/internal/socket"
 	"github.com/go-orpc/durable-iterator/rpc"
@@ -95,8 +96,8 @@ func Handle[H, In, Out any](ns *Namespace[H], p rpc.Procedure[In, Out],
 // sends each with w. Otherwise it is as [Handle]: an event of the stream, too, comes
 // behind what fn has published before it.
 //
-// A stream waits while too much of what the socket has to send is unread; the other
-// calls of the socket, and what is published, do not.
+// A stream waits while too much of what the socket has to send is unread, as all answers
+// do. Options.MaxStreams bounds the streams of a socket.
 func HandleEvents[H, In, T, R any](ns *Namespace[H], p rpc.EventProcedure[In, T, R],
 	fn func(H, context.Context, *Websocket, In, *rpc.EventWriter[T]) (R, error), ics ...rpc.Interceptor,
 ) {
@@ -108,7 +109,6 @@ func HandleEvents[H, In, T, R any](ns *Namespace[H], p rpc.EventProcedure[In, T,
 			var zero R
 			return zero, err
 		}
-		call.streams.Store(true)
 		return fn(hub, ctx, call.ws, in, w)
 	}, ics...))
 }
@@ -147,6 +147,7 @@ type core struct {
 	subject      func(*token.Payload) string
 	log          eventlog.Log // nil: nothing is kept
 	ownLog       bool
+	events       fanout.Options // of the channels
 	retention    time.Duration
 	maxLagBytes  int
 	options      Options
@@ -205,6 +206,12 @@ func newCore(options *Options) *core {
 		if c.ownLog {
 			c.log = eventlog.NewMemory(&eventlog.MemoryOptions{Retention: o.ResumeRetention})
 		}
+	}
+	c.events = fanout.Options{
+		Log: c.log, SoleWriter: c.ownLog, Retention: o.ResumeRetention, MaxLagBytes: o.MaxLagBytes, Pool: c.pool,
+	}
+	if c.ownLog { // which drops what is too old by a clock that nobody can set
+		c.events.Retention = 0
 	}
 	return c
 }

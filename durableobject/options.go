@@ -18,7 +18,13 @@ const (
 	DefaultIdleTimeout     = 10 * time.Minute
 	DefaultPingInterval    = 30 * time.Second
 	DefaultMaxCalls        = 256
+	DefaultMaxStreams      = 100
+	DefaultMessageTimeout  = 30 * time.Second
+	DefaultStallTimeout    = 10 * time.Second
 )
+
+// minPendingBytes is the least default of Options.MaxPendingBytes.
+const minPendingBytes = 128 << 10
 
 // Options configures a Namespace. Verifier is required; the zero value of
 // everything else is its default. Options are copied: changes after
@@ -64,20 +70,42 @@ type Options struct {
 	Subject func(*token.Payload) string
 
 	// MaxLagBytes bounds the memory that a socket which reads too slowly can hold.
-	// Beyond it the socket reads on from the log; if there is none, or if its
-	// answers alone are more, it is closed with 1013. 0 is 1 MiB.
+	// Beyond it the socket reads on from the log; if there is none, it is closed with
+	// 1013. Answers to calls, and what Websocket.Send sends, wait for room while more
+	// than half of it is unread; a single one may be larger. 0 is 1 MiB.
 	MaxLagBytes int
 
+	// StallTimeout is how long a connection may accept no bytes while some wait to be
+	// sent. Then it is closed with 1013, and its calls are cancelled. A client that reads
+	// slowly, but reads, is kept. 0 is 10 s.
+	StallTimeout time.Duration
+
 	// MaxMessageBytes is the size of the largest message of a client; a larger
-	// one closes its socket with 1009. 0 is 1 MiB.
+	// one closes its socket with 1009, as soon as it is announced. 0 is 1 MiB.
 	MaxMessageBytes int64
 
-	// MaxCalls is how many calls of one socket may run at once. More are refused
-	// with TOO_MANY_REQUESTS. 0 is 256.
+	// MessageTimeout is how long a message of a client may take from its first frame
+	// to its last. One that takes longer closes the socket with 1008. 0 is 30 s.
+	MessageTimeout time.Duration
+
+	// MaxCalls is how many calls of one socket may run at once, not counting open
+	// streams of events. Further ones wait, as messages that are not decoded; aborts
+	// and new tokens do not wait for them. 0 is 256.
 	MaxCalls int
 
+	// MaxPendingBytes bounds the messages of one socket's calls that wait or run. A
+	// message counts its own size and 256 bytes. Beyond it the socket is not read until
+	// a call has returned, and the client's silence does not count meanwhile. 0 is twice
+	// MaxMessageBytes, at least 128 KiB.
+	MaxPendingBytes int
+
+	// MaxStreams is how many streams of events of one socket may be open at once. A
+	// further one is refused with TOO_MANY_REQUESTS, but for the subscription. 0 is 100.
+	MaxStreams int
+
 	// HookTimeout is how long OnSubscribed may keep live events from a socket.
-	// Its context ends then. 0 is 10 s.
+	// Its context ends then. It runs once at a time for each socket: of the
+	// subscriptions that come meanwhile the newest waits for it. 0 is 10 s.
 	HookTimeout time.Duration
 
 	// IdleTimeout is how long an object without sockets and users stays in
@@ -101,6 +129,10 @@ func (o *Options) withDefaults() Options {
 	c.MaxLagBytes = cmp.Or(c.MaxLagBytes, DefaultMaxLagBytes)
 	c.MaxMessageBytes = cmp.Or(c.MaxMessageBytes, DefaultMaxMessageBytes)
 	c.MaxCalls = cmp.Or(c.MaxCalls, DefaultMaxCalls)
+	c.MaxPendingBytes = cmp.Or(c.MaxPendingBytes, max(2*int(c.MaxMessageBytes), minPendingBytes))
+	c.MaxStreams = cmp.Or(c.MaxStreams, DefaultMaxStreams)
+	c.MessageTimeout = cmp.Or(c.MessageTimeout, DefaultMessageTimeout)
+	c.StallTimeout = cmp.Or(c.StallTimeout, DefaultStallTimeout)
 	c.HookTimeout = cmp.Or(c.HookTimeout, DefaultHookTimeout)
 	c.IdleTimeout = cmp.Or(c.IdleTimeout, DefaultIdleTimeout)
 	c.PingInterval = cmp.Or(c.PingInterval, DefaultPingInterval)

@@ -33,81 +33,31 @@ func (c *core) newPeers() *rpc.ServerPeers {
 			ws, _ := ctx.Value(socketKey{}).(*Websocket)
 			return context.WithValue(ctx, callKey{}, &callState{ws: ws})
 		},
-		Handle:      func(ctx context.Context, call *rpc.Call) (any, error) { return socketOf(ctx).handle(ctx, call) },
-		Serializers: c.serializers,
-		Validator:   c.options.Validator,
-		MaxInFlight: c.options.MaxCalls,
-		Logger:      c.logger,
+		Handle:          func(ctx context.Context, call *rpc.Call) (any, error) { return socketOf(ctx).handle(ctx, call) },
+		Serializers:     c.serializers,
+		Validator:       c.options.Validator,
+		Urgent:          []string{"subscribe", updateTokenProcedure.Path()},
+		MaxInFlight:     c.options.MaxCalls,
+		MaxStreams:      c.options.MaxStreams,
+		MaxPendingBytes: c.options.MaxPendingBytes,
+		Logger:          c.logger,
 	})
 }
 
 // socketKey is the key of a socket in its context.
 type socketKey struct{}
 
-// reader is a socket as its connection sees it when something was read.
-type reader struct{ ws *Websocket }
-
-// Receive implements [socket.Handler].
-func (r reader) Receive(message []byte, binary bool) (run func()) {
-	ws := r.ws
-	if ws.expired() {
-		return nil
-	}
-	run, err := ws.peer.Take(message, binary)
-	if err != nil {
-		ws.core().logger.Debug("bad message", "channel", ws.ch.name, "socket_id", ws.id, "err", err)
-	}
-	return run
-}
-
-// Ended implements [socket.Handler].
-func (r reader) Ended(int) {
-	defer r.ws.core().users.Done()
-	r.ws.leave()
-}
-
-// send queues an answer, or an event, of a call behind what the call has published.
+// send sends an answer, or an event, of a call after what the call has published. It waits
+// for a client that reads slowly.
 func (ws *Websocket) send(ctx context.Context, message []byte, binary bool) error {
 	var after uint64
-	streams := false
 	if c, ok := ctx.Value(callKey{}).(*callState); ok {
-		after, streams = c.published.Load(), c.streams.Load()
+		after = c.published.Load()
 	}
-	frame := socket.AppendHeader(make([]byte, 0, socket.MaxHeader+len(message)), binary, len(message))
-	frame = append(frame, message...)
 	if after > 0 {
-		ws.ch.settle(ws) // so that the socket knows what the answer has to wait for
+		ws.ch.events.Settle(&ws.reader) // so that it knows what the answer has to wait for
 	}
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	if streams {
-		if err := ws.awaitRoom(ctx, len(frame)); err != nil {
-			return err
-		}
-	}
-	ws.queue(frame, after)
-	return nil
-}
-
-// awaitRoom waits, with mu held when it is called and when it returns, until a
-// stream may queue so much. Streams leave half of what may wait to other answers.
-func (ws *Websocket) awaitRoom(ctx context.Context, size int) error {
-	for ws.waiting > 0 && ws.waiting+size > ws.core().maxLagBytes/2 {
-		if ws.room == nil {
-			ws.room = make(chan struct{})
-		}
-		room := ws.room
-		ws.mu.Unlock()
-		select {
-		case <-room:
-		case <-ctx.Done():
-		}
-		ws.mu.Lock()
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-	}
-	return nil
+	return ws.outbox.Put(ctx, socket.Frame(message, binary), after)
 }
 
 // handle runs a request with the namespace's interceptors around it. They see the
@@ -148,7 +98,7 @@ func (ws *Websocket) method(ctx context.Context, call *rpc.Call) rpc.CallFunc {
 // readCall reads the input of "call". It does not go through the procedure, which is
 // there to say what is wrong with an input.
 func (ws *Websocket) readCall(ctx context.Context, call *rpc.Call) (in callInput, err error) {
-	if v, ok := call.Input.(rpc.Value); ok && v.Decode(&in) == nil && len(in.Path) > 0 {
+	if call.DecodeInput(ctx, &in) == nil && len(in.Path) > 0 {
 		return in, nil
 	}
 	_, err = ws.core().system.Serve(ctx, call)

@@ -48,7 +48,7 @@ func (o *Object[T]) publish(ctx context.Context, event T, opts []PublishOption) 
 	if err != nil {
 		return err
 	}
-	if err := ch.publish(ctx, rec); err != nil {
+	if err := ch.events.Publish(ctx, rec); err != nil {
 		return err
 	}
 	if c, ok := ctx.Value(callKey{}).(*callState); ok && c.ws.ch == ch {
@@ -61,7 +61,6 @@ func (o *Object[T]) publish(ctx context.Context, event T, opts []PublishOption) 
 type callState struct {
 	ws        *Websocket
 	published atomic.Uint64 // Seq of the last event that its handler has published
-	streams   atomic.Bool   // it is answered with a stream of events
 }
 
 type callKey struct{}

@@ -1,12 +1,14 @@
 package durableobject_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/durableobject"
@@ -95,7 +97,7 @@ func TestStalledSocketWithoutLogIsClosed(t *testing.T) {
 }
 
 func TestStalledSocketBehindTheRetentionIsClosed(t *testing.T) {
-	o := durableobject.Options{ResumeRetention: 10 * time.Second, MaxLagBytes: 1000}
+	o := durableobject.Options{ResumeRetention: 10 * time.Second, MaxLagBytes: 1000, StallTimeout: time.Minute}
 	bubble(t, o, func(t *testing.T, f *fixture) {
 		slow, read := f.stalled("slow")
 		slow.send(subscribeFrame)
@@ -111,16 +113,57 @@ func TestStalledSocketBehindTheRetentionIsClosed(t *testing.T) {
 	})
 }
 
-func TestAnswersThatNobodyReadsAreBounded(t *testing.T) {
-	bubble(t, durableobject.Options{MaxLagBytes: 10_000}, func(t *testing.T, f *fixture) {
+const tellFrame = `{"i":"%d","p":{"u":"/call","b":{"json":{"path":["tell"],"input":{"text":"%s"}}}}}`
+
+// A client that asks for more than fits is slowed down and gets all its answers.
+func TestAnswersWaitForRoom(t *testing.T) {
+	bubble(t, durableobject.Options{MaxLagBytes: 10_000, MaxCalls: 4}, func(t *testing.T, f *fixture) {
 		slow, read := f.stalled("slow")
-		call := `{"i":"%d","p":{"u":"/call","b":{"json":{"path":["tell"],"input":{"text":"` + strings.Repeat("x", 1000) + `"}}}}}`
-		for i := range 50 {
-			slow.send(fmt.Sprintf(call, i))
-			synctest.Wait()
-		}
+		const calls = 100
+		go func() {
+			for i := range calls {
+				_ = slow.ws.Write(context.Background(), websocket.MessageText, fmt.Appendf(nil, tellFrame, i, strings.Repeat("x", 1000)))
+			}
+		}()
+		time.Sleep(9 * time.Second)
 		go read()
-		require.Equal(t, 1013, int((<-slow.closed).Code))
+		for range calls {
+			require.Contains(t, slow.next(), `"told xxx`)
+		}
+	})
+}
+
+// A client that reads, however slowly, is kept; one that reads nothing at all is closed,
+// and nothing of it is read or run any more.
+func TestOnlyStalledClientsAreClosed(t *testing.T) {
+	bubble(t, durableobject.Options{MaxLagBytes: 50_000, MaxCalls: 4, PingInterval: -1}, func(t *testing.T, f *fixture) {
+		ran := 0
+		f.hooks.told = func() { ran++ }
+		slow, _ := f.stalled("slow")
+		sent := 0
+		go func() {
+			for {
+				if slow.ws.Write(context.Background(), websocket.MessageText, fmt.Appendf(nil, tellFrame, sent, strings.Repeat("x", 6000))) != nil {
+					return
+				}
+				sent++
+			}
+		}()
+		for range 50 {
+			time.Sleep(9 * time.Second)
+			_, frame, err := slow.ws.Read(t.Context())
+			require.NoError(t, err)
+			require.Contains(t, string(frame), `"told xxx`)
+		}
+		synctest.Wait()
+		require.Less(t, ran, 70, "calls run as their answers are read")
+		time.Sleep(11 * time.Second)
+		before, read := ran, sent
+		time.Sleep(10 * time.Second)
+		require.Equal(t, before, ran)
+		require.Equal(t, read, sent)
+		require.Empty(t, collect(f.room("room").Websockets()))
+		slow.drop()
 	})
 }
 

@@ -3,11 +3,11 @@ package durableobject
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"slices"
+	"net/http"
+	"strings"
 	"time"
 
-	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/fanout"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/rpc"
 )
@@ -20,74 +20,68 @@ const (
 	headerResume    = "X-Durable-Iterator-Resume"
 )
 
-// subscribe makes the socket's subscription: the answer goes out, then what the
-// client has missed, then what OnSubscribed sends, then what is published.
+// subscription is a subscription of a socket, whose mu guards it.
+type subscription struct {
+	fanout.Subscription
+	ws          *Websocket
+	lastEventID string
+	finish      func()             // frees the id
+	ctx         context.Context    // of its call; nil once the hook has begun
+	cancel      context.CancelFunc // ends the context of its hook; nil before that has begun
+	late        *time.Timer        // of its hook; nil before it is its turn
+}
+
+// subscribe answers the request for a subscription. After the answer the client is sent
+// the events that it has missed, then what OnSubscribed sends, then live events.
 func (ws *Websocket) subscribe(ctx context.Context, call *rpc.Call) (any, error) {
-	join, head := ws.ch.newest()
-	s := &subscription{
-		ws:    ws,
-		moves: call.Header.Get(headerExtension) == "1",
-		join:  join, target: join.rec.Seq,
+	if err := checkSubscribe(call); err != nil {
+		return nil, err
 	}
-	s.resume.LastEventID = call.LastEventID
-	if call.LastEventID == "" {
-		s.told = head.Seq // by the header; who resumes stays at its last event
-	}
-	resume, err := ws.plan(ctx, s)
+	s := &subscription{ws: ws, lastEventID: call.LastEventID}
+	s.CursorEvents = call.Header.Get(headerExtension) == "1"
+	head, err := ws.reader.Prepare(ctx, &s.Subscription, call.LastEventID)
 	if err != nil {
 		return nil, err
 	}
-	if s.moves {
-		call.ResponseHeader.Set(headerResume, resume)
+	if s.CursorEvents {
+		call.ResponseHeader.Set(headerResume, s.outcome())
 		if ws.core().log != nil {
 			call.ResponseHeader.Set(headerPosition, head.String())
 		}
 	}
 	return rpc.Hibernation{
 		Start: func(ctx context.Context, id json.RawMessage, finish func()) {
-			s.id, s.finish, s.ctx = peer.ID(id), finish, ctx
-			ws.ch.voted(s.id)
+			s.ID, s.finish, s.ctx = peer.ID(id), finish, ctx
 			ws.begin(s)
 		},
 		Ended: s.end,
 	}, nil
 }
 
-// plan finds out what the client has missed, and says so in a word.
-func (ws *Websocket) plan(ctx context.Context, s *subscription) (resume string, err error) {
-	last := s.resume.LastEventID
+// checkSubscribe refuses what no client sends to subscribe: anything but a POST of JSON.
+func checkSubscribe(call *rpc.Call) error {
+	if call.Method != http.MethodPost {
+		return &rpc.Error{Code: rpc.CodeMethodNotSupported}
+	}
+	contentType := call.Header.Get("Content-Type")
+	if contentType != "" && !strings.HasPrefix(contentType, "application/json") || call.Header.Get("Content-Disposition") != "" {
+		return &rpc.Error{Code: rpc.CodeUnsupportedMediaType}
+	}
+	return nil
+}
+
+// outcome returns how the resume went, as the response says it.
+func (s *subscription) outcome() string {
 	switch {
-	case ws.core().log == nil:
-		s.phase = hooking
-		s.resume.Truncated = last != ""
-		return "off", nil
-	case last == "":
-		s.phase = hooking
-		s.cursor = s.target
-		return "none", nil
+	case s.ws.core().log == nil:
+		return "off"
+	case s.lastEventID == "":
+		return "none"
+	case s.Truncated:
+		return "truncated"
+	default:
+		return "complete"
 	}
-	s.from = eventlog.PositionOf(last)
-	replay, err := ws.core().log.After(ctx, ws.ch.name, s.from)
-	if err != nil {
-		return "", err
-	}
-	s.resume.Truncated = replay.Truncated
-	// Where nothing is to be replayed, the log is not asked again: by then it may
-	// have forgotten the channel, and not be sure any more.
-	s.phase, s.cursor = hooking, s.target
-	for first, err := range replay.Records {
-		if err != nil && !errors.Is(err, eventlog.ErrTrimmed) {
-			return "", err
-		}
-		// What is still stored but too old to be replayed is missing too.
-		s.resume.Truncated = s.resume.Truncated || err != nil || first.Time.Before(ws.ch.horizon())
-		s.phase, s.cursor = replaying, 0
-		break
-	}
-	if s.resume.Truncated {
-		return "truncated", nil
-	}
-	return "complete", nil
 }
 
 // begin makes s the socket's subscription, in place of an earlier one.
@@ -97,17 +91,20 @@ func (ws *Websocket) begin(s *subscription) {
 	ws.sub = s
 	if old != nil {
 		old.cancelHook()
-		done := peer.AppendEventRest(nil, peer.EventDone, []byte("{}"), nil)
-		ws.queue(appendEvent(nil, old.id, done), 0)
 	}
-	if s.phase == hooking {
+	replayed := ws.reader.Subscribe(&s.Subscription)
+	if old != nil {
+		done := peer.AppendEventRest(nil, peer.EventDone, []byte("{}"), nil)
+		// There is one for each subscription, whose answer has waited for room.
+		ws.outbox.Force(fanout.AppendFrame(nil, old.ID, done))
+	}
+	if replayed {
 		ws.startHook(s)
 	}
 	ws.mu.Unlock()
 	if old != nil {
 		old.finish()
 	}
-	ws.conn.Wake()
 }
 
 // end is called when the client has aborted the subscription, or the socket is gone.
@@ -117,55 +114,7 @@ func (s *subscription) end() {
 	defer ws.mu.Unlock()
 	s.cancelHook()
 	if ws.sub == s {
-		if ws.left.Load() { // the events that come before these answers will not
-			ws.answers = slices.DeleteFunc(ws.answers, func(a answer) bool { return !ws.due(a) })
-		}
 		ws.sub = nil
-		ws.conn.Wake() // answers that waited for its events are due
+		ws.reader.Unsubscribe(&s.Subscription)
 	}
-}
-
-// startHook calls OnSubscribed on a goroutine of its own. It is called with mu held.
-func (ws *Websocket) startHook(s *subscription) {
-	c := ws.core()
-	s.phase = hooking
-	// The context of the call would keep account of the hook's for as long as it lives.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), c.options.HookTimeout)
-	s.ctx, s.cancel = nil, cancel
-	resume := s.resume
-	c.users.Go(func() {
-		late := time.AfterFunc(c.options.HookTimeout, func() { ws.goLive(s) })
-		defer late.Stop()
-		var err error
-		func() {
-			defer recoverTo(&err)
-			err = c.hooksOf(ws.ch.hub).OnSubscribed(ctx, ws, resume)
-		}()
-		if current := ws.endHook(s); err != nil && current {
-			c.logger.Error("subscription hook failed", "channel", ws.ch.name, "socket_id", ws.id, "err", err)
-			ws.conn.Close(statusInternalError, "Subscription failed")
-			return
-		}
-		ws.goLive(s)
-	})
-}
-
-// endHook frees the context of the hook. It reports whether s is still the socket's
-// subscription.
-func (ws *Websocket) endHook(s *subscription) bool {
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	s.cancelHook()
-	s.cancel = nil
-	return ws.sub == s
-}
-
-// goLive lets a subscription have what is published, if it waits for that.
-func (ws *Websocket) goLive(s *subscription) {
-	ws.mu.Lock()
-	if s.phase == hooking {
-		s.goLive()
-	}
-	ws.mu.Unlock()
-	ws.conn.Wake()
 }

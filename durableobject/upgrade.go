@@ -119,16 +119,19 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 		c.logger.ErrorContext(r.Context(), "opening a channel failed", "channel", p.Channel, "err", err)
 		return text(http.StatusInternalServerError, "Internal Server Error")
 	}
-	ws := &Websocket{ch: ch, id: id, tags: p.Tags, recipient: c.recipient(id, p)}
+	ws := &Websocket{ch: ch, id: id, recipient: c.recipient(id, p)}
 	ws.ctx = context.WithValue(values, socketKey{}, ws)
 	ws.payload.Store(p)
 	ws.peer = c.peers.New(ws.ctx, ws.send)
+	ws.outbox.Open(&ws.conn, c.maxLagBytes)
 	if !c.enter() {
 		ch.release()
 		return text(http.StatusServiceUnavailable, "Shutting down")
 	}
-	err = ws.conn.Accept(w, r, c.pool, ws, socket.Options{
+	err = ws.conn.Accept(w, r, c.pool, (*endpoint)(ws), socket.Options{
 		ReadLimit:      c.options.MaxMessageBytes,
+		MessageTimeout: c.options.MessageTimeout,
+		StallTimeout:   c.options.StallTimeout,
 		OriginPatterns: u.options.OriginPatterns,
 		AnyOrigin:      u.options.AnyOrigin,
 	})
@@ -167,19 +170,20 @@ func (c *core) serve(ws *Websocket) {
 	c.sockets[ws] = struct{}{}
 	closing := c.closing
 	c.mu.Unlock()
-	ws.ch.join(ws)
+	ws.ch.events.Join(&ws.reader, (*endpoint)(ws), ws.Token().Tags, ws.recipient)
 	if closing { // drain did not see it
 		ws.conn.Close(statusServiceRestart, "Service restart")
 	}
-	ws.conn.Serve(reader{ws})
+	ws.conn.Serve((*endpoint)(ws))
 }
 
 // leave takes a socket that has ended out of everything.
 func (ws *Websocket) leave() {
 	c := ws.core()
 	ws.left.Store(true)
+	ws.outbox.Discard() // the events that come before these answers will not
 	ws.peer.Close()
-	ws.ch.leave(ws)
+	ws.ch.events.Leave(&ws.reader)
 	c.mu.Lock()
 	delete(c.sockets, ws)
 	c.mu.Unlock()

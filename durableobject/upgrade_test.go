@@ -149,7 +149,7 @@ func TestExpiryOfUpdatedTokens(t *testing.T) {
 
 // A socket that is silent for two ping intervals is dropped, and not before.
 func TestSilentSocketIsDropped(t *testing.T) {
-	bubble(t, durableobject.Options{}, func(t *testing.T, f *fixture) {
+	bubble(t, durableobject.Options{StallTimeout: time.Hour}, func(t *testing.T, f *fixture) {
 		c, _ := f.stalled("silent")
 		synctest.Wait()
 		time.Sleep(time.Minute - time.Second)

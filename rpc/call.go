@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+
+	"github.com/go-orpc/durable-iterator/internal/peer"
 )
 
 // Call is one call on its way: on a client from the caller to the transport, on
@@ -36,6 +38,37 @@ type Call struct {
 	ResponseHeader http.Header
 
 	validator Validator
+	peer      *peer.Call // of a call that came over a socket
+}
+
+// DecodeInput decodes the input of a call that has come over a wire, which is a [Value],
+// into what into points to; see [Value.Decode] for errors. Of the calls of one socket one
+// is decoded at a time, so that a client with large inputs takes one processor at the
+// most: DecodeInput waits for that, and returns the cause of ctx if it ends first. It is
+// for servers and their interceptors.
+func (c *Call) DecodeInput(ctx context.Context, into any) error {
+	v, ok := c.Input.(Value)
+	if !ok {
+		return fmt.Errorf("rpc: decode input: it is a %T", c.Input)
+	}
+	if err := c.startDecoding(ctx); err != nil {
+		return err
+	}
+	defer c.stopDecoding()
+	return v.Decode(into)
+}
+
+func (c *Call) startDecoding(ctx context.Context) error {
+	if c.peer == nil {
+		return nil
+	}
+	return c.peer.StartDecoding(ctx)
+}
+
+func (c *Call) stopDecoding() {
+	if c.peer != nil {
+		c.peer.StopDecoding()
+	}
 }
 
 // CallFunc carries out a call and gives its output.

@@ -109,6 +109,19 @@ func (p *ClientPeer) Receive(message []byte, binary bool) error {
 	return nil
 }
 
+// Refuse takes the place of Receive for a message that was not read, such as one that
+// is too large, for the reason err. The call that the message belongs to fails, if err
+// names it, and otherwise every call, since any of them may have waited for it. Streams
+// of Subscribe go on, with an event "unreadable" in its place.
+func (p *ClientPeer) Refuse(err error) {
+	client := p.current().client
+	if bad, ok := errors.AsType[*peer.DecodeError](err); ok && bad.ID != nil {
+		client.Refuse(err)
+		return
+	}
+	client.RefuseAll(err)
+}
+
 // Disconnect says that the socket is gone. All calls in flight fail with an error
 // that wraps [ErrDisconnected] and cause, which may be nil. Later calls are for
 // the next socket.
@@ -280,9 +293,13 @@ func plainText(b peer.Body) (text string, plain bool) {
 	return text, b.JSON != nil && json.Unmarshal(b.JSON, &text) == nil
 }
 
+// kindUnreadable is the kind of an event that takes the place of one that cannot be read.
+const kindUnreadable = "unreadable"
+
 // PeerEvent is one event of a stream, as it came.
 type PeerEvent struct {
-	// Kind is "message", or "done" or "error", which are the last.
+	// Kind is "message", or "done" or "error", which are the last, or "unreadable"
+	// for an event that cannot be read: of its metadata only the id may be set.
 	Kind string
 	// Value is what the event carries, undefined if HasValue is false. Of "done" it
 	// is the return value.
@@ -290,7 +307,8 @@ type PeerEvent struct {
 	HasValue bool
 	// Meta is the metadata.
 	Meta EventMeta
-	// Err is set for "error" only: an [*Error] if the server has sent one.
+	// Err is set for "error", where it is an [*Error] if the server has sent one, and
+	// for "unreadable".
 	Err error
 }
 
@@ -302,9 +320,9 @@ type PeerEvent struct {
 // stream.
 //
 // stop has to be called in the end. It sends an abort if the stream has not ended
-// by itself; no event is begun after it. A message that cannot be read ends the
-// stream with an event "error". When the peer is disconnected, event is just not
-// called any more.
+// by itself; no event is begun after it. An event that cannot be read is passed as
+// "unreadable", and the stream goes on. When the peer is disconnected, event is just
+// not called any more.
 func (p *ClientPeer) Subscribe(ctx context.Context, call *Call, open func(http.Header), event func(PeerEvent)) (stop func(), err error) {
 	request, err := p.request(call)
 	if err != nil {
@@ -321,6 +339,11 @@ func (p *ClientPeer) Subscribe(ctx context.Context, call *Call, open func(http.H
 		Event: func(e *peer.Event) {
 			if opened {
 				opened = p.deliver(e, event)
+			}
+		},
+		Unreadable: func(bad *peer.DecodeError) {
+			if opened {
+				event(PeerEvent{Kind: kindUnreadable, Meta: EventMeta{ID: bad.EventID}, Err: fmt.Errorf("rpc: receive: %w", bad)})
 			}
 		},
 		Failed: func(err error) {
@@ -353,7 +376,12 @@ func (p *ClientPeer) deliver(e *peer.Event, event func(PeerEvent)) (more bool) {
 	out := PeerEvent{Kind: string(e.Kind), HasValue: e.Data != nil, Meta: eventMeta(e.Meta)}
 	var err error
 	if out.Value, err = p.serializer.Value(e.Data); err != nil {
-		event(PeerEvent{Kind: string(peer.EventError), Meta: out.Meta, Err: fmt.Errorf("rpc: decode event: %w", err)})
+		err = fmt.Errorf("rpc: decode event: %w", err)
+		if e.Kind != peer.EventDone && e.Kind != peer.EventError {
+			event(PeerEvent{Kind: kindUnreadable, Meta: out.Meta, Err: err})
+			return true
+		}
+		event(PeerEvent{Kind: string(peer.EventError), Meta: out.Meta, Err: err})
 		return false
 	}
 	switch e.Kind {

@@ -48,6 +48,7 @@ type wireSink struct {
 	ctx    context.Context // of the call
 	engine *engine
 	call   *Call
+	peer   *peer.Call // of a socket, where events are encoded in turns; nil otherwise
 	send   func(*peer.Event) error
 }
 
@@ -55,6 +56,12 @@ func (s *wireSink) message(value any, meta EventMeta) error {
 	m, err := meta.peerMeta()
 	if err != nil {
 		return err
+	}
+	if s.peer != nil {
+		if err := s.peer.StartAnswer(s.ctx); err != nil {
+			return err
+		}
+		defer s.peer.StopAnswer()
 	}
 	data, err := s.encode(value)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -43,9 +44,10 @@ type ServerPeerOptions struct {
 	Handle CallFunc
 
 	// Send writes one message. It is called from many goroutines; each waits for
-	// it. ctx is the context of the call that is answered, for its values only: it
-	// may have ended. For answers that belong to no call it is the context of
-	// [NewServerPeer]; these are sent by Receive itself.
+	// it, and it may wait for a client that reads slowly. ctx is the context of the call
+	// that is answered; Send may return its cause instead of waiting any longer. For
+	// answers that belong to no call it is the context of [NewServerPeer]; these are sent
+	// by Receive itself. When the socket closes Send has to return.
 	Send func(ctx context.Context, message []byte, binary bool) error
 
 	// Context makes the context of each call, for example to add a value that
@@ -57,9 +59,23 @@ type ServerPeerOptions struct {
 	Serializers []Serializer
 	Validator   Validator
 
-	// MaxInFlight is how many calls may run at once, open streams included; 0 is
-	// 256. Further ones are answered [CodeTooManyRequests].
+	// Urgent are the paths, in the form of Method.Path, of calls that do not wait for
+	// others: they run beside MaxInFlight, those of one path one after another. They are
+	// meant for what keeps a socket alive. There are two at the most.
+	Urgent []string
+
+	// MaxInFlight is how many calls may run at once, not counting open streams; 0 is
+	// 256. Further ones wait, as messages that are not decoded.
 	MaxInFlight int
+
+	// MaxStreams is how many streams of events may be open at once; 0 is 100. A
+	// further one is answered [CodeTooManyRequests].
+	MaxStreams int
+
+	// MaxPendingBytes bounds the messages of calls that wait or run; 0 is 2 MiB. While
+	// a further one would exceed it, Receive waits. One message may always be there,
+	// whatever its size. Each counts its own size and 256 bytes.
+	MaxPendingBytes int
 
 	// Logger gets panics at level Error, the causes of internal errors at level
 	// Warn, and answers that could not be sent at level Debug. Nil discards them.
@@ -102,14 +118,28 @@ func NewServerPeers(o *ServerPeerOptions) *ServerPeers {
 		Handle: s.serve,
 		Panic:  s.panicked,
 		BadRequest: func(ctx context.Context, err *peer.DecodeError) *peer.Response {
-			return s.refuse(ctx, nil, malformedRequest(err))
+			return s.refuse(ctx, malformedRequest(err))
 		},
-		Busy: func(ctx context.Context, r *peer.Request) *peer.Response {
-			return s.refuse(ctx, r, &Error{Code: CodeTooManyRequests})
-		},
-		MaxInFlight: o.MaxInFlight,
+		Urgent:     urgent(o.Urgent),
+		MaxCalls:   o.MaxInFlight,
+		MaxStreams: o.MaxStreams,
+		MaxBytes:   o.MaxPendingBytes,
 	})
 	return s
+}
+
+// urgent returns the number of a path, from 1, for a request that is for it.
+func urgent(paths []string) func(*peer.Request) int {
+	if len(paths) > peer.MaxUrgent {
+		panic("rpc: NewServerPeers: too many urgent paths")
+	}
+	addresses := make([]string, len(paths))
+	for i, path := range paths {
+		addresses[i] = encodePath(strings.Split(path, "."))
+	}
+	return func(r *peer.Request) int {
+		return 1 + slices.Index(addresses, strings.TrimSuffix(r.URL.EscapedPath(), "/"))
+	}
 }
 
 // New makes the peer of a socket that messages are sent on with send; see
@@ -121,8 +151,9 @@ func (s *ServerPeers) New(ctx context.Context, send func(ctx context.Context, me
 	return &ServerPeer{s.servers.New(ctx, func(ctx context.Context, f peer.Frame) error { return send(ctx, f.Data, f.Binary) })}
 }
 
-// Receive takes one message, in the order of arrival. It does not wait for
-// handlers. The error is about that message only: it cannot be read and has no id
+// Receive takes one message, in the order of arrival, and does not keep it. It waits for
+// handlers only while [ServerPeerOptions.MaxPendingBytes] are held; until [ServerPeer.Stop]
+// or Close. The error is about that message only: it cannot be read and has no id
 // to answer, its answer could not be sent, or the peer is closed. A request that
 // cannot be read is answered [CodeBadRequest] if it has an id. An id in use makes a
 // request ignored.
@@ -133,15 +164,20 @@ func (p *ServerPeer) Receive(message []byte, binary bool) error {
 	return nil
 }
 
-// Take is Receive for a caller that has a goroutine to spare: it does not start the
-// handler of a request, but returns it as run, which the caller has to call once. For
-// other messages run is nil.
+// Take is Receive for a caller that has a goroutine and the memory of the message to
+// spare: it does not start the handler of a request, but returns it as run, which the
+// caller has to call once. For other messages run is nil.
 func (p *ServerPeer) Take(message []byte, binary bool) (run func(), err error) {
 	if run, err = p.server.Take(peer.Frame{Data: message, Binary: binary}); err != nil {
 		return run, fmt.Errorf("rpc: receive: %w", err)
 	}
 	return run, nil
 }
+
+// Stop drops the calls that wait, and lets no further ones begin; those that run go on.
+// A Receive that waits returns. It does not wait itself, and is meant for the moment at
+// which the socket begins to close.
+func (p *ServerPeer) Stop() { p.server.Stop() }
 
 // Close ends the context of every call; nothing is sent for them any more.
 func (p *ServerPeer) Close() { p.server.Close() }
@@ -175,19 +211,31 @@ func (s *ServerPeers) serve(ctx context.Context, r *peer.Request, c *peer.Call) 
 		ctx = s.context(ctx)
 	}
 	call, handle := s.call(r)
-	unknown := false
+	call.peer = c
+	r.Body = peer.Body{} // freed once the input is decoded
+	unknown, answering := false, false
+	defer func() {
+		if answering {
+			c.StopAnswer()
+		}
+	}()
 	out, a := s.engine.answer(ctx, call, func(ctx context.Context, call *Call) (any, error) {
 		out, err := handle(ctx, call)
 		if unknown = errors.Is(err, ErrNoProcedure); unknown {
 			return Undefined{}, nil
 		}
+		if err == nil && !isStream(out) {
+			if answering = c.StartAnswer(ctx) == nil; !answering { // nobody waits for it any more
+				out = Undefined{}
+			}
+		}
 		return out, err
 	})
 	switch out := out.(type) {
 	case Hibernation:
-		s.hibernate(ctx, c, a.header, out)
+		s.hibernate(ctx, c, call, out)
 	case *eventRun:
-		s.sendEvents(ctx, c, a.header, out)
+		s.sendEvents(ctx, c, call, out)
 	default:
 		if unknown {
 			s.respond(ctx, c, &peer.Response{Status: http.StatusNotFound, Body: peer.Body{JSON: json.RawMessage(noProcedureBody)}})
@@ -251,11 +299,8 @@ func decodePath(u *url.URL) ([]string, error) {
 }
 
 // refuse answers what does not become a call.
-func (s *ServerPeers) refuse(ctx context.Context, r *peer.Request, err error) *peer.Response {
+func (s *ServerPeers) refuse(ctx context.Context, err error) *peer.Response {
 	call := &Call{ResponseHeader: http.Header{}}
-	if r != nil {
-		call.Path, _ = decodePath(r.URL)
-	}
 	return s.engine.response(ctx, call, s.engine.answerError(ctx, call, err))
 }
 
@@ -278,25 +323,35 @@ func (e *engine) response(ctx context.Context, call *Call, a answer) *peer.Respo
 	return &peer.Response{Status: status, Header: a.header, Body: body}
 }
 
-// respond reports whether the response has gone out.
-func (s *ServerPeers) respond(ctx context.Context, c *peer.Call, r *peer.Response) bool {
-	err := c.Respond(ctx, r)
-	if err != nil {
+func (s *ServerPeers) respond(ctx context.Context, c *peer.Call, r *peer.Response) {
+	if err := c.Respond(ctx, r); err != nil {
 		s.engine.logger.DebugContext(ctx, "answer not sent", "err", err)
 	}
-	return err == nil
 }
 
-// openStream announces a stream of events.
-func (s *ServerPeers) openStream(ctx context.Context, c *peer.Call, header http.Header) bool {
+// openStream announces a stream of events. It reports whether that is open: it is not if
+// there is one too many, which the client is told.
+func (s *ServerPeers) openStream(ctx context.Context, c *peer.Call, call *Call) bool {
+	header := call.ResponseHeader
 	header.Del(headerDisposition)
 	header.Set(headerContentType, eventStreamType)
-	return s.respond(ctx, c, &peer.Response{Header: header})
+	err := c.Respond(ctx, &peer.Response{Header: header})
+	switch {
+	case err == nil:
+		return true
+	case errors.Is(err, peer.ErrTooManyStreams):
+		call.ResponseHeader = http.Header{}
+		tooMany := &Error{Code: CodeTooManyRequests, Message: "Too many open streams"}
+		s.respond(ctx, c, s.engine.response(ctx, call, s.engine.answerError(ctx, call, tooMany)))
+	default:
+		s.engine.logger.DebugContext(ctx, "answer not sent", "err", err)
+	}
+	return false
 }
 
 // hibernate opens a stream and hands it over.
-func (s *ServerPeers) hibernate(ctx context.Context, c *peer.Call, header http.Header, h Hibernation) {
-	if s.openStream(ctx, c, header) {
+func (s *ServerPeers) hibernate(ctx context.Context, c *peer.Call, call *Call, h Hibernation) {
+	if s.openStream(ctx, c, call) {
 		c.Hold()
 		h.Start(ctx, json.RawMessage(c.ID()), c.Finish)
 		if h.Ended != nil {
@@ -306,8 +361,8 @@ func (s *ServerPeers) hibernate(ctx context.Context, c *peer.Call, header http.H
 }
 
 // sendEvents opens a stream and sends it, to its end.
-func (s *ServerPeers) sendEvents(ctx context.Context, c *peer.Call, header http.Header, run *eventRun) {
-	if s.openStream(ctx, c, header) {
-		run.serve(ctx, s.engine, func(e *peer.Event) error { return c.Event(ctx, e) })
+func (s *ServerPeers) sendEvents(ctx context.Context, c *peer.Call, call *Call, run *eventRun) {
+	if s.openStream(ctx, c, call) {
+		run.run(ctx, &wireSink{ctx: ctx, engine: s.engine, call: run.call, peer: c, send: func(e *peer.Event) error { return c.Event(ctx, e) }})
 	}
 }

@@ -86,12 +86,14 @@ func TestSubscribeEnds(t *testing.T) {
 		code   rpc.Code // of an error
 		aborts bool     // stop has something to tell
 	}{
-		"done":                 {last: `{"i":"1","t":3,"p":{"e":"done","d":{"json":"r"}}}`, kind: "done"},
-		"error":                {last: `{"i":"1","t":3,"p":{"e":"error","d":{"json":{"defined":false,"code":"CONFLICT","status":409,"message":"m"}}}}`, kind: "error", code: rpc.CodeConflict},
-		"error without data":   {last: `{"i":"1","t":3,"p":{"e":"error"}}`, kind: "error"},
-		"error with a value":   {last: `{"i":"1","t":3,"p":{"e":"error","d":{"json":1}}}`, kind: "error"},
-		"value that is broken": {last: `{"i":"1","t":3,"p":{"e":"message","d":null}}`, kind: "error", aborts: true},
-		"event that is broken": {last: `{"i":"1","t":3,"p":{"e":"message","m":{"retry":-1}}}`, broken: true, kind: "error"},
+		"done":                  {last: `{"i":"1","t":3,"p":{"e":"done","d":{"json":"r"}}}`, kind: "done"},
+		"error":                 {last: `{"i":"1","t":3,"p":{"e":"error","d":{"json":{"defined":false,"code":"CONFLICT","status":409,"message":"m"}}}}`, kind: "error", code: rpc.CodeConflict},
+		"error without data":    {last: `{"i":"1","t":3,"p":{"e":"error"}}`, kind: "error"},
+		"error with a value":    {last: `{"i":"1","t":3,"p":{"e":"error","d":{"json":1}}}`, kind: "error"},
+		"done without a value":  {last: `{"i":"1","t":3,"p":{"e":"done","d":null}}`, kind: "error", aborts: false},
+		"done that is broken":   {last: `{"i":"1","t":3,"p":{"e":"done","m":{"retry":-1}}}`, broken: true, kind: "error"},
+		"error that is broken":  {last: `{"i":"1","t":3,"p":{"e":"error","d":null}}`, kind: "error"},
+		"error, broken as JSON": {last: `{"i":"1","t":3,"p":{"e":"error","d":}}`, broken: true, kind: "error"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -115,6 +117,66 @@ func TestSubscribeEnds(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An event that cannot be read does not end the stream: its place in the order is kept,
+// and its id, if there is one, is known.
+func TestSubscribeSkipsWhatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		message string
+		id      string
+		broken  bool // the message cannot be read
+	}{
+		"no value":              {`{"i":"1","t":3,"p":{"e":"message","d":null,"m":{"id":"7"}}}`, "7", false},
+		"meta that is no JSON":  {`{"i":"1","t":3,"p":{"e":"message","d":{"json":1,"meta":[},"m":{"id":"7"}}}`, "", true},
+		"metadata":              {`{"i":"1","t":3,"p":{"e":"message","d":{"json":1},"m":{"id":"7","retry":-1}}}`, "7", true},
+		"an id of another type": {`{"i":"1","t":3,"p":{"e":"message","d":{"json":1},"m":{"id":7}}}`, "", true},
+		"a kind of no type":     {`{"i":"1","t":3,"p":{"e":1,"m":{"id":"7"}}}`, "7", true},
+		"no payload":            {`{"i":"1","t":3}`, "", true},
+		"no JSON":               {`{"i":"1","t":3,"p":{"e":"message","d":{"json":oops},"m":{"id":"7"}}}`, "7", true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := subscribe(t, streamOpens)
+				sub := <-s.done
+				require.NoError(t, sub.err)
+				err := s.peer.Receive([]byte(test.message), false)
+				require.Equal(t, test.broken, err != nil)
+				receive(t, s.peer, `{"i":"1","t":3,"p":{"e":"message","d":{"json":"more"}}}`)
+				require.Len(t, s.events, 2)
+				require.Equal(t, "unreadable", s.events[0].Kind)
+				require.Equal(t, test.id, s.events[0].Meta.ID)
+				require.Error(t, s.events[0].Err)
+				require.Equal(t, "message", s.events[1].Kind)
+			})
+		})
+	}
+}
+
+// A message that nobody can read may have been an event, or the answer to any call.
+func TestRefusedMessages(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := subscribe(t, streamOpens)
+		sub := <-s.done
+		require.NoError(t, sub.err)
+		failed := make(chan error, 1)
+		go func() {
+			_, err := s.peer.Call(t.Context(), &rpc.Call{Path: []string{"m"}})
+			failed <- err
+		}()
+		synctest.Wait()
+		cause := errors.New("too large")
+		s.peer.Refuse(cause)
+		require.ErrorIs(t, <-failed, cause)
+		receive(t, s.peer, `{"i":"1","t":3,"p":{"e":"message","d":{"json":"more"}}}`)
+		require.Len(t, s.events, 2)
+		require.Equal(t, "unreadable", s.events[0].Kind)
+		require.ErrorIs(t, s.events[0].Err, cause)
+	})
 }
 
 func TestSubscribeRefused(t *testing.T) {

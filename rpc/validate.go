@@ -55,12 +55,21 @@ func malformedRequest(cause error) *Error {
 // decodeInput gives the input of a call, an In, checked. hasRules is what the
 // function of that name says of In.
 func decodeInput[In any](ctx context.Context, call *Call, hasRules bool) (any, error) {
-	decoded, err := typed[In](call.Input)
+	decoded, err := decodeAs[In](ctx, call)
 	if err != nil {
 		return nil, inputError(err)
 	}
 	var in any = decoded // once: it costs an allocation
 	return in, inputError(validate(ctx, call.validator, in, hasRules))
+}
+
+// decodeAs returns the input of a call as an In.
+func decodeAs[In any](ctx context.Context, call *Call) (in In, err error) {
+	if err := call.startDecoding(ctx); err != nil {
+		return in, err
+	}
+	defer call.stopDecoding()
+	return typed[In](call.Input)
 }
 
 // typed gives a value as a T. What came over a wire is decoded.

@@ -16,6 +16,8 @@ import (
 
 const (
 	defaultMaxMessageBytes = 1 << 20
+	defaultMaxUnsentBytes  = 1 << 20
+	minPendingBytes        = 128 << 10
 	defaultPingInterval    = 30 * time.Second
 )
 
@@ -34,9 +36,28 @@ type WebsocketHandlerOptions struct {
 	// MaxMessageBytes is how large a message of a client may be. 0 is 1 MiB. A
 	// larger one closes the connection with code 1009.
 	MaxMessageBytes int64
-	// MaxInFlight is how many calls of one connection may run at once; 0 is 256.
-	// Further ones are answered [CodeTooManyRequests].
+	// MessageTimeout is how long a message may take from its first frame to its last. 0
+	// is 30 s. One that takes longer closes the connection with code 1008.
+	MessageTimeout time.Duration
+	// MaxInFlight is how many calls of one connection may run at once, not counting open
+	// streams of events; 0 is 256. Further ones wait, as messages that are not decoded.
 	MaxInFlight int
+	// MaxPendingBytes bounds the messages of one connection's calls that wait or run. A
+	// message counts its own size and 256 bytes. Beyond it the connection is not read
+	// until a call has returned, which the silence of the client then does not count
+	// for. 0 is twice MaxMessageBytes, at least 128 KiB.
+	MaxPendingBytes int
+	// MaxStreams is how many streams of events of one connection may be open at once; 0
+	// is 100. A further one is answered [CodeTooManyRequests].
+	MaxStreams int
+	// MaxUnsentBytes bounds the answers of one connection that wait for the client to
+	// read. Beyond half of it calls wait for room with their answers; a single answer may
+	// be larger. 0 is 1 MiB.
+	MaxUnsentBytes int
+	// StallTimeout is how long a connection may accept no bytes while answers wait. Then
+	// it is closed with code 1013 and its calls are cancelled. A client that reads
+	// slowly, but reads, is kept. 0 is 10 s.
+	StallTimeout time.Duration
 	// OriginPatterns are the hosts, besides the request's own, whose pages may
 	// connect, in the form of path.Match: "*.example.com". A pattern with "://" is
 	// compared with scheme and host. Requests without an Origin, as programs send
@@ -57,8 +78,11 @@ type WebsocketHandlerOptions struct {
 // The context of a call has the values of the request that opened the connection. It
 // ends when the client aborts the call or is gone.
 //
-// A client that does not read its answers is not waited for by anybody but its own
-// calls.
+// A client that does not read its answers is waited for by its own calls only. What one
+// connection can make the handler hold is bounded: a message that is being read
+// (MaxMessageBytes), calls that wait or run (MaxPendingBytes, and what MaxInFlight and
+// MaxStreams handlers use), answers (MaxUnsentBytes, and four that are encoded and wait
+// for room), and what is just being written (128 KiB).
 //
 // net/http does not close such connections when a server shuts down: see
 // [WebsocketHandler.Drain] and [WebsocketHandler.Shutdown].
@@ -95,15 +119,18 @@ func NewWebsocketHandler(r *Router, o *WebsocketHandlerOptions) *WebsocketHandle
 		plugin.InitHandler(&shared)
 	}
 	own.MaxMessageBytes = cmp.Or(own.MaxMessageBytes, defaultMaxMessageBytes)
+	own.MaxUnsentBytes = cmp.Or(own.MaxUnsentBytes, defaultMaxUnsentBytes)
+	own.MaxPendingBytes = cmp.Or(own.MaxPendingBytes, max(2*int(own.MaxMessageBytes), minPendingBytes))
 	own.PingInterval = cmp.Or(own.PingInterval, defaultPingInterval)
 	return &WebsocketHandler{
 		peers: NewServerPeers(&ServerPeerOptions{
-			Handle:      serveKnown(r, Chain(shared.Interceptors, r.Serve)),
-			Context:     func(ctx context.Context) context.Context { return context.WithValue(ctx, ofCall{}, true) },
-			Serializers: shared.Serializers,
-			Validator:   shared.Validator,
-			MaxInFlight: own.MaxInFlight,
-			Logger:      shared.Logger,
+			Handle:          serveKnown(r, Chain(shared.Interceptors, r.Serve)),
+			Serializers:     shared.Serializers,
+			Validator:       shared.Validator,
+			MaxInFlight:     own.MaxInFlight,
+			MaxStreams:      own.MaxStreams,
+			MaxPendingBytes: own.MaxPendingBytes,
+			Logger:          shared.Logger,
 		}),
 		options: own,
 		idle:    make(chan struct{}),
@@ -132,6 +159,8 @@ func (h *WebsocketHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	conn := &socket.Conn{}
 	err := conn.Accept(w, r, pool, c, socket.Options{
 		ReadLimit:      h.options.MaxMessageBytes,
+		MessageTimeout: h.options.MessageTimeout,
+		StallTimeout:   h.options.StallTimeout,
 		OriginPatterns: h.options.OriginPatterns,
 	})
 	if err != nil {

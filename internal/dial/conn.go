@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
@@ -31,9 +32,15 @@ var ErrNotTaken = errors.New("the server does not take messages")
 // Messages are read and written without a context: each that can end would cost the
 // WebSocket a callback of its own. Fail ends whatever waits.
 type Conn struct {
-	ws      *websocket.Conn
-	wire    *wire        // below ws
-	message bytes.Buffer // of Read
+	ws   *websocket.Conn
+	wire *wire // below ws
+
+	// These belong to Read. Without skipped, ws bounds messages by itself.
+	message bytes.Buffer
+	limited io.LimitedReader
+	limit   int64
+	skipped io.Writer
+	skip    func()
 
 	// mu guards cause, which is set once: why this side has given the connection up.
 	mu    sync.Mutex
@@ -44,21 +51,38 @@ type Conn struct {
 // connection with close code 1009.
 func (c *Conn) SetReadLimit(n int64) { c.ws.SetReadLimit(n) }
 
+// SkipLarge bounds the messages of the server as SetReadLimit does, but keeps the
+// connection. Read writes a larger message to w while it arrives, calls skip, and goes on
+// to the next one.
+func (c *Conn) SkipLarge(n int64, w io.Writer, skip func()) {
+	c.ws.SetReadLimit(-1)
+	c.limit, c.skipped, c.skip = n, w, skip
+}
+
+// Received returns a number that changes whenever bytes arrive, also in the middle of a
+// message.
+func (c *Conn) Received() int64 { return c.wire.received() }
+
 // Read waits for a message, which is good until the next Read. An error is the reason
 // why the connection has ended; nothing of it is left then. After Fail there are no
 // messages any more.
 func (c *Conn) Read() (message []byte, binary bool, err error) {
-	kind, err := c.read()
-	if err != nil {
-		c.Drop()
-		return nil, false, c.lost(err)
+	for {
+		kind, large, err := c.read()
+		switch {
+		case err != nil:
+			c.Drop()
+			return nil, false, c.lost(err)
+		case !large:
+			return c.message.Bytes(), kind == websocket.MessageBinary, nil
+		}
+		c.skip()
 	}
-	return c.message.Bytes(), kind == websocket.MessageBinary, nil
 }
 
-func (c *Conn) read() (websocket.MessageType, error) {
+func (c *Conn) read() (kind websocket.MessageType, large bool, err error) {
 	if err := c.failed(); err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	if c.message.Cap() > keptBuffer {
 		c.message = bytes.Buffer{}
@@ -66,9 +90,28 @@ func (c *Conn) read() (websocket.MessageType, error) {
 	kind, r, err := c.ws.Reader(context.Background())
 	if err == nil {
 		c.message.Reset()
-		_, err = c.message.ReadFrom(r)
+		large, err = c.receive(r)
 	}
-	return kind, err
+	return kind, large, err
+}
+
+// receive reads a message, of which it keeps no more than the limit. It reports whether
+// the message was larger.
+func (c *Conn) receive(r io.Reader) (large bool, err error) {
+	if c.skipped == nil {
+		_, err := c.message.ReadFrom(r)
+		return false, err
+	}
+	c.limited = io.LimitedReader{R: r, N: c.limit + 1}
+	n, err := c.message.ReadFrom(&c.limited)
+	c.limited.R = nil
+	if err != nil || n <= c.limit {
+		return false, err
+	}
+	if _, err = c.message.WriteTo(c.skipped); err == nil {
+		_, err = io.Copy(c.skipped, r)
+	}
+	return true, err
 }
 
 // Write puts a message behind those that wait for Flush. It may send some of them.

@@ -220,3 +220,45 @@ func TestCloseDoesNotWaitForLong(t *testing.T) {
 		})
 	}
 }
+
+// What is skipped is written on while it arrives.
+func TestLargeMessagesAreSkipped(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, stream := open(t, dial.Options{})
+		var skipped largest
+		skips := 0
+		c.SkipLarge(10, &skipped, func() { skips++ })
+		go func() {
+			_, _ = stream.Write([]byte("\x81\x0A0123456789\x82\x0B0123456789-"))
+			_, _ = stream.Write([]byte{0x01, 127, 0, 0, 0, 0, 0x40, 0, 0, 0}) // 1 GiB, and not all
+			for range 1 << 10 {
+				_, _ = stream.Write(make([]byte, 1<<20))
+			}
+			_, _ = stream.Write([]byte("\x80\x01-\x81\x02hi"))
+		}()
+		message, binary, err := c.Read()
+		require.NoError(t, err)
+		require.False(t, binary)
+		require.Equal(t, "0123456789", string(message), "as large as may be")
+		message, _, err = c.Read()
+		require.NoError(t, err)
+		require.Equal(t, "hi", string(message))
+		require.Equal(t, 2, skips)
+		require.Equal(t, int64(11+1<<30+1), skipped.total)
+		require.LessOrEqual(t, skipped.most, 64<<10)
+		require.Greater(t, c.Received(), int64(1<<30))
+	})
+}
+
+// largest counts what is written.
+type largest struct {
+	total int64
+	most  int
+}
+
+func (l *largest) Write(p []byte) (int, error) {
+	l.total += int64(len(p))
+	l.most = max(l.most, len(p))
+	return len(p), nil
+}

@@ -30,9 +30,10 @@ func Open(ctx context.Context, address string, o Options) (*Conn, *http.Response
 // wire stands for what is below a WebSocket, where a browser lets nobody.
 type wire struct{ ws *websocket.Conn }
 
-func (w *wire) hold()        {}
-func (w *wire) flush() error { return nil }
-func (w *wire) letGo() error { return nil }
+func (w *wire) received() int64 { return 0 } // browsers do not tell
+func (w *wire) hold()           {}
+func (w *wire) flush() error    { return nil }
+func (w *wire) letGo() error    { return nil }
 
 // Close has the connection closed as soon as the browser can, and does not wait for
 // that.

@@ -5,6 +5,7 @@ package dial
 import (
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,6 +25,7 @@ const (
 // letGo nothing is held back any more.
 type wire struct {
 	io.ReadWriteCloser
+	read    atomic.Int64 // bytes
 	timeout time.Duration
 	late    *time.Timer // runs while the stream is written to
 
@@ -43,6 +45,15 @@ func (w *wire) watch(timeout time.Duration, fail func()) {
 	w.timeout, w.late = timeout, time.AfterFunc(timeout, fail)
 	w.late.Stop()
 }
+
+// Read implements io.Reader for the WebSocket.
+func (w *wire) Read(p []byte) (int, error) {
+	n, err := w.ReadWriteCloser.Read(p)
+	w.read.Add(int64(n))
+	return n, err
+}
+
+func (w *wire) received() int64 { return w.read.Load() }
 
 func (w *wire) hold() {
 	w.turn <- struct{}{}

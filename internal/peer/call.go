@@ -19,14 +19,20 @@ import (
 type Call struct {
 	server *Server
 	id     ID
-	input  *queue // nil unless the request is an event stream
-	cancel context.CancelCauseFunc
+	input  *queue // nil unless the request is an event stream that is taken
+	lane   *lane
 
 	// Guarded by Server.mu. over is set once, and ended called once it is.
-	running   bool // the handler has not returned
+	place     int   // in the table
+	cost      int   // what is counted for it, 0 once the handler has returned
+	frame     Frame // while it waits
+	cancel    context.CancelCauseFunc
+	running   bool // the handler has begun and not returned
+	occupies  bool // the call counts as one that runs
 	held      bool
 	responded bool
 	streaming bool // the response was an event stream
+	counted   bool // as a stream
 	over      error
 	ended     func()
 }
@@ -34,10 +40,27 @@ type Call struct {
 // ID returns the id of the request.
 func (c *Call) ID() ID { return c.id }
 
+// StartDecoding waits until no other input of the socket is being decoded: one is at a
+// time, so that a client cannot keep all processors busy. StopDecoding ends that. Without
+// a turn it returns the cause of ctx, or [ErrClosed].
+func (c *Call) StartDecoding(ctx context.Context) error { return c.server.decoding.take(ctx) }
+
+// StopDecoding ends the turn that StartDecoding has begun.
+func (c *Call) StopDecoding() { c.server.decoding.give() }
+
+// StartAnswer waits until an answer may be encoded: a few of the socket's are at a time,
+// until they have been sent, so that answers for which there is no room yet do not pile
+// up. StopAnswer ends that. Without a turn it returns the cause of ctx, or [ErrClosed].
+func (c *Call) StartAnswer(ctx context.Context) error { return c.server.answering.take(ctx) }
+
+// StopAnswer ends the turn that StartAnswer has begun.
+func (c *Call) StopAnswer() { c.server.answering.give() }
+
 // Respond sends the response, once. Unless it announces an event stream, the
 // call is over with it, while the context of the handler goes on until the
-// handler returns. Send gets ctx. The ID of r is ignored. If r cannot be encoded
-// nothing is sent and another response may follow; any other error is final.
+// handler returns. Send gets ctx. The ID of r is ignored. If r cannot be encoded, or
+// is one stream too many ([ErrTooManyStreams]), nothing is sent and another response
+// may follow; any other error is final.
 func (c *Call) Respond(ctx context.Context, r *Response) error {
 	f, err := encodeAnswer(c.id, r)
 	if err != nil {
@@ -60,14 +83,36 @@ func (c *Call) claimResponse(stream bool) (err error) {
 			err = ErrResponded
 		case c.over != nil:
 			err = c.over
-		default:
-			c.responded, c.streaming = true, stream
-			if !stream {
-				c.finish(ErrFinished)
+		case stream:
+			if err = c.openStream(); err == nil {
+				c.responded, c.streaming = true, true
 			}
+		default:
+			c.responded = true
+			c.finish(ErrFinished)
 		}
 	})
 	return err
+}
+
+// openStream counts the call as a stream, as part of update. It is no longer one of the
+// calls that run, unless it is urgent: these are one after another. An urgent stream is
+// let in beyond the limit, as the one that it takes the place of may still be open.
+func (c *Call) openStream() error {
+	s, limit := c.server, c.server.o.MaxStreams
+	urgent := c.lane != &s.lanes[0]
+	if urgent {
+		limit++
+	}
+	if s.streams >= limit {
+		return ErrTooManyStreams
+	}
+	s.streams++
+	c.counted = true
+	if !urgent {
+		s.vacate(c)
+	}
+	return nil
 }
 
 // Event sends an event of the stream that the response has announced. One of
@@ -83,7 +128,7 @@ func (c *Call) Event(ctx context.Context, e *Event) error {
 	}
 	numbered := *e
 	numbered.ID = c.id
-	return c.send(ctx, Frame{Data: AppendEvent(make([]byte, 0, 128+eventSize(e)), &numbered)})
+	return c.send(ctx, Frame{Data: AppendEvent(make([]byte, 0, 128+len(e.Data)+e.Meta.size()), &numbered)})
 }
 
 func (c *Call) claimEvent(last bool) (err error) {
@@ -154,9 +199,6 @@ func (c *Call) returned() {
 			c.finish(ErrFinished)
 		}
 		c.running = false
-		if c.over != nil {
-			c.server.inFlight--
-		}
 	})
 }
 
@@ -166,9 +208,29 @@ func (c *Call) finish(reason error) {
 		return
 	}
 	c.over = reason
-	c.server.forget(c)
-	if !c.running {
-		c.server.inFlight--
+	c.server.calls.remove(c)
+	if c.cancel == nil { // it has not begun
+		c.lane.drop()
+	}
+}
+
+// settle frees what a call without a running handler does not need any more, as part of
+// update.
+func (c *Call) settle() {
+	if c.running || c.over == nil && c.cancel == nil {
+		return
+	}
+	s := c.server
+	if c.cost > 0 {
+		s.freeHeld(c.cost)
+		c.cost, c.frame = 0, Frame{}
+	}
+	if c.over != nil || c.counted {
+		s.vacate(c)
+	}
+	if c.over != nil && c.counted {
+		c.counted = false
+		s.streams--
 	}
 }
 
@@ -183,8 +245,9 @@ func (c *Call) stopped() bool {
 func (c *Call) update(change func()) {
 	c.server.mu.Lock()
 	change()
-	over := c.over
-	ended := over != nil && (!c.running || c.stopped())
+	c.settle()
+	over, cancel, running := c.over, c.cancel, c.running
+	ended := over != nil && (!running || c.stopped())
 	abort := errors.Is(over, ErrFinished) && (c.streaming || !c.responded)
 	var notify func()
 	if over != nil {
@@ -197,8 +260,17 @@ func (c *Call) update(change func()) {
 	if !ended {
 		return
 	}
-	c.cancel(over)
-	if c.input != nil && c.input.fail(over) && abort {
-		_ = c.server.sendAbort(c.id) // whoever could be told has returned
+	if cancel != nil { // it has begun
+		cancel(over)
+	}
+	if c.input == nil {
+		return
+	}
+	end := c.input.drop
+	if running { // and may read what has come
+		end = c.input.fail
+	}
+	if end(over) && abort {
+		_ = c.server.sendAbort(c.id) // the handler has returned
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -69,7 +70,8 @@ func TestCall(t *testing.T) {
 			c.Hold()
 			_ = c.Respond(t.Context(), eventStream)
 		})
-		require.Equal(t, 1, rig.inFlight)
+		require.Equal(t, 1, rig.streams)
+		require.Zero(t, rig.lanes[0].running, "a stream is no call")
 		require.NoError(t, life.Err())
 		rig.receive(t, request1)
 		require.Equal(t, []string{stream1}, rig.out.take(), "the id is in use")
@@ -79,7 +81,7 @@ func TestCall(t *testing.T) {
 		require.Equal(t, ErrFinished, context.Cause(life))
 		require.Equal(t, ErrFinished, held.Event(t.Context(), data("2")))
 		require.Len(t, rig.out.take(), 1)
-		require.Zero(t, rig.inFlight)
+		require.Zero(t, rig.streams)
 	})
 	bubble(t, "W39 an abort ends a held call", func(t *testing.T) {
 		var held *Call
@@ -93,7 +95,7 @@ func TestCall(t *testing.T) {
 		require.Equal(t, ErrAborted, context.Cause(life))
 		require.ErrorIs(t, held.Event(t.Context(), data("1")), ErrAborted)
 		require.ErrorIs(t, held.Respond(t.Context(), &Response{}), ErrAborted)
-		require.Zero(t, rig.inFlight)
+		require.Zero(t, rig.lanes[0].running)
 	})
 	bubble(t, "closing ends a held call", func(t *testing.T) {
 		var life context.Context
@@ -169,14 +171,18 @@ func TestCall(t *testing.T) {
 func TestCallInput(t *testing.T) {
 	const streamRequest = `{"i":"1","p":{"u":"/a","h":{"content-type":"text/event-stream"}}}`
 	const one, done = `{"i":"1","t":3,"p":{"e":"message","d":1}}`, `{"i":"1","t":3,"p":{"e":"done","d":2}}`
-	run := func(t *testing.T, limit Limit, f func(ctx context.Context, c *Call)) *serverRig {
+	run := func(t *testing.T, f func(ctx context.Context, c *Call)) *serverRig {
 		t.Helper()
-		return newServerRig(t, ServerOptions{InputLimit: limit, Handle: func(ctx context.Context, _ *Request, c *Call) { f(ctx, c) }})
+		return newServerRig(t, ServerOptions{
+			Handle:      func(ctx context.Context, _ *Request, c *Call) { f(ctx, c) },
+			TakesEvents: func(*Request) bool { return true },
+			MaxBytes:    2000,
+		})
 	}
 	bubble(t, "PE-033 the handler reads the events of the request", func(t *testing.T) {
 		var got []string
 		var end error
-		rig := run(t, Limit{}, func(ctx context.Context, c *Call) {
+		rig := run(t, func(ctx context.Context, c *Call) {
 			for {
 				e, err := c.Next(ctx)
 				if err != nil {
@@ -194,7 +200,7 @@ func TestCallInput(t *testing.T) {
 	})
 	bubble(t, "PE-034 a handler that stops reading has the client told", func(t *testing.T) {
 		var errs []error
-		rig := run(t, Limit{}, func(ctx context.Context, c *Call) {
+		rig := run(t, func(ctx context.Context, c *Call) {
 			_, err := c.Next(ctx)
 			errs = append(errs, err, c.CloseInput(), c.CloseInput())
 			_, err = c.Next(ctx)
@@ -205,11 +211,11 @@ func TestCallInput(t *testing.T) {
 		require.Equal(t, []string{abort1, `{"i":"1","p":{}}`}, rig.out.take())
 	})
 	bubble(t, "PE-034 a handler that panics or returns has the client told", func(t *testing.T) {
-		rig := run(t, Limit{}, func(context.Context, *Call) { panic("boom") })
+		rig := run(t, func(context.Context, *Call) { panic("boom") })
 		rig.receive(t, streamRequest)
 		require.Equal(t, []string{abort1}, rig.out.take())
 
-		rig = run(t, Limit{}, func(_ context.Context, c *Call) {
+		rig = run(t, func(_ context.Context, c *Call) {
 			_ = c.Respond(t.Context(), eventStream)
 			_ = c.Event(t.Context(), &Event{Kind: EventDone})
 		})
@@ -217,14 +223,14 @@ func TestCallInput(t *testing.T) {
 		require.Equal(t, []string{stream1, `{"i":"1","t":3,"p":{"e":"done"}}`, abort1}, rig.out.take())
 	})
 	bubble(t, "PE-016 a plain response stops the client by itself", func(t *testing.T) {
-		rig := run(t, Limit{}, func(_ context.Context, c *Call) { _ = c.Respond(t.Context(), &Response{}) })
+		rig := run(t, func(_ context.Context, c *Call) { _ = c.Respond(t.Context(), &Response{}) })
 		rig.receive(t, streamRequest, one)
 		require.Equal(t, []string{`{"i":"1","p":{}}`}, rig.out.take())
 	})
 	bubble(t, "PE-044 a failure to send the abort is the handler's and does not end the call", func(t *testing.T) {
 		broken := errors.New("broken pipe")
 		var errs []error
-		rig := run(t, Limit{}, func(_ context.Context, c *Call) {
+		rig := run(t, func(_ context.Context, c *Call) {
 			errs = append(errs, c.CloseInput(), c.Respond(t.Context(), &Response{}))
 		})
 		rig.out.fail = func(frame string) error {
@@ -236,24 +242,53 @@ func TestCallInput(t *testing.T) {
 		rig.receive(t, streamRequest)
 		require.Equal(t, []error{broken, nil}, errs)
 	})
-	bubble(t, "W28 an unread input overflows", func(t *testing.T) {
-		var errs []error
+	bubble(t, "W28 unread events are counted with the memory that they keep, and the reader waits", func(t *testing.T) {
 		read := make(chan struct{})
-		rig := run(t, Limit{Events: 1}, func(ctx context.Context, c *Call) {
-			<-read
-			for range 2 {
-				_, err := c.Next(ctx)
-				errs = append(errs, err)
+		var got int
+		rig := run(t, func(ctx context.Context, c *Call) {
+			for range read {
+				if _, err := c.Next(ctx); err == nil {
+					got++
+				}
 			}
 		})
-		rig.receive(t, streamRequest, one, one, one)
+		rig.receive(t, streamRequest)
+		padded := one[:len(one)-1] + `,"pad":"` + strings.Repeat("x", 300) + `"}`
+		received := 0
+		go func() {
+			for range 10 {
+				if rig.Receive(textFrame(padded)) == nil {
+					received++
+				}
+			}
+		}()
+		synctest.Wait()
+		require.Equal(t, 2, received, "what one event keeps is its frame")
+		read <- struct{}{}
+		synctest.Wait()
+		require.Equal(t, 3, received)
+		for range 9 {
+			read <- struct{}{}
+		}
 		close(read)
-		require.Equal(t, []string{abort1}, rig.out.take())
-		require.Equal(t, []error{nil, ErrOverflow}, errs)
+		synctest.Wait()
+		require.Equal(t, 10, received)
+		require.Equal(t, 10, got)
+	})
+	bubble(t, "events that no handler takes are dropped", func(t *testing.T) {
+		leave := make(chan struct{})
+		rig := newServerRig(t, ServerOptions{Handle: func(context.Context, *Request, *Call) { <-leave }})
+		rig.receive(t, streamRequest)
+		held := rig.bytes
+		for range 100 {
+			rig.receive(t, one)
+		}
+		require.Equal(t, held, rig.bytes)
+		close(leave)
 	})
 	bubble(t, "an event that cannot be read fails the input", func(t *testing.T) {
 		var end error
-		rig := run(t, Limit{}, func(ctx context.Context, c *Call) { _, end = c.Next(ctx) })
+		rig := run(t, func(ctx context.Context, c *Call) { _, end = c.Next(ctx) })
 		rig.receive(t, streamRequest)
 		require.Error(t, rig.Receive(textFrame(`{"i":"1","t":3,"p":{"e":1}}`)))
 		synctest.Wait()
@@ -261,7 +296,7 @@ func TestCallInput(t *testing.T) {
 	})
 	bubble(t, "a request that is no stream has no input", func(t *testing.T) {
 		var errs []error
-		rig := run(t, Limit{}, func(ctx context.Context, c *Call) {
+		rig := run(t, func(ctx context.Context, c *Call) {
 			_, err := c.Next(ctx)
 			errs = append(errs, err, c.CloseInput())
 		})
@@ -270,7 +305,7 @@ func TestCallInput(t *testing.T) {
 	})
 	bubble(t, "PE-046 closing ends a read", func(t *testing.T) {
 		var end error
-		rig := run(t, Limit{}, func(_ context.Context, c *Call) { _, end = c.Next(context.Background()) })
+		rig := run(t, func(_ context.Context, c *Call) { _, end = c.Next(context.Background()) })
 		rig.receive(t, streamRequest)
 		rig.Close()
 		rig.Wait()

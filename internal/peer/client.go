@@ -3,6 +3,8 @@ package peer
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 )
 
@@ -74,6 +76,10 @@ type Observer struct {
 
 	// Event gets each event, up to the one that ends the stream.
 	Event func(*Event)
+
+	// Unreadable is called for an event that cannot be read, in its place; the stream
+	// goes on. If it is nil the stream breaks.
+	Unreadable func(*DecodeError)
 
 	// Failed is called when the stream breaks before its end. No call of Event
 	// begins after it. If the reason is [Client.Close], one that runs at that
@@ -191,15 +197,15 @@ func (c *Client) stop(p *pending) bool {
 	return true
 }
 
-// Receive takes a frame from the server. It is called by the reader of the
-// socket, one frame after another, and does not wait for anything but
+// Receive takes a frame from the server, whose memory it does not keep. It is called by
+// the reader of the socket, one frame after another, and does not wait for anything but
 // observers. Frames for calls that are over are ignored. A frame that cannot be
 // read gives a *[DecodeError], and fails the call that it belongs to; the
 // client stays usable.
 func (c *Client) Receive(f Frame) error {
-	m, err := DecodeResponse(f)
+	m, err := DecodeResponse(f.clone())
 	if err != nil {
-		c.refuse(err)
+		c.Refuse(err)
 		return err
 	}
 	switch m := m.(type) {
@@ -255,9 +261,11 @@ func (c *Client) event(e *Event) {
 	}
 }
 
-// refuse fails the call whose frame could not be read. The server may hold it
-// for open, so it is told.
-func (c *Client) refuse(err error) {
+// Refuse takes the place of [Client.Receive] for a message that cannot be read. It
+// fails the call that the message belongs to, as far as err is a *[DecodeError] that
+// names one. The server may regard it as open, so it is sent an abort. A stream goes on
+// if its observer takes unreadable events.
+func (c *Client) Refuse(err error) {
 	bad, ok := errors.AsType[*DecodeError](err)
 	if !ok || bad.ID == nil {
 		return
@@ -266,9 +274,46 @@ func (c *Client) refuse(err error) {
 	p := c.calls[string(bad.ID)]
 	affected := p != nil && p.replied == bad.Event
 	c.mu.Unlock()
-	if affected && c.stop(p) {
+	switch {
+	case !affected:
+	case p.skips(bad):
+		p.observer.Unreadable(bad)
+	case c.stop(p):
 		p.fail(err)
 	}
+}
+
+// RefuseAll takes the place of [Client.Receive] for a message that may belong to any
+// call. It fails all calls as Refuse does. Each observer that takes unreadable events is
+// passed this one, and its stream goes on.
+func (c *Client) RefuseAll(err error) {
+	c.mu.Lock()
+	calls := slices.Collect(maps.Values(c.calls))
+	c.mu.Unlock()
+	unknown := &DecodeError{Event: true, Err: err}
+	for _, p := range calls {
+		switch {
+		case p.observer != nil && p.observer.Unreadable != nil:
+			if c.isStreaming(p) {
+				p.observer.Unreadable(unknown)
+			}
+		case c.stop(p):
+			p.fail(err)
+		}
+	}
+}
+
+// isStreaming reports whether the call is open and its response has arrived.
+func (c *Client) isStreaming(p *pending) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return p.replied && c.calls[string(p.id)] == p
+}
+
+// skips reports whether the stream of p goes on after an event that cannot be read.
+func (p *pending) skips(bad *DecodeError) bool {
+	last := bad.Kind == EventDone || bad.Kind == EventError
+	return bad.Event && !last && p.observer != nil && p.observer.Unreadable != nil
 }
 
 func (p *pending) reply(a answer) {

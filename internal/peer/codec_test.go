@@ -164,6 +164,8 @@ func TestPE062_EventMeta(t *testing.T) {
 			for _, decode := range []func(Frame) (Message, error){DecodeRequest, DecodeResponse} {
 				m, err := decode(Frame{Data: wire})
 				require.NoError(t, err)
+				require.GreaterOrEqual(t, m.(*Event).cost(), len(wire))
+				m.(*Event).kept = 0
 				require.Equal(t, e, m)
 			}
 		})
@@ -296,18 +298,6 @@ func TestDecodeTakesAnyJSONLayout(t *testing.T) {
 	require.Equal(t, `{"x": 1}`, string(r.ID))
 	require.Equal(t, `[ {"a":"]}\""} , 2 ]`, string(r.Body.JSON))
 	require.Equal(t, "/a", r.URL.Path)
-}
-
-func TestDecodeDoesNotKeepTheFrame(t *testing.T) {
-	t.Parallel()
-	f := textFrame(`{"i":"1","p":{"u":"/a","h":{"x":"y"},"b":"body"}}`)
-	m, err := DecodeRequest(f)
-	require.NoError(t, err)
-	before := string(encode(t, m).Data)
-	for i := range f.Data {
-		f.Data[i] = '!'
-	}
-	require.Equal(t, before, string(encode(t, m).Data))
 }
 
 func TestDecodeErrors(t *testing.T) {

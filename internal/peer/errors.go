@@ -19,6 +19,10 @@ var (
 	// ErrResponded is returned by a second [Call.Respond].
 	ErrResponded = errors.New("peer: call has a response already")
 
+	// ErrTooManyStreams is returned by a [Call.Respond] that would open one event stream
+	// more than [ServerOptions.MaxStreams].
+	ErrTooManyStreams = errors.New("peer: too many open streams")
+
 	// ErrNoStream is returned where an event stream is needed and there is none.
 	ErrNoStream = errors.New("peer: not an event stream")
 )

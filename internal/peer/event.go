@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unsafe"
 )
 
 // EventKind says what an event means to the stream that it belongs to. A
@@ -34,7 +35,15 @@ type Event struct {
 	Kind EventKind
 	Data json.RawMessage // nil: absent
 	Meta EventMeta
+
+	kept int // bytes that the event keeps in memory, if it was decoded
 }
+
+// eventOverhead is what an event counts besides the bytes that it keeps.
+const eventOverhead = 256
+
+// cost is what the event counts while it is held.
+func (e *Event) cost() int { return e.kept + eventOverhead }
 
 // ends reports whether no event follows e.
 func (e *Event) ends() bool { return e.Kind == EventDone || e.Kind == EventError }
@@ -136,8 +145,9 @@ func AppendAbort(dst []byte, id ID) []byte {
 	return append(appendName(appendHead(dst, id), "t"), typeAbort+"}"...)
 }
 
-func (e *envelope) event() (*Event, error) {
-	event := &Event{ID: e.id}
+// event decodes an event. kept is the size of the frame, which its data keeps in memory.
+func (e *envelope) event(kept int) (*Event, error) {
+	event := &Event{ID: e.id, kept: kept}
 	for name, value := range members(e.payload) {
 		var err error
 		switch name {
@@ -154,7 +164,17 @@ func (e *envelope) event() (*Event, error) {
 			return nil, fmt.Errorf("event member %s: %w", name, err)
 		}
 	}
+	event.kept += event.Meta.size()
 	return event, nil
+}
+
+// size is how many bytes the metadata keeps in memory.
+func (m EventMeta) size() int {
+	size := len(m.ID)
+	for _, c := range m.Comments {
+		size += len(c) + int(unsafe.Sizeof(c))
+	}
+	return size
 }
 
 // decodeEventMeta checks types only. Line breaks are let through: some

@@ -59,6 +59,11 @@ type DecodeError struct {
 	// Event is set if the frame is an event. Such a frame has no answer.
 	Event bool
 
+	// Kind and EventID are those of an event from a server, as far as they could be
+	// read, or empty.
+	Kind    EventKind
+	EventID string
+
 	// Err is the reason.
 	Err error
 }
@@ -70,18 +75,25 @@ func (e *DecodeError) Error() string { return "peer: decode: " + e.Err.Error() }
 func (e *DecodeError) Unwrap() error { return e.Err }
 
 // DecodeRequest reads a frame that a client has sent: a *[Request], an
-// *[Event] or an *[Abort]. The result shares no memory with the frame. Errors
+// *[Event] or an *[Abort]. The result refers to the memory of the frame. Errors
 // are of type *[DecodeError].
 func DecodeRequest(f Frame) (Message, error) {
 	return decode(f, clientSide)
 }
 
 // DecodeResponse reads a frame that a server has sent: a *[Response], an
-// *[Event] or an *[Abort]. The result shares no memory with the frame. Errors
+// *[Event] or an *[Abort]. The result refers to the memory of the frame. Errors
 // are of type *[DecodeError].
 func DecodeResponse(f Frame) (Message, error) {
-	return decode(f, serverSide)
+	m, err := decode(f, serverSide)
+	if err != nil {
+		return nil, sketchError(f, err)
+	}
+	return m, nil
 }
+
+// clone copies a frame whose memory belongs to somebody else.
+func (f Frame) clone() Frame { return Frame{Data: bytes.Clone(f.Data), Binary: f.Binary} }
 
 // envelope holds the members of a message before its payload is looked at.
 type envelope struct {
@@ -111,7 +123,7 @@ func decode(f Frame, from side) (m Message, err error) {
 	case !isObject(e.payload):
 		err = errors.New("payload is no object")
 	case e.kind == typeEvent:
-		m, err = e.event()
+		m, err = e.event(cap(f.Data))
 	case from == clientSide:
 		m, err = e.request()
 	default:
@@ -126,9 +138,10 @@ func decode(f Frame, from side) (m Message, err error) {
 // byteOrderMark may stand before the text of a frame and means nothing there.
 var byteOrderMark = []byte("\uFEFF")
 
-// open copies the frame once. All that is read from it later lies in that copy.
+// open finds the members of a message. They lie in the memory of the frame, or in that
+// of a copy if the frame is not UTF-8.
 func open(f Frame) (e envelope, err error) {
-	text := bytes.Clone(f.Data)
+	text := f.Data
 	if f.Binary {
 		if i := bytes.IndexByte(text, delimiter); i >= 0 {
 			text, e.bytes = text[:i], text[i+1:]

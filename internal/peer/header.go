@@ -15,6 +15,12 @@ func IsEventStream(h http.Header) bool {
 	return len(h) > 0 && len(h["Content-Disposition"]) == 0 && strings.HasPrefix(h.Get("Content-Type"), "text/event-stream")
 }
 
+// maxHeaders bounds the headers of a message, and the values of each, which take much
+// more memory once they are decoded.
+const maxHeaders = 256
+
+var errHeaders = errors.New("too many headers")
+
 // decodeHeader reads the member h. Names may come in any case; a header
 // without a value is left out.
 func decodeHeader(value []byte) (http.Header, error) {
@@ -26,9 +32,15 @@ func decodeHeader(value []byte) (http.Header, error) {
 		return nil, errors.New("headers are no object")
 	}
 	for name, value := range members(value) {
+		if len(h) == maxHeaders {
+			return nil, errHeaders
+		}
 		values, err := headerValues(value)
 		if err != nil {
 			return nil, fmt.Errorf("header %q: %w", name, err)
+		}
+		if len(values) > maxHeaders {
+			return nil, errHeaders
 		}
 		if len(values) > 0 {
 			h[http.CanonicalHeaderKey(strings.ToLower(name))] = values

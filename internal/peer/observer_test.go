@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -62,6 +63,23 @@ func TestClientObserver(t *testing.T) {
 		rig.Close(nil)
 		require.Equal(t, []string{`response "1"`, "failed: peer: decode: payload is no object"}, seen)
 		require.Equal(t, []string{abort1}, rig.take())
+	})
+	bubble(t, "an event that cannot be read breaks nothing if the observer takes it", func(t *testing.T) {
+		rig := newClientRig(t, nil)
+		var seen []string
+		o := observe(&seen)
+		o.Unreadable = func(bad *DecodeError) { seen = append(seen, "unreadable "+bad.EventID) }
+		open(t, rig, o)
+		unreadable := textFrame(`{"i":"1","t":3,"p":{"e":1,"m":{"id":"7"}}}`)
+		require.Error(t, rig.Receive(unreadable), "there is no stream yet")
+		rig.receive(t, stream1)
+		require.Error(t, rig.Receive(unreadable))
+		rig.RefuseAll(errors.New("what was it?"))
+		rig.receive(t, `{"i":"1","t":3,"p":{"e":"done"}}`)
+		require.Error(t, rig.Receive(unreadable), "there is no stream any more")
+		rig.RefuseAll(errors.New("what was it?"))
+		require.Equal(t, []string{`response "1"`, "unreadable 7", "unreadable ", "done "}, seen)
+		require.Empty(t, rig.take())
 	})
 	bubble(t, "nil functions are left out", func(t *testing.T) {
 		rig := newClientRig(t, nil)

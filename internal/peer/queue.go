@@ -21,7 +21,7 @@ const (
 // Limit bounds the unread events of one stream. A zero field means its default.
 type Limit struct {
 	Events int // number of events; default [DefaultLimitEvents]
-	Bytes  int // data and metadata together; default [DefaultLimitBytes]
+	Bytes  int // of the frames that the events keep in memory; default [DefaultLimitBytes]
 }
 
 func (l Limit) withDefaults() Limit {
@@ -34,42 +34,50 @@ func (l Limit) withDefaults() Limit {
 // queue holds the events of a stream that its reader has not taken yet. One
 // queue may have several readers; each event goes to one of them.
 type queue struct {
-	limit Limit
+	limit Limit     // zero: bounded by the one who pushes
+	freed func(int) // called with the cost of events that are no longer held; nil is nothing
 
 	// wake holds a token if there may be something for a waiting reader. A
 	// reader that leaves something behind puts the token back.
 	wake chan struct{}
 
-	// mu guards what follows. Invariants: bytes is the size of all events; once
+	// mu guards what follows. Invariants: bytes is the cost of all events; once
 	// end is set, nothing is added, and only drop may still change end.
 	mu     sync.Mutex
 	events []*Event
 	bytes  int
-	end    error // given to readers when events is empty
+	end    error // returned to readers when events is empty
 }
 
 func newQueue(l Limit) *queue {
 	return &queue{limit: l.withDefaults(), wake: make(chan struct{}, 1)}
 }
 
-// push adds an event. It returns false if the queue has failed for want of
-// room. The event that ends the stream always finds room.
+// newInput returns a queue whose events are counted by their server.
+func newInput(freed func(cost int)) *queue {
+	return &queue{freed: freed, wake: make(chan struct{}, 1)}
+}
+
+// push adds an event. It returns false if the queue has failed because it is full.
+// The event that ends the stream is always added.
 func (q *queue) push(e *Event) bool {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	if q.end != nil {
+		q.mu.Unlock()
+		q.free(e.cost())
 		return true
 	}
+	defer q.mu.Unlock()
 	defer q.signal()
-	size := eventSize(e)
+	full := q.limit.Events > 0 && (len(q.events) >= q.limit.Events || q.bytes+e.cost() > q.limit.Bytes)
 	if e.ends() {
 		q.end = io.EOF
-	} else if len(q.events) >= q.limit.Events || q.bytes+size > q.limit.Bytes {
+	} else if full {
 		q.end = ErrOverflow
 		return false
 	}
 	q.events = append(q.events, e)
-	q.bytes += size
+	q.bytes += e.cost()
 	return true
 }
 
@@ -90,13 +98,15 @@ func (q *queue) fail(err error) bool {
 // err even if the queue had ended unread. It reports whether the queue was open.
 func (q *queue) drop(err error) bool {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	open := q.end == nil
 	if open || len(q.events) > 0 {
 		q.end = err
 	}
+	bytes := q.bytes
 	q.events, q.bytes = nil, 0
 	q.signal()
+	q.mu.Unlock()
+	q.free(bytes)
 	return open
 }
 
@@ -118,8 +128,8 @@ func (q *queue) next(ctx context.Context) (*Event, error) {
 
 func (q *queue) take() (*Event, error) {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	if len(q.events) == 0 {
+		defer q.mu.Unlock()
 		if q.end != nil {
 			q.signal()
 		}
@@ -128,11 +138,19 @@ func (q *queue) take() (*Event, error) {
 	e := q.events[0]
 	q.events[0] = nil
 	q.events = q.events[1:]
-	q.bytes -= eventSize(e)
+	q.bytes -= e.cost()
 	if len(q.events) > 0 || q.end != nil {
 		q.signal()
 	}
+	q.mu.Unlock()
+	q.free(e.cost())
 	return e, nil
+}
+
+func (q *queue) free(cost int) {
+	if q.freed != nil && cost > 0 {
+		q.freed(cost)
+	}
 }
 
 func (q *queue) signal() {
@@ -140,12 +158,4 @@ func (q *queue) signal() {
 	case q.wake <- struct{}{}:
 	default:
 	}
-}
-
-func eventSize(e *Event) int {
-	size := len(e.Data) + len(e.Meta.ID)
-	for _, c := range e.Meta.Comments {
-		size += len(c)
-	}
-	return size
 }

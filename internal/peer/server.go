@@ -9,8 +9,25 @@ import (
 	"sync"
 )
 
-// DefaultMaxInFlight is the default of ServerOptions.MaxInFlight.
-const DefaultMaxInFlight = 256
+// The defaults of [ServerOptions].
+const (
+	DefaultMaxCalls   = 256
+	DefaultMaxStreams = 100
+	DefaultMaxBytes   = 2 << 20
+)
+
+// MaxUrgent is how many kinds of urgent requests there may be.
+const MaxUrgent = 2
+
+const (
+	// callOverhead is what a call counts besides its frame.
+	callOverhead = 256
+	// largeFrame is the size from which a frame is decoded only while no input of the
+	// same socket is.
+	largeFrame = 64 << 10
+	// maxEncoded is how many answers of one socket may be encoded and not yet sent.
+	maxEncoded = 4
+)
 
 // ServerOptions are the options of [NewServer] and [NewServers]. Handle, Panic and,
 // for NewServer, Send are required.
@@ -22,11 +39,12 @@ type ServerOptions struct {
 	Handle func(ctx context.Context, r *Request, c *Call)
 
 	// Send writes one frame. It must be safe for concurrent use. Its context is
-	// what [Call.Respond] or [Call.Event] was given, and that of [NewServer] for
-	// frames that the server sends by itself.
+	// what [Call.Respond] or [Call.Event] was called with, and that of [NewServer] for
+	// frames that the server sends by itself. It may wait for a client that reads
+	// slowly, and has to return when the socket closes.
 	Send func(ctx context.Context, f Frame) error
 
-	// Panic is told what Handle has panicked with. The call ends without an answer.
+	// Panic is called with what Handle has panicked with. The call ends without an answer.
 	Panic func(r *Request, v any)
 
 	// BadRequest makes the answer to a request that cannot be read, if it has
@@ -34,16 +52,28 @@ type ServerOptions struct {
 	// of NewServer.
 	BadRequest func(ctx context.Context, err *DecodeError) *Response
 
-	// Busy makes the answer to a request beyond MaxInFlight. Nil means a
-	// response with status 429 and no body. Its context is that of NewServer.
-	Busy func(ctx context.Context, r *Request) *Response
+	// Urgent returns 1 to [MaxUrgent] for a request that does not wait for the other
+	// calls of the client, and 0 for any other. Requests with the same number run one
+	// after another. Nil returns 0.
+	Urgent func(r *Request) int
 
-	// MaxInFlight bounds the calls whose handler runs or that are held. Zero
-	// means [DefaultMaxInFlight].
-	MaxInFlight int
+	// TakesEvents reports whether a request that announces an event stream has a
+	// handler that reads it, with [Call.Next]. The events of all others are dropped.
+	// Nil means that none has.
+	TakesEvents func(r *Request) bool
 
-	// InputLimit bounds the unread events of each request that is an event stream.
-	InputLimit Limit
+	// MaxCalls bounds the handlers that run at once, but for urgent ones and those of
+	// open streams. Further requests wait. Zero means [DefaultMaxCalls].
+	MaxCalls int
+
+	// MaxStreams bounds the responses that are open event streams. For a further one
+	// Respond returns [ErrTooManyStreams]. Zero means [DefaultMaxStreams].
+	MaxStreams int
+
+	// MaxBytes bounds the frames of requests from when they are received until their
+	// handlers return, and the frames of unread events: see [Server.Receive]. Zero
+	// means [DefaultMaxBytes].
+	MaxBytes int
 }
 
 // Servers makes the servers of many sockets, which share their options.
@@ -58,10 +88,15 @@ func NewServers(o ServerOptions) *Servers {
 	if o.BadRequest == nil {
 		o.BadRequest = func(context.Context, *DecodeError) *Response { return &Response{Status: http.StatusBadRequest} }
 	}
-	if o.Busy == nil {
-		o.Busy = func(context.Context, *Request) *Response { return &Response{Status: http.StatusTooManyRequests} }
+	if o.Urgent == nil {
+		o.Urgent = func(*Request) int { return 0 }
 	}
-	o.MaxInFlight = cmp.Or(o.MaxInFlight, DefaultMaxInFlight)
+	if o.TakesEvents == nil {
+		o.TakesEvents = func(*Request) bool { return false }
+	}
+	o.MaxCalls = cmp.Or(o.MaxCalls, DefaultMaxCalls)
+	o.MaxStreams = cmp.Or(o.MaxStreams, DefaultMaxStreams)
+	o.MaxBytes = cmp.Or(o.MaxBytes, DefaultMaxBytes)
 	return &Servers{o}
 }
 
@@ -71,117 +106,208 @@ func (s *Servers) New(ctx context.Context, send func(context.Context, Frame) err
 	if send == nil {
 		panic("peer: new server: Send is required")
 	}
-	return &Server{o: &s.o, ctx: ctx, write: send}
+	server := &Server{o: &s.o, ctx: ctx, write: send}
+	server.freed.L = &server.mu
+	server.decoding.free, server.answering.free = 1, maxEncoded
+	for i := range server.lanes {
+		server.lanes[i].limit = 1
+	}
+	server.lanes[0].limit = s.o.MaxCalls
+	return server
 }
 
 // Server runs the requests of one socket. Create it with [NewServer] or
 // [Servers.New]. Its methods are safe for concurrent use.
 type Server struct {
-	o        *ServerOptions
-	ctx      context.Context //nolint:containedctx // the life of the socket, from which sends and handlers derive
-	write    func(context.Context, Frame) error
-	handlers sync.WaitGroup
+	o         *ServerOptions
+	ctx       context.Context //nolint:containedctx // the life of the socket, from which sends and handlers derive
+	write     func(context.Context, Frame) error
+	handlers  sync.WaitGroup
+	decoding  turns // see Call.StartDecoding
+	answering turns // see Call.StartAnswer
 
-	// mu guards what follows and the state of every call. Invariants: a call is
-	// in calls exactly while its over is nil; inFlight counts the calls whose
-	// handler runs or that are not over; once closed is set, calls is empty and
-	// stays so. An idle socket has one call or none, so calls is a list.
-	mu       sync.Mutex
-	calls    []*Call
-	inFlight int
-	closed   bool
+	// mu guards what follows and the state of every call.
+	//
+	//   - A call is in calls exactly while its over is nil, and in its lane while its
+	//     handler has not begun, perhaps a little longer.
+	//   - No call is in a lane that could run: see lane. The first lane is for calls that
+	//     are not urgent.
+	//   - bytes is the sum of the costs of all calls and of the events in their
+	//     inputs. freed is signalled when it falls, and when stopped is set.
+	//   - Once stopped is set no handler begins, and the lanes are empty; once closed is
+	//     set, so is calls.
+	mu      sync.Mutex
+	freed   sync.Cond
+	calls   callTable
+	lanes   [1 + MaxUrgent]lane
+	streams int
+	bytes   int
+	stopped bool
 }
 
 // NewServer returns a server for a socket whose life is ctx. It panics if a
 // required option is missing.
 func NewServer(ctx context.Context, o ServerOptions) *Server { return NewServers(o).New(ctx, o.Send) }
 
-// Receive takes a frame from the client. It is called by the reader of the
-// socket, one frame after another, and never waits for a handler. It sends the
-// answers to unreadable and surplus requests itself, so that a client that
-// makes too many is slowed down by its own socket.
+// Receive takes a frame from the client, whose memory it does not keep. It is called by
+// the reader of the socket, one frame after another. It sends the answer to an unreadable
+// request itself.
+//
+// It does not wait for a handler unless requests, or events that are not read, hold more
+// than [ServerOptions.MaxBytes] with this frame: then it waits until there is room, and
+// the reader with it. A request without a free handler waits in memory instead, undecoded.
+// An abort takes it out.
 //
 // A second request with an id in use, and events and aborts for an id that is
-// not in use, are ignored. A frame that cannot be read and has no answer gives
+// not in use, are ignored. A frame that cannot be read and has no answer returns
 // a *[DecodeError]; the server stays usable. Other errors are those of Send,
 // and [ErrClosed].
 func (s *Server) Receive(f Frame) error {
-	run, err := s.Take(f)
+	run, err := s.Take(f.clone())
 	if run != nil {
 		go run()
 	}
 	return err
 }
 
-// Take is Receive for a caller that has a goroutine to spare: it does not start the
-// handler of a request, but returns it as run, which has to be called once. There is
-// none for other frames.
+// Take is Receive for a caller that has a goroutine and the memory of the frame to spare:
+// it does not start the handler of a request, but returns it as run, which has to be
+// called once. There is none for other frames.
 func (s *Server) Take(f Frame) (run func(), err error) {
-	m, err := DecodeRequest(f)
+	m, err := s.decode(f)
 	if err != nil {
 		return nil, s.refuse(err)
 	}
 	switch m := m.(type) {
 	case *Request:
-		return s.start(m)
+		return s.start(m, f)
 	case *Event:
-		if c := s.call(m.ID); c != nil && c.input != nil && !c.input.push(m) {
-			return nil, s.sendAbort(m.ID)
-		}
+		return nil, s.input(m)
 	case *Abort:
 		if c := s.call(m.ID); c != nil {
 			c.end(ErrAborted)
 		}
 	}
-	return run, nil
+	return nil, nil
+}
+
+// decode keeps large frames from being decoded beside an input.
+func (s *Server) decode(f Frame) (Message, error) {
+	if len(f.Data) >= largeFrame {
+		if err := s.decoding.take(s.ctx); err != nil {
+			return nil, err
+		}
+		defer s.decoding.give()
+	}
+	return DecodeRequest(f)
 }
 
 func (s *Server) call(id ID) *Call {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.find(id)
+	return s.calls.find(id)
 }
 
-// find is called with mu held.
-func (s *Server) find(id ID) *Call {
-	for _, c := range s.calls {
-		if string(c.id) == string(id) {
-			return c
-		}
+func (s *Server) start(r *Request, f Frame) (run func(), err error) {
+	c := &Call{server: s, id: r.ID, cost: cap(f.Data) + callOverhead, lane: &s.lanes[s.o.Urgent(r)]}
+	if IsEventStream(r.Header) && s.o.TakesEvents(r) {
+		c.input = newInput(s.free)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.calls.find(r.ID) != nil {
+		return nil, nil
+	}
+	if err := s.hold(c.cost); err != nil {
+		return nil, err
+	}
+	s.calls.add(c)
+	if c.lane.free() {
+		ctx := s.occupy(c)
+		return func() { s.run(ctx, r, c) }, nil
+	}
+	c.frame = f
+	c.lane.push(c)
+	return nil, nil
+}
+
+// input adds an event to the input of its call.
+func (s *Server) input(e *Event) error {
+	s.mu.Lock()
+	c := s.calls.find(e.ID)
+	if c == nil || c.input == nil {
+		s.mu.Unlock()
+		return nil
+	}
+	err := s.hold(e.cost())
+	s.mu.Unlock()
+	if err == nil {
+		c.input.push(e)
+	}
+	return err
+}
+
+// hold counts bytes that are going to be held, once there is room for them. It is called
+// with mu held, which is free while it waits.
+func (s *Server) hold(cost int) error {
+	for !s.stopped && s.bytes > 0 && s.bytes+cost > s.o.MaxBytes {
+		s.freed.Wait()
+	}
+	if s.stopped {
+		return ErrClosed
+	}
+	s.bytes += cost
 	return nil
 }
 
-// forget is called with mu held, for a call that is over.
-func (s *Server) forget(c *Call) {
-	i, last := slices.Index(s.calls, c), len(s.calls)-1
-	s.calls[i], s.calls[last] = s.calls[last], nil
-	s.calls = s.calls[:last]
+func (s *Server) free(cost int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.freeHeld(cost)
 }
 
-func (s *Server) start(r *Request) (run func(), err error) {
-	s.mu.Lock()
-	switch {
-	case s.closed:
-		s.mu.Unlock()
-		return nil, ErrClosed
-	case s.find(r.ID) != nil:
-		s.mu.Unlock()
-		return run, nil
-	case s.inFlight >= s.o.MaxInFlight:
-		s.mu.Unlock()
-		return nil, s.send(r.ID, s.o.Busy(s.ctx, r))
-	}
-	defer s.mu.Unlock()
+// freeHeld is called with mu held.
+func (s *Server) freeHeld(cost int) {
+	s.bytes -= cost
+	s.freed.Signal() // the reader, if it waits
+}
+
+// occupy makes a call one whose handler runs, with mu held.
+func (s *Server) occupy(c *Call) context.Context {
 	ctx, cancel := context.WithCancelCause(s.ctx)
-	c := &Call{server: s, id: r.ID, cancel: cancel, running: true}
-	if IsEventStream(r.Header) {
-		c.input = newQueue(s.o.InputLimit)
-	}
-	s.calls = append(s.calls, c)
-	s.inFlight++
+	c.cancel, c.running, c.occupies, c.frame = cancel, true, true, Frame{}
+	c.lane.running++
 	s.handlers.Add(1)
-	return func() { s.run(ctx, r, c) }, nil
+	return ctx
+}
+
+// vacate lets another handler run in place of that of c, with mu held.
+func (s *Server) vacate(c *Call) {
+	if !c.occupies {
+		return
+	}
+	c.occupies = false
+	c.lane.running--
+	if s.stopped {
+		return
+	}
+	if c := c.lane.pop(); c != nil {
+		f := c.frame
+		ctx := s.occupy(c)
+		go s.runWaiting(ctx, f, c)
+	}
+}
+
+// runWaiting runs a request that has waited.
+func (s *Server) runWaiting(ctx context.Context, f Frame, c *Call) {
+	m, _ := s.decode(f)
+	r, ok := m.(*Request)
+	if !ok { // the server was stopped: a frame that has been decoded once can be again
+		c.returned()
+		s.handlers.Done()
+		return
+	}
+	s.run(ctx, r, c)
 }
 
 func (s *Server) run(ctx context.Context, r *Request, c *Call) {
@@ -203,17 +329,16 @@ func (s *Server) refuse(err error) error {
 	if !ok || bad.ID == nil {
 		return err
 	}
-	c := s.call(bad.ID)
+	s.mu.Lock()
+	c, stopped := s.calls.find(bad.ID), s.stopped
+	s.mu.Unlock()
 	if c != nil && c.input != nil && bad.Event {
 		c.input.fail(err)
 	}
-	if c != nil || bad.Event {
+	switch {
+	case c != nil || bad.Event:
 		return err
-	}
-	s.mu.Lock()
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
+	case stopped:
 		return ErrClosed
 	}
 	return s.send(bad.ID, s.o.BadRequest(s.ctx, bad))
@@ -239,12 +364,34 @@ func encodeAnswer(id ID, r *Response) (Frame, error) {
 	return EncodeResponse(&answer)
 }
 
-// Close ends all calls and their contexts with [ErrClosed]. Nothing is sent for
-// them any more.
-func (s *Server) Close() {
+// Stop drops the requests whose handlers have not begun, and ends a Receive that waits:
+// from then on it returns [ErrClosed] for requests. Handlers that run go on. It does not
+// wait.
+func (s *Server) Stop() {
 	s.mu.Lock()
-	s.closed = true
-	calls := slices.Clone(s.calls)
+	s.stopped = true
+	var dropped []*Call
+	for i := range s.lanes {
+		l := &s.lanes[i]
+		for c := l.pop(); c != nil; c = l.pop() {
+			dropped = append(dropped, c)
+		}
+	}
+	s.freed.Broadcast()
+	s.mu.Unlock()
+	for _, c := range dropped {
+		c.end(ErrClosed)
+	}
+	s.decoding.close()
+	s.answering.close()
+}
+
+// Close stops the server and ends all calls and their contexts with [ErrClosed]. Nothing
+// is sent for them any more.
+func (s *Server) Close() {
+	s.Stop()
+	s.mu.Lock()
+	calls := slices.Clone(s.calls.list)
 	s.mu.Unlock()
 	for _, c := range calls {
 		c.end(ErrClosed)

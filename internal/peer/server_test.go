@@ -3,8 +3,10 @@ package peer
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -27,8 +29,10 @@ func newServerRig(t *testing.T, o ServerOptions) *serverRig {
 	t.Cleanup(func() {
 		rig.Close()
 		rig.Wait()
-		require.Empty(t, rig.calls)
-		require.Zero(t, rig.inFlight)
+		require.Empty(t, rig.calls.list)
+		require.Zero(t, rig.lanes[0].running)
+		require.Zero(t, rig.streams)
+		require.Zero(t, rig.bytes)
 	})
 	return rig
 }
@@ -110,7 +114,7 @@ func TestServer(t *testing.T) {
 		causes := make(chan error, 2)
 		rig := newServerRig(t, ServerOptions{Handle: untilDone(causes)})
 		rig.receive(t, request1, request1, request1)
-		require.Equal(t, 1, rig.inFlight)
+		require.Equal(t, 1, rig.lanes[0].running)
 		rig.receive(t, abort1)
 		require.Len(t, causes, 2)
 	})
@@ -160,25 +164,139 @@ func TestServer(t *testing.T) {
 		}
 		require.Empty(t, rig.out.take())
 	})
-	bubble(t, "W28 too many requests are refused, not queued", func(t *testing.T) {
-		causes := make(chan error, 6)
-		rig := newServerRig(t, ServerOptions{Handle: untilDone(causes), MaxInFlight: 2})
-		rig.receive(t, `{"i":1,"p":{"u":"/a"}}`, `{"i":2,"p":{"u":"/a"}}`, `{"i":3,"p":{"u":"/a"}}`)
-		require.Equal(t, []string{`{"i":3,"p":{"s":429}}`}, rig.out.take())
+	bubble(t, "W28 requests beyond the limit wait, and run in order", func(t *testing.T) {
+		causes := make(chan error, 8)
+		rig := newServerRig(t, ServerOptions{Handle: untilDone(causes), MaxCalls: 2})
+		rig.receive(t, `{"i":1,"p":{"u":"/a"}}`, `{"i":2,"p":{"u":"/a"}}`, `{"i":3,"p":{"u":"/a"}}`, `{"i":4,"p":{"u":"/a"}}`)
+		require.Equal(t, 2, rig.lanes[0].running)
+		require.Len(t, rig.lanes[0].calls, 2)
 		rig.receive(t, `{"i":1,"t":4}`)
-		rig.receive(t, `{"i":3,"p":{"u":"/a"}}`)
-		require.Equal(t, 2, rig.inFlight)
-		require.Empty(t, rig.out.take())
+		require.Equal(t, 2, rig.lanes[0].running)
+		require.Len(t, rig.lanes[0].calls, 1)
+		require.Equal(t, "4", string(rig.lanes[0].calls[0].id))
+		require.Empty(t, rig.out.take(), "none is refused")
+	})
+	bubble(t, "an abort takes out a request that waits", func(t *testing.T) {
+		var ran []string
+		leave := make(chan struct{})
+		rig := newServerRig(t, ServerOptions{MaxCalls: 1, Handle: func(_ context.Context, r *Request, _ *Call) {
+			ran = append(ran, r.URL.Path)
+			<-leave
+		}})
+		rig.receive(t, `{"i":1,"p":{"u":"/a"}}`, `{"i":2,"p":{"u":"/b"}}`, `{"i":3,"p":{"u":"/c"}}`, `{"i":2,"t":4}`)
+		rig.receive(t, `{"i":2,"p":{"u":"/d"}}`)
+		close(leave)
+		synctest.Wait()
+		require.Equal(t, []string{"/a", "/c", "/d"}, ran)
 	})
 	bubble(t, "W28 an aborted handler keeps its slot until it returns", func(t *testing.T) {
 		leave := make(chan struct{})
-		rig := newServerRig(t, ServerOptions{MaxInFlight: 1, Handle: func(context.Context, *Request, *Call) { <-leave }})
+		rig := newServerRig(t, ServerOptions{MaxCalls: 1, Handle: func(context.Context, *Request, *Call) { <-leave }})
 		rig.receive(t, request1, abort1, request1)
-		require.Equal(t, []string{`{"i":"1","p":{"s":429}}`}, rig.out.take())
+		require.Len(t, rig.lanes[0].calls, 1)
 		close(leave)
 		synctest.Wait()
+		require.Empty(t, rig.lanes[0].calls)
+	})
+	bubble(t, "a frame that was received belongs to its caller again", func(t *testing.T) {
+		first := make(chan struct{})
+		rig := newServerRig(t, ServerOptions{MaxCalls: 1, Handle: func(ctx context.Context, r *Request, c *Call) {
+			<-first
+			echo(ctx, r, c)
+		}})
+		for _, body := range []string{`"one"`, `"two"`} {
+			f := textFrame(`{"i":` + body + `,"p":{"u":"/a","b":` + body + `}}`)
+			require.NoError(t, rig.Receive(f))
+			clear(f.Data)
+		}
+		close(first)
+		require.Equal(t, []string{`{"i":"one","p":{"b":"one"}}`, `{"i":"two","p":{"b":"two"}}`}, rig.out.take())
+	})
+	bubble(t, "requests hold no more bytes than they may, and the reader waits", func(t *testing.T) {
+		leave := make(chan struct{})
+		rig := newServerRig(t, ServerOptions{MaxBytes: 10_000, MaxCalls: 2, Handle: func(context.Context, *Request, *Call) { <-leave }})
+		received := 0
+		go func() {
+			for i := range 40 {
+				if rig.Receive(textFrame(fmt.Sprintf(`{"i":%d,"p":{"u":"/a","b":"%s"}}`, i, strings.Repeat("x", 1000)))) == nil {
+					received++
+				}
+			}
+		}()
+		synctest.Wait()
+		require.LessOrEqual(t, rig.bytes, 10_000)
+		require.Equal(t, 2, rig.lanes[0].running)
+		require.Less(t, received, 10)
+		require.Greater(t, received, 5)
+		close(leave)
+		synctest.Wait()
+		require.Equal(t, 40, received)
+	})
+	bubble(t, "one request always has room", func(t *testing.T) {
+		rig := newServerRig(t, ServerOptions{MaxBytes: 10, Handle: echo})
 		rig.receive(t, request1)
-		require.Empty(t, rig.out.take())
+		rig.receive(t, request1)
+		require.Len(t, rig.out.take(), 2)
+	})
+	bubble(t, "urgent requests do not wait for others, but for each other", func(t *testing.T) {
+		leave := make(chan struct{})
+		ran := make(chan string, 10)
+		rig := newServerRig(t, ServerOptions{
+			MaxCalls: 1,
+			Urgent:   func(r *Request) int { return strings.Count(r.URL.Path, "urgent") },
+			Handle: func(_ context.Context, r *Request, c *Call) {
+				ran <- string(c.ID())
+				<-leave
+			},
+		})
+		rig.receive(t, `{"i":1,"p":{"u":"/a"}}`, `{"i":2,"p":{"u":"/a"}}`, `{"i":3,"p":{"u":"/urgent"}}`, `{"i":4,"p":{"u":"/urgent"}}`, `{"i":4,"t":4}`, `{"i":5,"p":{"u":"/urgent"}}`)
+		require.ElementsMatch(t, []string{"1", "3"}, []string{<-ran, <-ran})
+		require.Empty(t, ran)
+		leave <- struct{}{}
+		leave <- struct{}{}
+		synctest.Wait()
+		require.ElementsMatch(t, []string{"2", "5"}, []string{<-ran, <-ran})
+		close(leave)
+	})
+	bubble(t, "open streams have a limit of their own", func(t *testing.T) {
+		refused := make(chan string, 10)
+		rig := newServerRig(t, ServerOptions{MaxStreams: 2, MaxCalls: 1, Handle: func(ctx context.Context, _ *Request, c *Call) {
+			if errors.Is(c.Respond(ctx, eventStream), ErrTooManyStreams) {
+				refused <- string(c.ID())
+				_ = c.Respond(ctx, &Response{Status: 429})
+				return
+			}
+			<-ctx.Done()
+		}})
+		rig.receive(t, `{"i":1,"p":{"u":"/a"}}`, `{"i":2,"p":{"u":"/a"}}`)
+		rig.receive(t, `{"i":3,"p":{"u":"/a"}}`)
+		require.Equal(t, "3", <-refused)
+		require.Zero(t, rig.lanes[0].running)
+		rig.receive(t, `{"i":1,"t":4}`)
+		rig.receive(t, `{"i":4,"p":{"u":"/a"}}`)
+		require.Empty(t, refused)
+		require.Equal(t, 2, rig.streams)
+	})
+	bubble(t, "stopping drops requests that wait, and ends a receive that does", func(t *testing.T) {
+		leave := make(chan struct{})
+		ran := 0
+		rig := newServerRig(t, ServerOptions{MaxBytes: 1500, MaxCalls: 1, Handle: func(ctx context.Context, _ *Request, _ *Call) {
+			ran++
+			<-leave
+			require.NoError(t, ctx.Err(), "handlers that run go on")
+		}})
+		rig.receive(t, request1, request2)
+		errs := make(chan error, 1)
+		go func() {
+			errs <- rig.Receive(textFrame(`{"i":3,"p":{"u":"/a","b":"` + strings.Repeat("x", 1500) + `"}}`))
+		}()
+		synctest.Wait()
+		require.Empty(t, errs)
+		rig.Stop()
+		require.ErrorIs(t, <-errs, ErrClosed)
+		close(leave)
+		synctest.Wait()
+		require.Equal(t, 1, ran)
 	})
 	bubble(t, "without callbacks there are bare answers", func(t *testing.T) {
 		rig := newServerRig(t, ServerOptions{Handle: echo})
@@ -192,7 +310,7 @@ func TestServer(t *testing.T) {
 		}})
 		require.NoError(t, rig.Receive(Frame{Binary: true, Data: []byte(request1)}))
 		rig.receive(t, abort1)
-		require.Empty(t, rig.calls, "the abort has found the request")
+		require.Empty(t, rig.calls.list, "the abort has found the request")
 	})
 }
 

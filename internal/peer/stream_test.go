@@ -111,9 +111,9 @@ func TestStream(t *testing.T) {
 		require.NoError(t, other.err)
 	})
 	bubble(t, "W28 bytes are limited too, but the end of a stream always fits", func(t *testing.T) {
-		rig := newClientRig(t, &ClientOptions{StreamLimit: Limit{Bytes: 10}})
+		rig := newClientRig(t, &ClientOptions{StreamLimit: Limit{Bytes: 500}})
 		s := rig.openStream(t)
-		long := `"` + strings.Repeat("x", 7) + `"`
+		long := `"` + strings.Repeat("x", 100) + `"`
 		rig.receive(t, message(long))
 		_, err := s.Next(t.Context())
 		require.NoError(t, err)
@@ -124,6 +124,18 @@ func TestStream(t *testing.T) {
 		}
 		_, err = s.Next(t.Context())
 		require.Equal(t, io.EOF, err)
+	})
+	bubble(t, "what is counted is the frame that an event keeps, not its data", func(t *testing.T) {
+		rig := newClientRig(t, &ClientOptions{StreamLimit: Limit{Bytes: 6000}})
+		s := rig.openStream(t)
+		padded := `{"i":"1","t":3,"p":{"e":"message","d":1},"pad":"` + strings.Repeat("x", 2000) + `"}`
+		rig.receive(t, padded, padded, padded)
+		for range 2 {
+			_, err := s.Next(t.Context())
+			require.NoError(t, err)
+		}
+		_, err := s.Next(t.Context())
+		require.ErrorIs(t, err, ErrOverflow)
 	})
 	bubble(t, "an event that cannot be read fails the stream", func(t *testing.T) {
 		rig := newClientRig(t, nil)

@@ -30,10 +30,10 @@ func TestStress(t *testing.T) {
 	}
 	client := NewClient(put(up), nil)
 	server := NewServer(t.Context(), ServerOptions{
-		MaxInFlight: calls,
-		Send:        put(down),
-		Panic:       func(_ *Request, v any) { t.Errorf("panic: %v", v) },
-		Handle:      stressHandler(events),
+		MaxCalls: calls,
+		Send:     put(down),
+		Panic:    func(_ *Request, v any) { t.Errorf("panic: %v", v) },
+		Handle:   stressHandler(events),
 	})
 	var serverReads, clientReads sync.WaitGroup
 	read := func(from <-chan Frame, receive func(Frame) error) {
@@ -73,8 +73,10 @@ func TestStress(t *testing.T) {
 	server.Wait()
 	close(down)
 	clientReads.Wait()
-	require.Empty(t, server.calls)
-	require.Zero(t, server.inFlight)
+	require.Empty(t, server.calls.list)
+	require.Zero(t, server.lanes[0].running)
+	require.Zero(t, server.streams)
+	require.Zero(t, server.bytes)
 }
 
 var errStressCancel = errors.New("cancelled by the test")

@@ -2,7 +2,9 @@ package socket
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -14,21 +16,34 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/wheel"
 )
 
+// Defaults of Options.
 const (
-	// writeTimeout is how long a connection may take nothing at all.
-	writeTimeout = 30 * time.Second
+	DefaultMessageTimeout = 30 * time.Second
+	DefaultStallTimeout   = 10 * time.Second
+)
+
+const (
 	// closeTimeout is how long a connection has to answer a close frame.
 	closeTimeout = 5 * time.Second
 	// maxControl bounds the control frames that wait: a peer that sends pings
 	// without reading the answers does not get them all.
 	maxControl = 1 << 10
+	// closeBatches is how many batches of the source go out before a close frame.
+	closeBatches = 16
 )
 
 // Options configures Accept.
 type Options struct {
-	// ReadLimit is the size of the largest message; a larger one closes the
-	// connection with 1009. Required.
+	// ReadLimit is the size of the largest message, over all its fragments. A frame
+	// header that announces more closes the connection with 1009. Required.
 	ReadLimit int64
+	// MessageTimeout is how long a message may take from its first frame to its
+	// last. A message that takes longer closes the connection with 1008. 0 is
+	// [DefaultMessageTimeout].
+	MessageTimeout time.Duration
+	// StallTimeout is how long the connection may accept no bytes while some wait
+	// to be written. Then it is closed with 1013. 0 is [DefaultStallTimeout].
+	StallTimeout time.Duration
 	// OriginPatterns are hosts, as in path.Match, besides the request's own that
 	// the Origin header may name. AnyOrigin takes them all.
 	OriginPatterns []string
@@ -39,36 +54,51 @@ type Options struct {
 // its source, and not to be copied. After Accept its methods are safe for concurrent
 // use.
 type Conn struct {
-	wire   transport
+	wire   net.Conn
 	fd     syscall.RawConn // nil: only blocking writes
-	ws     *websocket.Conn
 	src    Source
 	pool   *Pool
 	writer int
 
-	// The read side belongs to the goroutine that reads: see read.
-	buffer  *bufio.Reader // of ws
-	handler Handler
-	within  bool // a message
-	quiet   bool // the next read is of a new frame, and is not to be waited for
+	readLimit      int64
+	messageTimeout time.Duration
+	stallTimeout   time.Duration
 
-	// The write side belongs to whoever set owned. While it is not owned, what the
-	// peer has got ends at the end of a frame. dirty says that there may be
-	// something to send that the owner has not seen: it is set before owned is
-	// tried, and the owner looks at it again after it has let go, so nothing that
-	// sets it and finds the write side taken is forgotten.
-	owned, dirty, queued atomic.Bool
+	// buffer belongs to the goroutine that reads: see read.
+	buffer *bufio.Reader
 
-	lastRead atomic.Int64 // nanoseconds since the pool was made
+	// lastRead is when bytes came last, and reading when the frame or message that
+	// is incomplete began, 0 if there is none; both in nanoseconds since the pool was
+	// made. paused is set while the handler keeps the reader waiting.
+	lastRead atomic.Int64
+	reading  atomic.Int64
+	paused   atomic.Bool
 	visits   wheel.Entry
 
+	// The write side belongs to the goroutine that has set owned. While it is not
+	// owned, what was written ends at the end of a frame. dirty means that there may
+	// be something to send that the owner has not seen: it is set before owned is
+	// tried, and the owner looks at it again after it has cleared owned, so nothing
+	// that sets it and finds the write side taken is forgotten.
+	owned, dirty, queued atomic.Bool
+
+	// ending is set, under mu, when the decision to close was made. From then on no
+	// message is handed on, and nothing is pulled from the source except before our
+	// close frame.
+	ending atomic.Bool
+
 	// mu guards the fields below. It is held for a few instructions only.
-	// After ending is set, nothing is pulled from the source, but once more if closing
-	// is. After shut is set, the connection is closed as soon as control is out.
+	//
+	//   - control frames are sent before what the source has; closing, if it is above
+	//     0, is how many batches of the source may still go out before them, the last
+	//     of which is our close frame.
+	//   - After shut is set, the connection is closed as soon as control is out.
+	//   - handler is called once with Closing: by the one that sets ending, or by
+	//     Serve if that was before.
 	mu      sync.Mutex
-	control []byte // control frames, sent before what the source has
-	closing bool   // the last of them is our close frame: all come behind what the source has
-	ending  bool
+	handler Handler
+	control []byte
+	closing int
 	shut    bool
 	closed  bool
 }
@@ -78,27 +108,26 @@ type Conn struct {
 // return, which frees the buffers of net/http.
 func (c *Conn) Accept(w http.ResponseWriter, r *http.Request, pool *Pool, src Source, o Options) error {
 	c.src, c.pool, c.writer = src, pool, pool.assign()
-	options := &websocket.AcceptOptions{
+	c.readLimit = o.ReadLimit
+	c.messageTimeout = cmp.Or(o.MessageTimeout, DefaultMessageTimeout)
+	c.stallTimeout = cmp.Or(o.StallTimeout, DefaultStallTimeout)
+	handshake, err := websocket.Accept(&hijacker{w, c}, r, &websocket.AcceptOptions{
 		OriginPatterns:     o.OriginPatterns,
 		InsecureSkipVerify: o.AnyOrigin,
 		CompressionMode:    websocket.CompressionDisabled,
-	}
-	c.takeControl(options)
-	ws, err := websocket.Accept(&hijacker{w, c}, r, options)
+	})
 	if err != nil {
 		return fmt.Errorf("socket: accept: %w", err)
 	}
-	ws.SetReadLimit(o.ReadLimit)
-	c.ws = ws
-	c.buffer.Reset(&c.wire) // from what coder/websocket has put between
+	_ = handshake.CloseNow() // frees it; the connection stays open: see handshaken
 	c.lastRead.Store(int64(time.Since(pool.start)))
 	return nil
 }
 
-// Writer is the number of the writer that the connection is assigned to.
+// Writer returns the number of the writer that the connection is assigned to.
 func (c *Conn) Writer() int { return c.writer }
 
-// Wake says that the source may have something to send.
+// Wake must be called when the source may have something to send.
 func (c *Conn) Wake() {
 	c.dirty.Store(true)
 	if c.queued.CompareAndSwap(false, true) && !c.pool.writers[c.writer].push(c) {
@@ -106,26 +135,41 @@ func (c *Conn) Wake() {
 	}
 }
 
-// Visit implements [wheel.Visitor]: it looks after the source, asks a peer that is
-// silent for a sign of life, and ends the connection if there is none.
+// Visit implements [wheel.Visitor]: it visits the source, pings a silent peer, and
+// closes the connection if the peer stays silent or takes too long over a message.
 func (c *Conn) Visit(now time.Time) (again time.Time) {
-	again = c.src.Visit(now)
+	again = now.Add(c.messageTimeout) // for a message that begins right after this
+	sooner := func(t time.Time) {
+		if !t.IsZero() && t.Before(again) {
+			again = t
+		}
+	}
+	sooner(c.src.Visit(now))
+	if began := c.reading.Load(); began > 0 {
+		late := c.pool.start.Add(time.Duration(began) + c.messageTimeout)
+		if !now.Before(late) {
+			c.abandon(statusPolicy, "Message took too long")
+			return time.Time{}
+		}
+		sooner(late)
+	}
 	interval := c.pool.ping
 	if interval <= 0 {
 		return again
 	}
+	if c.paused.Load() { // silence is ours
+		c.lastRead.Store(int64(now.Sub(c.pool.start)))
+	}
 	lastRead := c.pool.start.Add(time.Duration(c.lastRead.Load()))
-	next := lastRead.Add(interval)
 	switch silent := now.Sub(lastRead); {
 	case silent >= 2*interval:
 		c.Kill()
 		return time.Time{}
 	case silent >= interval:
 		c.answer(opPing, nil)
-		next = lastRead.Add(2 * interval)
-	}
-	if again.IsZero() || next.Before(again) {
-		again = next
+		sooner(lastRead.Add(2 * interval))
+	default:
+		sooner(lastRead.Add(interval))
 	}
 	return again
 }
@@ -136,7 +180,7 @@ func (c *Conn) VisitAt(t time.Time) { c.pool.wheel.Hurry(&c.visits, t) }
 // answer sends a control frame.
 func (c *Conn) answer(op byte, payload []byte) {
 	c.mu.Lock()
-	if !c.ending && len(c.control)+len(payload) < maxControl {
+	if !c.ending.Load() && len(c.control)+len(payload) < maxControl {
 		c.control = append(appendHeader(c.control, op, len(payload)), payload...)
 	}
 	c.mu.Unlock()
@@ -144,38 +188,74 @@ func (c *Conn) answer(op byte, payload []byte) {
 }
 
 // Close sends what the source has at hand, then a close frame, and ends the
-// connection once the peer has answered it, at the latest after 5 s. Only the
-// first Close counts. It does not wait.
+// connection once the peer has answered it, at the latest after 5 s. No message is
+// handed on any more. Only the first Close counts. It does not wait. The code is one
+// that may be sent: see [MaySend].
 func (c *Conn) Close(code int, reason string) {
-	c.mu.Lock()
-	first := !c.ending
-	if first {
-		c.ending, c.closing = true, true
+	first := c.decide(func() {
+		c.closing = closeBatches
 		c.control = appendClose(c.control, code, reason)
-	}
-	c.mu.Unlock()
+	})
 	if first {
 		c.deadline(closeTimeout)
 		c.Wake()
 	}
 }
 
+// refuse sends a close frame because of what the peer has sent. Reading goes on, since
+// a connection that is closed with unread input may take the frame back.
+func (c *Conn) refuse(code int, reason string) {
+	if c.decide(func() { c.control = appendClose(c.control, code, reason) }) {
+		c.deadline(closeTimeout)
+		c.Wake()
+	}
+}
+
+// abandon sends a close frame, and neither reads anything more nor sends what the
+// source has.
+func (c *Conn) abandon(code int, reason string) {
+	if c.decide(func() { c.control = appendClose(c.control, code, reason) }) {
+		_ = c.wire.SetWriteDeadline(time.Now().Add(closeTimeout))
+		_ = c.wire.SetReadDeadline(time.Now())
+		c.Wake()
+	}
+}
+
+// decide makes the decision to close, as change does under the lock. It reports
+// whether it was open, and tells the handler then.
+func (c *Conn) decide(change func()) (first bool) {
+	c.mu.Lock()
+	first = !c.ending.Load()
+	if first {
+		c.ending.Store(true)
+		change()
+	}
+	h := c.handler
+	c.mu.Unlock()
+	if first && h != nil {
+		h.Closing()
+	}
+	return first
+}
+
 // shutdown ends the connection once what waits in control is out.
 func (c *Conn) shutdown() {
 	c.pool.wheel.Remove(&c.visits)
+	c.decide(func() {})
 	c.mu.Lock()
-	c.ending, c.shut = true, true
+	c.shut = true
 	c.mu.Unlock()
-	_ = c.wire.Conn.SetWriteDeadline(time.Now().Add(closeTimeout))
+	_ = c.wire.SetWriteDeadline(time.Now().Add(closeTimeout))
 	c.Wake()
 }
 
 // Kill ends the connection at once, without a close frame.
 func (c *Conn) Kill() {
+	c.decide(func() {})
 	c.mu.Lock()
-	c.ending, c.shut, c.closed = true, true, true
+	c.shut, c.closed = true, true
 	c.mu.Unlock()
-	_ = c.wire.Conn.Close()
+	_ = c.wire.Close()
 }
 
-func (c *Conn) deadline(d time.Duration) { _ = c.wire.Conn.SetDeadline(time.Now().Add(d)) }
+func (c *Conn) deadline(d time.Duration) { _ = c.wire.SetDeadline(time.Now().Add(d)) }

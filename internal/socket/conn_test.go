@@ -122,11 +122,13 @@ func accept(t *testing.T, pool *Pool, src Source, server, client net.Conn, early
 	return &peer{t: t, nc: client, br: bufio.NewReader(client), conn: conn, code: make(chan int, 1)}
 }
 
-// Receive and Ended implement Handler.
+// Receive, Closing and Ended implement Handler.
 func (p *peer) Receive(message []byte, _ bool) (run func()) {
 	p.got = append(p.got, string(message))
 	return nil
 }
+
+func (p *peer) Closing() {}
 
 func (p *peer) Ended(code int) { p.code <- code }
 
@@ -258,8 +260,8 @@ func TestStalledConnectionHoldsNobodyElse(t *testing.T) {
 			require.Equal(t, fmt.Sprint(i), got)
 		}
 		start := time.Now()
-		require.Equal(t, -1, <-stalled.code, "a peer that takes nothing is given up")
-		require.LessOrEqual(t, time.Since(start), writeTimeout)
+		require.Equal(t, -1, <-stalled.code, "a peer that takes nothing is dropped")
+		require.LessOrEqual(t, time.Since(start), DefaultStallTimeout)
 		p.end()
 		pool.Close()
 	})
@@ -274,10 +276,10 @@ func TestConnectionIsUsableLongAfterItWasSlow(t *testing.T) {
 		for range 3 {
 			src.feed("a")
 			p.conn.Wake()
-			time.Sleep(2 * writeTimeout / 3)
+			time.Sleep(2 * DefaultStallTimeout / 3)
 			_, got := p.read()
 			require.Equal(t, "a", got)
-			time.Sleep(10 * writeTimeout)
+			time.Sleep(10 * DefaultStallTimeout)
 		}
 		p.end()
 		pool.Close()

@@ -3,22 +3,19 @@ package socket
 import (
 	"bufio"
 	"bytes"
+	"io"
 	"net"
 	"net/http"
 	"time"
 )
 
-// Sizes of the buffers that a connection keeps. The one for reading holds the start of
-// a message; what is longer is read past it. Only close frames are written through the
-// other, which is as small as bufio lets it be.
-const (
-	readBuffer  = 256
-	writeBuffer = 16
-)
+// readBuffer is the size of the buffer that a connection keeps for reading. It holds
+// the start of a message; what is longer is read past it.
+const readBuffer = 256
 
-// hijacker gives coder/websocket a connection that it cannot write to behind our
-// back, and buffers that are smaller than those of net/http. Nothing that lives as
-// long as the connection may refer to it: it keeps net/http's buffers alive.
+// hijacker takes the connection over from net/http in place of coder/websocket, which
+// is used for the handshake only. Nothing that lives as long as the connection may
+// refer to it: it keeps net/http's buffers alive.
 type hijacker struct {
 	http.ResponseWriter
 	conn *Conn
@@ -37,9 +34,10 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if len(early) > 0 {
 		nc = &headed{nc, bytes.Clone(early)}
 	}
-	c.wire = transport{nc, c}
-	c.buffer = bufio.NewReaderSize(&c.wire, readBuffer)
-	return &c.wire, bufio.NewReadWriter(c.buffer, bufio.NewWriterSize(&c.wire, writeBuffer)), nil
+	c.wire = nc
+	c.buffer = bufio.NewReaderSize((*input)(c), readBuffer)
+	none := &handshaken{Conn: nc}
+	return none, bufio.NewReadWriter(bufio.NewReaderSize(none, 16), bufio.NewWriterSize(none, 16)), nil
 }
 
 // headed is a connection of which something was read already.
@@ -57,39 +55,21 @@ func (h *headed) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// transport is the net.Conn that coder/websocket gets. Reads pass through.
-type transport struct {
-	net.Conn
-	c *Conn
-}
+// handshaken is the connection as coder/websocket sees it after the handshake: it
+// cannot read, write or close.
+type handshaken struct{ net.Conn }
 
-func (t *transport) Read(p []byte) (int, error) {
-	if t.c.quiet {
-		t.c.quiet = false
-		return 0, errQuiet
-	}
-	n, err := t.Conn.Read(p)
+func (*handshaken) Read([]byte) (int, error)    { return 0, io.EOF }
+func (*handshaken) Write(p []byte) (int, error) { return len(p), nil }
+func (*handshaken) Close() error                { return nil }
+
+// input reads from the connection and notes when something has come.
+type input Conn
+
+func (in *input) Read(p []byte) (int, error) {
+	n, err := in.wire.Read(p)
 	if n > 0 {
-		t.c.lastRead.Store(int64(time.Since(t.c.pool.start)))
+		in.lastRead.Store(int64(time.Since(in.pool.start)))
 	}
 	return n, err
-}
-
-// Write gets nothing but a close frame, perhaps in pieces: pings are answered by us.
-func (t *transport) Write(p []byte) (int, error) {
-	t.c.mu.Lock()
-	if !t.c.closing { // our own close frame is the last one
-		t.c.control = append(t.c.control, p...)
-		t.c.ending = true
-	}
-	t.c.mu.Unlock()
-	t.c.Wake()
-	return len(p), nil
-}
-
-// Close leaves the closing to Serve, which lets a close frame out first, but ends a
-// read that goes on for much longer.
-func (t *transport) Close() error {
-	_ = t.Conn.SetReadDeadline(time.Now().Add(closeTimeout))
-	return nil
 }

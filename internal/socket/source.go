@@ -52,7 +52,7 @@ type Source interface {
 	Pull(b *Batch, wait bool) More
 
 	// Visit is called soon after the connection was accepted, less than a second
-	// after the time that the last call gave, and perhaps more often. The zero time
-	// says that it need not be called again. It must not block.
+	// after the time that the last call returned, and perhaps more often. After the
+	// zero time it need not be called again. It must not block.
 	Visit(now time.Time) (again time.Time)
 }

@@ -46,7 +46,7 @@ func descriptor(nc net.Conn) syscall.RawConn {
 // try writes what the connection takes at once.
 func (t *trier) try(c *Conn, p []byte) (n int, err error) {
 	if c.fd == nil {
-		if w, ok := c.wire.Conn.(tryWriter); ok {
+		if w, ok := c.wire.(tryWriter); ok {
 			return w.TryWrite(p)
 		}
 		return 0, nil

@@ -9,18 +9,23 @@ import (
 // maxRounds is how many batches one connection gets before others have their turn.
 const maxRounds = 8
 
-// next fills a batch with what is to be sent next. done says that the connection is
+// next fills a batch with what is to be sent next. done means that the connection is
 // to be closed instead.
 func (c *Conn) next(b *Batch, wait bool) (more More, done bool) {
 	c.mu.Lock()
-	control, ending, shut := c.control, c.ending, c.shut
-	closing := c.closing && len(control) > 0
+	if c.closing > 0 { // what the source has comes first, up to a limit
+		c.closing--
+		c.mu.Unlock()
+		if c.src.Pull(b, false) != Some {
+			c.mu.Lock()
+			c.closing = 0
+			c.mu.Unlock()
+		}
+		return Some, false
+	}
+	control, ending, shut := c.control, c.ending.Load(), c.shut
 	c.control = nil // an idle connection keeps no buffer
 	c.mu.Unlock()
-	if closing {
-		c.src.Pull(b, false)
-		b.Own, b.Shared = append(b.Own, b.Shared...), nil
-	}
 	b.Own = append(b.Own, control...)
 	switch {
 	case len(control) > 0:
@@ -99,7 +104,7 @@ func (w *writer) try(c *Conn, b *Batch) (n int, err error) {
 }
 
 // drain owns the write side and writes, waiting for the peer where it must, until
-// there is nothing left. more says what there is besides b.
+// there is nothing left. more is what there is besides b.
 func (c *Conn) drain(b *Batch, more More) {
 	for {
 		if !c.write(b.Own) || !c.write(b.Shared) {
@@ -115,8 +120,8 @@ func (c *Conn) drain(b *Batch, more More) {
 		}
 	}
 	c.mu.Lock()
-	if !c.ending {
-		_ = c.wire.Conn.SetWriteDeadline(time.Time{})
+	if !c.ending.Load() {
+		_ = c.wire.SetWriteDeadline(time.Time{})
 	}
 	c.mu.Unlock()
 	c.owned.Store(false)
@@ -125,19 +130,40 @@ func (c *Conn) drain(b *Batch, more More) {
 	}
 }
 
-// write gives the peer writeTimeout to take something, again and again, unless the
-// connection is ending, which has its own deadline.
+const (
+	// stallSteps is how often in a stall timeout it is looked at what the kernel has
+	// accepted of a long write.
+	stallSteps = 4
+	// blindChunk is what is written at a time to a connection of which only whole
+	// writes can be observed, as one with TLS.
+	blindChunk = 8 << 10
+)
+
+// write writes all of p. It closes the connection when that has accepted nothing for
+// the stall timeout; from then on the deadline of the closing counts.
 func (c *Conn) write(p []byte) bool {
+	step, chunk := c.stallTimeout/stallSteps, len(p)
+	if c.fd == nil { // a TLS connection cannot be used after a timeout
+		step, chunk = c.stallTimeout, blindChunk
+	}
+	moved := time.Now()
 	for len(p) > 0 {
 		c.mu.Lock()
-		if !c.ending {
-			_ = c.wire.Conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+		if !c.ending.Load() {
+			_ = c.wire.SetWriteDeadline(time.Now().Add(step))
 		}
 		c.mu.Unlock()
-		n, err := c.wire.Conn.Write(p)
+		n, err := c.wire.Write(p[:min(len(p), chunk)])
 		p = p[n:]
-		if err != nil && (n == 0 || !isTimeout(err)) {
+		if n > 0 {
+			moved = time.Now()
+		}
+		switch {
+		case err == nil || n > 0 && isTimeout(err):
+		case !isTimeout(err) || c.ending.Load():
 			return false
+		case time.Since(moved) >= c.stallTimeout:
+			c.abandon(statusTryAgainLater, "Too slow")
 		}
 	}
 	return true
@@ -148,11 +174,13 @@ func isTimeout(err error) bool {
 	return ok && ne.Timeout()
 }
 
-// fail gives up on a connection that cannot be written to. Its reader notices.
+// fail abandons a connection that cannot be written to. Its reader notices.
 func (c *Conn) fail() {
+	c.decide(func() {})
 	c.mu.Lock()
-	c.ending, c.shut = true, true
+	c.shut = true
 	c.control = nil
+	c.closing = 0
 	c.mu.Unlock()
 	c.end()
 }
@@ -163,6 +191,6 @@ func (c *Conn) end() {
 	c.closed = true
 	c.mu.Unlock()
 	if !already {
-		_ = c.wire.Conn.Close()
+		_ = c.wire.Close()
 	}
 }

@@ -1,0 +1,152 @@
+import { DisconnectedError } from './errors.js'
+import type { Frame } from './peer.js'
+import { Peer } from './peer.js'
+import type { Credential } from './token.js'
+import { base64url, now } from './token.js'
+
+/** How a connection has ended. */
+export interface Loss {
+  code: number
+  reason: string
+  /** Reports whether the handshake had succeeded. */
+  opened: boolean
+}
+
+/** What else uses the socket: the client of @orpc/client. */
+export interface Guest {
+  receive: (data: string | ArrayBuffer) => void
+  close: (reason: Error) => void
+}
+
+export interface ConnectionOptions {
+  subprotocol: boolean
+  /** Milliseconds until the subscription must be answered. */
+  dialTimeout: number
+  /** Milliseconds of silence after which the server is asked for a sign of life. */
+  heartbeat: number
+  onOpen: () => void
+  onLost: (loss: Loss) => void
+}
+
+/** How long the server has to answer when it is asked for a sign of life, in milliseconds. */
+const ANSWER_TIMEOUT = 10_000
+/** The same for a page that was away or offline: nobody should look at a dead connection. */
+const HURRIED_TIMEOUT = 5_000
+
+const SUBPROTOCOL = 'durable-iterator'
+
+/** One WebSocket, from its handshake until it is lost. It ends with one call of `onLost`, unless it is closed. */
+export class Connection {
+  readonly peer: Peer
+  guest: Guest | undefined
+  /** The token that the server knows. */
+  credential: Credential
+
+  readonly #ws: WebSocket
+  readonly #options: ConnectionOptions
+  #opened = false
+  #ended = false
+  #heardAt = now()
+  #asked = false // and heard nothing since
+  #timer: ReturnType<typeof setTimeout> | undefined
+
+  constructor(url: URL, credential: Credential, options: ConnectionOptions) {
+    this.credential = credential
+    this.#options = options
+    const address = new URL(url)
+    if (!options.subprotocol) {
+      address.searchParams.append('token', credential.token)
+    }
+    this.#ws = options.subprotocol
+      ? new WebSocket(address, [SUBPROTOCOL, `token.${base64url(credential.token)}`])
+      : new WebSocket(address)
+    this.#ws.binaryType = 'arraybuffer'
+    this.peer = new Peer(data => this.send(data))
+    this.#timer = setTimeout(() => this.fail(1006, 'timed out'), options.dialTimeout)
+    this.#ws.onopen = () => {
+      this.#opened = true
+      options.onOpen()
+    }
+    this.#ws.onclose = ({ code, reason }) => this.fail(code, reason)
+    this.#ws.onmessage = ({ data }) => this.#receive(data as string | ArrayBuffer)
+  }
+
+  get isOpen(): boolean {
+    return !this.#ended && this.#ws.readyState === WebSocket.OPEN
+  }
+
+  send(data: string | ArrayBufferLike | Uint8Array): void {
+    if (!this.isOpen) {
+      throw new DisconnectedError('the connection is lost')
+    }
+    this.#ws.send(data as string)
+  }
+
+  /** watch is called when the subscription was answered: from then on the connection must show signs of life. */
+  watch(): void {
+    clearTimeout(this.#timer)
+    const wait = this.#options.heartbeat - (now() - this.#heardAt)
+    this.#timer = setTimeout(() => now() - this.#heardAt >= this.#options.heartbeat ? this.#ask(ANSWER_TIMEOUT) : this.watch(), Math.max(wait, 0))
+  }
+
+  /** verify finds out soon whether the server is still there. */
+  verify(): void {
+    if (this.isOpen) {
+      this.#ask(HURRIED_TIMEOUT)
+    }
+  }
+
+  /** fail ends the connection and reports it lost. */
+  fail(code: number, reason: string): void {
+    if (this.#end(code, reason)) {
+      this.#options.onLost({ code, reason, opened: this.#opened })
+    }
+  }
+
+  /** close ends the connection in good order, without a report. */
+  close(): void {
+    this.#end(1000, '')
+  }
+
+  #end(code: number, reason: string): boolean {
+    if (this.#ended) {
+      return false
+    }
+    this.#ended = true
+    clearTimeout(this.#timer)
+    this.#ws.onopen = this.#ws.onmessage = this.#ws.onclose = null
+    this.#ws.close(1000)
+    const error = new DisconnectedError(`the connection is lost: ${code} ${reason}`.trim())
+    this.peer.close(error)
+    this.guest?.close(error)
+    return true
+  }
+
+  #receive(data: string | ArrayBuffer): void {
+    this.#heardAt = now()
+    this.#asked = false
+    if (typeof data !== 'string') {
+      this.guest?.receive(data)
+      return
+    }
+    let frame: Frame
+    try {
+      frame = JSON.parse(data) as Frame
+    }
+    catch {
+      this.fail(1007, 'a message that is no JSON')
+      return
+    }
+    if (!this.peer.receive(frame, data.length)) {
+      this.guest?.receive(data)
+    }
+  }
+
+  /** #ask makes a request that any server answers, if only by refusing it. */
+  #ask(timeout: number): void {
+    clearTimeout(this.#timer)
+    this.#asked = true
+    this.peer.request('/ping', {}).catch(() => {})
+    this.#timer = setTimeout(() => this.#asked ? this.fail(1006, 'no sign of life') : this.watch(), timeout)
+  }
+}

@@ -1,0 +1,43 @@
+import type { IteratorOptions } from './iterator.js'
+import { DurableIterator } from './iterator.js'
+import type { Methods } from './methods.js'
+import { withMethods } from './methods.js'
+import { call } from './peer.js'
+import type { CustomSerializer } from './serializer.js'
+import { newSerializer } from './serializer.js'
+import { newCredential } from './token.js'
+
+/** Options of `dial`. */
+export interface DialOptions extends IteratorOptions {
+  /** A token, or a function that fetches one: it is called at first and whenever a new one is needed. */
+  token: string | ((signal: AbortSignal) => Promise<string>)
+  /** The last event that an earlier iterator has read. */
+  lastEventId?: string
+  /** Ends the iterator; its reason is thrown by `next` and by calls. */
+  signal?: AbortSignal
+  /** Serializers of the application's own types. The server needs the same. */
+  customJsonSerializers?: readonly CustomSerializer[]
+}
+
+/**
+ * dial connects to a durable iterator, without oRPC. It resolves when the iterator is
+ * live. A method that answers with files needs the client of `@orpc/client`.
+ */
+export async function dial<T, M = Methods>(options: DialOptions): Promise<DurableIterator<T, M> & Omit<M, keyof DurableIterator<T, M>>> {
+  const { token, signal } = options
+  const fetchToken = async (signal: AbortSignal): Promise<unknown> => typeof token === 'function' ? token(signal) : token
+  const serializer = newSerializer(options.customJsonSerializers)
+  signal?.throwIfAborted()
+  const credential = newCredential(await fetchToken(signal ?? new AbortController().signal))
+  signal?.throwIfAborted()
+  const iterator = new DurableIterator<T, M>(options, {
+    credential,
+    fetch: fetchToken,
+    serializer,
+    calls: live => async (path, input, options) => call((await live(options?.signal)).peer, serializer, path, input, options),
+    lastEventId: options.lastEventId,
+    signal,
+  })
+  await iterator.opened
+  return withMethods(iterator, () => iterator.token.rpc) as DurableIterator<T, M> & Omit<M, keyof DurableIterator<T, M>>
+}

@@ -1,0 +1,84 @@
+/** Why events are missing at a gap. */
+export type GapReason =
+  /** The server no longer keeps everything that was missed, or does not know the last event id. */
+  | 'truncated'
+  /** There was nothing to resume from, mostly because the server keeps no events. */
+  | 'no-resume'
+  /** The server's event ids have started again. Only a server of oRPC does that. */
+  | 'reset'
+  /** An event arrived that this client cannot decode. */
+  | 'unreadable'
+
+/**
+ * Reports that events are missing, or may be. `next` throws it, and reading can go
+ * on after it, unless `onGap` is given.
+ */
+export class GapError extends Error {
+  override readonly name = 'GapError'
+
+  constructor(
+    readonly reason: GapReason,
+    readonly channel: string,
+    /** The last event before the gap, undefined if there was none. */
+    readonly lastEventId: string | undefined,
+    options?: ErrorOptions,
+  ) {
+    super(`events of channel ${JSON.stringify(channel)} are missing: ${reason}`, options)
+  }
+}
+
+/**
+ * Reports that the connection was lost while a call was running, or that the
+ * iterator is closed. The call may or may not have run.
+ */
+export class DisconnectedError extends Error {
+  override readonly name = 'DisconnectedError'
+}
+
+/**
+ * Ends an iterator that the server does not admit: the upgrade was refused with a
+ * status, or the socket was closed with a code that is final.
+ */
+export class RefusedError extends Error {
+  override readonly name = 'RefusedError'
+
+  constructor(
+    /** An HTTP status: 401, 403, 404, 410... */
+    readonly status: number,
+    reason: string,
+    options?: ErrorOptions,
+  ) {
+    super(`refused with status ${status}${reason === '' ? '' : `: ${reason}`}`, options)
+  }
+}
+
+/** An error that a procedure has answered with: oRPC's ORPCError, without its package. */
+export class CallError extends Error {
+  override readonly name = 'CallError'
+
+  constructor(
+    readonly code: string,
+    readonly status: number,
+    message: string,
+    readonly data: unknown,
+    /** Reports whether the contract of the procedure declares this error. */
+    readonly defined: boolean,
+  ) {
+    super(message)
+  }
+}
+
+/** callError returns the error that an answer with this status and body carries. */
+export function callError(status: number, body: unknown): CallError {
+  const e = body as Partial<CallError> | undefined
+  if (typeof e === 'object' && e !== null && typeof e.code === 'string' && typeof e.message === 'string') {
+    return new CallError(e.code, e.status ?? status, e.message, e.data, e.defined === true)
+  }
+  return new CallError('MALFORMED_ORPC_ERROR_RESPONSE', status, `the server answered with status ${status}`, body, false)
+}
+
+/** statusOf returns the HTTP status that an error carries, 0 if it has none. */
+export function statusOf(error: unknown): number {
+  const status = (error as { status?: unknown } | null | undefined)?.status
+  return typeof status === 'number' ? status : 0
+}

@@ -1,0 +1,130 @@
+import type { ClientContext, ClientOptions, NestedClient } from '@orpc/client'
+import type { StandardLinkOptions, StandardLinkPlugin, StandardRPCCustomJsonSerializer, StandardRPCLinkOptions } from '@orpc/client/standard'
+import { StandardRPCJsonSerializer, StandardRPCLink, StandardRPCSerializer } from '@orpc/client/standard'
+import { ClientPeer } from '@orpc/standard-server-peer'
+import type { Connection, Guest } from './connection.js'
+import type { IteratorOptions } from './iterator.js'
+import { DurableIterator } from './iterator.js'
+import type { CallFunction } from './methods.js'
+import { withMethods } from './methods.js'
+import type { Credential, TokenPayload } from './token.js'
+import { newCredential } from './token.js'
+
+export * from './index.js'
+
+/** What a procedure that answers with a durable iterator resolves with: its events, and the methods that its token allows. */
+export type ClientDurableIterator<T, M extends NestedClient<any>> = DurableIterator<T, M> & Omit<M, keyof DurableIterator<T, M>>
+
+/** Options of {@link DurableIteratorLinkPlugin}: those of oRPC's own plugin, and ours. */
+export interface DurableIteratorLinkPluginOptions<C extends ClientContext>
+  extends Omit<IteratorOptions, 'url' | 'createId' | 'refreshTokenBeforeExpireInSeconds'>,
+  Pick<StandardRPCLinkOptions<C>, 'interceptors' | 'clientInterceptors' | 'plugins'> {
+  /** Where sockets are opened: see `IteratorOptions.url`. */
+  url: string | URL | ((token: TokenPayload, options: ClientOptions<C>) => string | URL | Promise<string | URL>)
+  /** Returns the id of a client, the same over its reconnections. Default: random. */
+  createId?: (token: TokenPayload, options: ClientOptions<C>) => string
+  /** How long before it expires a token is replaced. Default: never; it is replaced once it was refused. */
+  refreshTokenBeforeExpireInSeconds?: number | ((token: TokenPayload, options: ClientOptions<C>) => number)
+  /** Serializers of the application's own types, in events and calls. The server needs the same. */
+  customJsonSerializers?: readonly StandardRPCCustomJsonSerializer[]
+}
+
+const MARK = Symbol('durable iterator')
+
+/** Turns the answer of a procedure that is the token of a durable iterator into that iterator. Give it to the link of `@orpc/client/fetch`. */
+export class DurableIteratorLinkPlugin<C extends ClientContext> implements StandardLinkPlugin<C> {
+  /** Inside of retries, outside of what looks at answers. */
+  readonly order = 2_100_000
+  readonly #options: DurableIteratorLinkPluginOptions<C>
+
+  constructor(options: DurableIteratorLinkPluginOptions<C>) {
+    this.#options = options
+  }
+
+  init(link: StandardLinkOptions<C>): void {
+    link.clientInterceptors = [...link.clientInterceptors ?? [], async (call) => {
+      const response = await call.next()
+      const mark = (call.context as Record<symbol, { found: boolean } | undefined>)[MARK]
+      if (mark) {
+        mark.found = [response.headers['x-orpc-durable-iterator']].flat().join(', ').trim() === '1'
+      }
+      return response
+    }]
+    link.interceptors = [...link.interceptors ?? [], async ({ next, ...call }) => {
+      const ask = async (signal: AbortSignal | undefined): Promise<{ output: unknown, isIterator: boolean }> => {
+        const mark = { found: false }
+        const output = await next({ ...call, signal: signal as AbortSignal, context: { ...call.context, [MARK]: mark } })
+        return { output, isIterator: mark.found }
+      }
+      const { output, isIterator } = await ask(call.signal)
+      return isIterator ? this.#open(output, call, async signal => (await ask(signal)).output) : output
+    }]
+  }
+
+  async #open(output: unknown, call: ClientOptions<C> & { path: readonly string[] }, fetch: (signal: AbortSignal) => Promise<unknown>): Promise<unknown> {
+    let credential: Credential
+    try {
+      credential = newCredential(output)
+    }
+    catch (cause) {
+      throw new Error(`Expected valid token for procedure ${call.path.join('.')}`, { cause })
+    }
+    call.signal?.throwIfAborted()
+    const { url, createId, refreshTokenBeforeExpireInSeconds: before } = this.#options
+    const iterator = new DurableIterator<unknown, any>({
+      ...this.#options,
+      url: typeof url === 'function' ? token => url(token, call) : url,
+      ...(createId && { createId: token => createId(token, call) }),
+      ...(typeof before === 'function' && { refreshTokenBeforeExpireInSeconds: token => before(token, call) }),
+    } as IteratorOptions, {
+      credential,
+      fetch,
+      serializer: new StandardRPCSerializer(new StandardRPCJsonSerializer(this.#options)) as never,
+      calls: live => this.#calls(live),
+      guest: connection => new CallPeer(connection),
+      lastEventId: call.lastEventId,
+      signal: call.signal,
+    })
+    await iterator.opened
+    return withMethods(iterator, () => iterator.token.rpc)
+  }
+
+  #calls(live: (signal?: AbortSignal) => Promise<Connection>): CallFunction {
+    const { interceptors = [], clientInterceptors = [], plugins = [], customJsonSerializers = [] } = this.#options
+    const linkOptions = { interceptors, clientInterceptors, plugins, customJsonSerializers }
+    const link = new StandardRPCLink<C>({
+      call: async (request) => {
+        const { peer } = (await live(request.signal)).guest as CallPeer
+        const response = await peer.request({ ...request, body: withInput(request.body) })
+        return { ...response, body: async () => response.body }
+      },
+    }, {
+      url: 'http://orpc',
+      ...linkOptions,
+    })
+    return (path, input, options) => link.call(['call'], { path, input }, { context: {} as C, ...options } as ClientOptions<C>)
+  }
+}
+
+/** oRPC's own peer, for calls: what it does not have to be told of is for ours. */
+class CallPeer implements Guest {
+  readonly peer: ClientPeer
+
+  constructor(connection: Connection) {
+    this.peer = new ClientPeer(async message => connection.send(message))
+  }
+
+  receive(data: string | ArrayBuffer): void {
+    this.peer.message(data).catch(() => {})
+  }
+
+  close(reason: Error): void {
+    this.peer.close({ reason })
+  }
+}
+
+/** withInput adds the key `input` to a call without input: servers of oRPC refuse it otherwise. */
+function withInput(body: unknown): any {
+  const { json, meta = [] } = (body ?? {}) as { json?: { path?: unknown, input?: unknown }, meta?: unknown[] }
+  return json?.path && json.input === undefined ? { json: { ...json, input: null }, meta: [...meta, [3, 'input']] } : body
+}

@@ -1,0 +1,174 @@
+import type { GapReason } from './errors.js'
+import { GapError } from './errors.js'
+
+/** Bounds of what has arrived and was not read: events, and characters of their JSON. */
+export interface QueueLimits {
+  events: number
+  size: number
+}
+
+type Item<T> =
+  /** `cursor` is the last event id once the item was read. */
+  | { value: T, size: number, cursor: string | undefined }
+  | { gap: GapError, size: 0, cursor: string | undefined }
+
+interface Reader<T> {
+  resolve: (result: IteratorResult<T, undefined>) => void
+  reject: (error: unknown) => void
+}
+
+/**
+ * Holds what has arrived and was not read yet, and the readers that wait, of which
+ * there are some only while nothing is held.
+ */
+export class EventQueue<T> {
+  /** The last event id that was read. */
+  cursor: string | undefined
+  /** Set while events are dropped because there was no room. */
+  full = false
+  /** Set if something was dropped that has no id, so it cannot be asked for again. */
+  lossy = false
+
+  #items: Item<T>[] = []
+  #size = 0
+  #readers: Reader<T>[] = []
+  #ended = false
+  #error: unknown
+
+  constructor(
+    private readonly limits: QueueLimits,
+    private readonly onGap: ((gap: GapError) => void) | undefined,
+    /** Called when a queue that was full is half empty again. */
+    private readonly onRoom: () => void,
+    cursor: string | undefined,
+  ) {
+    this.cursor = cursor
+  }
+
+  /** The last event id once everything is read: what to resume from. */
+  get end(): string | undefined {
+    return this.#items.length === 0 ? this.cursor : this.#items.at(-1)!.cursor
+  }
+
+  /** Reports whether enough was read to ask for more. */
+  get halfEmpty(): boolean {
+    return this.#items.length <= this.limits.events / 2 && this.#size <= this.limits.size / 2
+  }
+
+  /** push adds an event, or drops it and reports false if there is no room. */
+  push(value: T, id: string | undefined, size: number): boolean {
+    const over = this.#items.length >= this.limits.events
+      || (this.#items.length > 0 && this.#size + size > this.limits.size)
+    if (this.full || over) {
+      this.full = true
+      this.lossy ||= id === undefined
+      return false
+    }
+    this.#put({ value, size, cursor: id ?? this.end })
+    return true
+  }
+
+  /** gap adds a gap. Of several without an event in between the last one counts. */
+  gap(reason: GapReason, channel: string, cursor: string | undefined, cause?: unknown): void {
+    const before = this.#items.at(-1)
+    if (before && 'gap' in before) {
+      this.#items.pop()
+    }
+    const from = before && 'gap' in before ? before.gap.lastEventId : this.end
+    this.#put({ gap: new GapError(reason, channel, from, { cause }), size: 0, cursor })
+  }
+
+  /** move sets the cursor behind everything that has arrived. */
+  move(cursor: string): void {
+    const last = this.#items.at(-1)
+    if (last) {
+      last.cursor = cursor
+    }
+    else {
+      this.cursor = cursor
+    }
+  }
+
+  /** rewind drops the events that a server will send again which replays from the last one read. */
+  rewind(): void {
+    const gap = this.#items.findLastIndex(item => 'gap' in item)
+    const cursor = gap < 0 ? this.cursor : this.#items[gap]!.cursor
+    this.#items = this.#items.filter((item, i) => i <= gap || item.cursor === cursor)
+    this.#size = this.#items.reduce((sum, item) => sum + item.size, 0)
+  }
+
+  next(): Promise<IteratorResult<T, undefined>> {
+    return new Promise((resolve, reject) => {
+      this.#readers.push({ resolve, reject })
+      this.#deliver()
+    })
+  }
+
+  /** finish lets readers have what is held, and then the end: `error` for one of them, if there is one. */
+  finish(error?: unknown): void {
+    if (!this.#ended) {
+      this.#ended = true
+      this.#error = error
+      this.#deliver()
+    }
+  }
+
+  /** drop ends at once: what is held is not read any more. */
+  drop(error?: unknown): void {
+    this.#items = []
+    this.finish(error)
+  }
+
+  #put(item: Item<T>): void {
+    if (!this.#ended) {
+      this.#items.push(item)
+      this.#size += item.size
+      this.#deliver()
+    }
+  }
+
+  #deliver(): void {
+    while (this.#readers.length > 0 && (this.#items.length > 0 || this.#ended)) {
+      const item = this.#items.shift()
+      if (item === undefined) {
+        this.#finishOne(this.#readers.shift()!)
+        continue
+      }
+      this.#size -= item.size
+      this.cursor = item.cursor
+      if ('value' in item) {
+        this.#readers.shift()!.resolve({ done: false, value: item.value })
+      }
+      else {
+        this.#report(item.gap)
+      }
+    }
+    if (this.full && this.halfEmpty) {
+      this.onRoom()
+    }
+  }
+
+  #report(gap: GapError): void {
+    if (!this.onGap) {
+      this.#readers.shift()!.reject(gap)
+      return
+    }
+    try {
+      this.onGap(gap)
+    }
+    catch (error) {
+      this.#readers.shift()?.reject(error)
+    }
+  }
+
+  #finishOne(reader: Reader<T>): void {
+    const error = this.#error
+    this.#error = undefined
+    if (error === undefined) {
+      reader.resolve({ done: true, value: undefined })
+    }
+    else {
+      reader.reject(error)
+    }
+  }
+}

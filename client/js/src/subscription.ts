@@ -1,0 +1,140 @@
+import type { GapReason } from './errors.js'
+import type { Peer, PeerEvent, PeerResponse } from './peer.js'
+import type { EventQueue } from './queue.js'
+import type { Serializer } from './serializer.js'
+
+export interface SubscriptionOptions {
+  channel: string
+  /** Reports whether this iterator was subscribed before: what was published in between matters. */
+  answeredBefore: boolean
+  /** Called when an event was dropped because there is no room. */
+  onFull: () => void
+  /** Called when the server has ended the subscription. */
+  onEnded: (reason: string) => void
+  /** Called with the pause before the next attempt that an event has asked for, in milliseconds. */
+  onRetry: (milliseconds: number) => void
+}
+
+/** One subscription: it turns what the server sends into events, gaps and moves of the cursor. */
+export class Subscription<T> {
+  /** Reports whether the server knows the headers that go beyond oRPC. */
+  extended = false
+  stopped = false
+
+  readonly #resumed: string | undefined
+  readonly #lossy: boolean
+  #abort = (): void => {}
+  /** Ids of a server of oRPC that are not above this one mean that it counts anew. */
+  #floor = Number.NaN
+
+  constructor(
+    private readonly queue: EventQueue<T>,
+    private readonly serializer: Serializer,
+    private readonly options: SubscriptionOptions,
+  ) {
+    this.#resumed = queue.end
+    this.#lossy = queue.lossy
+    queue.full = queue.lossy = false
+  }
+
+  /** start subscribes. `answered` is called with the answer, unless the connection is lost before. */
+  start(peer: Peer, heartbeat: number, answered: (response: PeerResponse) => void): void {
+    const headers: Record<string, string> = {
+      'x-durable-iterator': '1',
+      'x-durable-iterator-heartbeat': String(Math.max(1, Math.round(heartbeat / 1_250))),
+    }
+    if (this.#resumed !== undefined) {
+      headers['last-event-id'] = this.#resumed
+    }
+    this.#abort = peer.open('/subscribe', {}, headers, {
+      response: (response) => {
+        if (response.status === 200) {
+          this.#open(response.headers)
+        }
+        answered(response)
+      },
+      event: (event, size) => this.#take(event, size),
+    })
+  }
+
+  /** stop tells the server to send no more events. */
+  stop(): void {
+    if (!this.stopped) {
+      this.stopped = true
+      this.#abort()
+    }
+  }
+
+  #open(headers: PeerResponse['headers']): void {
+    const resume = headers['x-durable-iterator-resume']
+    const position = headers['x-durable-iterator-position']
+    this.extended = resume !== undefined
+    if (!this.extended) {
+      this.#floor = decimal(this.#resumed)
+    }
+    const reason = this.#missing(resume)
+    if (reason) {
+      this.queue.gap(reason, this.options.channel, this.#resumed)
+    }
+    if (position && this.#resumed === undefined) {
+      this.queue.move(position)
+    }
+  }
+
+  #missing(resume: string | undefined): GapReason | undefined {
+    switch (resume) {
+      case 'truncated':
+        return 'truncated'
+      case undefined:
+      case 'complete':
+        return this.#lossy ? 'no-resume' : undefined
+      default:
+        return this.options.answeredBefore || this.#resumed !== undefined ? 'no-resume' : undefined
+    }
+  }
+
+  #take(event: PeerEvent, size: number): void {
+    if (this.stopped) {
+      return
+    }
+    const { id, retry } = event.m ?? {}
+    if (retry !== undefined) {
+      this.options.onRetry(retry)
+    }
+    if (event.e !== 'message') {
+      this.options.onEnded(`the server has ended the subscription: ${event.e}`)
+    }
+    else if (event.d === undefined && this.extended) {
+      if (id !== undefined) {
+        this.queue.move(id)
+      }
+    }
+    else {
+      this.#add(event.d, id, size)
+    }
+  }
+
+  #add(data: unknown, id: string | undefined, size: number): void {
+    if (decimal(id) <= this.#floor) {
+      this.#floor = Number.NaN
+      this.queue.gap('reset', this.options.channel, '0')
+    }
+    let value: T
+    try {
+      value = this.serializer.deserialize(data) as T
+    }
+    catch (error) {
+      if (!this.queue.full) {
+        this.queue.gap('unreadable', this.options.channel, id ?? this.queue.end, error)
+      }
+      return
+    }
+    if (!this.queue.push(value, id, size)) {
+      this.options.onFull()
+    }
+  }
+}
+
+function decimal(id: string | undefined): number {
+  return id !== undefined && /^\d+$/.test(id) ? Number(id) : Number.NaN
+}

@@ -1,0 +1,70 @@
+/** The claims of a token. The client reads them; only the server can verify them. */
+export interface TokenPayload {
+  /** The channel, which is the name of the object that the socket connects to. */
+  chn: string
+  tags?: string[]
+  /** The attachment, visible to the client. */
+  att?: unknown
+  /** The methods that the holder may call. */
+  rpc?: string[]
+  /** When the token was issued, in Unix seconds of the server's clock. */
+  iat: number
+  /** When it expires, in Unix seconds of the server's clock. */
+  exp: number
+}
+
+/** A token and when it came, by a clock that nobody sets. */
+export interface Credential {
+  token: string
+  payload: TokenPayload
+  receivedAt: number
+}
+
+/** now returns milliseconds of a clock that never jumps. */
+export const now = (): number => performance.now()
+
+/** parseToken reads a token without verifying it. It throws if `value` is not a token. */
+export function parseToken(value: unknown): TokenPayload {
+  let payload: Partial<TokenPayload> | null | undefined
+  try {
+    payload = typeof value === 'string' ? JSON.parse(value.slice(0, value.lastIndexOf('.'))) : undefined
+  }
+  catch {
+    // The error of JSON.parse quotes its input, which is secret.
+  }
+  if (
+    typeof payload?.chn !== 'string' || typeof payload.iat !== 'number' || typeof payload.exp !== 'number'
+    || !isStrings(payload.tags) || !isStrings(payload.rpc)
+  ) {
+    throw new TypeError('invalid token payload')
+  }
+  return payload as TokenPayload
+}
+
+function isStrings(value: unknown): boolean {
+  return value === undefined || (Array.isArray(value) && value.every(item => typeof item === 'string'))
+}
+
+export function newCredential(token: unknown): Credential {
+  const payload = parseToken(token)
+  return { token: token as string, payload, receivedAt: now() }
+}
+
+/**
+ * remaining returns how many milliseconds a token lives on. Only the difference of the
+ * server's two times counts, since the clock here may be wrong.
+ */
+export function remaining({ payload, receivedAt }: Credential): number {
+  return receivedAt + (payload.exp - payload.iat) * 1000 - now()
+}
+
+/** sameSocket reports whether a socket that was opened with one token can go on with the other. */
+export function sameSocket(a: TokenPayload, b: TokenPayload): boolean {
+  return a.chn === b.chn && JSON.stringify(a.tags) === JSON.stringify(b.tags)
+}
+
+/** base64url encodes the UTF-8 bytes of a string, without padding. */
+export function base64url(text: string): string {
+  const bytes = Array.from(new TextEncoder().encode(text), byte => String.fromCharCode(byte))
+  return btoa(bytes.join('')).replace(/\+/g, '-').replace(/\//g, '_').replace(/=+$/, '')
+}

@@ -1,0 +1,58 @@
+interface Timer { at: number, run: () => void }
+
+/** A clock that only `advance` moves. It stands in for the timers and the clocks of the process. */
+export class Clock {
+  #now = 0
+  #timers = new Map<number, Timer>()
+  #last = 0
+  readonly #saved = { setTimeout, clearTimeout, performanceNow: performance.now, dateNow: Date.now }
+
+  constructor(start = 1_700_000_000_000) {
+    globalThis.setTimeout = ((run: () => void, ms = 0) => {
+      this.#timers.set(++this.#last, { at: this.#now + Math.max(ms, 0), run })
+      return this.#last
+    }) as unknown as typeof setTimeout
+    globalThis.clearTimeout = ((id: number) => this.#timers.delete(id)) as unknown as typeof clearTimeout
+    performance.now = () => this.#now
+    Date.now = () => start + this.#now
+  }
+
+  get now(): number {
+    return this.#now
+  }
+
+  /** How many timers are set. */
+  get timers(): number {
+    return this.#timers.size
+  }
+
+  async advance(ms: number): Promise<void> {
+    const end = this.#now + ms
+    await settle()
+    for (;;) {
+      const due = [...this.#timers].filter(([, t]) => t.at <= end).sort(([, a], [, b]) => a.at - b.at)[0]
+      if (!due) {
+        break
+      }
+      this.#timers.delete(due[0])
+      this.#now = Math.max(this.#now, due[1].at)
+      due[1].run()
+      await settle()
+    }
+    this.#now = end
+  }
+
+  restore(): void {
+    globalThis.setTimeout = this.#saved.setTimeout
+    globalThis.clearTimeout = this.#saved.clearTimeout
+    performance.now = this.#saved.performanceNow
+    Date.now = this.#saved.dateNow
+  }
+}
+
+/** settle waits until no promise has anything left to do. */
+export async function settle(): Promise<void> {
+  for (let i = 0; i < 5; i++) {
+    await new Promise(resolve => setImmediate(resolve))
+  }
+}

@@ -1,0 +1,283 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"html"
+	"net/http"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+
+	"github.com/coder/websocket"
+
+	"github.com/go-orpc/durable-iterator/rpc"
+)
+
+const (
+	// pieceLen is how much of a token may stand in an error, less one.
+	pieceLen = 8
+	// unescapeRounds is how many times over a token may be escaped to be found.
+	unescapeRounds = 4
+
+	redacted = "[redacted]"
+)
+
+// redactor removes tokens, and pieces of them, from what comes from outside: servers and
+// proxies repeat the address that they were asked for, escaped in one way or another.
+type redactor struct {
+	pieces map[[pieceLen]byte]struct{} // all of the tokens, folded
+	shapes bool                        // also what looks like any token
+}
+
+// newRedactor returns a redactor of these tokens, and of all that looks like a token.
+func newRedactor(tokens ...string) *redactor {
+	r := &redactor{pieces: map[[pieceLen]byte]struct{}{}, shapes: true}
+	for _, tok := range tokens {
+		r.addPieces(tok)
+	}
+	return r
+}
+
+// newSignatureRedactor returns a redactor of the secret part of tokens alone. The rest
+// of a token has names in it that an application's own errors may have too.
+func newSignatureRedactor(tokens ...string) *redactor {
+	r := &redactor{pieces: map[[pieceLen]byte]struct{}{}}
+	for _, tok := range tokens {
+		r.addPieces(tok[strings.LastIndexByte(tok, '.')+1:])
+	}
+	return r
+}
+
+func (r *redactor) addPieces(text string) {
+	folded := fold(text)
+	for i := range len(folded) - pieceLen + 1 {
+		r.pieces[[pieceLen]byte(folded[i:])] = struct{}{}
+	}
+}
+
+// fold makes what is the same in an address the same.
+func fold(text string) []byte {
+	folded := []byte(text)
+	for i, c := range folded {
+		switch {
+		case 'A' <= c && c <= 'Z':
+			folded[i] += 'a' - 'A'
+		case c == '+':
+			folded[i] = ' '
+		}
+	}
+	return folded
+}
+
+// text removes pieces of tokens: those that stand in the text as they are, the words that
+// have them escaped, or the whole text if they are spread over it, or of a token whose
+// end is not known.
+func (r *redactor) text(text string) string {
+	text = r.cut(text)
+	if !r.taints(text) {
+		return text
+	}
+	known := redactor{pieces: r.pieces}
+	words := strings.Fields(text)
+	for i, word := range words {
+		if known.taints(word) {
+			words[i] = redacted
+		}
+	}
+	if text = strings.Join(words, " "); r.taints(text) {
+		return redacted
+	}
+	return text
+}
+
+// taints reports whether there is a piece of a token in a text, escaped or not.
+func (r *redactor) taints(text string) bool {
+	for range unescapeRounds {
+		if r.looksLikeToken(text) || r.has(text) {
+			return true
+		}
+		plain := unescape(text)
+		if plain == text {
+			return false
+		}
+		text = plain
+	}
+	return r.has(text)
+}
+
+func (r *redactor) has(text string) bool {
+	folded := fold(text)
+	for i := range len(folded) - pieceLen + 1 {
+		if _, found := r.pieces[[pieceLen]byte(folded[i:])]; found {
+			return true
+		}
+	}
+	return false
+}
+
+// looksLikeToken reports whether a text has the first member of oRPC's tokens in it, or
+// the beginning of a JWT.
+func (r *redactor) looksLikeToken(text string) bool {
+	if !r.shapes {
+		return false
+	}
+	return strings.Contains(text, `"chn"`) || strings.Contains(text, "eyJ") && strings.Count(text, ".") >= 2
+}
+
+// cut replaces the pieces that stand in a text as they are.
+func (r *redactor) cut(text string) string {
+	folded := fold(text)
+	var b strings.Builder
+	kept, end := 0, 0 // the end of what is written, and of the run of pieces
+	for i := range len(folded) - pieceLen + 1 {
+		if _, found := r.pieces[[pieceLen]byte(folded[i:])]; !found {
+			continue
+		}
+		if i > end || end == 0 {
+			b.WriteString(text[kept:i])
+			b.WriteString(redacted)
+		}
+		end = i + pieceLen
+		kept = end
+	}
+	return b.String() + text[kept:]
+}
+
+// unescape undoes one round of percent, backslash and HTML escapes. What is no valid
+// escape stays.
+func unescape(text string) string {
+	if !strings.ContainsAny(text, `%\&`) {
+		return text
+	}
+	var b strings.Builder
+	for i := 0; i < len(text); {
+		n, plain := unescapeOne(text[i:])
+		b.WriteString(plain)
+		i += n
+	}
+	return html.UnescapeString(b.String())
+}
+
+// unescapeOne returns the length of what text begins with, and what it stands for.
+func unescapeOne(text string) (n int, plain string) {
+	switch {
+	case text[0] == '%' && len(text) >= 3:
+		if c, err := strconv.ParseUint(text[1:3], 16, 8); err == nil {
+			return 3, string([]byte{byte(c)})
+		}
+	case strings.HasPrefix(text, `\x`) && len(text) >= 4:
+		if c, err := strconv.ParseUint(text[2:4], 16, 8); err == nil {
+			return 4, string([]byte{byte(c)})
+		}
+	case strings.HasPrefix(text, `\u`) && len(text) >= 6:
+		c, err := strconv.ParseUint(text[2:6], 16, 16)
+		if err == nil && !utf16.IsSurrogate(rune(c)) {
+			return 6, string(rune(c))
+		}
+	case text[0] == '\\' && len(text) >= 2 && strings.IndexByte(`"'\/`, text[1]) >= 0:
+		return 2, text[1:2]
+	}
+	return 1, text[:1]
+}
+
+func (r *redactor) header(header http.Header) http.Header {
+	clean := make(http.Header, len(header))
+	for name, values := range header {
+		for _, value := range values {
+			clean[r.text(name)] = append(clean[r.text(name)], r.text(value))
+		}
+	}
+	return clean
+}
+
+// clean returns err without tokens. An error that has none is returned as it is.
+// Otherwise errors.Is finds all that it found before, and errors.As what the package
+// itself looks for.
+func (r *redactor) clean(err error) error {
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	clean := &redactedError{text: r.text(text), is: func(target error) bool { return errors.Is(err, target) }}
+	changed := clean.text != text
+	if sent, ok := errors.AsType[*rpc.Error](err); ok && sent != nil {
+		own, other := r.sentError(sent)
+		clean.parts = append(clean.parts, own)
+		changed = changed || other
+		if other && sent == err { //nolint:errorlint // the error itself, in place of one that wraps it
+			return own
+		}
+	}
+	if closed, ok := errors.AsType[websocket.CloseError](err); ok {
+		if closed.Reason != reasonExpired {
+			closed.Reason = r.text(closed.Reason)
+		}
+		clean.parts = append(clean.parts, closed)
+	}
+	if !changed {
+		return err
+	}
+	return clean
+}
+
+// sentError returns a copy of e without tokens, and reports whether it differs.
+func (r *redactor) sentError(e *rpc.Error) (clean *rpc.Error, changed bool) {
+	own := rpc.Error{Code: e.Code, Status: e.Status, Message: r.text(e.Message), Data: e.Data, Defined: e.Defined}
+	if e.Code != codeOf(e.Status) {
+		own.Code = rpc.Code(r.text(string(e.Code)))
+	}
+	changed = own.Message != e.Message || own.Code != e.Code
+	if cause := e.Unwrap(); cause != nil && r.text(cause.Error()) != cause.Error() {
+		changed = true // own has none
+	}
+	switch data := e.Data.(type) {
+	case nil:
+	case rpc.ErrorResponse:
+		if text := fmt.Sprint(data.Headers, data.Body); r.text(text) != text {
+			own.Data = rpc.ErrorResponse{Status: data.Status, Headers: r.header(data.Headers), Body: r.body(data.Body)}
+			changed = true
+		}
+	default:
+		if own.Data = r.body(data); own.Data == nil {
+			own.Defined, changed = false, true
+		}
+	}
+	if !changed {
+		return e, false
+	}
+	return &own, true
+}
+
+// body returns data without tokens: a text without them, and anything else as a whole or
+// not at all.
+func (r *redactor) body(data any) any {
+	if text, ok := data.(string); ok {
+		return r.text(text)
+	}
+	text := fmt.Sprintf("%+v", data)
+	if value, ok := data.(rpc.Value); ok {
+		encoded, _ := value.Append(nil)
+		text = string(encoded)
+	}
+	if r.text(text) != text {
+		return nil
+	}
+	return data
+}
+
+// redactedError takes the place of an error with a token in it, which nobody gets to see.
+type redactedError struct {
+	text  string
+	is    func(target error) bool
+	parts []error
+}
+
+// Error returns the text of the error, without the token.
+func (e *redactedError) Error() string { return e.text }
+
+// Is reports whether the error was target.
+func (e *redactedError) Is(target error) bool { return e.is(target) }
+
+// Unwrap returns what the error had of the types that a client looks for.
+func (e *redactedError) Unwrap() []error { return e.parts }

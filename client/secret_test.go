@@ -1,0 +1,74 @@
+package client_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/rpc"
+)
+
+// requireNoPiece fails if a text has eight characters of a token in a row, escaped or not.
+func requireNoPiece(t *testing.T, tok, text string) {
+	t.Helper()
+	for i := range len(tok) - 8 + 1 {
+		for _, piece := range escapings(tok[i : i+8]) {
+			require.False(t, strings.Contains(strings.ToLower(text), strings.ToLower(piece)), "%q is in %q", piece, text)
+		}
+	}
+}
+
+// escapings are the ways in which a text may be written.
+func escapings(text string) []string {
+	var unicode, percent, decimal strings.Builder
+	for _, c := range []byte(text) {
+		fmt.Fprintf(&unicode, `\u%04x`, c)
+		fmt.Fprintf(&percent, `%%%02x`, c)
+		fmt.Fprintf(&decimal, `&#%d;`, c)
+	}
+	quoted, _ := json.Marshal(text)
+	return []string{
+		text, url.QueryEscape(text), url.PathEscape(text), html.EscapeString(text), strings.Trim(string(quoted), `"`),
+		unicode.String(), percent.String(), decimal.String(),
+		url.QueryEscape(url.QueryEscape(text)), html.EscapeString(url.QueryEscape(text)),
+		strings.Trim(fmt.Sprintf("%+q", text), `"`),
+	}
+}
+
+// everything is all that can be read from an error, by whatever way.
+func everything(err error) string {
+	var b strings.Builder
+	var walk func(err error)
+	walk = func(err error) {
+		if err == nil {
+			return
+		}
+		fmt.Fprintf(&b, "%v %+v %#v\n", err, err, err)
+		switch e := err.(type) { //nolint:errorlint // each error of the tree, one by one
+		case *rpc.Error:
+			fmt.Fprintf(&b, "%+v\n", e.Data)
+			if value, ok := e.Data.(rpc.Value); ok {
+				text, _ := value.Append(nil)
+				b.Write(text)
+			}
+		case *url.Error:
+			b.WriteString(e.URL)
+		}
+		switch e := err.(type) { //nolint:errorlint // as above
+		case interface{ Unwrap() []error }:
+			for _, part := range e.Unwrap() {
+				walk(part)
+			}
+		default:
+			walk(errors.Unwrap(err))
+		}
+	}
+	walk(err)
+	return b.String()
+}

@@ -1,0 +1,114 @@
+package durableobject
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/internal/fanout"
+	"github.com/go-orpc/durable-iterator/internal/socket"
+)
+
+// endpoint is a Websocket as its connection and its reader of events see it: it
+// implements [socket.Source], [socket.Handler] and [fanout.Sink].
+type endpoint Websocket
+
+// Pull implements [socket.Source]: answers that are due, then events.
+func (e *endpoint) Pull(b *socket.Batch, wait bool) socket.More {
+	ws := (*Websocket)(e)
+	if ws.expired() {
+		return socket.None
+	}
+	passed := ws.reader.Passed
+	for {
+		added := ws.outbox.Added() // before the answers are taken: later ones stop Read
+		ws.outbox.Take(b, passed)
+		if b.Shared != nil || len(b.Own) >= socket.BatchSize {
+			return socket.Some
+		}
+		more := ws.reader.Read(ws.core().ctx, b, wait, func() bool { return ws.outbox.Added() != added })
+		switch {
+		case more == socket.Some && b.Shared == nil && len(b.Own) < socket.BatchSize: // stopped
+		case ws.outbox.Empty():
+			return more
+		case b.Shared != nil:
+			return socket.Some
+		default:
+			// Those that the events have made due. There may be more than fit.
+			if ws.outbox.Take(b, passed); b.Shared != nil || len(b.Own) >= socket.BatchSize {
+				return socket.Some
+			}
+			return more
+		}
+	}
+}
+
+// Visit implements [socket.Source]: it closes a socket whose token has expired.
+func (e *endpoint) Visit(time.Time) (again time.Time) {
+	ws := (*Websocket)(e)
+	if ws.expired() {
+		return time.Time{}
+	}
+	return ws.Token().ExpiresAt.Add(time.Millisecond) // it is expired after that, not at it
+}
+
+// Receive implements [socket.Handler].
+func (e *endpoint) Receive(message []byte, binary bool) (run func()) {
+	ws := (*Websocket)(e)
+	if ws.expired() {
+		return nil
+	}
+	run, err := ws.peer.Take(message, binary)
+	if err != nil {
+		ws.core().logger.Debug("bad message", "channel", ws.ch.name, "socket_id", ws.id, "err", err)
+	}
+	return run
+}
+
+// Closing implements [socket.Handler].
+func (e *endpoint) Closing() {
+	e.outbox.Close()
+	e.peer.Stop()
+}
+
+// Ended implements [socket.Handler].
+func (e *endpoint) Ended(int) {
+	ws := (*Websocket)(e)
+	defer ws.core().users.Done()
+	ws.leave()
+}
+
+// Writer implements [fanout.Sink].
+func (e *endpoint) Writer() int { return e.conn.Writer() }
+
+// Wake implements [fanout.Sink].
+func (e *endpoint) Wake() { e.conn.Wake() }
+
+// Flush implements [fanout.Sink].
+func (e *endpoint) Flush(flush func(*socket.Conn)) { flush(&e.conn) }
+
+// Replayed implements [fanout.Sink]: it is the turn of the hook.
+func (e *endpoint) Replayed(sub *fanout.Subscription) {
+	ws := (*Websocket)(e)
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if ws.sub != nil && &ws.sub.Subscription == sub {
+		ws.startHook(ws.sub)
+	}
+}
+
+// Fail implements [fanout.Sink]: the client comes back and is told what is missing.
+func (e *endpoint) Fail(err error) {
+	ws := (*Websocket)(e)
+	switch {
+	case ws.left.Load():
+	case errors.Is(err, fanout.ErrTooSlow):
+		ws.core().logger.Warn("socket fell behind what is kept", "channel", ws.ch.name, "socket_id", ws.id)
+		ws.conn.Close(statusTryAgainLater, "Too slow")
+	default:
+		if !errors.Is(err, context.Canceled) {
+			ws.core().logger.Error("reading the event log failed", "channel", ws.ch.name, "socket_id", ws.id, "err", err)
+		}
+		ws.conn.Close(statusInternalError, "Reading events failed")
+	}
+}

@@ -1,0 +1,168 @@
+package fanout
+
+import (
+	"context"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/socket"
+)
+
+// Options are what the channels of a namespace have in common. They must not be changed
+// once a channel was made with them.
+type Options struct {
+	// Log is where records are stored. Nil keeps nothing.
+	Log eventlog.Log
+
+	// SoleWriter is set if nothing but these channels appends to Log.
+	SoleWriter bool
+
+	// Retention is the age at which records are not replayed any more, even if Log still
+	// has them. 0 leaves that to Log.
+	Retention time.Duration
+
+	// MaxLagBytes bounds the part of the tail that a slow reader keeps in memory.
+	MaxLagBytes int
+
+	// Pool has the writers of the sinks.
+	Pool *socket.Pool
+}
+
+// Channel is a log and the connections that read it. It is safe for concurrent use.
+//
+// The tail's mu guards the index too, so that these hold whenever it is free:
+//
+//   - The tail has every record that the channel was given, and each reader that a
+//     record may be for was notified of it, on its own or by its group.
+//   - The tail counts the subscriptions of the readers in the index, and no others.
+type Channel struct {
+	options *Options
+	deliver func(*eventlog.Record) // the method append, made once
+	history history
+	tail    tail
+	readers index
+}
+
+// New returns a channel, which has to be opened before it is used.
+func New(o *Options, name string) *Channel {
+	ch := &Channel{options: o}
+	ch.tail.maxLag = o.MaxLagBytes
+	ch.tail.common.id = firstID
+	ch.history = history{log: o.Log, channel: name, retention: o.Retention, tail: &ch.tail}
+	ch.deliver = ch.receive
+	return ch
+}
+
+// Open asks the log for its head. Only records after that are delivered. If it fails it
+// can be called again.
+func (ch *Channel) Open(ctx context.Context) error {
+	head, err := ch.head(ctx)
+	if err != nil {
+		return err
+	}
+	ch.tail.mu.Lock()
+	defer ch.tail.mu.Unlock()
+	ch.tail.newest = &node{rec: &eventlog.Record{Seq: head.Seq, Epoch: head.Epoch}}
+	ch.tail.seen = max(ch.tail.seen, head.Seq)
+	return nil
+}
+
+func (ch *Channel) head(ctx context.Context) (eventlog.Position, error) {
+	if ch.options.Log == nil {
+		return eventlog.Position{}, nil
+	}
+	return ch.options.Log.Head(ctx, ch.history.channel)
+}
+
+// Publish stores a record and sets its Seq, then delivers it to the readers that it is
+// for, without waiting for any. The error is that of the log.
+func (ch *Channel) Publish(ctx context.Context, rec *eventlog.Record) error {
+	if log := ch.options.Log; log != nil {
+		return log.Append(ctx, ch.history.channel, rec, ch.deliver)
+	}
+	ch.tail.mu.Lock()
+	defer ch.tail.mu.Unlock()
+	rec.Prev = ch.tail.newest.rec.Seq
+	rec.Seq = rec.Prev + 1
+	ch.append(rec)
+	return nil
+}
+
+// receive is called by the log, in order of Seq, with each record that was stored.
+func (ch *Channel) receive(rec *eventlog.Record) {
+	ch.tail.mu.Lock()
+	defer ch.tail.mu.Unlock()
+	if rec.Seq > ch.tail.newest.rec.Seq {
+		ch.append(rec)
+	}
+}
+
+// append adds a record to the tail and notifies its readers. If its Prev shows that the
+// channel was not given a record before it, readers read on from the log. It is called
+// with the lock held.
+func (ch *Channel) append(rec *eventlog.Record) {
+	// Where nobody else writes, Prev may be the floor of a log that has forgotten the
+	// channel, but nothing was left out.
+	gap := !ch.options.SoleWriter && rec.Prev > ch.tail.seen
+	ch.readers.notify(ch.tail.append(rec, gap, ch.readers.count))
+}
+
+// Join makes r, which is new, a reader of the channel, for a client that has these tags
+// and is this recipient. It reads nothing until [Reader.Subscribe].
+func (ch *Channel) Join(r *Reader, sink Sink, tags []string, recipient eventlog.Recipient) {
+	r.history, r.sink, r.tags, r.recipient, r.writer = &ch.history, sink, tags, recipient, sink.Writer()
+	ch.tail.mu.Lock()
+	defer ch.tail.mu.Unlock()
+	ch.readers.add(r, ch.options.Pool)
+}
+
+// Leave ends a reader. It is called once, after Join.
+func (ch *Channel) Leave(r *Reader) {
+	ch.tail.mu.Lock()
+	defer ch.tail.mu.Unlock()
+	ch.readers.remove(r)
+	r.leave()
+	if ch.readers.count == 0 {
+		ch.tail.reset()
+	}
+}
+
+// Settle sees to it that [Reader.Passed] counts what was published before, also if the
+// group of the reader has yet to be scanned.
+func (ch *Channel) Settle(r *Reader) {
+	ch.tail.mu.Lock()
+	defer ch.tail.mu.Unlock()
+	ch.readers.groups[r.writer].notify(r, nil)
+}
+
+// Sinks returns the sinks of the readers that have one of the tags, or of all readers
+// if tags is nil.
+func (ch *Channel) Sinks(tags []string) []Sink {
+	ch.tail.mu.Lock()
+	defer ch.tail.mu.Unlock()
+	return ch.readers.sinks(tags)
+}
+
+// Entries returns the number of entries that the channel has for its readers, which is 0
+// once all of them have left.
+func (ch *Channel) Entries() int {
+	ch.tail.mu.Lock()
+	defer ch.tail.mu.Unlock()
+	return ch.readers.entries() + len(ch.tail.common.counts)
+}
+
+// MoveCursors notes the head of the log, and sends it to clients that were sent nothing
+// else lately, so that no client's position gets older than what is retained.
+func (ch *Channel) MoveCursors(ctx context.Context) error {
+	head, err := ch.head(ctx)
+	if err != nil {
+		return err
+	}
+	n := &node{rec: &eventlog.Record{Seq: head.Seq, Epoch: head.Epoch}}
+	n.suffix = appendPositionedSuffix(nil, head, nil, nil)
+	ch.tail.mu.Lock()
+	defer ch.tail.mu.Unlock()
+	ch.tail.seen = max(ch.tail.seen, head.Seq)
+	ch.readers.announce(n)
+	return nil
+}

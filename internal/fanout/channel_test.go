@@ -1,0 +1,206 @@
+package fanout
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+)
+
+// What a client is sent live, and what it is sent by a replay, is what the audiences of
+// the events say.
+func TestAudiences(t *testing.T) {
+	t.Parallel()
+	bubble(t, nil, func(f *fixture) {
+		rnd := rand.New(rand.NewPCG(1, 2))
+		var clients []*client
+		for _, id := range []string{"a", "b", "c"} {
+			for _, list := range [][]string{nil, {"x"}, {"x", "y"}} {
+				clients = append(clients, f.subscribe(id, list...))
+			}
+		}
+		want := make([][]string, len(clients))
+		some := func(all ...string) []string { return all[:rnd.IntN(len(all)+1)] }
+		for i := range 500 {
+			text := fmt.Sprint(i)
+			var audience []func(*eventlog.Audience)
+			if rnd.IntN(2) == 0 {
+				audience = append(audience, tags(some("y", "x")...))
+			}
+			if rnd.IntN(3) == 0 {
+				audience = append(audience, targets(some("a", "b")...))
+			}
+			if rnd.IntN(3) == 0 {
+				audience = append(audience, excludes(some("b", "a")...))
+			}
+			rec := record(text, audience...)
+			f.publish(text, audience...)
+			for i, c := range clients {
+				if rec.Includes(c.reader.tags, c.reader.recipient) {
+					want[i] = append(want[i], text)
+				}
+			}
+		}
+		for i, c := range clients {
+			c.reads(want[i]...)
+			c.resume("0", want[i]...)
+			c.leave()
+		}
+	})
+}
+
+// The time that a record for a tag takes does not depend on the other readers: those are
+// not notified.
+func TestOnlyTheAudienceIsWoken(t *testing.T) {
+	t.Parallel()
+	bubble(t, nil, func(f *fixture) {
+		tagged, other := f.subscribe("a", "x"), f.subscribe("b", "y")
+		woken := other.woken.Load()
+		f.publish("1", tags("x"))
+		f.publish("2", targets("a"))
+		require.Equal(t, woken, other.woken.Load())
+		f.publish("3")
+		require.Greater(t, other.woken.Load(), woken)
+		tagged.reads("1", "2", "3")
+		other.reads("3")
+		tagged.leave()
+		other.leave()
+	})
+}
+
+// A channel that is given a record whose predecessor it was not given reads the log from
+// where it was, and what is missing may be for anybody.
+func TestRecordsThatTheChannelWasNotGiven(t *testing.T) {
+	t.Parallel()
+	shared := func(o *Options) { o.SoleWriter = false }
+	bubble(t, shared, func(f *fixture) {
+		c, tagged := f.subscribe("a"), f.subscribe("b", "x")
+		f.publish("1")
+		f.slip("2", tags("x"))
+		f.slip("3", tags("y"))
+		f.slip("4")
+		c.reads("1")
+		f.publish("5", tags("x"))
+		require.True(t, c.reader.Behind())
+		c.reads("4")
+		tagged.reads("1", "2", "4", "5")
+		f.publish("6")
+		require.False(t, c.reader.Behind())
+		c.reads("6")
+		tagged.reads("6")
+		c.leave()
+		tagged.leave()
+	})
+}
+
+// Readers join and leave while the writers scan, and everybody is notified of all that
+// was published since it subscribed.
+func TestReadersComeAndGoWhileTheyAreNotified(t *testing.T) {
+	t.Parallel()
+	bubble(t, nil, func(f *fixture) {
+		const events = 300
+		rnd := rand.New(rand.NewPCG(3, 4))
+		var clients []*client
+		joined := map[*client]int{}
+		join := func(i int) {
+			c := &client{t: t, ch: f.ch, writer: rnd.IntN(f.pool.Size())}
+			f.ch.Join(&c.reader, c, nil, eventlog.Recipient{ID: "a"})
+			c.subscribe("1", "")
+			c.reader.Release(c.sub)
+			clients = append(clients, c)
+			joined[c] = i
+		}
+		for range 5 * scanSize {
+			join(0)
+		}
+		for i := range events {
+			require.NoError(t, f.ch.Publish(t.Context(), record(fmt.Sprint(i))))
+			for range rnd.IntN(4) {
+				gone := rnd.IntN(len(clients))
+				clients[gone].leave()
+				clients = slices.Delete(clients, gone, gone+1)
+				join(i + 1)
+			}
+		}
+		synctest.Wait()
+		for _, c := range clients {
+			want := []string{}
+			for i := joined[c]; i < events; i++ {
+				want = append(want, fmt.Sprint(i))
+			}
+			c.reads(want...)
+			c.leave()
+		}
+		require.Zero(t, f.ch.Entries())
+	})
+}
+
+func TestSinks(t *testing.T) {
+	t.Parallel()
+	bubble(t, nil, func(f *fixture) {
+		x, xy, none := f.join("a", "x"), f.join("b", "x", "y"), f.join("c")
+		require.ElementsMatch(t, []Sink{x, xy, none}, f.ch.Sinks(nil))
+		require.Empty(t, f.ch.Sinks([]string{}))
+		require.ElementsMatch(t, []Sink{x, xy}, f.ch.Sinks([]string{"x"}))
+		require.ElementsMatch(t, []Sink{x, xy}, f.ch.Sinks([]string{"y", "x"}), "each once")
+		require.Empty(t, f.ch.Sinks([]string{"z"}))
+		for _, c := range []*client{xy, x, none} {
+			c.leave()
+		}
+		require.Zero(t, f.ch.Entries())
+	})
+}
+
+// counting is a log that counts the records that are read.
+type counting struct {
+	eventlog.Log
+	records atomic.Int64
+}
+
+func (l *counting) After(ctx context.Context, channel string, p eventlog.Position) (eventlog.Replay, error) {
+	replay, err := l.Log.After(ctx, channel, p)
+	records := replay.Records
+	replay.Records = func(yield func(*eventlog.Record, error) bool) {
+		for rec, err := range records {
+			l.records.Add(1)
+			if !yield(rec, err) {
+				return
+			}
+		}
+	}
+	return replay, err
+}
+
+// What the log has is read and encoded once for all clients that resume at the same time.
+func TestReplaysShareTheirPages(t *testing.T) {
+	t.Parallel()
+	log := &counting{}
+	bubble(t, func(o *Options) { log.Log, o.Log = o.Log, log }, func(f *fixture) {
+		const events, clients = 400, 50 // which fill two pages
+		var want []string
+		for i := range events {
+			want = append(want, pad(fmt.Sprint(i), 500))
+			f.publish(want[i])
+		}
+		var list []*client
+		for range clients {
+			c := f.join("a")
+			c.subscribe("1", "0")
+			list = append(list, c)
+			c.pull(true)
+		}
+		require.Less(t, log.records.Load(), int64(events+clients))
+		for _, c := range list {
+			c.read()
+			require.Equal(t, events, c.sub.Replayed)
+			c.leave()
+		}
+	})
+}

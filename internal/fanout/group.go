@@ -1,0 +1,110 @@
+package fanout
+
+import (
+	"slices"
+
+	"github.com/go-orpc/durable-iterator/internal/socket"
+)
+
+// group is the readers of a channel whose connections have the same writer. A publisher
+// notifies the group of a record for everybody, and the writer scans the readers. Its
+// fields are guarded by the tail's mu, which a scan releases again and again, so that a
+// publisher waits for a few readers at most.
+//
+//   - pending is the oldest record that was enqueued since the scan began, nil if there
+//     is none.
+//   - scanning is the record that the scan began with, nil if none is under way. The
+//     first scanned readers were notified of it, the others not yet.
+//   - A reader that is notified on its own has to be notified of scanning and pending
+//     first: see notify.
+type group struct {
+	tail     *tail
+	task     *socket.Task
+	readers  []*Reader
+	pending  *node
+	scanning *node
+	scanned  int
+	found    []*Reader // of the writer, while it runs
+}
+
+// scanSize is the number of readers that are scanned before the lock is released.
+const scanSize = 64
+
+func newGroup(t *tail, pool *socket.Pool, writer int) *group {
+	g := &group{tail: t}
+	g.task = pool.NewTask(writer, g.scan)
+	return g
+}
+
+// enqueue has the writer notify the readers of a record and of those after it.
+func (g *group) enqueue(n *node) {
+	if g.pending == nil && len(g.readers) > 0 {
+		g.pending = n
+		g.task.Wake()
+	}
+}
+
+// idle reports whether the readers have been notified of everything.
+func (g *group) idle() bool { return g.pending == nil && g.scanning == nil }
+
+// notify wakes a reader if a record, or one that was enqueued for its group, may be for
+// it and nothing else is pending. The record may be nil.
+func (g *group) notify(r *Reader, n *node) {
+	for _, n := range [...]*node{g.scanning, g.pending, n} {
+		if n != nil && r.notify(n) {
+			r.sink.Wake()
+			return
+		}
+	}
+}
+
+// scan notifies the readers of what was enqueued and sends what they have. It runs on
+// the group's writer.
+func (g *group) scan(flush func(*socket.Conn)) {
+	for more := true; more; {
+		more = g.scanSome()
+		for _, r := range g.found {
+			r.sink.Flush(flush)
+		}
+		clear(g.found)
+		g.found = g.found[:0]
+	}
+}
+
+// scanSome continues the scan, or begins one, and reports whether there is more of it.
+func (g *group) scanSome() (more bool) {
+	g.tail.mu.Lock()
+	defer g.tail.mu.Unlock()
+	if g.scanning == nil {
+		g.scanning, g.pending, g.scanned = g.pending, nil, 0
+	}
+	if g.scanning == nil {
+		return false
+	}
+	end := min(g.scanned+scanSize, len(g.readers))
+	for _, r := range g.readers[g.scanned:end] {
+		if r.notify(g.scanning) {
+			g.found = append(g.found, r)
+		}
+	}
+	g.scanned = end
+	if more = end < len(g.readers); !more {
+		g.scanning = nil
+	}
+	return more
+}
+
+// remove takes out a reader. The last one takes its place, which the scan may have
+// passed, so it is notified now.
+func (g *group) remove(r *Reader) {
+	i := slices.Index(g.readers, r)
+	if i < 0 {
+		return
+	}
+	last := len(g.readers) - 1
+	moved := g.readers[last]
+	g.readers[i], g.readers[last] = moved, nil
+	g.readers = g.readers[:last]
+	g.scanned = min(g.scanned, last)
+	g.notify(moved, nil)
+}

@@ -1,0 +1,104 @@
+package fanout
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+)
+
+// history reads a channel's log, for readers that are not at the tail.
+type history struct {
+	log       eventlog.Log // nil: nothing is kept
+	channel   string
+	retention time.Duration // 0: the log itself drops what is too old
+	tail      *tail
+	pages     pages
+}
+
+// horizon returns the time before which events are too old to be replayed.
+func (h *history) horizon() time.Time {
+	if h.retention == 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(-h.retention)
+}
+
+// missed reports whether the log has records after a position, and whether some that it
+// had are gone, or too old to be replayed.
+func (h *history) missed(ctx context.Context, from eventlog.Position) (some, truncated bool, err error) {
+	replay, err := h.log.After(ctx, h.channel, from)
+	if err != nil {
+		return false, false, err
+	}
+	for first, err := range replay.Records {
+		if err != nil && !errors.Is(err, eventlog.ErrTrimmed) {
+			return false, false, err
+		}
+		return true, replay.Truncated || err != nil || first.Time.Before(h.horizon()), nil
+	}
+	return false, replay.Truncated, nil
+}
+
+// page returns a page with what the log has after from, up to limit, and the Seq that
+// from stands for. The page may begin before after, and end after limit. If records
+// after from are gone the error is [eventlog.ErrTrimmed]; with skipGaps, after is
+// where the remaining ones begin instead.
+func (h *history) page(ctx context.Context, from eventlog.Position, limit uint64, skipGaps bool) (p *page, after uint64, err error) {
+	if h.log == nil {
+		return nil, 0, eventlog.ErrTrimmed
+	}
+	// The log is asked each time, so that nothing is sent from a page that it has
+	// dropped since.
+	replay, err := h.log.After(ctx, h.channel, from)
+	if err != nil {
+		return nil, 0, err
+	}
+	after = from.Seq
+	if replay.Truncated {
+		if !skipGaps {
+			return nil, 0, eventlog.ErrTrimmed
+		}
+		if after, err = seqBefore(replay, limit); err != nil {
+			return nil, 0, err
+		}
+		if replay, err = h.log.After(ctx, h.channel, from); err != nil {
+			return nil, 0, err
+		}
+	}
+	if after >= limit {
+		return &page{last: limit}, after, nil
+	}
+	return h.pages.get(after, func() *page { return h.load(replay, after, limit) }), after, nil
+}
+
+// seqBefore returns the Seq just before the first record of a replay, or limit if the
+// replay is empty.
+func seqBefore(replay eventlog.Replay, limit uint64) (uint64, error) {
+	for rec, err := range replay.Records {
+		if err != nil {
+			return 0, err
+		}
+		return rec.Seq - 1, nil
+	}
+	return limit, nil
+}
+
+// load reads the page that begins after a Seq.
+func (h *history) load(replay eventlog.Replay, after, limit uint64) *page {
+	p := &page{after: after, last: after, id: h.tail.id(), everybody: true}
+	var suffix []byte
+	for rec, err := range replay.Records {
+		if err != nil {
+			p.err = err
+			return p
+		}
+		suffix = appendSuffix(suffix[:0], rec)
+		if p.add(rec, suffix); len(p.frames) >= pageSize {
+			return p
+		}
+	}
+	p.last = max(p.last, limit) // the log has nothing more up to there
+	return p
+}

@@ -1,0 +1,196 @@
+package fanout
+
+import (
+	"context"
+	"errors"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/socket"
+)
+
+// Read adds the frames of events to b, whose Shared is nil, until there are about
+// [socket.BatchSize] bytes or no more events. What it adds counts as sent. If the log
+// has to be read, it does so only with wait, using ctx, and otherwise returns
+// [socket.Slow]. An error closes the sink.
+//
+// stop reports whether the connection was given something else that it has to send
+// before the events that are published, released or subscribed to after that. Read asks
+// it before each event and, if so, returns [socket.Some].
+func (r *Reader) Read(ctx context.Context, b *socket.Batch, wait bool, stop func() bool) socket.More {
+	for {
+		more := r.readTail(b, stop)
+		if more != socket.Slow || !wait {
+			return more
+		}
+		if err := r.readLog(ctx, b, stop); err != nil {
+			if errors.Is(err, eventlog.ErrTrimmed) {
+				err = ErrTooSlow
+			}
+			r.sink.Fail(err)
+			return socket.None
+		}
+	}
+}
+
+// readTail reads what needs no log.
+func (r *Reader) readTail(b *socket.Batch, stop func() bool) socket.More {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for {
+		full := b.Shared != nil || len(b.Own) >= socket.BatchSize
+		switch r.state {
+		case unsubscribed, held, current, left:
+			return socket.None
+		case announcing:
+			if full {
+				return socket.Some
+			}
+			b.Own = AppendFrame(b.Own, r.sub.ID, r.at.suffix)
+			r.lastSentSeq = r.at.rec.Seq
+			r.become(current, nil)
+		case following:
+			if r.at.gap {
+				return slowUnless(full || stop())
+			}
+			if full || !r.readNode(b, stop) {
+				return socket.Some
+			}
+		case replaying, catchingUp:
+			return slowUnless(full || stop())
+		}
+	}
+}
+
+func slowUnless(some bool) socket.More {
+	if some {
+		return socket.Some
+	}
+	return socket.Slow
+}
+
+// readNode reads the next record of the tail and, if its frame is shared, those after it
+// in its chunk. It reports false, and reads nothing, if it was stopped.
+func (r *Reader) readNode(b *socket.Batch, stop func() bool) bool {
+	n := r.at
+	var shared []byte
+	if n.chunk != nil && string(n.chunk.id) == string(r.sub.ID) {
+		shared, n = n.chunk.from(n)
+	}
+	if stop() { // asked after it is known what there is to read
+		return false
+	}
+	switch {
+	case shared != nil:
+		b.Shared, r.lastSentSeq = shared, n.rec.Seq
+	case n.rec.Includes(r.tags, r.recipient):
+		b.Own = AppendFrame(b.Own, r.sub.ID, n.suffix)
+		r.lastSentSeq = n.rec.Seq
+	}
+	r.cursor = n.rec.Seq
+	if next := n.next.Load(); next != nil {
+		r.become(following, next)
+	} else {
+		r.become(current, nil)
+	}
+	return true
+}
+
+// readLog reads a part of the log. It is called without locks.
+func (r *Reader) readLog(ctx context.Context, b *socket.Batch, stop func() bool) error {
+	s, from, limit, skipGaps := r.span(stop)
+	if s == nil {
+		return nil
+	}
+	p, after, err := r.history.page(ctx, from, limit, skipGaps)
+	if err != nil {
+		return err
+	}
+	replayed, err := r.readPage(b, s, p, after, limit)
+	if replayed {
+		r.sink.Replayed(s)
+	}
+	return err
+}
+
+// span returns what to read from the log: what comes after from, up to limit. With
+// skipGaps the client expects that records are missing there. The subscription is nil
+// if the log need not be read any more, or not yet.
+func (r *Reader) span(stop func() bool) (s *Subscription, from eventlog.Position, limit uint64, skipGaps bool) {
+	newest, head := r.history.tail.head()
+	if stop() { // asked after it is known what there is to read
+		return nil, from, 0, false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch r.state {
+	case following:
+		r.become(catchingUp, newest)
+	case replaying, catchingUp:
+	default:
+		return nil, from, 0, false
+	}
+	from = r.sub.from
+	if r.cursor > 0 || r.state == catchingUp {
+		// Seqs go on over epochs, so that the epoch of the head will do.
+		from = eventlog.Position{Epoch: head.Epoch, Seq: r.cursor}
+	}
+	return r.sub, from, r.at.rec.Seq, r.skipsGaps()
+}
+
+// skipsGaps reports whether the client expects that records are missing: it was told so
+// in the response, and was sent nothing since.
+func (r *Reader) skipsGaps() bool {
+	return r.state == replaying && r.sub.Truncated && r.sub.Replayed == 0
+}
+
+// readPage adds the frames of a page that are after a Seq, up to limit. It reports
+// whether the subscription has been replayed by that. The error is
+// [eventlog.ErrTrimmed] if a record is too old and the client does not expect that.
+func (r *Reader) readPage(b *socket.Batch, s *Subscription, p *page, after, limit uint64) (replayed bool, err error) {
+	horizon := r.history.horizon()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.sub != s {
+		return false, nil
+	}
+	i, end := p.between(after, limit)
+	if i < end && p.everybody && string(p.id) == string(s.ID) && !p.records[i].time.Before(horizon) {
+		b.Shared = p.framesOf(i, end)
+		r.sent(p.records[end-1].seq, end-i)
+		i = end
+	}
+	for ; i < end; i++ {
+		rec := &p.records[i]
+		switch {
+		case rec.audience != nil && !rec.audience.Includes(r.tags, r.recipient):
+		case !rec.time.Before(horizon):
+			b.Own = AppendFrame(b.Own, s.ID, p.suffixOf(i))
+			r.sent(rec.seq, 1)
+		case !r.skipsGaps():
+			return false, eventlog.ErrTrimmed
+		}
+		if len(b.Own) >= socket.BatchSize && i+1 < end {
+			r.page, r.cursor = p, rec.seq
+			return false, nil
+		}
+	}
+	r.page, r.cursor = p, max(r.cursor, min(p.last, limit))
+	switch {
+	case r.cursor < limit:
+		return false, p.err
+	case r.state == replaying:
+		r.become(held, r.at)
+		return true, nil
+	default:
+		r.resume()
+		return false, nil
+	}
+}
+
+// sent counts n records that were read from the log, the last of which has this Seq.
+func (r *Reader) sent(seq uint64, n int) {
+	r.lastSentSeq = seq
+	if r.state == replaying {
+		r.sub.Replayed += n
+	}
+}

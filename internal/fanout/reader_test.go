@@ -1,0 +1,378 @@
+package fanout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/socket"
+)
+
+// Each row of the table of transitions. What a state promises is tested in others.
+func TestTransitions(t *testing.T) {
+	t.Parallel()
+	slow := func(o *Options) { o.MaxLagBytes = 1000 }
+	fallBehind := func(f *fixture) *client {
+		c := f.subscribe("a")
+		for i := range 100 {
+			f.publish(pad(fmt.Sprint(i), 3000))
+		}
+		c.pull(false)
+		return c
+	}
+	for name, test := range map[string]struct {
+		run  func(f *fixture) *client
+		want state
+	}{
+		"join": {func(f *fixture) *client { return f.join("a") }, unsubscribed},
+		"subscribe with missed records": {func(f *fixture) *client {
+			f.publish("1")
+			c := f.join("a")
+			c.subscribe("1", "0")
+			return c
+		}, replaying},
+		"subscribe without": {func(f *fixture) *client {
+			c := f.join("a")
+			c.subscribe("1", "")
+			return c
+		}, held},
+		"the log is read": {func(f *fixture) *client {
+			f.publish("1")
+			c := f.join("a")
+			c.subscribe("1", "0")
+			c.reads("1")
+			return c
+		}, held},
+		"release": {func(f *fixture) *client { return f.subscribe("a") }, current},
+		"release with records published meanwhile": {func(f *fixture) *client {
+			c := f.join("a")
+			c.subscribe("1", "")
+			f.publish("1")
+			c.reader.Release(c.sub)
+			return c
+		}, following},
+		"the log moves on": {func(f *fixture) *client {
+			c := f.subscribe("a")
+			f.publish("1", tags("x"))
+			require.NoError(f.t, f.ch.MoveCursors(f.t.Context()))
+			return c
+		}, announcing},
+		"the cursor event is sent": {func(f *fixture) *client {
+			c := f.subscribe("a")
+			f.publish("1", tags("x"))
+			require.NoError(f.t, f.ch.MoveCursors(f.t.Context()))
+			c.read()
+			return c
+		}, current},
+		"a record is published": {func(f *fixture) *client {
+			c := f.subscribe("a")
+			f.publish("1")
+			return c
+		}, following},
+		"a record is published before the cursor event is sent": {func(f *fixture) *client {
+			c := f.subscribe("a")
+			f.publish("1", tags("x"))
+			require.NoError(f.t, f.ch.MoveCursors(f.t.Context()))
+			f.publish("2")
+			return c
+		}, following},
+		"the tail is read": {func(f *fixture) *client {
+			c := f.subscribe("a")
+			f.publish("1")
+			c.reads("1")
+			return c
+		}, current},
+		"the tail is cut": {func(f *fixture) *client {
+			c := fallBehind(f)
+			c.pull(true)
+			return c
+		}, catchingUp},
+		"the log is read up to the tail": {func(f *fixture) *client {
+			c := fallBehind(f)
+			c.read()
+			return c
+		}, current},
+		"a second subscription": {func(f *fixture) *client {
+			c := f.subscribe("a")
+			c.subscribe("2", "")
+			return c
+		}, held},
+		"unsubscribe": {func(f *fixture) *client {
+			c := f.subscribe("a")
+			c.reader.Unsubscribe(c.sub)
+			return c
+		}, unsubscribed},
+		"leave": {func(f *fixture) *client {
+			c := f.subscribe("a")
+			c.leave()
+			return c
+		}, left},
+		"subscribe after that": {func(f *fixture) *client {
+			c := f.join("a")
+			c.subscribe("1", "")
+			c.leave()
+			require.False(f.t, c.reader.Subscribe(c.sub))
+			return c
+		}, left},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, slow, func(f *fixture) {
+				c := test.run(f)
+				require.Equal(t, test.want, c.reader.state)
+				nothing := []state{unsubscribed, current, left}
+				require.Equal(t, slices.Contains(nothing, c.reader.state), c.reader.at == nil)
+				if c.reader.state != left {
+					c.leave()
+				}
+				require.Zero(t, f.ch.Entries())
+			})
+		})
+	}
+}
+
+// Between the replay, the hook and live events nothing is lost and nothing doubled.
+func TestSubscription(t *testing.T) {
+	t.Parallel()
+	bubble(t, nil, func(f *fixture) {
+		first := f.publish("1")
+		f.publish("2")
+		c := f.join("a")
+		c.subscribe("7", first)
+		f.publish("3") // after the head that was recorded: live
+		c.reads("2")
+		require.True(t, c.replayed.Load())
+		require.Equal(t, 1, c.sub.Replayed)
+		require.False(t, c.sub.Truncated)
+		f.publish("4")
+		c.reads()
+		c.reader.Release(c.sub)
+		c.reads("3", "4")
+		f.publish("5")
+		c.reads("5")
+		c.reads()
+		c.leave()
+	})
+}
+
+func TestPrepare(t *testing.T) {
+	t.Parallel()
+	bubble(t, nil, func(f *fixture) {
+		first := f.publish("1")
+		second := f.publish("2")
+		for name, test := range map[string]struct {
+			last      string
+			missed    []string
+			truncated bool
+		}{
+			"no last event":   {"", nil, false},
+			"the head":        {second, nil, false},
+			"an event":        {first, []string{"2"}, false},
+			"everything":      {"0", []string{"1", "2"}, false},
+			"unknown epoch":   {"unknown-1", []string{"1", "2"}, true},
+			"not an event id": {"what is this", []string{"1", "2"}, true},
+		} {
+			c := f.join("a")
+			c.sub = &Subscription{}
+			head, err := c.reader.Prepare(t.Context(), c.sub, test.last)
+			require.NoError(t, err, name)
+			require.Equal(t, second, head.String(), name)
+			require.Equal(t, test.truncated, c.sub.Truncated, name)
+			c.resume(test.last, test.missed...)
+			c.leave()
+		}
+	})
+}
+
+func TestWithoutLog(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(o *Options) { o.Log, o.MaxLagBytes = nil, 1000 }, func(f *fixture) {
+		c := f.join("a")
+		c.resume("0")
+		require.True(t, c.sub.Truncated)
+		f.publish("1")
+		messages, more := c.pull(false)
+		require.Equal(t, socket.None, more)
+		require.Equal(t, []string{`{"i":1,"t":3,"p":{"e":"message","d":"1"}}`}, messages, "no event id")
+		for i := range 100 {
+			f.publish(pad(fmt.Sprint(i), 100))
+		}
+		c.read()
+		require.ErrorIs(t, c.failure(), ErrTooSlow)
+		c.leave()
+	})
+}
+
+func TestReaderThatFallsBehind(t *testing.T) {
+	t.Parallel()
+	slow := func(o *Options) { o.MaxLagBytes = 10_000 }
+	bubble(t, slow, func(f *fixture) {
+		c, quick := f.subscribe("a"), f.subscribe("b")
+		var want []string
+		for i := range 1000 {
+			want = append(want, pad(fmt.Sprint(i), 100))
+			f.publish(want[i])
+			quick.reads(want[i])
+		}
+		_, more := c.pull(false)
+		for more == socket.Some {
+			_, more = c.pull(false)
+		}
+		require.Equal(t, socket.Slow, more, "the log is not read on the writer")
+		require.True(t, c.reader.Behind())
+		require.False(t, c.reader.Passed(1000))
+		c.leave()
+
+		c = f.subscribe("a")
+		for i := range want {
+			f.publish(want[i])
+		}
+		messages, _ := c.pull(true)
+		require.NotEmpty(t, messages)
+		f.publish("meanwhile")
+		got := c.read()
+		require.Equal(t, append(want, "meanwhile")[len(messages):], got)
+		require.False(t, c.reader.Behind())
+		f.publish("live")
+		c.reads("live")
+		c.leave()
+		quick.leave()
+	})
+}
+
+// failing is a log whose replays fail with err, after one record if it is not nil.
+type failing struct {
+	eventlog.Log
+	err error
+}
+
+func (l *failing) After(ctx context.Context, channel string, p eventlog.Position) (eventlog.Replay, error) {
+	replay, err := l.Log.After(ctx, channel, p)
+	if err != nil || l.err == nil {
+		return replay, err
+	}
+	records := replay.Records
+	replay.Records = func(yield func(*eventlog.Record, error) bool) {
+		for rec, err := range records {
+			if !yield(rec, err) {
+				return
+			}
+			break
+		}
+		yield(nil, l.err)
+	}
+	return replay, nil
+}
+
+func TestReadingTheLogFails(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken")
+	for name, test := range map[string]struct{ err, want error }{
+		"broken":  {broken, broken},
+		"trimmed": {eventlog.ErrTrimmed, ErrTooSlow},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := &failing{}
+			bubble(t, func(o *Options) { log.Log, o.Log = o.Log, log }, func(f *fixture) {
+				f.publish("1")
+				f.publish("2")
+				log.err = test.err
+				c := f.join("a")
+				c.subscribe("1", "0")
+				c.reads("1")
+				require.ErrorIs(t, c.failure(), test.want)
+				require.False(t, c.replayed.Load())
+				c.leave()
+
+				log.err = nil
+				c = f.join("a")
+				c.resume("0", "1", "2")
+				c.leave()
+			})
+		})
+	}
+}
+
+// A frame that the connection was given before an event was published, or released, is
+// sent before it: Read stops when there is one.
+func TestReadStops(t *testing.T) {
+	t.Parallel()
+	bubble(t, nil, func(f *fixture) {
+		c := f.subscribe("a")
+		f.publish("1")
+		var b socket.Batch
+		require.Equal(t, socket.Some, c.reader.Read(t.Context(), &b, false, func() bool { return true }))
+		require.Empty(t, b.Own)
+		require.Empty(t, b.Shared)
+		c.reads("1")
+
+		c.subscribe("1", "0")
+		require.Equal(t, socket.Some, c.reader.Read(t.Context(), &b, true, func() bool { return true }))
+		require.Empty(t, b.Own)
+		require.Empty(t, b.Shared)
+		c.reads("1")
+		c.leave()
+	})
+}
+
+func TestPassed(t *testing.T) {
+	t.Parallel()
+	bubble(t, nil, func(f *fixture) {
+		c, other := f.subscribe("a"), f.subscribe("b")
+		rec := record("1")
+		require.NoError(t, f.ch.Publish(t.Context(), rec))
+		f.ch.Settle(&c.reader) // the group has not been scanned yet
+		require.False(t, c.reader.Passed(rec.Seq))
+		require.True(t, c.reader.Passed(rec.Seq-1))
+		c.reads("1")
+		require.True(t, c.reader.Passed(rec.Seq))
+		synctest.Wait()
+
+		f.publish("2", targets("b"))
+		f.ch.Settle(&c.reader)
+		require.True(t, c.reader.Passed(rec.Seq+1), "what is for others is not waited for")
+		c.reader.Unsubscribe(c.sub)
+		require.True(t, c.reader.Passed(rec.Seq+100))
+		c.leave()
+		other.leave()
+	})
+}
+
+func TestCursorEvents(t *testing.T) {
+	t.Parallel()
+	bubble(t, nil, func(f *fixture) {
+		move := func() { require.NoError(t, f.ch.MoveCursors(t.Context())) }
+		c, plain := f.subscribe("a"), f.join("b")
+		plain.sub = &Subscription{ID: c.sub.ID}
+		_, err := plain.reader.Prepare(t.Context(), plain.sub, "")
+		require.NoError(t, err)
+		require.True(t, plain.reader.Subscribe(plain.sub))
+		plain.reader.Release(plain.sub)
+
+		move()
+		c.reads()
+		id := f.publish("for another", targets("c"))
+		move()
+		c.reads("cursor " + id)
+		move()
+		c.reads()
+		f.publish("for all")
+		c.reads("for all")
+		move()
+		c.reads()
+		f.publish("for another", targets("c"))
+		move()
+		f.publish("for all") // its id will do
+		c.reads("for all")
+		plain.reads("for all", "for all")
+		c.leave()
+		plain.leave()
+	})
+}
