@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/internal/serializer"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // core is an Iterator without its type: what loops, calls and the supervisor share.
@@ -209,9 +210,9 @@ func (c *core) tryCall(ctx context.Context, call *rpc.Call) (any, error) {
 // member.
 func present(input any) any {
 	switch in := input.(type) {
-	case rpc.Void, *rpc.Void, rpc.Undefined:
+	case rpc.Void, *rpc.Void, value.Undefined:
 		return serializer.PresentUndefined{}
-	case rpc.Value:
+	case value.Value:
 		if in.IsUndefined() {
 			return serializer.PresentUndefined{}
 		}

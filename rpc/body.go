@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/go-orpc/durable-iterator/internal/serializer"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // isJSONBody tells whether the headers announce a body with an encoded value. A
@@ -19,38 +20,38 @@ func isJSONBody(header http.Header) bool {
 }
 
 // readBody reads the input of a request from its body. Its errors are *Error.
-func readBody(w http.ResponseWriter, r *http.Request, limit int64, s *serializer.Serializer) (Value, error) {
+func readBody(w http.ResponseWriter, r *http.Request, limit int64, s *serializer.Serializer) (value.Value, error) {
 	if !isJSONBody(r.Header) {
 		return readForeignBody(r)
 	}
 	if r.ContentLength > limit {
-		return Value{}, &Error{Code: CodePayloadTooLarge}
+		return value.Value{}, &Error{Code: CodePayloadTooLarge}
 	}
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return Value{}, &Error{Code: CodePayloadTooLarge, cause: err}
+		return value.Value{}, &Error{Code: CodePayloadTooLarge, cause: err}
 	}
 	if err != nil {
-		return Value{}, malformedRequest(err)
+		return value.Value{}, malformedRequest(err)
 	}
 	return readInput(data, s)
 }
 
 // readForeignBody accepts a body that is no encoded value only if it is empty.
-func readForeignBody(r *http.Request) (Value, error) {
+func readForeignBody(r *http.Request) (value.Value, error) {
 	switch _, err := io.ReadFull(r.Body, make([]byte, 1)); err {
 	case io.EOF:
-		return Value{}, nil
+		return value.Value{}, nil
 	case nil:
-		return Value{}, &Error{Code: CodeUnsupportedMediaType}
+		return value.Value{}, &Error{Code: CodeUnsupportedMediaType}
 	default:
-		return Value{}, malformedRequest(err)
+		return value.Value{}, malformedRequest(err)
 	}
 }
 
 // readQuery reads the input of a GET request: the last data of its query. Other
 // parameters need not even be well-formed.
-func readQuery(u *url.URL, s *serializer.Serializer) (Value, error) {
+func readQuery(u *url.URL, s *serializer.Serializer) (value.Value, error) {
 	data := ""
 	for pair := range strings.SplitSeq(u.RawQuery, "&") {
 		encoded, value, _ := strings.Cut(pair, "=")
@@ -60,15 +61,15 @@ func readQuery(u *url.URL, s *serializer.Serializer) (Value, error) {
 	}
 	text, err := url.QueryUnescape(data)
 	if err != nil {
-		return Value{}, malformedRequest(err)
+		return value.Value{}, malformedRequest(err)
 	}
 	return readInput([]byte(text), s)
 }
 
-func readInput(data []byte, s *serializer.Serializer) (Value, error) {
+func readInput(data []byte, s *serializer.Serializer) (value.Value, error) {
 	v, err := s.Value(data)
 	if err != nil {
-		return Value{}, malformedRequest(err)
+		return value.Value{}, malformedRequest(err)
 	}
 	return v, nil
 }

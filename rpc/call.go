@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/go-orpc/durable-iterator/internal/peer"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // Call is one call on its way: on a client from the caller to the transport, on
@@ -20,10 +21,10 @@ type Call struct {
 	// Method is the HTTP method that the procedure declares ("" is POST).
 	// Only HTTP looks at it.
 	Method string
-	// Input is what the procedure is called with. On a server it is a [Value]
+	// Input is what the procedure is called with. On a server it is a [value.Value]
 	// until the procedure's own interceptors run, which see the decoded type.
 	Input any
-	// New gives a pointer to decode the output into. Nil leaves a [Value]. Only
+	// New gives a pointer to decode the output into. Nil leaves a [value.Value]. Only
 	// clients look at it. The output of an [EventProcedure] is that pointer.
 	New func() any
 	// LastEventID is the id of the last event that the caller has seen, for
@@ -41,13 +42,13 @@ type Call struct {
 	peer      *peer.Call // of a call that came over a socket
 }
 
-// DecodeInput decodes the input of a call that has come over a wire, which is a [Value],
-// into what into points to; see [Value.Decode] for errors. Of the calls of one socket one
+// DecodeInput decodes the input of a call that has come over a wire, which is a [value.Value],
+// into what into points to; see [value.Value.Decode] for errors. Of the calls of one socket one
 // is decoded at a time, so that a client with large inputs takes one processor at the
 // most: DecodeInput waits for that, and returns the cause of ctx if it ends first. It is
 // for servers and their interceptors.
 func (c *Call) DecodeInput(ctx context.Context, into any) error {
-	v, ok := c.Input.(Value)
+	v, ok := c.Input.(value.Value)
 	if !ok {
 		return fmt.Errorf("rpc: decode input: it is a %T", c.Input)
 	}
@@ -178,7 +179,7 @@ func withCause(ctx context.Context, err error) error {
 }
 
 // decodeOutput reads an answer into the type that the caller wants.
-func decodeOutput(call *Call, v Value) (any, error) {
+func decodeOutput(call *Call, v value.Value) (any, error) {
 	if call.New == nil {
 		return v, nil
 	}

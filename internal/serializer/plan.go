@@ -6,41 +6,6 @@ import (
 	"reflect"
 )
 
-// plan is how values of one Go type are written and read. It is made once per type
-// and serializer, and not changed afterwards.
-type plan struct {
-	// expects is what an issue says that it wanted.
-	expects string
-	// takes says which built-in types decode understands.
-	takes builtIns
-	// raw means that decode wants the JSON even where a custom type stands.
-	raw bool
-	// quiet means that encode neither fails nor adds to meta, and so needs no path.
-	quiet bool
-	// encode appends the JSON of a value. Appending nothing means undefined.
-	encode encodeFunc
-	// decode reads the value at the cursor; its mark is nil where there is no meta.
-	decode decodeFunc
-}
-
-type (
-	encodeFunc func(*encoder, reflect.Value) error
-	decodeFunc func(*decoder, reflect.Value, *mark)
-)
-
-func (s *Serializer) plan(t reflect.Type) *plan {
-	if p, ok := s.plans.Load(t); ok {
-		return p.(*plan)
-	}
-	b := planner{s: s, made: make(map[reflect.Type]*plan)}
-	p := b.plan(t)
-	// Only now are the plans complete. Another goroutine may have made the same ones.
-	for t, p := range b.made {
-		s.plans.LoadOrStore(t, p)
-	}
-	return p
-}
-
 // planner makes the plan of a type and of all types in it.
 type planner struct {
 	s    *Serializer
@@ -70,16 +35,6 @@ func (b *planner) make(t reflect.Type) plan {
 		p.quiet, p.encode = false, encodeCustom(c)
 	}
 	return p
-}
-
-// customFor gives the first custom serializer that encodes values of type t, if any.
-func (s *Serializer) customFor(t reflect.Type) *Custom {
-	for _, c := range s.customs {
-		if c.matches(t) {
-			return c
-		}
-	}
-	return nil
 }
 
 // specialPlan is for the types that this package knows by name.
