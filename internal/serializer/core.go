@@ -9,9 +9,6 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// maxDepth is how deep values may be nested, on encoding and on decoding.
-const maxDepth = 1000
-
 // Serializer encodes and decodes. The zero Serializer has no custom types. It must
 // not be copied after first use.
 type Serializer struct {

@@ -267,12 +267,6 @@ func (d *decoder) builtIn(at *mark) any {
 	return d.plain()
 }
 
-// file reads the file at a mark instead of the JSON that stands there.
-func (d *decoder) file(at *mark) *value.File {
-	d.Skip()
-	return d.marks.files[^at.typ]
-}
-
 // set reads a set; of equal elements the first stays.
 func (d *decoder) set() value.Set {
 	set := value.Set{}
@@ -390,3 +384,9 @@ func (d *decoder) undefined(read func()) {
 }
 
 var marksOfUndefined = marks{list: []mark{{typ: typeUndefined}}, absent: true}
+
+// file reads the file at a mark instead of the JSON that stands there.
+func (d *decoder) file(at *mark) *value.File {
+	d.Skip()
+	return d.marks.files[^at.typ]
+}

@@ -145,8 +145,7 @@ func (s *Serializer) fillable(old reflect.Value) bool {
 		return false
 	}
 	elem := old.Type().Elem()
-	_, special := specialPlan(elem)
-	return !special && s.customFor(elem) == nil && s.customFor(old.Type()) == nil
+	return !isSpecial(elem) && s.customFor(elem) == nil && s.customFor(old.Type()) == nil
 }
 
 // decodePointer follows a pointer and makes what it points to. Null and undefined make it nil.
@@ -263,7 +262,7 @@ type keyFunc func(key reflect.Value, text []byte) string
 
 // keyReader gives the way from keys of objects to keys of a Go map, nil if there is none.
 func keyReader(t reflect.Type) keyFunc {
-	if _, special := specialPlan(t); !special && reflect.PointerTo(t).Implements(textUnmarshalerType) {
+	if !isSpecial(t) && reflect.PointerTo(t).Implements(textUnmarshalerType) {
 		return keyFromUnmarshaler
 	}
 	switch t.Kind() {

@@ -2,9 +2,7 @@ package serializer
 
 import (
 	"cmp"
-	"encoding"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -173,31 +171,6 @@ func (e *encoder) member(p *plan, v reflect.Value, key string, prefix []byte, fi
 	return nil
 }
 
-// file adds a file to maps. It stands at the place at hand or, if there is a rest of the
-// path, below that. Each segment of the rest has a comma before.
-func (e *encoder) file(f *value.File, rest []byte) error {
-	if !e.form {
-		return ErrFile
-	}
-	if err := checkFile(f); err != nil {
-		return err
-	}
-	start := len(e.maps)
-	e.maps = append(e.appendPath(e.maps), rest...)
-	e.maps = append(bracketed(e.maps, start), "],"...)
-	e.files = append(e.files, f)
-	return nil
-}
-
-// bracketed opens a list with the elements from start on, each of which has a comma before.
-func bracketed(list []byte, start int) []byte {
-	if len(list) == start {
-		return append(list, '[')
-	}
-	list[start] = '['
-	return list
-}
-
 // encodeCustom lets a custom serializer replace the value. Its type follows the meta of the content.
 func encodeCustom(c *value.Serializer) encodeFunc {
 	return func(e *encoder, v reflect.Value) error {
@@ -239,16 +212,6 @@ func exported(v reflect.Value) (any, error) {
 		return nil, fmt.Errorf("the methods of the unexported field of type %s cannot be called", v.Type())
 	}
 	return v.Interface(), nil
-}
-
-// addressable gives a pointer to v, or to a copy if v has no address.
-func addressable(v reflect.Value) reflect.Value {
-	if v.CanAddr() {
-		return v.Addr()
-	}
-	p := reflect.New(v.Type())
-	p.Elem().Set(v)
-	return p
 }
 
 func encodeUnsupported(_ *encoder, v reflect.Value) error {
@@ -306,36 +269,6 @@ func encodeBytes(e *encoder, v reflect.Value) error {
 	return nil
 }
 
-func encodeMarshaler(e *encoder, v reflect.Value) error {
-	given, err := exported(v)
-	if err != nil {
-		return err
-	}
-	text, err := given.(json.Marshaler).MarshalJSON()
-	if err != nil {
-		return fmt.Errorf("%s: %w", v.Type(), err)
-	}
-	text, depth, err := jsontext.Compact(text, maxDepth)
-	if err != nil {
-		return fmt.Errorf("%s: MarshalJSON returned bad JSON: %w", v.Type(), err)
-	}
-	e.buf = append(e.buf, text...)
-	return e.checkDepth(depth)
-}
-
-func encodeText(e *encoder, v reflect.Value) error {
-	given, err := exported(v)
-	if err != nil {
-		return err
-	}
-	text, err := given.(encoding.TextMarshaler).MarshalText()
-	if err != nil {
-		return fmt.Errorf("%s: %w", v.Type(), err)
-	}
-	e.buf = jsontext.AppendString(e.buf, text)
-	return nil
-}
-
 func encodeBigInt(e *encoder, v reflect.Value) error {
 	n := addressable(v).Interface().(*big.Int)
 	start := len(e.buf)
@@ -383,6 +316,31 @@ func encodeRegExp(e *encoder, v reflect.Value) error {
 	e.buf = jsontext.AppendString(e.buf, r.String())
 	e.mark(typeRegExp)
 	return nil
+}
+
+// file adds a file to maps. It stands at the place at hand or, if there is a rest of the
+// path, below that. Each segment of the rest has a comma before.
+func (e *encoder) file(f *value.File, rest []byte) error {
+	if !e.form {
+		return ErrFile
+	}
+	if err := checkFile(f); err != nil {
+		return err
+	}
+	start := len(e.maps)
+	e.maps = append(e.appendPath(e.maps), rest...)
+	e.maps = append(bracketed(e.maps, start), "],"...)
+	e.files = append(e.files, f)
+	return nil
+}
+
+// bracketed opens a list with the elements from start on, each of which has a comma before.
+func bracketed(list []byte, start int) []byte {
+	if len(list) == start {
+		return append(list, '[')
+	}
+	list[start] = '['
+	return list
 }
 
 func encodeFile(e *encoder, v reflect.Value) error {

@@ -3,6 +3,7 @@ package serializer
 import (
 	"cmp"
 	"encoding"
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
@@ -272,5 +273,35 @@ func comparer(t reflect.Type) func(a, b reflect.Value) int {
 	case reflect.Float32, reflect.Float64:
 		return func(a, b reflect.Value) int { return cmp.Compare(a.Float(), b.Float()) }
 	}
+	return nil
+}
+
+func encodeMarshaler(e *encoder, v reflect.Value) error {
+	given, err := exported(v)
+	if err != nil {
+		return err
+	}
+	text, err := given.(json.Marshaler).MarshalJSON()
+	if err != nil {
+		return fmt.Errorf("%s: %w", v.Type(), err)
+	}
+	text, depth, err := jsontext.Compact(text, maxDepth)
+	if err != nil {
+		return fmt.Errorf("%s: MarshalJSON returned bad JSON: %w", v.Type(), err)
+	}
+	e.buf = append(e.buf, text...)
+	return e.checkDepth(depth)
+}
+
+func encodeText(e *encoder, v reflect.Value) error {
+	given, err := exported(v)
+	if err != nil {
+		return err
+	}
+	text, err := given.(encoding.TextMarshaler).MarshalText()
+	if err != nil {
+		return fmt.Errorf("%s: %w", v.Type(), err)
+	}
+	e.buf = jsontext.AppendString(e.buf, text)
 	return nil
 }

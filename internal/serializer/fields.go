@@ -246,3 +246,13 @@ func foldRune(r rune) rune {
 		r = next
 	}
 }
+
+// addressable gives a pointer to v, or to a copy if v has no address.
+func addressable(v reflect.Value) reflect.Value {
+	if v.CanAddr() {
+		return v.Addr()
+	}
+	p := reflect.New(v.Type())
+	p.Elem().Set(v)
+	return p
+}

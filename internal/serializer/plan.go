@@ -1,7 +1,6 @@
 package serializer
 
 import (
-	"encoding"
 	"encoding/json"
 	"reflect"
 )
@@ -64,7 +63,7 @@ func specialPlan(t reflect.Type) (plan, bool) {
 		return plan{expects: "url", takes: types(typeURL), encode: encodeURL, decode: decodeURL}, true
 	case valueType:
 		return plan{expects: "any value", takes: allTypes, raw: true, encode: encodeValue, decode: decodeValue}, true
-	case reflect.TypeFor[json.Number]():
+	case numberType:
 		return plan{expects: "number", encode: encodeNumber, decode: decodeNumber}, true
 	}
 	return plan{}, false
@@ -157,24 +156,7 @@ func (b *planner) isTextKey(t reflect.Type) bool {
 	if t.Kind() == reflect.Pointer {
 		base = t.Elem()
 	}
-	_, special := specialPlan(base)
-	return t.Implements(textMarshalerType) && !special && b.s.customFor(t) == nil && b.s.customFor(base) == nil
-}
-
-var (
-	marshalerType       = reflect.TypeFor[json.Marshaler]()
-	textMarshalerType   = reflect.TypeFor[encoding.TextMarshaler]()
-	unmarshalerType     = reflect.TypeFor[json.Unmarshaler]()
-	textUnmarshalerType = reflect.TypeFor[encoding.TextUnmarshaler]()
-)
-
-// hasMethods reports whether the methods of t decide how it is written.
-func hasMethods(t reflect.Type) bool {
-	if t.Kind() != reflect.Pointer {
-		t = reflect.PointerTo(t)
-	}
-	return t.Implements(marshalerType) || t.Implements(textMarshalerType) ||
-		t.Implements(unmarshalerType) || t.Implements(textUnmarshalerType)
+	return t.Implements(textMarshalerType) && !isSpecial(base) && b.s.customFor(t) == nil && b.s.customFor(base) == nil
 }
 
 // addMethods puts the methods of t before what its kind says. Pointers and

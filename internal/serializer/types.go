@@ -1,6 +1,8 @@
 package serializer
 
 import (
+	"encoding"
+	"encoding/json"
 	"math"
 	"math/big"
 	"net/url"
@@ -57,6 +59,7 @@ var (
 	fileType             = reflect.TypeFor[value.File]()
 	filePointerType      = reflect.TypeFor[*value.File]()
 	invalidDateType      = reflect.TypeFor[value.InvalidDate]()
+	numberType           = reflect.TypeFor[json.Number]()
 	mapType              = reflect.TypeFor[value.Map]()
 	presentUndefinedType = reflect.TypeFor[PresentUndefined]()
 	regExpType           = reflect.TypeFor[value.RegExp]()
@@ -87,4 +90,33 @@ func identity(v any) (any, bool) {
 		return bigIntIdentity(v.String()), true
 	}
 	return nil, false
+}
+
+// maxDepth is how deep values may be nested, on encoding and on decoding.
+const maxDepth = 1000
+
+var (
+	marshalerType       = reflect.TypeFor[json.Marshaler]()
+	textMarshalerType   = reflect.TypeFor[encoding.TextMarshaler]()
+	unmarshalerType     = reflect.TypeFor[json.Unmarshaler]()
+	textUnmarshalerType = reflect.TypeFor[encoding.TextUnmarshaler]()
+)
+
+// hasMethods reports whether the methods of t decide how it is written.
+func hasMethods(t reflect.Type) bool {
+	if t.Kind() != reflect.Pointer {
+		t = reflect.PointerTo(t)
+	}
+	return t.Implements(marshalerType) || t.Implements(textMarshalerType) ||
+		t.Implements(unmarshalerType) || t.Implements(textUnmarshalerType)
+}
+
+// isSpecial reports whether values of type t are sent as one of the types that JSON lacks.
+func isSpecial(t reflect.Type) bool {
+	switch t {
+	case bigIntType, fileType, filePointerType, invalidDateType, mapType, presentUndefinedType, regExpType, setType,
+		timeType, undefinedType, urlType, valueType, numberType:
+		return true
+	}
+	return false
 }
