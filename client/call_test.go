@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/client"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 var (
@@ -53,12 +54,12 @@ func TestCallInputs(t *testing.T) {
 		want  string
 	}{
 		"void":                 {rpc.Void{}, absent},
-		"undefined":            {rpc.Undefined{}, absent},
-		"an undefined value":   {rpc.Value{}, absent},
+		"undefined":            {value.Undefined{}, absent},
+		"an undefined value":   {value.Value{}, absent},
 		"null":                 {nil, `{"json":{"path":["m"],"input":null}}`},
 		"a date inside":        {map[string]any{"at": time.Unix(0, 0)}, `{"json":{"path":["m"],"input":{"at":"1970-01-01T00:00:00.000Z"}},"meta":[[1,"input","at"]]}`},
-		"undefined in a list":  {[]any{rpc.Undefined{}}, `{"json":{"path":["m"],"input":[null]},"meta":[[3,"input",0]]}`},
-		"undefined as a field": {map[string]any{"a": rpc.Undefined{}}, `{"json":{"path":["m"],"input":{}}}`},
+		"undefined in a list":  {[]any{value.Undefined{}}, `{"json":{"path":["m"],"input":[null]},"meta":[[3,"input",0]]}`},
+		"undefined as a field": {map[string]any{"a": value.Undefined{}}, `{"json":{"path":["m"],"input":{}}}`},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -192,7 +193,7 @@ func TestInterceptorsAndSerializersOfCalls(t *testing.T) {
 		type person struct{ Name string }
 		var paths [][]string
 		o := h.options()
-		o.Serializers = []rpc.Serializer{rpc.JSONSerializer(20,
+		o.Serializers = []value.Serializer{value.JSONSerializer(20,
 			func(p person) (any, error) { return p.Name, nil },
 			func(v any) (person, error) {
 				name, ok := v.(string)

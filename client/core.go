@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/internal/serializer"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // core is the part of an Iterator that does not depend on its type. Loops, calls and the
@@ -210,9 +211,9 @@ func (c *core) tryCall(ctx context.Context, call *rpc.Call) (any, error) {
 // which servers of oRPC require.
 func present(input any) any {
 	switch in := input.(type) {
-	case rpc.Void, *rpc.Void, rpc.Undefined:
+	case rpc.Void, *rpc.Void, value.Undefined:
 		return serializer.PresentUndefined{}
-	case rpc.Value:
+	case value.Value:
 		if in.IsUndefined() {
 			return serializer.PresentUndefined{}
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 	"github.com/go-orpc/durable-iterator/token"
 )
 
@@ -108,7 +109,7 @@ type Options struct {
 	Plugins []rpc.LinkPlugin
 	// Serializers are types of the application that may be sent. A [LinkPlugin]
 	// without any has those of its link.
-	Serializers []rpc.Serializer
+	Serializers []value.Serializer
 
 	// HTTPClient opens the WebSockets. Redirects are not followed. Nil is that of
 	// the link for a [LinkPlugin], otherwise http.DefaultClient. It is not used in

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/durableiterator"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 	"github.com/go-orpc/durable-iterator/token"
 )
 
@@ -98,7 +99,7 @@ func (c tokenCaller) Call(ctx context.Context, call *rpc.Call, opts ...rpc.CallO
 var errNotMarked = errors.New("the answer is no durable iterator")
 
 func tokenIn(call *rpc.Call, out any) (tok string, err error) {
-	value, ok := out.(rpc.Value)
+	value, ok := out.(value.Value)
 	if !ok || !marked(call.ResponseHeader) {
 		return "", errNotMarked
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 const (
@@ -259,7 +260,7 @@ func (r *redactor) body(data any) any {
 		return r.text(text)
 	}
 	text := fmt.Sprintf("%+v", data)
-	if value, ok := data.(rpc.Value); ok {
+	if value, ok := data.(value.Value); ok {
 		encoded, _ := value.Append(nil)
 		text = string(encoded)
 	}

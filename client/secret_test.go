@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // requireNoPiece fails if a text has eight characters of a token in a row, escaped or not.
@@ -53,7 +54,7 @@ func everything(err error) string {
 		switch e := err.(type) { //nolint:errorlint // each error of the tree, one by one
 		case *rpc.Error:
 			fmt.Fprintf(&b, "%+v\n", e.Data)
-			if value, ok := e.Data.(rpc.Value); ok {
+			if value, ok := e.Data.(value.Value); ok {
 				text, _ := value.Append(nil)
 				b.Write(text)
 			}

@@ -16,6 +16,7 @@ import (
 	"github.com/go-orpc/durable-iterator/client"
 	"github.com/go-orpc/durable-iterator/durableobject"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 	"github.com/go-orpc/durable-iterator/token"
 )
 
@@ -81,7 +82,7 @@ func TestLinkPluginTakesOverFromTheLink(t *testing.T) {
 		b := newBackend(t, durableobject.Options{ResumeRetention: time.Minute})
 		link := rpc.NewLink(b.server.URL()+"/rpc", &rpc.LinkOptions{
 			HTTPClient: b.server.Client(),
-			Serializers: []rpc.Serializer{rpc.JSONSerializer(21,
+			Serializers: []value.Serializer{value.JSONSerializer(21,
 				func(n secretNumber) (any, error) { return int(n) + 1, nil },
 				func(any) (secretNumber, error) { return 0, errors.New("not read here") })},
 			Plugins: []rpc.LinkPlugin{&client.LinkPlugin{URL: "ws://memory/room"}},

@@ -11,11 +11,12 @@ import (
 	"github.com/go-orpc/durable-iterator/client"
 	"github.com/go-orpc/durable-iterator/durableobject"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 type attachedFile struct {
-	File *rpc.File `json:"file" validate:"required"`
-	When time.Time `json:"when"`
+	File *value.File `json:"file" validate:"required"`
+	When time.Time   `json:"when"`
 }
 
 var swap = rpc.DefineIn[attachedFile, attachedFile](toolbox, "swap")
@@ -27,7 +28,7 @@ func (r *room) swap(_ context.Context, _ *durableobject.Websocket, in attachedFi
 		return attachedFile{}, &rpc.Error{Code: rpc.CodeConflict, Data: in}
 	}
 	content, err := in.File.Bytes()
-	upper := rpc.NewFile(in.File.Name, in.File.Type, []byte(strings.ToUpper(string(content))))
+	upper := value.NewFile(in.File.Name, in.File.Type, []byte(strings.ToUpper(string(content))))
 	return attachedFile{upper, in.When.Add(24 * time.Hour)}, err
 }
 
@@ -38,13 +39,13 @@ func TestFiles(t *testing.T) {
 		tokens := client.StaticToken(sign(t, "room"))
 		it, err := client.Dial[message](t.Context(), tokens, &client.Options{URL: "ws://rooms/", HTTPClient: f.http})
 		require.NoError(t, err)
-		sent := attachedFile{rpc.NewFile(`ž "q".txt`, "text/plain", []byte("content")), time.UnixMilli(7).UTC()}
+		sent := attachedFile{value.NewFile(`ž "q".txt`, "text/plain", []byte("content")), time.UnixMilli(7).UTC()}
 		got, err := swap.Call(t.Context(), it, sent)
 		require.NoError(t, err)
 		requireFile(t, sent.File.Name, "CONTENT", got.File)
 		require.Equal(t, sent.When.Add(24*time.Hour), got.When)
 
-		sent.File = rpc.NewFile("no", "text/plain", nil)
+		sent.File = value.NewFile("no", "text/plain", nil)
 		_, err = swap.Call(t.Context(), it, sent)
 		require.Equal(t, rpc.CodeConflict, rpc.CodeOf(err))
 		got, err = rpc.ErrorData[attachedFile](err)
@@ -57,7 +58,7 @@ func TestFiles(t *testing.T) {
 	})
 }
 
-func requireFile(t *testing.T, name, content string, got *rpc.File) {
+func requireFile(t *testing.T, name, content string, got *value.File) {
 	t.Helper()
 	have, err := got.Bytes()
 	require.NoError(t, err)

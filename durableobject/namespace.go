@@ -14,6 +14,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/serializer"
 	"github.com/go-orpc/durable-iterator/internal/socket"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 	"github.com/go-orpc/durable-iterator/token"
 )
 
@@ -167,7 +168,7 @@ type core struct {
 	maxLagBytes  int
 	options      Options
 	interceptors []rpc.Interceptor
-	serializers  []rpc.Serializer
+	serializers  []value.Serializer
 	serializer   *serializer.Serializer
 
 	system *rpc.Router

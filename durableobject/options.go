@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 	"github.com/go-orpc/durable-iterator/token"
 )
 
@@ -88,7 +89,7 @@ type Options struct {
 
 	// Serializers send the application's own types, in events too. Clients need
 	// the same. oRPC: customJsonSerializers.
-	Serializers []rpc.Serializer
+	Serializers []value.Serializer
 
 	// Validator checks the inputs of methods. Nil is the default of rpc.
 	Validator rpc.Validator

@@ -12,6 +12,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject"
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 func newPlain(_ context.Context, o *durableobject.Object[message]) (*durableobject.Object[message], error) {
@@ -66,7 +67,7 @@ type marking struct{ mark func() }
 func (m marking) InitHandler(o *rpc.HandlerOptions) {
 	o.Interceptors = append(o.Interceptors, rpc.OnStart(func(context.Context, *rpc.Call) { m.mark() }))
 	o.Plugins = append(o.Plugins, m)
-	o.Serializers = append(o.Serializers, rpc.JSONSerializer(100,
+	o.Serializers = append(o.Serializers, value.JSONSerializer(100,
 		func(marking) (any, error) { return "", nil }, func(any) (marking, error) { return marking{}, nil }))
 }
 
@@ -80,7 +81,7 @@ func TestOptionsAreNotShared(t *testing.T) {
 		o := durableobject.Options{
 			Interceptors: append(make([]rpc.Interceptor, 0, 4), rpc.OnStart(func(context.Context, *rpc.Call) { mark("common")() })),
 			Plugins:      make([]rpc.HandlerPlugin, 1, 4),
-			Serializers:  make([]rpc.Serializer, 0, 4),
+			Serializers:  make([]value.Serializer, 0, 4),
 		}
 		var fixtures []*fixture
 		for _, name := range []string{"first", "second"} {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/internal/socket"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // The procedures that every socket has, besides "subscribe". The calls of the
@@ -23,8 +24,8 @@ type updateTokenInput struct {
 }
 
 type callInput struct {
-	Path  []string  `json:"path" validate:"min=1"`
-	Input rpc.Value `json:"input"`
+	Path  []string    `json:"path" validate:"min=1"`
+	Input value.Value `json:"input"`
 }
 
 // newPeers makes what answers the requests of the namespace's sockets.

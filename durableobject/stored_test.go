@@ -16,7 +16,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject"
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/internal/memhttp"
-	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // brokenReads is a log whose replays fail behind their first record while broken.
@@ -82,7 +82,7 @@ type celsius float64
 func TestSerializersInStoredEvents(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		own := []rpc.Serializer{rpc.JSONSerializer(30,
+		own := []value.Serializer{value.JSONSerializer(30,
 			func(c celsius) (any, error) { return fmt.Sprint(float64(c)), nil },
 			func(v any) (c celsius, err error) { _, err = fmt.Sscan(v.(string), &c); return c, err })}
 		rooms := durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[celsius]) (*durableobject.Object[celsius], error) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/internal/asynclog"
 	"github.com/go-orpc/durable-iterator/internal/serializer"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // engine carries out the calls of a server, whatever they came in on.
@@ -23,11 +24,20 @@ type engine struct {
 // newEngine takes nil for the default validator and for no log. It panics on
 // serializers that contradict each other. A panic of the log does no harm: many lines
 // are logged where nothing recovers from one.
-func newEngine(customs []Serializer, v Validator, l *slog.Logger) *engine {
+func newEngine(customs []value.Serializer, v Validator, l *slog.Logger) *engine {
 	if l == nil {
 		l = slog.New(slog.DiscardHandler)
 	}
 	return &engine{serializer: newSerializer(customs), validator: v, logger: asynclog.Guard(l)}
+}
+
+// newSerializer panics on customs that contradict each other: they are wiring.
+func newSerializer(customs []value.Serializer) *serializer.Serializer {
+	s, err := serializer.New(customs...)
+	if err != nil {
+		panic(fmt.Sprintf("rpc: Serializers: %v", err))
+	}
+	return s
 }
 
 // answer is what a call is answered with.
@@ -127,7 +137,7 @@ func (e *engine) encode(v any) (body serializer.Encoded, err error) {
 // appendValue appends the envelope of a value to dst.
 func appendValue(dst []byte, s *serializer.Serializer, v any) ([]byte, error) {
 	if isVoid(v) {
-		v = Undefined{}
+		v = value.Undefined{}
 	}
 	return s.Append(dst, v)
 }

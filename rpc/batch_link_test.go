@@ -18,6 +18,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/internal/memhttp"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // requestLog keeps the requests that a link has sent.
@@ -141,7 +142,7 @@ func TestBatchLinkSendsAlone(t *testing.T) {
 			require.Len(t, all, 2)
 		})
 		calls.Go(func() {
-			_, err := upload.Call(t.Context(), link, uploadInput{File: rpc.NewFile("a", "text/plain", []byte("a"))})
+			_, err := upload.Call(t.Context(), link, uploadInput{File: value.NewFile("a", "text/plain", []byte("a"))})
 			require.NoError(t, err)
 		})
 		calls.Go(func() {

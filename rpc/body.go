@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/go-orpc/durable-iterator/internal/serializer"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // isJSONBody tells whether the headers announce a body with an encoded value. A
@@ -20,13 +21,13 @@ func isJSONBody(header http.Header) bool {
 }
 
 // readBody reads the input of a request from its body. Its errors are *Error.
-func readBody(w http.ResponseWriter, r *http.Request, limit int64, s *serializer.Serializer) (Value, error) {
+func readBody(w http.ResponseWriter, r *http.Request, limit int64, s *serializer.Serializer) (value.Value, error) {
 	if !isJSONBody(r.Header) {
 		return readForeignBody(r)
 	}
 	data, err := readAll(w, r, limit)
 	if err != nil {
-		return Value{}, err
+		return value.Value{}, err
 	}
 	return readInput(data, s)
 }
@@ -44,14 +45,14 @@ func readAll(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error
 }
 
 // readForeignBody accepts a body that is no encoded value only if it is empty.
-func readForeignBody(r *http.Request) (Value, error) {
+func readForeignBody(r *http.Request) (value.Value, error) {
 	switch _, err := io.ReadFull(r.Body, make([]byte, 1)); err {
 	case io.EOF:
-		return Value{}, nil
+		return value.Value{}, nil
 	case nil:
-		return Value{}, &Error{Code: CodeUnsupportedMediaType}
+		return value.Value{}, &Error{Code: CodeUnsupportedMediaType}
 	default:
-		return Value{}, bodyError(err)
+		return value.Value{}, bodyError(err)
 	}
 }
 
@@ -68,10 +69,10 @@ func bodyError(err error) *Error {
 }
 
 // readQuery reads the input of a GET request: the last data of its query.
-func readQuery(u *url.URL, s *serializer.Serializer) (Value, error) {
+func readQuery(u *url.URL, s *serializer.Serializer) (value.Value, error) {
 	text, err := queryParameter(u, "data")
 	if err != nil {
-		return Value{}, err
+		return value.Value{}, err
 	}
 	return readInput([]byte(text), s)
 }
@@ -93,10 +94,10 @@ func queryParameter(u *url.URL, parameter string) (string, error) {
 	return text, nil
 }
 
-func readInput(data []byte, s *serializer.Serializer) (Value, error) {
+func readInput(data []byte, s *serializer.Serializer) (value.Value, error) {
 	v, err := s.Value(data)
 	if err != nil {
-		return Value{}, malformedRequest(err)
+		return value.Value{}, malformedRequest(err)
 	}
 	return v, nil
 }

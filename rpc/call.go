@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/go-orpc/durable-iterator/internal/peer"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // Call is one call on its way: on a client from the caller to the transport, on
@@ -24,7 +25,7 @@ type Call struct {
 	// until the procedure's own interceptors run, which see the decoded type; an input
 	// that is a stream of events is opaque until then.
 	Input any
-	// New gives a pointer to decode the output into. Nil leaves a [Value]. Only
+	// New gives a pointer to decode the output into. Nil leaves a [value.Value]. Only
 	// clients look at it. The output of an [EventProcedure] is that pointer.
 	New func() any
 	// LastEventID is the id of the last event that the caller has seen, for
@@ -53,7 +54,7 @@ func (c *Call) State() any { return c.state }
 // most: DecodeInput waits for that, and returns the cause of ctx if it ends first. It is
 // for servers and their interceptors.
 func (c *Call) DecodeInput(ctx context.Context, into any) error {
-	v, ok := c.Input.(Value)
+	v, ok := c.Input.(value.Value)
 	if !ok {
 		return fmt.Errorf("rpc: decode input: it is a %T", c.Input)
 	}
@@ -197,7 +198,7 @@ func withCause(ctx context.Context, err error) error {
 }
 
 // decodeOutput reads an answer into the type that the caller wants.
-func decodeOutput(call *Call, v Value) (any, error) {
+func decodeOutput(call *Call, v value.Value) (any, error) {
 	if call.New == nil {
 		return v, nil
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/internal/serializer"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // ErrDisconnected is wrapped by the error of a call that failed because its socket
@@ -38,7 +39,7 @@ type ClientPeerOptions struct {
 	Flush func()
 
 	// Serializers are types of the application that may be sent.
-	Serializers []Serializer
+	Serializers []value.Serializer
 
 	// Interceptors run around each call and its retries, the first one outermost.
 	Interceptors []Interceptor
@@ -314,7 +315,7 @@ type PeerEvent struct {
 	Kind string
 	// Value is what the event carries, undefined if HasValue is false. Of "done" it
 	// is the return value.
-	Value    Value
+	Value    value.Value
 	HasValue bool
 	// Meta is the metadata.
 	Meta EventMeta

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 func TestClientPeerRequests(t *testing.T) {
@@ -22,7 +23,7 @@ func TestClientPeerRequests(t *testing.T) {
 		want string
 	}{
 		"void":          {&rpc.Call{Path: []string{"ping"}, Input: rpc.Void{}}, nil, `{"i":"1","p":{"u":"/ping","b":{}}}`},
-		"undefined":     {&rpc.Call{Path: []string{"ping"}, Input: rpc.Undefined{}}, nil, `{"i":"1","p":{"u":"/ping","b":{}}}`},
+		"undefined":     {&rpc.Call{Path: []string{"ping"}, Input: value.Undefined{}}, nil, `{"i":"1","p":{"u":"/ping","b":{}}}`},
 		"null":          {&rpc.Call{Path: []string{"ping"}}, nil, `{"i":"1","p":{"u":"/ping","b":{"json":null}}}`},
 		"native type":   {&rpc.Call{Path: []string{"ping"}, Input: time.UnixMilli(0).UTC()}, nil, `{"i":"1","p":{"u":"/ping","b":{"json":"1970-01-01T00:00:00.000Z","meta":[[1]]}}}`},
 		"path encoded":  {&rpc.Call{Path: []string{"a b", "é/!"}, Input: 1}, nil, `{"i":"1","p":{"u":"/a%20b/%C3%A9%2F!","b":{"json":1}}}`},

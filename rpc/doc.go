@@ -26,7 +26,7 @@
 //
 // Inputs and outputs are Go types as encoding/json knows them, and those that
 // JSON lacks: time.Time, *big.Int, *url.URL, NaN, sets, maps with any keys,
-// [Undefined] and the application's own, see [JSONSerializer]. Inputs are checked
+// [value.Undefined] and the application's own, see [value.JSONSerializer]. Inputs are checked
 // by their validate tags, see [Validator].
 //
 // # Streams of events
@@ -56,12 +56,12 @@
 //
 // # Files
 //
-// A [*File] may stand anywhere in an input or an output. It has its content in
-// memory, see [NewFile], or opens it when it is sent, see [NewFileFunc]:
+// A [*value.File] may stand anywhere in an input or an output. It has its content in
+// memory, see [value.NewFile], or opens it when it is sent, see [value.NewFileFunc]:
 //
 //	type Photo struct {
 //		Title string    `json:"title"`
-//		Image *rpc.File `json:"image" validate:"required"`
+//		Image *value.File `json:"image" validate:"required"`
 //	}
 //
 // Files count for the limits of bodies and messages, MaxBodyBytes and

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // internalMessage is what the other side learns of an error that is no [Error].
@@ -25,7 +27,7 @@ type Error struct {
 	// Message is for people. Empty is the code's default.
 	Message string
 	// Data is any serializable value; nil is none, and a JSON null is Value.
-	// In an error that was received it is a [Value]: read it with [ErrorData].
+	// In an error that was received it is a [value.Value]: read it with [ErrorData].
 	Data any
 	// Defined tells that the procedure declares this error (see [DefineError])
 	// and that code, status and data fit the declaration. It is set by the
@@ -130,7 +132,7 @@ func ErrorData[D any](err error) (D, error) {
 		return d, nil
 	}
 	switch data := e.Data.(type) {
-	case Value:
+	case value.Value:
 		if err := data.Decode(&d); err != nil {
 			var zero D
 			return zero, fmt.Errorf("rpc: error data: %w", err)
@@ -159,7 +161,7 @@ type wireError struct {
 func (e *Error) wire() wireError {
 	w := wireError{Defined: e.Defined, Code: e.Code, Status: e.Status, Message: e.Message, Data: e.Data}
 	if e.Data == nil || isVoid(e.Data) {
-		w.Data = Undefined{}
+		w.Data = value.Undefined{}
 	}
 	return w
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/internal/serializer"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // StreamError is the error of a stream of events that has failed.
@@ -24,7 +25,7 @@ type StreamError struct {
 	Retry time.Duration
 	// Data is what the server has sent in place of an [*Error], as a server that is
 	// not oRPC's may. It is undefined otherwise.
-	Data Value
+	Data value.Value
 }
 
 // Error gives the text of Err.
@@ -154,7 +155,7 @@ func (s *eventStream) note(m EventMeta) {
 func (s *eventStream) failure(item eventItem) *StreamError {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	data, _ := item.value.(Value)
+	data, _ := item.value.(value.Value)
 	return &StreamError{Err: item.err, LastEventID: s.lastID, Retry: s.retry, Data: data}
 }
 

@@ -13,8 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/go-orpc/durable-iterator/internal/serializer"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // An event that cannot be sent fails the stream, whatever the handler makes of it.
@@ -34,7 +34,7 @@ func TestEventsThatCannotBeSent(t *testing.T) {
 		"retry":      {rpc.Event[mail]{Data: mail{Address: "a@b.c"}, Meta: rpc.EventMeta{Retry: -1}}, rpc.CodeInternalServerError, false},
 		"comment":    {rpc.Event[mail]{Data: mail{Address: "a@b.c"}, Meta: rpc.EventMeta{Comments: []string{"a\rb"}}}, rpc.CodeInternalServerError, false},
 		"type":       {rpc.Event[mail]{Data: mail{Address: "a@b.c", More: func() {}}}, rpc.CodeInternalServerError, true},
-		"W12 a file": {rpc.Event[mail]{Data: mail{Address: "a@b.c", More: &serializer.File{}}}, rpc.CodeInternalServerError, true},
+		"W12 a file": {rpc.Event[mail]{Data: mail{Address: "a@b.c", More: &value.File{}}}, rpc.CodeInternalServerError, true},
 		"channel":    {rpc.Event[mail]{Data: mail{Address: "a@b.c", More: make(chan int)}}, rpc.CodeInternalServerError, true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/internal/memhttp"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // streamExchanges are the recorded exchanges whose answers are streams of events.
@@ -122,7 +123,7 @@ func TestLinkReadsStreams(t *testing.T) {
 	differences := map[string]string{
 		"meta on a number is dropped": "Go values of any type can have metadata",
 	}
-	anything := rpc.DefineEvents[rpc.Void, rpc.Value, rpc.Value]("anything")
+	anything := rpc.DefineEvents[rpc.Void, value.Value, value.Value]("anything")
 	for _, c := range file.Iterator {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()

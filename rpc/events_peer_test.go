@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // The recorded session of streams over a socket, frame by frame, at its times. The
@@ -32,10 +33,10 @@ func TestRecordedStreamsOfASocket(t *testing.T) {
 		methods := rpc.NewRouter(rpc.DefineEvents[countInput, countEvent, countResult]("toolbox.count").Handler(runCount))
 		p, box := newServer(t, rpc.ServerPeerOptions{Handle: func(ctx context.Context, call *rpc.Call) (any, error) {
 			var in struct {
-				Path  []string  `json:"path"`
-				Input rpc.Value `json:"input"`
+				Path  []string    `json:"path"`
+				Input value.Value `json:"input"`
 			}
-			if err := call.Input.(rpc.Value).Decode(&in); err != nil {
+			if err := call.Input.(value.Value).Decode(&in); err != nil {
 				return nil, err
 			}
 			call.Path, call.Input = in.Path, in.Input

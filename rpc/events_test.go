@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // SE-007, PE-014, PE-038, PE-080, PE-084, QU-002: events with metadata in order,
@@ -251,15 +252,15 @@ func TestEventsCarryNativeTypes(t *testing.T) {
 	at := time.Date(2024, 1, 2, 3, 4, 5, 678e6, time.UTC)
 	everyTransport(t, func(t *testing.T, connect func(...rpc.Route) rpc.Caller) {
 		c := connect(route)
-		for _, value := range []any{nil, rpc.Undefined{}, "a\nb", 1.5, at, big.NewInt(7), []any{rpc.Undefined{}, rpc.Set{at}}} {
-			events, err := mirror.Call(t.Context(), c, value)
+		for _, given := range []any{nil, value.Undefined{}, "a\nb", 1.5, at, big.NewInt(7), []any{value.Undefined{}, value.Set{at}}} {
+			events, err := mirror.Call(t.Context(), c, given)
 			require.NoError(t, err)
 			all, err := readAll(events)
 			require.NoError(t, err)
-			require.Equal(t, []rpc.Event[any]{{Data: value}}, all)
+			require.Equal(t, []rpc.Event[any]{{Data: given}}, all)
 			result, err := events.Result()
 			require.NoError(t, err)
-			require.Equal(t, value, result)
+			require.Equal(t, given, result)
 		}
 	})
 }

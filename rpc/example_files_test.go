@@ -8,12 +8,13 @@ import (
 	"os"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 func ExampleFile() {
 	type photo struct {
-		Title string    `json:"title"`
-		Image *rpc.File `json:"image" validate:"required"`
+		Title string      `json:"title"`
+		Image *value.File `json:"image" validate:"required"`
 	}
 	addPhoto := rpc.Define[photo, string]("photos.add")
 
@@ -32,7 +33,7 @@ func ExampleFile() {
 	link := rpc.NewLink(server.URL, nil)
 	said, err := addPhoto.Call(context.Background(), link, photo{
 		Title: "Sunrise",
-		Image: rpc.NewFile("sunrise.png", "image/png", []byte("\x89PNG")),
+		Image: value.NewFile("sunrise.png", "image/png", []byte("\x89PNG")),
 	})
 	fmt.Println(said, err)
 	// Output: Sunrise: image/png, 4 bytes <nil>
@@ -40,12 +41,12 @@ func ExampleFile() {
 
 // A file on disk is opened when it is sent, and never read to memory as a whole.
 func ExampleNewFileFunc() {
-	fromDisk := func(path, typ string) (*rpc.File, error) {
+	fromDisk := func(path, typ string) (*value.File, error) {
 		info, err := os.Stat(path)
 		if err != nil {
 			return nil, err
 		}
-		return rpc.NewFileFunc(info.Name(), typ, info.Size(), func() (io.ReadCloser, error) { return os.Open(path) }), nil
+		return value.NewFileFunc(info.Name(), typ, info.Size(), func() (io.ReadCloser, error) { return os.Open(path) }), nil
 	}
 	f, err := fromDisk("testdata/sse.json", "application/json")
 	if err != nil {

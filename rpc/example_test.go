@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 type Greeting struct {
@@ -171,7 +172,7 @@ func ExampleRouter() {
 
 func ExampleJSONSerializer() {
 	type point struct{ X, Y int }
-	points := rpc.JSONSerializer(30,
+	points := value.JSONSerializer(30,
 		func(p point) (any, error) { return fmt.Sprintf("%d/%d", p.X, p.Y), nil },
 		func(v any) (p point, err error) {
 			text, ok := v.(string)
@@ -190,10 +191,10 @@ func ExampleJSONSerializer() {
 		}
 		return point{p.Y, p.X}, nil
 	}))
-	server := httptest.NewServer(rpc.NewHandler(router, &rpc.HandlerOptions{Serializers: []rpc.Serializer{points}}))
+	server := httptest.NewServer(rpc.NewHandler(router, &rpc.HandlerOptions{Serializers: []value.Serializer{points}}))
 	defer server.Close()
 
-	link := rpc.NewLink(server.URL, &rpc.LinkOptions{Serializers: []rpc.Serializer{points}})
+	link := rpc.NewLink(server.URL, &rpc.LinkOptions{Serializers: []value.Serializer{points}})
 	out, err := mirror.Call(context.Background(), link, point{1, 2})
 	fmt.Printf("%T %v %v\n", out, out, err)
 	// Output: rpc_test.point {2 1} <nil>

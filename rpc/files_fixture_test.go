@@ -5,13 +5,14 @@ import (
 	"time"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // The contracts of the recorded server that need files.
 type (
 	uploadInput struct {
-		File *rpc.File `json:"file" validate:"required"`
-		When time.Time `json:"when"`
+		File *value.File `json:"file" validate:"required"`
+		When time.Time   `json:"when"`
 	}
 	uploadOutput struct {
 		Name string `json:"name"`
@@ -20,14 +21,14 @@ type (
 		Text string `json:"text"`
 	}
 	downloadOutput struct {
-		File *rpc.File `json:"file"`
+		File *value.File `json:"file"`
 	}
 )
 
 var (
 	upload   = rpc.Define[uploadInput, uploadOutput]("upload")
 	download = rpc.Define[rpc.Void, downloadOutput]("download")
-	rawFile  = rpc.Define[rpc.Void, *rpc.File]("rawFile")
+	rawFile  = rpc.Define[rpc.Void, *value.File]("rawFile")
 )
 
 func describe(_ context.Context, in uploadInput) (uploadOutput, error) {
@@ -35,6 +36,8 @@ func describe(_ context.Context, in uploadInput) (uploadOutput, error) {
 	return uploadOutput{in.File.Name, in.File.Type, in.File.Size(), string(content)}, err
 }
 
-func hello() *rpc.File { return rpc.NewFile("hello.txt", "text/plain", []byte("hello file")) }
+func hello() *value.File { return value.NewFile("hello.txt", "text/plain", []byte("hello file")) }
 
-func raw() *rpc.File { return rpc.NewFile(`r "q" é.bin`, "application/octet-stream", []byte("raw")) }
+func raw() *value.File {
+	return value.NewFile(`r "q" é.bin`, "application/octet-stream", []byte("raw"))
+}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/internal/form"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 const boundX = "multipart/form-data; boundary=x"
@@ -110,7 +111,7 @@ func TestFormsInAnswersAreLimited(t *testing.T) {
 		out, err := echo.Call(t.Context(), link, lazyFile("a", strings.Repeat("x", size)))
 		if size < 100<<10 {
 			require.NoError(t, err)
-			require.Equal(t, int64(size), out.(*rpc.File).Size())
+			require.Equal(t, int64(size), out.(*value.File).Size())
 			continue
 		}
 		var tooLarge *http.MaxBytesError
@@ -131,18 +132,18 @@ func TestTemporaryFilesAreRemoved(t *testing.T) {
 		return len(entries)
 	}
 	tests := map[string]struct {
-		handle func(in *rpc.File) (*rpc.File, error)
+		handle func(in *value.File) (*value.File, error)
 		code   rpc.Code
 	}{
-		"answered with the file": {func(in *rpc.File) (*rpc.File, error) { return in, nil }, ""},
-		"answered without":       {func(*rpc.File) (*rpc.File, error) { return nil, nil }, ""},
-		"failed":                 {func(*rpc.File) (*rpc.File, error) { return nil, errDisk }, rpc.CodeInternalServerError},
-		"panicked":               {func(*rpc.File) (*rpc.File, error) { panic("p") }, rpc.CodeInternalServerError},
+		"answered with the file": {func(in *value.File) (*value.File, error) { return in, nil }, ""},
+		"answered without":       {func(*value.File) (*value.File, error) { return nil, nil }, ""},
+		"failed":                 {func(*value.File) (*value.File, error) { return nil, errDisk }, rpc.CodeInternalServerError},
+		"panicked":               {func(*value.File) (*value.File, error) { panic("p") }, rpc.CodeInternalServerError},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			take := rpc.Define[*rpc.File, *rpc.File]("take")
-			router := rpc.NewRouter(take.Handler(func(_ context.Context, in *rpc.File) (*rpc.File, error) {
+			take := rpc.Define[*value.File, *value.File]("take")
+			router := rpc.NewRouter(take.Handler(func(_ context.Context, in *value.File) (*value.File, error) {
 				require.Equal(t, 1, onDisk())
 				for range 2 {
 					require.Equal(t, content, show(t, in).content)
@@ -183,8 +184,8 @@ func TestTemporaryFilesOfStreams(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
 	content := strings.Repeat("0123456789abcdef", 3<<16)
-	read := rpc.DefineEvents[*rpc.File, bool, rpc.Void]("read")
-	router := rpc.NewRouter(read.Handler(func(_ context.Context, in *rpc.File, w *rpc.EventWriter[bool]) (rpc.Void, error) {
+	read := rpc.DefineEvents[*value.File, bool, rpc.Void]("read")
+	router := rpc.NewRouter(read.Handler(func(_ context.Context, in *value.File, w *rpc.EventWriter[bool]) (rpc.Void, error) {
 		for range 2 {
 			got, err := in.Bytes()
 			if err != nil {
@@ -213,10 +214,10 @@ func TestTemporaryFilesOfStreams(t *testing.T) {
 }
 
 // paced is a large file whose second half is there only when the first has arrived.
-func paced(size int64) (file *rpc.File, arrived chan struct{}) {
+func paced(size int64) (file *value.File, arrived chan struct{}) {
 	arrived = make(chan struct{})
 	half := strings.Repeat("x", 1<<20)
-	return rpc.NewFileFunc("paced", "a/b", size, func() (io.ReadCloser, error) {
+	return value.NewFileFunc("paced", "a/b", size, func() (io.ReadCloser, error) {
 		return io.NopCloser(io.MultiReader(strings.NewReader(half), waiting{arrived}, strings.NewReader(half))), nil
 	}), arrived
 }
@@ -248,8 +249,8 @@ func TestFilesAreStreamed(t *testing.T) {
 		t.Run("answer "+name, func(t *testing.T) {
 			t.Parallel()
 			file, arrived := paced(size)
-			give := rpc.Define[rpc.Void, *rpc.File]("give")
-			router := rpc.NewRouter(give.Handler(func(context.Context, rpc.Void) (*rpc.File, error) { return file, nil }))
+			give := rpc.Define[rpc.Void, *value.File]("give")
+			router := rpc.NewRouter(give.Handler(func(context.Context, rpc.Void) (*value.File, error) { return file, nil }))
 			r, err := http.Post(serve(t, router, nil)+"/give", "application/json", nil)
 			require.NoError(t, err)
 			defer func() { _ = r.Body.Close() }()
@@ -302,10 +303,10 @@ func TestAnAnswerThatBreaksOff(t *testing.T) {
 	for name, size := range map[string]int64{"known size": 1<<20 + 1, "unknown size": -1} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			give := rpc.Define[rpc.Void, *rpc.File]("give")
-			file := rpc.NewFileFunc("a", "a/b", size, broken(1<<20).Open)
+			give := rpc.Define[rpc.Void, *value.File]("give")
+			file := value.NewFileFunc("a", "a/b", size, broken(1<<20).Open)
 			logged := make(chan string, 1)
-			router := rpc.NewRouter(give.Handler(func(context.Context, rpc.Void) (*rpc.File, error) { return file, nil }))
+			router := rpc.NewRouter(give.Handler(func(context.Context, rpc.Void) (*value.File, error) { return file, nil }))
 			address := serve(t, router, &rpc.HandlerOptions{Logger: slog.New(slog.NewTextHandler(lines(logged), nil))})
 			_, err := give.Call(t.Context(), rpc.NewLink(address, nil), rpc.Void{})
 			require.ErrorIs(t, err, io.ErrUnexpectedEOF)
@@ -327,8 +328,8 @@ func (l lines) Write(p []byte) (int, error) {
 // What a handler says of the body does not count if there are files.
 func TestHandlersOfFilesOwnNoHeadersOfTheBody(t *testing.T) {
 	t.Parallel()
-	give := rpc.Define[rpc.Void, *rpc.File]("give")
-	router := rpc.NewRouter(give.Handler(func(ctx context.Context, _ rpc.Void) (*rpc.File, error) {
+	give := rpc.Define[rpc.Void, *value.File]("give")
+	router := rpc.NewRouter(give.Handler(func(ctx context.Context, _ rpc.Void) (*value.File, error) {
 		call, _ := rpc.CallOf(ctx)
 		call.ResponseHeader.Set("Content-Type", "text/plain")
 		call.ResponseHeader.Set("Content-Disposition", "attachment")
@@ -350,14 +351,14 @@ func TestFilesAreNotSentWithGET(t *testing.T) {
 	link := rpc.NewLink(serve(t, fixtureRouter(), nil), nil)
 	out, err := readable.Call(t.Context(), link, hello())
 	require.NoError(t, err)
-	require.Equal(t, show(t, hello()), show(t, out["got"].(*rpc.File)))
+	require.Equal(t, show(t, hello()), show(t, out["got"].(*value.File)))
 }
 
 // What a transport does not read of a request leaves nothing running: that would
 // keep the bubble from ending.
 func TestRequestsThatAreNotRead(t *testing.T) {
 	t.Parallel()
-	file := rpc.NewFile("a", "a/b", make([]byte, 1<<20))
+	file := value.NewFile("a", "a/b", make([]byte, 1<<20))
 	for name, size := range map[string]int64{"none of it": 0, "a part": 100 << 10} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

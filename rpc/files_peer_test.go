@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // formFrame makes a message of a form with the boundary x.
@@ -109,12 +110,12 @@ func TestClientPeerReadsForms(t *testing.T) {
 		"output": {"", part(`"data"`, `{"json":{},"maps":[[]]}`) + file + "--x--", func(t *testing.T, out any, err error) {
 			t.Helper()
 			require.NoError(t, err)
-			require.Equal(t, shown{"a", "text/plain", "c"}, show(t, out.(*rpc.File)))
+			require.Equal(t, shown{"a", "text/plain", "c"}, show(t, out.(*value.File)))
 		}},
 		"error": {`"s":409,`, part(`"data"`, refused) + file + "--x--", func(t *testing.T, _ any, err error) {
 			t.Helper()
 			require.Equal(t, rpc.CodeConflict, rpc.CodeOf(err))
-			f, err := rpc.ErrorData[*rpc.File](err)
+			f, err := rpc.ErrorData[*value.File](err)
 			require.NoError(t, err)
 			require.Equal(t, shown{"a", "text/plain", "c"}, show(t, f))
 		}},
@@ -171,7 +172,7 @@ func TestWebsocketLimitsFiles(t *testing.T) {
 				link := dial(t, client, rpc.WebsocketOptions{MaxMessageBytes: 100 << 10})
 				out, err := echo.Call(t.Context(), link, lazyFile("a", strings.Repeat("x", 90<<10)))
 				require.NoError(t, err)
-				require.Equal(t, int64(90<<10), out.(*rpc.File).Size())
+				require.Equal(t, int64(90<<10), out.(*value.File).Size())
 
 				_, err = echo.Call(t.Context(), link, lazyFile("a", strings.Repeat("x", test.size)))
 				require.ErrorIs(t, err, rpc.ErrDisconnected)

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // transports gives callers that lead to the router in each way that there is.
@@ -33,7 +34,7 @@ func transports(t *testing.T, r *rpc.Router) map[string]rpc.Caller {
 // shown is what is compared of a file.
 type shown struct{ name, typ, content string }
 
-func show(t *testing.T, f *rpc.File) shown {
+func show(t *testing.T, f *value.File) shown {
 	t.Helper()
 	content, err := f.Bytes()
 	require.NoError(t, err)
@@ -45,23 +46,23 @@ func TestFilesComeBack(t *testing.T) {
 	t.Parallel()
 	odd := "r \"q\" é ž 😀; a=b\\ %22 ../.."
 	tests := map[string]struct {
-		sent *rpc.File
+		sent *value.File
 		want shown
 	}{
 		"file":            {hello(), shown{"hello.txt", "text/plain", "hello file"}},
-		"empty":           {rpc.NewFile("empty.txt", "text/plain", nil), shown{"empty.txt", "text/plain", ""}},
-		"blob":            {rpc.NewFile("", "", []byte("b")), shown{"blob", "application/octet-stream", "b"}},
-		"empty blob":      {rpc.NewFile("", "", nil), shown{"blob", "application/octet-stream", ""}},
-		"parameters":      {rpc.NewFile("a", "text/plain;charset=utf-8", []byte("é")), shown{"a", "text/plain;charset=utf-8", "é"}},
-		"odd name":        {rpc.NewFile(odd, "a/b", []byte("x")), shown{strings.ReplaceAll(odd, "%22", `"`), "a/b", "x"}},
-		"lines in a name": {rpc.NewFile("a\r\nb: c\n", "a/b", []byte("x")), shown{"a\r\nb: c\n", "a/b", "x"}},
-		"any bytes":       {rpc.NewFile("a", "a/b", []byte("\xff\x00\r\n--x--\r\n\xff")), shown{"a", "a/b", "\xff\x00\r\n--x--\r\n\xff"}},
-		"large":           {rpc.NewFile("a", "a/b", []byte(strings.Repeat("x", 900<<10))), shown{"a", "a/b", strings.Repeat("x", 900<<10)}},
+		"empty":           {value.NewFile("empty.txt", "text/plain", nil), shown{"empty.txt", "text/plain", ""}},
+		"blob":            {value.NewFile("", "", []byte("b")), shown{"blob", "application/octet-stream", "b"}},
+		"empty blob":      {value.NewFile("", "", nil), shown{"blob", "application/octet-stream", ""}},
+		"parameters":      {value.NewFile("a", "text/plain;charset=utf-8", []byte("é")), shown{"a", "text/plain;charset=utf-8", "é"}},
+		"odd name":        {value.NewFile(odd, "a/b", []byte("x")), shown{strings.ReplaceAll(odd, "%22", `"`), "a/b", "x"}},
+		"lines in a name": {value.NewFile("a\r\nb: c\n", "a/b", []byte("x")), shown{"a\r\nb: c\n", "a/b", "x"}},
+		"any bytes":       {value.NewFile("a", "a/b", []byte("\xff\x00\r\n--x--\r\n\xff")), shown{"a", "a/b", "\xff\x00\r\n--x--\r\n\xff"}},
+		"large":           {value.NewFile("a", "a/b", []byte(strings.Repeat("x", 900<<10))), shown{"a", "a/b", strings.Repeat("x", 900<<10)}},
 		"opened":          {lazyFile("a", "content"), shown{"a", "a/b", "content"}},
-		"of unknown size": {rpc.NewFileFunc("a", "a/b", -1, lazyFile("a", "content").Open), shown{"a", "a/b", "content"}},
+		"of unknown size": {value.NewFileFunc("a", "a/b", -1, lazyFile("a", "content").Open), shown{"a", "a/b", "content"}},
 	}
-	mirror := rpc.Define[*rpc.File, *rpc.File]("mirror")
-	router := rpc.NewRouter(mirror.Handler(func(_ context.Context, in *rpc.File) (*rpc.File, error) { return in, nil }))
+	mirror := rpc.Define[*value.File, *value.File]("mirror")
+	router := rpc.NewRouter(mirror.Handler(func(_ context.Context, in *value.File) (*value.File, error) { return in, nil }))
 	for transport, caller := range transports(t, router) {
 		if caller == rpc.Caller(router) {
 			continue // gives the same file
@@ -77,8 +78,8 @@ func TestFilesComeBack(t *testing.T) {
 	}
 }
 
-func lazyFile(name, content string) *rpc.File {
-	return rpc.NewFileFunc(name, "a/b", int64(len(content)), func() (io.ReadCloser, error) {
+func lazyFile(name, content string) *value.File {
+	return value.NewFileFunc(name, "a/b", int64(len(content)), func() (io.ReadCloser, error) {
 		return io.NopCloser(strings.NewReader(content)), nil
 	})
 }
@@ -91,18 +92,18 @@ func TestFilesStandAnywhere(t *testing.T) {
 		t.Run(transport, func(t *testing.T) {
 			t.Parallel()
 			out, err := echo.Call(t.Context(), caller, map[string]any{
-				"list": []any{same, rpc.Undefined{}, map[string]any{"deep": raw()}},
-				"set":  rpc.Set{same},
+				"list": []any{same, value.Undefined{}, map[string]any{"deep": raw()}},
+				"set":  value.Set{same},
 				"big":  big.NewInt(7),
-				"none": (*rpc.File)(nil),
+				"none": (*value.File)(nil),
 			})
 			require.NoError(t, err)
 			members := out.(map[string]any)
 			list := members["list"].([]any)
-			require.Equal(t, show(t, hello()), show(t, list[0].(*rpc.File)))
-			require.Equal(t, rpc.Undefined{}, list[1])
-			require.Equal(t, show(t, raw()), show(t, list[2].(map[string]any)["deep"].(*rpc.File)))
-			require.Equal(t, show(t, hello()), show(t, members["set"].(rpc.Set)[0].(*rpc.File)))
+			require.Equal(t, show(t, hello()), show(t, list[0].(*value.File)))
+			require.Equal(t, value.Undefined{}, list[1])
+			require.Equal(t, show(t, raw()), show(t, list[2].(map[string]any)["deep"].(*value.File)))
+			require.Equal(t, show(t, hello()), show(t, members["set"].(value.Set)[0].(*value.File)))
 			require.Equal(t, big.NewInt(7), members["big"])
 			require.Nil(t, members["none"])
 		})
@@ -114,7 +115,7 @@ func TestFilesOfTypedProcedures(t *testing.T) {
 	for transport, caller := range transports(t, fixtureRouter()) {
 		t.Run(transport, func(t *testing.T) {
 			t.Parallel()
-			said, err := upload.Call(t.Context(), caller, uploadInput{File: rpc.NewFile("ž \"q\".txt", "text/plain", []byte("content"))})
+			said, err := upload.Call(t.Context(), caller, uploadInput{File: value.NewFile("ž \"q\".txt", "text/plain", []byte("content"))})
 			require.NoError(t, err)
 			require.Equal(t, uploadOutput{"ž \"q\".txt", "text/plain", 7, "content"}, said)
 
@@ -160,8 +161,8 @@ func TestFilesInErrors(t *testing.T) {
 var errDisk = errors.New("a secret about the disk")
 
 // broken is a file that cannot be read behind its first bytes.
-func broken(size int) *rpc.File {
-	return rpc.NewFileFunc("broken", "a/b", int64(size)+1, func() (io.ReadCloser, error) {
+func broken(size int) *value.File {
+	return value.NewFileFunc("broken", "a/b", int64(size)+1, func() (io.ReadCloser, error) {
 		return io.NopCloser(io.MultiReader(strings.NewReader(strings.Repeat("x", size)), errorReader{})), nil
 	})
 }
@@ -171,12 +172,12 @@ type errorReader struct{}
 func (errorReader) Read([]byte) (int, error) { return 0, errDisk }
 
 // unfit are files that cannot be sent.
-func unfit() map[string]*rpc.File {
-	return map[string]*rpc.File{
-		"cannot be opened": rpc.NewFileFunc("f", "a/b", 1, func() (io.ReadCloser, error) { return nil, errDisk }),
+func unfit() map[string]*value.File {
+	return map[string]*value.File{
+		"cannot be opened": value.NewFileFunc("f", "a/b", 1, func() (io.ReadCloser, error) { return nil, errDisk }),
 		"breaks off":       broken(10),
-		"panics":           rpc.NewFileFunc("f", "a/b", 1, func() (io.ReadCloser, error) { panic(errDisk.Error()) }),
-		"too short":        rpc.NewFileFunc("f", "a/b", 2, lazyFile("f", "x").Open),
+		"panics":           value.NewFileFunc("f", "a/b", 1, func() (io.ReadCloser, error) { panic(errDisk.Error()) }),
+		"too short":        value.NewFileFunc("f", "a/b", 2, lazyFile("f", "x").Open),
 	}
 }
 
@@ -185,8 +186,8 @@ func unfit() map[string]*rpc.File {
 func TestFilesThatCannotBeAnswered(t *testing.T) {
 	t.Parallel()
 	for name, file := range unfit() {
-		give := rpc.Define[rpc.Void, *rpc.File]("give")
-		router := rpc.NewRouter(give.Handler(func(context.Context, rpc.Void) (*rpc.File, error) { return file, nil }))
+		give := rpc.Define[rpc.Void, *value.File]("give")
+		router := rpc.NewRouter(give.Handler(func(context.Context, rpc.Void) (*value.File, error) { return file, nil }))
 		for transport, caller := range transports(t, router) {
 			if caller == rpc.Caller(router) {
 				continue // nothing is read

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // The contracts of the recorded server that need no files and no streams. Those
@@ -52,7 +53,7 @@ func fixtureRouter() *rpc.Router {
 	return rpc.NewRouter(
 		upload.Handler(describe),
 		download.Handler(func(context.Context, rpc.Void) (downloadOutput, error) { return downloadOutput{hello()}, nil }),
-		rawFile.Handler(func(context.Context, rpc.Void) (*rpc.File, error) { return raw(), nil }),
+		rawFile.Handler(func(context.Context, rpc.Void) (*value.File, error) { return raw(), nil }),
 		echo.Handler(func(_ context.Context, in any) (any, error) { return in, nil }),
 		ping.Handler(func(context.Context, rpc.Void) (string, error) { return "pong", nil }),
 		sendMessage.Handler(func(context.Context, messageInput) (rpc.Void, error) { return rpc.Void{}, nil }),

@@ -10,6 +10,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/form"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/internal/serializer"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 const formType = "multipart/form-data"
@@ -24,27 +25,27 @@ func isFormBody(header http.Header) bool {
 // encodeValue encodes a value that may hold files.
 func encodeValue(s *serializer.Serializer, v any) (serializer.Encoded, error) {
 	if isVoid(v) {
-		v = Undefined{}
+		v = value.Undefined{}
 	}
 	return s.Encode(v)
 }
 
 // readForm reads a value with its files. Some of them may be on disk until the
 // form is closed, which is nil after an error.
-func readForm(r io.Reader, contentType string, o form.Options, s *serializer.Serializer) (Value, *form.Form, error) {
+func readForm(r io.Reader, contentType string, o form.Options, s *serializer.Serializer) (value.Value, *form.Form, error) {
 	f, err := form.Read(r, contentType, o)
 	if err != nil {
-		return Value{}, nil, err
+		return value.Value{}, nil, err
 	}
 	v, err := s.FormValue(f.Data, f.Files)
 	if err != nil {
-		return Value{}, nil, errors.Join(err, f.Close())
+		return value.Value{}, nil, errors.Join(err, f.Close())
 	}
 	return v, f, nil
 }
 
 // readFormToMemory is readForm without a disk, so there is nothing to close.
-func readFormToMemory(r io.Reader, contentType string, limit int64, s *serializer.Serializer) (Value, error) {
+func readFormToMemory(r io.Reader, contentType string, limit int64, s *serializer.Serializer) (value.Value, error) {
 	v, _, err := readForm(r, contentType, form.Options{MaxBytes: limit, MaxMemory: limit}, s)
 	return v, err
 }
@@ -60,13 +61,13 @@ func writeForm(w io.Writer, boundary string, e serializer.Encoded) (err error) {
 // not known.
 func formLength(boundary string, e serializer.Encoded) int64 {
 	var length byteCount
-	empty := make([]*serializer.File, len(e.Files))
+	empty := make([]*value.File, len(e.Files))
 	for i, f := range e.Files {
 		if f.Size() < 0 {
 			return -1
 		}
 		length += byteCount(f.Size())
-		empty[i] = serializer.NewFile(f.Name, f.Type, nil)
+		empty[i] = value.NewFile(f.Name, f.Type, nil)
 	}
 	_ = form.Write(&length, boundary, e.JSON, empty) // from memory to memory
 	return int64(length)
@@ -102,6 +103,6 @@ func peerBody(header http.Header, e serializer.Encoded) (peer.Body, error) {
 func isPeerForm(header http.Header, b peer.Body) bool { return b.Bytes != nil && isFormBody(header) }
 
 // readPeerForm reads the form in a message of the peer protocol.
-func readPeerForm(header http.Header, b peer.Body, s *serializer.Serializer) (Value, error) {
+func readPeerForm(header http.Header, b peer.Body, s *serializer.Serializer) (value.Value, error) {
 	return readFormToMemory(bytes.NewReader(b.Bytes), header.Get(headerContentType), int64(len(b.Bytes)), s)
 }

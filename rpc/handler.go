@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-orpc/durable-iterator/internal/form"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // defaultMaxBodyBytes bounds the body of a request.
@@ -23,14 +24,14 @@ type HandlerOptions struct {
 	// in its encoded form. Empty is none.
 	Prefix string
 	// Interceptors run around each call, the first one outermost, before the input
-	// is decoded: [Call.Input] is a [Value]. This is where callers are
+	// is decoded: [Call.Input] is a [value.Value]. This is where callers are
 	// authenticated. They also see the refusals of a request whose method or body
 	// is not accepted.
 	Interceptors []Interceptor
 	// Plugins change the options before the handler is made, in order.
 	Plugins []HandlerPlugin
 	// Serializers are types of the application that may be sent.
-	Serializers []Serializer
+	Serializers []value.Serializer
 	// Validator checks inputs and outputs. Nil runs go-playground/validator on the
 	// types that have validate tags; [NoValidation] turns it off.
 	Validator Validator
@@ -268,11 +269,11 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 
 // readInput gives the undefined input along with an error. The form that an input
 // with files came in, else nil, is to be closed when the call is answered.
-func (h *Handler) readInput(w http.ResponseWriter, r *http.Request, route Route) (Value, *form.Form, error) {
+func (h *Handler) readInput(w http.ResponseWriter, r *http.Request, route Route) (value.Value, *form.Form, error) {
 	switch r.Method {
 	case http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
 		if isEventInput(r, route) {
-			return Value{}, nil, nil // see openInput
+			return value.Value{}, nil, nil // see openInput
 		}
 		if isFormBody(r.Header) {
 			return h.readBodyForm(w, r)
@@ -285,7 +286,7 @@ func (h *Handler) readInput(w http.ResponseWriter, r *http.Request, route Route)
 			return v, nil, err
 		}
 	}
-	return Value{}, nil, &Error{Code: CodeMethodNotSupported}
+	return value.Value{}, nil, &Error{Code: CodeMethodNotSupported}
 }
 
 func allowedMethods(route Route) string {

@@ -11,13 +11,14 @@ import (
 	"strconv"
 
 	"github.com/go-orpc/durable-iterator/internal/form"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // readBodyForm reads the input of a request from its body, a form. Its errors are
 // *Error.
-func (h *Handler) readBodyForm(w http.ResponseWriter, r *http.Request) (Value, *form.Form, error) {
+func (h *Handler) readBodyForm(w http.ResponseWriter, r *http.Request) (value.Value, *form.Form, error) {
 	if r.ContentLength > h.maxBodyBytes {
-		return Value{}, nil, &Error{Code: CodePayloadTooLarge}
+		return value.Value{}, nil, &Error{Code: CodePayloadTooLarge}
 	}
 	body := http.MaxBytesReader(w, r.Body, h.maxBodyBytes)
 	options := form.Options{MaxBytes: h.maxBodyBytes}

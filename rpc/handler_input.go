@@ -13,6 +13,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/internal/serializer"
 	"github.com/go-orpc/durable-iterator/internal/sse"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 const (
@@ -109,7 +110,7 @@ func (i *httpInput) next() eventItem {
 		}
 		m, err := i.reader.Next()
 		if err == io.EOF { //nolint:errorlint // a connection that broke may wrap it
-			return eventItem{value: Value{}, done: true} // a return value need not be there
+			return eventItem{value: value.Value{}, done: true} // a return value need not be there
 		}
 		if err != nil {
 			return eventItem{err: i.failure(err)}

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 func jsonHeader() http.Header { return http.Header{"Content-Type": {"application/json"}} }
@@ -262,7 +263,7 @@ func TestByteOrderMark(t *testing.T) {
 
 func TestNothingOfAPanicLeaves(t *testing.T) {
 	t.Parallel()
-	for name, value := range map[string]any{
+	for name, given := range map[string]any{
 		"text": "the secret plan", "error": errors.New("the secret plan"), "nil": nil,
 		"an RPC error": &rpc.Error{Code: "SECRET"},
 	} {
@@ -271,7 +272,7 @@ func TestNothingOfAPanicLeaves(t *testing.T) {
 			var log bytes.Buffer
 			var seen error
 			p := rpc.Define[rpc.Void, rpc.Void]("p")
-			router := rpc.NewRouter(p.Handler(func(context.Context, rpc.Void) (rpc.Void, error) { panic(value) }))
+			router := rpc.NewRouter(p.Handler(func(context.Context, rpc.Void) (rpc.Void, error) { panic(given) }))
 			h := rpc.NewHandler(router, &rpc.HandlerOptions{
 				Logger:       slog.New(slog.NewTextHandler(&log, nil)),
 				Interceptors: []rpc.Interceptor{rpc.OnError(func(_ context.Context, _ *rpc.Call, err error) { seen = err })},
@@ -295,7 +296,7 @@ func TestPanicsOfInterceptorsAndSerializers(t *testing.T) {
 	router := rpc.NewRouter(p.Handler(func(context.Context, rpc.Void) (any, error) { return odd{}, nil }))
 	for name, o := range map[string]*rpc.HandlerOptions{
 		"interceptor": {Interceptors: []rpc.Interceptor{rpc.OnStart(func(context.Context, *rpc.Call) { panic("no") })}},
-		"serializer":  {Serializers: []rpc.Serializer{rpc.JSONSerializer(30, func(odd) (any, error) { panic("no") }, func(any) (odd, error) { return odd{}, nil })}},
+		"serializer":  {Serializers: []value.Serializer{value.JSONSerializer(30, func(odd) (any, error) { panic("no") }, func(any) (odd, error) { return odd{}, nil })}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, internalError, post(rpc.NewHandler(router, o), "/p", "{}").Body.String())

@@ -18,6 +18,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/form"
 	"github.com/go-orpc/durable-iterator/internal/serializer"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 type exchange struct {
@@ -54,7 +55,7 @@ func headerOf(pairs [][2]string) http.Header {
 }
 
 // input gives the value that the original client has sent.
-func (e exchange) input(t *testing.T) rpc.Value {
+func (e exchange) input(t *testing.T) value.Value {
 	t.Helper()
 	s := new(serializer.Serializer)
 	if mediaType(t, e.requestHeader()) != "multipart/form-data" {
@@ -250,7 +251,7 @@ func TestLinkSendsAndReadsAsTheOriginalClient(t *testing.T) {
 }
 
 // callOf makes the call that the original client was told to make.
-func callOf(t *testing.T, e exchange, input rpc.Value) *rpc.Call {
+func callOf(t *testing.T, e exchange, input value.Value) *rpc.Call {
 	t.Helper()
 	call := &rpc.Call{Input: input, New: func() any { return new(any) }}
 	for segment := range strings.SplitSeq(strings.TrimPrefix(e.Request.Path, "/rpc/"), "/") {
@@ -312,7 +313,7 @@ func requireResult(t *testing.T, e exchange, out any, err error) {
 		return
 	}
 	wantData := untag(t, want.Data)
-	if wantData == (any(rpc.Undefined{})) {
+	if wantData == (any(value.Undefined{})) {
 		require.Nil(t, got.Data)
 		return
 	}

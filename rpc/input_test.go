@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 type countInputs = *rpc.Events[countEvent, countResult]
@@ -259,7 +260,7 @@ func TestInputOfAnotherKind(t *testing.T) {
 			collect.Handler(func(context.Context, countInputs) (collected, error) { ran = true; return collected{}, nil }),
 			rpc.Define[int, int]("plain").Handler(func(_ context.Context, in int) (int, error) { ran = true; return in, nil }),
 		)
-		for _, value := range []any{1, rpc.Undefined{}, countInputs(nil)} {
+		for _, value := range []any{1, value.Undefined{}, countInputs(nil)} {
 			_, err := rpc.Define[any, collected]("collect").Call(t.Context(), c, value)
 			require.Equal(t, rpc.CodeBadRequest, rpc.CodeOf(err))
 			data, err := rpc.ErrorData[rpc.ValidationIssues](err)

@@ -10,13 +10,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // trace notes the way in and the way out, with the type of the input.
 func trace(into *[]string, name string) rpc.Interceptor {
 	return func(ctx context.Context, call *rpc.Call, next rpc.CallFunc) (any, error) {
 		kind := "typed"
-		if _, encoded := call.Input.(rpc.Value); encoded {
+		if _, encoded := call.Input.(value.Value); encoded {
 			kind = "encoded"
 		}
 		*into = append(*into, name+" in, "+kind)
@@ -73,7 +74,7 @@ func TestAuthenticationComesBeforeDecoding(t *testing.T) {
 	t.Parallel()
 	h := rpc.NewHandler(fixtureRouter(), &rpc.HandlerOptions{MaxBodyBytes: 99, Interceptors: []rpc.Interceptor{
 		func(_ context.Context, call *rpc.Call, _ rpc.CallFunc) (any, error) {
-			require.IsType(t, rpc.Value{}, call.Input)
+			require.IsType(t, value.Value{}, call.Input)
 			return nil, &rpc.Error{Code: rpc.CodeUnauthorized}
 		},
 	}})
@@ -169,8 +170,8 @@ func TestReadyMadeInterceptors(t *testing.T) {
 
 func TestRecover(t *testing.T) {
 	t.Parallel()
-	own := func(_ context.Context, _ *rpc.Call, value any) error {
-		return rpc.Errorf(rpc.CodeBadGateway, "%v", value)
+	own := func(_ context.Context, _ *rpc.Call, given any) error {
+		return rpc.Errorf(rpc.CodeBadGateway, "%v", given)
 	}
 	p := rpc.Define[rpc.Void, rpc.Void]("p")
 	panics := func(context.Context, rpc.Void) (rpc.Void, error) { panic("no") }

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/go-orpc/durable-iterator/internal/serializer"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 const (
@@ -35,7 +36,7 @@ type LinkOptions struct {
 	// Plugins change the options before the link is made, in order.
 	Plugins []LinkPlugin
 	// Serializers are types of the application that may be sent.
-	Serializers []Serializer
+	Serializers []value.Serializer
 	// MaxBodyBytes is how large the body of an answer may be, files included. 0 is
 	// 16 MiB. A larger one fails the call with an [*http.MaxBytesError].
 	MaxBodyBytes int64
@@ -250,7 +251,7 @@ func (l *Link) read(call *Call, r *http.Response) (any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read answer: %w", err)
 	}
-	var body Value
+	var body value.Value
 	switch {
 	case isFormBody(r.Header):
 		body, err = l.readForm(bytes.NewReader(data), r.Header)
@@ -266,6 +267,6 @@ func (l *Link) read(call *Call, r *http.Response) (any, error) {
 	return readAnswer(call, r.StatusCode, r.Header, body)
 }
 
-func (l *Link) readForm(body io.Reader, header http.Header) (Value, error) {
+func (l *Link) readForm(body io.Reader, header http.Header) (value.Value, error) {
 	return readFormToMemory(body, header.Get("Content-Type"), l.maxBody, l.serializer)
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/internal/serializer"
 	"github.com/go-orpc/durable-iterator/internal/sse"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // openStream makes a call whose output is a stream of events. The request lives as
@@ -49,7 +50,7 @@ func (s *httpSource) next() eventItem {
 	for {
 		m, err := s.reader.Next()
 		if err == io.EOF { //nolint:errorlint // a connection that broke may wrap it
-			return eventItem{value: Value{}, done: true} // a return value need not be there
+			return eventItem{value: value.Value{}, done: true} // a return value need not be there
 		}
 		if err != nil {
 			return eventItem{err: callError(s.life, s.call, err)}

@@ -13,14 +13,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 func TestLinkRoundTrips(t *testing.T) {
 	t.Parallel()
 	link := rpc.NewLink(serve(t, fixtureRouter(), nil), nil)
 	for name, in := range map[string]any{
-		"text": "ž", "number": 1.5, "null": nil, "undefined": rpc.Undefined{}, "list": []any{true, rpc.Undefined{}},
-		"object": map[string]any{"a": rpc.Set{"x"}}, "large": strings.Repeat("x", 1<<19),
+		"text": "ž", "number": 1.5, "null": nil, "undefined": value.Undefined{}, "list": []any{true, value.Undefined{}},
+		"object": map[string]any{"a": value.Set{"x"}}, "large": strings.Repeat("x", 1<<19),
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, err := echo.Call(t.Context(), link, in)
@@ -46,7 +47,7 @@ func TestLinkRoundTrips(t *testing.T) {
 		out, err := link.Call(t.Context(), &rpc.Call{Path: []string{"echo"}, Input: 7})
 		require.NoError(t, err)
 		var n int
-		require.NoError(t, out.(rpc.Value).Decode(&n))
+		require.NoError(t, out.(value.Value).Decode(&n))
 		require.Equal(t, 7, n)
 	})
 }
@@ -92,7 +93,7 @@ func TestLinkRequests(t *testing.T) {
 		method, want, body string
 	}{
 		"POST by default":          {base, rpc.LinkOptions{}, echo, 1, "POST", base + "/echo", `{"json":1}`},
-		"undefined":                {base, rpc.LinkOptions{}, echo, rpc.Undefined{}, "POST", base + "/echo", `{}`},
+		"undefined":                {base, rpc.LinkOptions{}, echo, value.Undefined{}, "POST", base + "/echo", `{}`},
 		"void":                     {base, rpc.LinkOptions{}, echo, rpc.Void{}, "POST", base + "/echo", `{}`},
 		"null":                     {base, rpc.LinkOptions{}, echo, nil, "POST", base + "/echo", `{"json":null}`},
 		"declared method":          {base, rpc.LinkOptions{}, del, 1, "DELETE", base + "/del", `{"json":1}`},
@@ -283,7 +284,7 @@ func TestErrorAnswersWithoutErrorKeepWhatCame(t *testing.T) {
 				return
 			}
 			var body any
-			require.NoError(t, data.Body.(rpc.Value).Decode(&body))
+			require.NoError(t, data.Body.(value.Value).Decode(&body))
 			require.Equal(t, test.decoded, body)
 		})
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // greedyPlugin adds to every list of the options that it can.
@@ -18,7 +19,7 @@ type greedyPlugin struct{}
 func (p greedyPlugin) InitHandler(o *rpc.HandlerOptions) {
 	o.Interceptors = append(o.Interceptors, greedy)
 	o.Plugins = append(o.Plugins, p)
-	o.Serializers = append(o.Serializers, rpc.JSONSerializer(100,
+	o.Serializers = append(o.Serializers, value.JSONSerializer(100,
 		func(greedyPlugin) (any, error) { return "", nil }, func(any) (greedyPlugin, error) { return p, nil }))
 }
 
@@ -37,7 +38,7 @@ func greedy(ctx context.Context, call *rpc.Call, next rpc.CallFunc) (any, error)
 // which another handler may be made.
 func TestPluginsDoNotChangeTheOptionsOfOthers(t *testing.T) {
 	t.Parallel()
-	interceptors, serializers := make([]rpc.Interceptor, 1, 4), make([]rpc.Serializer, 0, 4)
+	interceptors, serializers := make([]rpc.Interceptor, 1, 4), make([]value.Serializer, 0, 4)
 	interceptors[0] = greedy
 	handlerPlugins, linkPlugins := make([]rpc.HandlerPlugin, 1, 4), make([]rpc.LinkPlugin, 1, 4)
 	handlerPlugins[0], linkPlugins[0] = greedyPlugin{}, greedyPlugin{}

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // session is a recorded session, of which only the frames are looked at.
@@ -42,8 +43,8 @@ func recordedRoom() rpc.CallFunc {
 		Text string `json:"text"`
 	}
 	type dated struct {
-		File *rpc.File `json:"file"`
-		When time.Time `json:"when"`
+		File *value.File `json:"file"`
+		When time.Time   `json:"when"`
 	}
 	type me struct {
 		ID  string            `json:"id"`
@@ -55,13 +56,13 @@ func recordedRoom() rpc.CallFunc {
 		rpc.Define[messageInput, rpc.Void]("singleClient").Handler(func(context.Context, messageInput) (rpc.Void, error) { return rpc.Void{}, nil }),
 		rpc.Define[any, string]("routerClient.ping").Handler(func(context.Context, any) (string, error) { return "pong", nil }),
 		rpc.Define[text, string]("routerClient.echo").Handler(func(_ context.Context, in text) (string, error) { return "Echo: " + in.Text, nil }),
-		rpc.Define[rpc.Value, rpc.Value]("toolbox.echo").Handler(func(_ context.Context, in rpc.Value) (rpc.Value, error) { return in, nil }),
+		rpc.Define[value.Value, value.Value]("toolbox.echo").Handler(func(_ context.Context, in value.Value) (value.Value, error) { return in, nil }),
 		rpc.Define[failInput, any]("toolbox.fail").Handler(func(_ context.Context, in failInput) (any, error) { return nil, failure(in.Kind) }),
 		rpc.Define[uploadInput, uploadOutput]("toolbox.upload").Handler(describe),
 		rpc.Define[any, dated]("toolbox.download").Handler(func(context.Context, any) (dated, error) {
 			return dated{hello(), time.Date(2024, 1, 2, 3, 4, 5, 678e6, time.UTC)}, nil
 		}),
-		rpc.Define[any, *rpc.File]("toolbox.rawFile").Handler(func(context.Context, any) (*rpc.File, error) { return raw(), nil }),
+		rpc.Define[any, *value.File]("toolbox.rawFile").Handler(func(context.Context, any) (*value.File, error) { return raw(), nil }),
 		rpc.Define[any, me]("toolbox.whoami").Handler(func(context.Context, any) (me, error) {
 			return me{"client-a", "room-rpc", map[string]string{"userId": "user-123"}, []string{"singleClient", "routerClient", "toolbox"}}, nil
 		}),
@@ -72,10 +73,10 @@ func recordedRoom() rpc.CallFunc {
 			return rpc.Hibernation{Start: func(context.Context, json.RawMessage, func()) {}}, nil
 		case "call":
 			var in struct {
-				Path  []string  `json:"path"`
-				Input rpc.Value `json:"input"`
+				Path  []string    `json:"path"`
+				Input value.Value `json:"input"`
 			}
-			if err := call.Input.(rpc.Value).Decode(&in); err != nil {
+			if err := call.Input.(value.Value).Decode(&in); err != nil {
 				return nil, err
 			}
 			call.Path, call.Input = in.Path, in.Input

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // stressInput asks for an answer of a size after a while.
@@ -140,18 +141,18 @@ func TestPeersCarryNativeTypes(t *testing.T) {
 	at := time.Date(2024, 1, 2, 3, 4, 5, 678e6, time.UTC)
 	address, err := url.Parse("https://a.b/?q=1")
 	require.NoError(t, err)
-	for name, value := range map[string]any{
+	for name, given := range map[string]any{
 		"null": nil, "text": "é\x00\u2028", "number": 1.5, "time": at, "bigint": new(big.Int).Lsh(big.NewInt(1), 70),
-		"url": address, "regexp": rpc.RegExp{Source: `a\/b`, Flags: "gi"}, "invalid date": rpc.InvalidDate{}, "undefined": rpc.Undefined{},
-		"deep": map[string]any{"a": []any{rpc.Undefined{}, at}, "s": rpc.Set{"x", at}, "m": rpc.Map{{Key: at, Value: rpc.Set{}}}},
+		"url": address, "regexp": value.RegExp{Source: `a\/b`, Flags: "gi"}, "invalid date": value.InvalidDate{}, "undefined": value.Undefined{},
+		"deep": map[string]any{"a": []any{value.Undefined{}, at}, "s": value.Set{"x", at}, "m": value.Map{{Key: at, Value: value.Set{}}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				client, _ := connect(t, rpc.ServerPeerOptions{Handle: routed(fixtureRouter())}, rpc.ClientPeerOptions{})
-				out, err := echo.Call(t.Context(), client, value)
+				out, err := echo.Call(t.Context(), client, given)
 				require.NoError(t, err)
-				require.Equal(t, value, out)
+				require.Equal(t, given, out)
 			})
 		})
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/internal/serializer"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 func TestPaths(t *testing.T) {
@@ -40,8 +41,8 @@ func TestBadContractsPanic(t *testing.T) {
 		"same path twice":    func() { rpc.NewRouter(ping.Handler(pong), ping.Handler(pong)) },
 		"procedure as group": func() { rpc.NewRouter(ping.Handler(pong), rpc.Define[rpc.Void, rpc.Void]("nested").Handler(nothing)) },
 		"serializers clash": func() {
-			one := rpc.JSONSerializer(30, func(int) (any, error) { return nil, nil }, func(any) (int, error) { return 0, nil })
-			rpc.NewHandler(rpc.NewRouter(), &rpc.HandlerOptions{Serializers: []rpc.Serializer{one, one}})
+			one := value.JSONSerializer(30, func(int) (any, error) { return nil, nil }, func(any) (int, error) { return 0, nil })
+			rpc.NewHandler(rpc.NewRouter(), &rpc.HandlerOptions{Serializers: []value.Serializer{one, one}})
 		},
 	} {
 		t.Run(name, func(t *testing.T) { require.Panics(t, fn) })
@@ -121,9 +122,9 @@ func TestNilInputs(t *testing.T) {
 			out, err := echo.Call(t.Context(), caller, nil)
 			require.NoError(t, err)
 			require.Nil(t, out)
-			out, err = echo.Call(t.Context(), caller, rpc.Undefined{})
+			out, err = echo.Call(t.Context(), caller, value.Undefined{})
 			require.NoError(t, err)
-			require.Equal(t, rpc.Undefined{}, out)
+			require.Equal(t, value.Undefined{}, out)
 		})
 	}
 }

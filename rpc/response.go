@@ -3,6 +3,8 @@ package rpc
 import (
 	"cmp"
 	"net/http"
+
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // ErrorResponse is the data of the error that a client makes of an answer which
@@ -12,7 +14,7 @@ import (
 type ErrorResponse struct {
 	Status  int         `json:"status"`
 	Headers http.Header `json:"headers"`
-	// Body is a [Value] if the body was encoded as one, and its text otherwise.
+	// Body is a [value.Value] if the body was encoded as one, and its text otherwise.
 	Body any `json:"body"`
 }
 
@@ -23,7 +25,7 @@ func (r ErrorResponse) err() *Error {
 
 // readAnswer gives the output of an answer whose body is an encoded value, or the
 // error that it stands for.
-func readAnswer(call *Call, status int, header http.Header, body Value) (any, error) {
+func readAnswer(call *Call, status int, header http.Header, body value.Value) (any, error) {
 	if !isErrorStatus(status) {
 		return decodeOutput(call, body)
 	}
@@ -35,8 +37,8 @@ func readAnswer(call *Call, status int, header http.Header, body Value) (any, er
 
 // readError tells whether a value is an RPC error, which has these members only,
 // each of the right type.
-func readError(v Value) (*Error, bool) {
-	var members map[string]Value
+func readError(v value.Value) (*Error, bool) {
+	var members map[string]value.Value
 	e := &Error{}
 	var code string
 	var status float64
@@ -60,7 +62,7 @@ func readError(v Value) (*Error, bool) {
 }
 
 // readMember takes a member that is a T, and nothing that can be converted to one.
-func readMember[T any](members map[string]Value, name string, into *T) bool {
+func readMember[T any](members map[string]value.Value, name string, into *T) bool {
 	var v any
 	if members[name].Decode(&v) != nil {
 		return false

@@ -61,7 +61,7 @@ func (r *Router) TakesEvents(path []string) bool {
 }
 
 // Call runs the procedure of call.Path in this process. The input may be of the
-// procedure's type or a [Value]; it is checked as if it came from a client. A
+// procedure's type or a [value.Value]; it is checked as if it came from a client. A
 // path without procedure is [CodeNotFound].
 func (r *Router) Call(ctx context.Context, call *Call, opts ...CallOption) (any, error) {
 	return r.caller.Call(ctx, call, opts...)

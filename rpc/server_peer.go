@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-orpc/durable-iterator/internal/peer"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // ErrNoProcedure is what [ServerPeerOptions.Handle] returns for a path that leads
@@ -33,7 +34,7 @@ const (
 type ServerPeerOptions struct {
 	// Handle carries out each call, on a goroutine of its own. Call.Path is the
 	// decoded path of the request's address, Call.Method the method of the
-	// request, Call.Input a [Value]. An output that is a [Hibernation] opens a
+	// request, Call.Input a [value.Value]. An output that is a [Hibernation] opens a
 	// stream of events that somebody else sends, that of an [EventProcedure] one
 	// that is sent here. An error that wraps [ErrNoProcedure] is answered with 404.
 	// A panic is an internal error.
@@ -61,7 +62,7 @@ type ServerPeerOptions struct {
 	TakesEvents func(path []string) bool
 
 	// Serializers and Validator are as in [HandlerOptions].
-	Serializers []Serializer
+	Serializers []value.Serializer
 	Validator   Validator
 
 	// Urgent are the paths, in the form of Method.Path, of calls that do not wait for
@@ -246,11 +247,11 @@ func (s *ServerPeers) serve(ctx context.Context, r *peer.Request, c *peer.Call) 
 	out, a := s.engine.answer(ctx, call, func(ctx context.Context, call *Call) (any, error) {
 		out, err := handle(ctx, call)
 		if unknown = errors.Is(err, ErrNoProcedure); unknown {
-			return Undefined{}, nil
+			return value.Undefined{}, nil
 		}
 		if err == nil && !isStream(out) {
 			if answering = c.StartAnswer(ctx) == nil; !answering { // nobody waits for it any more
-				out = Undefined{}
+				out = value.Undefined{}
 			}
 		}
 		return out, err
@@ -288,7 +289,7 @@ func (s *ServerPeers) call(r *peer.Request) (*Call, CallFunc) {
 
 // readInput refuses, as over HTTP, what is sent for something else than an
 // encoded value.
-func (s *ServerPeers) readInput(r *peer.Request) (Value, error) {
+func (s *ServerPeers) readInput(r *peer.Request) (value.Value, error) {
 	switch {
 	case r.Method == http.MethodGet:
 		return readQuery(r.URL, s.engine.serializer)
@@ -296,11 +297,11 @@ func (s *ServerPeers) readInput(r *peer.Request) (Value, error) {
 		v, err := readPeerForm(r.Header, r.Body, s.engine.serializer)
 		return v, formError(err)
 	case s.takesEvents(r):
-		return Value{}, nil // see serve
+		return value.Value{}, nil // see serve
 	case len(r.Body.Bytes) > 0,
 		peer.IsEventStream(r.Header),
 		strings.HasPrefix(r.Header.Get(headerContentType), urlEncodedType):
-		return Value{}, &Error{Code: CodeUnsupportedMediaType}
+		return value.Value{}, &Error{Code: CodeUnsupportedMediaType}
 	}
 	return readInput(r.Body.JSON, s.engine.serializer)
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // untag gives the Go value of a recorded one, in which {"$": kind} stands for
@@ -34,7 +34,7 @@ func untagValue(t *testing.T, v any) any {
 		if v["$"] == "file" {
 			content, err := base64.StdEncoding.DecodeString(v["base64"].(string))
 			require.NoError(t, err)
-			return rpc.NewFile(v["name"].(string), v["type"].(string), content)
+			return value.NewFile(v["name"].(string), v["type"].(string), content)
 		}
 		if kind, ok := v["$"]; ok {
 			return untagKind(t, kind.(string), v["v"])
@@ -50,7 +50,7 @@ func untagKind(t *testing.T, kind string, v any) any {
 	t.Helper()
 	switch kind {
 	case "undefined":
-		return rpc.Undefined{}
+		return value.Undefined{}
 	case "bigint":
 		i, ok := new(big.Int).SetString(v.(string), 10)
 		require.True(t, ok)
@@ -64,12 +64,12 @@ func untagKind(t *testing.T, kind string, v any) any {
 		require.NoError(t, err)
 		return u
 	case "set":
-		return rpc.Set(untagValue(t, v).([]any))
+		return value.Set(untagValue(t, v).([]any))
 	case "map":
-		var m rpc.Map
+		var m value.Map
 		for _, entry := range v.([]any) {
 			pair := untagValue(t, entry).([]any)
-			m = append(m, rpc.MapEntry{Key: pair[0], Value: pair[1]})
+			m = append(m, value.Entry{Key: pair[0], Value: pair[1]})
 		}
 		return m
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/go-playground/validator/v10"
 
 	"github.com/go-orpc/durable-iterator/internal/serializer"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // Validator checks a decoded input or an output that is a struct or a pointer to
@@ -74,27 +75,27 @@ func decodeAs[In any](ctx context.Context, call *Call) (in In, err error) {
 }
 
 // typed gives a value as a T. What came over a wire is decoded.
-func typed[T any](value any) (t T, err error) {
+func typed[T any](given any) (t T, err error) {
 	if isVoid(t) {
-		if v, ok := value.(Value); ok && !v.IsUndefined() {
-			err = v.Decode(new(Value)) // whatever it is, it must be well-formed
+		if v, ok := given.(value.Value); ok && !v.IsUndefined() {
+			err = v.Decode(new(value.Value)) // whatever it is, it must be well-formed
 		}
 		return t, err
 	}
-	switch value := value.(type) {
-	case Value:
-		err = value.Decode(&t)
+	switch given := given.(type) {
+	case value.Value:
+		err = given.Decode(&t)
 		return t, err
 	case nil:
 		if reflect.TypeFor[T]().Kind() == reflect.Interface {
 			return t, nil
 		}
-		err = Value{}.Decode(&t)
+		err = value.Value{}.Decode(&t)
 		return t, err
 	case T:
-		return value, nil
+		return given, nil
 	}
-	return t, fmt.Errorf("rpc: value is a %T, not a %T", value, t)
+	return t, fmt.Errorf("rpc: value is a %T, not a %T", given, t)
 }
 
 // inputError gives the error that the caller is sent for an input that could not

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // Types that can hold themselves, in all the ways that a validator follows.
@@ -133,7 +134,7 @@ func TestEndlessInput(t *testing.T) {
 	t.Parallel()
 	p := rpc.Define[*ring, rpc.Void]("p")
 	h := rpc.NewHandler(rpc.NewRouter(p.Handler(func(context.Context, *ring) (rpc.Void, error) { return rpc.Void{}, nil })),
-		&rpc.HandlerOptions{Serializers: []rpc.Serializer{rpc.JSONSerializer(30,
+		&rpc.HandlerOptions{Serializers: []value.Serializer{value.JSONSerializer(30,
 			func(r *ring) (any, error) { return r.Name, nil },
 			func(any) (*ring, error) {
 				r := &ring{Name: "a"}

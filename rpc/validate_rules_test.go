@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 type (
@@ -43,7 +45,7 @@ func TestWhichTypesHaveRules(t *testing.T) {
 		"text":             {hasRules[string](), false},
 		"time":             {hasRules[time.Time](), false},
 		"big integer":      {hasRules[*big.Int](), false},
-		"encoded value":    {hasRules[Value](), false},
+		"encoded value":    {hasRules[value.Value](), false},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) { require.Equal(t, test.want, test.got) })

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // answerOf calls a procedure with In as input over an encoded body.
@@ -170,11 +171,11 @@ func TestWordsOfRules(t *testing.T) {
 // words stay here.
 func TestSerializersThatRefuse(t *testing.T) {
 	t.Parallel()
-	refuses := rpc.JSONSerializer(30, func(size) (any, error) { return nil, nil },
+	refuses := value.JSONSerializer(30, func(size) (any, error) { return nil, nil },
 		func(any) (size, error) { return size{}, errors.New("the secret plan") })
 	var seen error
 	status, answer := answerOf[any](&rpc.HandlerOptions{
-		Serializers:  []rpc.Serializer{refuses},
+		Serializers:  []value.Serializer{refuses},
 		Interceptors: []rpc.Interceptor{rpc.OnError(func(_ context.Context, _ *rpc.Call, err error) { seen = err })},
 	}, `{"json":1,"meta":[[30]]}`)
 	require.Equal(t, 400, status)

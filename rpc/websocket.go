@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-orpc/durable-iterator/internal/dial"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 const defaultWriteTimeout = 30 * time.Second
@@ -26,7 +27,7 @@ type WebsocketOptions struct {
 	// Interceptors run around each call and its retries, the first one outermost.
 	Interceptors []Interceptor
 	// Serializers are types of the application that may be sent.
-	Serializers []Serializer
+	Serializers []value.Serializer
 	// MaxMessageBytes is how large a message of the server may be. 0 is 16 MiB. A
 	// larger one ends the link with close code 1009.
 	MaxMessageBytes int64

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-orpc/durable-iterator/internal/socket"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 const (
@@ -24,13 +25,13 @@ const (
 // WebsocketHandlerOptions configures a [WebsocketHandler]. The zero value is usable.
 type WebsocketHandlerOptions struct {
 	// Interceptors run around each call, the first one outermost, before the input
-	// is decoded: [Call.Input] is a [Value].
+	// is decoded: [Call.Input] is a [value.Value].
 	Interceptors []Interceptor
 	// Plugins are those of an HTTP [Handler]. Of the options that they change,
 	// Interceptors, Serializers, Validator and Logger count.
 	Plugins []HandlerPlugin
 	// Serializers are types of the application that may be sent.
-	Serializers []Serializer
+	Serializers []value.Serializer
 	// Validator checks inputs and outputs, as in [HandlerOptions].
 	Validator Validator
 	// MaxMessageBytes is how large a message of a client may be. 0 is 1 MiB. A

@@ -4,19 +4,27 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/go-orpc/durable-iterator/internal/jsontext"
 )
 
 // appendJSON appends the members that are present as JSON.stringify writes
 // them. encoding/json cannot do it: it escapes U+2028 and U+2029, so the text
 // would not be the one that oRPC signs.
 func (c *claims) appendJSON(dst []byte) ([]byte, error) {
+	for _, text := range slices.Concat([]string{*c.Channel}, c.Tags, c.RPC) {
+		if !utf8.ValidString(text) {
+			return nil, errNotUTF8
+		}
+	}
 	dst = append(dst, `{"chn":`...)
-	dst = appendText(dst, *c.Channel)
+	dst = jsontext.AppendString(dst, *c.Channel)
 	if c.Tags != nil {
 		dst = append(dst, `,"tags":`...)
-		dst = appendTexts(dst, c.Tags)
+		dst = jsontext.AppendStrings(dst, c.Tags)
 	}
 	if len(c.Att) > 0 {
 		dst = append(dst, `,"att":`...)
@@ -28,7 +36,7 @@ func (c *claims) appendJSON(dst []byte) ([]byte, error) {
 	}
 	if c.RPC != nil {
 		dst = append(dst, `,"rpc":`...)
-		dst = appendTexts(dst, c.RPC)
+		dst = jsontext.AppendStrings(dst, c.RPC)
 	}
 	dst = append(dst, `,"iat":`...)
 	dst = strconv.AppendFloat(dst, float64(*c.IssuedAt), 'f', -1, 64)
@@ -39,40 +47,4 @@ func (c *claims) appendJSON(dst []byte) ([]byte, error) {
 		return nil, errNotUTF8
 	}
 	return dst, nil
-}
-
-func appendTexts(dst []byte, list texts) []byte {
-	dst = append(dst, '[')
-	for i, text := range list {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = appendText(dst, text)
-	}
-	return append(dst, ']')
-}
-
-func appendText(dst []byte, text string) []byte {
-	dst = append(dst, '"')
-	for i := range len(text) {
-		switch b := text[i]; {
-		case b == '"' || b == '\\':
-			dst = append(dst, '\\', b)
-		case b == '\b':
-			dst = append(dst, `\b`...)
-		case b == '\t':
-			dst = append(dst, `\t`...)
-		case b == '\n':
-			dst = append(dst, `\n`...)
-		case b == '\f':
-			dst = append(dst, `\f`...)
-		case b == '\r':
-			dst = append(dst, `\r`...)
-		case b < ' ':
-			dst = fmt.Appendf(dst, `\u%04x`, b)
-		default:
-			dst = append(dst, b)
-		}
-	}
-	return append(dst, '"')
 }

@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/go-orpc/durable-iterator/internal/jsontext"
 )
 
 // JWTOptions configure a [JWT]. A nil *JWTOptions is that of the zero value.
@@ -74,11 +76,11 @@ func NewJWT(alg string, key any, o *JWTOptions) (*JWT, error) {
 	var extra []byte
 	var checks []jwt.ParserOption
 	if o.Issuer != "" {
-		extra = appendText(append(extra, `,"iss":`...), o.Issuer)
+		extra = jsontext.AppendString(append(extra, `,"iss":`...), o.Issuer)
 		checks = append(checks, jwt.WithIssuer(o.Issuer))
 	}
 	if o.Audience != "" {
-		extra = appendText(append(extra, `,"aud":`...), o.Audience)
+		extra = jsontext.AppendString(append(extra, `,"aud":`...), o.Audience)
 		checks = append(checks, jwt.WithAudience(o.Audience))
 	}
 	j := &JWT{

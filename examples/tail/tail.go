@@ -14,9 +14,10 @@ import (
 	"github.com/go-orpc/durable-iterator/client"
 	"github.com/go-orpc/durable-iterator/durableiterator"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// tail is what the flags say. It knows nothing of the events' type: an rpc.Value
+// tail is what the flags say. It knows nothing of the events' type: an value.Value
 // keeps an event as it came.
 type tail struct {
 	url, tokenURL, input, cursor string
@@ -69,7 +70,7 @@ func (t *tail) follow(ctx context.Context) error {
 }
 
 // open begins behind the cursor, or now if there is none.
-func (t *tail) open(ctx context.Context) (*client.Iterator[rpc.Value], error) {
+func (t *tail) open(ctx context.Context) (*client.Iterator[value.Value], error) {
 	last, err := loadCursor(t.cursor)
 	if err != nil {
 		return nil, err
@@ -77,7 +78,7 @@ func (t *tail) open(ctx context.Context) (*client.Iterator[rpc.Value], error) {
 	opts := []rpc.CallOption{rpc.WithLastEventID(last), t.untilItIsUp()}
 	options := client.Options{URL: t.url, HTTPClient: t.hc}
 	if t.input == "" {
-		return client.Dial[rpc.Value](ctx, client.HTTPToken(t.tokenURL, &client.HTTPTokenOptions{HTTPClient: t.hc}), &options, opts...)
+		return client.Dial[value.Value](ctx, client.HTTPToken(t.tokenURL, &client.HTTPTokenOptions{HTTPClient: t.hc}), &options, opts...)
 	}
 	if !json.Valid([]byte(t.input)) {
 		return nil, errors.New("-input is no JSON")
@@ -88,7 +89,7 @@ func (t *tail) open(ctx context.Context) (*client.Iterator[rpc.Value], error) {
 	}
 	plugin := client.LinkPlugin(options)
 	link := rpc.NewLink(base, &rpc.LinkOptions{HTTPClient: t.hc, Plugins: []rpc.LinkPlugin{&plugin}})
-	contract := durableiterator.Define[json.RawMessage, rpc.Value](procedure)
+	contract := durableiterator.Define[json.RawMessage, value.Value](procedure)
 	return client.Subscribe(ctx, link, contract, json.RawMessage(t.input), opts...)
 }
 
@@ -113,7 +114,7 @@ func (t *tail) untilItIsUp() rpc.Retry {
 
 // print prints an event: what it is in JSON or, with asJSON, its id and all of it,
 // which includes the types that JSON does not have.
-func (t *tail) print(event rpc.Event[rpc.Value]) error {
+func (t *tail) print(event rpc.Event[value.Value]) error {
 	envelope, err := event.Data.Append(nil)
 	if err != nil {
 		return err

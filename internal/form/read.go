@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/go-orpc/durable-iterator/internal/serializer"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 var (
@@ -29,7 +29,7 @@ type Form struct {
 
 	// Files has the file parts 0, 1 and so on. The list ends before the first number that is
 	// missing or a text, since no valid envelope places a file beyond that.
-	Files []*serializer.File
+	Files []*value.File
 
 	temporary []string // paths
 }
@@ -58,7 +58,7 @@ func Read(r io.Reader, contentType string, o Options) (*Form, error) {
 	}
 	o = o.withDefaults()
 	m := &meter{r: r, left: o.MaxBytes}
-	f := &form{Form: new(Form), o: o, memory: o.MaxMemory, numbered: make(map[string]*serializer.File)}
+	f := &form{Form: new(Form), o: o, memory: o.MaxMemory, numbered: make(map[string]*value.File)}
 	// JavaScript's boundaries begin like this, and those of other senders do not.
 	f.javaScript = strings.HasPrefix(params["boundary"], "----")
 	if err := f.read(multipart.NewReader(withEnd(m), params["boundary"])); err != nil {
@@ -71,9 +71,9 @@ func Read(r io.Reader, contentType string, o Options) (*Form, error) {
 type form struct {
 	*Form
 	o          Options
-	memory     int64                       // how much more content may stay there
-	numbered   map[string]*serializer.File // parts by name, if that is a number; nil for a text
-	javaScript bool                        // the sender is a FormData
+	memory     int64                  // how much more content may stay there
+	numbered   map[string]*value.File // parts by name, if that is a number; nil for a text
+	javaScript bool                   // the sender is a FormData
 }
 
 func (f *form) read(parts *multipart.Reader) error {
@@ -140,7 +140,7 @@ func (f *form) data(h header, part io.Reader) error {
 }
 
 // file reads a file part into memory or, if it does not fit there, into a temporary file.
-func (f *form) file(h header, part io.Reader) (*serializer.File, error) {
+func (f *form) file(h header, part io.Reader) (*value.File, error) {
 	var begin bytes.Buffer
 	n, err := io.CopyN(&begin, part, f.memory+1)
 	switch {
@@ -150,11 +150,11 @@ func (f *form) file(h header, part io.Reader) (*serializer.File, error) {
 		return nil, err
 	}
 	f.memory -= n
-	return serializer.NewFile(h.fileName, h.typ, bytes.Clone(begin.Bytes())), nil
+	return value.NewFile(h.fileName, h.typ, bytes.Clone(begin.Bytes())), nil
 }
 
 // spill writes content to a temporary file.
-func (f *form) spill(h header, content io.Reader) (*serializer.File, error) {
+func (f *form) spill(h header, content io.Reader) (*value.File, error) {
 	file, err := os.CreateTemp(f.o.TempDir, "durable-iterator-*")
 	if err != nil {
 		return nil, err
@@ -165,7 +165,7 @@ func (f *form) spill(h header, content io.Reader) (*serializer.File, error) {
 	if err = errors.Join(err, file.Close()); err != nil {
 		return nil, err
 	}
-	return serializer.NewFileFunc(h.fileName, h.typ, size, func() (io.ReadCloser, error) { return os.Open(path) }), nil
+	return value.NewFileFunc(h.fileName, h.typ, size, func() (io.ReadCloser, error) { return os.Open(path) }), nil
 }
 
 // isNumber reports whether the name of a part is a number as the sender writes it.

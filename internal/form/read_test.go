@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/internal/form"
-	"github.com/go-orpc/durable-iterator/internal/serializer"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 const typeX = "multipart/form-data; boundary=x"
@@ -278,9 +278,9 @@ func TestTemporaryFilesFail(t *testing.T) {
 // written gives the text of a form with the boundary x and files of these contents.
 func written(t testing.TB, data string, contents ...string) []byte {
 	t.Helper()
-	var files []*serializer.File
+	var files []*value.File
 	for _, content := range contents {
-		files = append(files, serializer.NewFile("name", "a/b", []byte(content)))
+		files = append(files, value.NewFile("name", "a/b", []byte(content)))
 	}
 	var text bytes.Buffer
 	require.NoError(t, form.Write(&text, "x", []byte(data), files))

@@ -17,6 +17,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/internal/form"
 	"github.com/go-orpc/durable-iterator/internal/serializer"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // vector is a recorded form: its parts and, if the original wrote it, its text.
@@ -209,7 +210,7 @@ func read(t *testing.T, text []byte, contentType string) *form.Form {
 	return f
 }
 
-func requireFile(t *testing.T, want recordedFile, got *serializer.File) {
+func requireFile(t *testing.T, want recordedFile, got *value.File) {
 	t.Helper()
 	require.NotNil(t, got)
 	content, err := got.Bytes()

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/go-orpc/durable-iterator/internal/serializer"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 const (
@@ -30,7 +30,7 @@ func ContentType(boundary string) string { return "multipart/form-data; boundary
 //
 // After an error the text is cut off, also when a file cannot be read or has not the size
 // that it announced: the receiver must be kept from taking it for a whole one.
-func Write(w io.Writer, boundary string, data []byte, files []*serializer.File) error {
+func Write(w io.Writer, boundary string, data []byte, files []*value.File) error {
 	start := "--" + boundary + "\r\nContent-Disposition: form-data; name=\""
 	if err := write(w, []byte(start+dataName+"\"\r\n\r\n"), data, []byte("\r\n")); err != nil {
 		return fmt.Errorf("form: write: %w", err)
@@ -46,7 +46,7 @@ func Write(w io.Writer, boundary string, data []byte, files []*serializer.File) 
 	return nil
 }
 
-func writeFile(w io.Writer, start string, f *serializer.File) (err error) {
+func writeFile(w io.Writer, start string, f *value.File) (err error) {
 	content, err := f.Open()
 	if err != nil {
 		return err

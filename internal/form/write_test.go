@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/internal/form"
 	"github.com/go-orpc/durable-iterator/internal/serializer"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 func TestWriteNames(t *testing.T) {
@@ -35,9 +36,9 @@ func TestWriteNames(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			file := serializer.NewFile(test.name, test.typ, []byte("c"))
+			file := value.NewFile(test.name, test.typ, []byte("c"))
 			var text bytes.Buffer
-			require.NoError(t, form.Write(&text, "x", []byte("{}"), []*serializer.File{file}))
+			require.NoError(t, form.Write(&text, "x", []byte("{}"), []*value.File{file}))
 			require.Contains(t, text.String(), test.header)
 
 			want := recordedFile{Name: test.name, Type: test.typ, Base64: []byte("c")}
@@ -57,9 +58,9 @@ func TestPE068EmptyFile(t *testing.T) {
 	t.Parallel()
 	boundary := form.Boundary()
 	var text bytes.Buffer
-	require.NoError(t, form.Write(&text, boundary, []byte(`{"json":{},"maps":[[]]}`), []*serializer.File{{}}))
+	require.NoError(t, form.Write(&text, boundary, []byte(`{"json":{},"maps":[[]]}`), []*value.File{{}}))
 	got := read(t, text.Bytes(), form.ContentType(boundary))
-	var file *serializer.File
+	var file *value.File
 	require.NoError(t, new(serializer.Serializer).DecodeForm(got.Data, got.Files, &file))
 	requireFile(t, recordedFile{Name: "blob", Type: "application/octet-stream", Base64: []byte{}}, file)
 
@@ -81,9 +82,9 @@ func TestBoundary(t *testing.T) {
 func TestContentLikeBoundary(t *testing.T) {
 	t.Parallel()
 	for _, content := range []string{"\r\n--", "\r\n--bound", "--boundary-", "\r\n-", "\r\n\r\n", "\n--boundary", "\r\n--boundaryx"} {
-		file := serializer.NewFile("a", "a/b", []byte(content))
+		file := value.NewFile("a", "a/b", []byte(content))
 		var text bytes.Buffer
-		require.NoError(t, form.Write(&text, "boundary", []byte("{}"), []*serializer.File{file, file}))
+		require.NoError(t, form.Write(&text, "boundary", []byte("{}"), []*value.File{file, file}))
 		got := read(t, text.Bytes(), form.ContentType("boundary"))
 		for _, file := range got.Files {
 			requireFile(t, recordedFile{Name: "a", Type: "a/b", Base64: []byte(content)}, file)
@@ -117,14 +118,14 @@ func (z *zeros) Close() error {
 func TestWriteStreams(t *testing.T) {
 	const size = 256 << 20
 	content := &zeros{left: size}
-	file := serializer.NewFileFunc("a", "", size, func() (io.ReadCloser, error) { return content, nil })
-	last := serializer.NewFileFunc("b", "", -1, func() (io.ReadCloser, error) {
+	file := value.NewFileFunc("a", "", size, func() (io.ReadCloser, error) { return content, nil })
+	last := value.NewFileFunc("b", "", -1, func() (io.ReadCloser, error) {
 		require.True(t, content.closed)
 		return io.NopCloser(strings.NewReader("last")), nil
 	})
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	require.NoError(t, form.Write(io.Discard, "x", []byte("{}"), []*serializer.File{file, last}))
+	require.NoError(t, form.Write(io.Discard, "x", []byte("{}"), []*value.File{file, last}))
 	runtime.ReadMemStats(&after)
 	require.Zero(t, content.left)
 	require.LessOrEqual(t, content.largest, int64(64<<10))
@@ -135,10 +136,10 @@ func TestWriteStreams(t *testing.T) {
 func TestReadStreams(t *testing.T) {
 	const size = 64 << 20
 	piped, pipe := io.Pipe()
-	file := serializer.NewFileFunc("a", "", size, func() (io.ReadCloser, error) { return &zeros{left: size}, nil })
+	file := value.NewFileFunc("a", "", size, func() (io.ReadCloser, error) { return &zeros{left: size}, nil })
 	done := make(chan error, 1)
 	go func() {
-		err := form.Write(pipe, "x", []byte("{}"), []*serializer.File{file})
+		err := form.Write(pipe, "x", []byte("{}"), []*value.File{file})
 		done <- errors.Join(err, pipe.Close())
 	}()
 	var before, after runtime.MemStats
@@ -155,11 +156,11 @@ func TestReadStreams(t *testing.T) {
 func TestWriteFails(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
-	file := func(size int64, r io.Reader, err error) *serializer.File {
-		return serializer.NewFileFunc("a", "", size, func() (io.ReadCloser, error) { return io.NopCloser(r), err })
+	file := func(size int64, r io.Reader, err error) *value.File {
+		return value.NewFileFunc("a", "", size, func() (io.ReadCloser, error) { return io.NopCloser(r), err })
 	}
 	tests := map[string]struct {
-		file *serializer.File
+		file *value.File
 		is   error
 		want string
 	}{
@@ -172,7 +173,7 @@ func TestWriteFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var text bytes.Buffer
-			err := form.Write(&text, "x", []byte("{}"), []*serializer.File{{}, test.file, {}})
+			err := form.Write(&text, "x", []byte("{}"), []*value.File{{}, test.file, {}})
 			require.EqualError(t, err, test.want)
 			if test.is != nil {
 				require.ErrorIs(t, err, test.is)
@@ -190,8 +191,8 @@ func TestWriterFails(t *testing.T) {
 	whole := len(written(t, "{}", "content"))
 	for room := range whole {
 		content := &zeros{left: 7}
-		file := serializer.NewFileFunc("name", "a/b", 7, func() (io.ReadCloser, error) { return content, nil })
-		err := form.Write(&narrow{room: room, err: broken}, "x", []byte("{}"), []*serializer.File{file})
+		file := value.NewFileFunc("name", "a/b", 7, func() (io.ReadCloser, error) { return content, nil })
+		err := form.Write(&narrow{room: room, err: broken}, "x", []byte("{}"), []*value.File{file})
 		require.ErrorIs(t, err, broken)
 		require.True(t, content.closed || content.left == 7)
 	}

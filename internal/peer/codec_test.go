@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/internal/jsontext"
 )
 
 func TestPE060_Addresses(t *testing.T) {
@@ -250,7 +252,7 @@ func TestJSONTextIsJavaScripts(t *testing.T) {
 		"a\xffb\xefc\uFFFD":       "\"a\uFFFDb\uFFFDc\uFFFD\"",
 		"":                        `""`,
 	} {
-		require.Equal(t, want, string(appendText(nil, in)))
+		require.Equal(t, want, string(jsontext.AppendString(nil, in)))
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"unsafe"
+
+	"github.com/go-orpc/durable-iterator/internal/jsontext"
 )
 
 // EventKind says what an event means to the stream that it belongs to. A
@@ -98,7 +100,7 @@ func AppendEventRest(dst []byte, kind EventKind, data, meta []byte) []byte {
 
 func appendEventRest(dst []byte, kind EventKind, data, meta []byte) []byte {
 	dst = append(dst, `"t":3,"p":{"e":`...)
-	dst = appendText(dst, string(kind))
+	dst = jsontext.AppendString(dst, string(kind))
 	if data != nil {
 		dst = append(append(dst, `,"d":`...), data...)
 	}
@@ -127,7 +129,7 @@ func AppendEventMeta(dst []byte, m EventMeta) []byte {
 		}
 	}
 	if m.HasID {
-		dst = appendText(append(dst, `"id":`...), m.ID)
+		dst = jsontext.AppendString(append(dst, `"id":`...), m.ID)
 	}
 	if m.Retry != nil {
 		comma()
@@ -135,7 +137,7 @@ func AppendEventMeta(dst []byte, m EventMeta) []byte {
 	}
 	if m.Comments != nil {
 		comma()
-		dst = appendTexts(append(dst, `"comments":`...), m.Comments)
+		dst = jsontext.AppendStrings(append(dst, `"comments":`...), m.Comments)
 	}
 	return dst
 }

@@ -8,11 +8,15 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/go-orpc/durable-iterator/internal/serializer"
+	"github.com/go-orpc/durable-iterator/internal/jsontext"
 )
 
 // MaxID is the greatest length of an [ID] in bytes. The original has no limit.
 const MaxID = 64
+
+// maxDepth is how deep a message may be nested: twice as deep as a value, so that a message
+// whose value is nested too deep can be read and refused.
+const maxDepth = 2000
 
 // delimiter stands between the JSON text and the bytes of a binary frame.
 // It cannot occur in UTF-8.
@@ -150,8 +154,8 @@ func open(f Frame) (e envelope, err error) {
 	if !utf8.Valid(text) {
 		text = bytes.ToValidUTF8(text, []byte("\uFFFD"))
 	}
-	text = trimSpace(bytes.TrimPrefix(text, byteOrderMark))
-	if !serializer.Valid(text) {
+	text = bytes.TrimLeft(bytes.TrimPrefix(text, byteOrderMark), " \t\n\r")
+	if !jsontext.Valid(text, maxDepth) {
 		return envelope{}, errors.New("message is no JSON")
 	}
 	if !isObject(text) {

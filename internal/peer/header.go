@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/go-orpc/durable-iterator/internal/jsontext"
 )
 
 // IsEventStream reports whether a message with these headers announces an
@@ -83,11 +85,11 @@ func appendHeader(dst []byte, h http.Header) []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = append(appendText(dst, name), ':')
+		dst = append(jsontext.AppendString(dst, name), ':')
 		if list := values[name]; len(list) == 1 {
-			dst = appendText(dst, list[0])
+			dst = jsontext.AppendString(dst, list[0])
 		} else {
-			dst = appendTexts(dst, list)
+			dst = jsontext.AppendStrings(dst, list)
 		}
 	}
 	return append(dst, '}')

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+
+	"github.com/go-orpc/durable-iterator/internal/jsontext"
 )
 
 // Request asks a server to run a procedure.
@@ -39,13 +41,13 @@ func EncodeRequest(r *Request) (Frame, error) {
 	}
 	dst := make([]byte, 0, 128+len(u)+len(r.Body.JSON)+len(r.Body.Bytes))
 	dst = append(appendName(appendHead(dst, r.ID), "p"), '{')
-	dst = appendText(appendName(dst, "u"), u)
+	dst = jsontext.AppendString(appendName(dst, "u"), u)
 	if r.Body.JSON != nil {
 		dst = append(appendName(dst, "b"), r.Body.JSON...)
 	}
 	dst = appendHeader(dst, r.Header)
 	if m := cmp.Or(r.Method, http.MethodPost); m != http.MethodPost {
-		dst = appendText(appendName(dst, "m"), m)
+		dst = jsontext.AppendString(appendName(dst, "m"), m)
 	}
 	return frame(append(dst, '}', '}'), r.Body.Bytes), nil
 }

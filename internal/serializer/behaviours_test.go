@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/internal/serializer"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // specials has one value of each kind that the format knows, as any gets them.
@@ -17,10 +18,10 @@ func specials() map[string]any {
 	at := time.Date(2024, 1, 2, 3, 4, 5, 678_000_000, time.UTC)
 	return map[string]any{
 		"text": "text", "number": 1.5, "true": true, "null": nil, "array": []any{1.0}, "object": map[string]any{"a": "b"},
-		"bigint": big.NewInt(-5), "date": at, "invalid date": serializer.InvalidDate{}, "nan": math.NaN(),
-		"url": mustURL("https://a.b/c?d#e"), "regexp": serializer.RegExp{Source: `a\/b`, Flags: "gi"},
-		"set":    serializer.Set{1.0, at, serializer.Set{big.NewInt(1)}, serializer.Undefined{}},
-		"map":    serializer.Map{{Key: at, Value: math.NaN()}, {Key: serializer.Map{{Key: "k", Value: nil}}, Value: serializer.Undefined{}}},
+		"bigint": big.NewInt(-5), "date": at, "invalid date": value.InvalidDate{}, "nan": math.NaN(),
+		"url": mustURL("https://a.b/c?d#e"), "regexp": value.RegExp{Source: `a\/b`, Flags: "gi"},
+		"set":    value.Set{1.0, at, value.Set{big.NewInt(1)}, value.Undefined{}},
+		"map":    value.Map{{Key: at, Value: math.NaN()}, {Key: value.Map{{Key: "k", Value: nil}}, Value: value.Undefined{}}},
 		"custom": person{Name: "Ann", Born: at},
 	}
 }
@@ -38,7 +39,7 @@ func TestSE001Roundtrip(t *testing.T) {
 				special,
 				map[string]any{"member": special, "other": special},
 				[]any{special, "between", special},
-				map[string]any{"a": []any{map[string]any{"b": []any{special}}, serializer.Set{serializer.Map{{Key: special, Value: []any{special}}}}}},
+				map[string]any{"a": []any{map[string]any{"b": []any{special}}, value.Set{value.Map{{Key: special, Value: []any{special}}}}}},
 				person{Name: "Bob", Born: []any{special, person{Name: "Eve", Born: special}}},
 			} {
 				wire, err := s.Append(nil, sent)
@@ -47,9 +48,9 @@ func TestSE001Roundtrip(t *testing.T) {
 				require.NoError(t, s.Decode(wire, &got))
 				requireSame(t, sent, got)
 
-				value, err := s.Value(wire)
+				val, err := s.Value(wire)
 				require.NoError(t, err)
-				wrapped, err := s.Append(nil, []any{value})
+				wrapped, err := s.Append(nil, []any{val})
 				require.NoError(t, err)
 				require.NoError(t, s.Decode(wrapped, &got))
 				requireSame(t, []any{sent}, got)
@@ -62,7 +63,7 @@ func TestSE001Roundtrip(t *testing.T) {
 func TestSE002Undefined(t *testing.T) {
 	t.Parallel()
 	s := new(serializer.Serializer)
-	sent := []any{serializer.Undefined{}, map[string]any{"a": []any{nil, serializer.Undefined{}}}}
+	sent := []any{value.Undefined{}, map[string]any{"a": []any{nil, value.Undefined{}}}}
 	wire, err := s.Append(nil, sent)
 	require.NoError(t, err)
 	require.Equal(t, `{"json":[null,{"a":[null,null]}],"meta":[[3,0],[3,1,"a",1]]}`, string(wire))

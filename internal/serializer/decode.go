@@ -2,42 +2,23 @@ package serializer
 
 import (
 	"fmt"
+	"math"
+	"math/big"
 	"reflect"
+	"slices"
+	"strconv"
+
+	"github.com/go-orpc/durable-iterator/internal/jsontext"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
-
-// decoder fills a target from checked JSON and the marks over it. It goes on after an
-// issue, so that all of them are found.
-type decoder struct {
-	cursor
-	s      *Serializer
-	marks  marks
-	next   int  // the index in marks.list of the first mark that is not before the cursor
-	shared bool // a Value has marks in it
-	path   []step
-	// followed counts the pointers of the target that the value at hand is behind.
-	followed int
-	issues   []Issue
-	room     int   // how much more the issues may hold, see issueRoom
-	err      error // ends the decoding with something else than issues
-}
-
-// step is a segment of the path to the value at hand: a key, or an index if key is nil.
-type step struct {
-	key   []byte
-	index int
-}
-
-// issueRoom bounds what the issues of a message hold, in bytes. Else a short message with
-// a deep or long path to many wrong values would make a huge answer.
-const issueRoom = 64 << 10
 
 // mark returns the first mark of the value at the cursor, nil if it has none.
 func (d *decoder) mark() *mark {
 	list := d.marks.list
-	for d.next < len(list) && int(list[d.next].pos-d.marks.base) < d.pos {
+	for d.next < len(list) && int(list[d.next].pos-d.marks.base) < d.Pos {
 		d.next++ // of a value that was skipped
 	}
-	if d.next < len(list) && int(list[d.next].pos-d.marks.base) == d.pos {
+	if d.next < len(list) && int(list[d.next].pos-d.marks.base) == d.Pos {
 		return &list[d.next]
 	}
 	return nil
@@ -59,7 +40,7 @@ func (d *decoder) customs(at *mark) []mark {
 	return list[:n]
 }
 
-func (d *decoder) custom(at mark) *Custom { return d.s.customs[at.typ-firstCustom] }
+func (d *decoder) custom(at mark) *value.Serializer { return d.s.customs[at.typ-firstCustom] }
 
 // value reads the value at the cursor into v.
 func (d *decoder) value(p *plan, v reflect.Value) {
@@ -78,7 +59,7 @@ func (d *decoder) value(p *plan, v reflect.Value) {
 }
 
 // assign reads a value of custom types, of which c is the last.
-func (d *decoder) assign(v reflect.Value, at *mark, c *Custom) {
+func (d *decoder) assign(v reflect.Value, at *mark, c *value.Serializer) {
 	x := d.any(at)
 	if d.err == nil && !put(v, reflect.ValueOf(x)) {
 		t := v.Type()
@@ -89,32 +70,9 @@ func (d *decoder) assign(v reflect.Value, at *mark, c *Custom) {
 	}
 }
 
-// put gives v the value x, following a pointer on either side. It reports whether the
-// types allow that. An invalid x is nil.
-func put(v, x reflect.Value) bool {
-	if !x.IsValid() {
-		switch v.Kind() {
-		case reflect.Interface, reflect.Pointer, reflect.Map, reflect.Slice:
-			v.SetZero()
-			return true
-		}
-		return false
-	}
-	switch {
-	case x.Type().AssignableTo(v.Type()):
-		v.Set(x)
-		return true
-	case x.Kind() == reflect.Pointer && !x.IsNil() && x.Type().Elem().AssignableTo(v.Type()):
-		v.Set(x.Elem())
-		return true
-	case v.Kind() == reflect.Pointer && x.Type().AssignableTo(v.Type().Elem()):
-		p := reflect.New(v.Type().Elem())
-		p.Elem().Set(x)
-		v.Set(p)
-		return true
-	}
-	return false
-}
+// issueRoom bounds what the issues of a message hold, in bytes. Else a short message with
+// a deep or long path to many wrong values would make a huge answer.
+const issueRoom = 64 << 10
 
 // fail ends the decoding with an error that is no issue.
 func (d *decoder) fail(err error) {
@@ -126,19 +84,19 @@ func (d *decoder) fail(err error) {
 // mismatch notes that the value at the cursor is not what was expected, and skips it.
 func (d *decoder) mismatch(expected string, at *mark) {
 	received := d.kind(at)
-	d.skip()
+	d.Skip()
 	d.issue(expected, received)
 }
 
 // kind names the value at the cursor.
 func (d *decoder) kind(at *mark) string {
 	if typ := at.builtIn(); typ != noType {
-		if typ == typeDate && d.peek() == 'n' {
+		if typ == typeDate && d.Peek() == 'n' {
 			return "invalid date"
 		}
 		return typeNames[typ]
 	}
-	switch d.peek() {
+	switch d.Peek() {
 	case '{':
 		return "object"
 	case '[':
@@ -181,21 +139,12 @@ func (d *decoder) complain(message string) {
 	d.issues = append(d.issues, Issue{Message: message, Path: path})
 }
 
-// null reads a null that leaves its target as it is, and reports whether there was one.
-func (d *decoder) null() bool {
-	if d.peek() != 'n' {
-		return false
-	}
-	d.pos += len("null")
-	return true
-}
-
 // member begins a member of an object: it reads the key. A value that does not count, since
 // a later member of the same name carries meta, is skipped.
 func (d *decoder) member() (key []byte, ok bool) {
-	key = d.key()
+	key = d.Key()
 	if at := d.mark(); at != nil && at.typ == dead {
-		d.skip()
+		d.Skip()
 		return nil, false
 	}
 	return key, true
@@ -228,4 +177,216 @@ func (d *decoder) any(at *mark) any {
 		x = y
 	}
 	return x
+}
+
+// plain reads JSON that is not of a built-in type itself; what it holds may be.
+func (d *decoder) plain() any {
+	switch d.Peek() {
+	case '{':
+		return d.plainObject()
+	case '[':
+		return d.plainArray()
+	case '"':
+		return string(d.Str())
+	case 't':
+		d.Pos += len("true")
+		return true
+	case 'f':
+		d.Pos += len("false")
+		return false
+	case 'n':
+		d.Pos += len("null")
+		return nil
+	}
+	// What is out of range becomes infinite, as in JavaScript.
+	f, _ := strconv.ParseFloat(string(d.Number()), 64)
+	return f
+}
+
+func (d *decoder) plainObject() any {
+	object := make(map[string]any)
+	d.Pos++
+	for d.More('}') {
+		if key, ok := d.member(); ok {
+			object[string(key)] = d.any(d.mark())
+		}
+	}
+	return object
+}
+
+func (d *decoder) plainArray() []any {
+	array := []any{}
+	d.Pos++
+	for d.More(']') {
+		array = append(array, d.any(d.mark()))
+	}
+	return array
+}
+
+// builtIn reads a value of a built-in type. Its form has been checked.
+func (d *decoder) builtIn(at *mark) any {
+	switch at.builtIn() {
+	case typeBigInt:
+		n, _ := new(big.Int).SetString(string(d.Str()), 10)
+		return n
+	case typeDate:
+		if d.Null() {
+			return value.InvalidDate{}
+		}
+		if t, ok := parseDate(string(d.Str())); ok {
+			return t
+		}
+		return value.InvalidDate{}
+	case typeNaN:
+		d.Null()
+		return math.NaN()
+	case typeUndefined:
+		d.Null()
+		return value.Undefined{}
+	case typeURL:
+		u, err := parseURL(string(d.Str()))
+		if err != nil {
+			d.fail(&MalformedError{Reason: "meta type 4 (url)", Err: err})
+			return nil
+		}
+		return u
+	case typeRegExp:
+		r, err := parseRegExp(string(d.Str()))
+		if err != nil {
+			d.fail(&MalformedError{Reason: "meta type 5 (regexp)", Err: err})
+			return nil
+		}
+		return r
+	case typeSet:
+		return d.set()
+	case typeMap:
+		return d.entries()
+	case typeFile:
+		return d.file(at)
+	}
+	return d.plain()
+}
+
+// set reads a set; of equal elements the first stays.
+func (d *decoder) set() value.Set {
+	set := value.Set{}
+	seen := make(map[any]bool)
+	for _, element := range d.plainArray() {
+		if id, ok := identity(element); ok {
+			if seen[id] {
+				continue
+			}
+			seen[id] = true
+		}
+		set = append(set, element)
+	}
+	return set
+}
+
+// entries reads a map; of equal keys the first gives the place and the last the value.
+func (d *decoder) entries() value.Map {
+	m := value.Map{}
+	seen := make(map[any]int)
+	anything := d.s.plan(anyType)
+	target := newEntryTarget(anything, anything, anyType, anyType)
+	d.eachEntry(target, func() {
+		entry := value.Entry{Key: target.values[0].Interface(), Value: target.values[1].Interface()}
+		id, ok := identity(entry.Key)
+		if i, again := seen[id]; ok && again {
+			m[i].Value = entry.Value
+			return
+		}
+		if ok {
+			seen[id] = len(m)
+		}
+		m = append(m, entry)
+	})
+	return m
+}
+
+// entryTarget is where the key and the value of an entry are decoded into.
+type entryTarget struct {
+	plans  [2]*plan
+	values [2]reflect.Value
+}
+
+func newEntryTarget(key, value *plan, keyType, valueType reflect.Type) *entryTarget {
+	return &entryTarget{
+		plans:  [2]*plan{key, value},
+		values: [2]reflect.Value{reflect.New(keyType).Elem(), reflect.New(valueType).Elem()},
+	}
+}
+
+// eachEntry reads a map: it fills the target with each entry in turn and calls add, unless
+// there was an issue. A part of an entry that is missing is undefined.
+func (d *decoder) eachEntry(target *entryTarget, add func()) {
+	d.Pos++
+	for i := 0; d.More(']'); i++ {
+		d.path = append(d.path, step{index: i})
+		before := len(d.issues)
+		for part, found := range d.entry(target) {
+			if !found {
+				d.undefined(func() { d.part(target, part) })
+			}
+		}
+		if len(d.issues) == before && d.err == nil {
+			add()
+		}
+		d.path = d.path[:len(d.path)-1]
+	}
+}
+
+// entryKeys are the members of an entry that is an object.
+var entryKeys = []string{"0", "1"}
+
+// entry reads an entry, which is an array or an object with the members 0 and 1, and
+// tells which of these there were.
+func (d *decoder) entry(target *entryTarget) (found [2]bool) {
+	if d.Peek() == '{' {
+		d.Pos++
+		for d.More('}') {
+			key, ok := d.member()
+			if !ok {
+				continue
+			}
+			if part := slices.Index(entryKeys, string(key)); part >= 0 {
+				found[part] = true
+				d.part(target, part)
+			} else {
+				d.Skip()
+			}
+		}
+		return found
+	}
+	d.Pos++
+	for i := 0; d.More(']'); i++ {
+		if i < len(found) {
+			found[i] = true
+			d.part(target, i)
+		} else {
+			d.Skip()
+		}
+	}
+	return found
+}
+
+func (d *decoder) part(target *entryTarget, part int) {
+	target.values[part].SetZero()
+	d.under(step{index: part}, target.plans[part], target.values[part])
+}
+
+// undefined lets read find undefined at the cursor.
+func (d *decoder) undefined(read func()) {
+	here, marks, next := d.Cursor, d.marks, d.next
+	d.Cursor, d.marks, d.next = jsontext.Cursor{Data: []byte("null")}, marksOfUndefined, 0
+	read()
+	d.Cursor, d.marks, d.next = here, marks, next
+}
+
+var marksOfUndefined = marks{list: []mark{{typ: typeUndefined}}, absent: true}
+
+// file reads the file at a mark instead of the JSON that stands there.
+func (d *decoder) file(at *mark) *value.File {
+	d.Skip()
+	return d.marks.files[^at.typ]
 }

@@ -2,6 +2,8 @@ package serializer
 
 import (
 	"encoding"
+	"encoding/base64"
+	"errors"
 	"fmt"
 	"reflect"
 	"strconv"
@@ -9,27 +11,27 @@ import (
 
 func decodeStruct(fields *structFields) decodeFunc {
 	return func(d *decoder, v reflect.Value, at *mark) {
-		if d.peek() != '{' {
-			if !d.null() {
+		if d.Peek() != '{' {
+			if !d.Null() {
 				d.mismatch("object", at)
 			}
 			return
 		}
-		d.pos++
-		for d.more('}') {
+		d.Pos++
+		for d.More('}') {
 			key, ok := d.member()
 			if !ok {
 				continue
 			}
 			f := fields.find(key)
 			if f == nil {
-				d.skip()
+				d.Skip()
 				continue
 			}
 			target, ok := f.write(v)
 			if !ok {
 				d.fail(fmt.Errorf("serializer: decode: an embedded field of an unexported type, in %s, cannot be set", v.Type()))
-				d.skip()
+				d.Skip()
 				continue
 			}
 			d.under(step{key: key}, f.plan, target)
@@ -40,17 +42,17 @@ func decodeStruct(fields *structFields) decodeFunc {
 // decodeSlice reuses what the slice has, as encoding/json does.
 func decodeSlice(elem *plan) decodeFunc {
 	return func(d *decoder, v reflect.Value, at *mark) {
-		if d.peek() != '[' {
-			if d.null() {
+		if d.Peek() != '[' {
+			if d.Null() {
 				v.SetZero()
 			} else {
 				d.mismatch("array", at)
 			}
 			return
 		}
-		d.pos++
+		d.Pos++
 		n := 0
-		for ; d.more(']'); n++ {
+		for ; d.More(']'); n++ {
 			if n >= v.Len() {
 				v.Grow(1)
 				v.SetLen(n + 1)
@@ -70,25 +72,109 @@ func decodeSlice(elem *plan) decodeFunc {
 // encoding/json does.
 func decodeArray(elem *plan) decodeFunc {
 	return func(d *decoder, v reflect.Value, at *mark) {
-		if d.peek() != '[' {
-			if !d.null() {
+		if d.Peek() != '[' {
+			if !d.Null() {
 				d.mismatch("array", at)
 			}
 			return
 		}
-		d.pos++
+		d.Pos++
 		n := 0
-		for ; d.more(']'); n++ {
+		for ; d.More(']'); n++ {
 			if n < v.Len() {
 				d.under(step{index: n}, elem, v.Index(n))
 			} else {
-				d.skip()
+				d.Skip()
 			}
 		}
 		for ; n < v.Len(); n++ {
 			v.Index(n).SetZero()
 		}
 	}
+}
+
+// decodeBytes reads base64 text or, as encoding/json does, an array of numbers.
+func decodeBytes(elem *plan) decodeFunc {
+	array := decodeSlice(elem)
+	return func(d *decoder, v reflect.Value, at *mark) {
+		switch d.Peek() {
+		case '"':
+			decoded, err := base64.StdEncoding.AppendDecode([]byte{}, d.Str())
+			if err != nil {
+				d.complain("expected base64 text")
+				return
+			}
+			v.SetBytes(decoded)
+		case '[', 'n':
+			array(d, v, at)
+		default:
+			d.mismatch("string", at)
+		}
+	}
+}
+
+func decodeInterface(t reflect.Type) decodeFunc {
+	return func(d *decoder, v reflect.Value, at *mark) {
+		if old := v.Elem(); old.IsValid() && d.s.fillable(old) && d.Peek() != 'n' {
+			d.follow(d.s.plan(old.Type().Elem()), old.Elem())
+			return
+		}
+		if t.NumMethod() == 0 {
+			put(v, reflect.ValueOf(d.any(at)))
+			return
+		}
+		if at.builtIn() == noType {
+			if d.Null() {
+				v.SetZero()
+			} else {
+				d.mismatch("null", at)
+			}
+			return
+		}
+		received := d.kind(at)
+		if !put(v, reflect.ValueOf(d.any(at))) {
+			d.issue("null", received)
+		}
+	}
+}
+
+// fillable reports whether what an interface holds is to be filled, as encoding/json does with
+// pointers. Those of special and custom types are replaced: they may come from decoding before.
+func (s *Serializer) fillable(old reflect.Value) bool {
+	if old.Kind() != reflect.Pointer || old.IsNil() {
+		return false
+	}
+	elem := old.Type().Elem()
+	return !isSpecial(elem) && s.customFor(elem) == nil && s.customFor(old.Type()) == nil
+}
+
+// decodePointer follows a pointer and makes what it points to. Null and undefined make it nil.
+func decodePointer(elem *plan) decodeFunc {
+	return func(d *decoder, v reflect.Value, at *mark) {
+		nothing := at == nil || at.is(typeUndefined)
+		if nothing && d.Null() {
+			v.SetZero()
+			return
+		}
+		if v.IsNil() {
+			v.Set(reflect.New(v.Type().Elem()))
+		}
+		d.follow(elem, v.Elem())
+	}
+}
+
+var errEndlessTarget = errors.New("serializer: decode: the target holds itself")
+
+// follow reads a value into what a pointer in the target leads to. A target can lead from
+// one pointer to the next without end.
+func (d *decoder) follow(p *plan, v reflect.Value) {
+	if d.followed++; d.followed > 4*maxDepth {
+		d.fail(errEndlessTarget)
+		d.Skip()
+	} else {
+		d.value(p, v)
+	}
+	d.followed--
 }
 
 // mapDecoder fills Go maps from objects, sets and maps.
@@ -103,9 +189,9 @@ func (m mapDecoder) decode(d *decoder, v reflect.Value, at *mark) {
 		m.fromSet(d, v)
 	case at.is(typeMap):
 		m.fromEntries(d, v)
-	case d.null():
+	case d.Null():
 		v.SetZero()
-	case d.peek() == '{' && m.keyFromText != nil:
+	case d.Peek() == '{' && m.keyFromText != nil:
 		m.fromObject(d, v)
 	default:
 		d.mismatch(d.s.plan(v.Type()).expects, at)
@@ -121,8 +207,8 @@ func makeMap(v reflect.Value) {
 func (m mapDecoder) fromObject(d *decoder, v reflect.Value) {
 	makeMap(v)
 	key, elem := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
-	d.pos++
-	for d.more('}') {
+	d.Pos++
+	for d.More('}') {
 		text, ok := d.member()
 		if !ok {
 			continue
@@ -143,8 +229,8 @@ func (m mapDecoder) fromObject(d *decoder, v reflect.Value) {
 func (m mapDecoder) fromSet(d *decoder, v reflect.Value) {
 	makeMap(v)
 	key, elem := reflect.New(v.Type().Key()).Elem(), reflect.Zero(v.Type().Elem())
-	d.pos++
-	for i := 0; d.more(']'); i++ {
+	d.Pos++
+	for i := 0; d.More(']'); i++ {
 		key.SetZero()
 		before := len(d.issues)
 		d.under(step{index: i}, m.key, key)
@@ -176,7 +262,7 @@ type keyFunc func(key reflect.Value, text []byte) string
 
 // keyReader gives the way from keys of objects to keys of a Go map, nil if there is none.
 func keyReader(t reflect.Type) keyFunc {
-	if _, special := specialPlan(t); !special && reflect.PointerTo(t).Implements(textUnmarshalerType) {
+	if !isSpecial(t) && reflect.PointerTo(t).Implements(textUnmarshalerType) {
 		return keyFromUnmarshaler
 	}
 	switch t.Kind() {

@@ -3,30 +3,35 @@ package serializer
 import (
 	"bytes"
 	"encoding"
-	"encoding/base64"
 	"encoding/json"
-	"errors"
+	"fmt"
 	"math"
+	"math/big"
+	"net/url"
 	"reflect"
 	"strconv"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/internal/jsontext"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 func decodeUnsupported(d *decoder, _ reflect.Value, at *mark) {
-	if !d.null() {
+	if !d.Null() {
 		d.mismatch("nothing", at)
 	}
 }
 
 func decodeBool(d *decoder, v reflect.Value, at *mark) {
-	switch d.peek() {
+	switch d.Peek() {
 	case 't':
-		d.pos += len("true")
+		d.Pos += len("true")
 		v.SetBool(true)
 	case 'f':
-		d.pos += len("false")
+		d.Pos += len("false")
 		v.SetBool(false)
 	case 'n':
-		d.null()
+		d.Null()
 	default:
 		d.mismatch("boolean", at)
 	}
@@ -34,12 +39,12 @@ func decodeBool(d *decoder, v reflect.Value, at *mark) {
 
 // digits reads a number or bigint for an integer kind, and reports whether there was one.
 func (d *decoder) digits(at *mark) ([]byte, bool) {
-	switch c := d.peek(); {
-	case c == '-' || isDigit(c):
-		return d.number(), true
+	switch c := d.Peek(); {
+	case c == '-' || jsontext.IsDigit(c):
+		return d.Number(), true
 	case c == '"' && at.is(typeBigInt):
-		return d.str(), true
-	case !d.null():
+		return d.Str(), true
+	case !d.Null():
 		d.mismatch("integer", at)
 	}
 	return nil, false
@@ -81,28 +86,28 @@ func (d *decoder) noInteger(text []byte, kind reflect.Kind) {
 }
 
 func decodeFloat(d *decoder, v reflect.Value, at *mark) {
-	switch c := d.peek(); {
-	case c == '-' || isDigit(c):
-		f, err := strconv.ParseFloat(string(d.number()), v.Type().Bits())
+	switch c := d.Peek(); {
+	case c == '-' || jsontext.IsDigit(c):
+		f, err := strconv.ParseFloat(string(d.Number()), v.Type().Bits())
 		if err != nil {
 			d.issue(v.Kind().String(), "number out of range")
 			return
 		}
 		v.SetFloat(f)
 	case at.is(typeNaN):
-		d.null()
+		d.Null()
 		v.SetFloat(math.NaN())
-	case !d.null():
+	case !d.Null():
 		d.mismatch("number", at)
 	}
 }
 
 func decodeString(d *decoder, v reflect.Value, at *mark) {
-	switch d.peek() {
+	switch d.Peek() {
 	case '"':
-		v.SetString(string(d.str()))
+		v.SetString(string(d.Str()))
 	case 'n':
-		d.null()
+		d.Null()
 	default:
 		d.mismatch("string", at)
 	}
@@ -110,111 +115,25 @@ func decodeString(d *decoder, v reflect.Value, at *mark) {
 
 // decodeNumber fills a json.Number; as in encoding/json the number may be in quotes.
 func decodeNumber(d *decoder, v reflect.Value, at *mark) {
-	switch c := d.peek(); {
-	case c == '-' || isDigit(c):
-		v.SetString(string(d.number()))
+	switch c := d.Peek(); {
+	case c == '-' || jsontext.IsDigit(c):
+		v.SetString(string(d.Number()))
 	case c == '"':
-		text := d.str()
-		sc := scanner{data: text}
-		if sc.number() != nil || sc.pos < len(text) {
+		text := d.Str()
+		if !jsontext.IsNumber(text) {
 			d.issue("number", "string")
 			return
 		}
 		v.SetString(string(text))
-	case !d.null():
+	case !d.Null():
 		d.mismatch("number", at)
 	}
-}
-
-// decodeBytes reads base64 text or, as encoding/json does, an array of numbers.
-func decodeBytes(elem *plan) decodeFunc {
-	array := decodeSlice(elem)
-	return func(d *decoder, v reflect.Value, at *mark) {
-		switch d.peek() {
-		case '"':
-			decoded, err := base64.StdEncoding.AppendDecode([]byte{}, d.str())
-			if err != nil {
-				d.complain("expected base64 text")
-				return
-			}
-			v.SetBytes(decoded)
-		case '[', 'n':
-			array(d, v, at)
-		default:
-			d.mismatch("string", at)
-		}
-	}
-}
-
-func decodeInterface(t reflect.Type) decodeFunc {
-	return func(d *decoder, v reflect.Value, at *mark) {
-		if old := v.Elem(); old.IsValid() && d.s.fillable(old) && d.peek() != 'n' {
-			d.follow(d.s.plan(old.Type().Elem()), old.Elem())
-			return
-		}
-		if t.NumMethod() == 0 {
-			put(v, reflect.ValueOf(d.any(at)))
-			return
-		}
-		if at.builtIn() == noType {
-			if d.null() {
-				v.SetZero()
-			} else {
-				d.mismatch("null", at)
-			}
-			return
-		}
-		received := d.kind(at)
-		if !put(v, reflect.ValueOf(d.any(at))) {
-			d.issue("null", received)
-		}
-	}
-}
-
-// fillable reports whether what an interface holds is to be filled, as encoding/json does with
-// pointers. Those of special and custom types are replaced: they may come from decoding before.
-func (s *Serializer) fillable(old reflect.Value) bool {
-	if old.Kind() != reflect.Pointer || old.IsNil() {
-		return false
-	}
-	elem := old.Type().Elem()
-	_, special := specialPlan(elem)
-	return !special && s.customFor(elem) == nil && s.customFor(old.Type()) == nil
-}
-
-// decodePointer follows a pointer and makes what it points to. Null and undefined make it nil.
-func decodePointer(elem *plan) decodeFunc {
-	return func(d *decoder, v reflect.Value, at *mark) {
-		nothing := at == nil || at.is(typeUndefined)
-		if nothing && d.null() {
-			v.SetZero()
-			return
-		}
-		if v.IsNil() {
-			v.Set(reflect.New(v.Type().Elem()))
-		}
-		d.follow(elem, v.Elem())
-	}
-}
-
-var errEndlessTarget = errors.New("serializer: decode: the target holds itself")
-
-// follow reads a value into what a pointer in the target leads to. A target can lead from
-// one pointer to the next without end.
-func (d *decoder) follow(p *plan, v reflect.Value) {
-	if d.followed++; d.followed > 4*maxDepth {
-		d.fail(errEndlessTarget)
-		d.skip()
-	} else {
-		d.value(p, v)
-	}
-	d.followed--
 }
 
 // hasFile reports whether a file stands in the value that the cursor has just passed.
 func (d *decoder) hasFile() bool {
 	for _, at := range d.marks.list[d.next:] {
-		if int(at.pos-d.marks.base) >= d.pos {
+		if int(at.pos-d.marks.base) >= d.Pos {
 			break
 		}
 		if at.is(typeFile) && at.typ != dead {
@@ -226,7 +145,7 @@ func (d *decoder) hasFile() bool {
 
 // decodeUnmarshaler gives the method the JSON, which must not be all that is left of a file.
 func decodeUnmarshaler(d *decoder, v reflect.Value, _ *mark) {
-	text := d.raw()
+	text := d.Raw()
 	if d.hasFile() {
 		d.issue("a value without files", "file")
 		return
@@ -237,13 +156,13 @@ func decodeUnmarshaler(d *decoder, v reflect.Value, _ *mark) {
 }
 
 func decodeText(d *decoder, v reflect.Value, at *mark) {
-	switch d.peek() {
+	switch d.Peek() {
 	case '"':
-		if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText(d.str()); err != nil {
+		if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText(d.Str()); err != nil {
 			d.complain(err.Error())
 		}
 	case 'n':
-		d.null()
+		d.Null()
 	default:
 		d.mismatch("string", at)
 	}
@@ -252,7 +171,7 @@ func decodeText(d *decoder, v reflect.Value, at *mark) {
 // decodeQuoted is for the tag option string: the text holds the JSON of the value.
 func decodeQuoted(inner *plan) decodeFunc {
 	return func(d *decoder, v reflect.Value, at *mark) {
-		switch d.peek() {
+		switch d.Peek() {
 		case 'n':
 			d.value(inner, v)
 			return
@@ -261,14 +180,136 @@ func decodeQuoted(inner *plan) decodeFunc {
 			d.mismatch("string", at)
 			return
 		}
-		text, _, err := compact(d.str())
+		text, _, err := jsontext.Compact(d.Str(), maxDepth)
 		if err != nil || text[0] == '{' || text[0] == '[' {
 			d.issue("JSON in a string", "string")
 			return
 		}
-		here, list := d.cursor, d.marks.list
-		d.cursor, d.marks.list = cursor{data: text}, nil
+		here, list := d.Cursor, d.marks.list
+		d.Cursor, d.marks.list = jsontext.Cursor{Data: text}, nil
 		d.value(inner, v)
-		d.cursor, d.marks.list = here, list
+		d.Cursor, d.marks.list = here, list
 	}
+}
+
+// decodeTime takes a date and, without meta, a text in ISO 8601. There an offset from UTC is
+// kept, as in encoding/json.
+func decodeTime(d *decoder, v reflect.Value, at *mark) {
+	switch {
+	case d.Peek() == '"':
+		text := string(d.Str())
+		t, ok := parseDate(text)
+		if at.builtIn() == noType {
+			if exact, err := time.Parse(time.RFC3339, text); err == nil {
+				t, ok = exact, true
+			}
+		}
+		switch {
+		case ok:
+			v.Set(reflect.ValueOf(t))
+		case at.is(typeDate):
+			d.issue("date", "invalid date")
+		default:
+			d.issue("date", "string")
+		}
+	case at.is(typeDate):
+		d.mismatch("date", at)
+	case !d.Null():
+		d.mismatch("date", at)
+	}
+}
+
+func decodeInvalidDate(d *decoder, _ reflect.Value, at *mark) {
+	received := d.kind(at)
+	if !at.is(typeDate) {
+		d.mismatch("invalid date", at)
+	} else if d.builtIn(at) != (any)(value.InvalidDate{}) {
+		d.issue("invalid date", received)
+	}
+}
+
+// decodeBigInt takes a bigint and, without meta, an integer in JSON.
+func decodeBigInt(d *decoder, v reflect.Value, at *mark) {
+	var text []byte
+	switch c := d.Peek(); {
+	case c == '"' && at.is(typeBigInt):
+		text = d.Str()
+	case c == '-' || jsontext.IsDigit(c):
+		if text = d.Number(); !isBigInt(text) {
+			d.issue("bigint", "number")
+			return
+		}
+	default:
+		if !d.Null() {
+			d.mismatch("bigint", at)
+		}
+		return
+	}
+	v.Addr().Interface().(*big.Int).SetString(string(text), 10)
+}
+
+func decodeURL(d *decoder, v reflect.Value, at *mark) {
+	if d.Peek() != '"' {
+		if !d.Null() {
+			d.mismatch("url", at)
+		}
+		return
+	}
+	u, err := parseURL(string(d.Str()))
+	switch {
+	case err != nil && at.is(typeURL):
+		d.fail(&MalformedError{Reason: "meta type 4 (url)", Err: err})
+		return
+	case err != nil:
+		d.issue("url", "string")
+		return
+	}
+	*v.Addr().Interface().(*url.URL) = *u
+}
+
+func decodeRegExp(d *decoder, v reflect.Value, at *mark) {
+	d.special(v, at, typeRegExp)
+}
+
+func decodeUndefined(d *decoder, _ reflect.Value, at *mark) {
+	if at.is(typeUndefined) {
+		d.Null()
+		return
+	}
+	d.mismatch("undefined", at)
+}
+
+func decodeSetType(d *decoder, v reflect.Value, at *mark) { d.special(v, at, typeSet) }
+
+func decodeMapType(d *decoder, v reflect.Value, at *mark) { d.special(v, at, typeMap) }
+
+// special reads a value of a built-in type that has only this form. Null leaves the
+// target as it is or, for one that can be nil, makes it nil.
+func (d *decoder) special(v reflect.Value, at *mark, typ int) {
+	switch {
+	case at.is(typ):
+		if x := d.builtIn(at); d.err == nil {
+			put(v, reflect.ValueOf(x))
+		}
+	case !d.Null():
+		d.mismatch(typeNames[typ], at)
+	case v.Kind() == reflect.Slice:
+		v.SetZero()
+	}
+}
+
+func decodeFile(d *decoder, v reflect.Value, at *mark) {
+	switch {
+	case at.is(typeFile):
+		v.Set(reflect.ValueOf(d.file(at)))
+	case d.Null():
+		v.SetZero()
+	default:
+		d.mismatch("file", at)
+	}
+}
+
+func decodeFileByValue(d *decoder, _ reflect.Value, _ *mark) {
+	d.Skip()
+	d.fail(fmt.Errorf("serializer: decode: %w", errFileByValue))
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/internal/serializer"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 func decodeAs[T any](wire string) (any, error) {
@@ -34,31 +35,31 @@ func TestDecodeTyped(t *testing.T) {
 		"date without meta":    {decodeAs[time.Time], `{"json":"2024-01-02T03:04:05.678Z"}`, at},
 		"date of a day":        {decodeAs[time.Time], `{"json":"+002024-01"}`, time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)},
 		"midnight at the end":  {decodeAs[time.Time], `{"json":"2023-12-31T24:00"}`, time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)},
-		"invalid date":         {decodeAs[serializer.InvalidDate], `{"json":null,"meta":[[1]]}`, serializer.InvalidDate{}},
+		"invalid date":         {decodeAs[value.InvalidDate], `{"json":null,"meta":[[1]]}`, value.InvalidDate{}},
 		"bigint":               {decodeAs[big.Int], `{"json":"-12","meta":[[0]]}`, *big.NewInt(-12)},
 		"bigint from number":   {decodeAs[*big.Int], `{"json":12}`, big.NewInt(12)},
 		"bigint into int":      {decodeAs[int16], `{"json":"12","meta":[[0]]}`, int16(12)},
 		"url":                  {decodeAs[url.URL], `{"json":"http://A.b","meta":[[4]]}`, *mustURL("http://a.b/")},
 		"url without meta":     {decodeAs[*url.URL], `{"json":"http://a.b/"}`, mustURL("http://a.b/")},
 		"url stray percent":    {decodeAs[*url.URL], `{"json":"http://a.b/100%","meta":[[4]]}`, mustURL("http://a.b/100%25")},
-		"regexp":               {decodeAs[serializer.RegExp], `{"json":"/a/ig","meta":[[5]]}`, serializer.RegExp{Source: "a", Flags: "gi"}},
-		"set":                  {decodeAs[serializer.Set], `{"json":["1","1","1",null,null],"meta":[[0,0],[0,1],[3,4],[6]]}`, serializer.Set{big.NewInt(1), "1", nil, serializer.Undefined{}}},
+		"regexp":               {decodeAs[value.RegExp], `{"json":"/a/ig","meta":[[5]]}`, value.RegExp{Source: "a", Flags: "gi"}},
+		"set":                  {decodeAs[value.Set], `{"json":["1","1","1",null,null],"meta":[[0,0],[0,1],[3,4],[6]]}`, value.Set{big.NewInt(1), "1", nil, value.Undefined{}}},
 		"go set of texts":      {decodeAs[map[string]struct{}], `{"json":["a","a"],"meta":[[6]]}`, map[string]struct{}{"a": {}}},
 		"go set":               {decodeAs[map[int]struct{}], `{"json":[1,2],"meta":[[6]]}`, map[int]struct{}{1: {}, 2: {}}},
 		"go set from object":   {decodeAs[map[string]struct{}], `{"json":{"a":{}}}`, map[string]struct{}{"a": {}}},
-		"map":                  {decodeAs[serializer.Map], `{"json":[["1",1],["1",2]],"meta":[[0,0,0],[0,1,0],[7]]}`, serializer.Map{{Key: big.NewInt(1), Value: 2.0}}},
+		"map":                  {decodeAs[value.Map], `{"json":[["1",1],["1",2]],"meta":[[0,0,0],[0,1,0],[7]]}`, value.Map{{Key: big.NewInt(1), Value: 2.0}}},
 		"go map":               {decodeAs[map[int]string], `{"json":[[1,"a"],{"1":"b","0":2,"x":3}],"meta":[[7]]}`, map[int]string{1: "a", 2: "b"}},
 		"go map from object":   {decodeAs[map[int8]string], `{"json":{"1":"a"}}`, map[int8]string{1: "a"}},
 		"map with text keys":   {decodeAs[map[string]int], `{"json":[["a",1]],"meta":[[7]]}`, map[string]int{"a": 1}},
 		"map by date":          {decodeAs[map[time.Time]int], `{"json":[["2024-01-02T03:04:05.678Z",1]],"meta":[[1,0,0],[7]]}`, map[time.Time]int{at: 1}},
 		"map by addresses":     {decodeAs[map[netip.Addr]int], `{"json":{"1.2.3.4":1}}`, map[netip.Addr]int{netip.MustParseAddr("1.2.3.4"): 1}},
 		"undefined in pointer": {decodeAs[struct{ A *int }], `{"json":{"A":null},"meta":[[3,"A"]]}`, struct{ A *int }{}},
-		"undefined in any":     {decodeAs[any], `{}`, serializer.Undefined{}},
+		"undefined in any":     {decodeAs[any], `{}`, value.Undefined{}},
 		"undefined pointer":    {decodeAs[*int], `{}`, (*int)(nil)},
-		"undefined":            {decodeAs[serializer.Undefined], `{}`, serializer.Undefined{}},
-		"no data":              {decodeAs[any], ``, serializer.Undefined{}},
+		"undefined":            {decodeAs[value.Undefined], `{}`, value.Undefined{}},
+		"no data":              {decodeAs[any], ``, value.Undefined{}},
 		"short map entry":      {decodeAs[map[string]*int], `{"json":[["a"]],"meta":[[7]]}`, map[string]*int{"a": nil}},
-		"null":                 {decodeAs[serializer.Set], `{"json":null}`, serializer.Set(nil)},
+		"null":                 {decodeAs[value.Set], `{"json":null}`, value.Set(nil)},
 		"unmarshaler and meta": {decodeAs[json.RawMessage], `{"json":{ "a":"1" },"meta":[[0,"a"]]}`, json.RawMessage(`{"a":"1"}`)},
 		"text and meta":        {decodeAs[netip.Addr], `{"json":"1.2.3.4"}`, netip.MustParseAddr("1.2.3.4")},
 		"numeric segments":     {decodeAs[map[string]*big.Int], `{"json":{"0":"1","1.5":"2","1e+21":"3"},"meta":[[0,0],[0,1.50],[0,1e21]]}`, map[string]*big.Int{"0": big.NewInt(1), "1.5": big.NewInt(2), "1e+21": big.NewInt(3)}},
@@ -66,14 +67,14 @@ func TestDecodeTyped(t *testing.T) {
 		"escaped names":        {decodeAs[[]*big.Int], `{"\u006ason":["1"],"meta":[[0,0]],"meta ":5}`, []*big.Int{big.NewInt(1)}},
 		"folded name":          {decodeAs[struct{ Aé *big.Int }], `{"json":{"aÉ":"1"},"meta":[[0,"aÉ"]]}`, struct{ Aé *big.Int }{big.NewInt(1)}},
 		"byte order mark":      {decodeAs[string], "\uFEFF{\"json\":\"\uFEFFx\"}", "\uFEFFx"},
-		"only a mark":          {decodeAs[any], "\uFEFF", serializer.Undefined{}},
+		"only a mark":          {decodeAs[any], "\uFEFF", value.Undefined{}},
 		"white space":          {decodeAs[[]any], " {\n\t\"json\" : [ \"a b\" , { \"c\" : \"1\" } ] ,\r\"meta\" : [ [ 0 , 1 , \"c\" ] ] } ", []any{"a b", map[string]any{"c": big.NewInt(1)}}},
 		"no utf-8":             {decodeAs[string], "{\"json\":\"a\xff\xfe\"}", "a\uFFFD\uFFFD"},
 		"date with offset":     {decodeAs[time.Time], `{"json":"2024-01-02 01:04:05.67899-02:00","meta":[[1]]}`, at},
 		"date of mail":         {decodeAs[any], `{"json":"Tue, 02 Jan 2024 05:04:05 +0200","meta":[[1]]}`, at.Truncate(time.Second)},
-		"date never was":       {decodeAs[any], `{"json":"+999999-01-01","meta":[[1]]}`, serializer.InvalidDate{}},
-		"hour 24 and more":     {decodeAs[any], `{"json":"2024-01-02T24:01Z","meta":[[1]]}`, serializer.InvalidDate{}},
-		"month 13":             {decodeAs[any], `{"json":"2024-13","meta":[[1]]}`, serializer.InvalidDate{}},
+		"date never was":       {decodeAs[any], `{"json":"+999999-01-01","meta":[[1]]}`, value.InvalidDate{}},
+		"hour 24 and more":     {decodeAs[any], `{"json":"2024-01-02T24:01Z","meta":[[1]]}`, value.InvalidDate{}},
+		"month 13":             {decodeAs[any], `{"json":"2024-13","meta":[[1]]}`, value.InvalidDate{}},
 		"go map by uint":       {decodeAs[map[uint8]bool], `{"json":{"255":true}}`, map[uint8]bool{255: true}},
 		"nulls are no-ops":     {decodeAs[[]big.Int], `{"json":[null]}`, []big.Int{{}}},
 		"null url":             {decodeAs[[]url.URL], `{"json":[null]}`, []url.URL{{}}},
@@ -98,29 +99,29 @@ func TestDecodeIssues(t *testing.T) {
 		N int8 `json:"n"`
 	}
 	type target struct {
-		Name  string            `json:"name"`
-		List  []inner           `json:"list"`
-		ByKey map[string]uint   `json:"byKey"`
-		At    time.Time         `json:"at"`
-		Map   map[string]bool   `json:"map"`
-		Set   serializer.Set    `json:"set"`
-		Big   *big.Int          `json:"big"`
-		URL   url.URL           `json:"url"`
-		F     float32           `json:"f"`
-		Q     int               `json:"q,string"`
-		Any   map[any]any       `json:"any"`
-		Re    serializer.RegExp `json:"re"`
-		IP    netip.Addr        `json:"ip"`
-		Bytes []byte            `json:"bytes"`
-		Err   error             `json:"err"`
-		Bool  bool              `json:"bool"`
-		Never chan int          `json:"never"`
+		Name  string          `json:"name"`
+		List  []inner         `json:"list"`
+		ByKey map[string]uint `json:"byKey"`
+		At    time.Time       `json:"at"`
+		Map   map[string]bool `json:"map"`
+		Set   value.Set       `json:"set"`
+		Big   *big.Int        `json:"big"`
+		URL   url.URL         `json:"url"`
+		F     float32         `json:"f"`
+		Q     int             `json:"q,string"`
+		Any   map[any]any     `json:"any"`
+		Re    value.RegExp    `json:"re"`
+		IP    netip.Addr      `json:"ip"`
+		Bytes []byte          `json:"bytes"`
+		Err   error           `json:"err"`
+		Bool  bool            `json:"bool"`
+		Never chan int        `json:"never"`
 		Bad   struct {
-			serializer.InvalidDate `json:"date"`
+			value.InvalidDate `json:"date"`
 		} `json:"bad"`
-		Nothing serializer.Undefined `json:"nothing"`
-		ByByte  map[uint8]int        `json:"byByte"`
-		Num     json.Number          `json:"num"`
+		Nothing value.Undefined `json:"nothing"`
+		ByByte  map[uint8]int   `json:"byByte"`
+		Num     json.Number     `json:"num"`
 	}
 	issue := func(message string, path ...any) serializer.Issue {
 		return serializer.Issue{Message: message, Path: append([]any{}, path...)}
@@ -231,9 +232,9 @@ func TestCustomDecode(t *testing.T) {
 	wire := []byte(`{"json":{"name":"Ann","born":null},"meta":[[20]]}`)
 	ann := person{Name: "Ann"}
 
-	var value person
-	require.NoError(t, s.Decode(wire, &value))
-	require.Equal(t, ann, value)
+	var val person
+	require.NoError(t, s.Decode(wire, &val))
+	require.Equal(t, ann, val)
 	var pointer *person
 	require.NoError(t, s.Decode(wire, &pointer))
 	require.Equal(t, &ann, pointer)
@@ -269,14 +270,14 @@ func TestCustomInterface(t *testing.T) {
 	t.Parallel()
 	type nothing struct{}
 	s, err := serializer.New(
-		serializer.Custom{Type: 30, GoType: reflect.TypeFor[error](),
+		value.Serializer{Type: 30, GoType: reflect.TypeFor[error](),
 			Encode: func(v any) (any, error) { return v.(error).Error(), nil },
 			Decode: func(v any) (any, error) { return fmt.Errorf("remote: %v", v), nil }},
-		serializer.Custom{Type: 1, GoType: reflect.TypeFor[time.Duration](),
+		value.Serializer{Type: 1, GoType: reflect.TypeFor[time.Duration](),
 			Encode: func(v any) (any, error) { return int64(v.(time.Duration)), nil },
 			Decode: func(v any) (any, error) { return time.Duration(v.(float64)), nil }},
-		serializer.Custom{Type: 31, GoType: reflect.TypeFor[nothing](),
-			Encode: func(any) (any, error) { return serializer.Undefined{}, nil },
+		value.Serializer{Type: 31, GoType: reflect.TypeFor[nothing](),
+			Encode: func(any) (any, error) { return value.Undefined{}, nil },
 			Decode: func(any) (any, error) { return nothing{}, nil }},
 	)
 	require.NoError(t, err)

@@ -1,47 +1,29 @@
 package serializer
 
 import (
+	"cmp"
+	"encoding/base64"
+	"errors"
 	"fmt"
+	"math"
+	"math/big"
+	"net/url"
 	"reflect"
 	"strconv"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/internal/jsontext"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// encoder writes one envelope.
-type encoder struct {
-	s     *Serializer
-	buf   []byte    // the envelope, so far without meta
-	meta  []byte    // the items of meta, each with a comma behind
-	path  []segment // leads to the value at hand
-	depth int
-
-	form  bool    // files can be sent
-	maps  []byte  // the paths to the files, each with a comma behind
-	files []*File // in the order of maps
-}
-
-// segment is a step of a path: a key or, if index is not negative, an index.
-type segment struct {
-	key   string
-	index int
-}
-
-// keepLimit is the largest buffer that waits in the pool for the next message.
-const keepLimit = 64 << 10
-
-func (s *Serializer) encoder() *encoder {
-	if e, ok := s.encoders.Get().(*encoder); ok {
-		return e
+// append appends the envelope of v to dst, without files.
+func (s *Serializer) append(dst []byte, v any) ([]byte, error) {
+	e := s.encoder()
+	defer s.release(e)
+	if err := e.envelope(v); err != nil {
+		return dst, fmt.Errorf("serializer: encode: %s%w", e.place(), err)
 	}
-	return &encoder{s: s, buf: make([]byte, 0, 512), path: make([]segment, 0, 16)}
-}
-
-func (s *Serializer) release(e *encoder) {
-	if cap(e.buf) > keepLimit || cap(e.meta) > keepLimit || cap(e.maps) > keepLimit {
-		return
-	}
-	e.buf, e.meta, e.path, e.depth = e.buf[:0], e.meta[:0], e.path[:0], 0
-	e.form, e.maps, e.files = false, e.maps[:0], nil
-	s.encoders.Put(e)
+	return append(dst, e.buf...), nil
 }
 
 const jsonPrefix = `{"json":`
@@ -105,7 +87,7 @@ func (e *encoder) appendPath(dst []byte) []byte {
 		if segment.index >= 0 {
 			dst = strconv.AppendInt(dst, int64(segment.index), 10)
 		} else {
-			dst = appendString(dst, segment.key)
+			dst = jsontext.AppendString(dst, segment.key)
 		}
 	}
 	return dst
@@ -190,7 +172,7 @@ func (e *encoder) member(p *plan, v reflect.Value, key string, prefix []byte, fi
 }
 
 // encodeCustom lets a custom serializer replace the value. Its type follows the meta of the content.
-func encodeCustom(c *Custom) encodeFunc {
+func encodeCustom(c *value.Serializer) encodeFunc {
 	return func(e *encoder, v reflect.Value) error {
 		if isNil(v) {
 			return e.null()
@@ -231,3 +213,161 @@ func exported(v reflect.Value) (any, error) {
 	}
 	return v.Interface(), nil
 }
+
+func encodeUnsupported(_ *encoder, v reflect.Value) error {
+	return fmt.Errorf("values of type %s cannot be encoded", v.Type())
+}
+
+func encodeBool(e *encoder, v reflect.Value) error {
+	e.buf = strconv.AppendBool(e.buf, v.Bool())
+	return nil
+}
+
+func encodeInt(e *encoder, v reflect.Value) error {
+	e.buf = strconv.AppendInt(e.buf, v.Int(), 10)
+	return nil
+}
+
+func encodeUint(e *encoder, v reflect.Value) error {
+	e.buf = strconv.AppendUint(e.buf, v.Uint(), 10)
+	return nil
+}
+
+func encodeFloat(e *encoder, v reflect.Value) error {
+	f := v.Float()
+	switch {
+	case math.IsNaN(f):
+		return e.typedNull(typeNaN)
+	case math.IsInf(f, 0):
+		return e.null()
+	}
+	e.buf = jsontext.AppendFloat(e.buf, f, v.Type().Bits())
+	return nil
+}
+
+func encodeString(e *encoder, v reflect.Value) error {
+	e.buf = jsontext.AppendString(e.buf, v.String())
+	return nil
+}
+
+// encodeNumber writes a json.Number as it is.
+func encodeNumber(e *encoder, v reflect.Value) error {
+	text := cmp.Or(v.String(), "0")
+	if !jsontext.IsNumber([]byte(text)) {
+		return fmt.Errorf("%.40q is not a JSON number", text)
+	}
+	e.buf = append(e.buf, text...)
+	return nil
+}
+
+func encodeBytes(e *encoder, v reflect.Value) error {
+	if v.IsNil() {
+		return e.null()
+	}
+	e.buf = base64.StdEncoding.AppendEncode(append(e.buf, '"'), v.Bytes())
+	e.buf = append(e.buf, '"')
+	return nil
+}
+
+func encodeBigInt(e *encoder, v reflect.Value) error {
+	n := addressable(v).Interface().(*big.Int)
+	start := len(e.buf)
+	e.buf = n.Append(append(e.buf, '"'), 10)
+	if !isBigInt(e.buf[start+1:]) {
+		return fmt.Errorf("an integer of more than %d digits cannot be sent", maxBigIntDigits)
+	}
+	e.buf = append(e.buf, '"')
+	e.mark(typeBigInt)
+	return nil
+}
+
+func encodeTime(e *encoder, v reflect.Value) error {
+	var err error
+	if e.buf, err = appendDate(append(e.buf, '"'), v.Interface().(time.Time)); err != nil {
+		return err
+	}
+	e.buf = append(e.buf, '"')
+	e.mark(typeDate)
+	return nil
+}
+
+func encodeInvalidDate(e *encoder, _ reflect.Value) error { return e.typedNull(typeDate) }
+
+func encodePresentUndefined(e *encoder, _ reflect.Value) error { return e.typedNull(typeUndefined) }
+
+func encodeUndefined(*encoder, reflect.Value) error { return nil }
+
+func encodeURL(e *encoder, v reflect.Value) error {
+	given := addressable(v).Interface().(*url.URL)
+	u, err := normalizeURL(given)
+	if err != nil {
+		return fmt.Errorf("URL %.80q: %w", given.Redacted(), err)
+	}
+	e.buf = jsontext.AppendString(e.buf, u.String())
+	e.mark(typeURL)
+	return nil
+}
+
+func encodeRegExp(e *encoder, v reflect.Value) error {
+	r, err := normalizeRegExp(v.Interface().(value.RegExp))
+	if err != nil {
+		return fmt.Errorf("flags %.20q: %w", v.Interface().(value.RegExp).Flags, err)
+	}
+	e.buf = jsontext.AppendString(e.buf, r.String())
+	e.mark(typeRegExp)
+	return nil
+}
+
+// file adds a file to maps. It stands at the place at hand or, if there is a rest of the
+// path, below that. Each segment of the rest has a comma before.
+func (e *encoder) file(f *value.File, rest []byte) error {
+	if !e.form {
+		return ErrFile
+	}
+	if err := checkFile(f); err != nil {
+		return err
+	}
+	start := len(e.maps)
+	e.maps = append(e.appendPath(e.maps), rest...)
+	e.maps = append(bracketed(e.maps, start), "],"...)
+	e.files = append(e.files, f)
+	return nil
+}
+
+// bracketed opens a list with the elements from start on, each of which has a comma before.
+func bracketed(list []byte, start int) []byte {
+	if len(list) == start {
+		return append(list, '[')
+	}
+	list[start] = '['
+	return list
+}
+
+func encodeFile(e *encoder, v reflect.Value) error {
+	if v.IsNil() {
+		return e.null()
+	}
+	given, err := exported(v)
+	if err != nil {
+		return err
+	}
+	if err := e.file(given.(*value.File), nil); err != nil {
+		return err
+	}
+	e.buf = append(e.buf, "{}"...)
+	return nil
+}
+
+// checkFile returns an error for a file that cannot be sent.
+func checkFile(f *value.File) error {
+	for i := range len(f.Type) {
+		if f.Type[i] < ' ' || f.Type[i] > '~' {
+			return fmt.Errorf("the type %.80q of a file is not printable ASCII", f.Type)
+		}
+	}
+	return nil
+}
+
+var errFileByValue = errors.New("a file stands as *File, not as File")
+
+func encodeFileByValue(*encoder, reflect.Value) error { return errFileByValue }

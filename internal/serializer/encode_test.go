@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/internal/serializer"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 type (
@@ -52,30 +53,30 @@ func TestEncode(t *testing.T) {
 	epoch := time.Unix(0, 999_999).In(time.FixedZone("x", 3600))
 	one := big.NewInt(1)
 	tests := map[string]struct {
-		value any
-		want  string
+		val  any
+		want string
 	}{
 		"struct order": {struct {
-			Re  serializer.RegExp `json:"re"`
-			Arr []any             `json:"arr"`
-			Big *big.Int          `json:"big"`
-		}{serializer.RegExp{Source: "x"}, []any{[]*big.Int{one}, map[string]time.Time{"d": epoch}}, one},
+			Re  value.RegExp `json:"re"`
+			Arr []any        `json:"arr"`
+			Big *big.Int     `json:"big"`
+		}{value.RegExp{Source: "x"}, []any{[]*big.Int{one}, map[string]time.Time{"d": epoch}}, one},
 			`{"json":{"re":"/x/","arr":[["1"],{"d":"1970-01-01T00:00:00.000Z"}],"big":"1"},` +
 				`"meta":[[5,"re"],[0,"arr",0,0],[1,"arr",1,"d"],[0,"big"]]}`},
 		"big value":           {struct{ N big.Int }{*one}, `{"json":{"N":"1"},"meta":[[0,"N"]]}`},
 		"url value":           {*mustURL("HTTPS://Example.COM:443"), `{"json":"https://example.com/","meta":[[4]]}`},
 		"url of no special":   {mustURL("Foo:Bar"), `{"json":"foo:Bar","meta":[[4]]}`},
-		"nil special":         {[]any{(*big.Int)(nil), (*url.URL)(nil), (*time.Time)(nil), serializer.Set(nil), serializer.Map(nil), map[int]int(nil), map[int]struct{}(nil)}, `{"json":[null,null,null,null,null,null,null]}`},
+		"nil special":         {[]any{(*big.Int)(nil), (*url.URL)(nil), (*time.Time)(nil), value.Set(nil), value.Map(nil), map[int]int(nil), map[int]struct{}(nil)}, `{"json":[null,null,null,null,null,null,null]}`},
 		"float32":             {[]float32{0.1, float32(math.NaN()), float32(math.Copysign(0, -1)), 1e21}, `{"json":[0.1,null,0,1e+21],"meta":[[2,1]]}`},
-		"undefined field":     {struct{ A, B any }{serializer.Undefined{}, 1}, `{"json":{"B":1}}`},
-		"undefined fields":    {struct{ A, B, C any }{1, serializer.Undefined{}, &serializer.Undefined{}}, `{"json":{"A":1}}`},
-		"undefined in map":    {map[string]any{"a": serializer.Undefined{}, "b": 1, "c": serializer.Value{}}, `{"json":{"b":1}}`},
-		"undefined in go map": {map[int]any{1: serializer.Undefined{}}, `{"json":[[1,null]],"meta":[[3,0,1],[7]]}`},
-		"undefined pointer":   {&serializer.Undefined{}, `{}`},
+		"undefined field":     {struct{ A, B any }{value.Undefined{}, 1}, `{"json":{"B":1}}`},
+		"undefined fields":    {struct{ A, B, C any }{1, value.Undefined{}, &value.Undefined{}}, `{"json":{"A":1}}`},
+		"undefined in map":    {map[string]any{"a": value.Undefined{}, "b": 1, "c": value.Value{}}, `{"json":{"b":1}}`},
+		"undefined in go map": {map[int]any{1: value.Undefined{}}, `{"json":[[1,null]],"meta":[[3,0,1],[7]]}`},
+		"undefined pointer":   {&value.Undefined{}, `{}`},
 		"present undefined":   {struct{ A any }{serializer.PresentUndefined{}}, `{"json":{"A":null},"meta":[[3,"A"]]}`},
 		"present at root":     {serializer.PresentUndefined{}, `{}`},
-		"zero value":          {serializer.Value{}, `{}`},
-		"zero value in array": {[]serializer.Value{{}}, `{"json":[null],"meta":[[3,0]]}`},
+		"zero value":          {value.Value{}, `{}`},
+		"zero value in array": {[]value.Value{{}}, `{"json":[null],"meta":[[3,0]]}`},
 		"int keys":            {map[int]string{10: "b", 9: "a"}, `{"json":[[9,"a"],[10,"b"]],"meta":[[7]]}`},
 		"date keys":           {map[time.Time]bool{epoch.UTC(): true}, `{"json":[["1970-01-01T00:00:00.000Z",true]],"meta":[[1,0,0],[7]]}`},
 		"big keys":            {map[*big.Int]bool{one: true}, `{"json":[["1",true]],"meta":[[0,0,0],[7]]}`},
@@ -97,10 +98,10 @@ func TestEncode(t *testing.T) {
 			F float64 `json:",string"`
 			P *bool   `json:",string"`
 		}{1, "a\"", math.NaN(), nil}, `{"json":{"N":"1","S":"\"a\\\"\"","F":null,"P":null},"meta":[[2,"F"]]}`},
-		"regexp escapes":  {serializer.RegExp{Source: "a/b\n[/]\\/", Flags: "ig"}, `{"json":"/a\\/b\\n[/]\\//gi","meta":[[5]]}`},
-		"regexp empty":    {serializer.RegExp{}, `{"json":"/(?:)/","meta":[[5]]}`},
+		"regexp escapes":  {value.RegExp{Source: "a/b\n[/]\\/", Flags: "ig"}, `{"json":"/a\\/b\\n[/]\\//gi","meta":[[5]]}`},
+		"regexp empty":    {value.RegExp{}, `{"json":"/(?:)/","meta":[[5]]}`},
 		"key with quotes": {map[string]any{"a\"\u2028<": one}, `{"json":{"a\"` + "\u2028" + `<":"1"},"meta":[[0,"a\"` + "\u2028" + `<"]]}`},
-		"line breaks":     {serializer.RegExp{Source: "\r\u2028\\\u2029"}, `{"json":"/\\r\\u2028\\u2029/","meta":[[5]]}`},
+		"line breaks":     {value.RegExp{Source: "\r\u2028\\\u2029"}, `{"json":"/\\r\\u2028\\u2029/","meta":[[5]]}`},
 		"uint keys":       {map[uint8]bool{200: true, 3: true}, `{"json":[[3,true],[200,true]],"meta":[[7]]}`},
 		"float set":       {map[float64]struct{}{2.5: {}, -1: {}}, `{"json":[-1,2.5],"meta":[[6]]}`},
 		"year 10000":      {time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), `{"json":"+010000-01-01T00:00:00.000Z","meta":[[1]]}`},
@@ -110,7 +111,7 @@ func TestEncode(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			wire, err := new(serializer.Serializer).Append([]byte("before "), test.value)
+			wire, err := new(serializer.Serializer).Append([]byte("before "), test.val)
 			require.NoError(t, err)
 			require.Equal(t, "before "+test.want, string(wire))
 		})
@@ -144,15 +145,15 @@ func TestEncodeErrors(t *testing.T) {
 	}
 	halfWire, err := new(serializer.Serializer).Append(nil, half)
 	require.NoError(t, err)
-	value, err := new(serializer.Serializer).Value(halfWire)
+	val, err := new(serializer.Serializer).Value(halfWire)
 	require.NoError(t, err)
-	spliced := any(value)
+	spliced := any(val)
 	for range 401 {
 		spliced = []any{spliced}
 	}
 	tests := map[string]struct {
-		value any
-		want  string
+		val  any
+		want string
 	}{
 		"channel":           {map[string]any{"a": []any{make(chan int)}}, "serializer: encode: a[0]: values of type chan int cannot be encoded"},
 		"func":              {func() {}, "func()"},
@@ -161,19 +162,19 @@ func TestEncodeErrors(t *testing.T) {
 		"interface cycle":   {loop, "cycle"},
 		"slice cycle":       {list, "cycle"},
 		"struct cycle":      {ring, "cycle"},
-		"set cycle":         {serializer.Set{serializer.Map{{Key: 1, Value: ring}}}, "cycle"},
+		"set cycle":         {value.Set{value.Map{{Key: 1, Value: ring}}}, "cycle"},
 		"too deep":          {deep, "nested deeper than 1000"},
 		"too deep by value": {spliced, "nested deeper than 1000"},
-		"broken marshaler":  {broken{}, "gave bad JSON: unexpected end"},
+		"broken marshaler":  {broken{}, "bad JSON: jsontext: unexpected end"},
 		"relative url":      {struct{ U url.URL }{}, "U: URL \"\": not an absolute URL"},
-		"regexp flags":      {serializer.RegExp{Source: "a", Flags: "gg"}, "flags"},
+		"regexp flags":      {value.RegExp{Source: "a", Flags: "gg"}, "flags"},
 		"date out of range": {time.Date(300000, 1, 1, 0, 0, 0, 0, time.UTC), "out of the range"},
 		"long bigint":       {new(big.Int).Exp(big.NewInt(10), big.NewInt(4300), nil), "4300 digits"},
 		"json number":       {json.Number("1x"), "not a JSON number"},
 		"failing text":      {failing{}, "no text"},
 		"failing key":       {map[failing]int{{}: 1}, "no text"},
 		"failing in set":    {map[failing]struct{}{{}: {}}, "[0]: "},
-		"failing in map":    {serializer.Map{{Key: failing{}}}, "[0][0]: "},
+		"failing in map":    {value.Map{{Key: failing{}}}, "[0][0]: "},
 		"unexported method": {struct {
 			hiddenText `json:"a"` // two embedded methods of one name, so that the outer type has none
 			failing    `json:"b"`
@@ -183,7 +184,7 @@ func TestEncodeErrors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := new(serializer.Serializer)
-			dst, err := s.Append([]byte("kept"), test.value)
+			dst, err := s.Append([]byte("kept"), test.val)
 			require.ErrorContains(t, err, test.want)
 			require.Equal(t, "kept", string(dst))
 			dst, err = s.Append(nil, exported{1}) // a failure leaves nothing behind
@@ -196,10 +197,10 @@ func TestEncodeErrors(t *testing.T) {
 func TestNew(t *testing.T) {
 	t.Parallel()
 	same := func(v any) (any, error) { return v, nil }
-	valid := serializer.Custom{Type: 20, GoType: personSerializer.GoType, Encode: same, Decode: same}
+	valid := value.Serializer{Type: 20, GoType: personSerializer.GoType, Encode: same, Decode: same}
 	negative, lacking := valid, valid
 	negative.Type, lacking.Decode = -1, nil
-	for name, customs := range map[string][]serializer.Custom{
+	for name, customs := range map[string][]value.Serializer{
 		"the same type twice": {valid, {Type: 21, GoType: valid.GoType, Encode: same, Decode: same}, valid},
 		"negative type":       {negative},
 		"no function":         {lacking},

@@ -1,6 +1,11 @@
 package serializer
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/go-orpc/durable-iterator/internal/jsontext"
+	"github.com/go-orpc/durable-iterator/rpc/value"
+)
 
 // envelope is a message whose syntax has been checked.
 type envelope struct {
@@ -8,8 +13,8 @@ type envelope struct {
 	meta  []byte // compact; nil: none
 	depth int    // how deep json is nested
 
-	maps  []byte  // compact; nil: none
-	files []*File // in the order of maps, which may be shorter
+	maps  []byte        // compact; nil: none
+	files []*value.File // in the order of maps, which may be shorter
 }
 
 // byteOrderMark may stand before any text and means nothing there.
@@ -28,75 +33,83 @@ func parseEnvelope(data []byte) (envelope, error) {
 }
 
 // parseForm reads the text of a form with its files.
-func parseForm(data []byte, files []*File) (envelope, error) {
+func parseForm(data []byte, files []*value.File) (envelope, error) {
 	env, err := parseMessage(bytes.TrimPrefix(data, byteOrderMark))
 	env.files = files
 	return env, err
 }
 
-// parseMessage checks the syntax of a whole message and slices it. As in the
-// original, a message that is no object is undefined, but null is malformed.
+// parseMessage checks the syntax of a whole message and slices it. As in the original, a
+// message that is no object is undefined, but null is malformed.
 func parseMessage(data []byte) (envelope, error) {
 	var env envelope
-	sc := scanner{data: validUTF8(data), limit: maxDepth}
-	sc.space()
-	if sc.peek() != '{' {
-		text, _, err := compact(sc.data)
-		if err == nil && string(text) == "null" {
-			err = malformed("the message is null")
+	s := jsontext.NewScanner(data, maxDepth)
+	if s.Peek() != '{' {
+		v, err := s.Value()
+		if err == nil {
+			err = s.End()
 		}
-		return env, err
+		if err == nil && string(v.Text) == "null" {
+			return env, malformed("the message is null")
+		}
+		return env, malformedText(err)
 	}
-	sc.pos++
-	sc.space()
-	if sc.peek() == '}' {
-		sc.pos++
-	} else if err := env.members(&sc); err != nil {
-		return envelope{}, err
+	err := s.Take('{')
+	if err == nil && s.Peek() != '}' {
+		err = env.members(s)
 	}
-	sc.space()
-	if sc.pos < len(sc.data) {
-		return envelope{}, sc.unexpected()
+	if err == nil {
+		err = s.Take('}')
 	}
-	if string(env.meta) == "null" {
-		env.meta = nil
+	if err == nil {
+		err = s.End()
 	}
-	if string(env.maps) == "null" {
-		env.maps = nil
+	if err != nil {
+		return envelope{}, malformedText(err)
 	}
 	return env, nil
 }
 
-// members reads the members of the message up to the closing brace. The last of
-// equal names wins; unknown ones are ignored.
-func (env *envelope) members(sc *scanner) error {
+func (env *envelope) members(s *jsontext.Scanner) error {
 	for {
-		start := sc.pos
-		if err := sc.key(); err != nil {
+		if err := env.member(s); err != nil {
 			return err
 		}
-		name := (&cursor{data: sc.data, pos: start}).str()
-		start, sc.spaced, sc.deepest = sc.pos, false, 0
-		if err := sc.value(); err != nil {
-			return err
-		}
-		text := sc.data[start:sc.pos:sc.pos]
-		switch string(name) {
-		case "json":
-			env.json, env.depth = compacted(text, sc.spaced), sc.deepest
-		case "meta":
-			env.meta = compacted(text, sc.spaced)
-		case "maps":
-			env.maps = compacted(text, sc.spaced)
-		}
-		sc.space()
-		if sc.peek() == '}' {
-			sc.pos++
+		if s.Peek() != ',' {
 			return nil
 		}
-		if err := sc.take(','); err != nil {
+		if err := s.Take(','); err != nil {
 			return err
 		}
-		sc.space()
 	}
+}
+
+// member reads a member of the message. The last of equal names counts; unknown ones are
+// ignored, as are meta and maps that are null.
+func (env *envelope) member(s *jsontext.Scanner) error {
+	name, err := s.Key()
+	if err != nil {
+		return err
+	}
+	v, err := s.Value()
+	if err != nil {
+		return err
+	}
+	switch string(name) {
+	case "json":
+		env.json, env.depth = v.Compact(), v.Depth
+	case "meta":
+		env.meta = list(v)
+	case "maps":
+		env.maps = list(v)
+	}
+	return nil
+}
+
+// list returns the text of meta or maps, nil if it is null.
+func list(v jsontext.Scanned) []byte {
+	if string(v.Text) == "null" {
+		return nil
+	}
+	return v.Compact()
 }

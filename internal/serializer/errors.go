@@ -1,9 +1,12 @@
 package serializer
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/go-orpc/durable-iterator/internal/jsontext"
 )
 
 // MalformedError says that a text is not JSON, or that its meta does not fit it.
@@ -27,6 +30,14 @@ func (e *MalformedError) Unwrap() error { return e.Err }
 
 func malformed(format string, args ...any) error {
 	return &MalformedError{Reason: fmt.Sprintf(format, args...)}
+}
+
+// malformedText returns the error for text that is not JSON, nil for nil.
+func malformedText(err error) error {
+	if e, ok := errors.AsType[*jsontext.SyntaxError](err); ok {
+		return malformed("%s", e.Reason)
+	}
+	return err
 }
 
 // Issue is one place where a message is not of the type asked for. In JSON it has
@@ -84,3 +95,7 @@ func dotted(path []any) string {
 	}
 	return b.String()
 }
+
+// ErrFile says that a value holds a file where only JSON can be sent, such as in an
+// event of an iterator. Files go with the inputs and outputs of calls.
+var ErrFile = errors.New("a file cannot be sent here, only in the input or output of a call")

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/go-orpc/durable-iterator/internal/jsontext"
 )
 
 // field is a member of a struct as encoding/json sees it.
@@ -84,7 +86,7 @@ func collectFields(list []field, t reflect.Type, index []int, outer []reflect.Ty
 		if name == "" {
 			f.name = sf.Name
 		}
-		f.prefix = append(appendString(nil, f.name), ':')
+		f.prefix = append(jsontext.AppendString(nil, f.name), ':')
 		f.setOptions(strings.Split(options, ","), base)
 		list = append(list, f)
 	}
@@ -176,16 +178,6 @@ func zeroFunc(t reflect.Type) func(reflect.Value) bool {
 	return reflect.Value.IsZero
 }
 
-// addressable gives a pointer to v, or to a copy if v has no address.
-func addressable(v reflect.Value) reflect.Value {
-	if v.CanAddr() {
-		return v.Addr()
-	}
-	p := reflect.New(v.Type())
-	p.Elem().Set(v)
-	return p
-}
-
 // read gives the field of a struct for encoding. It reports false behind a nil embedded pointer.
 func (f *field) read(v reflect.Value) (reflect.Value, bool) {
 	if !f.embedded {
@@ -253,4 +245,14 @@ func foldRune(r rune) rune {
 		}
 		r = next
 	}
+}
+
+// addressable gives a pointer to v, or to a copy if v has no address.
+func addressable(v reflect.Value) reflect.Value {
+	if v.CanAddr() {
+		return v.Addr()
+	}
+	p := reflect.New(v.Type())
+	p.Elem().Set(v)
+	return p
 }

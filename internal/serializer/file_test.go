@@ -12,32 +12,33 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/internal/serializer"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 type opener interface{ Open() (io.ReadCloser, error) }
 
 type album struct {
-	Title  string                      `json:"title"`
-	Cover  *serializer.File            `json:"cover"`
-	Photos []*serializer.File          `json:"photos,omitempty"`
-	Named  map[string]*serializer.File `json:"named,omitempty"`
-	Set    map[*serializer.File]struct{}
-	ByID   map[int]**serializer.File
+	Title  string                 `json:"title"`
+	Cover  *value.File            `json:"cover"`
+	Photos []*value.File          `json:"photos,omitempty"`
+	Named  map[string]*value.File `json:"named,omitempty"`
+	Set    map[*value.File]struct{}
+	ByID   map[int]**value.File
 	Any    any
 	Opener opener
-	*serializer.File
+	*value.File
 }
 
 // TestFileAnywhere: files pass through all kinds of Go types and back.
 func TestFileAnywhere(t *testing.T) {
 	t.Parallel()
 	s := new(serializer.Serializer)
-	file := func(name string) *serializer.File { return serializer.NewFile(name, "image/png", []byte(name)) }
+	file := func(name string) *value.File { return value.NewFile(name, "image/png", []byte(name)) }
 	inner := file("f")
 	sent := album{
-		Title: "A", Cover: file("a"), Photos: []*serializer.File{file("b"), nil, file("c")},
-		Named: map[string]*serializer.File{"d": file("d")}, Set: map[*serializer.File]struct{}{file("e"): {}},
-		ByID: map[int]**serializer.File{7: &inner}, Any: []any{file("g")}, Opener: file("h"), File: file("i"),
+		Title: "A", Cover: file("a"), Photos: []*value.File{file("b"), nil, file("c")},
+		Named: map[string]*value.File{"d": file("d")}, Set: map[*value.File]struct{}{file("e"): {}},
+		ByID: map[int]**value.File{7: &inner}, Any: []any{file("g")}, Opener: file("h"), File: file("i"),
 	}
 	encoded, err := s.Encode(&sent)
 	require.NoError(t, err)
@@ -55,7 +56,7 @@ func TestFileAnywhere(t *testing.T) {
 	require.Nil(t, got.Photos[1])
 }
 
-func names(files []*serializer.File) string {
+func names(files []*value.File) string {
 	var b strings.Builder
 	for _, f := range files {
 		b.WriteString(f.Name)
@@ -75,10 +76,10 @@ func TestFileNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, encoded.JSON, wire, "without files both are the same")
 
-	got := album{Cover: new(serializer.File)}
+	got := album{Cover: new(value.File)}
 	require.NoError(t, s.Decode([]byte(`{"json":{"cover":null}}`), &got))
 	require.Nil(t, got.Cover)
-	got = album{Cover: new(serializer.File)}
+	got = album{Cover: new(value.File)}
 	require.NoError(t, s.Decode([]byte(`{"json":{"cover":null},"meta":[[3,"cover"]]}`), &got))
 	require.Nil(t, got.Cover)
 }
@@ -86,28 +87,28 @@ func TestFileNothing(t *testing.T) {
 // TestFileTwice: a file that stands at two places is sent twice, as in the original.
 func TestFileTwice(t *testing.T) {
 	t.Parallel()
-	f := serializer.NewFile("a", "", nil)
-	encoded, err := new(serializer.Serializer).Encode([]*serializer.File{f, f})
+	f := value.NewFile("a", "", nil)
+	encoded, err := new(serializer.Serializer).Encode([]*value.File{f, f})
 	require.NoError(t, err)
 	require.Equal(t, `{"json":[{},{}],"maps":[[0],[1]]}`, string(encoded.JSON))
-	require.Equal(t, []*serializer.File{f, f}, encoded.Files)
+	require.Equal(t, []*value.File{f, f}, encoded.Files)
 }
 
 // TestW12FileInEvent: where only JSON can be sent, a file is an error that says where.
 func TestW12FileInEvent(t *testing.T) {
 	t.Parallel()
 	s := new(serializer.Serializer)
-	f := serializer.NewFile("a", "", nil)
+	f := value.NewFile("a", "", nil)
 	wire, err := s.Append([]byte("before"), map[string]any{"a": []any{1, f}})
 	require.ErrorIs(t, err, serializer.ErrFile)
 	require.EqualError(t, err, "serializer: encode: a[1]: "+serializer.ErrFile.Error())
 	require.Equal(t, "before", string(wire))
 
-	value, err := s.FormValue([]byte(`{"json":{},"maps":[[]]}`), []*serializer.File{f})
+	val, err := s.FormValue([]byte(`{"json":{},"maps":[[]]}`), []*value.File{f})
 	require.NoError(t, err)
-	_, err = s.Append(nil, []any{value})
+	_, err = s.Append(nil, []any{val})
 	require.ErrorIs(t, err, serializer.ErrFile)
-	wire, err = value.Append([]byte("before"))
+	wire, err = val.Append([]byte("before"))
 	require.ErrorIs(t, err, serializer.ErrFile)
 	require.Equal(t, "before", string(wire))
 
@@ -120,12 +121,12 @@ func TestW12FileInEvent(t *testing.T) {
 func TestFileRefused(t *testing.T) {
 	t.Parallel()
 	s := new(serializer.Serializer)
-	_, err := s.Encode(struct{ F serializer.File }{})
+	_, err := s.Encode(struct{ F value.File }{})
 	require.EqualError(t, err, "serializer: encode: F: a file stands as *File, not as File")
-	_, err = s.Encode([]any{serializer.NewFile("a", "text/plain\r\nX: y", nil)})
+	_, err = s.Encode([]any{value.NewFile("a", "text/plain\r\nX: y", nil)})
 	require.ErrorContains(t, err, `[0]: the type "text/plain\r\nX: y" of a file is not printable ASCII`)
 
-	err = s.DecodeForm([]byte(`{"json":{},"maps":[[]]}`), []*serializer.File{{}}, new(serializer.File))
+	err = s.DecodeForm([]byte(`{"json":{},"maps":[[]]}`), []*value.File{{}}, new(value.File))
 	require.EqualError(t, err, "serializer: decode: a file stands as *File, not as File")
 	var typeError *serializer.TypeError
 	require.NotErrorAs(t, err, &typeError, "it is not the sender's fault")
@@ -159,17 +160,17 @@ func TestFileIssues(t *testing.T) {
 		"in an unmarshaler":      {`{"json":{"a":{"b":{}}},"maps":[["a","b"]]}`, new(map[string]unmarshaled), "a: expected a value without files, received file"},
 		"raw":                    {`{"json":[{}],"maps":[[0]]}`, new([]json.RawMessage), "[0]: expected a value without files, received file"},
 		"in raw":                 {`{"json":[{}],"maps":[[0]]}`, new(json.RawMessage), "expected a value without files, received file"},
-		"object":                 {`{"json":{}}`, new(*serializer.File), "expected file, received object"},
+		"object":                 {`{"json":{}}`, new(*value.File), "expected file, received object"},
 		"object in struct":       {`{"json":{"cover":{"name":"x"}}}`, new(album), "cover: expected file, received object"},
-		"text":                   {`{"json":["x"]}`, new([]*serializer.File), "[0]: expected file, received string"},
-		"date":                   {`{"json":["2024-01-01"],"meta":[[1,0]]}`, new([]*serializer.File), "[0]: expected file, received date"},
-		"null date":              {`{"json":null,"meta":[[1]]}`, new(*serializer.File), "expected file, received invalid date"},
+		"text":                   {`{"json":["x"]}`, new([]*value.File), "[0]: expected file, received string"},
+		"date":                   {`{"json":["2024-01-01"],"meta":[[1,0]]}`, new([]*value.File), "[0]: expected file, received date"},
+		"null date":              {`{"json":null,"meta":[[1]]}`, new(*value.File), "expected file, received invalid date"},
 		"goes on after an issue": {`{"json":{"title":{},"cover":7},"maps":[["title"]]}`, new(album), "title: expected string, received file; cover: expected file, received number"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			err := s.DecodeForm([]byte(test.data), []*serializer.File{{Name: "f"}}, test.target)
+			err := s.DecodeForm([]byte(test.data), []*value.File{{Name: "f"}}, test.target)
 			var typeError *serializer.TypeError
 			require.ErrorAs(t, err, &typeError)
 			require.EqualError(t, err, "serializer: decode: "+test.want)
@@ -181,10 +182,10 @@ func TestFileIssues(t *testing.T) {
 func TestFileReplaces(t *testing.T) {
 	t.Parallel()
 	s := new(serializer.Serializer)
-	first := serializer.NewFile("first", "", nil)
+	first := value.NewFile("first", "", nil)
 	var v any = first
-	require.NoError(t, s.DecodeForm([]byte(`{"json":{},"maps":[[]]}`), []*serializer.File{{Name: "second"}}, &v))
-	require.Equal(t, "second", v.(*serializer.File).Name)
+	require.NoError(t, s.DecodeForm([]byte(`{"json":{},"maps":[[]]}`), []*value.File{{Name: "second"}}, &v))
+	require.Equal(t, "second", v.(*value.File).Name)
 	require.Equal(t, "first", first.Name)
 	require.NoError(t, s.Decode([]byte(`{"json":{"Name":"third"}}`), &v))
 	require.Equal(t, map[string]any{"Name": "third"}, v)
@@ -196,10 +197,10 @@ func TestValueKeepsFiles(t *testing.T) {
 	t.Parallel()
 	s := new(serializer.Serializer)
 	data := `{"json":{"path":["a"],"input":{"x":{},"l":[{},"1"]}},"meta":[[0,"input","l",1]],"maps":[["path",0],["input","l",0],["input","x"]]}`
-	files := []*serializer.File{{Name: "0"}, {Name: "1"}, {Name: "2"}}
+	files := []*value.File{{Name: "0"}, {Name: "1"}, {Name: "2"}}
 	var got struct {
-		Path  []*serializer.File `json:"path"`
-		Input serializer.Value   `json:"input"`
+		Path  []*value.File `json:"path"`
+		Input value.Value   `json:"input"`
 	}
 	require.NoError(t, s.DecodeForm([]byte(data), files, &got))
 	require.Equal(t, "0", names(got.Path))
@@ -209,15 +210,15 @@ func TestValueKeepsFiles(t *testing.T) {
 	require.Equal(t, `{"json":{"x":{},"l":[{},"1"]},"meta":[[0,"l",1]],"maps":[["l",0],["x"]]}`, string(alone.JSON))
 	require.Equal(t, "12", names(alone.Files))
 
-	whole, err := s.Encode(map[string]any{"a": serializer.Set{&serializer.File{Name: "z"}, got.Input}, "b": &got.Input})
+	whole, err := s.Encode(map[string]any{"a": value.Set{&value.File{Name: "z"}, got.Input}, "b": &got.Input})
 	require.NoError(t, err)
 	require.Equal(t, `{"json":{"a":[{},{"x":{},"l":[{},"1"]}],"b":{"x":{},"l":[{},"1"]}},`+
 		`"meta":[[0,"a",1,"l",1],[6,"a"],[0,"b","l",1]],"maps":[["a",0],["a",1,"l",0],["a",1,"x"],["b","l",0],["b","x"]]}`, string(whole.JSON))
 	require.Equal(t, "z1212", names(whole.Files))
 
 	var input struct {
-		X *serializer.File   `json:"x"`
-		L []serializer.Value `json:"l"`
+		X *value.File   `json:"x"`
+		L []value.Value `json:"l"`
 	}
 	require.NoError(t, got.Input.Decode(&input))
 	require.Equal(t, "2", input.X.Name)
@@ -232,9 +233,9 @@ func TestValueKeepsFiles(t *testing.T) {
 func TestCoveredFile(t *testing.T) {
 	t.Parallel()
 	s := new(serializer.Serializer)
-	value, err := s.FormValue([]byte(`{"json":[{"a":{}}],"maps":[[0,"a"],[0]]}`), []*serializer.File{{Name: "0"}, {Name: "1"}})
+	val, err := s.FormValue([]byte(`{"json":[{"a":{}}],"maps":[[0,"a"],[0]]}`), []*value.File{{Name: "0"}, {Name: "1"}})
 	require.NoError(t, err)
-	encoded, err := s.Encode(value)
+	encoded, err := s.Encode(val)
 	require.NoError(t, err)
 	require.Equal(t, `{"json":[{"a":{}}],"maps":[[0]]}`, string(encoded.JSON))
 	require.Equal(t, "1", names(encoded.Files))
@@ -243,27 +244,27 @@ func TestCoveredFile(t *testing.T) {
 // TestFileAndCustom: a custom serializer may stand for files, and give files.
 func TestFileAndCustom(t *testing.T) {
 	t.Parallel()
-	s, err := serializer.New(personSerializer, serializer.Custom{
-		Type: 21, GoType: reflect.TypeFor[*serializer.File](),
-		Encode: func(v any) (any, error) { return v.(*serializer.File).Name, nil },
-		Decode: func(v any) (any, error) { return serializer.NewFile(v.(string), "", nil), nil },
+	s, err := serializer.New(personSerializer, value.Serializer{
+		Type: 21, GoType: reflect.TypeFor[*value.File](),
+		Encode: func(v any) (any, error) { return v.(*value.File).Name, nil },
+		Decode: func(v any) (any, error) { return value.NewFile(v.(string), "", nil), nil },
 	})
 	require.NoError(t, err)
-	encoded, err := s.Encode([]any{&serializer.File{Name: "a"}})
+	encoded, err := s.Encode([]any{&value.File{Name: "a"}})
 	require.NoError(t, err)
 	require.Equal(t, `{"json":["a"],"meta":[[21,0]]}`, string(encoded.JSON))
-	var got []*serializer.File
+	var got []*value.File
 	require.NoError(t, s.Decode(encoded.JSON, &got))
 	require.Equal(t, "a", got[0].Name)
 
 	s, err = serializer.New(personSerializer)
 	require.NoError(t, err)
-	encoded, err = s.Encode([]any{person{Name: "Ann", Born: &serializer.File{Name: "photo"}}})
+	encoded, err = s.Encode([]any{person{Name: "Ann", Born: &value.File{Name: "photo"}}})
 	require.NoError(t, err)
 	require.Equal(t, `{"json":[{"name":"Ann","born":{}}],"meta":[[20,0]],"maps":[[0,"born"]]}`, string(encoded.JSON))
 	var people []person
 	require.NoError(t, s.DecodeForm(encoded.JSON, encoded.Files, &people))
-	require.Equal(t, "photo", people[0].Born.(*serializer.File).Name)
+	require.Equal(t, "photo", people[0].Born.(*value.File).Name)
 }
 
 func TestFileContent(t *testing.T) {
@@ -271,18 +272,18 @@ func TestFileContent(t *testing.T) {
 	gone := errors.New("gone")
 	opened := 0
 	tests := map[string]struct {
-		file *serializer.File
+		file *value.File
 		size int64
 		want string
 		err  error
 	}{
-		"zero":         {new(serializer.File), 0, "", nil},
-		"memory":       {serializer.NewFile("a", "b", []byte("abc")), 3, "abc", nil},
-		"func":         {serializer.NewFileFunc("a", "b", 3, func() (io.ReadCloser, error) { opened++; return io.NopCloser(strings.NewReader("abc")), nil }), 3, "abc", nil},
-		"unknown size": {serializer.NewFileFunc("a", "b", -5, func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("")), nil }), -1, "", nil},
-		"cannot open":  {serializer.NewFileFunc("a", "b", 3, func() (io.ReadCloser, error) { return nil, fs.ErrNotExist }), 3, "", fs.ErrNotExist},
-		"cannot read":  {serializer.NewFileFunc("a", "b", 3, func() (io.ReadCloser, error) { return failingContent{read: gone}, nil }), 3, "", gone},
-		"cannot close": {serializer.NewFileFunc("a", "b", 3, func() (io.ReadCloser, error) { return failingContent{read: io.EOF, closing: gone}, nil }), 3, "", gone},
+		"zero":         {new(value.File), 0, "", nil},
+		"memory":       {value.NewFile("a", "b", []byte("abc")), 3, "abc", nil},
+		"func":         {value.NewFileFunc("a", "b", 3, func() (io.ReadCloser, error) { opened++; return io.NopCloser(strings.NewReader("abc")), nil }), 3, "abc", nil},
+		"unknown size": {value.NewFileFunc("a", "b", -5, func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("")), nil }), -1, "", nil},
+		"cannot open":  {value.NewFileFunc("a", "b", 3, func() (io.ReadCloser, error) { return nil, fs.ErrNotExist }), 3, "", fs.ErrNotExist},
+		"cannot read":  {value.NewFileFunc("a", "b", 3, func() (io.ReadCloser, error) { return failingContent{read: gone}, nil }), 3, "", gone},
+		"cannot close": {value.NewFileFunc("a", "b", 3, func() (io.ReadCloser, error) { return failingContent{read: io.EOF, closing: gone}, nil }), 3, "", gone},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -12,10 +12,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/internal/serializer"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // formOf takes a recorded form apart: the text of its part data, and its files by number.
-func formOf(t *testing.T, v vector) (data string, files []*serializer.File) {
+func formOf(t *testing.T, v vector) (data string, files []*value.File) {
 	t.Helper()
 	get := func(name string) *entry {
 		i := slices.IndexFunc(v.Entries, func(e entry) bool { return e.Name == name })
@@ -33,7 +34,7 @@ func formOf(t *testing.T, v vector) (data string, files []*serializer.File) {
 			files = append(files, nil)
 			continue
 		}
-		files = append(files, native(t, e.File).(*serializer.File))
+		files = append(files, native(t, e.File).(*value.File))
 	}
 	return data, files
 }
@@ -56,11 +57,11 @@ func TestVectorsFormEncode(t *testing.T) {
 		}
 		t.Run(v.Name, func(t *testing.T) {
 			t.Parallel()
-			value := native(t, v.Value)
-			if members, ok := value.(map[string]any); ok && len(members) > 1 {
-				value = ordered{F: members["f"], S: members["s"], D: members["d"], N: members["n"], M: members["m"]}
+			val := native(t, v.Value)
+			if members, ok := val.(map[string]any); ok && len(members) > 1 {
+				val = ordered{F: members["f"], S: members["s"], D: members["d"], N: members["n"], M: members["m"]}
 			}
-			encoded, err := s.Encode(value)
+			encoded, err := s.Encode(val)
 			require.NoError(t, err)
 			data, files := formOf(t, v)
 			require.Equal(t, data, string(encoded.JSON))
@@ -75,10 +76,10 @@ func TestVectorsFormEncode(t *testing.T) {
 				}
 				content, err := f.Bytes()
 				require.NoError(t, err)
-				require.True(t, sameFile(serializer.NewFile(name, typ, content), files[i]))
+				require.True(t, sameFile(value.NewFile(name, typ, content), files[i]))
 			}
 
-			_, err = s.Append(nil, value)
+			_, err = s.Append(nil, val)
 			require.ErrorIs(t, err, serializer.ErrFile)
 		})
 	}
@@ -100,11 +101,11 @@ func TestVectorsFormDecode(t *testing.T) {
 			requireSame(t, want, got)
 
 			// By way of a Value it is the same, and sent on it is still the same.
-			value, err := s.FormValue([]byte(data), files)
+			val, err := s.FormValue([]byte(data), files)
 			require.NoError(t, err)
-			require.NoError(t, value.Decode(&got))
+			require.NoError(t, val.Decode(&got))
 			requireSame(t, want, got)
-			again, err := s.Encode([]any{"first", value})
+			again, err := s.Encode([]any{"first", val})
 			require.NoError(t, err)
 			require.NoError(t, s.DecodeForm(again.JSON, again.Files, &got))
 			requireSame(t, []any{"first", want}, got)
@@ -134,15 +135,15 @@ func TestVectorsFormErrors(t *testing.T) {
 // TestMapsStrictly: what else maps can say, and how it meets meta.
 func TestMapsStrictly(t *testing.T) {
 	t.Parallel()
-	s, err := serializer.New(serializer.Custom{
+	s, err := serializer.New(value.Serializer{
 		Type: 20, GoType: personSerializer.GoType, Encode: personSerializer.Encode,
 		Decode: func(v any) (any, error) {
-			f, _ := v.(*serializer.File)
+			f, _ := v.(*value.File)
 			return person{Name: "has a file", Born: f}, nil
 		},
 	})
 	require.NoError(t, err)
-	one, two := serializer.NewFile("1", "", nil), serializer.NewFile("2", "", nil)
+	one, two := value.NewFile("1", "", nil), value.NewFile("2", "", nil)
 	tests := map[string]struct {
 		data string
 		want any // nil: malformed
@@ -150,7 +151,7 @@ func TestMapsStrictly(t *testing.T) {
 		"byte order mark":         {"\uFEFF" + `{"json":{},"maps":[[]]}`, one},
 		"null maps":               {`{"json":1,"maps":null}`, 1.0},
 		"no maps":                 {`{"json":{}}`, map[string]any{}},
-		"not an envelope":         {`[1]`, serializer.Undefined{}},
+		"not an envelope":         {`[1]`, value.Undefined{}},
 		"spaces":                  {` { "maps" : [ [ "a" , 0 ] ] , "json" : { "a" : [ { } ] } } `, map[string]any{"a": []any{one}}},
 		"fewer than files":        {`{"json":[{}],"maps":[[0]]}`, []any{one}},
 		"in place of a text":      {`{"json":["x",["y"]],"maps":[[0],[1]]}`, []any{one, two}},
@@ -159,7 +160,7 @@ func TestMapsStrictly(t *testing.T) {
 		"the last for a place":    {`{"json":[{}],"maps":[[0],[0]]}`, []any{two}},
 		"over what holds one":     {`{"json":{"a":{"b":{}}},"maps":[["a","b"],["a"]]}`, map[string]any{"a": two}},
 		"the last of equal keys":  {`{"json":{"a":{"b":1},"a":{}},"maps":[["a"]]}`, map[string]any{"a": one}},
-		"element of a set":        {`{"json":[{},{}],"meta":[[6]],"maps":[[1],[0]]}`, serializer.Set{two, one}},
+		"element of a set":        {`{"json":[{},{}],"meta":[[6]],"maps":[[1],[0]]}`, value.Set{two, one}},
 		"in a custom type":        {`{"json":{},"meta":[[20]],"maps":[[]]}`, person{Name: "has a file", Born: one}},
 		"unknown type at a file":  {`{"json":{},"meta":[[99]],"maps":[[]]}`, one},
 		"below a file":            {`{"json":{"a":{"b":{}}},"maps":[["a"],["a","b"]]}`, nil},
@@ -185,8 +186,8 @@ func TestMapsStrictly(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var got any
-			err := s.DecodeForm([]byte(test.data), []*serializer.File{one, two}, &got)
-			value, valueErr := checkedValue(s, test.data, []*serializer.File{one, two})
+			err := s.DecodeForm([]byte(test.data), []*value.File{one, two}, &got)
+			val, valueErr := checkedValue(s, test.data, []*value.File{one, two})
 			if test.want == nil {
 				var malformed *serializer.MalformedError
 				require.ErrorAs(t, err, &malformed)
@@ -196,19 +197,19 @@ func TestMapsStrictly(t *testing.T) {
 			require.NoError(t, err)
 			requireSame(t, test.want, got)
 			require.NoError(t, valueErr)
-			require.NoError(t, value.Decode(&got))
+			require.NoError(t, val.Decode(&got))
 			requireSame(t, test.want, got)
 		})
 	}
 }
 
 // checkedValue reads a form to a Value and checks that it can be sent on.
-func checkedValue(s *serializer.Serializer, data string, files []*serializer.File) (serializer.Value, error) {
-	value, err := s.FormValue([]byte(data), files)
+func checkedValue(s *serializer.Serializer, data string, files []*value.File) (value.Value, error) {
+	val, err := s.FormValue([]byte(data), files)
 	if err == nil {
-		_, err = s.Encode(value)
+		_, err = s.Encode(val)
 	}
-	return value, err
+	return val, err
 }
 
 // TestMapsOutsideOfForms: a message that is no form has no files, whatever it says.
@@ -220,9 +221,9 @@ func TestMapsOutsideOfForms(t *testing.T) {
 		var got any
 		require.NoError(t, s.Decode(wire, &got))
 		require.Equal(t, map[string]any{"a": map[string]any{}}, got)
-		value, err := s.Value(wire)
+		val, err := s.Value(wire)
 		require.NoError(t, err)
-		require.NoError(t, value.Decode(&got))
+		require.NoError(t, val.Decode(&got))
 		require.Equal(t, map[string]any{"a": map[string]any{}}, got)
 	}
 }
@@ -232,7 +233,7 @@ func TestMapsOutsideOfForms(t *testing.T) {
 func TestHostileForm(t *testing.T) {
 	t.Parallel()
 	const count = 20_000
-	files := slices.Repeat([]*serializer.File{{Name: "f"}}, count)
+	files := slices.Repeat([]*value.File{{Name: "f"}}, count)
 	build := func(element string, path func(int) string) []byte {
 		elements, maps := []string{}, []string{}
 		for i := range count {
@@ -251,7 +252,7 @@ func TestHostileForm(t *testing.T) {
 	for name, data := range tests {
 		t.Run(name, func(t *testing.T) {
 			start := time.Now()
-			for _, target := range []any{new(any), new(serializer.Value), new([]serializer.Value), new([]map[string]serializer.Value), new([]json.RawMessage)} {
+			for _, target := range []any{new(any), new(value.Value), new([]value.Value), new([]map[string]value.Value), new([]json.RawMessage)} {
 				_ = new(serializer.Serializer).DecodeForm(data, files, target) // some are refused: it is the cost that counts
 			}
 			require.Less(t, time.Since(start), 10*time.Second)

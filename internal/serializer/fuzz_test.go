@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/internal/serializer"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // FuzzDecode: no message makes decoding panic; a message is malformed for all targets or
@@ -30,14 +31,14 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, wire []byte) {
 		var first, second any
 		var malformed *serializer.MalformedError
-		value, valueErr := s.Value(bytes.Clone(wire))
+		val, valueErr := s.Value(bytes.Clone(wire))
 		if valueErr == nil {
-			_, valueErr = value.Append(nil)
+			_, valueErr = val.Append(nil)
 		}
 		err := s.Decode(bytes.Clone(wire), &first)
 		var typed struct {
 			Big  map[any]any
-			Rest []serializer.Value
+			Rest []value.Value
 			plain
 		}
 		typedErr := s.Decode(bytes.Clone(wire), &typed)
@@ -53,7 +54,7 @@ func FuzzDecode(f *testing.F) {
 		if typedErr != nil && errors.As(typedErr, &malformed) {
 			require.Error(t, malformed.Err)
 		}
-		for _, again := range []any{first, value} {
+		for _, again := range []any{first, val} {
 			text, err := s.Append(nil, again)
 			require.NoError(t, err)
 			require.NoError(t, s.Decode(text, &second))
@@ -65,7 +66,7 @@ func FuzzDecode(f *testing.F) {
 // readySerializer has the custom serializer of the vectors, but ready for any content.
 func readySerializer(f *testing.F) *serializer.Serializer {
 	f.Helper()
-	s, err := serializer.New(serializer.Custom{
+	s, err := serializer.New(value.Serializer{
 		Type: 20, GoType: personSerializer.GoType, Encode: personSerializer.Encode,
 		Decode: func(v any) (any, error) {
 			members, ok := v.(map[string]any)
@@ -96,16 +97,16 @@ func FuzzDecodeForm(f *testing.F) {
 	}
 	f.Add([]byte(`{"json":[{},[[{},{}]],{"name":"a","born":{}}],"meta":[[7,1],[20,2]],"maps":[[1,0,1],[2,"born"],[0]]}`), uint8(3))
 	s := readySerializer(f)
-	given := []*serializer.File{{Name: "a"}, {Name: "b"}, {Name: "c"}}
+	given := []*value.File{{Name: "a"}, {Name: "b"}, {Name: "c"}}
 	f.Fuzz(func(t *testing.T, data []byte, count uint8) {
 		files := given[:count%4]
 		var first, second any
 		var malformed *serializer.MalformedError
-		value, valueErr := checkedValue(s, string(data), files)
+		val, valueErr := checkedValue(s, string(data), files)
 		err := s.DecodeForm(bytes.Clone(data), files, &first)
 		var typed struct {
-			Files map[string][]*serializer.File
-			Rest  []serializer.Value
+			Files map[string][]*value.File
+			Rest  []value.Value
 		}
 		typedErr := s.DecodeForm(bytes.Clone(data), files, &typed)
 		if err != nil {
@@ -117,7 +118,7 @@ func FuzzDecodeForm(f *testing.F) {
 			return
 		}
 		require.NoError(t, valueErr)
-		for _, again := range []any{first, value} {
+		for _, again := range []any{first, val} {
 			encoded, err := s.Encode(again)
 			require.NoError(t, err)
 			for _, file := range encoded.Files {
@@ -138,18 +139,18 @@ func sendable(v any) any {
 		}
 	case []any:
 		return sendableList(v)
-	case serializer.Set:
-		return serializer.Set(sendableList(v))
-	case serializer.Map:
-		m := serializer.Map{}
+	case value.Set:
+		return value.Set(sendableList(v))
+	case value.Map:
+		m := value.Map{}
 		for _, entry := range v {
-			m = append(m, serializer.MapEntry{Key: sendable(entry.Key), Value: sendable(entry.Value)})
+			m = append(m, value.Entry{Key: sendable(entry.Key), Value: sendable(entry.Value)})
 		}
 		return m
 	case map[string]any:
 		object := map[string]any{}
 		for key, member := range v {
-			if member != (any)(serializer.Undefined{}) {
+			if member != (any)(value.Undefined{}) {
 				object[key] = sendable(member)
 			}
 		}
@@ -185,21 +186,5 @@ func FuzzCompatible(f *testing.F) {
 		var raw struct{ JSON json.RawMessage }
 		require.NoError(t, json.Unmarshal(wire, &raw))
 		require.JSONEq(t, standardText(t, v), string(raw.JSON))
-	})
-}
-
-// FuzzValid: what is JSON does not depend on whom one asks.
-func FuzzValid(f *testing.F) {
-	for _, text := range []string{
-		"", " ", "0", "-0.5e+1", "01", "1.", "-", "1e", ` "a\u00e4\n" `, `"\x"`, "\"\t\"", `"`, "[]", "[1,]", "[,]", "{}",
-		`{"a":1,"b":[true,false,null]}`, `{"a"}`, `{"a":1,}`, `{a:1}`, "nul", "nulll", "[1] 2", "\"\xff\"", "\xff",
-	} {
-		f.Add([]byte(text))
-	}
-	f.Fuzz(func(t *testing.T, text []byte) {
-		if len(text) > 2000 { // perhaps nested too deep
-			return
-		}
-		require.Equal(t, json.Valid(text), serializer.Valid(text), "%q", text)
 	})
 }

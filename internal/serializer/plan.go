@@ -1,45 +1,9 @@
 package serializer
 
 import (
-	"encoding"
 	"encoding/json"
 	"reflect"
 )
-
-// plan is how values of one Go type are written and read. It is made once per type
-// and serializer, and not changed afterwards.
-type plan struct {
-	// expects is what an issue says that it wanted.
-	expects string
-	// takes says which built-in types decode understands.
-	takes builtIns
-	// raw means that decode wants the JSON even where a custom type stands.
-	raw bool
-	// quiet means that encode neither fails nor adds to meta, and so needs no path.
-	quiet bool
-	// encode appends the JSON of a value. Appending nothing means undefined.
-	encode encodeFunc
-	// decode reads the value at the cursor; its mark is nil where there is no meta.
-	decode decodeFunc
-}
-
-type (
-	encodeFunc func(*encoder, reflect.Value) error
-	decodeFunc func(*decoder, reflect.Value, *mark)
-)
-
-func (s *Serializer) plan(t reflect.Type) *plan {
-	if p, ok := s.plans.Load(t); ok {
-		return p.(*plan)
-	}
-	b := planner{s: s, made: make(map[reflect.Type]*plan)}
-	p := b.plan(t)
-	// Only now are the plans complete. Another goroutine may have made the same ones.
-	for t, p := range b.made {
-		s.plans.LoadOrStore(t, p)
-	}
-	return p
-}
 
 // planner makes the plan of a type and of all types in it.
 type planner struct {
@@ -72,16 +36,6 @@ func (b *planner) make(t reflect.Type) plan {
 	return p
 }
 
-// customFor gives the first custom serializer that encodes values of type t, if any.
-func (s *Serializer) customFor(t reflect.Type) *Custom {
-	for _, c := range s.customs {
-		if c.matches(t) {
-			return c
-		}
-	}
-	return nil
-}
-
 // specialPlan is for the types that this package knows by name.
 func specialPlan(t reflect.Type) (plan, bool) {
 	switch t {
@@ -109,7 +63,7 @@ func specialPlan(t reflect.Type) (plan, bool) {
 		return plan{expects: "url", takes: types(typeURL), encode: encodeURL, decode: decodeURL}, true
 	case valueType:
 		return plan{expects: "any value", takes: allTypes, raw: true, encode: encodeValue, decode: decodeValue}, true
-	case reflect.TypeFor[json.Number]():
+	case numberType:
 		return plan{expects: "number", encode: encodeNumber, decode: decodeNumber}, true
 	}
 	return plan{}, false
@@ -202,24 +156,7 @@ func (b *planner) isTextKey(t reflect.Type) bool {
 	if t.Kind() == reflect.Pointer {
 		base = t.Elem()
 	}
-	_, special := specialPlan(base)
-	return t.Implements(textMarshalerType) && !special && b.s.customFor(t) == nil && b.s.customFor(base) == nil
-}
-
-var (
-	marshalerType       = reflect.TypeFor[json.Marshaler]()
-	textMarshalerType   = reflect.TypeFor[encoding.TextMarshaler]()
-	unmarshalerType     = reflect.TypeFor[json.Unmarshaler]()
-	textUnmarshalerType = reflect.TypeFor[encoding.TextUnmarshaler]()
-)
-
-// hasMethods reports whether the methods of t decide how it is written.
-func hasMethods(t reflect.Type) bool {
-	if t.Kind() != reflect.Pointer {
-		t = reflect.PointerTo(t)
-	}
-	return t.Implements(marshalerType) || t.Implements(textMarshalerType) ||
-		t.Implements(unmarshalerType) || t.Implements(textUnmarshalerType)
+	return t.Implements(textMarshalerType) && !isSpecial(base) && b.s.customFor(t) == nil && b.s.customFor(base) == nil
 }
 
 // addMethods puts the methods of t before what its kind says. Pointers and

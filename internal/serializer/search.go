@@ -6,6 +6,29 @@ import (
 	"math"
 	"slices"
 	"strconv"
+
+	"github.com/go-orpc/durable-iterator/internal/jsontext"
+)
+
+// layout is the meta and maps of a message as they are laid over its JSON. A message can
+// make it no larger than a small multiple of itself, whatever its paths look like: there is
+// one mark for each item, and none for the places that a path only passes.
+type layout struct {
+	marks
+	data []byte // the JSON; null if the message is undefined
+
+	heads []head   // of the objects that are being searched
+	dead  []uint32 // offsets of the values that a later member of the same name replaces
+	known int      // so many of these were known, and are sorted, when the search began
+	again bool     // others were found
+	err   error    // the first
+}
+
+const (
+	// maxDead bounds how many members of a message may be replaced by others.
+	maxDead = 1000
+	// maxSearches bounds how often replaced members make a message be searched anew.
+	maxSearches = 8
 )
 
 // search finds the values that the marks stand at, in one pass over the JSON, and checks
@@ -17,7 +40,7 @@ func (l *layout) search() error {
 	}
 	for searches := 1; ; searches++ {
 		l.again, l.err, l.known = false, nil, len(l.dead)
-		l.place(&cursor{data: l.data}, l.list, math.MaxUint32)
+		l.place(&jsontext.Cursor{Data: l.data}, l.list, math.MaxUint32)
 		if !l.again {
 			break
 		}
@@ -59,13 +82,13 @@ func (l *layout) unfit(at mark) {
 // notes where the marks stand that are for it or for what it holds. A value that has a mark
 // is no plain one from then on: the order of the message must have the marks below it first.
 // Over is the path of the first mark above, whose marks all come later.
-func (l *layout) place(c *cursor, list []mark, over uint32) {
+func (l *layout) place(c *jsontext.Cursor, list []mark, over uint32) {
 	own := 0
 	for own < len(list) && l.ended(list[own]) {
 		own++
 		l.check(c, list[:own], over)
 	}
-	start := uint32(c.pos)
+	start := uint32(c.Pos)
 	for i := range list[:own] {
 		list[i].pos = start
 	}
@@ -75,15 +98,15 @@ func (l *layout) place(c *cursor, list []mark, over uint32) {
 	}
 	rest := list[own:]
 	switch {
-	case c.peek() == '[' && (entries || len(rest) > 0):
+	case c.Peek() == '[' && (entries || len(rest) > 0):
 		l.placeElements(c, rest, over, entries)
-	case c.peek() == '{' && len(rest) > 0:
+	case c.Peek() == '{' && len(rest) > 0:
 		l.placeMembers(c, rest, over)
 	default:
 		if len(rest) > 0 {
 			l.missing(rest[0])
 		}
-		c.skip()
+		c.Skip()
 	}
 	if own > 0 && list[0].typ < 0 { // a file has no members
 		for i := range rest {
@@ -93,7 +116,7 @@ func (l *layout) place(c *cursor, list []mark, over uint32) {
 }
 
 // check checks the last of the marks at the value at c.
-func (l *layout) check(c *cursor, own []mark, over uint32) {
+func (l *layout) check(c *jsontext.Cursor, own []mark, over uint32) {
 	last := own[len(own)-1]
 	switch {
 	case last.path > over && l.err == nil:
@@ -111,11 +134,11 @@ func (l *layout) check(c *cursor, own []mark, over uint32) {
 
 // fits makes the strict checks of the built-in types, except those of the elements of a map,
 // and of the texts of URLs and regular expressions, which fail when they are decoded.
-func fits(typ int, c cursor) bool {
-	first := c.peek()
+func fits(typ int, c jsontext.Cursor) bool {
+	first := c.Peek()
 	switch typ {
 	case typeBigInt:
-		return first == '"' && isBigInt(c.str())
+		return first == '"' && isBigInt(c.Str())
 	case typeDate:
 		return first == '"' || first == 'n'
 	case typeNaN, typeUndefined:
@@ -129,9 +152,9 @@ func fits(typ int, c cursor) bool {
 
 // placeElements is place for what an array holds. Entries are the elements of a map: arrays
 // or objects that are still plain.
-func (l *layout) placeElements(c *cursor, list []mark, over uint32, entries bool) {
-	c.pos++
-	for i := 0; c.more(']'); i++ {
+func (l *layout) placeElements(c *jsontext.Cursor, list []mark, over uint32, entries bool) {
+	c.Pos++
+	for i := 0; c.More(']'); i++ {
 		group := 0
 		if len(list) > 0 {
 			key, _ := keyAt(l.paths, list[0].pos)
@@ -141,11 +164,11 @@ func (l *layout) placeElements(c *cursor, list []mark, over uint32, entries bool
 				l.step(list[:group], indexBit)
 			}
 		}
-		if entries && (c.peek() != '[' && c.peek() != '{' || group > 0 && l.ended(list[0])) {
+		if entries && (c.Peek() != '[' && c.Peek() != '{' || group > 0 && l.ended(list[0])) {
 			l.unfit(mark{typ: typeMap})
 		}
 		if group == 0 {
-			c.skip()
+			c.Skip()
 			continue
 		}
 		l.place(c, list[:group], over)
@@ -165,6 +188,17 @@ func (l *layout) step(list []mark, bit byte) {
 	}
 }
 
+// group returns how many marks at the front of list have the same next segment.
+func (l *layout) group(list []mark) int {
+	key, _ := keyAt(l.paths, list[0].pos)
+	for i, at := range list {
+		if other, _ := keyAt(l.paths, at.pos); !bytes.Equal(other, key) {
+			return i
+		}
+	}
+	return len(list)
+}
+
 // head stands for the marks that are for one member of an object.
 type head struct {
 	first int32  // the index of the first of them; they end where the next head's begin
@@ -173,16 +207,16 @@ type head struct {
 }
 
 // placeMembers is place for what an object holds.
-func (l *layout) placeMembers(c *cursor, list []mark, over uint32) {
+func (l *layout) placeMembers(c *jsontext.Cursor, list []mark, over uint32) {
 	base := len(l.heads)
 	l.addHeads(list)
-	c.pos++
-	for c.more('}') {
-		name := c.key()
-		pos := uint32(c.pos)
+	c.Pos++
+	for c.More('}') {
+		name := c.Key()
+		pos := uint32(c.Pos)
 		i, found := slices.BinarySearchFunc(l.heads[base:], name, l.compareHead)
 		if !found || l.isDead(pos) {
-			c.skip()
+			c.Skip()
 			continue
 		}
 		h := &l.heads[base+i]
@@ -193,7 +227,7 @@ func (l *layout) placeMembers(c *cursor, list []mark, over uint32) {
 			if len(l.dead) <= maxDead {
 				l.dead = append(l.dead, before)
 			}
-			c.skip()
+			c.Skip()
 			continue
 		}
 		end := len(list)
@@ -225,17 +259,6 @@ func (l *layout) addHeads(list []mark) {
 	}
 }
 
-// group returns how many marks at the front of list have the same next segment.
-func (l *layout) group(list []mark) int {
-	key, _ := keyAt(l.paths, list[0].pos)
-	for i, at := range list {
-		if other, _ := keyAt(l.paths, at.pos); !bytes.Equal(other, key) {
-			return i
-		}
-	}
-	return len(list)
-}
-
 func (l *layout) compareHead(h head, name []byte) int {
 	key, _ := keyAt(l.paths, h.key)
 	return cmp.Or(cmp.Compare(len(key), len(name)), bytes.Compare(key, name))
@@ -245,3 +268,21 @@ func (l *layout) isDead(pos uint32) bool {
 	_, found := slices.BinarySearch(l.dead[:l.known], pos)
 	return found
 }
+
+// comparePaths orders marks by what is left of their paths, and then as in the message.
+func (l *layout) comparePaths(a, b mark) int {
+	for i, j := a.pos, b.pos; ; {
+		var x, y []byte
+		x, i = keyAt(l.paths, i)
+		y, j = keyAt(l.paths, j)
+		if order := compareKeys(x, y); order != 0 {
+			return order
+		}
+		if x == nil {
+			return cmp.Compare(a.path, b.path)
+		}
+	}
+}
+
+// ended reports whether the path of a mark that is being searched for leads no further.
+func (l *layout) ended(at mark) bool { return l.paths[at.pos] == 0 }

@@ -16,7 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/go-orpc/durable-iterator/internal/serializer"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // vector is one case of testdata/serializer.json. Values are tagged: plain JSON, except
@@ -59,7 +59,7 @@ type person struct {
 	Born any
 }
 
-var personSerializer = serializer.Custom{
+var personSerializer = value.Serializer{
 	Type:   20,
 	GoType: reflect.TypeFor[person](),
 	Encode: func(v any) (any, error) {
@@ -71,7 +71,7 @@ var personSerializer = serializer.Custom{
 	},
 	Decode: func(v any) (any, error) {
 		members := v.(map[string]any)
-		p := person{Name: members["name"].(string), Born: serializer.Undefined{}}
+		p := person{Name: members["name"].(string), Born: value.Undefined{}}
 		if born, ok := members["born"]; ok {
 			p.Born = born
 		}
@@ -111,9 +111,9 @@ func nativeTag(t *testing.T, tag string, tagged map[string]any) any {
 		name, _ := tagged["name"].(string)
 		content, err := base64.StdEncoding.DecodeString(tagged["base64"].(string))
 		require.NoError(t, err)
-		return serializer.NewFile(name, tagged["type"].(string), content)
+		return value.NewFile(name, tagged["type"].(string), content)
 	case "undefined":
-		return serializer.Undefined{}
+		return value.Undefined{}
 	case "nan":
 		return math.NaN()
 	case "number":
@@ -126,7 +126,7 @@ func nativeTag(t *testing.T, tag string, tagged map[string]any) any {
 		return n
 	case "date":
 		if tagged["v"] == nil {
-			return serializer.InvalidDate{}
+			return value.InvalidDate{}
 		}
 		return date(t, text)
 	case "url":
@@ -136,14 +136,14 @@ func nativeTag(t *testing.T, tag string, tagged map[string]any) any {
 	case "regexp":
 		source, _ := tagged["source"].(string)
 		flags, _ := tagged["flags"].(string)
-		return serializer.RegExp{Source: source, Flags: flags}
+		return value.RegExp{Source: source, Flags: flags}
 	case "set":
-		return serializer.Set(native(t, list).([]any))
+		return value.Set(native(t, list).([]any))
 	case "map":
-		m := serializer.Map{}
+		m := value.Map{}
 		for _, entry := range list {
 			pair := entry.([]any)
-			m = append(m, serializer.MapEntry{Key: native(t, pair[0]), Value: native(t, pair[1])})
+			m = append(m, value.Entry{Key: native(t, pair[0]), Value: native(t, pair[1])})
 		}
 		return m
 	case "object":
@@ -204,8 +204,8 @@ func same(a, b any) bool {
 	case *big.Int:
 		b, ok := b.(*big.Int)
 		return ok && a.Cmp(b) == 0
-	case *serializer.File:
-		b, ok := b.(*serializer.File)
+	case *value.File:
+		b, ok := b.(*value.File)
 		return ok && sameFile(a, b)
 	case *url.URL:
 		b, ok := b.(*url.URL)
@@ -213,11 +213,11 @@ func same(a, b any) bool {
 	case []any:
 		b, ok := b.([]any)
 		return ok && sameList(a, b)
-	case serializer.Set:
-		b, ok := b.(serializer.Set)
+	case value.Set:
+		b, ok := b.(value.Set)
 		return ok && sameList(a, b)
-	case serializer.Map:
-		b, ok := b.(serializer.Map)
+	case value.Map:
+		b, ok := b.(value.Map)
 		if !ok || len(a) != len(b) {
 			return false
 		}
@@ -245,7 +245,7 @@ func same(a, b any) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-func sameFile(a, b *serializer.File) bool {
+func sameFile(a, b *value.File) bool {
 	content, err := a.Bytes()
 	other, otherErr := b.Bytes()
 	return err == nil && otherErr == nil && bytes.Equal(content, other) && a.Name == b.Name && a.Type == b.Type

@@ -1,10 +1,15 @@
 package serializer
 
 import (
+	"encoding"
+	"encoding/json"
+	"math"
 	"math/big"
 	"net/url"
 	"reflect"
 	"time"
+
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // The type numbers of meta items. A custom serializer may take one over.
@@ -26,59 +31,9 @@ const (
 // typeNames says what an issue calls a value of a built-in type.
 var typeNames = [...]string{"bigint", "date", "nan", "undefined", "url", "regexp", "set", "map", "file"}
 
-type (
-	// Undefined is JavaScript's undefined. At the root it is sent as {}, in an array
-	// as null with meta, and as a struct field or map value not at all.
-	Undefined struct{}
-
-	// PresentUndefined is undefined that keeps its object member: null with meta at
-	// any place. It is decoded as [Undefined].
-	PresentUndefined struct{}
-
-	// InvalidDate is a JavaScript Date that holds no point in time.
-	InvalidDate struct{}
-
-	// Set is a JavaScript Set in insertion order. Nil is null. Duplicates are dropped
-	// on decoding; encoding leaves that to the receiver. A map[K]struct{} is a set, too.
-	Set []any
-
-	// MapEntry is one entry of a [Map].
-	MapEntry struct{ Key, Value any }
-
-	// Map is a JavaScript Map in insertion order. Nil is null. On decoding the last
-	// of equal keys wins. A Go map whose keys are no texts is a map, too.
-	Map []MapEntry
-)
-
-// Custom is a serializer for one type of the application, oRPC's custom JSON
-// serializer. Its functions may be called concurrently.
-type Custom struct {
-	// Type is the number of the type on the wire, not negative and equal on both sides.
-	// Numbers from 20 up stay clear of types that oRPC may add. A number of a built-in
-	// type replaces the reading of that type, as in oRPC.
-	Type int
-
-	// GoType says which values Encode is for: those of exactly this type or, for an
-	// interface type, those whose type implements it. Nil pointers stay null.
-	GoType reflect.Type
-
-	// Encode gives a value that stands for the given one; it is encoded in its place.
-	Encode func(any) (any, error)
-
-	// Decode gets what was decoded, in the form that a target of type any gets, and
-	// gives back the value. The content may be anything: peers send what they like.
-	// The target takes the value if it is assignable, also behind a pointer.
-	// An error makes the message malformed.
-	Decode func(any) (any, error)
-}
-
-// matches reports whether c encodes values of type t.
-func (c *Custom) matches(t reflect.Type) bool {
-	if t.Kind() == reflect.Interface {
-		return false // what is in it decides
-	}
-	return t == c.GoType || c.GoType.Kind() == reflect.Interface && t.Implements(c.GoType)
-}
+// PresentUndefined is undefined that keeps its object member: null with meta at any place but
+// the root. It is decoded as [value.Undefined].
+type PresentUndefined struct{}
 
 // builtIns is a set of built-in types.
 type builtIns uint16
@@ -101,15 +56,67 @@ var (
 	anyType              = reflect.TypeFor[any]()
 	bigIntType           = reflect.TypeFor[big.Int]()
 	emptyStructType      = reflect.TypeFor[struct{}]()
-	fileType             = reflect.TypeFor[File]()
-	filePointerType      = reflect.TypeFor[*File]()
-	invalidDateType      = reflect.TypeFor[InvalidDate]()
-	mapType              = reflect.TypeFor[Map]()
+	fileType             = reflect.TypeFor[value.File]()
+	filePointerType      = reflect.TypeFor[*value.File]()
+	invalidDateType      = reflect.TypeFor[value.InvalidDate]()
+	numberType           = reflect.TypeFor[json.Number]()
+	mapType              = reflect.TypeFor[value.Map]()
 	presentUndefinedType = reflect.TypeFor[PresentUndefined]()
-	regExpType           = reflect.TypeFor[RegExp]()
-	setType              = reflect.TypeFor[Set]()
+	regExpType           = reflect.TypeFor[value.RegExp]()
+	setType              = reflect.TypeFor[value.Set]()
 	timeType             = reflect.TypeFor[time.Time]()
-	undefinedType        = reflect.TypeFor[Undefined]()
+	undefinedType        = reflect.TypeFor[value.Undefined]()
 	urlType              = reflect.TypeFor[url.URL]()
-	valueType            = reflect.TypeFor[Value]()
+	valueType            = reflect.TypeFor[value.Value]()
 )
+
+type (
+	bigIntIdentity string
+	nanIdentity    struct{}
+)
+
+// identity gives something that is equal for values that JavaScript's sets and maps hold
+// to be the same. It reports false for objects, which are only the same as themselves.
+func identity(v any) (any, bool) {
+	switch v := v.(type) {
+	case nil, bool, string, value.Undefined:
+		return v, true
+	case float64:
+		if math.IsNaN(v) {
+			return nanIdentity{}, true
+		}
+		return v, true
+	case *big.Int:
+		return bigIntIdentity(v.String()), true
+	}
+	return nil, false
+}
+
+// maxDepth is how deep values may be nested, on encoding and on decoding.
+const maxDepth = 1000
+
+var (
+	marshalerType       = reflect.TypeFor[json.Marshaler]()
+	textMarshalerType   = reflect.TypeFor[encoding.TextMarshaler]()
+	unmarshalerType     = reflect.TypeFor[json.Unmarshaler]()
+	textUnmarshalerType = reflect.TypeFor[encoding.TextUnmarshaler]()
+)
+
+// hasMethods reports whether the methods of t decide how it is written.
+func hasMethods(t reflect.Type) bool {
+	if t.Kind() != reflect.Pointer {
+		t = reflect.PointerTo(t)
+	}
+	return t.Implements(marshalerType) || t.Implements(textMarshalerType) ||
+		t.Implements(unmarshalerType) || t.Implements(textUnmarshalerType)
+}
+
+// isSpecial reports whether values of type t are sent as one of the types that JSON lacks.
+func isSpecial(t reflect.Type) bool {
+	switch t {
+	case bigIntType, fileType, filePointerType, invalidDateType, mapType, presentUndefinedType, regExpType, setType,
+		timeType, undefinedType, urlType, valueType, numberType:
+		return true
+	}
+	return false
+}

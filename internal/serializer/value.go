@@ -1,170 +1,182 @@
 package serializer
 
 import (
-	"cmp"
+	"errors"
 	"reflect"
-	"slices"
 	"strconv"
+
+	"github.com/go-orpc/durable-iterator/internal/encoded"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// Value is an encoded value whose decoding waits until its type is known. It can
-// stand at any place of a value that is encoded, where it is spliced in, or of a
-// target that is decoded, where it captures that part of the message with its files. A
-// member that is missing leaves it zero. The zero Value is undefined.
-type Value struct {
-	s      *Serializer // nil in the zero Value
-	json   []byte      // compact and valid; nil: undefined
-	depth  int         // how deep json is nested
-	beside *beside     // nil: nothing, as for most
-}
-
-// beside is what an encoded value has beside its JSON. As long as nobody needs to know
-// whether meta and maps fit the JSON, they are as they came; then there are marks instead.
+// beside is what an encoded value has beside its JSON. As long as it is not known whether meta
+// and maps fit the JSON, they are as they came; then there are marks in place of them.
 type beside struct {
 	meta, maps []byte // compact; nil: none
-	files      []*File
+	files      []*value.File
 	marks
 }
 
-// value makes a Value of a whole message.
-func (s *Serializer) value(env envelope) Value {
-	v := Value{s: s, json: env.json, depth: env.depth}
+func init() { encoded.Default = new(Serializer) }
+
+// capture makes a Value. Without JSON it is undefined.
+func (s *Serializer) capture(json []byte, depth int, x *beside) value.Value {
+	c := encoded.Content{Codec: s, JSON: json, Depth: depth}
+	if x != nil {
+		c.Beside = x
+	}
+	return value.Value(encoded.New(c))
+}
+
+// captureMessage makes a Value of a whole message.
+func (s *Serializer) captureMessage(env envelope) value.Value {
+	var x *beside
 	if env.meta != nil || env.maps != nil {
-		v.beside = &beside{meta: env.meta, maps: env.maps, files: env.files}
+		x = &beside{meta: env.meta, maps: env.maps, files: env.files}
 	}
-	return v
+	return s.capture(env.json, env.depth, x)
 }
 
-// checked returns the value with marks in place of meta and maps.
-func (v Value) checked() (Value, error) {
-	if v.beside == nil || v.beside.meta == nil && v.beside.maps == nil {
-		return v, nil
-	}
-	x := v.beside
-	var l layout
-	if err := v.s.layOut(&l, envelope{json: v.json, meta: x.meta, maps: x.maps, files: x.files}); err != nil {
-		return Value{}, err
-	}
-	return v.s.capture(l.data, v.depth, l.marks), nil
-}
-
-// capture makes a Value of a part of a message and the marks in it.
-func (s *Serializer) capture(json []byte, depth int, m marks) Value {
+// capturePart makes a Value of a part of a message and the marks in it.
+func (s *Serializer) capturePart(json []byte, depth int, m marks) value.Value {
 	switch {
 	case len(m.list) == 0:
-		return Value{s: s, json: json, depth: depth}
+		return s.capture(json, depth, nil)
 	case m.absent && len(m.list) == 1:
-		return Value{s: s}
+		return s.capture(nil, 0, nil)
 	}
-	return Value{s: s, json: json, depth: depth, beside: &beside{marks: m}}
+	return s.capture(json, depth, &beside{marks: m})
 }
 
-// Decode decodes the value as [Serializer.Decode] does, with the serializer that
-// captured it.
-func (v Value) Decode(into any) error {
-	s := v.s
-	if s == nil {
-		s = new(Serializer)
+// check returns the content of a Value with marks in place of meta and maps.
+func (s *Serializer) check(v encoded.Value) (encoded.Content, *beside, error) {
+	c := v.Content()
+	x, _ := c.Beside.(*beside)
+	if x == nil || x.meta == nil && x.maps == nil {
+		return c, x, nil
 	}
-	if v.beside == nil {
-		return s.decode(envelope{json: v.json}, nil, into)
+	var l layout
+	if err := s.layOut(&l, envelope{json: c.JSON, meta: x.meta, maps: x.maps, files: x.files}); err != nil {
+		return encoded.Content{}, nil, err
 	}
-	x := v.beside
-	return s.decode(envelope{json: v.json, meta: x.meta, maps: x.maps, files: x.files}, &x.marks, into)
+	return s.check(encoded.Value(s.capturePart(l.data, c.Depth, l.marks)))
 }
 
-// IsUndefined reports whether the value is undefined, be it absent or present. A value whose
-// meta is malformed is not.
-func (v Value) IsUndefined() bool {
-	v, err := v.checked()
-	if err != nil || v.beside == nil {
-		return err == nil && v.json == nil
+// DecodeValue implements [encoded.Codec].
+func (s *Serializer) DecodeValue(v encoded.Value, into any) error {
+	c := v.Content()
+	x, _ := c.Beside.(*beside)
+	if x == nil {
+		return s.decode(envelope{json: c.JSON}, nil, into)
 	}
-	m := v.beside.marks
-	return len(m.list) == 1 && m.list[0].is(typeUndefined) && m.list[0].pos == m.base
+	return s.decode(envelope{json: c.JSON, meta: x.meta, maps: x.maps, files: x.files}, &x.marks, into)
 }
 
-// Append appends the envelope of the value to dst: the text that it was captured
-// from, without white space between its tokens, and without meta of unknown types. A value
-// that holds a file is refused with [ErrFile] and dst returned as it was, as in
-// [Serializer.Append].
-func (v Value) Append(dst []byte) ([]byte, error) {
-	s := v.s
-	if s == nil {
-		s = new(Serializer)
-	}
-	return s.Append(dst, v)
+// AppendValue implements [encoded.Codec].
+func (s *Serializer) AppendValue(dst []byte, v encoded.Value) ([]byte, error) {
+	return s.append(dst, value.Value(v))
 }
 
-// encodeValue splices an encoded value in. Its paths then begin here.
+// IsUndefined implements [encoded.Codec]. A value whose meta is malformed is not undefined.
+func (s *Serializer) IsUndefined(v encoded.Value) bool {
+	c, x, err := s.check(v)
+	if err != nil || x == nil {
+		return err == nil && c.JSON == nil
+	}
+	return len(x.list) == 1 && x.list[0].is(typeUndefined) && x.list[0].pos == x.base
+}
+
+// encodeValue splices an encoded value in. Its paths then begin at the value at hand.
 func encodeValue(e *encoder, v reflect.Value) error {
-	value, err := v.Interface().(Value).checked()
+	given := encoded.Value(v.Interface().(value.Value))
+	from, ok := given.Codec().(*Serializer)
+	if !ok {
+		from = e.s
+	}
+	c, x, err := from.check(given)
 	if err != nil {
 		return err
 	}
-	if err := e.checkDepth(value.depth); err != nil {
+	if err := e.checkDepth(c.Depth); err != nil {
 		return err
 	}
-	e.buf = append(e.buf, value.json...)
-	if value.beside == nil {
+	e.buf = append(e.buf, c.JSON...)
+	if x == nil {
 		return nil
 	}
-	m := value.beside.marks
-	for _, at := range m.inOrder() {
+	for _, at := range x.inOrder() {
 		switch {
 		case at.typ == dead:
 		case at.typ < 0:
-			if err := e.file(m.files[^at.typ], m.appendPath(nil, at)); err != nil {
+			if err := e.file(x.marks.files[^at.typ], x.appendPath(nil, at)); err != nil {
 				return err
 			}
 		default:
 			typ := int(at.typ)
 			if at.typ >= firstCustom {
-				typ = value.s.customs[at.typ-firstCustom].Type
+				typ = from.customs[at.typ-firstCustom].Type
 			}
 			e.meta = strconv.AppendInt(append(e.meta, '['), int64(typ), 10)
-			e.meta = append(m.appendPath(e.appendPath(e.meta), at), "],"...)
+			e.meta = append(x.appendPath(e.appendPath(e.meta), at), "],"...)
 		}
 	}
 	return nil
-}
-
-// inOrder returns the marks in the order of the message.
-func (m marks) inOrder() []mark {
-	list := slices.Clone(m.list)
-	slices.SortFunc(list, func(a, b mark) int { return cmp.Compare(a.path, b.path) })
-	return list
-}
-
-// appendPath appends the segments of a mark's path from the base on, each with a comma before.
-func (m marks) appendPath(dst []byte, at mark) []byte {
-	pos := at.path
-	for i := 0; m.paths[pos] != 0; i++ {
-		key, next := keyAt(m.paths, pos)
-		switch {
-		case i < m.steps:
-		case m.paths[pos]&indexBit != 0:
-			dst = append(append(dst, ','), key...)
-		default:
-			dst = appendString(append(dst, ','), key)
-		}
-		pos = next
-	}
-	return dst
 }
 
 // decodeValue captures a part of the message.
 func decodeValue(d *decoder, v reflect.Value, _ *mark) {
 	m := d.marks
 	m.list = m.list[d.next:]
-	start := d.pos
-	depth := d.skip()
+	start := d.Pos
+	depth := d.Skip()
 	end := 0
-	for end < len(m.list) && int(m.list[end].pos-m.base) < d.pos {
+	for end < len(m.list) && int(m.list[end].pos-m.base) < d.Pos {
 		end++
 	}
 	m.list, m.steps = m.list[:end:end], m.steps+len(d.path)
 	m.base += uint32(start)
 	d.shared = d.shared || end > 0
-	*v.Addr().Interface().(*Value) = d.s.capture(d.data[start:d.pos:d.pos], depth, m)
+	*v.Addr().Interface().(*value.Value) = d.s.capturePart(d.Data[start:d.Pos:d.Pos], depth, m)
+}
+
+// decode decodes a message or, if its marks are already known, a part of one.
+func (s *Serializer) decode(env envelope, known *marks, into any) error {
+	target := reflect.ValueOf(into)
+	if target.Kind() != reflect.Pointer || target.IsNil() {
+		return errors.New("serializer: decode: the target is no pointer, or nil")
+	}
+	state, ok := s.decodings.Get().(*decoding)
+	if !ok {
+		state = new(decoding)
+	}
+	d := &state.decoder
+	defer func() {
+		state.layout.reset(d.shared)
+		state.decoder, state.path = decoder{}, [4]step{} // nothing of the message is kept
+		s.decodings.Put(state)
+	}()
+	if known != nil && known.list != nil {
+		d.Data, d.marks, d.shared = env.json, *known, true
+	} else {
+		if err := s.layOut(&state.layout, env); err != nil {
+			return err
+		}
+		d.Data, d.marks = state.layout.data, state.layout.marks
+	}
+	d.s, d.path, d.room = s, state.path[:0], issueRoom
+	d.value(s.plan(target.Type().Elem()), target.Elem())
+	if d.err != nil {
+		return d.err
+	}
+	if len(d.issues) > 0 {
+		return &TypeError{Issues: d.issues}
+	}
+	return nil
+}
+
+// decoding is what it takes to decode a message.
+type decoding struct {
+	decoder decoder
+	layout  layout
+	path    [4]step
 }

@@ -9,11 +9,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/internal/serializer"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 type call struct {
-	Path  []string         `json:"path"`
-	Input serializer.Value `json:"input"`
+	Path  []string    `json:"path"`
+	Input value.Value `json:"input"`
 }
 
 func TestValueCapturesPart(t *testing.T) {
@@ -55,7 +56,7 @@ func TestValueCapturesPart(t *testing.T) {
 }
 
 // text gives the envelope of a value.
-func text(t *testing.T, v serializer.Value) string {
+func text(t *testing.T, v value.Value) string {
 	t.Helper()
 	wire, err := v.Append(nil)
 	require.NoError(t, err)
@@ -85,12 +86,12 @@ func TestValueDecode(t *testing.T) {
 	require.ErrorAs(t, got.Input.Decode(new(int)), &typeError)
 	require.Equal(t, []serializer.Issue{{Message: "expected integer, received custom type 20", Path: []any{}}}, typeError.Issues)
 
-	var zero serializer.Value
+	var zero value.Value
 	require.True(t, zero.IsUndefined())
 	require.Equal(t, `{}`, text(t, zero))
 	var v any
 	require.NoError(t, zero.Decode(&v))
-	require.Equal(t, serializer.Undefined{}, v)
+	require.Equal(t, value.Undefined{}, v)
 }
 
 // TestValueRoot: a whole message as a Value is sent on unchanged.
@@ -98,13 +99,13 @@ func TestValueRoot(t *testing.T) {
 	t.Parallel()
 	s := new(serializer.Serializer)
 	for _, wire := range []string{`{}`, `{"json":null}`, `{"json":["1",{"a":null}],"meta":[[0,0],[2,1,"a"],[6]]}`} {
-		value, err := s.Value([]byte(wire))
+		val, err := s.Value([]byte(wire))
 		require.NoError(t, err)
-		require.Equal(t, wire, text(t, value))
-		var same serializer.Value
+		require.Equal(t, wire, text(t, val))
+		var same value.Value
 		require.NoError(t, s.Decode([]byte(wire), &same))
 		require.Equal(t, wire, text(t, same))
-		out, err := s.Append(nil, value)
+		out, err := s.Append(nil, val)
 		require.NoError(t, err)
 		require.Equal(t, wire, string(out))
 	}
@@ -122,15 +123,15 @@ func TestUndefinedAlone(t *testing.T) {
 	unknown, err := s.Value([]byte(`{"meta":[[99,"x"]]}`))
 	require.NoError(t, err)
 	for name, v := range map[string]any{
-		"undefined": serializer.Undefined{}, "pointer": &serializer.Undefined{}, "present": serializer.PresentUndefined{},
-		"zero value": serializer.Value{}, "present value": present, "absent value": &absent, "unknown type": unknown,
+		"undefined": value.Undefined{}, "pointer": &value.Undefined{}, "present": serializer.PresentUndefined{},
+		"zero value": value.Value{}, "present value": present, "absent value": &absent, "unknown type": unknown,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			wire, err := s.Append(nil, v)
 			require.NoError(t, err)
 			require.Equal(t, `{}`, string(wire))
-			if v, ok := v.(serializer.Value); ok {
+			if v, ok := v.(value.Value); ok {
 				require.Equal(t, `{}`, text(t, v))
 				require.True(t, v.IsUndefined())
 			}
@@ -143,21 +144,21 @@ func TestUndefinedAlone(t *testing.T) {
 func TestValueUnchecked(t *testing.T) { //nolint:paralleltest // it counts allocations
 	s := new(serializer.Serializer)
 	wire := []byte(`{"json":1,"meta":[` + strings.Repeat(`[0,"a","b","c"],`, 10_000) + `[0]]}`)
-	var value serializer.Value
+	var val value.Value
 	allocations := testing.AllocsPerRun(10, func() {
 		var err error
-		value, err = s.Value(wire)
+		val, err = s.Value(wire)
 		require.NoError(t, err)
 	})
 	require.LessOrEqual(t, allocations, 1.0)
 
 	var malformed *serializer.MalformedError
-	require.ErrorAs(t, value.Decode(new(any)), &malformed)
-	require.False(t, value.IsUndefined())
-	dst, err := value.Append([]byte("before"))
+	require.ErrorAs(t, val.Decode(new(any)), &malformed)
+	require.False(t, val.IsUndefined())
+	dst, err := val.Append([]byte("before"))
 	require.ErrorAs(t, err, &malformed)
 	require.Equal(t, "before", string(dst))
-	_, err = s.Append(nil, []any{value})
+	_, err = s.Append(nil, []any{val})
 	require.ErrorAs(t, err, &malformed)
 }
 
@@ -168,14 +169,14 @@ func TestValueAnywhere(t *testing.T) {
 	require.NoError(t, err)
 	inner, err := s.Append(nil, []any{big.NewInt(7)})
 	require.NoError(t, err)
-	value, err := s.Value(inner)
+	val, err := s.Value(inner)
 	require.NoError(t, err)
 
-	wire, err := s.Append(nil, map[int]any{1: serializer.Set{value}, 2: person{Name: "x", Born: &value}})
+	wire, err := s.Append(nil, map[int]any{1: value.Set{val}, 2: person{Name: "x", Born: &val}})
 	require.NoError(t, err)
 	require.Equal(t, `{"json":[[1,[["7"]]],[2,{"name":"x","born":["7"]}]],"meta":[[0,0,1,0,0],[6,0,1],[0,1,1,"born",0],[20,1,1],[7]]}`, string(wire))
 
-	var byNumber map[int]*serializer.Value
+	var byNumber map[int]*value.Value
 	require.NoError(t, s.Decode(wire, &byNumber))
 	require.Equal(t, `{"json":[["7"]],"meta":[[0,0,0],[6]]}`, text(t, *byNumber[1]))
 	require.Equal(t, `{"json":{"name":"x","born":["7"]},"meta":[[0,"born",0],[20]]}`, text(t, *byNumber[2]))

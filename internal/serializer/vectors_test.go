@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/internal/serializer"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // The intended differences from the original, by name of the vector, with the reason.
@@ -31,7 +32,7 @@ var (
 	}
 	otherDecoding = map[string]any{
 		// Never compiled here, so the pattern is simply kept.
-		"regexp with an invalid pattern": serializer.RegExp{Source: "("},
+		"regexp with an invalid pattern": value.RegExp{Source: "("},
 		// Go texts cannot hold a lone surrogate.
 		"lone high surrogate":   "a\uFFFDb",
 		"lone low surrogate":    "\uFFFD",
@@ -110,11 +111,11 @@ func TestVectorsDecode(t *testing.T) {
 			requireSame(t, want, got)
 
 			// By way of a Value it is the same, and sent on it is still the same.
-			value, err := s.Value([]byte(v.Wire))
+			val, err := s.Value([]byte(v.Wire))
 			require.NoError(t, err)
-			require.NoError(t, value.Decode(&got))
+			require.NoError(t, val.Decode(&got))
 			requireSame(t, want, got)
-			again, err := s.Append(nil, value)
+			again, err := s.Append(nil, val)
 			require.NoError(t, err)
 			require.NoError(t, s.Decode(again, &got))
 			requireSame(t, want, got)
@@ -137,9 +138,9 @@ func TestVectorsDecodeErrors(t *testing.T) {
 			require.Nil(t, got)
 
 			// A Value may say so only when it is decoded.
-			value, err := s.Value([]byte(wire))
+			val, err := s.Value([]byte(wire))
 			if err == nil {
-				err = value.Decode(&got)
+				err = val.Decode(&got)
 			}
 			require.ErrorAs(t, err, &malformed)
 			require.Nil(t, got)

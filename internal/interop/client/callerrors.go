@@ -4,13 +4,14 @@ import (
 	"slices"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // callErrorChecks are about errors of methods.
 func callErrorChecks() []check {
 	checks := []check{
 		{name: "call: validation error with issues", run: onRoom(func(t *T, l *listener) {
-			for _, in := range []any{map[string]any{}, map[string]any{"text": 1.0}, nil, rpc.Undefined{}} {
+			for _, in := range []any{map[string]any{}, map[string]any{"text": 1.0}, nil, value.Undefined{}} {
 				_, err := routerEcho.Call(t, l, in)
 				t.invalid(err)
 			}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // callChecks are about methods called over the socket of an iterator.
@@ -25,9 +26,9 @@ func callChecks() []check {
 			t.equal(text, "Echo: é")
 		})},
 		{name: "call: undefined", run: onRoom(func(t *T, l *listener) {
-			out, err := toolboxEcho.Call(t, l, rpc.Undefined{})
+			out, err := toolboxEcho.Call(t, l, value.Undefined{})
 			t.ok(err)
-			t.equal(out, rpc.Undefined{})
+			t.equal(out, value.Undefined{})
 		})},
 		{name: "call: natives in Go types", run: onRoom(func(t *T, l *listener) { checkTyped(t, l, toolboxEchoTyped) })},
 		{name: "call: socket and token of the caller", run: func(t *T) {

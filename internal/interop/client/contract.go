@@ -6,6 +6,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/durableiterator"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // What is called over HTTP.
@@ -52,7 +53,7 @@ var (
 	toolboxCount     = rpc.DefineEventsIn[countInput, numbered, total](toolbox, "count")
 	toolboxUpload    = rpc.DefineIn[any, uploaded](toolbox, "upload")
 	toolboxDownload  = rpc.DefineIn[rpc.Void, downloaded](toolbox, "download")
-	toolboxRawFile   = rpc.DefineIn[rpc.Void, *rpc.File](toolbox, "rawFile")
+	toolboxRawFile   = rpc.DefineIn[rpc.Void, *value.File](toolbox, "rawFile")
 )
 
 type event struct {
@@ -132,8 +133,8 @@ type uploaded struct {
 }
 
 type downloaded struct {
-	File *rpc.File `json:"file"`
-	When time.Time `json:"when"` // of methods only
+	File *value.File `json:"file"`
+	When time.Time   `json:"when"` // of methods only
 }
 
 type textMessage struct {

@@ -11,13 +11,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // describe writes a value so that values with the same text are the same, also those
 // that are not equal in Go, as two big integers or NaN.
-func describe(value any) string {
-	switch v := value.(type) {
+func describe(given any) string {
+	switch v := given.(type) {
 	case nil:
 		return "null"
 	case string:
@@ -30,17 +30,17 @@ func describe(value any) string {
 		return "bigint " + v.String()
 	case *url.URL:
 		return "url " + v.String()
-	case rpc.RegExp:
+	case value.RegExp:
 		return "regexp " + v.String()
-	case rpc.InvalidDate:
+	case value.InvalidDate:
 		return "invalid date"
-	case rpc.Undefined:
+	case value.Undefined:
 		return "undefined"
-	case rpc.MapEntry:
+	case value.Entry:
 		return describe(v.Key) + " => " + describe(v.Value)
-	case rpc.Set:
+	case value.Set:
 		return "set" + describeList(v)
-	case rpc.Map:
+	case value.Map:
 		return "map" + describeList(v)
 	case []any:
 		return describeList(v)
@@ -51,7 +51,7 @@ func describe(value any) string {
 		}
 		return "{" + strings.Join(members, ", ") + "}"
 	}
-	return describeTyped(reflect.ValueOf(value))
+	return describeTyped(reflect.ValueOf(given))
 }
 
 func describeList[E any](list []E) string {

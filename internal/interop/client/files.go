@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/client"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // fileProcedures are those that take and give files.
@@ -40,7 +41,7 @@ func fileChecks(prefix string, p fileProcedures, on func(*T) rpc.Caller) []check
 	prefix += "file: "
 	uploads := func(name, typ, content string) func(*T) {
 		return func(t *T) {
-			in := map[string]any{"file": rpc.NewFile(name, typ, []byte(content))}
+			in := map[string]any{"file": value.NewFile(name, typ, []byte(content))}
 			out, err := p.upload.Call(t, on(t), in)
 			t.ok(err)
 			t.equal(out, uploaded{Name: name, Type: typ, Size: int64(len(content)), Text: content})
@@ -53,7 +54,7 @@ func fileChecks(prefix string, p fileProcedures, on func(*T) rpc.Caller) []check
 		{name: prefix + "upload, name with quotes", run: uploads(`r "q" é.txt`, "text/plain", "q")},
 		{name: prefix + "upload as it is read", run: func(t *T) {
 			open := func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("streamed")), nil }
-			in := map[string]any{"file": rpc.NewFileFunc("s.txt", "text/plain", -1, open)}
+			in := map[string]any{"file": value.NewFileFunc("s.txt", "text/plain", -1, open)}
 			out, err := p.upload.Call(t, on(t), in)
 			t.ok(err)
 			t.equal(out, uploaded{Name: "s.txt", Type: "text/plain", Size: 8, Text: "streamed"})
@@ -77,8 +78,8 @@ func checkFileEcho(t *T, on rpc.Caller, echo rpc.Procedure[any, any]) {
 	out, err := echo.Call(t, on, map[string]any{
 		"when": when,
 		"list": []any{
-			rpc.NewFile("", "image/png", []byte{0, 255, 254, 10, 13}),
-			map[string]any{"deep": rpc.NewFile("b.txt", "text/plain", []byte("b"))},
+			value.NewFile("", "image/png", []byte{0, 255, 254, 10, 13}),
+			map[string]any{"deep": value.NewFile("b.txt", "text/plain", []byte("b"))},
 		},
 	})
 	t.ok(err)
@@ -92,9 +93,9 @@ func checkFileEcho(t *T, on rpc.Caller, echo rpc.Procedure[any, any]) {
 }
 
 // content gives what a file is.
-func (t *T) content(value any) uploaded {
-	f, ok := value.(*rpc.File)
-	t.assertf(ok && f != nil, "it is a file: %v", value)
+func (t *T) content(given any) uploaded {
+	f, ok := given.(*value.File)
+	t.assertf(ok && f != nil, "it is a file: %v", given)
 	data, err := f.Bytes()
 	t.ok(err)
 	return uploaded{Name: f.Name, Type: f.Type, Size: int64(len(data)), Text: string(data)}

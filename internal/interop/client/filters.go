@@ -3,7 +3,7 @@ package main
 import (
 	"slices"
 
-	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // filterChecks are about who gets an event. Each ends with an event for everybody, so
@@ -82,7 +82,7 @@ func checkPublishByMethod(t *T) {
 	sender := r.subscribe(subscribeInput{Tags: []string{"a"}})
 	other := r.subscribe(subscribeInput{Tags: []string{"b"}, Att: attachment{Role: "admin"}})
 	for _, in := range []publishInput{
-		{Message: "everybody", Data: rpc.Set{1.0}},
+		{Message: "everybody", Data: value.Set{1.0}},
 		{Message: "a", Tags: []string{"a"}},
 		{Message: "admins", Role: "admin"},
 		{Message: "other", TargetIDs: []string{other.ID()}},
@@ -92,7 +92,7 @@ func checkPublishByMethod(t *T) {
 		_, err := toolboxPublish.Call(t, sender, in)
 		t.ok(err)
 	}
-	t.equal(sender.next().Data, event{"everybody", rpc.Set{1.0}})
+	t.equal(sender.next().Data, event{"everybody", value.Set{1.0}})
 	sender.expect("a", "not other", "end")
 	other.expect("everybody", "admins", "other", "end")
 	_, err := toolboxPublish.Call(t, sender, publishInput{Message: "m", Meta: eventMeta{Retry: -1}})

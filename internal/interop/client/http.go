@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/client"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // httpChecks are about procedures called over HTTP.
@@ -24,12 +25,12 @@ func httpChecks() []check {
 			t.equal(pong, "pong")
 		}},
 		{name: "http: undefined", run: func(t *T) {
-			out, err := echo.Call(t, t.link(client.Options{}), rpc.Undefined{})
+			out, err := echo.Call(t, t.link(client.Options{}), value.Undefined{})
 			t.ok(err)
-			t.equal(out, rpc.Undefined{})
+			t.equal(out, value.Undefined{})
 		}},
 		{name: "http: undefined members vanish", run: func(t *T) {
-			out, err := echo.Call(t, t.link(client.Options{}), map[string]any{"a": rpc.Undefined{}, "b": 1.0})
+			out, err := echo.Call(t, t.link(client.Options{}), map[string]any{"a": value.Undefined{}, "b": 1.0})
 			t.ok(err)
 			t.equal(out, map[string]any{"b": 1.0})
 		}},
@@ -121,7 +122,7 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 
 func checkGET(t *T) {
 	link, methods := t.methods()
-	in := map[string]any{"text": "a&b=c + é", "at": time.Unix(0, 0), "ids": rpc.Set{big.NewInt(1)}}
+	in := map[string]any{"text": "a&b=c + é", "at": time.Unix(0, 0), "ids": value.Set{big.NewInt(1)}}
 	out, err := readable.Call(t, link, in)
 	t.ok(err)
 	t.equal(out.Got, in)

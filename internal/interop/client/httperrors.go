@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/client"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // httpErrorChecks are about errors that come back over HTTP.
@@ -16,13 +17,13 @@ func httpErrorChecks() []check {
 		{name: "http: unknown procedures", run: func(t *T) {
 			link := t.link(client.Options{})
 			for _, path := range []string{"nothing", "nothing.here", "nested", "nested.ping.more"} {
-				_, err := rpc.Define[any, any](path).Call(t, link, rpc.Undefined{})
+				_, err := rpc.Define[any, any](path).Call(t, link, value.Undefined{})
 				t.refused(err, rpc.Error{Code: rpc.CodeNotFound, Status: 404})
 			}
 		}},
 		{name: "http: validation error with issues", run: func(t *T) {
 			link := t.link(client.Options{})
-			for _, in := range []any{map[string]any{}, map[string]any{"message": 1.0}, nil, rpc.Undefined{}} {
+			for _, in := range []any{map[string]any{}, map[string]any{"message": 1.0}, nil, value.Undefined{}} {
 				_, err := sendAnything.Call(t, link, in)
 				t.invalid(err)
 			}

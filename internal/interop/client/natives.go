@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // sample is a value with its name.
@@ -21,7 +21,7 @@ func samples() []sample {
 	date := time.Date(2024, 1, 2, 3, 4, 5, 678e6, time.UTC)
 	huge, _ := new(big.Int).SetString("-123456789012345678901234567890", 10)
 	address := &url.URL{Scheme: "https", User: url.User("user"), Host: "example.com:8443", Path: "/a/b", RawQuery: "c=d", Fragment: "e"}
-	pattern := rpc.RegExp{Source: `^a\/b[^/]+$`, Flags: "giu"}
+	pattern := value.RegExp{Source: `^a\/b[^/]+$`, Flags: "giu"}
 	return []sample{
 		{"null", nil},
 		{"empty object", map[string]any{}},
@@ -31,17 +31,17 @@ func samples() []sample {
 		{"member names", map[string]any{"__meta__": 1.0, "a.b": 2.0, "": 3.0, "0": 4.0, "json": map[string]any{"meta": []any{}}}},
 		{"1 MiB", strings.Repeat("é", 1<<19)},
 		{"date", date},
-		{"invalid date", rpc.InvalidDate{}},
+		{"invalid date", value.InvalidDate{}},
 		{"big integer", huge},
 		{"NaN", math.NaN()},
-		{"undefined in an array", []any{1.0, rpc.Undefined{}, []any{rpc.Undefined{}}}},
+		{"undefined in an array", []any{1.0, value.Undefined{}, []any{value.Undefined{}}}},
 		{"URL", address},
 		{"regular expression", pattern},
-		{"set", rpc.Set{1.0, "two", big.NewInt(3), rpc.Set{date}}},
-		{"map", rpc.Map{{Key: "a", Value: big.NewInt(1)}, {Key: map[string]any{"b": 2.0}, Value: rpc.Map{{Key: date, Value: math.NaN()}}}}},
+		{"set", value.Set{1.0, "two", big.NewInt(3), value.Set{date}}},
+		{"map", value.Map{{Key: "a", Value: big.NewInt(1)}, {Key: map[string]any{"b": 2.0}, Value: value.Map{{Key: date, Value: math.NaN()}}}}},
 		{"natives in natives", map[string]any{
-			"list":   []any{date, map[string]any{"deep": []any{big.NewInt(5), rpc.Undefined{}, nil}}},
-			"lookup": rpc.Map{{Key: 1.0, Value: rpc.Set{pattern, address}}},
+			"list":   []any{date, map[string]any{"deep": []any{big.NewInt(5), value.Undefined{}, nil}}},
+			"lookup": value.Map{{Key: 1.0, Value: value.Set{pattern, address}}},
 		}},
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // testBatches makes calls that share requests.
@@ -27,7 +28,7 @@ func testBatches(t *testing.T, address string, plugin *rpc.BatchLinkPlugin) {
 				require.Equal(t, "pong", out)
 			},
 			func() { echoes(t, link, newNative(t)) },
-			func() { echoes[any](t, link, rpc.Undefined{}) },
+			func() { echoes[any](t, link, value.Undefined{}) },
 			func() {
 				_, err := fail.Call(ctx, link, kind{"defined"})
 				data, ok := errTeapot.As(err)

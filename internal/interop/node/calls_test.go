@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // The contracts of server.mjs.
@@ -46,7 +47,7 @@ type native struct {
 	At     time.Time           `json:"at"`
 	Big    *big.Int            `json:"big"`
 	URL    *url.URL            `json:"url"`
-	RegExp rpc.RegExp          `json:"regexp"`
+	RegExp value.RegExp        `json:"regexp"`
 	Set    map[string]struct{} `json:"set"`
 	Map    map[int]time.Time   `json:"map"`
 	List   []any               `json:"list"`
@@ -59,9 +60,9 @@ func newNative(t *testing.T) native {
 	require.NoError(t, err)
 	huge, _ := new(big.Int).SetString("-123456789012345678901234567890", 10)
 	return native{
-		At: time.Date(2024, 1, 2, 3, 4, 5, 678e6, time.UTC), Big: huge, URL: link, RegExp: rpc.RegExp{Source: `^a\/b`, Flags: "giu"},
+		At: time.Date(2024, 1, 2, 3, 4, 5, 678e6, time.UTC), Big: huge, URL: link, RegExp: value.RegExp{Source: `^a\/b`, Flags: "giu"},
 		Set: map[string]struct{}{"one": {}, "two": {}}, Map: map[int]time.Time{7: time.Unix(0, 0).UTC()},
-		List: []any{rpc.Undefined{}, nil, 1.5, big.NewInt(2), []any{}},
+		List: []any{value.Undefined{}, nil, 1.5, big.NewInt(2), []any{}},
 		Text: "\"quoted\" \\ </script> & \u2028 \x00 世界 🙂",
 	}
 }
@@ -82,8 +83,8 @@ func testCalls(t *testing.T, c rpc.Caller) {
 	})
 	t.Run("values", func(t *testing.T) {
 		echoes[any](t, c, nil)
-		echoes[any](t, c, rpc.Undefined{})
-		echoes[any](t, c, map[string]any{"a": []any{1.0, rpc.Undefined{}}, "": "x"})
+		echoes[any](t, c, value.Undefined{})
+		echoes[any](t, c, map[string]any{"a": []any{1.0, value.Undefined{}}, "": "x"})
 		echoes(t, c, newNative(t))
 		echoes(t, c, map[string]native{"in a member": newNative(t)})
 		echoes(t, c, strings.Repeat("é", 1<<19))
@@ -92,7 +93,7 @@ func testCalls(t *testing.T, c rpc.Caller) {
 		require.True(t, math.IsNaN(out))
 	})
 	t.Run("undefined members vanish", func(t *testing.T) {
-		out, err := rpc.Define[map[string]any, any]("echo").Call(ctx, c, map[string]any{"a": rpc.Undefined{}, "b": true})
+		out, err := rpc.Define[map[string]any, any]("echo").Call(ctx, c, map[string]any{"a": value.Undefined{}, "b": true})
 		require.NoError(t, err)
 		require.Equal(t, map[string]any{"b": true}, out)
 	})
@@ -129,11 +130,11 @@ func testCalls(t *testing.T, c rpc.Caller) {
 }
 
 // echoes sends a value and expects it back.
-func echoes[T any](t *testing.T, c rpc.Caller, value T) {
+func echoes[T any](t *testing.T, c rpc.Caller, given T) {
 	t.Helper()
-	out, err := rpc.Define[T, T]("echo").Call(t.Context(), c, value)
+	out, err := rpc.Define[T, T]("echo").Call(t.Context(), c, given)
 	require.NoError(t, err)
-	require.Equal(t, value, out)
+	require.Equal(t, given, out)
 }
 
 func testErrors(t *testing.T, c rpc.Caller) {

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // The procedures of server.mjs with files.
@@ -17,7 +18,7 @@ var (
 )
 
 type withFile struct {
-	File *rpc.File `json:"file"`
+	File *value.File `json:"file"`
 }
 
 type uploaded struct {
@@ -35,7 +36,7 @@ func testFiles(t *testing.T, c rpc.Caller) {
 		for name, content := range map[string]string{
 			"a.txt": "Grüße\n", "empty.txt": "", "ž \"q\"\r\n; %20.txt": "x", "large.txt": strings.Repeat("x", 2<<20),
 		} {
-			got, err := upload.Call(ctx, c, withFile{rpc.NewFile(name, "text/plain", []byte(content))})
+			got, err := upload.Call(ctx, c, withFile{value.NewFile(name, "text/plain", []byte(content))})
 			require.NoError(t, err)
 			require.Equal(t, uploaded{name, "text/plain", len(content), content}, got)
 		}
@@ -43,22 +44,22 @@ func testFiles(t *testing.T, c rpc.Caller) {
 	t.Run("download", func(t *testing.T) {
 		got, err := download.Call(ctx, c, rpc.Void{})
 		require.NoError(t, err)
-		requireFile(t, rpc.NewFile("hello.txt", "text/plain", []byte("hello file")), got.File)
+		requireFile(t, value.NewFile("hello.txt", "text/plain", []byte("hello file")), got.File)
 	})
 	t.Run("files back and forth", func(t *testing.T) {
-		sent := rpc.NewFile("", "", []byte("\xff\x00\r\n--\xfe"))
-		got, err := echoed.Call(ctx, c, map[string]any{"list": []any{sent, withFile{sent}}, "set": rpc.Set{7.0}})
+		sent := value.NewFile("", "", []byte("\xff\x00\r\n--\xfe"))
+		got, err := echoed.Call(ctx, c, map[string]any{"list": []any{sent, withFile{sent}}, "set": value.Set{7.0}})
 		require.NoError(t, err)
 		members := got.(map[string]any)
 		list := members["list"].([]any)
-		blob := rpc.NewFile("blob", "application/octet-stream", []byte("\xff\x00\r\n--\xfe"))
-		requireFile(t, blob, list[0].(*rpc.File))
-		requireFile(t, blob, list[1].(map[string]any)["file"].(*rpc.File))
-		require.Equal(t, rpc.Set{7.0}, members["set"])
+		blob := value.NewFile("blob", "application/octet-stream", []byte("\xff\x00\r\n--\xfe"))
+		requireFile(t, blob, list[0].(*value.File))
+		requireFile(t, blob, list[1].(map[string]any)["file"].(*value.File))
+		require.Equal(t, value.Set{7.0}, members["set"])
 	})
 }
 
-func requireFile(t *testing.T, want, got *rpc.File) {
+func requireFile(t *testing.T, want, got *value.File) {
 	t.Helper()
 	wantContent, err := want.Bytes()
 	require.NoError(t, err)

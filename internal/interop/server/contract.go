@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/durableiterator"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // What is called over HTTP.
@@ -16,9 +17,9 @@ var (
 	onPlainMessage   = durableiterator.Define[*subscribeInput, event]("onPlainMessage")
 	sendMessage      = rpc.Define[publishInput, rpc.Void]("sendMessage")
 	sendPlainMessage = rpc.Define[publishInput, rpc.Void]("sendPlainMessage")
-	echo             = rpc.Define[rpc.Value, rpc.Value]("echo")
+	echo             = rpc.Define[value.Value, value.Value]("echo")
 	fail             = rpc.Define[failInput, rpc.Void]("fail", errTeapot)
-	readable         = rpc.Define[rpc.Value, got]("readable", rpc.WithMethod("GET"))
+	readable         = rpc.Define[value.Value, got]("readable", rpc.WithMethod("GET"))
 	ping             = rpc.Define[rpc.Void, string]("nested.ping")
 	lastEventID      = rpc.Define[rpc.Void, *string]("lastEventId")
 	count            = rpc.DefineEvents[countInput, counted, countTotal]("count")
@@ -28,7 +29,7 @@ var (
 
 	upload   = rpc.Define[uploadInput, uploaded]("upload")
 	download = rpc.Define[rpc.Void, downloaded]("download")
-	rawFile  = rpc.Define[rpc.Void, *rpc.File]("rawFile")
+	rawFile  = rpc.Define[rpc.Void, *value.File]("rawFile")
 
 	errTeapot = rpc.DefineError[teapot]("TEAPOT", 418, "I am a teapot")
 )
@@ -43,7 +44,7 @@ var (
 	routerEcho   = rpc.DefineIn[textInput, string](routerClient, "echo")
 
 	toolbox        = rpc.Group("toolbox")
-	toolboxEcho    = rpc.DefineIn[rpc.Value, rpc.Value](toolbox, "echo")
+	toolboxEcho    = rpc.DefineIn[value.Value, value.Value](toolbox, "echo")
 	toolboxWhoami  = rpc.DefineIn[rpc.Void, whoami](toolbox, "whoami")
 	toolboxFail    = rpc.DefineIn[failInput, rpc.Void](toolbox, "fail", errTeapot)
 	toolboxSlow    = rpc.DefineIn[slowInput, string](toolbox, "slow")
@@ -53,13 +54,13 @@ var (
 
 	toolboxUpload   = rpc.DefineIn[uploadInput, uploaded](toolbox, "upload")
 	toolboxDownload = rpc.DefineIn[rpc.Void, downloaded](toolbox, "download")
-	toolboxRawFile  = rpc.DefineIn[rpc.Void, *rpc.File](toolbox, "rawFile")
+	toolboxRawFile  = rpc.DefineIn[rpc.Void, *value.File](toolbox, "rawFile")
 	toolboxCount    = rpc.DefineEventsIn[countInput, counted, countTotal](toolbox, "count")
 )
 
 type event struct {
-	Message string    `json:"message"`
-	Data    rpc.Value `json:"data"` // absent if it is undefined
+	Message string      `json:"message"`
+	Data    value.Value `json:"data"` // absent if it is undefined
 }
 
 type subscribeInput struct {
@@ -72,18 +73,18 @@ type subscribeInput struct {
 
 // publishInput is an event and whom it is for. Nil lists are no limit.
 type publishInput struct {
-	Message    *string    `json:"message" validate:"required"`
-	Room       string     `json:"room"`
-	Data       rpc.Value  `json:"data"`
-	Tags       []string   `json:"tags"`
-	Role       *string    `json:"role"`
-	TargetIDs  []string   `json:"targetIds"`
-	ExcludeIDs []string   `json:"excludeIds"`
-	Meta       *eventMeta `json:"meta"`
+	Message    *string     `json:"message" validate:"required"`
+	Room       string      `json:"room"`
+	Data       value.Value `json:"data"`
+	Tags       []string    `json:"tags"`
+	Role       *string     `json:"role"`
+	TargetIDs  []string    `json:"targetIds"`
+	ExcludeIDs []string    `json:"excludeIds"`
+	Meta       *eventMeta  `json:"meta"`
 }
 
 type uploadInput struct {
-	File *rpc.File `json:"file" validate:"required"`
+	File *value.File `json:"file" validate:"required"`
 }
 
 type uploaded struct {
@@ -94,8 +95,8 @@ type uploaded struct {
 }
 
 type downloaded struct {
-	File *rpc.File `json:"file"`
-	When time.Time `json:"when,omitzero"`
+	File *value.File `json:"file"`
+	When time.Time   `json:"when,omitzero"`
 }
 
 type eventMeta struct {
@@ -118,7 +119,7 @@ type conflict struct {
 }
 
 type got struct {
-	Got rpc.Value `json:"got"`
+	Got value.Value `json:"got"`
 }
 
 type singleInput struct {

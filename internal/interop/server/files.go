@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/durableobject"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // receive says what came.
@@ -20,9 +21,11 @@ func receive(_ context.Context, in uploadInput) (uploaded, error) {
 	}, err
 }
 
-func hello() *rpc.File { return rpc.NewFile("hello.txt", "text/plain", []byte("hello file")) }
+func hello() *value.File { return value.NewFile("hello.txt", "text/plain", []byte("hello file")) }
 
-func raw() *rpc.File { return rpc.NewFile(`r "q" é.bin`, "application/octet-stream", []byte("raw")) }
+func raw() *value.File {
+	return value.NewFile(`r "q" é.bin`, "application/octet-stream", []byte("raw"))
+}
 
 func (r *room) upload(ctx context.Context, _ *durableobject.Websocket, in uploadInput) (uploaded, error) {
 	return receive(ctx, in)
@@ -32,6 +35,6 @@ func (r *room) download(context.Context, *durableobject.Websocket, rpc.Void) (do
 	return downloaded{File: hello(), When: time.Date(2024, 1, 2, 3, 4, 5, 678e6, time.UTC)}, nil
 }
 
-func (r *room) rawFile(context.Context, *durableobject.Websocket, rpc.Void) (*rpc.File, error) {
+func (r *room) rawFile(context.Context, *durableobject.Websocket, rpc.Void) (*value.File, error) {
 	return raw(), nil
 }

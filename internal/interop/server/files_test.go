@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 func TestFiles(t *testing.T) {
@@ -14,7 +15,7 @@ func TestFiles(t *testing.T) {
 	socket, err := rpc.DialWebsocket(t.Context(), h.URL()+"/rpc-ws", &rpc.WebsocketOptions{HTTPClient: h.Client()})
 	require.NoError(t, err)
 	for name, caller := range map[string]rpc.Caller{"HTTP": h.link(), "socket": socket} {
-		got, err := upload.Call(t.Context(), caller, uploadInput{rpc.NewFile("r é.txt", "text/plain", []byte("Grüße\xff"))})
+		got, err := upload.Call(t.Context(), caller, uploadInput{value.NewFile("r é.txt", "text/plain", []byte("Grüße\xff"))})
 		require.NoError(t, err, name)
 		require.Equal(t, uploaded{Name: "r é.txt", Type: "text/plain", Size: 8, Text: "Grüße\uFFFD"}, got)
 
@@ -30,16 +31,16 @@ func TestFiles(t *testing.T) {
 		require.NoError(t, err, name)
 		requireFile(t, raw(), alone)
 
-		large, err := upload.Call(t.Context(), caller, uploadInput{rpc.NewFile("large", "a/b", []byte(strings.Repeat("x", 4<<20-1000)))})
+		large, err := upload.Call(t.Context(), caller, uploadInput{value.NewFile("large", "a/b", []byte(strings.Repeat("x", 4<<20-1000)))})
 		require.NoError(t, err, name)
 		require.Equal(t, int64(4<<20-1000), large.Size)
 	}
 	require.NoError(t, socket.Close())
-	_, err = upload.Call(t.Context(), h.link(), uploadInput{rpc.NewFile("large", "a/b", make([]byte, 4<<20))})
+	_, err = upload.Call(t.Context(), h.link(), uploadInput{value.NewFile("large", "a/b", make([]byte, 4<<20))})
 	require.Equal(t, rpc.CodePayloadTooLarge, rpc.CodeOf(err))
 }
 
-func requireFile(t *testing.T, want, got *rpc.File) {
+func requireFile(t *testing.T, want, got *value.File) {
 	t.Helper()
 	wantContent, err := want.Bytes()
 	require.NoError(t, err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/durableobject"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 	"github.com/go-orpc/durable-iterator/token"
 )
 
@@ -80,7 +81,7 @@ func (r *room) routerEcho(_ context.Context, _ *durableobject.Websocket, in text
 	return "Echo: " + *in.Text, nil
 }
 
-func (r *room) echo(_ context.Context, _ *durableobject.Websocket, in rpc.Value) (rpc.Value, error) {
+func (r *room) echo(_ context.Context, _ *durableobject.Websocket, in value.Value) (value.Value, error) {
 	return in, nil
 }
 

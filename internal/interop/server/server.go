@@ -15,6 +15,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject"
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 	"github.com/go-orpc/durable-iterator/token"
 )
 
@@ -83,13 +84,13 @@ func (s *server) router() *rpc.Router {
 		}),
 		sendMessage.Handler(publishIn(s.chat)),
 		sendPlainMessage.Handler(publishIn(s.plain)),
-		echo.Handler(func(_ context.Context, in rpc.Value) (rpc.Value, error) { return in, nil }),
+		echo.Handler(func(_ context.Context, in value.Value) (value.Value, error) { return in, nil }),
 		fail.Handler(func(_ context.Context, in failInput) (rpc.Void, error) { return rpc.Void{}, failure(in.Kind) }),
-		readable.Handler(func(_ context.Context, in rpc.Value) (got, error) { return got{in}, nil }),
+		readable.Handler(func(_ context.Context, in value.Value) (got, error) { return got{in}, nil }),
 		ping.Handler(func(context.Context, rpc.Void) (string, error) { return "pong", nil }),
 		upload.Handler(receive),
 		download.Handler(func(context.Context, rpc.Void) (downloaded, error) { return downloaded{File: hello()}, nil }),
-		rawFile.Handler(func(context.Context, rpc.Void) (*rpc.File, error) { return raw(), nil }),
+		rawFile.Handler(func(context.Context, rpc.Void) (*value.File, error) { return raw(), nil }),
 		lastEventID.Handler(giveLastEventID),
 		count.Handler(countTo),
 		collect.Handler(collectAll),

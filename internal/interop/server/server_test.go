@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/durableiterator"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 	"github.com/go-orpc/durable-iterator/token"
 )
 
@@ -35,9 +36,9 @@ func TestEcho(t *testing.T) {
 	everything := rpc.Define[any, any]("echo")
 	at := time.Date(2024, 1, 2, 3, 4, 5, 678e6, time.UTC)
 	for _, in := range []any{
-		nil, rpc.Undefined{}, "text", at, big.NewInt(7),
-		[]any{rpc.Undefined{}, at, map[string]any{"deep": []any{big.NewInt(1)}}},
-		rpc.Set{"a", at}, rpc.Map{{Key: "k", Value: rpc.Set{big.NewInt(2)}}}, rpc.RegExp{Source: "a", Flags: "gi"},
+		nil, value.Undefined{}, "text", at, big.NewInt(7),
+		[]any{value.Undefined{}, at, map[string]any{"deep": []any{big.NewInt(1)}}},
+		value.Set{"a", at}, value.Map{{Key: "k", Value: value.Set{big.NewInt(2)}}}, value.RegExp{Source: "a", Flags: "gi"},
 	} {
 		out, err := everything.Call(t.Context(), link, in)
 		require.NoError(t, err)

@@ -1,4 +1,4 @@
-package serializer
+package jsontext
 
 import (
 	"math"
@@ -9,9 +9,9 @@ import (
 
 const hexDigits = "0123456789abcdef"
 
-// appendString appends s as JSON.stringify writes it. Bytes that are no UTF-8
-// become U+FFFD.
-func appendString[T string | []byte](dst []byte, s T) []byte {
+// AppendString appends s as JSON.stringify writes it. Bytes that are not UTF-8 become
+// U+FFFD.
+func AppendString[T string | []byte](dst []byte, s T) []byte {
 	dst = append(dst, '"')
 	done := 0 // s[:done] has been appended
 	for i := 0; i < len(s); {
@@ -39,6 +39,18 @@ func appendString[T string | []byte](dst []byte, s T) []byte {
 	return append(dst, '"')
 }
 
+// AppendStrings appends an array of strings as JSON.stringify writes it.
+func AppendStrings(dst []byte, list []string) []byte {
+	dst = append(dst, '[')
+	for i, s := range list {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = AppendString(dst, s)
+	}
+	return append(dst, ']')
+}
+
 // appendEscape appends the shortest escape of c.
 func appendEscape(dst []byte, c byte) []byte {
 	switch c {
@@ -58,8 +70,8 @@ func appendEscape(dst []byte, c byte) []byte {
 	return append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
 }
 
-// appendUnescaped appends the text that the inside of a checked JSON string stands
-// for. A lone surrogate, which Go cannot hold, becomes U+FFFD.
+// appendUnescaped appends what s, the inside of a checked JSON string, stands for. A lone
+// surrogate, which a Go string cannot hold, becomes U+FFFD.
 func appendUnescaped(dst, s []byte) []byte {
 	for i := 0; i < len(s); i++ {
 		if s[i] != '\\' {
@@ -98,12 +110,12 @@ func appendUnescaped(dst, s []byte) []byte {
 	return dst
 }
 
-// unit reads the four hexadecimal digits at the begin of s.
+// unit reads the four hexadecimal digits that s begins with.
 func unit(s []byte) rune {
 	var r rune
 	for _, c := range s[:4] {
 		switch {
-		case isDigit(c):
+		case IsDigit(c):
 			c -= '0'
 		default:
 			c = c | 0x20 - 'a' + 10
@@ -113,8 +125,9 @@ func unit(s []byte) rune {
 	return r
 }
 
-// validUTF8 replaces each byte that is no UTF-8 by U+FFFD, as a decoder does.
-func validUTF8(text []byte) []byte {
+// ValidUTF8 returns text, or a copy of it in which each byte that is not UTF-8 is replaced by
+// U+FFFD, as a decoder does.
+func ValidUTF8(text []byte) []byte {
 	if utf8.Valid(text) {
 		return text
 	}
@@ -135,9 +148,9 @@ func validUTF8(text []byte) []byte {
 	return valid
 }
 
-// appendFloat appends a finite number as JavaScript prints it. The size of 32
-// gives the shortest text that is the same float32.
-func appendFloat(dst []byte, f float64, size int) []byte {
+// AppendFloat appends a finite number as JavaScript prints it. With a size of 32 it is the
+// shortest text of the same float32, with 64 that of the same float64.
+func AppendFloat(dst []byte, f float64, size int) []byte {
 	if f == 0 {
 		return append(dst, '0') // also for -0
 	}
@@ -155,3 +168,11 @@ func appendFloat(dst []byte, f float64, size int) []byte {
 	}
 	return dst
 }
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
+
+// IsDigit reports whether c is a decimal digit.
+func IsDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+// IsHex reports whether c is a hexadecimal digit.
+func IsHex(c byte) bool { return IsDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f' }

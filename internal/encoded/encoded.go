@@ -1,0 +1,56 @@
+// Package encoded has the representation of a [value.Value], which package value and package
+// serializer share and nobody else sees.
+//
+// [value.Value]: https://pkg.go.dev/github.com/go-orpc/durable-iterator/rpc/value#Value
+package encoded
+
+import "errors"
+
+// Value is the representation of a value.Value, which converts to it and back. The zero
+// Value is undefined.
+type Value struct{ content Content }
+
+// Content is what is in a Value.
+type Content struct {
+	// Codec encoded the value. Nil means that the value is undefined.
+	Codec Codec
+	// JSON is compact and valid. Nil means that the value is absent.
+	JSON []byte
+	// Depth is how many levels of arrays and objects are in JSON.
+	Depth int
+	// Beside belongs to Codec: it is what JSON alone cannot express. Nil means none.
+	Beside any
+}
+
+// Codec is what a serializer does with a Value.
+type Codec interface {
+	DecodeValue(v Value, into any) error
+	AppendValue(dst []byte, v Value) ([]byte, error)
+	IsUndefined(v Value) bool
+}
+
+// Default is the Codec of the zero Value. Package serializer sets it.
+var Default Codec = missing{}
+
+// missing stands in where package serializer is not linked.
+type missing struct{}
+
+var errMissing = errors.New("value: no serializer is linked")
+
+func (missing) DecodeValue(Value, any) error                    { return errMissing }
+func (missing) AppendValue(dst []byte, _ Value) ([]byte, error) { return dst, errMissing }
+func (missing) IsUndefined(Value) bool                          { return true }
+
+// New returns a Value with the given content.
+func New(c Content) Value { return Value{content: c} }
+
+// Content returns what is in v.
+func (v Value) Content() Content { return v.content }
+
+// Codec returns the Codec that reads v, never nil.
+func (v Value) Codec() Codec {
+	if v.content.Codec == nil {
+		return Default
+	}
+	return v.content.Codec
+}

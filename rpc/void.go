@@ -1,0 +1,5 @@
+package rpc
+
+// Void is the input or output of a procedure that has none. It is sent as undefined, and
+// whatever is received for it is ignored.
+type Void struct{}
