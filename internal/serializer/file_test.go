@@ -122,12 +122,12 @@ func TestFileRefused(t *testing.T) {
 	t.Parallel()
 	s := new(serializer.Serializer)
 	_, err := s.Encode(struct{ F value.File }{})
-	require.EqualError(t, err, "serializer: encode: F: a file stands as *File, not as File")
+	require.EqualError(t, err, "serializer: encode: F: a file must be a *File, not a File")
 	_, err = s.Encode([]any{value.NewFile("a", "text/plain\r\nX: y", nil)})
 	require.ErrorContains(t, err, `[0]: the type "text/plain\r\nX: y" of a file is not printable ASCII`)
 
 	err = s.DecodeForm([]byte(`{"json":{},"maps":[[]]}`), []*value.File{{}}, new(value.File))
-	require.EqualError(t, err, "serializer: decode: a file stands as *File, not as File")
+	require.EqualError(t, err, "serializer: decode: a file must be a *File, not a File")
 	var typeError *serializer.TypeError
 	require.NotErrorAs(t, err, &typeError, "it is not the sender's fault")
 }
