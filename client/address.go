@@ -1,12 +1,13 @@
 package client
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
 )
 
-// parseAddress reads the address that the application has given.
+// parseAddress parses an address of the application.
 func parseAddress(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil {
@@ -21,16 +22,16 @@ func parseAddress(text string) (*url.URL, error) {
 	return nil, fmt.Errorf("%w: URL: it must be like ws://host/path or https://host/path", ErrOptions)
 }
 
-// withCredentials adds the id of a client and its token behind the query of an
-// address. Of several values servers take the last one.
+// withCredentials appends the id of a client and its token to the query of an address.
+// Of several values servers take the last one.
 func withCredentials(u *url.URL, id, tok string) *url.URL {
 	full := *u
 	full.RawQuery = normalizeQuery(u.RawQuery) + "id=" + url.QueryEscape(id) + "&token=" + url.QueryEscape(tok)
 	return &full
 }
 
-// normalizeQuery writes a query as a request may have it, in its own order, with an
-// & at the end if there is anything.
+// normalizeQuery returns a query as it may stand in a request, in its own order, with an &
+// at the end unless it is empty.
 func normalizeQuery(query string) string {
 	var b strings.Builder
 	for pair := range strings.SplitSeq(query, "&") {
@@ -46,10 +47,19 @@ func normalizeQuery(query string) string {
 	return b.String()
 }
 
-// normalizeText takes what is no valid escape literally.
+// normalizeText escapes a name or a value. An invalid escape counts as it stands.
 func normalizeText(text string) string {
 	if plain, err := url.QueryUnescape(text); err == nil {
 		text = plain
 	}
 	return url.QueryEscape(text)
+}
+
+// withoutAddress returns the cause of an error of net/http or net/url, without the
+// address, since its query may be secret.
+func withoutAddress(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		return e.Err
+	}
+	return err
 }

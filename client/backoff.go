@@ -6,13 +6,13 @@ import (
 )
 
 const (
-	// firstWindow and longestWindow are within which a client makes one attempt to
-	// connect, by default: at first, and when it has tried for long.
+	// firstWindow and longestWindow are the shortest and the longest time in which a
+	// client makes one attempt to connect, by default.
 	firstWindow   = time.Second
 	longestWindow = 30 * time.Second
 
-	// stableAfter is how long a connection has to last for the next loss to be the
-	// first one again.
+	// stableAfter is how long a connection has to last for the attempts to count from
+	// 1 again.
 	stableAfter = 10 * time.Second
 
 	// maxHint bounds how long a server can make its clients wait, by the retry of an
@@ -20,22 +20,14 @@ const (
 	maxHint = 5 * time.Minute
 )
 
-// pauses gives the function that one iterator asks for its pauses.
-func (o *Options) pauses() func(attempt int) time.Duration {
-	if o.Backoff != nil {
-		return o.Backoff
-	}
-	return spread(rand.Float64)
-}
-
-// spread gives the default pauses. The time since a loss is divided into windows, each
+// spread returns a function of the default pauses. The time since a loss is divided into windows, each
 // of which is half as long as all those before it together, within the bounds above. The
 // client makes one attempt in each, at the same point of every window, which random
 // chooses anew after each loss, between 0 and 1.
 //
-// So the clients that have lost the same server are spread evenly over each window, at
-// any time, and when it is back they come back within half of the time that it was away.
-// With pauses that are random one by one many come at the same time, and some very late.
+// So clients that have lost the same server are spread evenly over each window, and when
+// it is back they are back within half of the time that it was away. With independent
+// random pauses many would connect at the same time, and some very late.
 func spread(random func() float64) func(attempt int) time.Duration {
 	var point float64
 	var start, length, last time.Duration // of the window, and the last attempt
@@ -52,8 +44,9 @@ func spread(random func() float64) func(attempt int) time.Duration {
 	}
 }
 
-// FullJitter gives a pause for [Options.Backoff]: a random time below base for the
-// first attempt, below twice that for the second, and so on, never more than limit.
+// FullJitter returns a function for [Options.Backoff]. Its pauses are random times below
+// base for the first attempt, below twice that for the second, and so on, never more than
+// limit.
 func FullJitter(base, limit time.Duration) func(attempt int) time.Duration {
 	return func(attempt int) time.Duration {
 		most := min(base, limit)
@@ -66,6 +59,6 @@ func FullJitter(base, limit time.Duration) func(attempt int) time.Duration {
 		if most <= 0 {
 			return 0
 		}
-		return rand.N(most) //nolint:gosec // nobody gains from guessing it
+		return rand.N(most) //nolint:gosec // it need not be hard to guess
 	}
 }

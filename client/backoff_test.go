@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// back gives how long after an outage a client is back whose point is this one.
+// back returns how long after an outage a client with this point is back.
 func back(point float64, outage time.Duration) time.Duration {
 	pause := spread(func() float64 { return point })
 	var at time.Duration

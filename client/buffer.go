@@ -6,14 +6,14 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// buffer holds what has arrived and was not read yet, and knows how far the
-// application has come. Subscriptions put events in, one subscription at a time;
-// loops take them out.
+// buffer holds the events that have arrived and were not read yet, and the position of
+// the application. Subscriptions put events in, one subscription at a time; loops take
+// them out.
 type buffer struct {
 	maxItems, maxBytes int
-	// halted tells that drop is about to be called: nothing is taken out any more.
-	halted func() bool
-	// room holds a token if a buffer that was full may have become half empty.
+	// stopping reports that drop is about to be called: nothing is taken out any more.
+	stopping func() bool
+	// room receives a value when a buffer that was full may have become half empty.
 	room chan struct{}
 
 	// mu guards the fields below.
@@ -21,9 +21,9 @@ type buffer struct {
 	//   - cursor is the last event id that was taken out. Each item has what cursor
 	//     will be once it is taken: the id of its event or, if that has none, that of
 	//     the item before.
-	//   - Only what owner delivers is added. An earlier subscription that is still
-	//     about to deliver comes too late, so that nothing is doubled or reordered.
-	//   - Once full is set nothing is added, until another subscription begins behind
+	//   - Only what owner delivers is added. An earlier subscription that still
+	//     delivers is ignored, so that nothing is doubled or reordered.
+	//   - Once full is set nothing is added, until another subscription begins after
 	//     the last item.
 	//   - Once ended is set nothing is added.
 	mu     sync.Mutex
@@ -31,7 +31,7 @@ type buffer struct {
 	items  []item
 	bytes  int // of all items
 	cursor string
-	owner  *subscription
+	owner  *feed
 	full   bool
 	lossy  bool  // something was dropped that has no id, so it cannot be asked for again
 	ended  bool  // no item will follow
@@ -56,8 +56,8 @@ func (it item) replayed() bool { return it.gap == nil || it.gap.Reason == GapUnr
 
 // newBuffer returns a buffer of some events, and of some bytes or a single event. It
 // begins after the event with the id cursor.
-func newBuffer(maxItems, maxBytes int, cursor string, halted func() bool) *buffer {
-	b := &buffer{maxItems: maxItems, maxBytes: maxBytes, cursor: cursor, halted: halted, room: make(chan struct{}, 1)}
+func newBuffer(maxItems, maxBytes int, cursor string, stopping func() bool) *buffer {
+	b := &buffer{maxItems: maxItems, maxBytes: maxBytes, cursor: cursor, stopping: stopping, room: make(chan struct{}, 1)}
 	b.wake = sync.NewCond(&b.mu)
 	return b
 }
@@ -70,21 +70,26 @@ func (b *buffer) end() string {
 	return b.items[len(b.items)-1].cursor
 }
 
-// attach makes s the owner. It returns the id to resume from, empty if there is none,
-// and reports whether something is lost even if the resume is complete.
+// feed adds what one subscription brings to a buffer, while no later one has taken over.
+type feed struct{ *buffer }
+
+// attach returns the feed of a new subscription, which takes over. It also returns the id
+// to resume from, empty if there is none, and reports whether something is lost even if
+// the resume is complete.
 //
 // With rewind the server's replay is out of order, so that the last event that came
 // means nothing: as its own client does, attach drops the unread events, which are
 // asked for again.
-func (b *buffer) attach(s *subscription, rewind bool) (lastEventID string, lossy bool) {
+func (b *buffer) attach(rewind bool) (f *feed, lastEventID string, lossy bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if rewind {
 		b.rewind()
 	}
 	lossy = b.lossy
-	b.owner, b.full, b.lossy = s, false, false
-	return b.end(), lossy
+	f = &feed{b}
+	b.owner, b.full, b.lossy = f, false, false
+	return f, b.end(), lossy
 }
 
 // rewind drops the events that the server will send again, which are those with an
@@ -108,29 +113,29 @@ func (b *buffer) rewind() {
 	b.items = b.items[:keep]
 }
 
-// add adds an event of s, or the gap in place of one that cannot be read. id is empty if
-// it has none, and size the size of its message. It reports false if that was the one
+// add adds an event, or the gap in place of one that cannot be read. id is empty if it has
+// none, and size is that of its message. It reports false if that was the one
 // too many.
-func (b *buffer) add(s *subscription, it item, id string, size int) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.owner != s || b.ended {
+func (f *feed) add(it item, id string, size int) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.owner != f || f.ended {
 		return true
 	}
 	it.cursor, it.bytes = id, size+itemOverhead
 	if id == "" {
-		it.cursor = b.end()
+		it.cursor = f.end()
 	}
-	if it.gap != nil && !b.full && b.merge(it) {
+	if it.gap != nil && !f.full && f.merge(it) {
 		return true
 	}
-	if b.full || !b.fits(it) {
-		first := !b.full
-		b.full = true
-		b.lossy = b.lossy || id == ""
+	if f.full || !f.fits(it) {
+		first := !f.full
+		f.full = true
+		f.lossy = f.lossy || id == ""
 		return !first
 	}
-	b.put(it)
+	f.put(it)
 	return true
 }
 
@@ -138,15 +143,15 @@ func (b *buffer) fits(it item) bool {
 	return len(b.items) == 0 || len(b.items) < b.maxItems && b.bytes+it.bytes <= b.maxBytes
 }
 
-// gap adds a gap of s. The server is asked for events after cursor from now on.
-func (b *buffer) gap(s *subscription, gap *GapError, cursor string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.owner != s || b.ended {
+// gap adds a gap. From now on the server is asked for events after cursor.
+func (f *feed) gap(gap *GapError, cursor string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.owner != f || f.ended {
 		return
 	}
-	if it := (item{gap: gap, cursor: cursor, bytes: itemOverhead}); !b.merge(it) {
-		b.put(it)
+	if it := (item{gap: gap, cursor: cursor, bytes: itemOverhead}); !f.merge(it) {
+		f.put(it)
 	}
 }
 
@@ -167,16 +172,16 @@ func (b *buffer) merge(it item) bool {
 	return true
 }
 
-// move moves the cursor behind what has arrived.
-func (b *buffer) move(s *subscription, cursor string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	switch last := len(b.items) - 1; {
-	case b.owner != s || b.ended || b.full:
+// move moves the cursor on to a later id, once all that has arrived is read.
+func (f *feed) move(cursor string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch last := len(f.items) - 1; {
+	case f.owner != f || f.ended || f.full:
 	case last >= 0:
-		b.items[last].cursor = cursor
+		f.items[last].cursor = cursor
 	default:
-		b.cursor = cursor
+		f.cursor = cursor
 	}
 }
 
@@ -190,24 +195,24 @@ func (b *buffer) put(it item) {
 	b.wake.Signal()
 }
 
-// take waits for the next item. It reports false at the end; then err is why, for
-// one reader and nil for the others.
+// take waits for the next item. At the end it reports false, and returns the reason to
+// one reader and nil to the others.
 func (b *buffer) take() (it item, ok bool, err error) {
 	it, ok, room, err := b.next()
 	if room {
 		select {
 		case b.room <- struct{}{}:
-		default: // nobody has looked since the last time
+		default: // there is one already
 		}
 	}
 	return it, ok, err
 }
 
-// next is take without telling that there is room now.
+// next is take, but reports that there is room now instead of sending to it.
 func (b *buffer) next() (it item, ok, room bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for !b.ended && (len(b.items) == 0 || b.halted()) {
+	for !b.ended && (len(b.items) == 0 || b.stopping()) {
 		b.wake.Wait()
 	}
 	if len(b.items) == 0 {
@@ -252,7 +257,7 @@ func (b *buffer) finish(err error) {
 	}
 }
 
-// drop ends the buffer at once: what it holds is not given out any more.
+// drop ends the buffer at once: readers no longer get what it holds.
 func (b *buffer) drop(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

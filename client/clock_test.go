@@ -111,7 +111,7 @@ func TestRefreshWithoutALifetime(t *testing.T) {
 }
 
 // A token may expire while the server is away. That it is refused then is not the last
-// word, whatever the clock of the client says.
+// word, whatever the clock of the client is.
 func TestTokenExpiresWhileTheServerIsAwayWithAWrongClock(t *testing.T) {
 	for name, ahead := range map[string]time.Duration{"ahead": 5 * time.Hour, "behind": -5 * time.Hour} {
 		t.Run(name, func(t *testing.T) {

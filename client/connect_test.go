@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -151,21 +152,28 @@ func TestNoConnectTimeout(t *testing.T) {
 func TestRetryAfter(t *testing.T) {
 	cases := map[string]struct {
 		header string
+		date   string // by the clock of the server, empty for the right one
 		want   time.Duration
 	}{
-		"seconds":            {"20", 21 * time.Second},
-		"a date":             {"Sat, 01 Jan 2000 00:00:10 GMT", 11 * time.Second},
-		"a date in the past": {"Sat, 01 Jan 1990 00:00:10 GMT", time.Second},
-		"for ever":           {"99999999999", time.Second + 5*time.Minute},
-		"nonsense":           {"soon", time.Second},
-		"negative":           {"-5", time.Second},
+		"seconds":              {"20", "", 21 * time.Second},
+		"a date":               {"Sat, 01 Jan 2000 00:00:10 GMT", "", 11 * time.Second},
+		"a date in the past":   {"Sat, 01 Jan 1990 00:00:10 GMT", "", time.Second},
+		"a date by its clock":  {"Fri, 01 Jan 2010 00:00:10 GMT", "Fri, 01 Jan 2010 00:00:00 GMT", 11 * time.Second},
+		"its clock is far off": {"Mon, 01 Jan 1990 00:00:10 GMT", "Mon, 01 Jan 1990 00:00:00 GMT", 11 * time.Second},
+		"for ever":             {"99999999999", "", time.Second + 5*time.Minute},
+		"nonsense":             {"soon", "", time.Second},
+		"negative":             {"-5", "", time.Second},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *harness) {
 				h.answer = func(n int, _ *http.Request) (int, http.Header, string) {
 					if n == 1 {
-						return 503, http.Header{"Retry-After": {c.header}}, ""
+						header := http.Header{"Retry-After": {c.header}}
+						if c.date != "" {
+							header.Set("Date", c.date)
+						}
+						return 503, header, ""
 					}
 					return 0, nil, ""
 				}
@@ -251,9 +259,9 @@ func TestPingsFindDeadConnections(t *testing.T) {
 // TestPingsDoNotEndASlowTransfer: a pong has to wait for the end of a large message.
 func TestPingsDoNotEndASlowTransfer(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *harness) {
-		connections := 0
+		var connections atomic.Int32
 		server := memhttp.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if connections++; connections > 1 {
+			if connections.Add(1) > 1 {
 				return
 			}
 			conn := acceptRaw(t, w, r)
@@ -272,9 +280,9 @@ func TestPingsDoNotEndASlowTransfer(t *testing.T) {
 		it := h.dial(t.Context(), o).iterator()
 		l := read(t, it)
 		l.expect(strings.Repeat("x", 600))
-		require.Equal(t, 1, connections)
+		require.Equal(t, int32(1), connections.Load())
 		time.Sleep(2 * time.Minute)
-		require.Greater(t, connections, 1, "then there is nothing any more")
+		require.Greater(t, connections.Load(), int32(1), "then there is nothing any more")
 	})
 }
 

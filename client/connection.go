@@ -12,7 +12,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// writeTimeout is how long a connection may take for what is sent at a time.
+// writeTimeout is how long one write to a connection may take.
 const writeTimeout = 30 * time.Second
 
 var (
@@ -21,7 +21,7 @@ var (
 	errNotConnected = errors.New("client: there is no connection")
 )
 
-// connection is one WebSocket, from its opening to its end.
+// connection is one open WebSocket.
 type connection struct {
 	*dial.Conn
 	done     chan struct{} // closed when nothing of the connection is running
@@ -33,12 +33,12 @@ type connection struct {
 	size  int         // of the message that is being delivered, in bytes
 
 	// These belong to the supervisor.
-	cred    credential // the last that the server has taken
-	sharing bool       // it is being told of another one
+	cred     credential // the last that the server has accepted
+	updating bool       // a newer one was sent, and not answered yet
 }
 
-// serve hands the messages to calls until the connection ends, and then the reason to
-// ended. It returns at once.
+// serve starts to read messages, which it passes to calls. When the connection has ended
+// it calls ended with the reason.
 func (c *connection) serve(calls *rpc.ClientPeer, pingInterval time.Duration, ended func(error)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var pings sync.WaitGroup
@@ -83,7 +83,7 @@ func hasOwner(err error) bool {
 	return ok && bad.ID != nil
 }
 
-// ping asks for signs of life until there is none.
+// ping pings the server at each interval, and ends a connection that stays silent.
 func (c *connection) ping(ctx context.Context, interval time.Duration) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()

@@ -15,7 +15,8 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// core is an Iterator without its type: what loops, calls and the supervisor share.
+// core is the part of an Iterator that does not depend on its type. Loops, calls and the
+// supervisor share it.
 type core struct {
 	options Options
 	source  TokenSource
@@ -57,12 +58,12 @@ const maxRecent = 4
 func (c *core) close() {
 	c.buffer.drop(nil)
 	c.cancel(ErrClosed)
-	c.wait()
+	c.join()
 }
 
-// wait waits until nothing of the iterator is running. A function of the application may
-// not return, or be the caller.
-func (c *core) wait() {
+// join waits until nothing of the iterator is running, or closeTimeout: a function of the
+// application may not return, or be the caller.
+func (c *core) join() {
 	late := time.NewTimer(closeTimeout)
 	defer late.Stop()
 	select {
@@ -139,7 +140,7 @@ func (c *core) setState(ctx context.Context, state State, err error) {
 	c.options.OnStateChange(state, err)
 }
 
-// send sends a message of the peer on the socket that there is.
+// send sends a message of the peer on the current socket.
 func (c *core) send(ctx context.Context, message []byte, binary bool) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -166,13 +167,13 @@ func (c *core) connection() *connection {
 // callPath is the path of the procedure "call".
 var callPath = []string{"call"}
 
-// callInput is its input.
+// callInput is the input of that procedure.
 type callInput struct {
 	Path  []string `json:"path"`
 	Input any      `json:"input"`
 }
 
-// call carries out the call of a method.
+// call calls a method.
 func (c *core) call(ctx context.Context, call *rpc.Call) (any, error) {
 	out, err := c.tryCall(ctx, call)
 	if err == nil {
@@ -206,8 +207,8 @@ func (c *core) tryCall(ctx context.Context, call *rpc.Call) (any, error) {
 	return out, err
 }
 
-// present makes an input of none one that servers of oRPC accept: they ask for the
-// member.
+// present returns input, or for an absent one a value that is sent with an input member,
+// which servers of oRPC require.
 func present(input any) any {
 	switch in := input.(type) {
 	case rpc.Void, *rpc.Void, value.Undefined:

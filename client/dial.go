@@ -99,7 +99,7 @@ func open[T any](ctx context.Context, src TokenSource, cred credential, o Option
 	case <-c.done:
 		return nil, c.closedError()
 	case <-ctx.Done():
-		c.wait()
+		c.join()
 		return nil, cmp.Or(c.closedError(), causeOf(ctx))
 	}
 }
@@ -137,26 +137,4 @@ func newCore(src TokenSource, cred credential, o Options, begin *rpc.Call) (*cor
 	c.peer = rpc.NewClientPeer(&rpc.ClientPeerOptions{Send: c.send, Flush: c.flush, Serializers: o.Serializers})
 	c.caller = rpc.NewCaller(c.call, o.Interceptors...)
 	return c, nil
-}
-
-// open opens the socket. An error may have the token in it.
-func (c *core) open(ctx context.Context, cred credential) (*connection, error) {
-	text := c.options.URL
-	if c.options.URLFunc != nil {
-		var err error
-		if text, err = c.options.URLFunc(ctx, cred.payload); err != nil {
-			return nil, fmt.Errorf("URLFunc: %w", err)
-		}
-	}
-	address, err := parseAddress(text)
-	if err != nil {
-		return nil, err
-	}
-	conn, err := handshake(ctx, withCredentials(address, c.id, cred.text), c.options.HTTPClient)
-	if err != nil {
-		return nil, err
-	}
-	return &connection{
-		Conn: conn, cred: cred, redact: c.redact, maxBytes: c.options.MaxMessageBytes, done: make(chan struct{}),
-	}, nil
 }

@@ -1,8 +1,8 @@
 // Package client is the client of durable iterators: it opens one WebSocket with a
-// token, gives the events of a channel as an iterator that survives the loss of the
+// token, returns the events of a channel as an iterator that survives the loss of the
 // connection, and calls typed methods over the same socket. It is oRPC's
-// DurableIteratorLinkPlugin and ClientDurableIterator, and speaks to servers of oRPC as
-// well as to those of package durableobject.
+// DurableIteratorLinkPlugin and ClientDurableIterator, and works with servers of oRPC as
+// well as with those of package durableobject.
 //
 // Where the token comes from a procedure of package rpc, the link gets a plugin that
 // knows the address of the sockets:
@@ -11,6 +11,9 @@
 //		Plugins: []rpc.LinkPlugin{&client.LinkPlugin{
 //			URL:                      "ws://localhost:3000/chat-room",
 //			RefreshTokenBeforeExpire: 10 * time.Minute,
+//			OnGap: func(ctx context.Context, _ *client.GapError) {
+//				reload(ctx) // some events are gone: fetch the state anew, then go on
+//			},
 //		}},
 //	})
 //	it, err := client.Subscribe(ctx, link, chat.OnMessage, rpc.Void{})
@@ -19,10 +22,6 @@
 //	}
 //	defer it.Close()
 //	for msg, err := range it.All() {
-//		if errors.Is(err, client.ErrGap) {
-//			reload() // some events are gone: fetch the state anew, then go on
-//			continue
-//		}
 //		if err != nil {
 //			return err
 //		}
@@ -37,14 +36,14 @@
 // # Connecting
 //
 // An iterator is connecting, live, waiting to connect again, or closed: see [State]
-// and Options.OnStateChange. The first connection fails with what the server says, if
-// that is final, and when Options.ConnectTimeout is over. Once it was live, an iterator
-// comes back after every loss, for as long as its context lets it, with growing pauses
-// in which chance plays a part. Pings find out that a connection is dead.
+// and Options.OnStateChange. The first connection fails with the server's answer if that
+// is final, and when Options.ConnectTimeout has passed. Once it was live, an iterator
+// connects again after every loss until its context ends, with growing random pauses.
+// Pings detect dead connections.
 //
-// The token is replaced in time if Options.RefreshTokenBeforeExpire says so. The open
-// socket goes on with the new one if its channel and tags are those of the old one;
-// otherwise another socket is opened, and the events go on behind the last one. Without
+// With Options.RefreshTokenBeforeExpire the token is replaced in time. The open socket
+// goes on with the new one if its channel and tags are those of the old one; otherwise
+// another socket is opened, and the events go on after the last one. Without
 // that option a new token is fetched when the server has refused the old one, by status
 // 401 or by close code 1008, "Token expired". A token that is fetched then and refused
 // again before it was ever accepted ends the iterator, unless it has expired meanwhile,
@@ -53,38 +52,45 @@
 // # Resume
 //
 // Each event comes once and in order, whatever happens to the connection: the iterator
-// resumes behind the last event that has arrived, and what has arrived but was not read
-// yet is kept. [Iterator.LastEventID] and [rpc.WithLastEventID] carry that over to
+// resumes after the last event that has arrived, and keeps events that have arrived and
+// were not read yet. [Iterator.LastEventID] and [rpc.WithLastEventID] carry that over to
 // another process.
 //
-// An application that reads too slowly gets everything all the same. When
-// Options.BufferSize events wait, the iterator stops listening on its socket, and asks
-// for what follows once half of them are read. Calls go on meanwhile.
+// An application that reads too slowly gets everything all the same. When the buffer is
+// full, by Options.BufferSize or Options.BufferBytes, the iterator drops events, and asks
+// for them again on the same socket once half of the buffer is read. Calls go on
+// meanwhile.
 //
 // Events outside of the log, which a server sends to one socket alone, have no id. They
 // are lost if the connection is lost before they arrive.
 //
 // # Gaps
 //
-// What cannot be resumed is never left out in silence. A [*GapError] stands in place of
-// the events that are missing, also if it is only possible that there were any: the
-// server did not keep them long enough, it keeps none at all, or it has lost its log.
-// Ranging goes on after it.
+// Missing events are never left out in silence. A [*GapError] stands in their place, also
+// if it is only possible that there were any: the server did not keep them long enough,
+// it keeps none at all, or it has lost its log. So does one for an event that the client
+// can never read, as it is too large, malformed or of another type; the iterator moves
+// past it.
 //
-// A server of oRPC tells less, so against one the iterator is as good as oRPC's own
-// client and no better. Such a server does not say where a first subscription begins, so
-// events between that and the first one that is read are lost with the connection; it
-// does not say that it keeps no events, or not long enough; and it replays events in
-// the order of their ids as texts, so that 10 comes before 9, after which a further
-// resume may repeat some. What can be seen there, ids that begin anew, is a gap with
-// [GapReset]. Unread events are dropped with the connection and asked for again.
+// [Iterator.All] calls Options.OnGap in place of a gap and goes on; without OnGap the gap
+// ends the loop, as every error does, and ranging again goes on after it.
+// [Iterator.Events] returns gaps as errors and goes on.
+//
+// A server of oRPC sends less, so against one the iterator is as good as oRPC's own
+// client and no better. Such a server does not report where a first subscription begins,
+// so events between that and the first one that is read are lost with the connection;
+// nor that it keeps no events, or not long enough; and it replays events in the order of
+// their ids as strings, so that 10 comes before 9, after which a further resume may
+// repeat some. Ids that begin anew can be seen, and are a gap with [GapReset]. Unread
+// events are dropped with the connection and asked for again.
 //
 // # Errors
 //
 // Errors that a server has sent are *rpc.Error, whether by a procedure, a method or the
 // answer to a handshake. [ErrRefused] and the error of the context end an iterator;
 // [ErrGap] does not. A call that was under way when the connection was lost fails with
-// rpc.ErrDisconnected. Errors and logs do not contain tokens.
+// rpc.ErrDisconnected. Errors and logs contain no piece of a token: where a server repeats
+// one, they have [redacted] in its place.
 //
 // # Concurrency
 //

@@ -69,7 +69,9 @@ type backend struct {
 
 func newBackend(t *testing.T, o durableobject.Options) *backend {
 	b := &backend{t: t, options: o}
-	b.options.Verifier = secret
+	if b.options.Verifier == nil {
+		b.options.Verifier = secret
+	}
 	b.restart()
 	router := rpc.NewRouter(onNumber.Handler(func(_ context.Context, in listenInput) (*durableiterator.Iterator[int], error) {
 		b.calls.Add(1)

@@ -22,8 +22,8 @@ var (
 	ErrRefused = errors.New("client: token refused")
 	// ErrClosed is the error of calls on an iterator that has ended.
 	ErrClosed = errors.New("client: iterator closed")
-	// ErrNoToken means that a [TokenSource], or the procedure of a subscription,
-	// gave something else than a token.
+	// ErrNoToken means that a [TokenSource], or the procedure of a subscription, has
+	// returned a value that is not a token.
 	ErrNoToken = errors.New("client: expected valid token")
 	// ErrNoPlugin means that a link was made without [LinkPlugin].
 	ErrNoPlugin = errors.New("client: the link has no client.LinkPlugin")
@@ -115,8 +115,7 @@ func (e *EventError) Error() string { return fmt.Sprintf("client: read event %q:
 // Unwrap returns the reason.
 func (e *EventError) Unwrap() error { return e.Err }
 
-// answerError makes the error of an HTTP answer that is not what was asked for, in
-// the form that a link gives it.
+// answerError returns the error of an HTTP answer, in the form that a link returns it.
 func answerError(status int, header http.Header, body string) *rpc.Error {
 	text := http.StatusText(status)
 	if body = strings.TrimSpace(body); body != "" {
@@ -128,7 +127,7 @@ func answerError(status int, header http.Header, body string) *rpc.Error {
 	}
 }
 
-// codeOf gives the code of a status that comes without one.
+// codeOf returns the code of a status.
 func codeOf(status int) rpc.Code {
 	for _, code := range [...]rpc.Code{
 		rpc.CodeBadRequest, rpc.CodeUnauthorized, rpc.CodeForbidden, rpc.CodeNotFound, rpc.CodeMethodNotSupported,
@@ -144,8 +143,8 @@ func codeOf(status int) rpc.Code {
 	return rpc.CodeMalformedErrorResponse
 }
 
-// statusOf gives the HTTP status that the other side has answered with, 0 for
-// errors that it did not send.
+// statusOf returns the HTTP status of an error that the server has sent, and 0 for other
+// errors.
 func statusOf(err error) int {
 	if e, ok := errors.AsType[*rpc.Error](err); ok {
 		return rpc.ToError(e).Status
@@ -153,7 +152,7 @@ func statusOf(err error) int {
 	return 0
 }
 
-// isFinal tells whether a first connection that has failed so is given up.
+// isFinal reports whether a first connection that has failed with err is not tried again.
 func isFinal(err error) bool {
 	switch status := statusOf(err); status {
 	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
@@ -174,7 +173,7 @@ func isTokenRefused(err error) bool {
 		statusOf(err) == http.StatusUnauthorized
 }
 
-// isFetchRefused tells whether the source of the tokens gives none to this client.
+// isFetchRefused reports whether the source of the tokens denies this client one.
 func isFetchRefused(err error) bool {
 	switch statusOf(err) {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound:
@@ -183,7 +182,7 @@ func isFetchRefused(err error) bool {
 	return false
 }
 
-// retryAfter gives how long the server has asked to wait, 0 if it did not.
+// retryAfter returns how long the server asks to wait, 0 if it does not.
 func retryAfter(err error, now time.Time) time.Duration {
 	answer, dataErr := rpc.ErrorData[rpc.ErrorResponse](err)
 	if dataErr != nil {
@@ -194,6 +193,9 @@ func retryAfter(err error, now time.Time) time.Duration {
 		return time.Duration(max(0, min(seconds, int(maxHint/time.Second)))) * time.Second
 	}
 	if at, err := http.ParseTime(text); err == nil {
+		if sent, err := http.ParseTime(answer.Headers.Get("Date")); err == nil {
+			now = sent // the clock of the server
+		}
 		return max(0, at.Sub(now))
 	}
 	return 0

@@ -4,7 +4,6 @@ package client_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -64,7 +63,12 @@ func Example() {
 	ctx := context.Background()
 
 	link := rpc.NewLink(url+"/rpc", &rpc.LinkOptions{
-		Plugins: []rpc.LinkPlugin{&client.LinkPlugin{URL: url + "/room"}},
+		Plugins: []rpc.LinkPlugin{&client.LinkPlugin{
+			URL: url + "/room",
+			OnGap: func(context.Context, *client.GapError) {
+				fmt.Println("some messages are gone") // and those that follow are not
+			},
+		}},
 	})
 	it, err := client.Subscribe(ctx, link, OnMessage, rpc.Void{})
 	if err != nil {
@@ -78,10 +82,6 @@ func Example() {
 		return
 	}
 	for msg, err := range it.All() {
-		if errors.Is(err, client.ErrGap) {
-			fmt.Println("some messages are gone") // and those that follow are not
-			continue
-		}
 		if err != nil {
 			fmt.Println(err)
 			return

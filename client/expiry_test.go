@@ -50,7 +50,7 @@ func TestTokenExpiresWhileTheServerIsAway(t *testing.T) {
 	})
 }
 
-// A source whose tokens have expired when they are fetched gives no better ones.
+// A source whose tokens have expired when they are fetched has no better ones.
 func TestTokenThatIsFetchedExpired(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *harness) {
 		h.issue = func(n int) (*token.Payload, error) {
@@ -80,7 +80,7 @@ func TestExpiryRaces(t *testing.T) {
 			require.Len(t, h.upgradeTimes(), 1, "it waits for that one")
 			return h.accept()
 		},
-		"it ends on the open socket while the server is told of another one": func(_ *testing.T, h *harness, s *socket) *socket {
+		"it ends on the open socket while another one is sent to the server": func(_ *testing.T, h *harness, s *socket) *socket {
 			s.expectUpdateToken()
 			s.close(websocket.StatusPolicyViolation, "Token expired")
 			return h.accept()
@@ -142,7 +142,7 @@ func refuseSecondSlowly(n int, _ *http.Request) (int, http.Header, string) {
 	return http.StatusUnauthorized, nil, "Invalid Token"
 }
 
-// The server is told of one token at a time, and then of the newest.
+// The server is sent one token at a time, and then the newest.
 func TestTokensAreToldInTurn(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *harness) {
 		h.issue = living(time.Minute)

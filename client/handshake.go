@@ -11,12 +11,34 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/dial"
 )
 
+// open opens the socket. An error may have the token in it.
+func (c *core) open(ctx context.Context, cred credential) (*connection, error) {
+	text := c.options.URL
+	if c.options.URLFunc != nil {
+		var err error
+		if text, err = c.options.URLFunc(ctx, cred.payload); err != nil {
+			return nil, fmt.Errorf("URLFunc: %w", err)
+		}
+	}
+	address, err := parseAddress(text)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := handshake(ctx, withCredentials(address, c.id, cred.text), c.options.HTTPClient)
+	if err != nil {
+		return nil, err
+	}
+	return &connection{
+		Conn: conn, cred: cred, redact: c.redact, maxBytes: c.options.MaxMessageBytes, done: make(chan struct{}),
+	}, nil
+}
+
 // handshake opens a WebSocket at an address. If the server answers with anything else,
 // the error is an *rpc.Error. It may contain what is in the address.
 func handshake(ctx context.Context, address *url.URL, hc *http.Client) (*dial.Conn, error) {
 	own := *hc
-	// As browsers do for WebSockets. The request of a redirect would tell another
-	// server the address of the first one, and so the token.
+	// As browsers do for WebSockets. The request after a redirect would send the
+	// address of the first server, and so the token, to another one.
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	//nolint:bodyclose // Open has read the body
 	conn, response, err := dial.Open(ctx, address.String(), dial.Options{HTTPClient: &own, WriteTimeout: writeTimeout})

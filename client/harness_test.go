@@ -25,7 +25,7 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// harness is a server that does what the test says, and the iterators' surroundings.
+// harness is a server that the test controls, and the iterators' surroundings.
 // It belongs to a synctest bubble.
 type harness struct {
 	t      *testing.T
@@ -37,7 +37,7 @@ type harness struct {
 	answer   func(n int, r *http.Request) (status int, header http.Header, body string)
 	upgrades []upgrade
 	states   []string
-	// issue gives the n-th token, from 1.
+	// issue returns the n-th token, from 1.
 	issue   func(n int) (*token.Payload, error)
 	fetches []time.Duration
 	start   time.Time
@@ -109,14 +109,14 @@ func (h *harness) refuse(status int) {
 
 func (h *harness) letIn() { h.change(func() { h.answer = nil }) }
 
-// tried gives the requests so far.
+// tried returns the requests so far.
 func (h *harness) tried() []upgrade {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return slices.Clone(h.upgrades)
 }
 
-// upgradeTimes gives when they came.
+// upgradeTimes returns when they came.
 func (h *harness) upgradeTimes() (times []time.Duration) {
 	for _, u := range h.tried() {
 		times = append(times, u.at)
@@ -145,7 +145,7 @@ func payload(change ...func(*token.Payload)) *token.Payload {
 	return p
 }
 
-// source gives tokens, all different.
+// source returns a source of tokens, all different.
 func (h *harness) source() client.TokenSource {
 	return client.TokenFunc(func(ctx context.Context) (string, error) {
 		h.mu.Lock()

@@ -101,7 +101,7 @@ func (h *herd) watch() func(s client.State, err error) {
 	}
 }
 
-// away makes the server disappear, and gives when it was back.
+// away makes the server disappear, and returns when it was back.
 func (h *herd) away(d time.Duration) time.Time {
 	h.server.SetDown(true)
 	h.server.Cut()

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -14,7 +13,7 @@ import (
 	"strings"
 )
 
-// maxTokenBytes bounds the answer of a token route. Tokens travel in addresses, so
+// maxTokenBytes bounds the answer of a token route. Tokens are sent in addresses, so
 // useful ones are much shorter.
 const maxTokenBytes = 1 << 20
 
@@ -25,16 +24,18 @@ const maxErrorBody = 1 << 10
 type HTTPTokenOptions struct {
 	// Method is that of the request. Empty is GET.
 	Method string
-	// Header gives headers to send, as authorization. It is asked each time. An
-	// error fails the fetch.
+	// Header returns headers to send, such as authorization. It is called for each
+	// fetch, which fails with its error.
 	Header func(ctx context.Context) (http.Header, error)
 	// HTTPClient sends the request. Nil is http.DefaultClient.
 	HTTPClient *http.Client
 }
 
-// HTTPToken fetches tokens from an address that answers as
+// HTTPToken returns a source of the tokens of an address that answers as
 // durableiterator.Iterator.ServeHTTP does, or with the token as plain text. Nil
-// options are the defaults. An answer with an error status becomes an *rpc.Error.
+// options are the defaults. An answer with an error status becomes an *rpc.Error; that
+// there is none is a *url.Error, without the path and query of the address. An address
+// that is not one of http or https is [ErrOptions].
 //
 // For a procedure of package rpc use [Subscribe].
 func HTTPToken(address string, o *HTTPTokenOptions) TokenSource {
@@ -53,12 +54,15 @@ type httpSource struct {
 func (s *httpSource) Token(ctx context.Context) (string, error) {
 	text, err := s.fetch(ctx)
 	if err != nil {
-		return "", fmt.Errorf("client: http token: %w", newRedactor().clean(withoutAddress(err)))
+		return "", fmt.Errorf("client: http token: %w", newRedactor().clean(err))
 	}
 	return text, nil
 }
 
 func (s *httpSource) fetch(ctx context.Context) (string, error) {
+	if u, err := parseAddress(s.address); err != nil || !strings.HasPrefix(u.Scheme, "http") {
+		return "", fmt.Errorf("%w: it must be like http://host/path", ErrOptions)
+	}
 	r, err := http.NewRequestWithContext(ctx, cmp.Or(s.options.Method, http.MethodGet), s.address, nil)
 	if err != nil {
 		return "", err
@@ -72,7 +76,7 @@ func (s *httpSource) fetch(ctx context.Context) (string, error) {
 	}
 	response, err := cmp.Or(s.options.HTTPClient, http.DefaultClient).Do(r)
 	if err != nil {
-		return "", err
+		return "", &url.Error{Op: r.Method, URL: r.URL.Scheme + "://" + r.URL.Host, Err: withoutAddress(err)}
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(http.MaxBytesReader(nil, response.Body, maxTokenBytes))
@@ -93,13 +97,4 @@ func (s *httpSource) fetch(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("%w: %w", ErrNoToken, err)
 	}
 	return envelope.JSON, nil
-}
-
-// withoutAddress takes the address out of errors of net/http and net/url, since its
-// query may be secret.
-func withoutAddress(err error) error {
-	if e, ok := errors.AsType[*url.Error](err); ok {
-		return e.Err
-	}
-	return err
 }

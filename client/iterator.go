@@ -9,9 +9,9 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// Iterator gives the events of a channel, values of type T, and calls the methods of
+// Iterator returns the events of a channel, values of type T, and calls the methods of
 // its durable object: oRPC's ClientDurableIterator. It keeps one socket open, and
-// opens another one when that is lost, until its context ends or it is closed.
+// replaces it when it is lost, until its context ends or it is closed.
 //
 // It is a [rpc.Caller], to call methods with their contracts:
 //
@@ -84,11 +84,10 @@ func decode[T any](c *core, next item) (rpc.Event[T], error) {
 	return event, nil
 }
 
-// Call calls a method over the socket, through Options.Interceptors. While there is
-// no connection it waits for one, as long as ctx lets it. A call that is under way
-// when the connection is lost fails with [rpc.ErrDisconnected]; whether the method
-// was carried out is not known then. Calls are repeated if [rpc.WithRetry] or
-// [rpc.Retry] says so.
+// Call calls a method over the socket, through Options.Interceptors. While there is no
+// connection it waits for one, or for the end of ctx. A call that is in flight when the
+// connection is lost fails with [rpc.ErrDisconnected]; it is then not known whether the
+// method has run. With [rpc.WithRetry] or [rpc.Retry] the call is repeated.
 //
 // A method that the current token does not list is [rpc.CodeForbidden]. On an iterator
 // that has ended a call fails with [ErrClosed].
@@ -96,18 +95,18 @@ func (it *Iterator[T]) Call(ctx context.Context, call *rpc.Call, opts ...rpc.Cal
 	return it.core.caller.Call(ctx, call, opts...)
 }
 
-// LastEventID gives the id of the last event that was yielded, or the position that
-// stands for it, empty if there is none. An iterator that begins with it, by
-// [rpc.WithLastEventID], also in another process, goes on behind that event.
+// LastEventID returns the id of the last event that a loop has received, or a later
+// position before the next one, and "" if there is none. An iterator that begins with it,
+// by [rpc.WithLastEventID], goes on after that event, also in another process.
 func (it *Iterator[T]) LastEventID() string { return it.core.buffer.lastEventID() }
 
-// Token gives what the current token says. Do not change it.
+// Token returns the payload of the current token. It must not be changed.
 func (it *Iterator[T]) Token() *token.Payload { return it.core.credential().payload }
 
-// State gives how far the iterator has come.
+// State returns the current state.
 func (it *Iterator[T]) State() State { return it.core.currentState() }
 
-// ID gives the id by which the server knows the client.
+// ID returns the id by which the server knows the client.
 func (it *Iterator[T]) ID() string { return it.core.id }
 
 // Close ends the iterator: loops end at once, calls fail with [ErrClosed], and the

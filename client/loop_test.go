@@ -19,7 +19,7 @@ type loop struct {
 	done chan struct{}
 }
 
-// read ranges, and gives events as their data and errors as "!" and their text.
+// read ranges, and sends events as their data and errors as "!" and their text.
 func read(t *testing.T, it *client.Iterator[string]) *loop {
 	l := &loop{t: t, got: make(chan string), done: make(chan struct{})}
 	go func() {
@@ -68,7 +68,7 @@ func take(t *testing.T, it *client.Iterator[string], want ...string) {
 	require.Equal(t, want, got)
 }
 
-// quiet tells whether nothing more has come.
+// quiet reports whether nothing more has come.
 func (l *loop) quiet() bool {
 	synctest.Wait()
 	select {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
+	mathrand "math/rand/v2"
 	"net/http"
 	"slices"
 	"time"
@@ -25,20 +26,22 @@ const (
 	DefaultMaxMessageBytes   = 16 << 20
 )
 
-// Options configures an Iterator, or all that a link makes, see [LinkPlugin]. URL or
-// URLFunc is required; the zero value of everything else is its default. Options are
+// Options configures an [Iterator], or every iterator of a link: see [LinkPlugin]. URL or
+// URLFunc is required; the zero value of any other field is its default. Options are
 // copied.
 type Options struct {
-	// URL is where WebSockets are opened: a ws, wss, http or https address. What
-	// query it has is kept; the client's id and the token are added to it.
+	// URL is the address at which WebSockets are opened, of scheme ws, wss, http or
+	// https. The client's id and the token are appended to its query. A bad address
+	// is an error of [Dial] or [Subscribe] that wraps [ErrOptions].
 	URL string
-	// URLFunc gives the address for each connection, in place of URL, from the
+	// URLFunc returns the address of each connection, in place of URL, from the
 	// token that it will be opened with. An error counts as a failed attempt.
 	URLFunc func(ctx context.Context, p *token.Payload) (string, error)
 
-	// CreateID gives the id by which the server knows the client, once per
-	// iterator. Whoever knows an id can pass for that client unless the server
-	// prevents it. Nil is a random text that cannot be guessed. oRPC: createId.
+	// CreateID returns the id by which the server knows the client. It is called once
+	// per iterator. A client that knows the id of another one can pass for it, unless
+	// the server prevents that. Nil is a random id that cannot be guessed. oRPC:
+	// createId.
 	CreateID func(p *token.Payload) string
 
 	// RefreshTokenBeforeExpire is how long before its expiry a token is replaced by
@@ -49,30 +52,31 @@ type Options struct {
 	// this machine need not be right. If that is not between 0 and 366 days the clock
 	// is asked, and tokens are then refreshed once a minute at the most.
 	RefreshTokenBeforeExpire time.Duration
-	// RefreshTokenBeforeExpireFunc gives that for each token, in place of
+	// RefreshTokenBeforeExpireFunc returns that duration for each token, in place of
 	// RefreshTokenBeforeExpire. It must return soon.
 	RefreshTokenBeforeExpireFunc func(p *token.Payload) time.Duration
 	// RefreshTokenDelay is the shortest time between a token and the next refresh,
 	// also after one that has failed. 0 is 2 s. oRPC: refreshTokenDelayInSeconds.
 	RefreshTokenDelay time.Duration
 
-	// ConnectTimeout is how long a new iterator tries to connect until it is given
-	// up. 0 is 30 s, negative is no limit. Once it was connected, there is none.
+	// ConnectTimeout is how long a new iterator tries to connect before it fails. 0 is
+	// 30 s, negative is no limit. Once it was connected, there is no limit.
 	ConnectTimeout time.Duration
 	// DialTimeout is how long one attempt may take: the handshake, or the answer to
 	// a subscription, or a fetch of a token after the first. 0 is 10 s.
 	DialTimeout time.Duration
-	// Backoff gives the pause before an attempt to connect; attempt is 1 for the
-	// first one after a loss. It counts up until a connection has lasted 10 s. What
-	// the server asks for, by the retry of an event or by Retry-After, is added, up
-	// to 5 min. It is also asked before a refresh of the token is tried again.
+	// Backoff returns the pause before an attempt to connect; attempt is 1 for the
+	// first one after a loss, and counts on until a connection has lasted 10 s. The
+	// pause that the server asks for, by the retry of an event or by Retry-After, is
+	// added, up to 5 min. Backoff is also called before another attempt to refresh
+	// the token.
 	//
 	// Nil spreads clients evenly: the first attempt is within a second, and a server
 	// that was away has them back within half of the time that it was, at least a
 	// second and at most 30 s.
 	Backoff func(attempt int) time.Duration
-	// PingInterval is how often the server is asked for a sign of life. A connection
-	// that gives none for as long is lost. 0 is 30 s, negative is never.
+	// PingInterval is how often the server is pinged. A connection on which nothing
+	// arrives for as long after a ping is lost. 0 is 30 s, negative is never.
 	PingInterval time.Duration
 
 	// BufferSize and BufferBytes are how many events may wait to be read, and how
@@ -92,10 +96,10 @@ type Options struct {
 	// events had built up. ctx is that of the iterator: it ends when the iterator does.
 	OnGap func(ctx context.Context, g *GapError)
 
-	// OnStateChange is told of every state that the iterator gets into, with the
-	// error that brought it there: for StateWaiting what happened to the connection,
-	// for StateClosed why the iterator has ended, nil for Close. It is called by one
-	// goroutine, in order, which does nothing else meanwhile: it must return soon.
+	// OnStateChange is called for every change of the iterator's state, with its
+	// cause: for StateWaiting the error of the connection, for StateClosed the reason
+	// why the iterator has ended, nil for Close. It is called by one goroutine, in
+	// order, which does nothing else meanwhile: it must return soon.
 	OnStateChange func(s State, err error)
 
 	// Interceptors run around each call on the iterator and its retries, the first
@@ -111,8 +115,9 @@ type Options struct {
 	// the link for a [LinkPlugin], otherwise http.DefaultClient. It is not used in
 	// browsers.
 	HTTPClient *http.Client
-	// Logger gets state changes at level Debug and what an application should know,
-	// as reading too slowly, at level Warn. Tokens are not logged. Nil discards.
+	// Logger receives state changes at level Debug, and at level Warn that events are
+	// read too slowly or a token could not be refreshed. Tokens are not logged. Nil
+	// discards.
 	Logger *slog.Logger
 }
 
@@ -153,4 +158,12 @@ func (o *Options) setDefaults() {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+}
+
+// pauses returns the pauses of one iterator.
+func (o *Options) pauses() func(attempt int) time.Duration {
+	if o.Backoff != nil {
+		return o.Backoff
+	}
+	return spread(mathrand.Float64)
 }

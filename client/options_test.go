@@ -116,7 +116,7 @@ func TestResponseHeaderOfSubscribe(t *testing.T) {
 	})
 }
 
-// Gaps of the iterators of one link are told apart by the procedure and the channel.
+// Gaps of the iterators of one link can be distinguished by the procedure and the channel.
 func TestGapsNameTheirIterator(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBackend(t, durableobject.Options{ResumeRetention: time.Minute})

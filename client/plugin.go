@@ -18,7 +18,7 @@ import (
 // iterator.
 const headerIterator = "X-Orpc-Durable-Iterator"
 
-// LinkPlugin lets [Subscribe] find, on an rpc.Link, how to open the sockets: oRPC's
+// LinkPlugin configures the iterators that [Subscribe] opens through an rpc.Link: oRPC's
 // DurableIteratorLinkPlugin. Its fields are those of [Options]. It is copied when the
 // link is made.
 type LinkPlugin Options
@@ -42,7 +42,7 @@ func (p *LinkPlugin) InitLink(o *rpc.LinkOptions) {
 	})
 }
 
-// discovery is what Subscribe learns from the link.
+// discovery is filled by the plugin of a link during the call of Subscribe.
 type discovery struct {
 	options *Options
 	begin   *rpc.Call
@@ -84,7 +84,7 @@ func Subscribe[In, T any](
 type tokenCaller struct{ link rpc.Caller }
 
 func (c tokenCaller) Call(ctx context.Context, call *rpc.Call, opts ...rpc.CallOption) (any, error) {
-	call.New = nil // whatever the output is, it can be looked at
+	call.New = nil // so that any output can be examined
 	out, err := c.link.Call(ctx, call, opts...)
 	if err != nil {
 		return nil, err

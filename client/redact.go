@@ -45,7 +45,10 @@ func newRedactor(tokens ...string) *redactor {
 func newSignatureRedactor(tokens ...string) *redactor {
 	r := &redactor{pieces: map[[pieceLen]byte]struct{}{}}
 	for _, tok := range tokens {
-		r.addPieces(tok[strings.LastIndexByte(tok, '.')+1:])
+		if strings.Contains(tok, "{") { // oRPC's, of which only the signature is opaque
+			tok = tok[strings.LastIndexByte(tok, '.')+1:]
+		}
+		r.addPieces(tok)
 	}
 	return r
 }
@@ -267,7 +270,7 @@ func (r *redactor) body(data any) any {
 	return data
 }
 
-// redactedError takes the place of an error with a token in it, which nobody gets to see.
+// redactedError takes the place of an error with a token in it.
 type redactedError struct {
 	text  string
 	is    func(target error) bool

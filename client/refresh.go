@@ -62,13 +62,13 @@ func (s *supervisor) scheduleRefresh(least time.Duration) {
 		before = s.options.RefreshTokenBeforeExpireFunc(payload)
 	}
 	if before <= 0 {
-		s.refresh.Stop() // it may run for an earlier token
+		s.refreshTimer.Stop() // it may run for an earlier token
 		return
 	}
-	s.refresh.Reset(refreshDelay(time.Now(), payload, before, least))
+	s.refreshTimer.Reset(refreshDelay(time.Now(), payload, before, least))
 }
 
-// fetch asks for a new token, unless that is being done.
+// fetch starts the fetch of a new token, unless one is being fetched.
 func (s *supervisor) fetch(ctx context.Context) {
 	if s.fetching {
 		return
@@ -89,46 +89,46 @@ func (s *supervisor) fetched(ctx context.Context, cred credential, err error) {
 		return
 	}
 	s.fetchFailures = 0
-	s.stale = false
+	s.needNewToken = false
 	s.setCredential(cred)
 	s.scheduleRefresh(s.options.RefreshTokenDelay)
 	if s.state == StateConnecting && s.conn == nil && !s.dialing {
 		s.dial(ctx)
 	}
-	s.share(ctx)
+	s.sendUpdateToken(ctx)
 }
 
-// fetchFailed tries again, for want of a token or to have one in time.
+// fetchFailed schedules another fetch, or ends an iterator that gets no token any more.
 func (s *supervisor) fetchFailed(ctx context.Context, err error) {
 	err = fmt.Errorf("client: refresh: %w", s.redact(err))
 	switch {
-	case ctx.Err() != nil: // that is why
+	case ctx.Err() != nil: // which is the reason
 	case isFetchRefused(err):
 		s.fail(fmt.Errorf("%w: %w", ErrRefused, err))
-	case s.stale && s.first && isFinal(err):
+	case s.needNewToken && s.neverLive && isFinal(err):
 		s.fail(err)
-	case s.stale && s.state == StateConnecting:
-		s.wait(ctx, err)
-	case !s.stale:
+	case s.needNewToken && s.state == StateConnecting:
+		s.waitToRetry(ctx, err)
+	case !s.needNewToken:
 		s.fetchFailures++
 		s.options.Logger.WarnContext(ctx, "token not refreshed", "id", s.id, "err", err)
-		s.refresh.Reset(max(s.options.RefreshTokenDelay, s.refreshPause(s.fetchFailures)))
+		s.refreshTimer.Reset(max(s.options.RefreshTokenDelay, s.refreshPauses(s.fetchFailures)))
 	}
 }
 
-// share tells the server of an open socket about a token that is newer than the one
-// it knows.
-func (s *supervisor) share(ctx context.Context) {
+// sendUpdateToken sends the current token on the open socket, unless the server already
+// has it. A socket that the token does not fit is replaced.
+func (s *supervisor) sendUpdateToken(ctx context.Context) {
 	cred := s.credential()
 	conn := s.conn
-	if s.state != StateLive || conn == nil || conn.sharing || conn.cred.text == cred.text {
+	if s.state != StateLive || conn == nil || conn.updating || conn.cred.text == cred.text {
 		return
 	}
 	if !cred.fitsSocketOf(conn.cred) {
 		s.reconnect(ctx)
 		return
 	}
-	conn.sharing = true
+	conn.updating = true
 	s.ops.Go(func() {
 		waiting, stop := context.WithTimeout(ctx, s.options.DialTimeout)
 		defer stop()
@@ -138,21 +138,30 @@ func (s *supervisor) share(ctx context.Context) {
 				Token string `json:"token"`
 			}{cred.text},
 		})
-		s.post(func() { s.shared(ctx, conn, cred, err) })
+		s.post(func() { s.updateTokenAnswered(ctx, conn, cred, err) })
 	})
 }
 
-// shared takes note that the server has taken a token, and opens another socket if it
-// has not.
-func (s *supervisor) shared(ctx context.Context, conn *connection, cred credential, err error) {
-	conn.sharing = false
+// updateTokenAnswered records the token that the server has accepted, and opens another
+// socket if it has not.
+func (s *supervisor) updateTokenAnswered(ctx context.Context, conn *connection, cred credential, err error) {
+	conn.updating = false
 	switch {
 	case ctx.Err() != nil || s.conn != conn || errors.Is(err, rpc.ErrDisconnected):
 	case err == nil:
+		s.shareFailures = 0
 		conn.cred = cred
-		s.share(ctx) // if there is a newer one by now
+		s.sendUpdateToken(ctx) // if there is a newer one by now
 	default:
-		s.options.Logger.WarnContext(ctx, "token not taken on the open socket", "id", s.id, "err", s.redact(err))
-		s.reconnect(ctx)
+		err = s.redact(err)
+		s.options.Logger.WarnContext(ctx, "token not taken on the open socket", "id", s.id, "err", err)
+		switch rpc.CodeOf(err) {
+		case rpc.CodeForbidden, rpc.CodeServiceUnavailable:
+			// Another socket would be refused too, and this one has a token that is good.
+			s.shareFailures++
+			s.refreshTimer.Reset(max(s.options.RefreshTokenDelay, s.refreshPauses(s.shareFailures)))
+		default:
+			s.reconnect(ctx)
+		}
 	}
 }

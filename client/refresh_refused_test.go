@@ -156,3 +156,46 @@ func (h *harness) serveAll(s *socket) {
 		}
 	}
 }
+
+// A server that does not take the new token now, or not from this client, has taken the
+// old one: the socket stays, and the client tries again.
+func TestTokenIsNotTakenOnTheOpenSocket(t *testing.T) {
+	for name, test := range map[string]struct {
+		status int
+		code   string
+		stays  bool
+	}{
+		"forbidden":          {http.StatusForbidden, "FORBIDDEN", true},
+		"cannot be verified": {http.StatusServiceUnavailable, "SERVICE_UNAVAILABLE", true},
+		"unauthorized":       {http.StatusUnauthorized, "UNAUTHORIZED", false},
+		"broken":             {http.StatusInternalServerError, "INTERNAL_SERVER_ERROR", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *harness) {
+				h.issue = living(time.Hour)
+				o := h.options()
+				o.RefreshTokenBeforeExpire = 10 * time.Minute
+				it, s := h.live(o)
+				f, _ := s.expectUpdateToken()
+				s.fail(f, test.status, test.code)
+				if !test.stays {
+					h.accept()
+					return
+				}
+				for range 3 {
+					f, _ = s.expectUpdateToken()
+					s.fail(f, test.status, test.code)
+				}
+				require.Less(t, len(h.fetchTimes()), 10)
+				f, p := s.expectUpdateToken()
+				s.reply(f, `{}`)
+				synctest.Wait()
+				require.Len(t, h.upgradeTimes(), 1)
+				require.Equal(t, client.StateLive, it.State())
+				require.Equal(t, string(p.Att), string(it.Token().Att))
+				s.event("e-1")
+				read(t, it).expect("e-1")
+			})
+		})
+	}
+}

@@ -16,7 +16,7 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// expectUpdateToken waits for a new token and gives what it says.
+// expectUpdateToken waits for a new token and returns its payload.
 func (s *socket) expectUpdateToken() (frame, *token.Payload) {
 	s.t.Helper()
 	f := s.next()

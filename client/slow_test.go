@@ -21,7 +21,7 @@ func (s *socket) expectAbort() {
 	require.Equal(s.t, string(s.sub), string(f.ID))
 }
 
-// overflow gives an iterator whose four buffered events are e-1 to e-4, while e-5 and
+// overflow returns an iterator whose four buffered events are e-1 to e-4, while e-5 and
 // e-6 were dropped.
 func overflow(h *harness) (*client.Iterator[string], *socket) {
 	h.t.Helper()

@@ -70,7 +70,7 @@ func (s *socket) next() frame {
 	return frame{}
 }
 
-// quiet tells whether the client has sent nothing more.
+// quiet reports whether the client has sent nothing more.
 func (s *socket) quiet() bool {
 	synctest.Wait()
 	return len(s.frames) == 0

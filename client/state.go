@@ -2,23 +2,23 @@ package client
 
 import "strconv"
 
-// State is how far an iterator has come.
+// State is the state of an iterator.
 type State int
 
 const (
-	// StateConnecting says that a connection is being opened, or a token fetched
+	// StateConnecting means that a connection is being opened, or a token fetched
 	// for one.
 	StateConnecting State = iota
-	// StateLive says that events arrive as they are published, and calls are sent at once.
+	// StateLive means that events arrive as they are published, and calls are sent at once.
 	StateLive
-	// StateWaiting says that the connection is lost, and that it is too early to
-	// try again.
+	// StateWaiting means that the connection is lost, and that the iterator pauses
+	// before the next attempt.
 	StateWaiting
-	// StateClosed says that the iterator has ended.
+	// StateClosed means that the iterator has ended.
 	StateClosed
 )
 
-// String gives the state in a word.
+// String returns the state in lower case.
 func (s State) String() string {
 	switch s {
 	case StateConnecting:

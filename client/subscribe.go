@@ -11,17 +11,17 @@ import (
 
 var errSubscriptionEnded = errors.New("the server has ended the subscription")
 
-// subscribe asks for events behind the last one that has arrived.
+// subscribe subscribes to the events after the last one that has arrived.
 func (s *supervisor) subscribe(ctx context.Context) {
 	conn := s.conn
 	s.subscribing = true
 	sub := &subscription{
-		buffer: s.buffer, size: func() int { return conn.size }, newGap: s.gapOf(conn.cred),
-		again: s.answered, retry: &s.pause,
+		size: func() int { return conn.size }, newGap: s.gapOf(conn.cred),
+		again: s.answered, retryHint: &s.retryHint,
 	}
 	sub.full = func() { s.post(func() { s.unsubscribe(ctx) }) }
-	sub.ended = func(err error) { conn.Fail(errors.Join(errSubscriptionEnded, err)) }
-	sub.resumed, sub.lossy = s.buffer.attach(sub, s.legacy)
+	sub.ended = func(err error) { conn.Fail(s.redact(errors.Join(errSubscriptionEnded, err))) }
+	sub.feed, sub.resumed, sub.lossy = s.buffer.attach(s.originalServer)
 	header := http.Header{}
 	maps.Copy(header, s.header)
 	header.Set(headerExtension, "1")
@@ -38,38 +38,38 @@ func (s *supervisor) subscribe(ctx context.Context) {
 
 func (s *supervisor) subscribed(ctx context.Context, conn *connection, sub *subscription, stop func(), err error) {
 	if ctx.Err() != nil {
-		return // the socket is closed in good order
+		return // the socket is being closed
 	}
 	if err != nil {
-		conn.Fail(err) // no news if that is why
+		conn.Fail(s.redact(err)) // does nothing if the connection has ended
 		return
 	}
-	s.answered, s.legacy = true, !sub.extended
+	s.answered, s.originalServer = true, !sub.extended
 	if s.conn != conn {
 		stop()
 		return
 	}
 	s.stop, s.subscribing = stop, false
-	if s.first {
+	if s.neverLive {
 		s.answer = sub.header.Clone()
 	}
 	s.live(ctx)
-	s.unsubscribe(ctx) // if that was too much already
+	s.unsubscribe(ctx) // if the buffer is full already
 }
 
-// unsubscribe stops events that the buffer has no room for. The socket stays, and calls
-// go on.
+// unsubscribe stops the events of a full buffer. The socket stays open, and calls go on.
 func (s *supervisor) unsubscribe(ctx context.Context) {
 	if s.stop == nil || !s.buffer.isFull() {
 		return
 	}
-	s.options.Logger.WarnContext(ctx, "events are read too slowly", "id", s.id, "max_events", s.options.BufferSize, "max_bytes", s.options.BufferBytes)
+	s.options.Logger.WarnContext(ctx, "events are read too slowly", "id", s.id,
+		"max_events", s.options.BufferSize, "max_bytes", s.options.BufferBytes)
 	s.stop()
 	s.stop = nil
-	s.resubscribe(ctx) // if they were read meanwhile
+	s.resubscribe(ctx) // if there is room again
 }
 
-// resubscribe asks for the events that there was no room for.
+// resubscribe subscribes to the events that there was no room for, once there is.
 func (s *supervisor) resubscribe(ctx context.Context) {
 	idle := s.state == StateLive && s.conn != nil && s.stop == nil && !s.subscribing
 	if idle && s.buffer.isFull() && !s.buffer.paused() {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject"
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/rpc/value"
+	"github.com/go-orpc/durable-iterator/token"
 )
 
 func TestSubscribeNeedsThePlugin(t *testing.T) {
@@ -132,4 +134,62 @@ func (c cancelling) RoundTrip(r *http.Request) (*http.Response, error) {
 	c.cancel()
 	<-r.Context().Done()
 	return nil, r.Context().Err()
+}
+
+// The caller reads the header while tokens are refreshed: it is that of the first answer.
+func TestResponseHeaderIsThatOfTheFirstAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBackend(t, durableobject.Options{})
+		var header http.Header
+		b.subscribe(listenInput{Life: time.Minute}, b.link(func(p *client.LinkPlugin) {
+			p.RefreshTokenBeforeExpire = 30 * time.Second
+		}), rpc.WithResponseHeader(&header))
+		first := header
+		require.NotEmpty(t, first.Get("Content-Type"))
+		header = nil
+		time.Sleep(10 * time.Minute)
+		require.Greater(t, b.calls.Load(), int32(10))
+		require.Nil(t, header, "a refresh has stored its own")
+	})
+}
+
+// outage is a verifier that asks a key service, which may be down.
+type outage struct {
+	token.Secret
+	down atomic.Bool
+}
+
+func (o *outage) Verify(ctx context.Context, tok string) (*token.Payload, error) {
+	if o.down.Load() {
+		return nil, errors.New("key service: connection refused")
+	}
+	return o.Secret.Verify(ctx, tok)
+}
+
+// A server that cannot verify tokens for a while ends no iterator.
+func TestKeyServiceIsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		verifier := &outage{Secret: secret}
+		b := newBackend(t, durableobject.Options{Verifier: verifier, ResumeRetention: time.Hour})
+		it := b.subscribe(listenInput{Life: time.Hour}, b.link(func(p *client.LinkPlugin) {
+			p.RefreshTokenBeforeExpire = 10 * time.Minute
+		}))
+		verifier.down.Store(true)
+		b.server.Cut()
+		b.publish(1)
+		time.Sleep(time.Minute)
+		require.NotEqual(t, client.StateLive, it.State())
+		verifier.down.Store(false)
+		readNumbers(t, it, 1)
+		time.Sleep(45 * time.Minute) // it was issued an hour ago less that minute
+		verifier.down.Store(true)
+		time.Sleep(8 * time.Minute)
+		require.Equal(t, client.StateLive, it.State(), "its token is good for two minutes more")
+		b.publish(2)
+		readNumbers(t, it, 2)
+		verifier.down.Store(false)
+		time.Sleep(time.Hour)
+		b.publish(3)
+		readNumbers(t, it, 3)
+	})
 }

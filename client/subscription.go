@@ -29,23 +29,23 @@ const maxEventID = 1 << 10
 
 var errEventID = errors.New("its id is too long")
 
-// subscription takes what one subscription brings into the buffer. Its methods are
-// called by the reader of the connection, in order.
+// subscription adds the events of one subscription to the buffer. Its methods are called
+// by the reader of the connection, in order.
 type subscription struct {
-	buffer *buffer
+	feed *feed
 	// size returns the size of the message that is being delivered.
 	size func() int
 	// newGap returns a gap of the iterator.
 	newGap func(reason GapReason, err error) *GapError
-	// again says that a subscription of this iterator was answered before: what was
-	// published between the two matters.
+	// again means that a subscription of this iterator was answered before, so that
+	// events published between the two are missed if this one does not resume.
 	again bool
-	// resumed is the last event id that the server was given, empty for none.
+	// resumed is the last event id that was sent to the server, empty for none.
 	resumed string
-	// lossy says that something is missing even if the resume is complete.
+	// lossy means that something is missing even if the resume is complete.
 	lossy bool
-	// retry is set to the pause that the last event has asked for.
-	retry *atomic.Int64
+	// retryHint is set to the pause that the last event asks for.
+	retryHint *atomic.Int64
 	// full is called when there is no room for an event any more, and ended when
 	// the server has ended the subscription.
 	full  func()
@@ -54,26 +54,26 @@ type subscription struct {
 	// header is that of the answer. extended means that it has the names above.
 	header   http.Header
 	extended bool
-	// floor is what the ids of a server without them are above, as it has counted
-	// on since. Without hasFloor nothing is known.
-	floor    uint64
-	hasFloor bool
+	// lastNumericID is the last event id sent to an original server: ids at or below
+	// it mean that its counter has restarted. It counts if hasNumericID is set.
+	lastNumericID uint64
+	hasNumericID  bool
 }
 
-// open takes the header of the answer.
+// open handles the header of the answer.
 func (s *subscription) open(header http.Header) {
 	s.header = header
 	resume := header.Get(headerResume)
 	s.extended = resume != ""
 	if !s.extended {
-		floor, err := strconv.ParseUint(s.resumed, 10, 64)
-		s.floor, s.hasFloor = floor, err == nil
+		id, err := strconv.ParseUint(s.resumed, 10, 64)
+		s.lastNumericID, s.hasNumericID = id, err == nil
 	}
 	if reason := s.missing(resume); reason != 0 {
-		s.buffer.gap(s, s.newGap(reason, nil), s.resumed)
+		s.feed.gap(s.newGap(reason, nil), s.resumed)
 	}
 	if position := header.Get(headerPosition); position != "" && s.resumed == "" && len(position) <= maxEventID {
-		s.buffer.move(s, position)
+		s.feed.move(position)
 	}
 }
 
@@ -95,10 +95,10 @@ func (s *subscription) missing(resume string) GapReason {
 	return 0
 }
 
-// event takes an event.
+// event handles an event.
 func (s *subscription) event(e rpc.PeerEvent) {
 	if e.Meta.Retry > 0 || e.Meta.RetryNow {
-		s.retry.Store(int64(min(e.Meta.Retry, maxHint)))
+		s.retryHint.Store(int64(min(e.Meta.Retry, maxHint)))
 	}
 	if len(e.Meta.ID) > maxEventID {
 		e.Meta.ID, e.Err = "", errEventID
@@ -106,13 +106,13 @@ func (s *subscription) event(e rpc.PeerEvent) {
 	switch {
 	case e.Kind != kindMessage && e.Kind != kindUnreadable:
 		if e.Meta.ID != "" {
-			s.buffer.move(s, e.Meta.ID)
+			s.feed.move(e.Meta.ID)
 		}
 		s.ended(e.Err)
 	case e.Err != nil:
 		s.add(item{gap: s.newGap(GapUnreadable, &EventError{e.Meta.ID, e.Err})}, e.Meta.ID, s.size())
 	case s.extended && !e.HasValue && e.Meta.ID != "":
-		s.buffer.move(s, e.Meta.ID)
+		s.feed.move(e.Meta.ID)
 	default:
 		s.add(item{event: e}, e.Meta.ID, s.size())
 	}
@@ -120,19 +120,19 @@ func (s *subscription) event(e rpc.PeerEvent) {
 
 func (s *subscription) add(it item, id string, size int) {
 	s.checkReset(id)
-	if !s.buffer.add(s, it, id, size) {
+	if !s.feed.add(it, id, size) {
 		s.full()
 	}
 }
 
-// checkReset finds out that a server of oRPC has lost its table of events: ids then
-// begin at 1, and it takes the id that was resumed from for one that is yet to come.
-// The resume after that begins at 0, which is before its first event.
+// checkReset detects that a server of oRPC has lost its table of events: ids then begin at
+// 1, and the id that was resumed from is one in the future. The resume after that begins
+// at 0, which is before its first event.
 func (s *subscription) checkReset(id string) {
 	n, err := strconv.ParseUint(id, 10, 64)
-	if err != nil || !s.hasFloor || n > s.floor {
+	if err != nil || !s.hasNumericID || n > s.lastNumericID {
 		return
 	}
-	s.hasFloor = false
-	s.buffer.gap(s, s.newGap(GapReset, nil), "0")
+	s.hasNumericID = false
+	s.feed.gap(s.newGap(GapReset, nil), "0")
 }

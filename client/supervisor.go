@@ -9,55 +9,55 @@ import (
 	"time"
 )
 
-// supervisor keeps an iterator connected. Its fields belong to the goroutine of run,
-// and so do those of core that say so. What takes time runs on goroutines of its own,
-// which hand back what is to be done next by post.
+// supervisor keeps an iterator connected. Its fields belong to the goroutine of run. Slow
+// operations run on goroutines of their own, which return their results by post.
 type supervisor struct {
 	*core
 	inbox chan func()
-	quit  chan struct{} // closed when nothing is taken from inbox any more
+	quit  chan struct{} // closed when nothing is received from inbox any more
 	ops   sync.WaitGroup
 
-	retry    *time.Timer // tries to connect
-	refresh  *time.Timer // replaces the token
-	patience *time.Timer // gives up a first connection
+	retryTimer   *time.Timer // starts the next attempt to connect
+	refreshTimer *time.Timer // starts the next fetch of a token
+	connectTimer *time.Timer // ends an iterator that was never live
 
-	// How long to wait before the next attempt to connect, or to refresh.
-	connectPause, refreshPause func(attempt int) time.Duration
+	// The pauses before an attempt to connect, or to refresh.
+	connectPauses, refreshPauses func(attempt int) time.Duration
 
-	first     bool // was never live
+	neverLive bool
 	dialing   bool
 	switching bool // the socket is being closed to open another one at once
 	attempt   int  // failed attempts since the last stable connection
 	liveSince time.Time
-	lastErr   error        // why the last attempt has failed
-	pause     atomic.Int64 // that the last event has asked for, before the next attempt
+	lastErr   error        // of the last attempt
+	retryHint atomic.Int64 // the pause that the server asked for with its last event
 
-	stale         bool // the token was refused, and another one not fetched yet
-	refused       bool // a token was refused, and none accepted since
+	needNewToken  bool // the token was refused, and another one not fetched yet
+	tokenRefused  bool // a token was refused, and none accepted since
 	fetching      bool
 	fetchFailures int
+	shareFailures int // since the server has last taken a token on an open socket
 
-	stop        func() // ends the subscription; nil if there is none
-	subscribing bool
-	answered    bool // a subscription was answered before
-	legacy      bool // by a server of oRPC
+	stop           func() // ends the subscription; nil if there is none
+	subscribing    bool
+	answered       bool // a subscription was answered before
+	originalServer bool // by a server of oRPC
 
-	end error // why run is over; nil: it is not
+	end error // why run returns; nil while it goes on
 }
 
 func newSupervisor(c *core) *supervisor {
 	return &supervisor{
-		core:     c,
-		inbox:    make(chan func()),
-		quit:     make(chan struct{}),
-		retry:    stoppedTimer(),
-		refresh:  stoppedTimer(),
-		patience: stoppedTimer(),
-		first:    true,
+		core:         c,
+		inbox:        make(chan func()),
+		quit:         make(chan struct{}),
+		retryTimer:   stoppedTimer(),
+		refreshTimer: stoppedTimer(),
+		connectTimer: stoppedTimer(),
+		neverLive:    true,
 
-		connectPause: c.options.pauses(),
-		refreshPause: c.options.pauses(),
+		connectPauses: c.options.pauses(),
+		refreshPauses: c.options.pauses(),
 	}
 }
 
@@ -67,14 +67,15 @@ func stoppedTimer() *time.Timer {
 	return t
 }
 
-// run returns when nothing of the iterator is running any more.
+// run keeps the iterator connected until it ends, and returns when nothing of it is
+// running.
 func (s *supervisor) run(ctx context.Context) {
 	defer close(s.done)
 	defer s.cancel(ErrClosed) // frees the context
 	working, stopWorking := context.WithCancel(ctx)
 	defer stopWorking()
 	if s.options.ConnectTimeout > 0 {
-		s.patience.Reset(s.options.ConnectTimeout)
+		s.connectTimer.Reset(s.options.ConnectTimeout)
 	}
 	s.scheduleRefresh(0)
 	s.connect(working)
@@ -82,12 +83,12 @@ func (s *supervisor) run(ctx context.Context) {
 		select {
 		case next := <-s.inbox:
 			next()
-		case <-s.retry.C:
+		case <-s.retryTimer.C:
 			s.connect(working)
-		case <-s.refresh.C:
+		case <-s.refreshTimer.C:
 			s.fetch(working)
-		case <-s.patience.C:
-			s.giveUp()
+		case <-s.connectTimer.C:
+			s.connectTimedOut()
 		case <-s.buffer.room:
 			s.resubscribe(working)
 		case <-ctx.Done():
@@ -99,9 +100,9 @@ func (s *supervisor) run(ctx context.Context) {
 	s.shutdown(ctx)
 }
 
-// causeOf gives the reason of an iterator whose context has ended. If that is not the
-// iterator's own doing, errors.Is finds context.Canceled or context.DeadlineExceeded
-// in it, whatever the cause is.
+// causeOf returns the error of an iterator whose context has ended. Unless the iterator
+// was closed, errors.Is finds context.Canceled or context.DeadlineExceeded in it, whatever
+// the cause of the context is.
 func causeOf(ctx context.Context) error {
 	cause := context.Cause(ctx)
 	if errors.Is(cause, ErrClosed) {
@@ -115,9 +116,9 @@ func causeOf(ctx context.Context) error {
 
 // shutdown ends loops and calls, and then the socket.
 func (s *supervisor) shutdown(ctx context.Context) {
-	s.retry.Stop()
-	s.refresh.Stop()
-	s.patience.Stop()
+	s.retryTimer.Stop()
+	s.refreshTimer.Stop()
+	s.connectTimer.Stop()
 	reason := s.end
 	switch {
 	case errors.Is(reason, ErrClosed):
@@ -136,7 +137,8 @@ func (s *supervisor) shutdown(ctx context.Context) {
 	s.ops.Wait()
 }
 
-// post hands next to the goroutine of run. It reports whether it will be called.
+// post passes next to the goroutine of run, which calls it. It reports false if run has
+// returned.
 func (s *supervisor) post(next func()) bool {
 	select {
 	case s.inbox <- next:
@@ -149,8 +151,8 @@ func (s *supervisor) post(next func()) bool {
 // fail ends the iterator.
 func (s *supervisor) fail(err error) { s.end = err }
 
-// giveUp ends an iterator that could not connect in time.
-func (s *supervisor) giveUp() {
+// connectTimedOut ends an iterator that could not connect in time.
+func (s *supervisor) connectTimedOut() {
 	err := fmt.Errorf("client: connect: %w after %v", context.DeadlineExceeded, s.options.ConnectTimeout)
 	if s.lastErr != nil {
 		err = fmt.Errorf("%w: %w", err, s.lastErr)
@@ -158,10 +160,10 @@ func (s *supervisor) giveUp() {
 	s.fail(err)
 }
 
-// connect begins an attempt.
+// connect starts an attempt to connect.
 func (s *supervisor) connect(ctx context.Context) {
 	s.setState(ctx, StateConnecting, nil)
-	if s.stale {
+	if s.needNewToken {
 		s.fetch(ctx) // goes on to dial
 		return
 	}
@@ -176,7 +178,7 @@ func (s *supervisor) dial(ctx context.Context) {
 		defer stop()
 		conn, err := s.open(waiting, cred)
 		if !s.post(func() { s.dialed(ctx, conn, cred, err) }) && conn != nil {
-			conn.Drop() // nobody is interested any more
+			conn.Drop() // the iterator has ended
 		}
 	})
 }
@@ -206,34 +208,34 @@ func (s *supervisor) dialed(ctx context.Context, conn *connection, cred credenti
 func (s *supervisor) lost(ctx context.Context, cred credential, err error) {
 	refused := isTokenRefused(err) && cred.text == s.credential().text
 	switch {
-	case ctx.Err() != nil: // that is why
+	case ctx.Err() != nil: // which is the reason
 		return
 	case s.switching:
 		s.switching = false
 		s.connect(ctx)
 		return
-	case refused && s.refused && !cred.outlived():
+	case refused && s.tokenRefused && !cred.outlived():
 		s.fail(fmt.Errorf("%w: %w", ErrRefused, err))
 		return
 	case refused:
-		s.refused, s.stale = true, true
-	case s.first && isFinal(err):
+		s.tokenRefused, s.needNewToken = true, true
+	case s.neverLive && isFinal(err):
 		s.fail(err)
 		return
 	}
-	s.wait(ctx, err)
+	s.waitToRetry(ctx, err)
 }
 
-// wait pauses before the next attempt.
-func (s *supervisor) wait(ctx context.Context, err error) {
+// waitToRetry pauses before the next attempt to connect.
+func (s *supervisor) waitToRetry(ctx context.Context, err error) {
 	if !s.liveSince.IsZero() && time.Since(s.liveSince) >= stableAfter {
 		s.attempt = 0
 	}
 	s.liveSince = time.Time{}
 	s.attempt++
 	s.lastErr = err
-	asked := max(time.Duration(s.pause.Load()), retryAfter(err, time.Now()))
-	s.retry.Reset(min(asked, maxHint) + s.connectPause(s.attempt))
+	asked := max(time.Duration(s.retryHint.Load()), retryAfter(err, time.Now()))
+	s.retryTimer.Reset(min(asked, maxHint) + s.connectPauses(s.attempt))
 	s.setState(ctx, StateWaiting, err)
 }
 
@@ -249,16 +251,16 @@ func (s *supervisor) reconnect(ctx context.Context) {
 
 // live is called when the server has answered a subscription.
 func (s *supervisor) live(ctx context.Context) {
-	s.refused = false
+	s.tokenRefused = false
 	if s.state == StateLive {
 		return
 	}
 	s.liveSince = time.Now()
 	s.setState(ctx, StateLive, nil)
-	if s.first {
-		s.first = false
-		s.patience.Stop()
+	if s.neverLive {
+		s.neverLive = false
+		s.connectTimer.Stop()
 		close(s.opened)
 	}
-	s.share(ctx)
+	s.sendUpdateToken(ctx)
 }

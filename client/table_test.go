@@ -23,13 +23,13 @@ import (
 const (
 	comesBack = "comes back"
 	newToken  = "new token"
-	givesUp   = "gives up"
+	endsIt    = "ends"
 )
 
-// row is a row of the table in docs/client.md: something that a server says, and what
+// row is a row of the table in docs/client.md: something that a server does, and what
 // the client does about it before it was live for the first time, and later.
 type row struct {
-	says         string
+	server       string
 	first, later string
 	status       int           // of the answer to an upgrade
 	ends         func(*socket) // what happens to a socket that is open
@@ -38,14 +38,14 @@ type row struct {
 var table = []row{
 	{"status 200", comesBack, comesBack, 200, nil},
 	{"status 302", comesBack, comesBack, 302, nil},
-	{"status 400", givesUp, comesBack, 400, nil},
+	{"status 400", endsIt, comesBack, 400, nil},
 	{"status 401", newToken, newToken, 401, nil},
-	{"status 403", givesUp, comesBack, 403, nil},
-	{"status 404", givesUp, comesBack, 404, nil},
+	{"status 403", endsIt, comesBack, 403, nil},
+	{"status 404", endsIt, comesBack, 404, nil},
 	{"status 408", comesBack, comesBack, 408, nil},
-	{"status 410", givesUp, comesBack, 410, nil},
+	{"status 410", endsIt, comesBack, 410, nil},
 	{"status 425", comesBack, comesBack, 425, nil},
-	{"status 426", givesUp, comesBack, 426, nil},
+	{"status 426", endsIt, comesBack, 426, nil},
 	{"status 429", comesBack, comesBack, 429, nil},
 	{"status 500", comesBack, comesBack, 500, nil},
 	{"status 502", comesBack, comesBack, 502, nil},
@@ -75,14 +75,14 @@ func closing(code websocket.StatusCode, reason string) func(*socket) {
 
 func TestTable(t *testing.T) {
 	for _, r := range table {
-		t.Run(r.says+"/first", func(t *testing.T) {
+		t.Run(r.server+"/first", func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *harness) {
 				h.answerOnce(1, r.status)
 				d := h.dial(t.Context(), h.options())
 				if r.ends != nil {
 					r.ends(h.accept().expectSubscribe(""))
 				}
-				if r.first == givesUp {
+				if r.first == endsIt {
 					sent, ok := errors.AsType[*rpc.Error](d.failure())
 					require.True(t, ok)
 					require.Equal(t, r.status, sent.Status)
@@ -93,7 +93,7 @@ func TestTable(t *testing.T) {
 				require.Equal(t, client.StateLive, d.iterator().State())
 			})
 		})
-		t.Run(r.says+"/later", func(t *testing.T) {
+		t.Run(r.server+"/later", func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *harness) {
 				h.answerOnce(2, r.status)
 				it, s := h.live(h.options())
@@ -134,17 +134,17 @@ func (h *harness) expectReturn(how, lastEventID string) *socket {
 	return s
 }
 
-// sources is the table of what a source of tokens says to a client that asks since a
+// sources is the table of the answers of a source of tokens to a client that asks since a
 // token has expired.
 var sources = []struct {
-	says  string
-	later string
-	err   error
+	server string
+	later  string
+	err    error
 }{
 	{"source 400", comesBack, &rpc.Error{Code: rpc.CodeBadRequest, Status: 400}},
-	{"source 401", givesUp, &rpc.Error{Code: rpc.CodeUnauthorized, Status: 401}},
-	{"source 403", givesUp, &rpc.Error{Code: rpc.CodeForbidden, Status: 403}},
-	{"source 404", givesUp, &rpc.Error{Code: rpc.CodeNotFound, Status: 404}},
+	{"source 401", endsIt, &rpc.Error{Code: rpc.CodeUnauthorized, Status: 401}},
+	{"source 403", endsIt, &rpc.Error{Code: rpc.CodeForbidden, Status: 403}},
+	{"source 404", endsIt, &rpc.Error{Code: rpc.CodeNotFound, Status: 404}},
 	{"source 429", comesBack, &rpc.Error{Code: rpc.CodeTooManyRequests, Status: 429}},
 	{"source 500", comesBack, &rpc.Error{Code: rpc.CodeInternalServerError, Status: 500}},
 	{"source without answer", comesBack, errors.New("no route to host")},
@@ -152,14 +152,14 @@ var sources = []struct {
 
 func TestSourceTable(t *testing.T) {
 	for _, r := range sources {
-		t.Run(r.says+"/first", func(t *testing.T) {
+		t.Run(r.server+"/first", func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *harness) {
 				h.issue = func(int) (*token.Payload, error) { return nil, r.err }
 				require.ErrorIs(t, h.dial(t.Context(), h.options()).failure(), r.err)
 				require.Len(t, h.fetchTimes(), 1)
 			})
 		})
-		t.Run(r.says+"/later", func(t *testing.T) {
+		t.Run(r.server+"/later", func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *harness) {
 				h.issue = func(n int) (*token.Payload, error) {
 					if n == 2 {
@@ -190,15 +190,15 @@ func TestTableIsDocumented(t *testing.T) {
 	require.NoError(t, err)
 	var want []string
 	for _, r := range table {
-		want = append(want, r.says+"|"+r.first+"|"+r.later+"|client.TestTable/"+strings.ReplaceAll(r.says, " ", "_"))
+		want = append(want, r.server+"|"+r.first+"|"+r.later+"|client.TestTable/"+strings.ReplaceAll(r.server, " ", "_"))
 	}
 	for _, r := range sources {
-		want = append(want, r.says+"|"+givesUp+"|"+r.later+"|client.TestSourceTable/"+strings.ReplaceAll(r.says, " ", "_"))
+		want = append(want, r.server+"|"+endsIt+"|"+r.later+"|client.TestSourceTable/"+strings.ReplaceAll(r.server, " ", "_"))
 	}
 	var got []string
 	for _, m := range regexp.MustCompile("(?m)^\\| ([^|]*) \\| ([^|]*) \\| ([^|]*) \\| `(.*/.*)` \\|$").FindAllSubmatch(document, -1) {
-		says, _, _ := strings.Cut(string(m[1]), ":") // what follows is an explanation
-		got = append(got, strings.Join([]string{says, string(m[2]), string(m[3]), string(m[4])}, "|"))
+		server, _, _ := strings.Cut(string(m[1]), ":") // what follows is an explanation
+		got = append(got, strings.Join([]string{server, string(m[2]), string(m[3]), string(m[4])}, "|"))
 	}
 	require.Equal(t, want, got)
 }

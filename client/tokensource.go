@@ -12,12 +12,12 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// TokenSource gives the tokens that an iterator connects with: the first one, and
+// TokenSource returns the tokens that an iterator connects with: the first one, and
 // another one for each refresh. Implementations are safe for concurrent use.
-// [TokenFunc] makes one of a function.
+// [TokenFunc] makes a source of a function.
 type TokenSource interface {
 	// Token fetches a token. It returns when ctx ends. An [*rpc.Error] with status
-	// 401, 403 or 404 ends the iterator; after any other error it is asked again.
+	// 401, 403 or 404 ends the iterator; after any other error it is called again.
 	Token(ctx context.Context) (string, error)
 }
 
@@ -27,14 +27,14 @@ type TokenFunc func(ctx context.Context) (string, error)
 // Token calls the function.
 func (f TokenFunc) Token(ctx context.Context) (string, error) { return f(ctx) }
 
-// StaticToken always gives the same token. When it expires, the iterator ends with
+// StaticToken returns a source of one token. When that expires, the iterator ends with
 // [ErrRefused].
 func StaticToken(tok string) TokenSource {
 	return TokenFunc(func(context.Context) (string, error) { return tok, nil })
 }
 
-// FileToken reads the token from a file, each time anew. White space around it is
-// ignored. Somebody else keeps the file up to date.
+// FileToken returns a source that reads the token from a file, each time anew. White space
+// around it is ignored. Another program must keep the file up to date.
 func FileToken(path string) TokenSource {
 	return TokenFunc(func(context.Context) (string, error) {
 		text, err := os.ReadFile(path)
@@ -75,9 +75,8 @@ func fetchCredential(ctx context.Context, source TokenSource) (credential, error
 
 var errNoSource = errors.New("no TokenSource")
 
-// fitsSocketOf tells whether a socket that was opened with old may go on with c.
-// The server compares tags as they are written: none is not the same as an empty
-// list.
+// fitsSocketOf reports whether a socket that was opened with old may go on with c. The
+// server compares tags as they are written: none is not the same as an empty list.
 func (c credential) fitsSocketOf(old credential) bool {
 	return c.payload.Channel == old.payload.Channel &&
 		slices.Equal(c.payload.Tags, old.payload.Tags) &&

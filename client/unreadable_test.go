@@ -27,6 +27,7 @@ var unreadable = map[string]struct{ event, id string }{
 	"an id that is no string": {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":"x"},"m":{"id":2}}}`, ""},
 	"no JSON":                 {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":oops},"m":{"id":"e-2"}}}`, "e-2"},
 	"cut JSON":                {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":`, ""},
+	"cut before its kind":     {`{"i":%s,"p":{"e":`, ""},
 	"nothing that is known":   {`{"i":`, ""},
 	"bad metadata":            {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":"x"},"m":{"id":"e-2","retry":-1}}}`, "e-2"},
 	"metadata of no type":     {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":"x"},"m":7}}`, ""},

@@ -76,7 +76,7 @@ func readMember(t *testing.T, envelope json.RawMessage, name string, into any) {
 
 var procedureAB = durableiterator.Define[rpc.Void, string]("a.b")
 
-// answers is a network that always gives the same answer.
+// answers is a network with one answer for all requests.
 type answers struct {
 	status int
 	header http.Header
@@ -153,7 +153,7 @@ func (h *harness) requireConnected(want result, lastEventID string) {
 
 func TestRecordedDetection(t *testing.T) {
 	// The original hands outputs of other procedures through. Subscribe was asked for a
-	// durable iterator, and says that this is none.
+	// durable iterator, and fails since this is none.
 	for _, c := range readVectors(t).Detection {
 		t.Run(c.Name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *harness) {

@@ -16,15 +16,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestEmbeddingShowsCompiledCode(t *testing.T) {
+func TestDocumentsShowCompiledCode(t *testing.T) {
 	t.Parallel()
-	document, err := os.ReadFile("embedding.md")
-	require.NoError(t, err)
-	compiled := readSources(t, "../examples")
-	blocks := regexp.MustCompile("(?s)```go\n(.*?)\n```").FindAllSubmatch(document, -1)
-	require.Len(t, blocks, 13)
-	for _, block := range blocks {
-		require.Contains(t, compiled, string(block[1]))
+	compiled := readSources(t, "../examples") + readSources(t, "../internal/stacks")
+	for file, count := range map[string]int{"embedding.md": 14, "rpc.md": 6} {
+		t.Run(file, func(t *testing.T) {
+			t.Parallel()
+			document, err := os.ReadFile(file)
+			require.NoError(t, err)
+			blocks := regexp.MustCompile("(?s)```go\n(.*?)\n```").FindAllSubmatch(document, -1)
+			require.Len(t, blocks, count)
+			for _, block := range blocks {
+				require.Contains(t, compiled, string(block[1]))
+			}
+		})
 	}
 }
 
@@ -51,6 +56,29 @@ func TestDocumentsNameTestsThatExist(t *testing.T) {
 			t.Parallel()
 			requireTests(t, document, least)
 		})
+	}
+}
+
+// The architecture names functions as [`Type.method`](file), and the ways of an event
+// are as short as it says.
+func TestArchitectureNamesFunctionsThatExist(t *testing.T) {
+	t.Parallel()
+	document, err := os.ReadFile("architecture.md")
+	require.NoError(t, err)
+	steps := regexp.MustCompile("(?m)^\\| (\\d+) \\| \\[`(\\w+)\\.(\\w+)`\\]\\(([^)]+)\\)").FindAllStringSubmatch(string(document), -1)
+	last := []string{}
+	for i, step := range steps {
+		if i+1 == len(steps) || steps[i+1][1] == "1" {
+			last = append(last, step[1])
+		}
+		declared := regexp.MustCompile(`(?m)^func \(\w+ \*?` + step[2] + `(?:\[\w+\])?\) ` + step[3] + `\(|^type ` + step[2] + ` interface`)
+		source, err := os.ReadFile(step[4])
+		require.NoError(t, err)
+		require.Regexp(t, declared, string(source))
+	}
+	require.Equal(t, []string{"12", "6"}, last)
+	for _, link := range regexp.MustCompile(`\]\((\.\./[^)]+)\)`).FindAllStringSubmatch(string(document), -1) {
+		require.FileExists(t, link[1])
 	}
 }
 

@@ -1,13 +1,13 @@
-// Package durableiterator is the part of a durable iterator that its procedure
-// answers with: a token that opens a channel. It is oRPC's DurableIterator and
+// Package durableiterator makes the tokens of durable iterators, which open a channel,
+// and the contracts of the procedures that return them. It is oRPC's DurableIterator and
 // DurableIteratorHandlerPlugin.
 //
 // A contract is shared by server and client:
 //
 //	var OnMessage = durableiterator.Define[rpc.Void, Message]("onMessage")
 //
-// Its handler says which channel the caller gets, what the socket is tagged with,
-// what is attached to the token, and which methods may be called:
+// Its handler decides which channel the caller may listen to, the tags of its socket, the
+// attachment of the token, and which methods may be called:
 //
 //	router := rpc.NewRouter(
 //		OnMessage.Handler(func(ctx context.Context, _ rpc.Void) (*durableiterator.Iterator[Message], error) {
@@ -22,24 +22,24 @@
 //		Plugins: []rpc.HandlerPlugin{&durableiterator.HandlerPlugin{Signer: key}},
 //	}))
 //
-// The handler runs for every caller, again for each refresh of a token, and is the
-// place to decide who may listen: the token is all that the server of the sockets
-// looks at. Clients use package client; the server of the sockets is package
-// durableobject, which may be another process that has the key.
+// The handler runs for every caller, again for each refresh of a token. It has to check
+// that the caller may listen: the server of the sockets checks only the token. Clients
+// use package client; the server of the sockets is package durableobject, which may be
+// another process that has the key.
 //
 // # Without rpc
 //
-// An [Iterator] is not bound to package rpc. [Iterator.Token] gives the token
-// itself, to be returned by any other framework, and an Iterator is an
+// An [Iterator] is not bound to package rpc. [Iterator.Token] returns the token itself,
+// for the answer of any other framework, and an Iterator is an
 // [http.Handler] for a plain route. Both need [Options.Signer].
 //
 // # Errors
 //
-// [ErrNoSigner] and [ErrNoPlugin] tell of wiring that is missing. Other errors of
+// [ErrNoSigner] and [ErrNoPlugin] mean that the wiring is incomplete. Other errors of
 // signing are those of package token, or of encoding the attachment. Callers over
 // rpc see none of them, only an internal error.
 //
 // # Concurrency
 //
-// Everything here is safe for concurrent use and does not change once it is made.
+// All values of this package are immutable and safe for concurrent use.
 package durableiterator

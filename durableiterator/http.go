@@ -8,14 +8,14 @@ import (
 )
 
 // ServeHTTP answers with the token, as an rpc.Handler with [HandlerPlugin] does.
-// It is for a plain route, which has found out before who may listen:
+// It is for a plain route, which has to check before that the caller may listen:
 //
 //	mux.HandleFunc("GET /token", func(w http.ResponseWriter, r *http.Request) {
 //		durableiterator.New[Message]("some-room", &durableiterator.Options{Signer: key}).ServeHTTP(w, r)
 //	})
 //
-// Clients ask for it with client.HTTPToken. A failure is answered with 500 and
-// goes to [Options.Logger].
+// Clients fetch it with client.HTTPToken. A failure is answered with 500 and logged to
+// [Options.Logger].
 func (it *Iterator[T]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	tok, err := it.Token(r.Context())
 	var body []byte
@@ -30,8 +30,7 @@ func (it *Iterator[T]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	announce(header, r.Header)
 	header.Set("Content-Type", "application/json")
-	header.Set("Cache-Control", "no-store")
-	_, _ = w.Write(body) // nobody could be told that the client has gone
+	_, _ = w.Write(body) // fails if the client has gone
 }
 
 func (it *Iterator[T]) logger() *slog.Logger {

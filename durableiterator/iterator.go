@@ -16,8 +16,7 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// DefaultTokenTTL is how long a token lives if nothing else is said. It is
-// oRPC's.
+// DefaultTokenTTL is how long tokens are valid by default. It is oRPC's.
 const DefaultTokenTTL = 24 * time.Hour
 
 // Errors that a caller may branch on.
@@ -25,7 +24,8 @@ var (
 	// ErrNoSigner means that there is no key to sign a token with: neither
 	// [Options] nor [HandlerPlugin] has a Signer.
 	ErrNoSigner = errors.New("durableiterator: no signer")
-	// ErrNoPlugin means that an Iterator was about to be sent as it is.
+	// ErrNoPlugin means that an rpc.Handler has no [HandlerPlugin], so that an Iterator
+	// would be sent in place of its token.
 	ErrNoPlugin = errors.New("durableiterator: an iterator cannot be sent, only its token: install durableiterator.HandlerPlugin")
 )
 
@@ -33,36 +33,39 @@ var (
 type Options struct {
 	// Signer signs the token. Nil is that of [HandlerPlugin]. oRPC: signingKey.
 	Signer token.Signer
-	// TokenTTL is how long the token lives. 0 is that of [HandlerPlugin], or
-	// [DefaultTokenTTL]. oRPC: tokenTTLSeconds.
+	// TokenTTL is how long the token is valid. 0 is that of [HandlerPlugin], or
+	// [DefaultTokenTTL]; with a negative one the token has expired when it is made,
+	// as with oRPC. oRPC: tokenTTLSeconds.
 	TokenTTL time.Duration
 	// Tags are given to the sockets that the token opens; see
 	// durableobject.WithTags. Nil is left out of the token, an empty list is not.
 	Tags []string
 	// Att is attached to the token: any value that encoding/json can encode. The
 	// methods of the durable object can read it, and so can the client. Nil is
-	// none.
+	// none. Keep it small: a durableobject.Namespace refuses a token that is larger
+	// than its MaxTokenBytes, by default 8 KiB.
 	Att any
-	// Logger gets the errors of [Iterator.ServeHTTP]. Nil discards them.
+	// Logger receives the errors of [Iterator.ServeHTTP]. Nil discards them.
 	Logger *slog.Logger
 }
 
-// Iterator is what a procedure returns to give its caller the events of a
-// channel, values of type T: oRPC's DurableIterator. It stands for a token that
-// is not signed yet, and cannot be iterated itself; client.Iterator can.
+// Iterator is the output of a procedure whose caller may listen to the events of a
+// channel, values of type T: oRPC's DurableIterator. It describes a token that is not
+// signed yet, and cannot be iterated itself; client.Iterator can.
 //
-// The procedure's rpc.Handler turns it into the token by [HandlerPlugin].
+// With [HandlerPlugin] the rpc.Handler of the procedure sends the signed token.
 type Iterator[T any] struct{ grant grant }
 
-// grant is an Iterator without its type: what its token will say.
+// grant is the part of an Iterator that does not depend on its type: the claims of its
+// token.
 type grant struct {
 	channel string
 	options Options
 	methods []string // nil: RPC was not called
 }
 
-// New makes an iterator of the events of a channel. Nil options are the defaults.
-// The options are copied, but Att is encoded when the token is made.
+// New returns an iterator of the events of a channel. Nil options are the defaults. The
+// options are copied; Att is encoded when the token is made.
 func New[T any](channel string, o *Options) *Iterator[T] {
 	g := grant{channel: channel}
 	if o != nil {
@@ -72,10 +75,10 @@ func New[T any](channel string, o *Options) *Iterator[T] {
 	return &Iterator[T]{g}
 }
 
-// RPC gives a copy that also allows methods of the durable object to be called:
-// oRPC's .rpc(…). A token allows them by their top-level name, so a procedure in a
+// RPC returns a copy that also allows methods of the durable object to be called: oRPC's
+// .rpc(…). A token allows them by their top-level name, so a procedure in a
 // group is allowed by naming its [rpc.MethodGroup]; naming the procedure panics.
-// Without any method the token says that none is allowed.
+// Called without methods, it adds an empty list to the token, which allows none.
 func (it *Iterator[T]) RPC(methods ...rpc.Method) *Iterator[T] {
 	g := it.grant
 	g.methods = make([]string, 0, len(it.grant.methods)+len(methods))
@@ -95,8 +98,8 @@ func topLevel(method rpc.Method) string {
 	return path
 }
 
-// Token makes the token. It is for answers that do not go through
-// [HandlerPlugin]; the error wraps [ErrNoSigner] if Options has no Signer.
+// Token returns the signed token. It is for answers that do not go through
+// [HandlerPlugin]. The error wraps [ErrNoSigner] if Options has no Signer.
 func (it *Iterator[T]) Token(ctx context.Context) (string, error) {
 	return it.sign(ctx, nil, 0)
 }
@@ -104,7 +107,8 @@ func (it *Iterator[T]) Token(ctx context.Context) (string, error) {
 // MarshalJSON fails with [ErrNoPlugin].
 func (*Iterator[T]) MarshalJSON() ([]byte, error) { return nil, ErrNoPlugin }
 
-// sign makes the token, with a signer and a life for want of the iterator's own.
+// sign returns the token. The signer and the lifetime are the defaults for an iterator
+// without its own.
 func (it *Iterator[T]) sign(ctx context.Context, signer token.Signer, ttl time.Duration) (string, error) {
 	if it == nil {
 		return "", errors.New("durableiterator: token: the iterator is nil")
@@ -127,7 +131,7 @@ func (g *grant) sign(ctx context.Context, signer token.Signer, ttl time.Duration
 	if err != nil {
 		return "", fmt.Errorf("att: %w", err)
 	}
-	now := time.Now().Truncate(time.Second) // as iat is, so that the life is exact
+	now := time.Now().Truncate(time.Second) // as iat is, so that the lifetime is exact
 	return signer.Sign(ctx, &token.Payload{
 		Channel:   g.channel,
 		Tags:      g.options.Tags,
@@ -138,7 +142,7 @@ func (g *grant) sign(ctx context.Context, signer token.Signer, ttl time.Duration
 	})
 }
 
-// encodeAtt writes an attachment as JavaScript does, without HTML escapes.
+// encodeAtt encodes an attachment as JavaScript does, without HTML escapes.
 func encodeAtt(att any) (json.RawMessage, error) {
 	if att == nil {
 		return nil, nil

@@ -12,31 +12,36 @@ import (
 )
 
 const (
-	// headerName tells a client that the output is the token of a durable iterator.
+	// headerName marks an answer: it means that the output is the token of a durable iterator.
 	headerName  = "X-Orpc-Durable-Iterator"
 	headerValue = "1"
 
 	headerExpose = "Access-Control-Expose-Headers"
 )
 
-// HandlerPlugin answers with the token where a procedure returns an [Iterator],
-// and says so in the response header x-orpc-durable-iterator, which it also lets
-// browsers of other origins read. Other outputs are left alone. It is oRPC's
-// DurableIteratorHandlerPlugin.
+// HandlerPlugin sends the token where a procedure returns an [Iterator], marked by the
+// response header x-orpc-durable-iterator, which it exposes to pages of other origins.
+// No cache may keep such an answer, and no browser take it for anything but JSON. Other
+// outputs are not changed. It is oRPC's DurableIteratorHandlerPlugin.
 //
-// It works inside of the interceptors of the options that were there before it:
-// they see the token.
+// It runs inside of the interceptors that the options had before it, so they see the
+// token.
 type HandlerPlugin struct {
 	// Signer signs the tokens of iterators that have no Signer of their own.
 	Signer token.Signer
-	// TokenTTL is how long the tokens of iterators live that do not say it
-	// themselves. 0 is [DefaultTokenTTL].
+	// TokenTTL is how long the tokens of iterators without a TokenTTL of their own
+	// are valid. 0 is [DefaultTokenTTL].
 	TokenTTL time.Duration
 }
 
-// InitHandler implements [rpc.HandlerPlugin].
+// InitHandler implements [rpc.HandlerPlugin]. It copies the plugin, whose fields may
+// be changed later without effect, and panics on a negative TokenTTL.
 func (p *HandlerPlugin) InitHandler(o *rpc.HandlerOptions) {
-	o.Interceptors = append(o.Interceptors, p.answer)
+	if p.TokenTTL < 0 {
+		panic("durableiterator: HandlerPlugin: TokenTTL is negative")
+	}
+	own := *p
+	o.Interceptors = append(o.Interceptors, own.answer)
 }
 
 func (p *HandlerPlugin) answer(ctx context.Context, call *rpc.Call, next rpc.CallFunc) (any, error) {
@@ -61,15 +66,17 @@ type signable interface {
 	sign(ctx context.Context, signer token.Signer, ttl time.Duration) (string, error)
 }
 
-// announce sets the header of an answer that is a token.
+// announce sets the headers of an answer that is a token, which is a secret.
 func announce(response, request http.Header) {
 	response.Set(headerName, headerValue)
+	response.Set("Cache-Control", "no-store")
+	response.Set("X-Content-Type-Options", "nosniff")
 	if request.Get("Origin") != "" && !exposes(response, headerName) {
 		response.Add(headerExpose, strings.ToLower(headerName))
 	}
 }
 
-// exposes tells whether a header may be read by pages of other origins already.
+// exposes reports whether pages of other origins may read a header already.
 func exposes(response http.Header, name string) bool {
 	return slices.ContainsFunc(response.Values(headerExpose), func(line string) bool {
 		return slices.ContainsFunc(strings.Split(line, ","), func(element string) bool {

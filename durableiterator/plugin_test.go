@@ -40,10 +40,10 @@ func TestOwnSignerAndLifeWin(t *testing.T) {
 		key    token.Secret
 		life   time.Duration
 	}{
-		"the plugin's":        {durableiterator.HandlerPlugin{Signer: token.Secret("p"), TokenTTL: time.Hour}, durableiterator.Options{}, "p", time.Hour},
-		"the iterator's own":  {durableiterator.HandlerPlugin{Signer: token.Secret("p"), TokenTTL: time.Hour}, durableiterator.Options{Signer: token.Secret("o"), TokenTTL: time.Minute}, "o", time.Minute},
-		"one of each":         {durableiterator.HandlerPlugin{TokenTTL: time.Hour}, durableiterator.Options{Signer: token.Secret("o")}, "o", time.Hour},
-		"neither says a life": {durableiterator.HandlerPlugin{Signer: token.Secret("p")}, durableiterator.Options{}, "p", 24 * time.Hour},
+		"the plugin's":           {durableiterator.HandlerPlugin{Signer: token.Secret("p"), TokenTTL: time.Hour}, durableiterator.Options{}, "p", time.Hour},
+		"the iterator's own":     {durableiterator.HandlerPlugin{Signer: token.Secret("p"), TokenTTL: time.Hour}, durableiterator.Options{Signer: token.Secret("o"), TokenTTL: time.Minute}, "o", time.Minute},
+		"one of each":            {durableiterator.HandlerPlugin{TokenTTL: time.Hour}, durableiterator.Options{Signer: token.Secret("o")}, "o", time.Hour},
+		"neither has a lifetime": {durableiterator.HandlerPlugin{Signer: token.Secret("p")}, durableiterator.Options{}, "p", 24 * time.Hour},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -125,7 +125,10 @@ func TestHeaderIsExposedToOtherOrigins(t *testing.T) {
 				return w
 			}
 			w := recorder()
-			serve(&durableiterator.HandlerPlugin{Signer: key}, durableiterator.New[string]("room", nil), rpc.HandlerOptions{}, c.origin, w)
+			trusting := rpc.HandlerOptions{TrustedOrigins: []string{"https://a.b"}}
+			serve(&durableiterator.HandlerPlugin{Signer: key}, durableiterator.New[string]("room", nil), trusting, c.origin, w)
+			require.Equal(t, http.StatusOK, w.Code)
+			requireSecret(t, w.Header())
 			require.Equal(t, c.want, w.Header()["Access-Control-Expose-Headers"])
 
 			w = recorder()
@@ -133,8 +136,27 @@ func TestHeaderIsExposedToOtherOrigins(t *testing.T) {
 			r.Header.Set("Origin", c.origin)
 			durableiterator.New[string]("room", &durableiterator.Options{Signer: key}).ServeHTTP(w, r)
 			require.Equal(t, c.want, w.Header()["Access-Control-Expose-Headers"])
+			requireSecret(t, w.Header())
 		})
 	}
+}
+
+// requireSecret checks that no cache keeps an answer with a token.
+func requireSecret(t *testing.T, header http.Header) {
+	t.Helper()
+	require.Equal(t, "no-store", header.Get("Cache-Control"))
+	require.Equal(t, "nosniff", header.Get("X-Content-Type-Options"))
+}
+
+// What is no token may be kept.
+func TestOtherOutputsAreNoSecret(t *testing.T) {
+	w := httptest.NewRecorder()
+	other := rpc.Define[rpc.Void, string]("other")
+	rpc.NewHandler(rpc.NewRouter(other.Handler(func(context.Context, rpc.Void) (string, error) { return "", nil })), &rpc.HandlerOptions{
+		Plugins: []rpc.HandlerPlugin{&durableiterator.HandlerPlugin{Signer: key}},
+	}).ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/other", nil))
+	require.Equal(t, http.StatusOK, w.Code)
+	require.NotContains(t, w.Header(), "Cache-Control")
 }
 
 func TestServeHTTP(t *testing.T) {
@@ -142,7 +164,7 @@ func TestServeHTTP(t *testing.T) {
 	durableiterator.New[string]("room", &durableiterator.Options{Signer: key}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/token", nil))
 	require.Equal(t, http.StatusOK, w.Code)
 	require.Equal(t, "application/json", w.Header().Get("Content-Type"))
-	require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
+	requireSecret(t, w.Header())
 	require.Equal(t, "1", w.Header().Get("x-orpc-durable-iterator"))
 	require.Equal(t, "room", tokenIn(t, w.Body.String()).Channel)
 }
@@ -155,4 +177,27 @@ func TestServeHTTPWithoutSigner(t *testing.T) {
 	require.Equal(t, http.StatusInternalServerError, w.Code)
 	require.NotContains(t, w.Header(), "X-Orpc-Durable-Iterator")
 	require.Contains(t, log.String(), "no signer")
+}
+
+func TestHandlerPluginIsChecked(t *testing.T) {
+	t.Parallel()
+	require.PanicsWithValue(t, "durableiterator: HandlerPlugin: TokenTTL is negative", func() {
+		(&durableiterator.HandlerPlugin{TokenTTL: -1}).InitHandler(&rpc.HandlerOptions{})
+	})
+}
+
+func TestHandlerPluginIsCopied(t *testing.T) {
+	t.Parallel()
+	plugin := &durableiterator.HandlerPlugin{Signer: token.Secret("k"), TokenTTL: time.Minute}
+	var o rpc.HandlerOptions
+	plugin.InitHandler(&o)
+	plugin.Signer, plugin.TokenTTL = nil, time.Hour
+	call := &rpc.Call{Header: http.Header{}, ResponseHeader: http.Header{}}
+	out, err := o.Interceptors[0](t.Context(), call, func(context.Context, *rpc.Call) (any, error) {
+		return durableiterator.New[string]("room", nil), nil
+	})
+	require.NoError(t, err)
+	p, err := token.Parse(out.(string))
+	require.NoError(t, err)
+	require.Equal(t, time.Minute, p.ExpiresAt.Sub(p.IssuedAt))
 }

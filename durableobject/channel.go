@@ -23,6 +23,7 @@ type channel struct {
 	opened  once         // of the channel
 	hubOnce once         // of the hub
 	hub     any          // the application's object, after hubOnce
+	maker   *making      // of the hub, while it is made; see making.go
 }
 
 func newChannel(c *core, name string) *channel {

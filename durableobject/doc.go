@@ -40,8 +40,12 @@
 // With Options.ResumeRetention every event has an id, "<epoch>-<number>", opaque
 // to clients. A client that subscribes with the last id it has seen gets what it
 // missed, then what OnSubscribed sends, then what is published, with nothing lost
-// or doubled in between. If something is gone (too old, or the log in memory died
-// with the process) it gets all that is left, and [Resume] says so.
+// or doubled in between. If something is gone (too old, or the log in memory ended
+// with the process) it gets all that is left, and [Resume] reports it. The last event
+// id "0" asks for all that is kept, and is always complete.
+//
+// The number counts all events of the log, those of other objects included: see
+// Options.Log.
 //
 // Three headers go beyond oRPC, and only to clients that ask for them with
 // "x-durable-iterator: 1" when they subscribe, as package client does. The answer
@@ -59,16 +63,30 @@
 // silent one is pinged and dropped; one whose token has expired is closed with
 // 1008. A method with a stream of events, see [HandleEvents], waits for its caller.
 //
+// # Tokens
+//
+// A token is admitted by the same rules when it opens a socket and when it replaces
+// the token of one: its size, its signature and claims, Options.Channels, and
+// UpgradeOptions.Authorize. It names a channel and no namespace, so use one key for
+// each namespace, or tell names apart with Options.Channels: otherwise a token for
+// the channel "42" of one namespace opens the channel "42" of another.
+//
 // # Concurrency
 //
 // Everything exported is safe for concurrent use. Methods and hooks of an object
-// run concurrently: guard its fields. Goroutines: one reader for each socket, one
-// for each running call or hook, and a fixed set of writers for each namespace;
-// [Namespace.Shutdown] joins them all.
+// run concurrently: guard its fields. No lock is held while code of the application
+// runs, so a method, a hook, a predicate or a logger may use the namespace that
+// calls it, and one that blocks holds up nothing but itself.
+//
+// Goroutines: one reader for each socket, one for each running call or hook, and for
+// each namespace a fixed set of writers, up to three for what is done from time to
+// time, and one for the Logger while there is something to log. [Namespace.Shutdown]
+// joins them all.
 //
 // # Errors
 //
 // Methods return *rpc.Error to be understood by clients; any other error reaches
 // them as INTERNAL_SERVER_ERROR without detail, and the interceptors and the
-// Logger in full. A panic in a method is such an error.
+// Logger in full. A panic in a method is such an error. A panic in a hook, or in a
+// function of the options, is logged, and the request that it happened in is refused.
 package durableobject

@@ -6,6 +6,10 @@ import "errors"
 var (
 	// ErrClosed is returned by a namespace that is shutting down.
 	ErrClosed = errors.New("durableobject: namespace closed")
+	// ErrRecursive is returned by Namespace.Get inside a newHub, if the object that
+	// it asks for waits for that newHub: it is the one that is made, or the newHub of
+	// another object, by which this one was asked for or which asks for it now.
+	ErrRecursive = errors.New("durableobject: newHub waits for itself")
 	// ErrNotSubscribed is returned by Websocket.Send for a socket that has not
 	// subscribed, or not any more.
 	ErrNotSubscribed = errors.New("durableobject: not subscribed")

@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,9 +41,10 @@ type room struct {
 
 // roomHooks are what a test wants to see or do in the hooks.
 type roomHooks struct {
-	context      func(ctx context.Context) // of every hook with a socket
+	context      func(ctx context.Context) // of every hook
 	subscribed   func(r *room, ws *durableobject.Websocket, res durableobject.Resume) error
 	disconnected func(ws *durableobject.Websocket)
+	made         func(channel string) // by newHub
 	evicted      func(channel string)
 	streamEnded  func(sent int) // by an error of Send
 	told         func()         // of a tell
@@ -65,7 +69,10 @@ func (r *room) OnDisconnected(ctx context.Context, ws *durableobject.Websocket) 
 	}
 }
 
-func (r *room) OnEvicted(context.Context) {
+func (r *room) OnEvicted(ctx context.Context) {
+	if r.hooks.context != nil {
+		r.hooks.context(ctx)
+	}
 	if r.hooks.evicted != nil {
 		r.hooks.evicted(r.Channel())
 	}
@@ -133,6 +140,9 @@ func newFixture(t *testing.T, o durableobject.Options, u *durableobject.UpgradeO
 		o.Verifier = secret
 	}
 	f.rooms = durableobject.NewNamespace(func(_ context.Context, obj *durableobject.Object[message]) (*room, error) {
+		if f.hooks.made != nil {
+			f.hooks.made(obj.Channel())
+		}
 		return &room{obj, f.hooks}, nil
 	}, &o)
 	durableobject.Handle(f.rooms, say, (*room).say)
@@ -140,10 +150,15 @@ func newFixture(t *testing.T, o durableobject.Options, u *durableobject.UpgradeO
 	durableobject.Handle(f.rooms, fail, (*room).fail)
 	durableobject.Handle(f.rooms, hang, (*room).hang)
 	durableobject.HandleEvents(f.rooms, stream, (*room).stream)
-	srv := memhttp.NewServer(f.upgrade())
+	f.serve(f.upgrade())
+	return f
+}
+
+// serve lets clients connect to a handler.
+func (f *fixture) serve(h http.Handler) {
+	srv := memhttp.NewServer(h)
 	f.http = srv.Client()
 	f.ended = append(f.ended, srv.Close)
-	return f
 }
 
 func (f *fixture) upgrade() http.Handler { return durableobject.UpgradeHandler(f.rooms, f.up) }
@@ -327,6 +342,41 @@ func (c *rawClient) seesNothing() {
 func (c *rawClient) drop() {
 	_ = c.ws.CloseNow()
 	synctest.Wait()
+}
+
+// logBook keeps what is logged.
+type logBook struct {
+	written func() // called for each line, if it is not nil
+
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logBook) Write(p []byte) (int, error) {
+	if l.written != nil {
+		l.written()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logBook) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// has settles the bubble and finds a line of level ERROR with the text, or no such
+// line at all.
+func (l *logBook) has(t *testing.T, text string) {
+	t.Helper()
+	synctest.Wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if text == "" {
+		require.NotContains(t, l.text.String(), "level=ERROR")
+		return
+	}
+	require.Regexp(t, `level=ERROR .*`+regexp.QuoteMeta(text), l.text.String())
 }
 
 // neverTrimmed is a log that keeps everything.

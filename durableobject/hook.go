@@ -23,14 +23,12 @@ func (ws *Websocket) startHook(s *subscription) {
 	s.ctx, s.cancel = nil, cancel
 	resume := Resume{LastEventID: s.lastEventID, Replayed: s.Replayed, Truncated: s.Truncated}
 	c.users.Go(func() {
-		var err error
-		func() {
-			defer recoverTo(&err)
-			err = c.hooksOf(ws.ch.hub).OnSubscribed(ctx, ws, resume)
-		}()
+		err := c.hook("OnSubscribed", ws.ch.name, func() error {
+			return hooksOf(ws.ch.hub).OnSubscribed(ctx, ws, resume)
+		})
 		if current := ws.endHook(s); err != nil && current {
-			c.logger.Error("subscription hook failed", "channel", ws.ch.name, "socket_id", ws.id, "err", err)
 			ws.conn.Close(statusInternalError, "Subscription failed")
+			c.logger.Error("subscription hook failed", "channel", ws.ch.name, "socket_id", ws.id, "err", err)
 			return
 		}
 		ws.reader.Release(&s.Subscription)

@@ -5,11 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime/debug"
 	"sync"
 	"time"
-
-	"github.com/go-orpc/durable-iterator/rpc"
 )
 
 // An object is made when its name is first used and evicted when it has been idle
@@ -63,15 +60,37 @@ func (o *once) do(ctx context.Context, fn func() error) error {
 
 var errAborted = errors.New("aborted")
 
+// succeeded reports whether fn has run and did not fail. What fn has written can be
+// read then.
+func (o *once) succeeded() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.done
+}
+
 // acquire gives the channel, pinned. The caller releases it.
 func (c *core) acquire(ctx context.Context, name string) (*channel, error) {
 	ch, err := c.pin(name)
 	if err != nil {
 		return nil, err
 	}
-	if err := ch.opened.do(ctx, func() error { return ch.events.Open(ctx) }); err != nil {
+	open := func() error { return try(func() error { return ch.events.Open(ctx) }) }
+	if err := ch.opened.do(ctx, open); err != nil {
 		ch.release()
 		return nil, fmt.Errorf("open channel: %w", err)
+	}
+	return ch, nil
+}
+
+// acquireHub returns the channel, pinned, with its hub made. The caller releases it.
+func (c *core) acquireHub(ctx context.Context, name string) (*channel, error) {
+	ch, err := c.acquire(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := ch.withHub(ctx); err != nil {
+		ch.release()
+		return nil, err
 	}
 	return ch, nil
 }
@@ -120,12 +139,7 @@ func (c *core) lookup(name string) *channel {
 
 // withHub makes the application's object of a pinned channel, once.
 func (ch *channel) withHub(ctx context.Context) (any, error) {
-	err := ch.hubOnce.do(ctx, func() (err error) {
-		defer recoverTo(&err)
-		ch.hub, err = ch.core.newHub(ctx, ch.name)
-		return err
-	})
-	if err != nil {
+	if err := ch.makeHub(ctx); err != nil {
 		return nil, fmt.Errorf("make the object of channel %q: %w", ch.name, err)
 	}
 	return ch.hub, nil
@@ -133,51 +147,38 @@ func (ch *channel) withHub(ctx context.Context) (any, error) {
 
 // made gives the hub, nil if there is none yet.
 func (ch *channel) made() any {
-	ch.hubOnce.mu.Lock()
-	defer ch.hubOnce.mu.Unlock()
-	if !ch.hubOnce.done {
+	if !ch.hubOnce.succeeded() {
 		return nil
 	}
 	return ch.hub
 }
 
 // evict drops the channels that have been idle since before, all of them if force
-// is set, and tells their hubs.
+// is set, and calls OnEvicted of each, on a goroutine of its own.
 func (c *core) evict(before time.Time, force bool) {
-	var gone []*channel
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	for name, ch := range c.channels {
 		if !force && ch.touched.Load() > before.UnixNano() {
 			continue
 		}
 		if ch.pins.CompareAndSwap(0, evicted) || force {
 			delete(c.channels, name)
-			gone = append(gone, ch)
-		}
-	}
-	c.mu.Unlock()
-	for _, ch := range gone {
-		if hub := ch.made(); hub != nil {
-			c.guard("OnEvicted", ch.name, func() { c.hooksOf(hub).OnEvicted(c.ctx) })
+			if hub := ch.made(); hub != nil {
+				c.evictions.Go(func() { c.onEvicted(name, hub) })
+			}
 		}
 	}
 }
 
-// guard runs a hook whose panic must not take the process down.
-func (c *core) guard(hook, channel string, fn func()) {
-	var err error
-	func() {
-		defer recoverTo(&err)
-		fn()
-	}()
+func (c *core) onEvicted(channel string, hub any) {
+	ctx, cancel := context.WithTimeout(context.Background(), c.options.HookTimeout)
+	defer cancel()
+	err := c.hook("OnEvicted", channel, func() error {
+		hooksOf(hub).OnEvicted(ctx)
+		return nil
+	})
 	if err != nil {
-		c.logger.Error("hook panicked", "hook", hook, "channel", channel, "err", err)
-	}
-}
-
-// recoverTo turns a panic of user code into an error.
-func recoverTo(err *error) {
-	if v := recover(); v != nil {
-		*err = &rpc.PanicError{Value: v, Stack: debug.Stack()}
+		c.logger.Error("a hook panicked", "hook", "OnEvicted", "channel", channel, "err", err)
 	}
 }

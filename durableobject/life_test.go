@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/durableobject"
+	"github.com/go-orpc/durable-iterator/rpc"
 )
 
 func TestObjectsAreMadeOnceAndEvictedWhenIdle(t *testing.T) {
@@ -176,6 +177,12 @@ func TestHandlePanics(t *testing.T) {
 		f := newFixture(t, durableobject.Options{}, nil)
 		defer f.end()
 		require.Panics(t, func() { durableobject.Handle(f.rooms, say, (*room).say) }, "taken")
+		require.Panics(t, func() {
+			streams := rpc.Define[*rpc.Events[int, rpc.Void], int]("streams")
+			durableobject.Handle(f.rooms, streams, func(*room, context.Context, *durableobject.Websocket, *rpc.Events[int, rpc.Void]) (int, error) {
+				return 0, nil
+			})
+		}, "its input is a stream")
 		c := f.connect("a")
 		c.send(`{"i":"1","p":{"u":"/call","b":{"json":{"path":["tell"],"input":{"text":""}}}}}`)
 		c.next()

@@ -10,15 +10,14 @@ func LogOf[H any](ns *Namespace[H]) eventlog.Log { return ns.core.log }
 // from the log. The model test counts that.
 func Behind(ws *Websocket) bool { return ws.reader.Behind() }
 
-// Joined returns the number of sockets of the namespace and of entries in which its
-// channels hold them.
+// Joined returns the number of sockets of the namespace and of its channels.
 func Joined[H any](ns *Namespace[H]) int {
 	c := ns.core
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	n := len(c.sockets)
 	for _, ch := range c.channels {
-		n += ch.events.Entries()
+		n += len(ch.events.Sinks(nil))
 	}
 	return n
 }

@@ -61,8 +61,10 @@ func newReading(v *visit, last string, ext bool) *reading {
 	}
 	var readable bool
 	r.from, readable = parsePosition(last)
-	r.must = !readable || (last != "0" && r.from.Epoch != p.epoch)
-	r.may = r.must || r.from.Seq > p.head() || p.mayMiss(r.from.Seq)
+	if last != "0" { // which asks for what is retained, and is complete
+		r.must = !readable || r.from.Epoch != p.epoch
+		r.may = r.must || r.from.Seq > p.head() || p.mayMiss(r.from.Seq)
+	}
 	r.gone = p.missing()
 	fit := v.guest.fit[p]
 	r.fit = last == v.guest.last[p] && r.from.Seq >= fit.from && time.Now().Before(fit.until)

@@ -25,7 +25,7 @@ func (r *reading) check() {
 		if !r.exact {
 			r.high = max(r.low, p.newest())
 		}
-		if r.last != "" && p.log != nil {
+		if r.last != "" && r.last != "0" && p.log != nil {
 			r.must = r.must || r.from.Seq > p.head()
 			r.may = r.may || p.mayMiss(r.from.Seq)
 		}
@@ -79,7 +79,7 @@ func (r *reading) bounds() (low, high uint64, known bool) {
 		return r.low, r.high, true
 	case !r.known:
 		return 0, 0, false
-	case r.truncated:
+	case r.truncated, r.last == "0":
 		return r.gone, max(r.lost, r.gone), true
 	default:
 		return r.from.Seq, r.from.Seq, true

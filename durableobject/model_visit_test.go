@@ -92,7 +92,7 @@ func (w *world) enter(g *guest, p *place, id string, tags []string, subject stri
 	w.visits, w.all = append(w.visits, v), append(w.all, v)
 	w.mu.Unlock()
 	p.up.ServeHTTP(answer, r)
-	if answer.status != http.StatusSwitchingProtocols {
+	if !v.wire.opened {
 		w.failf("v%d was refused: %d %s", n, answer.status, answer.body)
 	}
 	for ws := range p.hall().Websockets() {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/asynclog"
 	"github.com/go-orpc/durable-iterator/internal/fanout"
 	"github.com/go-orpc/durable-iterator/internal/serializer"
 	"github.com/go-orpc/durable-iterator/internal/socket"
@@ -25,15 +26,25 @@ type Namespace[H any] struct{ core *core }
 // NewNamespace makes a namespace. newHub is called when a channel is first used,
 // with the live object to embed; what it returns must be built on that object. It
 // must not block for long, since the users of the channel wait for it; if it
-// fails, they get the error and the next user tries again. Where objects have no
-// type of their own:
+// fails, they get the error and the next user tries again.
+//
+// A newHub may publish with the object that it was given, and may get other objects
+// if it passes on its ctx. By that ctx a Get that would wait for this very newHub, be
+// it through the newHub of others, fails with [ErrRecursive]; with any other context
+// it waits until that ends.
+//
+// Where objects have no type of their own:
 //
 //	durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[Message]) (*durableobject.Object[Message], error) {
 //		return o, nil
 //	}, options)
 //
-// It panics if there is no Verifier, or if serializers contradict each other.
+// It panics if newHub is nil, and on options that are wrong: without a Verifier, with
+// negative numbers, with serializers that contradict each other.
 func NewNamespace[T any, H Hub[T]](newHub func(context.Context, *Object[T]) (H, error), o *Options) *Namespace[H] {
+	if newHub == nil {
+		panic("durableobject: NewNamespace: newHub is nil")
+	}
 	c := newCore(o)
 	c.newHub = func(ctx context.Context, channel string) (any, error) {
 		object := &Object[T]{core: c, name: channel}
@@ -46,28 +57,24 @@ func NewNamespace[T any, H Hub[T]](newHub func(context.Context, *Object[T]) (H, 
 		}
 		return hub, nil
 	}
-	c.users.Go(c.keep)
+	c.startTasks()
 	return &Namespace[H]{c}
 }
 
 // Get gives the object of a channel, making it if it is not in memory. Objects
 // that nobody uses are evicted, with the state that they hold: get them anew
-// rather than keep them. The error is that of newHub, of the log, of ctx, or
-// [ErrClosed].
+// rather than keep them. The error is that of newHub, of the log, of ctx,
+// [ErrRecursive] or [ErrClosed].
 func (ns *Namespace[H]) Get(ctx context.Context, channel string) (H, error) {
 	var zero H
-	ch, err := ns.core.acquire(ctx, channel)
+	ch, err := ns.core.acquireHub(ctx, channel)
 	if err != nil {
 		return zero, fmt.Errorf("durableobject: get: %w", err)
 	}
 	defer ch.release()
-	hub, err := ch.withHub(ctx)
-	if err != nil {
-		return zero, fmt.Errorf("durableobject: get: %w", err)
-	}
-	typed, ok := hub.(H)
+	typed, ok := ch.hub.(H)
 	if !ok {
-		return zero, fmt.Errorf("durableobject: get: the object is a %T", hub)
+		return zero, fmt.Errorf("durableobject: get: the object is a %T", ch.hub)
 	}
 	return typed, nil
 }
@@ -79,7 +86,8 @@ func (ns *Namespace[H]) Get(ctx context.Context, channel string) (H, error) {
 // caller's socket before its answer does. The interceptors run around it, after
 // the input was decoded and checked.
 //
-// Handle panics if the path is taken, or if the first client has connected.
+// Handle panics if the path is taken, if the first client has connected, and if the
+// input is a stream of events, which the protocol of methods cannot carry.
 func Handle[H, In, Out any](ns *Namespace[H], p rpc.Procedure[In, Out],
 	fn func(H, context.Context, *Websocket, In) (Out, error), ics ...rpc.Interceptor,
 ) {
@@ -116,9 +124,9 @@ func HandleEvents[H, In, T, R any](ns *Namespace[H], p rpc.EventProcedure[In, T,
 
 // target gives the object that a method is called on, and the call.
 func target[H any](ctx context.Context, path string) (hub H, call *callState, err error) {
-	call, ok := ctx.Value(callKey{}).(*callState)
+	call, ok := stateOf(ctx)
 	if !ok {
-		return hub, nil, fmt.Errorf("durableobject: %s: an interceptor lost the context", path)
+		return hub, nil, fmt.Errorf("durableobject: %s: %w", path, errLostContext)
 	}
 	hub, ok = call.ws.ch.hub.(H)
 	if !ok {
@@ -133,16 +141,23 @@ func target[H any](ctx context.Context, path string) (hub H, call *callState, er
 func (ns *Namespace[H]) Drain() { ns.core.drain() }
 
 // Shutdown drains, then waits for the sockets to close and for calls and hooks to
-// return. If ctx ends before, it cuts off what is left and says how many sockets
-// that were. A log of the namespace's own is closed. After Shutdown the
-// namespace has no goroutines left but those of user code that has not returned.
+// return, evicts all objects, and waits for OnEvicted. A log of the namespace's own
+// is closed, and no goroutine is left.
+//
+// If ctx ends before, the connections that are left are cut off and Shutdown returns
+// an error at once, whatever methods and hooks do. The error wraps the cause of ctx
+// and names the methods, hooks and channels that still run; they go on. Objects are
+// evicted all the same: those that nobody uses when half of the time until the
+// deadline of ctx has passed, the others when ctx ends. Shutdown may be called again,
+// to go on waiting.
 func (ns *Namespace[H]) Shutdown(ctx context.Context) error { return ns.core.shutdown(ctx) }
 
 // core is a Namespace without its types.
 type core struct {
 	ctx    context.Context // ends with Shutdown
 	cancel context.CancelFunc
-	logger *slog.Logger
+	logger *slog.Logger // never runs code of the application on the caller's goroutine
+	logs   *asynclog.Queue
 
 	verifier     token.Verifier
 	subject      func(*token.Payload) string
@@ -160,12 +175,23 @@ type core struct {
 	peers  *rpc.ServerPeers
 	newHub func(ctx context.Context, channel string) (any, error)
 	pool   *socket.Pool
-	users  sync.WaitGroup // readers, hooks, and the keeper
+	users  sync.WaitGroup // readers, hooks of sockets, and tasks
+	hooks  runningCode
+
+	// finish runs once, from the first Shutdown on, and closes finished. closeErr is
+	// set before that.
+	ending    sync.Once
+	evictions sync.WaitGroup
+	hurried   chan bool
+	finished  chan struct{}
+	closeErr  error
 
 	// mu guards the fields below.
 	//
 	//   - A channel is in channels from first use to eviction. A pin on it is taken
 	//     with mu held, and it is taken out with mu held and without pins.
+	//   - A socket is in sockets until its last call and OnDisconnected have
+	//     returned.
 	//   - Nothing is added to channels once closing is set, and to sockets only
 	//     those that had entered before.
 	mu       sync.RWMutex
@@ -181,9 +207,6 @@ type core struct {
 
 func newCore(options *Options) *core {
 	o := options.withDefaults()
-	if o.Verifier == nil {
-		panic("durableobject: NewNamespace: no Verifier")
-	}
 	plugged := rpc.HandlerOptions{Interceptors: o.Interceptors, Serializers: o.Serializers, Validator: o.Validator}
 	for _, plugin := range o.Plugins {
 		plugin.InitHandler(&plugged)
@@ -194,10 +217,12 @@ func newCore(options *Options) *core {
 	}
 	o.Validator = plugged.Validator
 	ctx, cancel := context.WithCancel(context.Background())
+	logger, logs := asynclog.New(o.Logger)
 	c := &core{
-		ctx: ctx, cancel: cancel, logger: o.Logger, options: o,
+		ctx: ctx, cancel: cancel, logger: logger, logs: logs, options: o,
 		verifier: o.Verifier, subject: o.Subject, maxLagBytes: o.MaxLagBytes, retention: o.ResumeRetention,
 		interceptors: plugged.Interceptors, serializers: plugged.Serializers, serializer: ser,
+		hurried: make(chan bool, 2), finished: make(chan struct{}),
 		channels: map[string]*channel{}, sockets: map[*Websocket]struct{}{},
 		pool: socket.NewPool(0, o.PingInterval), system: newSystem(),
 	}
@@ -217,7 +242,7 @@ func newCore(options *Options) *core {
 	return c
 }
 
-func (c *core) hooksOf(hub any) hooks {
+func hooksOf(hub any) hooks {
 	h, _ := hub.(hooks)
 	return h
 }
@@ -227,6 +252,9 @@ func (c *core) handle(route rpc.Route) {
 	defer c.routesMu.Unlock()
 	if c.methods != nil {
 		panic(fmt.Sprintf("durableobject: Handle: %s: clients have connected", route.Path()))
+	}
+	if route.TakesEvents() {
+		panic(fmt.Sprintf("durableobject: Handle: %s: the input of a method cannot be a stream of events", route.Path()))
 	}
 	c.routes = append(c.routes, route)
 	rpc.NewRouter(c.routes...) // panics where the path is taken, at the caller
@@ -239,50 +267,4 @@ func (c *core) router() *rpc.Router {
 		c.methods = rpc.NewRouter(c.routes...)
 	}
 	return c.methods
-}
-
-func (c *core) drain() {
-	c.mu.Lock()
-	c.closing = true
-	list := make([]*Websocket, 0, len(c.sockets))
-	for ws := range c.sockets {
-		list = append(list, ws)
-	}
-	c.mu.Unlock()
-	for _, ws := range list {
-		ws.conn.Close(statusServiceRestart, "Service restart")
-	}
-}
-
-func (c *core) shutdown(ctx context.Context) error {
-	c.drain()
-	c.cancel()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		c.users.Wait()
-	}()
-	var err error
-	select {
-	case <-done:
-	case <-ctx.Done():
-		err = fmt.Errorf("durableobject: shutdown: %w; %d sockets cut off", context.Cause(ctx), c.cut())
-		<-done
-	}
-	c.pool.Close()
-	c.evict(time.Time{}, true)
-	if c.ownLog {
-		err = errors.Join(err, c.log.Close())
-	}
-	return err
-}
-
-// cut ends the sockets that are left at once.
-func (c *core) cut() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for ws := range c.sockets {
-		ws.conn.Kill()
-	}
-	return len(c.sockets)
 }

@@ -61,9 +61,10 @@ func (o *Object[T]) OnSubscribed(context.Context, *Websocket, Resume) error { re
 // not. The default does nothing.
 func (o *Object[T]) OnDisconnected(context.Context, *Websocket) {}
 
-// OnEvicted is called when the object is dropped from memory since nobody used
-// it for Options.IdleTimeout, or since the namespace shuts down. Another object
-// may by then stand for the channel. The default does nothing.
+// OnEvicted is called when the object is dropped from memory because nobody has
+// used it for Options.IdleTimeout, or because the namespace shuts down. It runs on a
+// goroutine of its own, so it may block; its ctx ends after Options.HookTimeout.
+// Another object may by then stand for the channel. The default does nothing.
 func (o *Object[T]) OnEvicted(context.Context) {}
 
 // Websockets gives the sockets that are connected now, subscribed or not: those

@@ -2,7 +2,10 @@ package durableobject
 
 import (
 	"cmp"
+	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
@@ -22,18 +25,33 @@ const (
 	DefaultMaxStreams      = 100
 	DefaultMessageTimeout  = 30 * time.Second
 	DefaultStallTimeout    = 10 * time.Second
+	DefaultMaxTokenBytes   = 8 << 10
 )
 
 // minPendingBytes is the least default of Options.MaxPendingBytes.
 const minPendingBytes = 128 << 10
 
 // Options configures a Namespace. Verifier is required; the zero value of
-// everything else is its default. Options are copied: changes after
+// everything else is its default. Options are copied, the slices too: changes after
 // [NewNamespace] have no effect.
 type Options struct {
-	// Verifier checks the tokens of connecting clients: a token.Secret, a
-	// token.Keyring or a token.JWT. oRPC: signingKey.
+	// Verifier checks the tokens of clients: a token.Secret, a token.Keyring or a
+	// token.JWT. An error that wraps none of the errors that package token names for
+	// a refusal is a failure of the verifier, for example of a key service: it is
+	// logged, and clients get 503 and try again. oRPC: signingKey.
+	//
+	// A token names its channel and not its namespace. Use one key for each
+	// namespace, or set Channels, so that a token of another one is not accepted.
 	Verifier token.Verifier
+
+	// Channels reports whether a name may be that of a channel of this namespace,
+	// for instance by its prefix. A token for any other is refused as an invalid one
+	// is. Get is not restricted. Nil allows every name.
+	Channels func(name string) bool
+
+	// MaxTokenBytes is the size of the largest token that is looked at; a larger one
+	// is refused before anything is done with it. 0 is 8 KiB.
+	MaxTokenBytes int
 
 	// ResumeRetention is how long events are kept for clients that come back. 0
 	// keeps nothing: events have no ids, and a client that reconnects has missed
@@ -41,13 +59,25 @@ type Options struct {
 	ResumeRetention time.Duration
 
 	// Log is where events are kept. Nil is a log in memory of the namespace's own.
-	// A log that is given here is not closed by the namespace. Not used without
-	// ResumeRetention.
+	// A log that is given here is not closed by the namespace, and not trimmed
+	// unless TrimLog is set. It requires ResumeRetention, without which nothing
+	// would be stored.
+	//
+	// Position numbers are counted for a whole log, and clients can read them, so
+	// whoever has a token of one channel can tell how many events all channels of a
+	// log have. Tenants who must not know that of each other need a log each.
 	//
 	// If the log is bounded by size, and other channels push out even the latest
 	// event of a channel soon after it was published, the channel's next event closes
 	// its sockets once, with 1013; their clients come back.
 	Log eventlog.Log
+
+	// TrimLog lets the namespace drop from Log, for good, what is older than
+	// ResumeRetention. Leave it unset where the log trims itself, as a filelog with
+	// a Retention does, where it is shared with others, and where history is to be
+	// kept. Events older than ResumeRetention are not replayed in any case. It
+	// requires Log.
+	TrimLog bool
 
 	// Interceptors run around each request on a socket: "subscribe",
 	// "updateToken" and the methods, whose Path is "call" followed by the
@@ -118,15 +148,28 @@ type Options struct {
 	// never.
 	PingInterval time.Duration
 
-	// Logger gets what nobody else is told. Tokens are not logged. Nil discards.
+	// Logger receives errors that are returned to no caller. Tokens are not logged,
+	// unless a Verifier puts them into its errors. Its handler runs on a goroutine of
+	// its own, so it may block and may use the namespace; what 1024 records that wait
+	// for it leave no capacity for is dropped and counted, and a panic of it is
+	// ignored. Shutdown waits for it, at most HookTimeout. Nil discards.
 	Logger *slog.Logger
 }
 
+// withDefaults returns a copy of the options that is complete and shares no slice
+// with them. It panics on options that contradict themselves.
 func (o *Options) withDefaults() Options {
 	var c Options
 	if o != nil {
 		c = *o
 	}
+	if faults := c.faults(); len(faults) > 0 {
+		panic("durableobject: NewNamespace: " + strings.Join(faults, "; "))
+	}
+	c.Interceptors = slices.Clone(c.Interceptors)
+	c.Plugins = slices.Clone(c.Plugins)
+	c.Serializers = slices.Clone(c.Serializers)
+	c.MaxTokenBytes = cmp.Or(c.MaxTokenBytes, DefaultMaxTokenBytes)
 	c.MaxLagBytes = cmp.Or(c.MaxLagBytes, DefaultMaxLagBytes)
 	c.MaxMessageBytes = cmp.Or(c.MaxMessageBytes, DefaultMaxMessageBytes)
 	c.MaxCalls = cmp.Or(c.MaxCalls, DefaultMaxCalls)
@@ -141,4 +184,34 @@ func (o *Options) withDefaults() Options {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return c
+}
+
+// faults returns a sentence for each thing that is wrong.
+func (o *Options) faults() []string {
+	var list []string
+	fault := func(wrong bool, format string, args ...any) {
+		if wrong {
+			list = append(list, fmt.Sprintf(format, args...))
+		}
+	}
+	fault(o.Verifier == nil, "no Verifier")
+	for _, bound := range [...]struct {
+		name  string
+		value int64
+	}{
+		{"ResumeRetention", int64(o.ResumeRetention)},
+		{"MaxTokenBytes", int64(o.MaxTokenBytes)},
+		{"MaxLagBytes", int64(o.MaxLagBytes)},
+		{"MaxMessageBytes", o.MaxMessageBytes},
+		{"MaxCalls", int64(o.MaxCalls)},
+		{"HookTimeout", int64(o.HookTimeout)},
+		{"IdleTimeout", int64(o.IdleTimeout)},
+	} {
+		fault(bound.value < 0, "%s is negative", bound.name)
+	}
+	fault(o.Log != nil && o.ResumeRetention == 0, "a Log without ResumeRetention would store nothing")
+	fault(o.TrimLog && o.Log == nil, "TrimLog is set without a Log")
+	fault(slices.ContainsFunc(o.Interceptors, func(i rpc.Interceptor) bool { return i == nil }), "an interceptor is nil")
+	fault(slices.Contains(o.Plugins, nil), "a plugin is nil")
+	return list
 }

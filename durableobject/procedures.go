@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/go-orpc/durable-iterator/internal/socket"
 	"github.com/go-orpc/durable-iterator/rpc"
@@ -30,11 +31,13 @@ type callInput struct {
 // newPeers makes what answers the requests of the namespace's sockets.
 func (c *core) newPeers() *rpc.ServerPeers {
 	return rpc.NewServerPeers(&rpc.ServerPeerOptions{
-		Context: func(ctx context.Context) context.Context {
-			ws, _ := ctx.Value(socketKey{}).(*Websocket)
-			return context.WithValue(ctx, callKey{}, &callState{ws: ws})
+		Handle: func(ctx context.Context, call *rpc.Call) (any, error) {
+			c, ok := call.State().(*callState)
+			if !ok {
+				return nil, errLostContext
+			}
+			return c.ws.handle(ctx, call)
 		},
-		Handle:          func(ctx context.Context, call *rpc.Call) (any, error) { return socketOf(ctx).handle(ctx, call) },
 		Serializers:     c.serializers,
 		Validator:       c.options.Validator,
 		Urgent:          []string{"subscribe", updateTokenProcedure.Path()},
@@ -45,14 +48,30 @@ func (c *core) newPeers() *rpc.ServerPeers {
 	})
 }
 
-// socketKey is the key of a socket in its context.
-type socketKey struct{}
+// callState is what is known of a call on a socket while it runs.
+type callState struct {
+	activity  activity
+	ws        *Websocket
+	published atomic.Uint64 // Seq of the last event that its handler has published
+}
+
+func (ws *Websocket) newCallState() any { return &callState{ws: ws} }
+
+// stateOf returns the state of the call that ctx is the context of.
+func stateOf(ctx context.Context) (*callState, bool) {
+	call, ok := rpc.CallOf(ctx)
+	if !ok {
+		return nil, false
+	}
+	state, ok := call.State().(*callState)
+	return state, ok
+}
 
 // send sends an answer, or an event, of a call after what the call has published. It waits
 // for a client that reads slowly.
 func (ws *Websocket) send(ctx context.Context, message []byte, binary bool) error {
 	var after uint64
-	if c, ok := ctx.Value(callKey{}).(*callState); ok {
+	if c, ok := stateOf(ctx); ok {
 		after = c.published.Load()
 	}
 	if after > 0 {
@@ -74,6 +93,11 @@ func (ws *Websocket) handle(ctx context.Context, call *rpc.Call) (any, error) {
 		run = ws.method(ctx, call)
 	default:
 		return nil, rpc.ErrNoProcedure
+	}
+	if c, ok := call.State().(*callState); ok {
+		c.activity = activity{name: call.Path[min(1, len(call.Path)-1):], channel: ws.ch.name}
+		ws.calls.add(&c.activity)
+		defer ws.calls.remove(&c.activity)
 	}
 	return rpc.Chain(ws.core().interceptors, run)(ctx, call)
 }
@@ -122,7 +146,11 @@ func undeclared(err error) error {
 func newSystem() *rpc.Router {
 	return rpc.NewRouter(
 		updateTokenProcedure.Handler(func(ctx context.Context, in updateTokenInput) (rpc.Void, error) {
-			return rpc.Void{}, socketOf(ctx).updateToken(ctx, *in.Token)
+			c, ok := stateOf(ctx)
+			if !ok {
+				return rpc.Void{}, errLostContext
+			}
+			return rpc.Void{}, c.ws.updateToken(ctx, *in.Token)
 		}),
 		callProcedure.Handler(func(context.Context, callInput) (rpc.Void, error) {
 			return rpc.Void{}, rpc.Errorf(rpc.CodeBadRequest, "Bad input") // of a call that method cannot read
@@ -130,27 +158,13 @@ func newSystem() *rpc.Router {
 	)
 }
 
-// socketOf gives the socket that a request came on.
-func socketOf(ctx context.Context) *Websocket {
-	c, ok := ctx.Value(callKey{}).(*callState)
-	if !ok {
-		return nil
-	}
-	return c.ws
-}
+// errLostContext is the error of a method whose socket is not found.
+var errLostContext = errors.New("an interceptor lost the context")
 
 func (ws *Websocket) updateToken(ctx context.Context, tok string) error {
-	p, err := ws.core().verifier.Verify(ctx, tok)
-	old := ws.Token()
-	switch {
-	case err != nil:
-		return rpc.Errorf(rpc.CodeUnauthorized, "Invalid Token")
-	case p.Channel != old.Channel:
-		return rpc.Errorf(rpc.CodeUnauthorized, "Updated token must have the same channel with the original token")
-	case !slices.Equal(p.Tags, old.Tags) || (p.Tags == nil) != (old.Tags == nil):
-		return rpc.Errorf(rpc.CodeUnauthorized, "Updated token must have the exact same tags with the original token")
-	case ws.core().recipient(ws.id, p) != ws.recipient:
-		return rpc.Errorf(rpc.CodeUnauthorized, "Updated token must have the same subject with the original token")
+	p, err := ws.admitUpdate(ctx, tok)
+	if err != nil {
+		return err
 	}
 	ws.setToken(p)
 	return nil

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync/atomic"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/internal/peer"
@@ -21,9 +20,10 @@ import (
 // Without options the event is for everybody. Options narrow that down, and all
 // of them must hold: see [WithTags], [WithTargets] and [WithExclude].
 //
-// It fails if the event cannot be encoded, its metadata is bad, an option is, or
-// the log fails; then nothing was published. If ctx ends while the event is being
-// stored, the error is that of ctx and the event may have been published.
+// It fails if the event cannot be encoded, its metadata is bad, an option is, the log
+// fails, or a serializer or a predicate panics; then nothing was published. If ctx
+// ends while the event is being stored, the error is that of ctx and the event may
+// have been published.
 func (o *Object[T]) PublishEvent(ctx context.Context, event T, opts ...PublishOption) error {
 	if err := o.publish(ctx, event, opts); err != nil {
 		return fmt.Errorf("durableobject: publish: %w", err)
@@ -35,7 +35,12 @@ func (o *Object[T]) publish(ctx context.Context, event T, opts []PublishOption) 
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	data, err := o.core.serializer.Append(nil, event)
+	// Code of the application runs before the channel is pinned.
+	data, err := o.core.encode(event)
+	if err != nil {
+		return err
+	}
+	rec, err := o.core.record(o.name, data, opts)
 	if err != nil {
 		return err
 	}
@@ -44,26 +49,14 @@ func (o *Object[T]) publish(ctx context.Context, event T, opts []PublishOption) 
 		return err
 	}
 	defer ch.release()
-	rec, err := ch.record(data, opts)
-	if err != nil {
-		return err
-	}
 	if err := ch.events.Publish(ctx, rec); err != nil {
 		return err
 	}
-	if c, ok := ctx.Value(callKey{}).(*callState); ok && c.ws.ch == ch {
+	if c, ok := stateOf(ctx); ok && c.ws.ch == ch {
 		c.published.Store(rec.Seq)
 	}
 	return nil
 }
-
-// callState is what is known of a call while it runs.
-type callState struct {
-	ws        *Websocket
-	published atomic.Uint64 // Seq of the last event that its handler has published
-}
-
-type callKey struct{}
 
 // PublishOption narrows down whom an event is for, or adds to it.
 type PublishOption interface{ applyToPublication(p *publication) }
@@ -74,7 +67,8 @@ func (f publishOptionFunc) applyToPublication(p *publication) { f(p) }
 
 // publication collects the options of one PublishEvent.
 type publication struct {
-	channel  *channel
+	core     *core
+	channel  string
 	meta     rpc.EventMeta
 	tags     []string
 	targets  recipients
@@ -105,7 +99,7 @@ func WithTargets(ws ...*Websocket) PublishOption {
 
 // WithTargetsFunc limits the event to clients that match says yes to. It is asked
 // once, at publication, for each socket that is connected and has one of the
-// tags; clients that are away are not targets. It must not publish.
+// tags; clients that are away are not targets. No lock is held meanwhile.
 func WithTargetsFunc(match func(*Websocket) bool) PublishOption {
 	return publishOptionFunc(func(p *publication) { p.targets.matching(match) })
 }
@@ -161,7 +155,7 @@ func (r *recipients) sockets(p *publication, list []*Websocket) {
 		switch {
 		case ws == nil:
 			r.err = errors.New("nil socket")
-		case ws.ch.core != p.channel.core || ws.ch.name != p.channel.name:
+		case ws.ch.core != p.core || ws.ch.name != p.channel:
 			r.err = ErrForeignWebsocket
 		default:
 			r.add(ws.recipient)
@@ -171,7 +165,7 @@ func (r *recipients) sockets(p *publication, list []*Websocket) {
 
 func (r *recipients) ids(p *publication, ids []string) {
 	r.add()
-	if p.channel.core.subject != nil && len(ids) > 0 {
+	if p.core.subject != nil && len(ids) > 0 {
 		r.err = ErrNoSubject
 		return
 	}
@@ -185,8 +179,8 @@ func (r *recipients) matching(match func(*Websocket) bool) {
 	r.match = append(r.match, match)
 }
 
-// resolve gives the recipients by name, those that the predicates choose of
-// candidates included; nil if there was no option.
+// resolve returns the recipients by name, those that the predicates choose of
+// candidates included; nil if there was no option. A predicate may panic.
 func (r *recipients) resolve(candidates []*Websocket) []Recipient {
 	list := r.named
 	for _, ws := range candidates {
@@ -197,12 +191,18 @@ func (r *recipients) resolve(candidates []*Websocket) []Recipient {
 	return list
 }
 
+// encode encodes an event. Serializers of the application may panic in it.
+func (c *core) encode(event any) (data []byte, err error) {
+	defer recoverTo(&err)
+	return c.serializer.Append(nil, event)
+}
+
 // record makes the record of an event, its audience resolved to tags and names.
-func (ch *channel) record(data []byte, opts []PublishOption) (*eventlog.Record, error) {
+func (c *core) record(channel string, data []byte, opts []PublishOption) (*eventlog.Record, error) {
 	if len(opts) == 0 {
 		return &eventlog.Record{Data: data}, nil
 	}
-	p := publication{channel: ch}
+	p := publication{core: c, channel: channel}
 	for _, opt := range opts {
 		opt.applyToPublication(&p)
 	}
@@ -212,18 +212,35 @@ func (ch *channel) record(data []byte, opts []PublishOption) (*eventlog.Record, 
 	if err := p.meta.Validate(); err != nil {
 		return nil, err
 	}
-	if ch.core.log != nil {
+	if c.log != nil {
 		p.meta.ID = ""
 	}
-	var candidates []*Websocket
-	if len(p.targets.match) > 0 || len(p.excludes.match) > 0 {
-		candidates = ch.connected(p.tags)
+	targets, excludes, err := p.recipients()
+	if err != nil {
+		return nil, err
 	}
 	return &eventlog.Record{Data: data, Meta: encodeMeta(p.meta), Audience: eventlog.Audience{
 		Tags:     p.tags,
-		Targets:  p.targets.resolve(candidates),
-		Excludes: p.excludes.resolve(candidates),
+		Targets:  targets,
+		Excludes: excludes,
 	}}, nil
+}
+
+// recipients returns who is named and who is chosen among the sockets that are
+// connected now.
+func (p *publication) recipients() (targets, excludes []Recipient, err error) {
+	if len(p.targets.match) == 0 && len(p.excludes.match) == 0 {
+		return p.targets.named, p.excludes.named, nil
+	}
+	var candidates []*Websocket
+	if ch := p.core.lookup(p.channel); ch != nil {
+		candidates = ch.connected(p.tags)
+	}
+	err = try(func() error {
+		targets, excludes = p.targets.resolve(candidates), p.excludes.resolve(candidates)
+		return nil
+	})
+	return targets, excludes, err
 }
 
 // encodeMeta writes metadata that is good, nothing if there is none.

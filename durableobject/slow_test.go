@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -137,16 +138,15 @@ func TestAnswersWaitForRoom(t *testing.T) {
 // and nothing of it is read or run any more.
 func TestOnlyStalledClientsAreClosed(t *testing.T) {
 	bubble(t, durableobject.Options{MaxLagBytes: 50_000, MaxCalls: 4, PingInterval: -1}, func(t *testing.T, f *fixture) {
-		ran := 0
-		f.hooks.told = func() { ran++ }
+		var ran, sent atomic.Int64
+		f.hooks.told = func() { ran.Add(1) }
 		slow, _ := f.stalled("slow")
-		sent := 0
 		go func() {
 			for {
-				if slow.ws.Write(context.Background(), websocket.MessageText, fmt.Appendf(nil, tellFrame, sent, strings.Repeat("x", 6000))) != nil {
+				if slow.ws.Write(context.Background(), websocket.MessageText, fmt.Appendf(nil, tellFrame, sent.Load(), strings.Repeat("x", 6000))) != nil {
 					return
 				}
-				sent++
+				sent.Add(1)
 			}
 		}()
 		for range 50 {
@@ -156,12 +156,12 @@ func TestOnlyStalledClientsAreClosed(t *testing.T) {
 			require.Contains(t, string(frame), `"told xxx`)
 		}
 		synctest.Wait()
-		require.Less(t, ran, 70, "calls run as their answers are read")
+		require.Less(t, ran.Load(), int64(70), "calls run as their answers are read")
 		time.Sleep(11 * time.Second)
-		before, read := ran, sent
+		before, read := ran.Load(), sent.Load()
 		time.Sleep(10 * time.Second)
-		require.Equal(t, before, ran)
-		require.Equal(t, read, sent)
+		require.Equal(t, before, ran.Load())
+		require.Equal(t, read, sent.Load())
 		require.Empty(t, collect(f.room("room").Websockets()))
 		slow.drop()
 	})

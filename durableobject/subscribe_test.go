@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/durableobject"
+	"github.com/go-orpc/durable-iterator/token"
 )
 
 var keeping = durableobject.Options{ResumeRetention: 2 * time.Minute}
@@ -185,8 +186,31 @@ func TestExpiredEventsAreNotReplayed(t *testing.T) {
 		z.subscribe(lastEventID("0"))
 		z.sees("young")
 		z.seesNothing()
-		require.Equal(t, []bool{false, true, false, true}, truncated,
-			"what came right behind the first id is gone; behind the second nothing is")
+		require.Equal(t, []bool{false, true, false, false}, truncated,
+			"an event after the first id is gone, none after the second; 0 asks for what is retained")
+	})
+}
+
+// The id 0 asks for what is retained. It says nothing of what the client has seen, so
+// nothing is missing, whatever the log has dropped of this channel and of others.
+func TestZeroAsksForWhatIsRetained(t *testing.T) {
+	bubble(t, keeping, func(t *testing.T, f *fixture) {
+		require.NoError(t, f.room("busy").PublishEvent(t.Context(), message{"dropped"}))
+		f.publish("dropped too")
+		time.Sleep(3 * time.Minute)
+		resume := func(channel string) *rawClient {
+			c := f.connect("a", func(p *token.Payload) { p.Channel = channel })
+			c.send(`{"i":"1","p":{"u":"/subscribe","b":{},"h":{"last-event-id":"0",` + extension + `}}}`)
+			require.Contains(t, c.next(), `"x-durable-iterator-resume":"complete"`)
+			return c
+		}
+		resume("fresh").seesNothing()
+		f.publish("retained")
+		old := resume("room")
+		old.sees("retained")
+		f.publish("live")
+		old.sees("live")
+		old.seesNothing()
 	})
 }
 

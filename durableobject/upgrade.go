@@ -3,7 +3,9 @@ package durableobject
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/go-orpc/durable-iterator/internal/socket"
@@ -14,19 +16,28 @@ import (
 // maxIDBytes is the length of the longest id that a client may choose.
 const maxIDBytes = 256
 
-// UpgradeOptions configures an UpgradeHandler. The zero value is fine.
+// UpgradeOptions configures an UpgradeHandler. The zero value is fine. They are
+// copied.
 type UpgradeOptions struct {
 	// OriginPatterns are hosts, as in path.Match ("*.example.com"), besides the
-	// server's own from whose pages browsers may connect. Requests from other
-	// origins are refused with 403; those without an Origin header are not.
+	// server's own from whose pages browsers may connect. A pattern with "://" is
+	// compared with scheme and host. Requests from other origins are refused with
+	// 403; those without an Origin header are not.
 	OriginPatterns []string
 
 	// AnyOrigin lets pages of all origins connect.
 	AnyOrigin bool
 
-	// Authorize is asked about each request whose token is good. An error refuses
-	// it: an *rpc.Error with its status and message, any other with 403
-	// "Forbidden". Nil allows all.
+	// Authorize is called for each request whose token is good, and for each token
+	// that a client sends over an open socket to replace its own. An error refuses
+	// the token: an *rpc.Error with its status and message, any other with 403
+	// "Forbidden". A status outside 400 to 599 and a panic are logged and answered
+	// with 500. Nil allows all.
+	//
+	// For a token that replaces another one, r is a copy of the request that opened
+	// the socket, without its body and its token. Its context has the values of
+	// that request and ends with the call. The copy is kept as long as the socket
+	// is open.
 	Authorize func(r *http.Request, p *token.Payload) error
 
 	// Context makes the context whose values the socket's hooks and calls see, of a
@@ -36,22 +47,40 @@ type UpgradeOptions struct {
 	Context func(r *http.Request) context.Context
 }
 
-// UpgradeHandler gives the HTTP handler that clients open their WebSocket on:
+// UpgradeHandler returns the HTTP handler that clients open their WebSocket on:
 // oRPC's upgradeDurableIteratorRequest. Mount it for all methods. The query has
 // the client's id and a token, whose channel names the object; of several, the
 // last counts.
 //
-// A request is refused with 426 if it is no upgrade, with 401 without an id, a
-// token or a valid token, with 400 if the id is longer than 256 bytes, with 403
-// for its origin or by Authorize, with 503 while the namespace shuts down, and
-// with 500 if the object cannot be made. The URL has the token in it: keep it out
-// of access logs.
+// A request is refused with 426 if it is no upgrade, with 405 if its method is not
+// GET, with 403 for its origin, with 401 without an id, a token or a valid token,
+// with 400 if the id is longer than 256 bytes or the handshake is malformed, by
+// Authorize, with 503 while the token cannot be verified or the namespace shuts
+// down, with 500 if the object cannot be made, and with 501 if middleware hides the
+// [http.Hijacker] of the ResponseWriter and has no Unwrap method as
+// [http.ResponseController] knows it, which is logged at level Error. No object is
+// made for a request whose origin or token is refused. The URL has the token in it:
+// keep it out of access logs.
 //
 // The handler returns when the socket is open, and the namespace takes care of it.
+// UpgradeHandler panics on an origin pattern that is malformed.
 func UpgradeHandler[H any](ns *Namespace[H], o *UpgradeOptions) http.Handler {
 	u := &upgrader{core: ns.core}
 	if o != nil {
 		u.options = *o
+		u.options.OriginPatterns = slices.Clone(o.OriginPatterns)
+	}
+	for _, pattern := range u.options.OriginPatterns {
+		if err := socket.CheckOriginPattern(pattern); err != nil {
+			panic(fmt.Sprintf("durableobject: UpgradeHandler: OriginPatterns: %v", err))
+		}
+	}
+	u.accept = socket.Options{
+		ReadLimit:      u.core.options.MaxMessageBytes,
+		MessageTimeout: u.core.options.MessageTimeout,
+		StallTimeout:   u.core.options.StallTimeout,
+		OriginPatterns: u.options.OriginPatterns,
+		AnyOrigin:      u.options.AnyOrigin,
 	}
 	return u
 }
@@ -59,24 +88,25 @@ func UpgradeHandler[H any](ns *Namespace[H], o *UpgradeOptions) http.Handler {
 type upgrader struct {
 	core    *core
 	options UpgradeOptions
+	accept  socket.Options
 }
 
 func (u *upgrader) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	id, payload, refusal := u.check(r)
-	if refusal != nil {
-		refuse(w, refusal)
+	if err := socket.CheckHandshake(w.Header(), r, u.accept); err != nil {
+		refuse(w, text(err.Status, err.Message))
 		return
 	}
-	if err := u.open(w, r, id, payload); err != nil {
-		refuse(w, err)
+	id, payload, refusal := u.admit(r)
+	if refusal == nil {
+		refusal = u.open(w, r, id, payload)
+	}
+	if refusal != nil {
+		refuse(w, refusal)
 	}
 }
 
-// check gives the id and the payload of a request that may connect.
-func (u *upgrader) check(r *http.Request) (id string, p *token.Payload, refusal *rpc.Error) {
-	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
-		return "", nil, text(http.StatusUpgradeRequired, "Expected WebSocket upgrade")
-	}
+// admit returns the id and the payload of a request that may connect.
+func (u *upgrader) admit(r *http.Request) (id string, p *token.Payload, refusal *rpc.Error) {
 	query := r.URL.Query()
 	id, tok := last(query["id"]), last(query["token"])
 	switch {
@@ -87,74 +117,72 @@ func (u *upgrader) check(r *http.Request) (id string, p *token.Payload, refusal 
 	case tok == "":
 		return "", nil, text(http.StatusUnauthorized, "Token is required")
 	}
-	p, err := u.core.verifier.Verify(r.Context(), tok)
-	if err != nil {
-		return "", nil, text(http.StatusUnauthorized, "Invalid Token")
-	}
+	t := ticket{token: tok}
 	if u.options.Authorize != nil {
-		if err := u.options.Authorize(r, p); err != nil {
-			if e, ok := errors.AsType[*rpc.Error](err); ok {
-				return "", nil, rpc.ToError(e)
-			}
-			return "", nil, text(http.StatusForbidden, "Forbidden")
-		}
+		t.authorize = func(p *token.Payload) error { return u.options.Authorize(r, p) }
 	}
-	return strings.Clone(id), p, nil // or it would keep the URL
+	p, refusal = u.core.admit(r.Context(), t)
+	return strings.Clone(id), p, refusal // or it would keep the URL
 }
 
-// open upgrades the connection and starts to serve it.
+// open upgrades the connection and starts to serve it. What it holds is released
+// however it ends, unless the socket is served.
 func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *token.Payload) *rpc.Error {
 	c := u.core
-	values := u.values(r) // before anything is held that user code could panic under
-	ch, err := c.acquire(r.Context(), p.Channel)
-	if err == nil {
-		if _, err = ch.withHub(r.Context()); err != nil {
-			ch.release()
-		}
+	values, err := u.values(r)
+	if err != nil {
+		return c.failed(r.Context(), "UpgradeOptions.Context failed", p.Channel, err)
 	}
+	ch, err := c.acquireHub(r.Context(), p.Channel)
 	switch {
 	case errors.Is(err, ErrClosed):
 		return text(http.StatusServiceUnavailable, "Shutting down")
 	case err != nil:
-		c.logger.ErrorContext(r.Context(), "opening a channel failed", "channel", p.Channel, "err", err)
-		return text(http.StatusInternalServerError, "Internal Server Error")
+		return c.failed(r.Context(), "opening a channel failed", p.Channel, err)
 	}
-	ws := &Websocket{ch: ch, id: id, recipient: c.recipient(id, p)}
-	ws.ctx = context.WithValue(values, socketKey{}, ws)
+	served := false
+	defer func() {
+		if !served {
+			ch.release()
+		}
+	}()
+	recipient, err := c.recipient(id, p)
+	if err != nil {
+		return c.failed(r.Context(), "Options.Subject failed", p.Channel, err)
+	}
+	ws := &Websocket{ch: ch, id: id, recipient: recipient, authorize: u.options.authorizer(r)}
+	ws.ctx = values
 	ws.payload.Store(p)
-	ws.peer = c.peers.New(ws.ctx, ws.send)
+	ws.peer = c.peers.New(ws.ctx, ws.newCallState, ws.send)
 	ws.outbox.Open(&ws.conn, c.maxLagBytes)
 	if !c.enter() {
-		ch.release()
 		return text(http.StatusServiceUnavailable, "Shutting down")
 	}
-	err = ws.conn.Accept(w, r, c.pool, (*endpoint)(ws), socket.Options{
-		ReadLimit:      c.options.MaxMessageBytes,
-		MessageTimeout: c.options.MessageTimeout,
-		StallTimeout:   c.options.StallTimeout,
-		OriginPatterns: u.options.OriginPatterns,
-		AnyOrigin:      u.options.AnyOrigin,
-	})
-	if err != nil { // the answer was given
-		c.logger.DebugContext(r.Context(), "upgrade refused", "channel", p.Channel, "err", err)
-		ch.release()
-		c.users.Done()
+	defer func() {
+		if !served {
+			c.users.Done()
+		}
+	}()
+	if err := ws.conn.Accept(w, r, c.pool, (*endpoint)(ws), u.accept); err != nil { // the answer was given
+		c.logger.Log(r.Context(), socket.RefusalLevel(err), "upgrade refused", "channel", p.Channel, "err", err)
 		return nil
 	}
+	served = true
 	c.serve(ws)
 	return nil
 }
 
-// values gives the context that those of a socket's hooks and calls derive from.
-func (u *upgrader) values(r *http.Request) context.Context {
+// values returns the context that those of a socket's hooks and calls derive from.
+func (u *upgrader) values(r *http.Request) (_ context.Context, err error) {
 	if u.options.Context == nil {
-		return context.Background()
+		return context.Background(), nil
 	}
-	return context.WithoutCancel(u.options.Context(r))
+	defer recoverTo(&err)
+	return context.WithoutCancel(u.options.Context(r)), nil // which panics on nil
 }
 
-// enter counts a socket as a user before the client learns that it is open, so
-// that shutdown waits for it. It reports false if that has begun.
+// enter counts a user that shutdown has to wait for: a socket, before the client
+// learns that it is open, or a newHub. It reports false if shutdown has begun.
 func (c *core) enter() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -184,26 +212,24 @@ func (ws *Websocket) leave() {
 	ws.outbox.Discard() // the events that come before these answers will not
 	ws.peer.Close()
 	ws.ch.events.Leave(&ws.reader)
+	err := c.hook("OnDisconnected", ws.ch.name, func() error {
+		hooksOf(ws.ch.hub).OnDisconnected(ws.ctx, ws)
+		return nil
+	})
+	if err != nil {
+		c.logger.Error("a hook panicked", "hook", "OnDisconnected", "channel", ws.ch.name, "err", err)
+	}
+	ws.peer.Wait()
 	c.mu.Lock()
 	delete(c.sockets, ws)
 	c.mu.Unlock()
-	c.guard("OnDisconnected", ws.ch.name, func() {
-		c.hooksOf(ws.ch.hub).OnDisconnected(ws.ctx, ws)
-	})
-	ws.peer.Wait()
 	ws.ch.release()
-}
-
-func (c *core) recipient(id string, p *token.Payload) Recipient {
-	if c.subject == nil {
-		return Recipient{ID: id}
-	}
-	return Recipient{Subject: c.subject(p), ID: id}
 }
 
 func text(status int, message string) *rpc.Error { return &rpc.Error{Status: status, Message: message} }
 
 func refuse(w http.ResponseWriter, e *rpc.Error) {
+	e = rpc.ToError(e) // with what its code says
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(e.Status)
 	_, _ = w.Write([]byte(e.Message))

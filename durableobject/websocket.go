@@ -37,8 +37,10 @@ type Websocket struct {
 	left      atomic.Bool     // the connection has ended
 	id        string
 	recipient Recipient
+	authorize func(context.Context, *token.Payload) error // of later tokens; nil allows all
 	payload   atomic.Pointer[token.Payload]
 	attached  atomic.Value
+	calls     runningCode
 
 	outbox socket.Outbox
 
@@ -105,7 +107,7 @@ func (ws *Websocket) Send(ctx context.Context, event any) error {
 }
 
 func (ws *Websocket) sendEvent(ctx context.Context, event any) error {
-	data, err := ws.core().serializer.Append(nil, event)
+	data, err := ws.core().encode(event)
 	if err != nil {
 		return err
 	}

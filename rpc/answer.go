@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/go-orpc/durable-iterator/internal/asynclog"
 	"github.com/go-orpc/durable-iterator/internal/serializer"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
@@ -21,12 +22,13 @@ type engine struct {
 }
 
 // newEngine takes nil for the default validator and for no log. It panics on
-// serializers that contradict each other.
+// serializers that contradict each other. A panic of the log does no harm: many lines
+// are logged where nothing recovers from one.
 func newEngine(customs []value.Serializer, v Validator, l *slog.Logger) *engine {
 	if l == nil {
 		l = slog.New(slog.DiscardHandler)
 	}
-	return &engine{serializer: newSerializer(customs), validator: v, logger: l}
+	return &engine{serializer: newSerializer(customs), validator: v, logger: asynclog.Guard(l)}
 }
 
 // newSerializer panics on customs that contradict each other: they are wiring.

@@ -21,8 +21,9 @@ type Call struct {
 	// Method is the HTTP method that the procedure declares ("" is POST).
 	// Only HTTP looks at it.
 	Method string
-	// Input is what the procedure is called with. On a server it is a [value.Value]
-	// until the procedure's own interceptors run, which see the decoded type.
+	// Input is what the procedure is called with. On a server it is a [Value]
+	// until the procedure's own interceptors run, which see the decoded type; an input
+	// that is a stream of events is opaque until then.
 	Input any
 	// New gives a pointer to decode the output into. Nil leaves a [value.Value]. Only
 	// clients look at it. The output of an [EventProcedure] is that pointer.
@@ -40,10 +41,15 @@ type Call struct {
 
 	validator Validator
 	peer      *peer.Call // of a call that came over a socket
+	state     any
 }
 
-// DecodeInput decodes the input of a call that has come over a wire, which is a [value.Value],
-// into what into points to; see [value.Value.Decode] for errors. Of the calls of one socket one
+// State returns the state that [ServerPeerOptions.NewState] made for the call, nil for a
+// call that has none. It is shared by the copies of a call.
+func (c *Call) State() any { return c.state }
+
+// DecodeInput decodes the input of a call that has come over a wire, which is a [Value],
+// into what into points to; see [Value.Decode] for errors. Of the calls of one socket one
 // is decoded at a time, so that a client with large inputs takes one processor at the
 // most: DecodeInput waits for that, and returns the cause of ctx if it ends first. It is
 // for servers and their interceptors.
@@ -161,8 +167,21 @@ func CallOf(ctx context.Context) (*Call, bool) {
 	return call, ok
 }
 
-// callKey is the key of a call in the context of its handler.
+// callKey is the key of the running call in its context.
 type callKey struct{}
+
+// withCall returns a context in which [CallOf] finds a call. One without a state has
+// that of the call that it is made within.
+func withCall(ctx context.Context, call *Call) context.Context {
+	outer, ok := CallOf(ctx)
+	if ok && outer == call {
+		return ctx
+	}
+	if ok && call.state == nil {
+		call.state = outer.state
+	}
+	return context.WithValue(ctx, callKey{}, call)
+}
 
 // callError gives an error that did not come from the other side, in which
 // errors.Is finds the end of ctx if it has ended, whatever err says.

@@ -205,12 +205,16 @@ func (s *clientSocket) failed(ctx context.Context, call *Call, err error) error 
 
 func (p *ClientPeer) roundTrip(ctx context.Context, call *Call) (any, error) {
 	call.ResponseHeader = nil
+	input, err := claimInput(call)
+	if err != nil {
+		return nil, callError(ctx, call, err)
+	}
 	request, err := p.request(call)
 	if err != nil {
 		return nil, callError(ctx, call, err)
 	}
 	socket := p.current()
-	response, stream, err := socket.client.Do(ctx, &request)
+	response, stream, err := p.do(ctx, socket, &request, input)
 	if err != nil {
 		return nil, socket.failed(ctx, call, err)
 	}
@@ -229,18 +233,25 @@ var (
 )
 
 func (p *ClientPeer) request(call *Call) (peer.Request, error) {
-	input, err := encodeValue(p.serializer, call.Input)
-	if err != nil {
-		return peer.Request{}, err
+	var input serializer.Encoded
+	var err error
+	s, _ := streamOf(call.Input)
+	if s == nil {
+		if input, err = encodeValue(p.serializer, call.Input); err != nil {
+			return peer.Request{}, err
+		}
 	}
 	var header http.Header // nil is empty
-	if len(call.Header) > 0 || len(input.Files) > 0 || call.LastEventID != "" {
+	if len(call.Header) > 0 || len(input.Files) > 0 || call.LastEventID != "" || s != nil {
 		header = http.Header{}
 		maps.Copy(header, call.Header)
 	}
 	body, err := peerBody(header, input)
 	if err != nil {
 		return peer.Request{}, err
+	}
+	if s != nil {
+		header.Set(headerContentType, eventStreamType)
 	}
 	if call.LastEventID != "" {
 		header.Set(headerLastEventID, call.LastEventID)

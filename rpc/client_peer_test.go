@@ -180,6 +180,8 @@ func TestClientPeerDoesNotWaitForAStuckSocket(t *testing.T) {
 	})
 }
 
+type ctxKey struct{}
+
 func TestClientPeerSendContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -40,8 +40,18 @@
 // a [Retry] and the handler heeds [Call.LastEventID], which [CallOf] leads to. It
 // takes no more memory than its bounds say, however slow the reader is.
 //
-// An http.Client with a Timeout, and an http.Server with a WriteTimeout, cut off
-// streams that last longer.
+// The input can be a stream too, alone or together with the output: then the input type
+// is a [*Events], which the handler ranges over and the client makes with [NewEvents].
+//
+// An http.Client with a Timeout cuts off streams that last longer, and so does an
+// http.Server with a WriteTimeout if [HandlerOptions.StallTimeout] is negative or
+// middleware hides that answers can have deadlines.
+//
+// # Batches
+//
+// With a [BatchPlugin] a [Handler] also answers requests that carry several calls, as a
+// TypeScript client with a BatchLinkPlugin sends them, and a [Link] with a
+// [BatchLinkPlugin].
 //
 // # Files
 //

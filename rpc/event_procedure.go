@@ -16,7 +16,9 @@ type EventProcedure[In, T, R any] struct{ spec *spec }
 // DefineEvents makes the contract of a procedure with a stream of events as
 // output: see [Define].
 func DefineEvents[In, T, R any](path string, opts ...ProcedureOption) EventProcedure[In, T, R] {
-	return EventProcedure[In, T, R]{newSpec("DefineEvents", path, opts)}
+	s := newSpec("DefineEvents", path, opts)
+	s.stream = takesStream[In]()
+	return EventProcedure[In, T, R]{s}
 }
 
 // DefineEventsIn makes the contract of such a procedure in a group, as
@@ -47,8 +49,11 @@ func (p EventProcedure[In, T, R]) Handler(fn func(context.Context, In, *EventWri
 		validator := call.validator
 		own := *call // what the handler finds in it is no longer the caller's
 		own.ResponseHeader = call.ResponseHeader.Clone()
-		ctx = context.WithValue(ctx, callKey{}, &own)
+		ctx = withCall(ctx, &own)
 		return &eventRun{ctx: ctx, call: &own, spec: p.spec, handle: func(ctx context.Context, core *eventWriter) (any, error) {
+			if p.spec.stream {
+				defer endInput(ctx, in)()
+			}
 			w := &EventWriter[T]{core: core, check: func(event T) error { return checkEvent(ctx, validator, event, eventHasRules) }}
 			result, err := fn(ctx, in, w)
 			if err != nil {

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -34,6 +35,11 @@ func (r *eventRun) run(ctx context.Context, sink eventSink) {
 	// A handler may overlook that an event could not be sent. The caller shall not.
 	if failed := w.close(); err == nil {
 		err = failed
+	}
+	if _, answered := findError(err); !answered && errors.Is(context.Cause(ctx), errShuttingDown) {
+		// What a handler returns when its context ends is no result, and its caller is
+		// there to be told to come back.
+		result, err = nil, errShuttingDown
 	}
 	sink.end(result, r.spec.markDefined(err))
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-orpc/durable-iterator/internal/peer"
@@ -54,6 +55,11 @@ type eventStream struct {
 	life   context.Context // what there is for the stream lives as long
 	cancel context.CancelCauseFunc
 	again  func(*StreamError) (eventSource, error) // of Retry; nil: a failure is final
+
+	// Of an input. The functions are nil where nothing is checked.
+	checkEvent  func(event any) error
+	checkResult func(result any) error
+	claimed     atomic.Bool // it is the input of a call
 
 	// turn holds a value while somebody reads or closes. source belongs to whoever
 	// has put it there. It is nil once the stream has ended.
@@ -202,6 +208,16 @@ func (s *eventStream) outcome() (any, error) {
 		return nil, errors.Join(ErrNoResult, errStreamClosed)
 	}
 	return s.result, s.err
+}
+
+// undecodable returns the error of what is not of the type that is read: of an input
+// it is the client's fault.
+func (s *eventStream) undecodable(what string, err error) error {
+	err = fmt.Errorf("rpc: decode %s: %w", what, err)
+	if s.checkEvent != nil {
+		return malformedRequest(err)
+	}
+	return err
 }
 
 func (s *eventStream) lastEventID() string {

@@ -1,11 +1,12 @@
 package rpc
 
 import (
-	"fmt"
 	"iter"
 )
 
-// Events is a stream of events that a call has opened: oRPC's Event Iterator.
+// Events is a stream of events: oRPC's Event Iterator. It is what a call of an
+// [EventProcedure] returns, and the input of a procedure whose input type it is, which
+// [NewEvents] makes.
 //
 //	events, err := Progress.Call(ctx, link, job)
 //	if err != nil {
@@ -20,6 +21,10 @@ import (
 //	}
 //	report, err := events.Result()
 //
+// The events and the return value of an input are validated as they are read; a
+// handler gets the error of one that is refused from the loop, and returns it. The
+// input is closed when the handler has returned.
+//
 // All methods are safe for concurrent use. Loops that range at the same time share
 // the events: each goes to one of them.
 //
@@ -28,7 +33,13 @@ import (
 // 4 MiB, fails with [ErrOverflow].
 type Events[T, R any] struct{ core *eventStream }
 
-func (e *Events[T, R]) stream() *eventStream { return e.core }
+// stream returns nil for a nil e, which is no input.
+func (e *Events[T, R]) stream() *eventStream {
+	if e == nil {
+		return nil
+	}
+	return e.core
+}
 
 // All gives the events in order and waits for further ones. See [Events.Events].
 func (e *Events[T, R]) All() iter.Seq2[T, error] {
@@ -58,8 +69,8 @@ func (e *Events[T, R]) Events() iter.Seq2[Event[T], error] {
 			event := Event[T]{Meta: item.meta}
 			err := item.err
 			if err == nil {
-				if event.Data, err = typed[T](item.value); err != nil {
-					err = e.core.fail(fmt.Errorf("rpc: decode event: %w", err))
+				if event.Data, err = e.read(item.value); err != nil {
+					err = e.core.fail(err)
 				}
 			}
 			if !yield(event, err) || err != nil {
@@ -67,6 +78,17 @@ func (e *Events[T, R]) Events() iter.Seq2[Event[T], error] {
 			}
 		}
 	}
+}
+
+func (e *Events[T, R]) read(value any) (T, error) {
+	event, err := typed[T](value)
+	if err != nil {
+		return event, e.core.undecodable("event", err)
+	}
+	if e.core.checkEvent != nil {
+		err = e.core.checkEvent(event)
+	}
+	return event, err
 }
 
 // Result gives the return value of a stream that a loop has read to its end. It
@@ -80,7 +102,12 @@ func (e *Events[T, R]) Result() (R, error) {
 	}
 	result, err := typed[R](value)
 	if err != nil {
-		return zero, fmt.Errorf("rpc: decode return value: %w", err)
+		return zero, e.core.undecodable("return value", err)
+	}
+	if e.core.checkResult != nil {
+		if err := e.core.checkResult(result); err != nil {
+			return zero, err
+		}
 	}
 	return result, nil
 }

@@ -60,7 +60,7 @@ func everyTransport(t *testing.T, test func(t *testing.T, connect func(...rpc.Ro
 		"in process": func(_ *testing.T, r *rpc.Router) rpc.Caller { return r },
 		"HTTP":       overHTTP,
 		"peers": func(t *testing.T, r *rpc.Router) rpc.Caller {
-			client, _ := connect(t, rpc.ServerPeerOptions{Handle: routed(r)}, rpc.ClientPeerOptions{})
+			client, _ := connect(t, rpc.ServerPeerOptions{Handle: routed(r), TakesEvents: r.TakesEvents}, rpc.ClientPeerOptions{})
 			return client
 		},
 		"WebSocket": overWebsocket,

@@ -127,13 +127,12 @@ func TestServerPeerCannotSendEvents(t *testing.T) {
 func TestServerPeerSendsEventsWithTheContextOfTheCall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		type key struct{}
 		sends := make(chan bool, 10)
 		p, _ := newServer(t, rpc.ServerPeerOptions{
-			Handle:  routed(rpc.NewRouter(count.Handler(runCount))),
-			Context: func(ctx context.Context) context.Context { return context.WithValue(ctx, key{}, true) },
+			Handle:   routed(rpc.NewRouter(count.Handler(runCount))),
+			NewState: func() any { return true },
 			Send: func(ctx context.Context, _ []byte, _ bool) error {
-				sends <- ctx.Value(key{}) == true
+				sends <- stateOf(ctx) == true
 				return nil
 			},
 		})

@@ -23,7 +23,7 @@ const (
 	two          = "event: message\nid: 2\ndata: {\"json\":2}\n\n"
 	threeNoID    = "event: message\ndata: {\"json\":3}\n\n"
 	doneWithFour = "event: done\ndata: {\"json\":4}\n\n"
-	conflict     = "event: error\ndata: {\"json\":{\"defined\":false,\"code\":\"CONFLICT\",\"status\":409,\"message\":\"conflict\"}}\n\n"
+	unavailable  = "event: error\ndata: {\"json\":{\"defined\":false,\"code\":\"SERVICE_UNAVAILABLE\",\"status\":503,\"message\":\"later\"}}\n\n"
 	cutOff       = "event: mess"
 )
 
@@ -49,13 +49,13 @@ func TestEventsAreRetried(t *testing.T) {
 		pause   time.Duration
 	}{
 		"CR-010 not by default": {
-			answers: []string{one + conflict, two},
-			events:  []int{1}, code: rpc.CodeConflict, asked: []string{""},
+			answers: []string{one + unavailable, two},
+			events:  []int{1}, code: rpc.CodeServiceUnavailable, asked: []string{""},
 		},
 		"CR-011 up to the number of tries in all": {
-			answers: []string{one + conflict, two + conflict, threeNoID + conflict, one},
+			answers: []string{one + unavailable, two + unavailable, threeNoID + unavailable, one},
 			opts:    []rpc.CallOption{rpc.WithRetry(2)},
-			events:  []int{1, 2, 3}, code: rpc.CodeConflict, asked: []string{"", "1", "2"}, pause: 4 * time.Second,
+			events:  []int{1, 2, 3}, code: rpc.CodeServiceUnavailable, asked: []string{"", "1", "2"}, pause: 4 * time.Second,
 		},
 		"CR-012 not behind the end": {
 			answers: []string{one + doneWithFour, two},
@@ -68,7 +68,7 @@ func TestEventsAreRetried(t *testing.T) {
 			events:  []int{1, 3, 2}, asked: []string{"0", "0", "1"}, pause: 4 * time.Second,
 		},
 		"CR-014 the metadata of an error count": {
-			answers: []string{one + "id: 7\nretry: 500\n" + conflict, doneWithFour},
+			answers: []string{one + "id: 7\nretry: 500\n" + unavailable, doneWithFour},
 			opts:    []rpc.CallOption{rpc.WithRetry(1)},
 			events:  []int{1}, asked: []string{"", "7"}, pause: 500 * time.Millisecond,
 		},
@@ -113,7 +113,7 @@ func TestTriesOfEventsAreCountedTogether(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		tries := 0
-		link := (&scripted{answers: []string{one + conflict, two + conflict, doneWithFour}}).link()
+		link := (&scripted{answers: []string{one + unavailable, two + unavailable, doneWithFour}}).link()
 		caller := rpc.NewCaller(func(ctx context.Context, call *rpc.Call) (any, error) {
 			tries++
 			if tries%2 == 1 {
@@ -141,10 +141,10 @@ func TestRetryOfEventsIsAsked(t *testing.T) {
 			require.ErrorAs(t, err, &failed)
 			seen = append(seen, rpc.StreamError{LastEventID: failed.LastEventID, Retry: failed.Retry})
 		}
-		s := &scripted{answers: []string{"retry: 100\n" + one + conflict, two + conflict}}
+		s := &scripted{answers: []string{"retry: 100\n" + one + unavailable, two + unavailable}}
 		events, err := numbers.Call(t.Context(), s.link(), rpc.Void{}, rpc.Retry{
 			Max:   rpc.Unlimited,
-			If:    func(err error) bool { look(err); return rpc.CodeOf(err) == rpc.CodeConflict },
+			If:    func(err error) bool { look(err); return rpc.CodeOf(err) == rpc.CodeServiceUnavailable },
 			Delay: func(attempt int, err error) time.Duration { look(err); return time.Duration(attempt) * time.Minute },
 			OnRetry: func(_ int, err error) func(bool) {
 				look(err)
@@ -191,11 +191,11 @@ func TestRetryOfEventsEndsWithTheContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		start := time.Now()
-		s := &scripted{answers: []string{one + conflict, one + conflict}}
+		s := &scripted{answers: []string{one + unavailable, one + unavailable}}
 		events, err := numbers.Call(ctx, s.link(), rpc.Void{}, rpc.WithRetry(rpc.Unlimited))
 		require.NoError(t, err)
 		_, err = readAll(events)
-		require.Equal(t, rpc.CodeConflict, rpc.CodeOf(err))
+		require.Equal(t, rpc.CodeServiceUnavailable, rpc.CodeOf(err))
 		require.Equal(t, time.Second, time.Since(start))
 		require.Len(t, s.lastIDs, 1)
 	})

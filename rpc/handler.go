@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-orpc/durable-iterator/internal/form"
 	"github.com/go-orpc/durable-iterator/rpc/value"
@@ -35,13 +36,40 @@ type HandlerOptions struct {
 	// types that have validate tags; [NoValidation] turns it off.
 	Validator Validator
 	// MaxBodyBytes is how large the body of a request may be, files included. 0 is
-	// 1 MiB. A larger one is refused with [CodePayloadTooLarge].
+	// 1 MiB. A larger one is refused with [CodePayloadTooLarge]. Of an input that is a
+	// stream of events it is the limit for each event.
 	MaxBodyBytes int64
 	// NotFound answers requests that match no procedure. Nil answers 404.
 	NotFound http.Handler
-	// Logger gets panics at level Error and the causes of internal errors at
-	// level Warn, none of which the caller is told. Nil discards them.
+	// BodyTimeout is how long the body of a request may take to arrive. 0 is 30 s, a
+	// negative one does not limit it. A slower request is answered [CodeTimeout].
+	// A shorter ReadTimeout of the [http.Server] stays in force. Raise it along with
+	// MaxBodyBytes. Where middleware hides the SetReadDeadline method of the
+	// ResponseWriter, a body that stops arriving altogether is ended by the
+	// ReadTimeout of the server alone.
+	BodyTimeout time.Duration
+	// StallTimeout is how long a client may take nothing of an answer, or less than
+	// 16 KiB of it, before its connection is closed. 0 is 10 s, a negative one does
+	// not limit it. It takes the place of the WriteTimeout of the [http.Server] for
+	// streams of events, which may last longer then; other answers are limited by
+	// that if it is set. It has no effect where middleware hides the
+	// SetWriteDeadline method of the ResponseWriter.
+	StallTimeout time.Duration
+	// TrustedOrigins are the origins, as "https://app.example.com", whose pages may
+	// call procedures besides those of the handler's own. They are compared
+	// exactly. Requests of other pages are refused, see [Handler]. CORS headers are
+	// up to middleware.
+	TrustedOrigins []string
+	// TrustedOriginFunc reports whether pages of an origin that is not among
+	// TrustedOrigins may call procedures. Nil trusts none. It must be safe for
+	// concurrent use.
+	TrustedOriginFunc func(origin string) bool
+	// Logger receives panics, and middleware that keeps events from being streamed,
+	// at level Error, and the causes of internal errors and refused origins at level
+	// Warn. Callers learn none of these. Nil discards them.
 	Logger *slog.Logger
+
+	batch *batchOptions // of a BatchPlugin, nil without
 }
 
 // HandlerPlugin changes how a handler works: oRPC's handler plugins.
@@ -59,9 +87,25 @@ type HandlerPlugin interface {
 // declared with [WithMethod]; other methods run nothing and are answered
 // [CodeMethodNotSupported], OPTIONS among them: CORS is up to middleware. A body
 // that is neither JSON nor a form is refused with [CodeUnsupportedMediaType], one
-// that cannot be decoded with [CodeBadRequest]. A body without a content type counts as JSON, so
-// a page of another site can post one: where cookies authenticate, wrap the
-// Handler in [http.CrossOriginProtection].
+// that cannot be decoded with [CodeBadRequest]. A stream of events is accepted where the
+// input type is [*Events], if the http.ResponseWriter can be written while the body is
+// read, and refused with [CodeNotImplemented] if it cannot. A client that then sends
+// neither an event nor a comment for a minute gets [CodeTimeout].
+//
+// Browsers send the cookies of a site along with what pages of other sites ask of it. Such
+// a request is refused with [CodeForbidden] before anything of it is run, as
+// [http.CrossOriginProtection] does it, unless [HandlerOptions.TrustedOrigins] has the
+// page's origin. Requests with neither an Origin nor a Sec-Fetch-Site header, as
+// programs send them, pass. So does GET, which any page may cause, though not read the
+// answer to: declare only procedures with GET that change nothing.
+//
+// Any other body has to arrive within [HandlerOptions.BodyTimeout], and the client has to
+// take the answer, see [HandlerOptions.StallTimeout]. A request that is refused for its
+// path, method, origin, type or announced length is answered without its body being waited
+// for.
+//
+// Streams of events end with [CodeServiceUnavailable] when the [http.Server] that serves
+// them shuts down, or by [Handler.Shutdown].
 //
 // An output with files is sent as these are read. If one fails, the answer is an
 // internal error or, once it has begun, cut off with a panic of
@@ -76,17 +120,26 @@ type Handler struct {
 	routes       map[string]Route // by encoded path, prefix included
 	interceptors []Interceptor
 	maxBodyBytes int64
+	bodyTimeout  time.Duration // not positive: none
+	stallTimeout time.Duration // not positive: none
+	origins      *origins
 	notFound     http.Handler
+	streams      *streams
+	prefix       string        // encoded, without trailing slash
+	batch        *batchOptions // nil: batches are requests like others
 }
 
 // NewHandler makes a handler; nil options are the defaults. It panics on a
-// prefix without leading slash and on serializers that contradict each other.
+// prefix without leading slash, on serializers that contradict each other, and on
+// trusted origins that are none.
 func NewHandler(r *Router, o *HandlerOptions) *Handler {
 	var own HandlerOptions
 	if o != nil {
 		own = *o
 		own.Interceptors = slices.Clone(o.Interceptors)
+		own.Plugins = slices.Clone(o.Plugins)
 		own.Serializers = slices.Clone(o.Serializers)
+		own.TrustedOrigins = slices.Clone(o.TrustedOrigins)
 	}
 	for _, plugin := range own.Plugins {
 		plugin.InitHandler(&own)
@@ -100,10 +153,16 @@ func NewHandler(r *Router, o *HandlerOptions) *Handler {
 		routes:       make(map[string]Route, len(r.routes)),
 		interceptors: own.Interceptors,
 		maxBodyBytes: cmp.Or(own.MaxBodyBytes, defaultMaxBodyBytes),
+		bodyTimeout:  cmp.Or(own.BodyTimeout, defaultBodyTimeout),
+		stallTimeout: cmp.Or(own.StallTimeout, defaultStallTimeout),
+		origins:      newOrigins(&own),
 		notFound:     own.NotFound,
+		streams:      newStreams(),
+		prefix:       prefix,
+		batch:        own.batch,
 	}
 	if h.notFound == nil {
-		h.notFound = http.HandlerFunc(notFound)
+		h.notFound = http.HandlerFunc(h.answerNotFound)
 	}
 	for _, route := range r.routes {
 		h.routes[prefix+encodePath(route.spec.path)] = route
@@ -111,8 +170,20 @@ func NewHandler(r *Router, o *HandlerOptions) *Handler {
 	return h
 }
 
-// notFound answers as the examples of oRPC do, unlike http.NotFound.
-func notFound(w http.ResponseWriter, _ *http.Request) {
+// Shutdown ends the streams of events that the handler serves and waits until their
+// handlers have returned. Streams that are opened later are refused with
+// [CodeServiceUnavailable]; other calls are answered as before. If ctx ends first the
+// error wraps its cause and says how many are left.
+//
+// An [http.Server] that shuts down ends its streams itself. Shutdown is for other
+// servers, and for a handler that ends before its server. It is safe for concurrent use
+// and may be called again.
+func (h *Handler) Shutdown(ctx context.Context) error { return h.streams.shutdown(ctx) }
+
+// answerNotFound answers as the examples of oRPC do, unlike http.NotFound.
+func (h *Handler) answerNotFound(w http.ResponseWriter, r *http.Request) {
+	x := h.newExchange(w, r, false)
+	x.begin(false)
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(http.StatusNotFound)
@@ -121,11 +192,28 @@ func notFound(w http.ResponseWriter, _ *http.Request) {
 
 // ServeHTTP answers a request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h.isBatch(r) {
+		h.serveBatch(w, r)
+		return
+	}
+	h.serve(w, r)
+}
+
+func (h *Handler) route(r *http.Request) (Route, bool) {
 	route, ok := h.routes[strings.TrimSuffix(r.URL.EscapedPath(), "/")]
+	return route, ok
+}
+
+// serve answers a request for one call, which may be part of a batch.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
+	route, ok := h.route(r)
 	if !ok {
 		h.notFound.ServeHTTP(w, r)
 		return
 	}
+	server := h.streams.of(r)
+	duplex := isEventInput(r, route)
+	x := h.newExchange(w, r, duplex)
 	call := &Call{
 		Path:           slices.Clone(route.spec.path),
 		Method:         route.spec.method,
@@ -133,17 +221,37 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Header:         r.Header,
 		ResponseHeader: http.Header{},
 	}
+	ctx := r.Context()
+	if err := h.origins.check(r); err != nil {
+		h.refuseOrigin(ctx, x, call, err)
+		return
+	}
 	handle := route.handle
-	input, files, err := h.readInput(w, r, route)
-	defer h.closeForm(r.Context(), files)
+	input, files, err := h.readInput(w, x.r, route)
+	x.bodyRead()
+	defer h.closeForm(ctx, files)
 	call.Input = input
+	var stream *httpInput
+	if err == nil && duplex {
+		var events *eventStream
+		if events, stream, err = h.openInput(w, r); err == nil {
+			call.Input = events
+			defer stream.finish(events)
+		}
+	}
 	if err != nil {
 		handle = func(context.Context, *Call) (any, error) { return nil, err }
 	}
-	ctx := r.Context()
 	out, a := h.engine.answer(ctx, call, Chain(h.interceptors, handle))
+	if item, ok := w.(*itemWriter); ok && (isStream(out) || len(a.body.Files) > 0) {
+		item.refuse(http.StatusInternalServerError, noFitText)
+		return
+	}
+	if stream != nil {
+		stream.announce(w, r)
+	}
 	if run, ok := out.(*eventRun); ok {
-		h.sendEvents(ctx, w, a.header, run)
+		h.sendEvents(ctx, server, x, a.header, run)
 		return
 	}
 	if out != nil {
@@ -153,10 +261,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.header.Set("Allow", allowedMethods(route))
 	}
 	if len(a.body.Files) > 0 {
-		h.writeFormAnswer(ctx, w, call, a)
+		h.writeFormAnswer(ctx, x, call, a)
 		return
 	}
-	writeAnswer(w, a)
+	x.writeAnswer(a)
 }
 
 // readInput gives the undefined input along with an error. The form that an input
@@ -164,6 +272,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) readInput(w http.ResponseWriter, r *http.Request, route Route) (value.Value, *form.Form, error) {
 	switch r.Method {
 	case http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
+		if isEventInput(r, route) {
+			return value.Value{}, nil, nil // see openInput
+		}
 		if isFormBody(r.Header) {
 			return h.readBodyForm(w, r)
 		}
@@ -188,13 +299,18 @@ func allowedMethods(route Route) string {
 
 // writeAnswer sends an answer without files. It does not look at whether the
 // client is still there: nobody could be told.
-func writeAnswer(w http.ResponseWriter, a answer) {
-	header := w.Header()
-	mergeHeader(header, a.header)
+func (x *exchange) writeAnswer(a answer) {
+	mergeHeader(x.w.Header(), a.header)
+	x.writeJSON(httpStatus(a.status), a.body.JSON)
+}
+
+func (x *exchange) writeJSON(status int, body []byte) {
+	header := x.w.Header()
 	header.Set("Content-Type", "application/json")
-	header.Set("Content-Length", strconv.Itoa(len(a.body.JSON)))
-	w.WriteHeader(httpStatus(a.status))
-	_, _ = w.Write(a.body.JSON)
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	x.begin(false)
+	x.w.WriteHeader(status)
+	_, _ = x.Write(body)
 }
 
 // httpStatus gives the status line for a status that an Error may have, but an

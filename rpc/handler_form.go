@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"strconv"
@@ -22,23 +23,25 @@ func (h *Handler) readBodyForm(w http.ResponseWriter, r *http.Request) (value.Va
 	body := http.MaxBytesReader(w, r.Body, h.maxBodyBytes)
 	options := form.Options{MaxBytes: h.maxBodyBytes}
 	v, f, err := readForm(body, r.Header.Get(headerContentType), options, h.engine.serializer)
+	if err == nil {
+		_, _ = io.Copy(io.Discard, body) // what may follow a form is no part of it
+	}
 	return v, f, formError(err)
 }
 
 // formError gives the error that the caller is sent for a form that could not be
 // read.
 func formError(err error) error {
-	_, cutOff := errors.AsType[*http.MaxBytesError](err)
 	_, onDisk := errors.AsType[*fs.PathError](err)
 	switch {
 	case err == nil:
 		return nil
-	case cutOff, errors.Is(err, form.ErrTooLarge):
+	case errors.Is(err, form.ErrTooLarge):
 		return &Error{Code: CodePayloadTooLarge, cause: err}
 	case onDisk:
 		return internalError(err)
 	}
-	return malformedRequest(err)
+	return bodyError(err)
 }
 
 // closeForm removes the temporary files of an input.
@@ -57,9 +60,9 @@ const formHeld = 64 << 10
 
 // writeFormAnswer sends an answer that holds files, as they are read. Once it has
 // begun it can only be cut off.
-func (h *Handler) writeFormAnswer(ctx context.Context, w http.ResponseWriter, call *Call, a answer) {
+func (h *Handler) writeFormAnswer(ctx context.Context, x *exchange, call *Call, a answer) {
 	boundary := form.Boundary()
-	header := w.Header()
+	header := x.w.Header()
 	mergeHeader(header, a.header)
 	header.Del(headerDisposition)
 	header.Del("Content-Length")
@@ -67,7 +70,7 @@ func (h *Handler) writeFormAnswer(ctx context.Context, w http.ResponseWriter, ca
 	if length := formLength(boundary, a.body); length >= 0 {
 		header.Set("Content-Length", strconv.FormatInt(length, 10))
 	}
-	body := &formAnswer{w: w, status: httpStatus(a.status)}
+	body := &formAnswer{x: x, status: httpStatus(a.status)}
 	held := bufio.NewWriterSize(body, formHeld)
 	err := writeForm(held, boundary, a.body)
 	if err == nil {
@@ -79,7 +82,7 @@ func (h *Handler) writeFormAnswer(ctx context.Context, w http.ResponseWriter, ca
 	case body.err != nil:
 		h.engine.logger.DebugContext(ctx, "answer not sent", "err", body.err)
 	case !body.begun:
-		writeAnswer(w, h.engine.answerError(ctx, call, internalError(fmt.Errorf("rpc: send output: %w", err))))
+		x.writeAnswer(h.engine.answerError(ctx, call, internalError(fmt.Errorf("rpc: send output: %w", err))))
 		return
 	default:
 		h.engine.logError(ctx, call, internalError(fmt.Errorf("rpc: send output: %w", err)))
@@ -89,18 +92,19 @@ func (h *Handler) writeFormAnswer(ctx context.Context, w http.ResponseWriter, ca
 
 // formAnswer sends the header of an answer with the first of its body.
 type formAnswer struct {
-	w      http.ResponseWriter
+	x      *exchange
 	status int
 	begun  bool
-	err    error // of w
+	err    error // of x
 }
 
 func (a *formAnswer) Write(p []byte) (int, error) {
 	if !a.begun {
 		a.begun = true
-		a.w.WriteHeader(a.status)
+		a.x.begin(false)
+		a.x.w.WriteHeader(a.status)
 	}
-	n, err := a.w.Write(p)
+	n, err := a.x.Write(p)
 	if err != nil {
 		a.err = err
 	}

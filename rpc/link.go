@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -42,6 +43,8 @@ type LinkOptions struct {
 	// MaxURLLength is how long the address of a GET request may be; longer ones
 	// are sent as POST. 0 is 2083.
 	MaxURLLength int
+
+	batch *BatchLinkPlugin // with its defaults, nil without
 }
 
 // LinkPlugin changes how a link works: oRPC's link plugins.
@@ -67,20 +70,25 @@ type Link struct {
 	maxBody    int64
 	maxURL     int
 	caller     Caller
+	bad        error    // of each call: what is wrong with the address
+	batcher    *batcher // nil: each call is a request
 }
 
-// NewLink makes a link to the handler at an address, its prefix included, as
-// "http://localhost:3000/rpc". Nil options are the defaults. It panics on what is
-// no http or https address, and on serializers that contradict each other.
+// ErrAddress is wrapped by the error of every call on a link whose address is not one of
+// http or https.
+var ErrAddress = errors.New("rpc: bad address")
+
+// NewLink returns a link to the handler at an address, its prefix included, such as
+// "http://localhost:3000/rpc". A slash at its end does not count. Nil options are the
+// defaults. With an address that is not one of http or https each call fails with
+// [ErrAddress]. NewLink panics on serializers that contradict each other.
 func NewLink(address string, o *LinkOptions) *Link {
-	base, err := url.Parse(address)
-	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
-		panic(fmt.Sprintf("rpc: NewLink: %q is no http address", address))
-	}
+	base, bad := parseAddress(address)
 	var own LinkOptions
 	if o != nil {
 		own = *o
 		own.Interceptors = slices.Clone(o.Interceptors)
+		own.Plugins = slices.Clone(o.Plugins)
 		own.Serializers = slices.Clone(o.Serializers)
 	}
 	for _, plugin := range own.Plugins {
@@ -93,29 +101,49 @@ func NewLink(address string, o *LinkOptions) *Link {
 		serializer: newSerializer(own.Serializers),
 		maxBody:    cmp.Or(own.MaxBodyBytes, defaultMaxAnswerBytes),
 		maxURL:     cmp.Or(own.MaxURLLength, defaultMaxURLLength),
+		bad:        bad,
 	}
 	if base.RawQuery != "" {
 		l.query = "?" + base.RawQuery
 	}
+	l.batcher = newBatcher(own.batch, l)
 	l.caller = NewCaller(l.send, own.Interceptors...)
 	return l
 }
 
-func prefixOf(base *url.URL) string {
-	host := url.URL{Scheme: base.Scheme, User: base.User, Host: base.Host}
-	return host.String() + strings.TrimSuffix(base.EscapedPath(), "/")
+// parseAddress returns the address of a link, never nil. The error does not contain it,
+// since it may have a password in it.
+func parseAddress(address string) (*url.URL, error) {
+	base, err := url.Parse(address)
+	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
+		return &url.URL{}, fmt.Errorf("%w: it must be like http://host/path", ErrAddress)
+	}
+	return base, nil
 }
 
-// Call sends the call and gives its output.
+func prefixOf(base *url.URL) string {
+	host := url.URL{Scheme: base.Scheme, User: base.User, Host: base.Host}
+	return host.String() + strings.TrimRight(base.EscapedPath(), "/")
+}
+
+// Call sends the call and returns its output.
 func (l *Link) Call(ctx context.Context, call *Call, opts ...CallOption) (any, error) {
+	if l.bad != nil {
+		return nil, callError(ctx, call, l.bad)
+	}
 	return l.caller.Call(ctx, call, opts...)
 }
 
 func (l *Link) send(ctx context.Context, call *Call) (any, error) {
 	call.ResponseHeader = nil
-	if out, s, wanted := wantedStream(call); wanted {
-		return l.openStream(ctx, call, out, s)
+	input, err := claimInput(call)
+	if err != nil {
+		return nil, callError(ctx, call, err)
 	}
+	if out, s, wanted := wantedStream(call); wanted {
+		return l.openStream(ctx, call, out, s, input)
+	}
+	defer input.stop()
 	response, err := l.roundTrip(ctx, call)
 	if err != nil {
 		return nil, callError(ctx, call, err)
@@ -125,9 +153,12 @@ func (l *Link) send(ctx context.Context, call *Call) (any, error) {
 }
 
 func (l *Link) roundTrip(ctx context.Context, call *Call) (*http.Response, error) {
-	r, err := l.request(ctx, call)
+	r, body, err := l.request(ctx, call)
 	if err != nil {
 		return nil, err
+	}
+	if l.batcher.takes(call, r) {
+		return l.batcher.do(ctx, call, r, body)
 	}
 	return l.client.Do(r)
 }
@@ -142,10 +173,15 @@ func (l *Link) output(ctx context.Context, call *Call, r *http.Response) (any, e
 	return out, err
 }
 
-func (l *Link) request(ctx context.Context, call *Call) (*http.Request, error) {
+// request makes the request of a call. Its body is also returned, nil if there is
+// none or it is a form.
+func (l *Link) request(ctx context.Context, call *Call) (*http.Request, []byte, error) {
+	if s, ok := streamOf(call.Input); ok && s != nil {
+		return l.streamRequest(ctx, call, s)
+	}
 	input, err := encodeValue(l.serializer, call.Input)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	method := cmp.Or(call.Method, http.MethodPost)
 	address := l.prefix + encodePath(call.Path) + l.query
@@ -158,18 +194,18 @@ func (l *Link) request(ctx context.Context, call *Call) (*http.Request, error) {
 	}
 	r, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(input.JSON))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := l.addHeader(ctx, call, r.Header); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if len(input.Files) > 0 {
-		return r, setForm(r, input)
+		return r, nil, setForm(r, input)
 	}
 	if input.JSON != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
-	return r, nil
+	return r, input.JSON, nil
 }
 
 // withData puts an input into the query of an address, unless it is undefined.
@@ -177,11 +213,7 @@ func withData(address string, input []byte) string {
 	if string(input) == "{}" {
 		return address
 	}
-	separator := "?"
-	if strings.Contains(address, "?") {
-		separator = "&"
-	}
-	return address + separator + "data=" + url.QueryEscape(string(input))
+	return withParameter(address, "data", input)
 }
 
 func (l *Link) addHeader(ctx context.Context, call *Call, header http.Header) error {

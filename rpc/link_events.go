@@ -11,17 +11,19 @@ import (
 )
 
 // openStream makes a call whose output is a stream of events. The request lives as
-// long as the stream, of which ctx governs the opening only.
-func (l *Link) openStream(ctx context.Context, call *Call, out any, s *eventStream) (any, error) {
+// long as the stream, of which ctx governs the opening only. So does the input, if that
+// is a stream too.
+func (l *Link) openStream(ctx context.Context, call *Call, out any, s, input *eventStream) (any, error) {
 	life, cancel := context.WithCancelCause(peer.WithValues(s.life, ctx))
 	opened := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
 	response, err := l.roundTrip(life, call) //nolint:bodyclose // the source closes it
 	if err != nil {
 		cancel(err)
+		input.stop()
 		return nil, callError(ctx, call, err)
 	}
 	source := &httpSource{
-		life: s.life, cancel: cancel, call: call, serializer: l.serializer,
+		life: s.life, cancel: cancel, call: call, serializer: l.serializer, input: input,
 		body: response.Body, reader: sse.NewReader(response.Body, l.maxBody),
 	}
 	if !opened() || isErrorStatus(response.StatusCode) || !peer.IsEventStream(response.Header) {
@@ -41,6 +43,7 @@ type httpSource struct {
 	serializer *serializer.Serializer
 	body       io.Closer
 	reader     *sse.Reader
+	input      *eventStream // nil if it is a value
 }
 
 func (s *httpSource) next() eventItem {
@@ -63,6 +66,7 @@ func (s *httpSource) next() eventItem {
 }
 
 func (s *httpSource) close() {
+	s.input.stop()
 	s.cancel(errStreamClosed)
 	_ = s.body.Close()
 }

@@ -104,6 +104,7 @@ func TestLinkRequests(t *testing.T) {
 		"GET, long by default":     {base, rpc.LinkOptions{}, get, strings.Repeat("x", 2083), "POST", base + "/get", `{"json":"` + strings.Repeat("x", 2083) + `"}`},
 		"encoded path":             {base, rpc.LinkOptions{}, odd, 1, "POST", base + "/a%20b/%C5%BE%2Fc", `{"json":1}`},
 		"trailing slash":           {base + "/", rpc.LinkOptions{}, echo, 1, "POST", base + "/echo", `{"json":1}`},
+		"trailing slashes":         {base + "//", rpc.LinkOptions{}, echo, 1, "POST", base + "/echo", `{"json":1}`},
 		"no prefix":                {"https://example.test", rpc.LinkOptions{}, echo, 1, "POST", "https://example.test/echo", `{"json":1}`},
 		"encoded prefix":           {"http://example.test/a%2Fb", rpc.LinkOptions{}, echo, 1, "POST", "http://example.test/a%2Fb/echo", `{"json":1}`},
 		"encoded slash at the end": {"http://example.test/a%2F/", rpc.LinkOptions{}, echo, 1, "POST", "http://example.test/a%2F/echo", `{"json":1}`},
@@ -126,10 +127,25 @@ func TestLinkRequests(t *testing.T) {
 	}
 }
 
-func TestLinkPanicsOnBadAddresses(t *testing.T) {
+// A bad address often comes from a flag or a file: it is an error, and not repeated.
+func TestLinkWithABadAddress(t *testing.T) {
 	t.Parallel()
-	for _, address := range []string{"", "/rpc", "example.test/rpc", "ws://example.test", "http://", "http://a b", "mailto:x@y"} {
-		require.Panics(t, func() { rpc.NewLink(address, nil) }, address)
+	for _, address := range []string{
+		"", "/rpc", "example.test/rpc", "localhost:3000", "ws://example.test", "http://", "http://a b", "http://h:port", "mailto:x@y", "\x00",
+		"ftp://user:password@h",
+	} {
+		t.Run(address, func(t *testing.T) {
+			t.Parallel()
+			link := rpc.NewLink(address, &rpc.LinkOptions{Header: func(context.Context, *rpc.Call) (http.Header, error) {
+				return nil, errors.New("asked for headers")
+			}})
+			_, err := ping.Call(t.Context(), link, rpc.Void{}, rpc.WithRetry(3))
+			require.ErrorIs(t, err, rpc.ErrAddress)
+			require.ErrorContains(t, err, "rpc: call nested.ping: ")
+			require.NotContains(t, err.Error(), "password")
+			_, err = count.Call(t.Context(), link, countInput{})
+			require.ErrorIs(t, err, rpc.ErrAddress)
+		})
 	}
 }
 

@@ -20,6 +20,7 @@ type spec struct {
 	method string
 	errors []declaration
 	fresh  func() any // a pointer to an output, for clients; nil for events
+	stream bool       // the input is a stream of events
 }
 
 // declaration is an [ErrorDef] of any data.
@@ -64,6 +65,7 @@ func WithMethod(method string) ProcedureOption {
 func Define[In, Out any](path string, opts ...ProcedureOption) Procedure[In, Out] {
 	s := newSpec("Define", path, opts)
 	s.fresh = func() any { return new(Out) }
+	s.stream = takesStream[In]()
 	return Procedure[In, Out]{s}
 }
 
@@ -135,6 +137,9 @@ func (p Procedure[In, Out]) Handler(fn func(context.Context, In) (Out, error), i
 		if err != nil {
 			return nil, err
 		}
+		if p.spec.stream {
+			defer endInput(ctx, in)()
+		}
 		typed, err := fn(ctx, in)
 		if err != nil {
 			return nil, err
@@ -149,10 +154,16 @@ func (p Procedure[In, Out]) Handler(fn func(context.Context, In) (Out, error), i
 func newRoute[In any](s *spec, run CallFunc, ics []Interceptor) Route {
 	inHasRules := hasRules[In]()
 	handle := Chain(ics, guarded(func(ctx context.Context, call *Call) (any, error) {
-		return run(context.WithValue(ctx, callKey{}, call), call)
+		return run(withCall(ctx, call), call)
 	}))
 	return Route{spec: s, handle: func(ctx context.Context, call *Call) (any, error) {
-		in, err := decodeInput[In](ctx, call, inHasRules)
+		var in any
+		var err error
+		if s.stream {
+			in, err = decodeStream[In](ctx, call)
+		} else {
+			in, err = decodeInput[In](ctx, call, inHasRules)
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"math"
+	"net/http"
 	"time"
 
 	"github.com/go-orpc/durable-iterator/internal/peer"
@@ -16,23 +17,25 @@ const defaultRetryDelay = 2 * time.Second
 
 // Retry is a [CallOption] that calls again when a call fails: oRPC's client
 // retry plugin. The zero Retry calls once. A context that has ended ends it, also
-// during the pause between two tries; then the last error is returned.
+// during the pause between two tries; then the last error is returned. A call whose
+// input is a stream of events is made once.
 type Retry struct {
 	// Max is how many tries may follow the first one.
 	Max int
 	// Delay gives the pause before a try; attempt is 1 for the first retry. Nil
 	// is 2 s, or for a stream of events what the server asks for.
 	Delay func(attempt int, err error) time.Duration
-	// If tells whether to try again after err. Nil is always: calls are
-	// repeated whatever they failed with, as in oRPC.
+	// If reports whether to try again after err. Nil is after every error but those
+	// that a further try cannot change: an [*Error] with a status from 400 to 499,
+	// except 408, 425 and 429. oRPC repeats these, too.
 	If func(err error) bool
 	// OnRetry is called before each further try. What it returns, if not nil, is
 	// called after that try with whether it succeeded.
 	OnRetry func(attempt int, err error) func(success bool)
 }
 
-// WithRetry calls up to n more times when a call fails, 2 s apart. It is
-// Retry{Max: n}.
+// WithRetry calls up to n more times when a call fails, 2 s apart, unless the server has
+// refused it for good: see [Retry.If]. It is Retry{Max: n}.
 func WithRetry(n int) CallOption { return Retry{Max: n} }
 
 func (r Retry) applyToCall(o *callOptions) { o.retry = r }
@@ -44,8 +47,8 @@ func (r Retry) around(send CallFunc) CallFunc {
 			return nil, callError(ctx, call, context.Cause(ctx))
 		}
 		out, err := send(ctx, call)
-		if r.Max <= 0 {
-			return out, err
+		if _, streams := streamOf(call.Input); r.Max <= 0 || streams {
+			return out, err // a stream cannot be sent again
 		}
 		t := &tries{Retry: r, send: send, call: call}
 		if err != nil {
@@ -72,7 +75,7 @@ type tries struct {
 // more tries again after err, until that succeeds or there shall be no further try.
 func (t *tries) more(ctx context.Context, err error) (out any, _ error) {
 	for err != nil && t.made < t.Max {
-		if (t.If != nil && !t.If(err)) || !t.pause(ctx, t.made+1, err) {
+		if !t.again(err) || !t.pause(ctx, t.made+1, err) {
 			break
 		}
 		t.made++
@@ -89,6 +92,23 @@ func (t *tries) more(ctx context.Context, err error) (out any, _ error) {
 		}
 	}
 	return out, err
+}
+
+// again reports whether a further try may succeed.
+func (t *tries) again(err error) bool {
+	if t.If != nil {
+		return t.If(err)
+	}
+	e, ok := findError(err)
+	if !ok {
+		return true
+	}
+	switch status := ToError(e).Status; status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return true
+	default:
+		return status < 400 || status > 499
+	}
 }
 
 // reopen tries to go on with a stream that has failed.

@@ -3,7 +3,9 @@ package rpc_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -136,4 +138,46 @@ func TestInterceptorsRunOnceAroundAllTries(t *testing.T) {
 	require.ErrorIs(t, err, io.EOF)
 	require.Equal(t, 4, tries)
 	require.Equal(t, 1, starts)
+}
+
+// What the server has refused for good is not asked again, unless told to.
+func TestRetryLeavesRefusalsAlone(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		err   error
+		tries int
+	}{
+		"bad request":               {&rpc.Error{Code: rpc.CodeBadRequest}, 1},
+		"unauthorized":              {&rpc.Error{Code: rpc.CodeUnauthorized}, 1},
+		"wrapped":                   {fmt.Errorf("at first: %w", &rpc.Error{Code: rpc.CodeNotFound}), 1},
+		"status of its own":         {&rpc.Error{Code: "MINE", Status: 460}, 1},
+		"closed by the client":      {&rpc.Error{Code: rpc.CodeClientClosedRequest}, 1},
+		"a stream":                  {&rpc.StreamError{Err: &rpc.Error{Code: rpc.CodeForbidden}}, 1},
+		"timeout":                   {&rpc.Error{Code: rpc.CodeTimeout}, 3},
+		"too early":                 {&rpc.Error{Code: "EARLY", Status: http.StatusTooEarly}, 3},
+		"too many requests":         {&rpc.Error{Code: rpc.CodeTooManyRequests}, 3},
+		"unavailable":               {&rpc.Error{Code: rpc.CodeServiceUnavailable}, 3},
+		"internal":                  {&rpc.Error{Code: rpc.CodeInternalServerError}, 3},
+		"code without a status":     {&rpc.Error{Code: "MINE"}, 3},
+		"status that no answer has": {&rpc.Error{Code: "MINE", Status: 100}, 3},
+		"network":                   {io.ErrUnexpectedEOF, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tries := 0
+			failing := rpc.NewCaller(func(context.Context, *rpc.Call) (any, error) {
+				tries++
+				return nil, c.err
+			})
+			_, err := ping.Call(t.Context(), failing, rpc.Void{}, rpc.Retry{Max: 2, Delay: none})
+			require.Error(t, err)
+			require.Equal(t, c.tries, tries)
+
+			tries = 0
+			always := func(error) bool { return true }
+			_, err = ping.Call(t.Context(), failing, rpc.Void{}, rpc.Retry{Max: 2, Delay: none, If: always})
+			require.Error(t, err)
+			require.Equal(t, 3, tries)
+		})
+	}
 }

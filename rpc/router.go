@@ -16,6 +16,9 @@ type Route struct {
 // Path gives the dotted path of the procedure.
 func (r Route) Path() string { return strings.Join(r.spec.path, ".") }
 
+// TakesEvents reports whether the input of the procedure is a stream of events.
+func (r Route) TakesEvents() bool { return r.spec.stream }
+
 // Router finds the handler of a call by its path. It is made once and then only
 // read. A Router is a [Caller]: procedures can be called on it within the process.
 type Router struct {
@@ -48,6 +51,13 @@ func (r *Router) add(route Route) {
 func (r *Router) Has(path []string) bool {
 	_, ok := r.find(path)
 	return ok
+}
+
+// TakesEvents reports whether there is a procedure under the path whose input is a
+// stream of events.
+func (r *Router) TakesEvents(path []string) bool {
+	route, ok := r.find(path)
+	return ok && route.TakesEvents()
 }
 
 // Call runs the procedure of call.Path in this process. The input may be of the

@@ -8,13 +8,19 @@ import (
 
 // call runs a procedure for a caller in this process.
 func (r *Router) call(ctx context.Context, call *Call) (any, error) {
+	input, err := claimInput(call)
+	if err != nil {
+		return nil, callError(ctx, call, err)
+	}
 	out, err := r.Serve(ctx, call)
 	run, ok := out.(*eventRun)
 	if err != nil || !ok {
+		input.stop()
 		return out, err
 	}
 	out, s, wanted := wantedStream(call)
 	if !wanted {
+		input.stop()
 		return nil, fmt.Errorf("rpc: call %s: %w", strings.Join(call.Path, "."), errUnexpectedStream)
 	}
 	s.source = startLocal(s.life, run)

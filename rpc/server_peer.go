@@ -51,10 +51,15 @@ type ServerPeerOptions struct {
 	// by Receive itself. When the socket closes Send has to return.
 	Send func(ctx context.Context, message []byte, binary bool) error
 
-	// Context makes the context of each call, for example to add a value that
-	// Handle and Send share. It is called once for a call, before Handle. Nil
-	// leaves the context as it is.
-	Context func(context.Context) context.Context
+	// NewState makes the state of each call, which Handle and Send share: see
+	// [Call.State]. Nil means that calls have none.
+	NewState func() any
+
+	// TakesEvents reports whether the procedure of a path has a stream of events as its
+	// input, as [Router.TakesEvents] does. Only then events of the client are kept until
+	// Handle reads them; Call.Input is a stream then. Nil is for servers without such
+	// procedures: a stream of events is refused with [CodeUnsupportedMediaType].
+	TakesEvents func(path []string) bool
 
 	// Serializers and Validator are as in [HandlerOptions].
 	Serializers []value.Serializer
@@ -90,13 +95,17 @@ type ServerPeerOptions struct {
 //
 // Calls run side by side and are answered as they get ready. A call that the
 // client aborts is not answered; its context ends.
-type ServerPeer struct{ server *peer.Server }
+type ServerPeer struct {
+	server   *peer.Server
+	newState func() any
+	send     func(ctx context.Context, message []byte, binary bool) error
+}
 
 // NewServerPeer makes the peer of a socket. The contexts of the calls derive from
 // ctx. It panics without Handle or Send, and on serializers that contradict each
 // other. For many sockets that are served alike see [NewServerPeers].
 func NewServerPeer(ctx context.Context, o *ServerPeerOptions) *ServerPeer {
-	return NewServerPeers(o).New(ctx, o.Send)
+	return NewServerPeers(o).New(ctx, o.NewState, o.Send)
 }
 
 // ServerPeers makes the peers of many sockets, which share what does not depend on
@@ -104,27 +113,28 @@ func NewServerPeer(ctx context.Context, o *ServerPeerOptions) *ServerPeer {
 type ServerPeers struct {
 	engine  *engine
 	handle  CallFunc
-	context func(context.Context) context.Context
+	takes   func(path []string) bool // nil: none
 	servers *peer.Servers
 }
 
-// NewServerPeers keeps a copy of the options, of which Send is not used. It panics
-// as [NewServerPeer] does.
+// NewServerPeers keeps a copy of the options, of which NewState and Send are not used. It
+// panics as [NewServerPeer] does.
 func NewServerPeers(o *ServerPeerOptions) *ServerPeers {
 	if o.Handle == nil {
 		panic("rpc: NewServerPeers: Handle is required")
 	}
-	s := &ServerPeers{engine: newEngine(o.Serializers, o.Validator, o.Logger), handle: o.Handle, context: o.Context}
+	s := &ServerPeers{engine: newEngine(o.Serializers, o.Validator, o.Logger), handle: o.Handle, takes: o.TakesEvents}
 	s.servers = peer.NewServers(peer.ServerOptions{
 		Handle: s.serve,
 		Panic:  s.panicked,
 		BadRequest: func(ctx context.Context, err *peer.DecodeError) *peer.Response {
 			return s.refuse(ctx, malformedRequest(err))
 		},
-		Urgent:     urgent(o.Urgent),
-		MaxCalls:   o.MaxInFlight,
-		MaxStreams: o.MaxStreams,
-		MaxBytes:   o.MaxPendingBytes,
+		Urgent:      urgent(o.Urgent),
+		TakesEvents: s.takesEvents,
+		MaxCalls:    o.MaxInFlight,
+		MaxStreams:  o.MaxStreams,
+		MaxBytes:    o.MaxPendingBytes,
 	})
 	return s
 }
@@ -143,13 +153,17 @@ func urgent(paths []string) func(*peer.Request) int {
 	}
 }
 
-// New makes the peer of a socket that messages are sent on with send; see
-// [ServerPeerOptions.Send]. The contexts of the calls derive from ctx.
-func (s *ServerPeers) New(ctx context.Context, send func(ctx context.Context, message []byte, binary bool) error) *ServerPeer {
+// New returns the peer of a socket. The contexts of its calls derive from ctx. For
+// newState, which may be nil, and send see [ServerPeerOptions].
+func (s *ServerPeers) New(
+	ctx context.Context, newState func() any, send func(ctx context.Context, message []byte, binary bool) error,
+) *ServerPeer {
 	if send == nil {
 		panic("rpc: ServerPeers: Send is required")
 	}
-	return &ServerPeer{s.servers.New(ctx, func(ctx context.Context, f peer.Frame) error { return send(ctx, f.Data, f.Binary) })}
+	p := &ServerPeer{newState: newState, send: send}
+	p.server = s.servers.New(ctx, p, p.write)
+	return p
 }
 
 // Receive takes one message, in the order of arrival, and does not keep it. It waits for
@@ -180,6 +194,10 @@ func (p *ServerPeer) Take(message []byte, binary bool) (run func(), err error) {
 // which the socket begins to close.
 func (p *ServerPeer) Stop() { p.server.Stop() }
 
+func (p *ServerPeer) write(ctx context.Context, f peer.Frame) error {
+	return p.send(ctx, f.Data, f.Binary)
+}
+
 // Close ends the context of every call; nothing is sent for them any more.
 func (p *ServerPeer) Close() { p.server.Close() }
 
@@ -208,11 +226,17 @@ type Hibernation struct {
 
 // serve carries out one request.
 func (s *ServerPeers) serve(ctx context.Context, r *peer.Request, c *peer.Call) {
-	if s.context != nil {
-		ctx = s.context(ctx)
-	}
 	call, handle := s.call(r)
 	call.peer = c
+	if p, ok := c.Owner().(*ServerPeer); ok && p.newState != nil {
+		call.state = p.newState()
+		ctx = withCall(ctx, call) // for Send
+	}
+	if s.takesEvents(r) {
+		input := newPeerInput(ctx, c, s.engine.serializer)
+		defer input.stop()
+		call.Input = input
+	}
 	r.Body = peer.Body{} // freed once the input is decoded
 	unknown, answering := false, false
 	defer func() {
@@ -272,6 +296,8 @@ func (s *ServerPeers) readInput(r *peer.Request) (value.Value, error) {
 	case isPeerForm(r.Header, r.Body):
 		v, err := readPeerForm(r.Header, r.Body, s.engine.serializer)
 		return v, formError(err)
+	case s.takesEvents(r):
+		return value.Value{}, nil // see serve
 	case len(r.Body.Bytes) > 0,
 		peer.IsEventStream(r.Header),
 		strings.HasPrefix(r.Header.Get(headerContentType), urlEncodedType):

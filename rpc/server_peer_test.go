@@ -265,32 +265,6 @@ func TestServerPeerLimitsCalls(t *testing.T) {
 	})
 }
 
-type ctxKey struct{}
-
-func TestServerPeerSendSeesTheContextOfTheCall(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var sent []any
-		p, _ := newServer(t, rpc.ServerPeerOptions{
-			Context: func(ctx context.Context) context.Context { return context.WithValue(ctx, ctxKey{}, new(int)) },
-			Handle: func(ctx context.Context, _ *rpc.Call) (any, error) {
-				*ctx.Value(ctxKey{}).(*int) = 7
-				return 1, nil
-			},
-			Send: func(ctx context.Context, _ []byte, _ bool) error {
-				sent = append(sent, ctx.Value(ctxKey{}))
-				return nil
-			},
-		})
-		receive(t, p, `{"i":"1","p":{"u":"/a"}}`)
-		synctest.Wait()
-		receive(t, p, `{"i":"2"}`)
-		require.Len(t, sent, 2)
-		require.Equal(t, 7, *sent[0].(*int))
-		require.Nil(t, sent[1], "an answer that belongs to no call")
-	})
-}
-
 // opened is what Start of a Hibernation got.
 type opened struct {
 	ctx    context.Context

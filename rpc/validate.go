@@ -58,7 +58,7 @@ func malformedRequest(cause error) *Error {
 func decodeInput[In any](ctx context.Context, call *Call, hasRules bool) (any, error) {
 	decoded, err := decodeAs[In](ctx, call)
 	if err != nil {
-		return nil, inputError(err)
+		return nil, err
 	}
 	var in any = decoded // once: it costs an allocation
 	return in, inputError(validate(ctx, call.validator, in, hasRules))
@@ -70,7 +70,8 @@ func decodeAs[In any](ctx context.Context, call *Call) (in In, err error) {
 		return in, err
 	}
 	defer call.stopDecoding()
-	return typed[In](call.Input)
+	in, err = typed[In](call.Input)
+	return in, inputError(err)
 }
 
 // typed gives a value as a T. What came over a wire is decoded.

@@ -25,7 +25,7 @@ func (c *websocketConn) open(ctx context.Context, h *WebsocketHandler, conn *soc
 	c.handler = h
 	c.log = h.peers.engine.logger
 	c.outbox.Open(conn, h.options.MaxUnsentBytes)
-	c.peer = h.peers.New(ctx, c.send)
+	c.peer = h.peers.New(ctx, nil, c.send)
 	c.conn.Store(conn)
 }
 

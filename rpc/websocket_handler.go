@@ -67,8 +67,9 @@ type WebsocketHandlerOptions struct {
 	// PingInterval is how long a client may be silent before it is sent a ping. One
 	// that is silent for two intervals is dropped. 0 is 30 s.
 	PingInterval time.Duration
-	// Logger gets panics at level Error, the causes of internal errors at level
-	// Warn, and messages that cannot be read at level Debug. Nil discards them.
+	// Logger receives panics, and middleware that keeps connections from being
+	// opened, at level Error, the causes of internal errors at level Warn, and
+	// messages that cannot be read at level Debug. Nil discards them.
 	Logger *slog.Logger
 }
 
@@ -126,6 +127,7 @@ func NewWebsocketHandler(r *Router, o *WebsocketHandlerOptions) *WebsocketHandle
 	return &WebsocketHandler{
 		peers: NewServerPeers(&ServerPeerOptions{
 			Handle:          serveKnown(r, Chain(shared.Interceptors, r.Serve)),
+			TakesEvents:     r.TakesEvents,
 			Serializers:     shared.Serializers,
 			Validator:       shared.Validator,
 			MaxInFlight:     own.MaxInFlight,
@@ -149,7 +151,9 @@ func serveKnown(r *Router, serve CallFunc) CallFunc {
 	}
 }
 
-// ServeHTTP opens a connection and returns; what it serves goes on.
+// ServeHTTP opens a connection and returns; what it serves goes on. Middleware must
+// not hide the [http.Hijacker] of the ResponseWriter, or have an Unwrap method as
+// [http.ResponseController] knows it; otherwise the answer is 501.
 func (h *WebsocketHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &websocketConn{}
 	pool, ok := h.join(c)
@@ -165,7 +169,7 @@ func (h *WebsocketHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		OriginPatterns: h.options.OriginPatterns,
 	})
 	if err != nil {
-		h.peers.engine.logger.DebugContext(r.Context(), "websocket refused", "err", err)
+		h.peers.engine.logger.Log(r.Context(), socket.RefusalLevel(err), "websocket refused", "err", err)
 		h.leave(c)
 		return
 	}

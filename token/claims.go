@@ -6,11 +6,16 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"strconv"
 	"time"
 	"unicode/utf8"
 
 	"github.com/go-playground/validator/v10"
 )
+
+// lastSecond is the last Unix second of the year 9999. Times that are read lie in
+// the years 1 to 9999, so that they survive the layouts of package time.
+const lastSecond = 253402300799
 
 // claims are the members of a payload as they stand on the wire, in the order
 // in which they are signed. A nil one is missing. The bounds of the times are
@@ -20,8 +25,8 @@ type claims struct {
 	Tags      texts           `wire:"tags"`
 	Att       json.RawMessage `wire:"att"`
 	RPC       texts           `wire:"rpc"`
-	IssuedAt  *float64        `wire:"iat" validate:"required,gt=-62135596800,lt=253402300800"`
-	ExpiresAt *float64        `wire:"exp" validate:"required,gt=-62135596800,lt=253402300800"`
+	IssuedAt  *seconds        `wire:"iat" validate:"required,gt=-62135596800,lt=253402300800"`
+	ExpiresAt *seconds        `wire:"exp" validate:"required,gt=-62135596800,lt=253402300800"`
 }
 
 // validate checks the tags of claims and names members as the wire does.
@@ -31,9 +36,34 @@ var validate = func() *validator.Validate {
 	return v
 }()
 
-// decode reads the text of a payload. Every error wraps [ErrMalformed].
+// decode reads the JSON of a payload. Every error wraps [ErrMalformed].
 func decode(text []byte) (*Payload, error) {
-	c, err := readClaims(text)
+	m, err := readMembers(text)
+	if err != nil {
+		return nil, err
+	}
+	return m.payload(text)
+}
+
+// members are those of a payload's JSON, by their exact names.
+type members map[string]json.RawMessage
+
+// readMembers reads the JSON of a payload. Every error wraps [ErrMalformed].
+func readMembers(text []byte) (members, error) {
+	if !utf8.Valid(text) {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, errNotUTF8)
+	}
+	var m members
+	if err := json.Unmarshal(text, &m); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	return m, nil
+}
+
+// payload returns the payload that the members of text make. Every error wraps
+// [ErrMalformed].
+func (m members) payload(text []byte) (*Payload, error) {
+	c, err := m.claims()
 	if err == nil {
 		err = c.check()
 	}
@@ -45,23 +75,17 @@ func decode(text []byte) (*Payload, error) {
 		Tags:      c.Tags,
 		RPC:       c.RPC,
 		Att:       c.Att,
-		IssuedAt:  timeOf(*c.IssuedAt),
-		ExpiresAt: timeOf(*c.ExpiresAt),
+		IssuedAt:  c.IssuedAt.time(),
+		ExpiresAt: c.ExpiresAt.time(),
 		Raw:       text,
 	}, nil
 }
 
-// readClaims goes through a map and not straight into the struct, because
-// encoding/json would take members whose names differ in case.
-func readClaims(text []byte) (*claims, error) {
-	if !utf8.Valid(text) {
-		return nil, errNotUTF8
-	}
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(text, &members); err != nil {
-		return nil, err
-	}
-	c := &claims{Att: members["att"]}
+// claims decodes the members one by one and not straight into the struct, because
+// encoding/json would take members whose names differ in case. An expiry after
+// [lastSecond] becomes that second: oRPC accepts it, even an infinite one.
+func (m members) claims() (*claims, error) {
+	c := &claims{Att: m["att"]}
 	for _, member := range [...]struct {
 		name string
 		into any
@@ -72,7 +96,7 @@ func readClaims(text []byte) (*claims, error) {
 		{"iat", &c.IssuedAt},
 		{"exp", &c.ExpiresAt},
 	} {
-		value, ok := members[member.name]
+		value, ok := m[member.name]
 		if !ok {
 			continue
 		}
@@ -83,6 +107,9 @@ func readClaims(text []byte) (*claims, error) {
 			return nil, fmt.Errorf("%s: %w", member.name, err)
 		}
 	}
+	if c.ExpiresAt != nil {
+		*c.ExpiresAt = min(*c.ExpiresAt, lastSecond)
+	}
 	return c, nil
 }
 
@@ -92,7 +119,7 @@ func encode(p *Payload) ([]byte, error) {
 	if issuedAt.IsZero() {
 		issuedAt = time.Now()
 	}
-	iat, exp := float64(issuedAt.Unix()), secondsOf(p.ExpiresAt)
+	iat, exp := seconds(issuedAt.Unix()), secondsOf(p.ExpiresAt)
 	c := &claims{
 		Channel:   &p.Channel,
 		Tags:      p.Tags,
@@ -126,14 +153,26 @@ func (c *claims) check() error {
 	return err
 }
 
-// secondsOf and timeOf turn times into Unix seconds and back. Whole seconds
-// survive exactly.
-func secondsOf(t time.Time) float64 {
-	return float64(t.Unix()) + float64(t.Nanosecond())/1e9
+// seconds is a time in Unix seconds. Whole seconds survive the conversions exactly.
+type seconds float64
+
+// UnmarshalJSON takes a number that is too large for a float64 for an infinite one,
+// as JavaScript does.
+func (s *seconds) UnmarshalJSON(text []byte) error {
+	f, err := strconv.ParseFloat(string(text), 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return errors.New("not a number")
+	}
+	*s = seconds(f)
+	return nil
 }
 
-func timeOf(seconds float64) time.Time {
-	whole, fraction := math.Modf(seconds)
+func secondsOf(t time.Time) seconds {
+	return seconds(t.Unix()) + seconds(t.Nanosecond())/1e9
+}
+
+func (s seconds) time() time.Time {
+	whole, fraction := math.Modf(float64(s))
 	return time.Unix(int64(whole), int64(math.Round(fraction*1e9))).UTC()
 }
 

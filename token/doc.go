@@ -29,8 +29,17 @@
 //
 // Members are read as a client in TypeScript reads them: names are exact, the
 // last of several members with one name counts, unknown members are allowed
-// and stay in [Payload.Raw]. There is one limit more than in oRPC: a time must
-// lie in the years 1 to 9999, so no token lives for ever.
+// and stay in [Payload.Raw]. There is one limit more than in oRPC: a time lies in
+// the years 1 to 9999. An expiry after the year 9999, even an infinite one, is
+// read as the last second of that year; other times outside are refused.
+//
+// # One key for each purpose
+//
+// A token names a channel, and neither its issuer nor the namespace that the
+// channel is in. Every verifier that has the key accepts it. Use one key for each
+// namespace, or check names with durableobject's Options.Channels, so that a token
+// for the channel "42" of one is worth nothing at another. Sign nothing else
+// with that key.
 //
 // # Errors
 //

@@ -39,9 +39,9 @@ func (c *claims) appendJSON(dst []byte) ([]byte, error) {
 		dst = jsontext.AppendStrings(dst, c.RPC)
 	}
 	dst = append(dst, `,"iat":`...)
-	dst = strconv.AppendFloat(dst, *c.IssuedAt, 'f', -1, 64)
+	dst = strconv.AppendFloat(dst, float64(*c.IssuedAt), 'f', -1, 64)
 	dst = append(dst, `,"exp":`...)
-	dst = strconv.AppendFloat(dst, *c.ExpiresAt, 'f', -1, 64)
+	dst = strconv.AppendFloat(dst, float64(*c.ExpiresAt), 'f', -1, 64)
 	dst = append(dst, '}')
 	if !utf8.Valid(dst) {
 		return nil, errNotUTF8

@@ -1,12 +1,12 @@
 package token
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -41,13 +41,14 @@ type JWTOptions struct {
 type JWT struct {
 	opaque
 
-	header string      // of every token it signs, encoded
-	extra  []byte      // the members that it adds to those of a payload
-	parser *jwt.Parser // checks algorithm, issuer and audience
+	alg       string
+	header    string         // of every token it signs, encoded
+	extra     []byte         // the members that it adds to those of a payload
+	validator *jwt.Validator // of issuer, audience and nbf
 
 	// The keys are in closures, see opaque. sign is nil without a private key.
-	sign      func(text string) ([]byte, error)
-	verifying jwt.Keyfunc
+	sign   func(text string) ([]byte, error)
+	verify func(text string, signature []byte) error
 }
 
 // NewJWT makes a JWT for one algorithm and one key:
@@ -73,7 +74,7 @@ func NewJWT(alg string, key any, o *JWTOptions) (*JWT, error) {
 		return nil, fmt.Errorf("token: new jwt: algorithm %q: %w", alg, err)
 	}
 	var extra []byte
-	checks := []jwt.ParserOption{jwt.WithValidMethods([]string{alg})}
+	var checks []jwt.ParserOption
 	if o.Issuer != "" {
 		extra = jsontext.AppendString(append(extra, `,"iss":`...), o.Issuer)
 		checks = append(checks, jwt.WithIssuer(o.Issuer))
@@ -83,10 +84,11 @@ func NewJWT(alg string, key any, o *JWTOptions) (*JWT, error) {
 		checks = append(checks, jwt.WithAudience(o.Audience))
 	}
 	j := &JWT{
+		alg:       alg,
 		header:    jwtHeader{Alg: alg, Typ: "JWT", Kid: o.KeyID}.encode(),
 		extra:     extra,
-		parser:    jwt.NewParser(checks...),
-		verifying: verifyWith(public),
+		validator: jwt.NewValidator(checks...),
+		verify:    func(text string, signature []byte) error { return method.Verify(text, signature, public) },
 	}
 	if private != nil {
 		j.sign = func(text string) ([]byte, error) { return method.Sign(text, private) }
@@ -114,51 +116,122 @@ func (j *JWT) Sign(_ context.Context, p *Payload) (string, error) {
 	return signed + "." + base64.RawURLEncoding.EncodeToString(signature), nil
 }
 
-// Verify checks a JWT. The error wraps [ErrMalformed], [ErrSignature],
-// [ErrClaims] or [ErrExpired], in this order if several apply.
+// Verify checks a JWT. It decodes neither the header nor the claims before it has
+// checked the signature, and that with the one algorithm of j, whatever the header
+// names. The error wraps [ErrMalformed] if the token has not three parts; otherwise
+// [ErrSignature], [ErrMalformed], [ErrClaims] or [ErrExpired], in this order if
+// several apply.
 func (j *JWT) Verify(_ context.Context, token string) (*Payload, error) {
-	var c jwtClaims
-	if _, err := j.parser.ParseWithClaims(token, &c, j.verifying); err != nil {
-		return nil, fmt.Errorf("token: verify: %w: %w", kindOf(err), err)
-	}
-	p, err := c.read()
-	if err == nil && p.Expired(time.Now()) {
-		err = ErrExpired
-	}
+	p, err := j.read(token)
 	if err != nil {
 		return nil, fmt.Errorf("token: verify: %w", err)
 	}
 	return p, nil
 }
 
-// kindOf gives the error of this package for one of golang-jwt.
-func kindOf(err error) error {
-	switch {
-	case errors.Is(err, jwt.ErrTokenMalformed):
-		return ErrMalformed
-	case errors.Is(err, jwt.ErrTokenInvalidClaims):
-		return ErrClaims
+func (j *JWT) read(token string) (*Payload, error) {
+	parts, err := cutJWT(token)
+	if err != nil {
+		return nil, err
 	}
-	return ErrSignature
+	signature, err := base64.RawURLEncoding.DecodeString(parts.signature)
+	if err == nil {
+		err = j.verify(parts.signed, signature)
+	}
+	if err == nil {
+		err = j.checkHeader(parts.header)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrSignature, err)
+	}
+	text, m, err := parts.readClaims()
+	if err != nil {
+		return nil, err
+	}
+	p, err := m.payload(text)
+	if err != nil {
+		return nil, err
+	}
+	if err := j.checkClaims(m); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrClaims, err)
+	}
+	if p.Expired(time.Now()) {
+		return nil, ErrExpired
+	}
+	return p, nil
+}
+
+// checkHeader checks what a header that was signed demands. A critical extension
+// is unknown here, so a token that has one is refused, as RFC 7515 requires.
+func (j *JWT) checkHeader(encoded string) error {
+	var header map[string]any // and not a struct: names are exact
+	text, err := base64.RawURLEncoding.DecodeString(encoded)
+	if err == nil {
+		err = json.Unmarshal(text, &header)
+	}
+	switch _, critical := header["crit"]; {
+	case err != nil:
+		return err
+	case header["alg"] != j.alg:
+		return errors.New("header alg is not that of the key")
+	case critical:
+		return errors.New("header crit is not supported")
+	}
+	return nil
+}
+
+// checkClaims checks the claims that a Payload does not hold: iss, aud and nbf. The
+// expiry is left to [Payload.Expired], so that both forms of token agree.
+func (j *JWT) checkClaims(m members) error {
+	claims := jwt.MapClaims{}
+	for _, name := range [...]string{"iss", "aud", "nbf"} {
+		text, ok := m[name]
+		if !ok {
+			continue
+		}
+		var value any
+		if err := json.Unmarshal(text, &value); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if seconds, ok := value.(float64); ok { // more would overflow in golang-jwt
+			value = min(seconds, lastSecond)
+		}
+		claims[name] = value
+	}
+	return j.validator.Validate(claims)
 }
 
 func parseJWT(token string) (*Payload, error) {
-	var c jwtClaims
-	if _, _, err := jwt.NewParser().ParseUnverified(token, &c); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	parts, err := cutJWT(token)
+	if err != nil {
+		return nil, err
 	}
-	return c.read()
+	text, m, err := parts.readClaims()
+	if err != nil {
+		return nil, err
+	}
+	return m.payload(text)
 }
 
-// verifyWith hands out the key. What a critical header demands is unknown here,
-// so a token that has one is refused, as RFC 7515 requires.
-func verifyWith(key any) jwt.Keyfunc {
-	return func(t *jwt.Token) (any, error) {
-		if _, ok := t.Header["crit"]; ok {
-			return nil, errors.New("header crit is not supported")
-		}
-		return key, nil
+// jwtParts are the parts of a JWT, encoded as they are in it.
+type jwtParts struct{ signed, header, claims, signature string }
+
+func cutJWT(token string) (jwtParts, error) {
+	if strings.Count(token, ".") != 2 {
+		return jwtParts{}, fmt.Errorf("%w: a JWT has three parts", ErrMalformed)
 	}
+	first, last := strings.IndexByte(token, '.'), strings.LastIndexByte(token, '.')
+	return jwtParts{signed: token[:last], header: token[:first], claims: token[first+1 : last], signature: token[last+1:]}, nil
+}
+
+// readClaims decodes the claims. Every error wraps [ErrMalformed].
+func (p jwtParts) readClaims() ([]byte, members, error) {
+	text, err := base64.RawURLEncoding.DecodeString(p.claims)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: claims: %w", ErrMalformed, err)
+	}
+	m, err := readMembers(text)
+	return text, m, err
 }
 
 type jwtHeader struct {
@@ -170,35 +243,4 @@ type jwtHeader struct {
 func (h jwtHeader) encode() string {
 	text, _ := json.Marshal(h) //nolint:errchkjson // three texts cannot fail
 	return base64.RawURLEncoding.EncodeToString(text)
-}
-
-// jwtClaims lets golang-jwt read a payload. MapClaims has the claims that it
-// checks and a Payload does not hold: iss, aud and nbf.
-type jwtClaims struct {
-	jwt.MapClaims
-
-	payload *Payload
-}
-
-// UnmarshalJSON reads the claims. It is not called for claims that are null.
-func (c *jwtClaims) UnmarshalJSON(text []byte) error {
-	p, err := decode(bytes.Clone(text))
-	if err != nil {
-		return err
-	}
-	c.payload = p
-	return json.Unmarshal(text, &c.MapClaims)
-}
-
-// GetExpirationTime hides exp from golang-jwt, which rounds it to seconds. It
-// is left to [Payload.Expired], so that both forms of token agree.
-func (c *jwtClaims) GetExpirationTime() (*jwt.NumericDate, error) {
-	return nil, nil //nolint:nilnil // this is how golang-jwt spells a claim that is not there
-}
-
-func (c *jwtClaims) read() (*Payload, error) {
-	if c.payload == nil {
-		return nil, fmt.Errorf("%w: claims are null", ErrMalformed)
-	}
-	return c.payload, nil
 }

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base64"
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -249,12 +250,60 @@ func TestFormsDoNotMix(t *testing.T) {
 	require.ErrorIs(t, err, token.ErrMalformed)
 }
 
-func TestJWTNullClaims(t *testing.T) {
-	t.Parallel()
-	header := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256"}`))
-	text := header + "." + base64.RawURLEncoding.EncodeToString([]byte("null"))
-	signature, err := jwt.SigningMethodHS256.Sign(text, []byte("k"))
+// A token that was not signed costs what its size costs, whatever is in it.
+func TestForgedTokensAreNotParsed(t *testing.T) {
+	_, private, err := ed25519.GenerateKey(nil)
 	require.NoError(t, err)
-	_, err = newJWT(t, "HS256", []byte("k"), nil).Verify(t.Context(), text+"."+base64.RawURLEncoding.EncodeToString(signature))
-	require.ErrorIs(t, err, token.ErrMalformed)
+	var bomb strings.Builder // of which each member would be allocated
+	for i := range 50_000 {
+		fmt.Fprintf(&bomb, `"%x":[],`, i)
+	}
+	members := bomb.String()
+	encode := base64.RawURLEncoding.EncodeToString
+	claims := `{` + members + `"chn":"c","iat":1,"exp":4102444800}`
+	header := `{` + members + `"alg":"HS256"}`
+	for name, test := range map[string]struct {
+		key    token.Verifier
+		forged string
+	}{
+		"claims of a JWT":          {newJWT(t, "HS256", []byte("k"), nil), encode([]byte(`{"alg":"HS256"}`)) + "." + encode([]byte(claims)) + ".AAAA"},
+		"header of a JWT":          {newJWT(t, "HS256", []byte("k"), nil), encode([]byte(header)) + ".e30.AAAA"},
+		"claims for a public key":  {newJWT(t, "EdDSA", private.Public(), nil), encode([]byte(`{"alg":"EdDSA"}`)) + "." + encode([]byte(claims)) + ".AAAA"},
+		"payload under a secret":   {token.Secret("k"), claims + ".AAAA"},
+		"payload under a key ring": {token.NewKeyring("k", "l"), claims + ".AAAA"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			allocs := testing.AllocsPerRun(3, func() {
+				_, err := test.key.Verify(t.Context(), test.forged)
+				require.ErrorIs(t, err, token.ErrSignature)
+			})
+			require.Less(t, allocs, 100.0)
+		})
+	}
+}
+
+// What a JWT says is refused in the order that Verify documents.
+func TestJWTRefusalOrder(t *testing.T) {
+	t.Parallel()
+	j := newJWT(t, "HS256", []byte("k"), &token.JWTOptions{Issuer: "api"})
+	for name, test := range map[string]struct {
+		token string
+		want  error
+	}{
+		"four parts":                     {signJWT(t, `{"alg":"HS256"}`, `{}`) + ".x", token.ErrMalformed},
+		"claims are no JSON":             {signJWT(t, `{"alg":"HS256"}`, `x`), token.ErrMalformed},
+		"claims are null":                {signJWT(t, `{"alg":"HS256"}`, `null`), token.ErrMalformed},
+		"claims are no JSON, not signed": {tamper(signJWT(t, `{"alg":"HS256"}`, `x`)), token.ErrSignature},
+		"header is no JSON":              {signJWT(t, `x`, `{}`), token.ErrSignature},
+		"algorithm in capitals":          {signJWT(t, `{"ALG":"HS256"}`, `{}`), token.ErrSignature},
+		"algorithm is a list":            {signJWT(t, `{"alg":["HS256"]}`, `{}`), token.ErrSignature},
+		"not valid before an age":        {signJWT(t, `{"alg":"HS256"}`, `{"chn":"c","iat":1,"exp":4102444800,"iss":"api","nbf":1e300}`), token.ErrClaims},
+		"never valid":                    {signJWT(t, `{"alg":"HS256"}`, `{"chn":"c","iat":1,"exp":4102444800,"iss":"api","nbf":1e400}`), token.ErrClaims},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := j.Verify(t.Context(), test.token)
+			require.ErrorIs(t, err, test.want)
+		})
+	}
 }

@@ -69,7 +69,8 @@ type Payload struct {
 	IssuedAt time.Time
 	// ExpiresAt is "exp" on the wire, in seconds, with a fraction only if it has
 	// one. It is required. The fraction has the precision of a float64, which is
-	// better than a microsecond.
+	// better than a microsecond. Verify and Parse read what is after the year 9999
+	// as the last second of that year; Sign refuses it.
 	ExpiresAt time.Time
 	// Raw is the JSON text of the payload as it came, with the members that this
 	// package does not know. Verify and Parse set it; Sign does not look at it.

@@ -2,12 +2,16 @@ package token_test
 
 import (
 	"crypto/ed25519"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/token"
@@ -212,9 +216,11 @@ func TestParseRefuses(t *testing.T) {
 	for name, text := range map[string]string{
 		"null in tags":         `{"chn":"c","tags":["a",null],"iat":1,"exp":3}.`,
 		"null in rpc":          `{"chn":"c","rpc":[null],"iat":1,"exp":3}.`,
-		"exp in year 10000":    `{"chn":"c","iat":1,"exp":253402300800}.`,
+		"exp is a text":        `{"chn":"c","iat":1,"exp":"3"}.`,
+		"exp is infinite":      `{"chn":"c","iat":1,"exp":-1e400}.`,
 		"exp at minus 1e300":   `{"chn":"c","iat":1,"exp":-1e300}.`,
 		"iat in year 10000":    `{"chn":"c","iat":253402300800,"exp":3}.`,
+		"iat is infinite":      `{"chn":"c","iat":1e400,"exp":3}.`,
 		"not UTF-8":            "{\"chn\":\"\xff\",\"iat\":1,\"exp\":3}.",
 		"jwt with null claims": `eyJhbGciOiJIUzI1NiJ9.bnVsbA.`,
 		"jwt of something else": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ." +
@@ -226,6 +232,52 @@ func TestParseRefuses(t *testing.T) {
 			require.ErrorIs(t, err, token.ErrMalformed)
 		})
 	}
+}
+
+// The original takes any expiry. After the year 9999 it means the end of that year,
+// which every layout of package time can write.
+func TestExpiryAfterTheYear9999(t *testing.T) {
+	t.Parallel()
+	last := time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+	hs256 := newJWT(t, "HS256", []byte("k"), nil)
+	for _, exp := range []string{"253402300799", "253402300799.5", "253402300800", "1e15", "1e300", "1e400", "1" + strings.Repeat("0", 400)} {
+		text := `{"chn":"c","iat":1,"exp":` + exp + `}`
+		for form, test := range map[string]struct {
+			key    token.Verifier
+			signed string
+		}{
+			"signed value": {token.Secret("k"), signText(t, text)},
+			"jwt":          {hs256, signJWT(t, `{"alg":"HS256"}`, text)},
+		} {
+			t.Run(form+" "+exp[:min(len(exp), 20)], func(t *testing.T) {
+				t.Parallel()
+				p, err := test.key.Verify(t.Context(), test.signed)
+				require.NoError(t, err)
+				require.Equal(t, last, p.ExpiresAt)
+				require.Equal(t, text, string(p.Raw), "what was signed is kept")
+				parsed, err := token.Parse(test.signed)
+				require.NoError(t, err)
+				require.Equal(t, p, parsed)
+			})
+		}
+	}
+}
+
+// signText signs any text with the secret "k".
+func signText(t *testing.T, text string) string {
+	t.Helper()
+	mac := hmac.New(sha256.New, []byte("k"))
+	_, _ = mac.Write([]byte(text))
+	return text + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// signJWT makes a JWT of any header and claims under HS256 with the key "k".
+func signJWT(t *testing.T, header, claims string) string {
+	t.Helper()
+	text := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString([]byte(claims))
+	signature, err := jwt.SigningMethodHS256.Sign(text, []byte("k"))
+	require.NoError(t, err)
+	return text + "." + base64.RawURLEncoding.EncodeToString(signature)
 }
 
 func TestAtt(t *testing.T) {

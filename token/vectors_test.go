@@ -69,9 +69,7 @@ func at(t *testing.T, now time.Time, test func(t *testing.T)) {
 
 // TestVectorsRead reads every recorded token at the recorded time.
 func TestVectorsRead(t *testing.T) {
-	differences := map[string]string{
-		"exp infinite": "a token must not live for ever: times end with the year 9999",
-	}
+	year9999 := map[string]bool{"exp infinite": true} // what does not last for ever here
 	all := loadVectors(t)
 	seen := map[string]bool{}
 	now := time.Unix(all.MadeAt, 0).Add(time.Millisecond)
@@ -80,10 +78,12 @@ func TestVectorsRead(t *testing.T) {
 			at(t, now, func(t *testing.T) {
 				parsed, parseErr := Parse(v.Token)
 				verified, verifyErr := v.Secret.Verify(t.Context(), v.Token)
-				if differences[v.Name] != "" {
+				if year9999[v.Name] {
 					seen[v.Name] = true
-					require.ErrorIs(t, parseErr, ErrMalformed)
-					require.ErrorIs(t, verifyErr, ErrMalformed)
+					require.NoError(t, parseErr)
+					require.NoError(t, verifyErr)
+					require.Equal(t, int64(lastSecond), parsed.ExpiresAt.Unix())
+					require.Equal(t, parsed, verified)
 					return
 				}
 
@@ -111,7 +111,7 @@ func TestVectorsRead(t *testing.T) {
 			})
 		})
 	}
-	require.Len(t, seen, len(differences), "a difference that is none any more")
+	require.Len(t, seen, len(year9999), "a difference that is none any more")
 }
 
 // TestVectorsSign signs what every recorded token says and wants the same text.

@@ -109,7 +109,7 @@ func (h *history) dropWhile(old func(*stored) bool, limit int) (n int) {
 	return n
 }
 
-// forgetEmpty forgets c if it has no records and nobody uses it.
+// forgetEmpty forgets c if it has no records and is not in use.
 func (h *history) forgetEmpty(c *channel) {
 	if c.pins > 0 || c.records.len > 0 {
 		return

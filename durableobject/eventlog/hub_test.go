@@ -26,7 +26,7 @@ type hub struct{ *durableobject.Object[string] }
 func newHubs(log eventlog.Log, retention time.Duration) *durableobject.Namespace[hub] {
 	return durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[string]) (hub, error) {
 		return hub{o}, nil
-	}, &durableobject.Options{Verifier: hubSecret, ResumeRetention: retention, IdleTimeout: time.Minute, Log: log})
+	}, &durableobject.Options{Verifier: hubSecret, ResumeRetention: retention, IdleTimeout: time.Minute, Log: log, TrimLog: true})
 }
 
 func onDisk(t *testing.T) *filelog.Log {

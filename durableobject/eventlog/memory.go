@@ -44,8 +44,8 @@ type MemoryOptions struct {
 }
 
 // Memory is a Log in the memory of the process. It is the default of an object's
-// namespace. Everything is gone with the process, and the positions with it: each
-// Memory has an epoch of its own.
+// namespace. Its records end with the process, and so do positions: a Memory starts a
+// new epoch when it is created.
 //
 // Past a bound the oldest records are dropped, and a record that is larger than a
 // bound is refused with ErrTooLarge. Appends and drops take constant time, counted
@@ -61,8 +61,8 @@ type Memory struct {
 	// mu while the log is open.
 	calls sync.WaitGroup
 
-	// mu is held for moments only, never while deliver or a reader runs. Whoever
-	// needs the order of a channel too takes that first.
+	// mu is held briefly only, never while deliver or a reader runs. The order of a
+	// channel is locked before it.
 	//
 	// Under it the records of each channel, and all together, are in order of Seq
 	// and of Time, and history.last is the Seq of the newest that ever was.
@@ -144,11 +144,11 @@ func (m *Memory) After(ctx context.Context, channel string, p Position) (Replay,
 	}
 	m.expire(channel)
 	floor, newest := m.history.span(channel)
-	known := p == (Position{}) || (p.Epoch == m.epoch && p.Seq <= m.history.last)
 	read := replay{log: m, ctx: ctx, channel: channel, cursor: p.Seq, end: newest}
+	known := p.Epoch == m.epoch && p.Seq <= m.history.last
 	if !known || p.Seq < floor {
 		read.cursor = floor
-		return Replay{Truncated: true, Records: read.records}, nil
+		return Replay{Truncated: !p.IsZero(), Records: read.records}, nil
 	}
 	return Replay{Records: read.records}, nil
 }
@@ -186,8 +186,14 @@ func (m *Memory) trimSome(ctx context.Context, before time.Time) (int, error) {
 	if err := m.usable(ctx); err != nil {
 		return 0, err
 	}
-	expiry := m.expiry(time.Now())
-	old := func(s *stored) bool { return s.Time.Before(before) || s.at < expiry }
+	now := time.Now()
+	expiry, aged := m.expiry(now), m.clock(now)-int64(now.Sub(before))
+	old := func(s *stored) bool {
+		// What was stored before the machine's clock was set back is as old as the log
+		// has run since then.
+		ahead := s.Time.After(now) && !before.After(now)
+		return s.Time.Before(before) || ahead && s.at < aged || s.at < expiry
+	}
 	return m.history.dropWhile(old, trimBatch), nil
 }
 

@@ -34,6 +34,14 @@ func after(t *testing.T, log eventlog.Log, channel string, p eventlog.Position) 
 	return data, replay.Truncated
 }
 
+// begin returns the position before the first record that log ever held.
+func begin(t *testing.T, log eventlog.Log) eventlog.Position {
+	t.Helper()
+	head, err := log.Head(t.Context(), "")
+	require.NoError(t, err)
+	return eventlog.Position{Epoch: head.Epoch}
+}
+
 func TestMemoryDropsTheOldestOfAChannel(t *testing.T) {
 	t.Parallel()
 	kilobyte := strings.Repeat("x", 1<<10)
@@ -45,7 +53,7 @@ func TestMemoryDropsTheOldestOfAChannel(t *testing.T) {
 			other = append(other, add(t, log, "other", kilobyte))
 		}
 	}
-	kept, truncated := after(t, log, "full", eventlog.Position{})
+	kept, truncated := after(t, log, "full", begin(t, log))
 	require.True(t, truncated)
 	require.Greater(t, len(kept), 8)
 	require.Less(t, len(kept), 16)
@@ -76,10 +84,10 @@ func TestMemoryTrimsAroundWhatIsGone(t *testing.T) {
 			add(t, log, "full", data)
 		}
 		require.NoError(t, log.Trim(t.Context(), cut))
-		data, truncated := after(t, log, "full", eventlog.Position{})
+		data, truncated := after(t, log, "full", begin(t, log))
 		require.True(t, truncated)
 		require.Equal(t, young, data)
-		data, truncated = after(t, log, "idle", eventlog.Position{})
+		data, truncated = after(t, log, "idle", begin(t, log))
 		require.True(t, truncated)
 		require.Empty(t, data)
 	})
@@ -98,7 +106,7 @@ func TestMemoryDropsTheOldestOfAll(t *testing.T) {
 	var left int
 	oldest, lost := uint64(n), uint64(0)
 	for i, channel := range channels {
-		replay, err := log.After(t.Context(), channel, eventlog.Position{})
+		replay, err := log.After(t.Context(), channel, begin(t, log))
 		require.NoError(t, err)
 		require.True(t, replay.Truncated)
 		first := true
@@ -128,8 +136,10 @@ func TestMemoryForgetsChannels(t *testing.T) {
 	require.True(t, truncated, "whether a had more before record 2 is forgotten")
 	_, truncated = after(t, log, "a", b.Position())
 	require.False(t, truncated)
-	_, truncated = after(t, log, "new", eventlog.Position{})
+	_, truncated = after(t, log, "new", begin(t, log))
 	require.True(t, truncated, "a channel that never was looks like one that is forgotten")
+	_, truncated = after(t, log, "new", eventlog.Position{})
+	require.False(t, truncated, "the zero Position asks for what is retained")
 
 	c := add(t, log, "a", "3")
 	require.Equal(t, b.Seq, c.Prev, "Prev is the floor of the log")
@@ -195,7 +205,7 @@ func TestMemoryRetentionBoundary(t *testing.T) {
 		require.False(t, truncated)
 		require.Equal(t, []string{"x"}, data)
 		time.Sleep(time.Nanosecond)
-		data, truncated = after(t, log, "a", eventlog.Position{})
+		data, truncated = after(t, log, "a", begin(t, log))
 		require.True(t, truncated)
 		require.Empty(t, data)
 		_, truncated = after(t, log, "a", r.Position())

@@ -12,20 +12,26 @@ import (
 // "chat/" is "chat/room" of the log. Positions are those of the log. No prefix
 // used with a log may begin with another one, or their channels could meet.
 //
-// The log belongs to whoever opened it. Close closes the view and leaves the log
+// The log belongs to the caller. Close closes the view and leaves the log
 // open. Trim of a view drops nothing, since the age that one namespace keeps must
 // not cost another its events: trim the log itself.
+//
+// The view of a [Shared] log is a Shared log.
 func Prefix(log Log, prefix string) Log {
-	return &prefixed{log: log, prefix: prefix}
+	view := &prefixed{log: log, prefix: prefix}
+	if shared, ok := log.(Shared); ok {
+		return &prefixedShared{prefixed: view, shared: shared, stops: map[uint64]func(){}}
+	}
+	return view
 }
 
 type prefixed struct {
 	log    Log
 	prefix string
 
-	// appends counts those inside Append, for Close. It grows only under mu while
-	// the view is open.
-	appends sync.WaitGroup
+	// calls counts those inside Append and Follow, for Close. It grows only under mu
+	// while the view is open.
+	calls sync.WaitGroup
 
 	mu     sync.Mutex
 	closed bool
@@ -35,7 +41,7 @@ func (p *prefixed) Append(ctx context.Context, channel string, r *Record, delive
 	if !p.enter() {
 		return fmt.Errorf("eventlog: append: %w", ErrClosed)
 	}
-	defer p.appends.Done()
+	defer p.calls.Done()
 	return p.log.Append(ctx, p.prefix+channel, r, deliver)
 }
 
@@ -79,18 +85,18 @@ func (p *prefixed) Close() error {
 	p.mu.Lock()
 	p.closed = true
 	p.mu.Unlock()
-	p.appends.Wait()
+	p.calls.Wait()
 	return nil
 }
 
-// enter begins an append, unless the view is closed.
+// enter begins a call that Close waits for, unless the view is closed.
 func (p *prefixed) enter() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return false
 	}
-	p.appends.Add(1)
+	p.calls.Add(1)
 	return true
 }
 
@@ -98,4 +104,52 @@ func (p *prefixed) isClosed() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.closed
+}
+
+// prefixedShared is the view of a shared log.
+type prefixedShared struct {
+	*prefixed
+	shared Shared
+
+	// stops end the feeds of the view. mu guards them; both are used with prefixed.mu
+	// free. next is the key of the next one.
+	mu    sync.Mutex
+	stops map[uint64]func()
+	next  uint64
+}
+
+var _ Shared = (*prefixedShared)(nil)
+
+func (p *prefixedShared) Follow(ctx context.Context, channel string, f Follower) (Position, func(), error) {
+	if !p.enter() {
+		return Position{}, nil, fmt.Errorf("eventlog: follow: %w", ErrClosed)
+	}
+	defer p.calls.Done()
+	from, stop, err := p.shared.Follow(ctx, p.prefix+channel, f)
+	if err != nil {
+		return Position{}, nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	key := p.next
+	p.next++
+	p.stops[key] = stop
+	return from, func() {
+		p.mu.Lock()
+		delete(p.stops, key)
+		p.mu.Unlock()
+		stop()
+	}, nil
+}
+
+func (p *prefixedShared) Close() error {
+	err := p.prefixed.Close() // no Follow runs after it
+	p.mu.Lock()
+	stops := p.stops
+	p.stops = nil
+	p.mu.Unlock()
+	for _, stop := range stops {
+		stop()
+	}
+	return err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -21,19 +22,20 @@ const (
 	drainTime = 10 * time.Second
 )
 
+// bot is what the flags say.
 type bot struct {
 	server, name string
 	hc           *http.Client
 	log          *log.Logger
 }
 
-// room is what the bot is in: it gives messages, and is what methods are called on.
+// room is what the bot is in: it has the messages, and is what methods are called on.
 type room = *client.Iterator[Message]
 
 // run answers until ctx ends, which is no error. It then begins no other answer, and
 // returns when those that were begun are given.
 func (b *bot) run(ctx context.Context) error {
-	// The room needs a life of its own: it outlives ctx by the answers.
+	// The room needs a context of its own: it outlives ctx by the answers.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	detach := context.AfterFunc(ctx, end) // ctx may end while the bot joins
@@ -66,23 +68,45 @@ func (b *bot) run(ctx context.Context) error {
 }
 
 func (b *bot) join(ctx context.Context) (room, error) {
-	link := rpc.NewLink(b.server+"/rpc", &rpc.LinkOptions{
+	server := strings.TrimRight(b.server, "/")
+	link := rpc.NewLink(server+"/rpc", &rpc.LinkOptions{
 		HTTPClient: b.hc,
-		Plugins:    []rpc.LinkPlugin{&client.LinkPlugin{URL: b.server + "/room"}},
+		Plugins: []rpc.LinkPlugin{&client.LinkPlugin{
+			URL: server + "/room",
+			OnGap: func(context.Context, *client.GapError) {
+				b.log.Print("away for too long, some messages have no answer")
+			},
+		}},
 	})
-	return client.Subscribe(ctx, link, Join, JoinInput{b.name})
+	return client.Subscribe(ctx, link, Join, JoinInput{b.name}, b.untilItIsUp())
+}
+
+// untilItIsUp repeats a call while the server cannot be reached. One that answers is up,
+// whatever the answer is.
+func (b *bot) untilItIsUp() rpc.Retry {
+	return rpc.Retry{
+		Max:   rpc.Unlimited,
+		Delay: func(int, error) time.Duration { return time.Second },
+		If: func(err error) bool {
+			_, unreachable := errors.AsType[*url.Error](err)
+			return unreachable
+		},
+		OnRetry: func(attempt int, err error) func(bool) {
+			if attempt == 1 {
+				b.log.Printf("waiting for the server: %v", err)
+			}
+			return nil
+		},
+	}
 }
 
 // listen hands out messages until ctx or the room ends.
 func (b *bot) listen(ctx context.Context, r room, messages chan<- Message) error {
 	for m, err := range r.All() {
-		switch {
-		case errors.Is(err, client.ErrGap):
-			b.log.Print("away for too long, some messages have no answer")
-			continue
-		case err != nil:
+		if err != nil {
 			return err
-		case m.From == b.name:
+		}
+		if m.From == b.name {
 			continue
 		}
 		select {
@@ -108,7 +132,7 @@ func (b *bot) work(working, life context.Context, r room, messages <-chan Messag
 	}
 }
 
-// answer says what there is to say about m, to the room or to the one who whispers.
+// answer replies to m, in the room or to the one who whispers.
 // While there is no connection it waits. If one is lost in the middle of a call, it
 // calls again: rather an answer that comes twice than none.
 func (b *bot) answer(ctx context.Context, r room, m Message) error {

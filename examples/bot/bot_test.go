@@ -12,7 +12,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/go-orpc/durable-iterator/client"
 	"github.com/go-orpc/durable-iterator/durableiterator"
 	"github.com/go-orpc/durable-iterator/durableobject"
 	"github.com/go-orpc/durable-iterator/internal/memhttp"
@@ -213,10 +212,45 @@ func TestLeavesWhileItJoins(t *testing.T) {
 
 func TestEndsWhenItIsNotLetIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		server := memhttp.NewServer(http.NotFoundHandler())
+		defer server.Close()
+		err := <-run(t.Context(), server, t.Output())
+		require.Equal(t, rpc.CodeNotFound, rpc.CodeOf(err))
+	})
+}
+
+func TestWaitsForAServerThatIsNotUpYet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		s := newService(t)
+		close(s.held)
+		s.net.SetDown(true)
+		ended := s.run(ctx)
+		time.Sleep(time.Hour)
+		require.Equal(t, 1, bytes.Count(s.log.Bytes(), []byte("waiting for the server")), "%s", &s.log)
+		s.net.SetDown(false)
+		time.Sleep(2 * time.Second)
+		s.publish("ann", "!ping")
+		require.Equal(t, "pong", <-s.said)
+		cancel()
+		require.NoError(t, <-ended)
+	})
+}
+
+func TestLeavesWhileItWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
 		s := newService(t)
 		s.net.SetDown(true)
-		err := <-s.run(t.Context())
-		require.Error(t, err)
-		require.NotErrorIs(t, err, client.ErrClosed)
+		ended := s.run(ctx)
+		time.Sleep(time.Minute)
+		cancel()
+		require.NoError(t, <-ended)
 	})
+}
+
+func TestBadAddress(t *testing.T) {
+	t.Parallel()
+	b := bot{server: "localhost:3000", name: "bot", log: log.New(io.Discard, "", 0)}
+	require.ErrorIs(t, b.run(t.Context()), rpc.ErrAddress)
 }

@@ -5,7 +5,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// What the bot needs of the contract of examples/chat. That is a program; if it were
+// The part of the contract of examples/chat that the bot needs. That is a program; if it were
 // a package, this would be its import.
 var (
 	Join    = durableiterator.Define[JoinInput, Message]("join")
@@ -14,7 +14,7 @@ var (
 	Who     = rpc.Define[rpc.Void, []string]("who")
 )
 
-// Message is an event: what somebody said.
+// Message is an event: a line of the conversation.
 type Message struct {
 	From string `json:"from"`
 	Text string `json:"text"`

@@ -3,8 +3,9 @@
 //	go run ./examples/chat    in one terminal: then write !help
 //	go run ./examples/bot     in another
 //
-// It comes back when the connection is lost, and answers what was said meanwhile. On
-// SIGTERM and Ctrl-C it finishes the answers that it is at, and leaves.
+// It waits for a server that is not up yet, comes back when the connection is lost, and
+// answers the messages that it has missed. On SIGTERM and Ctrl-C it finishes the answers
+// that it has begun, and leaves.
 package main
 
 import (

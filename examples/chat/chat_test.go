@@ -3,13 +3,21 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/memhttp"
+	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/token"
 )
 
-// The demo checks itself: it fails if anybody sees anything else than the script says.
+// The demo checks itself: it fails if a client sees anything but its part of the script.
 func TestDemo(t *testing.T) {
 	t.Parallel()
 	url, stop, err := serve("127.0.0.1:0", "")
@@ -20,10 +28,10 @@ func TestDemo(t *testing.T) {
 	require.Contains(t, out.String(), "bob   saw \"ann: three\"")
 }
 
-// Who was away while the server was restarted gets what was said before and after.
+// A client that was away while the server was restarted receives the messages before and after.
 func TestRestart(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	dir := t.TempDir()
 	url, stop, err := serve("127.0.0.1:0", dir)
@@ -49,6 +57,40 @@ func TestRestart(t *testing.T) {
 	require.NoError(t, err)
 	defer stop()
 	say("three")
-	bob.letGo()
+	bob.release()
 	require.NoError(t, bob.expect(ctx, d.out, []string{"ann: two", "ann: three"}))
+}
+
+// A client that joins before the server is up waits for it, and slashes at the end do not count.
+func TestJoinWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := eventlog.NewMemory(nil)
+		handler, shutdown := newServer(token.Secret("a secret for the test"), log)
+		server := memhttp.NewServer(handler)
+		server.SetDown(true)
+		in, prompt := io.Pipe()
+		var out bytes.Buffer
+		left := make(chan error, 1)
+		go func() {
+			left <- chat(t.Context(), visitor{server: server.URL() + "//", name: "ann", hc: server.Client()}, in, &out)
+		}()
+		time.Sleep(time.Hour)
+		require.Equal(t, 1, strings.Count(out.String(), "! waiting for the server"), "%s", &out)
+		server.SetDown(false)
+		time.Sleep(2 * time.Second)
+		require.Contains(t, out.String(), "You are ann.")
+		require.NoError(t, prompt.Close())
+		require.NoError(t, <-left)
+		require.NoError(t, shutdown(t.Context()))
+		server.Close()
+		require.NoError(t, log.Close())
+	})
+}
+
+func TestJoinWithABadAddress(t *testing.T) {
+	t.Parallel()
+	for _, address := range []string{"localhost:3000", "ws://localhost:3000", "chat"} {
+		err := chat(t.Context(), visitor{server: address, name: "ann"}, strings.NewReader(""), io.Discard)
+		require.ErrorIs(t, err, rpc.ErrAddress)
+	}
 }

@@ -7,30 +7,62 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
+	"time"
 
 	"github.com/go-orpc/durable-iterator/client"
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// join calls the server over HTTP and gets an iterator over the room: its socket
-// opens, and opens again when it is lost, until ctx ends or it is closed.
-func join(ctx context.Context, server, name string, hc *http.Client) (*client.Iterator[Message], error) {
+// visitor configures a client that joins the room.
+type visitor struct {
+	server, name string
+	hc           *http.Client                                  // nil is the default
+	onGap        func(ctx context.Context, g *client.GapError) // nil ends the loop
+}
+
+// join calls the server over HTTP and opens an iterator over the room. The iterator keeps
+// a socket open until ctx ends or it is closed.
+func (v visitor) join(ctx context.Context, opts ...rpc.CallOption) (*client.Iterator[Message], error) {
+	server := strings.TrimRight(v.server, "/")
 	link := rpc.NewLink(server+"/rpc", &rpc.LinkOptions{
-		HTTPClient: hc,
-		Plugins:    []rpc.LinkPlugin{&client.LinkPlugin{URL: server + "/room", HTTPClient: hc}},
+		HTTPClient: v.hc,
+		Plugins:    []rpc.LinkPlugin{&client.LinkPlugin{URL: server + "/room", OnGap: v.onGap}},
 	})
-	return client.Subscribe(ctx, link, Join, JoinInput{Name: name})
+	return client.Subscribe(ctx, link, Join, JoinInput{Name: v.name}, opts...)
+}
+
+// untilItIsUp repeats a call while the server cannot be reached. One that answers is up,
+// whatever the answer is.
+func untilItIsUp(out io.Writer) rpc.Retry {
+	return rpc.Retry{
+		Max:   rpc.Unlimited,
+		Delay: func(int, error) time.Duration { return time.Second },
+		If: func(err error) bool {
+			_, unreachable := errors.AsType[*url.Error](err)
+			return unreachable
+		},
+		OnRetry: func(attempt int, err error) func(bool) {
+			if attempt == 1 {
+				fmt.Fprintln(out, "! waiting for the server:", err)
+			}
+			return nil
+		},
+	}
 }
 
 // chat prints what happens in the room, and sends the lines of in to it.
-func chat(ctx context.Context, server, name string, in io.Reader, out io.Writer) error {
-	room, err := join(ctx, server, name, nil)
+func chat(ctx context.Context, v visitor, in io.Reader, out io.Writer) error {
+	v.onGap = func(context.Context, *client.GapError) {
+		fmt.Fprintln(out, "! you were away for too long, some messages are gone")
+	}
+	room, err := v.join(ctx, untilItIsUp(out))
 	if err != nil {
 		return err
 	}
 	defer room.Close()
-	fmt.Fprintf(out, "You are %s. Write something, or: /who, /to NAME TEXT, /report TEXT, /announce TEXT\n", name)
+	fmt.Fprintf(out, "You are %s. Write something, or: /who, /to NAME TEXT, /report TEXT, /announce TEXT\n", v.name)
 	go func() {
 		defer room.Close()
 		for lines := bufio.NewScanner(in); lines.Scan(); {
@@ -40,14 +72,10 @@ func chat(ctx context.Context, server, name string, in io.Reader, out io.Writer)
 		}
 	}()
 	for m, err := range room.All() {
-		switch {
-		case errors.Is(err, client.ErrGap):
-			fmt.Fprintln(out, "! you were away for too long, some messages are gone")
-		case err != nil:
+		if err != nil {
 			return err
-		default:
-			fmt.Fprintf(out, "%s: %s\n", m.From, m.Text)
 		}
+		fmt.Fprintf(out, "%s: %s\n", m.From, m.Text)
 	}
 	return nil
 }

@@ -8,7 +8,7 @@ import (
 // The contract: what server and client agree on. In a real program it is a
 // package of its own that both import.
 var (
-	// Join gives a durable iterator over the room. It is called over HTTP.
+	// Join returns a durable iterator of the room. It is called over HTTP.
 	Join = durableiterator.Define[JoinInput, Message]("join")
 
 	// These are called over the iterator's own socket.
@@ -19,7 +19,7 @@ var (
 	Who      = rpc.Define[rpc.Void, []string]("who")
 )
 
-// Message is an event: what somebody said.
+// Message is an event: a line of the conversation.
 type Message struct {
 	From string `json:"from"`
 	Text string `json:"text"`

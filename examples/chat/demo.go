@@ -15,14 +15,14 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// patience is how long the demo waits for anything. It is there so that a fault
+// timeout is how long the demo waits for anything. It is there so that a fault
 // ends the demo instead of hanging it.
-const patience = 20 * time.Second
+const timeout = 20 * time.Second
 
 // playDemo plays a scripted conversation, prints what each client saw, and fails
-// if that is not what the script says.
+// if that differs from the script.
 func playDemo(ctx context.Context, server string, out io.Writer) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	d := &demo{out: out, server: server, cast: map[string]*actor{}}
 	defer d.close()
@@ -122,7 +122,7 @@ var script = []scene{
 					return err
 				}
 			}
-			bob.letGo()
+			bob.release()
 			return nil
 		},
 		map[string][]string{
@@ -150,7 +150,7 @@ type demo struct {
 func (d *demo) enter(ctx context.Context, name string) error {
 	a := &actor{name: name, heard: make(chan string, 100)}
 	hc := &http.Client{Transport: &http.Transport{DialContext: a.dial}}
-	room, err := join(ctx, d.server, name, hc)
+	room, err := visitor{server: d.server, name: name, hc: hc}.join(ctx)
 	if err != nil {
 		return err
 	}
@@ -181,8 +181,8 @@ func (a *actor) listen() {
 	defer close(a.heard)
 	for m, err := range a.room.All() {
 		if err != nil {
-			a.heard <- "error: " + err.Error()
-			continue
+			a.heard <- "error: " + err.Error() // also a gap, which the script does not have
+			return
 		}
 		a.heard <- m.From + ": " + m.Text
 	}
@@ -234,7 +234,7 @@ func (a *actor) cutAndHold() {
 	a.conns, a.held = nil, make(chan struct{})
 }
 
-func (a *actor) letGo() {
+func (a *actor) release() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	close(a.held)

@@ -4,6 +4,8 @@
 //	go run ./examples/chat -data DIR                               the same, with the events on disk
 //	go run ./examples/chat -join http://localhost:3000 -name ann   chat from another terminal
 //	go run ./examples/chat -demo                                   watch a scripted conversation
+//
+// With -join it waits for a server that is not up yet.
 package main
 
 import (
@@ -39,7 +41,7 @@ func main() {
 
 func run(ctx context.Context, server, name, data string, demo bool) error {
 	if server != "" {
-		return chat(ctx, server, name, os.Stdin, os.Stdout)
+		return chat(ctx, visitor{server: server, name: name}, os.Stdin, os.Stdout)
 	}
 	addr := "127.0.0.1:3000"
 	if demo {
@@ -54,7 +56,7 @@ func run(ctx context.Context, server, name, data string, demo bool) error {
 		return playDemo(ctx, url, os.Stdout)
 	}
 	fmt.Printf("Serving. Others join with: go run ./examples/chat -join %s -name NAME\n", url)
-	return chat(ctx, url, name, os.Stdin, os.Stdout)
+	return chat(ctx, visitor{server: url, name: name}, os.Stdin, os.Stdout)
 }
 
 // serve starts the server. stop ends it, and the sockets with it.

@@ -13,7 +13,7 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// retention is how long somebody may be away without missing anything.
+// retention is how long a client may be away without missing events.
 const retention = 2 * time.Minute
 
 // Room is a durable object: everybody in it gets what is published on it, and
@@ -22,7 +22,7 @@ type Room struct {
 	*durableobject.Object[Message]
 }
 
-// Say publishes to everybody but the one who speaks.
+// Say publishes to all but the speaker.
 func (r *Room) Say(ctx context.Context, ws *durableobject.Websocket, in Text) (rpc.Void, error) {
 	return rpc.Void{}, r.PublishEvent(ctx, Message{name(ws), in.Text}, durableobject.WithExclude(ws))
 }
@@ -38,12 +38,12 @@ func (r *Room) Report(ctx context.Context, ws *durableobject.Websocket, in Text)
 	return rpc.Void{}, r.PublishEvent(ctx, Message{name(ws), "(reports) " + in.Text}, durableobject.WithTags("admin"))
 }
 
-// Announce publishes to everybody. Only the admin's token allows it.
+// Announce publishes to all. Only the admin's token allows it.
 func (r *Room) Announce(ctx context.Context, ws *durableobject.Websocket, in Text) (rpc.Void, error) {
 	return rpc.Void{}, r.PublishEvent(ctx, Message{name(ws), "(announces) " + in.Text})
 }
 
-// Who tells who is here. It publishes nothing, it answers.
+// Who returns the names of those who are here. It publishes nothing.
 func (r *Room) Who(context.Context, *durableobject.Websocket, rpc.Void) ([]string, error) {
 	var names []string
 	for ws := range r.Websockets() {
@@ -61,7 +61,7 @@ func name(ws *durableobject.Websocket) string {
 	return user.Name
 }
 
-// newServer gives the handler of the whole chat, and what to call when it ends. The
+// newServer returns the handler of the whole chat, and a function to shut it down. The
 // log keeps what is published, for those who come back.
 func newServer(secret token.Secret, log eventlog.Log) (http.Handler, func(context.Context) error) {
 	rooms := durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[Message]) (*Room, error) {

@@ -12,7 +12,7 @@ import (
 )
 
 // visit uses every contract of the box office. The contracts are the client: there
-// is no text with the name of a procedure, and no conversion.
+// is no string with the name of a procedure, and no conversion.
 func visit(ctx context.Context, server string, out io.Writer) error {
 	link := rpc.NewLink(server+"/rpc", &rpc.LinkOptions{
 		Plugins: []rpc.LinkPlugin{&client.LinkPlugin{URL: server + "/board"}},

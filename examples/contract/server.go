@@ -32,7 +32,7 @@ type office struct {
 	sales []tickets.Sale
 }
 
-// newServer gives the handler of a box office, and what to call when it ends.
+// newServer returns the handler of a box office, and a function to shut it down.
 func newServer(key token.Secret, seats int) (http.Handler, func(context.Context) error) {
 	boards := durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[tickets.Sale]) (*Board, error) {
 		return &Board{o}, nil
@@ -67,7 +67,7 @@ func (o *office) buy(ctx context.Context, in tickets.Order) (tickets.Sale, error
 	return sale, board.PublishEvent(ctx, sale)
 }
 
-// take enters a sale if there are as many seats, and tells how many are left.
+// take enters a sale if there are as many seats, and returns how many are left.
 func (o *office) take(sale tickets.Sale) (left int, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

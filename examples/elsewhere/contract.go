@@ -11,7 +11,7 @@ type Job struct {
 	Done int    `json:"done"`
 }
 
-// Watch gives users the jobs of a team.
+// Watch returns the jobs of a team.
 var Watch = durableiterator.Define[WatchInput, Job]("watch")
 
 type WatchInput struct {
@@ -27,8 +27,8 @@ type PublishInput struct {
 	Channel string `json:"channel" validate:"required"`
 	Event   Job    `json:"event"`
 
-	// Whom the event is for; null is everybody. There is no omitempty here: an
-	// empty list is nobody, and must not become null on its way.
+	// The tags that the event is for; null is everyone. There is no omitempty here: an
+	// empty list is no one, and must not become null on its way.
 	Tags      []string `json:"tags"`
 	TargetIDs []string `json:"targetIds"`
 

@@ -21,7 +21,7 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// What a worker finds in its environment.
+// The environment of a worker.
 const (
 	hubAddress = "ELSEWHERE_HUB"
 	hubToken   = "ELSEWHERE_TOKEN"

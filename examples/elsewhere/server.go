@@ -19,7 +19,7 @@ type hub struct {
 	teams *durableobject.Namespace[*Team]
 }
 
-// newHub gives the handler of the process that holds the sockets, and what to call
+// newHub returns the handler of the process that holds the sockets, and a function to call
 // when it ends. Whoever has the service token may publish.
 func newHub(key token.Secret, serviceToken string) (http.Handler, func(context.Context) error) {
 	h := &hub{durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[Job]) (*Team, error) {

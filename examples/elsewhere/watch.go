@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -21,6 +22,9 @@ func watch(ctx context.Context, server, id string, tags ...string) (*client.Iter
 // show prints the progress of a job until it is done.
 func show(out io.Writer, jobs *client.Iterator[Job]) error {
 	for job, err := range jobs.Events() {
+		if errors.Is(err, client.ErrGap) {
+			continue // the next event has the state of the job
+		}
 		if err != nil {
 			return err
 		}

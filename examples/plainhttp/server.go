@@ -21,7 +21,7 @@ type service struct {
 	inboxes *durableobject.Namespace[*Inbox]
 }
 
-// newServer gives the handler of the service, and what to call when it ends.
+// newServer returns the handler of the service, and a function to shut it down.
 func newServer(key token.Secret) (http.Handler, func(context.Context) error) {
 	inboxes := durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[Notice]) (*Inbox, error) {
 		return &Inbox{o}, nil
@@ -33,11 +33,11 @@ func newServer(key token.Secret) (http.Handler, func(context.Context) error) {
 	mux.Handle("GET /me", signedIn(s.me))
 	mux.Handle("GET /notices", signedIn(s.notices))
 	mux.Handle("/rpc/", signedIn(procedures.ServeHTTP))
-	mux.Handle("/socket", durableobject.UpgradeHandler(inboxes, nil)) // here the token says who it is
+	mux.Handle("/socket", durableobject.UpgradeHandler(inboxes, nil)) // here the token has the name
 	return mux, inboxes.Shutdown
 }
 
-// subscription says what the user may listen to.
+// subscription returns the channel that the user may listen to.
 func (s *service) subscription(r *http.Request) *durableiterator.Iterator[Notice] {
 	return durableiterator.New[Notice](user(r.Context()), &durableiterator.Options{Signer: s.key, TokenTTL: time.Hour})
 }
@@ -60,7 +60,7 @@ func (s *service) me(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// notify is a procedure. What middleware has put into the context is there.
+// notify is a procedure. Values that middleware has put into the context are there.
 func (s *service) notify(ctx context.Context, in NotifyInput) (rpc.Void, error) {
 	inbox, err := s.inboxes.Get(ctx, in.To)
 	if err != nil {
@@ -70,7 +70,7 @@ func (s *service) notify(ctx context.Context, in NotifyInput) (rpc.Void, error) 
 }
 
 // signedIn is the service's own middleware. It stands for whatever you have: here
-// everybody who gives a name is let in.
+// every name is accepted.
 func signedIn(next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name, _, ok := r.BasicAuth()

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 
@@ -10,8 +11,13 @@ import (
 )
 
 // listen opens a channel of the relay.
-func listen(ctx context.Context, server, channel string) (*client.Iterator[Hook], error) {
-	return client.Dial[Hook](ctx, client.HTTPToken(server+"/channels/"+channel, nil), &client.Options{URL: server + "/socket"})
+func listen(ctx context.Context, out io.Writer, server, channel string) (*client.Iterator[Hook], error) {
+	return client.Dial[Hook](ctx, client.HTTPToken(server+"/channels/"+channel, nil), &client.Options{
+		URL: server + "/socket",
+		OnGap: func(_ context.Context, g *client.GapError) {
+			fmt.Fprintf(out, "%s: some are gone\n", g.Channel)
+		},
+	})
 }
 
 // post does what a web hook does.

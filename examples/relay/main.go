@@ -9,7 +9,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -48,7 +47,7 @@ func follow(ctx context.Context, addr string, out io.Writer) error {
 		return err
 	}
 	defer stop()
-	builds, err := listen(ctx, server, "builds")
+	builds, err := listen(ctx, out, server, "builds")
 	if err != nil {
 		return err
 	}
@@ -65,12 +64,12 @@ func play(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer stop()
-	builds, err := listen(ctx, server, "builds")
+	builds, err := listen(ctx, out, server, "builds")
 	if err != nil {
 		return err
 	}
 	defer builds.Close()
-	deploys, err := listen(ctx, server, "deploys")
+	deploys, err := listen(ctx, out, server, "deploys")
 	if err != nil {
 		return err
 	}
@@ -94,10 +93,6 @@ func play(ctx context.Context, out io.Writer) error {
 // show prints n hooks as they arrive, 0 is all of them.
 func show(out io.Writer, channel string, hooks *client.Iterator[Hook], n int) error {
 	for hook, err := range hooks.All() {
-		if errors.Is(err, client.ErrGap) {
-			fmt.Fprintf(out, "%s: some are gone\n", channel)
-			continue
-		}
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"strings"
 	"testing"
 
@@ -23,7 +24,7 @@ func TestOnlyJSONIsPassedOn(t *testing.T) {
 	server, stop, err := serve(t.Context(), "127.0.0.1:0")
 	require.NoError(t, err)
 	defer stop()
-	builds, err := listen(t.Context(), server, "builds")
+	builds, err := listen(t.Context(), io.Discard, server, "builds")
 	require.NoError(t, err)
 	defer builds.Close()
 

@@ -13,13 +13,13 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// Hook is an event: JSON that somebody has posted. The relay does not look into it.
+// Hook is an event: posted JSON, which the relay does not decode.
 type Hook = json.RawMessage
 
 // maxHook is how large a hook may be.
 const maxHook = 64 << 10
 
-// newServer gives the handler of the relay, and what to call when it ends.
+// newServer returns the handler of the relay, and a function to shut it down.
 func newServer(key token.Secret) (http.Handler, func(context.Context) error) {
 	// Channels that have neither state nor methods need no type of their own.
 	channels := durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[Hook]) (*durableobject.Object[Hook], error) {
@@ -44,7 +44,7 @@ func newServer(key token.Secret) (http.Handler, func(context.Context) error) {
 			http.Error(w, "try again later", http.StatusServiceUnavailable)
 			return
 		}
-		w.WriteHeader(http.StatusAccepted) // it is stored, and on its way to everybody
+		w.WriteHeader(http.StatusAccepted) // it is stored, and on its way to all
 	})
 	mux.Handle("/socket", durableobject.UpgradeHandler(channels, nil))
 	return mux, channels.Shutdown

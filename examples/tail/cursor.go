@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// loadCursor gives the last event id that was stored, empty if there is none.
+// loadCursor returns the last event id that was stored, empty if there is none.
 func loadCursor(file string) (string, error) {
 	if file == "" {
 		return "", nil

@@ -5,8 +5,10 @@
 //	go run ./examples/tail -cursor chat.cursor                   in another: events as they come
 //	go run ./examples/tail -cursor chat.cursor -json -n 10 | jq  ten events with their ids
 //
-// It follows any other server too: -url is where the sockets are, and -token-url what
-// gives the token, a procedure that gets -input or, without any, an answer to GET.
+// It follows any other server too: -url is where the sockets are, and -token-url where the
+// token is fetched, from a procedure with -input or, if that is empty, with GET.
+//
+// It waits for a server that is not up yet.
 //
 // The cursor is stored when an event was printed. To be killed between the two prints
 // that one event again, with the same id: nothing is left out.
@@ -23,7 +25,7 @@ import (
 func main() {
 	t := tail{out: os.Stdout, notes: os.Stderr}
 	flag.StringVar(&t.url, "url", "http://localhost:3000/room", "where the sockets are")
-	flag.StringVar(&t.tokenURL, "token-url", "http://localhost:3000/rpc/join", "what gives the token")
+	flag.StringVar(&t.tokenURL, "token-url", "http://localhost:3000/rpc/join", "where the token is fetched")
 	flag.StringVar(&t.input, "input", `{"name":"tail"}`, "JSON for the procedure at -token-url; empty: fetch it with GET")
 	flag.StringVar(&t.cursor, "cursor", "", "a file that keeps how far the events are printed")
 	flag.BoolVar(&t.asJSON, "json", false, "print a line of JSON for each event, with its id")

@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/url"
 	"path"
+	"time"
 
 	"github.com/go-orpc/durable-iterator/client"
 	"github.com/go-orpc/durable-iterator/durableiterator"
@@ -20,16 +23,16 @@ type tail struct {
 	url, tokenURL, input, cursor string
 	asJSON                       bool
 	most                         int
+	hc                           *http.Client // nil is the default
 	out, notes                   io.Writer
 }
 
 // run follows the channel until ctx ends, which is no error.
 func (t *tail) run(ctx context.Context) error {
-	err := t.follow(ctx)
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return nil
+	if err := t.follow(ctx); ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }
 
 func (t *tail) follow(ctx context.Context) error {
@@ -72,10 +75,10 @@ func (t *tail) open(ctx context.Context) (*client.Iterator[value.Value], error) 
 	if err != nil {
 		return nil, err
 	}
-	begin := rpc.WithLastEventID(last)
-	options := client.Options{URL: t.url}
+	opts := []rpc.CallOption{rpc.WithLastEventID(last), t.untilItIsUp()}
+	options := client.Options{URL: t.url, HTTPClient: t.hc}
 	if t.input == "" {
-		return client.Dial[value.Value](ctx, client.HTTPToken(t.tokenURL, nil), &options, begin)
+		return client.Dial[value.Value](ctx, client.HTTPToken(t.tokenURL, &client.HTTPTokenOptions{HTTPClient: t.hc}), &options, opts...)
 	}
 	if !json.Valid([]byte(t.input)) {
 		return nil, errors.New("-input is no JSON")
@@ -85,9 +88,28 @@ func (t *tail) open(ctx context.Context) (*client.Iterator[value.Value], error) 
 		return nil, errors.New("-token-url names no procedure")
 	}
 	plugin := client.LinkPlugin(options)
-	link := rpc.NewLink(base, &rpc.LinkOptions{Plugins: []rpc.LinkPlugin{&plugin}})
+	link := rpc.NewLink(base, &rpc.LinkOptions{HTTPClient: t.hc, Plugins: []rpc.LinkPlugin{&plugin}})
 	contract := durableiterator.Define[json.RawMessage, value.Value](procedure)
-	return client.Subscribe(ctx, link, contract, json.RawMessage(t.input), begin)
+	return client.Subscribe(ctx, link, contract, json.RawMessage(t.input), opts...)
+}
+
+// untilItIsUp repeats the fetch of a token while the server cannot be reached. One that
+// answers is up, whatever the answer is.
+func (t *tail) untilItIsUp() rpc.Retry {
+	return rpc.Retry{
+		Max:   rpc.Unlimited,
+		Delay: func(int, error) time.Duration { return time.Second },
+		If: func(err error) bool {
+			_, unreachable := errors.AsType[*url.Error](err)
+			return unreachable
+		},
+		OnRetry: func(attempt int, err error) func(bool) {
+			if attempt == 1 {
+				fmt.Fprintln(t.notes, "tail: waiting for the server:", err)
+			}
+			return nil
+		},
+	}
 }
 
 // print prints an event: what it is in JSON or, with asJSON, its id and all of it,

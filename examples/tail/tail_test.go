@@ -12,13 +12,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/durableiterator"
 	"github.com/go-orpc/durable-iterator/durableobject"
+	"github.com/go-orpc/durable-iterator/internal/memhttp"
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/token"
 )
@@ -34,7 +37,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// service is a server with one channel of numbers. It gives its tokens at /token, and
+// service is a server with one channel of numbers. It serves its tokens at /token, and
 // by a procedure at /rpc/listen.
 type service struct {
 	t     *testing.T
@@ -47,6 +50,17 @@ type listenInput struct {
 }
 
 func newService(t *testing.T) *service {
+	t.Helper()
+	handler, count, shutdown := newHandler(t)
+	server := httptest.NewServer(handler)
+	t.Cleanup(func() {
+		server.Close()
+		shutdown()
+	})
+	return &service{t, server.URL, count}
+}
+
+func newHandler(t *testing.T) (h http.Handler, count *durableobject.Object[int], shutdown func()) {
 	t.Helper()
 	key := token.Secret("a secret for the test")
 	counts := durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[int]) (*durableobject.Object[int], error) {
@@ -65,15 +79,9 @@ func newService(t *testing.T) *service {
 		})),
 		&rpc.HandlerOptions{Prefix: "/rpc", Plugins: []rpc.HandlerPlugin{&durableiterator.HandlerPlugin{Signer: key}}},
 	))
-	server := httptest.NewServer(mux)
-	t.Cleanup(func() {
-		counts.Drain()
-		server.Close()
-		require.NoError(t, counts.Shutdown(context.Background()))
-	})
 	count, err := counts.Get(t.Context(), "count")
 	require.NoError(t, err)
-	return &service{t, server.URL, count}
+	return mux, count, func() { require.NoError(t, counts.Shutdown(context.Background())) }
 }
 
 // publish publishes numbers from first to last.
@@ -198,10 +206,53 @@ func TestSaysWhatIsMissing(t *testing.T) {
 	require.Equal(t, "tail: client: events are missing: truncated\n", notes.String())
 }
 
+// It waits for its server, whatever the tokens come from, and slashes do no harm.
+func TestWaitsForAServerThatIsNotUpYet(t *testing.T) {
+	for name, flags := range map[string]tail{
+		"a procedure": {url: "ws://memory/socket", tokenURL: "http://memory/rpc/listen", input: `{"name":"tail"}`},
+		"GET":         {url: "ws://memory/socket", tokenURL: "http://memory/token"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				handler, count, shutdown := newHandler(t)
+				server := memhttp.NewServer(handler)
+				server.SetDown(true)
+				var out, notes bytes.Buffer
+				flags.most, flags.hc, flags.out, flags.notes = 1, server.Client(), &out, &notes
+				ended := make(chan error, 1)
+				go func() { ended <- flags.run(t.Context()) }()
+				time.Sleep(time.Hour)
+				require.Equal(t, 1, strings.Count(notes.String(), "waiting for the server"), "%s", &notes)
+				server.SetDown(false)
+				time.Sleep(2 * time.Second)
+				require.NoError(t, count.PublishEvent(t.Context(), 7))
+				require.NoError(t, <-ended)
+				require.Equal(t, "7\n", out.String())
+				server.Close()
+				shutdown()
+			})
+		})
+	}
+}
+
+func TestLeavesWhileItWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := memhttp.NewServer(http.NotFoundHandler())
+		server.SetDown(true)
+		ctx, interrupt := context.WithTimeout(t.Context(), time.Minute)
+		defer interrupt()
+		follow := tail{url: "ws://h", tokenURL: "http://h/token", hc: server.Client(), notes: io.Discard}
+		require.NoError(t, follow.run(ctx))
+		server.Close()
+	})
+}
+
 func TestRefusesBadFlags(t *testing.T) {
 	t.Parallel()
 	for name, bad := range map[string]tail{
 		"input that is no JSON": {url: "ws://h", tokenURL: "http://h/rpc/listen", input: "{"},
+		"no address":            {url: "ws://h", tokenURL: "localhost:3000/token"},
+		"no address of a link":  {url: "ws://h", tokenURL: "localhost:3000/listen", input: "{}"},
 		"no procedure":          {url: "ws://h", tokenURL: "http://h/rpc/", input: "{}"},
 		"a cursor that cannot be read": {
 			url: "ws://h", tokenURL: "http://h/rpc/listen", cursor: t.TempDir(), // a directory

@@ -67,7 +67,7 @@ func openHouse(dir, kind string) (*house, error) {
 	h.rooms = durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[event]) (*room, error) {
 		return &room{o}, nil
 	}, &durableobject.Options{
-		Verifier: secret, ResumeRetention: retentionOf(kind), Log: log,
+		Verifier: secret, ResumeRetention: retentionOf(kind), Log: log, TrimLog: true,
 		MaxLagBytes: 64 << 10, PingInterval: 2 * time.Second,
 	})
 	durableobject.Handle(h.rooms, echo, (*room).Echo)

@@ -57,7 +57,11 @@ func readLog(ctx context.Context, dir string) (h *history, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	replay, err := log.After(ctx, channel, eventlog.Position{})
+	head, err := log.Head(ctx, channel)
+	if err != nil {
+		return nil, err
+	}
+	replay, err := log.After(ctx, channel, eventlog.Position{Epoch: head.Epoch})
 	if err != nil {
 		return nil, err
 	}

@@ -67,7 +67,7 @@ func serve(args []string, in io.Reader, out io.Writer) error {
 		return errors.Join(err, log.Close())
 	}
 	rooms := durableobject.NewNamespace(func(_ context.Context, o *room) (*room, error) { return o, nil },
-		&durableobject.Options{Verifier: secret, ResumeRetention: retention, Log: log})
+		&durableobject.Options{Verifier: secret, ResumeRetention: retention, Log: log, TrimLog: true})
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	r, err := rooms.Get(ctx, channel)

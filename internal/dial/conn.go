@@ -1,5 +1,5 @@
-// Package dial is the client side of WebSocket connections: it opens them, and sends
-// with one write what is to be sent at a time.
+// Package dial is the client side of WebSocket connections. It opens them, and sends the
+// messages that wait at a time with one write.
 package dial
 
 import (
@@ -15,22 +15,22 @@ import (
 )
 
 const (
-	// closeGrace is how long a server has to answer the close frame of a client.
-	// Some never do.
+	// closeGrace is how long the server may take to answer a close frame. Some servers
+	// never do.
 	closeGrace = time.Second
-	// keptBuffer is the largest buffer that is kept for the next message.
+	// keptBuffer is the largest buffer, in bytes, that is kept for the next message.
 	keptBuffer = 64 << 10
 )
 
-// ErrNotTaken is the reason for the end of a connection that did not take anything
-// for as long as [Options] say.
+// ErrNotTaken is the reason why a connection has ended whose server has accepted nothing
+// for Options.WriteTimeout.
 var ErrNotTaken = errors.New("the server does not take messages")
 
-// Conn is one connection. Read is called by one goroutine, Write and Flush are by
-// another one; all other methods are safe for concurrent use.
+// Conn is one connection. One goroutine calls Read, and one, which may be another, Write
+// and Flush; all other methods are safe for concurrent use.
 //
-// Messages are read and written without a context: each that can end would cost the
-// WebSocket a callback of its own. Fail ends whatever waits.
+// Messages are read and written without a context, since the WebSocket would register a
+// callback for each context that can end. Fail unblocks all methods.
 type Conn struct {
 	ws   *websocket.Conn
 	wire *wire // below ws
@@ -42,7 +42,7 @@ type Conn struct {
 	skipped io.Writer
 	skip    func()
 
-	// mu guards cause, which is set once: why this side has given the connection up.
+	// mu guards cause, which is set once: the reason that Fail was called with.
 	mu    sync.Mutex
 	cause error
 }
@@ -63,9 +63,8 @@ func (c *Conn) SkipLarge(n int64, w io.Writer, skip func()) {
 // message.
 func (c *Conn) Received() int64 { return c.wire.received() }
 
-// Read waits for a message, which is good until the next Read. An error is the reason
-// why the connection has ended; nothing of it is left then. After Fail there are no
-// messages any more.
+// Read waits for a message, which is valid until the next Read. An error is the reason
+// why the connection has ended. After Fail Read returns no message.
 func (c *Conn) Read() (message []byte, binary bool, err error) {
 	for {
 		kind, large, err := c.read()
@@ -114,7 +113,7 @@ func (c *Conn) receive(r io.Reader) (large bool, err error) {
 	return true, err
 }
 
-// Write puts a message behind those that wait for Flush. It may send some of them.
+// Write appends a message to those that wait for Flush. It may send some of them.
 func (c *Conn) Write(message []byte, binary bool) error {
 	kind := websocket.MessageText
 	if binary {
@@ -127,14 +126,14 @@ func (c *Conn) Write(message []byte, binary bool) error {
 	return nil
 }
 
-// Flush sends what Write has kept. If that fails the connection ends.
+// Flush sends the messages that wait. If that fails the connection ends.
 func (c *Conn) Flush() {
 	if err := c.wire.flush(); err != nil {
 		c.Fail(c.lost(err))
 	}
 }
 
-// Ping asks for a sign of life and waits for it.
+// Ping sends a ping and waits for the pong.
 func (c *Conn) Ping(ctx context.Context) error {
 	if err := c.ws.Ping(ctx); err != nil {
 		return c.lost(err)
@@ -142,7 +141,7 @@ func (c *Conn) Ping(ctx context.Context) error {
 	return nil
 }
 
-// lost gives the reason why the connection has ended, which shows as err.
+// lost returns the reason why the connection has ended, given the error that it caused.
 func (c *Conn) lost(err error) error {
 	if cause := c.failed(); cause != nil {
 		return cause
@@ -150,14 +149,14 @@ func (c *Conn) lost(err error) error {
 	return fmt.Errorf("connection lost: %w", err)
 }
 
-// failed gives what Fail was called with, if it was.
+// failed returns the reason that Fail was called with, nil if it was not.
 func (c *Conn) failed() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.cause
 }
 
-// Fail gives the connection up, for a reason that Read returns. It does not wait.
+// Fail ends the connection for a reason that Read returns. It does not wait.
 func (c *Conn) Fail(cause error) {
 	c.mu.Lock()
 	if c.cause == nil {
@@ -167,16 +166,16 @@ func (c *Conn) Fail(cause error) {
 	_ = c.wire.Close()
 }
 
-// Close sends a close frame with code 1000 and ends the connection, once the server has
-// answered it or has not done so in time.
+// Close sends a close frame with code 1000, waits for at most a second for the server to
+// answer it, and ends the connection.
 func (c *Conn) Close() {
 	late := time.AfterFunc(closeGrace, func() { _ = c.wire.Close() })
 	defer late.Stop()
-	_ = c.wire.letGo()                                // fails like what follows
+	_ = c.wire.release()                              // fails like what follows
 	_ = c.ws.Close(websocket.StatusNormalClosure, "") // fails if the server does not answer
 }
 
-// Drop ends a connection that nobody reads. It does not wait for the server.
+// Drop ends a connection that is not being read. It does not wait for the server.
 func (c *Conn) Drop() {
 	_ = c.wire.Close()
 	_ = c.ws.CloseNow() // frees what is left; fails if it is closed

@@ -24,7 +24,7 @@ const (
 )
 
 // open connects to a server whose end of the stream is the test's. Each Read of that
-// gives what one write of the connection has sent.
+// returns the bytes of one write of the connection.
 func open(t *testing.T, o dial.Options) (*dial.Conn, net.Conn) {
 	t.Helper()
 	streams := make(chan net.Conn, 1)
@@ -59,7 +59,7 @@ func (h hijacked) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return nil, nil, err
 }
 
-// reading gives the opcodes of the frames, which are short, of each write.
+// reading sends the opcodes of the frames, which are short, of each write.
 func reading(stream net.Conn) <-chan []byte {
 	writes := make(chan []byte, 100)
 	go func() {

@@ -8,11 +8,11 @@ import (
 // Options configures Open. WriteTimeout is required.
 type Options struct {
 	// HTTPClient sends the request that opens the connection. Nil is
-	// http.DefaultClient. In a browser it does not count.
+	// http.DefaultClient. Browsers ignore it.
 	HTTPClient *http.Client
-	// Header is sent with that request. In a browser it has to be empty.
+	// Header is sent with that request. In a browser it must be empty.
 	Header http.Header
-	// WriteTimeout is how long the connection may take for what is sent at a time.
-	// In a browser it does not count.
+	// WriteTimeout is how long one write to the connection may take. Browsers ignore
+	// it.
 	WriteTimeout time.Duration
 }

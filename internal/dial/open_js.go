@@ -9,10 +9,10 @@ import (
 	"github.com/coder/websocket"
 )
 
-var errHeader = errors.New("a browser sends no headers of the application")
+var errHeader = errors.New("browsers send no headers of the application")
 
-// Open connects to an address of scheme ws, wss, http or https. A browser does not
-// tell why it cannot: there never is a response.
+// Open connects to an address of scheme ws, wss, http or https. Browsers do not report why
+// they cannot connect: the response is always nil.
 func Open(ctx context.Context, address string, o Options) (*Conn, *http.Response, error) {
 	if len(o.Header) > 0 {
 		return nil, nil, errHeader
@@ -27,16 +27,15 @@ func Open(ctx context.Context, address string, o Options) (*Conn, *http.Response
 	return &Conn{ws: ws, wire: &wire{ws}}, nil, nil
 }
 
-// wire stands for what is below a WebSocket, where a browser lets nobody.
+// wire takes the place of the stream below a WebSocket, which browsers do not expose.
 type wire struct{ ws *websocket.Conn }
 
-func (w *wire) received() int64 { return 0 } // browsers do not tell
+func (w *wire) received() int64 { return 0 } // browsers do not report it
 func (w *wire) hold()           {}
 func (w *wire) flush() error    { return nil }
-func (w *wire) letGo() error    { return nil }
+func (w *wire) release() error  { return nil }
 
-// Close has the connection closed as soon as the browser can, and does not wait for
-// that.
+// Close starts to close the connection, and does not wait for the browser.
 func (w *wire) Close() error {
 	go func() { _ = w.ws.Close(websocket.StatusNormalClosure, "") }()
 	return nil

@@ -10,9 +10,9 @@ import (
 	"github.com/coder/websocket"
 )
 
-// Open connects to an address of scheme ws, wss, http or https. If the server answers
-// with anything else than a WebSocket, the response is there and has up to 1 KiB of its
-// body in memory.
+// Open connects to an address of scheme ws, wss, http or https. If the server answers with
+// anything but a WebSocket, Open also returns the response, whose body is up to 1 KiB in
+// memory.
 func Open(ctx context.Context, address string, o Options) (*Conn, *http.Response, error) {
 	own := http.DefaultClient
 	if o.HTTPClient != nil {
@@ -32,7 +32,7 @@ func Open(ctx context.Context, address string, o Options) (*Conn, *http.Response
 	return c, response, nil
 }
 
-// tap puts a wire below the connection that comes out of a handshake.
+// tap puts a wire below the connection that a handshake opens.
 type tap struct {
 	base http.RoundTripper
 	wire *wire

@@ -10,40 +10,39 @@ import (
 )
 
 const (
-	// maxHeld is how much is held back at the most.
+	// maxHeld is how many bytes are held back at most.
 	maxHeld = 16 << 10
-	// keptHeld is the largest buffer that is kept while nothing is held.
+	// keptHeld is the largest buffer, in bytes, that is kept while nothing is held.
 	keptHeld = 4 << 10
 )
 
-// wire is the stream below a WebSocket. It can hold back what is written. Close does not
-// wait for anything and ends what others wait for.
+// wire is the stream below a WebSocket. It can hold back written bytes. Close does not
+// wait, and unblocks reads and writes.
 //
-// turn has an element while somebody writes or looks at the fields below it: it is a
-// lock, but those who wait for it do so like those who wait for the network. After
-// hold, and until flush, what is written is in held, in front of what comes next. After
-// letGo nothing is held back any more.
+// turn guards the fields below it: a goroutine owns them while it has an element in turn.
+// It is no mutex, since a goroutine that waits for it waits for the network. Between hold
+// and flush, written bytes are collected in held. After release nothing is held back.
 type wire struct {
 	io.ReadWriteCloser
 	read    atomic.Int64 // bytes
 	timeout time.Duration
-	late    *time.Timer // runs while the stream is written to
+	writing *time.Timer // runs while the stream is written to
 
-	turn    chan struct{}
-	holding bool
-	gone    bool // let go
-	held    []byte
+	turn     chan struct{}
+	holding  bool
+	released bool
+	held     []byte
 }
 
 func newWire(stream io.ReadWriteCloser) *wire {
 	return &wire{ReadWriteCloser: stream, turn: make(chan struct{}, 1)}
 }
 
-// watch has fail called when the stream takes longer than timeout for a write. It is
-// called once, before hold.
+// watch makes the wire call fail when a write takes longer than timeout. It must be called
+// once, before hold.
 func (w *wire) watch(timeout time.Duration, fail func()) {
-	w.timeout, w.late = timeout, time.AfterFunc(timeout, fail)
-	w.late.Stop()
+	w.timeout, w.writing = timeout, time.AfterFunc(timeout, fail)
+	w.writing.Stop()
 }
 
 // Read implements io.Reader for the WebSocket.
@@ -57,12 +56,12 @@ func (w *wire) received() int64 { return w.read.Load() }
 
 func (w *wire) hold() {
 	w.turn <- struct{}{}
-	w.holding = !w.gone
+	w.holding = !w.released
 	<-w.turn
 }
 
-// Write implements io.Writer for the WebSocket. Control frames come in between
-// messages, from other goroutines, and are held back like these.
+// Write implements io.Writer for the WebSocket. Control frames, which other goroutines
+// write between messages, are held back like these.
 func (w *wire) Write(p []byte) (int, error) {
 	w.turn <- struct{}{}
 	defer func() { <-w.turn }()
@@ -83,22 +82,22 @@ func (w *wire) flush() error {
 	return w.send()
 }
 
-// letGo is for whom the next frame is the last, whatever goes on beside.
-func (w *wire) letGo() error {
+// release flushes, and ends the holding for good: the close frame is the last one.
+func (w *wire) release() error {
 	w.turn <- struct{}{}
-	w.gone = true
+	w.released = true
 	<-w.turn
 	return w.flush()
 }
 
-// send is called by who has the turn.
+// send writes held. The caller has the turn.
 func (w *wire) send() error {
 	if len(w.held) == 0 {
 		return nil
 	}
-	w.late.Reset(w.timeout)
+	w.writing.Reset(w.timeout)
 	_, err := w.ReadWriteCloser.Write(w.held)
-	w.late.Stop()
+	w.writing.Stop()
 	if w.held = w.held[:0]; cap(w.held) > keptHeld {
 		w.held = nil
 	}

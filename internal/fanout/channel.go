@@ -143,14 +143,6 @@ func (ch *Channel) Sinks(tags []string) []Sink {
 	return ch.readers.sinks(tags)
 }
 
-// Entries returns the number of entries that the channel has for its readers, which is 0
-// once all of them have left.
-func (ch *Channel) Entries() int {
-	ch.tail.mu.Lock()
-	defer ch.tail.mu.Unlock()
-	return ch.readers.entries() + len(ch.tail.common.counts)
-}
-
 // MoveCursors notes the head of the log, and sends it to clients that were sent nothing
 // else lately, so that no client's position gets older than what is retained.
 func (ch *Channel) MoveCursors(ctx context.Context) error {

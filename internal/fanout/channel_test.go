@@ -8,10 +8,12 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/socket"
 )
 
 // What a client is sent live, and what it is sent by a replay, is what the audiences of
@@ -95,8 +97,89 @@ func TestRecordsThatTheChannelWasNotGiven(t *testing.T) {
 		require.False(t, c.reader.Behind())
 		c.reads("6")
 		tagged.reads("6")
+
+		f.publish("7") // read together with what follows, but not in one chunk
+		f.slip("8")
+		f.publish("9")
+		f.publish("10")
+		c.reads("7", "8", "9", "10")
 		c.leave()
 		tagged.leave()
+	})
+}
+
+// A client may have seen events, through another process, that the channel was not given
+// yet. It is not sent them again.
+func TestResumeAheadOfTheTail(t *testing.T) {
+	t.Parallel()
+	shared := func(o *Options) { o.SoleWriter = false }
+	bubble(t, shared, func(f *fixture) {
+		f.slip("1")
+		f.slip("2")
+		head, err := f.log.Head(t.Context(), "channel")
+		require.NoError(t, err)
+		c := f.join("a")
+		c.resume(head.String())
+		require.False(t, c.sub.Truncated)
+		f.publish("3")
+		c.reads("3")
+		c.leave()
+	})
+}
+
+// A quiet reader lacks nothing when the log drops what was not for it.
+func TestTheLogDropsWhatWasNotForTheReader(t *testing.T) {
+	t.Parallel()
+	shared := func(o *Options) { o.SoleWriter = false }
+	bubble(t, shared, func(f *fixture) {
+		c := f.subscribe("a")
+		for range 10 {
+			f.publish("for another", targets("b"))
+			time.Sleep(time.Minute)
+		}
+		require.NoError(t, f.log.Trim(t.Context(), time.Now()))
+		f.slip("1")
+		f.publish("2")
+		c.reads("1", "2")
+		require.NoError(t, c.failure())
+		c.leave()
+	})
+}
+
+// What is older than the retention is not replayed, even if the log still has it.
+func TestRetentionIsShorterThanThatOfTheLog(t *testing.T) {
+	t.Parallel()
+	short := func(o *Options) { o.Retention, o.MaxLagBytes = time.Minute, 1000 }
+	bubble(t, short, func(f *fixture) {
+		slow := f.subscribe("slow")
+		first := f.publish("1")
+		for range 10 {
+			f.publish(pad("2", 1000))
+		}
+		time.Sleep(2 * time.Minute)
+		slow.read()
+		require.ErrorIs(t, slow.failure(), ErrTooSlow)
+		f.publish("3")
+		c := f.join("a")
+		c.resume(first, "3")
+		require.True(t, c.sub.Truncated)
+		c.leave()
+		slow.leave()
+	})
+}
+
+// A record that the log hands on, but had before the channel was opened, is not new.
+func TestRecordFromBeforeOpen(t *testing.T) {
+	t.Parallel()
+	bubble(t, nil, func(f *fixture) {
+		c := f.subscribe("a")
+		rec := record("1")
+		require.NoError(t, f.ch.Publish(t.Context(), rec))
+		f.ch.receive(rec)
+		synctest.Wait()
+		c.reads("1")
+		c.leave()
+		require.Nil(t, f.ch.tail.chunk, "nobody reads it")
 	})
 }
 
@@ -138,7 +221,59 @@ func TestReadersComeAndGoWhileTheyAreNotified(t *testing.T) {
 			c.reads(want...)
 			c.leave()
 		}
-		require.Zero(t, f.ch.Entries())
+		require.Zero(t, f.entries())
+	})
+}
+
+// blocking is a client that holds up its writer when it is flushed.
+type blocking struct {
+	*client
+	reached, release chan struct{}
+}
+
+func (b blocking) Flush(func(*socket.Conn)) {
+	close(b.reached)
+	<-b.release
+}
+
+// While a scan is under way, a reader that takes the place of one that has left, or that
+// is notified on its own, is not forgotten by the scan.
+func TestReadersMoveDuringAScan(t *testing.T) {
+	t.Parallel()
+	bubble(t, nil, func(f *fixture) {
+		b := blocking{&client{t: t, ch: f.ch}, make(chan struct{}), make(chan struct{})}
+		f.ch.Join(&b.reader, b, nil, eventlog.Recipient{})
+		b.subscribe("1", "")
+		b.reader.Release(b.sub)
+		var clients []*client
+		for i := range 3 * scanSize {
+			clients = append(clients, f.subscribe(fmt.Sprint(i)))
+		}
+		moved, notified := clients[len(clients)-1], clients[len(clients)-2]
+
+		require.NoError(t, f.ch.Publish(t.Context(), record("1")))
+		<-b.reached // the first of three steps has been made
+		clients[0].leave()
+		require.Equal(t, following, moved.reader.state, "it moved to where the scan has been")
+		target := eventlog.Audience{Targets: []eventlog.Recipient{notified.reader.recipient}}
+		require.NoError(t, f.ch.Publish(t.Context(), &eventlog.Record{Data: []byte(`"2"`), Audience: target}))
+		require.NoError(t, f.ch.Publish(t.Context(), record("3")))
+		notified.reads("1", "2", "3")
+		for len(clients) > scanSize/2 { // the scan is beyond what is left
+			clients[1].leave()
+			clients = slices.Delete(clients, 1, 2)
+		}
+		close(b.release)
+		synctest.Wait()
+		for _, c := range clients[1:] {
+			if c == notified {
+				c.reads()
+			} else {
+				c.reads("1", "3")
+			}
+			c.leave()
+		}
+		b.leave()
 	})
 }
 
@@ -154,7 +289,7 @@ func TestSinks(t *testing.T) {
 		for _, c := range []*client{xy, x, none} {
 			c.leave()
 		}
-		require.Zero(t, f.ch.Entries())
+		require.Zero(t, f.entries())
 	})
 }
 

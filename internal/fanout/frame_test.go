@@ -64,7 +64,7 @@ func TestFramesStayShared(t *testing.T) {
 			for _, c := range honest {
 				var b socket.Batch
 				c.reader.Read(t.Context(), &b, false, never)
-				require.Equal(t, 1, len(unframe(t, append(b.Own, b.Shared...))))
+				require.Len(t, unframe(t, append(b.Own, b.Shared...)), 1)
 				n += len(b.Own)
 			}
 			return n

@@ -55,6 +55,17 @@ func (f *fixture) publish(text string, set ...func(*eventlog.Audience)) string {
 	return rec.Position().String()
 }
 
+// entries returns the number of entries that the channel has for its readers, which is 0
+// once all of them have left.
+func (f *fixture) entries() int {
+	x := &f.ch.readers
+	n := x.count + len(x.byTag) + len(x.byRecipient) + len(f.ch.tail.common.counts)
+	for _, g := range x.groups {
+		n += len(g.readers)
+	}
+	return n
+}
+
 // slip appends an event to the log that the channel is not given.
 func (f *fixture) slip(text string, set ...func(*eventlog.Audience)) {
 	f.t.Helper()

@@ -36,7 +36,9 @@ func (h *history) missed(ctx context.Context, from eventlog.Position) (some, tru
 		if err != nil && !errors.Is(err, eventlog.ErrTrimmed) {
 			return false, false, err
 		}
-		return true, replay.Truncated || err != nil || first.Time.Before(h.horizon()), nil
+		// Who asks for what is retained misses nothing that is too old.
+		tooOld := err != nil || first.Time.Before(h.horizon())
+		return true, replay.Truncated || tooOld && !from.IsZero(), nil
 	}
 	return false, replay.Truncated, nil
 }
@@ -56,7 +58,7 @@ func (h *history) page(ctx context.Context, from eventlog.Position, limit uint64
 		return nil, 0, err
 	}
 	after = from.Seq
-	if replay.Truncated {
+	if replay.Truncated || from.IsZero() {
 		if !skipGaps {
 			return nil, 0, eventlog.ErrTrimmed
 		}

@@ -90,14 +90,6 @@ func (x *index) notifyEach(readers []*Reader, n *node) {
 	}
 }
 
-func (x *index) entries() int {
-	n := x.count + len(x.byTag) + len(x.byRecipient)
-	for _, g := range x.groups {
-		n += len(g.readers)
-	}
-	return n
-}
-
 // announce has the readers that have read everything send a cursor event.
 func (x *index) announce(n *node) {
 	for _, g := range x.groups {

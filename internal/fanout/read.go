@@ -37,51 +37,37 @@ func (r *Reader) readTail(b *socket.Batch, stop func() bool) socket.More {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for {
-		full := b.Shared != nil || len(b.Own) >= socket.BatchSize
 		switch r.state {
 		case unsubscribed, held, current, left:
 			return socket.None
-		case announcing:
-			if full {
-				return socket.Some
-			}
+		case replaying, announcing, following, catchingUp:
+		}
+		switch {
+		case b.Shared != nil, len(b.Own) >= socket.BatchSize, stop():
+			return socket.Some
+		case r.state == announcing:
 			b.Own = AppendFrame(b.Own, r.sub.ID, r.at.suffix)
 			r.lastSentSeq = r.at.rec.Seq
 			r.become(current, nil)
-		case following:
-			if r.at.gap {
-				return slowUnless(full || stop())
-			}
-			if full || !r.readNode(b, stop) {
-				return socket.Some
-			}
-		case replaying, catchingUp:
-			return slowUnless(full || stop())
+		case r.state == following && !r.at.gap:
+			r.readNode(b, stop)
+		default:
+			return socket.Slow
 		}
 	}
 }
 
-func slowUnless(some bool) socket.More {
-	if some {
-		return socket.Some
-	}
-	return socket.Slow
-}
-
 // readNode reads the next record of the tail and, if its frame is shared, those after it
-// in its chunk. It reports false, and reads nothing, if it was stopped.
-func (r *Reader) readNode(b *socket.Batch, stop func() bool) bool {
+// in its chunk.
+func (r *Reader) readNode(b *socket.Batch, stop func() bool) {
 	n := r.at
-	var shared []byte
-	if n.chunk != nil && string(n.chunk.id) == string(r.sub.ID) {
-		shared, n = n.chunk.from(n)
-	}
-	if stop() { // asked after it is known what there is to read
-		return false
-	}
 	switch {
-	case shared != nil:
-		b.Shared, r.lastSentSeq = shared, n.rec.Seq
+	case n.chunk != nil && string(n.chunk.id) == string(r.sub.ID):
+		shared, last := n.chunk.from(n)
+		if stop() { // asked again now that it is known what there is to read
+			return
+		}
+		b.Shared, n, r.lastSentSeq = shared, last, last.rec.Seq
 	case n.rec.Includes(r.tags, r.recipient):
 		b.Own = AppendFrame(b.Own, r.sub.ID, n.suffix)
 		r.lastSentSeq = n.rec.Seq
@@ -92,7 +78,6 @@ func (r *Reader) readNode(b *socket.Batch, stop func() bool) bool {
 	} else {
 		r.become(current, nil)
 	}
-	return true
 }
 
 // readLog reads a part of the log. It is called without locks.
@@ -137,10 +122,11 @@ func (r *Reader) span(stop func() bool) (s *Subscription, from eventlog.Position
 	return r.sub, from, r.at.rec.Seq, r.skipsGaps()
 }
 
-// skipsGaps reports whether the client expects that records are missing: it was told so
-// in the response, and was sent nothing since.
+// skipsGaps reports whether the replay may begin after records that are gone: the client
+// was told in the response that some are, or asked for what is retained, and was sent
+// nothing since.
 func (r *Reader) skipsGaps() bool {
-	return r.state == replaying && r.sub.Truncated && r.sub.Replayed == 0
+	return r.state == replaying && (r.sub.Truncated || r.sub.from.IsZero()) && r.sub.Replayed == 0
 }
 
 // readPage adds the frames of a page that are after a Seq, up to limit. It reports

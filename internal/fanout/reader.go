@@ -66,19 +66,19 @@ type Subscription struct {
 //
 // These are the transitions:
 //
-//	from                   when                                        to
-//	any but left           Subscribe, with missed records              replaying
-//	any but left           Subscribe, without                          held
-//	replaying              the log is read up to at                    held
-//	held                   Release                                     following or current
-//	current                the log has moved on without the reader     announcing
-//	announcing             the cursor event is sent                    current
-//	current, announcing    a record is published that may be for it    following
-//	following              the end of the tail is reached              current
-//	following              the next record is not in the tail          catchingUp
-//	catchingUp             the log is read up to at                    following or current
-//	any but left           Unsubscribe                                 unsubscribed
-//	any                    Leave                                       left
+//	from                   to                       when
+//	any but left           replaying                Subscribe, with missed records
+//	any but left           held                     Subscribe, without
+//	replaying              held                     the log is read up to at
+//	held                   following or current     Release
+//	current                announcing               the log has moved on without the reader
+//	announcing             current                  the cursor event is sent
+//	current, announcing    following                a record is published that may be for it
+//	following              current                  the end of the tail is reached
+//	following              catchingUp               the next record is not in the tail
+//	catchingUp             following or current     the log is read up to at
+//	any but left           unsubscribed             Unsubscribe
+//	any                    left                     Leave
 type state uint8
 
 const (
@@ -163,10 +163,13 @@ func (r *Reader) Prepare(ctx context.Context, s *Subscription, lastEventID strin
 		if missed, s.Truncated, err = r.history.missed(ctx, s.from); err != nil {
 			return head, err
 		}
-		// Where nothing was missed the log is not asked again: by then it may have
-		// forgotten the channel, and be unable to tell.
-		if missed {
+		switch {
+		case missed:
 			s.state, s.cursor = replaying, 0
+		case !s.Truncated:
+			// The log is not asked again: by then it may have forgotten the channel, and
+			// be unable to tell. What the client has seen may be yet to come here.
+			s.cursor = max(s.cursor, s.from.Seq)
 		}
 	}
 	return head, nil

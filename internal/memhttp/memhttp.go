@@ -17,7 +17,8 @@ type Server struct {
 	http     *http.Server
 	client   *http.Client
 	incoming chan net.Conn
-	closed   chan struct{}
+	closed   chan struct{} // by close
+	close    func()
 	served   sync.WaitGroup
 
 	// mu guards the fields below. conns are the open connections, as their clients
@@ -27,16 +28,20 @@ type Server struct {
 	down  bool
 }
 
-// NewServer serves h. End it with Close.
-func NewServer(h http.Handler) *Server {
+// NewServer serves h, after configure has changed the server. End it with Close.
+func NewServer(h http.Handler, configure ...func(*http.Server)) *Server {
 	s := &Server{
 		http:     &http.Server{Handler: h, ReadHeaderTimeout: time.Minute},
 		incoming: make(chan net.Conn),
 		closed:   make(chan struct{}),
 		conns:    map[*conn]struct{}{},
 	}
+	for _, change := range configure {
+		change(s.http)
+	}
+	s.close = sync.OnceFunc(func() { close(s.closed) })
 	s.client = &http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return s.dial(ctx) },
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return s.Dial(ctx) },
 	}}
 	s.served.Go(func() { _ = s.http.Serve(listener{s}) })
 	return s
@@ -45,6 +50,9 @@ func NewServer(h http.Handler) *Server {
 // URL is the address of the server. Its Client connects to the server whatever the
 // address is.
 func (s *Server) URL() string { return "http://memory" }
+
+// Shutdown shuts the server down, as [http.Server.Shutdown] does.
+func (s *Server) Shutdown(ctx context.Context) error { return s.http.Shutdown(ctx) }
 
 // Client gives the client that is connected to the server.
 func (s *Server) Client() *http.Client { return s.client }
@@ -70,7 +78,7 @@ func (s *Server) SetDown(down bool) {
 // connection are not waited for.
 func (s *Server) Close() {
 	s.client.CloseIdleConnections()
-	close(s.closed)
+	s.close()
 	_ = s.http.Close()
 	s.Cut()
 	s.served.Wait()
@@ -81,7 +89,8 @@ var (
 	errClosed = errors.New("memhttp: server closed")
 )
 
-func (s *Server) dial(ctx context.Context) (net.Conn, error) {
+// Dial opens a connection to the server, for a client that is not an http.Client.
+func (s *Server) Dial(ctx context.Context) (net.Conn, error) {
 	near, far := net.Pipe()
 	c := &conn{Conn: near, server: s}
 	s.mu.Lock()
@@ -131,7 +140,12 @@ func (l listener) Accept() (net.Conn, error) {
 	}
 }
 
-func (l listener) Close() error   { return nil }
+// Close is called when the server shuts down, too.
+func (l listener) Close() error {
+	l.server.close()
+	return nil
+}
+
 func (l listener) Addr() net.Addr { return address{} }
 
 type address struct{}

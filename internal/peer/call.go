@@ -40,6 +40,9 @@ type Call struct {
 // ID returns the id of the request.
 func (c *Call) ID() ID { return c.id }
 
+// Owner returns the owner that [Servers.New] was given for the server of the call.
+func (c *Call) Owner() any { return c.server.owner }
+
 // StartDecoding waits until no other input of the socket is being decoded: one is at a
 // time, so that a client cannot keep all processors busy. StopDecoding ends that. Without
 // a turn it returns the cause of ctx, or [ErrClosed].

@@ -37,20 +37,22 @@ type Client struct {
 	// mu guards what follows and the state of every call. Invariants: a call is
 	// in calls until its answer, and if that is an event stream until the end
 	// of the stream; whoever takes a call out, and nobody else, ends it; once
-	// closed is set, calls is empty and stays so, and nothing is queued any more. posted is
+	// closed is set, calls is empty and stays so, and nothing is queued any more. queued is
 	// signalled when queue is no longer empty, and when closed is set.
-	mu      sync.Mutex
-	calls   map[string]*pending
-	queue   []letter
-	sending bool // sender is running
-	posted  sync.Cond
-	closed  error
+	mu        sync.Mutex
+	calls     map[string]*pending
+	queue     []outgoing
+	withdrawn int  // requests that were taken out of the queue, or of the batch that is being sent
+	sending   bool // sender is running
+	queued    sync.Cond
+	closed    error
 }
 
 // pending is a call from its request to its answer or the end of its stream.
 type pending struct {
 	id       ID
 	observer *Observer     // nil: events go to a Stream
+	input    *Input        // nil unless the request is an event stream
 	sending  ValuesContext // of send
 	answered chan struct{} // gets one element, for answer
 	answer   answer        // written once, before that
@@ -98,7 +100,7 @@ func NewClient(send func(context.Context, Frame) error, o *ClientOptions) *Clien
 		o = &ClientOptions{}
 	}
 	c := &Client{send: send, flush: o.Flush, life: o.Context, ids: o.Sequence, limit: o.StreamLimit, calls: make(map[string]*pending)}
-	c.posted.L = &c.mu
+	c.queued.L = &c.mu
 	if c.flush == nil {
 		c.flush = func() {}
 	}
@@ -121,7 +123,7 @@ func NewClient(send func(context.Context, Frame) error, o *ClientOptions) *Clien
 // response cannot be read, and one that wraps [ErrClosed] if the client was
 // closed. The request is not changed; its id is ignored.
 func (c *Client) Do(ctx context.Context, r *Request) (*Response, *Stream, error) {
-	_, a := c.do(ctx, r, nil)
+	_, a := c.do(ctx, r, &pending{})
 	return a.response, a.stream, a.err
 }
 
@@ -130,12 +132,14 @@ func (c *Client) Do(ctx context.Context, r *Request) (*Response, *Stream, error)
 // response when DoFunc returns. Calling stop ends the stream and sends an abort
 // if it is still open; no call of the observer begins after it.
 func (c *Client) DoFunc(ctx context.Context, r *Request, o Observer) (response *Response, stop func(), err error) {
-	p, a := c.do(ctx, r, &o)
+	p, a := c.do(ctx, r, &pending{observer: &o})
 	return a.response, func() { c.stop(p) }, a.err
 }
 
-func (c *Client) do(ctx context.Context, r *Request, o *Observer) (*pending, answer) {
-	p := &pending{observer: o, answered: make(chan struct{}, 1), sending: WithValues(c.life, ctx)}
+// do makes the call p, in which only observer and input are set.
+func (c *Client) do(ctx context.Context, r *Request, p *pending) (*pending, answer) {
+	p.answered = make(chan struct{}, 1)
+	p.sending = WithValues(c.life, ctx)
 	if ctx.Err() != nil {
 		return p, answer{err: context.Cause(ctx)}
 	}
@@ -148,6 +152,9 @@ func (c *Client) do(ctx context.Context, r *Request, o *Observer) (*pending, ans
 	}
 	if err := c.start(p); err != nil {
 		return p, answer{err: err}
+	}
+	if p.input != nil {
+		p.input.start(p.input)
 	}
 	select {
 	case <-p.answered:
@@ -169,7 +176,7 @@ func (c *Client) start(p *pending) error {
 		return c.closed
 	}
 	c.calls[string(p.id)] = p
-	c.post(letter{call: p})
+	c.enqueue(outgoing{call: p})
 	return nil
 }
 
@@ -180,6 +187,7 @@ func (c *Client) remove(p *pending) bool {
 		return false
 	}
 	delete(c.calls, string(p.id))
+	p.input.end()
 	return true
 }
 
@@ -192,7 +200,7 @@ func (c *Client) stop(p *pending) bool {
 		return false
 	}
 	if !c.withdraw(p) {
-		c.post(letter{p, true})
+		c.enqueue(outgoing{call: p, abort: true})
 	}
 	return true
 }
@@ -213,7 +221,8 @@ func (c *Client) Receive(f Frame) error {
 		c.respond(m)
 	case *Event:
 		c.event(m)
-	case *Abort: // would stop an event stream sent by the client; there are none
+	case *Abort:
+		c.stopInput(m.ID)
 	}
 	return nil
 }
@@ -272,13 +281,13 @@ func (c *Client) Refuse(err error) {
 	}
 	c.mu.Lock()
 	p := c.calls[string(bad.ID)]
-	affected := p != nil && p.replied == bad.Event
+	streaming := p != nil && p.replied
 	c.mu.Unlock()
 	switch {
-	case !affected:
-	case p.skips(bad):
+	case p == nil:
+	case streaming && p.skips(bad): // also if it is cut before it shows that it is an event
 		p.observer.Unreadable(bad)
-	case c.stop(p):
+	case streaming == bad.Event && c.stop(p):
 		p.fail(err)
 	}
 }
@@ -313,7 +322,7 @@ func (c *Client) isStreaming(p *pending) bool {
 // skips reports whether the stream of p goes on after an event that cannot be read.
 func (p *pending) skips(bad *DecodeError) bool {
 	last := bad.Kind == EventDone || bad.Kind == EventError
-	return bad.Event && !last && p.observer != nil && p.observer.Unreadable != nil
+	return !last && p.observer != nil && p.observer.Unreadable != nil
 }
 
 func (p *pending) reply(a answer) {
@@ -346,8 +355,9 @@ func (c *Client) Close(cause error) {
 	c.calls = nil
 	for _, p := range calls {
 		c.withdraw(p)
+		p.input.end()
 	}
-	c.posted.Signal()
+	c.queued.Signal()
 	c.mu.Unlock()
 	for _, p := range calls {
 		p.fail(err)

@@ -3,12 +3,15 @@ package peer
 import (
 	"fmt"
 	"runtime"
+	"slices"
 )
 
-// letter is a frame that waits to be sent: the request of a call, or its abort.
-type letter struct {
+// outgoing is a frame that waits to be sent: the request of a call, its abort, or an
+// event of its input.
+type outgoing struct {
 	call  *pending
 	abort bool
+	event *inputEvent
 }
 
 // progress is how far a request has got on its way out.
@@ -23,38 +26,38 @@ const (
 	dropped
 )
 
-// post queues a letter, with mu held. Frames are sent on a goroutine of their own, in
+// enqueue adds a frame to the queue, with mu held. Frames are sent on a goroutine of their own, in
 // the order of the queue, so that a stuck socket cannot keep Do from returning when its
 // context ends.
-func (c *Client) post(l letter) {
-	c.queue = append(c.queue, l)
+func (c *Client) enqueue(f outgoing) {
+	c.queue = append(c.queue, f)
 	switch {
 	case !c.sending:
 		c.sending = true
 		c.sender.Go(c.sendQueue)
 	case len(c.queue) == 1:
-		c.posted.Signal()
+		c.queued.Signal()
 	}
 }
 
 // sendQueue sends what is queued until the client is closed, and what was queued until
 // then: the aborts, for whatever use they are.
 func (c *Client) sendQueue() {
-	var batch []letter
+	var batch []outgoing
 	for {
-		if c.awaitPost() > 1 {
+		if c.awaitQueued() > 1 {
 			// Others who have got an answer at the same time may be about to call
 			// again: one write takes it all.
 			runtime.Gosched()
 		}
 		c.mu.Lock()
-		batch, c.queue = c.queue, batch[:0]
+		batch, c.queue, c.withdrawn = c.queue, batch[:0], 0
 		c.mu.Unlock()
 		if len(batch) == 0 {
 			return
 		}
-		for _, l := range batch {
-			c.sendLetter(l)
+		for _, f := range batch {
+			c.sendOne(f)
 		}
 		clear(batch) // which is kept, but not what is in it
 		c.flush()
@@ -67,21 +70,31 @@ func (c *Client) withdraw(p *pending) bool {
 		return false
 	}
 	p.progress, p.frame = dropped, Frame{}
+	// What is left of it goes too, so that a server which takes nothing does not make the
+	// queue grow. It may be in the batch that is being sent instead.
+	if c.withdrawn++; c.withdrawn > len(c.queue)/2 {
+		c.queue = slices.DeleteFunc(c.queue, func(f outgoing) bool { return f.call.progress == dropped })
+		c.withdrawn = 0
+	}
 	return true
 }
 
-// awaitPost waits for a letter, or the end, and gives how many calls there are.
-func (c *Client) awaitPost() (calls int) {
+// awaitQueued waits for a frame, or the end, and returns how many calls there are.
+func (c *Client) awaitQueued() (calls int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for len(c.queue) == 0 && c.closed == nil {
-		c.posted.Wait()
+		c.queued.Wait()
 	}
 	return len(c.calls)
 }
 
-func (c *Client) sendLetter(l letter) {
-	p := l.call
+func (c *Client) sendOne(f outgoing) {
+	p := f.call
+	if f.event != nil {
+		f.event.sent <- c.sendInput(p, f.event.frame)
+		return
+	}
 	c.mu.Lock()
 	if p.progress == dropped {
 		c.mu.Unlock()
@@ -90,8 +103,8 @@ func (c *Client) sendLetter(l letter) {
 	frame := p.frame
 	p.progress, p.frame = begun, Frame{}
 	c.mu.Unlock()
-	if l.abort {
-		// A failure is left to whoever owns the socket: the call is over anyway, and
+	if f.abort {
+		// A failure is left to the owner of the socket: the call is over anyway, and
 		// a socket that cannot take an abort is about to go.
 		_ = c.send(c.life, Frame{Data: AppendAbort(nil, p.id)})
 		return

@@ -2,10 +2,12 @@ package peer
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -268,5 +270,30 @@ func TestClient(t *testing.T) {
 			require.Equal(t, []string{want}, rig.take())
 			rig.Close(nil)
 		}
+	})
+}
+
+// Calls that end while the server takes nothing leave nothing behind.
+func TestWithdrawnRequestsAreForgotten(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		stuck := make(chan struct{})
+		c := NewClient(func(context.Context, Frame) error { <-stuck; return nil }, nil)
+		first, stop := context.WithCancel(t.Context())
+		go func() { _, _, _ = c.Do(first, &Request{URL: mustURL(t, "/first")}) }()
+		synctest.Wait()
+		for range 1000 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			_, _, err := c.Do(ctx, &Request{URL: mustURL(t, "/a"), Body: Body{JSON: json.RawMessage("1")}})
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			cancel()
+		}
+		c.mu.Lock()
+		require.Less(t, len(c.queue), 10)
+		c.mu.Unlock()
+		stop()
+		close(stuck)
+		c.Close(nil)
+		c.Wait()
 	})
 }

@@ -101,12 +101,12 @@ func NewServers(o ServerOptions) *Servers {
 }
 
 // New returns a server for a socket whose life is ctx and that send writes to: see
-// [ServerOptions.Send].
-func (s *Servers) New(ctx context.Context, send func(context.Context, Frame) error) *Server {
+// [ServerOptions.Send]. Its calls return owner from [Call.Owner].
+func (s *Servers) New(ctx context.Context, owner any, send func(context.Context, Frame) error) *Server {
 	if send == nil {
 		panic("peer: new server: Send is required")
 	}
-	server := &Server{o: &s.o, ctx: ctx, write: send}
+	server := &Server{o: &s.o, ctx: ctx, owner: owner, write: send}
 	server.freed.L = &server.mu
 	server.decoding.free, server.answering.free = 1, maxEncoded
 	for i := range server.lanes {
@@ -121,6 +121,7 @@ func (s *Servers) New(ctx context.Context, send func(context.Context, Frame) err
 type Server struct {
 	o         *ServerOptions
 	ctx       context.Context //nolint:containedctx // the life of the socket, from which sends and handlers derive
+	owner     any
 	write     func(context.Context, Frame) error
 	handlers  sync.WaitGroup
 	decoding  turns // see Call.StartDecoding
@@ -147,7 +148,9 @@ type Server struct {
 
 // NewServer returns a server for a socket whose life is ctx. It panics if a
 // required option is missing.
-func NewServer(ctx context.Context, o ServerOptions) *Server { return NewServers(o).New(ctx, o.Send) }
+func NewServer(ctx context.Context, o ServerOptions) *Server {
+	return NewServers(o).New(ctx, nil, o.Send)
+}
 
 // Receive takes a frame from the client, whose memory it does not keep. It is called by
 // the reader of the socket, one frame after another. It sends the answer to an unreadable

@@ -30,10 +30,10 @@ func TestStress(t *testing.T) {
 	}
 	client := NewClient(put(up), nil)
 	server := NewServer(t.Context(), ServerOptions{
-		MaxCalls: calls,
-		Send:     put(down),
-		Panic:    func(_ *Request, v any) { t.Errorf("panic: %v", v) },
-		Handle:   stressHandler(events),
+		MaxCalls: calls, MaxStreams: calls,
+		Send:   put(down),
+		Panic:  func(_ *Request, v any) { t.Errorf("panic: %v", v) },
+		Handle: stressHandler(events),
 	})
 	var serverReads, clientReads sync.WaitGroup
 	read := func(from <-chan Frame, receive func(Frame) error) {

@@ -104,19 +104,22 @@ type Conn struct {
 }
 
 // Accept answers a WebSocket handshake and makes c, which is new, its connection. If
-// it fails, the answer was written to w. The caller calls Serve and lets the HTTP handler
+// it fails, the request was answered, or its connection is closed; [RefusalLevel] tells
+// apart whose mistake that is. The caller calls Serve and lets the HTTP handler
 // return, which frees the buffers of net/http.
 func (c *Conn) Accept(w http.ResponseWriter, r *http.Request, pool *Pool, src Source, o Options) error {
 	c.src, c.pool, c.writer = src, pool, pool.assign()
 	c.readLimit = o.ReadLimit
 	c.messageTimeout = cmp.Or(o.MessageTimeout, DefaultMessageTimeout)
 	c.stallTimeout = cmp.Or(o.StallTimeout, DefaultStallTimeout)
-	handshake, err := websocket.Accept(&hijacker{w, c}, r, &websocket.AcceptOptions{
+	h := &hijacker{ResponseWriter: w, conn: c}
+	handshake, err := websocket.Accept(h, r, &websocket.AcceptOptions{
 		OriginPatterns:     o.OriginPatterns,
 		InsecureSkipVerify: o.AnyOrigin,
 		CompressionMode:    websocket.CompressionDisabled,
 	})
 	if err != nil {
+		h.refuse()
 		return fmt.Errorf("socket: accept: %w", err)
 	}
 	_ = handshake.CloseNow() // frees it; the connection stays open: see handshaken

@@ -111,15 +111,28 @@ func connectEarly(t *testing.T, pool *Pool, src Source, server, client net.Conn,
 // accept makes a connection that is not served yet.
 func accept(t *testing.T, pool *Pool, src Source, server, client net.Conn, early string) *peer {
 	t.Helper()
+	r := handshakeRequest()
+	p := &peer{t: t, nc: client, br: bufio.NewReader(client), conn: &Conn{}, code: make(chan int, 1)}
+	status := make(chan int, 1)
+	go func() {
+		answer, err := http.ReadResponse(p.br, r)
+		if err != nil {
+			answer = &http.Response{}
+		}
+		status <- answer.StatusCode
+	}()
+	require.NoError(t, p.conn.Accept(handshake{httptest.NewRecorder(), server, early}, r, pool, src, Options{ReadLimit: 1 << 10}))
+	require.Equal(t, http.StatusSwitchingProtocols, <-status)
+	return p
+}
+
+func handshakeRequest() *http.Request {
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Header = http.Header{
 		"Connection": {"Upgrade"}, "Upgrade": {"websocket"},
 		"Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="},
 	}
-	conn := &Conn{}
-	err := conn.Accept(handshake{httptest.NewRecorder(), server, early}, r, pool, src, Options{ReadLimit: 1 << 10})
-	require.NoError(t, err)
-	return &peer{t: t, nc: client, br: bufio.NewReader(client), conn: conn, code: make(chan int, 1)}
+	return r
 }
 
 // Receive, Closing and Ended implement Handler.

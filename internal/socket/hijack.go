@@ -3,7 +3,10 @@ package socket
 import (
 	"bufio"
 	"bytes"
+	"errors"
+	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -13,31 +16,145 @@ import (
 // the start of a message; what is longer is read past it.
 const readBuffer = 256
 
-// hijacker takes the connection over from net/http in place of coder/websocket, which
-// is used for the handshake only. Nothing that lives as long as the connection may
-// refer to it: it keeps net/http's buffers alive.
+// ErrHijack is wrapped by the error of Accept where the connection cannot be taken over,
+// mostly because middleware hides the http.Hijacker of net/http. The request was answered
+// with 501.
+var ErrHijack = errors.New("the connection cannot be taken over")
+
+// RefusalLevel returns the level at which an error of Accept is logged: a server that can
+// serve no WebSocket at all is a mistake of its owner, any other refusal is the client's.
+func RefusalLevel(err error) slog.Level {
+	if errors.Is(err, ErrHijack) {
+		return slog.LevelError
+	}
+	return slog.LevelDebug
+}
+
+// hijacker is the http.ResponseWriter that coder/websocket answers a handshake on. It
+// takes the connection over before it writes the answer 101, which it writes itself:
+// a writer of a framework may keep a status back, or refuse to hand over a connection
+// that has a status, and once 101 is out no error can be reported. coder/websocket, which
+// is used for the handshake only, gets a connection that does nothing. Nothing that lives as
+// long as the connection may refer to the hijacker: it keeps net/http's buffers alive.
 type hijacker struct {
 	http.ResponseWriter
-	conn *Conn
+	conn  *Conn
+	taken bool  // the connection is no longer net/http's
+	err   error // of Hijack: what coder/websocket answers from then on is dropped
+}
+
+// WriteHeader writes the status of a refusal. Hijack writes that of an upgrade.
+func (h *hijacker) WriteHeader(status int) {
+	if status != http.StatusSwitchingProtocols && h.err == nil {
+		h.ResponseWriter.WriteHeader(status)
+	}
+}
+
+// Write writes the text of a refusal.
+func (h *hijacker) Write(p []byte) (int, error) {
+	if h.err == nil {
+		return h.ResponseWriter.Write(p)
+	}
+	return len(p), nil
 }
 
 func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	nc, brw, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	nc, early, err := takeOver(h.ResponseWriter)
 	if err != nil {
+		h.err = fmt.Errorf("%w: %w", ErrHijack, err)
+		return nil, nil, h.err
+	}
+	h.taken = true
+	if err := switchProtocols(nc, h.Header()); err != nil {
+		_ = nc.Close()
+		h.err = err
 		return nil, nil, err
 	}
-	early, _ := brw.Reader.Peek(brw.Reader.Buffered())
-	// net/http may have left deadlines of its own on the connection.
-	_ = nc.SetDeadline(time.Time{})
 	c := h.conn
 	c.fd = descriptor(nc)
 	if len(early) > 0 {
-		nc = &headed{nc, bytes.Clone(early)}
+		nc = &headed{nc, early}
 	}
 	c.wire = nc
 	c.buffer = bufio.NewReaderSize((*input)(c), readBuffer)
 	none := &handshaken{Conn: nc}
 	return none, bufio.NewReadWriter(bufio.NewReaderSize(none, 16), bufio.NewWriterSize(none, 16)), nil
+}
+
+// refuse answers a handshake for which Hijack has failed.
+func (h *hijacker) refuse() {
+	if h.err == nil || h.taken {
+		return
+	}
+	header := h.Header()
+	for _, name := range []string{"Connection", "Upgrade", "Sec-Websocket-Accept"} {
+		header.Del(name)
+	}
+	http.Error(h.ResponseWriter, http.StatusText(http.StatusNotImplemented), http.StatusNotImplemented)
+}
+
+// takeOver returns the connection behind w and what was read from it already. It tries
+// every writer that w wraps: an outer one may know only the next, and that not be an
+// http.Hijacker itself. It tries none if the innermost is no http.Hijacker: gin's counts a
+// try that fails as an answer, and no status could be written.
+func takeOver(w http.ResponseWriter) (nc net.Conn, early []byte, err error) {
+	inner := w
+	for next := unwrap(inner); next != nil; next = unwrap(inner) {
+		inner = next
+	}
+	if _, ok := inner.(http.Hijacker); !ok {
+		return nil, nil, fmt.Errorf("%T is no http.Hijacker", inner)
+	}
+	for ; w != nil; w = unwrap(w) {
+		if h, ok := w.(http.Hijacker); ok {
+			if nc, early, err = hijack(h); err == nil {
+				return nc, early, nil
+			}
+		}
+	}
+	return nil, nil, err
+}
+
+// unwrap returns what w wraps, as http.ResponseController does, or nil.
+func unwrap(w http.ResponseWriter) http.ResponseWriter {
+	if u, ok := w.(interface{ Unwrap() http.ResponseWriter }); ok {
+		return u.Unwrap()
+	}
+	return nil
+}
+
+// hijack turns a panic into an error: some writers assert that what they wrap is an
+// http.Hijacker.
+func hijack(h http.Hijacker) (nc net.Conn, early []byte, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	nc, brw, err := h.Hijack()
+	if err != nil || brw == nil {
+		return nc, nil, err
+	}
+	early, _ = brw.Reader.Peek(brw.Reader.Buffered())
+	return nc, bytes.Clone(early), nil
+}
+
+// bodyHeaders are what middleware may have set for an answer with a body.
+var bodyHeaders = map[string]bool{
+	"Content-Encoding": true, "Content-Length": true, "Content-Type": true, "Trailer": true, "Transfer-Encoding": true,
+}
+
+// switchProtocols writes the answer to a handshake.
+func switchProtocols(nc net.Conn, header http.Header) error {
+	var answer bytes.Buffer
+	answer.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
+	_ = header.WriteSubset(&answer, bodyHeaders) // to memory
+	answer.WriteString("\r\n")
+	// Also in place of the deadlines that net/http may have left on the connection.
+	_ = nc.SetDeadline(time.Now().Add(closeTimeout))
+	_, err := nc.Write(answer.Bytes())
+	_ = nc.SetDeadline(time.Time{})
+	return err
 }
 
 // headed is a connection of which something was read already.

@@ -31,7 +31,7 @@ type Outbox struct {
 	//   - Once closed is set there are no waiters, and no frame is added.
 	mu      sync.Mutex
 	frames  []outgoing
-	waiters []*reservation
+	waiters []*waiter
 	size    int
 	closed  bool
 }
@@ -45,10 +45,11 @@ type outgoing struct {
 
 func (f outgoing) cost() int { return cap(f.frame) + FrameOverhead }
 
-// reservation is a caller that waits for room.
-type reservation struct {
-	cost  int
-	ready chan struct{} // closed when the room is the caller's, or the outbox is closed
+// waiter is a caller that waits for room.
+type waiter struct {
+	outgoing // frame is nil for a reservation
+	cost     int
+	ready    chan struct{} // closed when it has got room, and its frame was added, or the outbox is closed
 }
 
 // Open makes the outbox that of a connection. Frames wait for room beyond half of
@@ -68,16 +69,17 @@ func (o *Outbox) Empty() bool { return o.held.Load() == 0 }
 // [ErrClosed] once the connection is closing. The frame belongs to the outbox then.
 func (o *Outbox) Put(ctx context.Context, frame []byte, after uint64) error {
 	f := outgoing{frame, after}
-	if err := o.reserve(ctx, f.cost()); err != nil {
+	if err := o.wait(ctx, f, f.cost()); err != nil {
 		return err
 	}
-	return o.add(f)
+	o.conn.Wake()
+	return nil
 }
 
 // Reserve waits for room for a frame of size bytes as Put does. Without an error the
 // caller calls Add or Release.
 func (o *Outbox) Reserve(ctx context.Context, size int) error {
-	return o.reserve(ctx, size+FrameOverhead)
+	return o.wait(ctx, outgoing{}, size+FrameOverhead)
 }
 
 // Add adds a frame for which room was reserved: its capacity is the size.
@@ -100,18 +102,20 @@ func (o *Outbox) Force(frame []byte) {
 	_ = o.add(f) // a connection that is closing does without
 }
 
-func (o *Outbox) reserve(ctx context.Context, cost int) error {
+// wait returns when there is room for cost bytes, which is then taken, and f was added
+// unless it is a reservation.
+func (o *Outbox) wait(ctx context.Context, f outgoing, cost int) error {
 	o.mu.Lock()
 	switch {
 	case o.closed:
 		o.mu.Unlock()
 		return ErrClosed
 	case len(o.waiters) == 0 && o.fits(cost):
-		o.size += cost
+		o.admit(f, cost)
 		o.mu.Unlock()
 		return nil
 	}
-	w := &reservation{cost, make(chan struct{})}
+	w := &waiter{f, cost, make(chan struct{})}
 	o.waiters = append(o.waiters, w)
 	o.mu.Unlock()
 	select {
@@ -129,6 +133,14 @@ func (o *Outbox) reserve(ctx context.Context, cost int) error {
 		return ErrClosed
 	}
 	return nil
+}
+
+// admit takes room, with mu held.
+func (o *Outbox) admit(f outgoing, cost int) {
+	o.size += cost
+	if f.frame != nil {
+		o.append(f)
+	}
 }
 
 // fits is called with mu held.
@@ -159,7 +171,7 @@ func (o *Outbox) grant() {
 	for len(o.waiters) > 0 && o.fits(o.waiters[0].cost) {
 		w := o.waiters[0]
 		o.waiters = slices.Delete(o.waiters, 0, 1)
-		o.size += w.cost
+		o.admit(w.outgoing, w.cost)
 		close(w.ready)
 	}
 	if len(o.waiters) == 0 {

@@ -18,16 +18,19 @@ func inBubble(t *testing.T, ping time.Duration, test func(t *testing.T, pool *Po
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		pool := NewPool(1, ping)
-		test(t, pool, func() *peer {
-			server, client := net.Pipe()
-			return connect(t, pool, &script{}, server, client)
-		})
+		test(t, pool, func() *peer { return pipe(t, pool, &script{}) })
 		pool.Close()
 	})
 }
 
-// Control frames come between messages and between the fragments of one. This holds on
-// to how coder/websocket takes errQuiet.
+// pipe connects a source in memory.
+func pipe(t *testing.T, pool *Pool, src Source) *peer {
+	t.Helper()
+	server, client := net.Pipe()
+	return connect(t, pool, src, server, client)
+}
+
+// Control frames come between messages and between the fragments of one.
 func TestControlFramesBetweenMessages(t *testing.T) {
 	ping, pong := masked(finalFrame|opPing, "are you there"), masked(finalFrame|opPong, "")
 	first, last := masked(opText, "in "), masked(finalFrame, "pieces")

@@ -10,8 +10,12 @@
 //		})
 //	}
 //
+// A shared log is checked by [RunShared] too: what its handles see of each other, what
+// followers receive, and what becomes of that in faults. [SharedMemory] is such a log, for
+// tests of what uses one.
+//
 // Cases run in parallel and each opens logs of its own, which the suite closes.
 // Those about retention run in a [testing/synctest] bubble, so that hours pass at
-// once: a store must read the time with package time. Run the suite with the race
-// detector too, since some cases leave half of their work to it.
+// once: a store must read the time with package time, or set Store.RealTime. Run the
+// suite with the race detector too, since some cases leave half of their work to it.
 package eventlogtest

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
@@ -17,6 +18,22 @@ import (
 type log struct {
 	eventlog.Log
 	t *testing.T
+
+	coarse    bool // see Store.CoarseFloor
+	retention time.Duration
+	moment    time.Duration // a little while, compared with the retention
+}
+
+// useStore puts l, a log of s, under test.
+func useStore(t *testing.T, l eventlog.Log, s Store) *log {
+	t.Helper()
+	under := use(t, l)
+	under.coarse = s.CoarseFloor
+	under.retention, under.moment = time.Hour, time.Minute
+	if s.RealTime > 0 {
+		under.retention, under.moment = s.RealTime, s.RealTime/15
+	}
+	return under
 }
 
 // use puts l under test and closes it with the test.
@@ -98,6 +115,23 @@ func (l *log) complete(channel string, p eventlog.Position, want []*eventlog.Rec
 func (l *log) truncated(channel string, p eventlog.Position, want []*eventlog.Record) {
 	l.t.Helper()
 	l.replays(channel, p, want, true)
+}
+
+// completeUnlessCoarse checks that the replay after p is want. It may be truncated if the
+// log keeps no floor of each channel.
+func (l *log) completeUnlessCoarse(channel string, p eventlog.Position, want []*eventlog.Record) {
+	l.t.Helper()
+	_, truncated := l.after(channel, p)
+	l.replays(channel, p, want, truncated && l.coarse)
+}
+
+// retains checks that channel has lost records and that want are left: a position
+// before the lost ones is truncated, and the zero Position, which asks for what is
+// retained, is complete.
+func (l *log) retains(channel string, want []*eventlog.Record) {
+	l.t.Helper()
+	l.truncated(channel, l.from(0), want)
+	l.complete(channel, eventlog.Position{}, want)
 }
 
 func (l *log) replays(channel string, p eventlog.Position, want []*eventlog.Record, truncated bool) {

@@ -9,19 +9,19 @@ import (
 )
 
 var replayCases = map[string]func(*log){
-	"gives the same records each time": func(l *log) {
+	"yields the same records each time": func(l *log) {
 		rs := l.addN("a", 5)
 		l.complete("a", eventlog.Position{}, rs)
 		l.complete("a", eventlog.Position{}, rs)
 	},
-	"gives a long history in order": func(l *log) {
+	"yields a long history in order": func(l *log) {
 		rs := l.addMany("a", 3000)
 		l.complete("a", eventlog.Position{}, rs)
 		for _, i := range []int{0, 1, 63, 64, 255, 256, 1023, 1500, 2998, 2999} {
 			l.complete("a", rs[i].Position(), rs[i+1:])
 		}
 	},
-	"gives a long history between other channels": func(l *log) {
+	"yields a long history between other channels": func(l *log) {
 		var a, b []*eventlog.Record
 		for range 5 {
 			a = append(a, l.addMany("a", 100)...)

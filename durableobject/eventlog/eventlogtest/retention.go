@@ -7,79 +7,76 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// retention is that of the logs given to retentionCases.
-const retention = time.Hour
-
-// retentionCases run in a bubble, so that sleeping takes no time.
+// retentionCases sleep, which takes no time in a bubble.
 var retentionCases = map[string]func(*log){
 	"young events are replayed": func(l *log) {
 		rs := l.addN("a", 3)
-		time.Sleep(retention - time.Minute)
+		time.Sleep(l.retention - l.moment)
 		l.complete("a", eventlog.Position{}, rs)
 	},
 	"old events are not replayed": func(l *log) {
 		l.addN("a", 3)
-		time.Sleep(retention + time.Minute)
-		l.truncated("a", eventlog.Position{}, nil)
+		time.Sleep(l.retention + l.moment)
+		l.retains("a", nil)
 	},
 	"old events are not replayed for an unknown position": func(l *log) {
 		l.addN("a", 3)
-		time.Sleep(retention + time.Minute)
+		time.Sleep(l.retention + l.moment)
 		l.truncated("a", eventlog.PositionOf("nonsense"), nil)
 	},
 	"of old and young only the young are replayed": func(l *log) {
 		l.addN("a", 3)
-		time.Sleep(retention - time.Minute)
+		time.Sleep(l.retention - l.moment)
 		young := l.addN("a", 3)
-		time.Sleep(2 * time.Minute)
-		l.truncated("a", eventlog.Position{}, young)
+		time.Sleep(2 * l.moment)
+		l.retains("a", young)
 	},
 	"a position before an old event is truncated": func(l *log) {
 		old := l.addN("a", 3)
-		time.Sleep(retention - time.Minute)
+		time.Sleep(l.retention - l.moment)
 		young := l.addN("a", 3)
-		time.Sleep(2 * time.Minute)
+		time.Sleep(2 * l.moment)
 		l.truncated("a", old[0].Position(), young)
 		l.truncated("a", old[1].Position(), young)
 	},
 	"the last old event's position is complete": func(l *log) {
 		old := l.addN("a", 3)
-		time.Sleep(retention - time.Minute)
+		time.Sleep(l.retention - l.moment)
 		young := l.addN("a", 3)
-		time.Sleep(2 * time.Minute)
+		time.Sleep(2 * l.moment)
 		l.complete("a", old[2].Position(), young)
 		l.complete("a", young[0].Position(), young[1:])
 	},
 	"the last id is complete when all is old": func(l *log) {
 		old := l.addN("a", 3)
-		time.Sleep(2 * retention)
+		time.Sleep(2 * l.retention)
 		l.complete("a", old[2].Position(), nil)
 		l.truncated("a", old[1].Position(), nil)
 	},
 	"the last id is complete when all is old and trimmed": func(l *log) {
 		old := l.addN("a", 3)
-		time.Sleep(2 * retention)
-		l.trim(time.Now().Add(-retention))
+		time.Sleep(2 * l.retention)
+		l.trim(time.Now().Add(-l.retention))
 		l.complete("a", old[2].Position(), nil)
 		l.truncated("a", old[1].Position(), nil)
 	},
 	"the head's position is complete when all is old": func(l *log) {
 		l.addN("a", 3)
 		p := l.head("a")
-		time.Sleep(2 * retention)
+		time.Sleep(2 * l.retention)
 		l.complete("a", p, nil)
 		l.complete("a", p, l.addN("a", 2))
 	},
 	"the head stays when all is old": func(l *log) {
 		old := l.addN("a", 3)
-		time.Sleep(2 * retention)
+		time.Sleep(2 * l.retention)
 		l.reach("a", old[2])
 		l.trim(time.Now())
 		l.reach("a", old[2])
 	},
 	"no Seq is used again when all is old": func(l *log) {
 		old := l.addN("a", 3)
-		time.Sleep(2 * retention)
+		time.Sleep(2 * l.retention)
 		l.trim(time.Now())
 		r := l.add("a", text("x"))
 		if r.Seq <= old[2].Seq || r.Prev < old[2].Seq || r.Prev >= r.Seq {
@@ -90,39 +87,39 @@ var retentionCases = map[string]func(*log){
 		var all []*eventlog.Record
 		for range 4 {
 			all = append(all, l.add("a", text("x")))
-			time.Sleep(retention / 4)
+			time.Sleep(l.retention / 4)
 		}
 		for i := range all {
-			time.Sleep(time.Minute)
+			time.Sleep(l.moment)
 			l.complete("a", all[i].Position(), all[i+1:])
-			l.truncated("a", eventlog.Position{}, all[i+1:])
-			time.Sleep(retention/4 - time.Minute)
+			l.retains("a", all[i+1:])
+			time.Sleep(l.retention/4 - l.moment)
 		}
 	},
 	"idle channels grow old too": func(l *log) {
 		old := l.addN("a", 2)
-		time.Sleep(retention - time.Minute)
+		time.Sleep(l.retention - l.moment)
 		young := l.addN("b", 2)
-		time.Sleep(2 * time.Minute)
+		time.Sleep(2 * l.moment)
 		l.truncated("a", old[0].Position(), nil)
 		l.complete("b", eventlog.Position{}, young)
 	},
 	"a channel that is looked at late vouches for no other": func(l *log) {
 		l.addN("a", 2)
 		b := l.addN("b", 2)
-		time.Sleep(retention + time.Minute)
+		time.Sleep(l.retention + l.moment)
 		for range 2 {
 			l.truncated("b", b[0].Position(), nil)
-			l.truncated("a", eventlog.Position{}, nil)
+			l.retains("a", nil)
 		}
 	},
 	"trimming spares what is young": func(l *log) {
 		l.addN("a", 3)
-		time.Sleep(retention - time.Minute)
+		time.Sleep(l.retention - l.moment)
 		young := l.addN("a", 3)
-		time.Sleep(2 * time.Minute)
-		l.trim(time.Now().Add(-retention))
-		l.truncated("a", eventlog.Position{}, young)
+		time.Sleep(2 * l.moment)
+		l.trim(time.Now().Add(-l.retention))
+		l.retains("a", young)
 	},
 	"events that grow old in a replay are no silent hole": func(l *log) {
 		all := l.addMany("a", 1000)
@@ -130,7 +127,7 @@ var retentionCases = map[string]func(*log){
 		var err error
 		for r, e := range l.replay("a", eventlog.Position{}) {
 			if len(got) == 0 {
-				time.Sleep(2 * retention)
+				time.Sleep(2 * l.retention)
 				l.trim(time.Now())
 			}
 			if err = e; err == nil {
@@ -145,13 +142,13 @@ var retentionCases = map[string]func(*log){
 	"events that grow old between After and reading are not replayed": func(l *log) {
 		l.addN("a", 3)
 		records := l.replay("a", eventlog.Position{})
-		time.Sleep(2 * retention)
+		time.Sleep(2 * l.retention)
 		rs, err := drain(records)
 		is(l.t, err, eventlog.ErrTrimmed)
 		same(l.t, rs, nil)
 	},
 	"Time is that of the bubble": func(l *log) {
-		time.Sleep(retention)
+		time.Sleep(l.retention)
 		now := time.Now()
 		if r := l.add("a", text("x")); r.Time.Sub(now).Abs() > time.Second {
 			l.t.Errorf("Time is %v, now is %v", r.Time, now)

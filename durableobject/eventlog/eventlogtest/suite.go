@@ -8,19 +8,29 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// Store says how to open the logs of a store. Only Open must be set. All of them
+// Store describes how to open the logs of a store. Only Open must be set. All of them
 // are called by many tests at once and fail the test if they cannot open a log.
 type Store struct {
 	// Open returns a new, empty log.
 	Open func(t *testing.T) eventlog.Log
 
-	// ExactTrim says that Trim drops every record that is old enough, and not only
+	// ExactTrim means that Trim drops every record that is old enough, and not only
 	// those that the store can part with. The suite then checks for that.
 	ExactTrim bool
 
+	// CoarseFloor means that the log keeps a floor of its own but none of each channel: a
+	// position may be truncated though only records of other channels were dropped after it.
+	CoarseFloor bool
+
 	// OpenRetention returns a new, empty log that replays no event older than
-	// retention. It is called in a bubble. Nil leaves the cases about it out.
+	// retention. It is called in a bubble, with an hour, unless RealTime is set. Nil
+	// leaves the cases about it out.
 	OpenRetention func(t *testing.T, retention time.Duration) eventlog.Log
+
+	// RealTime is for a log whose clock is not that of the process. The cases about
+	// retention then run outside bubbles, with this retention, and allow the log a
+	// fifteenth of it to drop what is too old. Zero runs them in bubbles.
+	RealTime time.Duration
 
 	// OpenDir opens the log that is kept in dir, an empty one if dir is empty. It
 	// is called again for the same dir once the log before is closed. Nil leaves
@@ -38,6 +48,7 @@ func Run(t *testing.T, open func(t *testing.T) eventlog.Log) {
 // RunStore checks the logs of s.
 func RunStore(t *testing.T, s Store) {
 	t.Helper()
+	use := func(t *testing.T, l eventlog.Log) *log { return useStore(t, l, s) }
 	onEmptyLog := map[string]map[string]func(*log){
 		"Append":      appendCases,
 		"Audience":    audienceCases,
@@ -77,7 +88,11 @@ func RunStore(t *testing.T, s Store) {
 			for name, run := range retentionCases {
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()
-					synctest.Test(t, func(t *testing.T) { run(use(t, s.OpenRetention(t, retention))) })
+					if s.RealTime > 0 {
+						run(use(t, s.OpenRetention(t, s.RealTime)))
+						return
+					}
+					synctest.Test(t, func(t *testing.T) { run(use(t, s.OpenRetention(t, time.Hour))) })
 				})
 			}
 		})

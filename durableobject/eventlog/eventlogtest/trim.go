@@ -8,7 +8,7 @@ import (
 )
 
 // trimCases hold for any store: they look at what Trim left and check that
-// positions tell the truth about it.
+// positions are truncated accordingly.
 var trimCases = map[string]func(*log){
 	"of an empty log": func(l *log) {
 		l.trim(time.Now().Add(time.Hour))
@@ -101,6 +101,16 @@ var trimCases = map[string]func(*log){
 			l.t.Error("a position ahead of the log is complete")
 		}
 	},
+	"of everything leaves zero complete": func(l *log) {
+		all := l.addN("a", 3)
+		l.trimAll(all[2])
+		for _, channel := range []string{"a", "new"} {
+			if _, truncated := l.after(channel, eventlog.PositionOf("0")); truncated {
+				l.t.Errorf("what is retained of %q is truncated", channel)
+			}
+		}
+		l.complete("new", eventlog.Position{}, l.addN("new", 2))
+	},
 	"again and again": func(l *log) {
 		var all []*eventlog.Record
 		for range 5 {
@@ -148,12 +158,12 @@ var exactTrimCases = map[string]func(*log){
 		l.addN("a", 5)
 		cut := l.addLater("a")
 		l.trim(cut.Time)
-		l.truncated("a", eventlog.Position{}, []*eventlog.Record{cut})
+		l.retains("a", []*eventlog.Record{cut})
 	},
 	"drops everything": func(l *log) {
 		rs := l.addN("a", 5)
 		l.trimAll(rs[4])
-		l.truncated("a", eventlog.Position{}, nil)
+		l.retains("a", nil)
 		l.truncated("a", rs[3].Position(), nil)
 		l.complete("a", rs[4].Position(), nil)
 	},
@@ -168,7 +178,7 @@ var exactTrimCases = map[string]func(*log){
 	"drops a long history": func(l *log) {
 		rs := l.addMany("a", 5000)
 		l.trimAll(rs[4999])
-		l.truncated("a", eventlog.Position{}, nil)
+		l.retains("a", nil)
 		l.complete("a", rs[4999].Position(), nil)
 	},
 	"drops what is older in idle channels": func(l *log) {
@@ -177,7 +187,7 @@ var exactTrimCases = map[string]func(*log){
 		cut := l.addLater("c")
 		l.trim(cut.Time)
 		l.truncated("a", a[0].Position(), nil)
-		l.truncated("b", eventlog.Position{}, nil)
+		l.retains("b", nil)
 		l.complete("c", cut.Position(), nil)
 	},
 	"and a position between two dropped records": func(l *log) {
@@ -192,7 +202,7 @@ var exactTrimCases = map[string]func(*log){
 		old := l.addN("a", 3)
 		l.trimAll(old[2])
 		rs := l.addN("a", 3)
-		l.truncated("a", eventlog.Position{}, rs)
+		l.retains("a", rs)
 		l.truncated("a", old[1].Position(), rs)
 		l.complete("a", old[2].Position(), rs)
 		l.complete("a", rs[0].Position(), rs[1:])
@@ -274,14 +284,20 @@ func (l *log) truthful(channel string, all []*eventlog.Record) {
 		l.t.Fatalf("%d records of %q are left of %d", len(left), channel, len(all))
 	}
 	same(l.t, left, all[dropped:])
-	if dropped > 0 && !truncated {
-		l.t.Errorf("%d records are gone and the replay of all is complete", dropped)
+	if truncated {
+		l.t.Error("the replay of what is retained is truncated")
+	}
+	if dropped > 0 {
+		l.truncated(channel, l.from(0), left)
 	}
 	for i, r := range all {
-		if i+1 < dropped {
+		switch {
+		case i+1 < dropped:
 			l.truncated(channel, r.Position(), left)
-		} else if len(left) > 0 {
+		case i+1 > dropped:
 			l.complete(channel, r.Position(), all[i+1:])
+		case len(left) > 0:
+			l.completeUnlessCoarse(channel, r.Position(), left)
 		}
 	}
 }

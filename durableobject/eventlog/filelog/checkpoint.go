@@ -2,11 +2,13 @@ package filelog
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
 	"io/fs"
 	"slices"
+	"strconv"
 )
 
 const (
@@ -20,7 +22,7 @@ const (
 	flagFullSync
 )
 
-// checkpoint is what the log knows that its segments do not tell.
+// checkpoint is what the log knows beside its segments.
 type checkpoint struct {
 	clean    bool // the log was closed, nothing was written since
 	fullSync bool // since it was opened every commit is synced
@@ -28,7 +30,7 @@ type checkpoint struct {
 	// next is the Seq that the next record would have had. All before were durable.
 	next        uint64
 	floor, lost uint64 // see index
-	time        int64  // of the newest record
+	time        int64  // of the log's clock: at or after the newest record's
 	// trimmed is the time before which records are not replayed.
 	trimmed int64
 	epochs  epochs
@@ -149,8 +151,8 @@ func readFile(dir directory, name string) ([]byte, error) {
 	return b, err
 }
 
-// checkpoint returns what is to be written now. All that the index tells must
-// be durable.
+// checkpoint returns what is to be written now. All that the index refers to
+// must be durable.
 func (l *Log) checkpoint(clean bool) *checkpoint {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -158,7 +160,7 @@ func (l *Log) checkpoint(clean bool) *checkpoint {
 	c := &checkpoint{
 		clean: clean, fullSync: l.options.Sync == SyncCommit, salt: l.salt,
 		next: l.durable + 1, floor: l.index.floor, lost: l.index.lost,
-		time: l.time, trimmed: l.trimmed, epochs: slices.Clone(l.epochs),
+		time: l.now(), trimmed: l.trimmed, epochs: slices.Clone(l.epochs),
 	}
 	for _, q := range l.index.quiet {
 		if q.empty() {
@@ -166,4 +168,66 @@ func (l *Log) checkpoint(clean bool) *checkpoint {
 		}
 	}
 	return c
+}
+
+// epoch is a period of the log in which no id can have been lost or used again. Its
+// records have Seqs from first up to the next epoch's first.
+type epoch struct {
+	id    uint64
+	text  string
+	first uint64
+}
+
+func newEpoch(id, first uint64) epoch {
+	return epoch{id: id, text: strconv.FormatUint(id, 36), first: first}
+}
+
+// epochs is the table of the epochs that positions may be of, oldest first.
+type epochs []epoch
+
+func (t epochs) current() epoch { return t[len(t)-1] }
+
+// knows reports if the log kept every record that a position of this epoch up
+// to seq can speak of; head is the newest Seq of the log.
+func (t epochs) knows(text string, seq, head uint64) bool {
+	for i, e := range t {
+		if e.text != text {
+			continue
+		}
+		if i+1 < len(t) {
+			head = t[i+1].first - 1
+		}
+		return seq <= head
+	}
+	return false
+}
+
+// text returns an epoch's id as positions have it.
+func (t epochs) text(id uint64) string {
+	for _, e := range slices.Backward(t) {
+		if e.id == id {
+			return e.text
+		}
+	}
+	return newEpoch(id, 0).text
+}
+
+// prune returns the table without epochs that ended before floor: no position
+// of theirs can be complete. It never changes a table that readers may hold.
+func (t epochs) prune(floor uint64) epochs {
+	for len(t) > 1 && t[1].first <= floor {
+		t = t[1:]
+	}
+	return t
+}
+
+// randomID returns an unguessable number other than 0.
+func randomID() uint64 {
+	for {
+		var b [8]byte
+		rand.Read(b[:]) // never fails
+		if id := binary.LittleEndian.Uint64(b[:]); id != 0 {
+			return id
+		}
+	}
 }

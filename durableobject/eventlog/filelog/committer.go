@@ -18,21 +18,15 @@ type committer struct {
 	// fresh are the channels that the batch is the first to write to. They are not
 	// in the index before the batch is stored.
 	fresh map[string]*channel
-	// doomed are dropped segments whose files are still to be removed, oldest
-	// first, once unsaved is written, the checkpoint that knows of them. floor is that
-	// of the newest checkpoint on disk, and uncut what is left of the first file, 0 if
-	// it is not known. unlinking is set while there is hope, and sweeping while a
-	// goroutine does the next of all that, which ends by giving swept what is to be
-	// done about it here.
-	unsaved   *checkpoint
-	floor     uint64
-	doomed    []*segment
-	uncut     int64
-	unlinking bool
-	sweeping  bool
-	swept     chan func()
-	trims     []*trimRequest // told when nothing is left to be done
-	syncTimer *time.Timer    // runs while something is not synced; under SyncInterval only
+	// stamped is the time of the newest batch.
+	stamped instant
+	// checked is when the directory was last seen to be there.
+	checked time.Time
+	// unmarked is set while the checkpoint on disk is that of the process before, as
+	// after an Open on a full disk. Nothing is written before it is replaced.
+	unmarked  bool
+	syncTimer *time.Timer // runs while something is not synced; under SyncInterval only
+	unlinker
 }
 
 // staged is a record of the batch being written.
@@ -52,6 +46,8 @@ func (l *Log) run() {
 		ticker := time.NewTicker(max(l.options.Retention/8, time.Millisecond))
 		defer ticker.Stop()
 		expire = ticker.C
+		l.expire() // a process that is often restarted may never see it tick
+		l.unlink()
 	}
 	l.c.syncTimer = time.NewTimer(time.Hour)
 	l.c.syncTimer.Stop()
@@ -74,8 +70,8 @@ func (l *Log) run() {
 				l.endSweep(done)
 			}
 		}
-		// Publishers that the last commit woke come back in a moment: to let them
-		// run first doubles what one commit carries.
+		// Publishers that the last commit woke soon publish again: to let them run
+		// first doubles what one commit carries.
 		runtime.Gosched()
 		l.queue.take(w)
 		l.commit(w.appends)
@@ -90,6 +86,10 @@ func (l *Log) commit(batch []*request) {
 		return
 	}
 	err := l.store(batch)
+	if errors.Is(err, ErrNotStored) && l.reclaim() {
+		l.unstage()
+		err = l.store(batch)
+	}
 	if err == nil {
 		l.publish()
 		for i := range l.c.staged {
@@ -99,33 +99,47 @@ func (l *Log) commit(batch []*request) {
 		}
 		l.settle()
 	}
-	for _, s := range l.c.staged {
-		s.to.staged = s.to.last
-	}
-	clear(l.c.fresh)
-	clear(l.c.staged)
-	l.c.staged = l.c.staged[:0]
+	l.unstage()
 	for _, r := range batch {
 		r.done <- err
 	}
 	clear(batch)
 }
 
-// store writes a batch behind the records of the active segment, all or nothing.
+// unstage ends the work on a batch. What was not published of it leaves no trace.
+func (l *Log) unstage() {
+	for _, s := range l.c.staged {
+		s.to.staged = s.to.last
+	}
+	clear(l.c.fresh)
+	clear(l.c.staged)
+	l.c.staged = l.c.staged[:0]
+}
+
+// store writes a batch after the records of the active segment, all or nothing.
 func (l *Log) store(batch []*request) error {
-	if err := l.broken(); err != nil {
+	now := l.instant()
+	if l.options.Sync == SyncCommit || now.at.Sub(l.c.checked) >= checkEvery {
+		if err := l.writable(); err != nil {
+			return err
+		}
+		l.c.checked = now.at
+	} else if err := l.broken(); err != nil {
+		return err
+	}
+	if err := l.mark(); err != nil {
 		return err
 	}
 	size := 0
 	for _, r := range batch {
 		size += r.size
 	}
-	now := l.now()
-	if err := l.makeRoom(size, now); err != nil {
+	l.c.stamped = now
+	if err := l.makeRoom(size, now.log); err != nil {
 		return err
 	}
 	a := l.c.active
-	l.stage(batch, now)
+	l.stage(batch, now.log)
 	if _, err := a.file.WriteAt(l.c.buffer, a.dataEnd); err != nil {
 		return l.undo(err)
 	}
@@ -140,6 +154,11 @@ func (l *Log) store(batch []*request) error {
 // makeRoom sees to it that the active segment may take size bytes now.
 func (l *Log) makeRoom(size int, now int64) error {
 	a := l.c.active
+	if a != nil {
+		if err := l.mend(a); err != nil {
+			return err
+		}
+	}
 	full := a != nil && a.count > 0 && (a.dataEnd+int64(size) > int64(l.options.SegmentBytes) ||
 		l.options.Retention > 0 && now-a.firstTime >= int64(l.options.Retention/8))
 	if full {
@@ -155,7 +174,7 @@ func (l *Log) ensureActive() error {
 	if l.c.active != nil {
 		return nil
 	}
-	a, uncertain, err := createActive(l.dir, l.salt, l.seed, l.next())
+	a, uncertain, err := createActive(l.dir, l.salt, l.seed, l.next(), len(l.index.sealed) == 0)
 	switch {
 	case uncertain:
 		return l.breakDown(err)
@@ -168,7 +187,7 @@ func (l *Log) ensureActive() error {
 	return nil
 }
 
-// stage gives each record its stamp and puts its bytes into the buffer.
+// stage assigns each record its stamp and appends its bytes to the buffer.
 func (l *Log) stage(batch []*request, now int64) {
 	c, a, next, epoch := &l.c, l.c.active, l.next(), l.epochs.current().id
 	if cap(c.buffer) > 2*batchBytes {
@@ -232,7 +251,7 @@ func (l *Log) publish() {
 	a.last, a.lastTime = last.seq, last.time
 	a.dataEnd += int64(len(c.buffer))
 	a.size = a.dataEnd
-	l.head, l.time = last.seq, last.time
+	l.head, l.time, l.timeAt = last.seq, last.time, c.stamped.at
 	l.stats.Commits++
 	l.stats.Appends += uint64(len(c.staged))
 	if l.options.Sync == SyncCommit {
@@ -258,18 +277,46 @@ func (l *Log) settle() {
 // before anything else takes its place.
 func (l *Log) undo(cause error) error {
 	a := l.c.active
-	err := a.file.Truncate(a.dataEnd)
-	if err == nil {
-		err = a.file.Sync()
-	}
-	if err != nil {
-		return l.breakDown(errors.Join(cause, err))
+	a.torn = true
+	if err := l.mend(a); a.torn && l.broken() == nil { // a crash may leave what was written
+		return fmt.Errorf("%w: %w", eventlog.ErrUncertain, cause)
+	} else if err != nil {
+		return errors.Join(err, cause)
 	}
 	return fmt.Errorf("%w: %w", ErrNotStored, cause)
 }
 
-// sync makes the file durable. After a sync that failed nobody can tell what
-// is, so the log ends there.
+// mend removes what a failed write has left of itself, if anything.
+func (l *Log) mend(a *active) error {
+	if !a.torn {
+		return nil
+	}
+	if err := a.file.Truncate(a.dataEnd); isFull(err) {
+		return fmt.Errorf("%w: %w", ErrNotStored, err)
+	} else if err != nil {
+		return l.breakDown(err)
+	}
+	if err := a.file.Sync(); err != nil {
+		return l.breakDown(err)
+	}
+	a.torn = false
+	return nil
+}
+
+// mark replaces the checkpoint of the process before, unless Open could.
+func (l *Log) mark() error {
+	if !l.c.unmarked {
+		return nil
+	}
+	if err := l.checkpoint(false).write(l.dir); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotStored, err)
+	}
+	l.c.unmarked = false
+	return nil
+}
+
+// sync makes the file durable. After a sync that failed it is unknown what is on disk,
+// so the log ends there.
 func (l *Log) sync(f file) error {
 	if err := f.Sync(); err != nil {
 		return l.breakDown(err)
@@ -303,6 +350,25 @@ func (l *Log) breakDown(cause error) error {
 	return fmt.Errorf("%w: %w", eventlog.ErrUncertain, cause)
 }
 
+// checkEvery is how often commits that do not sync look whether the directory is still
+// there, which takes as long as to write a record.
+const checkEvery = 10 * time.Millisecond
+
+// writable returns why nothing can be written, if that is so.
+func (l *Log) writable() error {
+	if err := l.broken(); err != nil {
+		return err
+	}
+	held := l.lock
+	if a := l.c.active; a != nil {
+		held = a.file
+	}
+	if !l.dir.Holds(held) {
+		return fmt.Errorf("%w: %w", ErrNotStored, ErrGone)
+	}
+	return nil
+}
+
 // broken returns the error of every write after breakDown.
 func (l *Log) broken() error {
 	l.mu.Lock()
@@ -312,9 +378,6 @@ func (l *Log) broken() error {
 	}
 	return fmt.Errorf("%w: %w", ErrBroken, l.failure)
 }
-
-// now returns the time for the next record: never before that of an earlier one.
-func (l *Log) now() int64 { return max(l.time, time.Now().UnixNano()) }
 
 // next returns the Seq of the next record.
 func (l *Log) next() uint64 { return l.head + 1 }

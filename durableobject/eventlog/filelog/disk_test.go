@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"syscall"
 )
 
 // errPower is what every call returns once the power is gone.
@@ -30,6 +31,27 @@ type disk struct {
 	dead    bool
 	// fail is asked before each call, with its kind and the file's name.
 	fail func(op, name string) error
+	// space is how many bytes fit, and files how many files; 0 is no limit.
+	space, files int
+}
+
+// resize changes how many bytes fit.
+func (d *disk) resize(space int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.space = space
+}
+
+// free returns how many of n bytes that make the disk fuller still fit.
+func (d *disk) free(n int) int {
+	if d.space == 0 {
+		return n
+	}
+	used := 0
+	for _, n := range d.names {
+		used += len(n.data)
+	}
+	return max(0, min(n, d.space-used))
 }
 
 // change is one to the names: of a file, or nil if it was removed.
@@ -109,6 +131,9 @@ func (d *disk) Create(name string) (file, error) {
 		return nil, err
 	}
 	n := d.names[name]
+	if n == nil && d.files > 0 && len(d.names) >= d.files {
+		return nil, syscall.ENOSPC
+	}
 	if n == nil {
 		n = &inode{}
 		d.change(change{name: n})
@@ -178,6 +203,16 @@ func (d *disk) Lock(shared bool) (io.Closer, error) {
 	return unlocker{d}, nil
 }
 
+func (d *disk) Holds(f io.Closer) bool {
+	held, ok := f.(*diskFile)
+	if !ok {
+		return true
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.dead || d.names[held.name] == held.n
+}
+
 type unlocker struct{ d *disk }
 
 func (u unlocker) Close() error {
@@ -192,6 +227,7 @@ func (d *disk) afterPowerLoss() *disk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	after := newDisk(d.rng)
+	after.space, after.files = d.space, d.files
 	luck := d.rng.Float64() * 1.2 // near 0 nothing survives, from 1 on everything
 	for _, c := range d.changes {
 		if d.rng.Float64() < luck {
@@ -276,6 +312,11 @@ func (f *diskFile) WriteAt(b []byte, off int64) (int, error) {
 		// A write that fails may have begun, or be all there.
 		b = b[:min(len(b), f.d.rng.IntN(2*len(b)+1))]
 	}
+	if grow := int(off) + len(b) - len(f.n.data); grow > 0 {
+		if fits := f.d.free(grow); fits < grow {
+			b, err = b[:max(0, len(b)-grow+fits)], syscall.ENOSPC
+		}
+	}
 	f.n.write(write{off: off, data: append([]byte{}, b...)})
 	return len(b), errors.Join(err, f.d.end())
 }
@@ -324,6 +365,7 @@ func (d *disk) clone() *disk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	c := newDisk(d.rng)
+	c.space, c.files = d.space, d.files
 	for name, n := range d.names {
 		m := &inode{data: bytes.Clone(n.data), durable: bytes.Clone(n.data)}
 		c.names[name], c.durable[name] = m, m

@@ -11,8 +11,8 @@
 // # Guarantees
 //
 // Appends that wait at the same time are written together: one write, one sync,
-// then each record is delivered in order and its Append returns. What an Append
-// that returned nil is worth is up to [Options].Sync:
+// then each record is delivered in order and its Append returns. What Append
+// guarantees when it returns nil depends on [Options].Sync:
 //
 //	SyncCommit    the record survives a crash of the process and a loss of power
 //	SyncInterval  it survives a crash; a loss of power may take the last SyncInterval
@@ -25,11 +25,23 @@
 //
 // # Errors
 //
-// A write that fails, for example on a full disk, is undone whole: Append returns
-// [ErrNotStored], reads go on, and so do writes once there is space. After a
-// failed sync nobody can tell what is on disk: appends under way return
+// A write that fails is undone whole: Append returns [ErrNotStored], and reads go on.
+// After a failed sync it is unknown what is on disk: appends under way return
 // [eventlog.ErrUncertain], and all later ones [ErrBroken] until the directory is
 // opened anew. The records of the former may then turn up in a replay.
+//
+// # Full disk
+//
+// On a full disk, or past a quota, Append returns [ErrNotStored]. Appends succeed again
+// as soon as there is space, or as soon as the records of the oldest segment have
+// expired, since to drop segments takes no space. Open succeeds on a full disk too,
+// unless the log is new, is damaged, or all files that the disk has room for are taken.
+// Close then returns an error, though all that was acknowledged is stored; the
+// next Open finds the log as after a crash.
+//
+// Append and Trim return [ErrGone] if the directory was removed, renamed or replaced
+// since it was opened. Every commit that syncs looks for that before it writes; other
+// commits look every ten milliseconds.
 //
 // # Damage
 //
@@ -37,30 +49,38 @@
 // record are what a crash leaves of a write: they are cut. Anything else that
 // does not hold is damage. The file is kept aside under a name that ends in
 // ".damaged", and replaced by one with all records that do hold. Positions before
-// lost records are truncated, so that nobody takes the rest for the whole.
-// [Log.Report] says what was found, [Check] finds the same without changing
+// lost records are truncated, so that the rest is not taken for the whole.
+// [Log.Report] returns what was found, [Check] finds the same without changing
 // anything. Bytes that go bad later are found when they are read: the replay ends
 // with [ErrDamaged].
 //
 // # Retention
 //
 // Records leave by whole segments, oldest first, when all in them are older than
-// [Options].Retention or than the time given to Trim. A segment is closed at
+// [Options].Retention or than the time passed to Trim. A segment is closed at
 // SegmentBytes or an eighth of the retention, so little is kept for long after
 // its time. What is still on disk but too old is not replayed.
+//
+// With [Options].Retention the log trims itself, whatever uses it: it drops records
+// that Trim was never called for.
+//
+// The age of a record counts on the log's clock. That is the machine's, but it is never
+// set back: if the machine's clock is, or the newest record is from the future when
+// the log is opened, the log's clock goes on from there at its usual pace while the log
+// is open. Records are then later than the machine's clock shows, and age all the same.
 //
 // A channel without records is remembered until the next segments are dropped.
 // After that the log's floor stands for its own.
 //
 // # Files
 //
-// All numbers are little endian; "uvarint" is that of encoding/binary; text is a
+// All numbers are little endian; "uvarint" is that of encoding/binary; a string is a
 // uvarint length and the bytes. A sum is a CRC-32C. All sums but those of headers
 // and the checkpoint start from the sum of the log's salt, a random number that
 // never leaves the directory, so that no payload can pass for a record.
 //
 //	LOCK                      held while the log is open
-//	CHECKPOINT                what the segments do not tell
+//	CHECKPOINT                what the segments do not contain
 //	00000000000000000001.seg  a segment, named by the first Seq that it is for
 //	*.damaged                 files kept aside, never read
 //	*.tmp                     files not finished, removed by Open
@@ -77,21 +97,21 @@
 //	record
 //	 0  4  length of what follows the sum
 //	 4  4  sum of what follows; the length is xored into its start
-//	 8  8  epoch; its text in base 36 is that of positions
+//	 8  8  epoch; in base 36 it is that of positions
 //	16  8  Seq
 //	24  8  Prev
 //	32  8  time in nanoseconds since 1970
 //	40  1  flags: 1 tags, 2 targets, 4 excludes, 8 metadata, 16 data that is not nil
 //	41     uvarint Seq less the newest Seq that was synced when this was written
-//	       text channel
-//	       tags: uvarint count, each a text                   if flagged
-//	       targets: uvarint count, each two texts, subject, id  if flagged
+//	       string channel
+//	       tags: uvarint count, each a string                 if flagged
+//	       targets: uvarint count, each two strings, subject, id  if flagged
 //	       excludes: the same                                   if flagged
-//	       metadata: text                                       if flagged
+//	       metadata: string                                     if flagged
 //	       data: the rest
 //
 //	footer: for each channel, in order of its first record
-//	       text channel
+//	       string channel
 //	       uvarint Prev of its first record here
 //	       uvarint Seq of its last record here, less the segment's first Seq
 //	       uvarint length of the list in bytes
@@ -116,14 +136,14 @@
 //	17  8  the Seq after the newest that is known to be on disk
 //	25  8  floor: Seq of the last record dropped
 //	33  8  Seq of the last record lost to damage
-//	41  8  time of the newest record
+//	41  8  time of the log's clock: at or after that of the newest record
 //	49  8  time before which nothing is replayed
 //	57     uvarint count of epochs, each 8 bytes id and uvarint first Seq
-//	       uvarint count of channels without records, each text and uvarint last Seq
+//	       uvarint count of channels without records, each string and uvarint last Seq
 //	       sum of the bytes before (4)
 //
 // A segment is synced before the next is begun, so only the newest can be torn.
-// The Seq synced in each record tells a hole of unsynced bytes, which a loss of
+// The Seq synced in each record distinguishes a hole of unsynced bytes, which a loss of
 // power may leave anywhere in the last commit, from damage to bytes that were
 // synced. The newest segment is never removed: its name is the least that the
 // next Seq can be. Segments up to the floor of the checkpoint are dropped, whatever is

@@ -14,7 +14,7 @@ import (
 )
 
 // TestFaults makes each call to the file system fail in turn, once or until
-// space is made, and checks that the log says so, loses nothing and goes on.
+// space is made, and checks that the log reports it, loses nothing and goes on.
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	causes := map[string]error{"disk full": syscall.ENOSPC, "input/output error": syscall.EIO}

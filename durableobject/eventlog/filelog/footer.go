@@ -22,7 +22,7 @@ type run struct {
 	refs    []ref
 }
 
-// trailer ends a sealed segment and vouches for all of it.
+// trailer ends a sealed segment and has the sum of all of it.
 type trailer struct {
 	base, last, count, epoch uint64
 	firstTime, lastTime      int64
@@ -69,7 +69,7 @@ func appendRefs(b []byte, refs []ref) []byte {
 	return b
 }
 
-// parseTrailer reads the end of a file of that size. What it says holds only if
+// parseTrailer reads the end of a file of that size. It is valid only if
 // checkFooter agrees.
 func parseTrailer(b []byte, size int64) (t trailer, ok bool) {
 	if len(b) != trailerBytes || string(b[:8]) != trailerMagic {

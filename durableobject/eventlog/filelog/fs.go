@@ -2,10 +2,12 @@ package filelog
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // directory is all that the log asks of a file system: one flat directory of
@@ -26,6 +28,9 @@ type directory interface {
 	// Lock takes the lock of the directory until the closer is closed. A shared
 	// lock keeps only writers away, and changes nothing on disk.
 	Lock(shared bool) (io.Closer, error)
+	// Holds reports whether f, which Create or Lock returned, is still in the
+	// directory. It is not if the file or the directory was removed, renamed or replaced.
+	Holds(f io.Closer) bool
 }
 
 // file is an open file. Writing grows it as needed.
@@ -44,12 +49,22 @@ const lockName = "LOCK"
 // osDirectory is a directory of the operating system.
 type osDirectory string
 
+// directoryAt returns the directory at path, which need not exist.
+func directoryAt(path string) (osDirectory, error) {
+	if path == "" {
+		return "", fmt.Errorf("empty path: %w", fs.ErrInvalid)
+	}
+	path, err := filepath.Abs(path)
+	return osDirectory(path), err
+}
+
 // makeDirectory makes path and its missing parents, durably.
 func makeDirectory(path string) (osDirectory, error) {
-	path, err := filepath.Abs(path)
+	dir, err := directoryAt(path)
 	if err != nil {
 		return "", err
 	}
+	path = string(dir)
 	parent := path
 	for {
 		if _, err := os.Stat(parent); err == nil || !errors.Is(err, fs.ErrNotExist) {
@@ -66,7 +81,7 @@ func makeDirectory(path string) (osDirectory, error) {
 			return "", err
 		}
 	}
-	return osDirectory(path), nil
+	return dir, nil
 }
 
 func (d osDirectory) List() ([]string, error) {
@@ -102,7 +117,7 @@ func openOS(path string, flag int) (file, error) {
 	if err != nil {
 		return nil, err
 	}
-	return osFile{f}, nil
+	return newOSFile(f)
 }
 
 func (d osDirectory) Rename(from, to string) error { return os.Rename(d.path(from), d.path(to)) }
@@ -110,11 +125,41 @@ func (d osDirectory) Remove(name string) error     { return os.Remove(d.path(nam
 func (d osDirectory) Sync() error                  { return syncDirectory(string(d)) }
 
 func (d osDirectory) Lock(shared bool) (io.Closer, error) {
-	return lockFile(d.path(lockName), shared)
+	f, err := lockFile(d.path(lockName), shared)
+	if shared && errors.Is(err, fs.ErrNotExist) {
+		return io.NopCloser(nil), nil // never opened by a log, so no process can hold it
+	}
+	if err != nil {
+		return nil, err
+	}
+	return newOSFile(f)
+}
+
+func (d osDirectory) Holds(f io.Closer) bool {
+	held, ok := f.(osFile)
+	if !ok {
+		return true
+	}
+	info, err := os.Lstat(held.Name())
+	if err != nil {
+		return !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR)
+	}
+	return os.SameFile(info, held.info)
 }
 
 // osFile is a file of the operating system.
-type osFile struct{ *os.File }
+type osFile struct {
+	*os.File
+	info fs.FileInfo // distinguishes it from another of the same name
+}
+
+func newOSFile(f *os.File) (osFile, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return osFile{}, errors.Join(err, f.Close())
+	}
+	return osFile{f, info}, nil
+}
 
 func (f osFile) Size() (int64, error) {
 	info, err := f.Stat()

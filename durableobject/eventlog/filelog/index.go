@@ -1,6 +1,8 @@
 package filelog
 
-// index says where every record of the log is. See Log.mu for who may use it.
+import "slices"
+
+// index maps channels to the places of their records. Log.mu guards it.
 type index struct {
 	channels map[string]*channel
 	// sealed are the closed segments, oldest first.
@@ -21,8 +23,8 @@ type channel struct {
 	// floor is the Seq of its last record dropped, or one at or after that.
 	floor uint64
 	// runs are where its records are in sealed segments, oldest first, and live in
-	// the active one. Both are only appended to and replaced: whoever has seen some
-	// of them may keep that.
+	// the active one. Both are only appended to and replaced, so that a reader may
+	// keep a slice of them.
 	runs []runRef
 	live []ref
 	// staged is the Seq of its newest record in the batch being written, or last.
@@ -94,12 +96,7 @@ func (x *index) seal(seg *segment, lists []runRef) {
 // drop forgets the records of the n oldest segments, and those channels that the
 // drop before left without any.
 func (x *index) drop(n int) {
-	for _, c := range x.quiet {
-		if c.empty() {
-			delete(x.channels, c.name)
-		}
-	}
-	x.quiet = nil
+	x.forgetQuiet()
 	for _, seg := range x.sealed[:n] {
 		for _, c := range seg.channels {
 			c.floor = max(c.floor, c.runs[0].last)
@@ -111,4 +108,37 @@ func (x *index) drop(n int) {
 		x.floor = max(x.floor, seg.last)
 	}
 	x.sealed = append([]*segment(nil), x.sealed[n:]...)
+}
+
+// dropLive forgets the records of the active segment, the only one.
+func (x *index) dropLive(seg *segment) {
+	x.forgetQuiet()
+	for _, c := range seg.channels {
+		c.floor, c.live = c.last, nil
+		x.quiet = append(x.quiet, c)
+	}
+	x.floor = max(x.floor, seg.last)
+}
+
+func (x *index) forgetQuiet() {
+	for _, c := range x.quiet {
+		if c.empty() {
+			delete(x.channels, c.name)
+		}
+	}
+	x.quiet = nil
+}
+
+// unseal makes the newest sealed segment one that may be written to, with the runs that
+// its footer was to list.
+func (x *index) unseal(runs []run) *segment {
+	last := len(x.sealed) - 1
+	seg := x.sealed[last]
+	x.sealed = x.sealed[:last:last]
+	for i, c := range seg.channels {
+		c.runs = slices.Clone(c.runs[:len(c.runs)-1])
+		c.live = runs[i].refs
+	}
+	seg.size, seg.raw = seg.dataEnd, false
+	return seg
 }

@@ -4,22 +4,18 @@ package filelog
 
 import (
 	"errors"
-	"io"
-	"io/fs"
 	"os"
 	"syscall"
 )
 
-// lockFile takes a flock, which ends with the process however it ends.
-func lockFile(path string, shared bool) (io.Closer, error) {
+// lockFile takes a flock, which ends with the process however it ends. A shared lock of
+// a directory that no log has ever locked is an error that wraps fs.ErrNotExist.
+func lockFile(path string, shared bool) (*os.File, error) {
 	flag, how := os.O_RDWR|os.O_CREATE, syscall.LOCK_EX
 	if shared {
 		flag, how = os.O_RDONLY, syscall.LOCK_SH
 	}
 	f, err := os.OpenFile(path, flag, 0o600)
-	if shared && errors.Is(err, fs.ErrNotExist) {
-		return io.NopCloser(nil), nil // never opened by a log: nobody can hold it
-	}
 	if err != nil {
 		return nil, err
 	}

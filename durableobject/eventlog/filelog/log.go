@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/asynclog"
 )
 
 // Log is an eventlog.Log in a directory. It is safe for concurrent use.
@@ -23,9 +26,9 @@ type Log struct {
 	queue    queue
 	done     chan struct{} // closed when the committer has ended
 	closeErr error         // set before that
-	// gone is a copy of index.floor for replays to look at as they go.
-	gone atomic.Uint64
-	c    committer
+	// dropped is a copy of index.floor for replays to look at as they go.
+	dropped atomic.Uint64
+	c       committer
 
 	// mu guards what is below. Only the committer changes it, but for settled:
 	// therefore the committer may also read it without mu. It is never held
@@ -41,11 +44,12 @@ type Log struct {
 	head      uint64        // Seq of the newest record that may be read
 	durable   uint64        // Seq of the newest record that is known to be on disk
 	delivered uint64        // all records up to it were passed to their deliver
-	settled   chan struct{} // closed when delivered reaches head, nil if nobody waits
-	time      int64         // of the newest record
-	trimmed   int64         // records before this time are not replayed
-	unsynced  bool          // the sync timer runs
-	failure   error         // why nothing more is written
+	settled   chan struct{} // closed when delivered reaches head, nil if no call waits for it
+	time      int64         // the log's clock at timeAt, when the newest record was written or the log opened
+	timeAt    time.Time
+	trimmed   int64 // records before this time are not replayed
+	unsynced  bool  // the sync timer runs
+	failure   error // why nothing more is written
 	stats     Stats
 }
 
@@ -78,16 +82,18 @@ func open(dir directory, options Options) (*Log, error) {
 		dir: dir, options: options, lock: lock,
 		queue: queue{wake: make(chan struct{}, 1)},
 		done:  make(chan struct{}),
-		c:     committer{fresh: map[string]*channel{}, swept: make(chan func(), 1)},
+		c:     committer{fresh: map[string]*channel{}, unlinker: unlinker{swept: make(chan func(), 1)}},
 	}
 	if err := l.recover(); err != nil {
 		return nil, fmt.Errorf("filelog: open: %w", errors.Join(err, lock.Close()))
 	}
+	// From here on the committer logs, and a handler may wait for an Append.
+	l.options.Logger, _ = asynclog.New(l.options.Logger)
 	go l.run()
 	return l, nil
 }
 
-// Report says what Open found.
+// Report returns what Open found.
 func (l *Log) Report() Report { return l.report }
 
 // Append implements eventlog.Log. It may return ErrTooLarge, ErrClosed and
@@ -157,8 +163,9 @@ func (l *Log) position() (p eventlog.Position, settled <-chan struct{}, err erro
 	return p, l.settled, nil
 }
 
-// Close implements eventlog.Log: what waits is stored, the active segment is
-// closed and synced, and the directory released.
+// Close implements eventlog.Log: appends that wait are stored, the active segment is
+// sealed and synced, and the directory is released. On a full disk it returns an error
+// though all that was acknowledged is stored.
 func (l *Log) Close() error {
 	first := l.queue.close()
 	<-l.done
@@ -198,3 +205,24 @@ func (l *Log) Stats() Stats {
 	s.Failure = l.failure
 	return s
 }
+
+// instant is a moment on the log's clock, in nanoseconds since 1970, and on the machine's.
+type instant struct {
+	log int64
+	at  time.Time
+}
+
+// instant returns the present moment. The log's clock is the machine's, but never goes
+// back and never stands still: where the machine's is set back, and after an Open whose
+// newest record is from the future, it goes on at the pace of the monotonic clock, so
+// that records age. It is ahead of the machine's clock from then on, unless that
+// overtakes it.
+func (l *Log) instant() instant {
+	at := time.Now()
+	passed := max(int64(at.Sub(l.timeAt)), 0)
+	clock := l.time + min(passed, math.MaxInt64-l.time)
+	return instant{log: max(clock, nanoseconds(at)), at: at}
+}
+
+// now returns the time of the log's clock, which is at or after that of every record.
+func (l *Log) now() int64 { return l.instant().log }

@@ -14,8 +14,12 @@ var (
 	// as on a full disk. The record is not stored and never will be; a later
 	// Append may succeed.
 	ErrNotStored = errors.New("filelog: not stored")
+	// ErrGone is returned by Append and Trim, wrapped in ErrNotStored, while the log's
+	// directory or its newest file is not where it was: it was removed, renamed or
+	// replaced by another. The log goes on once it is back.
+	ErrGone = errors.New("filelog: directory is gone")
 	// ErrBroken is returned by Append and Trim after a failure that the log
-	// cannot undo, for example a failed fsync. Reads go on; only a new Open mends it.
+	// cannot undo, for example a failed fsync. Reads go on; only another Open repairs it.
 	ErrBroken = errors.New("filelog: broken until opened anew")
 	// ErrDamaged is yielded by a replay that meets bytes which are not what was
 	// written, and wrapped by Report.Err.
@@ -24,7 +28,7 @@ var (
 	ErrLocked = errors.New("filelog: directory is in use")
 )
 
-// Sync says when what was written is forced to the disk.
+// Sync selects when what was written is forced to the disk.
 type Sync int
 
 const (
@@ -51,16 +55,18 @@ const (
 	DefaultSyncInterval = 100 * time.Millisecond
 
 	maxSegmentBytes = 1 << 30
-	// defaultCutBytes is how much of a dropped segment is given back at a time.
+	// defaultCutBytes is how much of a dropped segment is freed at a time.
 	defaultCutBytes = 1 << 20
 )
 
 // Options are the options of Open. The zero value and nil are the defaults.
 type Options struct {
 	// Retention is how long records are kept. Older ones are never replayed, and
-	// the segments that hold nothing else are removed. Zero keeps records until Trim.
+	// the segments that hold nothing else are removed: the log trims itself, whether
+	// or not Trim is called. Zero keeps records until Trim, which a
+	// durableobject.Namespace calls only with TrimLog.
 	Retention time.Duration
-	// Sync says when what was written is forced to the disk. The default is every commit.
+	// Sync selects when what was written is forced to the disk. The default is every commit.
 	Sync Sync
 	// SyncInterval is the time between syncs under SyncInterval; otherwise it is
 	// not used. Zero is DefaultSyncInterval.
@@ -68,8 +74,9 @@ type Options struct {
 	// SegmentBytes is the size at which a segment is closed; whole segments are
 	// what is removed. Zero is DefaultSegmentBytes; at most 1 GiB.
 	SegmentBytes int
-	// Logger is told of damage found by Open and of failures behind the caller's
-	// back, such as a segment that cannot be removed. Nil is no logging.
+	// Logger receives damage found by Open and errors that are returned to no caller,
+	// such as that a segment cannot be removed. After Open its handler is called on a
+	// goroutine of its own, so it may block and may use the log. Nil is no logging.
 	Logger *slog.Logger
 
 	cutBytes int // defaultCutBytes but in tests

@@ -77,7 +77,7 @@ func powerLosses(t *testing.T, seed uint64, losses int, o Options, trims, faults
 		} else {
 			d = d.afterPowerLoss()
 		}
-		for rng.IntN(2) == 0 { // and once more while the log recovers
+		for rng.IntN(2) == 0 { // and again while the log recovers
 			d.powerIn(1 + rng.IntN(12))
 			if l, err := open(d, options); err == nil {
 				_ = l.Close()

@@ -15,8 +15,8 @@ type request struct {
 	record  *eventlog.Record
 	deliver func(*eventlog.Record)
 	size    int // at most so many bytes on disk
-	// claimed is set by whoever decides: the committer that takes the request or
-	// the publisher that gives up.
+	// claimed is set by the committer when it takes the request, or by the publisher
+	// when it abandons it, whichever comes first.
 	claimed atomic.Bool
 	done    chan error // takes one result without blocking
 }

@@ -22,11 +22,14 @@ func (l *Log) After(ctx context.Context, channel string, p eventlog.Position) (e
 	if err != nil {
 		return eventlog.Replay{}, fmt.Errorf("filelog: after: %w", err)
 	}
+	if p.IsZero() || v.truncated {
+		return eventlog.Replay{Truncated: !p.IsZero(), Records: v.all(ctx)}, nil
+	}
 	expired, err := v.beginsExpired(ctx)
 	if err != nil {
 		return eventlog.Replay{}, fmt.Errorf("filelog: after: %w", err)
 	}
-	return eventlog.Replay{Truncated: v.truncated || expired, Records: v.all(ctx)}, nil
+	return eventlog.Replay{Truncated: expired, Records: v.all(ctx)}, nil
 }
 
 // view is what the log held of a channel at one moment.
@@ -56,9 +59,8 @@ func (l *Log) view(name string, p eventlog.Position) (view, error) {
 	if c != nil {
 		floor = max(c.floor, l.index.lost)
 	}
-	zero := p == eventlog.Position{}
 	v := view{log: l, channel: name, from: p.Seq, cutoff: l.cutoff(), epochs: l.epochs}
-	if v.truncated = p.Seq < floor || !zero && !l.epochs.knows(p.Epoch, p.Seq, l.head); v.truncated {
+	if v.truncated = p.Seq < floor || !l.epochs.knows(p.Epoch, p.Seq, l.head); v.truncated {
 		v.from = 0
 	}
 	if c == nil || c.last <= v.from {
@@ -148,7 +150,7 @@ func (r *reader) part(base uint64, end int64, read func() error) bool {
 		return true
 	case errors.Is(err, errStop):
 		return false
-	case base <= r.log.gone.Load() && r.ctx.Err() == nil && !errors.Is(err, eventlog.ErrClosed):
+	case base <= r.log.dropped.Load() && r.ctx.Err() == nil && !errors.Is(err, eventlog.ErrClosed):
 		err = eventlog.ErrTrimmed // what was read may be the rest of a file
 	}
 	r.yield(nil, fmt.Errorf("filelog: read %s: %w", name, err))
@@ -234,7 +236,7 @@ func (r *reader) one(at ref) error {
 	if s.time < r.cutoff {
 		return nil // the replay is truncated by it
 	}
-	if s.time < r.expired || s.seq <= r.log.gone.Load() {
+	if s.time < r.expired || s.seq <= r.log.dropped.Load() {
 		return eventlog.ErrTrimmed
 	}
 	if s.epoch != r.epoch.id {
@@ -246,6 +248,74 @@ func (r *reader) one(at ref) error {
 	r.from = seq
 	if !r.yield(&r.mem.record, nil) {
 		return errStop
+	}
+	return nil
+}
+
+const (
+	// minAhead is how much is read for a record that stands alone, maxAhead for
+	// records that follow one another.
+	minAhead = 4 << 10
+	maxAhead = 128 << 10
+)
+
+// window is a part of a file in memory, for reading forward.
+type window struct {
+	file  file
+	end   int64 // nothing is read past it
+	start int64 // where b is from
+	b     []byte
+	ahead int
+}
+
+func (w *window) reset(f file, end int64) {
+	w.file, w.end, w.start, w.b = f, end, 0, w.b[:0]
+	w.ahead = max(w.ahead, minAhead)
+}
+
+// record returns the bytes of the record at off until the next call.
+func (w *window) record(off int64) ([]byte, error) {
+	b, err := w.at(off, lengthBytes)
+	if err != nil {
+		return nil, err
+	}
+	n, ok := recordLength(b)
+	if !ok {
+		return nil, fmt.Errorf("%w: record at %d", ErrDamaged, off)
+	}
+	return w.at(off, n)
+}
+
+// at returns the n bytes at off.
+func (w *window) at(off int64, n int) ([]byte, error) {
+	if off+int64(n) > w.end {
+		return nil, fmt.Errorf("%w: record at %d", ErrDamaged, off)
+	}
+	if i := off - w.start; i < 0 || i+int64(n) > int64(len(w.b)) {
+		if err := w.move(off, n); err != nil {
+			return nil, err
+		}
+	}
+	i := off - w.start
+	return w.b[i : i+int64(n)], nil
+}
+
+// move reads the file from off on: more each time if that is close to where the
+// window ended, else little.
+func (w *window) move(off int64, n int) error {
+	if off >= w.start && off <= w.start+int64(len(w.b)) {
+		w.ahead = min(2*w.ahead, maxAhead)
+	} else {
+		w.ahead = minAhead
+	}
+	size := int(min(int64(max(n, w.ahead)), w.end-off))
+	if cap(w.b) < size || cap(w.b) > 2*maxAhead {
+		w.b = make([]byte, size)
+	}
+	w.start, w.b = off, w.b[:size]
+	if _, err := w.file.ReadAt(w.b, off); err != nil {
+		w.b = w.b[:0]
+		return fmt.Errorf("at %d: %w", off, err)
 	}
 	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
+	"time"
 )
 
 // recover brings the directory and the log into a state to go on from. It may
@@ -18,21 +20,28 @@ func (l *Log) recover() error {
 		s.seed = seedOf(s.checkpoint.salt)
 	}
 	l.salt, l.seed = s.checkpoint.salt, s.seed
-	l.index, l.time, l.trimmed = s.index, s.time, s.checkpoint.trimmed
+	l.index, l.trimmed = s.index, s.checkpoint.trimmed
+	l.time, l.timeAt = s.time, time.Now()
 	l.head, l.durable = s.next-1, s.durable
 	l.delivered = l.head
-	l.gone.Store(l.index.floor)
+	l.dropped.Store(l.index.floor)
 	l.epochs = s.epochs
 	if s.report.NewEpoch {
 		l.epochs = append(l.epochs, newEpoch(randomID(), s.next))
 	}
 	// The checkpoint comes first: once a repair hides what was wrong, the new
-	// epoch and the lost records must be on record.
+	// epoch and the lost records must be on record. Where nothing was wrong, it can
+	// wait until there is space for it.
 	if err := l.checkpoint(false).write(l.dir); err != nil {
-		return err
+		if l.c.unmarked = isFull(err) && s.known && len(s.report.Damage) == 0; !l.c.unmarked {
+			return err
+		}
 	}
 	if err := l.removeAll(s.leftover); err != nil {
 		return err
+	}
+	if l.c.unmarked {
+		l.reclaim()
 	}
 	var empty []string
 	for _, r := range s.repairs {
@@ -44,12 +53,17 @@ func (l *Log) recover() error {
 		}
 	}
 	l.durable = l.head
-	if err := l.ensureActive(); err != nil {
-		return err
+	if err := l.mark(); err == nil {
+		err = l.ensureActive()
+		if err != nil && !isFull(err) {
+			return err
+		}
 	}
-	// Like any newest segment, also one that holds nothing makes way only for another.
-	if err := l.removeAll(empty); err != nil {
-		return err
+	// Like any newest segment, one that holds nothing is removed only once there is another.
+	if l.c.active != nil {
+		if err := l.removeAll(empty); err != nil {
+			return err
+		}
 	}
 	l.report = s.report
 	if err := l.report.Err(); err != nil {
@@ -58,8 +72,13 @@ func (l *Log) recover() error {
 	return nil
 }
 
-// repair replaces a segment by what is left of it, if anything is.
+// repair replaces a segment by what is left of it, if anything is. On a full disk it
+// drops what has expired first and, if that does not help, uses the file that is there,
+// provided that it is whole.
 func (l *Log) repair(r repair, report *Report) error {
+	if r.expired(l.index.sealed) {
+		return nil
+	}
 	if r.damaged {
 		name, err := l.keepAside(r.name)
 		if err != nil {
@@ -70,7 +89,46 @@ func (l *Log) repair(r repair, report *Report) error {
 	if r.content == nil {
 		return nil
 	}
-	return replaceFile(l.dir, r.name, r.content)
+	err := replaceFile(l.dir, r.name, r.content)
+	if isFull(err) && l.reclaim() {
+		if r.expired(l.index.sealed) {
+			return nil
+		}
+		err = replaceFile(l.dir, r.name, r.content)
+	}
+	if isFull(err) && r.whole {
+		return l.reuse(r)
+	}
+	r.segment.raw = err != nil
+	return err
+}
+
+// expired reports whether the segment was dropped meanwhile.
+func (r *repair) expired(sealed []*segment) bool {
+	return r.segment != nil && !slices.Contains(sealed, r.segment)
+}
+
+// reuse makes the file of a segment that is not sealed the active one, cut to its
+// records. All bytes are written again, in their place, since those of a sync that
+// failed may be in memory only.
+func (l *Log) reuse(r repair) error {
+	f, err := l.dir.Edit(r.name)
+	if err != nil {
+		return err
+	}
+	data := r.content[:r.segment.dataEnd]
+	if _, err = f.WriteAt(data, 0); err == nil {
+		err = f.Truncate(int64(len(data)))
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	l.live = l.index.unseal(r.runs)
+	l.c.active = &active{segment: l.live, file: f, sum: update(l.seed, data)}
+	return nil
 }
 
 // keepAside copies a damaged file to a name of its own.
@@ -100,7 +158,11 @@ func (l *Log) removeAll(names []string) error {
 // nothing. It returns an error if it cannot look, for example ErrLocked while
 // the log is open; what it finds is in the report.
 func Check(path string) (Report, error) {
-	report, err := check(osDirectory(path))
+	dir, err := directoryAt(path)
+	var report Report
+	if err == nil {
+		report, err = check(dir)
+	}
 	if err != nil {
 		return Report{}, fmt.Errorf("filelog: check: %w", err)
 	}

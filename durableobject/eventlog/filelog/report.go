@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Report says what Open or Check found in a directory.
+// Report describes the state that Open or Check found a log directory in.
 type Report struct {
 	// Clean is set if the log was closed by the process that last had it open, or is new.
 	Clean bool
@@ -31,11 +31,11 @@ type Report struct {
 type Damage struct {
 	// File is the name of the file in the directory.
 	File string
-	// Offset and Length say where in it.
+	// Offset and Length are the place in it, in bytes.
 	Offset, Length int64
 	// First and Last are the Seqs of the records that were lost; both are 0 if none was.
 	First, Last uint64
-	// Reason says what is wrong.
+	// Reason describes what is wrong.
 	Reason string
 }
 
@@ -47,7 +47,8 @@ func (d Damage) String() string {
 	return s
 }
 
-// Err returns nil if nothing was damaged, else an error that wraps ErrDamaged and says what.
+// Err returns nil if nothing was damaged, else an error that wraps ErrDamaged and lists
+// the damage.
 func (r Report) Err() error {
 	var errs []error
 	for _, d := range r.Damage {

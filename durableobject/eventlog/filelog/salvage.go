@@ -1,6 +1,11 @@
 package filelog
 
-import "slices"
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+	"slices"
+)
 
 // salvage gets what it can from a segment that is not sealed or not sound.
 type salvage struct {
@@ -18,7 +23,7 @@ type salvage struct {
 	damaged bool
 }
 
-// run adds to the survey what the segment still holds, and how to mend it.
+// run adds to the survey what the segment still holds, and how to repair it.
 func (v *salvage) run() {
 	v.read()
 	v.judge()
@@ -61,11 +66,14 @@ func (v *salvage) read() {
 	}
 }
 
-// judge tells damage from the traces of a write that was cut short: a hole is
+// judge distinguishes damage from the traces of a write that was cut short: a hole is
 // such a trace if nothing in it or after it is known to have been durable.
 // There the log ends.
 func (v *salvage) judge() {
-	unclosed := v.limit == 0 && !v.report.Clean
+	// A segment for Seqs that the log had not reached when it was closed was begun since,
+	// unless it is what Close leaves of an empty one.
+	begun := v.base >= v.checkpoint.next && len(v.content) != headerBytes
+	unclosed := v.limit == 0 && (!v.report.Clean || begun)
 	if unclosed && len(v.records) == 0 && v.durable < v.base {
 		v.report.Cut += int64(len(v.content))
 		if v.header {
@@ -150,9 +158,69 @@ func (v *salvage) rebuild() {
 	}
 	// After an unclean end the newest segment may be in memory only, even if it
 	// was synced: a sync that failed may have left it so.
-	if !same || v.limit == 0 && !v.report.Clean {
-		v.repairs = append(v.repairs, repair{name: name, content: content, damaged: v.damaged})
-	}
+	repaired := !same || v.limit == 0 && !v.report.Clean
 	// A footer just made always makes sense.
 	_ = v.add(t, int64(len(content)), footer)
+	if repaired {
+		seg := v.index.sealed[len(v.index.sealed)-1]
+		seg.raw = true
+		v.repairs = append(v.repairs, repair{
+			name: name, content: content, damaged: v.damaged, segment: seg, runs: runs,
+			whole: v.limit == 0 && !v.damaged && bytes.HasPrefix(v.content, content[:t.dataEnd]),
+		})
+	}
+}
+
+// found is a record that a scan found, and where.
+type found struct {
+	stored
+	off, size int
+}
+
+// hole is a stretch between records, or after the last, that holds none. It is
+// empty where only Seqs are missing.
+type hole struct {
+	off, end int
+	first    uint64 // the Seq that was to come
+	next     uint64 // the Seq that came; 0 at the end of the file
+}
+
+// scan reads all records in b, a segment of records from next on whose header
+// is not looked at. Records must come in order; what does not hold is a hole.
+func scan(b []byte, seed uint32, next uint64, yield func(found)) (holes []hole) {
+	off := min(headerBytes, len(b))
+	for off < len(b) {
+		var rec stored
+		size, ok := rec.parse(b[off:], seed)
+		if !ok || rec.seq < next {
+			h := hole{off: off, first: next}
+			if off, rec, size, ok = resync(b, off+1, seed, next); !ok {
+				h.end = len(b)
+				return append(holes, h)
+			}
+			h.end, h.next = off, rec.seq
+			holes = append(holes, h)
+		} else if rec.seq > next {
+			holes = append(holes, hole{off: off, end: off, first: next, next: rec.seq})
+		}
+		yield(found{stored: rec, off: off, size: size})
+		next = rec.seq + 1
+		off += size
+	}
+	return holes
+}
+
+// resync finds the next record from off on that may follow.
+func resync(b []byte, off int, seed uint32, next uint64) (at int, rec stored, size int, ok bool) {
+	for ; off+minRecordBytes <= len(b); off++ {
+		// A segment spans no more Seqs than its refs can distinguish. Few other places
+		// pass for one of them, so few checksums are tried in vain.
+		if binary.LittleEndian.Uint64(b[off+16:])-next > math.MaxUint32 {
+			continue
+		}
+		if size, ok = rec.parse(b[off:], seed); ok {
+			return off, rec, size, true
+		}
+	}
+	return len(b), stored{}, 0, false
 }

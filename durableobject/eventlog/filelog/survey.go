@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// survey is what reading a directory tells: the state that the log goes on from,
+// survey is the result of reading a directory: the state that the log goes on from,
 // and what Open has to change on disk first. Taking it changes nothing.
 type survey struct {
 	dir  directory
@@ -35,6 +35,11 @@ type repair struct {
 	name    string
 	content []byte // nil if nothing is
 	damaged bool   // keep the original aside
+	// segment and runs describe the content. It is whole if the file begins with all
+	// of its records.
+	segment *segment
+	runs    []run
+	whole   bool
 }
 
 // take surveys a directory.
@@ -148,7 +153,7 @@ func (s *survey) segment(base, limit uint64) error {
 	return nil
 }
 
-// sealed adds the segment if it is sealed and, as far as its sums tell, sound.
+// sealed adds the segment if it is sealed and its sums hold.
 func (s *survey) sealed(base, limit uint64) (sound bool, err error) {
 	f, err := s.dir.Open(segmentName(base))
 	if err != nil {

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
+	"math"
 	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
@@ -12,7 +12,9 @@ import (
 
 // Trim makes After pass over records older than before, at once and for good,
 // and removes the segments that hold nothing else. It returns when their files
-// are gone, or ctx's error, and then goes on behind the caller's back.
+// are removed, or when ctx ends; the removal then goes on. A record that carries a
+// later time than the machine shows now, since its clock was set back, is as old as
+// the log has run since then.
 func (l *Log) Trim(ctx context.Context, before time.Time) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("filelog: trim: %w", err)
@@ -40,25 +42,43 @@ func (l *Log) cutoff() int64 {
 	return max(l.trimmed, l.now()-int64(l.options.Retention))
 }
 
+// cut selects the segments to drop: those whose records are older than before, and
+// those written after wall, which is a time in the future, but before aged.
+type cut struct{ before, wall, aged int64 }
+
+// cutAt returns the cut of a Trim. While the log's clock is ahead of the machine's, as
+// it is after that was set back, a record of the time between the two counts by its age.
+func (l *Log) cutAt(before int64) cut {
+	wall, now := nanoseconds(time.Now()), l.now()
+	if before > wall || now <= wall {
+		return cut{before: before, wall: math.MaxInt64}
+	}
+	return cut{before: before, wall: wall, aged: before + (now - wall)}
+}
+
+func (c cut) covers(s *segment) bool {
+	return s.lastTime < c.before || s.firstTime > c.wall && s.lastTime < c.aged
+}
+
 // trim serves Trims that wait.
 func (l *Log) trim(trims []*trimRequest) {
 	for _, t := range trims {
 		before := nanoseconds(t.before)
-		dropped, err := l.drop(before)
+		dropped, err := l.drop(l.cutAt(before))
 		if err != nil {
 			t.done <- err
 			continue
 		}
 		// Records of the newest time that are old enough are dropped by now, others
 		// of that time may come.
-		cut := min(before, l.time)
-		moved := cut > l.trimmed
+		mark := min(before, l.time)
+		moved := mark > l.trimmed
 		if moved {
 			l.mu.Lock()
-			l.trimmed = cut
+			l.trimmed = mark
 			l.mu.Unlock()
 		}
-		if dropped || moved {
+		if dropped || moved || l.c.stale {
 			l.planCheckpoint()
 		}
 		l.c.trims = append(l.c.trims, t)
@@ -67,165 +87,112 @@ func (l *Log) trim(trims []*trimRequest) {
 
 // expire drops what is past the retention.
 func (l *Log) expire() {
-	dropped, err := l.drop(l.cutoff())
+	dropped, err := l.drop(cut{before: l.cutoff(), wall: math.MaxInt64})
 	if err != nil {
 		l.options.Logger.Warn("event log: cannot drop old records", "err", err)
 	}
-	if dropped {
+	if dropped || l.c.stale {
 		l.planCheckpoint()
 	}
 }
 
-// drop forgets the segments whose records are all older than before, and reports
-// whether there were any. The caller then plans a checkpoint; after that is written
-// their files are removed one by one.
-func (l *Log) drop(before int64) (dropped bool, err error) {
-	if err := l.broken(); err != nil {
+// drop forgets the segments that the cut covers, and reports whether there were any.
+// The caller then plans a checkpoint; after that is written their files are removed
+// one by one. On a full disk all this needs no space: see spare and recycle.
+func (l *Log) drop(cut cut) (dropped bool, err error) {
+	if err := l.writable(); err != nil {
 		return false, err
 	}
-	if a := l.c.active; a != nil && a.count > 0 && a.lastTime < before {
-		if err := l.seal(); err != nil {
+	c := &l.c
+	n, last := l.covered(cut)
+	if last != nil {
+		spared, err := l.spare(last)
+		switch {
+		case err == nil && !spared:
+			n++
+		case err != nil && !errors.Is(err, ErrNotStored):
 			return false, err
+		case n == 0 && len(c.doomed) == 0:
+			if err := l.recycle(last); err != nil {
+				return false, err
+			}
+			return true, nil
+		default: // the files of the others go first, which makes space
+			c.left = &cut
 		}
 	}
-	n := 0
-	for n < len(l.index.sealed) && l.index.sealed[n].lastTime < before {
-		n++
-	}
-	l.c.unlinking = l.c.unlinking || len(l.c.doomed) > 0 || n > 0
+	c.unlinking = c.unlinking || len(c.doomed) > 0 || n > 0
 	if n == 0 {
 		return false, nil
 	}
-	// The newest segment always stays: its name is the least that the next Seq can be.
-	if err := l.ensureActive(); err != nil {
-		return false, err
-	}
-	l.c.doomed = append(l.c.doomed, l.index.sealed[:n]...)
+	c.doomed = append(c.doomed, l.index.sealed[:n]...)
 	l.mu.Lock()
 	l.index.drop(n)
 	l.mu.Unlock()
-	l.gone.Store(l.index.floor)
+	l.dropped.Store(l.index.floor)
 	return true, nil
 }
 
-// planCheckpoint has what is known now written, in place of what was to be written.
-func (l *Log) planCheckpoint() { l.c.unsaved, l.c.unlinking = l.checkpoint(false), true }
-
-// unlink has the checkpoint written and the files of dropped segments removed, the
-// oldest first and each durably, so that those left are always the newest. That goes on
-// beside the commits, since it takes the system longer than to sync a few records.
-func (l *Log) unlink() {
-	c := &l.c
-	if c.sweeping {
-		select {
-		case done := <-c.swept:
-			l.endSweep(done)
-		default:
-			return
-		}
+// covered returns how many sealed segments the cut covers and others follow, and the
+// newest segment of the log if the cut covers that too.
+func (l *Log) covered(cut cut) (n int, newest *segment) {
+	sealed, a := l.index.sealed, l.c.active
+	for n < len(sealed) && cut.covers(sealed[n]) {
+		n++
 	}
 	switch {
-	case c.unsaved != nil:
-		next := c.unsaved
-		c.unsaved = nil
-		l.sweep(func() error { return next.write(l.dir) }, func(err error) { l.saved(next, err) })
-	case len(c.doomed) == 0:
-		l.endTrims(nil)
-	case c.unlinking:
-		l.unlinkFirst(c.doomed[0])
+	case n < len(sealed):
+		return n, nil
+	case a == nil && n > 0:
+		return n - 1, sealed[n-1]
+	case a != nil && a.count > 0 && cut.covers(a.segment):
+		return n, a.segment
 	}
+	return n, nil
 }
 
-// unlinkFirst takes the next step to remove a segment. To give back a large file takes
-// the system long, and commits with it, so the file is cut short bit by bit first:
-// unless a crash would bring the segment back, which then has to be whole.
-func (l *Log) unlinkFirst(s *segment) {
-	c := &l.c
-	if c.uncut == 0 {
-		c.uncut = s.size
+// spare seals the newest segment and begins the next, since the newest always stays:
+// its name is the least that the next Seq can be. It reports whether the segment has to
+// be spared nevertheless: it is not on disk as the index has it.
+func (l *Log) spare(newest *segment) (spared bool, err error) {
+	if newest.raw {
+		return true, nil
 	}
-	rest := c.uncut - int64(l.options.cutBytes)
-	if rest <= 0 || s.last > c.floor {
-		l.sweep(func() error { return l.remove(s.name()) }, l.unlinked)
-		return
-	}
-	l.sweep(func() error { return l.cut(s.name(), rest) }, func(err error) {
-		c.uncut = rest
-		if err != nil {
-			c.uncut = 1 // it may be possible to remove it
+	if a := l.c.active; a != nil && a.segment == newest {
+		if err := l.seal(); err != nil {
+			return true, err
 		}
-	})
-}
-
-// After a step there is a pause of sweepPause times as long: the system lets commits wait
-// meanwhile, and only some of them shall.
-const (
-	sweepPause    = 2
-	maxSweepPause = 200 * time.Millisecond
-)
-
-// sweep does a step beside the commits, and then tells the committer of its error.
-func (l *Log) sweep(step func() error, tell func(error)) {
-	l.c.sweeping = true
-	go func() {
-		start := time.Now()
-		err := step()
-		if !l.queue.closed.Load() {
-			time.Sleep(min(sweepPause*time.Since(start), maxSweepPause))
-		}
-		l.c.swept <- func() { tell(err) }
-	}()
-}
-
-func (l *Log) endSweep(done func()) {
-	l.c.sweeping = false
-	done()
-}
-
-// saved takes note of what became of a checkpoint. A full disk must not keep us from
-// making room: without it a crash merely undoes a part of the trim.
-func (l *Log) saved(c *checkpoint, err error) {
-	if err != nil {
-		l.options.Logger.Warn("event log: cannot write the checkpoint", "err", err)
-		return
 	}
-	l.c.floor = c.floor
+	return false, l.ensureActive()
 }
 
-// cut gives back the end of a file.
-func (l *Log) cut(name string, size int64) error {
-	f, err := l.dir.Edit(name)
-	if err != nil {
+// recycle makes the file of the only segment, all of whose records are to be dropped,
+// that of the next one. That takes no space on disk: the name comes first, so that no
+// Seq is used again, and what a crash then leaves in the file is before its first Seq.
+func (l *Log) recycle(s *segment) error {
+	next := segmentName(l.next())
+	if err := l.dir.Rename(s.name(), next); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotStored, err)
+	}
+	if err := l.dir.Sync(); err != nil {
+		return l.breakDown(err)
+	}
+	l.mu.Lock()
+	a := l.c.active
+	if a != nil {
+		l.index.dropLive(a.segment)
+	} else {
+		l.index.drop(1)
+	}
+	l.c.active, l.live = nil, nil
+	l.mu.Unlock()
+	l.dropped.Store(l.index.floor)
+	l.c.gained()
+	if a != nil {
+		l.closeFile(a)
+	}
+	if err := l.ensureActive(); !errors.Is(err, ErrNotStored) {
 		return err
 	}
-	if err = f.Truncate(size); err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
-}
-
-// remove removes a file for good, if it is still there.
-func (l *Log) remove(name string) error {
-	if err := l.dir.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return l.dir.Sync()
-}
-
-// unlinked takes note of what became of the first doomed segment.
-func (l *Log) unlinked(err error) {
-	c := &l.c
-	if err != nil {
-		l.options.Logger.Warn("event log: cannot remove a segment", "err", err)
-		l.endTrims(err) // tried again by the next Trim or expiry
-		return
-	}
-	c.doomed, c.uncut = c.doomed[1:], 0
-}
-
-func (l *Log) endTrims(err error) {
-	for _, t := range l.c.trims {
-		t.done <- err
-	}
-	l.c.trims, l.c.unlinking = nil, false
+	return nil // the next append tries again
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// slowDisk takes its time to trim: it says when it is about to put the checkpoint in its
-// place, to cut a file or to remove it, and goes on when it is told to.
+// slowDisk sends to begun before it renames the checkpoint, cuts a file or removes one,
+// and then waits for goOn.
 type slowDisk struct {
 	*disk
 	begun chan string

@@ -13,7 +13,7 @@ type Message struct {
 }
 
 var (
-	// OnMessage gives the events of a room.
+	// OnMessage is the subscription to a room.
 	OnMessage = durableiterator.Define[rpc.Void, Message]("onMessage")
 	// Say is a method of the room.
 	Say = rpc.Define[Message, rpc.Void]("say")

@@ -14,7 +14,12 @@ import (
 func main() {
 	ctx := context.Background()
 	link := rpc.NewLink("http://127.0.0.1:3000/rpc", &rpc.LinkOptions{
-		Plugins: []rpc.LinkPlugin{&client.LinkPlugin{URL: "ws://127.0.0.1:3000/room"}},
+		Plugins: []rpc.LinkPlugin{&client.LinkPlugin{
+			URL: "ws://127.0.0.1:3000/room",
+			OnGap: func(_ context.Context, gap *client.GapError) {
+				fmt.Println(gap) // here an application with state loads it anew
+			},
+		}},
 	})
 	room, err := client.Subscribe(ctx, link, chat.OnMessage, rpc.Void{})
 	if err != nil {
@@ -24,7 +29,7 @@ func main() {
 	if _, err := chat.Say.Call(ctx, room, chat.Message{Text: "hello"}); err != nil {
 		log.Fatal(err)
 	}
-	for m, err := range room.All() { // goes on over reconnects
+	for m, err := range room.All() { // goes on over reconnects, restarts and gaps
 		if err != nil {
 			log.Fatal(err)
 		}

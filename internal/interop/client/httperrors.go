@@ -32,6 +32,7 @@ func httpErrorChecks() []check {
 			var attempts []int
 			_, err := fail.Call(t, t.link(client.Options{}), failInput{"custom"}, rpc.Retry{
 				Max:     2,
+				If:      func(error) bool { return true },
 				Delay:   func(int, error) time.Duration { return time.Millisecond },
 				OnRetry: func(attempt int, _ error) func(bool) { attempts = append(attempts, attempt); return nil },
 			})

@@ -126,6 +126,7 @@ func testCalls(t *testing.T, c rpc.Caller) {
 	t.Run("errors", func(t *testing.T) { testErrors(t, c) })
 	t.Run("events", func(t *testing.T) { testEvents(t, c) })
 	t.Run("files", func(t *testing.T) { testFiles(t, c) })
+	t.Run("inputs", func(t *testing.T) { testInputs(t, c) })
 }
 
 // echoes sends a value and expects it back.
@@ -200,7 +201,7 @@ func testErrors(t *testing.T, c rpc.Caller) {
 	})
 	t.Run("retry", func(t *testing.T) {
 		tries := 0
-		_, err := fail.Call(ctx, c, kind{"custom"}, rpc.Retry{Max: 2, Delay: func(attempt int, _ error) time.Duration {
+		_, err := fail.Call(ctx, c, kind{"custom"}, rpc.Retry{Max: 2, If: func(error) bool { return true }, Delay: func(attempt int, _ error) time.Duration {
 			tries = attempt
 			return time.Millisecond
 		}})

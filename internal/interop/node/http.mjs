@@ -6,6 +6,7 @@ import { httpClient } from './lib/links.mjs'
 import { equal, failsWith, Suite } from './lib/suite.mjs'
 import { checkEvents } from './checks/events.mjs'
 import { checkFiles } from './checks/files.mjs'
+import { checkUploads } from './checks/uploads.mjs'
 import { checkProcedures } from './checks/procedures.mjs'
 
 const suite = new Suite()
@@ -82,6 +83,9 @@ if ('chat' in addresses) {
 
 if (features.includes('events')) {
   checkEvents(suite, client)
+}
+if (features.includes('inputs')) {
+  checkUploads(suite, addresses.rpc)
 }
 if (features.includes('files')) {
   checkFiles(suite, client)

@@ -2,13 +2,15 @@ package node_test
 
 import (
 	"testing"
+
+	"github.com/go-orpc/durable-iterator/rpc"
 )
 
 // What a server has besides procedures with JSON bodies: checks of other things are
 // run only where they are listed.
 var (
-	goFeatures         = []string{"events", "files"}
-	typeScriptFeatures = []string{"events", "files"}
+	goFeatures         = []string{"events", "files", "inputs", "socket inputs"}
+	typeScriptFeatures = []string{"events", "files", "inputs"} // see testInputs
 )
 
 func TestTypeScript(t *testing.T) {
@@ -22,6 +24,8 @@ func TestTypeScript(t *testing.T) {
 	}{
 		"RPC link over HTTP, Go server":                {"http.mjs", ours},
 		"RPC link over HTTP, TypeScript server":        {"http.mjs", theirs},
+		"batches, Go server":                           {"batch.mjs", ours},
+		"batches, TypeScript server":                   {"batch.mjs", theirs},
 		"RPC link over a WebSocket, Go server":         {"websocket.mjs", ours},
 		"RPC link over a WebSocket, TypeScript server": {"websocket.mjs", theirs},
 		"durable iterator, Go server":                  {"iterator.mjs", ours},
@@ -35,6 +39,12 @@ func TestTypeScript(t *testing.T) {
 		t.Parallel()
 		testLink(t, theirs.RPC)
 	})
+	for name, buffered := range map[string]bool{"streaming": false, "buffered": true} {
+		t.Run("Go link with batches, TypeScript server, "+name, func(t *testing.T) {
+			t.Parallel()
+			testBatches(t, theirs.RPC, &rpc.BatchLinkPlugin{Buffered: buffered})
+		})
+	}
 	t.Run("Go link over a WebSocket, TypeScript server", func(t *testing.T) {
 		t.Parallel()
 		testWebsocketLink(t, theirs.RPCWebsocket)

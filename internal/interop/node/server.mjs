@@ -1,8 +1,9 @@
 // A server of @orpc/server, over HTTP and over WebSockets. It prints its addresses as
 // one line of JSON when it is ready, and ends on SIGTERM.
 import { createServer } from 'node:http'
-import { implement, ORPCError, withEventMeta } from '@orpc/server'
+import { getEventMeta, implement, ORPCError, withEventMeta } from '@orpc/server'
 import { RPCHandler as HTTPHandler } from '@orpc/server/node'
+import { BatchHandlerPlugin } from '@orpc/server/plugins'
 import { RPCHandler as WebsocketHandler } from '@orpc/server/ws'
 import { WebSocketServer } from 'ws'
 import { contract } from './lib/contract.mjs'
@@ -42,13 +43,39 @@ const router = os.router({
     }
     return { total: to }
   }),
+  collect: os.collect.handler(async ({ input }) => {
+    const all = { numbers: [], ids: [], total: 0 }
+    for (;;) {
+      const { done, value } = await input.next()
+      if (done) {
+        return { ...all, total: value?.total ?? 0 }
+      }
+      if (value.n < 0) {
+        await input.return()
+        return all
+      }
+      all.numbers.push(value.n)
+      const { id } = getEventMeta(value) ?? {}
+      if (id) {
+        all.ids.push(id)
+      }
+    }
+  }),
+  twice: os.twice.handler(async function* ({ input }) {
+    let total = 0
+    for await (const { n } of input) {
+      yield { n: 2 * n }
+      total++
+    }
+    return { total }
+  }),
   upload: os.upload.handler(async ({ input: { file } }) => {
     return { name: file.name, type: file.type, size: file.size, text: await file.text() }
   }),
   download: os.download.handler(() => ({ file: new File(['hello file'], 'hello.txt', { type: 'text/plain' }) })),
 })
 
-const overHTTP = new HTTPHandler(router)
+const overHTTP = new HTTPHandler(router, { plugins: [new BatchHandlerPlugin()] })
 // A client that comes back to its connection shall find it open, however slow the machine.
 const server = createServer({ keepAliveTimeout: 600_000 }, async (request, response) => {
   const { matched } = await overHTTP.handle(request, response, { prefix: '/rpc' })

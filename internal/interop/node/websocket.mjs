@@ -4,6 +4,7 @@ import { addresses, features } from './lib/arguments.mjs'
 import { websocketClient } from './lib/links.mjs'
 import { equal, failure, Suite } from './lib/suite.mjs'
 import { checkEvents } from './checks/events.mjs'
+import { checkInputs } from './checks/inputs.mjs'
 import { checkFiles } from './checks/files.mjs'
 import { checkProcedures } from './checks/procedures.mjs'
 
@@ -49,6 +50,9 @@ suite.check('close is answered', async () => {
 
 if (features.includes('events')) {
   checkEvents(suite, client)
+}
+if (features.includes('socket inputs')) {
+  checkInputs(suite, client)
 }
 if (features.includes('files')) {
   checkFiles(suite, client)

@@ -24,6 +24,9 @@ var (
 	lastEventID      = rpc.Define[rpc.Void, *string]("lastEventId")
 	count            = rpc.DefineEvents[countInput, counted, countTotal]("count")
 
+	collect = rpc.Define[numbers, collected]("collect")
+	twice   = rpc.DefineEvents[numbers, counted, countTotal]("twice")
+
 	upload   = rpc.Define[uploadInput, uploaded]("upload")
 	download = rpc.Define[rpc.Void, downloaded]("download")
 	rawFile  = rpc.Define[rpc.Void, *value.File]("rawFile")
@@ -159,6 +162,15 @@ type countInput struct {
 
 type counted struct {
 	N int `json:"n"`
+}
+
+// numbers is a stream of events as an input.
+type numbers = *rpc.Events[counted, *countTotal]
+
+type collected struct {
+	Numbers []int    `json:"numbers"`
+	IDs     []string `json:"ids"`
+	Total   int      `json:"total"`
 }
 
 type countTotal struct {

@@ -56,7 +56,7 @@ func newServer(o options) *server {
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/rpc/", rpc.NewHandler(router, &rpc.HandlerOptions{
-		Prefix: "/rpc", MaxBodyBytes: maxBytes, Logger: o.logger, Plugins: plugins,
+		Prefix: "/rpc", MaxBodyBytes: maxBytes, Logger: o.logger, Plugins: append(plugins, &rpc.BatchPlugin{}),
 	}))
 	mux.Handle("/rpc-ws", s.sockets)
 	mux.Handle("/chat-room", durableobject.UpgradeHandler(s.chat, &durableobject.UpgradeOptions{AnyOrigin: true}))
@@ -93,6 +93,8 @@ func (s *server) router() *rpc.Router {
 		rawFile.Handler(func(context.Context, rpc.Void) (*value.File, error) { return raw(), nil }),
 		lastEventID.Handler(giveLastEventID),
 		count.Handler(countTo),
+		collect.Handler(collectAll),
+		twice.Handler(sendTwice),
 	)
 }
 

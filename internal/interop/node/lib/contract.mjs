@@ -1,4 +1,4 @@
-import { oc, type } from '@orpc/contract'
+import { eventIterator, oc, type } from '@orpc/contract'
 
 // Schemas in the common form of validation libraries, as small as can be.
 function object(name, isRight) {
@@ -27,6 +27,8 @@ export const contract = {
   lastEventId: oc,
   sendMessage: oc.input(object('message', isText)),
   count: oc.input(object('to', isNumber)),
+  collect: oc.input(eventIterator(type(), type())),
+  twice: oc.input(eventIterator(type(), type())),
   upload: oc.input(object('file', value => value instanceof File)),
   download: oc,
 }

@@ -10,16 +10,17 @@ import { contract } from './contract.mjs'
 const methodOf = inferRPCMethodFromContractRouter(contract)
 
 /** A client over HTTP. watch is given each request and its response. */
-export function httpClient(url, watch = () => {}) {
+export function httpClient(url, watch = () => {}, { plugins = [], headers } = {}) {
   return createORPCClient(new FetchLink({
     url,
+    headers,
     method: (options, path) => isContractProcedure(getContractRouter(contract, path)) ? methodOf(options, path) : 'POST',
     fetch: async (request, init) => {
       const response = await fetch(request, init)
       watch(request, response)
       return response
     },
-    plugins: [new ClientRetryPlugin()],
+    plugins: [new ClientRetryPlugin(), ...plugins],
   }))
 }
 

@@ -1,0 +1,182 @@
+package durableobject_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/durableobject"
+)
+
+// hostile is the server's end of a connection to a client that sends frames, again and
+// again, and reads nothing unless reads is set.
+type hostile struct {
+	frames [][]byte // shared by all
+	left   int      // how many of them, counted over again, are still to be sent
+	next   int
+	rest   []byte
+	reads  bool
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (h *hostile) Read(p []byte) (int, error) {
+	if len(h.rest) == 0 && h.left > 0 {
+		h.rest = h.frames[h.next%len(h.frames)]
+		h.next++
+		h.left--
+	}
+	if len(h.rest) == 0 {
+		<-h.closed
+		return 0, io.EOF
+	}
+	n := copy(p, h.rest)
+	h.rest = h.rest[n:]
+	return n, nil
+}
+
+func (h *hostile) Write(p []byte) (int, error) {
+	if bytes.HasPrefix(p, []byte("HTTP/1.1 101")) || h.reads {
+		return len(p), nil
+	}
+	<-h.closed
+	return 0, io.ErrClosedPipe
+}
+
+func (h *hostile) TryWrite(p []byte) (int, error) {
+	if h.reads {
+		return len(p), nil
+	}
+	return 0, nil
+}
+
+func (h *hostile) Close() error {
+	h.once.Do(func() { close(h.closed) })
+	return nil
+}
+
+func (*hostile) LocalAddr() net.Addr              { return &net.TCPAddr{} }
+func (*hostile) RemoteAddr() net.Addr             { return &net.TCPAddr{} }
+func (*hostile) SetDeadline(time.Time) error      { return nil }
+func (*hostile) SetReadDeadline(time.Time) error  { return nil }
+func (*hostile) SetWriteDeadline(time.Time) error { return nil }
+
+// frameOf makes a frame of a client, masked with zeros.
+func frameOf(first byte, payload string) []byte {
+	frame := binary.BigEndian.AppendUint64([]byte{first, 0x80 | 127}, uint64(len(payload)))
+	return append(append(frame, 0, 0, 0, 0), payload...)
+}
+
+// The worst that clients do, and how much of it.
+func hostilities(message int) map[string]*hostile {
+	const final, text, ping = 0x80, 0x1, 0x9
+	pad := strings.Repeat("x", message-500)
+	each := func(n int, frame func(i int) string) (frames [][]byte) {
+		for i := range n {
+			frames = append(frames, frameOf(final|text, frame(i)))
+		}
+		return frames
+	}
+	call := `{"i":%d,"p":{"u":"/call","b":{"json":{"path":["%s"],"input":%s}}}}`
+	var headers []string
+	for i := range 200 {
+		headers = append(headers, fmt.Sprintf(`"h%d":""`, i))
+	}
+	return map[string]*hostile{
+		"idle":            {frames: nil},
+		"calls":           {frames: each(1000, func(i int) string { return fmt.Sprintf(call, i, "tell", `{"text":"x"}`) }), left: 5000},
+		"long answers":    {frames: each(100, func(i int) string { return fmt.Sprintf(call, i, "tell", `{"text":"`+pad[:8000]+`"}`) }), left: 500},
+		"large calls":     {frames: each(20, func(i int) string { return fmt.Sprintf(call, i, "tell", `{"text":"`+pad+`"}`) }), left: 100},
+		"calls that hang": {frames: each(1000, func(i int) string { return fmt.Sprintf(hangFrame, i) }), left: 5000, reads: true},
+		"large calls that hang": {frames: each(20, func(i int) string {
+			return fmt.Sprintf(`{"i":%d,"p":{"u":"/call","b":{"json":{"path":["toolbox","hang"]}},"pad":"%s"}}`, i, pad)
+		}), left: 100, reads: true},
+		"calls that hang, aborted": {frames: append(each(1000, func(i int) string {
+			return fmt.Sprintf(hangFrame, i)
+		}), each(1000, func(i int) string { return fmt.Sprintf(`{"i":%d,"t":4}`, 999-i) })...), left: 10_000, reads: true},
+		"bad calls": {frames: each(1000, func(i int) string { return fmt.Sprintf(`{"i":%d}`, i) }), left: 10_000},
+		"many headers": {frames: each(50, func(i int) string {
+			return fmt.Sprintf(`{"i":%d,"p":{"u":"/call","h":{%s},"b":{"json":{"path":["toolbox","hang"]}}}}`, i, strings.Join(headers, ","))
+		}), left: 500, reads: true},
+		"half a message":       {frames: [][]byte{frameOf(final|text, pad)[:message-600]}, left: 1},
+		"half a fragment":      {frames: [][]byte{frameOf(text, pad[:message/2]), frameOf(0, pad[:message/3])}, left: 2},
+		"empty fragments":      {frames: append([][]byte{frameOf(text, "")}, bytes.Repeat([]byte{0, 0x80, 0, 0, 0, 0}, 10_000)), left: 2},
+		"pings":                {frames: [][]byte{frameOf(final|ping, strings.Repeat("x", 125))}, left: 10_000},
+		"streams":              {frames: each(1000, func(i int) string { return callStream(strconv.Itoa(i), `{"events":0,"size":4000}`) }), left: 1000},
+		"subscriptions":        {frames: each(1000, func(i int) string { return fmt.Sprintf(`{"i":%d,"p":{"u":"/subscribe"}}`, i) }), left: 5000, reads: true},
+		"unread subscriptions": {frames: each(1000, func(i int) string { return fmt.Sprintf(`{"i":%d,"p":{"u":"/subscribe"}}`, i) }), left: 5000},
+		"events that nobody reads": {frames: append(each(1, func(int) string {
+			return `{"i":"1","p":{"u":"/subscribe","m":"GET","h":{"content-type":"text/event-stream"}}}`
+		}), each(1, func(int) string { return `{"i":"1","t":3,"p":{"e":"message","d":1},"pad":"` + pad + `"}` })...), left: 200, reads: true},
+	}
+}
+
+// Whatever clients do, each costs no more than what Options document. The sum is taken
+// over many: BOUND_CONNECTIONS is how many, 25 by default.
+//
+//nolint:paralleltest // looks at the heap
+func TestWhatAConnectionCanHold(t *testing.T) {
+	const message, lag, calls, streams = 64 << 10, 64 << 10, 16, 8
+	connections := 25
+	if n, err := strconv.Atoi(os.Getenv("BOUND_CONNECTIONS")); err == nil {
+		connections = n
+	}
+	o := durableobject.Options{
+		MaxMessageBytes: message, MaxLagBytes: lag, MaxCalls: calls, MaxStreams: streams, StallTimeout: time.Hour,
+	}
+	// A message that is read, those of calls, answers, what is written, and goroutines.
+	const bound = message + 2*message + lag + 128<<10 + 16<<10*(calls+streams+4)
+	for name, client := range hostilities(message) {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFixture(t, o, nil)
+				release := make(chan struct{})
+				f.hooks.subscribed = func(*room, *durableobject.Websocket, durableobject.Resume) error {
+					<-release
+					return nil
+				}
+				f.hooks.streamEnded = func(int) {}
+				tok, upgrades := sign(t, "room"), f.upgrade()
+				f.room("room")
+				runtime.Gosched()
+				before := inUse()
+				var conns []*hostile
+				for i := range connections {
+					conn := &hostile{frames: client.frames, left: client.left, reads: client.reads, closed: make(chan struct{})}
+					upgrade(t, upgrades, fmt.Sprint(i), tok, conn)
+					conns = append(conns, conn)
+				}
+				synctest.Wait()
+				grown := max(inUse()-before, 0) / int64(connections)
+				t.Logf("%4d KiB for each of %d connections, of %d", grown>>10, connections, bound>>10)
+				require.LessOrEqual(t, grown, int64(bound))
+				for _, conn := range conns {
+					_ = conn.Close()
+				}
+				close(release)
+				f.end()
+			})
+		})
+	}
+}
+
+// inUse returns the bytes of the heap and of all stacks.
+func inUse() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc + m.StackInuse)
+}

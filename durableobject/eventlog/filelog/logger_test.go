@@ -1,0 +1,68 @@
+package filelog
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+)
+
+// handlerFunc is a slog.Handler.
+type handlerFunc func()
+
+func (f handlerFunc) Enabled(context.Context, slog.Level) bool  { return true }
+func (f handlerFunc) WithAttrs([]slog.Attr) slog.Handler        { return f }
+func (f handlerFunc) WithGroup(string) slog.Handler             { return f }
+func (f handlerFunc) Handle(context.Context, slog.Record) error { f(); return nil }
+
+// A logger may use the log that it is told about, panic, and take its time.
+func TestLoggersThatMisbehave(t *testing.T) {
+	t.Parallel()
+	for name, handle := range map[string]func(l *Log, release chan struct{}){
+		"appends": func(l *Log, _ chan struct{}) {
+			_ = l.Append(context.Background(), "audit", &eventlog.Record{Data: []byte("1")}, func(*eventlog.Record) {})
+		},
+		"panics": func(*Log, chan struct{}) { panic("cannot log") },
+		"hangs":  func(_ *Log, release chan struct{}) { <-release },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var l atomic.Pointer[Log]
+				release := make(chan struct{})
+				defer close(release)
+				logged := make(chan struct{}, 10)
+				options, err := (&Options{Logger: slog.New(handlerFunc(func() {
+					logged <- struct{}{}
+					handle(l.Load(), release)
+				}))}).withDefaults()
+				require.NoError(t, err)
+				d := newDisk(rand.New(rand.NewPCG(1, 2)))
+				log, err := open(d, options)
+				require.NoError(t, err)
+				l.Store(log)
+				d.arm(func(op, _ string) error {
+					if op == "sync" {
+						return errors.New("input/output error")
+					}
+					return nil
+				})
+				record := func() error {
+					return log.Append(t.Context(), "room", &eventlog.Record{Data: []byte("1")}, func(*eventlog.Record) {})
+				}
+				require.ErrorIs(t, record(), eventlog.ErrUncertain)
+				<-logged
+				require.ErrorIs(t, record(), ErrBroken)
+				d.arm(nil)
+				require.Error(t, log.Close())
+			})
+		})
+	}
+}

@@ -1,0 +1,162 @@
+package durableobject_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/durableobject"
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
+)
+
+func newPlain(_ context.Context, o *durableobject.Object[message]) (*durableobject.Object[message], error) {
+	return o, nil
+}
+
+// Each fault of the options is a sentence of the panic.
+func TestOptionsAreChecked(t *testing.T) {
+	t.Parallel()
+	log := eventlog.NewMemory(nil)
+	for name, test := range map[string]struct {
+		options *durableobject.Options
+		want    string
+	}{
+		"none":                      {nil, "no Verifier"},
+		"no verifier":               {&durableobject.Options{}, "no Verifier"},
+		"a log that stores nothing": {&durableobject.Options{Verifier: secret, Log: log}, "a Log without ResumeRetention would store nothing"},
+		"no log to trim":            {&durableobject.Options{Verifier: secret, ResumeRetention: 1, TrimLog: true}, "TrimLog is set without a Log"},
+		"negative retention":        {&durableobject.Options{Verifier: secret, ResumeRetention: -1}, "ResumeRetention is negative"},
+		"negative sizes":            {&durableobject.Options{Verifier: secret, MaxLagBytes: -1, MaxMessageBytes: -1, MaxTokenBytes: -1}, "MaxTokenBytes is negative; MaxLagBytes is negative; MaxMessageBytes is negative"},
+		"negative calls":            {&durableobject.Options{Verifier: secret, MaxCalls: -1}, "MaxCalls is negative"},
+		"negative times":            {&durableobject.Options{Verifier: secret, HookTimeout: -1, IdleTimeout: -1}, "HookTimeout is negative; IdleTimeout is negative"},
+		"nil interceptor":           {&durableobject.Options{Verifier: secret, Interceptors: []rpc.Interceptor{nil}}, "an interceptor is nil"},
+		"nil plugin":                {&durableobject.Options{Verifier: secret, Plugins: []rpc.HandlerPlugin{nil}}, "a plugin is nil"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.PanicsWithValue(t, "durableobject: NewNamespace: "+test.want, func() { durableobject.NewNamespace(newPlain, test.options) })
+		})
+	}
+	require.PanicsWithValue(t, "durableobject: NewNamespace: newHub is nil", func() {
+		durableobject.NewNamespace[message, *durableobject.Object[message]](nil, &durableobject.Options{Verifier: secret})
+	})
+}
+
+func TestUpgradeOptionsAreChecked(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		rooms := durableobject.NewNamespace(newPlain, &durableobject.Options{Verifier: secret})
+		for _, pattern := range []string{"[", ""} {
+			require.Panics(t, func() {
+				durableobject.UpgradeHandler(rooms, &durableobject.UpgradeOptions{OriginPatterns: []string{"fine.example", pattern}})
+			}, pattern)
+		}
+		require.NoError(t, rooms.Shutdown(t.Context()))
+	})
+}
+
+// marking is a plugin that adds an interceptor, and one that adds another plugin would.
+type marking struct{ mark func() }
+
+func (m marking) InitHandler(o *rpc.HandlerOptions) {
+	o.Interceptors = append(o.Interceptors, rpc.OnStart(func(context.Context, *rpc.Call) { m.mark() }))
+	o.Plugins = append(o.Plugins, m)
+	o.Serializers = append(o.Serializers, value.JSONSerializer(100,
+		func(marking) (any, error) { return "", nil }, func(any) (marking, error) { return marking{}, nil }))
+}
+
+// Two namespaces may be made of the same options: what a plugin adds to the one is
+// not in the other.
+func TestOptionsAreNotShared(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var seen []string
+		mark := func(name string) func() { return func() { seen = append(seen, name) } }
+		o := durableobject.Options{
+			Interceptors: append(make([]rpc.Interceptor, 0, 4), rpc.OnStart(func(context.Context, *rpc.Call) { mark("common")() })),
+			Plugins:      make([]rpc.HandlerPlugin, 1, 4),
+			Serializers:  make([]value.Serializer, 0, 4),
+		}
+		var fixtures []*fixture
+		for _, name := range []string{"first", "second"} {
+			o.Plugins[0] = marking{mark(name)}
+			fixtures = append(fixtures, newFixture(t, o, nil))
+		}
+		o.Interceptors[0], o.Plugins[0] = nil, nil // they have their own
+		require.Nil(t, o.Interceptors[:2][1])
+		require.Nil(t, o.Plugins[:2][1])
+		require.Zero(t, o.Serializers[:1][0])
+		for i, name := range []string{"first", "second"} {
+			seen = nil
+			c := fixtures[i].connect("a")
+			c.subscribe()
+			require.Equal(t, []string{"common", name}, seen)
+			c.drop()
+			fixtures[i].end()
+		}
+	})
+}
+
+// A log that is given to a namespace is the application's: an archive, perhaps.
+func TestLogsAreTrimmedOnlyIfAsked(t *testing.T) {
+	t.Parallel()
+	for name, trim := range map[string]bool{"not asked": false, "asked": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				log := eventlog.NewMemory(nil)
+				f := newFixture(t, durableobject.Options{ResumeRetention: time.Minute, Log: log, TrimLog: trim}, nil)
+				f.publish("an entry")
+				time.Sleep(time.Hour)
+				f.end()
+				replay, err := log.After(t.Context(), "room", eventlog.Position{})
+				require.NoError(t, err)
+				n := 0
+				for rec, err := range replay.Records {
+					require.NoError(t, err)
+					require.Contains(t, string(rec.Data), "an entry")
+					n++
+				}
+				require.Equal(t, trim, n == 0)
+				require.NoError(t, log.Close())
+			})
+		})
+	}
+}
+
+// slowLog is a log that takes its time to say where it stands, the first time.
+type slowLog struct {
+	eventlog.Log
+	asked atomic.Int64
+}
+
+func (l *slowLog) Head(ctx context.Context, channel string) (eventlog.Position, error) {
+	if l.asked.Add(1) == 1 {
+		time.Sleep(time.Minute)
+	}
+	return l.Log.Head(ctx, channel)
+}
+
+// A channel that is being opened is left alone by the task that moves cursors. The
+// race detector sees the contrary.
+func TestOpeningAChannelTakesLong(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := &slowLog{Log: eventlog.NewMemory(nil)}
+		f := newFixture(t, durableobject.Options{ResumeRetention: 40 * time.Second, Log: log}, nil)
+		f.publish("stored")
+		require.EqualValues(t, 1, log.asked.Load())
+		c := f.connect("a")
+		c.subscribe(lastEventID("0"))
+		c.sees("stored")
+		c.drop()
+		f.end()
+		require.NoError(t, log.Close())
+	})
+}

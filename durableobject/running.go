@@ -1,0 +1,96 @@
+package durableobject
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// runningCode lists the application's code that runs, for Shutdown to name what it
+// leaves behind. The zero value is an empty list.
+type runningCode struct {
+	mu    sync.Mutex
+	first *activity
+}
+
+// activity is one run of a method or a hook. It is part of the list that it is in, so
+// that a call costs no allocation more.
+type activity struct {
+	name       []string // the path of a method, or the name of a hook
+	channel    string
+	prev, next *activity
+}
+
+func (r *runningCode) add(a *activity) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	a.next = r.first
+	if a.next != nil {
+		a.next.prev = a
+	}
+	r.first = a
+}
+
+func (r *runningCode) remove(a *activity) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if a.prev != nil {
+		a.prev.next = a.next
+	} else {
+		r.first = a.next
+	}
+	if a.next != nil {
+		a.next.prev = a.prev
+	}
+}
+
+// count adds what runs to counts, by what it is.
+func (r *runningCode) count(counts map[string]int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for a := r.first; a != nil; a = a.next {
+		counts[fmt.Sprintf("%s of %q", strings.Join(a.name, "."), a.channel)]++
+	}
+}
+
+// hook runs a hook of a channel's object. A panic is returned as an error.
+func (c *core) hook(name, channel string, fn func() error) error {
+	a := &activity{name: []string{name}, channel: channel}
+	c.hooks.add(a)
+	defer c.hooks.remove(a)
+	return try(fn)
+}
+
+// maxNamed is how many kinds of running code an error names.
+const maxNamed = 10
+
+// describe returns in words what of the application runs, the most frequent first,
+// or "nothing of the application".
+func (c *core) describe() string {
+	counts := map[string]int{}
+	c.hooks.count(counts)
+	c.mu.Lock()
+	for ws := range c.sockets {
+		ws.calls.count(counts)
+	}
+	c.mu.Unlock()
+	names, total := make([]string, 0, len(counts)), 0
+	for name, n := range counts {
+		names, total = append(names, name), total+n
+	}
+	if total == 0 {
+		return "nothing of the application"
+	}
+	slices.SortFunc(names, func(a, b string) int { return cmp.Or(counts[b]-counts[a], strings.Compare(a, b)) })
+	more := max(len(names)-maxNamed, 0)
+	for i, name := range names[:len(names)-more] {
+		names[i] = fmt.Sprintf("%s (%d)", name, counts[name])
+	}
+	text := fmt.Sprintf("%d calls and hooks: %s", total, strings.Join(names[:len(names)-more], ", "))
+	if more > 0 {
+		text += fmt.Sprintf(", and %d other kinds", more)
+	}
+	return text
+}

@@ -1,0 +1,154 @@
+// Package asynclog keeps the slog.Handler of an application from harming the code
+// that logs: it may block, panic, or call back into the library.
+package asynclog
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// maxQueued is how many records may wait for a handler that is slower than what is
+// logged. More are dropped and counted.
+const maxQueued = 1024
+
+// New returns a logger that hands its records to l from a goroutine of its own, in
+// order, and the queue that they wait in. The goroutine runs only while records
+// wait. Logging never blocks, except that a record below slog.LevelWarn asks the
+// handler of l whether it is enabled; a panic of the handler is ignored.
+func New(l *slog.Logger) (*slog.Logger, *Queue) {
+	q := &Queue{}
+	if l.Handler() == slog.DiscardHandler {
+		return l, q
+	}
+	return slog.New(&handler{guard: guard{l.Handler()}, queue: q}), q
+}
+
+// Guard returns a logger that logs to l at once and ignores a panic of its handler.
+func Guard(l *slog.Logger) *slog.Logger {
+	if l.Handler() == slog.DiscardHandler {
+		return l
+	}
+	return slog.New(guard{l.Handler()})
+}
+
+// guard is a handler that ignores the panics of another one.
+type guard struct{ next slog.Handler }
+
+func (g guard) Enabled(ctx context.Context, level slog.Level) (enabled bool) {
+	defer ignorePanic()
+	return g.next.Enabled(ctx, level)
+}
+
+func (g guard) Handle(ctx context.Context, r slog.Record) error {
+	defer ignorePanic()
+	return g.next.Handle(ctx, r)
+}
+
+func (g guard) WithAttrs(attrs []slog.Attr) slog.Handler { return guard{g.next.WithAttrs(attrs)} }
+func (g guard) WithGroup(name string) slog.Handler       { return guard{g.next.WithGroup(name)} }
+
+func ignorePanic() { _ = recover() }
+
+// handler puts records into a queue for another handler.
+type handler struct {
+	guard
+
+	queue *Queue
+}
+
+// Enabled does not ask the other handler about records that matter: they are logged
+// where no code of the application may run.
+func (h *handler) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn || h.guard.Enabled(ctx, level)
+}
+
+func (h *handler) Handle(ctx context.Context, r slog.Record) error {
+	h.queue.add(entry{h.guard, context.WithoutCancel(ctx), r.Clone()})
+	return nil
+}
+
+func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &handler{guard{h.next.WithAttrs(attrs)}, h.queue}
+}
+
+func (h *handler) WithGroup(name string) slog.Handler {
+	return &handler{guard{h.next.WithGroup(name)}, h.queue}
+}
+
+// entry is a record that waits for its handler.
+type entry struct {
+	to     guard
+	ctx    context.Context //nolint:containedctx // for its values, which belong to the record
+	record slog.Record
+}
+
+func (e entry) handle() {
+	if e.to.Enabled(e.ctx, e.record.Level) {
+		_ = e.to.Handle(e.ctx, e.record) // nobody else could be told
+	}
+}
+
+// Queue holds the records that wait for a handler.
+type Queue struct {
+	// mu guards the fields below. idle is not nil while a goroutine hands out
+	// records, which closes it when the queue is empty.
+	mu      sync.Mutex
+	entries []entry
+	dropped int
+	idle    chan struct{}
+}
+
+// Wait returns when every record that was logged has been handled, or when ctx ends.
+func (q *Queue) Wait(ctx context.Context) {
+	q.mu.Lock()
+	idle := q.idle
+	q.mu.Unlock()
+	if idle == nil {
+		return
+	}
+	select {
+	case <-idle:
+	case <-ctx.Done():
+	}
+}
+
+func (q *Queue) add(e entry) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.entries) >= maxQueued {
+		q.dropped++
+		return
+	}
+	q.entries = append(q.entries, e)
+	if q.idle == nil {
+		q.idle = make(chan struct{})
+		go q.run(q.idle)
+	}
+}
+
+// run handles records until none is left.
+func (q *Queue) run(idle chan struct{}) {
+	defer close(idle)
+	for {
+		q.mu.Lock()
+		entries, dropped := q.entries, q.dropped
+		q.entries, q.dropped = nil, 0
+		if len(entries) == 0 {
+			q.idle = nil
+			q.mu.Unlock()
+			return
+		}
+		q.mu.Unlock()
+		for _, e := range entries {
+			e.handle()
+		}
+		if dropped > 0 {
+			last := entries[len(entries)-1]
+			last.record = slog.NewRecord(time.Now(), slog.LevelWarn, "log records were dropped", 0)
+			last.record.AddAttrs(slog.Int("count", dropped))
+			last.handle()
+		}
+	}
+}

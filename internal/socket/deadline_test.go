@@ -1,0 +1,181 @@
+package socket
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A message has to be complete some time after its first byte, whatever comes meanwhile.
+func TestMessagesHaveADeadline(t *testing.T) {
+	half := masked(finalFrame|opText, strings.Repeat("x", 100))[:50]
+	for name, test := range map[string]struct{ first, then []byte }{
+		"half a message":            {half, nil},
+		"half a header":             {half[:1], nil},
+		"a byte now and then":       {half, []byte("x")},
+		"a first fragment":          {masked(opText, "x"), nil},
+		"empty fragments":           {masked(opText, ""), masked(0, "")},
+		"pings between fragments":   {masked(opText, ""), masked(finalFrame|opPing, "")},
+		"half a ping":               {masked(finalFrame|opPing, "ping")[:7], nil},
+		"half a close frame":        {masked(finalFrame|opClose, "\x03\xe8")[:7], nil},
+		"a second message, in part": {append(masked(finalFrame|opText, "one"), half...), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 20*time.Second, func(t *testing.T, _ *Pool, connect func() *peer) {
+				p := connect()
+				go func() { // reads pings and pongs, to the close frame
+					for {
+						if _, _, err := p.tryRead(); err != nil {
+							return
+						}
+					}
+				}()
+				begin := time.Now()
+				_, err := p.nc.Write(test.first)
+				for err == nil && len(p.code) == 0 && time.Since(begin) < time.Hour {
+					time.Sleep(5 * time.Second)
+					_, err = p.nc.Write(test.then)
+				}
+				require.Equal(t, -1, <-p.code)
+				require.GreaterOrEqual(t, time.Since(begin), DefaultMessageTimeout)
+				require.LessOrEqual(t, time.Since(begin), DefaultMessageTimeout+6*time.Second)
+			})
+		})
+	}
+}
+
+func TestMessageTimeoutIsAnnounced(t *testing.T) {
+	inBubble(t, 0, func(t *testing.T, _ *Pool, connect func() *peer) {
+		p := connect()
+		_, err := p.nc.Write(masked(opText, "x"))
+		require.NoError(t, err)
+		op, payload := p.read()
+		require.Equal(t, byte(opClose), op)
+		require.Equal(t, 1008, int(binary.BigEndian.Uint16([]byte(payload))))
+		<-p.code
+	})
+}
+
+func TestSlowMessageArrives(t *testing.T) {
+	inBubble(t, 0, func(t *testing.T, _ *Pool, connect func() *peer) {
+		p := connect()
+		for range 10 {
+			for _, b := range masked(finalFrame|opText, "slow") {
+				_, err := p.nc.Write([]byte{b})
+				require.NoError(t, err)
+				time.Sleep(2 * time.Second)
+			}
+			time.Sleep(time.Minute)
+		}
+		synctest.Wait()
+		require.Len(t, p.got, 10)
+		p.end()
+	})
+}
+
+// waiting is a Handler that keeps its reader waiting until the connection closes, or
+// something comes from next.
+type waiting struct {
+	*peer
+	next    chan struct{}
+	closing chan struct{}
+}
+
+func (w waiting) Receive(message []byte, binary bool) (run func()) {
+	select {
+	case <-w.next:
+		return w.peer.Receive(message, binary)
+	case <-w.closing:
+		return nil
+	}
+}
+
+func (w waiting) Closing() { close(w.closing) }
+
+// While the handler keeps the reader waiting, nothing is read, and the silence is not the
+// peer's. Closing ends the wait.
+func TestWaitingReader(t *testing.T) {
+	for name, end := range map[string]func(w waiting){
+		"close":      func(w waiting) { w.conn.Close(1000, "") },
+		"kill":       func(w waiting) { w.conn.Kill() },
+		"the stall":  func(w waiting) { w.conn.src.(*script).feed("nobody reads this"); w.conn.Wake() },
+		"the client": func(w waiting) { w.next <- struct{}{}; synctest.Wait(); _ = w.nc.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				server, client := net.Pipe()
+				pool := NewPool(1, 30*time.Second)
+				w := waiting{accept(t, pool, &script{}, server, client, ""), make(chan struct{}), make(chan struct{})}
+				w.conn.Serve(w)
+				w.send(opText, "one")
+				for range 10 {
+					time.Sleep(time.Minute)
+					require.Empty(t, w.code)
+				}
+				w.next <- struct{}{}
+				w.send(opText, "two")
+				time.Sleep(time.Minute / 3)
+				require.Equal(t, []string{"one"}, w.got)
+				end(w)
+				require.Equal(t, -1, <-w.code)
+				<-w.closing
+				pool.Close()
+			})
+		})
+	}
+}
+
+// From the decision to close on, nothing is handed on, whatever comes.
+func TestNothingIsHandedOnAfterClose(t *testing.T) {
+	inBubble(t, 0, func(t *testing.T, _ *Pool, connect func() *peer) {
+		p := connect()
+		p.send(opText, "before")
+		synctest.Wait()
+		p.conn.Close(1013, "enough")
+		go func() { p.read() }()
+		for range 1000 {
+			p.send(opText, "after")
+		}
+		p.send(opClose, "\x03\xf5")
+		require.Equal(t, 1013, <-p.code)
+		require.Equal(t, []string{"before"}, p.got)
+	})
+}
+
+// A peer that takes something now and then is kept; one that takes nothing for the stall
+// timeout is closed with 1013, and not read any more.
+func TestStalledPeer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, client := net.Pipe()
+		pool, src := NewPool(1, 0), &script{}
+		p := connect(t, pool, src, server, client)
+		for range 100 {
+			src.feed(strings.Repeat("x", 5000))
+		}
+		p.conn.Wake()
+		for range 100 {
+			time.Sleep(DefaultStallTimeout - time.Second)
+			p.read()
+		}
+		require.Empty(t, p.code)
+		src.feed("nobody reads this")
+		p.conn.Wake()
+		begin := time.Now()
+		require.Equal(t, -1, <-p.code)
+		require.Equal(t, DefaultStallTimeout, time.Since(begin))
+		var rest bytes.Buffer
+		_, _ = rest.ReadFrom(p.br)
+		require.Contains(t, rest.String(), "Too slow", "it is told if it reads again")
+		_, err := p.nc.Write([]byte("x"))
+		require.Error(t, err)
+		pool.Close()
+	})
+}

@@ -1,0 +1,86 @@
+package socket
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+)
+
+// HandshakeError is why a request cannot open a WebSocket.
+type HandshakeError struct {
+	Status  int
+	Message string
+}
+
+// Error returns the message.
+func (e *HandshakeError) Error() string { return "socket: " + e.Message }
+
+// CheckHandshake returns why Accept would refuse a request for what it asks or where
+// it comes from, nil if it would not, for callers that have something to do before
+// Accept that only a good request is worth. Accept alone checks version and key. What
+// the answer needs is set in header.
+func CheckHandshake(header http.Header, r *http.Request, o Options) *HandshakeError {
+	switch {
+	case !r.ProtoAtLeast(1, 1) || !hasToken(r.Header, "Upgrade", "websocket") || !hasToken(r.Header, "Connection", "upgrade"):
+		header.Set("Connection", "Upgrade")
+		header.Set("Upgrade", "websocket")
+		return &HandshakeError{http.StatusUpgradeRequired, "Expected WebSocket upgrade"}
+	case r.Method != http.MethodGet:
+		header.Set("Allow", http.MethodGet)
+		return &HandshakeError{http.StatusMethodNotAllowed, "Expected a GET request"}
+	case !o.AnyOrigin && !allowsOrigin(r, o.OriginPatterns):
+		return &HandshakeError{http.StatusForbidden, "Origin is not allowed"}
+	}
+	return nil
+}
+
+// CheckOriginPattern returns an error for a pattern that cannot match anything.
+func CheckOriginPattern(pattern string) error {
+	if pattern == "" {
+		return fmt.Errorf("socket: empty origin pattern: %w", path.ErrBadPattern)
+	}
+	if _, err := path.Match(pattern, ""); err != nil {
+		return fmt.Errorf("socket: origin pattern %q: %w", pattern, err)
+	}
+	return nil
+}
+
+// allowsOrigin compares without regard to case. A pattern with "://" is compared with
+// scheme and host.
+func allowsOrigin(r *http.Request, patterns []string) bool {
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return true
+	}
+	u, err := url.Parse(origin)
+	if err != nil {
+		return false
+	}
+	if strings.EqualFold(r.Host, u.Host) {
+		return true
+	}
+	for _, pattern := range patterns {
+		target := u.Host
+		if strings.Contains(pattern, "://") {
+			target = u.Scheme + "://" + u.Host
+		}
+		if ok, err := path.Match(strings.ToLower(pattern), strings.ToLower(target)); ok && err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// hasToken reports whether a header that is a list has a token in it.
+func hasToken(h http.Header, name, token string) bool {
+	for _, line := range h.Values(name) {
+		for element := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.TrimSpace(element), token) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,218 @@
+package socket
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// boxed is a Source that has an outbox only. It gives nothing while it is shut.
+type boxed struct {
+	Outbox
+
+	mu     sync.Mutex
+	shut   bool
+	passed uint64
+}
+
+func (b *boxed) Pull(batch *Batch, _ bool) More {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.shut {
+		return None
+	}
+	b.Take(batch, func(after uint64) bool { return after <= b.passed })
+	if batch.Shared != nil || len(batch.Own) >= BatchSize {
+		return Some
+	}
+	return None
+}
+
+func (b *boxed) Visit(time.Time) (again time.Time) { return again }
+
+func (b *boxed) set(shut bool, passed uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.shut, b.passed = shut, passed
+}
+
+// inOutbox runs a test with a connection that has nothing but an outbox, which is shut.
+func inOutbox(t *testing.T, limit int, test func(t *testing.T, b *boxed, p *peer)) {
+	t.Helper()
+	inBubble(t, 0, func(t *testing.T, pool *Pool, _ func() *peer) {
+		b := &boxed{shut: true}
+		p := pipe(t, pool, b)
+		b.Open(p.conn, limit)
+		test(t, b, p)
+		p.end()
+	})
+}
+
+// put puts a frame in the background and reports the error.
+func (b *boxed) put(ctx context.Context, payload string, after uint64) <-chan error {
+	done := make(chan error, 1)
+	go func() { done <- b.Put(ctx, Frame([]byte(payload), false), after) }()
+	synctest.Wait()
+	return done
+}
+
+func TestOutboxWaitsForRoom(t *testing.T) {
+	inOutbox(t, 1000, func(t *testing.T, b *boxed, p *peer) {
+		payload := strings.Repeat("x", 100)
+		var done []<-chan error
+		for i := range 9 {
+			done = append(done, b.put(t.Context(), string(rune('0'+i))+payload, 0))
+		}
+		for i, d := range done {
+			require.Equal(t, i < 2, len(d) == 1, i)
+		}
+		b.set(false, 0)
+		p.conn.Wake()
+		for i := range done {
+			_, got := p.read()
+			require.Equal(t, string(rune('0'+i)), got[:1])
+			require.NoError(t, <-done[i])
+		}
+		require.True(t, b.Empty())
+		require.EqualValues(t, 9, b.Added())
+	})
+}
+
+func TestOutboxHasRoomForOneFrame(t *testing.T) {
+	inOutbox(t, 100, func(t *testing.T, b *boxed, p *peer) {
+		large := b.put(t.Context(), strings.Repeat("x", 100_000), 0)
+		require.NoError(t, <-large)
+		small := b.put(t.Context(), "small", 0)
+		require.Empty(t, small)
+		b.set(false, 0)
+		p.conn.Wake()
+		_, got := p.read()
+		require.Len(t, got, 100_000)
+		_, got = p.read()
+		require.Equal(t, "small", got)
+		require.NoError(t, <-small)
+	})
+}
+
+// What counts is the memory of a frame, not its length.
+func TestOutboxCountsCapacity(t *testing.T) {
+	inOutbox(t, 1000, func(t *testing.T, b *boxed, _ *peer) {
+		require.NoError(t, b.Put(t.Context(), append(make([]byte, 0, 400), "x"...), 0))
+		require.Empty(t, b.put(t.Context(), strings.Repeat("x", 100), 0))
+	})
+}
+
+func TestOutboxContext(t *testing.T) {
+	inOutbox(t, 1000, func(t *testing.T, b *boxed, _ *peer) {
+		ended, end := context.WithCancel(t.Context())
+		end()
+		require.NoError(t, b.Put(ended, make([]byte, 300), 0), "a context counts for waiting only")
+		cause := errors.New("cause")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		first := b.put(ctx, strings.Repeat("x", 300), 0)
+		second := b.put(t.Context(), "second", 0)
+		require.Empty(t, second, "frames do not overtake each other")
+		cancel(cause)
+		require.Equal(t, cause, <-first)
+		synctest.Wait()
+		require.NoError(t, <-second, "the one that was in its way is gone")
+	})
+}
+
+func TestOutboxClose(t *testing.T) {
+	inOutbox(t, 1000, func(t *testing.T, b *boxed, p *peer) {
+		first := b.put(t.Context(), strings.Repeat("x", 300), 0)
+		require.NoError(t, <-first)
+		second := b.put(t.Context(), strings.Repeat("x", 300), 0)
+		require.Empty(t, second)
+		b.Close()
+		require.ErrorIs(t, <-second, ErrClosed)
+		require.ErrorIs(t, b.Put(t.Context(), []byte("x"), 0), ErrClosed)
+		b.set(false, 0)
+		p.conn.Wake()
+		_, got := p.read()
+		require.Len(t, got, 300, "what was there still goes out")
+	})
+}
+
+func TestOutboxDiscard(t *testing.T) {
+	inOutbox(t, 1000, func(t *testing.T, b *boxed, _ *peer) {
+		require.NoError(t, b.Put(t.Context(), []byte("x"), 0))
+		b.Close()
+		b.Discard()
+		require.True(t, b.Empty())
+	})
+}
+
+// A frame waits until the reader of events has passed its Seq, and others do not wait for
+// it.
+func TestOutboxWaitsForEvents(t *testing.T) {
+	inOutbox(t, 10_000, func(t *testing.T, b *boxed, p *peer) {
+		for payload, after := range map[string]uint64{"5": 5, "7": 7} {
+			require.NoError(t, <-b.put(t.Context(), payload, after))
+		}
+		require.NoError(t, <-b.put(t.Context(), "0", 0))
+		for passed, want := range []string{3: "0", 6: "5", 7: "7"} {
+			if want == "" {
+				continue
+			}
+			b.set(false, uint64(passed))
+			p.conn.Wake()
+			_, got := p.read()
+			require.Equal(t, want, got)
+		}
+	})
+}
+
+// Reservations count like frames.
+func TestOutboxReserve(t *testing.T) {
+	inOutbox(t, 1000, func(t *testing.T, b *boxed, p *peer) {
+		frame := Frame(bytes.Repeat([]byte("x"), 300), false)
+		require.NoError(t, b.Reserve(t.Context(), cap(frame)))
+		waits := b.put(t.Context(), strings.Repeat("y", 300), 0)
+		require.Empty(t, waits)
+		require.NoError(t, b.Add(frame))
+		synctest.Wait()
+		require.Empty(t, waits)
+		b.set(false, 0)
+		p.conn.Wake()
+		for _, want := range "xy" {
+			_, got := p.read()
+			require.Equal(t, string(want), got[:1])
+		}
+		require.NoError(t, <-waits)
+		require.NoError(t, b.Reserve(t.Context(), 900))
+		waits = b.put(t.Context(), "z", 0)
+		require.Empty(t, waits)
+		b.Release(900)
+		require.NoError(t, <-waits)
+		_, got := p.read()
+		require.Equal(t, "z", got)
+	})
+}
+
+// A large frame is not copied into the buffer that connections share.
+func TestOutboxBatches(t *testing.T) {
+	inOutbox(t, 10<<20, func(t *testing.T, b *boxed, _ *peer) {
+		small, large := make([]byte, 1000), make([]byte, BatchSize)
+		for _, frame := range [][]byte{small, small, large, small} {
+			require.NoError(t, b.Put(t.Context(), frame, 0))
+		}
+		var batch Batch
+		b.Take(&batch, func(uint64) bool { return true })
+		require.Len(t, batch.Own, 2000)
+		require.Len(t, batch.Shared, BatchSize)
+		require.False(t, b.Empty())
+		batch = Batch{}
+		b.Take(&batch, func(uint64) bool { return true })
+		require.Len(t, batch.Own, 1000)
+		require.True(t, b.Empty())
+	})
+}

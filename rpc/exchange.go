@@ -1,0 +1,205 @@
+package rpc
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"time"
+)
+
+const (
+	// defaultBodyTimeout is the default of HandlerOptions.BodyTimeout.
+	defaultBodyTimeout = 30 * time.Second
+	// defaultStallTimeout is the default of HandlerOptions.StallTimeout.
+	defaultStallTimeout = 10 * time.Second
+	// lingerTimeout is how long the rest of a body may take that nobody reads. The answer
+	// does not wait for it, but can be lost on its way if the connection is closed while
+	// the client sends.
+	lingerTimeout = 5 * time.Second
+	// lingerBytes is how much of such a body may be there already, for the connection to
+	// be used again.
+	lingerBytes = 16 << 10
+	// stallBytes is what a client takes within a stall timeout, at least.
+	stallBytes = 16 << 10
+)
+
+// exchange is a request and its answer over HTTP, and how long either may take.
+type exchange struct {
+	w          http.ResponseWriter
+	r          *http.Request // its body is the one below, if that is limited
+	controller *http.ResponseController
+	body       *requestBody
+	linger     time.Duration // 0: a body may take for ever
+	stall      time.Duration // 0: an answer may take for ever
+}
+
+// newExchange limits how long the body may take. A shorter ReadTimeout of the server
+// stays in force. With duplex the body is a stream that is read while the answer is
+// written, and limited by httpInput instead.
+func (h *Handler) newExchange(w http.ResponseWriter, r *http.Request, duplex bool) *exchange {
+	x := &exchange{
+		w: w, r: r, controller: http.NewResponseController(w),
+		body:  &requestBody{ReadCloser: r.Body, ended: duplex || r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0},
+		stall: h.stallTimeout,
+	}
+	if x.body.ended || h.bodyTimeout <= 0 {
+		return x
+	}
+	x.r = r.WithContext(r.Context()) // the request is the server's
+	x.r.Body = x.body
+	x.linger = min(lingerTimeout, h.bodyTimeout)
+	x.body.until = time.Now().Add(h.bodyTimeout)
+	if server := serverOf(r); server == nil || server.ReadTimeout <= 0 || server.ReadTimeout > h.bodyTimeout {
+		_ = x.controller.SetReadDeadline(x.body.until) // else see requestBody
+	}
+	return x
+}
+
+// serverOf returns the server that a request came to, nil if it is none of net/http.
+func serverOf(r *http.Request) *http.Server {
+	server, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
+	return server
+}
+
+// bodyRead is called when the input was read. A deadline that is left over would end an
+// HTTP/2 stream in the middle of its answer.
+func (x *exchange) bodyRead() {
+	if x.linger > 0 && x.body.ended {
+		_ = x.controller.SetReadDeadline(time.Time{})
+	}
+}
+
+// begin is called before the header of an answer is written. A stream of events may
+// last longer than the WriteTimeout of the server, another answer not.
+func (x *exchange) begin(stream bool) {
+	if server := serverOf(x.r); !stream && server != nil && server.WriteTimeout > 0 {
+		x.stall = 0
+	}
+	if !x.body.ended && x.linger > 0 {
+		x.leaveBody()
+	}
+	x.extend()
+}
+
+// leaveBody sees to it that the answer does not wait for a body that was not read. What has
+// come of a small one is read away; if that is not all, the connection serves no further
+// request, and takes a little more before it is closed.
+func (x *exchange) leaveBody() {
+	if x.r.ProtoMajor != 1 {
+		return // HTTP/2 has an end for each direction of a request
+	}
+	if x.controller.SetReadDeadline(time.Unix(1, 0)) != nil {
+		return
+	}
+	if x.r.Header.Get("Expect") == "" {
+		body := &requestBody{ReadCloser: x.body.ReadCloser, until: time.Now().Add(x.linger)}
+		_, _ = io.CopyN(io.Discard, body, lingerBytes)
+		if body.ended {
+			return
+		}
+	}
+	x.w.Header().Set("Connection", "close")
+	if time.Now().Before(x.body.until) { // else it has had its time
+		_ = x.controller.SetReadDeadline(time.Now().Add(x.linger))
+	}
+}
+
+// extend moves the deadline of writing. The last one stays: net/http sends the end of the
+// answer under it, and removes it then.
+func (x *exchange) extend() {
+	if x.stall > 0 {
+		_ = x.controller.SetWriteDeadline(time.Now().Add(x.stall))
+	}
+}
+
+// Write writes a part of the answer. It fails once the client takes less than stallBytes
+// within the stall timeout.
+func (x *exchange) Write(p []byte) (n int, err error) {
+	if x.stall <= 0 {
+		return x.w.Write(p)
+	}
+	for {
+		piece := p[n:min(n+stallBytes, len(p))]
+		x.extend()
+		k, err := x.w.Write(piece)
+		if n += k; err != nil || n == len(p) || k < len(piece) {
+			return n, err
+		}
+	}
+}
+
+// flushEvent sends what was written of a stream. No deadline stays until the next
+// event: an HTTP/2 stream would be ended by it.
+func (x *exchange) flushEvent() error {
+	x.extend()
+	err := x.flush()
+	if err == nil && x.stall > 0 {
+		_ = x.controller.SetWriteDeadline(time.Time{})
+	}
+	return err
+}
+
+// flush flushes every writer that middleware has put around that of the server. Some
+// flush the next one only if it is an http.Flusher itself, others panic if it is not.
+func (x *exchange) flush() error {
+	for w := x.w; ; {
+		inner := unwrap(w)
+		err := flushOne(w)
+		_, panicked := errors.AsType[*PanicError](err)
+		if inner == nil || (err != nil && !panicked && !errors.Is(err, http.ErrNotSupported)) {
+			return err
+		}
+		w = inner
+	}
+}
+
+func flushOne(w http.ResponseWriter) (err error) {
+	defer recoverTo(&err)
+	switch f := w.(type) {
+	case interface{ FlushError() error }:
+		return f.FlushError()
+	case http.Flusher:
+		f.Flush()
+		return nil
+	}
+	return http.ErrNotSupported
+}
+
+// canFlush reports whether the innermost writer that can be seen flushes. What wraps it
+// may claim to without.
+func canFlush(w http.ResponseWriter) bool {
+	for inner := unwrap(w); inner != nil; inner = unwrap(w) {
+		w = inner
+	}
+	switch w.(type) {
+	case interface{ FlushError() error }, http.Flusher:
+		return true
+	}
+	return false
+}
+
+// unwrap returns what w wraps, as http.ResponseController does, or nil.
+func unwrap(w http.ResponseWriter) http.ResponseWriter {
+	if u, ok := w.(interface{ Unwrap() http.ResponseWriter }); ok {
+		return u.Unwrap()
+	}
+	return nil
+}
+
+// requestBody is the body of a request. Where middleware hides that reading can have a
+// deadline, it is kept between two reads.
+type requestBody struct {
+	io.ReadCloser
+	until time.Time
+	ended bool // it was read to its end
+}
+
+func (b *requestBody) Read(p []byte) (int, error) {
+	if !time.Now().Before(b.until) {
+		return 0, os.ErrDeadlineExceeded
+	}
+	n, err := b.ReadCloser.Read(p)
+	b.ended = b.ended || errors.Is(err, io.EOF)
+	return n, err
+}

@@ -1,0 +1,70 @@
+package rpc
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"sync"
+
+	"github.com/go-orpc/durable-iterator/internal/peer"
+	"github.com/go-orpc/durable-iterator/internal/serializer"
+	"github.com/go-orpc/durable-iterator/internal/sse"
+)
+
+// streamRequest makes the request of a call whose input is a stream of events.
+func (l *Link) streamRequest(ctx context.Context, call *Call, s *eventStream) (*http.Request, []byte, error) {
+	method := call.Method
+	if method == "" || method == http.MethodGet {
+		method = http.MethodPost
+	}
+	body := newInputBody(s, l.serializer)
+	r, err := http.NewRequestWithContext(ctx, method, l.prefix+encodePath(call.Path)+l.query, body)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := l.addHeader(ctx, call, r.Header); err != nil {
+		return nil, nil, err
+	}
+	r.ContentLength = -1
+	r.Header.Set(headerContentType, eventStreamType)
+	return r, nil, nil
+}
+
+// inputBody is the text of a stream of events, which is made as it is read.
+type inputBody struct {
+	stream     *eventStream
+	serializer *serializer.Serializer
+	reader     *io.PipeReader
+	writer     *io.PipeWriter
+	begin      sync.Once // write runs from the first Read on
+}
+
+func newInputBody(s *eventStream, values *serializer.Serializer) *inputBody {
+	b := &inputBody{stream: s, serializer: values}
+	b.reader, b.writer = io.Pipe()
+	return b
+}
+
+func (b *inputBody) Read(p []byte) (int, error) {
+	b.begin.Do(func() { go b.write() })
+	return b.reader.Read(p)
+}
+
+// Close does not wait for the application, which may be about to make an event.
+func (b *inputBody) Close() error {
+	b.stream.stop()
+	return b.reader.Close()
+}
+
+// write sends the stream, with comments as long as there is nothing else to say.
+func (b *inputBody) write() {
+	text, err := sse.NewWriter(b.writer, nil, sse.Options{})
+	if err != nil { // closed at once
+		b.stream.close()
+		return
+	}
+	b.stream.sendTo(b.serializer, func(e *peer.Event) error {
+		return text.Write(&sse.Message{Event: e.Kind, Data: e.Data, Meta: e.Meta})
+	})
+	_ = b.writer.CloseWithError(text.Close()) // never fails
+}

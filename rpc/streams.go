@@ -1,0 +1,118 @@
+package rpc
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"runtime"
+	"sync"
+	"weak"
+)
+
+// errShuttingDown is the cause of the end of a stream of events that is cut short by a
+// shutdown, and what its caller is sent.
+var errShuttingDown = &Error{Code: CodeServiceUnavailable, Message: "Shutting down"}
+
+// streams are the streams of events that a handler serves over HTTP. They end with the
+// server that serves them, and with the handler.
+type streams struct {
+	life context.Context // of the handler
+	stop context.CancelCauseFunc
+	idle chan struct{} // closed when life has ended and no stream runs any more
+
+	// mu guards the fields below. servers has what ends with each server that has
+	// asked for anything; they are not kept in memory by it.
+	mu      sync.Mutex
+	servers map[weak.Pointer[http.Server]]context.Context
+	running int
+}
+
+func newStreams() *streams {
+	s := &streams{idle: make(chan struct{}), servers: map[weak.Pointer[http.Server]]context.Context{}}
+	s.life, s.stop = context.WithCancelCause(context.Background())
+	return s
+}
+
+// of returns the life of the server that a request came to. It is called before anything
+// is done that takes time: a server that is shutting down already cannot be asked.
+func (s *streams) of(r *http.Request) context.Context {
+	server := serverOf(r)
+	if server == nil {
+		return context.Background()
+	}
+	key := weak.Make(server)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if life, known := s.servers[key]; known {
+		return life
+	}
+	life, end := context.WithCancelCause(context.Background())
+	s.servers[key] = life //nolint:fatcontext // one for each server, none in another
+	server.RegisterOnShutdown(func() { end(errShuttingDown) })
+	runtime.AddCleanup(server, s.forget, key)
+	return life
+}
+
+func (s *streams) forget(key weak.Pointer[http.Server]) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.servers, key)
+}
+
+// enter returns the context of a new stream on a server, and a function that is to be
+// called when it has ended. It fails during a shutdown.
+func (s *streams) enter(ctx, server context.Context) (context.Context, func(), error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.life.Err() != nil || server.Err() != nil {
+		return nil, nil, errShuttingDown
+	}
+	s.running++
+	ctx, cancel := context.WithCancelCause(ctx)
+	shutdown := func() { cancel(errShuttingDown) }
+	stopHandler := context.AfterFunc(s.life, shutdown)
+	stopServer := context.AfterFunc(server, shutdown)
+	return ctx, func() {
+		stopHandler()
+		stopServer()
+		cancel(nil)
+		s.leave()
+	}, nil
+}
+
+func (s *streams) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running--
+	s.settle()
+}
+
+// settle needs mu.
+func (s *streams) settle() {
+	select {
+	case <-s.idle:
+	default:
+		if s.running == 0 && s.life.Err() != nil {
+			close(s.idle)
+		}
+	}
+}
+
+// shutdown ends all streams and waits for them.
+func (s *streams) shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.stop(errShuttingDown)
+	s.settle()
+	s.mu.Unlock()
+	select {
+	case <-s.idle:
+		return nil
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running == 0 {
+		return nil
+	}
+	return fmt.Errorf("rpc: shutdown: %d event streams still run: %w", s.running, context.Cause(ctx))
+}

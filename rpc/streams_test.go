@@ -1,0 +1,181 @@
+//go:build !js
+
+package rpc_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/internal/memhttp"
+	"github.com/go-orpc/durable-iterator/rpc"
+)
+
+// ending is a stream that ends with its context, in the way that its input says.
+var ending = rpc.DefineEvents[string, int, rpc.Void]("ending")
+
+func endingRouter() *rpc.Router {
+	return rpc.NewRouter(ping.Handler(func(context.Context, rpc.Void) (string, error) { return "pong", nil }),
+		ending.Handler(func(ctx context.Context, how string, w *rpc.EventWriter[int]) (rpc.Void, error) {
+			if err := w.Send(1); err != nil {
+				return rpc.Void{}, err
+			}
+			<-ctx.Done()
+			switch how {
+			case "result":
+				return rpc.Void{}, nil
+			case "cause":
+				return rpc.Void{}, context.Cause(ctx)
+			case "send":
+				return rpc.Void{}, w.Send(2)
+			case "own":
+				return rpc.Void{}, rpc.Errorf(rpc.CodeConflict, "own")
+			}
+			return rpc.Void{}, ctx.Err()
+		}))
+}
+
+// open opens a stream and reads its first event.
+func open(t *testing.T, server *memhttp.Server, how string) func() error {
+	t.Helper()
+	link := rpc.NewLink(server.URL(), &rpc.LinkOptions{HTTPClient: server.Client()})
+	events, err := ending.Call(t.Context(), link, how)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = events.Close() })
+	first := make(chan struct{})
+	ended := make(chan error, 1)
+	go func() {
+		for _, err := range events.All() {
+			if err != nil {
+				ended <- err
+				return
+			}
+			close(first)
+		}
+		ended <- nil
+	}()
+	<-first
+	return func() error { return <-ended }
+}
+
+// A stream that a shutdown cuts short is no stream that has ended.
+func TestStreamsEndWithTheirServer(t *testing.T) {
+	t.Parallel()
+	for how, code := range map[string]rpc.Code{
+		"context": rpc.CodeServiceUnavailable, "cause": rpc.CodeServiceUnavailable, "send": rpc.CodeServiceUnavailable,
+		"result": rpc.CodeServiceUnavailable, "own": rpc.CodeConflict,
+	} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				h := rpc.NewHandler(endingRouter(), nil)
+				one, other := memhttp.NewServer(h), memhttp.NewServer(h)
+				defer one.Close()
+				defer other.Close()
+				cut, kept := open(t, one, how), open(t, other, how)
+				require.NoError(t, one.Shutdown(t.Context()))
+				require.Equal(t, code, rpc.CodeOf(cut()))
+				open(t, other, how)
+
+				require.NoError(t, h.Shutdown(t.Context()), "which ends the others")
+				require.Equal(t, code, rpc.CodeOf(kept()))
+			})
+		})
+	}
+}
+
+func TestShutdownOfAHandler(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := rpc.NewHandler(endingRouter(), nil)
+		server := memhttp.NewServer(h)
+		defer server.Close()
+		open(t, server, "context")
+		require.NoError(t, h.Shutdown(t.Context()))
+		require.NoError(t, h.Shutdown(t.Context()))
+
+		w := post(h, "/ending", `{"json":""}`)
+		require.Equal(t, http.StatusServiceUnavailable, w.Code)
+		require.Equal(t, rpc.CodeServiceUnavailable, errorIn(t, w.Body.Bytes()).Code)
+		require.Equal(t, http.StatusOK, post(h, "/nested/ping", `{}`).Code, "calls are the server's matter")
+	})
+}
+
+// Shutdown returns when its context ends, whatever a handler does.
+func TestShutdownDoesNotWaitForEver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		deaf := rpc.DefineEvents[rpc.Void, int, rpc.Void]("deaf")
+		release := make(chan struct{})
+		h := rpc.NewHandler(rpc.NewRouter(deaf.Handler(func(context.Context, rpc.Void, *rpc.EventWriter[int]) (rpc.Void, error) {
+			<-release
+			return rpc.Void{}, nil
+		})), nil)
+		go post(h, "/deaf", `{}`)
+		synctest.Wait()
+		gone := errors.New("no more time")
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, gone)
+		defer cancel()
+		err := h.Shutdown(ctx)
+		require.ErrorIs(t, err, gone)
+		require.ErrorContains(t, err, "1 event streams still run")
+		close(release)
+		require.NoError(t, h.Shutdown(t.Context()))
+	})
+}
+
+// A request that came before a shutdown and becomes a stream after it does not hold it up.
+func TestStreamsThatOpenDuringAShutdown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := rpc.NewHandler(endingRouter(), &rpc.HandlerOptions{Interceptors: []rpc.Interceptor{
+			rpc.OnStart(func(context.Context, *rpc.Call) { time.Sleep(time.Minute) }),
+		}})
+		server := memhttp.NewServer(h)
+		defer server.Close()
+		answers := make(chan *http.Response, 1)
+		go func() {
+			res, err := server.Client().Post(server.URL()+"/ending", "application/json", strings.NewReader(`{"json":""}`))
+			if err == nil {
+				_ = res.Body.Close()
+			}
+			answers <- res
+		}()
+		time.Sleep(time.Second)
+		require.NoError(t, server.Shutdown(t.Context()))
+		require.Equal(t, http.StatusServiceUnavailable, (<-answers).StatusCode)
+	})
+}
+
+// A handler that outlives its servers does not keep them.
+func TestServersAreForgotten(t *testing.T) {
+	t.Parallel()
+	h := rpc.NewHandler(endingRouter(), nil)
+	freed := make(chan struct{})
+	func() {
+		server := &http.Server{ReadHeaderTimeout: time.Minute}
+		runtime.AddCleanup(server, func(freed chan struct{}) { close(freed) }, freed)
+		r := httptest.NewRequest(http.MethodPost, "/nested/ping", nil)
+		ctx := context.WithValue(r.Context(), http.ServerContextKey, server)
+		h.ServeHTTP(httptest.NewRecorder(), r.WithContext(ctx))
+	}()
+	for range 100 {
+		runtime.GC()
+		select {
+		case <-freed:
+			runtime.KeepAlive(h)
+			return
+		default:
+			runtime.Gosched()
+		}
+	}
+	require.Fail(t, "the server is still in memory")
+}
