@@ -1,8 +1,6 @@
 package serializer
 
 import (
-	"bytes"
-
 	"github.com/go-orpc/durable-iterator/internal/jsontext"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
@@ -17,13 +15,10 @@ type envelope struct {
 	files []*value.File // in the order of maps, which may be shorter
 }
 
-// byteOrderMark may precede any text and is ignored.
-var byteOrderMark = []byte("\uFEFF")
-
 // parseEnvelope parses a message without files, whose maps is ignored. Empty data is an absent
 // body, which is undefined.
 func parseEnvelope(data []byte) (envelope, error) {
-	data = bytes.TrimPrefix(data, byteOrderMark)
+	data = jsontext.TrimByteOrderMark(data)
 	if len(data) == 0 {
 		return envelope{}, nil
 	}
@@ -34,7 +29,7 @@ func parseEnvelope(data []byte) (envelope, error) {
 
 // parseForm parses the part data of a form that has the given files.
 func parseForm(data []byte, files []*value.File) (envelope, error) {
-	env, err := parseMessage(bytes.TrimPrefix(data, byteOrderMark))
+	env, err := parseMessage(jsontext.TrimByteOrderMark(data))
 	env.files = files
 	return env, err
 }
@@ -99,15 +94,15 @@ func (env *envelope) member(s *jsontext.Scanner) error {
 	case "json":
 		env.json, env.depth = v.Compact(), v.Depth
 	case "meta":
-		env.meta = list(v)
+		env.meta = compactList(v)
 	case "maps":
-		env.maps = list(v)
+		env.maps = compactList(v)
 	}
 	return nil
 }
 
-// list returns the text of meta or maps, nil if it is null.
-func list(v jsontext.Scanned) []byte {
+// compactList returns the text of meta or maps, nil if it is null.
+func compactList(v jsontext.Scanned) []byte {
 	if string(v.Text) == "null" {
 		return nil
 	}

@@ -81,15 +81,15 @@ func (e *TypeError) Error() string {
 // dotted formats a path, as in a.b[0].
 func dotted(path []any) string {
 	var b strings.Builder
-	for i, segment := range path {
-		switch segment := segment.(type) {
+	for i, key := range path {
+		switch key := key.(type) {
 		case int:
-			b.WriteString("[" + strconv.Itoa(segment) + "]")
+			b.WriteString("[" + strconv.Itoa(key) + "]")
 		case string:
 			if i > 0 {
 				b.WriteByte('.')
 			}
-			b.WriteString(segment)
+			b.WriteString(key)
 		}
 	}
 	return b.String()

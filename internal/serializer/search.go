@@ -160,7 +160,7 @@ func (l *layout) placeElements(c *jsontext.Cursor, list []mark, over uint32, ent
 			var buf [20]byte
 			if bytes.Equal(key, strconv.AppendInt(buf[:0], int64(i), 10)) {
 				group = l.group(list)
-				l.step(list[:group], indexBit)
+				l.advance(list[:group], indexBit)
 			}
 		}
 		if entries && (c.Peek() != '[' && c.Peek() != '{' || group > 0 && l.ended(list[0])) {
@@ -178,8 +178,8 @@ func (l *layout) placeElements(c *jsontext.Cursor, list []mark, over uint32, ent
 	}
 }
 
-// step moves marks to their next segment but one. All have the same next segment.
-func (l *layout) step(list []mark, bit byte) {
+// advance moves marks to their next segment but one. All have the same next segment.
+func (l *layout) advance(list []mark, bit byte) {
 	for i := range list {
 		pos := list[i].pos
 		l.paths[pos] = l.paths[pos]&^indexBit | bit
@@ -234,7 +234,7 @@ func (l *layout) placeMembers(c *jsontext.Cursor, list []mark, over uint32) {
 			end = int(l.heads[base+i+1].first)
 		}
 		group := list[h.first:end]
-		l.step(group, 0)
+		l.advance(group, 0)
 		l.place(c, group, over)
 	}
 	for _, h := range l.heads[base:] {

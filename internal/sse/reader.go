@@ -8,6 +8,7 @@ import (
 	"math"
 	"strconv"
 
+	"github.com/go-orpc/durable-iterator/internal/jsontext"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 )
 
@@ -18,9 +19,6 @@ const (
 	// error.
 	maxEmptyReads = 100
 )
-
-// byteOrderMark may be at the very start of a stream and is ignored.
-const byteOrderMark = "\ufeff"
 
 // Errors of [Reader.Next].
 var (
@@ -122,7 +120,7 @@ func (r *Reader) takeLine(end int) []byte {
 	r.unread = r.unread[end+1:]
 	if !r.begun {
 		r.begun = true
-		line = bytes.TrimPrefix(line, []byte(byteOrderMark))
+		line = jsontext.TrimByteOrderMark(line)
 	}
 	return line
 }

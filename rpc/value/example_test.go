@@ -3,7 +3,6 @@ package value_test
 import (
 	"context"
 	"fmt"
-	"log"
 	"math/big"
 	"net/http/httptest"
 	"net/url"
@@ -21,7 +20,7 @@ func echo[T any](v T, serializers ...value.Serializer) T {
 	defer server.Close()
 	out, err := procedure.Call(context.Background(), rpc.NewLink(server.URL, &rpc.LinkOptions{Serializers: serializers}), v)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	return out
 }
@@ -30,7 +29,7 @@ func echo[T any](v T, serializers ...value.Serializer) T {
 func Example() {
 	address, err := url.Parse("https://example.com/a")
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	for _, v := range echo([]any{
 		time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC),
