@@ -311,13 +311,16 @@ func (r *Reader) announce(n *node) {
 func (r *Reader) subscribed() bool { return r.subscription() != nil }
 
 // Passed reports whether every event of the channel up to seq that is for the client
-// was read, or never will be. What is sent after that comes after these events.
+// was read, or never will be because it has no subscription. What is sent after that comes
+// after these events. It is false when the reader has left.
 func (r *Reader) Passed(seq uint64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch r.state {
 	case replaying, held, following, catchingUp:
 		return seq <= r.cursor
+	case left:
+		return seq == 0
 	default:
 		return true
 	}
