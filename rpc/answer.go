@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/go-orpc/durable-iterator/internal/asynclog"
+	"github.com/go-orpc/durable-iterator/internal/bridge"
 	"github.com/go-orpc/durable-iterator/internal/serializer"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
@@ -80,7 +81,7 @@ func (e *engine) answer(ctx context.Context, call *Call, handle CallFunc) (out a
 // events.
 func isStream(out any) bool {
 	switch out.(type) {
-	case Hibernation, *eventRun:
+	case bridge.Hibernation, *eventRun:
 		return true
 	}
 	return false

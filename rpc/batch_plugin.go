@@ -12,7 +12,7 @@ const defaultBatchSize = 10
 // BatchPlugin makes a [Handler] answer batches: requests of a TypeScript
 // BatchLinkPlugin or a [BatchLinkPlugin] that carry several calls. It is oRPC's
 // BatchHandlerPlugin. The zero BatchPlugin is usable. It has no effect on a
-// [WebsocketHandler], whose connections carry any number of calls anyway.
+// websocket.Handler, whose connections carry any number of calls anyway.
 //
 // A batch is recognized by the header x-orpc-batch, at any path under
 // [HandlerOptions.Prefix]. It is a POST whose body lists the calls, or a GET whose

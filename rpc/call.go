@@ -44,7 +44,7 @@ type Call struct {
 	state     any
 }
 
-// State returns the state that [ServerPeerOptions.NewState] made for the call, nil for a
+// State returns the state that transport.ServerPeerOptions.NewState made for the call, nil for a
 // call that has none. It is shared by the copies of a call.
 func (c *Call) State() any { return c.state }
 
@@ -81,8 +81,8 @@ func (c *Call) stopDecoding() {
 // CallFunc carries out a call and gives its output.
 type CallFunc func(ctx context.Context, call *Call) (any, error)
 
-// Caller is what procedures are called on: a [Link], a [WebsocketLink], a
-// [Router] in the same process, or a client iterator. Implementations are safe
+// Caller is what procedures are called on: a [Link], a
+// websocket.Link, a [Router] in the same process, or a client iterator. Implementations are safe
 // for concurrent use. [NewCaller] makes one from a [CallFunc].
 type Caller interface {
 	Call(ctx context.Context, call *Call, opts ...CallOption) (any, error)

@@ -6,6 +6,15 @@ import (
 	"strings"
 )
 
+// Names and values of headers.
+const (
+	headerContentType = "Content-Type"
+	headerDisposition = "Content-Disposition"
+	headerLastEventID = "Last-Event-Id"
+	eventStreamType   = "text/event-stream"
+	urlEncodedType    = "application/x-www-form-urlencoded"
+)
+
 // listHeaders are the response headers whose values add up. Middleware around a
 // handler may have set them before.
 var listHeaders = []string{

@@ -1,6 +1,10 @@
 package rpc
 
-import "strings"
+import (
+	"net/url"
+	"strings"
+	"unicode/utf8"
+)
 
 // encodePath gives the path of a procedure as it stands in an address, with a
 // slash in front of each segment.
@@ -41,4 +45,23 @@ func encodeSegment(segment string) string {
 
 func isUnreserved(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-_.!~*'()", c) >= 0
+}
+
+// decodePath reads the path of a procedure from an address. Each segment has to be
+// spelled as encodeSegment does, so that a procedure has one address only; a trailing
+// slash does not count.
+func decodePath(u *url.URL) ([]string, error) {
+	encoded, ok := strings.CutPrefix(strings.TrimSuffix(u.EscapedPath(), "/"), "/")
+	if !ok {
+		return nil, ErrNoProcedure
+	}
+	path := make([]string, 0, 1+strings.Count(encoded, "/"))
+	for segment := range strings.SplitSeq(encoded, "/") {
+		name, err := url.PathUnescape(segment)
+		if err != nil || name == "" || !utf8.ValidString(name) || encodeSegment(name) != segment {
+			return nil, ErrNoProcedure
+		}
+		path = append(path, name)
+	}
+	return path, nil
 }

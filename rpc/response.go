@@ -4,8 +4,15 @@ import (
 	"cmp"
 	"net/http"
 
+	"github.com/go-orpc/durable-iterator/internal/bridge"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
+
+func init() {
+	bridge.AnswerError = func(status int, header http.Header, body string) *Error {
+		return ErrorResponse{Status: status, Headers: header, Body: body}.err()
+	}
+}
 
 // ErrorResponse is the data of the error that a client makes of an answer which
 // failed without an RPC error in it, as a proxy sends: read it with [ErrorData].

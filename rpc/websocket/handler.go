@@ -1,4 +1,4 @@
-package rpc
+package websocket
 
 import (
 	"cmp"
@@ -11,7 +11,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-orpc/durable-iterator/internal/asynclog"
 	"github.com/go-orpc/durable-iterator/internal/socket"
+	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
@@ -22,34 +25,34 @@ const (
 	defaultPingInterval    = 30 * time.Second
 )
 
-// WebsocketHandlerOptions configures a [WebsocketHandler]. The zero value is usable.
-type WebsocketHandlerOptions struct {
+// HandlerOptions configures a [Handler]. The zero value is usable.
+type HandlerOptions struct {
 	// Interceptors run around each call, the first one outermost, before the input
-	// is decoded: [Call.Input] is a [value.Value].
-	Interceptors []Interceptor
-	// Plugins are those of an HTTP [Handler]. Of the options that they change,
+	// is decoded: [rpc.Call.Input] is a [value.Value].
+	Interceptors []rpc.Interceptor
+	// Plugins are those of an [rpc.Handler]. Of the options that they change,
 	// Interceptors, Serializers, Validator and Logger count.
-	Plugins []HandlerPlugin
+	Plugins []rpc.HandlerPlugin
 	// Serializers are types of the application that may be sent.
 	Serializers []value.Serializer
-	// Validator checks inputs and outputs, as in [HandlerOptions].
-	Validator Validator
+	// Validator checks inputs and outputs, as in [rpc.HandlerOptions].
+	Validator rpc.Validator
 	// MaxMessageBytes is how large a message of a client may be. 0 is 1 MiB. A
 	// larger one closes the connection with code 1009.
 	MaxMessageBytes int64
 	// MessageTimeout is how long a message may take from its first frame to its last. 0
 	// is 30 s. One that takes longer closes the connection with code 1008.
 	MessageTimeout time.Duration
-	// MaxInFlight is how many calls of one connection may run at once, not counting open
+	// MaxCalls is how many calls of one connection may run at once, not counting open
 	// streams of events; 0 is 256. Further ones wait, as messages that are not decoded.
-	MaxInFlight int
+	MaxCalls int
 	// MaxPendingBytes bounds the messages of one connection's calls that wait or run. A
 	// message counts its own size and 256 bytes. Beyond it the connection is not read
 	// until a call has returned, which the silence of the client then does not count
 	// for. 0 is twice MaxMessageBytes, at least 128 KiB.
 	MaxPendingBytes int
 	// MaxStreams is how many streams of events of one connection may be open at once; 0
-	// is 100. A further one is answered [CodeTooManyRequests].
+	// is 100. A further one is answered [rpc.CodeTooManyRequests].
 	MaxStreams int
 	// MaxUnsentBytes bounds the answers of one connection that wait for the client to
 	// read. Beyond half of it calls wait for room with their answers; a single answer may
@@ -64,6 +67,8 @@ type WebsocketHandlerOptions struct {
 	// compared with scheme and host. Requests without an Origin, as programs send
 	// them, are never refused for it.
 	OriginPatterns []string
+	// AnyOrigin allows pages of all origins to connect.
+	AnyOrigin bool
 	// PingInterval is how long a client may be silent before it is sent a ping. One
 	// that is silent for two intervals is dropped. 0 is 30 s.
 	PingInterval time.Duration
@@ -73,8 +78,8 @@ type WebsocketHandlerOptions struct {
 	Logger *slog.Logger
 }
 
-// WebsocketHandler serves the procedures of a [Router] over WebSocket connections:
-// oRPC's RPCHandler for WebSockets. Clients are a [WebsocketLink] or a TypeScript
+// Handler serves the procedures of an [rpc.Router] over WebSocket connections:
+// oRPC's RPCHandler for WebSockets. Clients are a [Link] or a TypeScript
 // RPCLink. It is safe for concurrent use.
 //
 // The context of a call has the values of the request that opened the connection. It
@@ -82,15 +87,16 @@ type WebsocketHandlerOptions struct {
 //
 // A client that does not read its answers is waited for by its own calls only. What one
 // connection can make the handler hold is bounded: a message that is being read
-// (MaxMessageBytes), calls that wait or run (MaxPendingBytes, and what MaxInFlight and
+// (MaxMessageBytes), calls that wait or run (MaxPendingBytes, and what MaxCalls and
 // MaxStreams handlers use), answers (MaxUnsentBytes, and four that are encoded and wait
 // for room), and what is just being written (128 KiB).
 //
 // net/http does not close such connections when a server shuts down: see
-// [WebsocketHandler.Drain] and [WebsocketHandler.Shutdown].
-type WebsocketHandler struct {
-	peers   *ServerPeers
-	options WebsocketHandlerOptions
+// [Handler.Drain] and [Handler.Shutdown].
+type Handler struct {
+	peers   *transport.ServerPeers
+	logger  *slog.Logger
+	options HandlerOptions
 
 	idle chan struct{} // closed when the handler is drained and nothing runs any more
 
@@ -99,19 +105,23 @@ type WebsocketHandler struct {
 	// and closes the pool.
 	mu       sync.Mutex
 	pool     *socket.Pool
-	conns    map[*websocketConn]struct{}
+	conns    map[*conn]struct{}
 	draining bool
 	ended    bool
 }
 
-// NewWebsocketHandler makes a handler; nil options are the defaults. It panics on
-// serializers that contradict each other.
-func NewWebsocketHandler(r *Router, o *WebsocketHandlerOptions) *WebsocketHandler {
-	var own WebsocketHandlerOptions
+// NewHandler returns a handler; nil options are the defaults. It panics on serializers that
+// contradict each other, and on malformed OriginPatterns.
+//
+// The sockets of durable iterators are served by durableobject.UpgradeHandler, which has no
+// type of its own because its sockets belong to the namespace, and so do the limits of the
+// sockets and their shutdown.
+func NewHandler(r *rpc.Router, o *HandlerOptions) *Handler {
+	var own HandlerOptions
 	if o != nil {
 		own = *o
 	}
-	shared := HandlerOptions{
+	shared := rpc.HandlerOptions{
 		Interceptors: slices.Clone(own.Interceptors),
 		Serializers:  slices.Clone(own.Serializers),
 		Validator:    own.Validator,
@@ -120,32 +130,43 @@ func NewWebsocketHandler(r *Router, o *WebsocketHandlerOptions) *WebsocketHandle
 	for _, plugin := range own.Plugins {
 		plugin.InitHandler(&shared)
 	}
+	own.OriginPatterns = slices.Clone(own.OriginPatterns)
+	for _, pattern := range own.OriginPatterns {
+		if err := socket.CheckOriginPattern(pattern); err != nil {
+			panic(fmt.Sprintf("websocket: NewHandler: OriginPatterns: %v", err))
+		}
+	}
 	own.MaxMessageBytes = cmp.Or(own.MaxMessageBytes, defaultMaxMessageBytes)
 	own.MaxUnsentBytes = cmp.Or(own.MaxUnsentBytes, defaultMaxUnsentBytes)
 	own.MaxPendingBytes = cmp.Or(own.MaxPendingBytes, max(2*int(own.MaxMessageBytes), minPendingBytes))
 	own.PingInterval = cmp.Or(own.PingInterval, defaultPingInterval)
-	return &WebsocketHandler{
-		peers: NewServerPeers(&ServerPeerOptions{
-			Handle:          serveKnown(r, Chain(shared.Interceptors, r.Serve)),
+	logger := shared.Logger
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	return &Handler{
+		logger: asynclog.Guard(logger),
+		peers: transport.NewServerPeers(&transport.ServerPeerOptions{
+			Handle:          serveKnown(r, rpc.Chain(shared.Interceptors, r.Serve)),
 			TakesEvents:     r.TakesEvents,
 			Serializers:     shared.Serializers,
 			Validator:       shared.Validator,
-			MaxInFlight:     own.MaxInFlight,
+			MaxCalls:        own.MaxCalls,
 			MaxStreams:      own.MaxStreams,
 			MaxPendingBytes: own.MaxPendingBytes,
 			Logger:          shared.Logger,
 		}),
 		options: own,
 		idle:    make(chan struct{}),
-		conns:   make(map[*websocketConn]struct{}),
+		conns:   make(map[*conn]struct{}),
 	}
 }
 
 // serveKnown keeps calls that lead nowhere from the interceptors, as over HTTP.
-func serveKnown(r *Router, serve CallFunc) CallFunc {
-	return func(ctx context.Context, call *Call) (any, error) {
+func serveKnown(r *rpc.Router, serve rpc.CallFunc) rpc.CallFunc {
+	return func(ctx context.Context, call *rpc.Call) (any, error) {
 		if !r.Has(call.Path) {
-			return nil, ErrNoProcedure
+			return nil, rpc.ErrNoProcedure
 		}
 		return serve(ctx, call)
 	}
@@ -154,36 +175,37 @@ func serveKnown(r *Router, serve CallFunc) CallFunc {
 // ServeHTTP opens a connection and returns; what it serves goes on. Middleware must
 // not hide the [http.Hijacker] of the ResponseWriter, or have an Unwrap method as
 // [http.ResponseController] knows it; otherwise the answer is 501.
-func (h *WebsocketHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &websocketConn{}
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := &conn{}
 	pool, ok := h.join(c)
 	if !ok {
 		http.Error(w, "Service Unavailable", http.StatusServiceUnavailable)
 		return
 	}
-	conn := &socket.Conn{}
-	err := conn.Accept(w, r, pool, c, socket.Options{
+	accepted := &socket.Conn{}
+	err := accepted.Accept(w, r, pool, c, socket.Options{
 		ReadLimit:      h.options.MaxMessageBytes,
 		MessageTimeout: h.options.MessageTimeout,
 		StallTimeout:   h.options.StallTimeout,
 		OriginPatterns: h.options.OriginPatterns,
+		AnyOrigin:      h.options.AnyOrigin,
 	})
 	if err != nil {
-		h.peers.engine.logger.Log(r.Context(), socket.RefusalLevel(err), "websocket refused", "err", err)
+		h.logger.Log(r.Context(), socket.RefusalLevel(err), "websocket refused", "err", err)
 		h.leave(c)
 		return
 	}
-	c.open(context.WithoutCancel(r.Context()), h, conn)
+	c.open(context.WithoutCancel(r.Context()), h, accepted)
 	if h.isDraining() { // it has begun without seeing this one
 		c.close()
 	}
-	conn.Serve(c)
+	accepted.Serve(c)
 }
 
 // Drain refuses new connections from now on, with status 503, and closes all that
 // there are, with code 1012. It does not wait: it is meant for
 // http.Server.RegisterOnShutdown.
-func (h *WebsocketHandler) Drain() {
+func (h *Handler) Drain() {
 	h.mu.Lock()
 	h.draining = true
 	h.mu.Unlock()
@@ -196,7 +218,7 @@ func (h *WebsocketHandler) Drain() {
 // Shutdown drains the handler and waits until all connections are closed and all
 // their calls have returned. If ctx ends first the connections are cut, and the
 // error wraps its cause; calls that do not heed their context go on.
-func (h *WebsocketHandler) Shutdown(ctx context.Context) error {
+func (h *Handler) Shutdown(ctx context.Context) error {
 	h.Drain()
 	select {
 	case <-h.idle:
@@ -206,16 +228,16 @@ func (h *WebsocketHandler) Shutdown(ctx context.Context) error {
 	for _, c := range h.connections() {
 		c.kill()
 	}
-	return fmt.Errorf("rpc: shutdown: %w", context.Cause(ctx))
+	return fmt.Errorf("websocket: shutdown: %w", context.Cause(ctx))
 }
 
-func (h *WebsocketHandler) connections() []*websocketConn {
+func (h *Handler) connections() []*conn {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return slices.Collect(maps.Keys(h.conns))
 }
 
-func (h *WebsocketHandler) isDraining() bool {
+func (h *Handler) isDraining() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.draining
@@ -223,7 +245,7 @@ func (h *WebsocketHandler) isDraining() bool {
 
 // join counts a connection in, unless the handler is draining. The first one
 // starts what all of them share.
-func (h *WebsocketHandler) join(c *websocketConn) (pool *socket.Pool, ok bool) {
+func (h *Handler) join(c *conn) (pool *socket.Pool, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.draining {
@@ -236,7 +258,7 @@ func (h *WebsocketHandler) join(c *websocketConn) (pool *socket.Pool, ok bool) {
 	return h.pool, true
 }
 
-func (h *WebsocketHandler) leave(c *websocketConn) {
+func (h *Handler) leave(c *conn) {
 	h.mu.Lock()
 	delete(h.conns, c)
 	h.mu.Unlock()
@@ -245,7 +267,7 @@ func (h *WebsocketHandler) leave(c *websocketConn) {
 
 // settle ends what runs in the background once the last connection has left a
 // handler that is draining.
-func (h *WebsocketHandler) settle() {
+func (h *Handler) settle() {
 	h.mu.Lock()
 	last := h.draining && len(h.conns) == 0 && !h.ended
 	h.ended = h.ended || last

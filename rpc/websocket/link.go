@@ -1,4 +1,4 @@
-package rpc
+package websocket
 
 import (
 	"cmp"
@@ -11,13 +11,18 @@ import (
 	"time"
 
 	"github.com/go-orpc/durable-iterator/internal/dial"
+	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-const defaultWriteTimeout = 30 * time.Second
+const (
+	defaultWriteTimeout   = 30 * time.Second
+	defaultMaxAnswerBytes = 16 << 20
+)
 
-// WebsocketOptions configures a [WebsocketLink]. The zero value is usable.
-type WebsocketOptions struct {
+// LinkOptions configures a [Link]. The zero value is usable.
+type LinkOptions struct {
 	// HTTPClient sends the request that opens the connection. Nil is
 	// http.DefaultClient. In a browser it does not count.
 	HTTPClient *http.Client
@@ -25,7 +30,7 @@ type WebsocketOptions struct {
 	// there it is an error.
 	Header http.Header
 	// Interceptors run around each call and its retries, the first one outermost.
-	Interceptors []Interceptor
+	Interceptors []rpc.Interceptor
 	// Serializers are types of the application that may be sent.
 	Serializers []value.Serializer
 	// MaxMessageBytes is how large a message of the server may be. 0 is 16 MiB. A
@@ -36,32 +41,32 @@ type WebsocketOptions struct {
 	WriteTimeout time.Duration
 }
 
-// WebsocketLink calls procedures over one WebSocket connection: oRPC's RPCLink for
-// WebSockets. It is a [Caller] and safe for concurrent use. Calls run side by side,
+// Link calls procedures over one WebSocket connection: oRPC's RPCLink for
+// WebSockets. It is a [rpc.Caller] and safe for concurrent use. Calls run side by side,
 // each with a context of its own that never disturbs the others.
 //
 // When the connection ends, the link has ended: it does not connect again. The calls
-// in flight, and all later ones, fail with [ErrDisconnected].
-type WebsocketLink struct {
+// in flight, and all later ones, fail with [rpc.ErrDisconnected].
+type Link struct {
 	conn   *dial.Conn
-	peer   *ClientPeer
+	peer   *transport.ClientPeer
 	closed atomic.Bool // by Close
 	done   chan struct{}
 	err    error // why the reader has ended; set before done is closed
 }
 
-// DialWebsocket connects to the handler at an address, as
+// Dial connects to the handler at an address, as
 // "ws://localhost:3000/rpc". Nil options are the defaults. ctx governs the
-// connecting only. A server that refuses gives an [*Error] with an [ErrorResponse]
+// connecting only. A server that refuses gives an [*rpc.Error] with an [rpc.ErrorResponse]
 // as its data, like one that refuses a call. It panics on serializers that
 // contradict each other.
-func DialWebsocket(ctx context.Context, address string, o *WebsocketOptions) (*WebsocketLink, error) {
-	var own WebsocketOptions
+func Dial(ctx context.Context, address string, o *LinkOptions) (*Link, error) {
+	var own LinkOptions
 	if o != nil {
 		own = *o
 	}
-	l := &WebsocketLink{done: make(chan struct{})}
-	l.peer = NewClientPeer(&ClientPeerOptions{
+	l := &Link{done: make(chan struct{})}
+	l.peer = transport.NewClientPeer(&transport.ClientPeerOptions{
 		Send:         l.send,
 		Flush:        l.flush,
 		Serializers:  own.Serializers,
@@ -83,19 +88,19 @@ func DialWebsocket(ctx context.Context, address string, o *WebsocketOptions) (*W
 
 // Call sends the call and waits for its answer. When ctx ends, Call returns at once
 // and the server is told to stop.
-func (l *WebsocketLink) Call(ctx context.Context, call *Call, opts ...CallOption) (any, error) {
+func (l *Link) Call(ctx context.Context, call *rpc.Call, opts ...rpc.CallOption) (any, error) {
 	return l.peer.Call(ctx, call, opts...)
 }
 
 // Close closes the connection with code 1000 and waits until nothing of the link is
 // running any more. Calls in flight fail at once. The error is that of a link that
-// had ended before, see [WebsocketLink.Err].
-func (l *WebsocketLink) Close() error {
+// had ended before, see [Link.Err].
+func (l *Link) Close() error {
 	if l.closed.Swap(true) || l.ended() {
 		<-l.done
 		return l.Err()
 	}
-	l.peer.end(errLinkClosed)
+	l.peer.Disconnect(errLinkClosed)
 	l.conn.Close()
 	<-l.done
 	return nil
@@ -104,19 +109,19 @@ func (l *WebsocketLink) Close() error {
 var errLinkClosed = errors.New("the link is closed")
 
 // Done is closed when the link has ended and nothing of it is running any more.
-func (l *WebsocketLink) Done() <-chan struct{} { return l.done }
+func (l *Link) Done() <-chan struct{} { return l.done }
 
 // Err tells why the link has ended. It is nil before, and after a Close that was
 // not too late. If the server has closed the connection, its code is
 // websocket.CloseStatus(err) of github.com/coder/websocket.
-func (l *WebsocketLink) Err() error {
+func (l *Link) Err() error {
 	if !l.ended() {
 		return nil
 	}
 	return l.err
 }
 
-func (l *WebsocketLink) ended() bool {
+func (l *Link) ended() bool {
 	select {
 	case <-l.done:
 		return true
@@ -126,7 +131,7 @@ func (l *WebsocketLink) ended() bool {
 }
 
 // run reads until the connection ends.
-func (l *WebsocketLink) run() {
+func (l *Link) run() {
 	defer close(l.done)
 	for {
 		message, binary, err := l.conn.Read()
@@ -139,29 +144,32 @@ func (l *WebsocketLink) run() {
 	}
 }
 
-func (l *WebsocketLink) end(err error) {
+func (l *Link) end(err error) {
 	if l.closed.Load() {
 		err = errLinkClosed
 	} else {
-		l.err = fmt.Errorf("rpc: websocket: %w", err)
+		l.err = fmt.Errorf("websocket: %w", err)
 	}
 	l.peer.Close(err)
 }
 
-func (l *WebsocketLink) send(_ context.Context, message []byte, binary bool) error {
+func (l *Link) send(_ context.Context, message []byte, binary bool) error {
+	if l.closed.Load() {
+		return errLinkClosed
+	}
 	return l.conn.Write(message, binary)
 }
 
-func (l *WebsocketLink) flush() { l.conn.Flush() }
+func (l *Link) flush() { l.conn.Flush() }
 
 // dialError makes the error of a server that refuses one of a call.
 func dialError(ctx context.Context, r *http.Response, err error) error {
-	if r == nil || r.StatusCode == http.StatusSwitchingProtocols || !isErrorStatus(r.StatusCode) {
+	if r == nil || 200 <= r.StatusCode && r.StatusCode < 400 || r.StatusCode == http.StatusSwitchingProtocols {
 		if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
 			err = fmt.Errorf("%w: %w", ended, err)
 		}
-		return fmt.Errorf("rpc: dial websocket: %w", err)
+		return fmt.Errorf("websocket: dial: %w", err)
 	}
 	text, _ := io.ReadAll(r.Body) // at most 1 KiB, from memory
-	return ErrorResponse{Status: r.StatusCode, Headers: r.Header, Body: string(text)}.err().WithCause(err)
+	return transport.AnswerError(r.StatusCode, r.Header, string(text)).WithCause(err)
 }

@@ -1,0 +1,204 @@
+package rpc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/go-orpc/durable-iterator/internal/bridge"
+	"github.com/go-orpc/durable-iterator/internal/peer"
+	"github.com/go-orpc/durable-iterator/rpc/value"
+)
+
+func init() { bridge.NewServers = newSocketServers }
+
+// ErrNoProcedure is returned by the handler of a server for a path that has no procedure. The
+// caller receives status 404 with oRPC's text for it, which is no RPC error.
+var ErrNoProcedure = errors.New("rpc: no procedure matched")
+
+const noProcedureBody = `"No procedure matched"`
+
+// socketServer answers the calls of one socket: see transport.socketServer.
+type socketServer struct {
+	server   *peer.Server
+	newState func() any
+	send     bridge.Send
+}
+
+// socketServers are the servers of many sockets: see transport.socketServers.
+type socketServers struct {
+	engine  *engine
+	handle  CallFunc
+	takes   func(path []string) bool // nil: none
+	servers *peer.Servers
+}
+
+func newSocketServers(o *bridge.ServerOptions[Call]) bridge.Servers {
+	s := &socketServers{engine: newEngine(o.Serializers, o.Validator, o.Logger), handle: o.Handle, takes: o.TakesEvents}
+	s.servers = peer.NewServers(peer.ServerOptions{
+		Handle: s.serve,
+		Panic:  s.panicked,
+		BadRequest: func(ctx context.Context, err *peer.DecodeError) *peer.Response {
+			return s.refuse(ctx, malformedRequest(err))
+		},
+		Urgent:      urgent(o.Urgent),
+		TakesEvents: s.takesEvents,
+		MaxCalls:    o.MaxCalls,
+		MaxStreams:  o.MaxStreams,
+		MaxBytes:    o.MaxPendingBytes,
+	})
+	return s
+}
+
+// New implements [bridge.Servers].
+func (s *socketServers) New(ctx context.Context, newState func() any, send bridge.Send) bridge.Server {
+	p := &socketServer{newState: newState, send: send}
+	p.server = s.servers.New(ctx, p, p.write)
+	return p
+}
+
+// Receive implements [bridge.Server].
+func (p *socketServer) Receive(message []byte, binary bool) error {
+	if err := p.server.Receive(peer.Frame{Data: message, Binary: binary}); err != nil {
+		return fmt.Errorf("rpc: receive: %w", err)
+	}
+	return nil
+}
+
+// Take implements [bridge.Server].
+func (p *socketServer) Take(message []byte, binary bool) (run func(), err error) {
+	if run, err = p.server.Take(peer.Frame{Data: message, Binary: binary}); err != nil {
+		return run, fmt.Errorf("rpc: receive: %w", err)
+	}
+	return run, nil
+}
+
+// Stop implements [bridge.Server].
+func (p *socketServer) Stop() { p.server.Stop() }
+
+// Close implements [bridge.Server].
+func (p *socketServer) Close() { p.server.Close() }
+
+// Wait implements [bridge.Server].
+func (p *socketServer) Wait() { p.server.Wait() }
+
+func (p *socketServer) write(ctx context.Context, f peer.Frame) error {
+	return p.send(ctx, f.Data, f.Binary)
+}
+
+// serve carries out one request.
+func (s *socketServers) serve(ctx context.Context, r *peer.Request, c *peer.Call) {
+	call, handle := s.call(r)
+	call.peer = c
+	if p, ok := c.Owner().(*socketServer); ok && p.newState != nil {
+		call.state = p.newState()
+		ctx = withCall(ctx, call) // for Send
+	}
+	if s.takesEvents(r) {
+		input := newPeerInput(ctx, c, s.engine.serializer)
+		defer input.stop()
+		call.Input = input
+	}
+	r.Body = peer.Body{} // freed once the input is decoded
+	unknown, answering := false, false
+	defer func() {
+		if answering {
+			c.StopAnswer()
+		}
+	}()
+	out, a := s.engine.answer(ctx, call, func(ctx context.Context, call *Call) (any, error) {
+		out, err := handle(ctx, call)
+		if unknown = errors.Is(err, ErrNoProcedure); unknown {
+			return value.Undefined{}, nil
+		}
+		if err == nil && !isStream(out) {
+			if answering = c.StartAnswer(ctx) == nil; !answering { // nobody waits for it any more
+				out = value.Undefined{}
+			}
+		}
+		return out, err
+	})
+	switch out := out.(type) {
+	case bridge.Hibernation:
+		s.hibernate(ctx, c, call, out)
+	case *eventRun:
+		s.sendEvents(ctx, c, call, out)
+	default:
+		if unknown {
+			s.respond(ctx, c, &peer.Response{Status: http.StatusNotFound, Body: peer.Body{JSON: json.RawMessage(noProcedureBody)}})
+			return
+		}
+		s.respond(ctx, c, s.engine.response(ctx, call, a))
+	}
+}
+
+// refuse answers what does not become a call.
+func (s *socketServers) refuse(ctx context.Context, err error) *peer.Response {
+	call := &Call{ResponseHeader: http.Header{}}
+	return s.engine.response(ctx, call, s.engine.answerError(ctx, call, err))
+}
+
+// panicked is told of panics outside of Handle, which answer guards itself.
+func (s *socketServers) panicked(r *peer.Request, v any) {
+	s.engine.logger.Error("call panicked", "path", r.URL.EscapedPath(), "panic", v)
+}
+
+// response puts an answer into the form of the peer protocol. If its files cannot
+// be read it is another one.
+func (e *engine) response(ctx context.Context, call *Call, a answer) *peer.Response {
+	body, err := peerBody(a.header, a.body)
+	if err != nil { // not again: the answer to this has no files
+		return e.response(ctx, call, e.answerError(ctx, call, internalError(fmt.Errorf("rpc: send output: %w", err))))
+	}
+	status := a.status
+	if status <= 0 { // an Error may have it, a message may not
+		status = http.StatusInternalServerError
+	}
+	return &peer.Response{Status: status, Header: a.header, Body: body}
+}
+
+func (s *socketServers) respond(ctx context.Context, c *peer.Call, r *peer.Response) {
+	if err := c.Respond(ctx, r); err != nil {
+		s.engine.logger.DebugContext(ctx, "answer not sent", "err", err)
+	}
+}
+
+// openStream announces a stream of events. It reports whether that is open: it is not if
+// there is one too many, which the client is told.
+func (s *socketServers) openStream(ctx context.Context, c *peer.Call, call *Call) bool {
+	header := call.ResponseHeader
+	header.Del(headerDisposition)
+	header.Set(headerContentType, eventStreamType)
+	err := c.Respond(ctx, &peer.Response{Header: header})
+	switch {
+	case err == nil:
+		return true
+	case errors.Is(err, peer.ErrTooManyStreams):
+		call.ResponseHeader = http.Header{}
+		tooMany := &Error{Code: CodeTooManyRequests, Message: "Too many open streams"}
+		s.respond(ctx, c, s.engine.response(ctx, call, s.engine.answerError(ctx, call, tooMany)))
+	default:
+		s.engine.logger.DebugContext(ctx, "answer not sent", "err", err)
+	}
+	return false
+}
+
+// hibernate opens a stream and hands it over.
+func (s *socketServers) hibernate(ctx context.Context, c *peer.Call, call *Call, h bridge.Hibernation) {
+	if s.openStream(ctx, c, call) {
+		c.Hold()
+		h.Start(ctx, json.RawMessage(c.ID()), c.Finish)
+		if h.Ended != nil {
+			c.WhenOver(h.Ended)
+		}
+	}
+}
+
+// sendEvents opens a stream and sends it, to its end.
+func (s *socketServers) sendEvents(ctx context.Context, c *peer.Call, call *Call, run *eventRun) {
+	if s.openStream(ctx, c, call) {
+		run.run(ctx, &wireSink{ctx: ctx, engine: s.engine, call: run.call, peer: c, send: func(e *peer.Event) error { return c.Event(ctx, e) }})
+	}
+}
