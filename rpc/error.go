@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/http"
 	"reflect"
+	"runtime/debug"
 
+	"github.com/go-orpc/durable-iterator/internal/bridge"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
@@ -99,6 +102,10 @@ func internalError(cause error) *Error {
 	return &Error{Code: CodeInternalServerError, Status: 500, Message: internalMessage, cause: cause}
 }
 
+// unencodableError stands in for an error whose data cannot be encoded.
+var unencodableError = []byte(`{"json":{"defined":false,"code":"` + string(CodeInternalServerError) +
+	`","status":500,"message":"` + internalMessage + `"}}`)
+
 // ToError gives err as it will be sent: the first [Error] in its tree with the
 // defaults of its code filled in, or [CodeInternalServerError] with err as its
 // local cause. It is oRPC's toORPCError. ToError(nil) is nil.
@@ -166,6 +173,44 @@ func (e *Error) wire() wireError {
 	return w
 }
 
+// readError tells whether a value is an RPC error, which has these members only,
+// each of the right type.
+func readError(v value.Value) (*Error, bool) {
+	var members map[string]value.Value
+	e := &Error{}
+	var code string
+	var status float64
+	ok := v.Decode(&members) == nil &&
+		readMember(members, "defined", &e.Defined) &&
+		readMember(members, "code", &code) &&
+		readMember(members, "status", &status) &&
+		readMember(members, "message", &e.Message)
+	if data, has := members["data"]; has {
+		delete(members, "data")
+		if !data.IsUndefined() {
+			e.Data = data
+		}
+	}
+	e.Code, e.Status = Code(code), int(status)
+	if !ok || len(members) > 0 || float64(e.Status) != status || !isErrorStatus(e.Status) {
+		return nil, false
+	}
+	e.Message = cmp.Or(e.Message, e.Code.Message())
+	return e, true
+}
+
+// readMember takes a member that is a T, and nothing that can be converted to one.
+func readMember[T any](members map[string]value.Value, name string, into *T) bool {
+	var v any
+	if members[name].Decode(&v) != nil {
+		return false
+	}
+	delete(members, name)
+	t, ok := v.(T)
+	*into = t
+	return ok
+}
+
 // ErrorDef is an error that a procedure declares: its code, its status and the
 // type of its data. Make one with [DefineError], pass it to [Define], return
 // [ErrorDef.New] from the handler and recognize it with [ErrorDef.As]. It is an
@@ -220,4 +265,54 @@ func (d ErrorDef[D]) fits(e *Error) bool {
 	return e.Code == d.code && cmp.Or(e.Status, e.Code.Status()) == d.status
 }
 
-func (d ErrorDef[D]) applyToProcedure(s *spec) { s.errors = append(s.errors, d) }
+func init() {
+	bridge.AnswerError = func(status int, header http.Header, body string) *Error {
+		return ErrorResponse{Status: status, Headers: header, Body: body}.err()
+	}
+}
+
+// ErrorResponse is the data of the error that a client makes of an answer which
+// failed without an RPC error in it, as a proxy sends: read it with [ErrorData].
+// The code of that error is the common code of the status, or
+// [CodeMalformedErrorResponse] if there is none.
+type ErrorResponse struct {
+	Status  int         `json:"status"`
+	Headers http.Header `json:"headers"`
+	// Body is a [value.Value] if the body was encoded as one, and its text otherwise.
+	Body any `json:"body"`
+}
+
+func (r ErrorResponse) err() *Error {
+	code := codeOfStatus(r.Status)
+	return &Error{Code: code, Status: r.Status, Message: code.Message(), Data: r}
+}
+
+// PanicError is the error of a call whose handler panicked.
+type PanicError struct {
+	Value any    // what was given to panic
+	Stack []byte // the stack at the panic
+}
+
+// Error returns the text of the value, without the stack. Of a value that is neither an
+// error nor a [fmt.Stringer] nor of a basic type it is the type.
+func (e *PanicError) Error() string { return "rpc: handler panicked: " + panicText(e.Value) }
+
+// panicText prints what was given to panic. It does not look into other values than those
+// that end: a slice or a map may hold itself, and to print that ends the process.
+func panicText(v any) string {
+	switch v.(type) {
+	case error, fmt.Stringer:
+		return fmt.Sprint(v)
+	}
+	if t := reflect.TypeOf(v); t != nil && t.Kind() > reflect.Complex128 && t.Kind() != reflect.String {
+		return t.String()
+	}
+	return fmt.Sprint(v)
+}
+
+// recoverTo makes a panic a *PanicError. It is deferred.
+func recoverTo(err *error) {
+	if p := recover(); p != nil {
+		*err = &PanicError{Value: p, Stack: debug.Stack()}
+	}
+}

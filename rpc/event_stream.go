@@ -80,14 +80,19 @@ func newEventStream(life context.Context, cancel context.CancelCauseFunc) *event
 }
 
 var (
-	errStreamClosed = errors.New("rpc: the stream of events is closed")
-	errStreamFailed = errors.New("rpc: the stream of events has failed")
-	errNoStream     = errors.New("the answer is no stream of events")
+	errStreamClosed     = errors.New("rpc: the stream of events is closed")
+	errStreamFailed     = errors.New("rpc: the stream of events has failed")
+	errNoStream         = errors.New("the answer is no stream of events")
+	errUnexpectedStream = errors.New("the answer is a stream of events")
 )
 
 // ErrNoResult is wrapped by the error of [Events.Result] where there is no return
 // value: the stream has not ended yet, or it was closed before.
 var ErrNoResult = errors.New("rpc: the stream of events has no return value")
+
+// ErrOverflow is wrapped by the error of a stream of events that was read too
+// slowly: see [Events].
+var ErrOverflow = errors.New("rpc: too many unread events")
 
 // streamOf gives the stream that an output is, or that it is to become.
 func streamOf(out any) (*eventStream, bool) {
@@ -96,17 +101,6 @@ func streamOf(out any) (*eventStream, bool) {
 		return nil, false
 	}
 	return events.stream(), true
-}
-
-// wantedStream gives a pointer to decode the output of a call into, and the stream
-// in it if the caller wants one.
-func wantedStream(call *Call) (out any, s *eventStream, ok bool) {
-	if call.New == nil {
-		return nil, nil, false
-	}
-	out = call.New()
-	s, ok = streamOf(out)
-	return out, s, ok
 }
 
 // next gives the next event, or the failure of the stream. It gives neither if the
@@ -186,6 +180,13 @@ func (s *eventStream) fail(err error) error {
 	return failure
 }
 
+// stop ends a stream without waiting for who reads it. The stream may be nil.
+func (s *eventStream) stop() {
+	if s != nil {
+		s.cancel(errStreamClosed)
+	}
+}
+
 // close ends the stream, also while somebody reads.
 func (s *eventStream) close() {
 	s.cancel(errStreamClosed)
@@ -247,4 +248,64 @@ func readEvent(s *serializer.Serializer, kind peer.EventKind, data []byte, meta 
 		}
 	}
 	return item, true
+}
+
+// readInputEvent is readEvent for an event that a client has sent.
+func readInputEvent(values *serializer.Serializer, kind peer.EventKind, data []byte, meta peer.EventMeta) (item eventItem, ok bool) {
+	item, ok = readEvent(values, kind, data, meta)
+	if _, malformed := errors.AsType[*serializer.MalformedError](item.err); malformed {
+		item.err = malformedRequest(item.err)
+	}
+	return item, ok
+}
+
+// sendTo sends all events of a stream, until it has ended or an event cannot be sent.
+func (s *eventStream) sendTo(values *serializer.Serializer, send func(*peer.Event) error) {
+	for {
+		item, more := s.next()
+		if !more || item.err != nil {
+			_ = send(s.lastEvent(values)) // nobody waits for it any more
+			return
+		}
+		e, err := encodeEvent(values, item)
+		if err != nil {
+			_ = s.fail(err) // which is the last event
+			continue
+		}
+		if send(e) != nil {
+			s.stop()
+			_, _ = s.next() // ends the source
+			return
+		}
+	}
+}
+
+func encodeEvent(values *serializer.Serializer, item eventItem) (e *peer.Event, err error) {
+	defer recoverTo(&err)
+	e = &peer.Event{Kind: peer.EventMessage}
+	if e.Meta, err = item.meta.peerMeta(); err != nil {
+		return nil, err
+	}
+	e.Data, err = appendValue(nil, values, item.value)
+	return e, err
+}
+
+// lastEvent makes the event that tells how a stream has ended.
+func (s *eventStream) lastEvent(values *serializer.Serializer) *peer.Event {
+	result, err := s.outcome()
+	if err == nil {
+		var e *peer.Event
+		if e, err = encodeEvent(values, eventItem{value: result}); err == nil {
+			e.Kind = peer.EventDone
+			return e
+		}
+	}
+	if errors.Is(err, ErrNoResult) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		err = &Error{Code: CodeClientClosedRequest} // it has not failed, but was given up
+	}
+	e := &peer.Event{Kind: peer.EventError}
+	if e.Data, err = appendValue(nil, values, ToError(err).wire()); err != nil {
+		e.Data = unencodableError
+	}
+	return e
 }

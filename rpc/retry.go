@@ -34,12 +34,6 @@ type Retry struct {
 	OnRetry func(attempt int, err error) func(success bool)
 }
 
-// WithRetry calls up to n more times when a call fails, 2 s apart, unless the server has
-// refused it for good: see [Retry.If]. It is Retry{Max: n}.
-func WithRetry(n int) CallOption { return Retry{Max: n} }
-
-func (r Retry) applyToCall(o *callOptions) { o.retry = r }
-
 // around does not even try once if the context has ended.
 func (r Retry) around(send CallFunc) CallFunc {
 	return func(ctx context.Context, call *Call) (any, error) {

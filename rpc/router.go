@@ -7,18 +7,6 @@ import (
 	"strings"
 )
 
-// Route is a procedure with its handler. [Procedure.Handler] makes one.
-type Route struct {
-	spec   *spec
-	handle CallFunc
-}
-
-// Path gives the dotted path of the procedure.
-func (r Route) Path() string { return strings.Join(r.spec.path, ".") }
-
-// TakesEvents reports whether the input of the procedure is a stream of events.
-func (r Route) TakesEvents() bool { return r.spec.stream }
-
 // Router finds the handler of a call by its path. It is made once and then only
 // read. A Router is a [Caller]: procedures can be called on it within the process.
 type Router struct {
@@ -86,4 +74,25 @@ func (r *Router) find(path []string) (Route, bool) {
 		return Route{}, false
 	}
 	return route, true
+}
+
+// call runs a procedure for a caller in this process.
+func (r *Router) call(ctx context.Context, call *Call) (any, error) {
+	input, err := claimInput(call)
+	if err != nil {
+		return nil, callError(ctx, call, err)
+	}
+	out, err := r.Serve(ctx, call)
+	run, ok := out.(*eventRun)
+	if err != nil || !ok {
+		input.stop()
+		return out, err
+	}
+	out, s, wanted := wantedStream(call)
+	if !wanted {
+		input.stop()
+		return nil, fmt.Errorf("rpc: call %s: %w", strings.Join(call.Path, "."), errUnexpectedStream)
+	}
+	s.source = startLocal(s.life, run)
+	return out, nil
 }

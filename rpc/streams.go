@@ -9,10 +9,6 @@ import (
 	"weak"
 )
 
-// errShuttingDown is the cause of the end of a stream of events that is cut short by a
-// shutdown, and what its caller is sent.
-var errShuttingDown = &Error{Code: CodeServiceUnavailable, Message: "Shutting down"}
-
 // streams are the streams of events that a handler serves over HTTP. They end with the
 // server that serves them, and with the handler.
 type streams struct {

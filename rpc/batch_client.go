@@ -3,19 +3,126 @@ package rpc
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"slices"
-	"strings"
 	"sync"
+	"time"
 
 	"github.com/go-orpc/durable-iterator/internal/batch"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/internal/sse"
 )
+
+// batcher collects the calls of a link into batches.
+type batcher struct {
+	plugin *BatchLinkPlugin
+	link   *Link
+
+	mu      sync.Mutex // guards waiting
+	waiting map[batchKey]*batchQueue
+}
+
+// batchKey is what the calls of a batch have in common.
+type batchKey struct {
+	group    string
+	get      bool
+	reserved string // their headers that are not for a call to set
+}
+
+// batchQueue is calls that wait for company. It is not empty.
+type batchQueue struct {
+	calls []*batchedCall
+	timer *time.Timer
+}
+
+// batchedCall is the request of a call on its way through a batch.
+type batchedCall struct {
+	ctx      context.Context
+	request  *http.Request
+	body     []byte
+	answered chan batchedAnswer // has room for the answer, the only one
+}
+
+type batchedAnswer struct {
+	response *http.Response
+	err      error
+	alone    bool // instead: the caller has to send the request
+}
+
+// settle answers the call. Only the first answer counts.
+func (c *batchedCall) settle(a batchedAnswer) {
+	select {
+	case c.answered <- a:
+	default:
+	}
+}
+
+func newBatcher(p *BatchLinkPlugin, l *Link) *batcher {
+	return &batcher{plugin: p, link: l, waiting: make(map[batchKey]*batchQueue)}
+}
+
+// takes reports whether a call may be sent in a batch.
+func (b *batcher) takes(call *Call, r *http.Request) bool {
+	if r.ContentLength < 0 || isFormBody(r.Header) || b.plugin.Exclude != nil && b.plugin.Exclude(call) {
+		return false
+	}
+	_, _, stream := wantedStream(call)
+	return !stream
+}
+
+// do sends the request of a call, whose body is given, and returns the answer to it.
+func (b *batcher) do(ctx context.Context, call *Call, r *http.Request, body []byte) (*http.Response, error) {
+	c := &batchedCall{ctx: ctx, request: r, body: body, answered: make(chan batchedAnswer, 1)}
+	key := batchKey{get: r.Method == http.MethodGet, reserved: reservedPart(r.Header)}
+	if b.plugin.Group != nil {
+		key.group = b.plugin.Group(call)
+	}
+	b.add(key, c)
+	select {
+	case a := <-c.answered:
+		if a.alone {
+			return b.link.client.Do(r)
+		}
+		return a.response, a.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// add puts a call into the queue, which is sent when it is full, or when the window
+// of its first call has passed.
+func (b *batcher) add(key batchKey, c *batchedCall) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	q := b.waiting[key]
+	if q == nil {
+		q = &batchQueue{}
+		b.waiting[key] = q
+		q.timer = time.AfterFunc(b.plugin.Window, func() { b.expire(key, q) })
+	}
+	q.calls = append(q.calls, c)
+	if len(q.calls) >= b.plugin.MaxSize && q.timer.Stop() {
+		delete(b.waiting, key)
+		go b.send(q.calls)
+	}
+}
+
+// expire sends what has waited for long enough.
+func (b *batcher) expire(key batchKey, q *batchQueue) {
+	b.mu.Lock()
+	delete(b.waiting, key)
+	calls := q.calls
+	b.mu.Unlock()
+	for len(calls) > b.plugin.MaxSize { // it was full when its window passed
+		go b.send(calls[:b.plugin.MaxSize])
+		calls = calls[b.plugin.MaxSize:]
+	}
+	b.send(calls)
+}
 
 // batchPath is added to the address of a batch's first call.
 const batchPath = "/__batch__"
@@ -126,15 +233,6 @@ func (b *batcher) request(ctx context.Context, calls []*batchedCall) (*http.Requ
 	return r, nil
 }
 
-// withParameter adds a parameter to the query of an address.
-func withParameter(address, name string, value []byte) string {
-	separator := "?"
-	if strings.Contains(address, "?") {
-		separator = "&"
-	}
-	return address + separator + name + "=" + url.QueryEscape(string(value))
-}
-
 // commonHeader returns the headers that all calls have with the same values.
 func commonHeader(calls []*batchedCall) http.Header {
 	header := http.Header{}
@@ -197,5 +295,76 @@ func refusedBatch(response *http.Response, body io.Reader, calls []*batchedCall)
 		own.Body, own.ContentLength = io.NopCloser(bytes.NewReader(text)), int64(len(text))
 		c.settle(batchedAnswer{response: &own})
 	}
+	return nil
+}
+
+// readBatchStream settles calls with answers as they come.
+func readBatchStream(whole *http.Response, stream *sse.Reader, calls []*batchedCall) error {
+	for {
+		m, err := stream.Next()
+		if err == io.EOF { //nolint:errorlint // a connection that broke may wrap it
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read answer: %w", err)
+		}
+		kind, ok := m.Kind()
+		switch {
+		case !ok:
+			continue
+		case kind != peer.EventMessage:
+			return nil
+		}
+		if err := settleItem(whole, m.Data, calls); err != nil {
+			return err
+		}
+	}
+}
+
+// readBatchList settles calls with the answers of a list.
+func readBatchList(whole *http.Response, body io.Reader, calls []*batchedCall) error {
+	list := json.NewDecoder(body)
+	if token, err := list.Token(); err != nil || token != json.Delim('[') {
+		return fmt.Errorf("read answer: %w", errors.Join(errNoBatch, err))
+	}
+	for list.More() {
+		var item json.RawMessage
+		if err := list.Decode(&item); err != nil {
+			return fmt.Errorf("read answer: %w", err)
+		}
+		if err := settleItem(whole, item, calls); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var errNoBatch = errors.New("it is no answer to a batch")
+
+// settleItem settles the call that an answer belongs to, with the answer in the form
+// that it has over HTTP.
+func settleItem(whole *http.Response, text []byte, calls []*batchedCall) error {
+	item, err := batch.ParseResponse(text)
+	if err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	if item.Index < 0 || item.Index >= len(calls) {
+		return fmt.Errorf("read answer: %w", errNoBatch)
+	}
+	if item.Status == 0 {
+		item.Status = whole.StatusCode
+	}
+	body := []byte(item.Body)
+	item.Header.Del(headerDisposition)
+	item.Header.Set(headerContentType, "application/json")
+	if bare, ok := plainText(peer.Body{JSON: item.Body}); ok && isErrorStatus(item.Status) {
+		body = []byte(bare)
+		item.Header.Set(headerContentType, "text/plain")
+	}
+	calls[item.Index].settle(batchedAnswer{response: &http.Response{
+		StatusCode: item.Status, Header: item.Header,
+		Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
+		Request: calls[item.Index].request,
+	}})
 	return nil
 }

@@ -2,7 +2,9 @@ package rpc
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -13,13 +15,13 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-const formType = "multipart/form-data"
-
-// isFormBody tells whether the headers announce a form, which holds a value with
-// its files.
-func isFormBody(header http.Header) bool {
-	return header.Get(headerDisposition) == "" &&
-		strings.HasPrefix(strings.ToLower(header.Get(headerContentType)), formType)
+// newSerializer panics on customs that contradict each other: they are wiring.
+func newSerializer(customs []value.Serializer) *serializer.Serializer {
+	s, err := serializer.New(customs...)
+	if err != nil {
+		panic(fmt.Sprintf("rpc: Serializers: %v", err))
+	}
+	return s
 }
 
 // encodeValue encodes a value that may hold files.
@@ -28,6 +30,23 @@ func encodeValue(s *serializer.Serializer, v any) (serializer.Encoded, error) {
 		v = value.Undefined{}
 	}
 	return s.Encode(v)
+}
+
+// appendValue appends the envelope of a value to dst.
+func appendValue(dst []byte, s *serializer.Serializer, v any) ([]byte, error) {
+	if isVoid(v) {
+		v = value.Undefined{}
+	}
+	return s.Append(dst, v)
+}
+
+const formType = "multipart/form-data"
+
+// isFormBody tells whether the headers announce a form, which holds a value with
+// its files.
+func isFormBody(header http.Header) bool {
+	return header.Get(headerDisposition) == "" &&
+		strings.HasPrefix(strings.ToLower(header.Get(headerContentType)), formType)
 }
 
 // readForm reads a value with its files. Some of them may be on disk until the
@@ -81,6 +100,10 @@ func (n *byteCount) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// formHeld is how much of a form is made before anything is sent: as long as it
+// may still be answered that a file cannot be read.
+const formHeld = 64 << 10
+
 // peerBody makes the body of a message of the peer protocol, and sets the headers
 // that belong to it: none for an encoded value without files. The content of files
 // is read to memory.
@@ -105,4 +128,13 @@ func isPeerForm(header http.Header, b peer.Body) bool { return b.Bytes != nil &&
 // readPeerForm reads the form in a message of the peer protocol.
 func readPeerForm(header http.Header, b peer.Body, s *serializer.Serializer) (value.Value, error) {
 	return readFormToMemory(bytes.NewReader(b.Bytes), header.Get(headerContentType), int64(len(b.Bytes)), s)
+}
+
+// plainText gives the text of a body that is none of the serializer's: a file, or
+// a bare text, which servers send to people.
+func plainText(b peer.Body) (text string, plain bool) {
+	if b.Bytes != nil {
+		return string(b.Bytes), true
+	}
+	return text, b.JSON != nil && json.Unmarshal(b.JSON, &text) == nil
 }

@@ -1,4 +1,4 @@
-package rpc
+package validate
 
 import (
 	"errors"
@@ -11,7 +11,8 @@ import (
 // and a value that holds itself is deeper than that.
 const maxDepth = 1000
 
-var errTooDeep = errors.New("rpc: validate: the value is nested deeper than 1000, or holds itself")
+// ErrTooDeep is returned for a value that a validator would not come to the end of.
+var ErrTooDeep = errors.New("rpc: validate: the value is nested deeper than 1000, or holds itself")
 
 // checkDepth returns an error for a value in which a validator would not come to an end: it
 // calls itself for each level, and a stack that overflows ends the process. It follows what
@@ -19,7 +20,7 @@ var errTooDeep = errors.New("rpc: validate: the value is nested deeper than 1000
 // tagged "-", and enters slices and maps where they are tagged with dive.
 func checkDepth(v reflect.Value, dive bool, depth int) error {
 	if depth > maxDepth {
-		return errTooDeep
+		return ErrTooDeep
 	}
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface:

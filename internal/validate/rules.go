@@ -1,14 +1,14 @@
-package rpc
+package validate
 
 import (
 	"reflect"
 	"strings"
 )
 
-// hasRules tells whether validate tags can be found in a T: in its fields, in
-// what it points to, and in its elements. Types without any are not validated by
-// default, so that they cost nothing.
-func hasRules[T any]() bool {
+// HasRules reports whether validate tags can be found in a T: in its fields, in the type it
+// points to, and in its elements. Types without any are not validated by default, so that
+// they cost nothing.
+func HasRules[T any]() bool {
 	return typeHasRules(reflect.TypeFor[T](), map[reflect.Type]bool{})
 }
 
@@ -43,7 +43,7 @@ func fieldHasRules(f reflect.StructField, seen map[reflect.Type]bool) bool {
 	return rule != "" || typeHasRules(f.Type, seen)
 }
 
-// memberName gives the name of a field on the wire. It is not own for a struct
+// memberName returns the name of a field on the wire. It is not own for a struct
 // that is embedded without a name, whose members stand in its parent.
 func memberName(f reflect.StructField) (name string, own bool) {
 	name, _, _ = strings.Cut(f.Tag.Get("json"), ",")

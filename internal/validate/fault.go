@@ -1,4 +1,4 @@
-package rpc
+package validate
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 	"github.com/go-playground/validator/v10"
 )
 
-// faultMessage puts the rule that a field has failed into words.
+// faultMessage describes the rule that a field has failed.
 func faultMessage(f validator.FieldError) string {
 	switch f.Tag() {
 	case "required":
@@ -35,7 +35,7 @@ func faultMessage(f validator.FieldError) string {
 	return "fails the rule " + f.Tag() + "=" + f.Param()
 }
 
-// amount gives the parameter of a rule about sizes with its unit.
+// amount returns the parameter of a rule about sizes with its unit.
 func amount(f validator.FieldError) string {
 	var unit string
 	switch f.Kind() {
@@ -52,10 +52,10 @@ func amount(f validator.FieldError) string {
 	return f.Param() + " " + unit + " long"
 }
 
-// faultPath gives the path from the struct v to the field of a fault, in the
+// faultPath returns the path from the struct v to the field of a fault, in the
 // names that are on the wire. The validator names fields by their Go names,
 // joined by dots, with indexes and keys in brackets; since keys may hold dots and
-// brackets too, its text is read along the value that it is about.
+// brackets too, the name is parsed along the value that it is about.
 func faultPath(v reflect.Value, f validator.FieldError) []any {
 	path := []any{}
 	rest := f.StructNamespace()
@@ -84,7 +84,7 @@ func faultPath(v reflect.Value, f validator.FieldError) []any {
 	return path
 }
 
-// stepIntoField gives no segment for an embedded struct, whose members are its
+// stepIntoField returns no segment for an embedded struct, whose members are its
 // parent's on the wire.
 func stepIntoField(v reflect.Value, namespace string) (field reflect.Value, segment any, rest string, ok bool) {
 	end := strings.IndexAny(namespace, ".[")
@@ -124,7 +124,7 @@ func stepIntoEntry(v reflect.Value, namespace string) (value reflect.Value, segm
 	return value, segment, rest, ok
 }
 
-// keySegment gives a map's key as a segment of a path.
+// keySegment returns a map's key as a segment of a path.
 func keySegment(key reflect.Value) any {
 	switch {
 	case key.CanInt():
