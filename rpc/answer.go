@@ -68,7 +68,7 @@ func (e *engine) answer(ctx context.Context, call *Call, handle CallFunc) (out a
 	return nil, e.answerError(ctx, call, err)
 }
 
-// isStream tells whether an output is not sent as a value but opens a stream of
+// isStream reports whether an output is not sent as a value but opens a stream of
 // events.
 func isStream(out any) bool {
 	switch out.(type) {
@@ -90,8 +90,8 @@ func (e *engine) answerError(ctx context.Context, call *Call, err error) answer 
 	return answer{status: sent.Status, header: call.ResponseHeader, body: body}
 }
 
-// logError logs what the caller is not told: panics, and the cause of internal
-// errors. That a call ended because its caller went away is no news.
+// logError logs what the caller is not sent: panics, and the cause of internal
+// errors. It does not log that a call ended because its caller went away.
 func (e *engine) logError(ctx context.Context, call *Call, err error) {
 	path := strings.Join(call.Path, ".")
 	if p, ok := errors.AsType[*PanicError](err); ok {
@@ -104,10 +104,10 @@ func (e *engine) logError(ctx context.Context, call *Call, err error) {
 	}
 }
 
-// localCause gives what is below errors that are sent, or the last of them.
+// localCause returns the cause of the outermost errors that are sent, or the last of these.
 func localCause(err error) error {
 	for {
-		e, ok := err.(*Error) //nolint:errorlint // what wraps an Error says more than its cause
+		e, ok := err.(*Error) //nolint:errorlint // what wraps an Error has more detail than its cause
 		if !ok || e.Unwrap() == nil {
 			return err
 		}
@@ -122,7 +122,7 @@ func (e *engine) encode(v any) (body serializer.Encoded, err error) {
 	return encodeValue(e.serializer, v)
 }
 
-// serve runs it for a caller at the other end of a wire.
+// serve runs it for a caller at the other end of a connection.
 func (r *eventRun) serve(ctx context.Context, e *engine, send func(*peer.Event) error) {
 	r.run(ctx, &wireSink{ctx: ctx, engine: e, call: r.call, send: send})
 }
@@ -170,7 +170,7 @@ func (s *wireSink) end(result any, err error) {
 	}
 }
 
-// encode makes the data of an event, which holds no files.
+// encode returns the data of an event, which contains no files.
 func (s *wireSink) encode(v any) (data []byte, err error) {
 	defer recoverTo(&err)
 	return appendValue(nil, s.engine.serializer, v)

@@ -74,7 +74,7 @@ func (b *batcher) takes(call *Call, r *http.Request) bool {
 	return !stream
 }
 
-// do sends the request of a call, whose body is given, and returns the answer to it.
+// do sends the request of a call, whose body is body, and returns the answer to it.
 func (b *batcher) do(ctx context.Context, call *Call, r *http.Request, body []byte) (*http.Response, error) {
 	c := &batchedCall{ctx: ctx, request: r, body: body, answered: make(chan batchedAnswer, 1)}
 	key := batchKey{get: r.Method == http.MethodGet, reserved: reservedPart(r.Header)}
@@ -197,7 +197,7 @@ func sharedContext(calls []*batchedCall) (context.Context, context.CancelFunc) {
 	}
 }
 
-// request makes the request of a batch. It is nil if its address would be too long.
+// request returns the request of a batch, nil if its address would be too long.
 func (b *batcher) request(ctx context.Context, calls []*batchedCall) (*http.Request, error) {
 	first := calls[0].request
 	method := http.MethodPost

@@ -29,7 +29,7 @@ const defaultBatchSize = 10
 //     page may set, as Cookie, Origin and Sec-Fetch-Site, and those in which proxies
 //     name the client, as X-Forwarded-For, are those of the batch alone.
 //   - The host of a call's address is ignored.
-//   - A call in a GET batch that asks for another method is refused with
+//   - A call in a GET batch that has another method is refused with
 //     [CodeMethodNotSupported]. A call that is itself a batch is refused with
 //     [CodeBadRequest].
 //   - An output with files and a stream of events do not fit into a batch. The call
@@ -37,7 +37,7 @@ const defaultBatchSize = 10
 //     run its handler.
 //
 // Calls run at the same time, and an answer is sent as soon as it is ready, unless the
-// client asks for all answers at once. A batch with too many calls is refused with
+// client requests all answers at once. A batch with too many calls is refused with
 // status 413, one that cannot be read with 400; then no call runs. The answer is not
 // to be stored by caches.
 type BatchPlugin struct {
@@ -91,7 +91,7 @@ type BatchLinkPlugin struct {
 	// Window is how long the first call of a batch waits for others. A full batch
 	// waits no longer. 0 is 1 ms.
 	Window time.Duration
-	// Buffered asks for all answers at once, for servers and proxies that cannot
+	// Buffered requests all answers at once, for servers and proxies that cannot
 	// stream them. By default each is sent as soon as it is ready.
 	Buffered bool
 	// Exclude reports whether a call is sent by itself. Nil excludes none.
@@ -113,7 +113,7 @@ func (p *BatchLinkPlugin) InitLink(o *LinkOptions) {
 }
 
 // reservedHeaders are the headers of a batch that its calls cannot replace: those
-// that the Fetch standard keeps from pages, so that they can be trusted to tell where
+// that the Fetch standard keeps from pages, so that they can be trusted to show where
 // a request comes from; those that belong to the connection; and those in which
 // proxies name the client.
 var reservedHeaders = []string{

@@ -182,7 +182,7 @@ func (b *batchServer) runItem(ctx context.Context, w *itemWriter, whole *http.Re
 	}
 }
 
-// itemRequest makes the request of a call in a batch. Where it comes from and whom
+// itemRequest returns the request of a call in a batch. Where it comes from and whom
 // it is sent to is that of the batch.
 func (b *batchServer) itemRequest(ctx context.Context, whole *http.Request, item *batch.Request) *http.Request {
 	r := whole.WithContext(ctx)

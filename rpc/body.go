@@ -19,7 +19,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// isJSONBody tells whether the headers announce a body with an encoded value. A
+// isJSONBody reports whether the headers announce a body with an encoded value. A
 // content-disposition makes a file of any body.
 func isJSONBody(header http.Header) bool {
 	contentType := strings.ToLower(header.Get("Content-Type"))
@@ -158,7 +158,7 @@ func readBodyForm(w http.ResponseWriter, r *http.Request, limit int64, s *serial
 
 const (
 	// inputSilence is how long a client may take for the next event of its input. A
-	// comment counts as one: clients send them while they have nothing to say.
+	// comment counts as one: clients send them while they have no event.
 	inputSilence = time.Minute
 	// inputLinger is how long a client that has not sent all of its input has to read
 	// the answer before its connection is closed.
@@ -187,7 +187,7 @@ type httpInput struct {
 	cut   bool // reading was ended before
 }
 
-// openInput makes the input of a request whose body is a stream of events. The caller
+// openInput returns the input of a request whose body is a stream of events. The caller
 // calls finish once the answer is written.
 func openInput(w http.ResponseWriter, r *http.Request, limit int64, values *serializer.Serializer) (*eventStream, *httpInput, error) {
 	controller := http.NewResponseController(w)

@@ -24,7 +24,7 @@ type Call struct {
 	// until the procedure's own interceptors run, which see the decoded type; an input
 	// that is a stream of events is opaque until then.
 	Input any
-	// New gives a pointer to decode the output into. Nil leaves a [value.Value]. Only
+	// New returns a pointer to decode the output into. Nil leaves a [value.Value]. Only
 	// clients look at it. The output of an [EventProcedure] is that pointer.
 	New func() any
 	// LastEventID is the id of the last event that the caller has seen, for
@@ -77,10 +77,10 @@ func (c *Call) stopDecoding() {
 	}
 }
 
-// CallFunc carries out a call and gives its output.
+// CallFunc runs a call and returns its output.
 type CallFunc func(ctx context.Context, call *Call) (any, error)
 
-// CallOf gives the call that a handler carries out, by the context of the handler:
+// CallOf returns the call that a handler runs, from the context of the handler:
 // its Path, Header and LastEventID, and its ResponseHeader, to which the handler may
 // add. The handler of an [EventProcedure] is too late for the latter, as its answer
 // has begun; an interceptor is not.
@@ -105,13 +105,13 @@ func withCall(ctx context.Context, call *Call) context.Context {
 	return context.WithValue(ctx, callKey{}, call)
 }
 
-// callError gives an error that did not come from the other side, in which
-// errors.Is finds the end of ctx if it has ended, whatever err says.
+// callError returns an error that did not come from the server. If ctx has ended, errors.Is
+// finds that in it, whatever err is.
 func callError(ctx context.Context, call *Call, err error) error {
 	return fmt.Errorf("rpc: call %s: %w", strings.Join(call.Path, "."), withCause(ctx, err))
 }
 
-// withCause gives err, in which errors.Is finds the end of ctx if it has ended.
+// withCause returns err. If ctx has ended, errors.Is finds that in it.
 func withCause(ctx context.Context, err error) error {
 	if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
 		return fmt.Errorf("%w: %w", ended, err)

@@ -30,13 +30,13 @@ type callOptionFunc func(*callOptions)
 func (f callOptionFunc) applyToCall(o *callOptions) { f(o) }
 
 // WithLastEventID names the last event that the caller has seen, so that a
-// stream of events goes on behind it: oRPC's lastEventId. "" is none.
+// stream of events goes on after it: oRPC's lastEventId. "" is none.
 func WithLastEventID(id string) CallOption {
 	return callOptionFunc(func(o *callOptions) { o.call.LastEventID = id })
 }
 
-// WithHeader sends a header with the call. A name that is given several times
-// is sent with all its values.
+// WithHeader sends a header with the call. A name that is set several times is sent with
+// all its values.
 func WithHeader(name, value string) CallOption {
 	return callOptionFunc(func(o *callOptions) { o.call.Header.Add(name, value) })
 }
@@ -54,10 +54,10 @@ func WithRetry(n int) CallOption { return Retry{Max: n} }
 func (r Retry) applyToCall(o *callOptions) { o.retry = r }
 
 // NewCaller makes a [Caller] of a transport: it applies the options of a call,
-// runs the interceptors around it, the first one outermost, and retries send as
-// [Retry] says, inside of them. A context that has ended is not tried. It is for
-// those who write a transport of their own; send gets a Call that it may keep and
-// whose Header is not nil.
+// runs the interceptors around it, the first one outermost, and retries send inside of
+// them as the [Retry] of the call specifies. A context that has ended is not tried. It is
+// for transports of one's own; send receives a Call that it may keep and whose Header is
+// not nil.
 func NewCaller(send CallFunc, interceptors ...Interceptor) Caller {
 	return &caller{send: send, interceptors: interceptors, once: Chain(interceptors, Retry{}.around(send))}
 }
@@ -92,7 +92,7 @@ func (c *caller) Call(ctx context.Context, call *Call, opts ...CallOption) (any,
 	return out, err
 }
 
-// readAnswer gives the output of an answer whose body is an encoded value, or the
+// readAnswer returns the output of an answer whose body is an encoded value, or the
 // error that it stands for.
 func readAnswer(call *Call, status int, header http.Header, body value.Value) (any, error) {
 	if !isErrorStatus(status) {

@@ -42,7 +42,7 @@ func appendValue(dst []byte, s *serializer.Serializer, v any) ([]byte, error) {
 
 const formType = "multipart/form-data"
 
-// isFormBody tells whether the headers announce a form, which holds a value with
+// isFormBody reports whether the headers announce a form, which holds a value with
 // its files.
 func isFormBody(header http.Header) bool {
 	return header.Get(headerDisposition) == "" &&
@@ -76,7 +76,7 @@ func writeForm(w io.Writer, boundary string, e serializer.Encoded) (err error) {
 	return form.Write(w, boundary, e.JSON, e.Files)
 }
 
-// formLength gives how many bytes writeForm writes, -1 if the size of a file is
+// formLength returns how many bytes writeForm writes, -1 if the size of a file is
 // not known.
 func formLength(boundary string, e serializer.Encoded) int64 {
 	var length byteCount
@@ -104,7 +104,7 @@ func (n *byteCount) Write(p []byte) (int, error) {
 // may still be answered that a file cannot be read.
 const formHeld = 64 << 10
 
-// peerBody makes the body of a message of the peer protocol, and sets the headers
+// peerBody returns the body of a message of the peer protocol, and sets the headers
 // that belong to it: none for an encoded value without files. The content of files
 // is read to memory.
 func peerBody(header http.Header, e serializer.Encoded) (peer.Body, error) {
@@ -122,7 +122,7 @@ func peerBody(header http.Header, e serializer.Encoded) (peer.Body, error) {
 	return peer.Body{Bytes: text.Bytes()}, nil
 }
 
-// isPeerForm tells whether the body of a message of the peer protocol is a form.
+// isPeerForm reports whether the body of a message of the peer protocol is a form.
 func isPeerForm(header http.Header, b peer.Body) bool { return b.Bytes != nil && isFormBody(header) }
 
 // readPeerForm reads the form in a message of the peer protocol.
@@ -130,8 +130,8 @@ func readPeerForm(header http.Header, b peer.Body, s *serializer.Serializer) (va
 	return readFormToMemory(bytes.NewReader(b.Bytes), header.Get(headerContentType), int64(len(b.Bytes)), s)
 }
 
-// plainText gives the text of a body that is none of the serializer's: a file, or
-// a bare text, which servers send to people.
+// plainText returns the text of a body that is not the serializer's: a file, or a bare
+// string, which servers send for people to read.
 func plainText(b peer.Body) (text string, plain bool) {
 	if b.Bytes != nil {
 		return string(b.Bytes), true

@@ -19,13 +19,13 @@ type EventWriter[T any] struct {
 // and waits while the caller reads more slowly than events are sent.
 //
 // The error is final, and ends the context of the handler: the caller has stopped
-// or is gone, which the handler need not tell anybody; or the event cannot be sent,
+// or is gone, which the handler need not report; or the event cannot be sent,
 // because it does not pass validation or encoding. Events cannot hold files. Then
 // the stream ends with this error, also if the handler returns none.
 func (w *EventWriter[T]) Send(event T) error { return w.SendEvent(Event[T]{Data: event}) }
 
 // SendEvent sends an event with metadata: oRPC's withEventMeta. An id lets callers
-// go on behind the event. Metadata that cannot be sent is an [ErrEventMeta].
+// go on after the event. Metadata that cannot be sent is an [ErrEventMeta].
 // Otherwise it is as Send.
 func (w *EventWriter[T]) SendEvent(event Event[T]) error {
 	return w.core.send(event.Data, event.Meta, func() error { return w.check(event.Data) })
@@ -39,8 +39,8 @@ type eventWriter struct {
 	cancel context.CancelCauseFunc
 	sink   eventSink
 
-	// turn holds a value while somebody sends, so that others wait no longer than
-	// ctx. err belongs to whoever has put it there; nothing is sent once err is set.
+	// turn holds a value while a goroutine sends, so that others wait no longer than
+	// ctx. err belongs to that goroutine; nothing is sent after err is set.
 	turn chan struct{}
 	err  error
 }
@@ -83,7 +83,7 @@ func (w *eventWriter) take() bool {
 	}
 }
 
-// ended gives why the context has ended, nil if it has not.
+// ended returns the reason why the context has ended, nil if it has not.
 func (w *eventWriter) ended() error {
 	if w.ctx.Err() == nil {
 		return nil
@@ -91,8 +91,8 @@ func (w *eventWriter) ended() error {
 	return withCause(w.ctx, context.Cause(w.ctx))
 }
 
-// close waits for whoever sends, and tells why events could not be sent, nil if all
-// were.
+// close waits for the goroutine that sends, and returns the reason why events could not be
+// sent, nil if all were.
 func (w *eventWriter) close() error {
 	w.turn <- struct{}{}
 	defer func() { <-w.turn }()
@@ -136,7 +136,7 @@ func (r *eventRun) run(ctx context.Context, sink eventSink) {
 	}
 	if _, answered := findError(err); !answered && errors.Is(context.Cause(ctx), errShuttingDown) {
 		// What a handler returns when its context ends is no result, and its caller is
-		// there to be told to come back.
+		// still connected and can come back.
 		result, err = nil, errShuttingDown
 	}
 	if err != nil && r.mark != nil {
@@ -145,7 +145,7 @@ func (r *eventRun) run(ctx context.Context, sink eventSink) {
 	sink.end(result, err)
 }
 
-// localSource gives the events of a handler in this process.
+// localSource reads the events of a handler in this process.
 type localSource struct {
 	life   context.Context
 	cancel context.CancelCauseFunc // of the handler
@@ -193,7 +193,7 @@ func (s localSink) message(value any, meta EventMeta) error {
 }
 
 func (s localSink) end(result any, err error) {
-	_ = s.put(eventItem{value: result, done: err == nil, err: err}) // fails if nobody reads any more
+	_ = s.put(eventItem{value: result, done: err == nil, err: err}) // fails if no reader is left
 }
 
 func (s localSink) put(item eventItem) error {

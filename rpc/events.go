@@ -46,7 +46,7 @@ func (e *Events[T, R]) stream() *eventStream {
 	return e.core
 }
 
-// All gives the events in order and waits for further ones. See [Events.Events].
+// All returns the events in order and waits for further ones. See [Events.Events].
 func (e *Events[T, R]) All() iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for event, err := range e.Events() {
@@ -57,7 +57,7 @@ func (e *Events[T, R]) All() iter.Seq2[T, error] {
 	}
 }
 
-// Events gives the events with their metadata, in order, and waits for further
+// Events returns the events with their metadata, in order, and waits for further
 // ones. The loop ends with the stream. If the stream has failed, a [*StreamError]
 // comes first, once: of the server, of the connection, or of the context of the
 // call. After Close the loop just ends.
@@ -96,9 +96,9 @@ func (e *Events[T, R]) read(value any) (T, error) {
 	return event, err
 }
 
-// Result gives the return value of a stream that a loop has read to its end. It
+// Result returns the return value of a stream that a loop has read to its end. It
 // does not wait: before that, and after Close, the error wraps [ErrNoResult]. Of a
-// stream that has failed it gives the error.
+// stream that has failed it returns the error.
 func (e *Events[T, R]) Result() (R, error) {
 	var zero R
 	value, err := e.core.outcome()
@@ -117,11 +117,11 @@ func (e *Events[T, R]) Result() (R, error) {
 	return result, nil
 }
 
-// LastEventID gives the id of the last event that was yielded and had one. A call
-// [WithLastEventID] goes on behind it, if the procedure can do so.
+// LastEventID returns the id of the last event that was yielded and had one. A call
+// [WithLastEventID] goes on after it, if the procedure supports that.
 func (e *Events[T, R]) LastEventID() string { return e.core.lastEventID() }
 
-// Close ends the stream on both sides: loops end, and the server is told to stop.
+// Close ends the stream on both sides: loops end, and the server is sent an abort.
 // It does not wait for a handler on another machine; one in this process it does
 // wait for. Closing again, or after the end, does nothing. It is not for the
 // functions of a [Retry], which a waiting loop calls. The error is always nil.
@@ -272,7 +272,7 @@ func claimInput(call *Call) (*eventStream, error) {
 	return s, nil
 }
 
-// wantedStream gives a pointer to decode the output of a call into, and the stream
+// wantedStream returns a pointer to decode the output of a call into, and the stream
 // in it if the caller wants one.
 func wantedStream(call *Call) (out any, s *eventStream, ok bool) {
 	if call.New == nil {

@@ -22,7 +22,7 @@ const (
 	defaultBodyTimeout = 30 * time.Second
 	// defaultStallTimeout is the default of HandlerOptions.StallTimeout.
 	defaultStallTimeout = 10 * time.Second
-	// lingerTimeout is how long the rest of a body may take that nobody reads. The answer
+	// lingerTimeout is how long the rest of a body may take that no handler reads. The answer
 	// does not wait for it, but can be lost on its way if the connection is closed while
 	// the client sends.
 	lingerTimeout = 5 * time.Second
@@ -48,8 +48,8 @@ type exchange struct {
 	r          *http.Request // its body is the one below, if that is limited
 	controller *http.ResponseController
 	body       *requestBody
-	linger     time.Duration // 0: a body may take for ever
-	stall      time.Duration // 0: an answer may take for ever
+	linger     time.Duration // 0: a body may take any time
+	stall      time.Duration // 0: an answer may take any time
 }
 
 // open limits how long the body may take. A shorter ReadTimeout of the server
@@ -75,12 +75,6 @@ func (e *exchanges) open(w http.ResponseWriter, r *http.Request, duplex bool) *e
 	return x
 }
 
-// serverOf returns the server that a request came to, nil if it is none of net/http.
-func serverOf(r *http.Request) *http.Server {
-	server, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
-	return server
-}
-
 // bodyRead is called when the input was read. A deadline that is left over would end an
 // HTTP/2 stream in the middle of its answer.
 func (x *exchange) bodyRead() {
@@ -101,7 +95,7 @@ func (x *exchange) begin(stream bool) {
 	x.extend()
 }
 
-// leaveBody sees to it that the answer does not wait for a body that was not read. What has
+// leaveBody ensures that the answer does not wait for a body that was not read. What has
 // come of a small one is read away; if that is not all, the connection serves no further
 // request, and takes a little more before it is closed.
 func (x *exchange) leaveBody() {
@@ -224,7 +218,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 }
 
 // writeAnswer sends an answer without files. It does not look at whether the
-// client is still there: nobody could be told.
+// client is still there: no caller is left to report to.
 func (x *exchange) writeAnswer(a answer) {
 	mergeHeader(x.w.Header(), a.header)
 	x.writeJSON(httpStatus(a.status), a.body.JSON)
@@ -246,8 +240,8 @@ func (x *exchange) writeText(status int, text string) {
 	x.writeJSON(status, body)
 }
 
-// httpStatus gives the status line for a status that an Error may have, but an
-// HTTP answer not; the error in the body keeps its own.
+// httpStatus returns the HTTP status for a status that an Error may have but an HTTP answer
+// may not; the error in the body keeps its own.
 func httpStatus(status int) int {
 	if status != http.StatusOK && (status < 400 || status > 599) {
 		return http.StatusInternalServerError

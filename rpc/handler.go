@@ -92,8 +92,8 @@ type HandlerPlugin interface {
 // read, and refused with [CodeNotImplemented] if it cannot. A client that then sends
 // neither an event nor a comment for a minute gets [CodeTimeout].
 //
-// Browsers send the cookies of a site along with what pages of other sites ask of it. Such
-// a request is refused with [CodeForbidden] before anything of it is run, as
+// Browsers send the cookies of a site along with the requests that pages of other sites make.
+// Such a request is refused with [CodeForbidden] before anything of it is run, as
 // [http.CrossOriginProtection] does it, unless [HandlerOptions.TrustedOrigins] has the
 // page's origin. Requests with neither an Origin nor a Sec-Fetch-Site header, as
 // programs send them, pass. So does GET, which any page may cause, though not read the
@@ -134,7 +134,7 @@ type batchHandler interface {
 	takes(r *http.Request) bool
 }
 
-// NewHandler makes a handler; nil options are the defaults. It panics on a
+// NewHandler returns a handler; nil options are the defaults. It panics on a
 // prefix without leading slash, on serializers that contradict each other, and on
 // trusted origins that are none.
 func NewHandler(r *Router, o *HandlerOptions) *Handler {
@@ -183,7 +183,7 @@ func NewHandler(r *Router, o *HandlerOptions) *Handler {
 // Shutdown ends the streams of events that the handler serves and waits until their
 // handlers have returned. Streams that are opened later are refused with
 // [CodeServiceUnavailable]; other calls are answered as before. If ctx ends first the
-// error wraps its cause and says how many are left.
+// error wraps its cause and has the number of those left.
 //
 // An [http.Server] that shuts down ends its streams itself. Shutdown is for other
 // servers, and for a handler that ends before its server. It is safe for concurrent use
@@ -277,8 +277,8 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	x.writeAnswer(a)
 }
 
-// readInput gives the undefined input along with an error. The form that an input
-// with files came in, else nil, is to be closed when the call is answered.
+// readInput returns the undefined input along with an error. The caller must close the
+// form, which is nil for an input without files, when the call is answered.
 func (h *Handler) readInput(w http.ResponseWriter, r *http.Request, route Route) (value.Value, *form.Form, error) {
 	switch r.Method {
 	case http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
@@ -353,7 +353,7 @@ func (o *origins) check(r *http.Request) (err error) {
 }
 
 // refuseOrigin answers a request of a page of another origin. Its call runs nothing, no
-// interceptor either: the credentials in it are not those of who made it.
+// interceptor either: the credentials in it are not those of the page that made it.
 func (h *Handler) refuseOrigin(ctx context.Context, x *exchange, call *Call, err error) {
 	h.engine.logger.WarnContext(ctx, "cross-origin request refused", "path", call.Path, "origin", x.r.Header.Get("Origin"), "err", err)
 	x.writeAnswer(h.engine.answerError(ctx, call, err))

@@ -62,8 +62,8 @@ func OnFinish(fn func(ctx context.Context, call *Call, output any, err error)) I
 	}
 }
 
-// Recover turns a panic of what it is around into an error. fn makes the error
-// of the value that was given to panic; with nil it is a [*PanicError].
+// Recover turns a panic of the call, and of the interceptors inside, into an error. fn returns
+// the error for the argument of panic; with nil it is a [*PanicError].
 //
 // Servers recover from panics without it, and their handlers' panics reach
 // interceptors as errors: it is for those who want an error of their own, and for

@@ -29,9 +29,9 @@ type LinkOptions struct {
 	// its business: by default it follows them, and turns a POST into a GET
 	// without body unless the status is 307 or 308.
 	HTTPClient *http.Client
-	// Header gives headers to send with a call, as authorization. It is asked
-	// for each try, so that a token may change in between. What [WithHeader]
-	// gives replaces headers of the same name. An error fails the try.
+	// Header returns headers to send with a call, such as authorization. It is called
+	// for each try, so that a token may change in between. The headers of [WithHeader]
+	// replace those of the same name. An error fails the try.
 	Header func(ctx context.Context, call *Call) (http.Header, error)
 	// Interceptors run around each call and its retries, the first one outermost.
 	Interceptors []Interceptor
@@ -183,7 +183,7 @@ func (l *Link) output(ctx context.Context, call *Call, r *http.Response) (any, e
 	return out, err
 }
 
-// request makes the request of a call. Its body is also returned, nil if there is
+// request returns the request of a call. Its body is also returned, nil if there is
 // none or it is a form.
 func (l *Link) request(ctx context.Context, call *Call) (*http.Request, []byte, error) {
 	if s, ok := streamOf(call.Input); ok && s != nil {

@@ -12,9 +12,9 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// openStream makes a call whose output is a stream of events. The request lives as
-// long as the stream, of which ctx governs the opening only. So does the input, if that
-// is a stream too.
+// openStream calls a procedure whose output is a stream of events. The request, and
+// the input if that is a stream too, lasts as long as the stream; ctx governs the opening
+// only.
 func (l *Link) openStream(ctx context.Context, call *Call, out any, s, input *eventStream) (any, error) {
 	life, cancel := context.WithCancelCause(peer.WithValues(s.life, ctx))
 	opened := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
@@ -37,7 +37,7 @@ func (l *Link) openStream(ctx context.Context, call *Call, out any, s, input *ev
 	return out, nil
 }
 
-// httpSource gives the events in the body of an answer.
+// httpSource reads the events in the body of an answer.
 type httpSource struct {
 	life       context.Context
 	cancel     context.CancelCauseFunc // of the request
@@ -73,7 +73,7 @@ func (s *httpSource) close() {
 	_ = s.body.Close()
 }
 
-// streamRequest makes the request of a call whose input is a stream of events.
+// streamRequest returns the request of a call whose input is a stream of events.
 func (l *Link) streamRequest(ctx context.Context, call *Call, s *eventStream) (*http.Request, []byte, error) {
 	method := call.Method
 	if method == "" || method == http.MethodGet {
@@ -118,7 +118,7 @@ func (b *inputBody) Close() error {
 	return b.reader.Close()
 }
 
-// write sends the stream, with comments as long as there is nothing else to say.
+// write sends the stream, with comments while there is no event.
 func (b *inputBody) write() {
 	text, err := sse.NewWriter(b.writer, nil, sse.Options{})
 	if err != nil { // closed at once

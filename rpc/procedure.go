@@ -10,12 +10,12 @@ import (
 )
 
 // Procedure is a contract: the path of a procedure and the types of its input
-// and output. It is a value that server and client share. The server gives it a
+// and output. It is a value that server and client share. The server adds a
 // handler ([Procedure.Handler], or durableobject.Handle for the method of a
 // durable object), the client calls it ([Procedure.Call]).
 type Procedure[In, Out any] struct{ spec *spec }
 
-// spec is what a contract says apart from its types.
+// spec is a contract without its types.
 type spec struct {
 	path   []string
 	method string
@@ -30,17 +30,17 @@ type declaration interface{ declares(e *Error) bool }
 // Method is something that a token can allow by name: a [Procedure], a
 // [MethodGroup], or a bare [Name].
 type Method interface {
-	// Path gives the dotted path.
+	// Path returns the dotted path.
 	Path() string
 }
 
-// Name is a [Method] whose contract is not at hand.
+// Name is a [Method] without a contract.
 type Name string
 
-// Path gives the name.
+// Path returns the name.
 func (n Name) Path() string { return string(n) }
 
-// ProcedureOption says more of a procedure: [WithMethod], or an [ErrorDef] that
+// ProcedureOption configures a procedure: [WithMethod], or an [ErrorDef] that
 // its handler may return.
 type ProcedureOption interface{ applyToProcedure(s *spec) }
 
@@ -60,7 +60,7 @@ func WithMethod(method string) ProcedureOption {
 	return procedureOptionFunc(func(s *spec) { s.method = method })
 }
 
-// Define makes the contract of a procedure. The path is one name, or several
+// Define returns the contract of a procedure. The path is one name, or several
 // joined by dots for a procedure in a group: "ping", "users.find". It panics on
 // an empty path or an empty name in it.
 func Define[In, Out any](path string, opts ...ProcedureOption) Procedure[In, Out] {
@@ -84,7 +84,7 @@ func newSpec(caller, path string, opts []ProcedureOption) *spec {
 // MethodGroup is a named group of methods. A token allows a group as a whole.
 type MethodGroup struct{ name string }
 
-// Group makes a group of methods, to be filled with [DefineIn] and
+// Group returns a group of methods, to be filled with [DefineIn] and
 // [DefineEventsIn]. It panics on an empty name or one with a dot.
 func Group(name string) MethodGroup {
 	if name == "" || strings.Contains(name, ".") {
@@ -93,15 +93,15 @@ func Group(name string) MethodGroup {
 	return MethodGroup{name}
 }
 
-// Path gives the group's name.
+// Path returns the group's name.
 func (g MethodGroup) Path() string { return g.name }
 
-// DefineIn makes the contract of a procedure in a group, as Define(g.Path()+"."+name).
+// DefineIn returns the contract of a procedure in a group, as Define(g.Path()+"."+name).
 func DefineIn[In, Out any](g MethodGroup, name string, opts ...ProcedureOption) Procedure[In, Out] {
 	return Define[In, Out](g.name+"."+name, opts...)
 }
 
-// Path gives the dotted path.
+// Path returns the dotted path.
 func (p Procedure[In, Out]) Path() string { return strings.Join(p.spec.path, ".") }
 
 // Call calls the procedure on c and returns its output. An error that the other
@@ -124,11 +124,11 @@ func (p Procedure[In, Out]) Call(ctx context.Context, c Caller, in In, opts ...C
 	return typed, nil
 }
 
-// Handler gives the procedure a handler, for [NewRouter]. The interceptors run
+// Handler returns the procedure with a handler, for [NewRouter]. The interceptors run
 // around it, after the input was decoded and checked, and see it typed in
 // [Call.Input].
 //
-// fn gets a context that ends when the caller cancels the call or goes away;
+// The context of fn ends when the caller cancels the call or goes away;
 // [CallOf] finds the call in it. It runs concurrently with itself. If it panics the call fails with a [*PanicError],
 // which interceptors see and the caller does not.
 func (p Procedure[In, Out]) Handler(fn func(context.Context, In) (Out, error), ics ...Interceptor) Route {
@@ -177,7 +177,7 @@ func newRoute[In any](s *spec, run CallFunc, ics []Interceptor) Route {
 	}}
 }
 
-// handlerInput gives the input as the interceptors have left it.
+// handlerInput returns the input as the interceptors have left it.
 func handlerInput[In any](call *Call) (In, error) {
 	in, ok := call.Input.(In)
 	if !ok && call.Input != nil {
@@ -186,7 +186,7 @@ func handlerInput[In any](call *Call) (In, error) {
 	return in, nil
 }
 
-// markDefined gives err with Error.Defined set to what the contract says; err
+// markDefined returns err with Error.Defined set for errors that the contract declares; err
 // itself is not changed.
 func (s *spec) markDefined(err error) error {
 	e, ok := findError(err)
@@ -204,19 +204,19 @@ func (s *spec) markDefined(err error) error {
 
 func (d ErrorDef[D]) applyToProcedure(s *spec) { s.errors = append(s.errors, d) }
 
-// Route is a procedure with its handler. [Procedure.Handler] makes one.
+// Route is a procedure with its handler: see [Procedure.Handler].
 type Route struct {
 	spec   *spec
 	handle CallFunc
 }
 
-// Path gives the dotted path of the procedure.
+// Path returns the dotted path of the procedure.
 func (r Route) Path() string { return strings.Join(r.spec.path, ".") }
 
 // TakesEvents reports whether the input of the procedure is a stream of events.
 func (r Route) TakesEvents() bool { return r.spec.stream }
 
-// decodeInput gives the input of a call, an In, checked. hasRules is
+// decodeInput returns the input of a call, an In, checked. hasRules is
 // validate.HasRules of In.
 func decodeInput[In any](ctx context.Context, call *Call, hasRules bool) (any, error) {
 	decoded, err := decodeAs[In](ctx, call)
@@ -239,11 +239,11 @@ func decodeAs[In any](ctx context.Context, call *Call) (in In, err error) {
 
 // EventProcedure is the contract of a procedure whose output is a stream of
 // events, oRPC's Event Iterator: any number of values of type T, then one of type
-// R, which is [Void] where there is nothing to say at the end. It is a [Method],
+// R, which is [Void] where there is no result at the end. It is a [Method],
 // and as a [Procedure] in all other respects.
 type EventProcedure[In, T, R any] struct{ spec *spec }
 
-// DefineEvents makes the contract of a procedure with a stream of events as
+// DefineEvents returns the contract of a procedure with a stream of events as
 // output: see [Define].
 func DefineEvents[In, T, R any](path string, opts ...ProcedureOption) EventProcedure[In, T, R] {
 	s := newSpec("DefineEvents", path, opts)
@@ -251,22 +251,22 @@ func DefineEvents[In, T, R any](path string, opts ...ProcedureOption) EventProce
 	return EventProcedure[In, T, R]{s}
 }
 
-// DefineEventsIn makes the contract of such a procedure in a group, as
+// DefineEventsIn returns the contract of such a procedure in a group, as
 // DefineEvents(g.Path()+"."+name).
 func DefineEventsIn[In, T, R any](g MethodGroup, name string, opts ...ProcedureOption) EventProcedure[In, T, R] {
 	return DefineEvents[In, T, R](g.name+"."+name, opts...)
 }
 
-// Path gives the dotted path.
+// Path returns the dotted path.
 func (p EventProcedure[In, T, R]) Path() string { return strings.Join(p.spec.path, ".") }
 
-// Handler gives the procedure a handler, for [NewRouter]: oRPC's generator
+// Handler returns the procedure with a handler, for [NewRouter]: oRPC's generator
 // functions. fn sends events with w, and what it returns ends the stream. It runs
-// once the answer has begun, behind all interceptors: these may refuse the call and
+// once the answer has begun, after all interceptors: these may refuse the call and
 // set headers of the answer, and see neither the events nor the end. What fn
 // returns as an error is the last event, treated as the error of a [Procedure].
 //
-// fn gets a context that ends when the caller stops reading or goes away, and when
+// The context of fn ends when the caller stops reading or goes away, and when
 // an event could not be sent; it has the values that interceptors have added. A
 // deadline of theirs is for the opening of the stream only.
 func (p EventProcedure[In, T, R]) Handler(fn func(context.Context, In, *EventWriter[T]) (R, error), ics ...Interceptor) Route {
@@ -302,7 +302,7 @@ func (p EventProcedure[In, T, R]) Handler(fn func(context.Context, In, *EventWri
 // The stream holds resources until it has come to its end, ctx ends, or it is
 // closed: close it, unless it is read to the end.
 //
-// With [Retry] a stream that fails is opened again behind the last event that was
+// With [Retry] a stream that fails is opened again after the last event that was
 // read, as long as there are tries left; the caller does not notice. A try is made
 // after [Retry.Delay] or, if that is nil, after what the last event with a
 // [EventMeta.Retry] has asked for. [Retry.If] and the others see a [*StreamError].

@@ -14,7 +14,7 @@ type Router struct {
 	caller Caller
 }
 
-// NewRouter makes a router. It panics if two routes have the same path, or if
+// NewRouter returns a router. It panics if two routes have the same path, or if
 // the path of one is a group of another's.
 func NewRouter(routes ...Route) *Router {
 	r := &Router{routes: make(map[string]Route, len(routes))}
@@ -35,7 +35,7 @@ func (r *Router) add(route Route) {
 	r.routes[path] = route
 }
 
-// Has tells whether there is a procedure under the path.
+// Has reports whether there is a procedure under the path.
 func (r *Router) Has(path []string) bool {
 	_, ok := r.find(path)
 	return ok

@@ -28,7 +28,7 @@ type socketClient struct {
 	flush      func()
 	serializer *serializer.Serializer
 	caller     Caller
-	direct     bool // caller does nothing but what options ask for
+	direct     bool // there are no interceptors
 	ids        peer.Sequence
 	retired    sync.WaitGroup // sends on sockets that are gone
 
@@ -55,7 +55,7 @@ func newSocketClient(o *bridge.ClientOptions[Interceptor]) bridge.Client[Call, C
 
 // Call implements [bridge.Client].
 func (p *socketClient) Call(ctx context.Context, call *Call, opts ...CallOption) (any, error) {
-	if p.direct && len(opts) == 0 { // nobody changes the call
+	if p.direct && len(opts) == 0 { // nothing changes the call
 		return p.roundTrip(ctx, call)
 	}
 	return p.caller.Call(ctx, call, opts...)
@@ -143,7 +143,7 @@ func (s *clientSocket) disconnect(cause error) {
 	s.client.Close(nil)
 }
 
-// failed gives the error of a call that got no answer.
+// failed returns the error of a call that received no answer.
 func (s *clientSocket) failed(ctx context.Context, call *Call, err error) error {
 	if errors.Is(err, peer.ErrClosed) {
 		err = s.cause()
@@ -315,8 +315,8 @@ func opensStream(r *peer.Response) bool {
 	return peer.IsEventStream(r.Header) && !isErrorStatus(r.Status)
 }
 
-// deliver hands on an event and tells whether others may follow. Kinds that nobody
-// knows are skipped.
+// deliver passes an event on and reports whether others may follow. Unknown kinds are
+// skipped.
 func (p *socketClient) deliver(e *peer.Event, event func(bridge.Event[EventMeta])) (more bool) {
 	out := bridge.Event[EventMeta]{Kind: string(e.Kind), HasValue: e.Data != nil, Meta: eventMeta(e.Meta)}
 	var err error
@@ -343,7 +343,7 @@ func (p *socketClient) deliver(e *peer.Event, event func(bridge.Event[EventMeta]
 	return e.Kind == peer.EventMessage
 }
 
-// openStream makes the output of a call whose answer is a stream of events.
+// openStream returns the output of a call whose answer is a stream of events.
 func (p *socketClient) openStream(ctx context.Context, call *Call, socket *clientSocket, r *peer.Response, stream *peer.Stream) (any, error) {
 	call.ResponseHeader = r.Header
 	out, s, wanted := wantedStream(call)
@@ -353,13 +353,13 @@ func (p *socketClient) openStream(ctx context.Context, call *Call, socket *clien
 	}
 	s.source = &peerSource{
 		life: s.life, call: call, serializer: p.serializer, socket: socket, stream: stream,
-		// The server is told even if nobody reads at that moment.
+		// The server is sent an abort even if no goroutine reads at that moment.
 		stop: context.AfterFunc(s.life, func() { _ = stream.Close() }),
 	}
 	return out, nil
 }
 
-// peerSource gives the events that arrive on a socket.
+// peerSource reads the events that arrive on a socket.
 type peerSource struct {
 	life       context.Context
 	call       *Call

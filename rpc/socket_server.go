@@ -113,7 +113,7 @@ func (s *socketServers) serve(ctx context.Context, r *peer.Request, c *peer.Call
 			return value.Undefined{}, nil
 		}
 		if err == nil && !isStream(out) {
-			if answering = c.StartAnswer(ctx) == nil; !answering { // nobody waits for it any more
+			if answering = c.StartAnswer(ctx) == nil; !answering { // no client waits for it any more
 				out = value.Undefined{}
 			}
 		}
@@ -139,7 +139,7 @@ func (s *socketServers) refuse(ctx context.Context, err error) *peer.Response {
 	return s.engine.response(ctx, call, s.engine.answerError(ctx, call, err))
 }
 
-// panicked is told of panics outside of Handle, which answer guards itself.
+// panicked logs panics outside of Handle, whose own answer recovers.
 func (s *socketServers) panicked(r *peer.Request, v any) {
 	s.engine.logger.Error("call panicked", "path", r.URL.EscapedPath(), "panic", v)
 }
@@ -165,7 +165,7 @@ func (s *socketServers) respond(ctx context.Context, c *peer.Call, r *peer.Respo
 }
 
 // openStream announces a stream of events. It reports whether that is open: it is not if
-// there is one too many, which the client is told.
+// there is one too many; then the client is sent an error.
 func (s *socketServers) openStream(ctx context.Context, c *peer.Call, call *Call) bool {
 	header := call.ResponseHeader
 	header.Del(headerDisposition)
@@ -202,7 +202,7 @@ func (s *socketServers) sendEvents(ctx context.Context, c *peer.Call, call *Call
 	}
 }
 
-// call makes the call of a request, and what carries it out.
+// call returns the call of a request, and the function that runs it.
 func (s *socketServers) call(r *peer.Request) (*Call, CallFunc) {
 	call := &Call{
 		Method:      r.Method,
@@ -262,15 +262,15 @@ func (s *socketServers) takesEvents(r *peer.Request) bool {
 	return err == nil && s.takes(path)
 }
 
-// peerInput gives the events that a client sends as the input of a call.
+// peerInput reads the events that a client sends as the input of a call.
 type peerInput struct {
 	life       context.Context
 	call       *peer.Call
 	serializer *serializer.Serializer
 }
 
-// newPeerInput makes the input of a call. The caller stops it when the handler has
-// returned; the client is told by the call itself, when it is over.
+// newPeerInput returns the input of a call. The caller stops it when the handler has
+// returned; the call itself notifies the client when it ends.
 func newPeerInput(ctx context.Context, c *peer.Call, values *serializer.Serializer) *eventStream {
 	life, end := context.WithCancelCause(ctx)
 	s := newEventStream(life, end)
@@ -293,5 +293,5 @@ func (i *peerInput) next() eventItem {
 	}
 }
 
-// close has the client told to stop, unless it has sent everything.
+// close requests that the client stop, unless it has sent everything.
 func (i *peerInput) close() { _ = i.call.CloseInput() }

@@ -19,7 +19,7 @@ import (
 // validator is on its own: go-playground's enters nested structs by itself and
 // slices and maps that are tagged with dive. time.Time is not checked. A value
 // that a validator would have to follow deeper than 1000 levels, such as one that
-// holds itself, is not given to it: that is an internal error.
+// contains itself, is not passed to it: that is an internal error.
 //
 // An input that is refused is answered as [CodeBadRequest] with
 // [ValidationIssues] as data: one issue for each of validator.ValidationErrors,

@@ -63,7 +63,7 @@ func replaceHeader(into, from http.Header) {
 	}
 }
 
-// listed tells whether value is a whole line, or an element of one.
+// listed reports whether value is a whole line, or an element of one.
 func listed(lines []string, value string) bool {
 	return slices.ContainsFunc(lines, func(line string) bool {
 		return line == value || slices.ContainsFunc(strings.Split(line, ","), func(element string) bool {
@@ -72,8 +72,8 @@ func listed(lines []string, value string) bool {
 	})
 }
 
-// encodePath gives the path of a procedure as it stands in an address, with a
-// slash in front of each segment.
+// encodePath returns the path of a procedure in the form of an address, with a slash
+// before each segment.
 func encodePath(path []string) string {
 	var b strings.Builder
 	for _, segment := range path {

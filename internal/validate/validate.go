@@ -37,7 +37,7 @@ func Value(ctx context.Context, v Validator, value any, hasRules bool, isOwn fun
 		return err
 	}
 	if len(w.found.Issues) > 0 {
-		found := w.found // so that a walk that finds nothing stays on the stack
+		found := w.found // so that a walk without findings stays on the stack
 		return &found
 	}
 	return nil

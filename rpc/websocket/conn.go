@@ -71,7 +71,7 @@ func always(uint64) bool { return true }
 // Visit implements [socket.Source]; there is nothing to look after.
 func (c *conn) Visit(time.Time) (again time.Time) { return time.Time{} }
 
-// close asks the client to connect to another server.
+// close closes the connection so that the client connects to another server.
 func (c *conn) close() {
 	if conn := c.conn.Load(); conn != nil {
 		conn.Close(int(websocket.StatusServiceRestart), "server is shutting down")

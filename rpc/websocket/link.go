@@ -57,8 +57,8 @@ type Link struct {
 
 // Dial connects to the handler at an address, as
 // "ws://localhost:3000/rpc". Nil options are the defaults. ctx governs the
-// connecting only. A server that refuses gives an [*rpc.Error] with an [rpc.ErrorResponse]
-// as its data, like one that refuses a call. It panics on serializers that
+// connecting only. If the server refuses, the error is an [*rpc.Error] with an
+// [rpc.ErrorResponse] as its data, as for a call. It panics on serializers that
 // contradict each other.
 func Dial(ctx context.Context, address string, o *LinkOptions) (*Link, error) {
 	var own LinkOptions
@@ -86,15 +86,15 @@ func Dial(ctx context.Context, address string, o *LinkOptions) (*Link, error) {
 	return l, nil
 }
 
-// Call sends the call and waits for its answer. When ctx ends, Call returns at once
-// and the server is told to stop.
+// Call sends the call and waits for its answer. When ctx ends, Call returns at once and the
+// server is sent an abort.
 func (l *Link) Call(ctx context.Context, call *rpc.Call, opts ...rpc.CallOption) (any, error) {
 	return l.peer.Call(ctx, call, opts...)
 }
 
 // Close closes the connection with code 1000 and waits until nothing of the link is
-// running any more. Calls in flight fail at once. The error is that of a link that
-// had ended before, see [Link.Err].
+// running any more. Calls in flight fail at once. The error is that of a link that had
+// ended before, see [Link.Err].
 func (l *Link) Close() error {
 	if l.closed.Swap(true) || l.ended() {
 		<-l.done
@@ -111,7 +111,7 @@ var errLinkClosed = errors.New("the link is closed")
 // Done is closed when the link has ended and nothing of it is running any more.
 func (l *Link) Done() <-chan struct{} { return l.done }
 
-// Err tells why the link has ended. It is nil before, and after a Close that was
+// Err returns the reason why the link has ended. It is nil before, and after a Close that was
 // not too late. If the server has closed the connection, its code is
 // websocket.CloseStatus(err) of github.com/coder/websocket.
 func (l *Link) Err() error {
@@ -162,7 +162,7 @@ func (l *Link) send(_ context.Context, message []byte, binary bool) error {
 
 func (l *Link) flush() { l.conn.Flush() }
 
-// dialError makes the error of a server that refuses one of a call.
+// dialError returns the error of a dial in the form of the error of a call.
 func dialError(ctx context.Context, r *http.Response, err error) error {
 	if r == nil || 200 <= r.StatusCode && r.StatusCode < 400 || r.StatusCode == http.StatusSwitchingProtocols {
 		if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
