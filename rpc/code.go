@@ -72,7 +72,7 @@ func (c Code) Status() int {
 }
 
 // Message is the message that the code has by default: its own name for a code
-// seen, for
+// that is not a common one.
 // that is not a common one.
 func (c Code) Message() string {
 	for _, k := range commonCodes {
