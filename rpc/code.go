@@ -73,7 +73,6 @@ func (c Code) Status() int {
 
 // Message is the message that the code has by default: its own name for a code
 // that is not a common one.
-// that is not a common one.
 func (c Code) Message() string {
 	for _, k := range commonCodes {
 		if k.code == c {
