@@ -19,8 +19,8 @@ import (
 const (
 	statusPolicyViolation = 1008 // the token has expired
 	statusInternalError   = 1011 // OnSubscribed failed, or the log cannot be read
-	statusServiceRestart  = 1012 // the namespace is shutting down
-	statusTryAgainLater   = 1013 // the socket was too slow
+	statusServiceRestart  = 1012 // the namespace is shutting down, or lost the feed of a shared log
+	statusTryAgainLater   = 1013 // the socket was too slow, or the log is out of reach
 )
 
 // maxEventHead is the size of the largest part of an event's frame before its suffix.
@@ -48,9 +48,11 @@ type Websocket struct {
 	//
 	//   - sub is nil, or the subscription that events go to.
 	//   - hooking is set while OnSubscribed runs.
+	//   - late is the timer of the newest hook that runs or waits, nil if there is none.
 	mu      sync.Mutex
 	sub     *subscription
 	hooking bool
+	late    *time.Timer
 }
 
 // ID returns the id that the client chose when it connected. It stays the same when the
