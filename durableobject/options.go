@@ -204,6 +204,10 @@ func (o *Options) faults() []string {
 		{"MaxLagBytes", int64(o.MaxLagBytes)},
 		{"MaxMessageBytes", o.MaxMessageBytes},
 		{"MaxCalls", int64(o.MaxCalls)},
+		{"MaxPendingBytes", int64(o.MaxPendingBytes)},
+		{"MaxStreams", int64(o.MaxStreams)},
+		{"MessageTimeout", int64(o.MessageTimeout)},
+		{"StallTimeout", int64(o.StallTimeout)},
 		{"HookTimeout", int64(o.HookTimeout)},
 		{"IdleTimeout", int64(o.IdleTimeout)},
 	} {
