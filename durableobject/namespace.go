@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
@@ -14,6 +15,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/serializer"
 	"github.com/go-orpc/durable-iterator/internal/socket"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 	"github.com/go-orpc/durable-iterator/token"
 )
@@ -161,7 +163,8 @@ type core struct {
 
 	verifier     token.Verifier
 	subject      func(*token.Payload) string
-	log          eventlog.Log // nil: nothing is kept
+	log          eventlog.Log    // nil: nothing is kept
+	shared       eventlog.Shared // log, if other nodes append to it; nil otherwise
 	ownLog       bool
 	events       fanout.Options // of the channels
 	retention    time.Duration
@@ -172,11 +175,13 @@ type core struct {
 	serializer   *serializer.Serializer
 
 	system *rpc.Router
-	peers  *rpc.ServerPeers
+	peers  *transport.ServerPeers
 	newHub func(ctx context.Context, channel string) (any, error)
 	pool   *socket.Pool
 	users  sync.WaitGroup // readers, hooks of sockets, and tasks
 	hooks  runningCode
+
+	refusals atomic.Int64 // connections of clients that are told why they are refused
 
 	// finish runs once, from the first Shutdown on, and closes finished. closeErr is
 	// set before that.
@@ -190,12 +195,14 @@ type core struct {
 	//
 	//   - A channel is in channels from first use to eviction. A pin on it is taken
 	//     with mu held, and it is taken out with mu held and without pins.
+	//   - An evicted channel is in leaving until it does not follow the log any more.
 	//   - A socket is in sockets until its last call and OnDisconnected have
 	//     returned.
 	//   - Nothing is added to channels once closing is set, and to sockets only
 	//     those that had entered before.
 	mu       sync.RWMutex
 	channels map[string]*channel
+	leaving  map[string]chan struct{}
 	sockets  map[*Websocket]struct{}
 	closing  bool
 
@@ -223,18 +230,19 @@ func newCore(options *Options) *core {
 		verifier: o.Verifier, subject: o.Subject, maxLagBytes: o.MaxLagBytes, retention: o.ResumeRetention,
 		interceptors: plugged.Interceptors, serializers: plugged.Serializers, serializer: ser,
 		hurried: make(chan bool, 2), finished: make(chan struct{}),
-		channels: map[string]*channel{}, sockets: map[*Websocket]struct{}{},
+		channels: map[string]*channel{}, leaving: map[string]chan struct{}{}, sockets: map[*Websocket]struct{}{},
 		pool: socket.NewPool(0, o.PingInterval), system: newSystem(),
 	}
 	c.peers = c.newPeers()
 	if o.ResumeRetention > 0 {
 		c.log, c.ownLog = o.Log, o.Log == nil
+		c.shared, _ = o.Log.(eventlog.Shared)
 		if c.ownLog {
 			c.log = eventlog.NewMemory(&eventlog.MemoryOptions{Retention: o.ResumeRetention})
 		}
 	}
 	c.events = fanout.Options{
-		Log: c.log, SoleWriter: c.ownLog, Retention: o.ResumeRetention, MaxLagBytes: o.MaxLagBytes, Pool: c.pool,
+		Log: c.log, Shared: c.shared, SoleWriter: c.ownLog, Retention: o.ResumeRetention, MaxLagBytes: o.MaxLagBytes, Pool: c.pool,
 	}
 	if c.ownLog { // which drops what is too old by a clock that nobody can set
 		c.events.Retention = 0

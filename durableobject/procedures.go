@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/internal/socket"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
@@ -29,8 +30,8 @@ type callInput struct {
 }
 
 // newPeers makes what answers the requests of the namespace's sockets.
-func (c *core) newPeers() *rpc.ServerPeers {
-	return rpc.NewServerPeers(&rpc.ServerPeerOptions{
+func (c *core) newPeers() *transport.ServerPeers {
+	return transport.NewServerPeers(&transport.ServerPeerOptions{
 		Handle: func(ctx context.Context, call *rpc.Call) (any, error) {
 			c, ok := call.State().(*callState)
 			if !ok {
@@ -41,7 +42,7 @@ func (c *core) newPeers() *rpc.ServerPeers {
 		Serializers:     c.serializers,
 		Validator:       c.options.Validator,
 		Urgent:          []string{"subscribe", updateTokenProcedure.Path()},
-		MaxInFlight:     c.options.MaxCalls,
+		MaxCalls:        c.options.MaxCalls,
 		MaxStreams:      c.options.MaxStreams,
 		MaxPendingBytes: c.options.MaxPendingBytes,
 		Logger:          c.logger,
@@ -73,9 +74,11 @@ func (ws *Websocket) send(ctx context.Context, message []byte, binary bool) erro
 	var after uint64
 	if c, ok := stateOf(ctx); ok {
 		after = c.published.Load()
-	}
-	if after > 0 {
-		ws.ch.events.Settle(&ws.reader) // so that it knows what the answer has to wait for
+		// So that the reader knows what the answer has to wait for. What a stream sends
+		// next does not wait again for an event that has not come.
+		if after > 0 && !ws.ch.events.Settle(ctx, &ws.reader, after) {
+			c.published.CompareAndSwap(after, 0)
+		}
 	}
 	return ws.outbox.Put(ctx, socket.Frame(message, binary), after)
 }

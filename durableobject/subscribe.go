@@ -10,6 +10,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/fanout"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 )
 
 // The headers of a subscription that go beyond oRPC: see the package
@@ -28,7 +29,7 @@ type subscription struct {
 	finish      func()             // frees the id
 	ctx         context.Context    // of its call; nil once the hook has begun
 	cancel      context.CancelFunc // ends the context of its hook; nil before that has begun
-	late        *time.Timer        // of its hook; nil before it is its turn
+	hookBy      time.Time          // when its hook is late; zero before all that was missed is read
 }
 
 // subscribe answers the request for a subscription. After the answer the client is sent
@@ -41,7 +42,7 @@ func (ws *Websocket) subscribe(ctx context.Context, call *rpc.Call) (any, error)
 	s.CursorEvents = call.Header.Get(headerExtension) == "1"
 	head, err := ws.reader.Prepare(ctx, &s.Subscription, call.LastEventID)
 	if err != nil {
-		return nil, err
+		return nil, unavailable(err)
 	}
 	if s.CursorEvents {
 		call.ResponseHeader.Set(headerResume, s.outcome())
@@ -49,7 +50,7 @@ func (ws *Websocket) subscribe(ctx context.Context, call *rpc.Call) (any, error)
 			call.ResponseHeader.Set(headerPosition, head.String())
 		}
 	}
-	return rpc.Hibernation{
+	return transport.Hibernation{
 		Start: func(ctx context.Context, id json.RawMessage, finish func()) {
 			s.ID, s.finish, s.ctx = peer.ID(id), finish, ctx
 			ws.begin(s)
@@ -115,6 +116,7 @@ func (s *subscription) end() {
 	s.cancelHook()
 	if ws.sub == s {
 		ws.sub = nil
+		ws.stopLate()
 		ws.reader.Unsubscribe(&s.Subscription)
 	}
 }

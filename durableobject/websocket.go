@@ -11,7 +11,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/fanout"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/internal/socket"
-	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 	"github.com/go-orpc/durable-iterator/token"
 )
 
@@ -19,8 +19,8 @@ import (
 const (
 	statusPolicyViolation = 1008 // the token has expired
 	statusInternalError   = 1011 // OnSubscribed failed, or the log cannot be read
-	statusServiceRestart  = 1012 // the namespace is shutting down
-	statusTryAgainLater   = 1013 // the socket was too slow
+	statusServiceRestart  = 1012 // the namespace is shutting down, or lost the feed of a shared log
+	statusTryAgainLater   = 1013 // the socket was too slow, or the log is out of reach
 )
 
 // maxEventHead is the size of the largest part of an event's frame before its suffix.
@@ -32,7 +32,7 @@ type Websocket struct {
 	ch        *channel
 	reader    fanout.Reader
 	conn      socket.Conn
-	peer      *rpc.ServerPeer
+	peer      *transport.ServerPeer
 	ctx       context.Context // only for values: the peer ends the contexts of its calls
 	left      atomic.Bool     // the connection has ended
 	id        string
@@ -48,27 +48,30 @@ type Websocket struct {
 	//
 	//   - sub is nil, or the subscription that events go to.
 	//   - hooking is set while OnSubscribed runs.
+	//   - late is the timer of the newest hook that runs or waits, nil if there is none.
 	mu      sync.Mutex
 	sub     *subscription
 	hooking bool
+	late    *time.Timer
 }
 
-// ID gives the id that the client chose when it connected. It is the same over
-// its reconnections. Clients choose freely: two sockets may have one id, and
-// whoever holds a token of the channel can take any id.
+// ID returns the id that the client chose when it connected. It stays the same when the
+// client reconnects. Clients choose freely: two sockets may have the same id, and
+// a client with a token for the channel may use any id.
 func (ws *Websocket) ID() string { return ws.id }
 
-// Token gives the payload of the socket's current token. It is shared: do not
-// change it.
+// Token returns the payload of the socket's current token. It is shared and must not be
+// changed.
 func (ws *Websocket) Token() *token.Payload { return ws.payload.Load() }
 
-// Channel gives the name of the object.
+// Channel returns the object's name, which is the channel of its tokens.
 func (ws *Websocket) Channel() string { return ws.ch.name }
 
-// Attach keeps a value of the application with the socket. Nil is not allowed.
+// Attach stores a value of the application with the socket, in place of an earlier one. A
+// nil v removes it.
 func (ws *Websocket) Attach(v any) { ws.attached.Store(&v) }
 
-// Attachment gives the value that was given to Attach, nil if there is none.
+// Attachment returns the value that was passed to Attach, or nil.
 func (ws *Websocket) Attachment() any {
 	if v, ok := ws.attached.Load().(*any); ok {
 		return *v
