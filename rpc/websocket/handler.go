@@ -69,7 +69,8 @@ type HandlerOptions struct {
 	// AnyOrigin allows pages of all origins to connect.
 	AnyOrigin bool
 	// PingInterval is how long a client may be silent before it is sent a ping. One
-	// that is silent for two intervals is dropped. 0 is 30 s.
+	// that is silent for two intervals is dropped. A client that reads answers which had
+	// to wait for it is not silent. 0 is 30 s.
 	PingInterval time.Duration
 	// Logger receives panics, and middleware that keeps connections from being
 	// opened, at level Error, the causes of internal errors at level Warn, and
