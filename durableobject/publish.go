@@ -11,13 +11,13 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// PublishEvent stores the event and hands it to the sockets that it is for,
+// PublishEvent stores the event and sends it to the sockets that it is for,
 // without waiting for any of them. When it returns nil, the event is in the log,
 // as durably as the log promises; subscribers see the events of an object in one
 // order, the same for all, and a publisher that waits for one call before the
 // next keeps its own order.
 //
-// Without options the event is for everybody. Options narrow that down, and all
+// Without options the event is for all clients. Options narrow that down, and all
 // of them must hold: see [WithTags], [WithTargets] and [WithExclude].
 //
 // It fails if the event cannot be encoded, its metadata is bad, an option is, the log
@@ -36,15 +36,15 @@ func (o *Object[T]) publish(ctx context.Context, event T, opts []PublishOption) 
 		return err
 	}
 	// Code of the application runs before the channel is pinned.
-	data, err := o.core.encode(event)
+	data, err := o.channels.core.encode(event)
 	if err != nil {
 		return err
 	}
-	rec, err := o.core.record(o.name, data, opts)
+	rec, err := record(o.channels, o.name, data, opts)
 	if err != nil {
 		return err
 	}
-	ch, err := o.core.acquire(ctx, o.name)
+	ch, err := o.channels.acquire(ctx, o.name)
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,8 @@ func (o *Object[T]) publish(ctx context.Context, event T, opts []PublishOption) 
 	return nil
 }
 
-// PublishOption narrows down whom an event is for, or adds to it.
+// PublishOption configures a PublishEvent: it limits the clients that the event is for,
+// or sets its metadata.
 type PublishOption interface{ applyToPublication(p *publication) }
 
 type publishOptionFunc func(*publication)
@@ -67,7 +68,7 @@ func (f publishOptionFunc) applyToPublication(p *publication) { f(p) }
 
 // publication collects the options of one PublishEvent.
 type publication struct {
-	core     *core
+	channels *channels
 	channel  string
 	meta     rpc.EventMeta
 	tags     []string
@@ -75,29 +76,29 @@ type publication struct {
 	excludes recipients
 }
 
-// recipients are those that are named, and predicates that choose others.
+// recipients are clients that are named, and predicates that choose others.
 type recipients struct {
-	named []Recipient // not nil if any option was given
+	named []Recipient // not nil if there was any option
 	match []func(*Websocket) bool
 	err   error
 }
 
 // WithTags limits the event to clients whose token has one of the tags, whether
-// they are connected or come back later. No tags at all is nobody, as in oRPC.
-// Given twice, the tags of both count.
+// they are connected or come back later. Without tags the event is for no client, as
+// in oRPC. If the option is used twice, the tags of both count.
 func WithTags(tags ...string) PublishOption {
 	return publishOptionFunc(func(p *publication) { p.tags = append(slices.Clip(notNil(p.tags)), tags...) })
 }
 
-// WithTargets limits the event to the clients of these sockets. It goes by id: it
-// reaches every socket with one of their ids, and the client that reconnects
+// WithTargets limits the event to the clients of these sockets. It uses their ids: the
+// event reaches every socket with one of them, and a client that reconnects
 // under such an id gets the event when it resumes. Several target options add up.
-// No sockets at all is nobody.
+// Without sockets the event is for no client.
 func WithTargets(ws ...*Websocket) PublishOption {
 	return publishOptionFunc(func(p *publication) { p.targets.sockets(p, ws) })
 }
 
-// WithTargetsFunc limits the event to clients that match says yes to. It is asked
+// WithTargetsFunc limits the event to clients for which match returns true. It is called
 // once, at publication, for each socket that is connected and has one of the
 // tags; clients that are away are not targets. No lock is held meanwhile.
 func WithTargetsFunc(match func(*Websocket) bool) PublishOption {
@@ -122,8 +123,8 @@ func WithExclude(ws ...*Websocket) PublishOption {
 	return publishOptionFunc(func(p *publication) { p.excludes.sockets(p, ws) })
 }
 
-// WithExcludeFunc keeps the event from clients that match says yes to, asked as
-// in [WithTargetsFunc]. Clients that are away are not excluded.
+// WithExcludeFunc keeps the event from clients for which match returns true, which is
+// called as in [WithTargetsFunc]. Clients that are away are not excluded.
 func WithExcludeFunc(match func(*Websocket) bool) PublishOption {
 	return publishOptionFunc(func(p *publication) { p.excludes.matching(match) })
 }
@@ -140,7 +141,7 @@ func WithExcludeRecipients(r ...Recipient) PublishOption {
 }
 
 // WithEventMeta adds metadata: oRPC's withEventMeta. While events are kept for
-// resume they have ids of their own, and the ID given here is ignored.
+// resume they have ids of their own, and the ID of m is ignored.
 func WithEventMeta(m rpc.EventMeta) PublishOption {
 	return publishOptionFunc(func(p *publication) { p.meta = m })
 }
@@ -155,7 +156,7 @@ func (r *recipients) sockets(p *publication, list []*Websocket) {
 		switch {
 		case ws == nil:
 			r.err = errors.New("nil socket")
-		case ws.ch.core != p.core || ws.ch.name != p.channel:
+		case ws.ch.core != p.channels.core || ws.ch.name != p.channel:
 			r.err = ErrForeignWebsocket
 		default:
 			r.add(ws.recipient)
@@ -165,7 +166,7 @@ func (r *recipients) sockets(p *publication, list []*Websocket) {
 
 func (r *recipients) ids(p *publication, ids []string) {
 	r.add()
-	if p.core.subject != nil && len(ids) > 0 {
+	if p.channels.core.options.Subject != nil && len(ids) > 0 {
 		r.err = ErrNoSubject
 		return
 	}
@@ -179,8 +180,8 @@ func (r *recipients) matching(match func(*Websocket) bool) {
 	r.match = append(r.match, match)
 }
 
-// resolve returns the recipients by name, those that the predicates choose of
-// candidates included; nil if there was no option. A predicate may panic.
+// resolve returns the recipients that are named and those that the predicates choose
+// among candidates, or nil if there was no option. A predicate may panic.
 func (r *recipients) resolve(candidates []*Websocket) []Recipient {
 	list := r.named
 	for _, ws := range candidates {
@@ -191,18 +192,12 @@ func (r *recipients) resolve(candidates []*Websocket) []Recipient {
 	return list
 }
 
-// encode encodes an event. Serializers of the application may panic in it.
-func (c *core) encode(event any) (data []byte, err error) {
-	defer recoverTo(&err)
-	return c.serializer.Append(nil, event)
-}
-
-// record makes the record of an event, its audience resolved to tags and names.
-func (c *core) record(channel string, data []byte, opts []PublishOption) (*eventlog.Record, error) {
+// record returns the record of an event, its audience resolved to tags and recipients.
+func record(c *channels, channel string, data []byte, opts []PublishOption) (*eventlog.Record, error) {
 	if len(opts) == 0 {
 		return &eventlog.Record{Data: data}, nil
 	}
-	p := publication{core: c, channel: channel}
+	p := publication{channels: c, channel: channel}
 	for _, opt := range opts {
 		opt.applyToPublication(&p)
 	}
@@ -212,7 +207,7 @@ func (c *core) record(channel string, data []byte, opts []PublishOption) (*event
 	if err := p.meta.Validate(); err != nil {
 		return nil, err
 	}
-	if c.log != nil {
+	if c.core.log != nil {
 		p.meta.ID = ""
 	}
 	targets, excludes, err := p.recipients()
@@ -226,15 +221,15 @@ func (c *core) record(channel string, data []byte, opts []PublishOption) (*event
 	}}, nil
 }
 
-// recipients returns who is named and who is chosen among the sockets that are
-// connected now.
+// recipients returns the clients that are named, and those that predicates choose among
+// the sockets that are connected now.
 func (p *publication) recipients() (targets, excludes []Recipient, err error) {
 	if len(p.targets.match) == 0 && len(p.excludes.match) == 0 {
 		return p.targets.named, p.excludes.named, nil
 	}
 	var candidates []*Websocket
-	if ch := p.core.lookup(p.channel); ch != nil {
-		candidates = ch.connected(p.tags)
+	if ch := p.channels.lookup(p.channel); ch != nil {
+		candidates = connected(ch, p.tags)
 	}
 	err = try(func() error {
 		targets, excludes = p.targets.resolve(candidates), p.excludes.resolve(candidates)
@@ -243,7 +238,7 @@ func (p *publication) recipients() (targets, excludes []Recipient, err error) {
 	return targets, excludes, err
 }
 
-// encodeMeta writes metadata that is good, nothing if there is none.
+// encodeMeta encodes valid metadata, as nothing if it is empty.
 func encodeMeta(m rpc.EventMeta) []byte {
 	pm := peer.EventMeta{ID: m.ID, HasID: m.ID != ""}
 	if len(m.Comments) > 0 {

@@ -40,9 +40,9 @@ type UpgradeOptions struct {
 	// is open.
 	Authorize func(r *http.Request, p *token.Payload) error
 
-	// Context makes the context whose values the socket's hooks and calls see, of a
-	// request that may connect, for instance with what a middleware found out about
-	// it. Nil is one without values. The request's own would do, but it keeps what
+	// Context returns the context whose values the socket's hooks and calls see, for a
+	// request that may connect, for instance with the user that a middleware found.
+	// Nil is a context without values. The request's own would do, but it keeps what
 	// net/http has made for the request as long as the socket is open.
 	Context func(r *http.Request) context.Context
 }
@@ -59,13 +59,13 @@ type UpgradeOptions struct {
 // down, with 500 if the object cannot be made, and with 501 if middleware hides the
 // [http.Hijacker] of the ResponseWriter and has no Unwrap method as
 // [http.ResponseController] knows it, which is logged at level Error. No object is
-// made for a request whose origin or token is refused. The URL has the token in it:
+// made for a request whose origin or token is refused. The URL contains the token:
 // keep it out of access logs.
 //
-// The handler returns when the socket is open, and the namespace takes care of it.
+// The handler returns when the socket is open, and the namespace serves it from then on.
 // UpgradeHandler panics on an origin pattern that is malformed.
 func UpgradeHandler[H any](ns *Namespace[H], o *UpgradeOptions) http.Handler {
-	u := &upgrader{core: ns.core}
+	u := &upgrader{class: ns.class}
 	if o != nil {
 		u.options = *o
 		u.options.OriginPatterns = slices.Clone(o.OriginPatterns)
@@ -76,17 +76,18 @@ func UpgradeHandler[H any](ns *Namespace[H], o *UpgradeOptions) http.Handler {
 		}
 	}
 	u.accept = socket.Options{
-		ReadLimit:      u.core.options.MaxMessageBytes,
-		MessageTimeout: u.core.options.MessageTimeout,
-		StallTimeout:   u.core.options.StallTimeout,
+		ReadLimit:      u.class.options.MaxMessageBytes,
+		MessageTimeout: u.class.options.MessageTimeout,
+		StallTimeout:   u.class.options.StallTimeout,
 		OriginPatterns: u.options.OriginPatterns,
 		AnyOrigin:      u.options.AnyOrigin,
 	}
 	return u
 }
 
+// upgrader implements UpgradeHandler.
 type upgrader struct {
-	core    *core
+	class   *class
 	options UpgradeOptions
 	accept  socket.Options
 }
@@ -121,19 +122,19 @@ func (u *upgrader) admit(r *http.Request) (id string, p *token.Payload, refusal 
 	if u.options.Authorize != nil {
 		t.authorize = func(p *token.Payload) error { return u.options.Authorize(r, p) }
 	}
-	p, refusal = u.core.admit(r.Context(), t)
+	p, refusal = u.class.admit(r.Context(), t)
 	return strings.Clone(id), p, refusal // or it would keep the URL
 }
 
-// open upgrades the connection and starts to serve it. What it holds is released
-// however it ends, unless the socket is served.
+// open upgrades the connection and starts to serve it. Unless the socket is served, it
+// releases all that it has acquired.
 func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *token.Payload) *rpc.Error {
-	c := u.core
+	c := u.class
 	values, err := u.values(r)
 	if err != nil {
 		return c.failed(r.Context(), "UpgradeOptions.Context failed", p.Channel, err)
 	}
-	ch, err := c.acquireHub(r.Context(), p.Channel)
+	ch, err := c.channels.acquireHub(r.Context(), p.Channel)
 	switch {
 	case errors.Is(err, ErrClosed):
 		return text(http.StatusServiceUnavailable, "Shutting down")
@@ -150,11 +151,11 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 	if err != nil {
 		return c.failed(r.Context(), "Options.Subject failed", p.Channel, err)
 	}
-	ws := &Websocket{ch: ch, id: id, recipient: recipient, authorize: u.options.authorizer(r)}
+	ws := &Websocket{ch: ch, set: &c.sockets, id: id, recipient: recipient, authorize: u.options.authorizer(r)}
 	ws.ctx = values
 	ws.payload.Store(p)
 	ws.peer = c.peers.New(ws.ctx, ws.newCallState, ws.send)
-	ws.outbox.Open(&ws.conn, c.maxLagBytes)
+	ws.outbox.Open(&ws.conn, c.options.MaxLagBytes)
 	if !c.enter() {
 		return text(http.StatusServiceUnavailable, "Shutting down")
 	}
@@ -168,11 +169,11 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 		return nil
 	}
 	served = true
-	c.serve(ws)
+	ws.serve()
 	return nil
 }
 
-// values returns the context that those of a socket's hooks and calls derive from.
+// values returns the context that the contexts of a socket's hooks and calls derive from.
 func (u *upgrader) values(r *http.Request) (_ context.Context, err error) {
 	if u.options.Context == nil {
 		return context.Background(), nil
@@ -181,55 +182,20 @@ func (u *upgrader) values(r *http.Request) (_ context.Context, err error) {
 	return context.WithoutCancel(u.options.Context(r)), nil // which panics on nil
 }
 
-// enter counts a user that shutdown has to wait for: a socket, before the client
-// learns that it is open, or a newHub. It reports false if shutdown has begun.
-func (c *core) enter() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.closing {
-		c.users.Add(1)
-	}
-	return !c.closing
-}
-
-// serve makes the socket one of the namespace and reads it until it ends.
-func (c *core) serve(ws *Websocket) {
-	c.mu.Lock()
-	c.sockets[ws] = struct{}{}
-	closing := c.closing
-	c.mu.Unlock()
+// serve adds the socket to its channel and its namespace, and starts to read it.
+func (ws *Websocket) serve() {
+	closing := ws.set.add(ws)
 	ws.ch.events.Join(&ws.reader, (*endpoint)(ws), ws.Token().Tags, ws.recipient)
-	if closing { // drain did not see it
+	if closing { // drain may not have seen it
 		ws.conn.Close(statusServiceRestart, "Service restart")
 	}
 	ws.conn.Serve((*endpoint)(ws))
 }
 
-// leave takes a socket that has ended out of everything.
-func (ws *Websocket) leave() {
-	c := ws.core()
-	ws.left.Store(true)
-	ws.outbox.Discard() // the events that come before these answers will not
-	ws.peer.Close()
-	ws.ch.events.Leave(&ws.reader)
-	err := c.hook("OnDisconnected", ws.ch.name, func() error {
-		hooksOf(ws.ch.hub).OnDisconnected(ws.ctx, ws)
-		return nil
-	})
-	if err != nil {
-		c.logger.Error("a hook panicked", "hook", "OnDisconnected", "channel", ws.ch.name, "err", err)
-	}
-	ws.peer.Wait()
-	c.mu.Lock()
-	delete(c.sockets, ws)
-	c.mu.Unlock()
-	ws.ch.release()
-}
-
 func text(status int, message string) *rpc.Error { return &rpc.Error{Status: status, Message: message} }
 
 func refuse(w http.ResponseWriter, e *rpc.Error) {
-	e = rpc.ToError(e) // with what its code says
+	e = rpc.ToError(e) // with the status and message of its code
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(e.Status)
 	_, _ = w.Write([]byte(e.Message))
@@ -240,4 +206,36 @@ func last(values []string) string {
 		return ""
 	}
 	return values[len(values)-1]
+}
+
+// authorizer returns a function that calls Authorize for the later tokens of the socket
+// that r opens, or nil without Authorize. It keeps a copy of r without body and token.
+func (o *UpgradeOptions) authorizer(r *http.Request) func(context.Context, *token.Payload) error {
+	if o.Authorize == nil {
+		return nil
+	}
+	kept := r.Clone(context.WithoutCancel(r.Context()))
+	kept.Body, kept.RequestURI = http.NoBody, ""
+	query := kept.URL.Query()
+	query.Del("token")
+	kept.URL.RawQuery = query.Encode()
+	return func(ctx context.Context, p *token.Payload) error {
+		return o.Authorize(kept.WithContext(updateContext{ctx, kept.Context()}), p)
+	}
+}
+
+// updateContext is the context of a call, with the values of the request that opened
+// the socket, where a middleware may have put the session.
+type updateContext struct {
+	context.Context //nolint:containedctx // this is a context
+
+	request context.Context
+}
+
+// Value returns the call's value, or that of the request.
+func (c updateContext) Value(key any) any {
+	if v := c.Context.Value(key); v != nil {
+		return v
+	}
+	return c.request.Value(key)
 }

@@ -1,0 +1,87 @@
+package durableobject
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+)
+
+// class is a Namespace without its types.
+type class struct {
+	*core
+
+	channels channels
+	sockets  sockets
+
+	// finish runs once, from the first Shutdown on, and closes finished. closeErr is
+	// set before that.
+	ending    sync.Once
+	evictions sync.WaitGroup
+	hurried   chan bool
+	finished  chan struct{}
+	closeErr  error
+}
+
+// newClass returns a class. It does nothing before its tasks are started.
+func newClass(o *Options, newHub func(ctx context.Context, c *class, channel string) (any, error)) *class {
+	c := &class{core: newCore(o), hurried: make(chan bool, 2), finished: make(chan struct{})}
+	c.channels = channels{core: c.core, all: map[string]*channel{}}
+	c.sockets = sockets{core: c.core, all: map[*Websocket]struct{}{}}
+	c.system, c.peers = newSystem(), c.newPeers()
+	c.newHub = func(ctx context.Context, channel string) (any, error) { return newHub(ctx, c, channel) }
+	return c
+}
+
+// startTasks starts the janitor: what is done in intervals until Shutdown. Each task
+// has a goroutine, so that a log which hangs in one delays no other.
+func (c *class) startTasks() {
+	retention := c.options.ResumeRetention
+	c.task("evicting objects", c.options.IdleTimeout/2, func(now time.Time) error {
+		c.evict(now.Add(-c.options.IdleTimeout), false)
+		return nil
+	})
+	if c.log == nil {
+		return
+	}
+	c.task("moving cursors", retention/4, func(time.Time) error { return c.channels.moveCursors(c.ctx) })
+	if c.ownLog || c.options.TrimLog {
+		c.task("trimming the event log", retention/2, func(now time.Time) error {
+			return c.log.Trim(c.ctx, now.Add(-retention))
+		})
+	}
+}
+
+// minInterval keeps tiny intervals, which only tests have, from using a whole processor.
+const minInterval = 10 * time.Millisecond
+
+// task runs do in intervals.
+func (c *class) task(name string, interval time.Duration, do func(now time.Time) error) {
+	c.users.Go(func() {
+		ticker := time.NewTicker(max(interval, minInterval))
+		defer ticker.Stop()
+		for {
+			select {
+			case <-c.ctx.Done():
+				return
+			case <-ticker.C:
+			}
+			if err := try(func() error { return do(time.Now()) }); err != nil && !isClosing(err) {
+				c.logger.Error("a task failed", "task", name, "err", err)
+			}
+		}
+	})
+}
+
+// isClosing reports whether an error means only that the namespace or its log closes.
+func isClosing(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, eventlog.ErrClosed)
+}
+
+// evict drops the channels that have been idle since before, or all of them if force
+// is set, and calls OnEvicted of each, on a goroutine of its own.
+func (c *class) evict(before time.Time, force bool) {
+	c.channels.evict(before, force, func(ch *channel) { c.evictions.Go(ch.onEvicted) })
+}

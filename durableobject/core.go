@@ -1,0 +1,136 @@
+package durableobject
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/asynclog"
+	"github.com/go-orpc/durable-iterator/internal/fanout"
+	"github.com/go-orpc/durable-iterator/internal/serializer"
+	"github.com/go-orpc/durable-iterator/internal/socket"
+	"github.com/go-orpc/durable-iterator/rpc"
+)
+
+// core is what the channels and sockets of a namespace share.
+type core struct {
+	ctx    context.Context // ends with Shutdown
+	cancel context.CancelFunc
+	logger *slog.Logger // never runs code of the application on the caller's goroutine
+	logs   *asynclog.Queue
+
+	options    Options        // complete; the plugins have added what they add
+	log        eventlog.Log   // nil if nothing is kept
+	ownLog     bool           // log was made by the namespace
+	events     fanout.Options // of the channels
+	serializer *serializer.Serializer
+	pool       *socket.Pool
+	newHub     func(ctx context.Context, channel string) (any, error)
+	methods    methods
+	system     *rpc.Router // the procedures of every socket, but "subscribe"
+	peers      *rpc.ServerPeers
+
+	users sync.WaitGroup // readers, hooks of sockets, runs of newHub, and tasks
+	hooks runningCode
+
+	// mu guards closing, and the members of channels and of sockets: nothing is added to
+	// channels once closing is set, and to sockets only what had entered before.
+	mu      sync.RWMutex
+	closing bool
+}
+
+// newCore returns a core without newHub, system and peers.
+func newCore(options *Options) *core {
+	o := options.withDefaults()
+	plugged := rpc.HandlerOptions{Interceptors: o.Interceptors, Serializers: o.Serializers, Validator: o.Validator}
+	for _, plugin := range o.Plugins {
+		plugin.InitHandler(&plugged)
+	}
+	o.Interceptors, o.Serializers, o.Validator = plugged.Interceptors, plugged.Serializers, plugged.Validator
+	ser, err := serializer.New(o.Serializers...)
+	if err != nil {
+		panic(fmt.Sprintf("durableobject: NewNamespace: Serializers: %v", err))
+	}
+	c := &core{options: o, serializer: ser, pool: socket.NewPool(0, o.PingInterval)}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.logger, c.logs = asynclog.New(o.Logger)
+	if o.ResumeRetention > 0 {
+		c.log, c.ownLog = o.Log, o.Log == nil
+		if c.ownLog {
+			c.log = eventlog.NewMemory(&eventlog.MemoryOptions{Retention: o.ResumeRetention})
+		}
+	}
+	c.events = fanout.Options{
+		Log: c.log, SoleWriter: c.ownLog, Retention: o.ResumeRetention, MaxLagBytes: o.MaxLagBytes, Pool: c.pool,
+	}
+	if c.ownLog { // which drops old events by a clock that cannot be set
+		c.events.Retention = 0
+	}
+	return c
+}
+
+// enter counts a user that Shutdown has to wait for: a socket, before the client
+// learns that it is open, or a newHub. It reports false if Shutdown has begun.
+func (c *core) enter() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closing {
+		c.users.Add(1)
+	}
+	return !c.closing
+}
+
+// hook runs a hook of a channel's object. A panic is returned as an error.
+func (c *core) hook(name, channel string, fn func() error) error {
+	a := &activity{name: []string{name}, channel: channel}
+	c.hooks.add(a)
+	defer c.hooks.remove(a)
+	return try(fn)
+}
+
+// encode encodes an event. Serializers of the application may panic in it.
+func (c *core) encode(event any) (data []byte, err error) {
+	defer recoverTo(&err)
+	return c.serializer.Append(nil, event)
+}
+
+// failed logs a failure of the application or the server, and returns the error that
+// the client is sent instead of it.
+func (c *core) failed(ctx context.Context, message, channel string, err error) *rpc.Error {
+	c.logger.ErrorContext(ctx, message, "channel", channel, "err", err) //nolint:sloglint // each caller's is constant
+	return rpc.Errorf(rpc.CodeInternalServerError, "Internal Server Error")
+}
+
+// methods are the methods that were registered with Handle. They are complete when the
+// first of them is called.
+type methods struct {
+	mu     sync.Mutex // guards routes until router is made of them
+	routes []rpc.Route
+	router *rpc.Router
+}
+
+// add adds a method, and panics if it cannot be added.
+func (m *methods) add(route rpc.Route) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.router != nil {
+		panic(fmt.Sprintf("durableobject: Handle: %s: clients have connected", route.Path()))
+	}
+	if route.TakesEvents() {
+		panic(fmt.Sprintf("durableobject: Handle: %s: the input of a method cannot be a stream of events", route.Path()))
+	}
+	m.routes = append(m.routes, route)
+	rpc.NewRouter(m.routes...) // panics if the path is taken, here rather than at the first call
+}
+
+// complete returns the router of the methods.
+func (m *methods) complete() *rpc.Router {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.router == nil {
+		m.router = rpc.NewRouter(m.routes...)
+	}
+	return m.router
+}
