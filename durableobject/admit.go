@@ -103,17 +103,17 @@ func (c *core) authorize(ctx context.Context, p *token.Payload, ask func(*token.
 		return nil
 	}
 	if _, panicked := errors.AsType[*rpc.PanicError](err); panicked {
-		return c.failed(ctx, "UpgradeOptions.Authorize failed", p.Channel, err)
+		return c.failed(ctx, "Authorize failed", p.Channel, err)
 	}
 	e, ok := errors.AsType[*rpc.Error](err)
 	if !ok {
 		return rpc.Errorf(rpc.CodeForbidden, "Forbidden")
 	}
 	if e == nil {
-		return c.failed(ctx, "UpgradeOptions.Authorize failed", p.Channel, errors.New("a nil *rpc.Error was returned"))
+		return c.failed(ctx, "Authorize failed", p.Channel, errors.New("a nil *rpc.Error was returned"))
 	}
 	if status := cmp.Or(e.Status, e.Code.Status()); status < 400 || status > 599 {
-		return c.failed(ctx, "UpgradeOptions.Authorize failed", p.Channel, fmt.Errorf("status %d does not refuse: %w", status, err))
+		return c.failed(ctx, "Authorize failed", p.Channel, fmt.Errorf("status %d does not refuse: %w", status, err))
 	}
 	return rpc.ToError(e)
 }

@@ -10,13 +10,13 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/fanout"
 )
 
-// channel is an object without its Go types: the events of a channel and the sockets
+// liveChannel is an object without its Go types: the events of a channel and the sockets
 // that read them. It is made when its name is first used and evicted when it has been
 // idle for a while. Its users pin it: a PublishEvent, a Get, and a socket from its
 // upgrade until it is closed. Making, pinning and evicting look at the same map under
 // core.mu, and a channel that was taken out of the map has no pins, so there is never
 // more than one channel of a name that sockets read.
-type channel struct {
+type liveChannel struct {
 	core   *core
 	name   string
 	events *fanout.Channel
@@ -32,13 +32,13 @@ type channel struct {
 const evicted = math.MinInt64 / 2
 
 // release ends the use of a channel by one user.
-func (ch *channel) release() {
+func (ch *liveChannel) release() {
 	ch.touched.Store(time.Now().UnixNano())
 	ch.pins.Add(-1)
 }
 
 // makeHub makes the application's object of a pinned channel, once.
-func (ch *channel) makeHub(ctx context.Context) error {
+func (ch *liveChannel) makeHub(ctx context.Context) error {
 	err := ch.maker.make(ctx, ch.name, func(ctx context.Context) error {
 		if !ch.core.enter() { // or Shutdown would not wait for it, and never call OnEvicted
 			return ErrClosed
@@ -56,7 +56,7 @@ func (ch *channel) makeHub(ctx context.Context) error {
 }
 
 // onEvicted calls OnEvicted of the hub.
-func (ch *channel) onEvicted() {
+func (ch *liveChannel) onEvicted() {
 	hub, ok := ch.hub.(interface{ OnEvicted(ctx context.Context) })
 	if !ok {
 		return
@@ -75,11 +75,11 @@ func (ch *channel) onEvicted() {
 // channels are those of a namespace that are in memory.
 type channels struct {
 	core *core
-	all  map[string]*channel // guarded by core.mu
+	all  map[string]*liveChannel // guarded by core.mu
 }
 
 // acquire returns the channel, pinned. The caller must release it.
-func (c *channels) acquire(ctx context.Context, name string) (*channel, error) {
+func (c *channels) acquire(ctx context.Context, name string) (*liveChannel, error) {
 	ch, err := c.pin(name)
 	if err != nil {
 		return nil, err
@@ -93,7 +93,7 @@ func (c *channels) acquire(ctx context.Context, name string) (*channel, error) {
 }
 
 // acquireHub returns the channel, pinned, with its hub made. The caller must release it.
-func (c *channels) acquireHub(ctx context.Context, name string) (*channel, error) {
+func (c *channels) acquireHub(ctx context.Context, name string) (*liveChannel, error) {
 	ch, err := c.acquire(ctx, name)
 	if err != nil {
 		return nil, err
@@ -105,7 +105,7 @@ func (c *channels) acquireHub(ctx context.Context, name string) (*channel, error
 	return ch, nil
 }
 
-func (c *channels) pin(name string) (*channel, error) {
+func (c *channels) pin(name string) (*liveChannel, error) {
 	c.core.mu.RLock()
 	ch, closing := c.all[name], c.core.closing
 	if ch != nil {
@@ -124,7 +124,7 @@ func (c *channels) pin(name string) (*channel, error) {
 		return nil, ErrClosed
 	}
 	if ch = c.all[name]; ch == nil {
-		ch = &channel{core: c.core, name: name, events: fanout.New(&c.core.events, name)}
+		ch = &liveChannel{core: c.core, name: name, events: fanout.New(&c.core.events, name)}
 		c.all[name] = ch
 	}
 	ch.pins.Add(1)
@@ -132,7 +132,7 @@ func (c *channels) pin(name string) (*channel, error) {
 }
 
 // lookup returns the channel without pinning it, or nil if it is not in memory.
-func (c *channels) lookup(name string) *channel {
+func (c *channels) lookup(name string) *liveChannel {
 	c.core.mu.RLock()
 	defer c.core.mu.RUnlock()
 	return c.all[name]
@@ -140,7 +140,7 @@ func (c *channels) lookup(name string) *channel {
 
 // evict drops the channels that have been idle since before, or all of them if force
 // is set. It calls hubEvicted for each whose hub was made, with core.mu held.
-func (c *channels) evict(before time.Time, force bool, hubEvicted func(*channel)) {
+func (c *channels) evict(before time.Time, force bool, hubEvicted func(*liveChannel)) {
 	c.core.mu.Lock()
 	defer c.core.mu.Unlock()
 	for name, ch := range c.all {
@@ -159,7 +159,7 @@ func (c *channels) evict(before time.Time, force bool, hubEvicted func(*channel)
 // moveCursors sends cursor events in the channels that are open.
 func (c *channels) moveCursors(ctx context.Context) error {
 	c.core.mu.RLock()
-	list := make([]*channel, 0, len(c.all))
+	list := make([]*liveChannel, 0, len(c.all))
 	for _, ch := range c.all {
 		list = append(list, ch)
 	}

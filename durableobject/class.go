@@ -26,13 +26,17 @@ type class struct {
 }
 
 // newClass returns a class. It does nothing before its tasks are started.
-func newClass(o *Options, newHub func(ctx context.Context, c *class, channel string) (any, error)) *class {
-	c := &class{core: newCore(o), hurried: make(chan bool, 2), finished: make(chan struct{})}
-	c.channels = channels{core: c.core, all: map[string]*channel{}}
-	c.sockets = sockets{core: c.core, all: map[*Websocket]struct{}{}}
+func newClass(o *Options, newHub func(ctx context.Context, c *class, channel string) (any, error)) (*class, error) {
+	base, err := newCore(o)
+	if err != nil {
+		return nil, err
+	}
+	c := &class{core: base, hurried: make(chan bool, 2), finished: make(chan struct{})}
+	c.channels = channels{core: base, all: map[string]*liveChannel{}}
+	c.sockets = sockets{core: base, all: map[*Websocket]struct{}{}}
 	c.system, c.peers = newSystem(), c.newPeers()
 	c.newHub = func(ctx context.Context, channel string) (any, error) { return newHub(ctx, c, channel) }
-	return c
+	return c, nil
 }
 
 // startTasks starts the janitor: what is done in intervals until Shutdown. Each task
@@ -83,5 +87,5 @@ func isClosing(err error) bool {
 // evict drops the channels that have been idle since before, or all of them if force
 // is set, and calls OnEvicted of each, on a goroutine of its own.
 func (c *class) evict(before time.Time, force bool) {
-	c.channels.evict(before, force, func(ch *channel) { c.evictions.Go(ch.onEvicted) })
+	c.channels.evict(before, force, func(ch *liveChannel) { c.evictions.Go(ch.onEvicted) })
 }

@@ -2,6 +2,7 @@ package durableobject
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -42,8 +43,11 @@ type core struct {
 }
 
 // newCore returns a core without newHub, system and peers.
-func newCore(options *Options) *core {
-	o := options.withDefaults()
+func newCore(options *Options) (*core, error) {
+	o, err := options.withDefaults()
+	if err != nil {
+		return nil, err
+	}
 	plugged := rpc.HandlerOptions{Interceptors: o.Interceptors, Serializers: o.Serializers, Validator: o.Validator}
 	for _, plugin := range o.Plugins {
 		plugin.InitHandler(&plugged)
@@ -51,7 +55,7 @@ func newCore(options *Options) *core {
 	o.Interceptors, o.Serializers, o.Validator = plugged.Interceptors, plugged.Serializers, plugged.Validator
 	ser, err := serializer.New(o.Serializers...)
 	if err != nil {
-		panic(fmt.Sprintf("durableobject: NewNamespace: Serializers: %v", err))
+		return nil, fmt.Errorf("serializers: %w", err)
 	}
 	c := &core{options: o, serializer: ser, pool: socket.NewPool(0, o.PingInterval)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
@@ -68,7 +72,7 @@ func newCore(options *Options) *core {
 	if c.ownLog { // which drops old events by a clock that cannot be set
 		c.events.Retention = 0
 	}
-	return c
+	return c, nil
 }
 
 // enter counts a user that Shutdown has to wait for: a socket, before the client
@@ -111,18 +115,19 @@ type methods struct {
 	router *rpc.Router
 }
 
-// add adds a method, and panics if it cannot be added.
-func (m *methods) add(route rpc.Route) {
+// add adds a method. It panics if the path is taken.
+func (m *methods) add(route rpc.Route) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.router != nil {
-		panic(fmt.Sprintf("durableobject: Handle: %s: clients have connected", route.Path()))
+		return errors.New("clients have connected")
 	}
 	if route.TakesEvents() {
-		panic(fmt.Sprintf("durableobject: Handle: %s: the input of a method cannot be a stream of events", route.Path()))
+		return errors.New("the input of a method cannot be a stream of events")
 	}
 	m.routes = append(m.routes, route)
-	rpc.NewRouter(m.routes...) // panics if the path is taken, here rather than at the first call
+	rpc.NewRouter(m.routes...) // panics here rather than at the first call
+	return nil
 }
 
 // complete returns the router of the methods.

@@ -129,9 +129,9 @@ func (e *endpoint) Fail(err error) {
 	}
 }
 
-// connected returns the sockets of a channel that have one of the tags, or all of them
+// websocketsOf returns the sockets of a channel that have one of the tags, or all of them
 // if tags is nil.
-func connected(ch *channel, tags []string) []*Websocket {
+func websocketsOf(ch *liveChannel, tags []string) []*Websocket {
 	sinks := ch.events.Sinks(tags)
 	list := make([]*Websocket, 0, len(sinks))
 	for _, sink := range sinks {

@@ -36,7 +36,7 @@ func NewNamespace[T any, H Hub[T]](newHub func(context.Context, *Object[T]) (H, 
 	if newHub == nil {
 		panic("durableobject: NewNamespace: newHub is nil")
 	}
-	c := newClass(o, func(ctx context.Context, c *class, channel string) (any, error) {
+	c, err := newClass(o, func(ctx context.Context, c *class, channel string) (any, error) {
 		object := &Object[T]{channels: &c.channels, name: channel}
 		hub, err := newHub(ctx, object)
 		if err != nil {
@@ -47,6 +47,9 @@ func NewNamespace[T any, H Hub[T]](newHub func(context.Context, *Object[T]) (H, 
 		}
 		return hub, nil
 	})
+	if err != nil {
+		panic(fmt.Sprintf("durableobject: NewNamespace: %v", err))
+	}
 	c.startTasks()
 	return &Namespace[H]{c}
 }
@@ -81,7 +84,7 @@ func (ns *Namespace[H]) Get(ctx context.Context, channel string) (H, error) {
 func Handle[H, In, Out any](ns *Namespace[H], p rpc.Procedure[In, Out],
 	fn func(H, context.Context, *Websocket, In) (Out, error), ics ...rpc.Interceptor,
 ) {
-	ns.class.methods.add(p.Handler(func(ctx context.Context, in In) (Out, error) {
+	ns.class.handle(p.Handler(func(ctx context.Context, in In) (Out, error) {
 		hub, call, err := target[H](ctx, p.Path())
 		if err != nil {
 			var zero Out
@@ -101,7 +104,7 @@ func HandleEvents[H, In, T, R any](ns *Namespace[H], p rpc.EventProcedure[In, T,
 ) {
 	// Clients see the errors of "call", which declares none: see undeclared in procedures.go.
 	bare := rpc.DefineEvents[In, T, R](p.Path())
-	ns.class.methods.add(bare.Handler(func(ctx context.Context, in In, w *rpc.EventWriter[T]) (R, error) {
+	ns.class.handle(bare.Handler(func(ctx context.Context, in In, w *rpc.EventWriter[T]) (R, error) {
 		hub, call, err := target[H](ctx, p.Path())
 		if err != nil {
 			var zero R
@@ -109,6 +112,12 @@ func HandleEvents[H, In, T, R any](ns *Namespace[H], p rpc.EventProcedure[In, T,
 		}
 		return fn(hub, ctx, call.ws, in, w)
 	}, ics...))
+}
+
+func (c *class) handle(route rpc.Route) {
+	if err := c.methods.add(route); err != nil {
+		panic(fmt.Sprintf("durableobject: Handle: %s: %v", route.Path(), err))
+	}
 }
 
 // target returns the object that a method is called on, and the call.

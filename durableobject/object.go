@@ -62,7 +62,7 @@ func (o *Object[T]) Websockets(tags ...string) iter.Seq[*Websocket] {
 		if len(tags) == 0 {
 			tags = nil // all
 		}
-		for _, ws := range connected(ch, tags) {
+		for _, ws := range websocketsOf(ch, tags) {
 			if !yield(ws) {
 				return
 			}

@@ -2,6 +2,7 @@ package durableobject
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -157,14 +158,14 @@ type Options struct {
 }
 
 // withDefaults returns a copy of the options that is complete and shares no slice
-// with them. It panics on options that contradict themselves.
-func (o *Options) withDefaults() Options {
+// with them. The error has a sentence for each fault.
+func (o *Options) withDefaults() (Options, error) {
 	var c Options
 	if o != nil {
 		c = *o
 	}
 	if faults := c.faults(); len(faults) > 0 {
-		panic("durableobject: NewNamespace: " + strings.Join(faults, "; "))
+		return c, errors.New(strings.Join(faults, "; "))
 	}
 	c.Interceptors = slices.Clone(c.Interceptors)
 	c.Plugins = slices.Clone(c.Plugins)
@@ -183,10 +184,10 @@ func (o *Options) withDefaults() Options {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	return c
+	return c, nil
 }
 
-// faults returns a sentence for each thing that is wrong.
+// faults returns a sentence for each fault.
 func (o *Options) faults() []string {
 	var list []string
 	fault := func(wrong bool, format string, args ...any) {

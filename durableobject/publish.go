@@ -229,7 +229,7 @@ func (p *publication) recipients() (targets, excludes []Recipient, err error) {
 	}
 	var candidates []*Websocket
 	if ch := p.channels.lookup(p.channel); ch != nil {
-		candidates = connected(ch, p.tags)
+		candidates = websocketsOf(ch, p.tags)
 	}
 	err = try(func() error {
 		targets, excludes = p.targets.resolve(candidates), p.excludes.resolve(candidates)

@@ -32,16 +32,16 @@ type Resume struct {
 	Truncated bool
 }
 
-// hooks are the methods of a hub that the library calls while a socket is open or when
+// socketHooks are the methods of a hub that the library calls while a socket is open or when
 // it has ended.
-type hooks interface {
+type socketHooks interface {
 	OnSubscribed(ctx context.Context, ws *Websocket, r Resume) error
 	OnDisconnected(ctx context.Context, ws *Websocket)
 }
 
-// hooks returns those of the socket's object. NewNamespace takes no object without them.
-func (ws *Websocket) hooks() hooks {
-	h, _ := ws.ch.hub.(hooks)
+// hooks returns the hooks of the socket's object. NewNamespace takes no object without them.
+func (ws *Websocket) hooks() socketHooks {
+	h, _ := ws.ch.hub.(socketHooks)
 	return h
 }
 

@@ -94,7 +94,7 @@ type upgrader struct {
 
 func (u *upgrader) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := socket.CheckHandshake(w.Header(), r, u.accept); err != nil {
-		refuse(w, text(err.Status, err.Message))
+		writeRefusal(w, text(err.Status, err.Message))
 		return
 	}
 	id, payload, refusal := u.admit(r)
@@ -102,7 +102,7 @@ func (u *upgrader) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refusal = u.open(w, r, id, payload)
 	}
 	if refusal != nil {
-		refuse(w, refusal)
+		writeRefusal(w, refusal)
 	}
 }
 
@@ -194,7 +194,7 @@ func (ws *Websocket) serve() {
 
 func text(status int, message string) *rpc.Error { return &rpc.Error{Status: status, Message: message} }
 
-func refuse(w http.ResponseWriter, e *rpc.Error) {
+func writeRefusal(w http.ResponseWriter, e *rpc.Error) {
 	e = rpc.ToError(e) // with the status and message of its code
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(e.Status)

@@ -35,7 +35,7 @@ type Recipient = eventlog.Recipient
 // Websocket is one client's connection to an object: oRPC's
 // DurableIteratorWebsocket. It is safe for concurrent use, and comparable.
 type Websocket struct {
-	ch        *channel
+	ch        *liveChannel
 	set       *sockets // that it is in while it is open
 	reader    fanout.Reader
 	conn      socket.Conn
