@@ -44,8 +44,8 @@ type Call struct {
 	state     any
 }
 
-// State returns the state that [ServerPeerOptions.NewState] made for the call, nil for a
-// call that has none. It is shared by the copies of a call.
+// State returns the state that [ServerPeerOptions.NewState] made for the call, or on a
+// client the value of [WithState], or nil. It is shared by the copies of a call.
 func (c *Call) State() any { return c.state }
 
 // DecodeInput decodes the input of a call that has come over a wire, which is a [Value],
@@ -111,6 +111,16 @@ func WithLastEventID(id string) CallOption {
 // is sent with all its values.
 func WithHeader(name, value string) CallOption {
 	return callOptionFunc(func(o *callOptions) { o.call.Header.Add(name, value) })
+}
+
+// WithState makes v the call's state, which interceptors of the client read with
+// [Call.State]. It is not sent. A nil v has no effect.
+func WithState(v any) CallOption {
+	return callOptionFunc(func(o *callOptions) {
+		if v != nil {
+			o.call.state = v
+		}
+	})
 }
 
 // WithResponseHeader stores the header of the answer in *into when the call is
