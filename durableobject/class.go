@@ -39,7 +39,7 @@ func newClass(o *Options, newHub func(ctx context.Context, c *class, channel str
 	return c, nil
 }
 
-// startTasks starts the janitor: what is done in intervals until Shutdown. Each task
+// startTasks starts the janitor: tasks that run in intervals until Shutdown. Each task
 // has a goroutine, so that a log which hangs in one delays no other.
 func (c *class) startTasks() {
 	retention := c.options.ResumeRetention

@@ -15,14 +15,14 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// core is what the channels and sockets of a namespace share.
+// core is the part of a namespace that its channels and sockets share. It knows neither.
 type core struct {
 	ctx    context.Context // ends with Shutdown
 	cancel context.CancelFunc
 	logger *slog.Logger // never runs code of the application on the caller's goroutine
 	logs   *asynclog.Queue
 
-	options    Options        // complete; the plugins have added what they add
+	options    Options        // complete, with the additions of the plugins
 	log        eventlog.Log   // nil if nothing is kept
 	ownLog     bool           // log was made by the namespace
 	events     fanout.Options // of the channels

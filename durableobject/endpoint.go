@@ -119,7 +119,7 @@ func (e *endpoint) Fail(err error) {
 	switch {
 	case ws.left.Load():
 	case errors.Is(err, fanout.ErrTooSlow):
-		ws.core().logger.Warn("socket fell behind what is kept", "channel", ws.ch.name, "socket_id", ws.id)
+		ws.core().logger.Warn("socket lags behind the events that are kept", "channel", ws.ch.name, "socket_id", ws.id)
 		ws.conn.Close(statusTryAgainLater, "Too slow")
 	default:
 		if !errors.Is(err, context.Canceled) {

@@ -111,7 +111,7 @@ func (r *reading) end(round int) {
 	}
 }
 
-// position checks a position that the client is given.
+// position checks a position that the client is sent.
 func (r *reading) givenPosition(text string) uint64 {
 	p := r.visit.place
 	at, ok := parsePosition(text)
@@ -266,7 +266,7 @@ func (r *reading) checkMeta(f *frame, n *post) {
 }
 
 // remember notes, at the end of a subscription, what its client can rely on: a
-// position that it was given while it read all there was is at most as old as a
+// position that it was sent while it read all there was is at most as old as a
 // quarter of the retention.
 func (r *reading) remember() {
 	v, p := r.visit, r.visit.place
@@ -289,7 +289,7 @@ func (h *hookRun) busy() bool {
 	return !h.ended
 }
 
-// running tells whether the hook keeps live events away.
+// running reports whether the hook keeps live events away.
 func (h *hookRun) running() bool {
 	w := h.visit.place
 	w.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -27,6 +28,7 @@ func TestWebsockets(t *testing.T) {
 				f.connect("a", withTags("x"))
 				f.connect("b", withTags("x", "y")).subscribe() // subscribed or not
 				f.connect("c")
+				synctest.Wait() // until all have joined
 				var ids []string
 				for ws := range f.room("room").Websockets(test.tags...) {
 					ids = append(ids, ws.ID())

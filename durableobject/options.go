@@ -50,22 +50,21 @@ type Options struct {
 	// is. Get is not restricted. Nil allows every name.
 	Channels func(name string) bool
 
-	// MaxTokenBytes is the size of the largest token that is looked at; a larger one
-	// is refused before anything is done with it. 0 is 8 KiB.
+	// MaxTokenBytes is the size of the largest token that is accepted; a larger one
+	// is refused before it is verified. 0 is 8 KiB.
 	MaxTokenBytes int
 
 	// ResumeRetention is how long events are kept for clients that come back. 0
 	// keeps nothing: events have no ids, and a client that reconnects has missed
-	// what was published meanwhile. oRPC: resumeRetentionSeconds.
+	// the events in between. oRPC: resumeRetentionSeconds.
 	ResumeRetention time.Duration
 
 	// Log is where events are kept. Nil is a log in memory of the namespace's own.
-	// A log that is given here is not closed by the namespace, and not trimmed
-	// unless TrimLog is set. It requires ResumeRetention, without which nothing
+	// The namespace does not close this log, and does not trim it unless TrimLog is set. It requires ResumeRetention, without which nothing
 	// would be stored.
 	//
-	// Position numbers are counted for a whole log, and clients can read them, so
-	// whoever has a token of one channel can tell how many events all channels of a
+	// Positions are numbered for a whole log, and clients can read the numbers, so
+	// a client with a token of one channel can see how many events all channels of the
 	// log have. Tenants who must not know that of each other need a log each.
 	//
 	// If the log is bounded by size, and other channels push out even the latest
@@ -73,8 +72,8 @@ type Options struct {
 	// its sockets once, with 1013; their clients come back.
 	Log eventlog.Log
 
-	// TrimLog lets the namespace drop from Log, for good, what is older than
-	// ResumeRetention. Leave it unset where the log trims itself, as a filelog with
+	// TrimLog makes the namespace delete events that are older than ResumeRetention
+	// from Log. Leave it unset where the log trims itself, as a filelog with
 	// a Retention does, where it is shared with others, and where history is to be
 	// kept. Events older than ResumeRetention are not replayed in any case. It
 	// requires Log.
@@ -95,10 +94,10 @@ type Options struct {
 	// Validator checks the inputs of methods. Nil is the default of rpc.
 	Validator rpc.Validator
 
-	// Subject tells whose token it is, for instance from its attachment. With it,
-	// targets and excludes match subject and id together, so that knowing the id
-	// of somebody's socket is worth nothing without a token of that subject. Nil:
-	// the id alone counts, which clients choose freely.
+	// Subject returns the user whose token it is, for instance from its attachment.
+	// With it, targets and excludes match subject and id together, so that knowing the
+	// id of another user's socket is worth nothing without a token of that user. If it
+	// is nil, the id alone counts, which clients choose freely.
 	Subject func(*token.Payload) string
 
 	// MaxLagBytes bounds the memory that a socket which reads too slowly can hold.

@@ -103,7 +103,7 @@ func TestOptionsAreNotShared(t *testing.T) {
 	})
 }
 
-// A log that is given to a namespace is the application's: an archive, perhaps.
+// Options.Log belongs to the application: an archive, perhaps.
 func TestLogsAreTrimmedOnlyIfAsked(t *testing.T) {
 	t.Parallel()
 	for name, trim := range map[string]bool{"not asked": false, "asked": true} {

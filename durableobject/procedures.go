@@ -120,8 +120,8 @@ func (ws *Websocket) method(ctx context.Context, call *rpc.Call) rpc.CallFunc {
 	}
 }
 
-// readCall reads the input of "call". The procedure itself is used only to report what is
-// wrong with an input.
+// readCall reads the input of "call". The procedure itself is used only to report a
+// bad input.
 func (ws *Websocket) readCall(ctx context.Context, call *rpc.Call) (in callInput, err error) {
 	if call.DecodeInput(ctx, &in) == nil && len(in.Path) > 0 {
 		return in, nil

@@ -97,7 +97,7 @@ func TestPublishErrors(t *testing.T) {
 	})
 }
 
-// What the wire of an event looks like, to the letter.
+// The wire of an event, to the letter.
 func TestEventFrames(t *testing.T) {
 	meta := durableobject.WithEventMeta(rpc.EventMeta{ID: "mine", Retry: 4321 * time.Millisecond, Comments: []string{"c"}})
 	t.Run("without resume", func(t *testing.T) {

@@ -14,9 +14,9 @@ func (c *class) drain() {
 	c.sockets.close(statusServiceRestart, "Service restart")
 }
 
-// shutdown waits for finish as long as ctx allows. An object whose users do not
-// return is evicted all the same when ctx ends, and the others half-way there, so
-// that OnEvicted has time to save what they hold.
+// shutdown waits for finish until ctx ends. An object whose users do not return is
+// evicted all the same when ctx ends, and the others halfway to its deadline, so
+// that OnEvicted has time to save their state.
 func (c *class) shutdown(ctx context.Context) error {
 	c.drain()
 	c.cancel()

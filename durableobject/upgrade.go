@@ -164,7 +164,7 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 			c.users.Done()
 		}
 	}()
-	if err := ws.conn.Accept(w, r, c.pool, (*endpoint)(ws), u.accept); err != nil { // the answer was given
+	if err := ws.conn.Accept(w, r, c.pool, (*endpoint)(ws), u.accept); err != nil { // Accept has answered
 		c.logger.Log(r.Context(), socket.RefusalLevel(err), "upgrade refused", "channel", p.Channel, "err", err)
 		return nil
 	}

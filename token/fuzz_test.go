@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzToken gives any text to all readers: none panics, every refusal has a
+// FuzzToken passes any string to all readers: none panics, every refusal has a
 // kind, and what is verified can be parsed.
 func FuzzToken(f *testing.F) {
 	all := loadVectors(f)

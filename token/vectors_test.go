@@ -121,7 +121,7 @@ func TestVectorsSign(t *testing.T) {
 		"fractional times": `{"chn":"c","iat":1,"exp":4102444800.25}`,
 		// A Payload has no order of its own.
 		"own order of keys": `{"chn":"c","iat":1700000000,"exp":4102444800}`,
-		// A Go text holds no lone surrogate; reading gives U+FFFD.
+		// A Go text holds no lone surrogate; reading yields U+FFFD.
 		"lone surrogate": "{\"chn\":\"a\uFFFD\",\"iat\":1700000000,\"exp\":4102444800}",
 	}
 	pending := maps.Clone(differences)

@@ -129,7 +129,7 @@ var appendCases = map[string]func(*log){
 			l.t.Errorf("the buffer is %q", buf)
 		}
 	},
-	"keeps what it was given": func(l *log) {
+	"keeps the records unchanged": func(l *log) {
 		r := l.add("a", &eventlog.Record{Data: []byte("data"), Audience: eventlog.Audience{Tags: []string{"t"}}})
 		want := *r
 		want.Data, want.Tags = bytes.Clone(r.Data), slices.Clone(r.Tags)
