@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"time"
 
@@ -110,7 +111,7 @@ func ExampleHandlerPlugin_InitHandler() {
 	}})
 
 	w := httptest.NewRecorder()
-	handler.ServeHTTP(w, httptest.NewRequest("POST", "/onMessage", nil))
+	handler.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/onMessage", nil))
 	fmt.Println(w.Code, w.Header().Get("x-orpc-durable-iterator"), w.Header().Get("cache-control"))
 	// Output: 200 1 no-store
 }

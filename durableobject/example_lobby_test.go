@@ -85,7 +85,7 @@ func (l *lobby[H]) close() {
 			}
 			events = append(events, event)
 		}
-		fmt.Printf("%s: %s\n", it.ID(), cmp.Or(strings.Join(events, ", "), "nothing"))
+		fmt.Printf("%s: %s\n", it.ID(), cmp.Or(strings.Join(events, ", "), "nothing")) //nolint:forbidigo // the output of an example
 		check(it.Close())
 	}
 	check(l.rooms.Shutdown(context.Background()))

@@ -115,10 +115,12 @@ func (g *Guestbook) OnSubscribed(ctx context.Context, ws *durableobject.Websocke
 }
 
 func (g *Guestbook) OnDisconnected(_ context.Context, ws *durableobject.Websocket) {
-	fmt.Println("left:", ws.ID())
+	fmt.Println("left:", ws.ID()) //nolint:forbidigo // the output of an example
 }
 
-func (g *Guestbook) OnEvicted(context.Context) { fmt.Println("evicted:", g.Channel()) }
+func (g *Guestbook) OnEvicted(context.Context) {
+	fmt.Println("evicted:", g.Channel()) //nolint:forbidigo // the output of an example
+}
 
 func newGuestbook() *lobby[*Guestbook] {
 	return lobbyOf(func(room *Lobby) *Guestbook { return &Guestbook{room} }, durableobject.Options{}, nil)

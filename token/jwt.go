@@ -117,9 +117,9 @@ func (j *JWT) Sign(_ context.Context, p *Payload) (string, error) {
 }
 
 // Verify checks a JWT. It decodes neither the header nor the claims before it has
-// checked the signature, which must be of the one algorithm of j. The error wraps [ErrMalformed] if the token has not three parts; otherwise
-// [ErrSignature], [ErrMalformed], [ErrClaims] or [ErrExpired], in this order if
-// several apply.
+// checked the signature, which must be of the one algorithm of j. The error wraps
+// [ErrMalformed] if the token has not three parts; otherwise [ErrSignature],
+// [ErrMalformed], [ErrClaims] or [ErrExpired], in this order if several apply.
 func (j *JWT) Verify(_ context.Context, token string) (*Payload, error) {
 	p, err := j.read(token)
 	if err != nil {
