@@ -52,6 +52,9 @@ func newCore(options *Options) (*core, error) {
 	for _, plugin := range o.Plugins {
 		plugin.InitHandler(&plugged)
 	}
+	if hasNil(plugged.Interceptors) {
+		return nil, errors.New("an interceptor of a plugin is nil")
+	}
 	o.Interceptors, o.Serializers, o.Validator = plugged.Interceptors, plugged.Serializers, plugged.Validator
 	ser, err := serializer.New(o.Serializers...)
 	if err != nil {
@@ -120,7 +123,7 @@ func (m *methods) add(route rpc.Route) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.router != nil {
-		return errors.New("clients have connected")
+		return errors.New("a client has called a method")
 	}
 	if route.TakesEvents() {
 		return errors.New("the input of a method cannot be a stream of events")

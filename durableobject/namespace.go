@@ -79,7 +79,7 @@ func (ns *Namespace[H]) Get(ctx context.Context, channel string) (H, error) {
 // caller's socket before its answer does. The interceptors run around it, after
 // the input was decoded and checked.
 //
-// Handle panics if the path is taken, if the first client has connected, and if the
+// Handle panics if the path is taken, if a client has called a method, and if the
 // input is a stream of events, which the protocol of methods cannot carry.
 func Handle[H, In, Out any](ns *Namespace[H], p rpc.Procedure[In, Out],
 	fn func(H, context.Context, *Websocket, In) (Out, error), ics ...rpc.Interceptor,

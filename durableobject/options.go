@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -173,7 +174,7 @@ func (o *Options) withDefaults() (Options, error) {
 	c.MaxLagBytes = cmp.Or(c.MaxLagBytes, DefaultMaxLagBytes)
 	c.MaxMessageBytes = cmp.Or(c.MaxMessageBytes, DefaultMaxMessageBytes)
 	c.MaxCalls = cmp.Or(c.MaxCalls, DefaultMaxCalls)
-	c.MaxPendingBytes = cmp.Or(c.MaxPendingBytes, max(2*int(c.MaxMessageBytes), minPendingBytes))
+	c.MaxPendingBytes = cmp.Or(c.MaxPendingBytes, max(2*int(min(c.MaxMessageBytes, math.MaxInt/4)), minPendingBytes))
 	c.MaxStreams = cmp.Or(c.MaxStreams, DefaultMaxStreams)
 	c.MessageTimeout = cmp.Or(c.MessageTimeout, DefaultMessageTimeout)
 	c.StallTimeout = cmp.Or(c.StallTimeout, DefaultStallTimeout)
@@ -204,6 +205,10 @@ func (o *Options) faults() []string {
 		{"MaxLagBytes", int64(o.MaxLagBytes)},
 		{"MaxMessageBytes", o.MaxMessageBytes},
 		{"MaxCalls", int64(o.MaxCalls)},
+		{"MaxPendingBytes", int64(o.MaxPendingBytes)},
+		{"MaxStreams", int64(o.MaxStreams)},
+		{"MessageTimeout", int64(o.MessageTimeout)},
+		{"StallTimeout", int64(o.StallTimeout)},
 		{"HookTimeout", int64(o.HookTimeout)},
 		{"IdleTimeout", int64(o.IdleTimeout)},
 	} {
@@ -211,7 +216,11 @@ func (o *Options) faults() []string {
 	}
 	fault(o.Log != nil && o.ResumeRetention == 0, "a Log without ResumeRetention would store nothing")
 	fault(o.TrimLog && o.Log == nil, "TrimLog is set without a Log")
-	fault(slices.ContainsFunc(o.Interceptors, func(i rpc.Interceptor) bool { return i == nil }), "an interceptor is nil")
+	fault(hasNil(o.Interceptors), "an interceptor is nil")
 	fault(slices.Contains(o.Plugins, nil), "a plugin is nil")
 	return list
+}
+
+func hasNil(list []rpc.Interceptor) bool {
+	return slices.ContainsFunc(list, func(i rpc.Interceptor) bool { return i == nil })
 }

@@ -1,6 +1,7 @@
 package durableobject
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -156,6 +157,8 @@ func (r *recipients) sockets(p *publication, list []*Websocket) {
 		switch {
 		case ws == nil:
 			r.err = errors.New("nil socket")
+		case ws.ch == nil: // not one of the library's
+			r.err = ErrForeignWebsocket
 		case ws.ch.core != p.channels.core || ws.ch.name != p.channel:
 			r.err = ErrForeignWebsocket
 		default:
@@ -177,6 +180,10 @@ func (r *recipients) ids(p *publication, ids []string) {
 
 func (r *recipients) matching(match func(*Websocket) bool) {
 	r.add()
+	if match == nil {
+		r.err = errors.New("nil predicate")
+		return
+	}
 	r.match = append(r.match, match)
 }
 
@@ -199,9 +206,12 @@ func record(c *channels, channel string, data []byte, opts []PublishOption) (*ev
 	}
 	p := publication{channels: c, channel: channel}
 	for _, opt := range opts {
+		if opt == nil {
+			return nil, errors.New("nil option")
+		}
 		opt.applyToPublication(&p)
 	}
-	if err := errors.Join(p.targets.err, p.excludes.err); err != nil {
+	if err := cmp.Or(p.targets.err, p.excludes.err); err != nil {
 		return nil, err
 	}
 	if err := p.meta.Validate(); err != nil {

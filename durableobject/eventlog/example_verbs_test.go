@@ -8,7 +8,8 @@ import (
 
 // A log that cannot vouch for its last records goes on in a new epoch.
 func ExampleNewEpoch() {
-	fmt.Println(len(eventlog.NewEpoch()), eventlog.NewEpoch() != eventlog.NewEpoch())
+	first, second := eventlog.NewEpoch(), eventlog.NewEpoch()
+	fmt.Println(len(first), first != second)
 	// Output: 13 true
 }
 
