@@ -76,6 +76,10 @@ func (ch *liveChannel) onEvicted() {
 type channels struct {
 	core *core
 	all  map[string]*liveChannel // guarded by core.mu
+
+	// leaving has the evicted channels that still follow a shared log; guarded by core.mu.
+	// Their values are closed when they have stopped.
+	leaving map[string]chan struct{}
 }
 
 // acquire returns the channel, pinned. The caller must release it.
@@ -139,8 +143,8 @@ func (c *channels) lookup(name string) *liveChannel {
 }
 
 // evict drops the channels that have been idle since before, or all of them if force
-// is set. It calls hubEvicted for each whose hub was made, with core.mu held.
-func (c *channels) evict(before time.Time, force bool, hubEvicted func(*liveChannel)) {
+// is set, and calls OnEvicted of each, on a goroutine of its own.
+func (c *channels) evict(before time.Time, force bool) {
 	c.core.mu.Lock()
 	defer c.core.mu.Unlock()
 	for name, ch := range c.all {
@@ -149,8 +153,9 @@ func (c *channels) evict(before time.Time, force bool, hubEvicted func(*liveChan
 		}
 		if ch.pins.CompareAndSwap(0, evicted) || force {
 			delete(c.all, name)
+			c.unfollow(ch)
 			if ch.maker.once.succeeded() {
-				hubEvicted(ch)
+				c.core.evictions.Go(ch.onEvicted)
 			}
 		}
 	}
@@ -173,4 +178,49 @@ func (c *channels) moveCursors(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// follow makes a pinned channel receive the events of all nodes, if nodes share the log: a
+// channel follows the log from its first socket until it is evicted. A log has one
+// follower of a channel at a time, so a channel that was made anew waits for the evicted
+// one. The error wraps [eventlog.ErrUnavailable] if the log is out of reach.
+func (c *channels) follow(ctx context.Context, ch *liveChannel) error {
+	if c.core.shared == nil {
+		return nil
+	}
+	c.core.mu.RLock()
+	gone := c.leaving[ch.name]
+	c.core.mu.RUnlock()
+	if gone != nil {
+		select {
+		case <-gone:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return try(func() error { return ch.events.Follow(ctx) })
+}
+
+// unfollow ends the feed of a channel that is evicted, on a goroutine of its own. It is
+// called with core.mu held.
+func (c *channels) unfollow(ch *liveChannel) {
+	if c.core.shared == nil {
+		return
+	}
+	before, gone := c.leaving[ch.name], make(chan struct{})
+	c.leaving[ch.name] = gone
+	c.core.evictions.Go(func() {
+		if before != nil { // it was evicted, made and evicted again
+			<-before
+		}
+		if err := try(func() error { ch.events.Unfollow(); return nil }); err != nil {
+			c.core.logger.Error("ending a feed failed", "channel", ch.name, "err", err)
+		}
+		c.core.mu.Lock()
+		if c.leaving[ch.name] == gone {
+			delete(c.leaving, ch.name)
+		}
+		c.core.mu.Unlock()
+		close(gone)
+	})
 }

@@ -18,11 +18,10 @@ type class struct {
 
 	// finish runs once, from the first Shutdown on, and closes finished. closeErr is
 	// set before that.
-	ending    sync.Once
-	evictions sync.WaitGroup
-	hurried   chan bool
-	finished  chan struct{}
-	closeErr  error
+	ending   sync.Once
+	hurried  chan bool
+	finished chan struct{}
+	closeErr error
 }
 
 // newClass returns a class. It does nothing before its tasks are started.
@@ -32,7 +31,7 @@ func newClass(o *Options, newHub func(ctx context.Context, c *class, channel str
 		return nil, err
 	}
 	c := &class{core: base, hurried: make(chan bool, 2), finished: make(chan struct{})}
-	c.channels = channels{core: base, all: map[string]*liveChannel{}}
+	c.channels = channels{core: base, all: map[string]*liveChannel{}, leaving: map[string]chan struct{}{}}
 	c.sockets = sockets{core: base, all: map[*Websocket]struct{}{}}
 	c.system, c.peers = newSystem(), c.newPeers()
 	c.newHub = func(ctx context.Context, channel string) (any, error) { return newHub(ctx, c, channel) }
@@ -44,14 +43,14 @@ func newClass(o *Options, newHub func(ctx context.Context, c *class, channel str
 func (c *class) startTasks() {
 	retention := c.options.ResumeRetention
 	c.task("evicting objects", c.options.IdleTimeout/2, func(now time.Time) error {
-		c.evict(now.Add(-c.options.IdleTimeout), false)
+		c.channels.evict(now.Add(-c.options.IdleTimeout), false)
 		return nil
 	})
 	if c.log == nil {
 		return
 	}
 	c.task("moving cursors", retention/4, func(time.Time) error { return c.channels.moveCursors(c.ctx) })
-	if c.ownLog || c.options.TrimLog {
+	if c.ownLog || c.options.TrimLog && c.shared == nil {
 		c.task("trimming the event log", retention/2, func(now time.Time) error {
 			return c.log.Trim(c.ctx, now.Add(-retention))
 		})
@@ -82,10 +81,4 @@ func (c *class) task(name string, interval time.Duration, do func(now time.Time)
 // isClosing reports whether an error means only that the namespace or its log closes.
 func isClosing(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, eventlog.ErrClosed)
-}
-
-// evict drops the channels that have been idle since before, or all of them if force
-// is set, and calls OnEvicted of each, on a goroutine of its own.
-func (c *class) evict(before time.Time, force bool) {
-	c.channels.evict(before, force, func(ch *liveChannel) { c.evictions.Go(ch.onEvicted) })
 }

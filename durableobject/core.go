@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/internal/asynclog"
@@ -22,10 +23,11 @@ type core struct {
 	logger *slog.Logger // never runs code of the application on the caller's goroutine
 	logs   *asynclog.Queue
 
-	options    Options        // complete, with the additions of the plugins
-	log        eventlog.Log   // nil if nothing is kept
-	ownLog     bool           // log was made by the namespace
-	events     fanout.Options // of the channels
+	options    Options         // complete, with the additions of the plugins
+	log        eventlog.Log    // nil if nothing is kept
+	shared     eventlog.Shared // log, if other nodes append to it; nil otherwise
+	ownLog     bool            // log was made by the namespace
+	events     fanout.Options  // of the channels
 	serializer *serializer.Serializer
 	pool       *socket.Pool
 	newHub     func(ctx context.Context, channel string) (any, error)
@@ -33,8 +35,10 @@ type core struct {
 	system     *rpc.Router // the procedures of every socket, but "subscribe"
 	peers      *rpc.ServerPeers
 
-	users sync.WaitGroup // readers, hooks of sockets, runs of newHub, and tasks
-	hooks runningCode
+	users     sync.WaitGroup // readers, hooks of sockets, runs of newHub, and tasks
+	evictions sync.WaitGroup // of channels, with OnEvicted
+	hooks     runningCode
+	refusals  atomic.Int64 // connections that are open only to be refused
 
 	// mu guards closing, and the members of channels and of sockets: nothing is added to
 	// channels once closing is set, and to sockets only what had entered before.
@@ -65,12 +69,14 @@ func newCore(options *Options) (*core, error) {
 	c.logger, c.logs = asynclog.New(o.Logger)
 	if o.ResumeRetention > 0 {
 		c.log, c.ownLog = o.Log, o.Log == nil
+		c.shared, _ = o.Log.(eventlog.Shared)
 		if c.ownLog {
 			c.log = eventlog.NewMemory(&eventlog.MemoryOptions{Retention: o.ResumeRetention})
 		}
 	}
 	c.events = fanout.Options{
-		Log: c.log, SoleWriter: c.ownLog, Retention: o.ResumeRetention, MaxLagBytes: o.MaxLagBytes, Pool: c.pool,
+		Log: c.log, Shared: c.shared, SoleWriter: c.ownLog,
+		Retention: o.ResumeRetention, MaxLagBytes: o.MaxLagBytes, Pool: c.pool,
 	}
 	if c.ownLog { // which drops old events by a clock that cannot be set
 		c.events.Retention = 0

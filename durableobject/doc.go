@@ -56,12 +56,30 @@
 //
 // # Slow and hostile clients
 //
-// Nothing is queued for a socket. It reads from the tail of the log that all
+// Events are not queued for a socket. It reads from the tail of the log that all
 // sockets of an object share, and when it lags by more than Options.MaxLagBytes,
 // from the log itself, at its own pace. A publisher never waits for it.
-// Message size, calls in flight and waiting answers are bounded per socket; a
-// silent one is pinged and dropped; one whose token has expired is closed with
-// 1008. A method with a stream of events, see [HandleEvents], waits for its caller.
+//
+// Answers to calls, and events of [Websocket.Send], wait for a client that reads slowly,
+// and the calls with them. A client that asks for much at once is slowed down, not
+// refused. Only one whose connection accepts no bytes for Options.StallTimeout is closed
+// with 1013, and from then on nothing that it sends is read or run. A silent client is pinged and
+// dropped; one whose token has expired is closed with 1008.
+//
+// # What one socket can hold
+//
+// Whatever its client does, a socket holds no more than:
+//
+//   - a message that is being read, Options.MaxMessageBytes, for Options.MessageTimeout;
+//   - messages of calls that wait or run, Options.MaxPendingBytes. Calls beyond
+//     Options.MaxCalls cost no more than that;
+//   - answers and events that wait to be read, Options.MaxLagBytes; a single
+//     answer may be larger, and four more may be encoded and wait for room;
+//   - bytes that are being written, 128 KiB, or one answer or page of the log if that is larger;
+//   - goroutines, each of about 16 KiB: Options.MaxCalls, Options.MaxStreams, one hook, and
+//     up to four of its own;
+//   - the values that the application keeps for its calls: an input may take several times the size
+//     of its message once it is decoded. One input of a socket is decoded at a time.
 //
 // # Tokens
 //

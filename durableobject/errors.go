@@ -24,6 +24,10 @@ var (
 	// ErrNoSubject is returned by PublishEvent for targets or excludes that are ids
 	// alone if Options.Subject is set, since recipients are then named by subject and id.
 	ErrNoSubject = errors.New("durableobject: ids without subject")
+	// ErrPredicate is returned by PublishEvent for [WithTargetsFunc] and
+	// [WithExcludeFunc] if the log is an eventlog.Shared, since predicates cannot be
+	// called for the sockets of other nodes. Use tags or ids there.
+	ErrPredicate = errors.New("durableobject: predicates do not reach the sockets of other nodes")
 )
 
 // errLostContext is the error of a method whose socket is not found.

@@ -64,6 +64,15 @@ type Options struct {
 	// The namespace does not close this log, and does not trim it unless TrimLog is set. It requires ResumeRetention, without which nothing
 	// would be stored.
 	//
+	// An eventlog.Shared is a log that several processes share, each with a namespace of
+	// its own: then every socket gets the events of all of them, and a client may come
+	// back to any process. Each namespace needs a handle of its own, or a Prefix. While
+	// the log is out of reach, publishers get its error and clients 503; when its feed
+	// is lost the sockets are closed with 1012, and their clients resume from the log.
+	// Predicates fail with [ErrPredicate]. The clocks of the processes may
+	// differ from the log's by 10 s. Each process has an object of its own for a channel:
+	// keep state that must exist once elsewhere.
+	//
 	// Positions are numbered for a whole log, and clients can read the numbers, so
 	// a client with a token of one channel can see how many events all channels of the
 	// log have. Tenants who must not know that of each other need a log each.
@@ -76,8 +85,8 @@ type Options struct {
 	// TrimLog makes the namespace delete events that are older than ResumeRetention
 	// from Log. Leave it unset where the log trims itself, as a filelog with
 	// a Retention does, where it is shared with others, and where history is to be
-	// kept. Events older than ResumeRetention are not replayed in any case. It
-	// requires Log.
+	// kept. An eventlog.Shared is never trimmed. Events older than ResumeRetention are not
+	// replayed in any case. It requires Log.
 	TrimLog bool
 
 	// Interceptors run around each request on a socket: "subscribe",

@@ -73,9 +73,11 @@ func (ws *Websocket) send(ctx context.Context, message []byte, binary bool) erro
 	var after uint64
 	if c, ok := stateOf(ctx); ok {
 		after = c.published.Load()
-	}
-	if after > 0 {
-		ws.ch.events.Settle(&ws.reader) // so that it knows which events the answer waits for
+		// So that the reader knows which events the answer waits for. The next events of a
+		// stream do not wait again for an event that has not come.
+		if after > 0 && !ws.ch.events.Settle(ctx, &ws.reader, after) {
+			c.published.CompareAndSwap(after, 0)
+		}
 	}
 	return ws.outbox.Put(ctx, socket.Frame(message, binary), after)
 }

@@ -24,7 +24,10 @@ import (
 // It fails if the event cannot be encoded, its metadata is bad, an option is, the log
 // fails, or a serializer or a predicate panics; then nothing was published. If ctx
 // ends while the event is being stored, the error is that of ctx and the event may
-// have been published.
+// have been published. That is so, too, if the error is eventlog.ErrUncertain.
+//
+// If nodes share a log (see Options.Log), the sockets of all nodes get the event, soon
+// after it is stored.
 func (o *Object[T]) PublishEvent(ctx context.Context, event T, opts ...PublishOption) error {
 	if err := o.publish(ctx, event, opts); err != nil {
 		return fmt.Errorf("durableobject: publish: %w", err)
@@ -101,7 +104,8 @@ func WithTargets(ws ...*Websocket) PublishOption {
 
 // WithTargetsFunc limits the event to clients for which match returns true. It is called
 // once, at publication, for each socket that is connected and has one of the
-// tags; clients that are away are not targets. No lock is held meanwhile.
+// tags; clients that are away are not targets. No lock is held meanwhile. If nodes
+// share a log, PublishEvent returns [ErrPredicate].
 func WithTargetsFunc(match func(*Websocket) bool) PublishOption {
 	return publishOptionFunc(func(p *publication) { p.targets.matching(match) })
 }
@@ -125,7 +129,8 @@ func WithExclude(ws ...*Websocket) PublishOption {
 }
 
 // WithExcludeFunc keeps the event from clients for which match returns true, which is
-// called as in [WithTargetsFunc]. Clients that are away are not excluded.
+// called as in [WithTargetsFunc]. Clients that are away are not excluded. If nodes share a log,
+// PublishEvent returns [ErrPredicate].
 func WithExcludeFunc(match func(*Websocket) bool) PublishOption {
 	return publishOptionFunc(func(p *publication) { p.excludes.matching(match) })
 }
@@ -236,6 +241,9 @@ func record(c *channels, channel string, data []byte, opts []PublishOption) (*ev
 func (p *publication) recipients() (targets, excludes []Recipient, err error) {
 	if len(p.targets.match) == 0 && len(p.excludes.match) == 0 {
 		return p.targets.named, p.excludes.named, nil
+	}
+	if p.channels.core.shared != nil {
+		return nil, nil, ErrPredicate
 	}
 	var candidates []*Websocket
 	if ch := p.channels.lookup(p.channel); ch != nil {

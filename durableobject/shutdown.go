@@ -65,10 +65,10 @@ func (c *class) finish() {
 		case <-gone:
 			waiting = false
 		case all := <-c.hurried:
-			c.evict(time.Now(), all)
+			c.channels.evict(time.Now(), all)
 		}
 	}
-	c.evict(time.Now(), true)
+	c.channels.evict(time.Now(), true)
 	c.evictions.Wait()
 	c.pool.Close()
 	if c.ownLog {

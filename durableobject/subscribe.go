@@ -3,10 +3,12 @@ package durableobject
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
 
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/internal/fanout"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/rpc"
@@ -55,7 +57,7 @@ func (ws *Websocket) subscribe(ctx context.Context, call *rpc.Call) (any, error)
 	s.CursorEvents = call.Header.Get(headerExtension) == "1"
 	head, err := ws.reader.Prepare(ctx, &s.Subscription, call.LastEventID)
 	if err != nil {
-		return nil, err
+		return nil, unavailable(err)
 	}
 	if s.CursorEvents {
 		kept := ws.core().log != nil
@@ -130,6 +132,7 @@ func (ws *Websocket) end(s *subscription) {
 	s.cancelHook()
 	if ws.sub == s {
 		ws.sub = nil
+		ws.stopLate()
 		ws.reader.Unsubscribe(&s.Subscription)
 	}
 }
@@ -140,8 +143,13 @@ func (ws *Websocket) end(s *subscription) {
 // is called with mu held.
 func (ws *Websocket) startHook(s *subscription) {
 	c := ws.core()
-	if s.late == nil {
-		s.late = time.AfterFunc(c.options.HookTimeout, func() { ws.reader.Release(&s.Subscription) })
+	if s.hookBy.IsZero() {
+		s.hookBy = time.Now().Add(c.options.HookTimeout)
+		if ws.late == nil {
+			ws.late = time.AfterFunc(c.options.HookTimeout, ws.releaseLate)
+		} else { // a client could make timers without end if each subscription had one
+			ws.late.Reset(c.options.HookTimeout)
+		}
 	}
 	if ws.hooking {
 		return // endHook calls again
@@ -173,8 +181,37 @@ func (ws *Websocket) endHook(s *subscription) (current bool) {
 	s.cancel = nil
 	ws.hooking = false
 	newest := ws.sub
-	if newest != nil && newest != s && newest.late != nil && newest.ctx != nil {
+	if newest != nil && newest != s && !newest.hookBy.IsZero() {
 		ws.startHook(newest)
+	} else {
+		ws.stopLate()
 	}
 	return newest == s
+}
+
+// releaseLate releases the events if the hook of the newest subscription is late.
+func (ws *Websocket) releaseLate() {
+	ws.mu.Lock()
+	s := ws.sub
+	late := s != nil && !s.hookBy.IsZero() && !time.Now().Before(s.hookBy)
+	ws.mu.Unlock()
+	if late {
+		ws.reader.Release(&s.Subscription)
+	}
+}
+
+// stopLate stops the timer of releaseLate, with mu held. An idle socket keeps none.
+func (ws *Websocket) stopLate() {
+	if ws.late != nil {
+		ws.late.Stop()
+		ws.late = nil
+	}
+}
+
+// unavailable makes err one that asks the client to try again if the log is out of reach.
+func unavailable(err error) error {
+	if !errors.Is(err, eventlog.ErrUnavailable) {
+		return err
+	}
+	return (&rpc.Error{Code: rpc.CodeServiceUnavailable, Message: "Try again later"}).WithCause(err)
 }

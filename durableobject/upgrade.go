@@ -1,6 +1,7 @@
 package durableobject
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/internal/socket"
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/token"
@@ -55,12 +57,20 @@ type UpgradeOptions struct {
 // A request is refused with 426 if it is no upgrade, with 405 if its method is not
 // GET, with 403 for its origin, with 401 without an id, a token or a valid token,
 // with 400 if the id is longer than 256 bytes or the handshake is malformed, by
-// Authorize, with 503 while the token cannot be verified or the namespace shuts
-// down, with 500 if the object cannot be made, and with 501 if middleware hides the
+// Authorize, with 503 while the token cannot be verified, the namespace shuts down or a
+// log that nodes share is out of reach, with 500 if the object cannot be made, and with
+// 501 if middleware hides the
 // [http.Hijacker] of the ResponseWriter and has no Unwrap method as
 // [http.ResponseController] knows it, which is logged at level Error. No object is
 // made for a request whose origin or token is refused. The URL contains the token:
 // keep it out of access logs.
+//
+// Pages see no status. A client that offers the subprotocol "durable-iterator" is
+// therefore refused, except for its origin, by a WebSocket that is opened and closed with
+// 4000 plus the status, within a second and for at most 256 clients at once. It may
+// offer its token as a second subprotocol, "token." and the token in base64url without
+// padding, in place of the one in the URL. The TypeScript client in client/js does
+// both; oRPC's own offers no subprotocol.
 //
 // The handler returns when the socket is open, and the namespace serves it from then on.
 // UpgradeHandler panics on an origin pattern that is malformed.
@@ -81,6 +91,7 @@ func UpgradeHandler[H any](ns *Namespace[H], o *UpgradeOptions) http.Handler {
 		StallTimeout:   u.class.options.StallTimeout,
 		OriginPatterns: u.options.OriginPatterns,
 		AnyOrigin:      u.options.AnyOrigin,
+		Subprotocols:   []string{subprotocol},
 	}
 	return u
 }
@@ -97,19 +108,25 @@ func (u *upgrader) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeRefusal(w, text(err.Status, err.Message))
 		return
 	}
-	id, payload, refusal := u.admit(r)
+	ours, offered := offeredProtocols(r, u.class.options.MaxTokenBytes)
+	id, payload, refusal := u.admit(r, offered)
 	if refusal == nil {
 		refusal = u.open(w, r, id, payload)
 	}
-	if refusal != nil {
+	if refusal == nil {
+		return
+	}
+	refusal = rpc.ToError(refusal) // with the status and message of its code
+	if !ours || !u.class.refuseOpenly(w, r, u.accept, refusal) {
 		writeRefusal(w, refusal)
 	}
 }
 
-// admit returns the id and the payload of a request that may connect.
-func (u *upgrader) admit(r *http.Request) (id string, p *token.Payload, refusal *rpc.Error) {
+// admit returns the id and the payload of a request that may connect. A token that is
+// offered among the subprotocols is used instead of that of the query.
+func (u *upgrader) admit(r *http.Request, offered string) (id string, p *token.Payload, refusal *rpc.Error) {
 	query := r.URL.Query()
-	id, tok := last(query["id"]), last(query["token"])
+	id, tok := last(query["id"]), cmp.Or(offered, last(query["token"]))
 	switch {
 	case id == "":
 		return "", nil, text(http.StatusUnauthorized, "ID is required")
@@ -135,11 +152,8 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 		return c.failed(r.Context(), "UpgradeOptions.Context failed", p.Channel, err)
 	}
 	ch, err := c.channels.acquireHub(r.Context(), p.Channel)
-	switch {
-	case errors.Is(err, ErrClosed):
-		return text(http.StatusServiceUnavailable, "Shutting down")
-	case err != nil:
-		return c.failed(r.Context(), "opening a channel failed", p.Channel, err)
+	if err != nil {
+		return c.cannotOpen(r.Context(), p.Channel, err)
 	}
 	served := false
 	defer func() {
@@ -147,6 +161,9 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 			ch.release()
 		}
 	}()
+	if err := c.channels.follow(r.Context(), ch); err != nil {
+		return c.cannotOpen(r.Context(), p.Channel, err)
+	}
 	recipient, err := c.recipient(id, p)
 	if err != nil {
 		return c.failed(r.Context(), "Options.Subject failed", p.Channel, err)
@@ -173,6 +190,19 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 	return nil
 }
 
+// cannotOpen returns the refusal of a client whose channel cannot be opened.
+func (c *class) cannotOpen(ctx context.Context, channel string, err error) *rpc.Error {
+	switch {
+	case errors.Is(err, ErrClosed):
+		return text(http.StatusServiceUnavailable, "Shutting down")
+	case errors.Is(err, eventlog.ErrUnavailable):
+		c.logger.WarnContext(ctx, "event log unavailable", "channel", channel, "err", err)
+		return text(http.StatusServiceUnavailable, "Try again later")
+	default:
+		return c.failed(ctx, "opening a channel failed", channel, err)
+	}
+}
+
 // values returns the context that the contexts of a socket's hooks and calls derive from.
 func (u *upgrader) values(r *http.Request) (_ context.Context, err error) {
 	if u.options.Context == nil {
@@ -195,7 +225,6 @@ func (ws *Websocket) serve() {
 func text(status int, message string) *rpc.Error { return &rpc.Error{Status: status, Message: message} }
 
 func writeRefusal(w http.ResponseWriter, e *rpc.Error) {
-	e = rpc.ToError(e) // with the status and message of its code
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(e.Status)
 	_, _ = w.Write([]byte(e.Message))
@@ -219,6 +248,7 @@ func (o *UpgradeOptions) authorizer(r *http.Request) func(context.Context, *toke
 	query := kept.URL.Query()
 	query.Del("token")
 	kept.URL.RawQuery = query.Encode()
+	kept.Header.Del("Sec-Websocket-Protocol")
 	return func(ctx context.Context, p *token.Payload) error {
 		return o.Authorize(kept.WithContext(updateContext{ctx, kept.Context()}), p)
 	}

@@ -22,8 +22,8 @@ import (
 const (
 	statusPolicyViolation = 1008 // the token has expired
 	statusInternalError   = 1011 // OnSubscribed failed, or the log cannot be read
-	statusServiceRestart  = 1012 // the namespace is shutting down
-	statusTryAgainLater   = 1013 // the socket was too slow
+	statusServiceRestart  = 1012 // the namespace is shutting down, or lost the feed of a shared log
+	statusTryAgainLater   = 1013 // the socket was too slow, or the log is out of reach
 )
 
 // maxEventHead is the size of the largest part of an event's frame before its suffix.
@@ -55,9 +55,11 @@ type Websocket struct {
 	//
 	//   - sub is nil, or the subscription that events go to.
 	//   - hooking is set while OnSubscribed runs.
+	//   - late is the timer of the newest hook that runs or waits, nil if there is none.
 	mu      sync.Mutex
 	sub     *subscription
 	hooking bool
+	late    *time.Timer
 }
 
 // subscription is the subscription of a socket, whose mu guards it.
@@ -68,14 +70,11 @@ type subscription struct {
 	finish      func()             // frees the id
 	ctx         context.Context    // of its call; nil once the hook has begun
 	cancel      context.CancelFunc // ends the context of its hook; nil before the hook has begun
-	late        *time.Timer        // ends the wait for its hook; nil before the replay has ended
+	hookBy      time.Time          // when its hook is late; zero before the replay has ended
 }
 
 // cancelHook ends the context of the hook, which may not have begun.
 func (s *subscription) cancelHook() {
-	if s.late != nil {
-		s.late.Stop()
-	}
 	if s.cancel != nil {
 		s.cancel()
 	}
@@ -94,7 +93,7 @@ func (ws *Websocket) Token() *token.Payload { return ws.payload.Load() }
 func (ws *Websocket) Channel() string { return ws.ch.name }
 
 // Attach stores a value of the application with the socket, in place of an earlier
-// one. v may be of any type.
+// one. A nil v removes it.
 func (ws *Websocket) Attach(v any) { ws.attached.Store(&v) }
 
 // Attachment returns the value that Attach stored last, or nil if there is none.

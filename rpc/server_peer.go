@@ -382,7 +382,7 @@ func (s *ServerPeers) hibernate(ctx context.Context, c *peer.Call, call *Call, h
 		c.Hold()
 		h.Start(ctx, json.RawMessage(c.ID()), c.Finish)
 		if h.Ended != nil {
-			c.WhenOver(h.Ended)
+			c.OnDone(h.Ended)
 		}
 	}
 }
@@ -390,6 +390,7 @@ func (s *ServerPeers) hibernate(ctx context.Context, c *peer.Call, call *Call, h
 // sendEvents opens a stream and sends it, to its end.
 func (s *ServerPeers) sendEvents(ctx context.Context, c *peer.Call, call *Call, run *eventRun) {
 	if s.openStream(ctx, c, call) {
-		run.run(ctx, &wireSink{ctx: ctx, engine: s.engine, call: run.call, peer: c, send: func(e *peer.Event) error { return c.Event(ctx, e) }})
+		send := func(e *peer.Event) error { return c.Event(ctx, e) }
+		run.run(ctx, &wireSink{ctx: ctx, engine: s.engine, call: run.call, peer: c, send: send})
 	}
 }

@@ -23,7 +23,10 @@ type atOnce struct{ running, most, ever atomic.Int64 }
 func (a *atOnce) enter() (leave func()) {
 	a.ever.Add(1)
 	n := a.running.Add(1)
-	for m := a.most.Load(); n > m && !a.most.CompareAndSwap(m, n); m = a.most.Load() {
+	for m := a.most.Load(); n > m; m = a.most.Load() {
+		if a.most.CompareAndSwap(m, n) {
+			break
+		}
 	}
 	return func() { a.running.Add(-1) }
 }

@@ -11,7 +11,7 @@ import (
 // Read adds the frames of events to b, whose Shared is nil, until there are about
 // [socket.BatchSize] bytes or no more events. What it adds counts as sent. If the log
 // has to be read, it does so only with wait, using ctx, and otherwise returns
-// [socket.Slow]. An error closes the sink.
+// [socket.WouldBlock]. An error closes the sink.
 //
 // stop reports whether the connection was given something else that it has to send
 // before the events that are published, released or subscribed to after that. Read asks
@@ -19,7 +19,7 @@ import (
 func (r *Reader) Read(ctx context.Context, b *socket.Batch, wait bool, stop func() bool) socket.More {
 	for {
 		more := r.readTail(b, stop)
-		if more != socket.Slow || !wait {
+		if more != socket.WouldBlock || !wait {
 			return more
 		}
 		if err := r.readLog(ctx, b, stop); err != nil {
@@ -52,7 +52,7 @@ func (r *Reader) readTail(b *socket.Batch, stop func() bool) socket.More {
 		case r.state == following && !r.at.gap:
 			r.readNode(b, stop)
 		default:
-			return socket.Slow
+			return socket.WouldBlock
 		}
 	}
 }

@@ -280,7 +280,8 @@ func TestWithdrawnRequestsAreForgotten(t *testing.T) {
 		stuck := make(chan struct{})
 		c := NewClient(func(context.Context, Frame) error { <-stuck; return nil }, nil)
 		first, stop := context.WithCancel(t.Context())
-		go func() { _, _, _ = c.Do(first, &Request{URL: mustURL(t, "/first")}) }()
+		request := &Request{URL: mustURL(t, "/first")}
+		go func() { _, _, _ = c.Do(first, request) }()
 		synctest.Wait()
 		for range 1000 {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)

@@ -244,7 +244,7 @@ func TestServer(t *testing.T) {
 		rig := newServerRig(t, ServerOptions{
 			MaxCalls: 1,
 			Urgent:   func(r *Request) int { return strings.Count(r.URL.Path, "urgent") },
-			Handle: func(_ context.Context, r *Request, c *Call) {
+			Handle: func(_ context.Context, _ *Request, c *Call) {
 				ran <- string(c.ID())
 				<-leave
 			},

@@ -26,7 +26,7 @@ const (
 	// closeTimeout is how long a connection has to answer a close frame.
 	closeTimeout = 5 * time.Second
 	// maxControl bounds the control frames that wait: a peer that sends pings
-	// without reading the answers does not get them all.
+	// without reading the answers is not sent all of them.
 	maxControl = 1 << 10
 	// closeBatches is how many batches of the source go out before a close frame.
 	closeBatches = 16
@@ -45,9 +45,12 @@ type Options struct {
 	// to be written. Then it is closed with 1013. 0 is [DefaultStallTimeout].
 	StallTimeout time.Duration
 	// OriginPatterns are hosts, as in path.Match, besides the request's own that
-	// the Origin header may name. AnyOrigin takes them all.
+	// the Origin header may name. AnyOrigin allows all.
 	OriginPatterns []string
 	AnyOrigin      bool
+	// Subprotocols are those that the server speaks. The first that the client offers
+	// too is selected.
+	Subprotocols []string
 }
 
 // Conn is the server side of one WebSocket connection. It is meant to be a part of
@@ -104,8 +107,8 @@ type Conn struct {
 }
 
 // Accept answers a WebSocket handshake and makes c, which is new, its connection. If
-// it fails, the request was answered, or its connection is closed; [RefusalLevel] tells
-// apart whose mistake that is. The caller calls Serve and lets the HTTP handler
+// it fails, the request was answered, or its connection is closed; see [RefusalLevel] for
+// whose mistake that is. The caller calls Serve and lets the HTTP handler
 // return, which frees the buffers of net/http.
 func (c *Conn) Accept(w http.ResponseWriter, r *http.Request, pool *Pool, src Source, o Options) error {
 	c.src, c.pool, c.writer = src, pool, pool.assign()
@@ -116,6 +119,7 @@ func (c *Conn) Accept(w http.ResponseWriter, r *http.Request, pool *Pool, src So
 	handshake, err := websocket.Accept(h, r, &websocket.AcceptOptions{
 		OriginPatterns:     o.OriginPatterns,
 		InsecureSkipVerify: o.AnyOrigin,
+		Subprotocols:       o.Subprotocols,
 		CompressionMode:    websocket.CompressionDisabled,
 	})
 	if err != nil {
@@ -177,7 +181,7 @@ func (c *Conn) Visit(now time.Time) (again time.Time) {
 	return again
 }
 
-// VisitAt has the source visited at a time, if it would be only later.
+// VisitAt makes sure that the source is visited at a time, up to a second late.
 func (c *Conn) VisitAt(t time.Time) { c.pool.wheel.Hurry(&c.visits, t) }
 
 // answer sends a control frame.
@@ -224,8 +228,8 @@ func (c *Conn) abandon(code int, reason string) {
 	}
 }
 
-// decide makes the decision to close, as change does under the lock. It reports
-// whether it was open, and tells the handler then.
+// decide makes the decision to close, and calls change with the lock held, unless it was
+// made before. It reports whether it was not, and then calls the handler's Closing.
 func (c *Conn) decide(change func()) (first bool) {
 	c.mu.Lock()
 	first = !c.ending.Load()

@@ -132,23 +132,6 @@ func TestWaitingReader(t *testing.T) {
 	}
 }
 
-// From the decision to close on, nothing is handed on, whatever comes.
-func TestNothingIsHandedOnAfterClose(t *testing.T) {
-	inBubble(t, 0, func(t *testing.T, _ *Pool, connect func() *peer) {
-		p := connect()
-		p.send(opText, "before")
-		synctest.Wait()
-		p.conn.Close(1013, "enough")
-		go func() { p.read() }()
-		for range 1000 {
-			p.send(opText, "after")
-		}
-		p.send(opClose, "\x03\xf5")
-		require.Equal(t, 1013, <-p.code)
-		require.Equal(t, []string{"before"}, p.got)
-	})
-}
-
 // A peer that takes something now and then is kept; one that takes nothing for the stall
 // timeout is closed with 1013, and not read any more.
 func TestStalledPeer(t *testing.T) {

@@ -8,13 +8,13 @@
 // A fixed set of goroutines, the [Pool], writes for all connections and never
 // waits for one of them: it writes what the kernel takes at once. A connection
 // that is full, that has no file descriptor (TLS), or whose source has to wait
-// for something gets a goroutine of its own until it has caught up.
+// for something is written to by a goroutine of its own until it has caught up.
 //
 // An idle connection has one goroutine, which does nothing but wait for input, for
 // which the smallest stack is enough. When there is some, it reads a message, starts
-// another one to wait in its place, and deals with what it has read. Silent peers and
-// whatever else is due at some time are looked after by one wheel, so no connection
-// has a timer.
+// another one to wait in its place, and handles what it has read. One wheel watches
+// for silent peers and everything else that is due at some time, so no connection has a
+// timer.
 //
 // # Bounds
 //

@@ -100,8 +100,8 @@ type header struct {
 
 func (h *header) control() bool { return h.op >= opClose }
 
-// headerSize returns the size of a header that begins with these two bytes.
-func headerSize(b0, b1 byte) int {
+// headerSize returns the size of a header whose second byte this is.
+func headerSize(b1 byte) int {
 	size := 2
 	switch b1 &^ maskedFrame {
 	case 126:

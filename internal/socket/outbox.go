@@ -26,7 +26,7 @@ type Outbox struct {
 	// mu guards the fields below, and is held when added and held change. While it is
 	// held no lock is taken but by the function passed to Take.
 	//
-	//   - size is the sum over frames and over the reservations that are not used yet.
+	//   - size is the sum of the costs of frames and of reservations that are not used yet.
 	//   - waiters wait for room, in this order. None does while there is room for it.
 	//   - Once closed is set there are no waiters, and no frame is added.
 	mu      sync.Mutex
@@ -208,8 +208,8 @@ func (o *Outbox) Take(b *Batch, passed func(after uint64) bool) {
 	}
 	clear(o.frames[len(kept):])
 	o.held.Store(int64(len(kept)))
-	if o.frames = kept; len(kept) == 0 {
-		o.frames = nil // an idle connection keeps no buffer
+	if o.frames = kept; len(kept) == 0 && cap(kept) > 1 {
+		o.frames = nil // an idle connection keeps no more than room for one
 	}
 	o.grant()
 }

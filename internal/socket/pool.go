@@ -9,8 +9,8 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/wheel"
 )
 
-// Pool is what connections share: the fixed set of goroutines that write to them, and a
-// wheel that looks after them. The zero Pool is not usable: see NewPool.
+// Pool is what connections share: a fixed set of goroutines that write to them, and a
+// wheel for their timeouts. The zero Pool is not usable: see [NewPool].
 type Pool struct {
 	start   time.Time
 	ping    time.Duration
@@ -36,8 +36,8 @@ func NewPool(n int, ping time.Duration) *Pool {
 	return p
 }
 
-// Close ends the goroutines and waits for them, and for those of slow connections. The
-// connections have to be closed before.
+// Close stops the goroutines, and those of slow connections, and waits for them. The
+// connections must have been closed before.
 func (p *Pool) Close() {
 	p.wheel.Close()
 	for _, w := range p.writers {
@@ -46,15 +46,14 @@ func (p *Pool) Close() {
 	p.wg.Wait()
 }
 
-// Size is the number of writers.
+// Size returns the number of writers.
 func (p *Pool) Size() int { return len(p.writers) }
 
 // assign spreads connections over the writers.
 func (p *Pool) assign() int { return int(p.next.Add(1)) % len(p.writers) }
 
-// Task is something that a writer does between writing: it finds out which of its
-// connections have something to send, where waking each of them would keep the one
-// who wakes them.
+// Task is a function that a writer runs between writes. It finds the writer's connections
+// that have something to send, where waking each of them would take the caller too long.
 type Task struct {
 	writer *writer
 	queued atomic.Bool
@@ -68,7 +67,7 @@ func (p *Pool) NewTask(writer int, find func(flush func(*Conn))) *Task {
 	return &Task{writer: p.writers[writer], find: find}
 }
 
-// Wake has the task done soon.
+// Wake makes the writer run the task soon.
 func (t *Task) Wake() {
 	if t.queued.CompareAndSwap(false, true) {
 		t.writer.push(t)
@@ -90,13 +89,13 @@ type writer struct {
 	trier *trier // of its goroutine
 
 	// mu guards queue and closed. A job is in queue at most once: its queued flag
-	// is set by whoever puts it there and cleared when it runs.
+	// is set before it is put there and cleared when it runs.
 	mu     sync.Mutex
 	queue  []job
 	closed bool
 }
 
-// push reports whether the writer is still there.
+// push adds a job, and reports false if the writer was closed.
 func (w *writer) push(j job) bool {
 	w.mu.Lock()
 	if w.closed {
@@ -147,9 +146,9 @@ func (w *writer) run() {
 	}
 }
 
-// answers tells whether the first in the queue is a connection, which has an answer to
-// send. Others are about to be ready, as requests come together: their handlers have
-// their turn first, so that one write takes all.
+// answers reports whether the first job is a connection, which has an answer to send.
+// Others are about to be ready, as requests come together: their handlers run first, so
+// that one write sends all.
 func (w *writer) answers() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -160,7 +159,7 @@ func (w *writer) answers() bool {
 	return ok
 }
 
-// flush sends what a connection has, now instead of on its turn.
+// flush sends what a connection has at once, instead of when its job runs.
 func (w *writer) flush(c *Conn) {
 	c.dirty.Store(true)
 	c.flush(w)

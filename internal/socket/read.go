@@ -26,9 +26,9 @@ func (e *closedError) Error() string { return fmt.Sprintf("socket: closed with c
 
 // Handler receives what is read from a connection, from one goroutine at a time.
 type Handler interface {
-	// Receive takes over a message. Text is valid UTF-8. What takes longer it returns
-	// as run, which runs while reading goes on; nil is nothing. While Receive waits,
-	// nothing is read, and the silence of the peer does not count against it.
+	// Receive takes over a message. Text is valid UTF-8. If it returns run, that runs
+	// while reading goes on; it is for what takes longer. While Receive waits, nothing
+	// is read, and the silence of the peer does not count against it.
 	Receive(message []byte, binary bool) (run func())
 
 	// Closing is called once, when the decision to close the connection has been made:
@@ -59,7 +59,7 @@ func (c *Conn) Serve(h Handler) {
 // read waits for input and reads it. The stack of a goroutine that has done so has
 // grown and would stay so, therefore another one waits for what comes next.
 func (c *Conn) read() {
-	// Bytes or an error are met again below.
+	// Bytes and an error are returned again below.
 	_, _ = c.buffer.Peek(1)
 	run, err := c.readMessages()
 	if err != nil {
@@ -72,7 +72,7 @@ func (c *Conn) read() {
 	}
 }
 
-// readMessages reads what is there, up to a message that has something to run.
+// readMessages reads what has been received, up to a message that has something to run.
 func (c *Conn) readMessages() (run func(), err error) {
 	for {
 		c.reading.Store(max(c.lastRead.Load(), 1))
@@ -150,7 +150,7 @@ func (c *Conn) checkText(message []byte, op byte) ([]byte, byte, error) {
 func (c *Conn) readHeader() (header, error) {
 	b, err := c.buffer.Peek(2)
 	if err == nil {
-		b, err = c.buffer.Peek(headerSize(b[0], b[1]))
+		b, err = c.buffer.Peek(headerSize(b[1]))
 	}
 	if err != nil {
 		return header{}, fmt.Errorf("socket: read: %w", err)

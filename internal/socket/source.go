@@ -2,14 +2,14 @@ package socket
 
 import "time"
 
-// BatchSize is about how many bytes a source should give at once.
+// BatchSize is about how many bytes a source adds to a batch at most.
 const BatchSize = 64 << 10
 
-// Batch is what is sent at a time: whole frames.
+// Batch holds the frames that are sent at a time.
 type Batch struct {
-	// Own is sent first. It is a buffer that is used again and again.
+	// Own is sent first. It is a buffer that is used again.
 	Own []byte
-	// Shared is sent behind it. It belongs to somebody else and never changes.
+	// Shared is sent after it. It is not the batch's and never changes.
 	Shared []byte
 }
 
@@ -20,7 +20,7 @@ func (b *Batch) reset() {
 	b.Own, b.Shared = b.Own[:0], nil
 }
 
-// sent takes off the first n bytes and gives what is left, not in a reused buffer.
+// sent returns a batch without the first n bytes, which does not use the buffer.
 func (b *Batch) sent(n int) Batch {
 	if n < len(b.Own) {
 		return Batch{Own: append([]byte(nil), b.Own[n:]...), Shared: b.Shared}
@@ -28,26 +28,26 @@ func (b *Batch) sent(n int) Batch {
 	return Batch{Shared: b.Shared[n-len(b.Own):]}
 }
 
-// More says what a source has besides what it has just given.
+// More is what a source has besides what it has just added to a batch.
 type More int
 
-// What may be left when a source has been pulled.
+// The values of More.
 const (
-	// None: there is nothing until the next Wake.
+	// None means that there is nothing until the next [Conn.Wake].
 	None More = iota
-	// Some: there is more than fits into a batch.
+	// Some means that there is more than fits into the batch.
 	Some
-	// Slow: what comes next has to be waited for.
-	Slow
+	// WouldBlock means that what comes next has to be waited for.
+	WouldBlock
 )
 
-// Source knows what a connection has to get next.
+// Source produces the frames that a connection sends.
 type Source interface {
 	// Pull adds whole frames to a batch, about BatchSize bytes at the most. What it
 	// adds counts as sent. Shared is nil when it is called.
 	//
-	// Without wait it must not block: if it would have to, it returns Slow, and is
-	// called again, with wait, on a goroutine of the connection's own. It is never
+	// Without wait it must not block: if it would have to, it returns WouldBlock, and
+	// is called again, with wait, on a goroutine of the connection's own. It is never
 	// called concurrently for one connection.
 	Pull(b *Batch, wait bool) More
 

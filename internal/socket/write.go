@@ -2,11 +2,13 @@ package socket
 
 import (
 	"errors"
+	"fmt"
 	"net"
+	"syscall"
 	"time"
 )
 
-// maxRounds is how many batches one connection gets before others have their turn.
+// maxRounds is how many batches of one connection are written before others' are.
 const maxRounds = 8
 
 // next fills a batch with what is to be sent next. done means that the connection is
@@ -59,7 +61,7 @@ func (c *Conn) flush(w *writer) {
 	}
 }
 
-// flushOwned reports whether it has given the write side to somebody else.
+// flushOwned reports whether it has passed the write side on to drain.
 func (c *Conn) flushOwned(w *writer, round int) (passed bool) {
 	b := &w.batch
 	for {
@@ -74,7 +76,7 @@ func (c *Conn) flushOwned(w *writer, round int) (passed bool) {
 		case err != nil:
 			c.fail()
 			return false
-		case more == Slow, n < len(b.Own)+len(b.Shared):
+		case more == WouldBlock, n < len(b.Own)+len(b.Shared):
 			rest := b.sent(n)
 			c.pool.wg.Go(func() { c.drain(&rest, more) })
 			return true
@@ -88,7 +90,7 @@ func (c *Conn) flushOwned(w *writer, round int) (passed bool) {
 	}
 }
 
-// try writes what the kernel takes at once.
+// try writes as much of a batch as the kernel takes without waiting.
 func (w *writer) try(c *Conn, b *Batch) (n int, err error) {
 	if len(b.Own) > 0 {
 		if n, err = w.trier.try(c, b.Own); n < len(b.Own) || err != nil {
@@ -103,8 +105,8 @@ func (w *writer) try(c *Conn, b *Batch) (n int, err error) {
 	return n, err
 }
 
-// drain owns the write side and writes, waiting for the peer where it must, until
-// there is nothing left. more is what there is besides b.
+// drain owns the write side and writes, waiting for the peer if necessary, until
+// nothing is left. more is what there is besides b.
 func (c *Conn) drain(b *Batch, more More) {
 	for {
 		if !c.write(b.Own) || !c.write(b.Shared) {
@@ -131,8 +133,8 @@ func (c *Conn) drain(b *Batch, more More) {
 }
 
 const (
-	// stallSteps is how often in a stall timeout it is looked at what the kernel has
-	// accepted of a long write.
+	// stallSteps is how often, in a stall timeout, a long write is interrupted to see
+	// what the kernel has accepted of it.
 	stallSteps = 4
 	// blindChunk is what is written at a time to a connection of which only whole
 	// writes can be observed, as one with TLS.
@@ -193,4 +195,71 @@ func (c *Conn) end() {
 	if !already {
 		_ = c.wire.Close()
 	}
+}
+
+// tryWriter is a net.Conn that can be written to without waiting, as one in memory may
+// be in a test. n < len(p) with a nil error means that writing more would block.
+type tryWriter interface {
+	TryWrite(p []byte) (n int, err error)
+}
+
+// trier writes without waiting. Each writer has one, so that no connection needs memory
+// for that.
+type trier struct {
+	write func(fd uintptr) bool // once, made once: it would escape at each call
+
+	p   []byte
+	n   int
+	err error
+}
+
+func newTrier() *trier {
+	t := &trier{}
+	t.write = t.once
+	return t
+}
+
+// descriptor returns nil for a connection without a file descriptor, and where sockets
+// cannot be written to without waiting.
+func descriptor(nc net.Conn) syscall.RawConn {
+	sc, ok := nc.(syscall.Conn)
+	if !ok || !canTry {
+		return nil
+	}
+	fd, err := sc.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return fd
+}
+
+// try writes as much of p as the connection takes without waiting.
+func (t *trier) try(c *Conn, p []byte) (n int, err error) {
+	if c.fd == nil {
+		if w, ok := c.wire.(tryWriter); ok {
+			return w.TryWrite(p)
+		}
+		return 0, nil
+	}
+	t.p = p
+	err = c.fd.Write(t.write)
+	t.p = nil
+	if err == nil && !errors.Is(t.err, syscall.EAGAIN) {
+		err = t.err
+	}
+	if err != nil {
+		return 0, fmt.Errorf("socket: write: %w", err)
+	}
+	return t.n, nil
+}
+
+func (t *trier) once(fd uintptr) bool {
+	for {
+		t.n, t.err = write(fd, t.p)
+		if !errors.Is(t.err, syscall.EINTR) {
+			break
+		}
+	}
+	t.n = max(t.n, 0)
+	return true
 }

@@ -1,4 +1,4 @@
-// Package wheel visits many things from time to time with one goroutine and one timer.
+// Package wheel calls many visitors from time to time with one goroutine and one timer.
 package wheel
 
 import (
@@ -10,16 +10,16 @@ import (
 const (
 	// tick is how late a visit may be.
 	tick = time.Second
-	// slots is how many ticks a turn of the wheel takes. What is due later comes by
-	// once in each turn before that.
+	// slots is how many ticks a turn of the wheel takes. An entry that is due later
+	// is skipped once in each turn before that.
 	slots = 64
-	// never is a tick that does not come.
+	// never is a tick that is never reached.
 	never = math.MaxInt64
 )
 
-// Visitor is visited. Visit runs on the wheel's goroutine, without locks, and must not
-// wait for anything. It says when it wants to be visited again; the zero time is
-// never.
+// Visitor is called by a wheel. Visit runs on the wheel's goroutine, without locks, and
+// must not block. It returns the time at which it is to be called again; after the zero
+// time it is not.
 type Visitor interface {
 	Visit(now time.Time) (again time.Time)
 }
@@ -44,11 +44,11 @@ type Wheel struct {
 	//
 	//   - An entry that waits is in the slot of its due, counted modulo slots, and
 	//     its due is after turned.
-	//   - An entry that is being visited is in no slot. Its due is the earliest tick
+	//   - An entry whose visitor runs is in no slot. Its due is the earliest tick
 	//     that was asked for meanwhile.
-	//   - An entry that was removed, or wants no more visits, has no visitor.
-	//   - Nothing waits for a tick before wakes, at which the goroutine gets up, but
-	//     what has signalled sooner.
+	//   - An entry that was removed, or is not to be called again, has no visitor.
+	//   - Nothing is due before wakes, the tick for which the goroutine's timer is set,
+	//     except what has signalled sooner.
 	mu     sync.Mutex
 	slots  [slots]Entry // heads of rings
 	turned int64
@@ -57,8 +57,8 @@ type Wheel struct {
 
 // New starts a wheel.
 func New() *Wheel {
-	// Tokens end behind a full second, so ticks come a millisecond after those: an
-	// end that is one is met at once.
+	// Tokens expire after a full second. Ticks come a millisecond after full seconds, so
+	// that an expiry is noticed at once.
 	now := time.Now()
 	start := now.Add(time.Millisecond - time.Duration(now.Nanosecond()))
 	w := &Wheel{start: start, sooner: make(chan struct{}, 1), stop: make(chan struct{}), wakes: never}
@@ -70,13 +70,13 @@ func New() *Wheel {
 	return w
 }
 
-// Close ends the wheel and returns when the last visit is over. It may be called again.
+// Close stops the wheel and returns when the last visit has. It may be called again.
 func (w *Wheel) Close() {
 	w.once.Do(func() { close(w.stop) })
 	w.stopped.Wait()
 }
 
-// Add has v, whose entry is e, visited at a time, less than a second later.
+// Add schedules v.Visit at a time; it may run up to a second late. e is v's entry.
 func (w *Wheel) Add(e *Entry, v Visitor, at time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -84,8 +84,8 @@ func (w *Wheel) Add(e *Entry, v Visitor, at time.Time) {
 	w.put(e, w.tickAt(at))
 }
 
-// Hurry has the visitor of an entry that is in the wheel visited at a time, unless it
-// will be before.
+// Hurry moves the visit of an entry forward to a time, unless it is due before that or
+// the entry is not in the wheel.
 func (w *Wheel) Hurry(e *Entry, at time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -93,7 +93,7 @@ func (w *Wheel) Hurry(e *Entry, at time.Time) {
 	if e.visitor == nil || due >= e.due {
 		return
 	}
-	if e.next == nil { // is being visited
+	if e.next == nil { // its visitor runs
 		e.due = due
 		return
 	}
@@ -101,7 +101,7 @@ func (w *Wheel) Hurry(e *Entry, at time.Time) {
 	w.put(e, due)
 }
 
-// Remove has an entry not visited any more, but for a visit that is under way.
+// Remove takes an entry out of the wheel. A visit that is running goes on.
 func (w *Wheel) Remove(e *Entry) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -131,7 +131,7 @@ func (w *Wheel) put(e *Entry, due int64) {
 	}
 }
 
-// tickAt gives the first tick that is not before a time. Times are compared with now,
+// tickAt returns the first tick that is not before a time. Times are compared with now,
 // not with the start, so that it does not matter whether the clock was set since.
 func (w *Wheel) tickAt(at time.Time) int64 {
 	now := time.Now()
@@ -161,7 +161,7 @@ func (w *Wheel) run() {
 	}
 }
 
-// turn moves on to now and takes out what is due.
+// turn advances to now and takes out the entries that are due.
 func (w *Wheel) turn() (due []*Entry) {
 	now := int64(time.Since(w.start) / tick)
 	w.mu.Lock()
@@ -204,7 +204,7 @@ func (w *Wheel) visit(e *Entry) {
 	}
 }
 
-// next gives the time of the next slot that has something in it.
+// next returns the time of the next slot that is not empty.
 func (w *Wheel) next() (at time.Time, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -1,0 +1,105 @@
+package socket
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestClose(t *testing.T) {
+	t.Parallel()
+	closeFrame := string(binary.BigEndian.AppendUint16(nil, 1008)) + "Token expired"
+	t.Run("what the source has goes out first, and nothing else", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			server, client := net.Pipe()
+			pool, src := NewPool(1, 0), &script{}
+			p := connect(t, pool, src, server, client)
+			src.feed("sent")
+			p.conn.Close(1008, "Token expired")
+			p.conn.Close(1011, "the second one does not count")
+			_, got := p.read()
+			require.Equal(t, "sent", got)
+			src.feed("too late")
+			p.conn.Wake()
+			op, got := p.read()
+			require.Equal(t, byte(opClose), op)
+			require.Equal(t, closeFrame, got)
+			p.send(opClose, closeFrame)
+			require.Equal(t, 1008, <-p.code)
+			_, _, err := p.tryRead()
+			require.ErrorIs(t, err, io.EOF, "nothing follows a close frame")
+			pool.Close()
+		})
+	})
+	t.Run("a peer that does not answer is cut off", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			server, client := net.Pipe()
+			pool := NewPool(1, 0)
+			p := connect(t, pool, &script{}, server, client)
+			start := time.Now()
+			p.conn.Close(1000, "")
+			p.read()
+			require.Equal(t, -1, <-p.code)
+			require.Equal(t, closeTimeout, time.Since(start))
+			pool.Close()
+		})
+	})
+	t.Run("the peer's close frame is answered", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			server, client := net.Pipe()
+			pool := NewPool(1, 0)
+			p := connect(t, pool, &script{}, server, client)
+			p.send(opClose, string(binary.BigEndian.AppendUint16(nil, 1000)))
+			op, got := p.read()
+			require.Equal(t, byte(opClose), op)
+			require.True(t, bytes.HasPrefix([]byte(got), binary.BigEndian.AppendUint16(nil, 1000)))
+			require.Equal(t, 1000, <-p.code)
+			_, _, err := p.tryRead()
+			require.ErrorIs(t, err, io.EOF)
+			pool.Close()
+		})
+	})
+	t.Run("a message over the limit closes with 1009", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			server, client := net.Pipe()
+			pool := NewPool(1, 0)
+			p := connect(t, pool, &script{}, server, client)
+			go func() {
+				head := append([]byte{finalFrame | opText, 0x80 | 126}, binary.BigEndian.AppendUint16(nil, 2000)...)
+				_, _ = p.nc.Write(append(head, make([]byte, 4+2000)...))
+			}()
+			op, got := p.read()
+			require.Equal(t, byte(opClose), op)
+			require.Equal(t, uint16(1009), binary.BigEndian.Uint16([]byte(got)))
+			p.end()
+			pool.Close()
+		})
+	})
+}
+
+// From the decision to close on, nothing is handed on, whatever comes.
+func TestNothingIsHandedOnAfterClose(t *testing.T) {
+	inBubble(t, 0, func(t *testing.T, _ *Pool, connect func() *peer) {
+		p := connect()
+		p.send(opText, "before")
+		synctest.Wait()
+		p.conn.Close(1013, "enough")
+		go func() { p.read() }()
+		for range 1000 {
+			p.send(opText, "after")
+		}
+		p.send(opClose, "\x03\xf5")
+		require.Equal(t, 1013, <-p.code)
+		require.Equal(t, []string{"before"}, p.got)
+	})
+}
