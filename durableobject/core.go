@@ -14,6 +14,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/serializer"
 	"github.com/go-orpc/durable-iterator/internal/socket"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 )
 
 // core is the part of a namespace that its channels and sockets share. It knows neither.
@@ -33,7 +34,7 @@ type core struct {
 	newHub     func(ctx context.Context, channel string) (any, error)
 	methods    methods
 	system     *rpc.Router // the procedures of every socket, but "subscribe"
-	peers      *rpc.ServerPeers
+	peers      *transport.ServerPeers
 
 	users     sync.WaitGroup // readers, hooks of sockets, runs of newHub, and tasks
 	evictions sync.WaitGroup // of channels, with OnEvicted

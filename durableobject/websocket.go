@@ -14,7 +14,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/fanout"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/internal/socket"
-	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 	"github.com/go-orpc/durable-iterator/token"
 )
 
@@ -39,7 +39,7 @@ type Websocket struct {
 	set       *sockets // that it is in while it is open
 	reader    fanout.Reader
 	conn      socket.Conn
-	peer      *rpc.ServerPeer
+	peer      *transport.ServerPeer
 	ctx       context.Context // for its values: the peer ends the contexts of its calls
 	left      atomic.Bool     // the connection has ended
 	id        string
