@@ -178,7 +178,7 @@ func (r *reading) response(f *frame) {
 	r.learnTruncated(resume == "truncated")
 }
 
-// learnTruncated takes what the server says of a resume.
+// learnTruncated records the outcome of a resume that the server reports.
 func (r *reading) learnTruncated(truncated bool) {
 	if r.known && r.truncated != truncated {
 		r.visit.place.failf("v%d: header and hook of %s disagree", r.visit.n, r.id)

@@ -85,7 +85,7 @@ type guest struct {
 	at      map[*place]*front // where the last subscription was
 }
 
-// fitness says until when a resume from a position, or a later one, is complete.
+// fitness is the time until which a resume from a position, or a later one, is complete.
 type fitness struct {
 	from  uint64
 	until time.Time

@@ -102,7 +102,7 @@ func TestPublishErrors(t *testing.T) {
 	})
 }
 
-// The wire of an event, to the letter.
+// The exact wire of an event.
 func TestEventFrames(t *testing.T) {
 	meta := durableobject.WithEventMeta(rpc.EventMeta{ID: "mine", Retry: 4321 * time.Millisecond, Comments: []string{"c"}})
 	t.Run("without resume", func(t *testing.T) {

@@ -191,7 +191,7 @@ func TestExpiredEventsAreNotReplayed(t *testing.T) {
 	})
 }
 
-// The id 0 asks for what is retained. It says nothing of what the client has seen, so
+// The id 0 asks for what is retained. It means nothing about the events that the client has seen, so
 // nothing is missing, whatever the log has dropped of this channel and of others.
 func TestZeroAsksForWhatIsRetained(t *testing.T) {
 	bubble(t, keeping, func(t *testing.T, f *fixture) {

@@ -27,7 +27,7 @@ func ExampleSecret_Sign() {
 	// {"chn":"some-room","iat":1700000000,"exp":4102444800}.m9qjQiZCisZsmK2z-8ilbxLv8h4cuWLUfns-RnKs58I <nil>
 }
 
-// The errors of Verify are told apart with errors.Is.
+// Distinguish the errors of Verify with errors.Is.
 func ExampleSecret_Verify() {
 	ctx, secret := context.Background(), token.Secret("secret-key")
 	expired := payload()

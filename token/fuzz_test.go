@@ -42,7 +42,7 @@ func FuzzToken(f *testing.F) {
 }
 
 // FuzzPayload puts a right signature under any text. What is verified then can
-// be signed anew, in both forms, and says the same.
+// be signed anew, in both forms, and has the same payload.
 func FuzzPayload(f *testing.F) {
 	all := loadVectors(f)
 	for _, v := range append(all.Signed, all.Tokens...) {

@@ -114,7 +114,7 @@ func TestVectorsRead(t *testing.T) {
 	require.Len(t, seen, len(year9999), "a difference that is none any more")
 }
 
-// TestVectorsSign signs what every recorded token says and wants the same text.
+// TestVectorsSign signs the payload of every recorded token and expects the same token.
 func TestVectorsSign(t *testing.T) {
 	differences := map[string]string{ // to the payload that is signed here
 		// iat is whole seconds, as oRPC's iterator makes it.
