@@ -382,7 +382,7 @@ func (s *ServerPeers) hibernate(ctx context.Context, c *peer.Call, call *Call, h
 		c.Hold()
 		h.Start(ctx, json.RawMessage(c.ID()), c.Finish)
 		if h.Ended != nil {
-			c.WhenOver(h.Ended)
+			c.OnDone(h.Ended)
 		}
 	}
 }

@@ -32,7 +32,7 @@ func (p place) compare(q place) int {
 	return slices.Compare([]int{p.run, p.number}, []int{q.run, q.number})
 }
 
-// event gives the event with this mark. Sizes vary, so that connections are cut anywhere
+// event returns the event with this mark. Sizes vary, so that connections are cut anywhere
 // in a message; now and then there is a large one.
 func (m mark) event() event {
 	repeat := 1 + m.Number*7%24
@@ -52,7 +52,7 @@ func (m member) tags() []string {
 	return [...][]string{nil, {"red"}, {"blue"}, {"red", "blue"}}[m.number%4]
 }
 
-// isFor is the oracle of audiences: it says whether a member is to get an event. Half of
+// isFor is the oracle of audiences: it reports whether a member is to receive an event. Half of
 // the events are for everybody.
 func (m mark) isFor(c member) bool {
 	switch {

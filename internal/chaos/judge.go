@@ -124,12 +124,12 @@ func (c *comparison) miss(next int) {
 	}
 }
 
-// gone tells whether an event may have been too old at a time.
+// gone reports whether an event may have been too old at a time.
 func gone(f fact, at time.Time) bool {
 	return !f.told.Add(retentionOf(kindOf(f.Room))).After(at)
 }
 
-// due tells whether a gap is: whether the room may have dropped an event behind the one
+// due reports whether a gap is expected: whether the room may have dropped an event after the one
 // that was resumed from, be it one that nobody has got. A room that has dropped all of its events may have been
 // forgotten. Then the other rooms of its log count, too.
 func (c *comparison) due(g *gap) bool {

@@ -1,6 +1,6 @@
 // Command chaos puts clients through what networks and servers do to them, and checks
-// that none lies: that every iterator gives each event of its own once and in order, or
-// says where it cannot.
+// that none lies: that every iterator yields each of its events once and in order, or
+// reports a gap.
 //
 //	go run ./internal/chaos
 //	go run ./internal/chaos -events 100000 -clients 48 -drops 500

@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// endPatience is how long it may take until nothing is left running.
+// endPatience is how long all goroutines may take to end.
 const endPatience = 10 * time.Second
 
-// plan says what is to be done.
+// plan is the configuration of a run.
 type plan struct {
 	events, clients, drops, restarts, ticks int
 	seed                                    uint64
 }
 
-// run carries it out with logs in dir. An error says that it could not be ended; the
-// faults that were found are in the verdict.
+// run executes the plan with logs in dir. An error means that the run could not be completed;
+// the faults that were found are in the verdict.
 func (p plan) run(ctx context.Context, dir string) (*verdict, error) {
 	before := runtime.NumGoroutine()
 	s := &storm{plan: p, dir: dir, random: newRandom(p.seed, 1)}
@@ -38,7 +38,7 @@ func (p plan) run(ctx context.Context, dir string) (*verdict, error) {
 }
 
 func newRandom(seed, stream uint64) *rand.Rand {
-	return rand.New(rand.NewPCG(seed, stream)) //nolint:gosec // it is to be repeatable
+	return rand.New(rand.NewPCG(seed, stream)) //nolint:gosec // a run can be repeated
 }
 
 // returnTo waits until there are no more goroutines than there were.

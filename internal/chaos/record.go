@@ -55,7 +55,7 @@ func (r *record) ack(m mark) {
 	}
 }
 
-// settled tells whether all that the present server was told to publish is.
+// settled reports whether the running server has published all that it was asked to.
 func (r *record) settled() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -92,11 +92,11 @@ type fact struct {
 	seq  uint64    // of its id, 0 if no iterator has given it
 }
 
-// published tells whether the event was published for certain: it was acknowledged, or
-// somebody has got it, so that others had to.
+// published reports whether the event was certainly published: it was acknowledged, or
+// a client has received it, so that the others had to.
 func (f fact) published() bool { return f.sure || f.seq != 0 }
 
-// facts gives those of a room, in order.
+// facts returns the facts of a room, in order.
 func (r *record) facts(room int) (list []fact) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

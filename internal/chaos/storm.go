@@ -115,7 +115,7 @@ func (s *storm) start(ctx context.Context, run int) (err error) {
 	return nil
 }
 
-// enough tells whether the aims of the plan are reached.
+// enough reports whether the goals of the plan are reached.
 func (s *storm) enough() bool {
 	return s.around.tally.yields.Load() >= int64(s.events) && s.dropped.Load() >= int64(s.drops)
 }

@@ -41,7 +41,7 @@ func (v *verdict) err() error {
 	return fmt.Errorf("%d faults: %w", len(v.faults), errors.Join(shown...))
 }
 
-// String gives the figures.
+// String returns the figures.
 func (v *verdict) String() string {
 	var b strings.Builder
 	t := v.tally

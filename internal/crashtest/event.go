@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// event is what is published: its mark, and a text that follows from it.
+// event is what is published: its mark, and a string that is derived from it.
 type event struct {
 	Mark mark   `json:"mark"`
 	Text string `json:"text"`
@@ -27,8 +27,8 @@ func parseMark(text string) (m mark, err error) {
 	return m, err
 }
 
-// event gives the event with this mark. Sizes vary, so that writes end anywhere in a
-// page; now and then there is one of many pages, to be torn apart.
+// event returns the event with this mark. Sizes vary, so that writes end anywhere in a
+// page; a few span many pages, so that a kill tears them.
 func (m mark) event() event {
 	repeat := 1 + m.Number*7%40
 	if m.Number%32 == m.Publisher {

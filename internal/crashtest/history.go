@@ -50,7 +50,7 @@ func (h *history) faultf(format string, args ...any) {
 	h.disorder = append(h.disorder, fmt.Errorf(format, args...))
 }
 
-// readLog gives what the log in dir holds.
+// readLog returns the events of the log in dir.
 func readLog(ctx context.Context, dir string) (h *history, err error) {
 	log, err := filelog.Open(dir, nil)
 	if err != nil {

@@ -7,12 +7,12 @@
 // which several goroutines publish. The server writes a line for each event once
 // PublishEvent has returned. It is killed at random moments, some of them before it is
 // ready, and started anew on the same address and directory. Meanwhile clients range
-// over their iterators, each of which lives through all of it.
+// over their iterators, each of which lasts for the whole run.
 //
 // In the end what was acknowledged, what each client got and what the log holds are
 // compared: see verdict. The exit status is 1 if there is any fault.
 //
-// A system without signals is not supported: what ended the server cannot be told there.
+// A system without signals is not supported: the cause of the server's end cannot be determined there.
 package main
 
 import (
@@ -40,7 +40,7 @@ func main() {
 	}
 }
 
-// command does what the command line says, and writes the figures to out.
+// command runs the command line and writes the figures to out.
 func command(args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("crashtest", flag.ContinueOnError)
 	var p plan

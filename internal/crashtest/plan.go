@@ -19,14 +19,14 @@ const (
 	earlyWithin = 20 * time.Millisecond
 )
 
-// plan says what is to be done.
+// plan is the configuration of a run.
 type plan struct {
 	kills, publishers, clients int
 	seed                       uint64
 }
 
-// run carries it out with a log in dir. An error says that it could not be ended; the
-// faults that were found are in the verdict.
+// run executes the plan with a log in dir. An error means that the run could not be completed;
+// the faults that were found are in the verdict.
 func (p plan) run(ctx context.Context, dir string) (*verdict, error) {
 	s := &siege{plan: p, dir: dir, addr: "127.0.0.1:0", random: newRandom(p.seed)}
 	defer s.close()
@@ -47,10 +47,10 @@ func (p plan) run(ctx context.Context, dir string) (*verdict, error) {
 }
 
 func newRandom(seed uint64) *rand.Rand {
-	return rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // it is to be repeatable
+	return rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a run can be repeated
 }
 
-// siege is a plan under way.
+// siege is a running plan.
 type siege struct {
 	plan
 	dir, addr string

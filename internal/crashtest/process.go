@@ -29,7 +29,7 @@ func startProcess(ctx context.Context, dir, addr string, run, publishers int) (*
 	return p, nil
 }
 
-// take is told of each line that the server writes.
+// take is called with each line that the server writes.
 func (p *process) take(line string) error {
 	word, rest, _ := strings.Cut(line, " ")
 	switch word {

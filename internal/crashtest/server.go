@@ -29,17 +29,17 @@ const (
 	retention = 24 * time.Hour
 	// segmentBytes is small, so that kills hit the change from one segment to the next.
 	segmentBytes = 256 << 10
-	// listenPatience is how long the address may be taken by somebody else.
+	// listenPatience is how long to wait while another socket has the address.
 	listenPatience = 10 * time.Second
 )
 
-// What the server is told, one command a line.
+// The commands that the server reads, one per line.
 const (
 	publishCommand = "publish" // the publishers begin
 	endCommand     = "end"     // publish the last event of all
 )
 
-// What the server writes, one word and its argument a line.
+// The lines that the server writes: a word and its argument.
 const (
 	readyWord  = "ready"  // the address
 	ackedWord  = "acked"  // the mark of an event that PublishEvent has published
@@ -48,8 +48,8 @@ const (
 
 type room = durableobject.Object[event]
 
-// serve is the server process. It ends when it is killed, or when in ends because the
-// process that should kill it is gone.
+// serve runs the server process. It returns at the end of in, which means that the
+// process that should have killed it has ended.
 func serve(args []string, in io.Reader, out io.Writer) error {
 	flags := flag.NewFlagSet("server", flag.ContinueOnError)
 	dir := flags.String("dir", "", "where the log is")
@@ -109,7 +109,7 @@ func publish(ctx context.Context, r *room, m mark, out io.Writer) {
 	}
 }
 
-// publishOne publishes an event, and says what came of it.
+// publishOne publishes an event and writes the outcome.
 func publishOne(ctx context.Context, r *room, m mark, out io.Writer) error {
 	err := r.PublishEvent(ctx, m.event())
 	if err == nil {

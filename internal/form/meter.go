@@ -21,7 +21,7 @@ func (m *meter) Read(p []byte) (int, error) {
 		return 0, m.err
 	}
 	if int64(len(p))-1 > m.left {
-		p = p[:m.left+1] // one more tells whether the text ends here
+		p = p[:m.left+1] // one byte more shows whether the form ends here
 	}
 	n, err := m.r.Read(p)
 	if int64(n) > m.left {
@@ -35,7 +35,7 @@ func (m *meter) Read(p []byte) (int, error) {
 }
 
 // withEnd makes io.EOF of a multipart.Reader mean that it saw the last boundary: the text
-// itself gives another error at its end, or else one that is cut off behind a boundary
+// itself returns another error at its end, or else one that is cut off behind a boundary
 // would pass for a whole one. A text may lack the line break at its end.
 func withEnd(r io.Reader) io.Reader {
 	return io.MultiReader(r, strings.NewReader("\r\n"), cutOff{})

@@ -15,10 +15,10 @@ import (
 )
 
 var (
-	// ErrMalformed says that a text is not a form with a part data.
+	// ErrMalformed is returned when a body is not a form with a part named data.
 	ErrMalformed = errors.New("malformed form")
 
-	// ErrTooLarge says that a form is larger than the options allow.
+	// ErrTooLarge is returned when a form is larger than the options allow.
 	ErrTooLarge = errors.New("form too large")
 )
 

@@ -77,8 +77,8 @@ func write(w io.Writer, texts ...[]byte) error {
 	return nil
 }
 
-// printable gives a media type if it can stand in a header. Else the file has none, as in
-// JavaScript.
+// printable returns a media type if a header may contain it. Otherwise the file has none, as
+// in JavaScript.
 func printable(typ string) string {
 	if strings.IndexFunc(typ, func(r rune) bool { return r < ' ' || r > '~' }) >= 0 {
 		return ""

@@ -82,7 +82,7 @@ func encodeAddress(u *url.URL) (string, error) {
 	return text, nil
 }
 
-// isPlainPath tells whether an address is a path in which nothing means anything else.
+// isPlainPath reports whether an address is a path without characters of another meaning.
 func isPlainPath(address string) bool {
 	if !strings.HasPrefix(address, "/") {
 		return false

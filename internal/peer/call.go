@@ -11,7 +11,7 @@ import (
 // is over after its last frame (a plain response, or the event that ends a
 // stream), when the handler returns without [Call.Hold], when the client aborts
 // it, and when the server is closed. Then its id is free, and what is sent for
-// it gives an error.
+// it returns an error.
 //
 // Respond and Event are called by one goroutine at a time, which decides their
 // order. All other methods may be called from anywhere. A frame that is on its
@@ -120,7 +120,7 @@ func (c *Call) openStream() error {
 
 // Event sends an event of the stream that the response has announced. One of
 // kind done or error ends the call. Send gets ctx. The ID of e is ignored.
-// Metadata that may not be sent gives an error and leaves the stream as it is; a
+// For metadata that may not be sent it returns an error and sends nothing; a
 // failure of Send ends the call.
 func (c *Call) Event(ctx context.Context, e *Event) error {
 	if err := e.Meta.Validate(); err != nil {
@@ -185,9 +185,9 @@ func (c *Call) CloseInput() error {
 // It is called by the handler.
 func (c *Call) Hold() { c.update(func() { c.held = true }) }
 
-// WhenOver has fn called, once, by whoever ends the call; at once if it is over. It is
-// for calls that are held, and spares them a context that somebody waits for.
-func (c *Call) WhenOver(fn func()) { c.update(func() { c.ended = fn }) }
+// OnDone registers fn to run once when the call ends, or at once if it already has. A held
+// call needs no goroutine then that waits for its context.
+func (c *Call) OnDone(fn func()) { c.update(func() { c.ended = fn }) }
 
 // Finish ends the call without sending anything for it. A call that is over
 // stays as it is.

@@ -10,7 +10,7 @@ import (
 
 // ClientOptions are the options of [NewClient].
 type ClientOptions struct {
-	// Sequence gives the ids of requests. Nil means a sequence of the client's own.
+	// Sequence generates the ids of requests. If it is nil the client has its own.
 	Sequence *Sequence
 
 	// Context is the life of the socket. Nil is one that does not end.
@@ -36,7 +36,7 @@ type Client struct {
 
 	// mu guards what follows and the state of every call. Invariants: a call is
 	// in calls until its answer, and if that is an event stream until the end
-	// of the stream; whoever takes a call out, and nobody else, ends it; once
+	// of the stream; only the goroutine that takes a call out ends it; once
 	// closed is set, calls is empty and stays so, and nothing is queued any more. queued is
 	// signalled when queue is no longer empty, and when closed is set.
 	mu        sync.Mutex
@@ -93,7 +93,7 @@ type Observer struct {
 // the defaults.
 //
 // Frames are sent one after another. The context of send has the values of the call's
-// and ends with [ClientOptions.Context], not with the call: send gives up by itself when
+// and ends with [ClientOptions.Context], not with the call: send fails by itself when
 // the socket is closed or does not take the frame in time.
 func NewClient(send func(context.Context, Frame) error, o *ClientOptions) *Client {
 	if o == nil {
@@ -208,7 +208,7 @@ func (c *Client) stop(p *pending) bool {
 // Receive takes a frame from the server, whose memory it does not keep. It is called by
 // the reader of the socket, one frame after another, and does not wait for anything but
 // observers. Frames for calls that are over are ignored. A frame that cannot be
-// read gives a *[DecodeError], and fails the call that it belongs to; the
+// read returns a *[DecodeError] and fails its call; the
 // client stays usable.
 func (c *Client) Receive(f Frame) error {
 	m, err := DecodeResponse(f.clone())

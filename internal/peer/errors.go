@@ -13,7 +13,7 @@ var (
 	// client has sent an abort, and the reads of a stream that was closed.
 	ErrAborted = errors.New("peer: aborted")
 
-	// ErrFinished is given to whoever wants to send for a call that is over.
+	// ErrFinished is returned by a send for a call that has ended.
 	ErrFinished = errors.New("peer: call is finished")
 
 	// ErrResponded is returned by a second [Call.Respond].

@@ -208,8 +208,8 @@ func (b Body) check(id ID) error {
 	return nil
 }
 
-// appendHead begins a message, up to its id. Whoever adds the next member
-// writes the comma with appendName.
+// appendHead appends the beginning of a message, up to its id. The next member is
+// appended with its comma by appendName.
 func appendHead(dst []byte, id ID) []byte {
 	dst = append(dst, '{')
 	if id != nil {

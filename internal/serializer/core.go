@@ -39,7 +39,7 @@ func New(customs ...value.Serializer) (*Serializer, error) {
 	return s, nil
 }
 
-// customFor gives the first custom serializer that encodes values of type t, if any.
+// customFor returns the first custom serializer that encodes values of type t, if any.
 func (s *Serializer) customFor(t reflect.Type) *value.Serializer {
 	for _, c := range s.customs {
 		if matches(c, t) {
@@ -60,7 +60,7 @@ func matches(c *value.Serializer, t reflect.Type) bool {
 // plan is how values of one Go type are written and read. It is made once per type
 // and serializer, and not changed afterwards.
 type plan struct {
-	// expects is what an issue says that it wanted.
+	// expects names the expected kind of value in issues.
 	expects string
 	// takes says which built-in types decode understands.
 	takes builtIns
@@ -152,7 +152,7 @@ type step struct {
 	index int
 }
 
-// put gives v the value x, following a pointer on either side. It reports whether the
+// put sets v to x, following a pointer on either side. It reports whether the
 // types allow that. An invalid x is nil.
 func put(v, x reflect.Value) bool {
 	if !x.IsValid() {

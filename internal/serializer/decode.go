@@ -283,7 +283,7 @@ func (d *decoder) set() value.Set {
 	return set
 }
 
-// entries reads a map; of equal keys the first gives the place and the last the value.
+// entries reads a map; of equal keys the first determines the place and the last the value.
 func (d *decoder) entries() value.Map {
 	m := value.Map{}
 	seen := make(map[any]int)

@@ -260,7 +260,7 @@ func (d *decoder) put(m, key, value reflect.Value) {
 // keyFunc sets a key of a Go map from the key of an object. It returns what is wrong, if anything.
 type keyFunc func(key reflect.Value, text []byte) string
 
-// keyReader gives the way from keys of objects to keys of a Go map, nil if there is none.
+// keyReader returns the function that converts keys of objects to keys of a Go map, or nil if there is none.
 func keyReader(t reflect.Type) keyFunc {
 	if !isSpecial(t) && reflect.PointerTo(t).Implements(textUnmarshalerType) {
 		return keyFromUnmarshaler

@@ -143,7 +143,7 @@ func (d *decoder) hasFile() bool {
 	return false
 }
 
-// decodeUnmarshaler gives the method the JSON, which must not be all that is left of a file.
+// decodeUnmarshaler calls UnmarshalJSON, unless the JSON is only the placeholder of a file.
 func decodeUnmarshaler(d *decoder, v reflect.Value, _ *mark) {
 	text := d.Raw()
 	if d.hasFile() {

@@ -9,7 +9,7 @@
 //
 //	{"json":{"at":"2024-01-02T03:04:05.678Z"},"meta":[[1,"at"]]}
 //
-// says that the text under "at" is a date. M is left out when empty, J when the
+// means that the string under "at" is a date. M is left out when empty, J when the
 // value is undefined, so that undefined alone is {}. The built-in types are
 //
 //	0 bigint     big.Int        4 url     url.URL

@@ -205,8 +205,8 @@ func isNil(v reflect.Value) bool {
 	return (v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface) && v.IsNil()
 }
 
-// exported gives v as an interface. That is denied for an embedded field of an unexported
-// type that a tag makes a member.
+// exported returns v as an interface, also for an embedded field of an unexported
+// type that a tag makes a member, where reflect refuses that.
 func exported(v reflect.Value) (any, error) {
 	if !v.CanInterface() {
 		return nil, fmt.Errorf("the methods of the unexported field of type %s cannot be called", v.Type())

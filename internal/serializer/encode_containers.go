@@ -125,7 +125,7 @@ func encodeObject(elem *plan) encodeFunc {
 	}
 }
 
-// keyText gives the text of a key that is a string or a TextMarshaler.
+// keyText returns the string of a key that is a string or a TextMarshaler.
 func keyText(key reflect.Value) (string, error) {
 	if key.Kind() == reflect.String {
 		return key.String(), nil
@@ -246,7 +246,7 @@ func (e *encoder) entries(key, elem *plan, n int, at func(int) (key, value refle
 
 type mapEntry struct{ key, value reflect.Value }
 
-// sortedEntries gives the entries of a map in the natural order of the keys. Keys that have
+// sortedEntries returns the entries of a map in the natural order of the keys. Keys that have
 // none, such as structs, come in any order.
 func sortedEntries(m reflect.Value) []mapEntry {
 	list := make([]mapEntry, 0, m.Len())

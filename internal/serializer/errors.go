@@ -9,7 +9,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/jsontext"
 )
 
-// MalformedError says that a text is not JSON, or that its meta does not fit it.
+// MalformedError is returned when a message is not JSON, or its meta does not fit it.
 // A server answers it with BAD_REQUEST.
 type MalformedError struct {
 	// Reason says what is wrong. It may quote a part of the text.
@@ -25,7 +25,7 @@ func (e *MalformedError) Error() string {
 	return "serializer: decode: malformed message: " + e.Reason
 }
 
-// Unwrap gives the error of the custom serializer, if there was one.
+// Unwrap returns the error of the custom serializer, or nil if there was none.
 func (e *MalformedError) Unwrap() error { return e.Err }
 
 func malformed(format string, args ...any) error {
@@ -50,8 +50,8 @@ type Issue struct {
 	Path []any `json:"path"`
 }
 
-// TypeError says that a message is well-formed but not of the Go type that it was
-// decoded into. What could be decoded has been.
+// TypeError is returned when a message is well-formed but does not fit the Go type that it
+// was decoded into. What fits has been decoded.
 type TypeError struct {
 	// Issues lists what is wrong, in the order of the text. It has at least one element.
 	// The list ends early when it grows past about 64 KiB, so that a hostile message
@@ -96,6 +96,6 @@ func dotted(path []any) string {
 	return b.String()
 }
 
-// ErrFile says that a value holds a file where only JSON can be sent, such as in an
-// event of an iterator. Files go with the inputs and outputs of calls.
+// ErrFile is returned when a value contains a file but only JSON can be sent, such as in
+// an event of an iterator. Files go with the inputs and outputs of calls.
 var ErrFile = errors.New("a file cannot be sent here, only in the input or output of a call")

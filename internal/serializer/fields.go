@@ -178,7 +178,7 @@ func zeroFunc(t reflect.Type) func(reflect.Value) bool {
 	return reflect.Value.IsZero
 }
 
-// read gives the field of a struct for encoding. It reports false behind a nil embedded pointer.
+// read returns the field of a struct for encoding. It reports false if an embedded pointer to it is nil.
 func (f *field) read(v reflect.Value) (reflect.Value, bool) {
 	if !f.embedded {
 		return v.Field(f.index[0]), true
@@ -195,7 +195,7 @@ func (f *field) read(v reflect.Value) (reflect.Value, bool) {
 	return v, true
 }
 
-// write gives the field of a struct for decoding and makes what it is embedded in. It
+// write returns the field of a struct for decoding and makes what it is embedded in. It
 // reports false if a nil pointer on the way, or the field itself, is not exported and so cannot be set.
 func (f *field) write(v reflect.Value) (reflect.Value, bool) {
 	if f.sealed {
@@ -216,7 +216,7 @@ func (f *field) write(v reflect.Value) (reflect.Value, bool) {
 	return v, true
 }
 
-// find gives the field for a key: the one of exactly this name or else, as encoding/json
+// find returns the field for a key: the one of exactly this name or else, as encoding/json
 // does, one whose name differs only in case.
 func (fs *structFields) find(key []byte) *field {
 	if f := fs.exact[string(key)]; f != nil {
@@ -225,7 +225,7 @@ func (fs *structFields) find(key []byte) *field {
 	return fs.folded[string(foldName(key))]
 }
 
-// foldName gives a text that is equal for names that differ only in case.
+// foldName returns a string that is equal for names that differ only in case.
 func foldName(name []byte) []byte {
 	folded := make([]byte, 0, len(name))
 	for len(name) > 0 {
@@ -236,7 +236,7 @@ func foldName(name []byte) []byte {
 	return folded
 }
 
-// foldRune gives the smallest of the characters that differ from r only in case.
+// foldRune returns the smallest of the characters that differ from r only in case.
 func foldRune(r rune) rune {
 	for {
 		next := unicode.SimpleFold(r)
@@ -247,7 +247,7 @@ func foldRune(r rune) rune {
 	}
 }
 
-// addressable gives a pointer to v, or to a copy if v has no address.
+// addressable returns a pointer to v, or to a copy if v has no address.
 func addressable(v reflect.Value) reflect.Value {
 	if v.CanAddr() {
 		return v.Addr()

@@ -181,7 +181,7 @@ func parseURL(text string) (*url.URL, error) {
 	return normalizeURL(u)
 }
 
-// normalizeURL gives a copy of u in the form that JavaScript would print: scheme and
+// normalizeURL returns a copy of u in the form that JavaScript would print: scheme and
 // host in lower case, no default port, and / for the empty path of a special
 // scheme. It does not resolve dot segments.
 func normalizeURL(u *url.URL) (*url.URL, error) {

@@ -75,8 +75,8 @@ type (
 	nanIdentity    struct{}
 )
 
-// identity gives something that is equal for values that JavaScript's sets and maps hold
-// to be the same. It reports false for objects, which are only the same as themselves.
+// identity returns a key that is equal for values that are the same in JavaScript's sets
+// and maps. It reports false for objects, which are only the same as themselves.
 func identity(v any) (any, bool) {
 	switch v := v.(type) {
 	case nil, bool, string, value.Undefined:

@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// script is a Source that gives what it is fed, in order.
+// script is a Source that returns what it is fed, in order.
 type script struct {
 	mu     sync.Mutex
 	frames [][]byte
@@ -150,7 +150,7 @@ func (p *peer) send(op byte, payload string) {
 	require.NoError(p.t, err)
 }
 
-// masked gives a client's frame, masked with zeros.
+// masked returns a client's frame, masked with zeros.
 func masked(first byte, payload string) []byte {
 	return append([]byte{first, 0x80 | byte(len(payload)), 0, 0, 0, 0}, payload...)
 }

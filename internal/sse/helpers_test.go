@@ -42,7 +42,7 @@ func bubble(t *testing.T, name string, f func(t *testing.T)) {
 	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
 }
 
-// chunks is a source that gives one chunk with each read, then err.
+// chunks is a source that returns one chunk with each read, then err.
 type chunks struct {
 	list []string
 	err  error

@@ -125,7 +125,7 @@ func (r *Reader) takeLine(end int) []byte {
 	return line
 }
 
-// fill adds what one read gives to unread.
+// fill appends the result of one read to unread.
 func (r *Reader) fill() error {
 	if r.srcErr != nil {
 		return r.srcErr
@@ -202,7 +202,7 @@ func eventKind(name []byte) peer.EventKind {
 	}
 }
 
-// parseRetry gives nil for a text that nobody may write.
+// parseRetry returns nil for a value that is not allowed.
 func parseRetry(text []byte) *int64 {
 	retry, err := strconv.ParseInt(string(text), 10, 64)
 	if err != nil || strconv.FormatInt(retry, 10) != string(text) {

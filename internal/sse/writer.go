@@ -43,9 +43,9 @@ type Writer struct {
 	closing chan struct{} // closed by Close
 	running sync.WaitGroup
 
-	// turn holds one value while nobody writes. The fields below, and dst, belong
-	// to whoever has taken it, and who gives it back. It is no mutex because a turn
-	// lasts as long as the client takes to read. Once err is set nothing is written.
+	// turn holds one value while no goroutine writes. The fields below, and dst,
+	// belong to the goroutine that has taken it, until it puts it back. It is no mutex
+	// because a turn lasts as long as the client takes to read. Once err is set nothing is written.
 	turn chan struct{}
 	buf  []byte
 	last time.Time // the end of the last write
@@ -95,8 +95,8 @@ func encodeComment(text string) ([]byte, error) {
 	return Append(nil, &Message{Meta: peer.EventMeta{Comments: []string{text}}})
 }
 
-// Write writes a message and flushes it. A message that is invalid gives an error
-// that wraps [ErrInvalid], and the stream goes on without it. Any other error is
+// Write writes a message and flushes it. An invalid message is left out
+// and the error wraps [ErrInvalid]. Any other error is
 // final, whether it is met here or by the keepalive: the stream is broken, every
 // later Write returns the same error, and nothing more is written.
 func (w *Writer) Write(m *Message) error {
@@ -118,7 +118,7 @@ func (w *Writer) Write(m *Message) error {
 
 // Close ends the keepalive and waits until it is gone; it does not close what the
 // Writer writes to. It returns the error that broke the stream, if any. Closing
-// again gives the same.
+// again returns the same.
 func (w *Writer) Close() error {
 	if !w.closed {
 		w.closed = true

@@ -31,7 +31,7 @@ func (g *guest) Visit(now time.Time) time.Time {
 	return g.again(now)
 }
 
-// seen gives when the guest was visited, after everything has settled.
+// seen returns when the guest was visited, after all goroutines are blocked.
 func (g *guest) seen() []time.Time {
 	synctest.Wait()
 	g.mu.Lock()
@@ -50,7 +50,7 @@ func turning(t *testing.T, test func(t *testing.T, w *wheel.Wheel)) {
 	})
 }
 
-// punctual says that a visit was not early, and not a second late.
+// punctual requires that a visit ran within a second after its deadline.
 func punctual(t *testing.T, asked, visited time.Time) {
 	t.Helper()
 	require.False(t, visited.Before(asked), "%v early", asked.Sub(visited))

@@ -39,7 +39,7 @@ func (p *pace) moved(from, to int64) {
 	}
 }
 
-// Read gives a count, eight bytes, most significant first.
+// Read returns a count as eight bytes, most significant first.
 func (p *pace) Read(b []byte) (int, error) {
 	select {
 	case <-p.over:

@@ -53,10 +53,10 @@ const (
 	warmUp   = 20                     // events
 	enough   = 500 * time.Millisecond // to measure
 	mostRuns = 10                     // until there is enough
-	pause    = 200 * time.Millisecond // for the dust to settle
+	pause    = 200 * time.Millisecond // between measurements
 )
 
-// measure carries out do, and waits until all has arrived that is expected.
+// measure runs do and waits until all expected messages have arrived.
 func (t *target) measure(ctx context.Context, f *figures, do func() error) error {
 	before, err := t.clock()
 	if err != nil {
@@ -90,7 +90,7 @@ func (t *target) clock() (c times, err error) {
 	return c, err
 }
 
-// fanOut has events published for sockets that are all there.
+// fanOut publishes events to sockets that are all connected.
 func fanOut(ctx context.Context, s *scenario, t *target) (f figures, err error) {
 	if err := t.open(ctx, s.sockets); err != nil {
 		return f, err
@@ -110,7 +110,7 @@ func fanOut(ctx context.Context, s *scenario, t *target) (f figures, err error) 
 	return f, t.check(first)
 }
 
-// burst has the events of a scenario published, and waits until all sockets have them.
+// burst publishes the events of a scenario and waits until all sockets have received them.
 func (t *target) burst(ctx context.Context, f *figures, s *scenario, first int64) error {
 	n := int64(s.sockets) * s.events
 	var p *pace
@@ -142,7 +142,7 @@ func (t *target) burst(ctx context.Context, f *figures, s *scenario, first int64
 	return nil
 }
 
-// resume has sockets come back that have missed events. They are connected already
+// resume resumes sockets that have missed events. They are already connected
 // when the measurement begins.
 func resume(ctx context.Context, s *scenario, t *target) (f figures, err error) {
 	after, err := t.probe(ctx)
@@ -172,7 +172,7 @@ func resume(ctx context.Context, s *scenario, t *target) (f figures, err error) 
 	return f, nil
 }
 
-// probe has the event published that comes before those that are missed, and gives its position.
+// probe publishes the event before the missed ones and returns its position.
 func (t *target) probe(ctx context.Context) (string, error) {
 	t.kept = new(bytes.Buffer)
 	if err := t.open(ctx, 1); err != nil {
@@ -188,7 +188,7 @@ func (t *target) probe(ctx context.Context) (string, error) {
 	return t.dialect.position(t.kept.Bytes())
 }
 
-// idle has sockets subscribe, and nothing more.
+// idle subscribes sockets without publishing.
 func idle(ctx context.Context, s *scenario, t *target) (f figures, err error) {
 	before, err := t.resident(ctx)
 	if err != nil {

@@ -120,7 +120,7 @@ func (s *socket) readAll(fd int, buf []byte) error {
 	}
 }
 
-// take handles the frames in b, keeps the beginning of another, and says how much has come.
+// take handles the frames in b, keeps the beginning of another, and reports how much has arrived.
 func (s *socket) take(b []byte) error {
 	arrived, before := 0, s.next
 	for {
@@ -161,7 +161,7 @@ const (
 	afterSequence = eventSize - len(`{"bseq":`) // bytes of an event, with the digits
 )
 
-// message counts what has come: the answer that says that the socket is subscribed, and
+// message counts what has arrived: the answer that confirms the subscription, and
 // events, each of which must be the next.
 func (s *socket) message(m []byte) (arrived int, err error) {
 	if s.crowd.kept != nil {

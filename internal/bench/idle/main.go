@@ -107,7 +107,7 @@ func measure(program string, n int) (err error) {
 	return nil
 }
 
-// usage is what the server says of itself.
+// usage is what the server reports about itself.
 type usage struct {
 	RSS        uint64 `json:"rss"`
 	Stacks     uint64 `json:"stacks"`
@@ -131,7 +131,7 @@ func ask(method, address, path string, answer any) error {
 	return json.Unmarshal(body, answer)
 }
 
-// open opens n sockets. With an error it gives those that it has opened.
+// open opens n sockets. With an error it also returns those that it has opened.
 func open(n int, o subscriber.Options) (sockets []*subscriber.Subscriber, failed error) {
 	var (
 		mu sync.Mutex // guards what is returned

@@ -75,7 +75,7 @@ func gapChecks() []check {
 	return checks
 }
 
-// gap gives the reason of a gap, 0 if it is none.
+// gap returns the reason of a gap, 0 if it is none.
 func gap(err error) client.GapReason {
 	if g, ok := errors.AsType[*client.GapError](err); ok {
 		return g.Reason

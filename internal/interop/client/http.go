@@ -104,7 +104,7 @@ func checkMany(t *T, on rpc.Caller, procedure rpc.Procedure[any, any], n int) {
 	t.ok(errors.Join(errs...))
 }
 
-// methods gives a link, and the methods of the requests that it makes.
+// methods returns a link and the methods of the requests that it makes.
 func (t *T) methods() (link *rpc.Link, seen *[]string) {
 	seen = new([]string)
 	hc := t.httpClient()

@@ -20,7 +20,7 @@ func subscribe[In any](
 	return l
 }
 
-// dial opens an iterator with tokens that a function gives.
+// dial opens an iterator with tokens from a function.
 func dial(t *T, source client.TokenFunc, changes ...func(*client.Options)) *listener {
 	o := t.options(changes...)
 	l := listen(t, &o)
@@ -40,7 +40,7 @@ type listener struct {
 	causes []error // why it was in each of them
 }
 
-// listen has a listener told of states.
+// listen returns a listener that records the states of the iterator.
 func listen(t *T, o *client.Options) *listener {
 	l := &listener{t: t}
 	o.OnStateChange = func(s client.State, err error) {
@@ -56,7 +56,7 @@ func (l *listener) begin(it *client.Iterator[event]) {
 	l.t.cleanup(func() { _ = it.Close() }) // which never fails
 }
 
-// lost gives why connections were lost, one error for each time.
+// lost returns why connections were lost, one error for each.
 func (l *listener) lost() []error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

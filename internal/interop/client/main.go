@@ -89,7 +89,7 @@ func checkAddress(address string, schemes ...string) error {
 	return nil
 }
 
-// allChecks gives the checks in the order in which they are run.
+// allChecks returns the checks in the order in which they are run.
 func allChecks() []check {
 	return slices.Concat(
 		httpChecks(),

@@ -120,7 +120,7 @@ func checkRefusedUpgrades(t *T) {
 	}
 }
 
-// knock gives the status of the answer to an upgrade.
+// knock requests an upgrade and returns the status of the answer.
 func (t *T) knock(hc *http.Client, query url.Values, plain bool) (int, error) {
 	address := "http" + strings.TrimPrefix(t.chat, "ws") + "?" + query.Encode()
 	r, err := http.NewRequestWithContext(t, http.MethodGet, address, nil)

@@ -119,8 +119,8 @@ func (p *proxy) Write(data []byte) (int, error) {
 	return len(data), nil
 }
 
-// closeCode gives the code of the close frame that a client has sent last, 0 if the
-// last was none.
+// closeCode returns the code of the last close frame of a client, or 0 if it sent
+// none.
 func (p *proxy) closeCode() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -138,7 +138,7 @@ func checkTargetAgain(t *T) {
 	r.subscribeFrom("0", subscribeInput{}).expect("end")
 }
 
-// withID gives an iterator an id.
+// withID returns a change that sets the id of an iterator.
 func withID(id string) func(*client.Options) {
 	return func(o *client.Options) {
 		o.CreateID = func(*token.Payload) string { return id }

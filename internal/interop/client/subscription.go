@@ -96,7 +96,7 @@ func subscriptionChecks() []check {
 	return checks
 }
 
-// plainRoom subscribes to a room without resume, and gives what publishes in it.
+// plainRoom subscribes to a room without resume, and returns a function that publishes in it.
 func (t *T) plainRoom(address string) (l *listener, publish func(publishInput)) {
 	name := newRoom()
 	o := t.options(func(o *client.Options) { o.URL = address })
@@ -110,7 +110,7 @@ func (t *T) plainRoom(address string) (l *listener, publish func(publishInput)) 
 
 var digits = regexp.MustCompile(`[0-9]+$`)
 
-// number gives the number at the end of an event id.
+// number returns the number at the end of an event id.
 func (t *T) number(id string) int {
 	n, err := strconv.Atoi(digits.FindString(id))
 	t.assertf(err == nil, "the id %q ends in a number", id)
@@ -157,7 +157,7 @@ func checkTwoLoops(t *T) {
 	t.equal(got, want)
 }
 
-// values gives what is in a channel that is closed.
+// values returns the values of a closed channel.
 func values(c <-chan string) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
 		for v := range c {

@@ -76,8 +76,8 @@ func (s *suite) report(c check, failure error) {
 	_, _ = fmt.Fprintln(s.out, word, name)
 }
 
-// outcome gives why a check has failed, nil if it has not. A check that does not heed
-// the end of its context is left behind.
+// outcome returns why a check has failed, or nil if it has passed. A check that ignores
+// the end of its context is left running.
 func (s *suite) outcome(ctx context.Context, c check, at target) error {
 	ctx, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()

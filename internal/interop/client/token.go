@@ -84,8 +84,8 @@ func (r *room) fetch(ctx context.Context, in subscribeInput) (string, error) {
 	return onMessage.Procedure().Call(ctx, r.link, in)
 }
 
-// source gives a token of one input first, and then those of the inputs that further
-// gives.
+// source returns a source whose first token is for the input first, and whose later
+// tokens are for the inputs that further returns.
 func (r *room) source(first subscribeInput, further func() (subscribeInput, error)) client.TokenFunc {
 	var calls atomic.Int32
 	return func(ctx context.Context) (string, error) {

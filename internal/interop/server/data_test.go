@@ -75,7 +75,7 @@ func (at addresses) send(t *testing.T, text string) {
 	require.NoError(t, err)
 }
 
-// take gives the next n messages. A gap is an error.
+// take returns the next n messages. A gap is an error.
 func take(t *testing.T, it *client.Iterator[event], n int) []string {
 	t.Helper()
 	timeout := time.AfterFunc(20*time.Second, func() { _ = it.Close() })

@@ -72,7 +72,7 @@ const (
 
 const pluginHeader = "x-orpc-durable-iterator"
 
-// readRecordings gives the sessions in testdata by name.
+// readRecordings returns the sessions in testdata by name.
 func readRecordings(t *testing.T) map[string]*recording {
 	t.Helper()
 	files, err := filepath.Glob("testdata/sessions/*.json")
@@ -95,8 +95,8 @@ func readJSON(t *testing.T, file string, v any) {
 	require.NoError(t, json.Unmarshal(data, v), file)
 }
 
-// start gives the clock at the beginning of the session, such that every token is
-// issued in the second in which it was.
+// start returns the time at which the session began, so that every token is
+// issued in the same second as when it was recorded.
 func (r *recording) start(t *testing.T) time.Time {
 	t.Helper()
 	earliest, latest := int64(0), int64(1<<62) // milliseconds
@@ -116,7 +116,7 @@ func (r *recording) start(t *testing.T) time.Time {
 	return time.UnixMilli((earliest + latest) / 2)
 }
 
-// text gives the text that an encoded value is.
+// text returns the string that an encoded value is.
 func text(t *testing.T, body string) string {
 	t.Helper()
 	var v struct {
@@ -134,7 +134,7 @@ func header(list [][2]string, name string) string {
 	return list[i][1]
 }
 
-// frame gives the frame that an entry is.
+// frame returns the frame of an entry.
 func (e *entry) frame(t *testing.T) frame {
 	t.Helper()
 	switch e.Type {
@@ -182,7 +182,7 @@ type answer struct {
 	Body   json.RawMessage `json:"body"`
 }
 
-// readDifferences gives the differences of a session.
+// readDifferences returns the differences of a session.
 func readDifferences(t *testing.T, session, variant string) []*difference {
 	t.Helper()
 	var all []*difference

@@ -91,7 +91,7 @@ func (p *replay) step(n int) {
 	}
 }
 
-// difference gives the difference that is listed for an entry, if there is one.
+// difference returns the difference that is listed for an entry, or nil.
 func (p *replay) difference(n int) *difference {
 	p.t.Helper()
 	var found *difference
@@ -246,7 +246,7 @@ func (p *replay) send(n int, e *entry) {
 	}
 }
 
-// withLastEventID gives the frame with our id for the recorded one.
+// withLastEventID returns the frame with our id in place of the recorded one.
 func (p *replay) withLastEventID(s *socket, f frame) frame {
 	p.t.Helper()
 	v := decode(f.data)
@@ -284,7 +284,7 @@ func (p *replay) expect(n int, e *entry) {
 	}
 }
 
-// time gives the time of an entry on our clock.
+// time returns the time of an entry on our clock.
 func (p *replay) time(n int) time.Time {
 	return p.start.Add(time.Duration(p.recording.Entries[n].T) * time.Millisecond)
 }

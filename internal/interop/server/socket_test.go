@@ -56,7 +56,7 @@ type socket struct {
 
 	name          string          // for messages
 	id, channel   string          // of the client, of the room
-	resume        bool            // the room gives ids to events
+	resume        bool            // the events of the room have ids
 	expiry        time.Time       // of the token, as recorded
 	subscriptions map[string]bool // request ids, as JSON
 	ended         bool            // by the client or the harness
