@@ -1,6 +1,11 @@
-// Command house prints the places in Go files whose words docs and comments must
-// not have. It exits with status 1 if there are any, and with 2 if it cannot read a
-// file. Its argument is the directory to search, with those below it.
+// Command house finds breaches of rules that no linter knows: phrases that comments and
+// messages of Go files must not contain, names that they must not declare, and imports
+// that docs/architecture.md does not draw.
+//
+//	go run ./internal/house .
+//
+// It prints a line for each. The exit status is 1 if there are any, and 2 if a file
+// cannot be read.
 package main
 
 import (
@@ -34,10 +39,25 @@ func run(dir string, out, complaints io.Writer) int {
 	return min(len(faults), 1)
 }
 
-// search returns the faults of all Go files, in the order of their names.
+// search returns the faults of all Go files, in the order of their names, and then those
+// of the imports.
 func search(files fs.FS) ([]fault, error) {
 	var all []fault
-	err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
+	err := walk(files, func(name string, source []byte) error {
+		faults, err := checkWords(name, source)
+		all = append(all, faults...)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	faults, err := checkImports(files)
+	return append(all, faults...), err
+}
+
+// walk calls visit with each Go file that is not a test's data.
+func walk(files fs.FS, visit func(name string, source []byte) error) error {
+	return fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
@@ -53,11 +73,8 @@ func search(files fs.FS) ([]fault, error) {
 		if err != nil {
 			return err
 		}
-		faults, err := check(name, source)
-		all = append(all, faults...)
-		return err
+		return visit(name, source)
 	})
-	return all, err
 }
 
 // fault is a place in a file, and what is wrong with it.

@@ -11,7 +11,8 @@ import (
 	"unicode"
 )
 
-// phrases has a regular expression in each line, of what comments and strings must not say.
+// phrases has a regular expression in each line, of what comments and strings must not
+// contain.
 //
 //go:embed phrases.txt
 var phrases string
@@ -24,8 +25,8 @@ var refused = regexp.MustCompile(`(?i)\b(?:` + strings.ReplaceAll(
 // names are words that no declared name may have: each has a standard term instead.
 var names = []string{"keeper", "chore", "letter", "stride"}
 
-// check returns the faults of a Go file.
-func check(name string, source []byte) ([]fault, error) {
+// checkWords returns the faults of a Go file.
+func checkWords(name string, source []byte) ([]fault, error) {
 	set := token.NewFileSet()
 	file, err := parser.ParseFile(set, name, source, parser.ParseComments|parser.SkipObjectResolution)
 	if err != nil {

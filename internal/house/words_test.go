@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -44,11 +45,7 @@ func TestRunFailsOnAPlantedWord(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			for file, source := range map[string]string{"dir/planted.go": test.source, "dir/testdata/skipped.go": "// gives"} {
-				file = filepath.Join(dir, file)
-				require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o700))
-				require.NoError(t, os.WriteFile(file, []byte("package p\n\n"+source+"\n"), 0o600))
-			}
+			plant(t, dir, map[string]string{"dir/planted.go": "package p\n\n" + test.source + "\n", "dir/testdata/skipped.go": "// gives"})
 			var out, complaints bytes.Buffer
 			status := run(dir, &out, &complaints)
 			require.Empty(t, complaints.String())
@@ -61,9 +58,21 @@ func TestRunFailsOnAPlantedWord(t *testing.T) {
 func TestRunReportsAFileThatIsNotGo(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "broken.go"), []byte("no package"), 0o600))
+	plant(t, dir, map[string]string{"broken.go": "no package"})
 	var out, complaints bytes.Buffer
 	require.Equal(t, 2, run(dir, &out, &complaints))
 	require.Empty(t, out.String())
 	require.Contains(t, complaints.String(), "broken.go")
+}
+
+// plant writes files of a module to dir, and those that the checks need.
+func plant(t *testing.T, dir string, files map[string]string) {
+	t.Helper()
+	all := map[string]string{"go.mod": "module example.com/m\n", architecture: "# Architecture\n\n## Imports\n\n| `dir` | |\n"}
+	maps.Copy(all, files)
+	for name, content := range all {
+		name = filepath.Join(dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o700))
+		require.NoError(t, os.WriteFile(name, []byte(content), 0o600))
+	}
 }
