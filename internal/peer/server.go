@@ -1,23 +1,11 @@
 package peer
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"net/http"
 	"slices"
 	"sync"
 )
-
-// The defaults of [ServerOptions].
-const (
-	DefaultMaxCalls   = 256
-	DefaultMaxStreams = 100
-	DefaultMaxBytes   = 2 << 20
-)
-
-// MaxUrgent is how many kinds of urgent requests there may be.
-const MaxUrgent = 2
 
 const (
 	// callOverhead is what a call counts besides its frame.
@@ -29,98 +17,11 @@ const (
 	maxEncoded = 4
 )
 
-// ServerOptions are the options of [NewServer] and [NewServers]. Handle, Panic and,
-// for NewServer, Send are required.
-type ServerOptions struct {
-	// Handle runs one request, on a goroutine of its own. It answers through
-	// the call. The context ends when the client aborts the request (the cause
-	// is [ErrAborted]), when the server is closed ([ErrClosed]), and when the
-	// call is over.
-	Handle func(ctx context.Context, r *Request, c *Call)
-
-	// Send writes one frame. It must be safe for concurrent use. Its context is
-	// what [Call.Respond] or [Call.Event] was called with, and that of [NewServer] for
-	// frames that the server sends by itself. It may wait for a client that reads
-	// slowly, and has to return when the socket closes.
-	Send func(ctx context.Context, f Frame) error
-
-	// Panic is called with what Handle has panicked with. The call ends without an answer.
-	Panic func(r *Request, v any)
-
-	// BadRequest makes the answer to a request that cannot be read, if it has
-	// an id. Nil means a response with status 400 and no body. Its context is that
-	// of NewServer.
-	BadRequest func(ctx context.Context, err *DecodeError) *Response
-
-	// Urgent returns 1 to [MaxUrgent] for a request that does not wait for the other
-	// calls of the client, and 0 for any other. Requests with the same number run one
-	// after another. Nil returns 0.
-	Urgent func(r *Request) int
-
-	// TakesEvents reports whether a request that announces an event stream has a
-	// handler that reads it, with [Call.Next]. The events of all others are dropped.
-	// Nil means that none has.
-	TakesEvents func(r *Request) bool
-
-	// MaxCalls bounds the handlers that run at once, but for urgent ones and those of
-	// open streams. Further requests wait. Zero means [DefaultMaxCalls].
-	MaxCalls int
-
-	// MaxStreams bounds the responses that are open event streams. For a further one
-	// Respond returns [ErrTooManyStreams]. Zero means [DefaultMaxStreams].
-	MaxStreams int
-
-	// MaxBytes bounds the frames of requests from when they are received until their
-	// handlers return, and the frames of unread events: see [Server.Receive]. Zero
-	// means [DefaultMaxBytes].
-	MaxBytes int
-}
-
-// Servers makes the servers of many sockets, which share their options.
-type Servers struct{ o ServerOptions }
-
-// NewServers keeps o, of which Send is not used. It panics if a required option is
-// missing.
-func NewServers(o ServerOptions) *Servers {
-	if o.Handle == nil || o.Panic == nil {
-		panic("peer: new server: Handle and Panic are required")
-	}
-	if o.BadRequest == nil {
-		o.BadRequest = func(context.Context, *DecodeError) *Response { return &Response{Status: http.StatusBadRequest} }
-	}
-	if o.Urgent == nil {
-		o.Urgent = func(*Request) int { return 0 }
-	}
-	if o.TakesEvents == nil {
-		o.TakesEvents = func(*Request) bool { return false }
-	}
-	o.MaxCalls = cmp.Or(o.MaxCalls, DefaultMaxCalls)
-	o.MaxStreams = cmp.Or(o.MaxStreams, DefaultMaxStreams)
-	o.MaxBytes = cmp.Or(o.MaxBytes, DefaultMaxBytes)
-	return &Servers{o}
-}
-
-// New returns a server for a socket whose life is ctx and that send writes to: see
-// [ServerOptions.Send]. Its calls return owner from [Call.Owner].
-func (s *Servers) New(ctx context.Context, owner any, send func(context.Context, Frame) error) *Server {
-	if send == nil {
-		panic("peer: new server: Send is required")
-	}
-	server := &Server{o: &s.o, ctx: ctx, owner: owner, write: send}
-	server.freed.L = &server.mu
-	server.decoding.free, server.answering.free = 1, maxEncoded
-	for i := range server.lanes {
-		server.lanes[i].limit = 1
-	}
-	server.lanes[0].limit = s.o.MaxCalls
-	return server
-}
-
 // Server runs the requests of one socket. Create it with [NewServer] or
 // [Servers.New]. Its methods are safe for concurrent use.
 type Server struct {
 	o         *ServerOptions
-	ctx       context.Context //nolint:containedctx // the life of the socket, from which sends and handlers derive
+	ctx       context.Context //nolint:containedctx // of the socket, from which sends and handlers derive
 	owner     any
 	write     func(context.Context, Frame) error
 	handlers  sync.WaitGroup
@@ -146,7 +47,7 @@ type Server struct {
 	stopped bool
 }
 
-// NewServer returns a server for a socket whose life is ctx. It panics if a
+// NewServer returns a server for a socket that lasts as long as ctx. It panics if a
 // required option is missing.
 func NewServer(ctx context.Context, o ServerOptions) *Server {
 	return NewServers(o).New(ctx, nil, o.Send)
@@ -173,7 +74,7 @@ func (s *Server) Receive(f Frame) error {
 	return err
 }
 
-// Take is Receive for a caller that has a goroutine and the memory of the frame to spare:
+// Take is Receive for a caller whose goroutine and frame memory may be used:
 // it does not start the handler of a request, but returns it as run, which has to be
 // called once. There is none for other frames.
 func (s *Server) Take(f Frame) (run func(), err error) {
@@ -275,7 +176,7 @@ func (s *Server) freeHeld(cost int) {
 	s.freed.Signal() // the reader, if it waits
 }
 
-// occupy makes a call one whose handler runs, with mu held.
+// occupy counts a call as running. It is called with mu held.
 func (s *Server) occupy(c *Call) context.Context {
 	ctx, cancel := context.WithCancelCause(s.ctx)
 	c.cancel, c.running, c.occupies, c.frame = cancel, true, true, Frame{}
@@ -284,7 +185,7 @@ func (s *Server) occupy(c *Call) context.Context {
 	return ctx
 }
 
-// vacate lets another handler run in place of that of c, with mu held.
+// vacate starts the next waiting call in place of c. It is called with mu held.
 func (s *Server) vacate(c *Call) {
 	if !c.occupies {
 		return
@@ -301,7 +202,7 @@ func (s *Server) vacate(c *Call) {
 	}
 }
 
-// runWaiting runs a request that has waited.
+// runWaiting runs a request that has waited in a lane.
 func (s *Server) runWaiting(ctx context.Context, f Frame, c *Call) {
 	m, _ := s.decode(f)
 	r, ok := m.(*Request)
@@ -401,5 +302,5 @@ func (s *Server) Close() {
 	}
 }
 
-// Wait joins the handlers. It is called after [Server.Close].
+// Wait returns when all handlers have returned. It is called after [Server.Close].
 func (s *Server) Wait() { s.handlers.Wait() }

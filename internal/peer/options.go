@@ -1,0 +1,104 @@
+package peer
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+)
+
+// The defaults of [ServerOptions].
+const (
+	DefaultMaxCalls   = 256
+	DefaultMaxStreams = 100
+	DefaultMaxBytes   = 2 << 20
+)
+
+// MaxUrgent is how many kinds of urgent requests there may be.
+const MaxUrgent = 2
+
+// ServerOptions are the options of [NewServer] and [NewServers]. Handle, Panic and,
+// for NewServer, Send are required.
+type ServerOptions struct {
+	// Handle runs one request, on a goroutine of its own. It answers through
+	// the call. The context ends when the client aborts the request (the cause
+	// is [ErrAborted]), when the server is closed ([ErrClosed]), and when the
+	// call is over.
+	Handle func(ctx context.Context, r *Request, c *Call)
+
+	// Send writes one frame. It must be safe for concurrent use. Its context is
+	// what [Call.Respond] or [Call.Event] was called with, and that of [NewServer] for
+	// frames that the server sends by itself. It may wait for a client that reads
+	// slowly, and has to return when the socket closes.
+	Send func(ctx context.Context, f Frame) error
+
+	// Panic is called with the value of a panic in Handle. The call ends without an answer.
+	Panic func(r *Request, v any)
+
+	// BadRequest returns the answer to a request that cannot be read but has
+	// an id. Nil means a response with status 400 and no body. Its context is that
+	// of NewServer.
+	BadRequest func(ctx context.Context, err *DecodeError) *Response
+
+	// Urgent returns 1 to [MaxUrgent] for a request that does not wait for the other
+	// calls of the client, and 0 for any other. Requests with the same number run one
+	// after another. Nil returns 0.
+	Urgent func(r *Request) int
+
+	// TakesEvents reports whether a request that announces an event stream has a
+	// handler that reads it, with [Call.Next]. The events of all others are dropped.
+	// Nil means that none has.
+	TakesEvents func(r *Request) bool
+
+	// MaxCalls bounds the handlers that run at once, but for urgent ones and those of
+	// open streams. Further requests wait. Zero means [DefaultMaxCalls].
+	MaxCalls int
+
+	// MaxStreams bounds the responses that are open event streams. For a further one
+	// Respond returns [ErrTooManyStreams]. Zero means [DefaultMaxStreams].
+	MaxStreams int
+
+	// MaxBytes bounds the frames of requests from when they are received until their
+	// handlers return, and the frames of unread events: see [Server.Receive]. Zero
+	// means [DefaultMaxBytes].
+	MaxBytes int
+}
+
+// Servers makes the servers of many sockets, which share their options.
+type Servers struct{ o ServerOptions }
+
+// NewServers returns Servers with the options o, of which Send is not used. It panics if
+// a required option is missing.
+func NewServers(o ServerOptions) *Servers {
+	if o.Handle == nil || o.Panic == nil {
+		panic("peer: new server: Handle and Panic are required")
+	}
+	if o.BadRequest == nil {
+		o.BadRequest = func(context.Context, *DecodeError) *Response { return &Response{Status: http.StatusBadRequest} }
+	}
+	if o.Urgent == nil {
+		o.Urgent = func(*Request) int { return 0 }
+	}
+	if o.TakesEvents == nil {
+		o.TakesEvents = func(*Request) bool { return false }
+	}
+	o.MaxCalls = cmp.Or(o.MaxCalls, DefaultMaxCalls)
+	o.MaxStreams = cmp.Or(o.MaxStreams, DefaultMaxStreams)
+	o.MaxBytes = cmp.Or(o.MaxBytes, DefaultMaxBytes)
+	return &Servers{o}
+}
+
+// New returns a server for a socket that lasts as long as ctx and that send writes to: see
+// [ServerOptions.Send]. Its calls return owner from [Call.Owner].
+func (s *Servers) New(ctx context.Context, owner any, send func(context.Context, Frame) error) *Server {
+	if send == nil {
+		panic("peer: new server: Send is required")
+	}
+	server := &Server{o: &s.o, ctx: ctx, owner: owner, write: send}
+	server.freed.L = &server.mu
+	server.decoding.free, server.answering.free = 1, maxEncoded
+	for i := range server.lanes {
+		server.lanes[i].limit = 1
+	}
+	server.lanes[0].limit = s.o.MaxCalls
+	return server
+}
