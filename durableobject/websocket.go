@@ -53,22 +53,23 @@ type Websocket struct {
 	hooking bool
 }
 
-// ID gives the id that the client chose when it connected. It is the same over
-// its reconnections. Clients choose freely: two sockets may have one id, and
-// whoever holds a token of the channel can take any id.
+// ID returns the id that the client chose when it connected. It stays the same when the
+// client reconnects. Clients choose freely: two sockets may have the same id, and
+// a client with a token for the channel may use any id.
 func (ws *Websocket) ID() string { return ws.id }
 
-// Token gives the payload of the socket's current token. It is shared: do not
-// change it.
+// Token returns the payload of the socket's current token. It is shared and must not be
+// changed.
 func (ws *Websocket) Token() *token.Payload { return ws.payload.Load() }
 
-// Channel gives the name of the object.
+// Channel returns the object's name, which is the channel of its tokens.
 func (ws *Websocket) Channel() string { return ws.ch.name }
 
-// Attach keeps a value of the application with the socket. Nil is not allowed.
+// Attach stores a value of the application with the socket, in place of an earlier one. A
+// nil v removes it.
 func (ws *Websocket) Attach(v any) { ws.attached.Store(&v) }
 
-// Attachment gives the value that was given to Attach, nil if there is none.
+// Attachment returns the value that was passed to Attach, or nil.
 func (ws *Websocket) Attachment() any {
 	if v, ok := ws.attached.Load().(*any); ok {
 		return *v

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Origin stands before an address that is only a path. It is left out on the
+// Origin is put before an address that is only a path. It is left out on the
 // wire.
 const Origin = "http://orpc"
 
@@ -82,7 +82,7 @@ func encodeAddress(u *url.URL) (string, error) {
 	return text, nil
 }
 
-// isPlainPath reports whether an address is a path without characters of another meaning.
+// isPlainPath reports whether an address is a path that stands for itself as it is.
 func isPlainPath(address string) bool {
 	if !strings.HasPrefix(address, "/") {
 		return false

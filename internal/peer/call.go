@@ -8,21 +8,22 @@ import (
 )
 
 // Call is a request that a [Server] runs: the handler answers through it. It
-// is over after its last frame (a plain response, or the event that ends a
+// ends with its last frame (a plain response, or the event that ends a
 // stream), when the handler returns without [Call.Hold], when the client aborts
-// it, and when the server is closed. Then its id is free, and what is sent for
-// it returns an error.
+// it, and when the server is closed. Then its id is free, and sending for it
+// returns an error.
 //
 // Respond and Event are called by one goroutine at a time, which decides their
-// order. All other methods may be called from anywhere. A frame that is on its
-// way at the moment of an abort may still go out.
+// order. All other methods are safe for concurrent use. A frame that is being sent
+// at the moment of an abort may still go out.
 type Call struct {
 	server *Server
 	id     ID
 	input  *queue // nil unless the request is an event stream that is taken
 	lane   *lane
 
-	// Guarded by Server.mu. over is set once, and ended called once it is.
+	// Guarded by Server.mu. over is why the call has ended, set once; ended is called
+	// when it is.
 	place     int   // in the table
 	cost      int   // what is counted for it, 0 once the handler has returned
 	frame     Frame // while it waits
@@ -40,7 +41,7 @@ type Call struct {
 // ID returns the id of the request.
 func (c *Call) ID() ID { return c.id }
 
-// Owner returns the owner that [Servers.New] was given for the server of the call.
+// Owner returns the owner that was passed to [Servers.New] for the server of the call.
 func (c *Call) Owner() any { return c.server.owner }
 
 // StartDecoding waits until no other input of the socket is being decoded: one is at a
@@ -59,11 +60,11 @@ func (c *Call) StartAnswer(ctx context.Context) error { return c.server.answerin
 // StopAnswer ends the turn that StartAnswer has begun.
 func (c *Call) StopAnswer() { c.server.answering.give() }
 
-// Respond sends the response, once. Unless it announces an event stream, the
-// call is over with it, while the context of the handler goes on until the
-// handler returns. Send gets ctx. The ID of r is ignored. If r cannot be encoded, or
-// is one stream too many ([ErrTooManyStreams]), nothing is sent and another response
-// may follow; any other error is final.
+// Respond sends the response, once. Unless it announces an event stream, it ends
+// the call; the context of the handler ends only when the handler returns. ctx is passed
+// to Send. The ID of r is ignored. If r cannot be encoded, or is one stream too many
+// ([ErrTooManyStreams]), nothing is sent and another response may follow; any other error
+// is final.
 func (c *Call) Respond(ctx context.Context, r *Response) error {
 	f, err := encodeAnswer(c.id, r)
 	if err != nil {
@@ -99,8 +100,8 @@ func (c *Call) claimResponse(stream bool) (err error) {
 }
 
 // openStream counts the call as a stream, as part of update. It is no longer one of the
-// calls that run, unless it is urgent: these are one after another. An urgent stream is
-// let in beyond the limit, as the one that it takes the place of may still be open.
+// calls that run, unless it is urgent: these run one after another. An urgent stream may
+// exceed the limit by one, since the stream that it replaces may still be open.
 func (c *Call) openStream() error {
 	s, limit := c.server, c.server.o.MaxStreams
 	urgent := c.lane != &s.lanes[0]
@@ -119,8 +120,8 @@ func (c *Call) openStream() error {
 }
 
 // Event sends an event of the stream that the response has announced. One of
-// kind done or error ends the call. Send gets ctx. The ID of e is ignored.
-// For metadata that may not be sent it returns an error and sends nothing; a
+// kind done or error ends the call. ctx is passed to Send. The ID of e is ignored.
+// Metadata that may not be sent is an error that leaves the stream as it is; a
 // failure of Send ends the call.
 func (c *Call) Event(ctx context.Context, e *Event) error {
 	if err := e.Meta.Validate(); err != nil {
@@ -165,13 +166,13 @@ func (c *Call) Next(ctx context.Context) (*Event, error) {
 	return c.input.next(ctx)
 }
 
-// CloseInput ends the event stream of the request and forgets what was not
-// read; Next then returns [io.EOF]. The client is sent an abort unless the stream
+// CloseInput ends the event stream of the request and drops its unread events; Next
+// then returns [io.EOF]. The client is sent an abort unless the stream
 // had ended. An error is that of Send and does not end the call. Without a
 // stream nothing happens.
 //
-// A stream that is still open when the call is over is closed in the same way.
-// The exception is a plain response, which tells the client to stop anyway.
+// A stream that is still open when the call ends is closed in the same way, but
+// without an abort after a plain response, upon which clients stop anyway.
 func (c *Call) CloseInput() error {
 	if c.input == nil || !c.input.drop(io.EOF) {
 		return nil
@@ -185,17 +186,17 @@ func (c *Call) CloseInput() error {
 // It is called by the handler.
 func (c *Call) Hold() { c.update(func() { c.held = true }) }
 
-// OnDone registers fn to run once when the call ends, or at once if it already has. A held
-// call needs no goroutine then that waits for its context.
+// OnDone registers fn to run once when the call ends, or at once if it already has. It is
+// for calls that are held, and saves them a goroutine that waits for their context.
 func (c *Call) OnDone(fn func()) { c.update(func() { c.ended = fn }) }
 
-// Finish ends the call without sending anything for it. A call that is over
+// Finish ends the call without sending anything for it. A call that has ended
 // stays as it is.
 func (c *Call) Finish() { c.end(ErrFinished) }
 
 func (c *Call) end(reason error) { c.update(func() { c.finish(reason) }) }
 
-// returned notes that the handler has returned.
+// returned records that the handler has returned.
 func (c *Call) returned() {
 	c.update(func() {
 		if !c.held {
@@ -237,12 +238,13 @@ func (c *Call) settle() {
 	}
 }
 
-// stopped reports, as part of update, whether somebody else has ended the call.
+// stopped reports, as part of update, whether the call was ended by its client or its
+// server.
 func (c *Call) stopped() bool {
 	return errors.Is(c.over, ErrAborted) || errors.Is(c.over, ErrClosed)
 }
 
-// update changes the state of the call under the lock. If the call is over
+// update changes the state of the call under the lock. If the call has ended
 // after that, and its handler has returned or has to be stopped, its context
 // and its input end too.
 func (c *Call) update(change func()) {

@@ -10,21 +10,21 @@ import (
 
 // ClientOptions are the options of [NewClient].
 type ClientOptions struct {
-	// Sequence generates the ids of requests. If it is nil the client has its own.
+	// Sequence makes the ids of requests. Nil means a sequence of the client's own.
 	Sequence *Sequence
 
-	// Context is the life of the socket. Nil is one that does not end.
+	// Context ends when the socket closes. Nil means a context that does not end.
 	Context context.Context
 
 	// Flush is called after send when nothing else waits to be sent: until then send
-	// may hold back what it was given. Nil is nothing.
+	// may hold back what was passed to it. It may be nil.
 	Flush func()
 
 	// StreamLimit bounds the unread events of each [Stream].
 	StreamLimit Limit
 }
 
-// Client sends requests over one socket and hands out their answers. Create it
+// Client sends requests over one socket and matches the answers to them. Create it
 // with [NewClient]. Its methods are safe for concurrent use.
 type Client struct {
 	send   func(context.Context, Frame) error
@@ -36,7 +36,7 @@ type Client struct {
 
 	// mu guards what follows and the state of every call. Invariants: a call is
 	// in calls until its answer, and if that is an event stream until the end
-	// of the stream; only the goroutine that takes a call out ends it; once
+	// of the stream; the goroutine that removes a call, and no other, ends it; once
 	// closed is set, calls is empty and stays so, and nothing is queued any more. queued is
 	// signalled when queue is no longer empty, and when closed is set.
 	mu        sync.Mutex
@@ -54,7 +54,7 @@ type pending struct {
 	observer *Observer     // nil: events go to a Stream
 	input    *Input        // nil unless the request is an event stream
 	sending  ValuesContext // of send
-	answered chan struct{} // gets one element, for answer
+	answered chan struct{} // receives one element, when answer is set
 	answer   answer        // written once, before that
 
 	// Guarded by Client.mu.
@@ -70,13 +70,13 @@ type answer struct {
 	err      error
 }
 
-// Observer takes what arrives for one request, in order, as part of
-// [Client.Receive], which waits for it. Nil functions are left out.
+// Observer is called for what arrives for one request, in order, as part of
+// [Client.Receive], which waits for it. Nil functions are not called.
 type Observer struct {
-	// Response gets the response before the first event.
+	// Response is called with the response, before the first event.
 	Response func(*Response)
 
-	// Event gets each event, up to the one that ends the stream.
+	// Event is called with each event, up to the one that ends the stream.
 	Event func(*Event)
 
 	// Unreadable is called for an event that cannot be read, in its place; the stream
@@ -93,8 +93,8 @@ type Observer struct {
 // the defaults.
 //
 // Frames are sent one after another. The context of send has the values of the call's
-// and ends with [ClientOptions.Context], not with the call: send fails by itself when
-// the socket is closed or does not take the frame in time.
+// and ends with [ClientOptions.Context], not with the call: send has to return when the
+// socket is closed or does not take the frame in time.
 func NewClient(send func(context.Context, Frame) error, o *ClientOptions) *Client {
 	if o == nil {
 		o = &ClientOptions{}
@@ -118,8 +118,8 @@ func NewClient(send func(context.Context, Frame) error, o *ClientOptions) *Clien
 // closed.
 //
 // The context governs the wait only. When it ends, Do returns its cause at once
-// and the server is sent an abort, after the request. When it has ended before,
-// or while the request waits behind others, nothing is sent. Other errors are those of send, a *[DecodeError] if the
+// and the server is sent an abort, after the request. If it ends before the request was
+// sent, nothing is. Other errors are those of send, a *[DecodeError] if the
 // response cannot be read, and one that wraps [ErrClosed] if the client was
 // closed. The request is not changed; its id is ignored.
 func (c *Client) Do(ctx context.Context, r *Request) (*Response, *Stream, error) {
@@ -127,7 +127,7 @@ func (c *Client) Do(ctx context.Context, r *Request) (*Response, *Stream, error)
 	return a.response, a.stream, a.err
 }
 
-// DoFunc is [Client.Do] for a caller that wants to see what arrives on the
+// DoFunc is [Client.Do] for a caller that handles what arrives on the
 // reader's goroutine, without a queue in between. The observer has seen the
 // response when DoFunc returns. Calling stop ends the stream and sends an abort
 // if it is still open; no call of the observer begins after it.
@@ -191,7 +191,7 @@ func (c *Client) remove(p *pending) bool {
 	return true
 }
 
-// stop takes the call out and has an abort sent if the request was. It reports whether
+// stop removes the call, and sends an abort if the request was sent. It reports whether
 // the call was still open.
 func (c *Client) stop(p *pending) bool {
 	c.mu.Lock()
@@ -207,8 +207,8 @@ func (c *Client) stop(p *pending) bool {
 
 // Receive takes a frame from the server, whose memory it does not keep. It is called by
 // the reader of the socket, one frame after another, and does not wait for anything but
-// observers. Frames for calls that are over are ignored. A frame that cannot be
-// read returns a *[DecodeError] and fails its call; the
+// observers. Frames for calls that have ended are ignored. For a frame that cannot be
+// read it returns a *[DecodeError], and fails the call that the frame belongs to; the
 // client stays usable.
 func (c *Client) Receive(f Frame) error {
 	m, err := DecodeResponse(f.clone())
@@ -343,8 +343,8 @@ func (p *pending) fail(err error) {
 }
 
 // Close ends all calls with an error that wraps [ErrClosed] and the cause,
-// which may be nil. Streams still give what they hold before it. Nothing is
-// sent for them: the socket is thought to be gone. Later calls fail with the same
+// which may be nil. Streams still return what they hold before it. Nothing is
+// sent for them, since the socket is closed or about to be. Later calls fail with the same
 // error.
 func (c *Client) Close(cause error) {
 	c.mu.Lock()

@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// ErrInputStopped is returned by [Input.Send] when nobody wants further events.
+// ErrInputStopped is returned by [Input.Send] when no further events are wanted.
 var ErrInputStopped = errors.New("peer: the input is not wanted any more")
 
 // Input sends the event stream that is the body of a request.
@@ -42,8 +42,8 @@ func (i *Input) Done() <-chan struct{} { return i.done }
 // Send sends an event and returns when it is written: as no more than one event of an
 // input waits, a socket that is slow slows down its inputs. The one of kind done or
 // error is the last. The ID of e is ignored. After Done the error is
-// [ErrInputStopped]; for metadata that may not be sent it returns an error and sends
-// nothing. Send is called by one goroutine at a time.
+// [ErrInputStopped]; metadata that may not be sent is an error that leaves the input
+// as it is. Send is called by one goroutine at a time.
 func (i *Input) Send(ctx context.Context, e *Event) error {
 	if err := e.Meta.Validate(); err != nil {
 		return err

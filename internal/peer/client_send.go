@@ -1,9 +1,12 @@
 package peer
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 	"slices"
+	"strconv"
+	"sync/atomic"
 )
 
 // outgoing is a frame that waits to be sent: the request of a call, its abort, or an
@@ -20,9 +23,9 @@ type progress int8
 const (
 	// waiting: the request is in the queue. A call that ends takes it out again.
 	waiting progress = iota
-	// begun: send has got the request, so that a call that ends needs an abort.
+	// begun: the request was passed to send, so that a call that ends needs an abort.
 	begun
-	// dropped: the server does not get the request, and needs no abort.
+	// dropped: the request is not sent, and needs no abort.
 	dropped
 )
 
@@ -46,8 +49,8 @@ func (c *Client) sendQueue() {
 	var batch []outgoing
 	for {
 		if c.awaitQueued() > 1 {
-			// Others who have got an answer at the same time may be about to call
-			// again: one write takes it all.
+			// Other callers that have been answered at the same time may be about
+			// to call again: one write sends all.
 			runtime.Gosched()
 		}
 		c.mu.Lock()
@@ -104,8 +107,8 @@ func (c *Client) sendOne(f outgoing) {
 	p.progress, p.frame = begun, Frame{}
 	c.mu.Unlock()
 	if f.abort {
-		// A failure is left to the owner of the socket: the call is over anyway, and
-		// a socket that cannot take an abort is about to go.
+		// A failure is left to the owner of the socket: the call has ended anyway, and
+		// a socket that does not take an abort is about to close.
 		_ = c.send(c.life, Frame{Data: AppendAbort(nil, p.id)})
 		return
 	}
@@ -120,4 +123,36 @@ func (c *Client) sendOne(f outgoing) {
 	if failed {
 		p.fail(fmt.Errorf("peer: send request: %w", err))
 	}
+}
+
+// ValuesContext ends with its Context and has the values of both, those of Values
+// first.
+type ValuesContext struct {
+	context.Context
+	Values context.Context // never ends, so that it is not mistaken for the one that does
+}
+
+// WithValues returns a context that ends with life and has the values of both.
+func WithValues(life, values context.Context) ValuesContext {
+	return ValuesContext{life, context.WithoutCancel(values)}
+}
+
+// Value implements [context.Context].
+func (c ValuesContext) Value(key any) any {
+	if v := c.Values.Value(key); v != nil {
+		return v
+	}
+	return c.Context.Value(key)
+}
+
+// Sequence counts the ids of requests: 1, 2, … in base 36. The zero value is
+// ready for use. One sequence may serve many clients, one after another or at
+// once, so that an iterator never uses an id twice on any of its connections.
+type Sequence struct{ last atomic.Uint64 }
+
+// Next returns the next id. It is safe for concurrent use.
+func (s *Sequence) Next() ID {
+	id := append(make(ID, 0, 16), '"')
+	id = strconv.AppendUint(id, s.last.Add(1), 36)
+	return append(id, '"')
 }

@@ -9,10 +9,10 @@
 // anything about sockets: frames go out through a function and come in through
 // a Receive method.
 //
-// A body is kept as it is on the wire, JSON text or bytes. What it means
+// A body is kept as it is on the wire, JSON or bytes. Its meaning
 // (values, forms, files) is for the layers above. So are the headers that
-// belong to a kind of body: who sends a file sets Content-Type and
-// Content-Disposition, who sends JSON leaves both out.
+// belong to a kind of body: the sender of a file sets Content-Type and
+// Content-Disposition, the sender of JSON neither.
 //
 // # Ordering
 //
@@ -23,10 +23,11 @@
 //
 // # Bounds
 //
-// Nothing here grows with what the other side sends. An id has at most
-// [MaxID] bytes, a stream that nobody reads fails with [ErrOverflow], and a
-// server refuses requests beyond its limit of calls in flight. The size of a
-// single frame is limited by the socket.
+// Nothing here grows with what is received. An id has at most [MaxID] bytes. On a client,
+// a stream that is not read fails with [ErrOverflow]. On a server, requests beyond
+// MaxCalls wait as frames, whose bytes are counted together with those of running
+// requests and of unread events; beyond MaxBytes Receive waits. See [ServerOptions]. The
+// size of a single frame is limited by the socket.
 //
 // # Concurrency
 //

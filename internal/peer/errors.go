@@ -6,14 +6,14 @@ import (
 )
 
 var (
-	// ErrClosed is wrapped by what calls in flight get when the socket goes away.
+	// ErrClosed is wrapped by the errors of calls in flight when the socket closes.
 	ErrClosed = errors.New("peer: closed")
 
 	// ErrAborted ends what one side has stopped: the context of a handler whose
 	// client has sent an abort, and the reads of a stream that was closed.
 	ErrAborted = errors.New("peer: aborted")
 
-	// ErrFinished is returned by a send for a call that has ended.
+	// ErrFinished is returned by methods that send for a call that has ended.
 	ErrFinished = errors.New("peer: call is finished")
 
 	// ErrResponded is returned by a second [Call.Respond].

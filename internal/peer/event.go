@@ -11,8 +11,8 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/jsontext"
 )
 
-// EventKind says what an event means to the stream that it belongs to. A
-// decoded event may have any other text too.
+// EventKind is what an event means to the stream that it belongs to. A
+// decoded event may have any other kind too.
 type EventKind string
 
 // The kinds of events. A stream ends with its first error or done.
@@ -58,7 +58,7 @@ type EventMeta struct {
 	Comments []string // nil: absent
 }
 
-// Abort tells the other side to stop what it does for an id.
+// Abort asks the receiver to stop what it does for an id.
 type Abort struct{ ID ID }
 
 // Validate reports metadata that must not be sent: a retry outside of 0 to
@@ -92,8 +92,8 @@ func AppendEvent(dst []byte, e *Event) []byte {
 
 // AppendEventRest adds all of an event's message that follows its id. This part
 // is the same for every stream that gets the event, so a publisher makes it
-// once and joins it to each id with [JoinEvent]. Data is JSON text, nil if
-// absent; meta is the text made by [AppendEventMeta], empty if absent.
+// once and joins it to each id with [JoinEvent]. Data is JSON, nil if
+// absent; meta is what [AppendEventMeta] has made, empty if absent.
 func AppendEventRest(dst []byte, kind EventKind, data, meta []byte) []byte {
 	return appendEventRest(append(dst, ','), kind, data, meta)
 }

@@ -18,7 +18,7 @@ const MaxID = 64
 // whose value is nested too deep can be read and refused.
 const maxDepth = 2000
 
-// delimiter stands between the JSON text and the bytes of a binary frame.
+// delimiter stands between the JSON and the bytes of a binary frame.
 // It cannot occur in UTF-8.
 const delimiter = 0xFF
 
@@ -38,7 +38,7 @@ type Frame struct {
 	Binary bool
 }
 
-// ID is the JSON text of the member i of a message, as it came: the text "1"
+// ID is the JSON of the member i of a message, as it was received: the string "1"
 // and the number 1 are different ids. A missing id is nil.
 type ID []byte
 
@@ -48,14 +48,14 @@ type Message any
 // Body is what a request or a response carries. With both fields nil there is
 // no body at all, which the original calls undefined.
 type Body struct {
-	// JSON is the text of a JSON value.
+	// JSON is an encoded JSON value.
 	JSON json.RawMessage
 
 	// Bytes is the content of a form or a file. It is not nil for an empty file.
 	Bytes []byte
 }
 
-// DecodeError says why a frame is no message.
+// DecodeError reports that a frame is no message.
 type DecodeError struct {
 	// ID is the id of the frame, nil if it could not be read.
 	ID ID
@@ -96,7 +96,7 @@ func DecodeResponse(f Frame) (Message, error) {
 	return m, nil
 }
 
-// clone copies a frame whose memory belongs to somebody else.
+// clone returns a copy of a frame, for one whose memory is the caller's.
 func (f Frame) clone() Frame { return Frame{Data: bytes.Clone(f.Data), Binary: f.Binary} }
 
 // envelope holds the members of a message before its payload is looked at.
@@ -208,8 +208,8 @@ func (b Body) check(id ID) error {
 	return nil
 }
 
-// appendHead appends the beginning of a message, up to its id. The next member is
-// appended with its comma by appendName.
+// appendHead begins a message, up to its id. appendName then adds the comma before the
+// next member.
 func appendHead(dst []byte, id ID) []byte {
 	dst = append(dst, '{')
 	if id != nil {

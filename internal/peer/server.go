@@ -3,25 +3,16 @@ package peer
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"sync"
-)
-
-const (
-	// callOverhead is what a call counts besides its frame.
-	callOverhead = 256
-	// largeFrame is the size from which a frame is decoded only while no input of the
-	// same socket is.
-	largeFrame = 64 << 10
-	// maxEncoded is how many answers of one socket may be encoded and not yet sent.
-	maxEncoded = 4
 )
 
 // Server runs the requests of one socket. Create it with [NewServer] or
 // [Servers.New]. Its methods are safe for concurrent use.
 type Server struct {
 	o         *ServerOptions
-	ctx       context.Context //nolint:containedctx // of the socket, from which sends and handlers derive
+	ctx       context.Context //nolint:containedctx // the life of the socket, from which sends and handlers derive
 	owner     any
 	write     func(context.Context, Frame) error
 	handlers  sync.WaitGroup
@@ -47,7 +38,7 @@ type Server struct {
 	stopped bool
 }
 
-// NewServer returns a server for a socket that lasts as long as ctx. It panics if a
+// NewServer returns a server for a socket whose life is ctx. It panics if a
 // required option is missing.
 func NewServer(ctx context.Context, o ServerOptions) *Server {
 	return NewServers(o).New(ctx, nil, o.Send)
@@ -74,7 +65,7 @@ func (s *Server) Receive(f Frame) error {
 	return err
 }
 
-// Take is Receive for a caller whose goroutine and frame memory may be used:
+// Take is Receive for a caller that has a goroutine and the memory of the frame to spare:
 // it does not start the handler of a request, but returns it as run, which has to be
 // called once. There is none for other frames.
 func (s *Server) Take(f Frame) (run func(), err error) {
@@ -176,7 +167,7 @@ func (s *Server) freeHeld(cost int) {
 	s.freed.Signal() // the reader, if it waits
 }
 
-// occupy counts a call as running. It is called with mu held.
+// occupy makes a call one whose handler runs, with mu held.
 func (s *Server) occupy(c *Call) context.Context {
 	ctx, cancel := context.WithCancelCause(s.ctx)
 	c.cancel, c.running, c.occupies, c.frame = cancel, true, true, Frame{}
@@ -185,7 +176,7 @@ func (s *Server) occupy(c *Call) context.Context {
 	return ctx
 }
 
-// vacate starts the next waiting call in place of c. It is called with mu held.
+// vacate lets another handler run in place of that of c, with mu held.
 func (s *Server) vacate(c *Call) {
 	if !c.occupies {
 		return
@@ -202,7 +193,7 @@ func (s *Server) vacate(c *Call) {
 	}
 }
 
-// runWaiting runs a request that has waited in a lane.
+// runWaiting runs a request that has waited.
 func (s *Server) runWaiting(ctx context.Context, f Frame, c *Call) {
 	m, _ := s.decode(f)
 	r, ok := m.(*Request)
@@ -302,5 +293,19 @@ func (s *Server) Close() {
 	}
 }
 
-// Wait returns when all handlers have returned. It is called after [Server.Close].
+// Wait joins the handlers. It is called after [Server.Close].
 func (s *Server) Wait() { s.handlers.Wait() }
+
+// stackRoom is what a goroutine that handles or sends a message uses of its stack, in
+// bytes: about, and at least.
+const stackRoom = 5 << 10
+
+// growStack grows the stack of a new goroutine to the size that it is going to need.
+// Without it the stack grows from its 2 KiB in steps, deep in what the goroutine does,
+// where much of it has to be moved each time. That would be a tenth of the cost of a call.
+//
+//go:noinline
+func growStack() {
+	var room [stackRoom]byte
+	runtime.KeepAlive(&room)
+}

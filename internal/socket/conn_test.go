@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// script is a Source that returns what it is fed, in order.
+// script is a Source that adds what it was fed, in order.
 type script struct {
 	mu     sync.Mutex
 	frames [][]byte

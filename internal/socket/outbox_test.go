@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// boxed is a Source that has an outbox only. It returns nothing while it is shut.
+// boxed is a Source that has an outbox only. It adds nothing while it is shut.
 type boxed struct {
 	Outbox
 

@@ -31,7 +31,7 @@ func (g *guest) Visit(now time.Time) time.Time {
 	return g.again(now)
 }
 
-// seen returns when the guest was visited, after all goroutines are blocked.
+// seen returns when the guest was visited, after everything has settled.
 func (g *guest) seen() []time.Time {
 	synctest.Wait()
 	g.mu.Lock()
@@ -50,7 +50,7 @@ func turning(t *testing.T, test func(t *testing.T, w *wheel.Wheel)) {
 	})
 }
 
-// punctual requires that a visit ran within a second after its deadline.
+// punctual requires that a visit ran within a second after its time.
 func punctual(t *testing.T, asked, visited time.Time) {
 	t.Helper()
 	require.False(t, visited.Before(asked), "%v early", asked.Sub(visited))

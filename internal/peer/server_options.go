@@ -16,13 +16,23 @@ const (
 // MaxUrgent is how many kinds of urgent requests there may be.
 const MaxUrgent = 2
 
+const (
+	// callOverhead is what a call counts besides its frame.
+	callOverhead = 256
+	// largeFrame is the size from which a frame is decoded only while no input of the
+	// same socket is.
+	largeFrame = 64 << 10
+	// maxEncoded is how many answers of one socket may be encoded and not yet sent.
+	maxEncoded = 4
+)
+
 // ServerOptions are the options of [NewServer] and [NewServers]. Handle, Panic and,
 // for NewServer, Send are required.
 type ServerOptions struct {
 	// Handle runs one request, on a goroutine of its own. It answers through
 	// the call. The context ends when the client aborts the request (the cause
 	// is [ErrAborted]), when the server is closed ([ErrClosed]), and when the
-	// call is over.
+	// call has ended.
 	Handle func(ctx context.Context, r *Request, c *Call)
 
 	// Send writes one frame. It must be safe for concurrent use. Its context is
@@ -31,10 +41,10 @@ type ServerOptions struct {
 	// slowly, and has to return when the socket closes.
 	Send func(ctx context.Context, f Frame) error
 
-	// Panic is called with the value of a panic in Handle. The call ends without an answer.
+	// Panic is called with what Handle has panicked with. The call ends without an answer.
 	Panic func(r *Request, v any)
 
-	// BadRequest returns the answer to a request that cannot be read but has
+	// BadRequest makes the answer to a request that cannot be read, if it has
 	// an id. Nil means a response with status 400 and no body. Its context is that
 	// of NewServer.
 	BadRequest func(ctx context.Context, err *DecodeError) *Response
@@ -66,8 +76,8 @@ type ServerOptions struct {
 // Servers makes the servers of many sockets, which share their options.
 type Servers struct{ o ServerOptions }
 
-// NewServers returns Servers with the options o, of which Send is not used. It panics if
-// a required option is missing.
+// NewServers keeps o, of which Send is not used. It panics if a required option is
+// missing.
 func NewServers(o ServerOptions) *Servers {
 	if o.Handle == nil || o.Panic == nil {
 		panic("peer: new server: Handle and Panic are required")
@@ -87,7 +97,7 @@ func NewServers(o ServerOptions) *Servers {
 	return &Servers{o}
 }
 
-// New returns a server for a socket that lasts as long as ctx and that send writes to: see
+// New returns a server for a socket whose life is ctx and that send writes to: see
 // [ServerOptions.Send]. Its calls return owner from [Call.Owner].
 func (s *Servers) New(ctx context.Context, owner any, send func(context.Context, Frame) error) *Server {
 	if send == nil {

@@ -1,0 +1,161 @@
+package peer
+
+import (
+	"context"
+	"slices"
+	"sync"
+)
+
+// callTable finds the calls of a server by their ids. An idle socket has one call or none,
+// so few calls are kept in a list without an index.
+type callTable struct {
+	list []*Call
+	byID map[string]*Call // nil while the list is short
+}
+
+// shortTable is the number of calls up to which there is no index.
+const shortTable = 16
+
+func (t *callTable) find(id ID) *Call {
+	if t.byID != nil {
+		return t.byID[string(id)]
+	}
+	for _, c := range t.list {
+		if string(c.id) == string(id) {
+			return c
+		}
+	}
+	return nil
+}
+
+func (t *callTable) add(c *Call) {
+	c.place = len(t.list)
+	t.list = append(t.list, c)
+	switch {
+	case t.byID != nil:
+		t.byID[string(c.id)] = c
+	case len(t.list) > shortTable:
+		t.byID = make(map[string]*Call, 2*len(t.list))
+		for _, c := range t.list {
+			t.byID[string(c.id)] = c
+		}
+	}
+}
+
+func (t *callTable) remove(c *Call) {
+	last := len(t.list) - 1
+	t.list[c.place], t.list[last].place = t.list[last], c.place
+	t.list[last] = nil
+	t.list = t.list[:last]
+	if t.byID != nil {
+		delete(t.byID, string(c.id))
+	}
+	if last == 0 {
+		t.byID = nil
+		if cap(t.list) > shortTable {
+			t.list = nil
+		}
+	}
+}
+
+// lane lets a number of calls run at a time; further ones wait in order. A call that
+// ends while it waits is removed in amortized constant time. No call waits while the lane
+// is free.
+type lane struct {
+	limit   int
+	running int
+	calls   []*Call
+	ended   int // of calls
+}
+
+func (l *lane) free() bool { return l.running < l.limit }
+
+func (l *lane) push(c *Call) { l.calls = append(l.calls, c) }
+
+// drop is called for a call that has ended while it waits.
+func (l *lane) drop() {
+	if l.ended++; l.ended > len(l.calls)/2 {
+		l.calls = slices.DeleteFunc(l.calls, func(c *Call) bool { return c.over != nil })
+		l.ended = 0
+	}
+}
+
+// pop removes and returns the first call, nil if there is none.
+func (l *lane) pop() (first *Call) {
+	for len(l.calls) > 0 {
+		first, l.calls[0] = l.calls[0], nil
+		if l.calls = l.calls[1:]; len(l.calls) == 0 {
+			l.calls = nil
+		}
+		if first.over == nil {
+			return first
+		}
+		l.ended--
+	}
+	return nil
+}
+
+// turns lets a number of goroutines in at a time, in the order in which they came. It is
+// not a lock: user code may run in a turn, and waiting for one ends with a context. free is
+// set before the first use.
+type turns struct {
+	mu      sync.Mutex
+	free    int
+	closed  bool
+	waiters []chan struct{} // nil while free is above 0
+}
+
+// take waits for a turn, which ends with give. Without one it returns the cause of ctx, or
+// [ErrClosed].
+func (t *turns) take(ctx context.Context) error {
+	t.mu.Lock()
+	switch {
+	case t.closed:
+		t.mu.Unlock()
+		return ErrClosed
+	case t.free > 0:
+		t.free--
+		t.mu.Unlock()
+		return nil
+	}
+	w := make(chan struct{})
+	t.waiters = append(t.waiters, w)
+	t.mu.Unlock()
+	select {
+	case <-w:
+	case <-ctx.Done():
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if i := slices.Index(t.waiters, w); i >= 0 {
+		t.waiters = slices.Delete(t.waiters, i, i+1)
+		return context.Cause(ctx)
+	}
+	if t.closed {
+		return ErrClosed
+	}
+	return nil
+}
+
+func (t *turns) give() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.waiters) == 0 {
+		t.free++
+		t.waiters = nil // an idle connection keeps no buffer
+		return
+	}
+	close(t.waiters[0])
+	t.waiters = slices.Delete(t.waiters, 0, 1)
+}
+
+// close ends all waiting. Turns that have begun go on.
+func (t *turns) close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed = true
+	for _, w := range t.waiters {
+		close(w)
+	}
+	t.waiters = nil
+}
