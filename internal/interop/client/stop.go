@@ -3,11 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"runtime"
-	"strings"
 	"time"
 
 	"github.com/go-orpc/durable-iterator/client"
+	"github.com/go-orpc/durable-iterator/internal/leak"
 )
 
 // stopChecks are about the end of iterators.
@@ -105,18 +104,8 @@ func checkNothingLeft(t *T) {
 	t.until("the end of all goroutines", func() bool { return goroutines() <= before })
 }
 
-// goroutines counts those that package client has begun, with their sockets.
-func goroutines() int {
-	stacks := make([]byte, 1<<20)
-	stacks = stacks[:runtime.Stack(stacks, true)]
-	n := 0
-	for stack := range strings.SplitSeq(string(stacks), "\n\n") {
-		if strings.Contains(stack, "go-orpc/durable-iterator/client.") {
-			n++
-		}
-	}
-	return n
-}
+// goroutines returns how many package client has started, with those of their sockets.
+func goroutines() int { return len(leak.Find("go-orpc/durable-iterator/client.")) }
 
 // soon ends the check if a function takes long.
 func (t *T) soon(what string, fn func()) {
