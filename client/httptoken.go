@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -11,6 +10,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/go-orpc/durable-iterator/internal/jsontext"
 )
 
 // maxTokenBytes bounds the answer of a token route. Tokens are sent in addresses, so
@@ -83,7 +84,7 @@ func (s *httpSource) fetch(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	body = bytes.TrimPrefix(body, []byte("\uFEFF")) // a byte order mark means nothing
+	body = jsontext.TrimByteOrderMark(body)
 	if response.StatusCode != http.StatusOK {
 		return "", answerError(response.StatusCode, response.Header, string(body[:min(len(body), maxErrorBody)]))
 	}

@@ -24,10 +24,9 @@
 //	link := rpc.NewLink("http://localhost:3000/rpc", nil)
 //	text, err := Greet.Call(ctx, link, Greeting{Name: "Ada"})
 //
-// Inputs and outputs are Go types as encoding/json knows them, and those that
-// JSON lacks: time.Time, *big.Int, *url.URL, NaN, sets, maps with any keys,
-// [value.Undefined] and the application's own, see [value.JSONSerializer]. Inputs are checked
-// by their validate tags, see [Validator].
+// Inputs and outputs are Go types as encoding/json knows them, and what JSON lacks: dates,
+// big integers, URLs, sets, maps, undefined, files, and the application's own types. Package
+// [value] has those that Go lacks. Inputs are checked by their validate tags, see [Validator].
 //
 // # Streams of events
 //
@@ -60,7 +59,7 @@
 // memory, see [value.NewFile], or opens it when it is sent, see [value.NewFileFunc]:
 //
 //	type Photo struct {
-//		Title string    `json:"title"`
+//		Title string      `json:"title"`
 //		Image *value.File `json:"image" validate:"required"`
 //	}
 //

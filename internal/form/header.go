@@ -9,17 +9,17 @@ import (
 	"unicode/utf8"
 )
 
-// header is what the header of a part says.
+// header is the header of a part.
 type header struct {
 	name, fileName, typ string
 	isFile              bool
 }
 
-// parseHeader reads the header of a part as FormData writes it, and as other senders do: with
-// parameters in any order, quoted or not, and with file names in the form filename*.
+// parseHeader parses the header of a part, as FormData and other senders write it: parameters may
+// be in any order and without quotes, and filename* may stand in place of or beside filename.
 //
-// A part without a file name is a file, too, if it has another type than a text, unless it is
-// the part data.
+// A part without a file name is a file, too, if its type is not text/plain, unless it is the part
+// data.
 func parseHeader(h textproto.MIMEHeader, javaScript bool) (header, error) {
 	text := h.Get("Content-Disposition")
 	params, ok := parseDisposition(text, javaScript)
@@ -42,16 +42,19 @@ func parseHeader(h textproto.MIMEHeader, javaScript bool) (header, error) {
 	return parsed, nil
 }
 
+// isText reports whether a part of the given type is a string.
 func isText(typ string) bool {
 	media, _, _ := strings.Cut(typ, ";")
 	media = strings.TrimSpace(media)
 	return media == "" || strings.EqualFold(media, "text/plain")
 }
 
-// parseDisposition reads a content disposition. The first of equal parameters counts; their
-// names are in lower case. FormData writes a backslash as it is and a quote as %22. Others
-// write both behind a backslash: that is how a text is read where each backslash can be
-// such, unless it comes from JavaScript and can be read without.
+// parseDisposition parses a content disposition. The result has the parameters that matter, by
+// their names in lower case; the first of equal names counts.
+//
+// FormData writes a backslash as it is, and a quote as %22. Others put a backslash before either.
+// So a backslash is an escape if each one in a value can be an escape. In a form of a FormData it is
+// one only if the header cannot be parsed otherwise.
 func parseDisposition(text string, javaScript bool) (params map[string]string, ok bool) {
 	params, ok = parseParameters(text, !javaScript)
 	if !ok {
@@ -59,7 +62,7 @@ func parseDisposition(text string, javaScript bool) (params map[string]string, o
 	}
 	if !javaScript {
 		for _, name := range []string{"name", "filename"} {
-			if strings.HasPrefix(params[name], "=?") { // some send a name of more than ASCII twice
+			if strings.HasPrefix(params[name], "=?") { // the encoding of mail headers
 				if word, err := new(mime.WordDecoder).Decode(params[name]); err == nil {
 					params[name] = word
 				}
@@ -69,13 +72,14 @@ func parseDisposition(text string, javaScript bool) (params map[string]string, o
 	return params, ok
 }
 
+// parseParameters parses a content disposition, in which a backslash may be an escape.
 func parseParameters(text string, escapes bool) (params map[string]string, ok bool) {
 	kind, rest, more := strings.Cut(text, ";")
 	if !strings.EqualFold(strings.TrimSpace(kind), "form-data") {
 		return nil, false
 	}
 	params = make(map[string]string, 3)
-	for more && strings.TrimSpace(rest) != "" { // some end with a semicolon
+	for more && strings.TrimSpace(rest) != "" { // there may be a semicolon at the end
 		var name, value string
 		if name, rest, ok = strings.Cut(rest, "="); !ok {
 			return nil, false
@@ -98,7 +102,7 @@ func parseParameters(text string, escapes bool) (params map[string]string, ok bo
 	return params, true
 }
 
-// cutValue cuts the value of a parameter from the text that it begins.
+// cutValue returns the value of a parameter that text begins with, and the rest of text.
 func cutValue(text string, escapes bool) (value, rest string, ok bool) {
 	if !strings.HasPrefix(text, `"`) {
 		end := strings.IndexByte(text, ';')
@@ -113,10 +117,10 @@ func cutValue(text string, escapes bool) (value, rest string, ok bool) {
 		return strings.Cut(text, `"`)
 	}
 	var b strings.Builder
-	plain := false // a backslash stands before another character
+	plain := false // whether there is a backslash that is no escape
 	for i := 0; i < len(text); i++ {
 		switch {
-		case text[i] == '"' && plain: // so all of them stand for themselves
+		case text[i] == '"' && plain: // so none of them is
 			return text[:i], text[i+1:], !strings.Contains(text[:i], `\"`)
 		case text[i] == '"':
 			return b.String(), text[i+1:], true
@@ -130,7 +134,8 @@ func cutValue(text string, escapes bool) (value, rest string, ok bool) {
 	return "", "", false
 }
 
-// parseExtended reads a value as RFC 8187 has it: utf-8”a%20b, the language being empty.
+// parseExtended parses an extended value by RFC 8187: charset, language and encoded text, with
+// apostrophes between them.
 func parseExtended(text string) (value string, ok bool) {
 	charset, rest, _ := strings.Cut(text, "'")
 	_, encoded, ok := strings.Cut(rest, "'")

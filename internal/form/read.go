@@ -2,9 +2,12 @@ package form
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"math"
 	"mime"
 	"mime/multipart"
 	"os"
@@ -15,27 +18,59 @@ import (
 )
 
 var (
-	// ErrMalformed is returned when a body is not a form with a part named data.
+	// ErrMalformed is returned for what is not a form with a part data.
 	ErrMalformed = errors.New("malformed form")
 
-	// ErrTooLarge is returned when a form is larger than the options allow.
+	// ErrTooLarge is returned for a form that is larger than the options allow.
 	ErrTooLarge = errors.New("form too large")
 )
 
-// Form is a form that was read.
-type Form struct {
-	// Data is the text of the part data, unchecked.
-	Data []byte
+// Options limits what [Read] reads. A zero field means its default.
+type Options struct {
+	// MaxBytes is the size of the whole form. Default 16 MiB.
+	MaxBytes int64
 
-	// Files has the file parts 0, 1 and so on. The list ends before the first number that is
-	// missing or a text, since no valid envelope places a file beyond that.
-	Files []*value.File
+	// MaxData is the size of the part data, which is held in memory. Default: MaxBytes.
+	MaxData int64
 
-	temporary []string // paths
+	// MaxParts is the number of parts, with the part data and those that are ignored. Each may
+	// have up to 16 KiB of names in memory. Default 1000.
+	MaxParts int
+
+	// MaxMemory is how many bytes of the files' content are held in memory, for all files
+	// together. A file that does not fit goes to a temporary file. While it is read, a file may
+	// take as much again. Default 1 MiB. With MaxBytes or more there are no temporary files.
+	MaxMemory int64
+
+	// TempDir is the directory of the temporary files. Default: [os.TempDir].
+	TempDir string
 }
 
-// Close removes the temporary files. After it the content of some files is gone; which, is
-// not promised. It may be called again.
+// maxNames is how long the name, file name and type of a part may be together.
+const maxNames = 16 << 10
+
+func (o Options) withDefaults() Options {
+	o.MaxBytes = min(cmp.Or(o.MaxBytes, 16<<20), math.MaxInt64-1)
+	o.MaxData = min(cmp.Or(o.MaxData, o.MaxBytes), o.MaxBytes)
+	o.MaxParts = cmp.Or(o.MaxParts, 1000)
+	o.MaxMemory = min(cmp.Or(o.MaxMemory, 1<<20), o.MaxBytes)
+	return o
+}
+
+// Form is a form that was read.
+type Form struct {
+	// Data is the content of the part data, unchecked.
+	Data []byte
+
+	// Files has the file parts 0, 1 and so on. It ends before the first number that is missing
+	// or not a file, since no valid envelope refers to files after that.
+	Files []*value.File
+
+	temporary []string // paths of the temporary files
+}
+
+// Close removes the temporary files, after which some of the files cannot be opened. It may be
+// called again.
 func (f *Form) Close() error {
 	var failed error
 	for _, path := range f.temporary {
@@ -47,22 +82,22 @@ func (f *Form) Close() error {
 	return failed
 }
 
-// Read reads a form whose header content-type is given. The caller closes it, unless there
-// is an error: then nothing is left.
+// Read reads a form with the given content type. The caller must close it, unless there is an
+// error, after which no temporary files are left.
 //
-// As in FormData the first of equal names counts. A file part without a type is text/plain.
+// As in FormData the first of equal names counts, and a file part without a type is text/plain.
 func Read(r io.Reader, contentType string, o Options) (*Form, error) {
 	media, params, err := mime.ParseMediaType(contentType)
 	if err != nil || media != "multipart/form-data" || params["boundary"] == "" {
 		return nil, fmt.Errorf("form: read: %w: content type %.80q", ErrMalformed, contentType)
 	}
 	o = o.withDefaults()
-	m := &meter{r: r, left: o.MaxBytes}
+	limited := &limitReader{r: r, left: o.MaxBytes}
 	f := &form{Form: new(Form), o: o, memory: o.MaxMemory, numbered: make(map[string]*value.File)}
-	// JavaScript's boundaries begin like this, and those of other senders do not.
+	// The boundaries of JavaScript begin like this, those of other senders do not.
 	f.javaScript = strings.HasPrefix(params["boundary"], "----")
-	if err := f.read(multipart.NewReader(withEnd(m), params["boundary"])); err != nil {
-		return nil, errors.Join(fmt.Errorf("form: read: %w", m.explain(err)), f.Close())
+	if err := f.read(multipart.NewReader(withEnd(limited), params["boundary"])); err != nil {
+		return nil, errors.Join(fmt.Errorf("form: read: %w", limited.explain(err)), f.Close())
 	}
 	return f.Form, nil
 }
@@ -71,9 +106,9 @@ func Read(r io.Reader, contentType string, o Options) (*Form, error) {
 type form struct {
 	*Form
 	o          Options
-	memory     int64                  // how much more content may stay there
-	numbered   map[string]*value.File // parts by name, if that is a number; nil for a text
-	javaScript bool                   // the sender is a FormData
+	memory     int64                  // how many bytes more of content fit
+	numbered   map[string]*value.File // the parts whose names are numbers; nil: not a file
+	javaScript bool                   // it was written by a FormData
 }
 
 func (f *form) read(parts *multipart.Reader) error {
@@ -139,18 +174,18 @@ func (f *form) data(h header, part io.Reader) error {
 	return nil
 }
 
-// file reads a file part into memory or, if it does not fit there, into a temporary file.
+// file reads a file part into memory or, if it does not fit, into a temporary file.
 func (f *form) file(h header, part io.Reader) (*value.File, error) {
-	var begin bytes.Buffer
-	n, err := io.CopyN(&begin, part, f.memory+1)
+	var start bytes.Buffer
+	n, err := io.CopyN(&start, part, f.memory+1)
 	switch {
 	case err == nil:
-		return f.spill(h, io.MultiReader(&begin, part))
+		return f.spill(h, io.MultiReader(&start, part))
 	case !errors.Is(err, io.EOF):
 		return nil, err
 	}
 	f.memory -= n
-	return value.NewFile(h.fileName, h.typ, bytes.Clone(begin.Bytes())), nil
+	return value.NewFile(h.fileName, h.typ, bytes.Clone(start.Bytes())), nil
 }
 
 // spill writes content to a temporary file.
@@ -168,8 +203,58 @@ func (f *form) spill(h header, content io.Reader) (*value.File, error) {
 	return value.NewFileFunc(h.fileName, h.typ, size, func() (io.ReadCloser, error) { return os.Open(path) }), nil
 }
 
-// isNumber reports whether the name of a part is a number as the sender writes it.
+// isNumber reports whether the name of a part is a decimal number, as for files.
 func isNumber(name string) bool {
 	number, err := strconv.Atoi(name)
 	return err == nil && number >= 0 && strconv.Itoa(number) == name
+}
+
+// limitReader reads up to a limit, and remembers why reading ended.
+type limitReader struct {
+	r    io.Reader
+	left int64
+	err  error // of r, or ErrTooLarge; not io.EOF
+}
+
+func (l *limitReader) Read(p []byte) (int, error) {
+	if l.err != nil {
+		return 0, l.err
+	}
+	if int64(len(p))-1 > l.left {
+		p = p[:l.left+1] // one byte more shows whether the form ends here
+	}
+	n, err := l.r.Read(p)
+	if int64(n) > l.left {
+		n, err = int(l.left), ErrTooLarge
+	}
+	l.left -= int64(n)
+	if err != nil && err != io.EOF {
+		l.err = err
+	}
+	return n, err
+}
+
+// withEnd makes io.EOF of a multipart.Reader mean that it has read the last boundary. A form
+// that ends before returns another error, or else one that is cut off after a boundary would
+// pass for a whole one. The line break at the end may be missing.
+func withEnd(r io.Reader) io.Reader {
+	return io.MultiReader(r, strings.NewReader("\r\n"), cutOff{})
+}
+
+type cutOff struct{}
+
+func (cutOff) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+// explain returns the error of Read for an error of reading the parts.
+func (l *limitReader) explain(err error) error {
+	_, isFileError := errors.AsType[*fs.PathError](err)
+	switch {
+	case l.err != nil:
+		return l.err
+	case errors.Is(err, multipart.ErrMessageTooLarge):
+		return fmt.Errorf("%w: the header of a part", ErrTooLarge)
+	case isFileError, errors.Is(err, ErrTooLarge), errors.Is(err, ErrMalformed):
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrMalformed, err)
 }

@@ -14,22 +14,22 @@ import (
 
 const (
 	dataName    = "data"
-	blobName    = "blob" // of a file without a name
+	blobName    = "blob" // the name of files without one
 	unknownType = "application/octet-stream"
 )
 
-// Boundary makes the text that separates the parts of a form. It is random, so that no
-// content has it.
+// Boundary returns a boundary between the parts of a form. It is random, so that it is in no
+// content.
 func Boundary() string { return "----formdata-" + rand.Text() }
 
-// ContentType is the media type of a form with a boundary that Boundary made.
+// ContentType returns the content type of a form with a boundary that [Boundary] has returned.
 func ContentType(boundary string) string { return "multipart/form-data; boundary=" + boundary }
 
-// Write writes a form in one pass. Data and files are those of a [serializer.Encoded]. Of
-// the files' content only what is being copied is in memory.
+// Write writes a form. Data is the part data, the envelope of package serializer; files are the
+// files in its order. The content of the files is copied as it is read.
 //
-// After an error the text is cut off, also when a file cannot be read or has not the size
-// that it announced: the receiver must be kept from taking it for a whole one.
+// An error leaves the form cut off, also if a file cannot be read or is not of its announced
+// size. The caller must make sure that the receiver does not take it for a whole one.
 func Write(w io.Writer, boundary string, data []byte, files []*value.File) error {
 	start := "--" + boundary + "\r\nContent-Disposition: form-data; name=\""
 	if err := write(w, []byte(start+dataName+"\"\r\n\r\n"), data, []byte("\r\n")); err != nil {
@@ -67,18 +67,17 @@ func writeFile(w io.Writer, start string, f *value.File) (err error) {
 	return write(w, []byte("\r\n"))
 }
 
-// write writes texts one after the other.
-func write(w io.Writer, texts ...[]byte) error {
-	for _, text := range texts {
-		if _, err := w.Write(text); err != nil {
+// write writes pieces one after the other.
+func write(w io.Writer, pieces ...[]byte) error {
+	for _, piece := range pieces {
+		if _, err := w.Write(piece); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// printable returns a media type if a header may contain it. Otherwise the file has none, as
-// in JavaScript.
+// printable returns a media type that can be in a header. Others are dropped, as in JavaScript.
 func printable(typ string) string {
 	if strings.IndexFunc(typ, func(r rune) bool { return r < ' ' || r > '~' }) >= 0 {
 		return ""
@@ -91,13 +90,13 @@ var (
 	nameUnescapes = strings.NewReplacer("%22", `"`, "%0D", "\r", "%0d", "\r", "%0A", "\n", "%0a", "\n")
 )
 
-// escapeName writes a name for a header. A % is left as it is, so that a name that has %22
-// of its own comes out as another one: that is how FormData does it.
+// escapeName escapes a name for a header. As in FormData a % is not escaped, so that a name with
+// %22 in it is received as another one.
 func escapeName(name string) string {
 	return nameEscapes.Replace(strings.ToValidUTF8(name, "\uFFFD"))
 }
 
-// unescapeName reads a name from a header.
+// unescapeName returns the name in a header.
 func unescapeName(text string) string {
 	return nameUnescapes.Replace(strings.ToValidUTF8(text, "\uFFFD"))
 }

@@ -1,6 +1,7 @@
 package jsontext
 
 import (
+	"bytes"
 	"math"
 	"strconv"
 	"unicode/utf16"
@@ -147,6 +148,9 @@ func ValidUTF8(text []byte) []byte {
 	}
 	return valid
 }
+
+// TrimByteOrderMark returns text without the byte order mark that it may begin with.
+func TrimByteOrderMark(text []byte) []byte { return bytes.TrimPrefix(text, []byte("\uFEFF")) }
 
 // AppendFloat appends a finite number as JavaScript prints it. With a size of 32 it is the
 // shortest text of the same float32, with 64 that of the same float64.

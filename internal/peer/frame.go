@@ -139,9 +139,6 @@ func decode(f Frame, from side) (m Message, err error) {
 	return m, nil
 }
 
-// byteOrderMark may stand before the text of a frame and means nothing there.
-var byteOrderMark = []byte("\uFEFF")
-
 // open finds the members of a message. They lie in the memory of the frame, or in that
 // of a copy if the frame is not UTF-8.
 func open(f Frame) (e envelope, err error) {
@@ -154,7 +151,7 @@ func open(f Frame) (e envelope, err error) {
 	if !utf8.Valid(text) {
 		text = bytes.ToValidUTF8(text, []byte("\uFFFD"))
 	}
-	text = bytes.TrimLeft(bytes.TrimPrefix(text, byteOrderMark), " \t\n\r")
+	text = bytes.TrimLeft(jsontext.TrimByteOrderMark(text), " \t\n\r")
 	if !jsontext.Valid(text, maxDepth) {
 		return envelope{}, errors.New("message is no JSON")
 	}

@@ -9,18 +9,18 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// Serializer encodes and decodes. The zero Serializer has no custom types. It must
-// not be copied after first use.
+// Serializer encodes and decodes values. The zero Serializer has no custom types. It must not
+// be copied after first use.
 type Serializer struct {
-	customs   []*value.Serializer // in the order given: the first match encodes
-	byNumber  map[int]int32       // their indexes, by type
+	customs   []*value.Serializer // in the order of New: the first match encodes
+	byNumber  map[int]int32       // indexes in customs, by type number
 	plans     sync.Map            // reflect.Type to *plan
 	encoders  sync.Pool           // of *encoder
 	decodings sync.Pool           // of *decoding
 }
 
-// New makes a serializer with custom types. Two customs of one type number are
-// refused, as is one that lacks a part.
+// New returns a Serializer with custom types. It returns an error if two of them have the same
+// number, or if one is incomplete.
 func New(customs ...value.Serializer) (*Serializer, error) {
 	s := &Serializer{byNumber: make(map[int]int32, len(customs))}
 	for i, c := range customs {
@@ -31,7 +31,7 @@ func New(customs ...value.Serializer) (*Serializer, error) {
 		case c.GoType == nil || c.Encode == nil || c.Decode == nil:
 			return nil, fmt.Errorf("serializer: new: custom type %d lacks its Go type or a function", c.Type)
 		case again:
-			return nil, fmt.Errorf("serializer: new: custom type %d is given twice", c.Type)
+			return nil, fmt.Errorf("serializer: new: custom type %d is there twice", c.Type)
 		}
 		s.customs = append(s.customs, &c)
 		s.byNumber[c.Type] = int32(i)
@@ -39,7 +39,7 @@ func New(customs ...value.Serializer) (*Serializer, error) {
 	return s, nil
 }
 
-// customFor returns the first custom serializer that encodes values of type t, if any.
+// customFor returns the first custom type that encodes values of type t, nil if there is none.
 func (s *Serializer) customFor(t reflect.Type) *value.Serializer {
 	for _, c := range s.customs {
 		if matches(c, t) {
@@ -52,25 +52,25 @@ func (s *Serializer) customFor(t reflect.Type) *value.Serializer {
 // matches reports whether c is for values of type t.
 func matches(c *value.Serializer, t reflect.Type) bool {
 	if t.Kind() == reflect.Interface {
-		return false // what is in it decides
+		return false // the type of its value counts
 	}
 	return t == c.GoType || c.GoType.Kind() == reflect.Interface && t.Implements(c.GoType)
 }
 
-// plan is how values of one Go type are written and read. It is made once per type
-// and serializer, and not changed afterwards.
+// plan is how values of one Go type are encoded and decoded. It is made once per type and
+// Serializer, and does not change afterwards.
 type plan struct {
-	// expects names the expected kind of value in issues.
+	// expects names the type in issues.
 	expects string
-	// takes says which built-in types decode understands.
+	// takes has the built-in types that decode accepts.
 	takes builtIns
-	// raw means that decode wants the JSON even where a custom type stands.
+	// raw means that decode takes the JSON of values of any type, custom types included.
 	raw bool
-	// quiet means that encode neither fails nor adds to meta, and so needs no path.
+	// quiet means that encode neither fails nor adds to meta, so that it needs no path.
 	quiet bool
-	// encode appends the JSON of a value. Appending nothing means undefined.
+	// encode appends the JSON of a value, nothing if it is undefined.
 	encode encodeFunc
-	// decode reads the value at the cursor; its mark is nil where there is no meta.
+	// decode decodes the value at the cursor, whose mark is nil if it is plain JSON.
 	decode decodeFunc
 }
 
@@ -79,29 +79,30 @@ type (
 	decodeFunc func(*decoder, reflect.Value, *mark)
 )
 
+// plan returns the plan for values of type t.
 func (s *Serializer) plan(t reflect.Type) *plan {
 	if p, ok := s.plans.Load(t); ok {
 		return p.(*plan)
 	}
 	b := planner{s: s, made: make(map[reflect.Type]*plan)}
 	p := b.plan(t)
-	// Only now are the plans complete. Another goroutine may have made the same ones.
+	// Now that the plans are complete, others may use them. They may have made the same ones.
 	for t, p := range b.made {
 		s.plans.LoadOrStore(t, p)
 	}
 	return p
 }
 
-// encoder writes one envelope.
+// encoder encodes one value.
 type encoder struct {
 	s     *Serializer
-	buf   []byte    // the envelope, so far without meta
-	meta  []byte    // the items of meta, each with a comma behind
-	path  []segment // leads to the value at hand
+	buf   []byte    // the envelope, without meta and maps until the end
+	meta  []byte    // the items of meta, each followed by a comma
+	path  []segment // of the value at hand
 	depth int
 
-	form  bool          // files can be sent
-	maps  []byte        // the paths to the files, each with a comma behind
+	form  bool          // the value may hold files
+	maps  []byte        // the paths of the files, each followed by a comma
 	files []*value.File // in the order of maps
 }
 
@@ -111,7 +112,7 @@ type segment struct {
 	index int
 }
 
-// keepLimit is the largest buffer that waits in the pool for the next message.
+// keepLimit is the size of the largest buffer that is kept for the next message.
 const keepLimit = 64 << 10
 
 func (s *Serializer) encoder() *encoder {
@@ -130,20 +131,20 @@ func (s *Serializer) release(e *encoder) {
 	s.encoders.Put(e)
 }
 
-// decoder fills a target from checked JSON and the marks over it. It goes on after an
-// issue, so that all of them are found.
+// decoder decodes checked JSON and its marks into a target. It goes on after an issue, so that
+// all of them are found.
 type decoder struct {
 	jsontext.Cursor
 	s      *Serializer
 	marks  marks
-	next   int  // the index in marks.list of the first mark that is not before the cursor
-	shared bool // a Value has marks in it
+	next   int  // index in marks.list of the first mark that is not before the cursor
+	shared bool // marks is shared with a Value
 	path   []step
-	// followed counts the pointers of the target that the value at hand is behind.
+	// followed is the number of pointers in the target that lead to the value at hand.
 	followed int
 	issues   []Issue
-	room     int   // how much more the issues may hold, see issueRoom
-	err      error // ends the decoding with something else than issues
+	room     int   // how many bytes more the issues may have, see maxIssueBytes
+	err      error // an error that is not about the target's type
 }
 
 // step is a segment of the path to the value at hand: a key, or an index if key is nil.
@@ -152,8 +153,8 @@ type step struct {
 	index int
 }
 
-// put sets v to x, following a pointer on either side. It reports whether the
-// types allow that. An invalid x is nil.
+// put sets v to x, to what x points to, or to a pointer to x. It reports whether the types
+// allow that. An invalid x is nil.
 func put(v, x reflect.Value) bool {
 	if !x.IsValid() {
 		switch v.Kind() {

@@ -42,7 +42,7 @@ func (d *decoder) customs(at *mark) []mark {
 
 func (d *decoder) custom(at mark) *value.Serializer { return d.s.customs[at.typ-firstCustom] }
 
-// value reads the value at the cursor into v.
+// value decodes the value at the cursor into v.
 func (d *decoder) value(p *plan, v reflect.Value) {
 	at := d.mark()
 	if at != nil && !p.raw {
@@ -58,7 +58,7 @@ func (d *decoder) value(p *plan, v reflect.Value) {
 	p.decode(d, v, at)
 }
 
-// assign reads a value of custom types, of which c is the last.
+// assign decodes a value with custom types, of which c is the last one.
 func (d *decoder) assign(v reflect.Value, at *mark, c *value.Serializer) {
 	x := d.any(at)
 	if d.err == nil && !put(v, reflect.ValueOf(x)) {
@@ -70,25 +70,25 @@ func (d *decoder) assign(v reflect.Value, at *mark, c *value.Serializer) {
 	}
 }
 
-// issueRoom bounds what the issues of a message hold, in bytes. Else a short message with
-// a deep or long path to many wrong values would make a huge answer.
-const issueRoom = 64 << 10
+// maxIssueBytes is how much memory the issues of a message may take. Without it, a short message
+// with many wrong values at a deep or long path would make a huge answer.
+const maxIssueBytes = 64 << 10
 
-// fail ends the decoding with an error that is no issue.
+// fail records an error that is not an issue.
 func (d *decoder) fail(err error) {
 	if d.err == nil {
 		d.err = err
 	}
 }
 
-// mismatch notes that the value at the cursor is not what was expected, and skips it.
+// mismatch records that the value at the cursor is not of the expected type, and skips it.
 func (d *decoder) mismatch(expected string, at *mark) {
 	received := d.kind(at)
 	d.Skip()
 	d.issue(expected, received)
 }
 
-// kind names the value at the cursor.
+// kind returns the name of the type of the value at the cursor.
 func (d *decoder) kind(at *mark) string {
 	if typ := at.builtIn(); typ != noType {
 		if typ == typeDate && d.Peek() == 'n' {
@@ -115,7 +115,7 @@ func (d *decoder) issue(expected, received string) {
 	d.complain("expected " + expected + ", received " + received)
 }
 
-// complain notes an issue for the value at hand.
+// complain records an issue of the value at hand.
 func (d *decoder) complain(message string) {
 	if d.room <= 0 {
 		return
@@ -139,8 +139,8 @@ func (d *decoder) complain(message string) {
 	d.issues = append(d.issues, Issue{Message: message, Path: path})
 }
 
-// member begins a member of an object: it reads the key. A value that does not count, since
-// a later member of the same name carries meta, is skipped.
+// member reads the key of a member. If a later member replaces it, it skips the value and returns
+// false.
 func (d *decoder) member() (key []byte, ok bool) {
 	key = d.Key()
 	if at := d.mark(); at != nil && at.typ == dead {
@@ -150,14 +150,14 @@ func (d *decoder) member() (key []byte, ok bool) {
 	return key, true
 }
 
-// under reads a value one step below the one at hand.
+// under decodes a value that is one step below the value at hand.
 func (d *decoder) under(step step, p *plan, v reflect.Value) {
 	d.path = append(d.path, step)
 	d.value(p, v)
 	d.path = d.path[:len(d.path)-1]
 }
 
-// any reads a value into the form that a target of type any gets.
+// any decodes the value at the cursor as for a target of type any.
 func (d *decoder) any(at *mark) any {
 	if at == nil {
 		return d.plain()
@@ -179,7 +179,7 @@ func (d *decoder) any(at *mark) any {
 	return x
 }
 
-// plain reads JSON that is not of a built-in type itself; what it holds may be.
+// plain decodes a value without a mark. The values in it may have marks.
 func (d *decoder) plain() any {
 	switch d.Peek() {
 	case '{':
@@ -198,7 +198,7 @@ func (d *decoder) plain() any {
 		d.Pos += len("null")
 		return nil
 	}
-	// What is out of range becomes infinite, as in JavaScript.
+	// A number that is out of range is infinite, as in JavaScript.
 	f, _ := strconv.ParseFloat(string(d.Number()), 64)
 	return f
 }
@@ -223,7 +223,7 @@ func (d *decoder) plainArray() []any {
 	return array
 }
 
-// builtIn reads a value of a built-in type. Its form has been checked.
+// builtIn decodes a value of a built-in type, which fits it.
 func (d *decoder) builtIn(at *mark) any {
 	switch at.builtIn() {
 	case typeBigInt:
@@ -267,7 +267,7 @@ func (d *decoder) builtIn(at *mark) any {
 	return d.plain()
 }
 
-// set reads a set; of equal elements the first stays.
+// set decodes a set. The first of equal elements counts.
 func (d *decoder) set() value.Set {
 	set := value.Set{}
 	seen := make(map[any]bool)
@@ -283,7 +283,8 @@ func (d *decoder) set() value.Set {
 	return set
 }
 
-// entries reads a map; of equal keys the first determines the place and the last the value.
+// entries decodes a map. Of entries with equal keys it keeps the place of the first and the value
+// of the last.
 func (d *decoder) entries() value.Map {
 	m := value.Map{}
 	seen := make(map[any]int)
@@ -304,7 +305,7 @@ func (d *decoder) entries() value.Map {
 	return m
 }
 
-// entryTarget is where the key and the value of an entry are decoded into.
+// entryTarget has the values that the key and the value of an entry are decoded into.
 type entryTarget struct {
 	plans  [2]*plan
 	values [2]reflect.Value
@@ -317,8 +318,8 @@ func newEntryTarget(key, value *plan, keyType, valueType reflect.Type) *entryTar
 	}
 }
 
-// eachEntry reads a map: it fills the target with each entry in turn and calls add, unless
-// there was an issue. A part of an entry that is missing is undefined.
+// eachEntry decodes a map. It decodes each entry into target and then calls add, unless there was
+// an issue. A key or value that is missing is undefined.
 func (d *decoder) eachEntry(target *entryTarget, add func()) {
 	d.Pos++
 	for i := 0; d.More(']'); i++ {
@@ -326,7 +327,7 @@ func (d *decoder) eachEntry(target *entryTarget, add func()) {
 		before := len(d.issues)
 		for part, found := range d.entry(target) {
 			if !found {
-				d.undefined(func() { d.part(target, part) })
+				d.elsewhere([]byte("null"), undefinedMarks, func() { d.part(target, part) })
 			}
 		}
 		if len(d.issues) == before && d.err == nil {
@@ -336,11 +337,11 @@ func (d *decoder) eachEntry(target *entryTarget, add func()) {
 	}
 }
 
-// entryKeys are the members of an entry that is an object.
+// entryKeys has the names of the members of an entry that is an object.
 var entryKeys = []string{"0", "1"}
 
-// entry reads an entry, which is an array or an object with the members 0 and 1, and
-// tells which of these there were.
+// entry decodes an entry, which is an array or an object with the members 0 and 1. It reports
+// which of them it found.
 func (d *decoder) entry(target *entryTarget) (found [2]bool) {
 	if d.Peek() == '{' {
 		d.Pos++
@@ -375,17 +376,17 @@ func (d *decoder) part(target *entryTarget, part int) {
 	d.under(step{index: part}, target.plans[part], target.values[part])
 }
 
-// undefined lets read find undefined at the cursor.
-func (d *decoder) undefined(read func()) {
+// elsewhere calls read with the cursor at the beginning of another text.
+func (d *decoder) elsewhere(json []byte, m marks, read func()) {
 	here, marks, next := d.Cursor, d.marks, d.next
-	d.Cursor, d.marks, d.next = jsontext.Cursor{Data: []byte("null")}, marksOfUndefined, 0
+	d.Cursor, d.marks, d.next = jsontext.Cursor{Data: json}, m, 0
 	read()
 	d.Cursor, d.marks, d.next = here, marks, next
 }
 
-var marksOfUndefined = marks{list: []mark{{typ: typeUndefined}}, absent: true}
+var undefinedMarks = marks{list: []mark{{typ: typeUndefined}}, absent: true}
 
-// file reads the file at a mark instead of the JSON that stands there.
+// file returns the file at a mark, and skips the JSON in its place.
 func (d *decoder) file(at *mark) *value.File {
 	d.Skip()
 	return d.marks.files[^at.typ]

@@ -39,7 +39,7 @@ func decodeStruct(fields *structFields) decodeFunc {
 	}
 }
 
-// decodeSlice reuses what the slice has, as encoding/json does.
+// decodeSlice reuses the elements that the slice has, as encoding/json does.
 func decodeSlice(elem *plan) decodeFunc {
 	return func(d *decoder, v reflect.Value, at *mark) {
 		if d.Peek() != '[' {
@@ -68,7 +68,7 @@ func decodeSlice(elem *plan) decodeFunc {
 	}
 }
 
-// decodeArray drops elements that have no place, and clears places without an element, as
+// decodeArray ignores surplus elements of the message and clears those of the array, as
 // encoding/json does.
 func decodeArray(elem *plan) decodeFunc {
 	return func(d *decoder, v reflect.Value, at *mark) {
@@ -93,7 +93,7 @@ func decodeArray(elem *plan) decodeFunc {
 	}
 }
 
-// decodeBytes reads base64 text or, as encoding/json does, an array of numbers.
+// decodeBytes decodes base64 or, as encoding/json does, an array of numbers.
 func decodeBytes(elem *plan) decodeFunc {
 	array := decodeSlice(elem)
 	return func(d *decoder, v reflect.Value, at *mark) {
@@ -138,8 +138,8 @@ func decodeInterface(t reflect.Type) decodeFunc {
 	}
 }
 
-// fillable reports whether what an interface holds is to be filled, as encoding/json does with
-// pointers. Those of special and custom types are replaced: they may come from decoding before.
+// fillable reports whether to decode into the pointer that an interface holds, as encoding/json
+// does. Pointers of special and custom types are replaced: an earlier message may have set them.
 func (s *Serializer) fillable(old reflect.Value) bool {
 	if old.Kind() != reflect.Pointer || old.IsNil() {
 		return false
@@ -148,7 +148,7 @@ func (s *Serializer) fillable(old reflect.Value) bool {
 	return !isSpecial(elem) && s.customFor(elem) == nil && s.customFor(old.Type()) == nil
 }
 
-// decodePointer follows a pointer and makes what it points to. Null and undefined make it nil.
+// decodePointer decodes into what a pointer points to. Null and undefined make it nil.
 func decodePointer(elem *plan) decodeFunc {
 	return func(d *decoder, v reflect.Value, at *mark) {
 		nothing := at == nil || at.is(typeUndefined)
@@ -165,8 +165,8 @@ func decodePointer(elem *plan) decodeFunc {
 
 var errEndlessTarget = errors.New("serializer: decode: the target holds itself")
 
-// follow reads a value into what a pointer in the target leads to. A target can lead from
-// one pointer to the next without end.
+// follow decodes into what a pointer in the target points to. A target may be an endless chain of
+// pointers.
 func (d *decoder) follow(p *plan, v reflect.Value) {
 	if d.followed++; d.followed > 4*maxDepth {
 		d.fail(errEndlessTarget)
@@ -177,10 +177,10 @@ func (d *decoder) follow(p *plan, v reflect.Value) {
 	d.followed--
 }
 
-// mapDecoder fills Go maps from objects, sets and maps.
+// mapDecoder decodes objects, sets and maps into Go maps.
 type mapDecoder struct {
 	key, elem   *plan
-	keyFromText keyFunc // nil: objects are no such map
+	keyFromText keyFunc // nil: objects do not fit
 }
 
 func (m mapDecoder) decode(d *decoder, v reflect.Value, at *mark) {
@@ -236,7 +236,7 @@ func (m mapDecoder) fromSet(d *decoder, v reflect.Value) {
 		d.under(step{index: i}, m.key, key)
 		if len(d.issues) == before {
 			d.path = append(d.path, step{index: i})
-			d.put(v, key, elem)
+			d.setEntry(v, key, elem)
 			d.path = d.path[:len(d.path)-1]
 		}
 	}
@@ -245,11 +245,11 @@ func (m mapDecoder) fromSet(d *decoder, v reflect.Value) {
 func (m mapDecoder) fromEntries(d *decoder, v reflect.Value) {
 	makeMap(v)
 	target := newEntryTarget(m.key, m.elem, v.Type().Key(), v.Type().Elem())
-	d.eachEntry(target, func() { d.put(v, target.values[0], target.values[1]) })
+	d.eachEntry(target, func() { d.setEntry(v, target.values[0], target.values[1]) })
 }
 
-// put sets an entry of a Go map, whose key may be an interface that holds what cannot be a key.
-func (d *decoder) put(m, key, value reflect.Value) {
+// setEntry sets an entry of a Go map. A key of an interface type may hold what cannot be a key.
+func (d *decoder) setEntry(m, key, value reflect.Value) {
 	if !key.Comparable() {
 		d.complain("expected a key that can be compared")
 		return
@@ -257,10 +257,10 @@ func (d *decoder) put(m, key, value reflect.Value) {
 	m.SetMapIndex(key, value)
 }
 
-// keyFunc sets a key of a Go map from the key of an object. It returns what is wrong, if anything.
+// keyFunc sets a key of a Go map to the key of an object. It returns a message if it does not fit.
 type keyFunc func(key reflect.Value, text []byte) string
 
-// keyReader returns the function that converts keys of objects to keys of a Go map, or nil if there is none.
+// keyReader returns the function that sets keys of type t, nil if objects do not fit.
 func keyReader(t reflect.Type) keyFunc {
 	if !isSpecial(t) && reflect.PointerTo(t).Implements(textUnmarshalerType) {
 		return keyFromUnmarshaler

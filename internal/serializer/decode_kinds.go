@@ -37,7 +37,7 @@ func decodeBool(d *decoder, v reflect.Value, at *mark) {
 	}
 }
 
-// digits reads a number or bigint for an integer kind, and reports whether there was one.
+// digits reads the digits of a number or bigint, and reports whether there was one.
 func (d *decoder) digits(at *mark) ([]byte, bool) {
 	switch c := d.Peek(); {
 	case c == '-' || jsontext.IsDigit(c):
@@ -57,7 +57,7 @@ func decodeInt(d *decoder, v reflect.Value, at *mark) {
 	}
 	n, err := strconv.ParseInt(string(text), 10, 64)
 	if err != nil || v.OverflowInt(n) {
-		d.noInteger(text, v.Kind())
+		d.badInteger(text, v.Kind())
 		return
 	}
 	v.SetInt(n)
@@ -70,14 +70,14 @@ func decodeUint(d *decoder, v reflect.Value, at *mark) {
 	}
 	n, err := strconv.ParseUint(string(text), 10, 64)
 	if err != nil || v.OverflowUint(n) {
-		d.noInteger(text, v.Kind())
+		d.badInteger(text, v.Kind())
 		return
 	}
 	v.SetUint(n)
 }
 
-// noInteger says why a number does not fit an integer kind.
-func (d *decoder) noInteger(text []byte, kind reflect.Kind) {
+// badInteger records why a number does not fit an integer kind.
+func (d *decoder) badInteger(text []byte, kind reflect.Kind) {
 	if bytes.ContainsAny(text, ".eE") {
 		d.issue("integer", "number")
 	} else {
@@ -113,7 +113,7 @@ func decodeString(d *decoder, v reflect.Value, at *mark) {
 	}
 }
 
-// decodeNumber fills a json.Number; as in encoding/json the number may be in quotes.
+// decodeNumber decodes into a json.Number. As in encoding/json, the number may be in quotes.
 func decodeNumber(d *decoder, v reflect.Value, at *mark) {
 	switch c := d.Peek(); {
 	case c == '-' || jsontext.IsDigit(c):
@@ -130,7 +130,7 @@ func decodeNumber(d *decoder, v reflect.Value, at *mark) {
 	}
 }
 
-// hasFile reports whether a file stands in the value that the cursor has just passed.
+// hasFile reports whether there is a file in the value that the cursor has just skipped.
 func (d *decoder) hasFile() bool {
 	for _, at := range d.marks.list[d.next:] {
 		if int(at.pos-d.marks.base) >= d.Pos {
@@ -143,7 +143,8 @@ func (d *decoder) hasFile() bool {
 	return false
 }
 
-// decodeUnmarshaler calls UnmarshalJSON, unless the JSON is only the placeholder of a file.
+// decodeUnmarshaler calls UnmarshalJSON. A value that holds files does not fit, since its JSON
+// would lack them.
 func decodeUnmarshaler(d *decoder, v reflect.Value, _ *mark) {
 	text := d.Raw()
 	if d.hasFile() {
@@ -168,7 +169,7 @@ func decodeText(d *decoder, v reflect.Value, at *mark) {
 	}
 }
 
-// decodeQuoted is for the tag option string: the text holds the JSON of the value.
+// decodeQuoted decodes a field with the tag option string, whose JSON is in a string.
 func decodeQuoted(inner *plan) decodeFunc {
 	return func(d *decoder, v reflect.Value, at *mark) {
 		switch d.Peek() {
@@ -185,15 +186,12 @@ func decodeQuoted(inner *plan) decodeFunc {
 			d.issue("JSON in a string", "string")
 			return
 		}
-		here, list := d.Cursor, d.marks.list
-		d.Cursor, d.marks.list = jsontext.Cursor{Data: text}, nil
-		d.value(inner, v)
-		d.Cursor, d.marks.list = here, list
+		d.elsewhere(text, marks{}, func() { d.value(inner, v) })
 	}
 }
 
-// decodeTime takes a date and, without meta, a text in ISO 8601. There an offset from UTC is
-// kept, as in encoding/json.
+// decodeTime decodes a date or a string in ISO 8601. Of a string the offset from UTC is kept, as
+// in encoding/json.
 func decodeTime(d *decoder, v reflect.Value, at *mark) {
 	switch {
 	case d.Peek() == '"':
@@ -228,7 +226,7 @@ func decodeInvalidDate(d *decoder, _ reflect.Value, at *mark) {
 	}
 }
 
-// decodeBigInt takes a bigint and, without meta, an integer in JSON.
+// decodeBigInt decodes a bigint or a JSON integer.
 func decodeBigInt(d *decoder, v reflect.Value, at *mark) {
 	var text []byte
 	switch c := d.Peek(); {
@@ -283,8 +281,8 @@ func decodeSetType(d *decoder, v reflect.Value, at *mark) { d.special(v, at, typ
 
 func decodeMapType(d *decoder, v reflect.Value, at *mark) { d.special(v, at, typeMap) }
 
-// special reads a value of a built-in type that has only this form. Null leaves the
-// target as it is or, for one that can be nil, makes it nil.
+// special decodes a value that must be of the built-in type typ, or null, which makes a slice nil
+// and leaves other targets as they are.
 func (d *decoder) special(v reflect.Value, at *mark, typ int) {
 	switch {
 	case at.is(typ):

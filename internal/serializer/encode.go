@@ -28,13 +28,13 @@ func (s *Serializer) append(dst []byte, v any) ([]byte, error) {
 
 const jsonPrefix = `{"json":`
 
-// envelope writes the whole envelope into buf.
+// envelope encodes the whole envelope into buf.
 func (e *encoder) envelope(v any) error {
 	e.buf = append(e.buf, jsonPrefix...)
 	if err := e.any(v); err != nil {
 		return err
 	}
-	undefined := string(e.meta) == "[3]," && string(e.buf[len(jsonPrefix):]) == "null" // also if it is present
+	undefined := string(e.meta) == "[3]," && string(e.buf[len(jsonPrefix):]) == "null" // even if it is present
 	if undefined || len(e.buf) == len(jsonPrefix) {
 		e.buf, e.meta = append(e.buf[:0], '{'), e.meta[:0]
 	}
@@ -44,7 +44,7 @@ func (e *encoder) envelope(v any) error {
 	return nil
 }
 
-// list writes a list behind its prefix, if it has elements, each with a comma behind.
+// list appends a member with an array, unless it is empty. Each element is followed by a comma.
 func (e *encoder) list(prefix string, elements []byte) {
 	if len(elements) > 0 {
 		e.buf = append(e.buf, prefix...)
@@ -53,7 +53,7 @@ func (e *encoder) list(prefix string, elements []byte) {
 	}
 }
 
-// any writes a value of a type that is not known before.
+// any encodes a value by its dynamic type.
 func (e *encoder) any(v any) error {
 	if v == nil {
 		return e.null()
@@ -67,7 +67,7 @@ func (e *encoder) null() error {
 	return nil
 }
 
-// typedNull writes a null that stands for something else.
+// typedNull encodes a value of a built-in type as null.
 func (e *encoder) typedNull(typ int) error {
 	e.mark(typ)
 	return e.null()
@@ -80,7 +80,7 @@ func (e *encoder) mark(typ int) {
 	e.meta = append(e.meta, "],"...)
 }
 
-// appendPath appends the segments of the path, each with a comma before.
+// appendPath appends the segments of the path, each after a comma.
 func (e *encoder) appendPath(dst []byte) []byte {
 	for _, segment := range e.path {
 		dst = append(dst, ',')
@@ -93,7 +93,7 @@ func (e *encoder) appendPath(dst []byte) []byte {
 	return dst
 }
 
-// place says where an error came up, for its text.
+// place returns a prefix for errors that names the value at hand.
 func (e *encoder) place() string {
 	if len(e.path) == 0 {
 		return ""
@@ -112,7 +112,7 @@ func (e *encoder) place() string {
 	return dotted(path) + ": "
 }
 
-// enter goes one level deeper; leave goes back.
+// enter enters an array or object; leave leaves it.
 func (e *encoder) enter() error {
 	e.depth++
 	return e.checkDepth(0)
@@ -120,7 +120,7 @@ func (e *encoder) enter() error {
 
 func (e *encoder) leave() { e.depth-- }
 
-// checkDepth makes sure that something more levels deep can be written here.
+// checkDepth returns an error if a value with more levels in it is nested too deep.
 func (e *encoder) checkDepth(more int) error {
 	if e.depth+more > maxDepth {
 		return fmt.Errorf("nested deeper than %d, or a cycle", maxDepth)
@@ -128,7 +128,7 @@ func (e *encoder) checkDepth(more int) error {
 	return nil
 }
 
-// element writes an element of an array with its comma; there undefined is null with meta.
+// element encodes an element of an array, and the comma before it. Undefined is null with meta.
 func (e *encoder) element(p *plan, v reflect.Value, index int) error {
 	if index > 0 {
 		e.buf = append(e.buf, ',')
@@ -148,8 +148,9 @@ func (e *encoder) element(p *plan, v reflect.Value, index int) error {
 	return nil
 }
 
-// member writes a member of an object that begins at first, with its comma. The
-// prefix is the key as JSON and a colon. If the value is undefined, there is no member.
+// member encodes a member of an object, and the comma before it unless the object's text is
+// empty, which begins at first. The prefix is the encoded key and a colon. A member that is
+// undefined is left out.
 func (e *encoder) member(p *plan, v reflect.Value, key string, prefix []byte, first int) error {
 	before := len(e.buf)
 	if before > first {
@@ -171,7 +172,7 @@ func (e *encoder) member(p *plan, v reflect.Value, key string, prefix []byte, fi
 	return nil
 }
 
-// encodeCustom lets a custom serializer replace the value. Its type follows the meta of the content.
+// encodeCustom encodes values of a custom type. Its mark follows those of the content.
 func encodeCustom(c *value.Serializer) encodeFunc {
 	return func(e *encoder, v reflect.Value) error {
 		if isNil(v) {
@@ -193,7 +194,7 @@ func encodeCustom(c *value.Serializer) encodeFunc {
 			return err
 		}
 		if len(e.buf) == start {
-			_ = e.typedNull(typeUndefined) // without a value there would be no place for the type
+			_ = e.typedNull(typeUndefined) // the type needs a value
 		}
 		e.mark(c.Type)
 		e.leave()
@@ -205,8 +206,8 @@ func isNil(v reflect.Value) bool {
 	return (v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface) && v.IsNil()
 }
 
-// exported returns v as an interface, also for an embedded field of an unexported
-// type that a tag makes a member, where reflect refuses that.
+// exported returns the value in v. It returns an error for an embedded field of an unexported
+// type that is a member by its tag, whose methods reflection cannot call.
 func exported(v reflect.Value) (any, error) {
 	if !v.CanInterface() {
 		return nil, fmt.Errorf("the methods of the unexported field of type %s cannot be called", v.Type())
@@ -250,7 +251,7 @@ func encodeString(e *encoder, v reflect.Value) error {
 	return nil
 }
 
-// encodeNumber writes a json.Number as it is.
+// encodeNumber encodes a json.Number, as it is.
 func encodeNumber(e *encoder, v reflect.Value) error {
 	text := cmp.Or(v.String(), "0")
 	if !jsontext.IsNumber([]byte(text)) {
@@ -318,8 +319,8 @@ func encodeRegExp(e *encoder, v reflect.Value) error {
 	return nil
 }
 
-// file adds a file to maps. It stands at the place at hand or, if there is a rest of the
-// path, below that. Each segment of the rest has a comma before.
+// file adds a file to maps, at the path of the value at hand followed by rest. Each segment in
+// rest follows a comma.
 func (e *encoder) file(f *value.File, rest []byte) error {
 	if !e.form {
 		return ErrFile
@@ -334,7 +335,7 @@ func (e *encoder) file(f *value.File, rest []byte) error {
 	return nil
 }
 
-// bracketed opens a list with the elements from start on, each of which has a comma before.
+// bracketed opens an array of the elements from start on, each of which follows a comma.
 func bracketed(list []byte, start int) []byte {
 	if len(list) == start {
 		return append(list, '[')
@@ -368,6 +369,6 @@ func checkFile(f *value.File) error {
 	return nil
 }
 
-var errFileByValue = errors.New("a file stands as *File, not as File")
+var errFileByValue = errors.New("a file must be a *File, not a File")
 
 func encodeFileByValue(*encoder, reflect.Value) error { return errFileByValue }

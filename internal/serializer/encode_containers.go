@@ -20,8 +20,8 @@ func encodeInterface(e *encoder, v reflect.Value) error {
 	return e.s.plan(v.Type()).encode(e, v)
 }
 
-// encodePointer follows a pointer. One to a pointer or an interface counts as a
-// level, since such can be a cycle without any container.
+// encodePointer encodes what a pointer points to. A pointer to a pointer or an interface counts
+// as a level of nesting, because there can be a cycle of them alone.
 func encodePointer(elem *plan, cyclic bool) encodeFunc {
 	return func(e *encoder, v reflect.Value) error {
 		if v.IsNil() {
@@ -88,7 +88,7 @@ func encodeArray(elem *plan) encodeFunc {
 	}
 }
 
-// encodeObject writes a map whose keys are texts, sorted.
+// encodeObject encodes a Go map with string keys as an object, sorted by key.
 func encodeObject(elem *plan) encodeFunc {
 	type member struct {
 		key   string
@@ -103,7 +103,7 @@ func encodeObject(elem *plan) encodeFunc {
 		}
 		members := make([]member, 0, v.Len())
 		for iter := v.MapRange(); iter.Next(); {
-			key, err := keyText(iter.Key())
+			key, err := keyString(iter.Key())
 			if err != nil {
 				return err
 			}
@@ -125,8 +125,8 @@ func encodeObject(elem *plan) encodeFunc {
 	}
 }
 
-// keyText returns the string of a key that is a string or a TextMarshaler.
-func keyText(key reflect.Value) (string, error) {
+// keyString returns the string of a key that is a string or a TextMarshaler.
+func keyString(key reflect.Value) (string, error) {
 	if key.Kind() == reflect.String {
 		return key.String(), nil
 	}
@@ -140,7 +140,7 @@ func keyText(key reflect.Value) (string, error) {
 	return string(text), nil
 }
 
-// quotedPlan is for the tag option string: the JSON of the value goes into a text.
+// quotedPlan returns the plan for a field with the tag option string: its JSON is sent as a string.
 func quotedPlan(inner *plan) plan {
 	return plan{
 		expects: "string",
@@ -176,7 +176,7 @@ func encodeMapType(e *encoder, v reflect.Value) error {
 	})
 }
 
-// encodeKeys writes a map[K]struct{} as a set.
+// encodeKeys encodes a map[K]struct{} as a set.
 func encodeKeys(elem *plan) encodeFunc {
 	return func(e *encoder, v reflect.Value) error {
 		if v.IsNil() {
@@ -187,7 +187,7 @@ func encodeKeys(elem *plan) encodeFunc {
 	}
 }
 
-// encodeEntries writes a map whose keys are no texts as a map.
+// encodeEntries encodes a Go map whose keys are no strings as a map.
 func encodeEntries(key, elem *plan) encodeFunc {
 	return func(e *encoder, v reflect.Value) error {
 		if v.IsNil() {
@@ -246,8 +246,8 @@ func (e *encoder) entries(key, elem *plan, n int, at func(int) (key, value refle
 
 type mapEntry struct{ key, value reflect.Value }
 
-// sortedEntries returns the entries of a map in the natural order of the keys. Keys that have
-// none, such as structs, come in any order.
+// sortedEntries returns the entries of a Go map sorted by key. Keys without a natural order, such
+// as structs, are not sorted.
 func sortedEntries(m reflect.Value) []mapEntry {
 	list := make([]mapEntry, 0, m.Len())
 	for iter := m.MapRange(); iter.Next(); {

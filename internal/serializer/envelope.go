@@ -1,29 +1,24 @@
 package serializer
 
 import (
-	"bytes"
-
 	"github.com/go-orpc/durable-iterator/internal/jsontext"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// envelope is a message whose syntax has been checked.
+// envelope has the members of a message, whose syntax has been checked.
 type envelope struct {
 	json  []byte // compact; nil: undefined
 	meta  []byte // compact; nil: none
-	depth int    // how deep json is nested
+	depth int    // of json
 
 	maps  []byte        // compact; nil: none
 	files []*value.File // in the order of maps, which may be shorter
 }
 
-// byteOrderMark may stand before any text and means nothing there.
-var byteOrderMark = []byte("\uFEFF")
-
-// parseEnvelope reads a message without files, where maps means nothing. No data at all
-// stands for an absent body, which is undefined.
+// parseEnvelope parses a message without files, whose maps is ignored. Empty data is an absent
+// body, which is undefined.
 func parseEnvelope(data []byte) (envelope, error) {
-	data = bytes.TrimPrefix(data, byteOrderMark)
+	data = jsontext.TrimByteOrderMark(data)
 	if len(data) == 0 {
 		return envelope{}, nil
 	}
@@ -32,15 +27,15 @@ func parseEnvelope(data []byte) (envelope, error) {
 	return env, err
 }
 
-// parseForm reads the text of a form with its files.
+// parseForm parses the part data of a form that has the given files.
 func parseForm(data []byte, files []*value.File) (envelope, error) {
-	env, err := parseMessage(bytes.TrimPrefix(data, byteOrderMark))
+	env, err := parseMessage(jsontext.TrimByteOrderMark(data))
 	env.files = files
 	return env, err
 }
 
-// parseMessage checks the syntax of a whole message and slices it. As in the original, a
-// message that is no object is undefined, but null is malformed.
+// parseMessage checks the syntax of a message and slices it. As in the original, a message that
+// is not an object is undefined, but null is malformed.
 func parseMessage(data []byte) (envelope, error) {
 	var env envelope
 	s := jsontext.NewScanner(data, maxDepth)
@@ -84,8 +79,8 @@ func (env *envelope) members(s *jsontext.Scanner) error {
 	}
 }
 
-// member reads a member of the message. The last of equal names counts; unknown ones are
-// ignored, as are meta and maps that are null.
+// member parses a member of the message. The last of equal names counts. Unknown names are
+// ignored.
 func (env *envelope) member(s *jsontext.Scanner) error {
 	name, err := s.Key()
 	if err != nil {
@@ -99,15 +94,15 @@ func (env *envelope) member(s *jsontext.Scanner) error {
 	case "json":
 		env.json, env.depth = v.Compact(), v.Depth
 	case "meta":
-		env.meta = list(v)
+		env.meta = compactList(v)
 	case "maps":
-		env.maps = list(v)
+		env.maps = compactList(v)
 	}
 	return nil
 }
 
-// list returns the text of meta or maps, nil if it is null.
-func list(v jsontext.Scanned) []byte {
+// compactList returns the text of meta or maps, nil if it is null.
+func compactList(v jsontext.Scanned) []byte {
 	if string(v.Text) == "null" {
 		return nil
 	}

@@ -9,12 +9,12 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/jsontext"
 )
 
-// MalformedError is returned when a message is not JSON, or its meta does not fit it.
-// A server answers it with BAD_REQUEST.
+// MalformedError is returned for a message that is not JSON, or whose meta or maps does not fit
+// its JSON. A server answers it with BAD_REQUEST.
 type MalformedError struct {
-	// Reason says what is wrong. It may quote a part of the text.
+	// Reason describes the fault. It may quote a part of the message.
 	Reason string
-	// Err is the error of a custom serializer that refused its content, else nil.
+	// Err is the error of a custom type, a URL or a regular expression, else nil.
 	Err error
 }
 
@@ -25,14 +25,14 @@ func (e *MalformedError) Error() string {
 	return "serializer: decode: malformed message: " + e.Reason
 }
 
-// Unwrap returns the error of the custom serializer, or nil if there was none.
+// Unwrap returns e.Err.
 func (e *MalformedError) Unwrap() error { return e.Err }
 
 func malformed(format string, args ...any) error {
 	return &MalformedError{Reason: fmt.Sprintf(format, args...)}
 }
 
-// malformedText returns the error for text that is not JSON, nil for nil.
+// malformedText returns the error for text that is not JSON. It returns nil for nil.
 func malformedText(err error) error {
 	if e, ok := errors.AsType[*jsontext.SyntaxError](err); ok {
 		return malformed("%s", e.Reason)
@@ -40,22 +40,21 @@ func malformedText(err error) error {
 	return err
 }
 
-// Issue is one place where a message is not of the type asked for. In JSON it has
-// the form that oRPC's validation errors have.
+// Issue is a place where a message does not fit the target's type. Its JSON is that of the
+// issues in oRPC's validation errors.
 type Issue struct {
-	// Message says what was expected and what was there.
+	// Message names what was expected and what was received.
 	Message string `json:"message"`
-	// Path leads from the root of the message to the place: object keys as string,
-	// array indexes as int. At the root it is empty, not nil.
+	// Path leads to the place: object keys are of type string, array indexes of type int. At
+	// the root it is empty, not nil.
 	Path []any `json:"path"`
 }
 
-// TypeError is returned when a message is well-formed but does not fit the Go type that it
-// was decoded into. What fits has been decoded.
+// TypeError is returned for a message that is well-formed but does not fit the type that it was
+// decoded into. What fits has been decoded.
 type TypeError struct {
-	// Issues lists what is wrong, in the order of the text. It has at least one element.
-	// The list ends early when it grows past about 64 KiB, so that a hostile message
-	// cannot make a long answer.
+	// Issues has at least one element. They are in the order of the message. Past about
+	// 64 KiB the list ends early, so that a hostile message cannot make a long answer.
 	Issues []Issue
 }
 
@@ -79,23 +78,23 @@ func (e *TypeError) Error() string {
 	return b.String()
 }
 
-// dotted writes a path for people, as in a.b[0].
+// dotted formats a path, as in a.b[0].
 func dotted(path []any) string {
 	var b strings.Builder
-	for i, segment := range path {
-		switch segment := segment.(type) {
+	for i, key := range path {
+		switch key := key.(type) {
 		case int:
-			b.WriteString("[" + strconv.Itoa(segment) + "]")
+			b.WriteString("[" + strconv.Itoa(key) + "]")
 		case string:
 			if i > 0 {
 				b.WriteByte('.')
 			}
-			b.WriteString(segment)
+			b.WriteString(key)
 		}
 	}
 	return b.String()
 }
 
-// ErrFile is returned when a value contains a file but only JSON can be sent, such as in
-// an event of an iterator. Files go with the inputs and outputs of calls.
+// ErrFile is returned when a value holds a file but only JSON can be sent, as in the events of
+// an iterator.
 var ErrFile = errors.New("a file cannot be sent here, only in the input or output of a call")

@@ -10,28 +10,29 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/jsontext"
 )
 
-// field is a member of a struct as encoding/json sees it.
+// field is a member of a struct, by the rules of encoding/json.
 type field struct {
 	name     string
-	prefix   []byte // the encoded name and a colon
+	prefix   []byte // the encoded name, then a colon
 	index    []int  // through embedded structs
 	typ      reflect.Type
 	tagged   bool
-	quoted   bool // tag option string, where it applies
+	quoted   bool // it has the tag option string, and that applies
 	omitted  func(reflect.Value) bool
 	plan     *plan
 	embedded bool // index has more than one step
-	sealed   bool // an embedded field of an unexported type, a member by its tag, that cannot be set
+	sealed   bool // it cannot be set: it is embedded, of an unexported type, a member by its tag
 }
 
-// structFields lists the members of a struct in their order.
+// structFields has the members of a struct.
 type structFields struct {
 	list   []field
 	exact  map[string]*field
-	folded map[string]*field // by foldName: the first of the list wins
+	folded map[string]*field // by foldName; the first in list counts
 }
 
-// fieldsOf applies the rules of encoding/json for tags, embedding and conflicts.
+// fieldsOf returns the members of a struct type, by the rules of encoding/json for tags, embedding
+// and conflicts.
 func fieldsOf(t reflect.Type) *structFields {
 	byName := make(map[string][]field)
 	for _, f := range collectFields(nil, t, nil, nil) {
@@ -54,8 +55,8 @@ func fieldsOf(t reflect.Type) *structFields {
 	return fs
 }
 
-// collectFields appends the fields of t and of the structs it embeds, without
-// regard to conflicts. The list of outer types stops recursive embedding.
+// collectFields appends the fields of t and of the structs that it embeds, without regard to
+// conflicts. Outer has the types that t is embedded in, which are not entered again.
 func collectFields(list []field, t reflect.Type, index []int, outer []reflect.Type) []field {
 	if slices.Contains(outer, t) {
 		return list
@@ -67,7 +68,7 @@ func collectFields(list []field, t reflect.Type, index []int, outer []reflect.Ty
 		if base.Kind() == reflect.Pointer && base.Name() == "" {
 			base = base.Elem()
 		}
-		// The fields of an embedded file are not what it holds: it is a member itself.
+		// An embedded file is a member itself: its fields are not its content.
 		embedsStruct := sf.Anonymous && base.Kind() == reflect.Struct && base != fileType
 		if tag == "-" || !sf.IsExported() && !embedsStruct {
 			continue
@@ -107,8 +108,8 @@ func (f *field) setOptions(options []string, base reflect.Type) {
 	}
 }
 
-// dominant picks the field that a name stands for: the least deeply embedded one or, among
-// several of these, the only one with a tag.
+// dominant returns the field that a name stands for, if there is one: the least deeply embedded
+// one or, of several of these, the only one with a tag.
 func dominant(rivals []field) (field, bool) {
 	slices.SortStableFunc(rivals, func(a, b field) int {
 		switch {
@@ -147,7 +148,7 @@ func quotable(t reflect.Type) bool {
 	return false
 }
 
-// isEmpty is the rule of omitempty.
+// isEmpty reports whether omitempty leaves out v.
 func isEmpty(v reflect.Value) bool {
 	switch v.Kind() {
 	case reflect.Array, reflect.Map, reflect.Slice, reflect.String:
@@ -160,7 +161,8 @@ func isEmpty(v reflect.Value) bool {
 
 type isZeroer interface{ IsZero() bool }
 
-// zeroFunc is the rule of omitzero: a method IsZero is asked if there is one.
+// zeroFunc returns a function that reports whether omitzero leaves out a value of type t. It calls
+// the method IsZero if there is one.
 func zeroFunc(t reflect.Type) func(reflect.Value) bool {
 	zeroer := reflect.TypeFor[isZeroer]()
 	nilable := t.Kind() == reflect.Interface || t.Kind() == reflect.Pointer
@@ -178,7 +180,8 @@ func zeroFunc(t reflect.Type) func(reflect.Value) bool {
 	return reflect.Value.IsZero
 }
 
-// read returns the field of a struct for encoding. It reports false if an embedded pointer to it is nil.
+// read returns the field of a struct for encoding. It reports false if an embedded pointer on the
+// way is nil.
 func (f *field) read(v reflect.Value) (reflect.Value, bool) {
 	if !f.embedded {
 		return v.Field(f.index[0]), true
@@ -195,8 +198,8 @@ func (f *field) read(v reflect.Value) (reflect.Value, bool) {
 	return v, true
 }
 
-// write returns the field of a struct for decoding and makes what it is embedded in. It
-// reports false if a nil pointer on the way, or the field itself, is not exported and so cannot be set.
+// write returns the field of a struct for decoding, and allocates the structs that it is embedded
+// in. It reports false if the field, or a nil pointer on the way, is unexported and cannot be set.
 func (f *field) write(v reflect.Value) (reflect.Value, bool) {
 	if f.sealed {
 		return reflect.Value{}, false
@@ -216,8 +219,8 @@ func (f *field) write(v reflect.Value) (reflect.Value, bool) {
 	return v, true
 }
 
-// find returns the field for a key: the one of exactly this name or else, as encoding/json
-// does, one whose name differs only in case.
+// find returns the field for a key: the one of exactly this name or else, as in encoding/json, one
+// whose name differs only in case. It returns nil if there is none.
 func (fs *structFields) find(key []byte) *field {
 	if f := fs.exact[string(key)]; f != nil {
 		return f
@@ -225,7 +228,7 @@ func (fs *structFields) find(key []byte) *field {
 	return fs.folded[string(foldName(key))]
 }
 
-// foldName returns a string that is equal for names that differ only in case.
+// foldName returns a name that is the same for all names that differ only in case.
 func foldName(name []byte) []byte {
 	folded := make([]byte, 0, len(name))
 	for len(name) > 0 {
@@ -236,7 +239,7 @@ func foldName(name []byte) []byte {
 	return folded
 }
 
-// foldRune returns the smallest of the characters that differ from r only in case.
+// foldRune returns the smallest of the runes that differ from r only in case.
 func foldRune(r rune) rune {
 	for {
 		next := unicode.SimpleFold(r)

@@ -2,9 +2,7 @@ package serializer_test
 
 import (
 	"encoding/json"
-	"errors"
 	"io"
-	"io/fs"
 	"reflect"
 	"strings"
 	"testing"
@@ -122,12 +120,12 @@ func TestFileRefused(t *testing.T) {
 	t.Parallel()
 	s := new(serializer.Serializer)
 	_, err := s.Encode(struct{ F value.File }{})
-	require.EqualError(t, err, "serializer: encode: F: a file stands as *File, not as File")
+	require.EqualError(t, err, "serializer: encode: F: a file must be a *File, not a File")
 	_, err = s.Encode([]any{value.NewFile("a", "text/plain\r\nX: y", nil)})
 	require.ErrorContains(t, err, `[0]: the type "text/plain\r\nX: y" of a file is not printable ASCII`)
 
 	err = s.DecodeForm([]byte(`{"json":{},"maps":[[]]}`), []*value.File{{}}, new(value.File))
-	require.EqualError(t, err, "serializer: decode: a file stands as *File, not as File")
+	require.EqualError(t, err, "serializer: decode: a file must be a *File, not a File")
 	var typeError *serializer.TypeError
 	require.NotErrorAs(t, err, &typeError, "it is not the sender's fault")
 }
@@ -266,40 +264,3 @@ func TestFileAndCustom(t *testing.T) {
 	require.NoError(t, s.DecodeForm(encoded.JSON, encoded.Files, &people))
 	require.Equal(t, "photo", people[0].Born.(*value.File).Name)
 }
-
-func TestFileContent(t *testing.T) {
-	t.Parallel()
-	gone := errors.New("gone")
-	opened := 0
-	tests := map[string]struct {
-		file *value.File
-		size int64
-		want string
-		err  error
-	}{
-		"zero":         {new(value.File), 0, "", nil},
-		"memory":       {value.NewFile("a", "b", []byte("abc")), 3, "abc", nil},
-		"func":         {value.NewFileFunc("a", "b", 3, func() (io.ReadCloser, error) { opened++; return io.NopCloser(strings.NewReader("abc")), nil }), 3, "abc", nil},
-		"unknown size": {value.NewFileFunc("a", "b", -5, func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("")), nil }), -1, "", nil},
-		"cannot open":  {value.NewFileFunc("a", "b", 3, func() (io.ReadCloser, error) { return nil, fs.ErrNotExist }), 3, "", fs.ErrNotExist},
-		"cannot read":  {value.NewFileFunc("a", "b", 3, func() (io.ReadCloser, error) { return failingContent{read: gone}, nil }), 3, "", gone},
-		"cannot close": {value.NewFileFunc("a", "b", 3, func() (io.ReadCloser, error) { return failingContent{read: io.EOF, closing: gone}, nil }), 3, "", gone},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			require.Equal(t, test.size, test.file.Size())
-			for range 2 {
-				got, err := test.file.Bytes()
-				require.ErrorIs(t, err, test.err)
-				require.Equal(t, test.want, string(got))
-			}
-		})
-	}
-	require.Equal(t, 2, opened, "once for each reading")
-}
-
-// failingContent is content that cannot be read or closed.
-type failingContent struct{ read, closing error }
-
-func (f failingContent) Read([]byte) (int, error) { return 0, f.read }
-func (f failingContent) Close() error             { return f.closing }

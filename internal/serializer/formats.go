@@ -14,11 +14,11 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// maxDateMillis is the largest distance from 1970 that a JavaScript Date can have.
+// maxDateMillis is the largest distance from 1970 that a JavaScript Date can have, in milliseconds.
 const maxDateMillis = 8_640_000_000_000_000
 
-// appendDate appends t in UTC and cut to milliseconds, as Date.prototype.toISOString
-// writes it: years outside 0 to 9999 have a sign and six digits.
+// appendDate appends t in UTC, truncated to milliseconds, as Date.prototype.toISOString does: years
+// outside of 0 to 9999 have a sign and six digits.
 func appendDate(dst []byte, t time.Time) ([]byte, error) {
 	if ms := t.UnixMilli(); ms < -maxDateMillis || ms > maxDateMillis {
 		return dst, fmt.Errorf("the year %d is out of the range of a date", t.Year())
@@ -32,9 +32,9 @@ func appendDate(dst []byte, t time.Time) ([]byte, error) {
 	return t.AppendFormat(dst, "-01-02T15:04:05.000Z"), nil
 }
 
-// parseDate reads a text as the Date constructor does, for the forms that are written
-// down: ISO 8601 as in ECMAScript, and the one of HTTP and mail. A time without a
-// zone is taken as UTC. The result is in UTC and cut to milliseconds.
+// parseDate parses a date as the Date constructor does, in the formats that have a standard: ISO
+// 8601 as in ECMAScript, and the one of HTTP and mail. A time without a zone is in UTC. The result
+// is in UTC, truncated to milliseconds.
 func parseDate(text string) (time.Time, bool) {
 	t, ok := parseISODate(text)
 	for _, layout := range [...]string{http.TimeFormat, time.RFC1123Z} {
@@ -51,8 +51,8 @@ func parseDate(text string) (time.Time, bool) {
 	return time.UnixMilli(ms).UTC(), true
 }
 
-// parseISODate reads YYYY[-MM[-DD]], with a sign and six digits for the year or
-// without, and then perhaps THH:MM[:SS[.fraction]] and a zone, Z or ±HH:MM.
+// parseISODate parses YYYY[-MM[-DD]][THH:MM[:SS[.fraction]][zone]]. The year may have a sign and
+// six digits. The zone is Z or ±HH:MM.
 func parseISODate(text string) (time.Time, bool) {
 	p := dateParser{text: text}
 	year := p.year()
@@ -85,7 +85,7 @@ func parseISODate(text string) (time.Time, bool) {
 	return time.Date(year, time.Month(month), day, hour, minute-offset, second, millis*int(time.Millisecond), time.UTC), true
 }
 
-// dateParser consumes text from its begin. Once something does not fit, bad stays true.
+// dateParser parses text from its beginning. Once something does not fit, bad stays true.
 type dateParser struct {
 	text string
 	bad  bool
@@ -131,7 +131,7 @@ func (p *dateParser) year() int {
 	return p.number(4, 0, 9999)
 }
 
-// millis reads a fraction of a second; digits after the third are dropped.
+// millis parses a fraction of a second. Digits after the third are ignored.
 func (p *dateParser) millis() int {
 	n := p.number(1, 0, 9)
 	for range 2 {
@@ -146,7 +146,7 @@ func (p *dateParser) millis() int {
 	return n
 }
 
-// zone reads an offset from UTC in minutes.
+// zone parses an offset from UTC, in minutes.
 func (p *dateParser) zone() int {
 	sign := 1
 	switch {
@@ -164,16 +164,16 @@ func (p *dateParser) zone() int {
 
 var errNoURL = errors.New("not an absolute URL")
 
-// specialPorts lists the schemes that the URL standard calls special, except file, with the
-// port that is left out.
+// specialPorts has the schemes that the URL standard calls special, except file, and their default
+// ports.
 var specialPorts = map[string]string{"http": "80", "https": "443", "ws": "80", "wss": "443", "ftp": "21"}
 
-// parseURL reads a text as the URL constructor does, with what [url.Parse] can hold: the
-// result is absolute, and normalized as [normalizeURL] does.
+// parseURL parses an absolute URL as the URL constructor does, within the limits of [url.Parse]. The
+// result is normalized.
 func parseURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil {
-		// A % that begins no escape is fine in JavaScript.
+		// JavaScript accepts a % that begins no escape.
 		if u, err = url.Parse(escapeStrayPercents(text)); err != nil {
 			return nil, errNoURL
 		}
@@ -181,9 +181,9 @@ func parseURL(text string) (*url.URL, error) {
 	return normalizeURL(u)
 }
 
-// normalizeURL returns a copy of u in the form that JavaScript would print: scheme and
-// host in lower case, no default port, and / for the empty path of a special
-// scheme. It does not resolve dot segments.
+// normalizeURL returns a copy of u as JavaScript prints it: with scheme and host in lower case,
+// without a default port, and with the path / for the empty path of a special scheme. Dot segments
+// are not resolved.
 func normalizeURL(u *url.URL) (*url.URL, error) {
 	if u.Scheme == "" {
 		return nil, errNoURL
@@ -218,9 +218,9 @@ func escapeStrayPercents(text string) string {
 
 const regExpFlags = "dgimsuvy"
 
-var errNoRegExp = errors.New(`not a "/pattern/flags" text`)
+var errNoRegExp = errors.New("not a regular expression")
 
-// normalizeRegExp returns r as JavaScript would print it, or an error if its flags are bad.
+// normalizeRegExp returns r as JavaScript prints it. It returns an error if the flags are bad.
 func normalizeRegExp(r value.RegExp) (value.RegExp, error) {
 	flags := []byte(r.Flags)
 	slices.Sort(flags)
@@ -235,7 +235,7 @@ func normalizeRegExp(r value.RegExp) (value.RegExp, error) {
 	return value.RegExp{Source: escapeSource(r.Source), Flags: string(flags)}, nil
 }
 
-// parseRegExp reads /pattern/flags. The last slash ends the pattern.
+// parseRegExp parses /pattern/flags. The last slash ends the pattern.
 func parseRegExp(text string) (value.RegExp, error) {
 	end := strings.LastIndexByte(text, '/')
 	if end < 1 || text[0] != '/' || strings.ContainsAny(text, "\n\r\u2028\u2029") {
@@ -244,8 +244,8 @@ func parseRegExp(text string) (value.RegExp, error) {
 	return normalizeRegExp(value.RegExp{Source: text[1:end], Flags: text[end+1:]})
 }
 
-// escapeSource escapes what a pattern between slashes cannot hold: slashes outside
-// of a class, and line breaks.
+// escapeSource escapes what cannot be in a pattern between slashes: slashes outside of a class, and
+// line breaks.
 func escapeSource(source string) string {
 	if source == "" {
 		return "(?:)"
@@ -277,7 +277,7 @@ func escapeSource(source string) string {
 	return b.String()
 }
 
-// lineBreak is what follows the backslash in the escape of a line break.
+// lineBreak returns the escape of a line break, without its backslash.
 func lineBreak(r rune) string {
 	switch r {
 	case '\n':
@@ -290,7 +290,7 @@ func lineBreak(r rune) string {
 	return "u2029"
 }
 
-// maxBigIntDigits bounds the quadratic work of reading a long number.
+// maxBigIntDigits is how many digits a bigint may have: parsing takes quadratic time.
 const maxBigIntDigits = 4300
 
 // isBigInt reports whether text is -?(0|[1-9][0-9]*) with at most 4300 digits.

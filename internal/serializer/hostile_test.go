@@ -87,9 +87,6 @@ func TestHostile(t *testing.T) {
 // TestMetaIsLinear: meta and maps cost memory that is a small multiple of the message,
 // whatever they look like and whether they fit the JSON or not.
 func TestMetaIsLinear(t *testing.T) {
-	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-		t.Skip("the race detector makes short texts escape to the heap")
-	}
 	const size = 400_000
 	list := func(element func(int) string) string {
 		var b strings.Builder
@@ -155,7 +152,10 @@ func TestMetaIsLinear(t *testing.T) {
 				cost := float64(after.TotalAlloc-before.TotalAlloc) / float64(len(wire))
 				t.Logf("%s: %d bytes: %v, %.2f times its size", target, len(wire), elapsed, cost)
 				most := 4.0
-				if target == "spaced" {
+				switch info, ok := debug.ReadBuildInfo(); {
+				case ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}):
+					most = 16 // short strings are on the heap then
+				case target == "spaced":
 					most = 5 // one is a copy without white space
 				}
 				require.LessOrEqual(t, cost, most, target)
@@ -164,7 +164,7 @@ func TestMetaIsLinear(t *testing.T) {
 	}
 }
 
-// nestedMaps returns [[0,[[0,... around a long string.
+// nestedMaps gives [[0,[[0,... with a long text inside.
 func nestedMaps(levels, size int) string {
 	return strings.Repeat("[[0,", levels) + `"` + strings.Repeat("x", size) + `"` + strings.Repeat("]]", levels)
 }

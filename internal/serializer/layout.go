@@ -10,7 +10,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/jsontext"
 )
 
-// reset empties l and, unless there is much of it, keeps its memory if that is not shared.
+// reset empties l. It keeps its memory for reuse, unless that is shared or large.
 func (l *layout) reset(shared bool) {
 	list, paths, heads := l.list[:0], l.paths[:0], l.heads[:0]
 	*l = layout{}
@@ -19,8 +19,8 @@ func (l *layout) reset(shared bool) {
 	}
 }
 
-// layOut checks maps and meta against the JSON and leaves the result in l, which is empty
-// before.
+// layOut reads the maps and meta of a message, and finds their places in its JSON. The result is
+// left in l, which must be empty.
 func (s *Serializer) layOut(l *layout, env envelope) error {
 	l.data, l.files, l.absent = env.json, env.files, env.json == nil
 	if l.absent {
@@ -52,8 +52,8 @@ func (s *Serializer) layOut(l *layout, env envelope) error {
 	return l.search()
 }
 
-// countItems returns a bound on the marks that a list of meta or maps makes. Items of one
-// digit and no path are for the root, where the second one fails.
+// countItems returns an upper bound of the number of marks for meta or maps. Items with one digit
+// and no path are for the root, where the second one is an error.
 func countItems(list []byte) int {
 	items, short := 0, 0
 	c := jsontext.Cursor{Data: list, Pos: 1}
@@ -70,7 +70,7 @@ func countItems(list []byte) int {
 	return items + min(short, 2)
 }
 
-// readMaps reads maps, whose elements are the paths to the files in their order.
+// readMaps reads maps, whose elements are the paths of the files in their order.
 func (l *layout) readMaps(maps []byte) error {
 	if maps == nil {
 		return nil
@@ -96,7 +96,7 @@ func (l *layout) readMaps(maps []byte) error {
 	return nil
 }
 
-// readMeta reads meta. Items of unknown types are left out, whatever their path.
+// readMeta reads meta. Items of unknown types are ignored, whatever their path.
 func (s *Serializer) readMeta(l *layout, meta []byte) error {
 	if meta == nil {
 		return nil
@@ -105,7 +105,7 @@ func (s *Serializer) readMeta(l *layout, meta []byte) error {
 	if meta[0] != '[' {
 		return malformed("meta is not an array")
 	}
-	atRoot := l.absent // something is
+	atRoot := l.absent // whether the root has a mark
 	for c.More(']') {
 		if c.Peek() != '[' {
 			return malformed("an item of meta is not an array")
@@ -141,7 +141,7 @@ func (s *Serializer) readType(c *jsontext.Cursor) (typ int32, known bool) {
 	return int32(n), ok && n <= typeMap
 }
 
-// typeNumber returns the number of a type as an int, and reports whether it is one.
+// typeNumber parses the number of a type, and reports whether it can be one.
 func typeNumber(text []byte) (n int, ok bool) {
 	if len(text) == 1 && jsontext.IsDigit(text[0]) {
 		return int(text[0] - '0'), true
@@ -159,7 +159,7 @@ func typeNumber(text []byte) (n int, ok bool) {
 // maxNumber is longer than any number that stands for a type or an index.
 const maxNumber = 32
 
-// add adds a mark and reads its path, whose segments come next.
+// add adds a mark whose path is the rest of the array that c is in.
 func (l *layout) add(typ int32, c *jsontext.Cursor) error {
 	path := uint32(len(l.paths))
 	for c.More(']') {
@@ -176,7 +176,7 @@ func (l *layout) add(typ int32, c *jsontext.Cursor) error {
 	return nil
 }
 
-// addKey reads a segment as the key that it is in JavaScript, where an index is a key too.
+// addKey adds a segment to paths, as JavaScript's property key: an index is a key, too.
 func (l *layout) addKey(c *jsontext.Cursor) error {
 	switch first := c.Peek(); {
 	case first == '"':
@@ -193,11 +193,11 @@ func (l *layout) addKey(c *jsontext.Cursor) error {
 		if err == nil && len(text) <= maxNumber {
 			l.paths = jsontext.AppendFloat(l.paths, n, 64)
 		}
-		// A short number of many digits, such as 1e20, is no index, and would be a long key.
+		// A number such as 1e20 is no index, and its key would be longer than itself.
 		if grown := len(l.paths) - start; grown == 0 || grown > len(text)+1 {
 			return malformed("a path has a number out of range")
 		}
 		return nil
 	}
-	return malformed("a path has a segment that is neither text nor number")
+	return malformed("a path has a segment that is neither a string nor a number")
 }

@@ -1,7 +1,6 @@
 package serializer
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/binary"
 	"math"
@@ -11,28 +10,27 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// marks is what stands in a JSON text that is no plain JSON.
+// marks has the places in a JSON text whose values are not plain JSON.
 type marks struct {
-	// list has the marks by the offset of their value and, for one value, in the order of
-	// the message.
+	// list is sorted by the offset of the value and, for one value, by path.
 	list []mark
 
-	// paths has the paths of all marks, each segment as its length and its key, and 0 at the
-	// end. The segments that lead from an array have indexBit set in their length.
+	// paths has the paths of all marks: each segment as its length and its key, then 0. The
+	// length is one more than that of the key, shifted by one bit for indexBit.
 	paths []byte
 
 	files  []*value.File // of the message
 	absent bool          // the message is undefined
 
-	// Of a part of a message: where it begins, and how many segments lead to it.
+	// Of a part of a message: its offset, and how many segments lead to it.
 	base  uint32
 	steps int
 }
 
-// mark is a file or an item of meta of a known type.
+// mark is a place: an item of meta of a known type, or a file.
 type mark struct {
-	path uint32 // offset in paths; it grows in the order of the message, files first
-	pos  uint32 // of the value in the JSON; before it is found, of the next segment in paths
+	path uint32 // offset in paths, which has files first, then items in the order of meta
+	pos  uint32 // offset of the value in the JSON; before it is found, of a segment in paths
 	typ  int32  // see the constants below
 }
 
@@ -40,12 +38,12 @@ type mark struct {
 // below zero.
 const (
 	firstCustom = typeFile + 1
-	dead        = math.MinInt32     // the member's value does not count
-	dropped     = math.MinInt32 + 1 // a file that another one has replaced
+	dead        = math.MinInt32     // the value of a member that a later one replaces
+	dropped     = math.MinInt32 + 1 // a file that a later one replaces
 )
 
-// builtIn returns the built-in type of the value that the mark stands at, noType if it is
-// plain JSON below the custom types that it may have.
+// builtIn returns the built-in type of the value at the mark, noType if the value is plain
+// JSON. Custom types come on top of it.
 func (at *mark) builtIn() int {
 	switch {
 	case at == nil || at.typ >= firstCustom:
@@ -59,14 +57,14 @@ func (at *mark) builtIn() int {
 // is reports whether the value at the mark has the built-in type typ.
 func (at *mark) is(typ int) bool { return at != nil && at.builtIn() == typ }
 
-// inOrder returns the marks in the order of the message.
+// inOrder returns the marks in the order of meta and maps.
 func (m marks) inOrder() []mark {
 	list := slices.Clone(m.list)
 	slices.SortFunc(list, func(a, b mark) int { return cmp.Compare(a.path, b.path) })
 	return list
 }
 
-// appendPath appends the segments of a mark's path from the base on, each with a comma before.
+// appendPath appends the segments of a mark's path that follow the base, each after a comma.
 func (m marks) appendPath(dst []byte, at mark) []byte {
 	pos := at.path
 	for i := 0; m.paths[pos] != 0; i++ {
@@ -83,39 +81,16 @@ func (m marks) appendPath(dst []byte, at mark) []byte {
 	return dst
 }
 
-// indexBit in the length of a segment means that the segment leads from an array.
+// indexBit is set in the length of a segment that is the index of an array element.
 const indexBit = 1
 
-// keyAt returns the key at an offset in paths and the offset behind it. At the end of a
-// path the key is nil.
+// keyAt returns the key at an offset in paths, and the offset of the next one.
 func keyAt(paths []byte, pos uint32) (key []byte, next uint32) {
 	length, n := uint64(paths[pos]), 1
 	if length >= 0x80 {
 		length, n = binary.Uvarint(paths[pos:])
 	}
-	if length == 0 {
-		return nil, pos
-	}
 	start := pos + uint32(n)
 	next = start + uint32(length>>1) - 1
 	return paths[start:next:next], next
-}
-
-// compareKeys puts a path before those that go on from its end, and smaller indexes first.
-func compareKeys(a, b []byte) int {
-	if len(a) != len(b) || len(a) == 0 {
-		return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(btoi(a != nil), btoi(b != nil)))
-	}
-	return bytes.Compare(a, b)
-}
-
-func btoi(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-func compareOffsets(a, b mark) int {
-	return cmp.Or(cmp.Compare(a.pos, b.pos), cmp.Compare(a.path, b.path))
 }

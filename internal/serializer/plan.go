@@ -5,10 +5,10 @@ import (
 	"reflect"
 )
 
-// planner makes the plan of a type and of all types in it.
+// planner makes the plans for a type and for all types in it.
 type planner struct {
 	s    *Serializer
-	made map[reflect.Type]*plan // some not yet filled, where types are recursive
+	made map[reflect.Type]*plan // those of recursive types may still be empty
 }
 
 func (b *planner) plan(t reflect.Type) *plan {
@@ -36,7 +36,7 @@ func (b *planner) make(t reflect.Type) plan {
 	return p
 }
 
-// specialPlan is for the types that this package knows by name.
+// specialPlan returns the plan for a type that isSpecial.
 func specialPlan(t reflect.Type) (plan, bool) {
 	switch t {
 	case bigIntType:
@@ -69,7 +69,7 @@ func specialPlan(t reflect.Type) (plan, bool) {
 	return plan{}, false
 }
 
-// kindPlan is for what a type is without its methods.
+// kindPlan returns the plan for a type without regard to its methods.
 func (b *planner) kindPlan(t reflect.Type) plan {
 	switch t.Kind() {
 	case reflect.Bool:
@@ -103,7 +103,7 @@ func (b *planner) kindPlan(t reflect.Type) plan {
 	return plan{expects: "nothing", encode: encodeUnsupported, decode: decodeUnsupported}
 }
 
-// isBytes reports whether a slice is sent as base64 text, as in encoding/json.
+// isBytes reports whether a slice is sent in base64, as in encoding/json.
 func isBytes(t reflect.Type) bool {
 	p := reflect.PointerTo(t.Elem())
 	return t.Elem().Kind() == reflect.Uint8 && !p.Implements(marshalerType) && !p.Implements(textMarshalerType)
@@ -139,7 +139,7 @@ func (b *planner) mapPlan(t reflect.Type) plan {
 	switch {
 	case t.Elem() == emptyStructType:
 		p.expects, p.takes, p.encode = "set", types(typeSet), encodeKeys(key)
-	case b.isTextKey(t.Key()):
+	case b.isStringKey(t.Key()):
 		p.expects, p.encode = "object", encodeObject(elem)
 	default:
 		p.encode = encodeEntries(key, elem)
@@ -147,8 +147,8 @@ func (b *planner) mapPlan(t reflect.Type) plan {
 	return p
 }
 
-// isTextKey reports whether maps with such keys are objects.
-func (b *planner) isTextKey(t reflect.Type) bool {
+// isStringKey reports whether maps with keys of type t are sent as objects.
+func (b *planner) isStringKey(t reflect.Type) bool {
 	if t.Kind() == reflect.String {
 		return true
 	}
@@ -159,8 +159,8 @@ func (b *planner) isTextKey(t reflect.Type) bool {
 	return t.Implements(textMarshalerType) && !isSpecial(base) && b.s.customFor(t) == nil && b.s.customFor(base) == nil
 }
 
-// addMethods puts the methods of t before what its kind says. Pointers and
-// interfaces are followed first, so that special types in them are seen.
+// addMethods gives precedence to the methods of t over its kind. Pointers and interfaces are
+// followed first, since they may lead to a special type.
 func (b *planner) addMethods(p *plan, t reflect.Type) {
 	if t.Kind() == reflect.Pointer || t.Kind() == reflect.Interface {
 		return
@@ -188,8 +188,8 @@ func (b *planner) addMethods(p *plan, t reflect.Type) {
 	}
 }
 
-// ifAddressable is for methods that only the pointer has: without an address they
-// are out of reach, as in encoding/json.
+// ifAddressable returns a function that uses a method of the pointer type if the value has an
+// address, as encoding/json does.
 func ifAddressable(method, otherwise encodeFunc) encodeFunc {
 	return func(e *encoder, v reflect.Value) error {
 		if v.CanAddr() {

@@ -10,30 +10,30 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/jsontext"
 )
 
-// layout is the meta and maps of a message as they are laid over its JSON. A message can
-// make it no larger than a small multiple of itself, whatever its paths look like: there is
-// one mark for each item, and none for the places that a path only passes.
+// layout finds the places in a message's JSON that its meta and maps are about. It holds a mark
+// per item, and nothing for the places that a path only passes, so that no message can make it
+// larger than a small multiple of itself.
 type layout struct {
 	marks
 	data []byte // the JSON; null if the message is undefined
 
 	heads []head   // of the objects that are being searched
 	dead  []uint32 // offsets of the values that a later member of the same name replaces
-	known int      // so many of these were known, and are sorted, when the search began
-	again bool     // others were found
-	err   error    // the first
+	known int      // how many of dead were known when the search began; these are sorted
+	again bool     // more of them were found
+	err   error    // the first error
 }
 
 const (
-	// maxDead bounds how many members of a message may be replaced by others.
+	// maxDead is how many members may be replaced by later ones.
 	maxDead = 1000
-	// maxSearches bounds how often replaced members make a message be searched anew.
+	// maxSearches is how often a message may be searched because of them.
 	maxSearches = 8
 )
 
-// search finds the values that the marks stand at, in one pass over the JSON, and checks
-// that they can. As in JavaScript the last of several members with one name counts, so a
-// message where meta is about such members is searched anew without the others.
+// search finds the value of each mark in one pass over the JSON, and checks its type. As in
+// JavaScript, the last of several members of the same name counts: if there is a mark in such a
+// member, the JSON is searched again, without the members that are replaced.
 func (l *layout) search() error {
 	if !slices.IsSortedFunc(l.list, l.comparePaths) {
 		slices.SortFunc(l.list, l.comparePaths)
@@ -59,11 +59,11 @@ func (l *layout) search() error {
 	for _, pos := range l.dead {
 		l.list = append(l.list, mark{pos: pos, typ: dead})
 	}
-	slices.SortFunc(l.list, compareOffsets)
+	slices.SortFunc(l.list, func(a, b mark) int { return cmp.Or(cmp.Compare(a.pos, b.pos), cmp.Compare(a.path, b.path)) })
 	return nil
 }
 
-// missing notes that the path of a mark leads no further.
+// missing records that the path of a mark does not exist.
 func (l *layout) missing(at mark) {
 	if l.err == nil {
 		key, _ := keyAt(l.paths, at.pos)
@@ -71,17 +71,16 @@ func (l *layout) missing(at mark) {
 	}
 }
 
-// unfit notes that the type of a mark is not one for its value.
+// unfit records that the type of a mark does not fit its value.
 func (l *layout) unfit(at mark) {
 	if l.err == nil {
 		l.err = malformed("meta type %d (%s) does not fit its value", at.typ, typeNames[at.typ])
 	}
 }
 
-// place passes over the value at c, to which the paths of all marks in list have led, and
-// notes where the marks stand that are for it or for what it holds. A value that has a mark
-// is no plain one from then on: the order of the message must have the marks below it first.
-// Over is the path of the first mark above, whose marks all come later.
+// place skips the value at c and sets the offsets of the marks in it. All paths in list have led
+// to this value; those that end here are sorted first. Meta works from the inside out: a mark
+// must come before all marks of the values that it is in. Over is the path of the first of these.
 func (l *layout) place(c *jsontext.Cursor, list []mark, over uint32) {
 	own := 0
 	for own < len(list) && l.ended(list[own]) {
@@ -115,7 +114,7 @@ func (l *layout) place(c *jsontext.Cursor, list []mark, over uint32) {
 	}
 }
 
-// check checks the last of the marks at the value at c.
+// check checks the last of the marks of the value at c.
 func (l *layout) check(c *jsontext.Cursor, own []mark, over uint32) {
 	last := own[len(own)-1]
 	switch {
@@ -123,7 +122,7 @@ func (l *layout) check(c *jsontext.Cursor, own []mark, over uint32) {
 		l.err = malformed("a path of meta leads into a value that is already decoded")
 	case last.typ >= firstCustom:
 	case last.typ < 0:
-		if len(own) > 1 { // the last file for a place stays
+		if len(own) > 1 { // the last file at a place counts
 			own[len(own)-2].typ = dropped
 		}
 	case l.absent && len(own) == 1:
@@ -132,8 +131,8 @@ func (l *layout) check(c *jsontext.Cursor, own []mark, over uint32) {
 	}
 }
 
-// fits makes the strict checks of the built-in types, except those of the elements of a map,
-// and of the texts of URLs and regular expressions, which fail when they are decoded.
+// fits reports whether the value at c can be of a built-in type. The elements of a map are
+// checked later, URLs and regular expressions when they are decoded.
 func fits(typ int, c jsontext.Cursor) bool {
 	first := c.Peek()
 	switch typ {
@@ -150,8 +149,8 @@ func fits(typ int, c jsontext.Cursor) bool {
 	}
 }
 
-// placeElements is place for what an array holds. Entries are the elements of a map: arrays
-// or objects that are still plain.
+// placeElements is place for the elements of an array. The entries of a map must be arrays or
+// objects without marks of their own.
 func (l *layout) placeElements(c *jsontext.Cursor, list []mark, over uint32, entries bool) {
 	c.Pos++
 	for i := 0; c.More(']'); i++ {
@@ -161,7 +160,7 @@ func (l *layout) placeElements(c *jsontext.Cursor, list []mark, over uint32, ent
 			var buf [20]byte
 			if bytes.Equal(key, strconv.AppendInt(buf[:0], int64(i), 10)) {
 				group = l.group(list)
-				l.step(list[:group], indexBit)
+				l.advance(list[:group], indexBit)
 			}
 		}
 		if entries && (c.Peek() != '[' && c.Peek() != '{' || group > 0 && l.ended(list[0])) {
@@ -179,8 +178,8 @@ func (l *layout) placeElements(c *jsontext.Cursor, list []mark, over uint32, ent
 	}
 }
 
-// step moves marks behind their next segment, which is the same for all.
-func (l *layout) step(list []mark, bit byte) {
+// advance moves marks to their next segment but one. All have the same next segment.
+func (l *layout) advance(list []mark, bit byte) {
 	for i := range list {
 		pos := list[i].pos
 		l.paths[pos] = l.paths[pos]&^indexBit | bit
@@ -199,14 +198,14 @@ func (l *layout) group(list []mark) int {
 	return len(list)
 }
 
-// head stands for the marks that are for one member of an object.
+// head is a group of marks with the same next segment, a member of an object.
 type head struct {
-	first int32  // the index of the first of them; they end where the next head's begin
-	key   uint32 // of the member: offset in paths
-	at    uint32 // the member's value in the JSON; 0 while it has not been found
+	first int32  // index of the first mark; the last one is before that of the next head
+	key   uint32 // offset of the segment in paths
+	at    uint32 // offset of the member's value in the JSON; 0 if it has not been found
 }
 
-// placeMembers is place for what an object holds.
+// placeMembers is place for the members of an object.
 func (l *layout) placeMembers(c *jsontext.Cursor, list []mark, over uint32) {
 	base := len(l.heads)
 	l.addHeads(list)
@@ -222,7 +221,7 @@ func (l *layout) placeMembers(c *jsontext.Cursor, list []mark, over uint32) {
 		h := &l.heads[base+i]
 		before := h.at
 		h.at = pos
-		if before > 0 { // the member that was found first does not count
+		if before > 0 { // the member that was found before does not count
 			l.again = true
 			if len(l.dead) <= maxDead {
 				l.dead = append(l.dead, before)
@@ -235,7 +234,7 @@ func (l *layout) placeMembers(c *jsontext.Cursor, list []mark, over uint32) {
 			end = int(l.heads[base+i+1].first)
 		}
 		group := list[h.first:end]
-		l.step(group, 0)
+		l.advance(group, 0)
 		l.place(c, group, over)
 	}
 	for _, h := range l.heads[base:] {
@@ -247,7 +246,7 @@ func (l *layout) placeMembers(c *jsontext.Cursor, list []mark, over uint32) {
 	l.heads = l.heads[:base]
 }
 
-// addHeads adds the heads of list, sorted by their keys as list is.
+// addHeads adds the heads of list, which are sorted by key, as list is.
 func (l *layout) addHeads(list []mark) {
 	count := 0
 	for rest := list; len(rest) > 0; rest = rest[l.group(rest):] {
@@ -261,7 +260,11 @@ func (l *layout) addHeads(list []mark) {
 
 func (l *layout) compareHead(h head, name []byte) int {
 	key, _ := keyAt(l.paths, h.key)
-	return cmp.Or(cmp.Compare(len(key), len(name)), bytes.Compare(key, name))
+	return compareKeys(key, name)
+}
+
+func compareKeys(a, b []byte) int {
+	return cmp.Or(cmp.Compare(len(a), len(b)), bytes.Compare(a, b))
 }
 
 func (l *layout) isDead(pos uint32) bool {
@@ -269,20 +272,21 @@ func (l *layout) isDead(pos uint32) bool {
 	return found
 }
 
-// comparePaths orders marks by what is left of their paths, and then as in the message.
+// comparePaths orders marks by the rest of their paths, shorter keys first, and marks of the same
+// place in the order of the message. Indexes are in numerical order, then.
 func (l *layout) comparePaths(a, b mark) int {
 	for i, j := a.pos, b.pos; ; {
+		if l.paths[i] == 0 || l.paths[j] == 0 {
+			return cmp.Or(cmp.Compare(min(l.paths[i], 1), min(l.paths[j], 1)), cmp.Compare(a.path, b.path))
+		}
 		var x, y []byte
 		x, i = keyAt(l.paths, i)
 		y, j = keyAt(l.paths, j)
 		if order := compareKeys(x, y); order != 0 {
 			return order
 		}
-		if x == nil {
-			return cmp.Compare(a.path, b.path)
-		}
 	}
 }
 
-// ended reports whether the path of a mark that is being searched for leads no further.
+// ended reports whether a mark that is being searched for has no further segment.
 func (l *layout) ended(at mark) bool { return l.paths[at.pos] == 0 }

@@ -7,18 +7,17 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// Append appends the envelope of v to dst. The text has no white space outside
-// of strings. A v that holds a file is refused with [ErrFile]. On an error dst is
-// returned as it was.
+// Append appends the envelope of v to dst, without white space outside of strings. If v holds a
+// file, the error wraps [ErrFile]. On an error dst is returned as it was.
 func (s *Serializer) Append(dst []byte, v any) ([]byte, error) { return s.append(dst, v) }
 
-// Encoded is a value as it is sent in the body of a request or response.
+// Encoded is a value as it is sent in the body of a request or a response.
 type Encoded struct {
-	// JSON is the envelope. If there are files, it names their places in the member maps.
+	// JSON is the envelope. If there are files, its member maps has their paths.
 	JSON []byte
-	// Files has the files in the order of maps. If there are none, JSON is the body; else
-	// the body is a form with JSON as its part data and with the files as its parts 0, 1
-	// and so on. A file that stands at several places is listed as often.
+	// Files has the files in the order of maps. Without any, JSON is the body. With files the
+	// body is a form: JSON is its part data, the files are its parts 0, 1 and so on. A file
+	// that is in the value several times is listed as often.
 	Files []*value.File
 }
 
@@ -33,21 +32,20 @@ func (s *Serializer) Encode(v any) (Encoded, error) {
 	return Encoded{JSON: bytes.Clone(e.buf), Files: e.files}, nil
 }
 
-// Decode reads an envelope into the value that into points to. No data at all
-// means undefined. A [Value] in the target keeps a reference to data, which must
-// not be changed from then on.
+// Decode decodes an envelope into the value that into points to. Empty data is undefined. A
+// [value.Value] in the target keeps a reference to data, which must not be changed afterwards.
 //
-// Absent members leave their fields as they are, and so does null where nil is
-// no value, as in encoding/json. Undefined makes a pointer nil and an any [Undefined];
-// elsewhere it is an issue. Into any, special values become [time.Time] in UTC,
-// [*big.Int], [*url.URL], NaN, [RegExp], [Set], [Map], [Undefined], [InvalidDate] and [*value.File].
+// Members that are missing leave their fields as they are, as does null where nil is no value,
+// as in encoding/json. Undefined makes a pointer nil and an any [value.Undefined]; for other
+// targets it is an issue. Into any, special values are decoded as the types of package value,
+// [time.Time] in UTC, [*big.Int], [*url.URL] and NaN.
 //
-// Some targets take more than their own type: time.Time any ISO 8601 text, url.URL any
-// text that is a URL, big.Int any JSON integer, integers a bigint that fits, and maps with
-// text or integer keys both objects and maps.
+// Some targets take more than their own type: time.Time takes a string in ISO 8601, url.URL a
+// string that is a URL, big.Int a JSON integer, integers a bigint that fits, and Go maps with
+// string or integer keys take both objects and maps.
 //
-// Errors are [*MalformedError], [*TypeError], or a plain one for a target that cannot
-// be decoded into.
+// The error is a [*MalformedError], a [*TypeError], or another one if the target cannot be
+// decoded into.
 func (s *Serializer) Decode(data []byte, into any) error {
 	env, err := parseEnvelope(data)
 	if err != nil {
@@ -56,10 +54,9 @@ func (s *Serializer) Decode(data []byte, into any) error {
 	return s.decode(env, nil, into)
 }
 
-// Value reads an envelope whose type is not known yet. Its syntax is checked at once, its
-// meta when the Value is decoded or sent on, so that a message that is refused before costs
-// no more than that. The Value keeps a reference to data, which must not be changed from
-// then on.
+// Value returns the value in an envelope, to be decoded later. Its syntax is checked at once,
+// its meta when it is decoded or sent on, so that a message that is refused before costs no more
+// than that. The Value keeps a reference to data, which must not be changed afterwards.
 func (s *Serializer) Value(data []byte) (value.Value, error) {
 	env, err := parseEnvelope(data)
 	if err != nil {
@@ -68,10 +65,9 @@ func (s *Serializer) Value(data []byte) (value.Value, error) {
 	return s.captureMessage(env), nil
 }
 
-// DecodeForm reads a value with files into the value that into points to, as Decode
-// does. Data is the text of the form's part data; files has its file parts by their
-// number, nil for a number that is missing or not a file. Files that data does not
-// place are ignored.
+// DecodeForm decodes a value with files, as Decode does. Data is the form's part data. Files has
+// the form's file parts by their number, nil for a number that is missing or not a file. Files
+// that are not in maps are ignored.
 func (s *Serializer) DecodeForm(data []byte, files []*value.File, into any) error {
 	env, err := parseForm(data, files)
 	if err != nil {
@@ -80,8 +76,8 @@ func (s *Serializer) DecodeForm(data []byte, files []*value.File, into any) erro
 	return s.decode(env, nil, into)
 }
 
-// FormValue reads a value with files whose type is not known yet, as Value does. Its
-// parameters are those of DecodeForm.
+// FormValue returns a value with files, to be decoded later, as Value does. Its parameters are
+// those of DecodeForm.
 func (s *Serializer) FormValue(data []byte, files []*value.File) (value.Value, error) {
 	env, err := parseForm(data, files)
 	if err != nil {

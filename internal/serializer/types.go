@@ -12,7 +12,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// The type numbers of meta items. A custom serializer may take one over.
+// The numbers of the built-in types in meta. A custom type may have one of them in its place.
 const (
 	noType        = -1
 	typeBigInt    = 0
@@ -24,11 +24,11 @@ const (
 	typeSet       = 6
 	typeMap       = 7
 
-	// typeFile is not on the wire: maps says where files are.
+	// typeFile is not on the wire, where files are in maps.
 	typeFile = 8
 )
 
-// typeNames says what an issue calls a value of a built-in type.
+// typeNames has the names of the built-in types in issues.
 var typeNames = [...]string{"bigint", "date", "nan", "undefined", "url", "regexp", "set", "map", "file"}
 
 // PresentUndefined is undefined that keeps its object member: null with meta at any place but
@@ -75,8 +75,8 @@ type (
 	nanIdentity    struct{}
 )
 
-// identity returns a key that is equal for values that are the same in JavaScript's sets
-// and maps. It reports false for objects, which are only the same as themselves.
+// identity returns a comparable value that is equal for values that are the same element of a
+// JavaScript Set. It reports false for objects, which are the same as no other value.
 func identity(v any) (any, bool) {
 	switch v := v.(type) {
 	case nil, bool, string, value.Undefined:
@@ -92,7 +92,7 @@ func identity(v any) (any, bool) {
 	return nil, false
 }
 
-// maxDepth is how deep values may be nested, on encoding and on decoding.
+// maxDepth is how deep values may be nested, in both directions.
 const maxDepth = 1000
 
 var (
@@ -102,7 +102,7 @@ var (
 	textUnmarshalerType = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
-// hasMethods reports whether the methods of t decide how it is written.
+// hasMethods reports whether t has methods that encode or decode it.
 func hasMethods(t reflect.Type) bool {
 	if t.Kind() != reflect.Pointer {
 		t = reflect.PointerTo(t)
@@ -111,7 +111,7 @@ func hasMethods(t reflect.Type) bool {
 		t.Implements(unmarshalerType) || t.Implements(textUnmarshalerType)
 }
 
-// isSpecial reports whether values of type t are sent as one of the types that JSON lacks.
+// isSpecial reports whether t is one of the types that this package knows by name.
 func isSpecial(t reflect.Type) bool {
 	switch t {
 	case bigIntType, fileType, filePointerType, invalidDateType, mapType, presentUndefinedType, regExpType, setType,

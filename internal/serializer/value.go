@@ -9,17 +9,17 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// beside is what an encoded value has beside its JSON. As long as it is not known whether meta
-// and maps fit the JSON, they are as they came; then there are marks in place of them.
+// beside is what an encoded value has beside its JSON: meta and maps as they came or, after they
+// were checked, marks.
 type beside struct {
 	meta, maps []byte // compact; nil: none
 	files      []*value.File
 	marks
 }
 
-func init() { encoded.Default = new(Serializer) }
+func init() { encoded.Default = new(Serializer) } //nolint:gochecknoinits // package value knows no serializer
 
-// capture makes a Value. Without JSON it is undefined.
+// capture returns a Value. Without JSON it is undefined.
 func (s *Serializer) capture(json []byte, depth int, x *beside) value.Value {
 	c := encoded.Content{Codec: s, JSON: json, Depth: depth}
 	if x != nil {
@@ -28,7 +28,7 @@ func (s *Serializer) capture(json []byte, depth int, x *beside) value.Value {
 	return value.Value(encoded.New(c))
 }
 
-// captureMessage makes a Value of a whole message.
+// captureMessage returns a Value of a whole message.
 func (s *Serializer) captureMessage(env envelope) value.Value {
 	var x *beside
 	if env.meta != nil || env.maps != nil {
@@ -37,7 +37,7 @@ func (s *Serializer) captureMessage(env envelope) value.Value {
 	return s.capture(env.json, env.depth, x)
 }
 
-// capturePart makes a Value of a part of a message and the marks in it.
+// capturePart returns a Value of a part of a message, given the marks in it.
 func (s *Serializer) capturePart(json []byte, depth int, m marks) value.Value {
 	switch {
 	case len(m.list) == 0:
@@ -48,7 +48,7 @@ func (s *Serializer) capturePart(json []byte, depth int, m marks) value.Value {
 	return s.capture(json, depth, &beside{marks: m})
 }
 
-// check returns the content of a Value with marks in place of meta and maps.
+// check returns the content of a Value, with marks in place of meta and maps.
 func (s *Serializer) check(v encoded.Value) (encoded.Content, *beside, error) {
 	c := v.Content()
 	x, _ := c.Beside.(*beside)
@@ -86,7 +86,7 @@ func (s *Serializer) IsUndefined(v encoded.Value) bool {
 	return len(x.list) == 1 && x.list[0].is(typeUndefined) && x.list[0].pos == x.base
 }
 
-// encodeValue splices an encoded value in. Its paths then begin at the value at hand.
+// encodeValue inserts an encoded value. Its paths continue that of the value at hand.
 func encodeValue(e *encoder, v reflect.Value) error {
 	given := encoded.Value(v.Interface().(value.Value))
 	from, ok := given.Codec().(*Serializer)
@@ -123,7 +123,7 @@ func encodeValue(e *encoder, v reflect.Value) error {
 	return nil
 }
 
-// decodeValue captures a part of the message.
+// decodeValue captures the value at the cursor.
 func decodeValue(d *decoder, v reflect.Value, _ *mark) {
 	m := d.marks
 	m.list = m.list[d.next:]
@@ -139,7 +139,7 @@ func decodeValue(d *decoder, v reflect.Value, _ *mark) {
 	*v.Addr().Interface().(*value.Value) = d.s.capturePart(d.Data[start:d.Pos:d.Pos], depth, m)
 }
 
-// decode decodes a message or, if its marks are already known, a part of one.
+// decode decodes a message or, if its marks are known, a part of one.
 func (s *Serializer) decode(env envelope, known *marks, into any) error {
 	target := reflect.ValueOf(into)
 	if target.Kind() != reflect.Pointer || target.IsNil() {
@@ -152,7 +152,7 @@ func (s *Serializer) decode(env envelope, known *marks, into any) error {
 	d := &state.decoder
 	defer func() {
 		state.layout.reset(d.shared)
-		state.decoder, state.path = decoder{}, [4]step{} // nothing of the message is kept
+		state.decoder, state.path = decoder{}, [4]step{} // keeps nothing of the message
 		s.decodings.Put(state)
 	}()
 	if known != nil && known.list != nil {
@@ -163,7 +163,7 @@ func (s *Serializer) decode(env envelope, known *marks, into any) error {
 		}
 		d.Data, d.marks = state.layout.data, state.layout.marks
 	}
-	d.s, d.path, d.room = s, state.path[:0], issueRoom
+	d.s, d.path, d.room = s, state.path[:0], maxIssueBytes
 	d.value(s.plan(target.Type().Elem()), target.Elem())
 	if d.err != nil {
 		return d.err
@@ -174,7 +174,7 @@ func (s *Serializer) decode(env envelope, known *marks, into any) error {
 	return nil
 }
 
-// decoding is what it takes to decode a message.
+// decoding has the memory that it takes to decode a message.
 type decoding struct {
 	decoder decoder
 	layout  layout

@@ -1,25 +1,22 @@
-// Package sse reads and writes the event streams of oRPC v1 over HTTP:
-// server-sent events, the body of a message of type text/event-stream.
+// Package sse reads and writes the event streams of oRPC v1 over HTTP: server-sent
+// events, in the body of a message of type text/event-stream.
 //
-// A server puts its events into a [Writer], which sends each one at once and
-// keeps the connection alive with comments while there are none. A client gets
-// them from a [Reader], one by one, as soon as each is complete. [Append] is the
-// codec alone.
+// A server writes its events to a [Writer], which sends each one at once, and keeps the
+// connection alive with comments while there are none. A client reads them from a
+// [Reader], one at a time, as soon as each is complete. [Append] is the codec alone.
 //
-// The data of a message is opaque here. oRPC puts one line of JSON into it, but
-// any text passes. Names of events and their metadata are those of package peer,
-// since they mean the same on both wires; [Message.Kind] says what an event that
-// was read means.
+// The data of a message is opaque. oRPC sends one line of JSON, but any text can be
+// sent. The names of events and their metadata are those of package peer, because they
+// are the same on both wires. [Message.Kind] interprets an event that was received.
 //
-// # Bounds
+// # Limits
 //
-// A Reader takes messages up to a limit and refuses a longer one before it has
-// all of it. It holds a small multiple of that limit at most; empty comments cost
-// most, since each takes 16 bytes for the two that it has on the wire. A Writer
-// holds one message.
+// A Reader has a limit for a message, and returns an error before it has read all of a
+// longer one. It uses a small multiple of the limit in memory: 16 bytes for an empty
+// comment, which has two bytes on the wire, is the most. A Writer holds one message.
 //
 // # Concurrency
 //
-// A Reader, and a Writer, is for one goroutine at a time. The only goroutine that
-// is started here is the keepalive of a Writer, which [Writer.Close] joins.
+// Readers and Writers are not safe for concurrent use. The only goroutine is the
+// keepalive of a Writer, which [Writer.Close] waits for.
 package sse

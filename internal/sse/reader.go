@@ -8,57 +8,57 @@ import (
 	"math"
 	"strconv"
 
+	"github.com/go-orpc/durable-iterator/internal/jsontext"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 )
 
 const (
-	// minBuffer is what a Reader asks its source for at first.
+	// minBuffer is the initial size of a Reader's buffer.
 	minBuffer = 4 << 10
-	// maxEmptyReads is how often in a row a source may give nothing and no error.
+	// maxEmptyReads is how often in a row a source may return neither data nor an
+	// error.
 	maxEmptyReads = 100
 )
 
-// byteOrderMark may stand at the very start of a stream and means nothing.
-const byteOrderMark = "\ufeff"
-
 // Errors of [Reader.Next].
 var (
-	// ErrIncomplete tells that the stream has ended inside a message. It wraps
+	// ErrIncomplete is returned if the stream ends inside a message. It wraps
 	// [io.ErrUnexpectedEOF].
 	ErrIncomplete = fmt.Errorf("sse: stream ended inside a message: %w", io.ErrUnexpectedEOF)
 
-	// ErrTooLarge tells that a message is longer than the limit of the reader.
+	// ErrTooLarge is returned for a message that is longer than the limit.
 	ErrTooLarge = errors.New("sse: message is too large")
 )
 
-// Reader reads the messages of one stream.
+// Reader reads the messages of a stream. It is not safe for concurrent use.
 type Reader struct {
 	src   io.Reader
 	limit int
 
 	buf     []byte // limit+1 bytes at most
-	unread  []byte // the part of buf that was read and not used yet; its capacity ends where buf does
-	srcErr  error  // what src has ended with; counts when unread is used up
-	begun   bool   // the first line is behind us
-	afterCR bool   // the last line ended with CR: an LF that comes next belongs to it
+	unread  []byte // the part of buf that has data; its capacity reaches to the end of buf
+	srcErr  error  // the last error of src, returned when there is no data left
+	begun   bool   // the first line has been read
+	afterCR bool   // the last line ended with CR: an LF that follows is part of its end
 
-	err error // what Next has ended with
+	err error // the last error of Next
 }
 
-// NewReader makes a Reader of r, normally the body of a response. maxMessage is
-// the greatest length of one message in bytes: all of its lines, also those that
-// mean nothing, each with one byte for its end. It is required.
+// NewReader returns a Reader of r, normally the body of a response. maxMessage is the
+// maximum length of a message in bytes: of all its lines, ignored ones included, each
+// with one byte for its end. It is required.
 func NewReader(r io.Reader, maxMessage int64) *Reader {
 	return &Reader{src: r, limit: int(max(0, min(maxMessage, math.MaxInt-1)))}
 }
 
-// Next returns the next message, comments alone and unknown events included. It
-// reads only if it has to: a message is returned once its blank line is there.
-// Closing the source ends a Next that waits, if that ends its Read.
+// Next returns the next message, which may be one that means nothing to oRPC: see
+// [Message.Kind]. It reads no more than it must: a message is returned once its blank
+// line has arrived. Closing the source makes a blocked Next return, if it makes the
+// source's Read return.
 //
-// The error is [io.EOF] itself where the stream ends between two messages,
-// [ErrIncomplete] where it ends inside one, [ErrTooLarge], or else it wraps that
-// of the source. An error is final: every later Next returns it again.
+// The error is [io.EOF] itself if the stream ends between two messages, [ErrIncomplete]
+// if it ends inside one, [ErrTooLarge], or wraps the error of the source. It is final:
+// later calls return it again.
 func (r *Reader) Next() (*Message, error) {
 	if r.err != nil {
 		return nil, r.err
@@ -93,8 +93,8 @@ func (r *Reader) next() (*Message, error) {
 	}
 }
 
-// line returns the next line without its end. It is valid until the next call.
-// If there is more than room and no end of it, the error is ErrTooLarge.
+// line returns the next line without its end, which is valid until the next call. If
+// the line is longer than room and its end has not arrived, the error is ErrTooLarge.
 func (r *Reader) line(room int) ([]byte, error) {
 	for scanned := 0; ; {
 		if r.afterCR && len(r.unread) > 0 {
@@ -120,12 +120,12 @@ func (r *Reader) takeLine(end int) []byte {
 	r.unread = r.unread[end+1:]
 	if !r.begun {
 		r.begun = true
-		line = bytes.TrimPrefix(line, []byte(byteOrderMark))
+		line = jsontext.TrimByteOrderMark(line)
 	}
 	return line
 }
 
-// fill appends the result of one read to unread.
+// fill reads once and adds the data to unread.
 func (r *Reader) fill() error {
 	if r.srcErr != nil {
 		return r.srcErr
@@ -151,9 +151,9 @@ func (r *Reader) fill() error {
 	return fmt.Errorf("sse: read: %w", io.ErrNoProgress)
 }
 
-// makeRoom moves unread to the front of buf, a greater one if it fills it. Since
-// unread moves only when it is empty or has reached the end of buf, a line that
-// arrives in small pieces is not copied for each of them.
+// makeRoom moves unread to the front of buf, or of a larger buffer if it fills buf. As
+// it moves only when it is empty or has reached the end of buf, a line that arrives in
+// small pieces is not copied for each of them.
 func (r *Reader) makeRoom() {
 	if len(r.unread) == len(r.buf) {
 		r.buf = make([]byte, min(max(2*len(r.buf), minBuffer), r.limit+1))
@@ -178,7 +178,7 @@ func (m *Message) addLine(line []byte) {
 		}
 		m.Data = append(m.Data, value...)
 	case "id":
-		if bytes.IndexByte(value, 0) < 0 { // else the standard has readers ignore it
+		if bytes.IndexByte(value, 0) < 0 { // else readers ignore it, by the standard
 			m.Meta.ID, m.Meta.HasID = string(value), true
 		}
 	case "retry":
@@ -188,7 +188,7 @@ func (m *Message) addLine(line []byte) {
 	}
 }
 
-// eventKind spares the usual names an allocation.
+// eventKind saves the allocation of the usual names.
 func eventKind(name []byte) peer.EventKind {
 	switch string(name) {
 	case string(peer.EventMessage):
@@ -202,7 +202,7 @@ func eventKind(name []byte) peer.EventKind {
 	}
 }
 
-// parseRetry returns nil for a value that is not allowed.
+// parseRetry returns nil for a text that is not valid.
 func parseRetry(text []byte) *int64 {
 	retry, err := strconv.ParseInt(string(text), 10, 64)
 	if err != nil || strconv.FormatInt(retry, 10) != string(text) {

@@ -10,56 +10,57 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/peer"
 )
 
-// defaultKeepAlive is oRPC's.
+// defaultKeepAlive is the interval of oRPC.
 const defaultKeepAlive = 5 * time.Second
 
-// ErrClosed is returned by a [Writer.Write] after Close.
+// ErrClosed is returned by [Writer.Write] after Close.
 var ErrClosed = errors.New("sse: writer is closed")
 
 // Options configures a [Writer]. The zero Options are oRPC's defaults.
 type Options struct {
-	// KeepAlive is how long nothing may be written before a comment is. 0 is 5 s;
-	// with a negative one there are none.
+	// KeepAlive is how long nothing is written before a comment is. 0 means 5 s,
+	// a negative value no comments.
 	KeepAlive time.Duration
-	// KeepAliveComment is the text of that comment. It has no line break.
+	// KeepAliveComment is the text of that comment. It must not have a line break.
 	KeepAliveComment string
 
-	// InitialComment is the text of a comment at the start of the stream. It has
-	// no line break.
+	// InitialComment is the text of the comment that the stream begins with. It
+	// must not have a line break.
 	InitialComment string
-	// NoInitialComment leaves it out.
+	// NoInitialComment omits that comment.
 	NoInitialComment bool
 }
 
-// Writer writes the messages of one stream. Write and Close are for one goroutine
-// at a time; the keepalive, which is the Writer's own, takes turns with it.
+// Writer writes the messages of a stream. Write and Close must not be called
+// concurrently.
 type Writer struct {
 	dst       io.Writer
 	flush     func() error
 	interval  time.Duration
 	keepAlive []byte // the comment
-	closed    bool   // belongs to the caller of Write and Close
+	closed    bool   // guarded by the caller of Write and Close
 
 	closing chan struct{} // closed by Close
 	running sync.WaitGroup
 
-	// turn holds one value while no goroutine writes. The fields below, and dst,
-	// belong to the goroutine that has taken it, until it puts it back. It is no mutex
-	// because a turn lasts as long as the client takes to read. Once err is set nothing is written.
+	// turn holds a value while nothing is being written. Taking it guards the fields
+	// below and dst. It is not a mutex, because it is held during a write, which takes
+	// as long as the client takes to read. Once err is set nothing is written.
 	turn chan struct{}
 	buf  []byte
 	last time.Time // the end of the last write
 	err  error
 }
 
-// NewWriter begins a stream on w, normally an http.ResponseWriter whose header
-// has been written. It writes the initial comment and flushes at once, so that
-// the client sees the response before there is an event.
+// NewWriter begins a stream on w, normally an http.ResponseWriter whose header has
+// been written. It writes the initial comment and flushes it at once, so that the
+// client receives the response before there is an event.
 //
-// Flush passes on what was written, as http.ResponseController does; nil if w
-// keeps nothing back. How long a write may take is for w to limit: Write and
-// Close wait for it. The error is that of the first write, or wraps [ErrInvalid]
-// if a comment has a line break; then there is nothing to close.
+// Flush sends what was written, as that of an http.ResponseController; nil means that
+// w does not buffer. W must limit how long a write takes: Write and Close wait for it.
+//
+// The error is that of the first write, or wraps [ErrInvalid] if a comment has a line
+// break. After an error there is nothing to close.
 func NewWriter(w io.Writer, flush func() error, o Options) (*Writer, error) {
 	if o.KeepAlive == 0 {
 		o.KeepAlive = defaultKeepAlive
@@ -95,10 +96,10 @@ func encodeComment(text string) ([]byte, error) {
 	return Append(nil, &Message{Meta: peer.EventMeta{Comments: []string{text}}})
 }
 
-// Write writes a message and flushes it. An invalid message is left out
-// and the error wraps [ErrInvalid]. Any other error is
-// final, whether it is met here or by the keepalive: the stream is broken, every
-// later Write returns the same error, and nothing more is written.
+// Write writes a message and flushes it. For an invalid message the error wraps
+// [ErrInvalid], and the stream goes on without it. Any other error is final, whether
+// it is that of Write or of a keepalive: the stream is broken, later calls return the
+// same error, and nothing more is written.
 func (w *Writer) Write(m *Message) error {
 	if w.closed {
 		return ErrClosed
@@ -116,9 +117,9 @@ func (w *Writer) Write(m *Message) error {
 	return w.send(text)
 }
 
-// Close ends the keepalive and waits until it is gone; it does not close what the
-// Writer writes to. It returns the error that broke the stream, if any. Closing
-// again returns the same.
+// Close stops the keepalive and waits for its end. It does not close the underlying
+// writer. It returns the error that broke the stream, if any, also if it is called
+// again.
 func (w *Writer) Close() error {
 	if !w.closed {
 		w.closed = true
@@ -140,14 +141,13 @@ func (w *Writer) keepAwake() {
 		}
 		rest, err := w.comment()
 		if err != nil {
-			return // the next Write or Close tells
+			return // the next Write or Close returns it
 		}
 		timer.Reset(rest)
 	}
 }
 
-// comment writes a comment if it is time for one, and returns how long it is until
-// the next.
+// comment writes a comment if it is due, and returns the time until the next one.
 func (w *Writer) comment() (rest time.Duration, err error) {
 	<-w.turn
 	defer func() { w.turn <- struct{}{} }()
@@ -160,7 +160,7 @@ func (w *Writer) comment() (rest time.Duration, err error) {
 	return w.interval, w.send(w.keepAlive)
 }
 
-// send needs the turn. Without a text it only flushes.
+// send writes text and flushes it. The caller must hold the turn.
 func (w *Writer) send(text []byte) error {
 	var err error
 	if len(text) > 0 {

@@ -1,20 +1,18 @@
 // Package value has the values that oRPC can send and JSON cannot.
 //
 // They may stand anywhere in the inputs, outputs, events and error data of package rpc, beside
-// what encoding/json takes. A procedure whose type is any receives them as they are here;
-// others receive them as the Go types that stand for the same:
+// what encoding/json takes. What is received into an any is of the first type in each line:
 //
-//	JavaScript     sent as                                   received into any as
-//	Date           time.Time                                 time.Time in UTC, or InvalidDate
-//	bigint         *big.Int                                  *big.Int
-//	URL            *url.URL                                  *url.URL
-//	NaN            math.NaN()                                math.NaN()
-//	undefined      Undefined                                 Undefined
-//	RegExp         RegExp                                    RegExp
-//	Set            Set, map[K]struct{}                       Set
-//	Map            Map, a Go map whose keys are no strings   Map
-//	File, Blob     *File                                     *File
-//	a class        a type with a Serializer                  that type
+//	Date        time.Time; received into any in UTC, or as InvalidDate
+//	bigint      *big.Int
+//	URL         *url.URL
+//	NaN         math.NaN()
+//	undefined   Undefined
+//	RegExp      RegExp
+//	Set         Set, or map[K]struct{}
+//	Map         Map, or a Go map whose keys are no strings
+//	File, Blob  *File
+//	a class     a type with a Serializer
 //
 // A [Value] is any of them, still encoded.
 package value
