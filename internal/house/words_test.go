@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -12,45 +13,24 @@ import (
 
 func TestRunFailsOnAPlantedWord(t *testing.T) {
 	t.Parallel()
-	for name, test := range map[string]struct {
-		source string
-		faults string
-	}{
-		"nothing":              {"// F returns a value.\nfunc F() {}", ""},
-		"comment":              {"// F gives a value.\nfunc F() {}", "dir/planted.go:3: gives\n"},
-		"block comment":        {"/* F\n * Gives a value. */\nfunc F() {}", "dir/planted.go:4: Gives\n"},
-		"across lines":         {"// F tells\n// whether it is so.\nfunc F() {}", "dir/planted.go:3: tells whether\n"},
-		"says whether":         {"// It says whether it is so.", "dir/planted.go:3: says whether\n"},
-		"says that":            {"// It says that it is so.", "dir/planted.go:3: says that\n"},
-		"has told of":          {"// F has every h told of it.", "dir/planted.go:3: has every h told of\n"},
-		"has told of, in two":  {"// F had h\n// told of it.", "dir/planted.go:3: had h told of\n"},
-		"whoever":              {"var x = 1 // whoever", "dir/planted.go:3: whoever\n"},
-		"lets go of":           {"// F lets go of it.", "dir/planted.go:3: lets go of\n"},
-		"once more":            {"// F runs Once more.", "dir/planted.go:3: Once more\n"},
-		"in a word":            {"// F is, in a word, it.", "dir/planted.go:3: in a word\n"},
-		"message":              {`var err = errors.New("it gives up")`, "dir/planted.go:3: gives\n"},
-		"raw string":           {"const s = `a\nonce more`", "dir/planted.go:4: once more\n"},
-		"part of another word": {"// forgives, told of, has it been told", ""},
-		"both":                 {"// gives\n// whoever", "dir/planted.go:3: gives\ndir/planted.go:4: whoever\n"},
-		"constant":             {"const maxLetters = 3", "dir/planted.go:3: maxLetters\n"},
-		"type":                 {"type Keeper struct{}", "dir/planted.go:3: Keeper\n"},
-		"field":                {"type T struct{ stride int }", "dir/planted.go:3: stride\n"},
-		"function":             {"func run_chore() {}", "dir/planted.go:3: run_chore\n"},
-		"method":               {"func (t T) Chores() {}", "dir/planted.go:3: Chores\n"},
-		"parameter":            {"func f(letter int) {}", "dir/planted.go:3: letter\n"},
-		"assigned":             {"func f() { a, letter := 1, 2 }", "dir/planted.go:3: letter\n"},
-		"ranged":               {"func f() { for letter := range x {} }", "dir/planted.go:3: letter\n"},
-		"not declared here":    {"func f() { unicode.IsLetter(1); goalkeeper := 1 }", ""},
-	} {
+	planted, err := os.ReadFile("testdata/words.txt")
+	require.NoError(t, err)
+	tests := strings.Split("\n"+string(planted), "\n== ")[1:]
+	require.Len(t, tests, 25)
+	for _, test := range tests {
+		name, test, _ := strings.Cut(test, "\n")
+		source, faults, found := strings.Cut(test, "\n--")
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			require.True(t, found)
+			source, faults := "package p\n\n"+source+"\n", strings.TrimSpace(faults)
 			dir := t.TempDir()
-			plant(t, dir, map[string]string{"dir/planted.go": "package p\n\n" + test.source + "\n", "dir/testdata/skipped.go": "// gives"})
+			plant(t, dir, map[string]string{"dir/planted.go": source, "dir/testdata/skipped.go": source})
 			var out, complaints bytes.Buffer
 			status := run(dir, &out, &complaints)
 			require.Empty(t, complaints.String())
-			require.Equal(t, test.faults, filepath.ToSlash(out.String()))
-			require.Equal(t, test.faults != "", status == 1)
+			require.Equal(t, faults, strings.TrimSpace(out.String()))
+			require.Equal(t, faults != "", status == 1)
 		})
 	}
 }
