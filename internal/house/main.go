@@ -30,11 +30,11 @@ func main() {
 func run(dir string, out, complaints io.Writer) int {
 	faults, err := search(os.DirFS(dir))
 	if err != nil {
-		fmt.Fprintln(complaints, err)
+		_, _ = fmt.Fprintln(complaints, err)
 		return 2
 	}
 	for _, f := range faults {
-		fmt.Fprintln(out, f)
+		_, _ = fmt.Fprintln(out, f)
 	}
 	return min(len(faults), 1)
 }

@@ -43,9 +43,11 @@ func TestRun(t *testing.T) {
 }
 
 func TestCallerPackage(t *testing.T) {
-	asMain := func() string { return callerPackage() }
 	require.Equal(t, "github.com/go-orpc/durable-iterator/internal/leak.", asMain())
 }
+
+// asMain is called as Main is.
+func asMain() string { return callerPackage() }
 
 func wait(started chan<- struct{}, end <-chan struct{}) {
 	started <- struct{}{}

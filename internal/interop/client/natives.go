@@ -38,7 +38,9 @@ func samples() []sample {
 		{"URL", address},
 		{"regular expression", pattern},
 		{"set", value.Set{1.0, "two", big.NewInt(3), value.Set{date}}},
-		{"map", value.Map{{Key: "a", Value: big.NewInt(1)}, {Key: map[string]any{"b": 2.0}, Value: value.Map{{Key: date, Value: math.NaN()}}}}},
+		{"map", value.Map{
+			{Key: "a", Value: big.NewInt(1)}, {Key: map[string]any{"b": 2.0}, Value: value.Map{{Key: date, Value: math.NaN()}}},
+		}},
 		{"natives in natives", map[string]any{
 			"list":   []any{date, map[string]any{"deep": []any{big.NewInt(5), value.Undefined{}, nil}}},
 			"lookup": value.Map{{Key: 1.0, Value: value.Set{pattern, address}}},
