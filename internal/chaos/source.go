@@ -10,7 +10,7 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// failsOneIn is how many fetches of a token there are for one that fails.
+// One in failsOneIn fetches of a token fails.
 const failsOneIn = 10
 
 // source is the TokenSource of a member.

@@ -11,15 +11,15 @@ type event struct {
 	Text string `json:"text"`
 }
 
-// mark names an event. Publishers count from 1 in each run of the server, and have
-// one event acknowledged before they publish the next.
+// mark identifies an event. Publishers count from 1 in each run of the server, and wait
+// until an event is acknowledged before they publish the next.
 type mark struct {
 	Run       int `json:"run"`
 	Publisher int `json:"publisher"` // from 1; 0 is the last event of all
 	Number    int `json:"number"`
 }
 
-// String is how the server writes the mark of an event that was acknowledged.
+// String returns the mark as the server writes it when the event is acknowledged.
 func (m mark) String() string { return fmt.Sprintf("%d/%d/%d", m.Run, m.Publisher, m.Number) }
 
 func parseMark(text string) (m mark, err error) {

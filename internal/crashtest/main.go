@@ -1,4 +1,4 @@
-// Command crashtest kills a server again and again, and checks that nothing is lost.
+// Command crashtest kills a server many times, and checks that no event is lost.
 //
 //	go run ./internal/crashtest
 //	go run ./internal/crashtest -kills 1000 -clients 8 -timeout 20m
@@ -6,11 +6,11 @@
 // It runs itself as a server whose rooms keep their events in a log on disk, and in
 // which several goroutines publish. The server writes a line for each event once
 // PublishEvent has returned. It is killed at random moments, some of them before it is
-// ready, and started anew on the same address and directory. Meanwhile clients range
+// ready, and restarted on the same address and directory. Meanwhile clients range
 // over their iterators, each of which lasts for the whole run.
 //
-// In the end what was acknowledged, what each client got and what the log holds are
-// compared: see verdict. The exit status is 1 if there is any fault.
+// In the end the acknowledged events, the events that each client has received and those
+// in the log are compared: see verdict. The exit status is 1 if there is any fault.
 //
 // A system without signals is not supported: the cause of the server's end cannot be determined there.
 package main

@@ -35,8 +35,8 @@ const (
 
 // The commands that the server reads, one per line.
 const (
-	publishCommand = "publish" // the publishers begin
-	endCommand     = "end"     // publish the last event of all
+	publishCommand = "publish" // start the publishers
+	endCommand     = "end"     // publish the last event
 )
 
 // The lines that the server writes: a word and its argument.
@@ -100,7 +100,7 @@ func serve(args []string, in io.Reader, out io.Writer) error {
 	return err
 }
 
-// publish publishes one event after the other.
+// publish publishes events one after another.
 func publish(ctx context.Context, r *room, m mark, out io.Writer) {
 	var err error
 	for err == nil {
@@ -121,15 +121,15 @@ func publishOne(ctx context.Context, r *room, m mark, out io.Writer) error {
 	return err
 }
 
-// write writes a line. Those of acknowledged events are short, so none is torn by the
-// others nor by the end of the process.
+// write writes a line. Lines are short enough to be written whole, also when the process
+// is killed.
 func write(out io.Writer, word string, argument any) error {
 	_, err := fmt.Fprintln(out, word, argument)
 	return err
 }
 
-// listen waits for the address if it is taken: while no server runs, the system may
-// have given its port to a connection.
+// listen listens on the address, and waits while another socket has its port: while no
+// server runs, the system may use it for a connection.
 func listen(ctx context.Context, addr string) (net.Listener, error) {
 	ctx, cancel := context.WithTimeout(ctx, listenPatience)
 	defer cancel()

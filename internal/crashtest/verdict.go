@@ -15,10 +15,10 @@ type verdict struct {
 	delivered          []int // by client
 	connections        []int64
 
-	lost     int // acknowledged events that the log does not hold
-	phantoms int // delivered events that the log does not hold
+	lost     int // acknowledged events that are not in the log
+	phantoms int // delivered events that are not in the log
 	missed   int // events in the log that a client did not receive
-	reused   int // ids that stand for two events
+	reused   int // ids of more than one event
 	gaps     int // gaps reported to a client
 	disorder int // events out of order, double, or changed
 	examples []error
@@ -37,8 +37,8 @@ func (s *siege) judge(stored *history) *verdict {
 	return v
 }
 
-// compare counts the faults. Clients that got what the log holds, and nothing else,
-// and in rising order, got it in one order.
+// compare counts the faults. Clients that have received exactly the events in the log, in
+// the order of their ids, have received them in one order.
 func (v *verdict) compare(acked []mark, stored *history, clients []*history) {
 	v.acked, v.stored = len(acked), len(stored.entries)
 	inLog := map[entry]bool{}
