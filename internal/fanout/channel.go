@@ -127,8 +127,8 @@ func (ch *Channel) Leave(r *Reader) {
 	}
 }
 
-// Settle sees to it that [Reader.Passed] counts what was published before, also if the
-// group of the reader has yet to be scanned.
+// Settle makes [Reader.Passed] count the records published before, even if the group of
+// the reader has not been scanned yet.
 func (ch *Channel) Settle(r *Reader) {
 	ch.tail.mu.Lock()
 	defer ch.tail.mu.Unlock()

@@ -14,9 +14,9 @@ import (
 type scenario struct {
 	name    string
 	sockets int
-	events  int64 // published in one go; of a resume, missed by each socket
-	rate    int64 // events a second; 0 is as fast as it goes
-	window  int64 // how far the publisher may be ahead of the slowest socket; 0 is any
+	events  int64 // published in one request; for a resume, missed by each socket
+	rate    int64 // events a second; 0 is as fast as possible
+	window  int64 // how many events the publisher may be ahead of the slowest socket; 0 is no limit
 	run     func(ctx context.Context, s *scenario, t *target) (figures, error)
 }
 
@@ -32,13 +32,13 @@ var scenarios = []scenario{
 	{name: "idle, 4,000 sockets", sockets: 4000, run: idle},
 }
 
-// target is a server under load, with the client's side of it.
+// target is a server under load, and its clients.
 type target struct {
 	*contestant
 	*crowd
 }
 
-// figures are what a run has measured. What it has not measured is 0.
+// figures are the measurements of a run; those that it has not made are 0.
 type figures struct {
 	deliveries int64         // to sockets, together
 	wall       time.Duration // that they took
@@ -75,7 +75,7 @@ func (t *target) measure(ctx context.Context, f *figures, do func() error) error
 	return err
 }
 
-// times are what clocks show.
+// times are readings of clocks.
 type times struct {
 	now            time.Time
 	server, client time.Duration // on CPUs
@@ -155,7 +155,7 @@ func resume(ctx context.Context, s *scenario, t *target) (f figures, err error) 
 	t.first = 1
 	for run := 0; run == 0 || (f.wall < enough && run < mostRuns); run++ {
 		n := int64(s.sockets) * s.events
-		t.expect(n+int64(s.sockets), nil) // each gets an answer, too
+		t.expect(n+int64(s.sockets), nil) // each receives an answer, too
 		f.deliveries += n
 		if err := t.connect(ctx, s.sockets); err != nil {
 			return f, err

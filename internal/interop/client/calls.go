@@ -175,7 +175,7 @@ func checkRetry(t *T, l *listener) {
 	t.equal(calls, 5)
 }
 
-// checkMixed has events come in between of calls.
+// checkMixed publishes events between calls.
 func checkMixed(t *T, l *listener) {
 	for _, m := range numbers(1, 9) {
 		_, err := toolboxPublish.Call(t, l, publishInput{Message: m})

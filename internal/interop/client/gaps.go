@@ -7,7 +7,7 @@ import (
 )
 
 // gapChecks are about what servers of this library add to resume: nothing is lost or
-// left out in silence, however the connection is lost.
+// left out without an error, however the connection is lost.
 func gapChecks() []check {
 	checks := []check{
 		{name: "resume: past ten events", run: func(t *T) {

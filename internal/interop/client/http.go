@@ -72,7 +72,7 @@ func httpChecks() []check {
 	return checks
 }
 
-// checkTyped sends what JSON does not have from Go types into Go types.
+// checkTyped sends values that JSON does not have from and to Go types.
 func checkTyped(t *T, on rpc.Caller, procedure rpc.Procedure[typed, typed]) {
 	in := typed{
 		At:    time.Date(2024, 1, 2, 3, 4, 5, 678e6, time.UTC),
@@ -86,7 +86,7 @@ func checkTyped(t *T, on rpc.Caller, procedure rpc.Procedure[typed, typed]) {
 	t.equal(out, in)
 }
 
-// checkMany makes many calls at the same time, each of which gets its own answer.
+// checkMany makes many calls at the same time, each of which must receive its own answer.
 func checkMany(t *T, on rpc.Caller, procedure rpc.Procedure[any, any], n int) {
 	errs := make([]error, n)
 	var calls sync.WaitGroup

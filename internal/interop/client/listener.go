@@ -69,7 +69,7 @@ func (l *listener) lost() []error {
 	return lost
 }
 
-// connections tells how often the iterator has become live.
+// connections returns how often the iterator has become live.
 func (l *listener) connections() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -96,7 +96,7 @@ func (l *listener) next() rpc.Event[event] {
 
 var errEnded = errors.New("the iterator has ended")
 
-// take reads an event, or what stands in place of one.
+// take reads an event, or a gap.
 func (l *listener) take() (rpc.Event[event], error) {
 	for e, err := range l.Events() {
 		return e, err
@@ -104,7 +104,7 @@ func (l *listener) take() (rpc.Event[event], error) {
 	return rpc.Event[event]{}, errEnded
 }
 
-// expect reads as many events as there are messages, which have to be those.
+// expect reads events, which must have these messages.
 func (l *listener) expect(messages ...string) {
 	for i, want := range messages {
 		got := l.next().Data.Message

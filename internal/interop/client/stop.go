@@ -20,7 +20,7 @@ func stopChecks() []check {
 			answer := t.slow(t, l)
 			t.ok(l.Close())
 			err := t.answer(answer)
-			t.assertf(errors.Is(err, client.ErrClosed), "the call says so: %v", err)
+			t.assertf(errors.Is(err, client.ErrClosed), "the error of the call: %v", err)
 			t.aborted(r.subscribe(subscribeInput{}), 1)
 		}},
 		{name: "stop: Close while there is no connection", run: func(t *T) {
@@ -42,10 +42,10 @@ func checkClose(t *T) {
 	l.expect("m1")
 	t.soon("Close", func() { t.ok(l.Close()) })
 	for e, err := range l.All() {
-		t.failf("behind the end there is %v, %v", e, err)
+		t.failf("after the end there is %v, %v", e, err)
 	}
 	_, err := routerPing.Call(t, l, nil)
-	t.assertf(errors.Is(err, client.ErrClosed), "a call says so: %v", err)
+	t.assertf(errors.Is(err, client.ErrClosed), "the error of a call: %v", err)
 	t.equal(l.State(), client.StateClosed)
 	t.ok(l.Close())
 	t.until("the close frame", func() bool { return p.closeCode() != 0 })
@@ -70,10 +70,10 @@ func checkStopByContext(t *T) {
 		cancel(cause)
 	}
 	t.equal(n, 2) // the event and the error
-	t.assertf(errors.Is(last, context.Canceled) && errors.Is(last, cause), "the loop says so: %v", last)
+	t.assertf(errors.Is(last, context.Canceled) && errors.Is(last, cause), "the error of the loop: %v", last)
 	t.until("the end of the iterator", func() bool { return it.State() == client.StateClosed })
 	_, err = routerPing.Call(t, it, nil)
-	t.assertf(errors.Is(err, client.ErrClosed), "a call says so: %v", err)
+	t.assertf(errors.Is(err, client.ErrClosed), "the error of a call: %v", err)
 	t.until("the close frame", func() bool { return p.closeCode() != 0 })
 	t.equal(p.closeCode(), 1000)
 }

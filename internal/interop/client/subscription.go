@@ -11,7 +11,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// subscriptionChecks are about what a subscriber gets while nothing goes wrong.
+// subscriptionChecks are about subscriptions without faults.
 func subscriptionChecks() []check {
 	checks := []check{
 		{name: "subscription: events in order", run: func(t *T) {
@@ -24,7 +24,7 @@ func subscriptionChecks() []check {
 			r := t.room()
 			l := r.subscribe(subscribeInput{})
 			var ids []int
-			for range 12 { // past 9 and 10, which as texts are in another order
+			for range 12 { // past 9 and 10, which as strings are in another order
 				r.publish("m")
 				ids = append(ids, t.number(l.next().Meta.ID))
 			}
@@ -117,7 +117,7 @@ func (t *T) number(id string) int {
 	return n
 }
 
-// checkSeed looks for its own event among those of others, as the room is everybody's.
+// checkSeed searches for its own event among those of others, since all share the room.
 func checkSeed(t *T) {
 	l := subscribe(t, onSeedMessage, rpc.Void{}, t.options())
 	t.equal(l.Token().Tags, []string{"tag1", "tag2"})

@@ -14,14 +14,14 @@ import (
 // target is where the server is.
 type target struct{ rpc, chat string }
 
-// plain is the address of the rooms without resume, which stands beside that of the
-// others.
+// plain returns the address of the rooms without resume, which differs from that of the
+// others in its last element.
 func (at target) plain() string {
 	return at.chat[:strings.LastIndexByte(at.chat, '/')] + "/plain-room"
 }
 
 // link returns a link for the procedures of the server, and for iterators over sockets
-// that the options say how to open.
+// that are opened with the options.
 func (t *T) link(o client.Options) *rpc.Link {
 	plugin := client.LinkPlugin(o)
 	return rpc.NewLink(t.rpc, &rpc.LinkOptions{HTTPClient: t.httpClient(), Plugins: []rpc.LinkPlugin{&plugin}})
@@ -37,7 +37,7 @@ func (t *T) httpClient() *http.Client {
 // newRoom returns a name that no other check uses.
 func newRoom() string { return "room-" + rand.Text() }
 
-// room is what a check does with a room: it publishes by way of the server.
+// room is a room of a check, which publishes through procedures of the server.
 type room struct {
 	t    *T
 	name string
@@ -79,12 +79,12 @@ func (t *T) options(changes ...func(*client.Options)) client.Options {
 	return o
 }
 
-// subscribe opens an iterator over the room, as far as in says nothing else.
+// subscribe opens an iterator over the room, unless in has another one.
 func (r *room) subscribe(in subscribeInput, changes ...func(*client.Options)) *listener {
 	return r.subscribeFrom("", in, changes...)
 }
 
-// subscribeFrom opens an iterator that goes on behind an event.
+// subscribeFrom opens an iterator that resumes after an event.
 func (r *room) subscribeFrom(lastEventID string, in subscribeInput, changes ...func(*client.Options)) *listener {
 	in.Room = r.name
 	return subscribe(r.t, onMessage, in, r.t.options(changes...), rpc.WithLastEventID(lastEventID))

@@ -43,14 +43,14 @@ func upgradeChecks() []check {
 			_, err := client.Subscribe(t, t.link(o), noIterator, rpc.Void{})
 			t.assertf(errors.Is(err, client.ErrNoToken), "it says so: %v", err)
 		}},
-		{name: "upgrade: nobody is there", run: func(t *T) {
+		{name: "upgrade: no server", run: func(t *T) {
 			p := t.proxy(t.chat)
 			p.block()
 			tok := t.room().token(subscribeInput{})
 			err := dialBriefly(t, func(context.Context) (string, error) { return tok, nil }, p.through)
 			t.assertf(errors.Is(err, context.DeadlineExceeded), "it stops: %v", err)
 		}},
-		{name: "upgrade: nobody is there until later", run: func(t *T) {
+		{name: "upgrade: the server starts later", run: func(t *T) {
 			r, p := t.room(), t.proxy(t.chat)
 			p.block()
 			time.AfterFunc(200*time.Millisecond, p.mend)

@@ -14,7 +14,7 @@ import (
 type eventIDs struct {
 	ours     map[recordedID]string
 	recorded map[string]recordedID
-	seen     map[recordedID]string // ours by client and recorded id: what the client was told
+	seen     map[recordedID]string // ours by client and recorded id: as the client received them
 }
 
 type recordedID struct{ owner, id string } // owner: a room, or a client
@@ -48,7 +48,7 @@ func (ids *eventIDs) agree(room, recorded, ours string) error {
 	return nil
 }
 
-// learn keeps what agree has found good.
+// learn records ids that agree has accepted.
 func (ids *eventIDs) learn(s *socket, recorded, ours string) {
 	ids.ours[recordedID{s.channel, recorded}] = ours
 	ids.recorded[ours] = recordedID{s.channel, recorded}
@@ -80,7 +80,7 @@ func seq(id string) int {
 }
 
 // equal compares a frame with the recorded one. Member order is free, ids of
-// events are compared by what they stand for, issues are not compared.
+// events are compared by the events that they belong to, issues are not compared.
 func (ids *eventIDs) equal(s *socket, recorded, got frame) error {
 	if recorded.kind != got.kind || recorded.code != got.code || recorded.reason != got.reason {
 		return fmt.Errorf("want %s, got %s", recorded, got)

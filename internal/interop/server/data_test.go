@@ -16,7 +16,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// With -data the chat rooms' events survive that the server is killed, and SIGTERM
+// With -data the events of the chat rooms are kept when the server is killed, and SIGTERM
 // closes the log.
 func TestData(t *testing.T) {
 	t.Parallel()

@@ -15,8 +15,7 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// recording is a session of the original: what client and server said to each
-// other, in order.
+// recording is a session of the original: the messages of client and server, in order.
 type recording struct {
 	RecordedAtUnix int64                 `json:"recordedAtUnix"` // the clock at the end
 	Rooms          map[string]roomConfig `json:"rooms"`          // by upgrade path
@@ -27,7 +26,7 @@ type roomConfig struct {
 	ResumeRetentionSeconds float64 `json:"resumeRetentionSeconds"`
 }
 
-// entry is one thing that happened. Which members it has depends on its kind.
+// entry is a request or a frame. Which members it has depends on its kind.
 type entry struct {
 	T    int64  `json:"t"` // milliseconds since the start
 	Kind string `json:"kind"`
@@ -152,13 +151,13 @@ func (e *entry) frame(t *testing.T) frame {
 	return frame{kind: frameText, data: []byte(e.Text)}
 }
 
-// difference is a place where we mean to do something else than the original.
+// difference is a place where this library deliberately differs from the original.
 type difference struct {
 	Session string `json:"session"`
 	// Variant is the server that it is about; empty is all of them.
 	Variant string `json:"variant"`
 	// Entries are the numbers of the recorded entries that it is about: one, or
-	// several frames that one connection gets.
+	// several frames of one connection.
 	Entries []int `json:"entries"`
 	// Answer is what comes instead of the answer to an exchange or an upgrade.
 	Answer *answer `json:"answer"`
@@ -169,9 +168,9 @@ type difference struct {
 	Left int `json:"left"`
 	// AtExpiry: a frame comes when the token of its connection ends.
 	AtExpiry bool `json:"atExpiry"`
-	// NotSent: what the client sent cannot be sent, or means nothing to us.
+	// NotSent: what the client sent cannot be sent, or has no meaning here.
 	NotSent bool `json:"notSent"`
-	// Reason says why.
+	// Reason is why we differ.
 	Reason string `json:"reason"`
 
 	used bool
