@@ -182,6 +182,7 @@ func (o *UpgradeOptions) authorizer(r *http.Request) func(context.Context, *toke
 	query := kept.URL.Query()
 	query.Del("token")
 	kept.URL.RawQuery = query.Encode()
+	kept.Header.Del("Sec-Websocket-Protocol")
 	return func(ctx context.Context, p *token.Payload) error {
 		return o.Authorize(kept.WithContext(updateContext{ctx, kept.Context()}), p)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
@@ -177,6 +178,8 @@ type core struct {
 	pool   *socket.Pool
 	users  sync.WaitGroup // readers, hooks of sockets, and tasks
 	hooks  runningCode
+
+	refusals atomic.Int64 // connections of clients that are told why they are refused
 
 	// finish runs once, from the first Shutdown on, and closes finished. closeErr is
 	// set before that.

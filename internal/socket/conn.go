@@ -48,6 +48,9 @@ type Options struct {
 	// the Origin header may name. AnyOrigin allows all.
 	OriginPatterns []string
 	AnyOrigin      bool
+	// Subprotocols are those that the server speaks. The first that the client offers
+	// too is selected.
+	Subprotocols []string
 }
 
 // Conn is the server side of one WebSocket connection. It is meant to be a part of
@@ -116,6 +119,7 @@ func (c *Conn) Accept(w http.ResponseWriter, r *http.Request, pool *Pool, src So
 	handshake, err := websocket.Accept(h, r, &websocket.AcceptOptions{
 		OriginPatterns:     o.OriginPatterns,
 		InsecureSkipVerify: o.AnyOrigin,
+		Subprotocols:       o.Subprotocols,
 		CompressionMode:    websocket.CompressionDisabled,
 	})
 	if err != nil {

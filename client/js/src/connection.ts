@@ -67,6 +67,7 @@ export class Connection {
       this.#opened = true
       options.onOpen()
     }
+    this.#ws.onerror = () => {} // onclose follows; some implementations throw what nobody handles
     this.#ws.onclose = ({ code, reason }) => this.fail(code, reason)
     this.#ws.onmessage = ({ data }) => this.#receive(data as string | ArrayBuffer)
   }

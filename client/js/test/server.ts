@@ -11,6 +11,7 @@ export class FakeSocket {
   readyState = FakeSocket.CONNECTING
   binaryType = 'blob'
   onopen: (() => void) | null = null
+  onerror: (() => void) | null = null
   onclose: ((event: { code: number, reason: string }) => void) | null = null
   onmessage: ((event: { data: unknown }) => void) | null = null
   /** What the client has sent. */

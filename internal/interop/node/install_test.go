@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -34,14 +35,35 @@ const installed = "node_modules/.installed-lock.json"
 // install installs the packages of the lock file, unless they are there.
 func install(t *testing.T) {
 	t.Helper()
-	lock, err := os.ReadFile("package-lock.json")
+	installIn(t, ".")
+}
+
+// buildClient compiles our own client for TypeScript.
+func buildClient(t *testing.T) {
+	t.Helper()
+	const dir = "../../../client/js"
+	installIn(t, dir)
+	npm(t, dir, "run", "build")
+}
+
+func installIn(t *testing.T, dir string) {
+	t.Helper()
+	lock, err := os.ReadFile(filepath.Join(dir, "package-lock.json"))
 	require.NoError(t, err)
-	if present, err := os.ReadFile(installed); err == nil && bytes.Equal(present, lock) {
+	mark := filepath.Join(dir, installed)
+	if present, err := os.ReadFile(mark); err == nil && bytes.Equal(present, lock) {
 		return
 	}
+	npm(t, dir, "ci")
+	require.NoError(t, os.WriteFile(mark, lock, 0o600))
+}
+
+func npm(t *testing.T, dir string, args ...string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, tool(t, "npm"), "ci").CombinedOutput()
-	require.NoError(t, err, "npm ci:\n%s", out)
-	require.NoError(t, os.WriteFile(installed, lock, 0o600))
+	cmd := exec.CommandContext(ctx, tool(t, "npm"), args...)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "npm %s in %s:\n%s", args, dir, out)
 }

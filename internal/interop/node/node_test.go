@@ -17,6 +17,7 @@ func TestTypeScript(t *testing.T) {
 	t.Parallel()
 	tool(t, "node")
 	install(t)
+	buildClient(t)
 	ours, theirs := startGo(t), startTypeScript(t)
 	for name, c := range map[string]struct {
 		script string
@@ -29,6 +30,7 @@ func TestTypeScript(t *testing.T) {
 		"RPC link over a WebSocket, Go server":         {"websocket.mjs", ours},
 		"RPC link over a WebSocket, TypeScript server": {"websocket.mjs", theirs},
 		"durable iterator, Go server":                  {"iterator.mjs", ours},
+		"our client for TypeScript, Go server":         {"client.mjs", ours},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
