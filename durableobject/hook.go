@@ -11,8 +11,13 @@ import (
 // called with mu held.
 func (ws *Websocket) startHook(s *subscription) {
 	c := ws.core()
-	if s.late == nil {
-		s.late = time.AfterFunc(c.options.HookTimeout, func() { ws.reader.Release(&s.Subscription) })
+	if s.hookBy.IsZero() {
+		s.hookBy = time.Now().Add(c.options.HookTimeout)
+		if ws.late == nil {
+			ws.late = time.AfterFunc(c.options.HookTimeout, ws.releaseLate)
+		} else { // one that was made for each subscription would be the client's to make
+			ws.late.Reset(c.options.HookTimeout)
+		}
 	}
 	if ws.hooking {
 		return // endHook calls again
@@ -44,17 +49,35 @@ func (ws *Websocket) endHook(s *subscription) (current bool) {
 	s.cancel = nil
 	ws.hooking = false
 	newest := ws.sub
-	if newest != nil && newest != s && newest.late != nil && newest.ctx != nil {
+	if newest != nil && newest != s && !newest.hookBy.IsZero() {
 		ws.startHook(newest)
+	} else {
+		ws.stopLate()
 	}
 	return newest == s
 }
 
+// releaseLate lets the events go on if the hook of the newest subscription is late.
+func (ws *Websocket) releaseLate() {
+	ws.mu.Lock()
+	s := ws.sub
+	late := s != nil && !s.hookBy.IsZero() && !time.Now().Before(s.hookBy)
+	ws.mu.Unlock()
+	if late {
+		ws.reader.Release(&s.Subscription)
+	}
+}
+
+// stopLate stops the timer of releaseLate, with mu held. An idle socket keeps none.
+func (ws *Websocket) stopLate() {
+	if ws.late != nil {
+		ws.late.Stop()
+		ws.late = nil
+	}
+}
+
 // cancelHook ends the context of the hook, which may not have begun.
 func (s *subscription) cancelHook() {
-	if s.late != nil {
-		s.late.Stop()
-	}
 	if s.cancel != nil {
 		s.cancel()
 	}

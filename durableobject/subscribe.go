@@ -28,7 +28,7 @@ type subscription struct {
 	finish      func()             // frees the id
 	ctx         context.Context    // of its call; nil once the hook has begun
 	cancel      context.CancelFunc // ends the context of its hook; nil before that has begun
-	late        *time.Timer        // of its hook; nil before it is its turn
+	hookBy      time.Time          // when its hook is late; zero before all that was missed is read
 }
 
 // subscribe answers the request for a subscription. After the answer the client is sent
@@ -115,6 +115,7 @@ func (s *subscription) end() {
 	s.cancelHook()
 	if ws.sub == s {
 		ws.sub = nil
+		ws.stopLate()
 		ws.reader.Unsubscribe(&s.Subscription)
 	}
 }

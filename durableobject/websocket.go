@@ -48,9 +48,11 @@ type Websocket struct {
 	//
 	//   - sub is nil, or the subscription that events go to.
 	//   - hooking is set while OnSubscribed runs.
+	//   - late is the timer of the newest hook that runs or waits, nil if there is none.
 	mu      sync.Mutex
 	sub     *subscription
 	hooking bool
+	late    *time.Timer
 }
 
 // ID returns the id that the client chose when it connected. It stays the same when the

@@ -29,8 +29,10 @@ type Codec interface {
 	IsUndefined(v Value) bool
 }
 
-// Default is the Codec of the zero Value. Package serializer sets it.
-var Default Codec = missing{}
+var zeroCodec Codec = missing{}
+
+// SetDefault sets the Codec of zero Values. Package serializer calls it.
+func SetDefault(c Codec) { zeroCodec = c }
 
 // missing stands in where package serializer is not linked.
 type missing struct{}
@@ -50,7 +52,7 @@ func (v Value) Content() Content { return v.content }
 // Codec returns the Codec that reads v, never nil.
 func (v Value) Codec() Codec {
 	if v.content.Codec == nil {
-		return Default
+		return zeroCodec
 	}
 	return v.content.Codec
 }

@@ -30,7 +30,9 @@ func (c *Cursor) More(end byte) bool {
 		c.Pos++
 		return false
 	case ',':
-		c.Open()
+		if c.Pos++; c.Data[c.Pos] <= ' ' {
+			c.space()
+		}
 	}
 	return true
 }
@@ -38,8 +40,12 @@ func (c *Cursor) More(end byte) bool {
 // Key reads the key of a member and its colon. The result may share memory with the text.
 func (c *Cursor) Key() []byte {
 	key := c.Str()
-	c.space()
-	c.Open()
+	if c.Data[c.Pos] <= ' ' {
+		c.space()
+	}
+	if c.Pos++; c.Data[c.Pos] <= ' ' {
+		c.space()
+	}
 	return key
 }
 

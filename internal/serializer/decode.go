@@ -14,6 +14,13 @@ import (
 
 // mark returns the first mark of the value at the cursor, nil if it has none.
 func (d *decoder) mark() *mark {
+	if d.next == len(d.marks.list) { // most messages have no marks
+		return nil
+	}
+	return d.findMark()
+}
+
+func (d *decoder) findMark() *mark {
 	list := d.marks.list
 	for d.next < len(list) && int(list[d.next].pos-d.marks.base) < d.Pos {
 		d.next++ // of a value that was skipped
@@ -70,8 +77,7 @@ func (d *decoder) assign(v reflect.Value, at *mark, c *value.Serializer) {
 	}
 }
 
-// maxIssueBytes is how much memory the issues of a message may take. Without it, a short message
-// with many wrong values at a deep or long path would make a huge answer.
+// maxIssueBytes bounds the issues of a short message with many wrong values at a long path.
 const maxIssueBytes = 64 << 10
 
 // fail records an error that is not an issue.

@@ -87,7 +87,7 @@ func TestHostile(t *testing.T) {
 // TestMetaIsLinear: meta and maps cost memory that is a small multiple of the message,
 // whatever they look like and whether they fit the JSON or not.
 func TestMetaIsLinear(t *testing.T) {
-	const size = 400_000
+	const size = 100_000
 	list := func(element func(int) string) string {
 		var b strings.Builder
 		for i := 0; b.Len() < size; i++ {

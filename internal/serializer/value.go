@@ -17,7 +17,7 @@ type beside struct {
 	marks
 }
 
-func init() { encoded.Default = new(Serializer) } //nolint:gochecknoinits // package value knows no serializer
+func init() { encoded.SetDefault(new(Serializer)) } //nolint:gochecknoinits // package value knows no serializer
 
 // capture returns a Value. Without JSON it is undefined.
 func (s *Serializer) capture(json []byte, depth int, x *beside) value.Value {

@@ -8,7 +8,7 @@
 //	URL         *url.URL
 //	NaN         math.NaN()
 //	undefined   Undefined
-//	RegExp      RegExp
+//	/a/g        RegExp
 //	Set         Set, or map[K]struct{}
 //	Map         Map, or a Go map whose keys are no strings
 //	File, Blob  *File
