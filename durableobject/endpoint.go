@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/internal/fanout"
 	"github.com/go-orpc/durable-iterator/internal/socket"
 )
@@ -102,6 +103,12 @@ func (e *endpoint) Fail(err error) {
 	ws := (*Websocket)(e)
 	switch {
 	case ws.left.Load():
+	case errors.Is(err, fanout.ErrLost):
+		ws.core().logger.Debug("feed of the channel lost", "channel", ws.ch.name, "socket_id", ws.id, "err", err)
+		ws.conn.Close(statusServiceRestart, "Service restart")
+	case errors.Is(err, eventlog.ErrUnavailable):
+		ws.core().logger.Warn("event log unavailable", "channel", ws.ch.name, "socket_id", ws.id, "err", err)
+		ws.conn.Close(statusTryAgainLater, "Try again later")
 	case errors.Is(err, fanout.ErrTooSlow):
 		ws.core().logger.Warn("socket fell behind what is kept", "channel", ws.ch.name, "socket_id", ws.id)
 		ws.conn.Close(statusTryAgainLater, "Too slow")

@@ -19,4 +19,8 @@ var (
 	// ErrNoSubject is returned by PublishEvent for targets or excludes given by id
 	// alone where Options.Subject makes subject and id belong together.
 	ErrNoSubject = errors.New("durableobject: ids without subject")
+	// ErrPredicate is returned by PublishEvent for [WithTargetsFunc] and
+	// [WithExcludeFunc] where the log is an eventlog.Shared: the sockets of other nodes
+	// cannot be asked. Use tags or ids there.
+	ErrPredicate = errors.New("durableobject: predicates do not reach the sockets of other nodes")
 )

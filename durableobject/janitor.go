@@ -19,7 +19,7 @@ func (c *core) startTasks() {
 		return
 	}
 	c.task("moving cursors", c.retention/4, func(time.Time) error { return c.moveCursors() })
-	if c.ownLog || c.options.TrimLog {
+	if c.ownLog || c.options.TrimLog && c.shared == nil {
 		c.task("trimming the event log", c.retention/2, func(now time.Time) error {
 			return c.log.Trim(c.ctx, now.Add(-c.retention))
 		})

@@ -164,6 +164,7 @@ func (c *core) evict(before time.Time, force bool) {
 		}
 		if ch.pins.CompareAndSwap(0, evicted) || force {
 			delete(c.channels, name)
+			c.unfollow(ch)
 			if hub := ch.made(); hub != nil {
 				c.evictions.Go(func() { c.onEvicted(name, hub) })
 			}

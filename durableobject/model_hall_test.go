@@ -15,6 +15,7 @@ import (
 // hall is the object of the model.
 type hall struct {
 	*durableobject.Object[message]
+	front *front
 	place *place
 	gone  atomic.Bool
 }
@@ -37,6 +38,7 @@ type hookRun struct {
 	mood     string
 	started  time.Time
 	ended    bool
+	done     time.Time
 	sent     bool // Send gave no error
 	snapshot string
 	reading  *reading
@@ -53,7 +55,7 @@ func (h *hall) OnSubscribed(ctx context.Context, ws *durableobject.Websocket, re
 	w.mu.Unlock()
 	defer func() {
 		w.mu.Lock()
-		run.ended = true
+		run.ended, run.done = true, time.Now()
 		w.mu.Unlock()
 	}()
 	if strings.Contains(run.mood, "nap") {
@@ -102,8 +104,8 @@ func (h *hall) OnEvicted(context.Context) {
 		w.wrong = "an object was evicted twice"
 	}
 	w.sawf("an eviction")
-	if h.place.open > 0 && !w.ending {
-		w.wrong = fmt.Sprintf("the object of %v was evicted under %d sockets", h.place, h.place.open)
+	if open := h.place.open[h.front]; open > 0 && !w.ending {
+		w.wrong = fmt.Sprintf("the object of %v was evicted under %d sockets", h.place, open)
 	}
 }
 

@@ -7,10 +7,12 @@ import (
 
 // plan is what a history is made with.
 type plan struct {
-	log       string        // "off", "own", "given", "bounded", "shared"
+	log       string        // "off", "own", "given", "bounded", "shared", "nodes"
 	retention time.Duration // 0 with "off"
 	maxBytes  int64         // of a channel in a bounded log
 	spaces    int
+	nodes     int    // that share the log, if it is of nodes; else 1
+	feed      string // of nodes: "calm", "late", "leaky"
 	subject   bool
 	maxLag    int
 	idle      time.Duration
@@ -24,10 +26,11 @@ type plan struct {
 
 func newPlan(r *rand.Rand) plan {
 	p := plan{
-		log:       pick(r, "off", "own", "own", "own", "given", "bounded", "shared", "shared"),
+		log:       pick(r, "off", "own", "own", "own", "given", "bounded", "shared", "shared", "nodes", "nodes", "nodes"),
 		retention: pick(r, 20*time.Second, time.Minute, 10*time.Minute),
 		maxBytes:  int64(6000 + r.IntN(10_000)),
 		spaces:    1 + r.IntN(2),
+		nodes:     1,
 		subject:   r.IntN(3) == 0,
 		maxLag:    pick(r, 1200, 3000, 20_000),
 		idle:      pick(r, 20*time.Second, 3*time.Minute),
@@ -43,6 +46,9 @@ func newPlan(r *rand.Rand) plan {
 	}
 	if p.log == "shared" {
 		p.spaces = 2
+	}
+	if p.log == "nodes" {
+		p.spaces, p.nodes, p.feed = 1, 2+r.IntN(2), pick(r, "calm", "late", "leaky")
 	}
 	if r.IntN(50) == 0 && p.log != "bounded" { // more than what is written at once
 		p.pad = 20_000

@@ -96,8 +96,9 @@ func (n *post) withRecipients(r *rand.Rand, kind string, list *[]eventlog.Recipi
 		*list = []eventlog.Recipient{}
 	}
 	target := kind == "target"
-	switch r.IntN(4) {
-	case 0:
+	kinds := either(n.place.nodes > 1, []int{1, 1, 2, 2, 3}, []int{0, 1, 2, 3})
+	switch pick(r, kinds...) {
+	case 0: // the sockets of a node, which publishers at the others do not have
 		var sockets []*durableobject.Websocket
 		for _, v := range n.place.visits {
 			if r.IntN(2) == 0 && (v.place == n.place || r.IntN(8) == 0) {
@@ -126,7 +127,9 @@ func (n *post) withRecipients(r *rand.Rand, kind string, list *[]eventlog.Recipi
 		*list = append(*list, named...)
 		n.opt(fmt.Sprint(kind, " named ", named), either(target, durableobject.WithTargetRecipients, durableobject.WithExcludeRecipients)(named...))
 	case 3:
-		n.asks++
+		if n.asks++; n.place.nodes > 1 {
+			n.refused = errors.Join(n.refused, durableobject.ErrPredicate)
+		}
 		bit := r.IntN(2)
 		n.opt(fmt.Sprint(kind, " visits with bit ", bit), either(target, durableobject.WithTargetsFunc, durableobject.WithExcludeFunc)(
 			func(ws *durableobject.Websocket) bool { return n.ask(ws, bit, list) }))
@@ -176,10 +179,13 @@ func (n *post) publish(ctx context.Context, h *hall) error {
 	switch {
 	case errors.Is(err, durableobject.ErrForeignWebsocket):
 		w.sawf("refused: the socket of another object")
+	case errors.Is(err, durableobject.ErrPredicate):
+		w.sawf("nodes: a predicate is refused")
 	case errors.Is(err, durableobject.ErrNoSubject):
 		w.sawf("refused: an id without its subject")
 	}
 	w.fresh = true
+	w.coming = w.nodes > 1 && w.feed != "calm"
 	n.place.noisy += len(n.text) + 200
 	if n.place.log == nil && err == nil {
 		n.rank, n.at, n.round = w.tick, at, w.round
@@ -287,9 +293,10 @@ func (p *place) head() (seq uint64) {
 	return seq
 }
 
-// missing is the Seq up to which the events of a place are gone or too old.
-func (p *place) missing() (seq uint64) {
-	old := time.Now().Add(-p.retention)
+// missing is the Seq up to which the events of a place are gone, or too old by more than
+// slack.
+func (p *place) missing(slack time.Duration) (seq uint64) {
+	old := time.Now().Add(-p.retention - slack)
 	for _, n := range p.posts {
 		if n.at.Before(old) {
 			seq = n.rank
@@ -332,7 +339,7 @@ func (p *place) oldest() uint64 {
 // gone, in this channel or, since a log may forget a channel, in another.
 func (p *place) mayMiss(seq uint64) bool {
 	for _, other := range p.world.places {
-		if other.epoch == p.epoch && other.missing() > seq {
+		if other.epoch == p.epoch && other.missing(0) > seq {
 			return true
 		}
 	}

@@ -56,6 +56,9 @@ type item struct {
 func newReading(v *visit, last string, ext bool) *reading {
 	p := v.place
 	r := &reading{visit: v, last: last, ext: ext, round: p.round, low: p.before(), seen: map[*post]int{}}
+	if p.nodes > 1 { // which learn what was published in this step when their feeds bring it
+		r.low = min(r.low, p.settled)
+	}
 	if last == "" || p.log == nil {
 		return r
 	}
@@ -65,7 +68,7 @@ func newReading(v *visit, last string, ext bool) *reading {
 		r.must = !readable || r.from.Epoch != p.epoch
 		r.may = r.must || r.from.Seq > p.head() || p.mayMiss(r.from.Seq)
 	}
-	r.gone = p.missing()
+	r.gone = p.missing(p.skew())
 	fit := v.guest.fit[p]
 	r.fit = last == v.guest.last[p] && r.from.Seq >= fit.from && time.Now().Before(fit.until)
 	return r

@@ -30,8 +30,11 @@ func (r *reading) check() {
 			r.may = r.may || p.mayMiss(r.from.Seq)
 		}
 	}
+	if !r.answered && r.last != "" && r.last != "0" && p.log != nil {
+		r.may = r.may || p.mayMiss(r.from.Seq) // the server may not have read the request yet
+	}
 	if !r.caught {
-		r.lost = p.missing()
+		r.lost = p.missing(0)
 		r.caught = reading
 	}
 	for _, it := range r.got {
@@ -181,7 +184,7 @@ func (r *reading) checkOrder(alive bool) {
 			if replayed++; snapshots > 0 {
 				p.failf("v%d: %s was sent %v after the snapshot", v.n, r.id, it.post)
 			}
-		case r.waited: // for the hook of an earlier subscription, perhaps longer than events do
+		case r.waited || v.waited(h): // for the hook of an earlier subscription, perhaps longer than events do
 		case it.post != nil && snapshots == 0 && sent && !strings.Contains(h.mood, "oversleep"):
 			p.failf("v%d: %s was sent %v before the snapshot", v.n, r.id, it.post)
 		case it.post != nil && h.running():

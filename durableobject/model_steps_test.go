@@ -46,6 +46,8 @@ func (w *world) act(r *rand.Rand) {
 		w.subscribe(r, v)
 	case k < 84:
 		w.leave(v.guest)
+	case k < 86 && w.nodes > 1:
+		w.loseFeeds(r)
 	case w.solo:
 		w.advance(pick(r, time.Millisecond, time.Second, 9*time.Second, w.idle+time.Second, w.retention/3, w.retention+1, w.retention*3/2))
 	}

@@ -77,10 +77,17 @@ func (c *tally) check(t *testing.T, histories uint64) {
 		"an answer: a token for another channel":      30,
 		"an answer: a token with other tags":          30,
 		"an answer: a token that is none":             20,
+		"nodes: a resume at another node":             300,
+		"nodes: a resume where the guest was":         300,
+		"nodes: a record that a feed leaves out":      500,
+		"nodes: a record that is late":                500,
+		"nodes: a loss of feeds":                      50,
+		"nodes: a predicate is refused":               100,
 		"closed with 1000":                            170,
 		"closed with 1008":                            300,
 		"closed with 1011":                            600,
-		"closed with 1013":                            70,
+		"closed with 1012":                            30,
+		"closed with 1013":                            50,
 		"closed with 4000":                            100,
 	} {
 		if got, want := c.counts[what], least*int(histories)/1000; got < want {

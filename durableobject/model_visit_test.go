@@ -26,6 +26,7 @@ const (
 // visit is one connection of a guest.
 type visit struct {
 	place   *place
+	front   *front
 	guest   *guest
 	n       int
 	to      eventlog.Recipient
@@ -46,6 +47,7 @@ type visit struct {
 	over     bool // and looked at for the last time
 	code     int
 	kicked   bool
+	lost     bool // its node has lost its feeds
 	fails    bool // a hook has failed
 	behind   bool // it reads from the log what it was too slow for
 	round    int  // in which it was last connected or left
@@ -70,10 +72,10 @@ func (p *place) token(n int, channel, subject string, tags []string, exp time.Ti
 func (w *world) enter(g *guest, p *place, id string, tags []string, subject string, life time.Duration) *visit {
 	n := len(w.all)
 	v := &visit{
-		place: p, guest: g, n: n, id: id, to: w.recipient(id, subject), tags: tags, round: w.round,
+		place: p, front: p.frontFor(n), guest: g, n: n, id: id, to: w.recipient(id, subject), tags: tags, round: w.round,
 		updated: -1, exp: time.Now().Truncate(time.Second).Add(life), wire: newWire(w.space, w.seed+uint64(n)), calls: map[string]*call{},
 	}
-	w.notef("v%d enters %v as %v, tags %v, for %v", n, p, v.to, tags, life)
+	w.notef("v%d enters %v at node %d as %v, tags %v, for %v", n, p, v.front.n, v.to, tags, life)
 	w.sawf("an entrance")
 	query := url.Values{"id": {id}, "token": {p.token(n, p.channel, subject, tags, v.exp)}}
 	r := &http.Request{
@@ -91,11 +93,11 @@ func (w *world) enter(g *guest, p *place, id string, tags []string, subject stri
 	w.mu.Lock()
 	w.visits, w.all = append(w.visits, v), append(w.all, v)
 	w.mu.Unlock()
-	p.up.ServeHTTP(answer, r)
+	v.front.up.ServeHTTP(answer, r)
 	if !v.wire.opened {
 		w.failf("v%d was refused: %d %s", n, answer.status, answer.body)
 	}
-	for ws := range p.hall().Websockets() {
+	for ws := range p.hall(v.front).Websockets() {
 		if number, _ := readAtt(ws.Token()); number == n {
 			v.ws = ws
 		}
@@ -112,7 +114,7 @@ func (w *world) enter(g *guest, p *place, id string, tags []string, subject stri
 func (v *visit) sure(n int) {
 	v.place.mu.Lock()
 	defer v.place.mu.Unlock()
-	v.place.open += n
+	v.place.open[v.front] += n
 }
 
 // leave drops the connection of a guest.
@@ -187,6 +189,7 @@ func (v *visit) subscribe(last string, ext bool) {
 	}
 	r := newReading(v, last, ext)
 	v.readings = append(v.readings, r)
+	v.roamed(last)
 	r.id = v.request("subscribe", "{}", h)
 	v.place.notef("v%d subscribes as %s after %q, extension %v", v.n, r.id, last, ext)
 }
@@ -293,7 +296,7 @@ func (v *visit) check() {
 	v.lags = v.lags || v.lagging() || v.hooking() || v.hookBusy()
 	switch {
 	case v.code == 0 || v.left && v.code == 1000:
-	case v.code == 1008 && now.After(v.exp), v.code == 1011 && v.fails, v.code == 1013 && v.lags, v.code == 4000 && v.kicked:
+	case v.code == 1008 && now.After(v.exp), v.code == 1011 && v.fails, v.code == 1013 && v.lags, v.code == 4000 && v.kicked, v.code == 1012 && v.lost:
 	default:
 		w.failf("v%d was closed with %d for no reason", v.n, v.code)
 	}

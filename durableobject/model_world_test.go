@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"strings"
 	"sync"
 	"testing/synctest"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/durableobject"
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog/eventlogtest"
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
@@ -20,26 +20,28 @@ import (
 // knows of what has happened.
 type world struct {
 	plan
-	seed   uint64
-	ctx    context.Context
-	spaces []*space
-	shared eventlog.Log // what was given to the namespaces, if any
-	places []*place
-	guests []*guest
-	visits []*visit          // that are not over
-	round  int               // counts what has settled
-	solo   bool              // a step does one thing only
-	asking []*post           // that were published in this step
-	given  []string          // positions that clients have got, anywhere
-	pairs  map[[2]*post]bool // without a log: what came before what, to somebody
-	trace  []func() string
-	tally  *tally
+	seed    uint64
+	ctx     context.Context
+	spaces  []*space
+	shared  eventlog.Log               // what was given to the namespaces, if any
+	cluster *eventlogtest.SharedMemory // what nodes share, if any
+	places  []*place
+	guests  []*guest
+	visits  []*visit          // that are not over
+	round   int               // counts what has settled
+	solo    bool              // a step does one thing only
+	asking  []*post           // that were published in this step
+	given   []string          // positions that clients have got, anywhere
+	pairs   map[[2]*post]bool // without a log: what came before what, to somebody
+	trace   []func() string
+	tally   *tally
 
 	// mu guards what hooks and methods use too.
 	mu     sync.Mutex
 	all    []*visit // by number
 	tick   uint64   // the rank of what is published now, without a log
 	posts  map[string]*post
+	coming bool // something was published since the feeds of nodes were waited for
 	fresh  bool // something was published since it was looked at last
 	mood   string
 	runs   []*hookRun
@@ -49,12 +51,11 @@ type world struct {
 	ending bool
 }
 
-// space is a namespace.
+// space is a namespace, with the same channels on each node.
 type space struct {
 	*world
 	name   string
-	halls  *durableobject.Namespace[*hall]
-	up     http.Handler
+	fronts []*front
 	log    eventlog.Log // its view; nil: nothing is kept
 	epoch  string
 	places []*place
@@ -64,12 +65,12 @@ type space struct {
 type place struct {
 	*space
 	channel string
-	posts   []*post // in order
-	learnt  uint64  // Seq of the last of them
-	noisy   int     // bytes that were published since everything settled; guarded by mu
-	settled uint64  // the rank of the newest post by then
-	open    int     // visits that surely are connected; guarded by mu
-	held    *hall   // what hall gave some time ago
+	posts   []*post        // in order
+	learnt  uint64         // Seq of the last of them
+	noisy   int            // bytes that were published since everything settled; guarded by mu
+	settled uint64         // the rank of the newest post by then
+	open    map[*front]int // visits that surely are connected; guarded by mu
+	held    *hall          // what hall gave some time ago
 }
 
 // guest is somebody who comes again and again.
@@ -81,6 +82,7 @@ type guest struct {
 	subject string
 	last    map[*place]string
 	fit     map[*place]fitness
+	at      map[*place]*front // where the last subscription was
 }
 
 // fitness says until when a resume from a position, or a later one, is complete.
@@ -121,42 +123,30 @@ func newWorld(seed uint64, t *tally) *world {
 	case "shared":
 		w.shared = eventlog.NewMemory(&eventlog.MemoryOptions{Retention: pick(r, 0, w.retention)})
 	}
+	if w.plan.log == "nodes" {
+		w.cluster = eventlogtest.NewSharedMemory(&eventlog.MemoryOptions{Retention: pick(r, 0, w.retention)})
+	}
 	for i := range w.plan.spaces {
 		w.spaces = append(w.spaces, w.newSpace(i))
 	}
 	for range 4 {
-		w.guests = append(w.guests, &guest{last: map[*place]string{}, fit: map[*place]fitness{}})
+		w.guests = append(w.guests, &guest{last: map[*place]string{}, fit: map[*place]fitness{}, at: map[*place]*front{}})
 	}
 	return w
 }
 
 func (w *world) newSpace(i int) *space {
 	s := &space{world: w, name: fmt.Sprint("s", i)}
-	o := durableobject.Options{
-		Verifier: secret, ResumeRetention: w.retention, MaxLagBytes: w.maxLag,
-		IdleTimeout: w.idle, PingInterval: w.ping, HookTimeout: w.hookTime, StallTimeout: 30 * time.Second,
+	for n := range w.nodes {
+		s.fronts = append(s.fronts, s.newFront(n))
 	}
-	if w.subject {
-		o.Subject = func(p *payload) string { _, subject := readAtt(p); return subject }
+	s.log = durableobject.LogOf(s.fronts[0].halls)
+	if w.cluster != nil {
+		w.shared = w.cluster.Open()
+		s.log = w.shared
 	}
-	if w.shared != nil {
-		o.Log = w.shared
-		if w.plan.log == "shared" || w.plan.spaces > 1 {
-			o.Log = eventlog.Prefix(w.shared, s.name+"/")
-		}
-	}
-	s.halls = durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[message]) (*hall, error) {
-		h := &hall{Object: o, place: s.place(o.Channel())}
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.halls = append(w.halls, h)
-		return h, nil
-	}, &o)
-	durableobject.Handle(s.halls, act, (*hall).act)
-	s.up = durableobject.UpgradeHandler(s.halls, nil)
-	s.log = durableobject.LogOf(s.halls)
 	for _, channel := range []string{"a", "b"} {
-		p := &place{space: s, channel: channel}
+		p := &place{space: s, channel: channel, open: map[*front]int{}}
 		s.places, w.places = append(s.places, p), append(w.places, p)
 	}
 	if s.log != nil {
@@ -167,6 +157,36 @@ func (w *world) newSpace(i int) *space {
 		s.epoch = head.Epoch
 	}
 	return s
+}
+
+func (s *space) newFront(n int) *front {
+	w, f := s.world, &front{space: s, n: n}
+	o := durableobject.Options{
+		Verifier: secret, ResumeRetention: w.retention, MaxLagBytes: w.maxLag,
+		IdleTimeout: w.idle, PingInterval: w.ping, HookTimeout: w.hookTime, StallTimeout: 30 * time.Second,
+	}
+	if w.subject {
+		o.Subject = func(p *payload) string { _, subject := readAtt(p); return subject }
+	}
+	if w.cluster != nil {
+		f.handle = w.newNode(n)
+		o.Log = f.handle
+	} else if w.shared != nil {
+		o.Log = w.shared
+		if w.plan.log == "shared" || w.plan.spaces > 1 {
+			o.Log = eventlog.Prefix(w.shared, s.name+"/")
+		}
+	}
+	f.halls = durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[message]) (*hall, error) {
+		h := &hall{Object: o, front: f, place: s.place(o.Channel())}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.halls = append(w.halls, h)
+		return h, nil
+	}, &o)
+	durableobject.Handle(f.halls, act, (*hall).act)
+	f.up = durableobject.UpgradeHandler(f.halls, nil)
+	return f
 }
 
 func (s *space) place(channel string) *place {
@@ -180,8 +200,8 @@ func (s *space) place(channel string) *place {
 
 func (p *place) String() string { return p.name + "/" + p.channel }
 
-func (p *place) hall() *hall {
-	h, err := p.halls.Get(p.ctx, p.channel)
+func (p *place) hall(f *front) *hall {
+	h, err := f.halls.Get(p.ctx, p.channel)
 	if err != nil {
 		p.failf("get %v: %v", p, err)
 	}
@@ -192,7 +212,7 @@ func (p *place) hall() *hall {
 // was evicted since.
 func (p *place) handle(r *rand.Rand) *hall {
 	if p.held == nil || r.IntN(3) > 0 {
-		p.held = p.hall()
+		p.held = p.hall(p.anyFront(r))
 	}
 	if p.held.gone.Load() {
 		p.sawf("publish: by an object that was evicted")
@@ -216,6 +236,7 @@ func (w *world) settle() {
 		for _, v := range w.visits {
 			more = v.pump() || more
 		}
+		more = more || w.waitForFeeds()
 	}
 	w.mu.Lock()
 	w.round++
@@ -281,9 +302,9 @@ func (w *world) end() {
 		w.leave(g)
 	}
 	w.advance(6 * time.Second)
-	for _, s := range w.spaces {
-		if n := durableobject.Joined(s.halls); n > 0 {
-			w.failf("%s knows sockets in %d places, and all are gone", s.name, n)
+	for _, f := range w.fronts() {
+		if n := durableobject.Joined(f.halls); n > 0 {
+			w.failf("%v knows sockets in %d places, and all are gone", f, n)
 		}
 	}
 	w.checkPosts()
@@ -301,13 +322,14 @@ func (w *world) close() error {
 	w.mu.Lock()
 	w.ending = true
 	w.mu.Unlock()
-	done := make(chan error, len(w.spaces))
-	for _, s := range w.spaces {
-		go func() { done <- s.halls.Shutdown(w.ctx) }()
+	fronts := w.fronts()
+	done := make(chan error, len(fronts))
+	for _, f := range fronts {
+		go func() { done <- f.halls.Shutdown(w.ctx) }()
 	}
 	var err error
 	start := time.Now()
-	for range w.spaces {
+	for range fronts {
 		for waiting := true; waiting; {
 			if time.Since(start) > time.Hour {
 				return errors.New("it does not end")
@@ -331,7 +353,12 @@ func (w *world) close() error {
 		v.wire.cut()
 	}
 	if w.shared != nil {
-		err = w.shared.Close()
+		err = errors.Join(err, w.shared.Close())
+	}
+	for _, f := range fronts {
+		if f.handle != nil {
+			err = errors.Join(err, f.handle.Close())
+		}
 	}
 	return err
 }

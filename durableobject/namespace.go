@@ -162,7 +162,8 @@ type core struct {
 
 	verifier     token.Verifier
 	subject      func(*token.Payload) string
-	log          eventlog.Log // nil: nothing is kept
+	log          eventlog.Log    // nil: nothing is kept
+	shared       eventlog.Shared // log, if other nodes append to it; nil otherwise
 	ownLog       bool
 	events       fanout.Options // of the channels
 	retention    time.Duration
@@ -193,12 +194,14 @@ type core struct {
 	//
 	//   - A channel is in channels from first use to eviction. A pin on it is taken
 	//     with mu held, and it is taken out with mu held and without pins.
+	//   - An evicted channel is in leaving until it does not follow the log any more.
 	//   - A socket is in sockets until its last call and OnDisconnected have
 	//     returned.
 	//   - Nothing is added to channels once closing is set, and to sockets only
 	//     those that had entered before.
 	mu       sync.RWMutex
 	channels map[string]*channel
+	leaving  map[string]chan struct{}
 	sockets  map[*Websocket]struct{}
 	closing  bool
 
@@ -226,18 +229,19 @@ func newCore(options *Options) *core {
 		verifier: o.Verifier, subject: o.Subject, maxLagBytes: o.MaxLagBytes, retention: o.ResumeRetention,
 		interceptors: plugged.Interceptors, serializers: plugged.Serializers, serializer: ser,
 		hurried: make(chan bool, 2), finished: make(chan struct{}),
-		channels: map[string]*channel{}, sockets: map[*Websocket]struct{}{},
+		channels: map[string]*channel{}, leaving: map[string]chan struct{}{}, sockets: map[*Websocket]struct{}{},
 		pool: socket.NewPool(0, o.PingInterval), system: newSystem(),
 	}
 	c.peers = c.newPeers()
 	if o.ResumeRetention > 0 {
 		c.log, c.ownLog = o.Log, o.Log == nil
+		c.shared, _ = o.Log.(eventlog.Shared)
 		if c.ownLog {
 			c.log = eventlog.NewMemory(&eventlog.MemoryOptions{Retention: o.ResumeRetention})
 		}
 	}
 	c.events = fanout.Options{
-		Log: c.log, SoleWriter: c.ownLog, Retention: o.ResumeRetention, MaxLagBytes: o.MaxLagBytes, Pool: c.pool,
+		Log: c.log, Shared: c.shared, SoleWriter: c.ownLog, Retention: o.ResumeRetention, MaxLagBytes: o.MaxLagBytes, Pool: c.pool,
 	}
 	if c.ownLog { // which drops what is too old by a clock that nobody can set
 		c.events.Retention = 0

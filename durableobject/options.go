@@ -63,6 +63,15 @@ type Options struct {
 	// unless TrimLog is set. It requires ResumeRetention, without which nothing
 	// would be stored.
 	//
+	// An eventlog.Shared is a log that several processes have, each with a namespace of
+	// its own: then every socket gets the events of all of them, and a client may come
+	// back to any process. Each namespace needs a handle of its own, or a Prefix. While
+	// the log is out of reach, publishers get its error and clients 503; when its feed
+	// is lost the sockets are closed with 1012, and their clients ask the log what they
+	// have missed. Predicates fail with [ErrPredicate]. The clocks of the processes may
+	// differ from the log's by 10 s. Objects are one for each process: keep what must be
+	// one elsewhere.
+	//
 	// Position numbers are counted for a whole log, and clients can read them, so
 	// whoever has a token of one channel can tell how many events all channels of a
 	// log have. Tenants who must not know that of each other need a log each.
@@ -75,7 +84,7 @@ type Options struct {
 	// TrimLog lets the namespace drop from Log, for good, what is older than
 	// ResumeRetention. Leave it unset where the log trims itself, as a filelog with
 	// a Retention does, where it is shared with others, and where history is to be
-	// kept. Events older than ResumeRetention are not replayed in any case. It
+	// kept. An eventlog.Shared is never trimmed. Events older than ResumeRetention are not replayed in any case. It
 	// requires Log.
 	TrimLog bool
 

@@ -73,9 +73,11 @@ func (ws *Websocket) send(ctx context.Context, message []byte, binary bool) erro
 	var after uint64
 	if c, ok := stateOf(ctx); ok {
 		after = c.published.Load()
-	}
-	if after > 0 {
-		ws.ch.events.Settle(&ws.reader) // so that it knows what the answer has to wait for
+		// So that the reader knows what the answer has to wait for. What a stream sends
+		// next does not wait again for an event that has not come.
+		if after > 0 && !ws.ch.events.Settle(ctx, &ws.reader, after) {
+			c.published.CompareAndSwap(after, 0)
+		}
 	}
 	return ws.outbox.Put(ctx, socket.Frame(message, binary), after)
 }

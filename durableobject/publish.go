@@ -23,7 +23,10 @@ import (
 // It fails if the event cannot be encoded, its metadata is bad, an option is, the log
 // fails, or a serializer or a predicate panics; then nothing was published. If ctx
 // ends while the event is being stored, the error is that of ctx and the event may
-// have been published.
+// have been published. That is so, too, if the error is eventlog.ErrUncertain.
+//
+// Where nodes share a log (see Options.Log), the sockets of all nodes get the event, soon
+// after it is stored.
 func (o *Object[T]) PublishEvent(ctx context.Context, event T, opts ...PublishOption) error {
 	if err := o.publish(ctx, event, opts); err != nil {
 		return fmt.Errorf("durableobject: publish: %w", err)
@@ -99,7 +102,8 @@ func WithTargets(ws ...*Websocket) PublishOption {
 
 // WithTargetsFunc limits the event to clients that match says yes to. It is asked
 // once, at publication, for each socket that is connected and has one of the
-// tags; clients that are away are not targets. No lock is held meanwhile.
+// tags; clients that are away are not targets. No lock is held meanwhile. Where nodes
+// share a log, PublishEvent returns [ErrPredicate].
 func WithTargetsFunc(match func(*Websocket) bool) PublishOption {
 	return publishOptionFunc(func(p *publication) { p.targets.matching(match) })
 }
@@ -123,7 +127,8 @@ func WithExclude(ws ...*Websocket) PublishOption {
 }
 
 // WithExcludeFunc keeps the event from clients that match says yes to, asked as
-// in [WithTargetsFunc]. Clients that are away are not excluded.
+// in [WithTargetsFunc]. Clients that are away are not excluded. Where nodes share a log,
+// PublishEvent returns [ErrPredicate].
 func WithExcludeFunc(match func(*Websocket) bool) PublishOption {
 	return publishOptionFunc(func(p *publication) { p.excludes.matching(match) })
 }
@@ -231,6 +236,9 @@ func (c *core) record(channel string, data []byte, opts []PublishOption) (*event
 func (p *publication) recipients() (targets, excludes []Recipient, err error) {
 	if len(p.targets.match) == 0 && len(p.excludes.match) == 0 {
 		return p.targets.named, p.excludes.named, nil
+	}
+	if p.core.shared != nil {
+		return nil, nil, ErrPredicate
 	}
 	var candidates []*Websocket
 	if ch := p.core.lookup(p.channel); ch != nil {

@@ -41,7 +41,7 @@ func (ws *Websocket) subscribe(ctx context.Context, call *rpc.Call) (any, error)
 	s.CursorEvents = call.Header.Get(headerExtension) == "1"
 	head, err := ws.reader.Prepare(ctx, &s.Subscription, call.LastEventID)
 	if err != nil {
-		return nil, err
+		return nil, unavailable(err)
 	}
 	if s.CursorEvents {
 		call.ResponseHeader.Set(headerResume, s.outcome())

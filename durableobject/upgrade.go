@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/internal/socket"
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/token"
@@ -56,8 +57,8 @@ type UpgradeOptions struct {
 // A request is refused with 426 if it is no upgrade, with 405 if its method is not
 // GET, with 403 for its origin, with 401 without an id, a token or a valid token,
 // with 400 if the id is longer than 256 bytes or the handshake is malformed, by
-// Authorize, with 503 while the token cannot be verified or the namespace shuts
-// down, with 500 if the object cannot be made, and with 501 if middleware hides the
+// Authorize, with 503 while the token cannot be verified, the namespace shuts down or a
+// log that nodes share is out of reach, with 500 if the object cannot be made, and with 501 if middleware hides the
 // [http.Hijacker] of the ResponseWriter and has no Unwrap method as
 // [http.ResponseController] knows it, which is logged at level Error. No object is
 // made for a request whose origin or token is refused. The URL has the token in it:
@@ -149,11 +150,8 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 		return c.failed(r.Context(), "UpgradeOptions.Context failed", p.Channel, err)
 	}
 	ch, err := c.acquireHub(r.Context(), p.Channel)
-	switch {
-	case errors.Is(err, ErrClosed):
-		return text(http.StatusServiceUnavailable, "Shutting down")
-	case err != nil:
-		return c.failed(r.Context(), "opening a channel failed", p.Channel, err)
+	if err != nil {
+		return c.cannotOpen(r.Context(), p.Channel, err)
 	}
 	served := false
 	defer func() {
@@ -161,6 +159,9 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 			ch.release()
 		}
 	}()
+	if err := ch.follow(r.Context()); err != nil {
+		return c.cannotOpen(r.Context(), p.Channel, err)
+	}
 	recipient, err := c.recipient(id, p)
 	if err != nil {
 		return c.failed(r.Context(), "Options.Subject failed", p.Channel, err)
@@ -185,6 +186,19 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 	served = true
 	c.serve(ws)
 	return nil
+}
+
+// cannotOpen returns what a client is told if its channel cannot be opened.
+func (c *core) cannotOpen(ctx context.Context, channel string, err error) *rpc.Error {
+	switch {
+	case errors.Is(err, ErrClosed):
+		return text(http.StatusServiceUnavailable, "Shutting down")
+	case errors.Is(err, eventlog.ErrUnavailable):
+		c.logger.WarnContext(ctx, "event log unavailable", "channel", channel, "err", err)
+		return text(http.StatusServiceUnavailable, "Try again later")
+	default:
+		return c.failed(ctx, "opening a channel failed", channel, err)
+	}
 }
 
 // values returns the context that those of a socket's hooks and calls derive from.

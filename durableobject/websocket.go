@@ -19,8 +19,8 @@ import (
 const (
 	statusPolicyViolation = 1008 // the token has expired
 	statusInternalError   = 1011 // OnSubscribed failed, or the log cannot be read
-	statusServiceRestart  = 1012 // the namespace is shutting down
-	statusTryAgainLater   = 1013 // the socket was too slow
+	statusServiceRestart  = 1012 // the namespace is shutting down, or lost the feed of a shared log
+	statusTryAgainLater   = 1013 // the socket was too slow, or the log is out of reach
 )
 
 // maxEventHead is the size of the largest part of an event's frame before its suffix.

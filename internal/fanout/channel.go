@@ -14,6 +14,9 @@ type Options struct {
 	// Log is where records are stored. Nil keeps nothing.
 	Log eventlog.Log
 
+	// Shared is Log if other processes append to it as well, else nil.
+	Shared eventlog.Shared
+
 	// SoleWriter is set if nothing but these channels appends to Log.
 	SoleWriter bool
 
@@ -35,12 +38,19 @@ type Options struct {
 //   - The tail has every record that the channel was given, and each reader that a
 //     record may be for was notified of it, on its own or by its group.
 //   - The tail counts the subscriptions of the readers in the index, and no others.
+//   - In a shared log, feed is nil or the feed that is opened or passes records, and
+//     unfollow releases the one that passed them last. Where feed is nil all readers of
+//     the index have left, or the channel is released.
 type Channel struct {
-	options *Options
-	deliver func(*eventlog.Record) // the method append, made once
-	history history
-	tail    tail
-	readers index
+	options  *Options
+	deliver  func(*eventlog.Record) // the method receive, made once; nil in a shared log
+	history  history
+	tail     tail
+	readers  index
+	feed     *feed
+	unfollow func()
+	released bool // it is not followed again
+	arrivals arrivals
 }
 
 // New returns a channel, which has to be opened before it is used.
@@ -49,16 +59,27 @@ func New(o *Options, name string) *Channel {
 	ch.tail.maxLag = o.MaxLagBytes
 	ch.tail.common.id = firstID
 	ch.history = history{log: o.Log, channel: name, retention: o.Retention, tail: &ch.tail}
-	ch.deliver = ch.receive
+	if o.Shared == nil {
+		ch.deliver = ch.receive
+	} else if o.Retention > 0 {
+		ch.history.retention += clockSkew
+	}
 	return ch
 }
 
+// clockSkew is how far the clock of a shared log may differ from that of this machine
+// without effect.
+const clockSkew = 10 * time.Second
+
 // Open asks the log for its head. Only records after that are delivered. If it fails it
-// can be called again.
+// can be called again. In a shared log that is for [Channel.Follow] to do.
 func (ch *Channel) Open(ctx context.Context) error {
-	head, err := ch.head(ctx)
-	if err != nil {
-		return err
+	var head eventlog.Position
+	if ch.options.Shared == nil {
+		var err error
+		if head, err = ch.head(ctx); err != nil {
+			return err
+		}
 	}
 	ch.tail.mu.Lock()
 	defer ch.tail.mu.Unlock()
@@ -75,7 +96,8 @@ func (ch *Channel) head(ctx context.Context) (eventlog.Position, error) {
 }
 
 // Publish stores a record and sets its Seq, then delivers it to the readers that it is
-// for, without waiting for any. The error is that of the log.
+// for, without waiting for any. Readers of a shared log get it from the feed, which may
+// be later. The error is that of the log.
 func (ch *Channel) Publish(ctx context.Context, rec *eventlog.Record) error {
 	if log := ch.options.Log; log != nil {
 		return log.Append(ctx, ch.history.channel, rec, ch.deliver)
@@ -92,6 +114,11 @@ func (ch *Channel) Publish(ctx context.Context, rec *eventlog.Record) error {
 func (ch *Channel) receive(rec *eventlog.Record) {
 	ch.tail.mu.Lock()
 	defer ch.tail.mu.Unlock()
+	ch.accept(rec)
+}
+
+// accept appends a record unless the tail has it. It is called with the lock held.
+func (ch *Channel) accept(rec *eventlog.Record) {
 	if rec.Seq > ch.tail.newest.rec.Seq {
 		ch.append(rec)
 	}
@@ -105,15 +132,30 @@ func (ch *Channel) append(rec *eventlog.Record) {
 	// channel, but nothing was left out.
 	gap := !ch.options.SoleWriter && rec.Prev > ch.tail.seen
 	ch.readers.notify(ch.tail.append(rec, gap, ch.readers.count))
+	if len(ch.arrivals) > 0 {
+		ch.arrivals.passed(rec.Seq)
+	}
 }
 
 // Join makes r, which is new, a reader of the channel, for a client that has these tags
-// and is this recipient. It reads nothing until [Reader.Subscribe].
+// and is this recipient. It reads nothing until [Reader.Subscribe]. If the feed of a
+// shared log was lost since [Channel.Follow], the sink fails with ErrLost.
 func (ch *Channel) Join(r *Reader, sink Sink, tags []string, recipient eventlog.Recipient) {
+	if !ch.join(r, sink, tags, recipient) {
+		sink.Fail(ErrLost)
+	}
+}
+
+func (ch *Channel) join(r *Reader, sink Sink, tags []string, recipient eventlog.Recipient) bool {
 	r.history, r.sink, r.tags, r.recipient, r.writer = &ch.history, sink, tags, recipient, sink.Writer()
 	ch.tail.mu.Lock()
 	defer ch.tail.mu.Unlock()
 	ch.readers.add(r, ch.options.Pool)
+	if ch.options.Shared != nil && (ch.feed == nil || !ch.feed.started) {
+		r.leave()
+		return false
+	}
+	return true
 }
 
 // Leave ends a reader. It is called once, after Join.
@@ -127,14 +169,6 @@ func (ch *Channel) Leave(r *Reader) {
 	}
 }
 
-// Settle makes [Reader.Passed] count the records published before, even if the group of
-// the reader has not been scanned yet.
-func (ch *Channel) Settle(r *Reader) {
-	ch.tail.mu.Lock()
-	defer ch.tail.mu.Unlock()
-	ch.readers.groups[r.writer].notify(r, nil)
-}
-
 // Sinks returns the sinks of the readers that have one of the tags, or of all readers
 // if tags is nil.
 func (ch *Channel) Sinks(tags []string) []Sink {
@@ -144,8 +178,13 @@ func (ch *Channel) Sinks(tags []string) []Sink {
 }
 
 // MoveCursors notes the head of the log, and sends it to clients that were sent nothing
-// else lately, so that no client's position gets older than what is retained.
+// else lately, so that no client's position gets older than what is retained. It does
+// nothing for a channel of a shared log that is not followed.
 func (ch *Channel) MoveCursors(ctx context.Context) error {
+	f := ch.openFeed()
+	if ch.options.Shared != nil && f == nil {
+		return nil
+	}
 	head, err := ch.head(ctx)
 	if err != nil {
 		return err
@@ -154,7 +193,20 @@ func (ch *Channel) MoveCursors(ctx context.Context) error {
 	n.suffix = appendPositionedSuffix(nil, head, nil, nil)
 	ch.tail.mu.Lock()
 	defer ch.tail.mu.Unlock()
+	if ch.feed != f { // it was lost since, and the head may be that of another log
+		return nil
+	}
 	ch.tail.seen = max(ch.tail.seen, head.Seq)
 	ch.readers.announce(n)
 	return nil
+}
+
+// openFeed returns the feed that passes records, nil if there is none.
+func (ch *Channel) openFeed() *feed {
+	ch.tail.mu.Lock()
+	defer ch.tail.mu.Unlock()
+	if ch.feed == nil || !ch.feed.started {
+		return nil
+	}
+	return ch.feed
 }

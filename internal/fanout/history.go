@@ -25,22 +25,26 @@ func (h *history) horizon() time.Time {
 	return time.Now().Add(-h.retention)
 }
 
-// missed reports whether the log has records after a position, and whether some that it
-// had are gone, or too old to be replayed.
-func (h *history) missed(ctx context.Context, from eventlog.Position) (some, truncated bool, err error) {
+// missed returns the Seq of the first record that the log has after a position, 0 if it
+// has none, and reports whether some that it had are gone, or too old to be replayed. It
+// is 1 if the first was just dropped.
+func (h *history) missed(ctx context.Context, from eventlog.Position) (first uint64, truncated bool, err error) {
 	replay, err := h.log.After(ctx, h.channel, from)
 	if err != nil {
-		return false, false, err
+		return 0, false, err
 	}
-	for first, err := range replay.Records {
-		if err != nil && !errors.Is(err, eventlog.ErrTrimmed) {
-			return false, false, err
+	for rec, err := range replay.Records {
+		if errors.Is(err, eventlog.ErrTrimmed) {
+			return 1, !from.IsZero() || replay.Truncated, nil
+		}
+		if err != nil {
+			return 0, false, err
 		}
 		// Who asks for what is retained misses nothing that is too old.
-		tooOld := err != nil || first.Time.Before(h.horizon())
-		return true, replay.Truncated || tooOld && !from.IsZero(), nil
+		tooOld := rec.Time.Before(h.horizon())
+		return rec.Seq, replay.Truncated || tooOld && !from.IsZero(), nil
 	}
-	return false, replay.Truncated, nil
+	return 0, replay.Truncated, nil
 }
 
 // page returns a page with what the log has after from, up to limit, and the Seq that

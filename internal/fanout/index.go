@@ -101,6 +101,15 @@ func (x *index) announce(n *node) {
 	}
 }
 
+// leave ends all readers, which stay in the index until [Channel.Leave].
+func (x *index) leave() {
+	for _, g := range x.groups {
+		for _, r := range g.readers {
+			r.leave()
+		}
+	}
+}
+
 // sinks returns the sinks of the readers that have one of the tags, or of all readers
 // if tags is nil.
 func (x *index) sinks(tags []string) []Sink {

@@ -112,13 +112,22 @@ func (ps *pages) get(after uint64, load func() *page) *page {
 	l.page = load()
 
 	ps.mu.Lock()
-	delete(ps.loads, after)
-	if l.page.err == nil {
-		ps.keep(l.page)
+	if ps.loads[after] == l { // or it is of a log that was replaced
+		delete(ps.loads, after)
+		if l.page.err == nil {
+			ps.keep(l.page)
+		}
 	}
 	ps.mu.Unlock()
 	close(l.done)
 	return l.page
+}
+
+// reset forgets all pages, also those that are being loaded.
+func (ps *pages) reset() {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	ps.list, ps.loads = nil, nil
 }
 
 // find is called with mu held.

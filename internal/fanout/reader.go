@@ -3,7 +3,9 @@ package fanout
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
+	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/internal/peer"
@@ -50,6 +52,8 @@ type Subscription struct {
 	cursor   uint64
 	lastSent uint64
 	from     eventlog.Position // where the replay begins
+	awaited  uint64            // a record or position that the tail lacks; 0: it has all
+	overdue  *time.Timer       // for awaited; nil if that is not waited for
 }
 
 // state is what a reader does. What at refers to depends on it:
@@ -159,20 +163,63 @@ func (r *Reader) Prepare(ctx context.Context, s *Subscription, lastEventID strin
 		s.Truncated = true
 	default:
 		s.from = eventlog.PositionOf(lastEventID)
-		var missed bool
-		if missed, s.Truncated, err = r.history.missed(ctx, s.from); err != nil {
+		var first uint64
+		if first, s.Truncated, err = r.history.missed(ctx, s.from); err != nil {
 			return head, err
 		}
 		switch {
-		case missed:
+		case s.Truncated && first == 0:
+		case s.Truncated, first > 0 && s.from.Seq < s.cursor:
 			s.state, s.cursor = replaying, 0
-		case !s.Truncated:
-			// The log is not asked again: by then it may have forgotten the channel, and
-			// be unable to tell. What the client has seen may be yet to come here.
+		default:
+			// What the client has seen, in another process, may be yet to come here, and
+			// then all that it has missed is. Where nothing was missed the log is not asked
+			// again: by then it may have forgotten the channel, and be unable to tell.
 			s.cursor = max(s.cursor, s.from.Seq)
+			s.awaited = max(first, s.from.Seq)
 		}
 	}
 	return head, nil
+}
+
+// maxTailWait is how long a subscription that resumes ahead of the tail waits at most for
+// the feed to come there. Then the log is out of reach, and the client has to try again.
+const maxTailWait = 10 * time.Second
+
+// expect begins to wait for the tail to come to where s resumes, if it is not there. It
+// is called with both locks held.
+func (r *Reader) expect(s *Subscription) {
+	if s.awaited > r.history.tail.seen {
+		s.overdue = time.AfterFunc(maxTailWait, func() {
+			if err := r.late(s); err != nil {
+				r.sink.Fail(err)
+			}
+		})
+	}
+}
+
+// late returns an error if the tail is not where s resumes, and s still waits for it.
+func (r *Reader) late(s *Subscription) error {
+	_, known := r.history.tail.head()
+	if r.subscription() != s || known.Seq >= s.awaited {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), maxTailWait)
+	defer cancel()
+	head, err := r.history.log.Head(ctx, r.history.channel)
+	switch {
+	case err != nil:
+		return err
+	case head.Seq < s.awaited:
+		return fmt.Errorf("fanout: the feed is not at %d yet: %w", s.awaited, eventlog.ErrUnavailable)
+	}
+	return nil
+}
+
+func (r *Reader) subscription() *Subscription {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.sub
 }
 
 // Subscribe begins to read for s, in place of an earlier subscription. It reports
@@ -192,6 +239,7 @@ func (r *Reader) Subscribe(s *Subscription) (replayed bool) {
 	r.sub, r.cursor, r.lastSentSeq = s, s.cursor, s.lastSent
 	r.become(s.state, s.at)
 	s.at = nil // or it would keep the tail in memory
+	r.expect(s)
 	r.sink.Wake()
 	return r.state == held
 }
@@ -230,6 +278,9 @@ func (r *Reader) leave() {
 func (r *Reader) end(s state) {
 	if r.sub != nil {
 		r.history.tail.common.remove(r.sub.ID)
+		if r.sub.overdue != nil {
+			r.sub.overdue.Stop()
+		}
 	}
 	r.sub = nil
 	r.become(s, nil)
@@ -244,25 +295,32 @@ func (r *Reader) notify(n *node) bool {
 }
 
 // announce makes the reader send a cursor event, if the log has moved on since it last
-// sent anything. The channel's mu is held.
+// sent anything, and is not behind what the client has seen in another process. The
+// channel's mu is held.
 func (r *Reader) announce(n *node) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if (r.state == current || r.state == announcing) && r.sub.CursorEvents && r.lastSentSeq < n.rec.Seq {
-		r.cursor = max(r.cursor, n.rec.Seq)
+	if (r.state == current || r.state == announcing) && r.sub.CursorEvents && r.lastSentSeq < n.rec.Seq && r.cursor <= n.rec.Seq {
+		r.cursor = n.rec.Seq
 		r.become(announcing, n)
 		r.sink.Wake()
 	}
 }
 
+// subscribed reports whether events are read, or held back.
+func (r *Reader) subscribed() bool { return r.subscription() != nil }
+
 // Passed reports whether every event of the channel up to seq that is for the client
-// was read, or never will be. What is sent after that comes after these events.
+// was read, or never will be because it has no subscription. What is sent after that comes
+// after these events. It is false when the reader has left.
 func (r *Reader) Passed(seq uint64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch r.state {
 	case replaying, held, following, catchingUp:
 		return seq <= r.cursor
+	case left:
+		return seq == 0
 	default:
 		return true
 	}

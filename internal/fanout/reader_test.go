@@ -194,7 +194,7 @@ func TestPassed(t *testing.T) {
 		c, other := f.subscribe("a"), f.subscribe("b")
 		rec := record("1")
 		require.NoError(t, f.ch.Publish(t.Context(), rec))
-		f.ch.Settle(&c.reader) // the group has not been scanned yet
+		f.ch.Settle(f.t.Context(), &c.reader, 0) // the group has not been scanned yet
 		require.False(t, c.reader.Passed(rec.Seq))
 		require.True(t, c.reader.Passed(rec.Seq-1))
 		c.reads("1")
@@ -202,7 +202,7 @@ func TestPassed(t *testing.T) {
 		synctest.Wait()
 
 		f.publish("2", targets("b"))
-		f.ch.Settle(&c.reader)
+		f.ch.Settle(f.t.Context(), &c.reader, 0)
 		require.True(t, c.reader.Passed(rec.Seq+1), "what is for others is not waited for")
 		c.reader.Unsubscribe(c.sub)
 		require.True(t, c.reader.Passed(rec.Seq+100))

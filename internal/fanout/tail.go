@@ -91,6 +91,13 @@ func (t *tail) reset() {
 	t.newest = &node{rec: t.newest.rec, end: t.newest.end}
 }
 
+// restart begins the tail anew after a position. It is called with mu held, while no
+// reader reads it.
+func (t *tail) restart(from eventlog.Position) {
+	t.suffix, t.chunk, t.marks = nil, nil, nil
+	t.newest, t.seen = &node{rec: &eventlog.Record{Seq: from.Seq, Epoch: from.Epoch}}, from.Seq
+}
+
 // head returns the newest node and the position of the log's head, as far as the
 // channel knows it: at the node or later.
 func (t *tail) head() (*node, eventlog.Position) {
