@@ -12,6 +12,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
@@ -228,7 +229,7 @@ func (r *redactor) clean(err error) error {
 // sentError returns a copy of e without tokens, and reports whether it differs.
 func (r *redactor) sentError(e *rpc.Error) (clean *rpc.Error, changed bool) {
 	own := rpc.Error{Code: e.Code, Status: e.Status, Message: r.text(e.Message), Data: e.Data, Defined: e.Defined}
-	if e.Code != codeOf(e.Status) {
+	if e.Code != transport.AnswerError(e.Status, nil, "").Code {
 		own.Code = rpc.Code(r.text(string(e.Code)))
 	}
 	changed = own.Message != e.Message || own.Code != e.Code

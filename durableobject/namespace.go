@@ -15,6 +15,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/serializer"
 	"github.com/go-orpc/durable-iterator/internal/socket"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 	"github.com/go-orpc/durable-iterator/token"
 )
@@ -174,7 +175,7 @@ type core struct {
 	serializer   *serializer.Serializer
 
 	system *rpc.Router
-	peers  *rpc.ServerPeers
+	peers  *transport.ServerPeers
 	newHub func(ctx context.Context, channel string) (any, error)
 	pool   *socket.Pool
 	users  sync.WaitGroup // readers, hooks of sockets, and tasks

@@ -10,6 +10,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/fanout"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 )
 
 // The headers of a subscription that go beyond oRPC: see the package
@@ -49,7 +50,7 @@ func (ws *Websocket) subscribe(ctx context.Context, call *rpc.Call) (any, error)
 			call.ResponseHeader.Set(headerPosition, head.String())
 		}
 	}
-	return rpc.Hibernation{
+	return transport.Hibernation{
 		Start: func(ctx context.Context, id json.RawMessage, finish func()) {
 			s.ID, s.finish, s.ctx = peer.ID(id), finish, ctx
 			ws.begin(s)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"reflect"
 	"strings"
 
 	"github.com/go-orpc/durable-iterator/internal/peer"
@@ -25,7 +24,7 @@ type Call struct {
 	// until the procedure's own interceptors run, which see the decoded type; an input
 	// that is a stream of events is opaque until then.
 	Input any
-	// New gives a pointer to decode the output into. Nil leaves a [value.Value]. Only
+	// New returns a pointer to decode the output into. Nil leaves a [value.Value]. Only
 	// clients look at it. The output of an [EventProcedure] is that pointer.
 	New func() any
 	// LastEventID is the id of the last event that the caller has seen, for
@@ -44,7 +43,7 @@ type Call struct {
 	state     any
 }
 
-// State returns the state that [ServerPeerOptions.NewState] made for the call, nil for a
+// State returns the state that transport.ServerPeerOptions.NewState made for the call, nil for a
 // call that has none. It is shared by the copies of a call.
 func (c *Call) State() any { return c.state }
 
@@ -78,87 +77,10 @@ func (c *Call) stopDecoding() {
 	}
 }
 
-// CallFunc carries out a call and gives its output.
+// CallFunc runs a call and returns its output.
 type CallFunc func(ctx context.Context, call *Call) (any, error)
 
-// Caller is what procedures are called on: a [Link], a [WebsocketLink], a
-// [Router] in the same process, or a client iterator. Implementations are safe
-// for concurrent use. [NewCaller] makes one from a [CallFunc].
-type Caller interface {
-	Call(ctx context.Context, call *Call, opts ...CallOption) (any, error)
-}
-
-// CallOption changes one call.
-type CallOption interface{ applyToCall(o *callOptions) }
-
-type callOptions struct {
-	call           *Call
-	retry          Retry
-	responseHeader *http.Header
-}
-
-type callOptionFunc func(*callOptions)
-
-func (f callOptionFunc) applyToCall(o *callOptions) { f(o) }
-
-// WithLastEventID names the last event that the caller has seen, so that a
-// stream of events goes on behind it: oRPC's lastEventId. "" is none.
-func WithLastEventID(id string) CallOption {
-	return callOptionFunc(func(o *callOptions) { o.call.LastEventID = id })
-}
-
-// WithHeader sends a header with the call. A name that is given several times
-// is sent with all its values.
-func WithHeader(name, value string) CallOption {
-	return callOptionFunc(func(o *callOptions) { o.call.Header.Add(name, value) })
-}
-
-// WithResponseHeader stores the header of the answer in *into when the call is
-// done, nil if there was no answer.
-func WithResponseHeader(into *http.Header) CallOption {
-	return callOptionFunc(func(o *callOptions) { o.responseHeader = into })
-}
-
-// NewCaller makes a [Caller] of a transport: it applies the options of a call,
-// runs the interceptors around it, the first one outermost, and retries send as
-// [Retry] says, inside of them. A context that has ended is not tried. It is for
-// those who write a transport of their own; send gets a Call that it may keep and
-// whose Header is not nil.
-func NewCaller(send CallFunc, interceptors ...Interceptor) Caller {
-	return &caller{send: send, interceptors: interceptors, once: Chain(interceptors, Retry{}.around(send))}
-}
-
-type caller struct {
-	send         CallFunc
-	interceptors []Interceptor
-	once         CallFunc // what a call without retries goes through
-}
-
-func (c *caller) Call(ctx context.Context, call *Call, opts ...CallOption) (any, error) {
-	own := *call
-	own.ResponseHeader = nil
-	own.Header = call.Header.Clone()
-	if own.Header == nil {
-		own.Header = http.Header{}
-	}
-	if len(opts) == 0 {
-		out, err := c.once(ctx, &own)
-		call.ResponseHeader = own.ResponseHeader
-		return out, err
-	}
-	o := callOptions{call: &own}
-	for _, opt := range opts {
-		opt.applyToCall(&o)
-	}
-	out, err := Chain(c.interceptors, o.retry.around(c.send))(ctx, &own)
-	call.ResponseHeader = own.ResponseHeader
-	if o.responseHeader != nil {
-		*o.responseHeader = own.ResponseHeader
-	}
-	return out, err
-}
-
-// CallOf gives the call that a handler carries out, by the context of the handler:
+// CallOf returns the call that a handler runs, from the context of the handler:
 // its Path, Header and LastEventID, and its ResponseHeader, to which the handler may
 // add. The handler of an [EventProcedure] is too late for the latter, as its answer
 // has begun; an interceptor is not.
@@ -183,34 +105,16 @@ func withCall(ctx context.Context, call *Call) context.Context {
 	return context.WithValue(ctx, callKey{}, call)
 }
 
-// callError gives an error that did not come from the other side, in which
-// errors.Is finds the end of ctx if it has ended, whatever err says.
+// callError returns an error that did not come from the server. If ctx has ended, errors.Is
+// finds that in it, whatever err is.
 func callError(ctx context.Context, call *Call, err error) error {
 	return fmt.Errorf("rpc: call %s: %w", strings.Join(call.Path, "."), withCause(ctx, err))
 }
 
-// withCause gives err, in which errors.Is finds the end of ctx if it has ended.
+// withCause returns err. If ctx has ended, errors.Is finds that in it.
 func withCause(ctx context.Context, err error) error {
 	if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
 		return fmt.Errorf("%w: %w", ended, err)
 	}
 	return err
-}
-
-// decodeOutput reads an answer into the type that the caller wants.
-func decodeOutput(call *Call, v value.Value) (any, error) {
-	if call.New == nil {
-		return v, nil
-	}
-	p := call.New()
-	if _, void := p.(*Void); void {
-		return Void{}, nil
-	}
-	if _, wanted := streamOf(p); wanted {
-		return nil, errNoStream
-	}
-	if err := v.Decode(p); err != nil {
-		return nil, fmt.Errorf("decode output: %w", err)
-	}
-	return reflect.ValueOf(p).Elem().Interface(), nil
 }

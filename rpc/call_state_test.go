@@ -8,13 +8,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 )
 
 func TestServerPeerSendSeesTheStateOfTheCall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var sent []any
-		p, _ := newServer(t, rpc.ServerPeerOptions{
+		p, _ := newServer(t, transport.ServerPeerOptions{
 			NewState: func() any { return new(int) },
 			Handle: func(ctx context.Context, call *rpc.Call) (any, error) {
 				found, ok := rpc.CallOf(ctx)
@@ -54,7 +55,7 @@ func TestStateOfNestedCalls(t *testing.T) {
 			states = append(states, stateOf(ctx))
 			return rpc.Void{}, nil
 		}))
-		p, _ := newServer(t, rpc.ServerPeerOptions{
+		p, _ := newServer(t, transport.ServerPeerOptions{
 			NewState: func() any { return "state" },
 			Handle: func(ctx context.Context, call *rpc.Call) (any, error) {
 				if _, err := inner.Call(ctx, router, rpc.Void{}); err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
@@ -38,7 +39,7 @@ func TestClientPeerRequests(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				p, box := newClient(t, rpc.ClientPeerOptions{})
+				p, box := newClient(t, transport.ClientPeerOptions{})
 				done := start(t.Context(), p, test.call, test.opts...)
 				require.Equal(t, []string{test.want}, box.take())
 				receive(t, p, `{"i":"1","p":{}}`)
@@ -98,7 +99,7 @@ func TestClientPeerAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				p, _ := newClient(t, rpc.ClientPeerOptions{})
+				p, _ := newClient(t, transport.ClientPeerOptions{})
 				done := start(t.Context(), p, pingCall())
 				synctest.Wait()
 				require.NoError(t, p.Receive([]byte(test.answer), test.binary))
@@ -111,7 +112,7 @@ func TestClientPeerAnswers(t *testing.T) {
 func TestClientPeerFailsTheCallWhoseAnswerIsUnreadable(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p, box := newClient(t, rpc.ClientPeerOptions{})
+		p, box := newClient(t, transport.ClientPeerOptions{})
 		first, second := start(t.Context(), p, pingCall()), start(t.Context(), p, pingCall())
 		require.Len(t, box.take(), 2)
 		require.Error(t, p.Receive([]byte(`{"i":"1","p":{"s":"x"}}`), false))
@@ -129,7 +130,7 @@ func TestClientPeerFailsTheCallWhoseAnswerIsUnreadable(t *testing.T) {
 func TestClientPeerGivesTheHeaderOfTheAnswer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p, _ := newClient(t, rpc.ClientPeerOptions{})
+		p, _ := newClient(t, transport.ClientPeerOptions{})
 		call := pingCall()
 		var header http.Header
 		done := start(t.Context(), p, call, rpc.WithResponseHeader(&header))
@@ -145,7 +146,7 @@ func TestClientPeerAborts(t *testing.T) {
 	t.Parallel()
 	reason := errors.New("my reason")
 	synctest.Test(t, func(t *testing.T) {
-		p, box := newClient(t, rpc.ClientPeerOptions{})
+		p, box := newClient(t, transport.ClientPeerOptions{})
 		ctx, cancel := context.WithCancelCause(t.Context())
 		done := start(ctx, p, pingCall())
 		require.Len(t, box.take(), 1)
@@ -167,7 +168,7 @@ func TestClientPeerDoesNotWaitForAStuckSocket(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		stuck, box := make(chan struct{}), &outbox{}
-		p, _ := newClient(t, rpc.ClientPeerOptions{Send: func(ctx context.Context, m []byte, binary bool) error {
+		p, _ := newClient(t, transport.ClientPeerOptions{Send: func(ctx context.Context, m []byte, binary bool) error {
 			<-stuck
 			return box.send(ctx, m, binary)
 		}})
@@ -186,7 +187,7 @@ func TestClientPeerSendContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		contexts := make(chan context.Context, 1)
-		p, _ := newClient(t, rpc.ClientPeerOptions{Send: func(ctx context.Context, _ []byte, _ bool) error {
+		p, _ := newClient(t, transport.ClientPeerOptions{Send: func(ctx context.Context, _ []byte, _ bool) error {
 			contexts <- ctx
 			<-ctx.Done()
 			return ctx.Err()
@@ -214,7 +215,7 @@ func TestClientPeerSendContext(t *testing.T) {
 func TestClientPeerDisconnect(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p, box := newClient(t, rpc.ClientPeerOptions{})
+		p, box := newClient(t, transport.ClientPeerOptions{})
 		first, second := start(t.Context(), p, pingCall()), start(t.Context(), p, pingCall())
 		require.Len(t, box.take(), 2)
 		cause := errors.New("cable cut")
@@ -242,7 +243,7 @@ func TestClientPeerDisconnect(t *testing.T) {
 func TestClientPeerSendFails(t *testing.T) {
 	t.Parallel()
 	failure := errors.New("no socket")
-	p := rpc.NewClientPeer(&rpc.ClientPeerOptions{Send: func(context.Context, []byte, bool) error { return failure }})
+	p := transport.NewClientPeer(&transport.ClientPeerOptions{Send: func(context.Context, []byte, bool) error { return failure }})
 	_, err := p.Call(t.Context(), pingCall())
 	require.ErrorIs(t, err, rpc.ErrDisconnected)
 	require.ErrorIs(t, err, failure)
@@ -252,7 +253,7 @@ func TestClientPeerSendFails(t *testing.T) {
 func TestClientPeerIDs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p, box := newClient(t, rpc.ClientPeerOptions{})
+		p, box := newClient(t, transport.ClientPeerOptions{})
 		for n := 1; n <= 40; n++ {
 			ctx, cancel := context.WithCancel(t.Context())
 			done := start(ctx, p, pingCall())
@@ -267,7 +268,7 @@ func TestClientPeerIDs(t *testing.T) {
 func TestClientPeerRetriesOverADisconnect(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p, box := newClient(t, rpc.ClientPeerOptions{})
+		p, box := newClient(t, transport.ClientPeerOptions{})
 		done := start(t.Context(), p, pingCall(), rpc.Retry{Max: 1, If: func(err error) bool { return errors.Is(err, rpc.ErrDisconnected) }})
 		require.Len(t, box.take(), 1)
 		p.Disconnect(nil)
@@ -283,7 +284,7 @@ func TestClientPeerRetriesOverADisconnect(t *testing.T) {
 func TestClientPeerInterceptors(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p, box := newClient(t, rpc.ClientPeerOptions{Interceptors: []rpc.Interceptor{
+		p, box := newClient(t, transport.ClientPeerOptions{Interceptors: []rpc.Interceptor{
 			rpc.OnStart(func(_ context.Context, call *rpc.Call) { call.Header.Set("X-Trace", "t") }),
 		}})
 		done := start(t.Context(), p, pingCall())
@@ -296,7 +297,7 @@ func TestClientPeerInterceptors(t *testing.T) {
 func TestClientPeerCallOfAStream(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p, box := newClient(t, rpc.ClientPeerOptions{})
+		p, box := newClient(t, transport.ClientPeerOptions{})
 		done := start(t.Context(), p, pingCall())
 		require.Len(t, box.take(), 1)
 		receive(t, p, `{"i":"1","p":{"h":{"content-type":"text/event-stream"}}}`)
@@ -307,5 +308,5 @@ func TestClientPeerCallOfAStream(t *testing.T) {
 
 func TestNewClientPeerPanics(t *testing.T) {
 	t.Parallel()
-	require.Panics(t, func() { rpc.NewClientPeer(&rpc.ClientPeerOptions{}) })
+	require.Panics(t, func() { transport.NewClientPeer(&transport.ClientPeerOptions{}) })
 }

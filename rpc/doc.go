@@ -10,7 +10,7 @@
 //
 //	var Greet = rpc.Define[Greeting, string]("greet")
 //
-// The server gives it a handler and serves it:
+// The server adds a handler and serves it:
 //
 //	router := rpc.NewRouter(
 //		Greet.Handler(func(ctx context.Context, in Greeting) (string, error) {
@@ -35,10 +35,10 @@
 //	var Search = rpc.DefineEvents[Query, Hit, Summary]("search")
 //
 // Its handler sends them with an [EventWriter] and returns what ends the stream;
-// [EventProcedure.Call] gives an [Events] to range over. A stream ends on both sides
-// when either stops, and goes on behind the last event that was read if the call has
+// [EventProcedure.Call] returns an [Events] to range over. A stream ends on both sides
+// when either stops, and goes on after the last event that was read if the call has
 // a [Retry] and the handler heeds [Call.LastEventID], which [CallOf] leads to. It
-// takes no more memory than its bounds say, however slow the reader is.
+// takes no more memory than its bounds allow, however slow the reader is.
 //
 // The input can be a stream too, alone or together with the output: then the input type
 // is a [*Events], which the handler ranges over and the client makes with [NewEvents].
@@ -76,7 +76,7 @@
 // A client gets an *Error for what the server has sent, and another error for
 // what happened on the way; of these, errors.Is finds context.Canceled and
 // context.DeadlineExceeded where the context ended. A call is repeated after an
-// error only if [WithRetry] or [Retry] says so.
+// error only with [WithRetry] or [Retry].
 //
 // # Concurrency
 //
@@ -103,6 +103,5 @@
 // then an *Events on a client, and opaque on a server.
 //
 // Plugins change a copy of the options, one after the other, before anything is
-// made of it. What they append to the interceptors runs inside of those that the
-// application has given.
+// made of it. The interceptors that they append run inside of those of the application.
 package rpc

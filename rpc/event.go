@@ -28,7 +28,7 @@ type EventMeta struct {
 	// RetryNow asks the client to connect again without a pause: the retry of 0 that
 	// Retry cannot express, which must be 0 then. An original client tries without end
 	// and without any pause; one of this module waits as long as for an event that
-	// asks for nothing.
+	// does not have one.
 	RetryNow bool
 	// Comments are for people who read the wire. Each is UTF-8 without control
 	// characters other than tabs.

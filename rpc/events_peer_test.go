@@ -11,10 +11,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/coder/websocket"
+	coder "github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
@@ -31,7 +32,7 @@ func TestRecordedStreamsOfASocket(t *testing.T) {
 	vectors(t, "session-rpc-iterator.json", &session)
 	synctest.Test(t, func(t *testing.T) {
 		methods := rpc.NewRouter(rpc.DefineEvents[countInput, countEvent, countResult]("toolbox.count").Handler(runCount))
-		p, box := newServer(t, rpc.ServerPeerOptions{Handle: func(ctx context.Context, call *rpc.Call) (any, error) {
+		p, box := newServer(t, transport.ServerPeerOptions{Handle: func(ctx context.Context, call *rpc.Call) (any, error) {
 			var in struct {
 				Path  []string    `json:"path"`
 				Input value.Value `json:"input"`
@@ -78,7 +79,7 @@ func TestServerPeerSendsEvents(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				p, box := newServer(t, rpc.ServerPeerOptions{Handle: routed(rpc.NewRouter(
+				p, box := newServer(t, transport.ServerPeerOptions{Handle: routed(rpc.NewRouter(
 					count.Handler(runCount),
 					rpc.DefineEvents[rpc.Void, rpc.Void, rpc.Void]("void").Handler(
 						func(_ context.Context, _ rpc.Void, w *rpc.EventWriter[rpc.Void]) (rpc.Void, error) {
@@ -105,7 +106,7 @@ func TestServerPeerCannotSendEvents(t *testing.T) {
 		broken := errors.New("broken")
 		ended := make(chan error, 1)
 		sends := 0
-		p, _ := newServer(t, rpc.ServerPeerOptions{
+		p, _ := newServer(t, transport.ServerPeerOptions{
 			Handle: routed(rpc.NewRouter(foreverRoute(ended))),
 			Send: func(context.Context, []byte, bool) error {
 				if sends++; sends > 2 {
@@ -128,7 +129,7 @@ func TestServerPeerSendsEventsWithTheContextOfTheCall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sends := make(chan bool, 10)
-		p, _ := newServer(t, rpc.ServerPeerOptions{
+		p, _ := newServer(t, transport.ServerPeerOptions{
 			Handle:   routed(rpc.NewRouter(count.Handler(runCount))),
 			NewState: func() any { return true },
 			Send: func(ctx context.Context, _ []byte, _ bool) error {
@@ -144,9 +145,9 @@ func TestServerPeerSendsEventsWithTheContextOfTheCall(t *testing.T) {
 }
 
 // openNumbers opens a stream on a client peer, whose answers the test makes.
-func openNumbers(t *testing.T) (*rpc.ClientPeer, *outbox, *rpc.Events[int, int]) {
+func openNumbers(t *testing.T) (*transport.ClientPeer, *outbox, *rpc.Events[int, int]) {
 	t.Helper()
-	p, box := newClient(t, rpc.ClientPeerOptions{})
+	p, box := newClient(t, transport.ClientPeerOptions{})
 	opened := make(chan *rpc.Events[int, int], 1)
 	go func() {
 		events, err := numbers.Call(t.Context(), p, rpc.Void{}, rpc.WithLastEventID("0"))
@@ -272,7 +273,7 @@ func TestSlowSocketsHoldUpHandlers(t *testing.T) {
 				}
 			})), nil)
 		conn := dialRaw(t, client)
-		require.NoError(t, conn.Write(t.Context(), websocket.MessageText, []byte(`{"i":"1","p":{"u":"/big"}}`)))
+		require.NoError(t, conn.Write(t.Context(), coder.MessageText, []byte(`{"i":"1","p":{"u":"/big"}}`)))
 		synctest.Wait()
 		require.Less(t, sent, 500, "a few megabytes at most")
 		for before := sent; sent == before; {

@@ -8,11 +8,13 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/coder/websocket"
+	coder "github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 	"github.com/go-orpc/durable-iterator/rpc/value"
+	"github.com/go-orpc/durable-iterator/rpc/websocket"
 )
 
 // formFrame makes a message of a form with the boundary x.
@@ -30,7 +32,7 @@ const (
 func TestClientPeerSendsFiles(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p, box := newClient(t, rpc.ClientPeerOptions{})
+		p, box := newClient(t, transport.ClientPeerOptions{})
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		start(ctx, p, &rpc.Call{Path: []string{"echo"}, Input: downloadOutput{hello()}},
@@ -54,7 +56,7 @@ func TestServerPeerAnswersWithFiles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				p, box := newServer(t, rpc.ServerPeerOptions{Handle: func(_ context.Context, call *rpc.Call) (any, error) {
+				p, box := newServer(t, transport.ServerPeerOptions{Handle: func(_ context.Context, call *rpc.Call) (any, error) {
 					call.ResponseHeader.Set("Content-Disposition", "inline")
 					if call.Path[0] == "refuse" {
 						return nil, &rpc.Error{Code: rpc.CodeConflict, Message: "m", Data: hello()}
@@ -90,7 +92,7 @@ func TestServerPeerReadsForms(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				p, box := newServer(t, rpc.ServerPeerOptions{Handle: routed(fixtureRouter())})
+				p, box := newServer(t, transport.ServerPeerOptions{Handle: routed(fixtureRouter())})
 				_ = p.Receive(formFrame(`"u":"/upload",`, test.form), true) // the answer says it too
 				require.Equal(t, []string{test.answer}, box.take())
 			})
@@ -130,7 +132,7 @@ func TestClientPeerReadsForms(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				p, _ := newClient(t, rpc.ClientPeerOptions{})
+				p, _ := newClient(t, transport.ClientPeerOptions{})
 				done := start(t.Context(), p, &rpc.Call{Path: []string{"f"}, New: func() any { return new(any) }})
 				synctest.Wait()
 				require.NoError(t, p.Receive(formFrame(test.status, test.form), true))
@@ -153,23 +155,23 @@ func TestWebsocketLimitsFiles(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		size int
-		want func(t *testing.T, link *rpc.WebsocketLink)
+		want func(t *testing.T, link *websocket.Link)
 	}{
-		"too large for the server": {210 << 10, func(t *testing.T, link *rpc.WebsocketLink) {
+		"too large for the server": {210 << 10, func(t *testing.T, link *websocket.Link) {
 			t.Helper()
-			require.Equal(t, websocket.StatusMessageTooBig, websocket.CloseStatus(link.Err()))
+			require.Equal(t, coder.StatusMessageTooBig, coder.CloseStatus(link.Err()))
 		}},
-		"too large for the client": {110 << 10, func(t *testing.T, link *rpc.WebsocketLink) {
+		"too large for the client": {110 << 10, func(t *testing.T, link *websocket.Link) {
 			t.Helper()
-			require.ErrorIs(t, link.Err(), websocket.ErrMessageTooBig)
+			require.ErrorIs(t, link.Err(), coder.ErrMessageTooBig)
 		}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				_, client := hostRouter(t, fixtureRouter(), &rpc.WebsocketHandlerOptions{MaxMessageBytes: 200 << 10})
-				link := dial(t, client, rpc.WebsocketOptions{MaxMessageBytes: 100 << 10})
+				_, client := hostRouter(t, fixtureRouter(), &websocket.HandlerOptions{MaxMessageBytes: 200 << 10})
+				link := dial(t, client, websocket.LinkOptions{MaxMessageBytes: 100 << 10})
 				out, err := echo.Call(t.Context(), link, lazyFile("a", strings.Repeat("x", 90<<10)))
 				require.NoError(t, err)
 				require.Equal(t, int64(90<<10), out.(*value.File).Size())

@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/rpc/value"
+	"github.com/go-orpc/durable-iterator/rpc/websocket"
 )
 
 // transports gives callers that lead to the router in each way that there is.
@@ -26,7 +27,7 @@ func transports(t *testing.T, r *rpc.Router) map[string]rpc.Caller {
 	_, client := hostRouter(t, r, nil)
 	return map[string]rpc.Caller{
 		"HTTP":       rpc.NewLink(server.URL, nil),
-		"socket":     dial(t, client, rpc.WebsocketOptions{}),
+		"socket":     dial(t, client, websocket.LinkOptions{}),
 		"in process": r,
 	}
 }
@@ -215,7 +216,7 @@ func TestFilesThatCannotBeSent(t *testing.T) {
 	_, client := hostRouter(t, fixtureRouter(), nil)
 	for transport, caller := range map[string]rpc.Caller{
 		"HTTP":   rpc.NewLink(server.URL, nil),
-		"socket": dial(t, client, rpc.WebsocketOptions{}),
+		"socket": dial(t, client, websocket.LinkOptions{}),
 	} {
 		for name, file := range files {
 			t.Run(transport+" "+name, func(t *testing.T) {

@@ -9,27 +9,28 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 )
 
 func TestHibernationIsToldOfItsEnd(t *testing.T) {
 	t.Parallel()
-	for name, end := range map[string]func(t *testing.T, p *rpc.ServerPeer, finish func()){
-		"abort":  func(t *testing.T, p *rpc.ServerPeer, _ func()) { t.Helper(); receive(t, p, `{"i":"1","t":4}`) },
-		"finish": func(_ *testing.T, _ *rpc.ServerPeer, finish func()) { finish() },
-		"close":  func(_ *testing.T, p *rpc.ServerPeer, _ func()) { p.Close() },
+	for name, end := range map[string]func(t *testing.T, p *transport.ServerPeer, finish func()){
+		"abort":  func(t *testing.T, p *transport.ServerPeer, _ func()) { t.Helper(); receive(t, p, `{"i":"1","t":4}`) },
+		"finish": func(_ *testing.T, _ *transport.ServerPeer, finish func()) { finish() },
+		"close":  func(_ *testing.T, p *transport.ServerPeer, _ func()) { p.Close() },
 	} {
 		for when, early := range map[string]bool{"while it starts": true, "later": false} {
 			t.Run(name+" "+when, func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					var (
-						p      *rpc.ServerPeer
+						p      *transport.ServerPeer
 						stream opened
 						ends   int
 					)
-					p, _ = newServer(t, rpc.ServerPeerOptions{
+					p, _ = newServer(t, transport.ServerPeerOptions{
 						Handle: func(context.Context, *rpc.Call) (any, error) {
-							return rpc.Hibernation{
+							return transport.Hibernation{
 								Start: func(ctx context.Context, id json.RawMessage, finish func()) {
 									if stream = (opened{ctx, id, finish}); early {
 										end(t, p, finish)

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 )
 
 type message struct {
@@ -65,13 +66,13 @@ func (w *wire) close() {
 
 // connect joins a client and a server, whose messages arrive by toClient. Send of
 // the options is set here.
-func connect(t *testing.T, so rpc.ServerPeerOptions, co rpc.ClientPeerOptions) (client *rpc.ClientPeer, toClient *wire) {
+func connect(t *testing.T, so transport.ServerPeerOptions, co transport.ClientPeerOptions) (client *transport.ClientPeer, toClient *wire) {
 	t.Helper()
-	var server *rpc.ServerPeer
+	var server *transport.ServerPeer
 	toServer := newWire(func(m []byte, binary bool) error { return server.Receive(m, binary) })
 	toClient = newWire(func(m []byte, binary bool) error { return client.Receive(m, binary) })
 	so.Send, co.Send = toClient.send, toServer.send
-	client, server = rpc.NewClientPeer(&co), rpc.NewServerPeer(t.Context(), &so)
+	client, server = transport.NewClientPeer(&co), transport.NewServerPeer(t.Context(), &so)
 	t.Cleanup(func() {
 		server.Close()
 		server.Wait()
@@ -107,13 +108,13 @@ func (o *outbox) take() []string {
 }
 
 // newServer makes a peer that answers into an outbox.
-func newServer(t *testing.T, o rpc.ServerPeerOptions) (*rpc.ServerPeer, *outbox) {
+func newServer(t *testing.T, o transport.ServerPeerOptions) (*transport.ServerPeer, *outbox) {
 	t.Helper()
 	box := &outbox{}
 	if o.Send == nil {
 		o.Send = box.send
 	}
-	p := rpc.NewServerPeer(t.Context(), &o)
+	p := transport.NewServerPeer(t.Context(), &o)
 	t.Cleanup(func() {
 		p.Close()
 		p.Wait()
@@ -132,13 +133,13 @@ func receive(t *testing.T, p interface {
 }
 
 // newClient makes a peer that sends into an outbox.
-func newClient(t *testing.T, o rpc.ClientPeerOptions) (*rpc.ClientPeer, *outbox) {
+func newClient(t *testing.T, o transport.ClientPeerOptions) (*transport.ClientPeer, *outbox) {
 	t.Helper()
 	box := &outbox{}
 	if o.Send == nil {
 		o.Send = box.send
 	}
-	p := rpc.NewClientPeer(&o)
+	p := transport.NewClientPeer(&o)
 	t.Cleanup(func() { p.Close(nil) })
 	return p, box
 }

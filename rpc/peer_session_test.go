@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
@@ -70,7 +71,7 @@ func recordedRoom() rpc.CallFunc {
 	return func(ctx context.Context, call *rpc.Call) (any, error) {
 		switch call.Path[0] {
 		case "subscribe":
-			return rpc.Hibernation{Start: func(context.Context, json.RawMessage, func()) {}}, nil
+			return transport.Hibernation{Start: func(context.Context, json.RawMessage, func()) {}}, nil
 		case "call":
 			var in struct {
 				Path  []string    `json:"path"`
@@ -90,7 +91,7 @@ func recordedRoom() rpc.CallFunc {
 // and gives recorded and actual answers by id.
 func replay(t *testing.T, s session, conn int) (recorded, actual map[string]string) {
 	t.Helper()
-	p, box := newServer(t, rpc.ServerPeerOptions{Handle: recordedRoom()})
+	p, box := newServer(t, transport.ServerPeerOptions{Handle: recordedRoom()})
 	recorded, actual = map[string]string{}, map[string]string{}
 	for _, e := range s.Entries {
 		switch {

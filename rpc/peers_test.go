@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
@@ -74,7 +75,7 @@ func TestPeersUnderLoad(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const calls, atOnce = 10_000, 200
-		client, _ := connect(t, rpc.ServerPeerOptions{Handle: routed(stressRouter()), MaxInFlight: 2 * atOnce}, rpc.ClientPeerOptions{})
+		client, _ := connect(t, transport.ServerPeerOptions{Handle: routed(stressRouter()), MaxCalls: 2 * atOnce}, transport.ClientPeerOptions{})
 		var callers sync.WaitGroup
 		for caller := range atOnce {
 			callers.Go(func() {
@@ -113,7 +114,7 @@ func TestPeersUnderLoad(t *testing.T) {
 func TestPeersLoseTheSocketUnderLoad(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		client, _ := connect(t, rpc.ServerPeerOptions{Handle: routed(stressRouter())}, rpc.ClientPeerOptions{})
+		client, _ := connect(t, transport.ServerPeerOptions{Handle: routed(stressRouter())}, transport.ClientPeerOptions{})
 		done := make(chan error, 100)
 		for n := range cap(done) {
 			go func() {
@@ -149,7 +150,7 @@ func TestPeersCarryNativeTypes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				client, _ := connect(t, rpc.ServerPeerOptions{Handle: routed(fixtureRouter())}, rpc.ClientPeerOptions{})
+				client, _ := connect(t, transport.ServerPeerOptions{Handle: routed(fixtureRouter())}, transport.ClientPeerOptions{})
 				out, err := echo.Call(t.Context(), client, given)
 				require.NoError(t, err)
 				require.Equal(t, given, out)
@@ -164,17 +165,17 @@ func TestPeersHibernation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var toClient *wire
 		event := func(format string, a ...any) { _ = toClient.send(t.Context(), fmt.Appendf(nil, format, a...), false) }
-		client, toClient := connect(t, rpc.ServerPeerOptions{Handle: func(context.Context, *rpc.Call) (any, error) {
-			return rpc.Hibernation{Start: func(_ context.Context, id json.RawMessage, finish func()) {
+		client, toClient := connect(t, transport.ServerPeerOptions{Handle: func(context.Context, *rpc.Call) (any, error) {
+			return transport.Hibernation{Start: func(_ context.Context, id json.RawMessage, finish func()) {
 				event(`{"i":%s,"t":3,"p":{"e":"message","d":{"json":1}}}`, id)
 				event(`{"i":%s,"t":3,"p":{"e":"done"}}`, id)
 				finish()
 			}}, nil
-		}}, rpc.ClientPeerOptions{})
+		}}, transport.ClientPeerOptions{})
 		var kinds []string
 		stop, err := client.Subscribe(t.Context(), &rpc.Call{Path: []string{"subscribe"}},
 			func(http.Header) { kinds = append(kinds, "open") },
-			func(e rpc.PeerEvent) { kinds = append(kinds, e.Kind) })
+			func(e transport.PeerEvent) { kinds = append(kinds, e.Kind) })
 		require.NoError(t, err)
 		synctest.Wait()
 		stop()

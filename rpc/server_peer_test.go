@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 )
 
 // shout answers with what it was called with.
@@ -76,7 +77,7 @@ func TestServerPeerAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				p, box := newServer(t, rpc.ServerPeerOptions{Handle: routed(fixtureRouter())})
+				p, box := newServer(t, transport.ServerPeerOptions{Handle: routed(fixtureRouter())})
 				receive(t, p, test.request)
 				sent := box.take()
 				require.NotEmpty(t, sent)
@@ -89,7 +90,7 @@ func TestServerPeerAnswers(t *testing.T) {
 func TestServerPeerRefusesFiles(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p, box := newServer(t, rpc.ServerPeerOptions{Handle: routed(fixtureRouter())})
+		p, box := newServer(t, transport.ServerPeerOptions{Handle: routed(fixtureRouter())})
 		require.NoError(t, p.Receive([]byte("{\"i\":\"1\",\"p\":{\"u\":\"/echo\",\"h\":{\"content-disposition\":\"inline\"}}}\xffcontent"), true))
 		require.Equal(t, []string{`{"i":"1","p":{` + unsupported + `}}`}, box.take())
 	})
@@ -98,7 +99,7 @@ func TestServerPeerRefusesFiles(t *testing.T) {
 func TestServerPeerHandsOverTheRequest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p, box := newServer(t, rpc.ServerPeerOptions{Handle: shout})
+		p, box := newServer(t, transport.ServerPeerOptions{Handle: shout})
 		receive(t, p, `{"i":"1","p":{"u":"/a%20b/%C3%A9%2F!?x=y","b":{"json":1},"h":{"x-a":"v","last-event-id":"9"},"m":"PUT"}}`)
 		require.Equal(t, []string{
 			`{"i":"1","p":{"h":{"x-method":"PUT"},"b":{"json":{"header":"v","input":1,"last":"9","path":["a b","é/!"]}}}}`,
@@ -109,7 +110,7 @@ func TestServerPeerHandsOverTheRequest(t *testing.T) {
 func TestServerPeerOwnsTheHeadersOfTheBody(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p, box := newServer(t, rpc.ServerPeerOptions{Handle: func(_ context.Context, call *rpc.Call) (any, error) {
+		p, box := newServer(t, transport.ServerPeerOptions{Handle: func(_ context.Context, call *rpc.Call) (any, error) {
 			call.ResponseHeader.Set("Content-Type", "text/event-stream")
 			call.ResponseHeader.Set("Content-Disposition", "inline")
 			call.ResponseHeader.Set("X-Own", "1")
@@ -139,7 +140,7 @@ func TestServerPeerSurvivesHandlers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				p, box := newServer(t, rpc.ServerPeerOptions{Handle: test.handle})
+				p, box := newServer(t, transport.ServerPeerOptions{Handle: test.handle})
 				receive(t, p, `{"i":"1","p":{"u":"/a"}}`)
 				require.Equal(t, []string{`{"i":"1","p":{` + test.answer + `}}`}, box.take())
 				receive(t, p, `{"i":"1","p":{"u":"/a"}}`)
@@ -157,7 +158,7 @@ func TestServerPeerReportsWhatItCannotAnswer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				p, box := newServer(t, rpc.ServerPeerOptions{Handle: shout})
+				p, box := newServer(t, transport.ServerPeerOptions{Handle: shout})
 				require.Error(t, p.Receive([]byte(text), false))
 				require.Empty(t, box.take())
 				receive(t, p, `{"i":"1","p":{"u":"/a"}}`)
@@ -193,7 +194,7 @@ func TestServerPeerIgnoresAnIDInUse(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBlocked()
-		p, box := newServer(t, rpc.ServerPeerOptions{Handle: b.handle})
+		p, box := newServer(t, transport.ServerPeerOptions{Handle: b.handle})
 		receive(t, p, `{"i":"1","p":{"u":"/a"}}`, `{"i":"1","p":{"u":"/a"}}`)
 		require.Error(t, p.Receive([]byte(`{"i":"1","p":{"u":"no address"}}`), false))
 		require.Empty(t, box.take())
@@ -206,7 +207,7 @@ func TestServerPeerRunsCallsSideBySide(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBlocked()
-		p, box := newServer(t, rpc.ServerPeerOptions{Handle: func(ctx context.Context, call *rpc.Call) (any, error) {
+		p, box := newServer(t, transport.ServerPeerOptions{Handle: func(ctx context.Context, call *rpc.Call) (any, error) {
 			if call.Path[0] == "fast" {
 				return "fast", nil
 			}
@@ -223,7 +224,7 @@ func TestServerPeerAbort(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBlocked()
-		p, box := newServer(t, rpc.ServerPeerOptions{Handle: b.handle})
+		p, box := newServer(t, transport.ServerPeerOptions{Handle: b.handle})
 		receive(t, p, `{"i":"1","p":{"u":"/a"}}`, `{"i":"2","p":{"u":"/a"}}`, `{"i":"1","t":4}`, `{"i":"unknown","t":4}`)
 		require.Empty(t, box.take(), "an aborted call is not answered")
 		require.Len(t, b.ended, 1)
@@ -238,7 +239,7 @@ func TestServerPeerClose(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBlocked()
-		p, box := newServer(t, rpc.ServerPeerOptions{Handle: b.handle})
+		p, box := newServer(t, transport.ServerPeerOptions{Handle: b.handle})
 		receive(t, p, `{"i":"1","p":{"u":"/a"}}`, `{"i":"2","p":{"u":"/a"}}`)
 		synctest.Wait()
 		p.Close()
@@ -253,7 +254,7 @@ func TestServerPeerLimitsCalls(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBlocked()
-		p, box := newServer(t, rpc.ServerPeerOptions{Handle: b.handle, MaxInFlight: 2})
+		p, box := newServer(t, transport.ServerPeerOptions{Handle: b.handle, MaxCalls: 2})
 		receive(t, p, `{"i":"1","p":{"u":"/a"}}`, `{"i":"2","p":{"u":"/a"}}`, `{"i":"3","p":{"u":"/a"}}`, `{"i":"4","p":{"u":"/a"}}`)
 		require.Empty(t, box.take(), "none is refused")
 		require.Len(t, b.started, 2)
@@ -277,10 +278,10 @@ func TestServerPeerHibernation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var order []string
 		starts := make(chan opened, 1)
-		p, _ := newServer(t, rpc.ServerPeerOptions{
+		p, _ := newServer(t, transport.ServerPeerOptions{
 			Handle: func(_ context.Context, call *rpc.Call) (any, error) {
 				call.ResponseHeader.Set("X-Position", "5")
-				return rpc.Hibernation{Start: func(ctx context.Context, id json.RawMessage, finish func()) {
+				return transport.Hibernation{Start: func(ctx context.Context, id json.RawMessage, finish func()) {
 					order = append(order, "start")
 					starts <- opened{ctx, id, finish}
 				}}, nil
@@ -333,13 +334,13 @@ func TestServerPeerDoesNotStartWhatIsNotAnnounced(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				started, proceed := false, make(chan struct{})
-				p, _ := newServer(t, rpc.ServerPeerOptions{
+				p, _ := newServer(t, transport.ServerPeerOptions{
 					Handle: func(context.Context, *rpc.Call) (any, error) {
 						<-proceed
-						return rpc.Hibernation{Start: func(context.Context, json.RawMessage, func()) { started = true }}, nil
+						return transport.Hibernation{Start: func(context.Context, json.RawMessage, func()) { started = true }}, nil
 					},
-					Send:        func(context.Context, []byte, bool) error { return test.send },
-					MaxInFlight: 1,
+					Send:     func(context.Context, []byte, bool) error { return test.send },
+					MaxCalls: 1,
 				})
 				receive(t, p, `{"i":"1","p":{"u":"/subscribe"}}`)
 				if test.abort {
@@ -355,6 +356,6 @@ func TestServerPeerDoesNotStartWhatIsNotAnnounced(t *testing.T) {
 
 func TestNewServerPeerPanics(t *testing.T) {
 	t.Parallel()
-	require.Panics(t, func() { rpc.NewServerPeer(t.Context(), &rpc.ServerPeerOptions{Handle: shout}) })
-	require.Panics(t, func() { rpc.NewServerPeer(t.Context(), &rpc.ServerPeerOptions{Send: (&outbox{}).send}) })
+	require.Panics(t, func() { transport.NewServerPeer(t.Context(), &transport.ServerPeerOptions{Handle: shout}) })
+	require.Panics(t, func() { transport.NewServerPeer(t.Context(), &transport.ServerPeerOptions{Send: (&outbox{}).send}) })
 }

@@ -11,16 +11,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 )
 
 const streamOpens = `{"i":"1","p":{"h":{"content-type":"text/event-stream","x-position":"5"}}}`
 
 // subscriber makes a subscription in the background and writes down what arrives.
 type subscriber struct {
-	peer   *rpc.ClientPeer
+	peer   *transport.ClientPeer
 	box    *outbox
 	header []http.Header
-	events []rpc.PeerEvent
+	events []transport.PeerEvent
 	done   chan subscribed
 }
 
@@ -32,12 +33,12 @@ type subscribed struct {
 // subscribe waits for the request and hands answers to the peer.
 func subscribe(t *testing.T, answers ...string) *subscriber {
 	t.Helper()
-	p, box := newClient(t, rpc.ClientPeerOptions{})
+	p, box := newClient(t, transport.ClientPeerOptions{})
 	s := &subscriber{peer: p, box: box, done: make(chan subscribed, 1)}
 	go func() {
 		stop, err := p.Subscribe(t.Context(), &rpc.Call{Path: []string{"subscribe"}, Input: rpc.Void{}, LastEventID: "4"},
 			func(h http.Header) { s.header = append(s.header, h) },
-			func(e rpc.PeerEvent) { s.events = append(s.events, e) })
+			func(e transport.PeerEvent) { s.events = append(s.events, e) })
 		s.done <- subscribed{stop, err}
 	}()
 	require.Equal(t, []string{`{"i":"1","p":{"u":"/subscribe","b":{},"h":{"last-event-id":"4"}}}`}, box.take())
@@ -230,7 +231,7 @@ func TestSubscribeDisconnected(t *testing.T) {
 func TestSubscribeCancelled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p, box := newClient(t, rpc.ClientPeerOptions{})
+		p, box := newClient(t, transport.ClientPeerOptions{})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		never := func(http.Header) { t.Error("opened") }

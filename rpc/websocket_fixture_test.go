@@ -10,10 +10,11 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/coder/websocket"
+	coder "github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/websocket"
 )
 
 // network is a net.Listener in memory, which works in a bubble.
@@ -68,28 +69,28 @@ func host(t *testing.T, h http.Handler) *http.Client {
 }
 
 // hostRouter serves a router over WebSockets in memory.
-func hostRouter(t *testing.T, r *rpc.Router, o *rpc.WebsocketHandlerOptions) (*rpc.WebsocketHandler, *http.Client) {
+func hostRouter(t *testing.T, r *rpc.Router, o *websocket.HandlerOptions) (*websocket.Handler, *http.Client) {
 	t.Helper()
-	h := rpc.NewWebsocketHandler(r, o)
+	h := websocket.NewHandler(r, o)
 	client := host(t, h)
 	t.Cleanup(func() { require.NoError(t, h.Shutdown(context.Background())) })
 	return h, client
 }
 
 // dial opens a link that is closed with the test. Only HTTPClient is set in o.
-func dial(t *testing.T, client *http.Client, o rpc.WebsocketOptions) *rpc.WebsocketLink {
+func dial(t *testing.T, client *http.Client, o websocket.LinkOptions) *websocket.Link {
 	t.Helper()
 	o.HTTPClient = client
-	link, err := rpc.DialWebsocket(t.Context(), "ws://memory/rpc", &o)
+	link, err := websocket.Dial(t.Context(), "ws://memory/rpc", &o)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = link.Close() }) // the tests look at how it ends
 	return link
 }
 
 // dialRaw opens a bare connection.
-func dialRaw(t *testing.T, client *http.Client) *websocket.Conn {
+func dialRaw(t *testing.T, client *http.Client) *coder.Conn {
 	t.Helper()
-	conn, _, err := websocket.Dial(t.Context(), "ws://memory/rpc", &websocket.DialOptions{HTTPClient: client})
+	conn, _, err := coder.Dial(t.Context(), "ws://memory/rpc", &coder.DialOptions{HTTPClient: client})
 	require.NoError(t, err)
 	conn.SetReadLimit(-1)
 	t.Cleanup(func() { _ = conn.CloseNow() }) // it may be closed
@@ -97,9 +98,9 @@ func dialRaw(t *testing.T, client *http.Client) *websocket.Conn {
 }
 
 // accept is a WebSocket server that does as serve says.
-func accept(serve func(*websocket.Conn)) http.HandlerFunc {
+func accept(serve func(*coder.Conn)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		conn, err := websocket.Accept(w, r, nil)
+		conn, err := coder.Accept(w, r, nil)
 		if err != nil {
 			return
 		}

@@ -13,10 +13,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/coder/websocket"
+	coder "github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/websocket"
 )
 
 func TestWebsocketHandlerChecksTheOrigin(t *testing.T) {
@@ -36,12 +37,12 @@ func TestWebsocketHandlerChecksTheOrigin(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				_, client := hostRouter(t, fixtureRouter(), &rpc.WebsocketHandlerOptions{OriginPatterns: test.patterns})
+				_, client := hostRouter(t, fixtureRouter(), &websocket.HandlerOptions{OriginPatterns: test.patterns})
 				header := http.Header{}
 				if test.origin != "" {
 					header.Set("Origin", test.origin)
 				}
-				link, err := rpc.DialWebsocket(t.Context(), "ws://memory/rpc", &rpc.WebsocketOptions{HTTPClient: client, Header: header})
+				link, err := websocket.Dial(t.Context(), "ws://memory/rpc", &websocket.LinkOptions{HTTPClient: client, Header: header})
 				if test.status == 0 {
 					require.NoError(t, err)
 					require.NoError(t, link.Close())
@@ -57,7 +58,7 @@ func TestWebsocketHandlerChecksTheOrigin(t *testing.T) {
 
 func TestWebsocketHandlerRefusesPlainRequests(t *testing.T) {
 	t.Parallel()
-	h := rpc.NewWebsocketHandler(fixtureRouter(), nil)
+	h := websocket.NewHandler(fixtureRouter(), nil)
 	require.Equal(t, http.StatusUpgradeRequired, request(h, http.MethodGet, "/rpc", "", nil).Code)
 	require.NoError(t, h.Shutdown(t.Context()))
 	require.Equal(t, http.StatusServiceUnavailable, request(h, http.MethodGet, "/rpc", "", nil).Code)
@@ -73,14 +74,14 @@ func TestWebsocketHandlerInterceptors(t *testing.T) {
 				seen = append(seen, who+" "+strings.Join(call.Path, ".")+" "+ctx.Value(ctxKey{}).(string))
 			})
 		}
-		h := rpc.NewWebsocketHandler(fixtureRouter(), &rpc.WebsocketHandlerOptions{
+		h := websocket.NewHandler(fixtureRouter(), &websocket.HandlerOptions{
 			Interceptors: []rpc.Interceptor{see("option")},
 			Plugins:      []rpc.HandlerPlugin{interceptorPlugin{see("plugin")}},
 		})
 		client := host(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), ctxKey{}, "user")))
 		}))
-		link := dial(t, client, rpc.WebsocketOptions{})
+		link := dial(t, client, websocket.LinkOptions{})
 		_, err := ping.Call(t.Context(), link, rpc.Void{})
 		require.NoError(t, err)
 		_, err = link.Call(t.Context(), &rpc.Call{Path: []string{"nope"}})
@@ -109,7 +110,7 @@ func TestWebsocketHandlerEndsCallsWithTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBlocked()
 		_, client := hostRouter(t, blockedRouter(b), nil)
-		link := dial(t, client, rpc.WebsocketOptions{})
+		link := dial(t, client, websocket.LinkOptions{})
 		done := start(t.Context(), link, pingCall())
 		synctest.Wait()
 		require.NoError(t, link.Close())
@@ -124,7 +125,7 @@ func TestWebsocketHandlerShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBlocked()
 		h, client := hostRouter(t, blockedRouter(b), nil)
-		links := []*rpc.WebsocketLink{dial(t, client, rpc.WebsocketOptions{}), dial(t, client, rpc.WebsocketOptions{})}
+		links := []*websocket.Link{dial(t, client, websocket.LinkOptions{}), dial(t, client, websocket.LinkOptions{})}
 		done := start(t.Context(), links[0], pingCall())
 		synctest.Wait()
 		require.NoError(t, h.Shutdown(t.Context()))
@@ -132,9 +133,9 @@ func TestWebsocketHandlerShutdown(t *testing.T) {
 		require.ErrorIs(t, (<-done).err, rpc.ErrDisconnected)
 		for _, link := range links {
 			<-link.Done()
-			require.Equal(t, websocket.StatusServiceRestart, websocket.CloseStatus(link.Err()))
+			require.Equal(t, coder.StatusServiceRestart, coder.CloseStatus(link.Err()))
 		}
-		_, err := rpc.DialWebsocket(t.Context(), "ws://memory/rpc", &rpc.WebsocketOptions{HTTPClient: client})
+		_, err := websocket.Dial(t.Context(), "ws://memory/rpc", &websocket.LinkOptions{HTTPClient: client})
 		require.Equal(t, rpc.CodeServiceUnavailable, rpc.CodeOf(err))
 	})
 }
@@ -148,7 +149,7 @@ func TestWebsocketHandlerShutdownGivesUp(t *testing.T) {
 			return "pong", nil
 		})), nil)
 		conn := dialRaw(t, client) // does not read, so it answers no close frame
-		require.NoError(t, conn.Write(t.Context(), websocket.MessageText, []byte(`{"i":"1","p":{"u":"/nested/ping"}}`)))
+		require.NoError(t, conn.Write(t.Context(), coder.MessageText, []byte(`{"i":"1","p":{"u":"/nested/ping"}}`)))
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -162,13 +163,13 @@ func TestWebsocketHandlerShutdownGivesUp(t *testing.T) {
 func TestWebsocketHandlerDropsSilentClients(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		_, client := hostRouter(t, fixtureRouter(), &rpc.WebsocketHandlerOptions{PingInterval: time.Minute})
-		link := dial(t, client, rpc.WebsocketOptions{}) // its reader answers pings
+		_, client := hostRouter(t, fixtureRouter(), &websocket.HandlerOptions{PingInterval: time.Minute})
+		link := dial(t, client, websocket.LinkOptions{}) // its reader answers pings
 		silent := dialRaw(t, client)
 		time.Sleep(10 * time.Minute)
 		_, err := ping.Call(t.Context(), link, rpc.Void{})
 		require.NoError(t, err)
-		require.Error(t, silent.Write(t.Context(), websocket.MessageText, []byte(`{}`)))
+		require.Error(t, silent.Write(t.Context(), coder.MessageText, []byte(`{}`)))
 	})
 }
 
@@ -184,11 +185,11 @@ func TestWebsocketHandlerWaitsForSlowReaders(t *testing.T) {
 			running++
 			mu.Unlock()
 			return strings.Repeat("x", size), nil
-		})), &rpc.WebsocketHandlerOptions{MaxInFlight: 10})
+		})), &websocket.HandlerOptions{MaxCalls: 10})
 		conn := dialRaw(t, client)
 		for i := range answers {
 			synctest.Wait()
-			require.NoError(t, conn.Write(t.Context(), websocket.MessageText, []byte(`{"i":`+strconv.Itoa(i)+`,"p":{"u":"/big"}}`)))
+			require.NoError(t, conn.Write(t.Context(), coder.MessageText, []byte(`{"i":`+strconv.Itoa(i)+`,"p":{"u":"/big"}}`)))
 		}
 		synctest.Wait()
 		require.Less(t, running, answers, "calls of a client that does not read are held up")
@@ -211,11 +212,11 @@ func TestWebsocketHandlerDropsClientsThatNeverRead(t *testing.T) {
 		conn := dialRaw(t, client)
 		start := time.Now()
 		for n := range 100_000 { // once its answers have no room left, nothing is read
-			if conn.Write(t.Context(), websocket.MessageText, []byte(`{"i":"`+strconv.Itoa(n)+`"}`)) != nil {
+			if conn.Write(t.Context(), coder.MessageText, []byte(`{"i":"`+strconv.Itoa(n)+`"}`)) != nil {
 				break
 			}
 		}
-		require.Error(t, conn.Write(t.Context(), websocket.MessageText, []byte(`{}`)))
+		require.Error(t, conn.Write(t.Context(), coder.MessageText, []byte(`{}`)))
 		require.Less(t, time.Since(start), 20*time.Second)
 	})
 }
@@ -223,10 +224,10 @@ func TestWebsocketHandlerDropsClientsThatNeverRead(t *testing.T) {
 // Over real connections, with their buffers and their system calls.
 func TestWebsocketOverTCP(t *testing.T) {
 	t.Parallel()
-	h := rpc.NewWebsocketHandler(stressRouter(), nil)
+	h := websocket.NewHandler(stressRouter(), nil)
 	server := httptest.NewServer(h)
 	defer server.Close()
-	link, err := rpc.DialWebsocket(t.Context(), server.URL, nil)
+	link, err := websocket.Dial(t.Context(), server.URL, nil)
 	require.NoError(t, err)
 	var callers sync.WaitGroup
 	for caller := range 200 {
@@ -247,6 +248,6 @@ func TestWebsocketOverTCP(t *testing.T) {
 	callers.Wait()
 	require.NoError(t, h.Shutdown(t.Context()))
 	<-link.Done()
-	require.Equal(t, websocket.StatusServiceRestart, websocket.CloseStatus(link.Err()))
+	require.Equal(t, coder.StatusServiceRestart, coder.CloseStatus(link.Err()))
 	require.ErrorIs(t, link.Close(), link.Err())
 }

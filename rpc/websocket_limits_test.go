@@ -11,10 +11,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/coder/websocket"
+	coder "github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/websocket"
 )
 
 // atOnce counts how many are in it at a time.
@@ -50,9 +51,9 @@ func (slowText) MarshalJSON() ([]byte, error) {
 }
 
 // sendAll sends text messages until one cannot be sent, and reports how many were.
-func sendAll(conn *websocket.Conn, messages ...string) (sent int) {
+func sendAll(conn *coder.Conn, messages ...string) (sent int) {
 	for _, m := range messages {
-		if conn.Write(context.Background(), websocket.MessageText, []byte(m)) != nil {
+		if conn.Write(context.Background(), coder.MessageText, []byte(m)) != nil {
 			break
 		}
 		sent++
@@ -80,9 +81,9 @@ func TestOneInputIsDecodedAtATime(t *testing.T) {
 			defer running.enter()()
 			time.Sleep(time.Minute)
 			return "", nil
-		})), &rpc.WebsocketHandlerOptions{MaxUnsentBytes: 4000, StallTimeout: time.Hour, PingInterval: time.Hour})
+		})), &websocket.HandlerOptions{MaxUnsentBytes: 4000, StallTimeout: time.Hour, PingInterval: time.Hour})
 		const calls = 20
-		conns := []*websocket.Conn{dialRaw(t, client), dialRaw(t, client)}
+		conns := []*coder.Conn{dialRaw(t, client), dialRaw(t, client)}
 		for _, conn := range conns {
 			require.Equal(t, calls, sendAll(conn, requests("echo", calls)...))
 		}
@@ -109,8 +110,8 @@ func TestWebsocketHandlerMaxStreams(t *testing.T) {
 		_, client := hostRouter(t, rpc.NewRouter(ticks.Handler(func(ctx context.Context, _ rpc.Void, _ *rpc.EventWriter[int]) (rpc.Void, error) {
 			<-ctx.Done()
 			return rpc.Void{}, ctx.Err()
-		})), &rpc.WebsocketHandlerOptions{MaxStreams: 3, MaxInFlight: 1})
-		link := dial(t, client, rpc.WebsocketOptions{})
+		})), &websocket.HandlerOptions{MaxStreams: 3, MaxCalls: 1})
+		link := dial(t, client, websocket.LinkOptions{})
 		var open []*rpc.Events[int, rpc.Void]
 		for range 3 {
 			events, err := ticks.Call(t.Context(), link, rpc.Void{})
@@ -135,7 +136,7 @@ func TestWebsocketHandlerMaxPendingBytes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBlocked()
-		_, client := hostRouter(t, blockedRouter(b), &rpc.WebsocketHandlerOptions{MaxPendingBytes: 100_000, MaxInFlight: 2})
+		_, client := hostRouter(t, blockedRouter(b), &websocket.HandlerOptions{MaxPendingBytes: 100_000, MaxCalls: 2})
 		conn := dialRaw(t, client)
 		var list []string
 		for i := range 20 {
@@ -168,7 +169,7 @@ func TestWebsocketHandlerRunsNothingAfterAStall(t *testing.T) {
 		_, client := hostRouter(t, rpc.NewRouter(big.Handler(func(context.Context, rpc.Void) (string, error) {
 			defer running.enter()()
 			return strings.Repeat("x", 10_000), nil
-		})), &rpc.WebsocketHandlerOptions{MaxUnsentBytes: 50_000, MaxInFlight: 4})
+		})), &websocket.HandlerOptions{MaxUnsentBytes: 50_000, MaxCalls: 4})
 		conn := dialRaw(t, client)
 		go sendAll(conn, requests("big", 100_000)...)
 		time.Sleep(9 * time.Second)
@@ -176,6 +177,6 @@ func TestWebsocketHandlerRunsNothingAfterAStall(t *testing.T) {
 		require.Less(t, ran, int64(20))
 		time.Sleep(time.Minute)
 		require.Equal(t, ran, running.ever.Load())
-		require.Error(t, conn.Write(t.Context(), websocket.MessageText, []byte(`{}`)))
+		require.Error(t, conn.Write(t.Context(), coder.MessageText, []byte(`{}`)))
 	})
 }

@@ -12,17 +12,18 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/coder/websocket"
+	coder "github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/websocket"
 )
 
 func TestWebsocketCalls(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		_, client := hostRouter(t, fixtureRouter(), nil)
-		link := dial(t, client, rpc.WebsocketOptions{})
+		link := dial(t, client, websocket.LinkOptions{})
 		text, err := ping.Call(t.Context(), link, rpc.Void{})
 		require.NoError(t, err)
 		require.Equal(t, "pong", text)
@@ -50,8 +51,8 @@ func TestWebsocketCarriesLargeMessages(t *testing.T) {
 	t.Parallel()
 	large := strings.Repeat("x", 3<<20)
 	synctest.Test(t, func(t *testing.T) {
-		_, client := hostRouter(t, fixtureRouter(), &rpc.WebsocketHandlerOptions{MaxMessageBytes: 4 << 20})
-		out, err := echo.Call(t.Context(), dial(t, client, rpc.WebsocketOptions{}), large)
+		_, client := hostRouter(t, fixtureRouter(), &websocket.HandlerOptions{MaxMessageBytes: 4 << 20})
+		out, err := echo.Call(t.Context(), dial(t, client, websocket.LinkOptions{}), large)
 		require.NoError(t, err)
 		require.Equal(t, large, out)
 	})
@@ -61,11 +62,11 @@ func TestWebsocketLimitsMessages(t *testing.T) {
 	t.Parallel()
 	large := strings.Repeat("x", 2<<10)
 	tests := map[string]struct {
-		client  rpc.WebsocketOptions
-		handler rpc.WebsocketHandlerOptions
+		client  websocket.LinkOptions
+		handler websocket.HandlerOptions
 	}{
-		"of the server": {client: rpc.WebsocketOptions{MaxMessageBytes: 1 << 10}},
-		"of the client": {handler: rpc.WebsocketHandlerOptions{MaxMessageBytes: 1 << 10}},
+		"of the server": {client: websocket.LinkOptions{MaxMessageBytes: 1 << 10}},
+		"of the client": {handler: websocket.HandlerOptions{MaxMessageBytes: 1 << 10}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -77,9 +78,9 @@ func TestWebsocketLimitsMessages(t *testing.T) {
 				require.ErrorIs(t, err, rpc.ErrDisconnected)
 				<-link.Done()
 				if test.client.MaxMessageBytes > 0 {
-					require.ErrorIs(t, link.Err(), websocket.ErrMessageTooBig)
+					require.ErrorIs(t, link.Err(), coder.ErrMessageTooBig)
 				} else {
-					require.Equal(t, websocket.StatusMessageTooBig, websocket.CloseStatus(link.Err()))
+					require.Equal(t, coder.StatusMessageTooBig, coder.CloseStatus(link.Err()))
 				}
 			})
 		})
@@ -94,13 +95,13 @@ func TestDialWebsocketRefused(t *testing.T) {
 				http.Error(w, "who are you?", http.StatusUnauthorized)
 			}
 		}))
-		_, err := rpc.DialWebsocket(t.Context(), "ws://memory/rpc", &rpc.WebsocketOptions{HTTPClient: client})
+		_, err := websocket.Dial(t.Context(), "ws://memory/rpc", &websocket.LinkOptions{HTTPClient: client})
 		require.Equal(t, rpc.CodeUnauthorized, rpc.CodeOf(err))
 		data, dataErr := rpc.ErrorData[rpc.ErrorResponse](err)
 		require.NoError(t, dataErr)
 		require.Equal(t, "who are you?\n", data.Body)
 
-		_, err = rpc.DialWebsocket(t.Context(), "ws://memory/rpc", &rpc.WebsocketOptions{HTTPClient: client, Header: http.Header{"Authorization": {"me"}}})
+		_, err = websocket.Dial(t.Context(), "ws://memory/rpc", &websocket.LinkOptions{HTTPClient: client, Header: http.Header{"Authorization": {"me"}}})
 		require.Error(t, err, "200 is no upgrade")
 		var e *rpc.Error
 		require.NotErrorAs(t, err, &e)
@@ -113,12 +114,12 @@ func TestDialWebsocketContext(t *testing.T) {
 		never := host(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		_, err := rpc.DialWebsocket(ctx, "ws://memory/rpc", &rpc.WebsocketOptions{HTTPClient: never})
+		_, err := websocket.Dial(ctx, "ws://memory/rpc", &websocket.LinkOptions{HTTPClient: never})
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 
 		_, client := hostRouter(t, fixtureRouter(), nil)
 		ctx, cancel = context.WithCancel(t.Context())
-		link, err := rpc.DialWebsocket(ctx, "ws://memory/rpc", &rpc.WebsocketOptions{HTTPClient: client})
+		link, err := websocket.Dial(ctx, "ws://memory/rpc", &websocket.LinkOptions{HTTPClient: client})
 		require.NoError(t, err)
 		cancel()
 		synctest.Wait()
@@ -140,7 +141,7 @@ func TestWebsocketCancelReachesTheHandler(t *testing.T) {
 			}),
 			ping.Handler(func(context.Context, rpc.Void) (string, error) { return "pong", nil }),
 		), nil)
-		link := dial(t, client, rpc.WebsocketOptions{})
+		link := dial(t, client, websocket.LinkOptions{})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_, err := slow.Call(ctx, link, rpc.Void{})
@@ -155,22 +156,22 @@ func TestWebsocketCancelReachesTheHandler(t *testing.T) {
 func TestWebsocketLinkClose(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		code := make(chan websocket.StatusCode, 1)
-		client := host(t, accept(func(conn *websocket.Conn) {
+		code := make(chan coder.StatusCode, 1)
+		client := host(t, accept(func(conn *coder.Conn) {
 			for {
 				if _, _, err := conn.Read(context.Background()); err != nil {
-					code <- websocket.CloseStatus(err)
+					code <- coder.CloseStatus(err)
 					return
 				}
 			}
 		}))
-		link := dial(t, client, rpc.WebsocketOptions{})
+		link := dial(t, client, websocket.LinkOptions{})
 		done := start(t.Context(), link, pingCall())
 		synctest.Wait()
 		require.NoError(t, link.Err())
 		require.NoError(t, link.Close())
 		require.ErrorIs(t, (<-done).err, rpc.ErrDisconnected)
-		require.Equal(t, websocket.StatusNormalClosure, <-code)
+		require.Equal(t, coder.StatusNormalClosure, <-code)
 		<-link.Done()
 		require.NoError(t, link.Err())
 		require.NoError(t, link.Close())
@@ -181,7 +182,7 @@ func TestWebsocketLinkClose(t *testing.T) {
 
 // deaf answers the handshake and then lets serve have the connection.
 func deaf(w http.ResponseWriter, r *http.Request, serve func(net.Conn, *bufio.ReadWriter)) {
-	_, _ = websocket.Accept(hijacked{w, serve}, r, nil) // fails, since serve keeps the connection
+	_, _ = coder.Accept(hijacked{w, serve}, r, nil) // fails, since serve keeps the connection
 }
 
 // hijacked lets a test have the connection instead of the WebSocket server.
@@ -215,7 +216,7 @@ func TestWebsocketLinkDoesNotWaitForACloseFrame(t *testing.T) {
 				}
 			})
 		}))
-		link := dial(t, client, rpc.WebsocketOptions{})
+		link := dial(t, client, websocket.LinkOptions{})
 		begun := time.Now()
 		require.NoError(t, link.Close())
 		require.LessOrEqual(t, time.Since(begun), time.Second)
@@ -234,7 +235,7 @@ func TestWebsocketLinkGivesUpOnAStuckServer(t *testing.T) {
 				_ = nc.Close()
 			})
 		}))
-		link := dial(t, client, rpc.WebsocketOptions{WriteTimeout: 10 * time.Second})
+		link := dial(t, client, websocket.LinkOptions{WriteTimeout: 10 * time.Second})
 		begun := time.Now()
 		_, err := ping.Call(t.Context(), link, rpc.Void{})
 		require.ErrorIs(t, err, rpc.ErrDisconnected)
@@ -248,27 +249,27 @@ func TestWebsocketLinkGivesUpOnAStuckServer(t *testing.T) {
 func TestWebsocketLinkEndsWithTheConnection(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		end  func(*websocket.Conn)
-		code websocket.StatusCode
+		end  func(*coder.Conn)
+		code coder.StatusCode
 	}{
-		"closed": {func(c *websocket.Conn) { _ = c.Close(1013, "later") }, 1013},
-		"cut":    {func(c *websocket.Conn) { _ = c.CloseNow() }, -1},
+		"closed": {func(c *coder.Conn) { _ = c.Close(1013, "later") }, 1013},
+		"cut":    {func(c *coder.Conn) { _ = c.CloseNow() }, -1},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				client := host(t, accept(func(conn *websocket.Conn) {
+				client := host(t, accept(func(conn *coder.Conn) {
 					if _, _, err := conn.Read(context.Background()); err == nil {
 						test.end(conn)
 					}
 				}))
-				link := dial(t, client, rpc.WebsocketOptions{})
+				link := dial(t, client, websocket.LinkOptions{})
 				_, err := ping.Call(t.Context(), link, rpc.Void{})
 				require.ErrorIs(t, err, rpc.ErrDisconnected)
 				<-link.Done()
 				require.Error(t, link.Err())
-				require.Equal(t, test.code, websocket.CloseStatus(link.Err()))
+				require.Equal(t, test.code, coder.CloseStatus(link.Err()))
 			})
 		})
 	}
