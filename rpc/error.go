@@ -8,7 +8,6 @@ import (
 	"reflect"
 	"runtime/debug"
 
-	"github.com/go-orpc/durable-iterator/internal/bridge"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
@@ -262,12 +261,6 @@ func (d ErrorDef[D]) declares(e *Error) bool {
 
 func (d ErrorDef[D]) fits(e *Error) bool {
 	return e.Code == d.code && cmp.Or(e.Status, e.Code.Status()) == d.status
-}
-
-func init() {
-	bridge.AnswerError = func(status int, header http.Header, body string) *Error {
-		return ErrorResponse{Status: status, Headers: header, Body: body}.err()
-	}
 }
 
 // ErrorResponse is the data of the error that a client makes of an answer which

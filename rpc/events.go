@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/go-orpc/durable-iterator/internal/validate"
 	"iter"
 	"reflect"
+
+	"github.com/go-orpc/durable-iterator/internal/validate"
 )
 
 // Events is a stream of events: oRPC's Event Iterator. It is what a call of an

@@ -3,10 +3,11 @@ package rpc
 import (
 	"context"
 	"fmt"
-	"github.com/go-orpc/durable-iterator/internal/validate"
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/go-orpc/durable-iterator/internal/validate"
 )
 
 // Procedure is a contract: the path of a procedure and the types of its input

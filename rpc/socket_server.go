@@ -15,8 +15,6 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-func init() { bridge.NewServers = newSocketServers }
-
 const noProcedureBody = `"` + noProcedureText + `"`
 
 // socketServer answers the calls of one socket: see transport.socketServer.

@@ -141,7 +141,7 @@ func checkEvent(ctx context.Context, v Validator, event any, hasRules bool) erro
 
 // issuesOf returns what is wrong with an input, and reports whether err is about that.
 func issuesOf(err error) ([]Issue, bool) {
-	if r, ok := errors.AsType[*validate.Refusal](err); ok {
+	if r, ok := errors.AsType[*validate.Error](err); ok {
 		issues := make([]Issue, len(r.Issues))
 		for i, issue := range r.Issues {
 			issues[i] = Issue(issue)
