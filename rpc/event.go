@@ -76,15 +76,7 @@ func (m EventMeta) peerMeta() (peer.EventMeta, error) {
 	if err := m.Validate(); err != nil {
 		return peer.EventMeta{}, err
 	}
-	p := peer.EventMeta{ID: m.ID, HasID: m.ID != ""}
-	if m.Retry > 0 || m.RetryNow {
-		ms := m.Retry.Milliseconds()
-		p.Retry = &ms
-	}
-	if len(m.Comments) > 0 {
-		p.Comments = m.Comments
-	}
-	return p, nil
+	return peer.NewEventMeta(m.ID, m.Retry, m.RetryNow, m.Comments), nil
 }
 
 // eventMeta reads metadata as it came. An empty id is none.
