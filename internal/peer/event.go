@@ -62,9 +62,8 @@ type EventMeta struct {
 // Abort asks the receiver to stop what it does for an id.
 type Abort struct{ ID ID }
 
-// NewEventMeta returns the metadata of an event with an id, unless it is empty; with a
-// retry in whole milliseconds, unless it is 0 and not now, which means a retry of 0; and
-// with comments.
+// NewEventMeta returns the metadata of an event. An empty id is none, and so is a retry
+// of 0 unless now is set. A retry is sent in whole milliseconds.
 func NewEventMeta(id string, retry time.Duration, now bool, comments []string) EventMeta {
 	m := EventMeta{ID: id, HasID: id != ""}
 	if retry > 0 || now {
