@@ -253,7 +253,15 @@ func (p *publication) recipients() (targets, excludes []Recipient, err error) {
 
 // encodeMeta writes metadata that is good, nothing if there is none.
 func encodeMeta(m rpc.EventMeta) []byte {
-	return peer.AppendEventMeta(nil, peer.NewEventMeta(m.ID, m.Retry, m.RetryNow, m.Comments))
+	pm := peer.EventMeta{ID: m.ID, HasID: m.ID != ""}
+	if len(m.Comments) > 0 {
+		pm.Comments = m.Comments
+	}
+	if m.Retry > 0 || m.RetryNow {
+		ms := m.Retry.Milliseconds()
+		pm.Retry = &ms
+	}
+	return peer.AppendEventMeta(nil, pm)
 }
 
 func notNil[E any](s []E) []E {

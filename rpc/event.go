@@ -76,7 +76,15 @@ func (m EventMeta) peerMeta() (peer.EventMeta, error) {
 	if err := m.Validate(); err != nil {
 		return peer.EventMeta{}, err
 	}
-	return peer.NewEventMeta(m.ID, m.Retry, m.RetryNow, m.Comments), nil
+	p := peer.EventMeta{ID: m.ID, HasID: m.ID != ""}
+	if m.Retry > 0 || m.RetryNow {
+		ms := m.Retry.Milliseconds()
+		p.Retry = &ms
+	}
+	if len(m.Comments) > 0 {
+		p.Comments = m.Comments
+	}
+	return p, nil
 }
 
 // eventMeta reads metadata as it came. An empty id is none.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 	"unsafe"
 
 	"github.com/go-orpc/durable-iterator/internal/jsontext"
@@ -61,20 +60,6 @@ type EventMeta struct {
 
 // Abort asks the receiver to stop what it does for an id.
 type Abort struct{ ID ID }
-
-// NewEventMeta returns the metadata of an event. An empty id is none, and so is a retry
-// of 0 unless now is set. A retry is sent in whole milliseconds.
-func NewEventMeta(id string, retry time.Duration, now bool, comments []string) EventMeta {
-	m := EventMeta{ID: id, HasID: id != ""}
-	if retry > 0 || now {
-		ms := retry.Milliseconds()
-		m.Retry = &ms
-	}
-	if len(comments) > 0 {
-		m.Comments = comments
-	}
-	return m
-}
 
 // Validate reports metadata that must not be sent: a retry outside of 0 to
 // 2^53-1, or a line break in the id or a comment.
