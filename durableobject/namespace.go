@@ -30,10 +30,10 @@ type Namespace[H any] struct{ core *core }
 // must not block for long, since the users of the channel wait for it; if it
 // fails, they get the error and the next user tries again.
 //
-// A newHub may publish with the object that it was given, and may get other objects
-// if it passes on its ctx. By that ctx a Get that would wait for this very newHub, be
-// it through the newHub of others, fails with [ErrRecursive]; with any other context
-// it waits until that ends.
+// A newHub may publish with the object that it was given, and may get other objects.
+// A Get that would wait for this very newHub, be it through the newHub of others, fails
+// with [ErrRecursive]. It is recognized by the ctx of newHub or by its goroutine. On
+// another goroutine and with another context it waits until that context ends.
 //
 // Where objects have no type of their own:
 //

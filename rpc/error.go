@@ -263,8 +263,8 @@ func (d ErrorDef[D]) fits(e *Error) bool {
 	return e.Code == d.code && cmp.Or(e.Status, e.Code.Status()) == d.status
 }
 
-// ErrorResponse is the data of the error that a client makes of an answer which
-// failed without an RPC error in it, as a proxy sends: read it with [ErrorData].
+// ErrorResponse is the data of the error that a client returns for an answer that failed
+// without an RPC error in it, such as the answer of a proxy: read it with [ErrorData].
 // The code of that error is the common code of the status, or
 // [CodeMalformedErrorResponse] if there is none.
 type ErrorResponse struct {

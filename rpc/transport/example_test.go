@@ -81,3 +81,18 @@ func ExampleHibernation() {
 	server.Wait()
 	// Output: message <nil> hello
 }
+
+func ExampleAppendEventMeta() {
+	meta, err := transport.AppendEventMeta(nil, rpc.EventMeta{ID: "12", Comments: []string{"a dozen"}})
+	fmt.Println(string(meta), err)
+	// Output: "id":"12","comments":["a dozen"] <nil>
+}
+
+func ExampleAnswerError() {
+	err := transport.AnswerError(http.StatusUnauthorized, http.Header{}, "who are you?")
+	fmt.Println(rpc.CodeOf(err))
+	fmt.Println(rpc.ErrorData[rpc.ErrorResponse](err))
+	// Output:
+	// UNAUTHORIZED
+	// {401 map[] who are you?} <nil>
+}
