@@ -80,8 +80,8 @@ func audienceRoundTrips() map[string]func(*log) {
 	return cases
 }
 
-// roundTrip returns a case that appends a record between two others and
-// expects it unchanged when it is delivered and replayed.
+// roundTrip returns a case that gives a record to the log between two others and
+// wants it back, delivered and replayed, as it was.
 func roundTrip(record func() *eventlog.Record) func(*log) {
 	return func(l *log) {
 		before := l.add("a", text("before"))
