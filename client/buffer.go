@@ -3,7 +3,7 @@ package client
 import (
 	"sync"
 
-	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 )
 
 // buffer holds the events that have arrived and were not read yet, and the position of
@@ -40,7 +40,7 @@ type buffer struct {
 
 // item is an event, or a gap in place of one.
 type item struct {
-	event  rpc.PeerEvent
+	event  transport.PeerEvent
 	gap    *GapError
 	cursor string
 	before string // the cursor before it was taken

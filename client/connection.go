@@ -9,7 +9,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/internal/dial"
 	"github.com/go-orpc/durable-iterator/internal/peer"
-	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 )
 
 // writeTimeout is how long one write to a connection may take.
@@ -39,7 +39,7 @@ type connection struct {
 
 // serve starts to read messages, which it passes to calls. When the connection has ended
 // it calls ended with the reason.
-func (c *connection) serve(calls *rpc.ClientPeer, pingInterval time.Duration, ended func(error)) {
+func (c *connection) serve(calls *transport.ClientPeer, pingInterval time.Duration, ended func(error)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var pings sync.WaitGroup
 	if pingInterval > 0 {
@@ -58,7 +58,7 @@ func (c *connection) serve(calls *rpc.ClientPeer, pingInterval time.Duration, en
 // read returns the reason why the connection has ended. A message that cannot be read is
 // no such reason: what it was is not known, but if it was an event then the server would
 // only send it again.
-func (c *connection) read(calls *rpc.ClientPeer) error {
+func (c *connection) read(calls *transport.ClientPeer) error {
 	c.SkipLarge(c.maxBytes, &c.large, func() {
 		c.size = 0 // nothing is kept
 		calls.Refuse(c.large.Error(errTooLarge))

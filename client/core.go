@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/internal/serializer"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
@@ -25,7 +26,7 @@ type core struct {
 	header  http.Header     // of subscriptions
 	life    context.Context //nolint:containedctx // of the iterator, for OnGap
 	buffer  *buffer
-	peer    *rpc.ClientPeer
+	peer    *transport.ClientPeer
 	caller  rpc.Caller
 	cancel  context.CancelCauseFunc
 	answer  http.Header   // of the first subscription, set before opened is closed

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 )
 
 // Dial opens an iterator with tokens of any origin, without package rpc on the way.
@@ -134,7 +135,7 @@ func newCore(src TokenSource, cred credential, o Options, begin *rpc.Call) (*cor
 		changed: make(chan struct{}),
 	}
 	c.setCredential(cred)
-	c.peer = rpc.NewClientPeer(&rpc.ClientPeerOptions{Send: c.send, Flush: c.flush, Serializers: o.Serializers})
+	c.peer = transport.NewClientPeer(&transport.ClientPeerOptions{Send: c.send, Flush: c.flush, Serializers: o.Serializers})
 	c.caller = rpc.NewCaller(c.call, o.Interceptors...)
 	return c, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 )
 
 // Errors that a caller may branch on. They arrive wrapped.
@@ -121,26 +122,9 @@ func answerError(status int, header http.Header, body string) *rpc.Error {
 	if body = strings.TrimSpace(body); body != "" {
 		text = body
 	}
-	return &rpc.Error{
-		Code: codeOf(status), Status: status, Message: text,
-		Data: rpc.ErrorResponse{Status: status, Headers: header, Body: body},
-	}
-}
-
-// codeOf returns the code of a status.
-func codeOf(status int) rpc.Code {
-	for _, code := range [...]rpc.Code{
-		rpc.CodeBadRequest, rpc.CodeUnauthorized, rpc.CodeForbidden, rpc.CodeNotFound, rpc.CodeMethodNotSupported,
-		rpc.CodeNotAcceptable, rpc.CodeTimeout, rpc.CodeConflict, rpc.CodePreconditionFailed, rpc.CodePayloadTooLarge,
-		rpc.CodeUnsupportedMediaType, rpc.CodeUnprocessableContent, rpc.CodeTooManyRequests, rpc.CodeClientClosedRequest,
-		rpc.CodeInternalServerError, rpc.CodeNotImplemented, rpc.CodeBadGateway, rpc.CodeServiceUnavailable,
-		rpc.CodeGatewayTimeout,
-	} {
-		if code.Status() == status {
-			return code
-		}
-	}
-	return rpc.CodeMalformedErrorResponse
+	err := transport.AnswerError(status, header, body)
+	err.Message = text
+	return err
 }
 
 // statusOf returns the HTTP status of an error that the server has sent, and 0 for other

@@ -1,6 +1,8 @@
 package client
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"html"
@@ -12,6 +14,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
@@ -53,7 +56,18 @@ func newSignatureRedactor(tokens ...string) *redactor {
 	return r
 }
 
+// addPieces adds the pieces of a text, and those that it has in Base64, wherever it
+// stands in what was encoded, and in hexadecimal digits.
 func (r *redactor) addPieces(text string) {
+	r.addPlain(text)
+	r.addPlain(hex.EncodeToString([]byte(text)))
+	for i := range min(3, len(text)) {
+		r.addPlain(base64.RawStdEncoding.EncodeToString([]byte(text[i:])))
+		r.addPlain(base64.RawURLEncoding.EncodeToString([]byte(text[i:])))
+	}
+}
+
+func (r *redactor) addPlain(text string) {
 	folded := fold(text)
 	for i := range len(folded) - pieceLen + 1 {
 		r.pieces[[pieceLen]byte(folded[i:])] = struct{}{}
@@ -228,7 +242,7 @@ func (r *redactor) clean(err error) error {
 // sentError returns a copy of e without tokens, and reports whether it differs.
 func (r *redactor) sentError(e *rpc.Error) (clean *rpc.Error, changed bool) {
 	own := rpc.Error{Code: e.Code, Status: e.Status, Message: r.text(e.Message), Data: e.Data, Defined: e.Defined}
-	if e.Code != codeOf(e.Status) {
+	if e.Code != transport.AnswerError(e.Status, nil, "").Code {
 		own.Code = rpc.Code(r.text(string(e.Code)))
 	}
 	changed = own.Message != e.Message || own.Code != e.Code

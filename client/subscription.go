@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"sync/atomic"
 
-	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 )
 
 // The headers of a subscription that go beyond oRPC. A server of oRPC ignores the
@@ -96,7 +96,7 @@ func (s *subscription) missing(resume string) GapReason {
 }
 
 // event handles an event.
-func (s *subscription) event(e rpc.PeerEvent) {
+func (s *subscription) event(e transport.PeerEvent) {
 	if e.Meta.Retry > 0 || e.Meta.RetryNow {
 		s.retryHint.Store(int64(min(e.Meta.Retry, maxHint)))
 	}

@@ -3,13 +3,16 @@ package durableobject
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
+	"strings"
 	"sync"
 )
 
 // A newHub may get other objects, whose newHub may get others again. That must not
 // lead back to an object that is being made: its maker would wait for itself. The
-// context that newHub is given says which object it makes.
+// context that newHub is called with names the object that it makes. A Get with
+// another context is found by its goroutine, unless newHub has started that.
 
 // making is one run of newHub.
 type making struct {
@@ -18,14 +21,32 @@ type making struct {
 
 type makingKey struct{}
 
-// makings guards making.waits and channel.maker of all namespaces, as a newHub may
-// get objects of another one.
-var makings struct{ mu sync.Mutex }
+// makings is about all namespaces, as a newHub may get objects of another one. mu also
+// guards making.waits and channel.maker.
+var makings = struct {
+	mu   sync.Mutex
+	here map[string]*making // the innermost run on each goroutine
+}{here: map[string]*making{}}
 
-// makingOf returns the run of newHub that ctx was made for, nil outside of one.
+// makingOf returns the run of newHub that ctx was made for, or else the one that the
+// calling goroutine is in, nil outside of one.
 func makingOf(ctx context.Context) *making {
-	m, _ := ctx.Value(makingKey{}).(*making)
-	return m
+	if m, ok := ctx.Value(makingKey{}).(*making); ok {
+		return m
+	}
+	makings.mu.Lock()
+	defer makings.mu.Unlock()
+	if len(makings.here) == 0 {
+		return nil
+	}
+	return makings.here[goroutine()]
+}
+
+// goroutine returns the name of the calling goroutine, as it stands in stack traces.
+func goroutine() string {
+	var trace [64]byte
+	name, _, _ := strings.Cut(string(trace[:runtime.Stack(trace[:], false)]), " [")
+	return name
 }
 
 // makeHub makes the hub of ch, once. It fails with [ErrRecursive] where that would
@@ -45,8 +66,7 @@ func (ch *channel) makeHub(ctx context.Context) error {
 		}
 		defer ch.core.users.Done()
 		m := &making{}
-		ch.setMaker(m)
-		defer ch.setMaker(nil)
+		defer ch.makeBy(m)()
 		return ch.core.hook("newHub", ch.name, func() (err error) {
 			ch.hub, err = ch.core.newHub(context.WithValue(ctx, makingKey{}, m), ch.name)
 			return err
@@ -54,10 +74,22 @@ func (ch *channel) makeHub(ctx context.Context) error {
 	})
 }
 
-func (ch *channel) setMaker(m *making) {
+// makeBy notes that m makes the hub of ch on this goroutine, until the returned
+// function is called.
+func (ch *channel) makeBy(m *making) (end func()) {
+	name := goroutine()
 	makings.mu.Lock()
 	defer makings.mu.Unlock()
-	ch.maker = m
+	outer := makings.here[name]
+	ch.maker, makings.here[name] = m, m
+	return func() {
+		makings.mu.Lock()
+		defer makings.mu.Unlock()
+		ch.maker = nil
+		if makings.here[name] = outer; outer == nil {
+			delete(makings.here, name)
+		}
+	}
 }
 
 // wait notes that the newHub of m asks for ch, if that can end.

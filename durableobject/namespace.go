@@ -15,6 +15,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/serializer"
 	"github.com/go-orpc/durable-iterator/internal/socket"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 	"github.com/go-orpc/durable-iterator/token"
 )
@@ -29,10 +30,10 @@ type Namespace[H any] struct{ core *core }
 // must not block for long, since the users of the channel wait for it; if it
 // fails, they get the error and the next user tries again.
 //
-// A newHub may publish with the object that it was given, and may get other objects
-// if it passes on its ctx. By that ctx a Get that would wait for this very newHub, be
-// it through the newHub of others, fails with [ErrRecursive]; with any other context
-// it waits until that ends.
+// A newHub may publish with the object that it was given, and may get other objects.
+// A Get that would wait for this very newHub, be it through the newHub of others, fails
+// with [ErrRecursive]. It is recognized by the ctx of newHub or by its goroutine. On
+// another goroutine and with another context it waits until that context ends.
 //
 // Where objects have no type of their own:
 //
@@ -174,7 +175,7 @@ type core struct {
 	serializer   *serializer.Serializer
 
 	system *rpc.Router
-	peers  *rpc.ServerPeers
+	peers  *transport.ServerPeers
 	newHub func(ctx context.Context, channel string) (any, error)
 	pool   *socket.Pool
 	users  sync.WaitGroup // readers, hooks of sockets, and tasks

@@ -153,8 +153,8 @@ type Options struct {
 	IdleTimeout time.Duration
 
 	// PingInterval is how long a socket may be silent before it is sent a ping. It
-	// is closed after two of them without a sign of life. 0 is 30 s, negative is
-	// never.
+	// is closed after two of them without a sign of life. A client that reads what had
+	// to wait for it is not silent. 0 is 30 s, negative is never.
 	PingInterval time.Duration
 
 	// Logger receives errors that are returned to no caller. Tokens are not logged,
@@ -213,6 +213,10 @@ func (o *Options) faults() []string {
 		{"MaxLagBytes", int64(o.MaxLagBytes)},
 		{"MaxMessageBytes", o.MaxMessageBytes},
 		{"MaxCalls", int64(o.MaxCalls)},
+		{"MaxPendingBytes", int64(o.MaxPendingBytes)},
+		{"MaxStreams", int64(o.MaxStreams)},
+		{"MessageTimeout", int64(o.MessageTimeout)},
+		{"StallTimeout", int64(o.StallTimeout)},
 		{"HookTimeout", int64(o.HookTimeout)},
 		{"IdleTimeout", int64(o.IdleTimeout)},
 	} {

@@ -35,6 +35,8 @@ func TestOptionsAreChecked(t *testing.T) {
 		"negative sizes":            {&durableobject.Options{Verifier: secret, MaxLagBytes: -1, MaxMessageBytes: -1, MaxTokenBytes: -1}, "MaxTokenBytes is negative; MaxLagBytes is negative; MaxMessageBytes is negative"},
 		"negative calls":            {&durableobject.Options{Verifier: secret, MaxCalls: -1}, "MaxCalls is negative"},
 		"negative times":            {&durableobject.Options{Verifier: secret, HookTimeout: -1, IdleTimeout: -1}, "HookTimeout is negative; IdleTimeout is negative"},
+		"negative limits":           {&durableobject.Options{Verifier: secret, MaxPendingBytes: -1, MaxStreams: -1}, "MaxPendingBytes is negative; MaxStreams is negative"},
+		"negative patience":         {&durableobject.Options{Verifier: secret, MessageTimeout: -1, StallTimeout: -1}, "MessageTimeout is negative; StallTimeout is negative"},
 		"nil interceptor":           {&durableobject.Options{Verifier: secret, Interceptors: []rpc.Interceptor{nil}}, "an interceptor is nil"},
 		"nil plugin":                {&durableobject.Options{Verifier: secret, Plugins: []rpc.HandlerPlugin{nil}}, "a plugin is nil"},
 	} {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/internal/socket"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
@@ -29,8 +30,8 @@ type callInput struct {
 }
 
 // newPeers makes what answers the requests of the namespace's sockets.
-func (c *core) newPeers() *rpc.ServerPeers {
-	return rpc.NewServerPeers(&rpc.ServerPeerOptions{
+func (c *core) newPeers() *transport.ServerPeers {
+	return transport.NewServerPeers(&transport.ServerPeerOptions{
 		Handle: func(ctx context.Context, call *rpc.Call) (any, error) {
 			c, ok := call.State().(*callState)
 			if !ok {
@@ -41,7 +42,7 @@ func (c *core) newPeers() *rpc.ServerPeers {
 		Serializers:     c.serializers,
 		Validator:       c.options.Validator,
 		Urgent:          []string{"subscribe", updateTokenProcedure.Path()},
-		MaxInFlight:     c.options.MaxCalls,
+		MaxCalls:        c.options.MaxCalls,
 		MaxStreams:      c.options.MaxStreams,
 		MaxPendingBytes: c.options.MaxPendingBytes,
 		Logger:          c.logger,

@@ -7,8 +7,8 @@ import (
 	"slices"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
-	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 )
 
 // PublishEvent stores the event and hands it to the sockets that it is for,
@@ -220,11 +220,15 @@ func (c *core) record(channel string, data []byte, opts []PublishOption) (*event
 	if c.log != nil {
 		p.meta.ID = ""
 	}
+	meta, err := transport.AppendEventMeta(nil, p.meta)
+	if err != nil {
+		return nil, err
+	}
 	targets, excludes, err := p.recipients()
 	if err != nil {
 		return nil, err
 	}
-	return &eventlog.Record{Data: data, Meta: encodeMeta(p.meta), Audience: eventlog.Audience{
+	return &eventlog.Record{Data: data, Meta: meta, Audience: eventlog.Audience{
 		Tags:     p.tags,
 		Targets:  targets,
 		Excludes: excludes,
@@ -249,19 +253,6 @@ func (p *publication) recipients() (targets, excludes []Recipient, err error) {
 		return nil
 	})
 	return targets, excludes, err
-}
-
-// encodeMeta writes metadata that is good, nothing if there is none.
-func encodeMeta(m rpc.EventMeta) []byte {
-	pm := peer.EventMeta{ID: m.ID, HasID: m.ID != ""}
-	if len(m.Comments) > 0 {
-		pm.Comments = m.Comments
-	}
-	if m.Retry > 0 || m.RetryNow {
-		ms := m.Retry.Milliseconds()
-		pm.Retry = &ms
-	}
-	return peer.AppendEventMeta(nil, pm)
 }
 
 func notNil[E any](s []E) []E {

@@ -10,6 +10,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/fanout"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 )
 
 // The headers of a subscription that go beyond oRPC: see the package
@@ -49,7 +50,7 @@ func (ws *Websocket) subscribe(ctx context.Context, call *rpc.Call) (any, error)
 			call.ResponseHeader.Set(headerPosition, head.String())
 		}
 	}
-	return rpc.Hibernation{
+	return transport.Hibernation{
 		Start: func(ctx context.Context, id json.RawMessage, finish func()) {
 			s.ID, s.finish, s.ctx = peer.ID(id), finish, ctx
 			ws.begin(s)
@@ -63,8 +64,8 @@ func checkSubscribe(call *rpc.Call) error {
 	if call.Method != http.MethodPost {
 		return &rpc.Error{Code: rpc.CodeMethodNotSupported}
 	}
-	contentType := call.Header.Get("Content-Type")
-	if contentType != "" && !strings.HasPrefix(contentType, "application/json") || call.Header.Get("Content-Disposition") != "" {
+	media, _, _ := strings.Cut(call.Header.Get("Content-Type"), ";")
+	if media = strings.TrimSpace(media); media != "" && !strings.EqualFold(media, "application/json") || call.Header.Get("Content-Disposition") != "" {
 		return &rpc.Error{Code: rpc.CodeUnsupportedMediaType}
 	}
 	return nil

@@ -11,7 +11,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/fanout"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/internal/socket"
-	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 	"github.com/go-orpc/durable-iterator/token"
 )
 
@@ -32,7 +32,7 @@ type Websocket struct {
 	ch        *channel
 	reader    fanout.Reader
 	conn      socket.Conn
-	peer      *rpc.ServerPeer
+	peer      *transport.ServerPeer
 	ctx       context.Context // only for values: the peer ends the contexts of its calls
 	left      atomic.Bool     // the connection has ended
 	id        string

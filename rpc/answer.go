@@ -6,15 +6,16 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"strings"
 
 	"github.com/go-orpc/durable-iterator/internal/asynclog"
+	"github.com/go-orpc/durable-iterator/internal/bridge"
+	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/internal/serializer"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// engine carries out the calls of a server, whatever they came in on.
+// engine runs the calls of a server, over any transport.
 type engine struct {
 	serializer *serializer.Serializer
 	validator  Validator
@@ -31,15 +32,6 @@ func newEngine(customs []value.Serializer, v Validator, l *slog.Logger) *engine 
 	return &engine{serializer: newSerializer(customs), validator: v, logger: asynclog.Guard(l)}
 }
 
-// newSerializer panics on customs that contradict each other: they are wiring.
-func newSerializer(customs []value.Serializer) *serializer.Serializer {
-	s, err := serializer.New(customs...)
-	if err != nil {
-		panic(fmt.Sprintf("rpc: Serializers: %v", err))
-	}
-	return s
-}
-
 // answer is what a call is answered with.
 type answer struct {
 	status int
@@ -47,7 +39,7 @@ type answer struct {
 	body   serializer.Encoded // the output or error
 }
 
-// answer carries out a call with handle and encodes its output or its error. It
+// answer runs a call with handle and encodes its output or its error. It
 // never fails and never panics: what cannot be sent is logged and answered as
 // CodeInternalServerError.
 //
@@ -76,11 +68,11 @@ func (e *engine) answer(ctx context.Context, call *Call, handle CallFunc) (out a
 	return nil, e.answerError(ctx, call, err)
 }
 
-// isStream tells whether an output is not sent as a value but opens a stream of
+// isStream reports whether an output is not sent as a value but opens a stream of
 // events.
 func isStream(out any) bool {
 	switch out.(type) {
-	case Hibernation, *eventRun:
+	case bridge.Hibernation, *eventRun:
 		return true
 	}
 	return false
@@ -98,12 +90,8 @@ func (e *engine) answerError(ctx context.Context, call *Call, err error) answer 
 	return answer{status: sent.Status, header: call.ResponseHeader, body: body}
 }
 
-// unencodableError stands in for an error whose data cannot be encoded.
-var unencodableError = []byte(`{"json":{"defined":false,"code":"` + string(CodeInternalServerError) +
-	`","status":500,"message":"` + internalMessage + `"}}`)
-
-// logError logs what the caller is not told: panics, and the cause of internal
-// errors. That a call ended because its caller went away is no news.
+// logError logs what the caller is not sent: panics, and the cause of internal
+// errors. It does not log that a call ended because its caller went away.
 func (e *engine) logError(ctx context.Context, call *Call, err error) {
 	path := strings.Join(call.Path, ".")
 	if p, ok := errors.AsType[*PanicError](err); ok {
@@ -116,10 +104,10 @@ func (e *engine) logError(ctx context.Context, call *Call, err error) {
 	}
 }
 
-// localCause gives what is below errors that are sent, or the last of them.
+// localCause returns the cause of the outermost errors that are sent, or the last of these.
 func localCause(err error) error {
 	for {
-		e, ok := err.(*Error) //nolint:errorlint // what wraps an Error says more than its cause
+		e, ok := err.(*Error) //nolint:errorlint // what wraps an Error has more detail than its cause
 		if !ok || e.Unwrap() == nil {
 			return err
 		}
@@ -134,33 +122,66 @@ func (e *engine) encode(v any) (body serializer.Encoded, err error) {
 	return encodeValue(e.serializer, v)
 }
 
-// appendValue appends the envelope of a value to dst.
-func appendValue(dst []byte, s *serializer.Serializer, v any) ([]byte, error) {
-	if isVoid(v) {
-		v = value.Undefined{}
-	}
-	return s.Append(dst, v)
+// serve runs it for a caller at the other end of a connection.
+func (r *eventRun) serve(ctx context.Context, e *engine, send func(*peer.Event) error) {
+	r.run(ctx, &wireSink{ctx: ctx, engine: e, call: r.call, send: send})
 }
 
-func isVoid(v any) bool {
-	switch v.(type) {
-	case Void, *Void:
-		return true
-	}
-	return false
+// wireSink encodes events.
+type wireSink struct {
+	ctx    context.Context // of the call
+	engine *engine
+	call   *Call
+	peer   *peer.Call // of a socket, where events are encoded in turns; nil otherwise
+	send   func(*peer.Event) error
 }
 
-// guarded turns a panic in handle into a *PanicError.
-func guarded(handle CallFunc) CallFunc {
-	return func(ctx context.Context, call *Call) (out any, err error) {
-		defer recoverTo(&err)
-		return handle(ctx, call)
+func (s *wireSink) message(value any, meta EventMeta) error {
+	m, err := meta.peerMeta()
+	if err != nil {
+		return err
+	}
+	if s.peer != nil {
+		if err := s.peer.StartAnswer(s.ctx); err != nil {
+			return err
+		}
+		defer s.peer.StopAnswer()
+	}
+	data, err := s.encode(value)
+	if err != nil {
+		return err
+	}
+	return s.send(&peer.Event{Kind: peer.EventMessage, Data: data, Meta: m})
+}
+
+func (s *wireSink) end(result any, err error) {
+	last := &peer.Event{Kind: peer.EventDone}
+	if err == nil {
+		if last.Data, err = s.encode(result); err != nil {
+			err = fmt.Errorf("rpc: encode return value: %w", err)
+		}
+	}
+	if err != nil {
+		last.Kind = peer.EventError
+		last.Data = s.encodeError(err)
+	}
+	if err := s.send(last); err != nil {
+		s.engine.logger.DebugContext(s.ctx, "end of events not sent", "err", err)
 	}
 }
 
-// recoverTo makes a panic a *PanicError. It is deferred.
-func recoverTo(err *error) {
-	if p := recover(); p != nil {
-		*err = &PanicError{Value: p, Stack: debug.Stack()}
+// encode returns the data of an event, which contains no files.
+func (s *wireSink) encode(v any) (data []byte, err error) {
+	defer recoverTo(&err)
+	return appendValue(nil, s.engine.serializer, v)
+}
+
+func (s *wireSink) encodeError(err error) []byte {
+	s.engine.logError(s.ctx, s.call, err)
+	data, err := s.encode(ToError(err).wire())
+	if err != nil {
+		s.engine.logger.ErrorContext(s.ctx, "error cannot be sent", "path", strings.Join(s.call.Path, "."), "err", err)
+		return unencodableError
 	}
+	return data
 }

@@ -1,18 +1,25 @@
 package rpc
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
 	"strings"
+	"sync"
+	"time"
 
+	"github.com/go-orpc/durable-iterator/internal/form"
 	"github.com/go-orpc/durable-iterator/internal/serializer"
+	"github.com/go-orpc/durable-iterator/internal/sse"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// isJSONBody tells whether the headers announce a body with an encoded value. A
+// isJSONBody reports whether the headers announce a body with an encoded value. A
 // content-disposition makes a file of any body.
 func isJSONBody(header http.Header) bool {
 	contentType := strings.ToLower(header.Get("Content-Type"))
@@ -100,4 +107,192 @@ func readInput(data []byte, s *serializer.Serializer) (value.Value, error) {
 		return value.Value{}, malformedRequest(err)
 	}
 	return v, nil
+}
+
+// withData puts an input into the query of an address, unless it is undefined.
+func withData(address string, input []byte) string {
+	if string(input) == "{}" {
+		return address
+	}
+	return withParameter(address, "data", input)
+}
+
+// withParameter adds a parameter to the query of an address.
+func withParameter(address, name string, value []byte) string {
+	separator := "?"
+	if strings.Contains(address, "?") {
+		separator = "&"
+	}
+	return address + separator + name + "=" + url.QueryEscape(string(value))
+}
+
+// formError returns the error that the caller is sent for a form that could not be
+// read.
+func formError(err error) error {
+	_, onDisk := errors.AsType[*fs.PathError](err)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, form.ErrTooLarge):
+		return &Error{Code: CodePayloadTooLarge, cause: err}
+	case onDisk:
+		return internalError(err)
+	}
+	return bodyError(err)
+}
+
+// readBodyForm reads the input of a request from its body, a form. Its errors are
+// *Error.
+func readBodyForm(w http.ResponseWriter, r *http.Request, limit int64, s *serializer.Serializer) (value.Value, *form.Form, error) {
+	if r.ContentLength > limit {
+		return value.Value{}, nil, &Error{Code: CodePayloadTooLarge}
+	}
+	body := http.MaxBytesReader(w, r.Body, limit)
+	options := form.Options{MaxBytes: limit}
+	v, f, err := readForm(body, r.Header.Get(headerContentType), options, s)
+	if err == nil {
+		_, _ = io.Copy(io.Discard, body) // what may follow a form is no part of it
+	}
+	return v, f, formError(err)
+}
+
+const (
+	// inputSilence is how long a client may take for the next event of its input. A
+	// comment counts as one: clients send them while they have no event.
+	inputSilence = time.Minute
+	// inputLinger is how long a client that has not sent all of its input may read
+	// the answer before its connection is closed.
+	inputLinger = 500 * time.Millisecond
+)
+
+// errHalfDuplex is the cause of an answer to an input that cannot be read while the
+// answer is written.
+var errHalfDuplex = errors.New("rpc: read input: the http.ResponseWriter cannot be written while the body is read")
+
+// httpInput reads the events in the body of a request.
+type httpInput struct {
+	life       context.Context
+	controller *http.ResponseController
+	serializer *serializer.Serializer
+	reader     *sse.Reader
+	body       io.Reader
+	deadline   time.Time     // of the read
+	woken      chan struct{} // closed when life has ended and a read that waits does too
+
+	// mu guards the fields below, and is held while the read deadline is set. Once the
+	// body is read net/http reads on by itself, to see whether the client goes away. A
+	// deadline would have it think so, for the next request of the connection too.
+	mu    sync.Mutex
+	whole bool // the body was read to its end
+	cut   bool // reading was ended before
+}
+
+// openInput returns the input of a request whose body is a stream of events. The caller
+// calls finish once the answer is written.
+func openInput(w http.ResponseWriter, r *http.Request, limit int64, values *serializer.Serializer) (*eventStream, *httpInput, error) {
+	controller := http.NewResponseController(w)
+	if err := controller.EnableFullDuplex(); err != nil {
+		return nil, nil, &Error{Code: CodeNotImplemented, cause: fmt.Errorf("%w: %w", errHalfDuplex, err)}
+	}
+	life, end := context.WithCancelCause(r.Context())
+	in := &httpInput{life: life, controller: controller, serializer: values, body: r.Body, woken: make(chan struct{})}
+	in.reader = sse.NewReader(in, limit)
+	s := newEventStream(life, end)
+	s.source = in
+	context.AfterFunc(life, in.wake)
+	return s, in, nil
+}
+
+// wake ends a read that waits.
+func (i *httpInput) wake() {
+	defer close(i.woken)
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if !i.whole {
+		i.cut = true
+		_ = i.controller.SetReadDeadline(time.Now()) // not all writers have deadlines
+	}
+}
+
+// expect sets the deadline of the next event.
+func (i *httpInput) expect() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if !i.whole && !i.cut {
+		i.deadline = time.Now().Add(inputSilence)
+		_ = i.controller.SetReadDeadline(i.deadline)
+	}
+}
+
+// Read implements [io.Reader] for the reader of events. At the end of the body net/http
+// takes the deadline off.
+func (i *httpInput) Read(p []byte) (int, error) {
+	n, err := i.body.Read(p)
+	if err == io.EOF {
+		i.mu.Lock()
+		i.whole = true
+		i.mu.Unlock()
+	}
+	return n, err
+}
+
+func (i *httpInput) next() eventItem {
+	for {
+		i.expect()
+		if i.life.Err() != nil {
+			return eventItem{err: fmt.Errorf("rpc: read events: %w", withCause(i.life, context.Cause(i.life)))}
+		}
+		m, err := i.reader.Next()
+		if err == io.EOF { //nolint:errorlint // a connection that broke may wrap it
+			return eventItem{value: value.Value{}, done: true} // a return value need not be there
+		}
+		if err != nil {
+			return eventItem{err: i.failure(err)}
+		}
+		kind, ok := m.Kind()
+		if !ok {
+			continue
+		}
+		if item, ok := readInputEvent(i.serializer, kind, m.Data, m.Meta); ok {
+			return item
+		}
+	}
+}
+
+// failure returns the error of an input that cannot be read: the client's fault, unless
+// the call has ended.
+func (i *httpInput) failure(err error) error {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded) && !time.Now().Before(i.deadline):
+		return &Error{Code: CodeTimeout, cause: err} // for which net/http has ended the context
+	case i.life.Err() != nil:
+		return fmt.Errorf("rpc: read events: %w", withCause(i.life, err))
+	case errors.Is(err, sse.ErrTooLarge):
+		return &Error{Code: CodePayloadTooLarge, cause: err}
+	}
+	return malformedRequest(err)
+}
+
+func (i *httpInput) close() {}
+
+// announce prepares the header of an answer that begins. A connection on which there
+// is input left cannot be used again: what is left could be read as a request.
+func (i *httpInput) announce(w http.ResponseWriter, r *http.Request) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if r.ProtoMajor == 1 && (!i.whole || i.cut) {
+		w.Header().Set("Connection", "close")
+	}
+}
+
+// finish ends the input when the answer is written. The time that is left is for
+// net/http, which reads on so that the client gets the answer.
+func (i *httpInput) finish(s *eventStream) {
+	s.close()
+	<-i.woken // it would undo what follows
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if !i.whole {
+		_ = i.controller.SetReadDeadline(time.Now().Add(inputLinger))
+	}
 }

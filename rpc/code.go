@@ -1,6 +1,6 @@
 package rpc
 
-// Code names the kind of an [Error]. Any non-empty text is a code; the ones
+// Code names the kind of an [Error]. Any non-empty string is a code; the ones
 // below are oRPC's common codes, which have a default status and message.
 type Code string
 
@@ -26,7 +26,7 @@ const (
 	CodeServiceUnavailable   Code = "SERVICE_UNAVAILABLE"    // 503
 	CodeGatewayTimeout       Code = "GATEWAY_TIMEOUT"        // 504
 
-	// CodeMalformedErrorResponse is given by a client to an error answer whose
+	// CodeMalformedErrorResponse is the code that a client uses for an error answer whose
 	// body is no RPC error and whose status has no common code.
 	CodeMalformedErrorResponse Code = "MALFORMED_ORPC_ERROR_RESPONSE"
 )
@@ -71,7 +71,7 @@ func (c Code) Status() int {
 	return 500
 }
 
-// Message is the text that the code has by default: its own name for a code
+// Message is the message that the code has by default: its own name for a code
 // that is not a common one.
 func (c Code) Message() string {
 	for _, k := range commonCodes {
@@ -92,5 +92,5 @@ func codeOfStatus(status int) Code {
 	return CodeMalformedErrorResponse
 }
 
-// isErrorStatus tells which statuses an error may have.
+// isErrorStatus reports whether an error may have a status.
 func isErrorStatus(status int) bool { return status < 200 || status >= 400 }

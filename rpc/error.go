@@ -4,19 +4,21 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/http"
 	"reflect"
+	"runtime/debug"
 
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// internalMessage is what the other side learns of an error that is no [Error].
+// internalMessage is the message that is sent for an error that is no [Error].
 // Its spelling differs from the code's default message, as in oRPC.
 const internalMessage = "Internal server error"
 
-// Error is an error with a code that travels to the other side, oRPC's
-// ORPCError. A handler returns one to be understood by its caller; any other
-// error reaches the caller as [CodeInternalServerError] without detail. An Error
-// is not changed once it is returned, so it may be shared.
+// Error is an error with a code that is sent to the client or the server: oRPC's
+// ORPCError. A handler returns one to be understood by its caller; any other error reaches
+// the caller as [CodeInternalServerError] without detail. An Error is not changed after it
+// was returned, so it may be shared.
 type Error struct {
 	// Code names the kind of error.
 	Code Code
@@ -29,16 +31,16 @@ type Error struct {
 	// Data is any serializable value; nil is none, and a JSON null is Value.
 	// In an error that was received it is a [value.Value]: read it with [ErrorData].
 	Data any
-	// Defined tells that the procedure declares this error (see [DefineError])
-	// and that code, status and data fit the declaration. It is set by the
-	// server; what a handler puts here does not count.
+	// Defined means that the procedure declares this error (see [DefineError]) and that
+	// code, status and data fit the declaration. The server sets it; what a handler sets
+	// is ignored.
 	Defined bool
 
 	cause error
 }
 
-// Errorf makes an Error with a formatted message. Errors formatted with %w are
-// its cause: errors.Is and errors.As see them, the other side does not.
+// Errorf returns an Error with a formatted message. Errors formatted with %w are its cause:
+// errors.Is and errors.As find them, and they are not sent.
 func Errorf(c Code, format string, a ...any) *Error {
 	err := fmt.Errorf(format, a...)
 	e := &Error{Code: c, Message: err.Error(), cause: errors.Unwrap(err)}
@@ -48,7 +50,7 @@ func Errorf(c Code, format string, a ...any) *Error {
 	return e
 }
 
-// Error gives code and message.
+// Error returns the code and the message.
 func (e *Error) Error() string {
 	if e == nil {
 		return "nil *rpc.Error"
@@ -60,7 +62,7 @@ func (e *Error) Error() string {
 	return string(e.Code) + ": " + message
 }
 
-// Unwrap gives the local cause, which is never sent.
+// Unwrap returns the local cause, which is never sent.
 func (e *Error) Unwrap() error {
 	if e == nil {
 		return nil
@@ -68,14 +70,14 @@ func (e *Error) Unwrap() error {
 	return e.cause
 }
 
-// WithCause gives a copy of e with a local cause.
+// WithCause returns a copy of e with a local cause.
 func (e *Error) WithCause(err error) *Error {
 	c := *e
 	c.cause = err
 	return &c
 }
 
-// CodeOf gives the code of the first [Error] in err's tree,
+// CodeOf returns the code of the first [Error] in err's tree,
 // [CodeInternalServerError] for any other error, and "" for nil.
 func CodeOf(err error) Code {
 	if err == nil {
@@ -87,19 +89,23 @@ func CodeOf(err error) Code {
 	return CodeInternalServerError
 }
 
-// findError gives the first Error in err's tree. A nil *Error that was returned
+// findError returns the first Error in err's tree. A nil *Error that was returned
 // as an error, an easy mistake, is none; it is an error all the same.
 func findError(err error) (*Error, bool) {
 	e, ok := errors.AsType[*Error](err)
 	return e, ok && e != nil
 }
 
-// internalError is what the other side gets for an error that it shall not see.
+// internalError returns the error that is sent in place of one that the caller must not see.
 func internalError(cause error) *Error {
 	return &Error{Code: CodeInternalServerError, Status: 500, Message: internalMessage, cause: cause}
 }
 
-// ToError gives err as it will be sent: the first [Error] in its tree with the
+// unencodableError stands in for an error whose data cannot be encoded.
+var unencodableError = []byte(`{"json":{"defined":false,"code":"` + string(CodeInternalServerError) +
+	`","status":500,"message":"` + internalMessage + `"}}`)
+
+// ToError returns err as it will be sent: the first [Error] in its tree with the
 // defaults of its code filled in, or [CodeInternalServerError] with err as its
 // local cause. It is oRPC's toORPCError. ToError(nil) is nil.
 func ToError(err error) *Error {
@@ -166,6 +172,44 @@ func (e *Error) wire() wireError {
 	return w
 }
 
+// readError returns the RPC error that a value is, and reports whether it is one, which has
+// these members only, each of the right type.
+func readError(v value.Value) (*Error, bool) {
+	var members map[string]value.Value
+	e := &Error{}
+	var code string
+	var status float64
+	ok := v.Decode(&members) == nil &&
+		readMember(members, "defined", &e.Defined) &&
+		readMember(members, "code", &code) &&
+		readMember(members, "status", &status) &&
+		readMember(members, "message", &e.Message)
+	if data, has := members["data"]; has {
+		delete(members, "data")
+		if !data.IsUndefined() {
+			e.Data = data
+		}
+	}
+	e.Code, e.Status = Code(code), int(status)
+	if !ok || len(members) > 0 || float64(e.Status) != status || !isErrorStatus(e.Status) {
+		return nil, false
+	}
+	e.Message = cmp.Or(e.Message, e.Code.Message())
+	return e, true
+}
+
+// readMember takes a member that is a T, and nothing that can be converted to one.
+func readMember[T any](members map[string]value.Value, name string, into *T) bool {
+	var v any
+	if members[name].Decode(&v) != nil {
+		return false
+	}
+	delete(members, name)
+	t, ok := v.(T)
+	*into = t
+	return ok
+}
+
 // ErrorDef is an error that a procedure declares: its code, its status and the
 // type of its data. Make one with [DefineError], pass it to [Define], return
 // [ErrorDef.New] from the handler and recognize it with [ErrorDef.As]. It is an
@@ -189,14 +233,13 @@ func DefineError[D any](c Code, status int, message string) ErrorDef[D] {
 	return d
 }
 
-// New makes the error, for a handler to return.
+// New returns the error with data, for a handler to return.
 func (d ErrorDef[D]) New(data D) *Error {
 	return &Error{Code: d.code, Status: d.status, Message: d.message, Data: data}
 }
 
-// As tells whether err is this error, by code, status and data, and gives the
-// data. It does not ask for [Error.Defined], which the methods of a durable
-// object can never set.
+// As returns the data of err, and reports whether err is this error, by code, status and
+// data. It ignores [Error.Defined], which the methods of a durable object can never set.
 func (d ErrorDef[D]) As(err error) (D, bool) {
 	e, ok := findError(err)
 	if !ok || !d.fits(e) {
@@ -207,7 +250,7 @@ func (d ErrorDef[D]) As(err error) (D, bool) {
 	return data, err == nil
 }
 
-// declares tells whether e is this error, for Error.Defined.
+// declares reports whether e is this error, for Error.Defined.
 func (d ErrorDef[D]) declares(e *Error) bool {
 	if !d.fits(e) {
 		return false
@@ -220,4 +263,48 @@ func (d ErrorDef[D]) fits(e *Error) bool {
 	return e.Code == d.code && cmp.Or(e.Status, e.Code.Status()) == d.status
 }
 
-func (d ErrorDef[D]) applyToProcedure(s *spec) { s.errors = append(s.errors, d) }
+// ErrorResponse is the data of the error that a client returns for an answer that failed
+// without an RPC error in it, such as the answer of a proxy: read it with [ErrorData].
+// The code of that error is the common code of the status, or
+// [CodeMalformedErrorResponse] if there is none.
+type ErrorResponse struct {
+	Status  int         `json:"status"`
+	Headers http.Header `json:"headers"`
+	// Body is a [value.Value] if the body was encoded as one, and a string otherwise.
+	Body any `json:"body"`
+}
+
+func (r ErrorResponse) err() *Error {
+	code := codeOfStatus(r.Status)
+	return &Error{Code: code, Status: r.Status, Message: code.Message(), Data: r}
+}
+
+// PanicError is the error of a call whose handler panicked.
+type PanicError struct {
+	Value any    // the argument of panic
+	Stack []byte // the stack at the panic
+}
+
+// Error returns the text of the value, without the stack. Of a value that is neither an
+// error nor a [fmt.Stringer] nor of a basic type it is the type.
+func (e *PanicError) Error() string { return "rpc: handler panicked: " + panicText(e.Value) }
+
+// panicText formats the argument of panic. Of a slice or a map it returns the type only: one
+// may contain itself, and formatting that ends the process.
+func panicText(v any) string {
+	switch v.(type) {
+	case error, fmt.Stringer:
+		return fmt.Sprint(v)
+	}
+	if t := reflect.TypeOf(v); t != nil && t.Kind() > reflect.Complex128 && t.Kind() != reflect.String {
+		return t.String()
+	}
+	return fmt.Sprint(v)
+}
+
+// recoverTo turns a panic into a *PanicError. It is deferred.
+func recoverTo(err *error) {
+	if p := recover(); p != nil {
+		*err = &PanicError{Value: p, Stack: debug.Stack()}
+	}
+}

@@ -18,23 +18,23 @@ type StreamError struct {
 	// Err is what has happened: an [*Error] if the server has sent one.
 	Err error
 	// LastEventID is the id of the last event with one, empty if there was none.
-	// [WithLastEventID] goes on behind it.
+	// [WithLastEventID] goes on after it.
 	LastEventID string
 	// Retry is how long the server wants its clients to wait before they try
-	// again, as the last event with a [EventMeta.Retry] says. 0 is no wish.
+	// again: the [EventMeta.Retry] of the last event that had one. 0 is none.
 	Retry time.Duration
 	// Data is what the server has sent in place of an [*Error], as a server that is
 	// not oRPC's may. It is undefined otherwise.
 	Data value.Value
 }
 
-// Error gives the text of Err.
+// Error returns the message of Err.
 func (e *StreamError) Error() string { return e.Err.Error() }
 
-// Unwrap gives Err.
+// Unwrap returns Err.
 func (e *StreamError) Unwrap() error { return e.Err }
 
-// eventItem is what a source gives: an event, or the end.
+// eventItem is what a source returns: an event, or the end.
 type eventItem struct {
 	value any // a Value, or what a handler in this process has sent
 	meta  EventMeta
@@ -52,7 +52,7 @@ type eventSource interface {
 
 // eventStream is an Events without its types.
 type eventStream struct {
-	life   context.Context // what there is for the stream lives as long
+	life   context.Context // of the stream
 	cancel context.CancelCauseFunc
 	again  func(*StreamError) (eventSource, error) // of Retry; nil: a failure is final
 
@@ -61,8 +61,8 @@ type eventStream struct {
 	checkResult func(result any) error
 	claimed     atomic.Bool // it is the input of a call
 
-	// turn holds a value while somebody reads or closes. source belongs to whoever
-	// has put it there. It is nil once the stream has ended.
+	// turn holds a value while a goroutine reads or closes, to which source belongs
+	// meanwhile. source is nil after the stream has ended.
 	turn   chan struct{}
 	source eventSource
 
@@ -80,16 +80,21 @@ func newEventStream(life context.Context, cancel context.CancelCauseFunc) *event
 }
 
 var (
-	errStreamClosed = errors.New("rpc: the stream of events is closed")
-	errStreamFailed = errors.New("rpc: the stream of events has failed")
-	errNoStream     = errors.New("the answer is no stream of events")
+	errStreamClosed     = errors.New("rpc: the stream of events is closed")
+	errStreamFailed     = errors.New("rpc: the stream of events has failed")
+	errNoStream         = errors.New("the answer is no stream of events")
+	errUnexpectedStream = errors.New("the answer is a stream of events")
 )
 
 // ErrNoResult is wrapped by the error of [Events.Result] where there is no return
 // value: the stream has not ended yet, or it was closed before.
 var ErrNoResult = errors.New("rpc: the stream of events has no return value")
 
-// streamOf gives the stream that an output is, or that it is to become.
+// ErrOverflow is wrapped by the error of a stream of events that was read too
+// slowly: see [Events].
+var ErrOverflow = errors.New("rpc: too many unread events")
+
+// streamOf returns the stream that an output is, or that it is to become.
 func streamOf(out any) (*eventStream, bool) {
 	events, ok := out.(interface{ stream() *eventStream })
 	if !ok {
@@ -98,19 +103,8 @@ func streamOf(out any) (*eventStream, bool) {
 	return events.stream(), true
 }
 
-// wantedStream gives a pointer to decode the output of a call into, and the stream
-// in it if the caller wants one.
-func wantedStream(call *Call) (out any, s *eventStream, ok bool) {
-	if call.New == nil {
-		return nil, nil, false
-	}
-	out = call.New()
-	s, ok = streamOf(out)
-	return out, s, ok
-}
-
-// next gives the next event, or the failure of the stream. It gives neither if the
-// stream has ended in any other way.
+// next returns the next event, or the failure of the stream. ok is false if the stream has
+// ended in any other way.
 func (s *eventStream) next() (item eventItem, ok bool) {
 	s.turn <- struct{}{}
 	defer func() { <-s.turn }()
@@ -159,8 +153,8 @@ func (s *eventStream) failure(item eventItem) *StreamError {
 	return &StreamError{Err: item.err, LastEventID: s.lastID, Retry: s.retry, Data: data}
 }
 
-// end ends the stream, with the turn and without a source. It gives the error that
-// readers get: none for a stream that was closed.
+// end ends the stream, with the turn and without a source. It returns the error for
+// readers: none for a stream that was closed.
 func (s *eventStream) end(result any, err error) error {
 	s.source = nil
 	s.mu.Lock()
@@ -174,7 +168,7 @@ func (s *eventStream) end(result any, err error) error {
 	return err
 }
 
-// fail ends a stream whose reader has met what it cannot read.
+// fail ends a stream whose reader cannot read an event.
 func (s *eventStream) fail(err error) error {
 	s.turn <- struct{}{}
 	defer func() { <-s.turn }()
@@ -186,7 +180,14 @@ func (s *eventStream) fail(err error) error {
 	return failure
 }
 
-// close ends the stream, also while somebody reads.
+// stop ends a stream without waiting for its reader. The stream may be nil.
+func (s *eventStream) stop() {
+	if s != nil {
+		s.cancel(errStreamClosed)
+	}
+}
+
+// close ends the stream, also while it is being read.
 func (s *eventStream) close() {
 	s.cancel(errStreamClosed)
 	s.turn <- struct{}{}
@@ -197,7 +198,7 @@ func (s *eventStream) close() {
 	}
 }
 
-// outcome gives the return value.
+// outcome returns the return value.
 func (s *eventStream) outcome() (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -247,4 +248,64 @@ func readEvent(s *serializer.Serializer, kind peer.EventKind, data []byte, meta 
 		}
 	}
 	return item, true
+}
+
+// readInputEvent is readEvent for an event that a client has sent.
+func readInputEvent(values *serializer.Serializer, kind peer.EventKind, data []byte, meta peer.EventMeta) (item eventItem, ok bool) {
+	item, ok = readEvent(values, kind, data, meta)
+	if _, malformed := errors.AsType[*serializer.MalformedError](item.err); malformed {
+		item.err = malformedRequest(item.err)
+	}
+	return item, ok
+}
+
+// sendTo sends all events of a stream, until it has ended or an event cannot be sent.
+func (s *eventStream) sendTo(values *serializer.Serializer, send func(*peer.Event) error) {
+	for {
+		item, more := s.next()
+		if !more || item.err != nil {
+			_ = send(s.lastEvent(values)) // no reader is left if it fails
+			return
+		}
+		e, err := encodeEvent(values, item)
+		if err != nil {
+			_ = s.fail(err) // which is the last event
+			continue
+		}
+		if send(e) != nil {
+			s.stop()
+			_, _ = s.next() // ends the source
+			return
+		}
+	}
+}
+
+func encodeEvent(values *serializer.Serializer, item eventItem) (e *peer.Event, err error) {
+	defer recoverTo(&err)
+	e = &peer.Event{Kind: peer.EventMessage}
+	if e.Meta, err = item.meta.peerMeta(); err != nil {
+		return nil, err
+	}
+	e.Data, err = appendValue(nil, values, item.value)
+	return e, err
+}
+
+// lastEvent returns the event that reports how a stream has ended.
+func (s *eventStream) lastEvent(values *serializer.Serializer) *peer.Event {
+	result, err := s.outcome()
+	if err == nil {
+		var e *peer.Event
+		if e, err = encodeEvent(values, eventItem{value: result}); err == nil {
+			e.Kind = peer.EventDone
+			return e
+		}
+	}
+	if errors.Is(err, ErrNoResult) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		err = &Error{Code: CodeClientClosedRequest} // it has not failed, but was abandoned
+	}
+	e := &peer.Event{Kind: peer.EventError}
+	if e.Data, err = appendValue(nil, values, ToError(err).wire()); err != nil {
+		e.Data = unencodableError
+	}
+	return e
 }

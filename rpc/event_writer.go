@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/go-orpc/durable-iterator/internal/peer"
 )
 
 // EventWriter sends the events of a stream, for the handler of an
@@ -17,13 +19,13 @@ type EventWriter[T any] struct {
 // and waits while the caller reads more slowly than events are sent.
 //
 // The error is final, and ends the context of the handler: the caller has stopped
-// or is gone, which the handler need not tell anybody; or the event cannot be sent,
+// or is gone, which the handler need not report; or the event cannot be sent,
 // because it does not pass validation or encoding. Events cannot hold files. Then
 // the stream ends with this error, also if the handler returns none.
 func (w *EventWriter[T]) Send(event T) error { return w.SendEvent(Event[T]{Data: event}) }
 
 // SendEvent sends an event with metadata: oRPC's withEventMeta. An id lets callers
-// go on behind the event. Metadata that cannot be sent is an [ErrEventMeta].
+// go on after the event. Metadata that cannot be sent is an [ErrEventMeta].
 // Otherwise it is as Send.
 func (w *EventWriter[T]) SendEvent(event Event[T]) error {
 	return w.core.send(event.Data, event.Meta, func() error { return w.check(event.Data) })
@@ -37,8 +39,8 @@ type eventWriter struct {
 	cancel context.CancelCauseFunc
 	sink   eventSink
 
-	// turn holds a value while somebody sends, so that others wait no longer than
-	// ctx. err belongs to whoever has put it there; nothing is sent once err is set.
+	// turn holds a value while a goroutine sends, so that others wait no longer than
+	// ctx. err belongs to that goroutine; nothing is sent after err is set.
 	turn chan struct{}
 	err  error
 }
@@ -81,7 +83,7 @@ func (w *eventWriter) take() bool {
 	}
 }
 
-// ended gives why the context has ended, nil if it has not.
+// ended returns the reason why the context has ended, nil if it has not.
 func (w *eventWriter) ended() error {
 	if w.ctx.Err() == nil {
 		return nil
@@ -89,8 +91,8 @@ func (w *eventWriter) ended() error {
 	return withCause(w.ctx, context.Cause(w.ctx))
 }
 
-// close waits for whoever sends, and tells why events could not be sent, nil if all
-// were.
+// close waits for the goroutine that sends, and returns the reason why events could not be
+// sent, nil if all were.
 func (w *eventWriter) close() error {
 	w.turn <- struct{}{}
 	defer func() { <-w.turn }()
@@ -99,4 +101,106 @@ func (w *eventWriter) close() error {
 		w.err = errWriterClosed
 	}
 	return failed
+}
+
+// eventRun is the output of an event procedure on a server: what is left to do once
+// the answer has begun. Whoever answers the call runs it, once.
+type eventRun struct {
+	ctx    context.Context // only its values count: interceptors have returned
+	call   *Call
+	mark   func(error) error // sets Error.Defined; nil for a stream without a contract
+	handle func(ctx context.Context, w *eventWriter) (result any, err error)
+}
+
+// errShuttingDown is the cause of the end of a stream of events that is cut short by a
+// shutdown, and the error that its caller is sent.
+var errShuttingDown = &Error{Code: CodeServiceUnavailable, Message: "Shutting down"}
+
+// eventSink is where the events of a run go.
+type eventSink interface {
+	// message sends an event. It waits until there is room.
+	message(value any, meta EventMeta) error
+	// end sends the last event: an error if err is not nil.
+	end(result any, err error)
+}
+
+// run calls the handler, until ctx ends.
+func (r *eventRun) run(ctx context.Context, sink eventSink) {
+	ctx, cancel := context.WithCancelCause(peer.WithValues(ctx, r.ctx))
+	defer cancel(nil)
+	w := &eventWriter{ctx: ctx, cancel: cancel, sink: sink, turn: make(chan struct{}, 1)}
+	result, err := guarded(func(ctx context.Context, _ *Call) (any, error) { return r.handle(ctx, w) })(ctx, r.call)
+	// The caller learns that an event could not be sent, even if the handler ignores it.
+	if failed := w.close(); err == nil {
+		err = failed
+	}
+	if _, answered := findError(err); !answered && errors.Is(context.Cause(ctx), errShuttingDown) {
+		// The error of a handler whose context has ended is no result, and its caller is
+		// still connected and can come back.
+		result, err = nil, errShuttingDown
+	}
+	if err != nil && r.mark != nil {
+		err = r.mark(err)
+	}
+	sink.end(result, err)
+}
+
+// localSource reads the events of a handler in this process.
+type localSource struct {
+	life   context.Context
+	cancel context.CancelCauseFunc // of the handler
+	items  chan eventItem
+	ended  chan struct{} // closed when the handler has returned
+}
+
+func startLocal(life context.Context, run *eventRun) *localSource {
+	ctx, cancel := context.WithCancelCause(life)
+	s := &localSource{life: life, cancel: cancel, items: make(chan eventItem), ended: make(chan struct{})}
+	go func() {
+		defer close(s.ended)
+		run.run(ctx, localSink{ctx, s.items})
+	}()
+	return s
+}
+
+func (s *localSource) next() eventItem {
+	if s.life.Err() == nil {
+		select {
+		case item := <-s.items:
+			return item
+		case <-s.life.Done():
+		}
+	}
+	return eventItem{err: fmt.Errorf("rpc: read events: %w", withCause(s.life, context.Cause(s.life)))}
+}
+
+func (s *localSource) close() {
+	s.cancel(errStreamClosed)
+	<-s.ended
+}
+
+// localSink hands events to a localSource as they are, one by one.
+type localSink struct {
+	ctx   context.Context
+	items chan<- eventItem
+}
+
+func (s localSink) message(value any, meta EventMeta) error {
+	if err := meta.Validate(); err != nil {
+		return err
+	}
+	return s.put(eventItem{value: value, meta: meta})
+}
+
+func (s localSink) end(result any, err error) {
+	_ = s.put(eventItem{value: result, done: err == nil, err: err}) // fails if no reader is left
+}
+
+func (s localSink) put(item eventItem) error {
+	select {
+	case s.items <- item:
+		return nil
+	case <-s.ctx.Done():
+		return context.Cause(s.ctx)
+	}
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/go-orpc/durable-iterator/internal/memhttp"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
+	"github.com/go-orpc/durable-iterator/rpc/websocket"
 )
 
 // What the recorded servers call "count".
@@ -60,7 +62,7 @@ func everyTransport(t *testing.T, test func(t *testing.T, connect func(...rpc.Ro
 		"in process": func(_ *testing.T, r *rpc.Router) rpc.Caller { return r },
 		"HTTP":       overHTTP,
 		"peers": func(t *testing.T, r *rpc.Router) rpc.Caller {
-			client, _ := connect(t, rpc.ServerPeerOptions{Handle: routed(r), TakesEvents: r.TakesEvents}, rpc.ClientPeerOptions{})
+			client, _ := connect(t, transport.ServerPeerOptions{Handle: routed(r), TakesEvents: r.TakesEvents}, transport.ClientPeerOptions{})
 			return client
 		},
 		"WebSocket": overWebsocket,
@@ -83,8 +85,8 @@ func overHTTP(t *testing.T, r *rpc.Router) rpc.Caller {
 
 func overWebsocket(t *testing.T, r *rpc.Router) rpc.Caller {
 	t.Helper()
-	_, client := hostRouter(t, r, nil)
-	return dial(t, client, rpc.WebsocketOptions{})
+	client := hostRouter(t, r, nil)
+	return dial(t, client, websocket.LinkOptions{})
 }
 
 // readAll reads a stream to its end and gives the events before its failure.

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 )
 
 // Streams as servers send them.
@@ -257,7 +258,7 @@ func TestEventsGoOnOverConnections(t *testing.T) {
 			}
 			return rpc.Void{}, nil
 		})))
-		client, _ := connect(t, rpc.ServerPeerOptions{Handle: handle}, rpc.ClientPeerOptions{})
+		client, _ := connect(t, transport.ServerPeerOptions{Handle: handle}, transport.ClientPeerOptions{})
 		events, err := resuming.Call(t.Context(), client, rpc.Void{}, rpc.WithRetry(1))
 		require.NoError(t, err)
 		time.AfterFunc(1500*time.Millisecond, func() { client.Disconnect(errors.New("cut")) })

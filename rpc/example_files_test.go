@@ -11,7 +11,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-func ExampleFile() {
+func Example_files() {
 	type photo struct {
 		Title string      `json:"title"`
 		Image *value.File `json:"image" validate:"required"`
@@ -40,7 +40,7 @@ func ExampleFile() {
 }
 
 // A file on disk is opened when it is sent, and never read to memory as a whole.
-func ExampleNewFileFunc() {
+func Example_filesFromDisk() {
 	fromDisk := func(path, typ string) (*value.File, error) {
 		info, err := os.Stat(path)
 		if err != nil {

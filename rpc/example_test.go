@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/go-orpc/durable-iterator/rpc"
-	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 type Greeting struct {
@@ -129,7 +128,7 @@ func ExampleEventProcedure() {
 	// the sum is 6 <nil>
 }
 
-// A stream that has broken off goes on behind the last event that was read.
+// A stream that has broken off goes on after the last event that was read.
 func ExampleEventWriter_SendEvent() {
 	lines := []string{"first", "second", "third"}
 	tail := rpc.DefineEvents[rpc.Void, string, rpc.Void]("tail")
@@ -168,34 +167,4 @@ func ExampleRouter() {
 	text, err := Greet.Call(context.Background(), router, Greeting{Name: "Ada"})
 	fmt.Println(text, err)
 	// Output: Hello, Ada <nil>
-}
-
-func ExampleJSONSerializer() {
-	type point struct{ X, Y int }
-	points := value.JSONSerializer(30,
-		func(p point) (any, error) { return fmt.Sprintf("%d/%d", p.X, p.Y), nil },
-		func(v any) (p point, err error) {
-			text, ok := v.(string)
-			if !ok {
-				return p, errors.New("a point is sent as a text")
-			}
-			_, err = fmt.Sscanf(text, "%d/%d", &p.X, &p.Y)
-			return p, err
-		},
-	)
-	mirror := rpc.Define[any, any]("mirror")
-	router := rpc.NewRouter(mirror.Handler(func(_ context.Context, in any) (any, error) {
-		p, ok := in.(point)
-		if !ok {
-			return nil, rpc.Errorf(rpc.CodeBadRequest, "no point")
-		}
-		return point{p.Y, p.X}, nil
-	}))
-	server := httptest.NewServer(rpc.NewHandler(router, &rpc.HandlerOptions{Serializers: []value.Serializer{points}}))
-	defer server.Close()
-
-	link := rpc.NewLink(server.URL, &rpc.LinkOptions{Serializers: []value.Serializer{points}})
-	out, err := mirror.Call(context.Background(), link, point{1, 2})
-	fmt.Printf("%T %v %v\n", out, out, err)
-	// Output: rpc_test.point {2 1} <nil>
 }

@@ -1,11 +1,20 @@
 package rpc
 
 import (
+	"bufio"
+	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"strconv"
 	"time"
+
+	"github.com/go-orpc/durable-iterator/internal/form"
+	"github.com/go-orpc/durable-iterator/internal/peer"
+	"github.com/go-orpc/durable-iterator/internal/sse"
 )
 
 const (
@@ -13,7 +22,7 @@ const (
 	defaultBodyTimeout = 30 * time.Second
 	// defaultStallTimeout is the default of HandlerOptions.StallTimeout.
 	defaultStallTimeout = 10 * time.Second
-	// lingerTimeout is how long the rest of a body may take that nobody reads. The answer
+	// lingerTimeout is how long the rest of a body may take that no handler reads. The answer
 	// does not wait for it, but can be lost on its way if the connection is closed while
 	// the client sends.
 	lingerTimeout = 5 * time.Second
@@ -24,42 +33,46 @@ const (
 	stallBytes = 16 << 10
 )
 
+// exchanges are what the exchanges of a handler have in common.
+type exchanges struct {
+	engine       *engine
+	streams      *streams
+	bodyTimeout  time.Duration // not positive: none
+	stallTimeout time.Duration // not positive: none
+}
+
 // exchange is a request and its answer over HTTP, and how long either may take.
 type exchange struct {
+	*exchanges
 	w          http.ResponseWriter
 	r          *http.Request // its body is the one below, if that is limited
 	controller *http.ResponseController
 	body       *requestBody
-	linger     time.Duration // 0: a body may take for ever
-	stall      time.Duration // 0: an answer may take for ever
+	linger     time.Duration // 0: a body may take any time
+	stall      time.Duration // 0: an answer may take any time
 }
 
-// newExchange limits how long the body may take. A shorter ReadTimeout of the server
+// open limits how long the body may take. A shorter ReadTimeout of the server
 // stays in force. With duplex the body is a stream that is read while the answer is
 // written, and limited by httpInput instead.
-func (h *Handler) newExchange(w http.ResponseWriter, r *http.Request, duplex bool) *exchange {
+func (e *exchanges) open(w http.ResponseWriter, r *http.Request, duplex bool) *exchange {
 	x := &exchange{
-		w: w, r: r, controller: http.NewResponseController(w),
+		exchanges: e,
+		w:         w, r: r, controller: http.NewResponseController(w),
 		body:  &requestBody{ReadCloser: r.Body, ended: duplex || r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0},
-		stall: h.stallTimeout,
+		stall: e.stallTimeout,
 	}
-	if x.body.ended || h.bodyTimeout <= 0 {
+	if x.body.ended || e.bodyTimeout <= 0 {
 		return x
 	}
 	x.r = r.WithContext(r.Context()) // the request is the server's
 	x.r.Body = x.body
-	x.linger = min(lingerTimeout, h.bodyTimeout)
-	x.body.until = time.Now().Add(h.bodyTimeout)
-	if server := serverOf(r); server == nil || server.ReadTimeout <= 0 || server.ReadTimeout > h.bodyTimeout {
+	x.linger = min(lingerTimeout, e.bodyTimeout)
+	x.body.until = time.Now().Add(e.bodyTimeout)
+	if server := serverOf(r); server == nil || server.ReadTimeout <= 0 || server.ReadTimeout > e.bodyTimeout {
 		_ = x.controller.SetReadDeadline(x.body.until) // else see requestBody
 	}
 	return x
-}
-
-// serverOf returns the server that a request came to, nil if it is none of net/http.
-func serverOf(r *http.Request) *http.Server {
-	server, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
-	return server
 }
 
 // bodyRead is called when the input was read. A deadline that is left over would end an
@@ -82,7 +95,7 @@ func (x *exchange) begin(stream bool) {
 	x.extend()
 }
 
-// leaveBody sees to it that the answer does not wait for a body that was not read. What has
+// leaveBody ensures that the answer does not wait for a body that was not read. What has
 // come of a small one is read away; if that is not all, the connection serves no further
 // request, and takes a little more before it is closed.
 func (x *exchange) leaveBody() {
@@ -166,8 +179,8 @@ func flushOne(w http.ResponseWriter) (err error) {
 	return http.ErrNotSupported
 }
 
-// canFlush reports whether the innermost writer that can be seen flushes. What wraps it
-// may claim to without.
+// canFlush reports whether the innermost writer that can be reached flushes. A writer around
+// it may have the method and not flush.
 func canFlush(w http.ResponseWriter) bool {
 	for inner := unwrap(w); inner != nil; inner = unwrap(w) {
 		w = inner
@@ -202,4 +215,142 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.ended = b.ended || errors.Is(err, io.EOF)
 	return n, err
+}
+
+// writeAnswer sends an answer without files. It does not look at whether the
+// client is still there: no caller is left to report to.
+func (x *exchange) writeAnswer(a answer) {
+	mergeHeader(x.w.Header(), a.header)
+	x.writeJSON(httpStatus(a.status), a.body.JSON)
+}
+
+func (x *exchange) writeJSON(status int, body []byte) {
+	header := x.w.Header()
+	header.Set("Content-Type", "application/json")
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	x.begin(false)
+	x.w.WriteHeader(status)
+	_, _ = x.Write(body)
+}
+
+// writeText answers with a bare text as the JSON of the body, as oRPC does where
+// there is no call that an error could belong to.
+func (x *exchange) writeText(status int, text string) {
+	body, _ := json.Marshal(text) //nolint:errchkjson // a string
+	x.writeJSON(status, body)
+}
+
+// httpStatus returns the HTTP status for a status that an Error may have but an HTTP answer
+// may not; the error in the body keeps its own.
+func httpStatus(status int) int {
+	if status != http.StatusOK && (status < 400 || status > 599) {
+		return http.StatusInternalServerError
+	}
+	return status
+}
+
+// writeForm sends an answer that holds files, as they are read. Once it has
+// begun it can only be cut off.
+func (x *exchange) writeForm(ctx context.Context, call *Call, a answer) {
+	boundary := form.Boundary()
+	header := x.w.Header()
+	mergeHeader(header, a.header)
+	header.Del(headerDisposition)
+	header.Del("Content-Length")
+	header.Set(headerContentType, form.ContentType(boundary))
+	if length := formLength(boundary, a.body); length >= 0 {
+		header.Set("Content-Length", strconv.FormatInt(length, 10))
+	}
+	body := &formAnswer{x: x, status: httpStatus(a.status)}
+	held := bufio.NewWriterSize(body, formHeld)
+	err := writeForm(held, boundary, a.body)
+	if err == nil {
+		err = held.Flush()
+	}
+	switch {
+	case err == nil:
+		return
+	case body.err != nil:
+		x.engine.logger.DebugContext(ctx, "answer not sent", "err", body.err)
+	case !body.begun:
+		x.writeAnswer(x.engine.answerError(ctx, call, internalError(fmt.Errorf("rpc: send output: %w", err))))
+		return
+	default:
+		x.engine.logError(ctx, call, internalError(fmt.Errorf("rpc: send output: %w", err)))
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// formAnswer sends the header of an answer with the first of its body.
+type formAnswer struct {
+	x      *exchange
+	status int
+	begun  bool
+	err    error // of x
+}
+
+func (a *formAnswer) Write(p []byte) (int, error) {
+	if !a.begun {
+		a.begun = true
+		a.x.begin(false)
+		a.x.w.WriteHeader(a.status)
+	}
+	n, err := a.x.Write(p)
+	if err != nil {
+		a.err = err
+	}
+	return n, err
+}
+
+var errNoFlush = errors.New("rpc: send events: middleware hides the http.Flusher of the ResponseWriter")
+
+// sendEvents answers a request with a stream of events, to its end.
+func (x *exchange) sendEvents(ctx, server context.Context, added http.Header, run *eventRun) {
+	if !canFlush(x.w) {
+		x.logNoStream(ctx, run.call, errNoFlush)
+		x.writeAnswer(x.engine.answerError(ctx, run.call, internalError(errNoFlush)))
+		return
+	}
+	ctx, leave, err := x.streams.enter(ctx, server)
+	if err != nil {
+		x.writeAnswer(x.engine.answerError(x.r.Context(), run.call, err))
+		return
+	}
+	defer leave()
+	header := x.w.Header()
+	mergeHeader(header, added)
+	header.Del(headerDisposition)
+	header.Del("Content-Length")
+	header.Set(headerContentType, eventStreamType)
+	x.begin(true)
+	// The writers of frameworks and compressors do not know of a header that only a
+	// flush has sent.
+	x.w.WriteHeader(http.StatusOK)
+	stream, err := sse.NewWriter(x, x.flushEvent, sse.Options{})
+	if err != nil {
+		x.noStream(ctx, run.call, err)
+		return
+	}
+	run.serve(ctx, x.engine, func(e *peer.Event) error {
+		return stream.Write(&sse.Message{Event: e.Kind, Data: e.Data, Meta: e.Meta})
+	})
+	if err := stream.Close(); err != nil {
+		x.noStream(ctx, run.call, err)
+	}
+}
+
+// noStream ends a stream that could not be sent to its end. Where that is the fault of
+// the server the answer is cut off, for the client not to take it for a whole one.
+func (x *exchange) noStream(ctx context.Context, call *Call, err error) {
+	_, panicked := errors.AsType[*PanicError](err)
+	if !panicked && !errors.Is(err, http.ErrNotSupported) && !errors.Is(err, http.ErrHandlerTimeout) {
+		x.engine.logger.DebugContext(ctx, "events not sent", "path", call.Path, "err", err)
+		return
+	}
+	x.logNoStream(ctx, call, err)
+	panic(http.ErrAbortHandler)
+}
+
+func (x *exchange) logNoStream(ctx context.Context, call *Call, err error) {
+	x.engine.logger.ErrorContext(ctx, "events cannot be streamed", "path", call.Path, "err", err)
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/rpc/value"
+	"github.com/go-orpc/durable-iterator/rpc/websocket"
 )
 
 // transports gives callers that lead to the router in each way that there is.
@@ -23,10 +24,10 @@ func transports(t *testing.T, r *rpc.Router) map[string]rpc.Caller {
 	t.Helper()
 	server := httptest.NewServer(rpc.NewHandler(r, nil))
 	t.Cleanup(server.Close)
-	_, client := hostRouter(t, r, nil)
+	client := hostRouter(t, r, nil)
 	return map[string]rpc.Caller{
 		"HTTP":       rpc.NewLink(server.URL, nil),
-		"socket":     dial(t, client, rpc.WebsocketOptions{}),
+		"socket":     dial(t, client, websocket.LinkOptions{}),
 		"in process": r,
 	}
 }
@@ -212,10 +213,10 @@ func TestFilesThatCannotBeSent(t *testing.T) {
 	files["breaks off late"] = broken(1 << 20)
 	server := httptest.NewServer(rpc.NewHandler(fixtureRouter(), &rpc.HandlerOptions{MaxBodyBytes: 10 << 20}))
 	t.Cleanup(server.Close)
-	_, client := hostRouter(t, fixtureRouter(), nil)
+	client := hostRouter(t, fixtureRouter(), nil)
 	for transport, caller := range map[string]rpc.Caller{
 		"HTTP":   rpc.NewLink(server.URL, nil),
-		"socket": dial(t, client, rpc.WebsocketOptions{}),
+		"socket": dial(t, client, websocket.LinkOptions{}),
 	} {
 		for name, file := range files {
 			t.Run(transport+" "+name, func(t *testing.T) {

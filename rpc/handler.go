@@ -7,11 +7,11 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/go-orpc/durable-iterator/internal/form"
+	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
@@ -66,10 +66,10 @@ type HandlerOptions struct {
 	TrustedOriginFunc func(origin string) bool
 	// Logger receives panics, and middleware that keeps events from being streamed,
 	// at level Error, and the causes of internal errors and refused origins at level
-	// Warn. Callers learn none of these. Nil discards them.
+	// Warn. None of these are sent to callers. Nil discards them.
 	Logger *slog.Logger
 
-	batch *batchOptions // of a BatchPlugin, nil without
+	batch func(*Handler) batchHandler // of a BatchPlugin, nil without
 }
 
 // HandlerPlugin changes how a handler works: oRPC's handler plugins.
@@ -92,15 +92,15 @@ type HandlerPlugin interface {
 // read, and refused with [CodeNotImplemented] if it cannot. A client that then sends
 // neither an event nor a comment for a minute gets [CodeTimeout].
 //
-// Browsers send the cookies of a site along with what pages of other sites ask of it. Such
-// a request is refused with [CodeForbidden] before anything of it is run, as
+// Browsers send the cookies of a site along with the requests that pages of other sites make.
+// Such a request is refused with [CodeForbidden] before anything of it is run, as
 // [http.CrossOriginProtection] does it, unless [HandlerOptions.TrustedOrigins] has the
 // page's origin. Requests with neither an Origin nor a Sec-Fetch-Site header, as
 // programs send them, pass. So does GET, which any page may cause, though not read the
 // answer to: declare only procedures with GET that change nothing.
 //
-// Any other body has to arrive within [HandlerOptions.BodyTimeout], and the client has to
-// take the answer, see [HandlerOptions.StallTimeout]. A request that is refused for its
+// Any other body must arrive within [HandlerOptions.BodyTimeout], and the client must take
+// the answer, see [HandlerOptions.StallTimeout]. A request that is refused for its
 // path, method, origin, type or announced length is answered without its body being waited
 // for.
 //
@@ -109,27 +109,32 @@ type HandlerPlugin interface {
 //
 // An output with files is sent as these are read. If one fails, the answer is an
 // internal error or, once it has begun, cut off with a panic of
-// [http.ErrAbortHandler], which middleware has to let through.
+// [http.ErrAbortHandler], which middleware must not recover.
 //
-// What a call adds to [Call.ResponseHeader] is added to what middleware has set
-// on the response where a header is a list, as Vary, Set-Cookie and
-// Access-Control-Expose-Headers are, and replaces it where it is not. The context
+// Headers that a call adds to [Call.ResponseHeader] are added to those of middleware if the
+// header is a list, as Vary, Set-Cookie and
+// Access-Control-Expose-Headers are, and replace them if it is not. The context
 // of a call is that of its request.
 type Handler struct {
 	engine       *engine
 	routes       map[string]Route // by encoded path, prefix included
 	interceptors []Interceptor
 	maxBodyBytes int64
-	bodyTimeout  time.Duration // not positive: none
-	stallTimeout time.Duration // not positive: none
+	exchanges    *exchanges
 	origins      *origins
 	notFound     http.Handler
 	streams      *streams
-	prefix       string        // encoded, without trailing slash
-	batch        *batchOptions // nil: batches are requests like others
+	prefix       string       // encoded, without trailing slash
+	batch        batchHandler // nil: batches are requests like others
 }
 
-// NewHandler makes a handler; nil options are the defaults. It panics on a
+// batchHandler answers requests that carry several calls.
+type batchHandler interface {
+	http.Handler
+	takes(r *http.Request) bool
+}
+
+// NewHandler returns a handler; nil options are the defaults. It panics on a
 // prefix without leading slash, on serializers that contradict each other, and on
 // trusted origins that are none.
 func NewHandler(r *Router, o *HandlerOptions) *Handler {
@@ -153,13 +158,18 @@ func NewHandler(r *Router, o *HandlerOptions) *Handler {
 		routes:       make(map[string]Route, len(r.routes)),
 		interceptors: own.Interceptors,
 		maxBodyBytes: cmp.Or(own.MaxBodyBytes, defaultMaxBodyBytes),
-		bodyTimeout:  cmp.Or(own.BodyTimeout, defaultBodyTimeout),
-		stallTimeout: cmp.Or(own.StallTimeout, defaultStallTimeout),
 		origins:      newOrigins(&own),
 		notFound:     own.NotFound,
 		streams:      newStreams(),
 		prefix:       prefix,
-		batch:        own.batch,
+	}
+	h.exchanges = &exchanges{
+		engine: h.engine, streams: h.streams,
+		bodyTimeout:  cmp.Or(own.BodyTimeout, defaultBodyTimeout),
+		stallTimeout: cmp.Or(own.StallTimeout, defaultStallTimeout),
+	}
+	if own.batch != nil {
+		h.batch = own.batch(h)
 	}
 	if h.notFound == nil {
 		h.notFound = http.HandlerFunc(h.answerNotFound)
@@ -173,7 +183,7 @@ func NewHandler(r *Router, o *HandlerOptions) *Handler {
 // Shutdown ends the streams of events that the handler serves and waits until their
 // handlers have returned. Streams that are opened later are refused with
 // [CodeServiceUnavailable]; other calls are answered as before. If ctx ends first the
-// error wraps its cause and says how many are left.
+// error wraps its cause and has the number of those left.
 //
 // An [http.Server] that shuts down ends its streams itself. Shutdown is for other
 // servers, and for a handler that ends before its server. It is safe for concurrent use
@@ -182,7 +192,7 @@ func (h *Handler) Shutdown(ctx context.Context) error { return h.streams.shutdow
 
 // answerNotFound answers as the examples of oRPC do, unlike http.NotFound.
 func (h *Handler) answerNotFound(w http.ResponseWriter, r *http.Request) {
-	x := h.newExchange(w, r, false)
+	x := h.exchanges.open(w, r, false)
 	x.begin(false)
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -192,8 +202,8 @@ func (h *Handler) answerNotFound(w http.ResponseWriter, r *http.Request) {
 
 // ServeHTTP answers a request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if h.isBatch(r) {
-		h.serveBatch(w, r)
+	if h.batch != nil && h.batch.takes(r) {
+		h.batch.ServeHTTP(w, r)
 		return
 	}
 	h.serve(w, r)
@@ -213,11 +223,11 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	server := h.streams.of(r)
 	duplex := isEventInput(r, route)
-	x := h.newExchange(w, r, duplex)
+	x := h.exchanges.open(w, r, duplex)
 	call := &Call{
 		Path:           slices.Clone(route.spec.path),
 		Method:         route.spec.method,
-		LastEventID:    strings.Join(r.Header.Values("Last-Event-Id"), ", "),
+		LastEventID:    strings.Join(r.Header.Values(headerLastEventID), ", "),
 		Header:         r.Header,
 		ResponseHeader: http.Header{},
 	}
@@ -234,7 +244,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	var stream *httpInput
 	if err == nil && duplex {
 		var events *eventStream
-		if events, stream, err = h.openInput(w, r); err == nil {
+		if events, stream, err = openInput(w, r, h.maxBodyBytes, h.engine.serializer); err == nil {
 			call.Input = events
 			defer stream.finish(events)
 		}
@@ -243,15 +253,15 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 		handle = func(context.Context, *Call) (any, error) { return nil, err }
 	}
 	out, a := h.engine.answer(ctx, call, Chain(h.interceptors, handle))
-	if item, ok := w.(*itemWriter); ok && (isStream(out) || len(a.body.Files) > 0) {
-		item.refuse(http.StatusInternalServerError, noFitText)
+	if item, ok := w.(interface{ refuseLarge() }); ok && (isStream(out) || len(a.body.Files) > 0) {
+		item.refuseLarge()
 		return
 	}
 	if stream != nil {
 		stream.announce(w, r)
 	}
 	if run, ok := out.(*eventRun); ok {
-		h.sendEvents(ctx, server, x, a.header, run)
+		x.sendEvents(ctx, server, a.header, run)
 		return
 	}
 	if out != nil {
@@ -261,14 +271,14 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 		a.header.Set("Allow", allowedMethods(route))
 	}
 	if len(a.body.Files) > 0 {
-		h.writeFormAnswer(ctx, x, call, a)
+		x.writeForm(ctx, call, a)
 		return
 	}
 	x.writeAnswer(a)
 }
 
-// readInput gives the undefined input along with an error. The form that an input
-// with files came in, else nil, is to be closed when the call is answered.
+// readInput returns the undefined input along with an error. The caller must close the
+// form, which is nil for an input without files, when the call is answered.
 func (h *Handler) readInput(w http.ResponseWriter, r *http.Request, route Route) (value.Value, *form.Form, error) {
 	switch r.Method {
 	case http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
@@ -276,7 +286,7 @@ func (h *Handler) readInput(w http.ResponseWriter, r *http.Request, route Route)
 			return value.Value{}, nil, nil // see openInput
 		}
 		if isFormBody(r.Header) {
-			return h.readBodyForm(w, r)
+			return readBodyForm(w, r, h.maxBodyBytes, h.engine.serializer)
 		}
 		v, err := readBody(w, r, h.maxBodyBytes, h.engine.serializer)
 		return v, nil, err
@@ -297,27 +307,54 @@ func allowedMethods(route Route) string {
 	return methods
 }
 
-// writeAnswer sends an answer without files. It does not look at whether the
-// client is still there: nobody could be told.
-func (x *exchange) writeAnswer(a answer) {
-	mergeHeader(x.w.Header(), a.header)
-	x.writeJSON(httpStatus(a.status), a.body.JSON)
-}
-
-func (x *exchange) writeJSON(status int, body []byte) {
-	header := x.w.Header()
-	header.Set("Content-Type", "application/json")
-	header.Set("Content-Length", strconv.Itoa(len(body)))
-	x.begin(false)
-	x.w.WriteHeader(status)
-	_, _ = x.Write(body)
-}
-
-// httpStatus gives the status line for a status that an Error may have, but an
-// HTTP answer not; the error in the body keeps its own.
-func httpStatus(status int) int {
-	if status != http.StatusOK && (status < 400 || status > 599) {
-		return http.StatusInternalServerError
+// closeForm removes the temporary files of an input.
+func (h *Handler) closeForm(ctx context.Context, f *form.Form) {
+	if f == nil {
+		return
 	}
-	return status
+	if err := f.Close(); err != nil {
+		h.engine.logger.WarnContext(ctx, "temporary files not removed", "err", err)
+	}
+}
+
+// isEventInput reports whether a request has a stream of events as its input, and may
+// have one.
+func isEventInput(r *http.Request, route Route) bool {
+	return route.spec.stream && peer.IsEventStream(r.Header) && r.Method != http.MethodGet
+}
+
+// origins decides which requests of browsers are served.
+type origins struct {
+	protection *http.CrossOriginProtection
+	trusted    func(origin string) bool // besides those that protection trusts; nil: none
+}
+
+func newOrigins(o *HandlerOptions) *origins {
+	protection := http.NewCrossOriginProtection()
+	for _, origin := range o.TrustedOrigins {
+		if err := protection.AddTrustedOrigin(origin); err != nil {
+			panic(fmt.Sprintf("rpc: NewHandler: trusted origins: %v", err))
+		}
+	}
+	return &origins{protection: protection, trusted: o.TrustedOriginFunc}
+}
+
+// check returns an error for a request that a page of another origin has made.
+func (o *origins) check(r *http.Request) (err error) {
+	defer recoverTo(&err)
+	refused := o.protection.Check(r)
+	if refused == nil {
+		return nil
+	}
+	if origin := r.Header.Get("Origin"); origin != "" && o.trusted != nil && o.trusted(origin) {
+		return nil
+	}
+	return &Error{Code: CodeForbidden, Message: "Cross-origin request refused", cause: refused}
+}
+
+// refuseOrigin answers a request of a page of another origin. Its call runs nothing, no
+// interceptor either: the credentials in it are not those of the page that made it.
+func (h *Handler) refuseOrigin(ctx context.Context, x *exchange, call *Call, err error) {
+	h.engine.logger.WarnContext(ctx, "cross-origin request refused", "path", call.Path, "origin", x.r.Header.Get("Origin"), "err", err)
+	x.writeAnswer(h.engine.answerError(ctx, call, err))
 }

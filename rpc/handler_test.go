@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
@@ -315,7 +316,7 @@ func TestWhatCannotBeSentIsAnInternalError(t *testing.T) {
 		"data": func(context.Context, rpc.Void) (any, error) {
 			return nil, &rpc.Error{Code: rpc.CodeConflict, Data: unsendable}
 		},
-		"special output": func(context.Context, rpc.Void) (any, error) { return rpc.Hibernation{}, nil },
+		"special output": func(context.Context, rpc.Void) (any, error) { return transport.Hibernation{}, nil },
 		"nil error":      func(context.Context, rpc.Void) (any, error) { var none *rpc.Error; return nil, none },
 	} {
 		t.Run(name, func(t *testing.T) {

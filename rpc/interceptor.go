@@ -3,14 +3,12 @@ package rpc
 import (
 	"context"
 	"errors"
-	"fmt"
-	"reflect"
 	"slices"
 )
 
-// Interceptor runs around a call, on a client or on a server: it may look at the
-// call, change it, refuse it, or look at what comes back. It hands on with next,
-// at most once. oRPC's interceptor: ({next, path, …}).
+// Interceptor runs around a call, on a client or on a server: it may inspect the call, change
+// it, refuse it, or inspect the outcome. It passes the call on with next, at most once.
+// oRPC's interceptor: ({next, path, …}).
 //
 // Interceptors see errors as they were returned, before [ToError]. Of several,
 // the first is outermost.
@@ -64,8 +62,8 @@ func OnFinish(fn func(ctx context.Context, call *Call, output any, err error)) I
 	}
 }
 
-// Recover turns a panic of what it is around into an error. fn makes the error
-// of the value that was given to panic; with nil it is a [*PanicError].
+// Recover turns a panic of the call, and of the interceptors inside, into an error. fn returns
+// the error for the argument of panic; with nil it is a [*PanicError].
 //
 // Servers recover from panics without it, and their handlers' panics reach
 // interceptors as errors: it is for those who want an error of their own, and for
@@ -80,25 +78,10 @@ func Recover(fn func(ctx context.Context, call *Call, value any) error) Intercep
 	}
 }
 
-// PanicError is the error of a call whose handler panicked.
-type PanicError struct {
-	Value any    // what was given to panic
-	Stack []byte // the stack at the panic
-}
-
-// Error returns the text of the value, without the stack. Of a value that is neither an
-// error nor a [fmt.Stringer] nor of a basic type it is the type.
-func (e *PanicError) Error() string { return "rpc: handler panicked: " + panicText(e.Value) }
-
-// panicText prints what was given to panic. It does not look into other values than those
-// that end: a slice or a map may hold itself, and to print that ends the process.
-func panicText(v any) string {
-	switch v.(type) {
-	case error, fmt.Stringer:
-		return fmt.Sprint(v)
+// guarded turns a panic in handle into a *PanicError.
+func guarded(handle CallFunc) CallFunc {
+	return func(ctx context.Context, call *Call) (out any, err error) {
+		defer recoverTo(&err)
+		return handle(ctx, call)
 	}
-	if t := reflect.TypeOf(v); t != nil && !isScalar(t.Kind()) {
-		return t.String()
-	}
-	return fmt.Sprint(v)
 }

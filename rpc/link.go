@@ -11,7 +11,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 
+	"github.com/go-orpc/durable-iterator/internal/form"
 	"github.com/go-orpc/durable-iterator/internal/serializer"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
@@ -27,9 +29,9 @@ type LinkOptions struct {
 	// its business: by default it follows them, and turns a POST into a GET
 	// without body unless the status is 307 or 308.
 	HTTPClient *http.Client
-	// Header gives headers to send with a call, as authorization. It is asked
-	// for each try, so that a token may change in between. What [WithHeader]
-	// gives replaces headers of the same name. An error fails the try.
+	// Header returns headers to send with a call, such as authorization. It is called
+	// for each try, so that a token may change in between. The headers of [WithHeader]
+	// replace those of the same name. An error fails the try.
 	Header func(ctx context.Context, call *Call) (http.Header, error)
 	// Interceptors run around each call and its retries, the first one outermost.
 	Interceptors []Interceptor
@@ -44,7 +46,7 @@ type LinkOptions struct {
 	// are sent as POST. 0 is 2083.
 	MaxURLLength int
 
-	batch *BatchLinkPlugin // with its defaults, nil without
+	batch func(*Link) batchSender // of a BatchLinkPlugin, nil without
 }
 
 // LinkPlugin changes how a link works: oRPC's link plugins.
@@ -70,8 +72,14 @@ type Link struct {
 	maxBody    int64
 	maxURL     int
 	caller     Caller
-	bad        error    // of each call: what is wrong with the address
-	batcher    *batcher // nil: each call is a request
+	bad        error       // of each call: what is wrong with the address
+	batcher    batchSender // nil: each call is a request
+}
+
+// batchSender sends calls together.
+type batchSender interface {
+	takes(call *Call, r *http.Request) bool
+	do(ctx context.Context, call *Call, r *http.Request, body []byte) (*http.Response, error)
 }
 
 // ErrAddress is wrapped by the error of every call on a link whose address is not one of
@@ -106,7 +114,9 @@ func NewLink(address string, o *LinkOptions) *Link {
 	if base.RawQuery != "" {
 		l.query = "?" + base.RawQuery
 	}
-	l.batcher = newBatcher(own.batch, l)
+	if own.batch != nil {
+		l.batcher = own.batch(l)
+	}
 	l.caller = NewCaller(l.send, own.Interceptors...)
 	return l
 }
@@ -157,7 +167,7 @@ func (l *Link) roundTrip(ctx context.Context, call *Call) (*http.Response, error
 	if err != nil {
 		return nil, err
 	}
-	if l.batcher.takes(call, r) {
+	if l.batcher != nil && l.batcher.takes(call, r) {
 		return l.batcher.do(ctx, call, r, body)
 	}
 	return l.client.Do(r)
@@ -173,7 +183,7 @@ func (l *Link) output(ctx context.Context, call *Call, r *http.Response) (any, e
 	return out, err
 }
 
-// request makes the request of a call. Its body is also returned, nil if there is
+// request returns the request of a call. Its body is also returned, nil if there is
 // none or it is a form.
 func (l *Link) request(ctx context.Context, call *Call) (*http.Request, []byte, error) {
 	if s, ok := streamOf(call.Input); ok && s != nil {
@@ -206,14 +216,6 @@ func (l *Link) request(ctx context.Context, call *Call) (*http.Request, []byte, 
 		r.Header.Set("Content-Type", "application/json")
 	}
 	return r, input.JSON, nil
-}
-
-// withData puts an input into the query of an address, unless it is undefined.
-func withData(address string, input []byte) string {
-	if string(input) == "{}" {
-		return address
-	}
-	return withParameter(address, "data", input)
 }
 
 func (l *Link) addHeader(ctx context.Context, call *Call, header http.Header) error {
@@ -269,4 +271,58 @@ func (l *Link) read(call *Call, r *http.Response) (any, error) {
 
 func (l *Link) readForm(body io.Reader, header http.Header) (value.Value, error) {
 	return readFormToMemory(body, header.Get("Content-Type"), l.maxBody, l.serializer)
+}
+
+// setForm makes a value with its files the body of a request. A small one is made
+// at once, so that the call fails before anything is sent if a file cannot be read.
+func setForm(r *http.Request, e serializer.Encoded) error {
+	boundary := form.Boundary()
+	r.Header.Set(headerContentType, form.ContentType(boundary))
+	r.ContentLength = formLength(boundary, e)
+	r.GetBody = func() (io.ReadCloser, error) { return newFormReader(boundary, e), nil }
+	if 0 <= r.ContentLength && r.ContentLength <= formHeld {
+		var text bytes.Buffer
+		if err := writeForm(&text, boundary, e); err != nil {
+			return err
+		}
+		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(text.Bytes())), nil }
+	}
+	var err error
+	r.Body, err = r.GetBody()
+	return err
+}
+
+// formReader is the text of a form, which is made as it is read. Only what is on
+// its way is in memory.
+type formReader struct {
+	boundary string
+	encoded  serializer.Encoded
+	reader   *io.PipeReader
+	writer   *io.PipeWriter
+	begin    sync.Once     // write runs from the first Read on
+	done     chan struct{} // closed when it has returned, or will not run
+}
+
+func newFormReader(boundary string, e serializer.Encoded) *formReader {
+	f := &formReader{boundary: boundary, encoded: e, done: make(chan struct{})}
+	f.reader, f.writer = io.Pipe()
+	return f
+}
+
+func (f *formReader) Read(p []byte) (int, error) {
+	f.begin.Do(func() { go f.write() })
+	return f.reader.Read(p)
+}
+
+// Close waits until no file is being read any more.
+func (f *formReader) Close() error {
+	f.begin.Do(func() { close(f.done) })
+	_ = f.reader.Close() // never fails
+	<-f.done
+	return nil
+}
+
+func (f *formReader) write() {
+	defer close(f.done)
+	_ = f.writer.CloseWithError(writeForm(f.writer, f.boundary, f.encoded)) // never fails
 }

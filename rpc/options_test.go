@@ -10,7 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 	"github.com/go-orpc/durable-iterator/rpc/value"
+	"github.com/go-orpc/durable-iterator/rpc/websocket"
 )
 
 // greedyPlugin adds to every list of the options that it can.
@@ -44,7 +46,7 @@ func TestPluginsDoNotChangeTheOptionsOfOthers(t *testing.T) {
 	handlerPlugins[0], linkPlugins[0] = greedyPlugin{}, greedyPlugin{}
 	router := rpc.NewRouter()
 	rpc.NewHandler(router, &rpc.HandlerOptions{Interceptors: interceptors, Serializers: serializers, Plugins: handlerPlugins})
-	rpc.NewWebsocketHandler(router, &rpc.WebsocketHandlerOptions{Interceptors: interceptors, Serializers: serializers, Plugins: handlerPlugins})
+	websocket.NewHandler(router, &websocket.HandlerOptions{Interceptors: interceptors, Serializers: serializers, Plugins: handlerPlugins})
 	rpc.NewLink("http://localhost", &rpc.LinkOptions{Interceptors: interceptors, Serializers: serializers, Plugins: linkPlugins})
 	require.Nil(t, interceptors[:2][1])
 	require.Zero(t, serializers[:1][0])
@@ -75,7 +77,7 @@ func TestLoggersThatPanic(t *testing.T) {
 	require.Equal(t, "handler panicked", <-log.calls)
 
 	// A panic outside of Handle is logged by the goroutine that it would end.
-	peer := rpc.NewServerPeer(t.Context(), &rpc.ServerPeerOptions{
+	peer := transport.NewServerPeer(t.Context(), &transport.ServerPeerOptions{
 		NewState: func() any { panic("broken") },
 		Handle:   router.Serve,
 		Send:     func(context.Context, []byte, bool) error { return nil },

@@ -22,23 +22,17 @@ const defaultRetryDelay = 2 * time.Second
 type Retry struct {
 	// Max is how many tries may follow the first one.
 	Max int
-	// Delay gives the pause before a try; attempt is 1 for the first retry. Nil
-	// is 2 s, or for a stream of events what the server asks for.
+	// Delay returns the pause before a try; attempt is 1 for the first retry. Nil is 2 s,
+	// or for a stream of events the pause that the server has requested.
 	Delay func(attempt int, err error) time.Duration
 	// If reports whether to try again after err. Nil is after every error but those
 	// that a further try cannot change: an [*Error] with a status from 400 to 499,
 	// except 408, 425 and 429. oRPC repeats these, too.
 	If func(err error) bool
-	// OnRetry is called before each further try. What it returns, if not nil, is
-	// called after that try with whether it succeeded.
+	// OnRetry is called before each further try. The function that it returns, if not
+	// nil, is called after that try and receives whether it succeeded.
 	OnRetry func(attempt int, err error) func(success bool)
 }
-
-// WithRetry calls up to n more times when a call fails, 2 s apart, unless the server has
-// refused it for good: see [Retry.If]. It is Retry{Max: n}.
-func WithRetry(n int) CallOption { return Retry{Max: n} }
-
-func (r Retry) applyToCall(o *callOptions) { o.retry = r }
 
 // around does not even try once if the context has ended.
 func (r Retry) around(send CallFunc) CallFunc {
@@ -69,10 +63,10 @@ type tries struct {
 	send   CallFunc
 	call   *Call
 	made   int          // after the first one
-	stream *StreamError // why a stream has to be opened again, nil if there was none
+	stream *StreamError // why a stream must be opened again, nil if there was none
 }
 
-// more tries again after err, until that succeeds or there shall be no further try.
+// more tries again after err, until that succeeds or no further try is allowed.
 func (t *tries) more(ctx context.Context, err error) (out any, _ error) {
 	for err != nil && t.made < t.Max {
 		if !t.again(err) || !t.pause(ctx, t.made+1, err) {
@@ -128,7 +122,7 @@ func (t *tries) reopen(ctx context.Context, failure *StreamError) (eventSource, 
 	return s.source, nil
 }
 
-// pause tells whether the pause ran to its end.
+// pause waits before a try, and reports whether it was not interrupted.
 func (t *tries) pause(ctx context.Context, attempt int, err error) bool {
 	delay := defaultRetryDelay
 	switch {

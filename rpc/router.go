@@ -7,18 +7,6 @@ import (
 	"strings"
 )
 
-// Route is a procedure with its handler. [Procedure.Handler] makes one.
-type Route struct {
-	spec   *spec
-	handle CallFunc
-}
-
-// Path gives the dotted path of the procedure.
-func (r Route) Path() string { return strings.Join(r.spec.path, ".") }
-
-// TakesEvents reports whether the input of the procedure is a stream of events.
-func (r Route) TakesEvents() bool { return r.spec.stream }
-
 // Router finds the handler of a call by its path. It is made once and then only
 // read. A Router is a [Caller]: procedures can be called on it within the process.
 type Router struct {
@@ -26,7 +14,7 @@ type Router struct {
 	caller Caller
 }
 
-// NewRouter makes a router. It panics if two routes have the same path, or if
+// NewRouter returns a router. It panics if two routes have the same path, or if
 // the path of one is a group of another's.
 func NewRouter(routes ...Route) *Router {
 	r := &Router{routes: make(map[string]Route, len(routes))}
@@ -47,7 +35,7 @@ func (r *Router) add(route Route) {
 	r.routes[path] = route
 }
 
-// Has tells whether there is a procedure under the path.
+// Has reports whether there is a procedure under the path.
 func (r *Router) Has(path []string) bool {
 	_, ok := r.find(path)
 	return ok
@@ -86,4 +74,25 @@ func (r *Router) find(path []string) (Route, bool) {
 		return Route{}, false
 	}
 	return route, true
+}
+
+// call runs a procedure for a caller in this process.
+func (r *Router) call(ctx context.Context, call *Call) (any, error) {
+	input, err := claimInput(call)
+	if err != nil {
+		return nil, callError(ctx, call, err)
+	}
+	out, err := r.Serve(ctx, call)
+	run, ok := out.(*eventRun)
+	if err != nil || !ok {
+		input.stop()
+		return out, err
+	}
+	out, s, wanted := wantedStream(call)
+	if !wanted {
+		input.stop()
+		return nil, fmt.Errorf("rpc: call %s: %w", strings.Join(call.Path, "."), errUnexpectedStream)
+	}
+	s.source = startLocal(s.life, run)
+	return out, nil
 }

@@ -9,10 +9,6 @@ import (
 	"weak"
 )
 
-// errShuttingDown is the cause of the end of a stream of events that is cut short by a
-// shutdown, and what its caller is sent.
-var errShuttingDown = &Error{Code: CodeServiceUnavailable, Message: "Shutting down"}
-
 // streams are the streams of events that a handler serves over HTTP. They end with the
 // server that serves them, and with the handler.
 type streams struct {
@@ -21,7 +17,7 @@ type streams struct {
 	idle chan struct{} // closed when life has ended and no stream runs any more
 
 	// mu guards the fields below. servers has what ends with each server that has
-	// asked for anything; they are not kept in memory by it.
+	// sent a request; the map does not keep them in memory.
 	mu      sync.Mutex
 	servers map[weak.Pointer[http.Server]]context.Context
 	running int
@@ -34,7 +30,7 @@ func newStreams() *streams {
 }
 
 // of returns the life of the server that a request came to. It is called before anything
-// is done that takes time: a server that is shutting down already cannot be asked.
+// is done that takes time: a server that is already shutting down calls nothing back.
 func (s *streams) of(r *http.Request) context.Context {
 	server := serverOf(r)
 	if server == nil {
@@ -51,6 +47,12 @@ func (s *streams) of(r *http.Request) context.Context {
 	server.RegisterOnShutdown(func() { end(errShuttingDown) })
 	runtime.AddCleanup(server, s.forget, key)
 	return life
+}
+
+// serverOf returns the server that a request came to, nil if it is none of net/http.
+func serverOf(r *http.Request) *http.Server {
+	server, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
+	return server
 }
 
 func (s *streams) forget(key weak.Pointer[http.Server]) {

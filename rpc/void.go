@@ -3,3 +3,11 @@ package rpc
 // Void is the input or output of a procedure that has none. It is sent as undefined, and
 // whatever is received for it is ignored.
 type Void struct{}
+
+func isVoid(v any) bool {
+	switch v.(type) {
+	case Void, *Void:
+		return true
+	}
+	return false
+}

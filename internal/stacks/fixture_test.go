@@ -17,6 +17,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableiterator"
 	"github.com/go-orpc/durable-iterator/durableobject"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/websocket"
 	"github.com/go-orpc/durable-iterator/token"
 )
 
@@ -71,7 +72,7 @@ func serve(t *testing.T, stack func(http.Handler) http.Handler) *app {
 			return durableiterator.New[string]("room", nil), nil
 		}),
 	)
-	calls := rpc.NewWebsocketHandler(router, &rpc.WebsocketHandlerOptions{Logger: logger})
+	calls := websocket.NewHandler(router, &websocket.HandlerOptions{Logger: logger})
 	mux := http.NewServeMux()
 	mux.Handle("/rpc/", rpc.NewHandler(router, &rpc.HandlerOptions{
 		Prefix: "/rpc", Logger: logger, Plugins: []rpc.HandlerPlugin{&durableiterator.HandlerPlugin{Signer: key}},

@@ -25,6 +25,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/client"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/websocket"
 	"github.com/go-orpc/durable-iterator/token"
 )
 
@@ -222,7 +223,7 @@ func TestCallsOverWebsockets(t *testing.T) {
 				require.Empty(t, a.server.String())
 				return
 			}
-			link, err := rpc.DialWebsocket(t.Context(), a.socket("/calls"), nil)
+			link, err := websocket.Dial(t.Context(), a.socket("/calls"), nil)
 			require.NoError(t, err)
 			_, err = ping.Call(t.Context(), link, rpc.Void{})
 			require.NoError(t, err)

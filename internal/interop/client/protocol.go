@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/websocket"
 )
 
 // The procedures that a room has behind the methods. Iterators call them, and look at
@@ -53,9 +54,9 @@ func protocolChecks() []check {
 }
 
 // socket opens a socket to the room for calls alone.
-func (r *room) socket(in subscribeInput) *rpc.WebsocketLink {
+func (r *room) socket(in subscribeInput) *websocket.Link {
 	query := url.Values{"id": {newRoom()}, "token": {r.token(in)}}
-	ws, err := rpc.DialWebsocket(r.t, r.t.chat+"?"+query.Encode(), nil)
+	ws, err := websocket.Dial(r.t, r.t.chat+"?"+query.Encode(), nil)
 	r.t.ok(err)
 	r.t.cleanup(func() { _ = ws.Close() }) // whatever it says, it is closed
 	return ws

@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/rpc/value"
+	"github.com/go-orpc/durable-iterator/rpc/websocket"
 )
 
 // The contracts of server.mjs.
@@ -249,7 +250,7 @@ func (m *methodRecorder) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func testWebsocketLink(t *testing.T, address string) {
 	t.Helper()
-	link, err := rpc.DialWebsocket(t.Context(), address, nil)
+	link, err := websocket.Dial(t.Context(), address, nil)
 	require.NoError(t, err)
 	testCalls(t, link)
 	t.Run("procedure declared with GET", func(t *testing.T) {
@@ -265,7 +266,7 @@ func testWebsocketLink(t *testing.T, address string) {
 		require.ErrorIs(t, err, rpc.ErrDisconnected)
 	})
 	t.Run("no such address", func(t *testing.T) {
-		_, err := rpc.DialWebsocket(t.Context(), address+"/nowhere", nil)
+		_, err := websocket.Dial(t.Context(), address+"/nowhere", nil)
 		require.Error(t, err)
 	})
 }

@@ -8,11 +8,12 @@ import (
 
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/rpc/value"
+	"github.com/go-orpc/durable-iterator/rpc/websocket"
 )
 
 func TestFiles(t *testing.T) {
 	h := outside(t)
-	socket, err := rpc.DialWebsocket(t.Context(), h.URL()+"/rpc-ws", &rpc.WebsocketOptions{HTTPClient: h.Client()})
+	socket, err := websocket.Dial(t.Context(), h.URL()+"/rpc-ws", &websocket.LinkOptions{HTTPClient: h.Client()})
 	require.NoError(t, err)
 	for name, caller := range map[string]rpc.Caller{"HTTP": h.link(), "socket": socket} {
 		got, err := upload.Call(t.Context(), caller, uploadInput{value.NewFile("r é.txt", "text/plain", []byte("Grüße\xff"))})

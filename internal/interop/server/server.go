@@ -16,6 +16,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/rpc/value"
+	"github.com/go-orpc/durable-iterator/rpc/websocket"
 	"github.com/go-orpc/durable-iterator/token"
 )
 
@@ -36,7 +37,7 @@ type options struct {
 type server struct {
 	http.Handler
 	chat, plain *durableobject.Namespace[*room]
-	sockets     *rpc.WebsocketHandler
+	sockets     *websocket.Handler
 }
 
 func newServer(o options) *server {
@@ -51,7 +52,7 @@ func newServer(o options) *server {
 	handle(s.chat)
 	handle(s.plain)
 	router, plugins := s.router(), []rpc.HandlerPlugin{&durableiterator.HandlerPlugin{Signer: secret}}
-	s.sockets = rpc.NewWebsocketHandler(router, &rpc.WebsocketHandlerOptions{
+	s.sockets = websocket.NewHandler(router, &websocket.HandlerOptions{
 		MaxMessageBytes: maxBytes, Logger: o.logger, Plugins: plugins,
 	})
 	mux := http.NewServeMux()

@@ -14,6 +14,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableiterator"
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/rpc/value"
+	"github.com/go-orpc/durable-iterator/rpc/websocket"
 	"github.com/go-orpc/durable-iterator/token"
 )
 
@@ -172,7 +173,7 @@ func TestBadPublications(t *testing.T) {
 
 func TestProceduresOverOneSocket(t *testing.T) {
 	h := outside(t)
-	link, err := rpc.DialWebsocket(t.Context(), h.URL()+"/rpc-ws", &rpc.WebsocketOptions{HTTPClient: h.Client()})
+	link, err := websocket.Dial(t.Context(), h.URL()+"/rpc-ws", &websocket.LinkOptions{HTTPClient: h.Client()})
 	require.NoError(t, err)
 	pong, err := ping.Call(t.Context(), link, rpc.Void{})
 	require.NoError(t, err)

@@ -1,0 +1,98 @@
+// Package bridge joins package transport to the part of package rpc that it is the public
+// face of. Transports need what package rpc does not export, and a package cannot import
+// the one that imports it, so package rpc sets the functions here when it is initialized.
+//
+// C, O, I and M stand for rpc.Call, rpc.CallOption, rpc.Interceptor and rpc.EventMeta.
+package bridge
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+
+	"github.com/go-orpc/durable-iterator/rpc/value"
+)
+
+// These functions, whose types name those of package rpc, are set by it.
+var (
+	// NewServers is a func(*ServerOptions[rpc.Call]) Servers.
+	NewServers any
+	// NewClient is a func(*ClientOptions[rpc.Interceptor]) Client[rpc.Call, rpc.CallOption, rpc.EventMeta].
+	NewClient any
+	// AnswerError is a func(status int, header http.Header, body string) *rpc.Error.
+	AnswerError any
+	// AppendEventMeta is a func(dst []byte, m rpc.EventMeta) ([]byte, error).
+	AppendEventMeta any
+)
+
+// Set sets the functions. It is called when package rpc is initialized.
+func Set(newServers, newClient, answerError, appendEventMeta any) {
+	NewServers, NewClient, AnswerError, AppendEventMeta = newServers, newClient, answerError, appendEventMeta
+}
+
+// Send writes one message to a socket.
+type Send func(ctx context.Context, message []byte, binary bool) error
+
+// ServerOptions configures [Servers]: see transport.ServerPeerOptions.
+type ServerOptions[C any] struct {
+	Handle      func(ctx context.Context, call *C) (any, error)
+	TakesEvents func(path []string) bool
+	Serializers []value.Serializer
+	Validator   interface {
+		StructCtx(ctx context.Context, v any) error
+	}
+	Urgent          []string
+	MaxCalls        int
+	MaxStreams      int
+	MaxPendingBytes int
+	Logger          *slog.Logger
+}
+
+// Servers makes the servers of many sockets.
+type Servers interface {
+	New(ctx context.Context, newState func() any, send Send) Server
+}
+
+// Server answers the calls of one socket: see transport.ServerPeer.
+type Server interface {
+	Receive(message []byte, binary bool) error
+	Take(message []byte, binary bool) (run func(), err error)
+	Stop()
+	Close()
+	Wait()
+}
+
+// Hibernation is an output of Handle that opens a stream of events which the transport
+// sends: see transport.Hibernation.
+type Hibernation struct {
+	Start func(ctx context.Context, id json.RawMessage, finish func())
+	Ended func()
+}
+
+// ClientOptions configures a [Client]: see transport.ClientPeerOptions.
+type ClientOptions[I any] struct {
+	Send         Send
+	Flush        func()
+	Serializers  []value.Serializer
+	Interceptors []I
+}
+
+// Client makes calls over sockets: see transport.ClientPeer.
+type Client[C, O, M any] interface {
+	Call(ctx context.Context, call *C, opts ...O) (any, error)
+	Receive(message []byte, binary bool) error
+	Refuse(err error)
+	Disconnect(cause error)
+	Close(cause error)
+	Subscribe(ctx context.Context, call *C, open func(http.Header), event func(Event[M])) (stop func(), err error)
+}
+
+// Event is one event of a stream, as it came: see transport.PeerEvent.
+type Event[M any] struct {
+	Kind     string
+	Value    value.Value
+	HasValue bool
+	Meta     M
+	Err      error
+}

@@ -1,0 +1,136 @@
+package validate
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/go-playground/validator/v10"
+)
+
+// Validator is rpc.Validator.
+type Validator interface {
+	StructCtx(ctx context.Context, v any) error
+}
+
+// defaultValidator is used where none is passed. It is go-playground's
+// with WithRequiredStructEnabled and runs only on types that have validate tags.
+var defaultValidator = sync.OnceValue(func() Validator {
+	return validator.New(validator.WithRequiredStructEnabled())
+})
+
+// Value runs v on the outermost structs in a value. If v is nil it runs go-playground's
+// validator, provided that the type of the value has rules: see [HasRules]. The error is a [*Error] if
+// the value is wrong, [ErrTooDeep], or an error of v that is not about the value, which is
+// one that isOwn reports to be the application's own, and any after the end of ctx.
+func Value(ctx context.Context, v Validator, value any, hasRules bool, isOwn func(error) bool) error {
+	if v == nil {
+		if !hasRules {
+			return nil
+		}
+		v = defaultValidator()
+	}
+	w := structWalk{ctx: ctx, validator: v, isOwn: isOwn}
+	if err := w.visit(reflect.ValueOf(value), nil, 0); err != nil {
+		return err
+	}
+	if len(w.found.Issues) > 0 {
+		found := w.found // so that a walk without findings stays on the stack
+		return &found
+	}
+	return nil
+}
+
+// structWalk finds the outermost structs in a value and checks each.
+type structWalk struct {
+	ctx       context.Context
+	validator Validator
+	isOwn     func(error) bool
+	found     Error
+}
+
+var timeType = reflect.TypeFor[time.Time]()
+
+// visit returns an error only where it cannot go on; what is wrong with the value is
+// collected.
+func (w *structWalk) visit(v reflect.Value, path []any, depth int) error {
+	if len(w.found.Issues) >= MaxIssues {
+		return nil
+	}
+	if depth > maxDepth {
+		return ErrTooDeep
+	}
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		if v.IsNil() {
+			return nil
+		}
+		if v.Kind() == reflect.Pointer && isChecked(v.Elem()) {
+			return w.check(v, path)
+		}
+		return w.visit(v.Elem(), path, depth+1)
+	case reflect.Slice, reflect.Array:
+		if isScalar(v.Type().Elem().Kind()) {
+			return nil
+		}
+		for i := range v.Len() {
+			if err := w.visit(v.Index(i), Join(path, i), depth+1); err != nil {
+				return err
+			}
+		}
+	case reflect.Map:
+		if isScalar(v.Type().Elem().Kind()) {
+			return nil
+		}
+		for entries := v.MapRange(); entries.Next(); {
+			if err := w.visit(entries.Value(), Join(path, keySegment(entries.Key())), depth+1); err != nil {
+				return err
+			}
+		}
+	case reflect.Struct:
+		if isChecked(v) {
+			return w.check(v, path)
+		}
+	}
+	return nil
+}
+
+// isChecked reports whether v is a struct that validators take.
+func isChecked(v reflect.Value) bool {
+	return v.Kind() == reflect.Struct && !v.Type().ConvertibleTo(timeType)
+}
+
+// check runs the validator on a struct or a pointer to one.
+func (w *structWalk) check(v reflect.Value, path []any) error {
+	if err := checkDepth(v, false, 0); err != nil {
+		return err
+	}
+	err := w.validator.StructCtx(w.ctx, v.Interface())
+	if err == nil {
+		return nil
+	}
+	w.found.causes = append(w.found.causes, err)
+	faults, ok := errors.AsType[validator.ValidationErrors](err)
+	if !ok {
+		return w.checkFailed(err, path)
+	}
+	for _, fault := range faults {
+		w.found.add(faultMessage(fault), Join(path, faultPath(indirect(v), fault)...))
+	}
+	return nil
+}
+
+// checkFailed handles an error that is none of go-playground's: it is an issue if it is about
+// the value, and is returned if it is not.
+func (w *structWalk) checkFailed(err error, path []any) error {
+	_, misused := errors.AsType[*validator.InvalidValidationError](err)
+	if w.isOwn(err) || misused || w.ctx.Err() != nil {
+		return err
+	}
+	w.found.add(err.Error(), Join(path))
+	return nil
+}
+
+func isScalar(k reflect.Kind) bool { return k <= reflect.Complex128 || k == reflect.String }

@@ -1,0 +1,370 @@
+package rpc
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/internal/batch"
+	"github.com/go-orpc/durable-iterator/internal/peer"
+	"github.com/go-orpc/durable-iterator/internal/sse"
+)
+
+// batcher collects the calls of a link into batches.
+type batcher struct {
+	plugin *BatchLinkPlugin
+	link   *Link
+
+	mu      sync.Mutex // guards waiting
+	waiting map[batchKey]*batchQueue
+}
+
+// batchKey is what the calls of a batch have in common.
+type batchKey struct {
+	group    string
+	get      bool
+	reserved string // their headers that are not for a call to set
+}
+
+// batchQueue is calls that wait for company. It is not empty.
+type batchQueue struct {
+	calls []*batchedCall
+	timer *time.Timer
+}
+
+// batchedCall is the request of a call on its way through a batch.
+type batchedCall struct {
+	ctx      context.Context
+	request  *http.Request
+	body     []byte
+	answered chan batchedAnswer // has room for the answer, the only one
+}
+
+type batchedAnswer struct {
+	response *http.Response
+	err      error
+	alone    bool // instead: the caller must send the request
+}
+
+// settle answers the call. Only the first answer counts.
+func (c *batchedCall) settle(a batchedAnswer) {
+	select {
+	case c.answered <- a:
+	default:
+	}
+}
+
+func newBatcher(p *BatchLinkPlugin, l *Link) *batcher {
+	return &batcher{plugin: p, link: l, waiting: make(map[batchKey]*batchQueue)}
+}
+
+// takes reports whether a call may be sent in a batch.
+func (b *batcher) takes(call *Call, r *http.Request) bool {
+	if r.ContentLength < 0 || isFormBody(r.Header) || b.plugin.Exclude != nil && b.plugin.Exclude(call) {
+		return false
+	}
+	_, _, stream := wantedStream(call)
+	return !stream
+}
+
+// do sends the request of a call, whose body is body, and returns the answer to it.
+func (b *batcher) do(ctx context.Context, call *Call, r *http.Request, body []byte) (*http.Response, error) {
+	c := &batchedCall{ctx: ctx, request: r, body: body, answered: make(chan batchedAnswer, 1)}
+	key := batchKey{get: r.Method == http.MethodGet, reserved: reservedPart(r.Header)}
+	if b.plugin.Group != nil {
+		key.group = b.plugin.Group(call)
+	}
+	b.add(key, c)
+	select {
+	case a := <-c.answered:
+		if a.alone {
+			return b.link.client.Do(r)
+		}
+		return a.response, a.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// add puts a call into the queue, which is sent when it is full, or when the window
+// of its first call has passed.
+func (b *batcher) add(key batchKey, c *batchedCall) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	q := b.waiting[key]
+	if q == nil {
+		q = &batchQueue{}
+		b.waiting[key] = q
+		q.timer = time.AfterFunc(b.plugin.Window, func() { b.expire(key, q) })
+	}
+	q.calls = append(q.calls, c)
+	if len(q.calls) >= b.plugin.MaxSize && q.timer.Stop() {
+		delete(b.waiting, key)
+		go b.send(q.calls)
+	}
+}
+
+// expire sends what has waited for long enough.
+func (b *batcher) expire(key batchKey, q *batchQueue) {
+	b.mu.Lock()
+	delete(b.waiting, key)
+	calls := q.calls
+	b.mu.Unlock()
+	for len(calls) > b.plugin.MaxSize { // it was full when its window passed
+		go b.send(calls[:b.plugin.MaxSize])
+		calls = calls[b.plugin.MaxSize:]
+	}
+	b.send(calls)
+}
+
+// batchPath is added to the address of a batch's first call.
+const batchPath = "/__batch__"
+
+var errBatchIncomplete = errors.New("the answer to the batch has no answer to the call")
+
+// send sends calls, together if there are several whose callers still wait.
+func (b *batcher) send(calls []*batchedCall) {
+	calls = slices.DeleteFunc(calls, func(c *batchedCall) bool { return c.ctx.Err() != nil })
+	if len(calls) == 0 {
+		return
+	}
+	if len(calls) == 1 {
+		calls[0].settle(batchedAnswer{alone: true})
+		return
+	}
+	var split bool
+	err := protect(func() { split = !b.sendTogether(calls) }) // the application's RoundTripper may panic
+	if split {
+		half := len(calls) / 2
+		go b.send(calls[:half])
+		b.send(calls[half:])
+		return
+	}
+	failAll(calls, err)
+}
+
+// failAll settles the calls that have no answer yet.
+func failAll(calls []*batchedCall, err error) {
+	for _, c := range calls {
+		c.settle(batchedAnswer{err: err})
+	}
+}
+
+// sendTogether sends a batch and settles its calls. It reports false, having sent
+// nothing, if the address would be too long.
+func (b *batcher) sendTogether(calls []*batchedCall) bool {
+	ctx, cancel := sharedContext(calls)
+	defer cancel()
+	r, err := b.request(ctx, calls)
+	switch {
+	case err != nil:
+		failAll(calls, err)
+	case r == nil:
+		return false
+	default:
+		failAll(calls, b.roundTrip(r, calls))
+	}
+	return true
+}
+
+// sharedContext has the values of the first call, and ends when all calls have.
+func sharedContext(calls []*batchedCall) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(calls[0].ctx))
+	var mu sync.Mutex // guards open
+	open := len(calls)
+	stops := make([]func() bool, len(calls))
+	for i, c := range calls {
+		stops[i] = context.AfterFunc(c.ctx, func() {
+			mu.Lock()
+			defer mu.Unlock()
+			if open--; open == 0 {
+				cancel(context.Cause(c.ctx))
+			}
+		})
+	}
+	return ctx, func() {
+		for _, stop := range stops {
+			stop()
+		}
+		cancel(nil)
+	}
+}
+
+// request returns the request of a batch, nil if its address would be too long.
+func (b *batcher) request(ctx context.Context, calls []*batchedCall) (*http.Request, error) {
+	first := calls[0].request
+	method := http.MethodPost
+	if first.Method == http.MethodGet {
+		method = http.MethodGet
+	}
+	header := commonHeader(calls)
+	items := make([]batch.Request, len(calls))
+	for i, c := range calls {
+		items[i] = batch.Request{Method: c.request.Method, URL: c.request.URL, Header: ownHeader(c.request.Header, header), Body: c.body}
+	}
+	list := batch.AppendRequests(nil, method, items)
+	address := first.URL.Scheme + "://" + first.URL.Host + first.URL.EscapedPath() + batchPath + b.link.query
+	if method == http.MethodGet {
+		if address = withParameter(address, batch.QueryName, list); len(address) > b.link.maxURL {
+			return nil, nil //nolint:nilnil // see above
+		}
+		list = nil
+	}
+	r, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(list))
+	if err != nil {
+		return nil, err
+	}
+	r.URL.User = first.URL.User
+	r.Header = header
+	r.Header.Set(batch.Header, batch.Streaming)
+	if b.plugin.Buffered {
+		r.Header.Set(batch.Header, batch.Buffered)
+	}
+	if method == http.MethodPost {
+		r.Header.Set(headerContentType, "application/json")
+	}
+	return r, nil
+}
+
+// commonHeader returns the headers that all calls have with the same values.
+func commonHeader(calls []*batchedCall) http.Header {
+	header := http.Header{}
+	for name, values := range calls[0].request.Header {
+		if name == headerContentType || slices.ContainsFunc(calls, func(c *batchedCall) bool {
+			return !slices.Equal(c.request.Header[name], values)
+		}) {
+			continue
+		}
+		header[name] = values
+	}
+	return header
+}
+
+// ownHeader returns the headers of a call that the batch does not have.
+func ownHeader(header, common http.Header) http.Header {
+	own := http.Header{}
+	for name, values := range header {
+		if _, shared := common[name]; !shared && name != headerContentType {
+			own[name] = values
+		}
+	}
+	return own
+}
+
+// roundTrip sends a batch and settles the calls that are answered. The error is that
+// of all others.
+func (b *batcher) roundTrip(r *http.Request, calls []*batchedCall) error {
+	response, err := b.link.client.Do(r)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Body.Close() }()
+	body := http.MaxBytesReader(nil, response.Body, b.link.maxBody)
+	switch {
+	case isErrorStatus(response.StatusCode):
+		return refusedBatch(response, body, calls)
+	case peer.IsEventStream(response.Header):
+		err = readBatchStream(response, sse.NewReader(body, b.link.maxBody), calls)
+	case isJSONBody(response.Header):
+		err = readBatchList(response, body, calls)
+	default:
+		err = fmt.Errorf("answer to the batch has a body of type %q, which cannot be read", response.Header.Get(headerContentType))
+	}
+	if err == nil {
+		err = errBatchIncomplete
+	}
+	return err
+}
+
+// refusedBatch answers each call as the batch was.
+func refusedBatch(response *http.Response, body io.Reader, calls []*batchedCall) error {
+	text, err := io.ReadAll(body)
+	if err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	for _, c := range calls {
+		own := *response
+		own.Header = response.Header.Clone()
+		own.Body, own.ContentLength = io.NopCloser(bytes.NewReader(text)), int64(len(text))
+		c.settle(batchedAnswer{response: &own})
+	}
+	return nil
+}
+
+// readBatchStream settles calls with answers as they come.
+func readBatchStream(whole *http.Response, stream *sse.Reader, calls []*batchedCall) error {
+	for {
+		m, err := stream.Next()
+		if err == io.EOF { //nolint:errorlint // a connection that broke may wrap it
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read answer: %w", err)
+		}
+		kind, ok := m.Kind()
+		switch {
+		case !ok:
+			continue
+		case kind != peer.EventMessage:
+			return nil
+		}
+		if err := settleItem(whole, m.Data, calls); err != nil {
+			return err
+		}
+	}
+}
+
+// readBatchList settles calls with the answers of a list.
+func readBatchList(whole *http.Response, body io.Reader, calls []*batchedCall) error {
+	list := json.NewDecoder(body)
+	if token, err := list.Token(); err != nil || token != json.Delim('[') {
+		return fmt.Errorf("read answer: %w", errors.Join(errNoBatch, err))
+	}
+	for list.More() {
+		var item json.RawMessage
+		if err := list.Decode(&item); err != nil {
+			return fmt.Errorf("read answer: %w", err)
+		}
+		if err := settleItem(whole, item, calls); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var errNoBatch = errors.New("it is no answer to a batch")
+
+// settleItem settles the call that an answer belongs to, with the answer in the form
+// that it has over HTTP.
+func settleItem(whole *http.Response, text []byte, calls []*batchedCall) error {
+	item, err := batch.ParseResponse(text)
+	if err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	if item.Index < 0 || item.Index >= len(calls) {
+		return fmt.Errorf("read answer: %w", errNoBatch)
+	}
+	if item.Status == 0 {
+		item.Status = whole.StatusCode
+	}
+	body := []byte(item.Body)
+	item.Header.Del(headerDisposition)
+	item.Header.Set(headerContentType, "application/json")
+	if bare, ok := plainText(peer.Body{JSON: item.Body}); ok && isErrorStatus(item.Status) {
+		body = []byte(bare)
+		item.Header.Set(headerContentType, "text/plain")
+	}
+	calls[item.Index].settle(batchedAnswer{response: &http.Response{
+		StatusCode: item.Status, Header: item.Header,
+		Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
+		Request: calls[item.Index].request,
+	}})
+	return nil
+}

@@ -1,0 +1,251 @@
+package rpc
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+
+	"github.com/go-orpc/durable-iterator/internal/batch"
+	"github.com/go-orpc/durable-iterator/internal/peer"
+	"github.com/go-orpc/durable-iterator/internal/sse"
+)
+
+const headerBatch = batch.Header
+
+// oRPC's messages for batches that are refused.
+const (
+	invalidBatchText  = "Invalid batch request, this could be caused by a malformed request body or a missing header"
+	tooManyBatchText  = "Batch request size exceeds the maximum allowed size"
+	batchMethodsAllow = "GET, POST"
+)
+
+// batchServer answers batches with the calls of a handler: a [BatchPlugin] with its defaults.
+type batchServer struct {
+	handler  *Handler
+	maxSize  int
+	reserved map[string]bool // by canonical name
+}
+
+// takes reports whether a request carries several calls.
+func (b *batchServer) takes(r *http.Request) bool {
+	return len(r.Header[headerBatch]) > 0 && strings.HasPrefix(r.URL.EscapedPath(), b.handler.prefix+"/")
+}
+
+// ServeHTTP answers a request that carries several calls. When it returns, all of
+// them have.
+func (b *batchServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := b.handler.exchanges.open(w, r, false)
+	if err := b.handler.origins.check(r); err != nil {
+		b.handler.refuseOrigin(r.Context(), x, &Call{ResponseHeader: http.Header{}}, err)
+		return
+	}
+	requests, ok := b.readBatch(x)
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	answers := make(chan *batch.Response, len(requests)) // so that no call waits for the client
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	for i := range requests {
+		running.Go(func() {
+			answer := &batch.Response{Index: i, Status: http.StatusInternalServerError}
+			defer func() { answers <- answer }() // also if the handler calls runtime.Goexit
+			answer = b.serveItem(ctx, r, i, &requests[i])
+		})
+	}
+	header := w.Header()
+	header.Set("X-Content-Type-Options", "nosniff")
+	if header.Get("Cache-Control") == "" {
+		header.Set("Cache-Control", "no-store")
+	}
+	if r.Header.Get(headerBatch) != batch.Buffered && b.streamBatch(ctx, x, len(requests), answers) {
+		return
+	}
+	list := []byte{'['}
+	for n := range requests {
+		if n > 0 {
+			list = append(list, ',')
+		}
+		list = batch.AppendResponse(list, <-answers)
+	}
+	x.writeJSON(batch.Status, append(list, ']'))
+}
+
+// readBatch reads the requests of a batch, or answers what is none.
+func (b *batchServer) readBatch(x *exchange) (requests []batch.Request, ok bool) {
+	text, err := b.batchText(x.w, x.r)
+	x.bodyRead()
+	if err == nil {
+		requests, err = batch.ParseRequests(text, x.r.Method, b.maxSize)
+	}
+	switch {
+	case err == nil:
+		return requests, true
+	case errors.Is(err, batch.ErrTooMany):
+		x.writeText(http.StatusRequestEntityTooLarge, tooManyBatchText)
+	case errors.Is(err, batch.ErrHeaderTooLarge):
+		x.writeText(http.StatusRequestHeaderFieldsTooLarge, http.StatusText(http.StatusRequestHeaderFieldsTooLarge))
+	case errors.Is(err, batch.ErrInvalid), CodeOf(err) == CodeBadRequest:
+		x.writeText(http.StatusBadRequest, invalidBatchText)
+	default:
+		if CodeOf(err) == CodeMethodNotSupported {
+			x.w.Header().Set("Allow", batchMethodsAllow)
+		}
+		x.writeAnswer(b.handler.engine.answerError(x.r.Context(), &Call{ResponseHeader: http.Header{}}, err))
+	}
+	return nil, false
+}
+
+// batchText returns the JSON list of requests.
+func (b *batchServer) batchText(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	switch r.Method {
+	case http.MethodGet:
+		text, err := queryParameter(r.URL, batch.QueryName)
+		return []byte(text), err
+	case http.MethodPost:
+		if !isJSONBody(r.Header) {
+			return nil, &Error{Code: CodeUnsupportedMediaType}
+		}
+		return readAll(w, r, b.handler.maxBodyBytes)
+	}
+	return nil, &Error{Code: CodeMethodNotSupported}
+}
+
+// streamBatch sends n answers as they get ready. It reports false, having sent
+// nothing, if the writer cannot do that; then all answers are sent at once.
+func (b *batchServer) streamBatch(ctx context.Context, x *exchange, n int, answers <-chan *batch.Response) bool {
+	if !canFlush(x.w) {
+		return false
+	}
+	x.w.Header().Set(headerContentType, eventStreamType)
+	x.begin(true)
+	x.w.WriteHeader(batch.Status)
+	stream, err := sse.NewWriter(x, x.flushEvent, sse.Options{})
+	if err != nil {
+		b.handler.engine.logger.DebugContext(ctx, "answer not sent", "err", err)
+		return true
+	}
+	for range n {
+		data := batch.AppendResponse(nil, <-answers)
+		if err := stream.Write(&sse.Message{Event: peer.EventMessage, Data: data}); err != nil {
+			b.handler.engine.logger.DebugContext(ctx, "answer not sent", "err", err)
+			break
+		}
+	}
+	_ = stream.Close() // the same error as the last Write
+	return true
+}
+
+// noFitText is oRPC's message for calls that cannot be answered in a batch.
+const noFitText = "Batch responses do not support file/blob, or event-iterator. " +
+	"Please call this procedure separately outside of the batch request."
+
+// serveItem serves one call of a batch as a separate request. It never panics: unlike
+// net/http, nothing would recover.
+func (b *batchServer) serveItem(ctx context.Context, whole *http.Request, index int, item *batch.Request) *batch.Response {
+	w := &itemWriter{header: http.Header{}}
+	if err := protect(func() { b.runItem(ctx, w, whole, item) }); err != nil {
+		w.refuse(http.StatusInternalServerError, internalMessage)
+		_ = protect(func() { b.handler.engine.logError(ctx, &Call{}, err) }) // the logger may be what has panicked
+	}
+	return w.answer(index)
+}
+
+// protect turns a panic of fn into a *PanicError.
+func protect(fn func()) (err error) {
+	defer recoverTo(&err)
+	fn()
+	return nil
+}
+
+func (b *batchServer) runItem(ctx context.Context, w *itemWriter, whole *http.Request, item *batch.Request) {
+	r := b.itemRequest(ctx, whole, item)
+	_, known := b.handler.route(r)
+	switch {
+	case !known:
+		w.refuse(http.StatusNotFound, noProcedureText)
+	case len(item.Header[headerBatch]) > 0:
+		b.refuseItem(w, r, Errorf(CodeBadRequest, "a call of a batch cannot be a batch"))
+	case whole.Method == http.MethodGet && r.Method != http.MethodGet:
+		b.refuseItem(w, r, &Error{Code: CodeMethodNotSupported})
+	default:
+		b.handler.serve(w, r)
+	}
+}
+
+// itemRequest returns the request of a call in a batch. Where it comes from and whom
+// it is sent to is that of the batch.
+func (b *batchServer) itemRequest(ctx context.Context, whole *http.Request, item *batch.Request) *http.Request {
+	r := whole.WithContext(ctx)
+	r.Method = item.Method
+	r.URL = &url.URL{
+		Scheme: whole.URL.Scheme, Host: whole.URL.Host,
+		Path: item.URL.Path, RawPath: item.URL.RawPath, RawQuery: item.URL.RawQuery,
+	}
+	r.RequestURI = r.URL.RequestURI()
+	r.Header = b.itemHeader(whole.Header, item.Header)
+	r.Body = io.NopCloser(bytes.NewReader(item.Body))
+	r.ContentLength = int64(len(item.Body))
+	r.TransferEncoding, r.Trailer = nil, nil
+	r.Form, r.PostForm, r.MultipartForm = nil, nil, nil
+	if len(item.Body) > 0 {
+		r.Header.Set(headerContentType, "application/json")
+	}
+	return r
+}
+
+func (b *batchServer) refuseItem(w *itemWriter, r *http.Request, err error) {
+	b.handler.exchanges.open(w, r, false).writeAnswer(b.handler.engine.answerError(r.Context(), &Call{ResponseHeader: http.Header{}}, err))
+}
+
+// itemWriter keeps the answer to a call of a batch.
+type itemWriter struct {
+	header http.Header
+	status int
+	body   []byte
+	text   string // instead of a body
+}
+
+func (w *itemWriter) Header() http.Header { return w.header }
+
+func (w *itemWriter) WriteHeader(status int) { w.status = cmp.Or(w.status, status) }
+
+func (w *itemWriter) Write(p []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	w.body = append(w.body, p...)
+	return len(p), nil
+}
+
+// refuse answers with a bare text instead of a value.
+func (w *itemWriter) refuse(status int, text string) {
+	w.header, w.status, w.text = http.Header{}, status, text
+}
+
+// refuseLarge answers for an output that does not fit into a batch.
+func (w *itemWriter) refuseLarge() { w.refuse(http.StatusInternalServerError, noFitText) }
+
+// answer returns what was written, in the form of a batch. A body that is no JSON,
+// as middleware may write it, becomes a string.
+func (w *itemWriter) answer(index int) *batch.Response {
+	a := &batch.Response{Index: index, Status: cmp.Or(w.status, http.StatusOK), Header: w.header}
+	isJSON := strings.HasPrefix(a.Header.Get(headerContentType), "application/json")
+	a.Header.Del(headerContentType)
+	a.Header.Del("Content-Length")
+	switch {
+	case w.text == "" && len(w.body) == 0:
+	case w.text == "" && isJSON && json.Valid(w.body):
+		a.Body = w.body
+	default:
+		a.Body, _ = json.Marshal(cmp.Or(w.text, string(w.body))) //nolint:errchkjson // a string
+	}
+	return a
+}

@@ -1,0 +1,296 @@
+package rpc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/go-orpc/durable-iterator/internal/bridge"
+	"github.com/go-orpc/durable-iterator/internal/peer"
+	"github.com/go-orpc/durable-iterator/internal/serializer"
+	"github.com/go-orpc/durable-iterator/rpc/value"
+)
+
+const noProcedureBody = `"` + noProcedureText + `"`
+
+// socketServer answers the calls of one socket: see transport.socketServer.
+type socketServer struct {
+	server   *peer.Server
+	newState func() any
+	send     bridge.Send
+}
+
+// socketServers are the servers of many sockets: see transport.socketServers.
+type socketServers struct {
+	engine  *engine
+	handle  CallFunc
+	takes   func(path []string) bool // nil: none
+	servers *peer.Servers
+}
+
+func newSocketServers(o *bridge.ServerOptions[Call]) bridge.Servers {
+	s := &socketServers{engine: newEngine(o.Serializers, o.Validator, o.Logger), handle: o.Handle, takes: o.TakesEvents}
+	s.servers = peer.NewServers(peer.ServerOptions{
+		Handle: s.serve,
+		Panic:  s.panicked,
+		BadRequest: func(ctx context.Context, err *peer.DecodeError) *peer.Response {
+			return s.refuse(ctx, malformedRequest(err))
+		},
+		Urgent:      urgent(o.Urgent),
+		TakesEvents: s.takesEvents,
+		MaxCalls:    o.MaxCalls,
+		MaxStreams:  o.MaxStreams,
+		MaxBytes:    o.MaxPendingBytes,
+	})
+	return s
+}
+
+// New implements [bridge.Servers].
+func (s *socketServers) New(ctx context.Context, newState func() any, send bridge.Send) bridge.Server {
+	p := &socketServer{newState: newState, send: send}
+	p.server = s.servers.New(ctx, p, p.write)
+	return p
+}
+
+// Receive implements [bridge.Server].
+func (p *socketServer) Receive(message []byte, binary bool) error {
+	if err := p.server.Receive(peer.Frame{Data: message, Binary: binary}); err != nil {
+		return fmt.Errorf("rpc: receive: %w", err)
+	}
+	return nil
+}
+
+// Take implements [bridge.Server].
+func (p *socketServer) Take(message []byte, binary bool) (run func(), err error) {
+	if run, err = p.server.Take(peer.Frame{Data: message, Binary: binary}); err != nil {
+		return run, fmt.Errorf("rpc: receive: %w", err)
+	}
+	return run, nil
+}
+
+// Stop implements [bridge.Server].
+func (p *socketServer) Stop() { p.server.Stop() }
+
+// Close implements [bridge.Server].
+func (p *socketServer) Close() { p.server.Close() }
+
+// Wait implements [bridge.Server].
+func (p *socketServer) Wait() { p.server.Wait() }
+
+func (p *socketServer) write(ctx context.Context, f peer.Frame) error {
+	return p.send(ctx, f.Data, f.Binary)
+}
+
+// serve answers one request.
+func (s *socketServers) serve(ctx context.Context, r *peer.Request, c *peer.Call) {
+	call, handle := s.call(r)
+	call.peer = c
+	if p, ok := c.Owner().(*socketServer); ok && p.newState != nil {
+		call.state = p.newState()
+		ctx = withCall(ctx, call) // for Send
+	}
+	if s.takesEvents(r) {
+		input := newPeerInput(ctx, c, s.engine.serializer)
+		defer input.stop()
+		call.Input = input
+	}
+	r.Body = peer.Body{} // freed once the input is decoded
+	unknown, answering := false, false
+	defer func() {
+		if answering {
+			c.StopAnswer()
+		}
+	}()
+	out, a := s.engine.answer(ctx, call, func(ctx context.Context, call *Call) (any, error) {
+		out, err := handle(ctx, call)
+		if unknown = errors.Is(err, ErrNoProcedure); unknown {
+			return value.Undefined{}, nil
+		}
+		if err == nil && !isStream(out) {
+			if answering = c.StartAnswer(ctx) == nil; !answering { // no client waits for it any more
+				out = value.Undefined{}
+			}
+		}
+		return out, err
+	})
+	switch out := out.(type) {
+	case bridge.Hibernation:
+		s.hibernate(ctx, c, call, out)
+	case *eventRun:
+		s.sendEvents(ctx, c, call, out)
+	default:
+		if unknown {
+			s.respond(ctx, c, &peer.Response{Status: http.StatusNotFound, Body: peer.Body{JSON: json.RawMessage(noProcedureBody)}})
+			return
+		}
+		s.respond(ctx, c, s.engine.response(ctx, call, a))
+	}
+}
+
+// refuse answers what does not become a call.
+func (s *socketServers) refuse(ctx context.Context, err error) *peer.Response {
+	call := &Call{ResponseHeader: http.Header{}}
+	return s.engine.response(ctx, call, s.engine.answerError(ctx, call, err))
+}
+
+// panicked logs panics outside of Handle, whose own answer recovers.
+func (s *socketServers) panicked(r *peer.Request, v any) {
+	s.engine.logger.Error("call panicked", "path", r.URL.EscapedPath(), "panic", v)
+}
+
+// response puts an answer into the form of the peer protocol. If its files cannot
+// be read it is another one.
+func (e *engine) response(ctx context.Context, call *Call, a answer) *peer.Response {
+	body, err := peerBody(a.header, a.body)
+	if err != nil { // not again: the answer to this has no files
+		return e.response(ctx, call, e.answerError(ctx, call, internalError(fmt.Errorf("rpc: send output: %w", err))))
+	}
+	status := a.status
+	if status <= 0 { // an Error may have it, a message may not
+		status = http.StatusInternalServerError
+	}
+	return &peer.Response{Status: status, Header: a.header, Body: body}
+}
+
+func (s *socketServers) respond(ctx context.Context, c *peer.Call, r *peer.Response) {
+	if err := c.Respond(ctx, r); err != nil {
+		s.engine.logger.DebugContext(ctx, "answer not sent", "err", err)
+	}
+}
+
+// openStream announces a stream of events. It reports whether that is open: it is not if
+// there is one too many; then the client is sent an error.
+func (s *socketServers) openStream(ctx context.Context, c *peer.Call, call *Call) bool {
+	header := call.ResponseHeader
+	header.Del(headerDisposition)
+	header.Set(headerContentType, eventStreamType)
+	err := c.Respond(ctx, &peer.Response{Header: header})
+	switch {
+	case err == nil:
+		return true
+	case errors.Is(err, peer.ErrTooManyStreams):
+		call.ResponseHeader = http.Header{}
+		tooMany := &Error{Code: CodeTooManyRequests, Message: "Too many open streams"}
+		s.respond(ctx, c, s.engine.response(ctx, call, s.engine.answerError(ctx, call, tooMany)))
+	default:
+		s.engine.logger.DebugContext(ctx, "answer not sent", "err", err)
+	}
+	return false
+}
+
+// hibernate opens a stream and hands it over.
+func (s *socketServers) hibernate(ctx context.Context, c *peer.Call, call *Call, h bridge.Hibernation) {
+	if s.openStream(ctx, c, call) {
+		c.Hold()
+		h.Start(ctx, json.RawMessage(c.ID()), c.Finish)
+		if h.Ended != nil {
+			c.OnDone(h.Ended)
+		}
+	}
+}
+
+// sendEvents opens a stream and sends it, to its end.
+func (s *socketServers) sendEvents(ctx context.Context, c *peer.Call, call *Call, run *eventRun) {
+	if s.openStream(ctx, c, call) {
+		send := func(e *peer.Event) error { return c.Event(ctx, e) }
+		run.run(ctx, &wireSink{ctx: ctx, engine: s.engine, call: run.call, peer: c, send: send})
+	}
+}
+
+// call returns the call of a request, and the function that runs it.
+func (s *socketServers) call(r *peer.Request) (*Call, CallFunc) {
+	call := &Call{
+		Method:      r.Method,
+		LastEventID: strings.Join(r.Header.Values(headerLastEventID), ", "),
+		Header:      r.Header,
+	}
+	var err error
+	if call.Path, err = decodePath(r.URL); err == nil {
+		call.Input, err = s.readInput(r)
+	}
+	if err != nil {
+		return call, func(context.Context, *Call) (any, error) { return nil, err }
+	}
+	return call, s.handle
+}
+
+// readInput refuses, as over HTTP, what is sent for something else than an
+// encoded value.
+func (s *socketServers) readInput(r *peer.Request) (value.Value, error) {
+	switch {
+	case r.Method == http.MethodGet:
+		return readQuery(r.URL, s.engine.serializer)
+	case isPeerForm(r.Header, r.Body):
+		v, err := readPeerForm(r.Header, r.Body, s.engine.serializer)
+		return v, formError(err)
+	case s.takesEvents(r):
+		return value.Value{}, nil // see serve
+	case len(r.Body.Bytes) > 0,
+		peer.IsEventStream(r.Header),
+		strings.HasPrefix(r.Header.Get(headerContentType), urlEncodedType):
+		return value.Value{}, &Error{Code: CodeUnsupportedMediaType}
+	}
+	return readInput(r.Body.JSON, s.engine.serializer)
+}
+
+// urgent returns the number of a path, from 1, for a request that is for it.
+func urgent(paths []string) func(*peer.Request) int {
+	if len(paths) > peer.MaxUrgent {
+		panic("rpc: NewServerPeers: too many urgent paths")
+	}
+	addresses := make([]string, len(paths))
+	for i, path := range paths {
+		addresses[i] = encodePath(strings.Split(path, "."))
+	}
+	return func(r *peer.Request) int {
+		return 1 + slices.Index(addresses, strings.TrimSuffix(r.URL.EscapedPath(), "/"))
+	}
+}
+
+// takesEvents reports whether the input of a request is a stream of events, and may
+// be one.
+func (s *socketServers) takesEvents(r *peer.Request) bool {
+	if s.takes == nil || !peer.IsEventStream(r.Header) {
+		return false
+	}
+	path, err := decodePath(r.URL)
+	return err == nil && s.takes(path)
+}
+
+// peerInput reads the events that a client sends as the input of a call.
+type peerInput struct {
+	life       context.Context
+	call       *peer.Call
+	serializer *serializer.Serializer
+}
+
+// newPeerInput returns the input of a call. The caller stops it when the handler has
+// returned; the call itself notifies the client when it ends.
+func newPeerInput(ctx context.Context, c *peer.Call, values *serializer.Serializer) *eventStream {
+	life, end := context.WithCancelCause(ctx)
+	s := newEventStream(life, end)
+	s.source = &peerInput{life: life, call: c, serializer: values}
+	return s
+}
+
+func (i *peerInput) next() eventItem {
+	for {
+		e, err := i.call.Next(i.life)
+		if errors.Is(err, peer.ErrOverflow) {
+			err = fmt.Errorf("%w: %w", ErrOverflow, err)
+		}
+		if err != nil {
+			return eventItem{err: fmt.Errorf("rpc: read events: %w", withCause(i.life, err))}
+		}
+		if item, ok := readInputEvent(i.serializer, e.Kind, e.Data, e.Meta); ok {
+			return item
+		}
+	}
+}
+
+// close requests that the client stop, unless it has sent everything.
+func (i *peerInput) close() { _ = i.call.CloseInput() }

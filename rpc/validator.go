@@ -1,0 +1,160 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/go-orpc/durable-iterator/internal/serializer"
+	"github.com/go-orpc/durable-iterator/internal/validate"
+	"github.com/go-orpc/durable-iterator/rpc/value"
+)
+
+// Validator checks a decoded input or an output that is a struct or a pointer to
+// one. *validator.Validate of go-playground/validator satisfies it.
+//
+// Where an input or output is a slice, an array or a map, or a pointer to one,
+// its elements are checked in place of it, at any depth. Inside a struct the validator
+// decides: go-playground's enters nested structs by itself and slices and maps that are
+// tagged with dive. time.Time is not checked. A value
+// that a validator would have to follow deeper than 1000 levels, such as one that
+// contains itself, is not passed to it: that is an internal error.
+//
+// An input that is refused is answered as [CodeBadRequest] with
+// [ValidationIssues] as data: one issue for each of validator.ValidationErrors,
+// at most 100, and for any other error one with its text. An [*Error] is answered
+// as it is. An output that is refused is answered as [CodeInternalServerError]
+// without any detail.
+type Validator interface {
+	StructCtx(ctx context.Context, v any) error
+}
+
+// NoValidation is the [Validator] that accepts everything.
+var NoValidation Validator = noValidation{}
+
+type noValidation struct{}
+
+func (noValidation) StructCtx(context.Context, any) error { return nil }
+
+// Issue is one thing that is wrong with an input.
+type Issue struct {
+	// Message is for people.
+	Message string `json:"message"`
+	// Path leads from the root of the input to what is wrong: names of members
+	// as they are on the wire, and indexes. It is not nil; empty is the root.
+	Path []any `json:"path"`
+}
+
+// ValidationIssues is the data of the [CodeBadRequest] error that answers an
+// input which fails validation. Clients read it with [ErrorData]. A server that
+// is not written in Go may send other kinds of path segments, and further
+// members, which are ignored.
+type ValidationIssues struct {
+	Issues []Issue `json:"issues"`
+}
+
+// check validates a value. The default validator does not run on types without rules.
+func check(ctx context.Context, v Validator, value any, hasRules bool) error {
+	if v == NoValidation || isVoid(value) {
+		return nil
+	}
+	return validate.Value(ctx, v, value, hasRules, isOwn)
+}
+
+// isOwn reports whether an error of a validator is sent as it is.
+func isOwn(err error) bool {
+	_, own := findError(err)
+	return own
+}
+
+// malformedMessage is oRPC's text for what cannot be decoded.
+const malformedMessage = "Malformed request. Ensure the request body is properly formatted and the 'Content-Type' header is set correctly."
+
+func malformedRequest(cause error) *Error {
+	return &Error{Code: CodeBadRequest, Message: malformedMessage, cause: cause}
+}
+
+// typed returns a value as a T. A [value.Value] is decoded.
+func typed[T any](given any) (t T, err error) {
+	if isVoid(t) {
+		if v, ok := given.(value.Value); ok && !v.IsUndefined() {
+			err = v.Decode(new(value.Value)) // whatever it is, it must be well-formed
+		}
+		return t, err
+	}
+	switch given := given.(type) {
+	case value.Value:
+		err = given.Decode(&t)
+		return t, err
+	case nil:
+		if reflect.TypeFor[T]().Kind() == reflect.Interface {
+			return t, nil
+		}
+		err = value.Value{}.Decode(&t)
+		return t, err
+	case T:
+		return given, nil
+	}
+	return t, fmt.Errorf("rpc: value is a %T, not a %T", given, t)
+}
+
+// inputError returns the error that the caller is sent for an input that could not
+// be decoded or was refused.
+func inputError(err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, malformed := errors.AsType[*serializer.MalformedError](err); malformed {
+		return malformedRequest(err)
+	}
+	issues, ok := issuesOf(err)
+	if !ok {
+		return err
+	}
+	return &Error{
+		Code:    CodeBadRequest,
+		Message: "Input validation failed",
+		Data:    ValidationIssues{Issues: issues},
+		cause:   err,
+	}
+}
+
+// checkOutput checks an output of a type with or without rules.
+func checkOutput(ctx context.Context, v Validator, out any, hasRules bool) error {
+	switch err := check(ctx, v, out, hasRules); {
+	case errors.Is(err, validate.ErrTooDeep):
+		return err
+	case err != nil:
+		return &Error{Code: CodeInternalServerError, Message: "Output validation failed", cause: err}
+	}
+	return nil
+}
+
+// checkEvent checks an event, or the return value of a stream.
+func checkEvent(ctx context.Context, v Validator, event any, hasRules bool) error {
+	if err := check(ctx, v, event, hasRules); err != nil {
+		return &Error{Code: "EVENT_ITERATOR_VALIDATION_FAILED", Message: "Event iterator validation failed", cause: err}
+	}
+	return nil
+}
+
+// issuesOf returns what is wrong with an input, and reports whether err is about that.
+func issuesOf(err error) ([]Issue, bool) {
+	if r, ok := errors.AsType[*validate.Error](err); ok {
+		issues := make([]Issue, len(r.Issues))
+		for i, issue := range r.Issues {
+			issues[i] = Issue(issue)
+		}
+		return issues, true
+	}
+	t, ok := errors.AsType[*serializer.TypeError](err)
+	if !ok {
+		return nil, false
+	}
+	issues := make([]Issue, 0, min(len(t.Issues), validate.MaxIssues))
+	for _, issue := range t.Issues[:min(len(t.Issues), validate.MaxIssues)] {
+		issues = append(issues, Issue{issue.Message, validate.Join(issue.Path)})
+	}
+	return issues, true
+}

@@ -1,0 +1,175 @@
+package websocket
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/internal/dial"
+	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
+	"github.com/go-orpc/durable-iterator/rpc/value"
+)
+
+const (
+	defaultWriteTimeout   = 30 * time.Second
+	defaultMaxAnswerBytes = 16 << 20
+)
+
+// LinkOptions configures a [Link]. The zero value is usable.
+type LinkOptions struct {
+	// HTTPClient sends the request that opens the connection. Nil is
+	// http.DefaultClient. In a browser it does not count.
+	HTTPClient *http.Client
+	// Header is sent with that request, such as authorization. A browser cannot do that:
+	// there it is an error.
+	Header http.Header
+	// Interceptors run around each call and its retries, the first one outermost.
+	Interceptors []rpc.Interceptor
+	// Serializers are types of the application that may be sent.
+	Serializers []value.Serializer
+	// MaxMessageBytes is how large a message of the server may be. 0 is 16 MiB. A
+	// larger one ends the link with close code 1009.
+	MaxMessageBytes int64
+	// WriteTimeout is how long the connection may take for what is sent at a time,
+	// which is one message or some small ones; then the link ends. 0 is 30 s.
+	WriteTimeout time.Duration
+}
+
+// Link calls procedures over one WebSocket connection: oRPC's RPCLink for
+// WebSockets. It is a [rpc.Caller] and safe for concurrent use. Calls run side by side,
+// each with its own context, which never affects the others.
+//
+// When the connection ends, the link has ended: it does not connect again. The calls
+// in flight, and all later ones, fail with [rpc.ErrDisconnected].
+type Link struct {
+	conn   *dial.Conn
+	peer   *transport.ClientPeer
+	closed atomic.Bool // by Close
+	done   chan struct{}
+	err    error // why the reader has ended; set before done is closed
+}
+
+// Dial connects to the handler at an address, as
+// "ws://localhost:3000/rpc". Nil options are the defaults. ctx governs the
+// connecting only. If the server refuses, the error is an [*rpc.Error] with an
+// [rpc.ErrorResponse] as its data, as for a call. It panics on serializers that
+// contradict each other.
+func Dial(ctx context.Context, address string, o *LinkOptions) (*Link, error) {
+	var own LinkOptions
+	if o != nil {
+		own = *o
+	}
+	l := &Link{done: make(chan struct{})}
+	l.peer = transport.NewClientPeer(&transport.ClientPeerOptions{
+		Send:         l.send,
+		Flush:        l.flush,
+		Serializers:  own.Serializers,
+		Interceptors: own.Interceptors,
+	})
+	conn, response, err := dial.Open(ctx, address, dial.Options{ //nolint:bodyclose // Open has read the body
+		HTTPClient:   own.HTTPClient,
+		Header:       own.Header,
+		WriteTimeout: cmp.Or(own.WriteTimeout, defaultWriteTimeout),
+	})
+	if err != nil {
+		return nil, dialError(ctx, response, err)
+	}
+	l.conn = conn
+	l.conn.SetReadLimit(cmp.Or(own.MaxMessageBytes, defaultMaxAnswerBytes))
+	go l.run() // the connection outlives the dialing
+	return l, nil
+}
+
+// Call sends the call and waits for its answer. When ctx ends, Call returns at once and the
+// server is sent an abort.
+func (l *Link) Call(ctx context.Context, call *rpc.Call, opts ...rpc.CallOption) (any, error) {
+	return l.peer.Call(ctx, call, opts...)
+}
+
+// Close closes the connection with code 1000 and waits until nothing of the link is
+// running any more. Calls in flight fail at once. The error is that of a link that had
+// ended before, see [Link.Err].
+func (l *Link) Close() error {
+	if l.closed.Swap(true) || l.ended() {
+		<-l.done
+		return l.Err()
+	}
+	l.peer.Disconnect(errLinkClosed)
+	l.conn.Close()
+	<-l.done
+	return nil
+}
+
+var errLinkClosed = errors.New("the link is closed")
+
+// Done is closed when the link has ended and nothing of it is running any more.
+func (l *Link) Done() <-chan struct{} { return l.done }
+
+// Err returns the reason why the link has ended. It is nil before, and after a Close that was
+// not too late. If the server has closed the connection, its code is
+// websocket.CloseStatus(err) of github.com/coder/websocket.
+func (l *Link) Err() error {
+	if !l.ended() {
+		return nil
+	}
+	return l.err
+}
+
+func (l *Link) ended() bool {
+	select {
+	case <-l.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// run reads until the connection ends.
+func (l *Link) run() {
+	defer close(l.done)
+	for {
+		message, binary, err := l.conn.Read()
+		if err != nil {
+			l.end(err)
+			return
+		}
+		// A message that cannot be read fails the call that it belongs to.
+		_ = l.peer.Receive(message, binary)
+	}
+}
+
+func (l *Link) end(err error) {
+	if l.closed.Load() {
+		err = errLinkClosed
+	} else {
+		l.err = fmt.Errorf("websocket: %w", err)
+	}
+	l.peer.Close(err)
+}
+
+func (l *Link) send(_ context.Context, message []byte, binary bool) error {
+	if l.closed.Load() {
+		return errLinkClosed
+	}
+	return l.conn.Write(message, binary)
+}
+
+func (l *Link) flush() { l.conn.Flush() }
+
+// dialError returns the error of a dial in the form of the error of a call.
+func dialError(ctx context.Context, r *http.Response, err error) error {
+	if r == nil || 200 <= r.StatusCode && r.StatusCode < 400 || r.StatusCode == http.StatusSwitchingProtocols {
+		if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
+			err = fmt.Errorf("%w: %w", ended, err)
+		}
+		return fmt.Errorf("websocket: dial: %w", err)
+	}
+	text, _ := io.ReadAll(r.Body) // at most 1 KiB, from memory
+	return transport.AnswerError(r.StatusCode, r.Header, string(text)).WithCause(err)
+}

@@ -1,0 +1,133 @@
+package rpc
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Names and values of headers.
+const (
+	headerContentType = "Content-Type"
+	headerDisposition = "Content-Disposition"
+	headerLastEventID = "Last-Event-Id"
+	eventStreamType   = "text/event-stream"
+	urlEncodedType    = "application/x-www-form-urlencoded"
+)
+
+// noProcedureText is oRPC's message for a path that has no procedure.
+const noProcedureText = "No procedure matched"
+
+// ErrNoProcedure is returned by the handler of a server for a path that has no procedure. The
+// caller receives status 404 with oRPC's message for it, which is no RPC error.
+var ErrNoProcedure = errors.New("rpc: no procedure matched")
+
+// listHeaders are the response headers whose values add up. Middleware around a
+// handler may have set them before.
+var listHeaders = []string{
+	"Access-Control-Allow-Headers",
+	"Access-Control-Allow-Methods",
+	"Access-Control-Expose-Headers",
+	"Allow",
+	"Link",
+	"Server-Timing",
+	"Set-Cookie",
+	"Vary",
+	"Www-Authenticate",
+}
+
+// mergeHeader writes the headers of a call to those of a response: to lists it
+// adds the lines that are not there yet, other headers it replaces.
+func mergeHeader(into, from http.Header) {
+	for name, values := range from {
+		name = http.CanonicalHeaderKey(name)
+		if !slices.Contains(listHeaders, name) {
+			into[name] = slices.Clone(values)
+			continue
+		}
+		for _, value := range values {
+			if !listed(into[name], value) {
+				into.Add(name, value)
+			}
+		}
+	}
+}
+
+// replaceHeader writes headers over those of the same name.
+func replaceHeader(into, from http.Header) {
+	for name, values := range from {
+		into[http.CanonicalHeaderKey(name)] = slices.Clone(values)
+	}
+}
+
+// listed reports whether value is a whole line, or an element of one.
+func listed(lines []string, value string) bool {
+	return slices.ContainsFunc(lines, func(line string) bool {
+		return line == value || slices.ContainsFunc(strings.Split(line, ","), func(element string) bool {
+			return strings.EqualFold(strings.TrimSpace(element), value)
+		})
+	})
+}
+
+// encodePath returns the path of a procedure in the form of an address, with a slash
+// before each segment.
+func encodePath(path []string) string {
+	var b strings.Builder
+	for _, segment := range path {
+		segment = encodeSegment(segment)
+		b.Grow(len("/") + len(segment))
+		b.WriteByte('/')
+		b.WriteString(segment)
+	}
+	return b.String()
+}
+
+// encodeSegment percent-encodes what JavaScript's encodeURIComponent does, which
+// is more than url.PathEscape: servers compare encoded paths letter by letter.
+func encodeSegment(segment string) string {
+	const hex = "0123456789ABCDEF"
+	reserved := 0
+	for i := range len(segment) {
+		if !isUnreserved(segment[i]) {
+			reserved++
+		}
+	}
+	if reserved == 0 {
+		return segment
+	}
+	encoded := make([]byte, 0, len(segment)+2*reserved)
+	for i := range len(segment) {
+		if c := segment[i]; isUnreserved(c) {
+			encoded = append(encoded, c)
+		} else {
+			encoded = append(encoded, '%', hex[c>>4], hex[c&15])
+		}
+	}
+	return string(encoded)
+}
+
+func isUnreserved(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-_.!~*'()", c) >= 0
+}
+
+// decodePath reads the path of a procedure from an address. Each segment has to be
+// spelled as encodeSegment does, so that a procedure has one address only; a trailing
+// slash does not count.
+func decodePath(u *url.URL) ([]string, error) {
+	encoded, ok := strings.CutPrefix(strings.TrimSuffix(u.EscapedPath(), "/"), "/")
+	if !ok {
+		return nil, ErrNoProcedure
+	}
+	path := make([]string, 0, 1+strings.Count(encoded, "/"))
+	for segment := range strings.SplitSeq(encoded, "/") {
+		name, err := url.PathUnescape(segment)
+		if err != nil || name == "" || !utf8.ValidString(name) || encodeSegment(name) != segment {
+			return nil, ErrNoProcedure
+		}
+		path = append(path, name)
+	}
+	return path, nil
+}
