@@ -85,7 +85,7 @@ func (c *rawClient) closedWith() int {
 	}
 }
 
-// resumed subscribes and returns the outcome of the resume in the response.
+// resumed subscribes and returns what the response says of the resume.
 func (c *rawClient) resumed(last string) string {
 	c.t.Helper()
 	c.send(`{"i":"1","p":{"u":"/subscribe","b":{},"h":{` + extension + `,` + lastEventID(last) + `}}}`)
@@ -320,10 +320,10 @@ func (c *followCounter) Follow(ctx context.Context, channel string, f eventlog.F
 		return from, nil, err
 	}
 	c.most.Store(max(c.most.Load(), c.open.Add(1)))
-	ended := sync.OnceFunc(func() { c.open.Add(-1) })
+	var once sync.Once
 	return from, func() {
 		stop()
-		ended()
+		once.Do(func() { c.open.Add(-1) })
 	}, nil
 }
 

@@ -11,7 +11,8 @@ import (
 // that it uses again, see [Replay].
 type Record struct {
 	// Seq numbers records. There is one counter per log, so a Seq is a point in
-	// time in every channel of the log. The first is 1. Set by the log.
+	// time in every channel of the log. The first is 1, or that which a shared log
+	// begins with. Set by the log.
 	Seq uint64
 	// Prev is the Seq of the previous record of the same channel, 0 if there
 	// never was one. A log that dropped all records of a channel may forget the

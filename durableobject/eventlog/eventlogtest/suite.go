@@ -19,8 +19,12 @@ type Store struct {
 	ExactTrim bool
 
 	// CoarseFloor means that the log keeps a floor of its own but none of each channel: a
-	// position may be truncated though only records of other channels were dropped after it.
+	// position may be truncated though only records of other channels were dropped after it,
+	// and the Prev of the first record of a replay may be the log's floor.
 	CoarseFloor bool
+
+	// AnyFirst means that the Seq of the first record may be another than 1.
+	AnyFirst bool
 
 	// OpenRetention returns a new, empty log that replays no event older than
 	// retention. It is called in a bubble, with an hour, unless RealTime is set. Nil

@@ -1,0 +1,215 @@
+package natslog
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+)
+
+const (
+	// headerBytes is what the headers of a message take at most.
+	headerBytes = 1024
+	// ackWait is how long an ack is waited for before the message is sent again, under
+	// the same id; retryPause is the wait after one that says that it is not stored.
+	ackWait    = 2 * time.Second
+	retryPause = 50 * time.Millisecond
+	// giveUp is how long an append is tried at most.
+	giveUp = 30 * time.Second
+	// leap is how far a Seq may be ahead of the newest that was seen: the Seqs of a new
+	// stream are ahead by microseconds.
+	leap = 1 << 20
+)
+
+// ack is an answer to a message.
+type ack struct {
+	Stream    string    `json:"stream"`
+	Seq       uint64    `json:"seq"`
+	Duplicate bool      `json:"duplicate"`
+	Error     *apiError `json:"error"`
+}
+
+// Append implements [eventlog.Shared]. It tries for 30 seconds at most, and then returns
+// ErrUncertain. It may also return ErrTooLarge, ErrUnavailable and ErrClosed.
+func (l *Log) Append(ctx context.Context, channel string, r *eventlog.Record, deliver func(*eventlog.Record)) error {
+	if err := l.append(ctx, channel, r, deliver); err != nil {
+		return fmt.Errorf("natslog: append: %w", err)
+	}
+	return nil
+}
+
+func (l *Log) append(ctx context.Context, channel string, r *eventlog.Record, deliver func(*eventlog.Record)) error {
+	if err := l.enter(ctx); err != nil {
+		return err
+	}
+	defer l.calls.Done()
+	body := encode(r)
+	if int64(len(body)+headerBytes) > l.nc.MaxPayload() {
+		return eventlog.ErrTooLarge
+	}
+	l.stats.appends.Add(1)
+	if deliver != nil {
+		return l.appendDelivered(ctx, channel, r, body, deliver)
+	}
+	seq, epoch, err := l.publish(ctx, token(channel), l.messageID(), body)
+	if err != nil {
+		return err
+	}
+	r.Seq, r.Epoch = seq, epoch
+	if f := l.feedOf(channel); f != nil {
+		f.noteAck(seq)
+	}
+	return nil
+}
+
+func (l *Log) messageID() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.nextID++
+	return l.node + strconv.FormatUint(l.nextID, 36)
+}
+
+// publish stores a message and returns its Seq.
+func (l *Log) publish(ctx context.Context, token, id string, body []byte) (seq uint64, epoch string, err error) {
+	acks := make(chan ack, 4)
+	l.mu.Lock()
+	l.nextID++
+	key := l.nextID
+	l.pending[key] = acks
+	newest := l.anchor.seq
+	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		delete(l.pending, key)
+		l.mu.Unlock()
+	}()
+	m := &nats.Msg{
+		Subject: l.stored(token), Reply: l.inbox + strconv.FormatUint(key, 36), Data: body,
+		Header: nats.Header{nats.MsgIdHdr: {id}, nats.ExpectedStreamHdr: {l.options.Stream}},
+	}
+	a, err := l.send(ctx, m, acks)
+	if err != nil {
+		return 0, "", err
+	}
+	if !a.Duplicate && (a.Seq <= newest || newest > 0 && a.Seq > newest+leap) {
+		// The stream may be another one by now.
+		if err := l.check(ctx); err != nil {
+			l.suspect()
+		}
+	}
+	epoch = l.epoch()
+	l.saw(epoch, a.Seq, id)
+	return a.Seq, epoch, nil
+}
+
+// send sends a message until it is acknowledged.
+func (l *Log) send(ctx context.Context, m *nats.Msg, acks <-chan ack) (ack, error) {
+	deadline := time.NewTimer(giveUp)
+	defer deadline.Stop()
+	tries := 0 // after which it may be stored
+	failed := func(err error) error {
+		if tries > 0 {
+			return fmt.Errorf("%w: %w", eventlog.ErrUncertain, err)
+		}
+		return unavailable(err)
+	}
+	again := time.NewTimer(0)
+	defer again.Stop()
+	for {
+		select {
+		case <-again.C:
+			if tries > 0 {
+				l.stats.retries.Add(1)
+			}
+			err := l.nc.PublishMsg(m)
+			if errors.Is(err, nats.ErrConnectionClosed) {
+				return ack{}, failed(err)
+			}
+			if err == nil {
+				tries++
+				again.Reset(ackWait)
+			} else {
+				again.Reset(retryPause)
+			}
+		case a := <-acks:
+			switch {
+			case a.Error == nil && a.Seq > 0:
+				return a, nil
+			case a.Error == nil || a.Error.Code == 503:
+				again.Reset(retryPause)
+			case a.Error.ErrCode == errMessageTooBig:
+				return ack{}, eventlog.ErrTooLarge
+			case tries == 1:
+				return ack{}, a.Error
+			default:
+				return ack{}, failed(a.Error)
+			}
+		case <-ctx.Done():
+			return ack{}, ctx.Err()
+		case <-deadline.C:
+			return ack{}, failed(errors.New("no acknowledgement"))
+		}
+	}
+}
+
+// acked passes an ack on to the append that waits for it.
+func (l *Log) acked(m *nats.Msg) {
+	key, err := strconv.ParseUint(m.Subject[len(l.inbox):], 36, 64)
+	if err != nil {
+		return
+	}
+	l.mu.Lock()
+	acks := l.pending[key]
+	l.mu.Unlock()
+	if acks == nil {
+		return
+	}
+	var a ack // without Seq nobody has stored the message
+	if m.Header.Get("Status") == "" {
+		if err := json.Unmarshal(m.Data, &a); err != nil || a.Error == nil && a.Stream != l.options.Stream {
+			return
+		}
+	}
+	select {
+	case acks <- a:
+	default: // it has enough of them
+	}
+}
+
+// appendDelivered stores a record and has the feed of the channel deliver it.
+func (l *Log) appendDelivered(
+	ctx context.Context, channel string, r *eventlog.Record, body []byte, deliver func(*eventlog.Record),
+) error {
+	f, err := l.acquire(ctx, channel)
+	if err != nil {
+		return err
+	}
+	defer l.release(f)
+	id := l.messageID()
+	w := f.await(id, r, deliver)
+	defer f.forget(id)
+	seq, _, err := l.publish(ctx, token(channel), id, body)
+	if err != nil {
+		return err
+	}
+	f.noteAck(seq)
+	timer := time.NewTimer(repairWait)
+	defer timer.Stop()
+	for {
+		select {
+		case err := <-w.done:
+			return err
+		case <-timer.C:
+			f.catchUp(seq)
+			timer.Reset(time.Second)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,176 @@
+package natslog
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// ErrConfig is returned by Open for a stream whose settings could lose events unseen, or
+// are not those of the options. The error lists the settings that differ.
+var ErrConfig = errors.New("natslog: stream has other settings")
+
+// Defaults of Options.
+const (
+	// DefaultRetention is how long a stream that Open creates keeps records.
+	DefaultRetention = time.Hour
+	// DefaultCacheBytes is the memory for the newest records of followed channels.
+	DefaultCacheBytes = 64 << 20
+	// DefaultTailCheck is how often it is checked that no feed misses a record.
+	DefaultTailCheck = 2 * time.Second
+)
+
+// Options are the options of Open.
+type Options struct {
+	// Stream is the name of the JetStream stream: letters, digits, "-" and "_". It must
+	// be set. Records are stored under the subjects "di.<stream>.>", and republished
+	// under "dil.<stream>.>".
+	Stream string
+
+	// Replicas is how many servers store the stream: 1, 3 or 5. Zero is 1.
+	Replicas int
+
+	// Retention is how long the stream keeps records. Zero is DefaultRetention, negative
+	// is without limit. The smallest is ten times TailCheck, since a feed that has missed
+	// a record must read it from the stream.
+	Retention time.Duration
+
+	// MaxBytes is how large the stream may become. Past it the oldest records are dropped.
+	// Zero is no limit but the account's.
+	MaxBytes int64
+
+	// Memory stores the stream in the memory of the servers.
+	Memory bool
+
+	// Placement selects the servers. Nil leaves it to JetStream. An existing stream is
+	// not checked for it.
+	Placement *jetstream.Placement
+
+	// Domain is the JetStream domain, for connections to a leaf node. Empty is the
+	// domain of the connection.
+	Domain string
+
+	// CacheBytes bounds the memory for the newest records of followed channels, from which
+	// most resumes are served. All channels share it; the least recently used are dropped
+	// first. Zero is DefaultCacheBytes, negative is no cache.
+	CacheBytes int64
+
+	// TailCheck is how often the newest records of all followed channels are compared
+	// with the stream's. Zero is DefaultTailCheck.
+	TailCheck time.Duration
+
+	// Logger receives errors that are returned to no caller. Nil is no logging.
+	Logger *slog.Logger
+}
+
+var streamName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+func (o *Options) withDefaults() (Options, error) {
+	if o == nil {
+		o = &Options{}
+	}
+	c := *o
+	c.Retention = cmp.Or(c.Retention, DefaultRetention)
+	c.Replicas = cmp.Or(c.Replicas, 1)
+	c.CacheBytes = cmp.Or(c.CacheBytes, DefaultCacheBytes)
+	c.TailCheck = cmp.Or(c.TailCheck, DefaultTailCheck)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	switch {
+	case !streamName.MatchString(c.Stream):
+		return c, fmt.Errorf("bad Stream %q", c.Stream)
+	case c.Replicas < 0 || c.Replicas > 5:
+		return c, fmt.Errorf("Replicas %d is out of range", c.Replicas)
+	case c.MaxBytes < 0:
+		return c, fmt.Errorf("negative MaxBytes %d", c.MaxBytes)
+	case c.TailCheck < 0:
+		return c, fmt.Errorf("negative TailCheck %v", c.TailCheck)
+	case c.Retention > 0 && c.Retention < 10*c.TailCheck:
+		return c, fmt.Errorf("Retention %v is less than ten times TailCheck %v", c.Retention, c.TailCheck)
+	}
+	return c, nil
+}
+
+// duplicates is how long the stream remembers the ids of messages, so that a retried
+// append is stored once.
+func (o *Options) duplicates() time.Duration {
+	if o.Retention > 0 {
+		return min(2*time.Minute, o.Retention)
+	}
+	return 2 * time.Minute
+}
+
+// epochKey is the entry of the stream's metadata that Open and a loss of records set.
+const epochKey = "durable-iterator-epoch"
+
+// config is that of a new stream.
+func (o *Options) config(subjects, live string) jetstream.StreamConfig {
+	c := jetstream.StreamConfig{
+		Name:        o.Stream,
+		Description: "events of durable iterators",
+		Subjects:    []string{subjects},
+		Retention:   jetstream.LimitsPolicy,
+		MaxAge:      max(o.Retention, 0),
+		MaxBytes:    cmp.Or(o.MaxBytes, -1),
+		Replicas:    o.Replicas,
+		Duplicates:  o.duplicates(),
+		Placement:   o.Placement,
+		DenyDelete:  true,
+		DenyPurge:   true,
+		AllowDirect: true,
+		RePublish:   &jetstream.RePublish{Source: subjects, Destination: live},
+		// Seqs of a stream that is made anew go on after those of the old one.
+		FirstSeq: uint64(time.Now().UnixMicro()),
+	}
+	if o.Memory {
+		c.Storage = jetstream.MemoryStorage
+	}
+	return c
+}
+
+// check returns an error that wraps ErrConfig and names what of an existing stream has to
+// be otherwise.
+func (o *Options) check(c jetstream.StreamConfig, subjects, live string) error {
+	want := o.config(subjects, live)
+	var errs []error
+	differ := func(name string, is, should any) {
+		if is != should {
+			errs = append(errs, fmt.Errorf("%w: %s is %v, not %v", ErrConfig, name, is, should))
+		}
+	}
+	differ("Subjects", fmt.Sprint(c.Subjects), fmt.Sprint(want.Subjects))
+	differ("Retention", c.Retention, want.Retention)
+	differ("MaxAge", c.MaxAge, want.MaxAge)
+	differ("MaxBytes", max(c.MaxBytes, 0), max(want.MaxBytes, 0))
+	differ("Replicas", c.Replicas, want.Replicas)
+	differ("Storage", c.Storage, want.Storage)
+	differ("Discard", c.Discard, jetstream.DiscardOld)
+	differ("Duplicates", c.Duplicates >= want.Duplicates, true)
+	differ("DenyDelete", c.DenyDelete, true)
+	differ("DenyPurge", c.DenyPurge, true)
+	differ("AllowDirect", c.AllowDirect, true)
+	differ("NoAck", c.NoAck, false)
+	differ("Sealed", c.Sealed, false)
+	// JetStream keeps no floor of each subject: whatever drops messages other than the
+	// oldest of the stream would drop them unseen.
+	differ("MaxMsgsPerSubject", max(c.MaxMsgsPerSubject, 0), int64(0))
+	differ("AllowRollup", c.AllowRollup, false)
+	differ("AllowMsgTTL", c.AllowMsgTTL, false)
+	differ("SubjectDeleteMarkerTTL", c.SubjectDeleteMarkerTTL, time.Duration(0))
+	differ("AllowMsgSchedules", c.AllowMsgSchedules, false)
+	differ("AllowMsgCounter", c.AllowMsgCounter, false)
+	differ("PersistMode", c.PersistMode, jetstream.DefaultPersistMode)
+	differ("Mirror", c.Mirror == nil, true)
+	differ("Sources", len(c.Sources), 0)
+	differ("SubjectTransform", c.SubjectTransform == nil, true)
+	if r := c.RePublish; r == nil || r.HeadersOnly || r.Source != subjects || r.Destination != live {
+		errs = append(errs, fmt.Errorf("%w: RePublish is not from %s to %s", ErrConfig, subjects, live))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,207 @@
+package natslog
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+)
+
+// After implements [eventlog.Shared]. Where the newest records of a followed channel are
+// in memory, it asks nobody. Records that are yielded may be kept.
+func (l *Log) After(ctx context.Context, channel string, p eventlog.Position) (eventlog.Replay, error) {
+	replay, err := l.after(ctx, channel, p)
+	if err != nil {
+		return eventlog.Replay{}, fmt.Errorf("natslog: after: %w", err)
+	}
+	return replay, nil
+}
+
+func (l *Log) after(ctx context.Context, channel string, p eventlog.Position) (eventlog.Replay, error) {
+	if err := l.ready(ctx); err != nil {
+		return eventlog.Replay{}, err
+	}
+	f := l.feedOf(channel)
+	if f != nil {
+		if records, ok := f.cached(p); ok {
+			return eventlog.Replay{Records: l.yieldAll(ctx, records)}, nil
+		}
+	}
+	s, err := l.state(ctx)
+	if err != nil {
+		return eventlog.Replay{}, err
+	}
+	r := &replay{log: l, ctx: ctx, subject: l.stored(token(channel)), epoch: s.epoch, end: s.last}
+	if r.must, err = l.mustReach(ctx, f, r.subject, s.epoch); err != nil {
+		return eventlog.Replay{}, err
+	}
+	r.must = min(r.must, r.end)
+	if known := p.Epoch == s.epoch && p.Seq <= s.last; !known || p.Seq < s.floor {
+		// The first record is the first that is left, whatever was before it.
+		r.cursor, r.prev, r.loose = s.floor, s.floor, true
+		return eventlog.Replay{Truncated: !p.IsZero(), Records: r.records}, nil
+	}
+	r.cursor = p.Seq
+	if r.prev, err = l.before(ctx, r.subject, p.Seq, s.floor); err != nil {
+		return eventlog.Replay{}, err
+	}
+	return eventlog.Replay{Records: r.records}, nil
+}
+
+// cached returns the records after p if they are in memory, and are all that this handle
+// knows to be stored.
+func (f *feed) cached(p eventlog.Position) ([]*eventlog.Record, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ended || p.Epoch != f.epoch || p.Seq > f.base() || f.acked > f.base() {
+		return nil, false
+	}
+	var horizon time.Time
+	if retention := f.log.options.Retention; retention > 0 {
+		horizon = time.Now().Add(time.Duration(f.log.skew.Load()) - retention)
+	}
+	return f.log.cache.after(f, p.Seq, horizon)
+}
+
+// mustReach returns the newest Seq of the channel that a replay has to come to, whichever
+// replica answers.
+func (l *Log) mustReach(ctx context.Context, f *feed, subject, epoch string) (uint64, error) {
+	if f != nil {
+		if seq, of := f.known(); seq > 0 && of == epoch {
+			return seq, nil
+		}
+	}
+	m, ok, err := l.leaderMessage(ctx, 0, subject)
+	if err != nil || !ok {
+		return 0, err
+	}
+	return m.seq, nil
+}
+
+// before returns the Seq of the newest message of a subject up to seq, or the stream's
+// floor if it has none. Of a stream in memory it may be a later one, up to seq: the server
+// would look at each Seq below, and block the stream meanwhile.
+func (l *Log) before(ctx context.Context, subject string, seq, floor uint64) (prev uint64, err error) {
+	if seq <= floor {
+		return floor, nil
+	}
+	own := false
+	at := directRequest{Seq: seq, Batch: 1}
+	_, err = l.read(ctx, at, func() {}, func(m message) { own = m.seq == seq && m.subject == subject })
+	if err != nil || own || l.options.Memory {
+		return seq, err
+	}
+	prev = floor
+	_, err = l.lastMessages(ctx, []string{subject}, seq, func(m message) { prev = m.seq })
+	return prev, err
+}
+
+// yieldAll yields records until the log is closed.
+func (l *Log) yieldAll(ctx context.Context, records []*eventlog.Record) func(func(*eventlog.Record, error) bool) {
+	return func(yield func(*eventlog.Record, error) bool) {
+		for _, r := range records {
+			if err := l.usable(ctx); err != nil {
+				yield(nil, fmt.Errorf("natslog: replay: %w", err))
+				return
+			}
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
+// replay reads the records of a channel from the stream.
+type replay struct {
+	log     *Log
+	ctx     context.Context
+	subject string
+	epoch   string
+	cursor  uint64 // everything up to it was yielded, or is not wanted
+	prev    uint64 // Prev of the next record
+	end     uint64 // where the stream ended when the replay was asked for
+	must    uint64 // the stream has a message of this Seq, whatever a replica says
+	loose   bool   // what is missing at the beginning is no news
+}
+
+// staleTries is how often a replica that is behind is asked again: five seconds long.
+const staleTries = 200
+
+// records implements [eventlog.Replay].Records.
+func (r *replay) records(yield func(*eventlog.Record, error) bool) {
+	stale := 0
+	for r.cursor < r.end {
+		list, err := r.read()
+		if err == nil && len(list) == 0 {
+			if r.cursor >= r.must {
+				return
+			}
+			if stale++; stale > staleTries {
+				err = fmt.Errorf("%w: replicas are behind", eventlog.ErrUnavailable)
+			} else {
+				err = r.wait()
+			}
+		}
+		if err != nil {
+			yield(nil, fmt.Errorf("natslog: replay: %w", err))
+			return
+		}
+		for _, m := range list {
+			if err := r.log.usable(r.ctx); err != nil {
+				yield(nil, fmt.Errorf("natslog: replay: %w", err))
+				return
+			}
+			if m.seq > r.end {
+				return
+			}
+			r.cursor, r.loose = m.seq, false
+			rec, err := m.record(r.epoch, r.prev)
+			if err != nil {
+				r.log.broken(m.subject, err)
+				continue
+			}
+			r.prev = m.seq
+			if !yield(rec, nil) {
+				return
+			}
+		}
+	}
+}
+
+// read returns the next messages, none if the replica that answers has none. It fails if
+// some may have been dropped since the cursor was there.
+func (r *replay) read() ([]message, error) {
+	if err := r.log.usable(r.ctx); err != nil {
+		return nil, err
+	}
+	list, err := r.log.messagesFrom(r.ctx, r.subject, r.cursor+1)
+	if err != nil {
+		return nil, err
+	}
+	s, err := r.log.state(r.ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case s.epoch != r.epoch:
+		return nil, eventlog.ErrTrimmed
+	case s.floor <= r.cursor:
+		return list, nil
+	case !r.loose, r.must > r.cursor && r.must <= s.floor:
+		return nil, eventlog.ErrTrimmed
+	}
+	return list, nil
+}
+
+// wait gives a replica time to catch up.
+func (r *replay) wait() error {
+	r.log.stats.stale.Add(1)
+	select {
+	case <-time.After(stalePause):
+		return nil
+	case <-r.ctx.Done():
+		return r.ctx.Err()
+	case <-r.log.ctx.Done():
+		return eventlog.ErrClosed
+	}
+}

@@ -1,0 +1,284 @@
+package natslog
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/big"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+)
+
+// requestTimeout is how long an answer of the server is waited for.
+const requestTimeout = 3 * time.Second
+
+// streamState is what the stream's leader says of it.
+type streamState struct {
+	epoch  string
+	last   uint64 // Seq of the newest message that ever was, 0 if there was none
+	floor  uint64 // Seq of the newest message that was dropped, 0 if none was
+	config jetstream.StreamConfig
+}
+
+// epochOf returns the epoch of a stream: another for each stream of a name, and for each
+// loss of records that was noticed.
+func epochOf(config *jetstream.StreamConfig, created time.Time) string {
+	sum := sha256.Sum256([]byte(config.Name + "\x00" + created.UTC().Format(time.RFC3339Nano) + "\x00" + config.Metadata[epochKey]))
+	return new(big.Int).SetBytes(sum[:8]).Text(36)
+}
+
+// apiError is an error that the server answers with.
+type apiError struct {
+	Code        int    `json:"code"`
+	ErrCode     int    `json:"err_code"`
+	Description string `json:"description"`
+}
+
+func (e *apiError) Error() string { return fmt.Sprintf("%s (%d)", e.Description, e.ErrCode) }
+
+// Codes of the server.
+const (
+	errNoMessage     = 10037
+	errMessageTooBig = 10054
+)
+
+// request sends a request to the leader of the stream, or of the cluster, and decodes the
+// answer into v.
+func (l *Log) request(ctx context.Context, call string, body []byte, v any) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	m, err := l.nc.RequestWithContext(ctx, l.api+call+"."+l.options.Stream, body)
+	if err != nil {
+		return unavailable(err)
+	}
+	var answer struct {
+		Error *apiError `json:"error"`
+	}
+	if err := json.Unmarshal(m.Data, &answer); err != nil {
+		return unavailable(err)
+	}
+	if answer.Error != nil {
+		return answer.Error
+	}
+	return json.Unmarshal(m.Data, v)
+}
+
+// unavailable marks an error of the connection or the server as one that may pass.
+func unavailable(err error) error {
+	if err == nil || errors.Is(err, eventlog.ErrUnavailable) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", eventlog.ErrUnavailable, err)
+}
+
+// readState asks the leader.
+func (l *Log) readState(ctx context.Context) (streamState, error) {
+	var info struct {
+		Config  jetstream.StreamConfig `json:"config"`
+		Created time.Time              `json:"created"`
+		State   struct {
+			First uint64 `json:"first_seq"`
+			Last  uint64 `json:"last_seq"`
+			Msgs  uint64 `json:"messages"`
+		} `json:"state"`
+	}
+	if err := l.request(ctx, "STREAM.INFO", nil, &info); err != nil {
+		return streamState{}, unavailable(err)
+	}
+	s := streamState{epoch: epochOf(&info.Config, info.Created), config: info.Config}
+	if begin := max(info.Config.FirstSeq, 1); info.State.Last >= begin {
+		s.last = info.State.Last
+		switch {
+		case info.State.Msgs == 0:
+			s.floor = s.last
+		case info.State.First > begin:
+			s.floor = info.State.First - 1
+		}
+	}
+	return s, nil
+}
+
+// leaderMessage returns the message of a Seq, or the newest of a subject, that the
+// leader has; ok is false if it has none.
+func (l *Log) leaderMessage(ctx context.Context, seq uint64, subject string) (m message, ok bool, err error) {
+	body, err := json.Marshal(struct {
+		Seq  uint64 `json:"seq,omitempty"`
+		Last string `json:"last_by_subj,omitempty"`
+	}{seq, subject})
+	if err != nil {
+		return message{}, false, err
+	}
+	var answer struct {
+		Message struct {
+			Seq     uint64 `json:"seq"`
+			Headers []byte `json:"hdrs"`
+		} `json:"message"`
+	}
+	err = l.request(ctx, "STREAM.MSG.GET", body, &answer)
+	var refused *apiError
+	switch {
+	case errors.As(err, &refused) && refused.ErrCode == errNoMessage:
+		return message{}, false, nil
+	case err != nil:
+		return message{}, false, unavailable(err)
+	}
+	m.seq = answer.Message.Seq
+	if header, err := nats.DecodeHeadersMsg(answer.Message.Headers); err == nil {
+		m.id = header.Get(nats.MsgIdHdr)
+	}
+	return m, true, nil
+}
+
+// state asks the leader and notices if the stream is another one or has gone back.
+func (l *Log) state(ctx context.Context) (streamState, error) {
+	l.mu.Lock()
+	newest := l.anchor.seq
+	l.mu.Unlock()
+	s, err := l.readState(ctx)
+	if err != nil {
+		return s, err
+	}
+	l.mu.Lock()
+	changed := s.epoch != l.stream.epoch
+	l.mu.Unlock()
+	switch {
+	case changed:
+		l.reset(s)
+	case s.last < newest:
+		return l.renew(ctx, s)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.renewing {
+		return s, fmt.Errorf("%w: the stream has lost records", eventlog.ErrUnavailable)
+	}
+	return s, nil
+}
+
+// check asks the leader whether the stream is well: it is the one that it was, and has
+// what was stored.
+func (l *Log) check(ctx context.Context) error {
+	l.mu.Lock()
+	a := l.anchor
+	l.mu.Unlock()
+	s, err := l.state(ctx)
+	if err == nil && a.seq > s.floor && s.epoch == l.epoch() {
+		err = l.confirm(ctx, a)
+	}
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.renewing || s.epoch != l.stream.epoch {
+		return fmt.Errorf("%w: the stream was just replaced", eventlog.ErrUnavailable)
+	}
+	l.heard, l.verified, l.stream = time.Now(), true, s
+	return nil
+}
+
+func (l *Log) epoch() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.stream.epoch
+}
+
+// confirm checks that the stream still has a message, unless it has expired. If not, the
+// stream begins a new epoch.
+func (l *Log) confirm(ctx context.Context, a anchor) error {
+	m, ok, err := l.leaderMessage(ctx, a.seq, "")
+	if err != nil || ok && (m.id == a.id || a.id == "") {
+		return err
+	}
+	s, err := l.state(ctx)
+	if err != nil || !ok && a.seq <= s.floor {
+		return err
+	}
+	_, err = l.renew(ctx, s)
+	return err
+}
+
+// renew begins a new epoch of a stream that has lost records: it may use their Seqs again.
+// All nodes see it in the stream's metadata.
+func (l *Log) renew(ctx context.Context, s streamState) (streamState, error) {
+	l.mu.Lock()
+	if s.epoch != l.stream.epoch {
+		l.mu.Unlock()
+		l.reset(s) // another node was faster
+		return s, nil
+	}
+	l.renewing = true
+	l.mu.Unlock()
+	l.options.Logger.Error("event log: the stream has lost records", "stream", l.options.Stream, "last", s.last)
+	config := s.config
+	config.Metadata = map[string]string{}
+	for k, v := range s.config.Metadata {
+		config.Metadata[k] = v
+	}
+	config.Metadata[epochKey] = eventlog.NewEpoch()
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	if _, err := l.js.UpdateStream(ctx, config); err != nil {
+		return s, unavailable(err)
+	}
+	s, err := l.readState(ctx)
+	if err == nil {
+		l.reset(s)
+	}
+	return s, err
+}
+
+var errReplaced = errors.New("natslog: the stream was replaced, or has lost records")
+
+// reset goes over to another epoch: what was followed is lost.
+func (l *Log) reset(s streamState) {
+	l.mu.Lock()
+	if l.stream.epoch == s.epoch {
+		l.mu.Unlock()
+		return
+	}
+	l.stream, l.anchor, l.renewing = s, anchor{}, false
+	feeds := l.feeds
+	l.feeds = map[string]*feed{}
+	l.mu.Unlock()
+	l.stats.resets.Add(1)
+	l.options.Logger.Warn("event log: the stream begins a new epoch", "stream", l.options.Stream)
+	for _, f := range feeds {
+		f.lose(errReplaced)
+	}
+}
+
+// saw notes a message that was stored.
+func (l *Log) saw(epoch string, seq uint64, id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if epoch == l.stream.epoch && seq > l.anchor.seq {
+		l.anchor = anchor{seq, id}
+	}
+}
+
+// Bounds of how long the stream may be out of reach.
+const (
+	tooLong = 10 * time.Second // until nothing is answered from memory any more
+	cutOff  = 30 * time.Second // until followers are told
+)
+
+// ready returns an error unless what is known of the stream can be relied on.
+func (l *Log) ready(ctx context.Context) error {
+	if err := l.usable(ctx); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	ok := l.verified && !l.renewing && time.Since(l.heard) < tooLong
+	l.mu.Unlock()
+	if ok {
+		return nil
+	}
+	return l.check(ctx)
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/go-orpc/durable-iterator/durableiterator"
+	"github.com/go-orpc/durable-iterator/durableobject"
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog/natslog"
+	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/token"
+)
+
+// The contract.
+var (
+	// Join returns a durable iterator of the room. It is called over HTTP.
+	Join = durableiterator.Define[rpc.Void, Message]("join")
+	// Say publishes a message. It is called over HTTP, at any replica.
+	Say = rpc.Define[Message, rpc.Void]("say")
+	// Where returns the name of the replica that a socket is at. It is called over that.
+	Where = rpc.Define[rpc.Void, string]("where")
+)
+
+// Message is an event.
+type Message struct {
+	From string `json:"from" validate:"required"`
+	Text string `json:"text" validate:"required"`
+}
+
+// Room is the object of the channel, one for each replica: what all replicas have to
+// agree on belongs into a database.
+type Room struct {
+	*durableobject.Object[Message]
+	replica string
+}
+
+// Where returns the name of the replica.
+func (r *Room) Where(context.Context, *durableobject.Websocket, rpc.Void) (string, error) {
+	return r.replica, nil
+}
+
+// retention is how long a client may be away without missing events.
+const retention = 10 * time.Minute
+
+// replica is one process of the service, or what would be one.
+type replica struct {
+	name    string
+	nc      *nats.Conn
+	log     *natslog.Log
+	rooms   *durableobject.Namespace[*Room]
+	handler http.Handler
+}
+
+func newReplica(ctx context.Context, name, urls string, storedBy int, secret token.Secret) (*replica, error) {
+	nc, err := nats.Connect(urls, nats.Name(name), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1))
+	if err != nil {
+		return nil, fmt.Errorf("connect to NATS: %w", err)
+	}
+	log, err := openLog(ctx, nc, storedBy)
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	rooms := durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[Message]) (*Room, error) {
+		return &Room{o, name}, nil
+	}, &durableobject.Options{Verifier: secret, ResumeRetention: retention, Log: log})
+	durableobject.Handle(rooms, Where, (*Room).Where)
+	router := rpc.NewRouter(
+		Join.Handler(func(context.Context, rpc.Void) (*durableiterator.Iterator[Message], error) {
+			return durableiterator.New[Message]("lobby", nil).RPC(Where), nil
+		}),
+		Say.Handler(func(ctx context.Context, in Message) (rpc.Void, error) {
+			room, err := rooms.Get(ctx, "lobby")
+			if err != nil {
+				return rpc.Void{}, err
+			}
+			return rpc.Void{}, room.PublishEvent(ctx, in)
+		}),
+	)
+	mux := http.NewServeMux()
+	mux.Handle("/rpc/", rpc.NewHandler(router, &rpc.HandlerOptions{
+		Prefix:  "/rpc",
+		Plugins: []rpc.HandlerPlugin{&durableiterator.HandlerPlugin{Signer: secret}},
+	}))
+	mux.Handle("/room", durableobject.UpgradeHandler(rooms, nil))
+	return &replica{name, nc, log, rooms, mux}, nil
+}
+
+// openLog waits for the servers to have elected who leads.
+func openLog(ctx context.Context, nc *nats.Conn, storedBy int) (*natslog.Log, error) {
+	for {
+		attempt, cancel := context.WithTimeout(ctx, 5*time.Second)
+		log, err := natslog.Open(attempt, nc, &natslog.Options{Stream: "CHAT", Replicas: storedBy, Retention: retention})
+		cancel()
+		if err == nil {
+			return log, nil
+		}
+		if errors.Is(err, natslog.ErrConfig) {
+			return nil, fmt.Errorf("open the log: %w", err)
+		}
+		select {
+		case <-time.After(500 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("open the log: %w", errors.Join(ctx.Err(), err))
+		}
+	}
+}
+
+// close ends the replica after its HTTP server.
+func (r *replica) close(ctx context.Context) error {
+	err := errors.Join(r.rooms.Shutdown(ctx), r.log.Close())
+	r.nc.Close()
+	return err
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/go-orpc/durable-iterator/durableobject"
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog/natslog"
+	"github.com/go-orpc/durable-iterator/token"
+)
+
+const secret = token.Secret("the secret of the chaos")
+
+type room struct{ *durableobject.Object[string] }
+
+// node is one of the replicas of the service: a hub, and its connection to the log. It
+// reaches two of the servers, through a proxy for each.
+type node struct {
+	proxies []*proxy
+	nc      *nats.Conn
+	log     *natslog.Log
+	rooms   *durableobject.Namespace[room]
+	web     *httptest.Server
+}
+
+// interval is how often a log compares its feeds with the stream, or never.
+func (c config) interval() time.Duration {
+	if c.tailCheck {
+		return time.Second
+	}
+	return 24 * time.Hour
+}
+
+func startNode(ctx context.Context, c config, servers ...string) (n *node, err error) {
+	n = &node{}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("start a node: %w", errors.Join(err, n.close()))
+		}
+	}()
+	urls := ""
+	for _, addr := range servers {
+		p, err := newProxy(addr)
+		if err != nil {
+			return nil, err
+		}
+		n.proxies = append(n.proxies, p)
+		urls += p.url() + ","
+	}
+	n.nc, err = nats.Connect(urls, nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond),
+		nats.IgnoreDiscoveredServers(), nats.PingInterval(500*time.Millisecond), nats.MaxPingsOutstanding(2), nats.Timeout(time.Second))
+	if err != nil {
+		return nil, err
+	}
+	if n.log, err = openLog(ctx, n.nc, c); err != nil {
+		return nil, err
+	}
+	n.rooms = durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[string]) (room, error) {
+		return room{o}, nil
+	}, &durableobject.Options{Verifier: secret, ResumeRetention: 30 * time.Minute, Log: n.log})
+	n.web = httptest.NewServer(durableobject.UpgradeHandler(n.rooms, nil))
+	return n, nil
+}
+
+// openLog opens the log as soon as the servers have elected who leads.
+func openLog(ctx context.Context, nc *nats.Conn, c config) (*natslog.Log, error) {
+	for {
+		attempt, cancel := context.WithTimeout(ctx, 5*time.Second)
+		log, err := natslog.Open(attempt, nc, &natslog.Options{
+			Stream: "chaos", Replicas: servers, Retention: -1, TailCheck: c.interval(),
+		})
+		cancel()
+		if err == nil || ctx.Err() != nil || errors.Is(err, natslog.ErrConfig) {
+			return log, err
+		}
+		pause(ctx.Done(), 500*time.Millisecond)
+	}
+}
+
+// publish publishes an event, and reports whether it is acknowledged.
+func (n *node) publish(ctx context.Context, channel, event string) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	r, err := n.rooms.Get(ctx, channel)
+	if err != nil {
+		return err
+	}
+	return r.PublishEvent(ctx, event)
+}
+
+// drop closes a socket of a channel, if there is one here.
+func (n *node) drop(ctx context.Context, channel string) {
+	r, err := n.rooms.Get(ctx, channel)
+	if err != nil {
+		return
+	}
+	for ws := range r.Websockets() {
+		ws.Close(4000, "the chaos drops it")
+		return
+	}
+}
+
+func (n *node) close() (err error) {
+	if n.rooms != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		err = n.rooms.Shutdown(ctx)
+		n.web.Close()
+	}
+	if n.log != nil {
+		err = errors.Join(err, n.log.Close())
+	}
+	if n.nc != nil {
+		n.nc.Close()
+	}
+	for _, p := range n.proxies {
+		err = errors.Join(err, p.listener.Close())
+	}
+	return err
+}

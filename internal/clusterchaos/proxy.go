@@ -1,0 +1,170 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// fault is what a proxy does to its connections.
+type fault int32
+
+const (
+	healthy    fault = iota
+	cut              // closes them, and refuses new ones
+	stalled          // passes nothing on, in either direction
+	halfClosed       // closes the direction to the client, once
+	leaking          // drops some of the messages that were republished
+	faults
+)
+
+func (f fault) String() string {
+	return [...]string{"healthy", "cuts", "stalls", "half-closes", "leaks"}[f]
+}
+
+// leakEvery is of how many messages a leaking proxy drops one.
+const leakEvery = 3
+
+// proxy is what a hub reaches a NATS server through.
+type proxy struct {
+	listener net.Listener
+	to       string
+	fault    atomic.Int32
+	dropped  atomic.Int64
+	messages atomic.Int64
+
+	mu    sync.Mutex
+	conns map[net.Conn]bool // of clients
+}
+
+func newProxy(to string) (*proxy, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	p := &proxy{listener: l, to: to, conns: map[net.Conn]bool{}}
+	go p.accept()
+	return p, nil
+}
+
+func (p *proxy) url() string { return "nats://" + p.listener.Addr().String() }
+
+func (p *proxy) is(f fault) bool { return fault(p.fault.Load()) == f }
+
+// set begins a fault, or ends the one before.
+func (p *proxy) set(f fault) {
+	p.fault.Store(int32(f))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.conns {
+		tcp, ok := c.(*net.TCPConn)
+		switch {
+		case f == cut:
+			_ = c.Close()
+		case f == halfClosed && ok:
+			_ = tcp.CloseWrite()
+		}
+	}
+}
+
+func (p *proxy) accept() {
+	for {
+		c, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		go p.serve(c)
+	}
+}
+
+func (p *proxy) serve(c net.Conn) {
+	defer c.Close()
+	if p.is(cut) {
+		return
+	}
+	d, err := net.Dial("tcp", p.to)
+	if err != nil {
+		return
+	}
+	defer d.Close()
+	p.mu.Lock()
+	p.conns[c] = true
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		delete(p.conns, c)
+		p.mu.Unlock()
+	}()
+	go func() {
+		defer c.Close()
+		_ = p.passMessages(c, d)
+	}()
+	defer d.Close()
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := c.Read(buf)
+		p.await()
+		if n > 0 {
+			if _, err := d.Write(buf[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// await waits while the proxy is stalled.
+func (p *proxy) await() {
+	for p.is(stalled) {
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// republished is the prefix of the subjects that events come in under.
+var republished = []byte("dil.")
+
+// passMessages passes on what the server sends, message by message.
+func (p *proxy) passMessages(to io.Writer, from io.Reader) error {
+	in := bufio.NewReaderSize(from, 64<<10)
+	for {
+		line, err := in.ReadSlice('\n')
+		if err != nil {
+			if errors.Is(err, bufio.ErrBufferFull) { // the INFO of a server may be long
+				if _, err = to.Write(line); err == nil {
+					continue
+				}
+			}
+			return err
+		}
+		out := bytes.Clone(line)
+		fields := bytes.Fields(line)
+		if len(fields) > 3 && (string(fields[0]) == "MSG" || string(fields[0]) == "HMSG") {
+			size, err := strconv.Atoi(string(fields[len(fields)-1]))
+			if err != nil {
+				return err
+			}
+			body := make([]byte, size+len("\r\n"))
+			live := bytes.HasPrefix(fields[1], republished)
+			if _, err := io.ReadFull(in, body); err != nil {
+				return err
+			}
+			if live && p.is(leaking) && p.messages.Add(1)%leakEvery == 0 {
+				p.dropped.Add(1)
+				continue
+			}
+			out = append(out, body...)
+		}
+		p.await()
+		if _, err := to.Write(out); err != nil {
+			return err
+		}
+	}
+}

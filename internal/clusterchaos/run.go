@@ -1,0 +1,247 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"time"
+)
+
+// The size of a run.
+const (
+	servers    = 3
+	nodeCount  = 3
+	busy       = 6 // channels
+	perBusy    = 6 // watchers
+	publishers = 12
+	settleTime = 20 * time.Second // for everybody to see everything, after the last fault
+)
+
+type config struct {
+	length    time.Duration
+	quiet     int // channels
+	tailCheck bool
+	seed      uint64
+}
+
+// cluster is what runs.
+type cluster struct {
+	config
+	servers  []*process
+	nodes    []*node
+	channels []*channelRun
+	watching []<-chan struct{}
+
+	mu     sync.Mutex // guards report and channelRun.acknowledged while events are published
+	report report
+}
+
+// channelRun is a channel with its watchers.
+type channelRun struct {
+	name         string
+	watchers     []*watcher
+	acknowledged []string
+}
+
+// run starts everything, breaks things for a while, and judges. The error is that of what
+// could not be started or ended.
+func run(ctx context.Context, cfg config) (r *report, err error) {
+	dir, err := os.MkdirTemp("", "clusterchaos")
+	if err != nil {
+		return nil, fmt.Errorf("run: %w", err)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	c := &cluster{config: cfg}
+	defer func() {
+		cancel()
+		for _, done := range c.watching {
+			<-done
+		}
+		for _, n := range c.nodes {
+			err = errors.Join(err, n.close())
+		}
+		for _, p := range c.servers {
+			p.kill()
+		}
+		err = errors.Join(err, os.RemoveAll(dir))
+	}()
+	if err := c.start(ctx, dir); err != nil {
+		return nil, fmt.Errorf("run: %w", err)
+	}
+	c.storm(ctx)
+	c.settle(ctx)
+	cancel()
+	for _, done := range c.watching {
+		<-done
+	}
+	for _, ch := range c.channels {
+		c.report.watchers += len(ch.watchers)
+		c.report.judge(ch.acknowledged, ch.watchers)
+	}
+	c.report.channels = len(c.channels)
+	for _, n := range c.nodes {
+		for _, p := range n.proxies {
+			c.report.dropped += p.dropped.Load()
+		}
+	}
+	return &c.report, nil
+}
+
+func (c *cluster) start(ctx context.Context, dir string) (err error) {
+	var addrs []string
+	if c.servers, addrs, err = startServers(dir, servers); err != nil {
+		return err
+	}
+	for i := range nodeCount {
+		n, err := startNode(ctx, c.config, addrs[i%servers], addrs[(i+1)%servers])
+		if err != nil {
+			return err
+		}
+		c.nodes = append(c.nodes, n)
+	}
+	for i := range busy + c.quiet {
+		ch, watchers := &channelRun{name: fmt.Sprint("quiet ", i-busy)}, 1
+		if i < busy {
+			ch.name, watchers = fmt.Sprint("busy ", i), perBusy
+		}
+		c.channels = append(c.channels, ch)
+		for range watchers {
+			w, done, err := watch(ctx, ch.name, c.nodes)
+			if err != nil {
+				return err
+			}
+			ch.watchers, c.watching = append(ch.watchers, w), append(c.watching, done)
+		}
+	}
+	return nil
+}
+
+// storm publishes and breaks things. The last fault is that messages are dropped, of
+// channels that have no event after that: nothing but a tail check can tell.
+func (c *cluster) storm(ctx context.Context) {
+	done := make(chan struct{})
+	var running sync.WaitGroup
+	for i := range publishers {
+		running.Go(func() { c.publishBusy(ctx, done, i) })
+	}
+	running.Go(func() { c.publishQuiet(ctx, done) })
+	running.Go(func() { c.dropSockets(ctx, done) })
+	r := rand.New(rand.NewPCG(c.seed, 0))
+	for end := time.Now().Add(c.length); time.Now().Before(end); {
+		pause(ctx.Done(), time.Second)
+		c.breakSomething(ctx, r)
+	}
+	for _, n := range c.nodes {
+		n.set(leaking)
+	}
+	c.report.faults[leaking]++
+	close(done)
+	running.Wait()
+	for _, ch := range c.channels[busy:] {
+		c.publish(ctx, c.nodes[0], ch, "the last of "+ch.name)
+	}
+	for _, n := range c.nodes {
+		n.set(healthy)
+	}
+}
+
+func (n *node) set(f fault) {
+	for _, p := range n.proxies {
+		p.set(f)
+	}
+}
+
+// breakSomething breaks one thing for a while.
+func (c *cluster) breakSomething(ctx context.Context, r *rand.Rand) {
+	if r.IntN(4) == 0 {
+		p := c.servers[r.IntN(len(c.servers))]
+		p.kill()
+		c.report.kills++
+		pause(ctx.Done(), 2*time.Second)
+		_ = p.start() // if that fails the others go on, and the report shows it
+		return
+	}
+	n, f := c.nodes[r.IntN(len(c.nodes))], cut+fault(r.IntN(int(faults-cut)))
+	c.report.faults[f]++
+	if r.IntN(2) == 0 { // one of its connections only
+		p := n.proxies[r.IntN(len(n.proxies))]
+		p.set(f)
+		pause(ctx.Done(), 2*time.Second)
+		p.set(healthy)
+		return
+	}
+	n.set(f)
+	pause(ctx.Done(), 3*time.Second)
+	n.set(healthy)
+}
+
+func (c *cluster) publishBusy(ctx context.Context, done <-chan struct{}, publisher int) {
+	for i := 0; !closed(done); i++ {
+		n, ch := c.nodes[publisher%len(c.nodes)], c.channels[rand.IntN(busy)]
+		c.publish(ctx, n, ch, fmt.Sprint(publisher, "/", i))
+		pause(done, time.Duration(rand.IntN(8))*time.Millisecond)
+	}
+}
+
+// publishQuiet publishes to a quiet channel now and then.
+func (c *cluster) publishQuiet(ctx context.Context, done <-chan struct{}) {
+	for i := 0; !closed(done) && c.quiet > 0; i++ {
+		c.publish(ctx, c.nodes[i%len(c.nodes)], c.channels[busy+rand.IntN(c.quiet)], fmt.Sprint("quiet ", i))
+		pause(done, 30*time.Millisecond)
+	}
+}
+
+func (c *cluster) publish(ctx context.Context, n *node, ch *channelRun, event string) {
+	start := time.Now()
+	err := n.publish(ctx, ch.name, event)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.report.longest = max(c.report.longest, time.Since(start))
+	if err != nil {
+		c.report.failed++
+		return
+	}
+	c.report.acknowledged++
+	ch.acknowledged = append(ch.acknowledged, event)
+}
+
+func (c *cluster) dropSockets(ctx context.Context, done <-chan struct{}) {
+	for !closed(done) {
+		c.nodes[rand.IntN(len(c.nodes))].drop(ctx, c.channels[rand.IntN(len(c.channels))].name)
+		pause(done, 50*time.Millisecond)
+	}
+}
+
+// settle waits until everybody has seen everything, or for too long.
+func (c *cluster) settle(ctx context.Context) {
+	start := time.Now()
+	for time.Since(start) < settleTime && !c.complete() {
+		pause(ctx.Done(), 50*time.Millisecond)
+	}
+	c.report.back = time.Since(start)
+	pause(ctx.Done(), time.Second) // for what is too much
+}
+
+// complete reports whether every watcher has seen as many events as were acknowledged.
+func (c *cluster) complete() bool {
+	for _, ch := range c.channels {
+		for _, w := range ch.watchers {
+			if w.count() < len(ch.acknowledged) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func closed(done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	default:
+		return false
+	}
+}
