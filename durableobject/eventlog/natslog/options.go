@@ -66,6 +66,11 @@ type Options struct {
 
 	// Logger receives errors that are returned to no caller. Nil is no logging.
 	Logger *slog.Logger
+
+	// Bounds of how long the stream may be out of reach: until nothing is answered from
+	// memory any more, until feeds are lost, and until an append is given up. They are set
+	// by tests only.
+	tooLong, cutOff, giveUp time.Duration
 }
 
 var streamName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
@@ -79,6 +84,8 @@ func (o *Options) withDefaults() (Options, error) {
 	c.Replicas = cmp.Or(c.Replicas, 1)
 	c.CacheBytes = cmp.Or(c.CacheBytes, DefaultCacheBytes)
 	c.TailCheck = cmp.Or(c.TailCheck, DefaultTailCheck)
+	c.tooLong, c.cutOff = cmp.Or(c.tooLong, 10*time.Second), cmp.Or(c.cutOff, 30*time.Second)
+	c.giveUp = cmp.Or(c.giveUp, min(30*time.Second, c.duplicates()/2))
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -263,19 +263,13 @@ func (l *Log) saw(epoch string, seq uint64, id string) {
 	}
 }
 
-// Bounds of how long the stream may be out of reach.
-const (
-	tooLong = 10 * time.Second // until nothing is answered from memory any more
-	cutOff  = 30 * time.Second // until followers are told
-)
-
 // ready returns an error unless what is known of the stream can be relied on.
 func (l *Log) ready(ctx context.Context) error {
 	if err := l.usable(ctx); err != nil {
 		return err
 	}
 	l.mu.Lock()
-	ok := l.verified && !l.renewing && time.Since(l.heard) < tooLong
+	ok := l.verified && !l.renewing && time.Since(l.heard) < l.options.tooLong
 	l.mu.Unlock()
 	if ok {
 		return nil
