@@ -396,7 +396,7 @@ func TestConfig(t *testing.T) {
 		"AllowRollup":       func(c *jetstream.StreamConfig) { c.AllowRollup, c.DenyPurge = true, false },
 		"AllowMsgTTL":       func(c *jetstream.StreamConfig) { c.AllowMsgTTL = true },
 		"RePublish":         func(c *jetstream.StreamConfig) { c.RePublish = nil },
-		"RePublish ":        func(c *jetstream.StreamConfig) { c.RePublish.HeadersOnly = true },
+		"RePublish is not":  func(c *jetstream.StreamConfig) { c.RePublish.HeadersOnly = true },
 	}
 	for setting, change := range cases {
 		t.Run(setting, func(t *testing.T) {

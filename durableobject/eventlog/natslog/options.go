@@ -93,13 +93,13 @@ func (o *Options) withDefaults() (Options, error) {
 	case !streamName.MatchString(c.Stream):
 		return c, fmt.Errorf("bad Stream %q", c.Stream)
 	case c.Replicas < 0 || c.Replicas > 5:
-		return c, fmt.Errorf("Replicas %d is out of range", c.Replicas)
+		return c, fmt.Errorf("option Replicas %d is out of range", c.Replicas)
 	case c.MaxBytes < 0:
 		return c, fmt.Errorf("negative MaxBytes %d", c.MaxBytes)
 	case c.TailCheck < 0:
 		return c, fmt.Errorf("negative TailCheck %v", c.TailCheck)
 	case c.Retention > 0 && c.Retention < 10*c.TailCheck:
-		return c, fmt.Errorf("Retention %v is less than ten times TailCheck %v", c.Retention, c.TailCheck)
+		return c, fmt.Errorf("option Retention %v is less than ten times TailCheck %v", c.Retention, c.TailCheck)
 	}
 	return c, nil
 }

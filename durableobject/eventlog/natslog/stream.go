@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/big"
 	"time"
 
@@ -215,11 +216,11 @@ func (l *Log) renew(ctx context.Context, s streamState) (streamState, error) {
 	}
 	l.renewing = true
 	l.mu.Unlock()
-	l.options.Logger.Error("event log: the stream has lost records", "stream", l.options.Stream, "last", s.last)
+	l.options.Logger.ErrorContext(ctx, "event log: the stream has lost records", "stream", l.options.Stream, "last", s.last)
 	config := s.config
-	config.Metadata = map[string]string{}
-	for k, v := range s.config.Metadata {
-		config.Metadata[k] = v
+	config.Metadata = maps.Clone(s.config.Metadata)
+	if config.Metadata == nil {
+		config.Metadata = map[string]string{}
 	}
 	config.Metadata[epochKey] = eventlog.NewEpoch()
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
