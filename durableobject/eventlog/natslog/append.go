@@ -20,8 +20,6 @@ const (
 	// the same id; retryPause is the wait after one that says that it is not stored.
 	ackWait    = 2 * time.Second
 	retryPause = 50 * time.Millisecond
-	// giveUp is how long an append is tried at most.
-	giveUp = 30 * time.Second
 	// leap is how far a Seq may be ahead of the newest that was seen: the Seqs of a new
 	// stream are ahead by microseconds.
 	leap = 1 << 20
@@ -110,7 +108,7 @@ func (l *Log) publish(ctx context.Context, token, id string, body []byte) (seq u
 
 // send sends a message until it is acknowledged.
 func (l *Log) send(ctx context.Context, m *nats.Msg, acks <-chan ack) (ack, error) {
-	deadline := time.NewTimer(giveUp)
+	deadline := time.NewTimer(l.options.giveUp)
 	defer deadline.Stop()
 	tries := 0 // after which it may be stored
 	failed := func(err error) error {

@@ -33,9 +33,10 @@ func startServer(tb testing.TB, dir string) *server.Server {
 	return s
 }
 
-func connect(tb testing.TB, s *server.Server) *nats.Conn {
+func connect(tb testing.TB, s *server.Server, options ...nats.Option) *nats.Conn {
 	tb.Helper()
-	nc, err := nats.Connect(s.ClientURL(), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	options = append(options, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	nc, err := nats.Connect(s.ClientURL(), options...)
 	require.NoError(tb, err)
 	tb.Cleanup(nc.Close)
 	return nc
@@ -69,7 +70,7 @@ func TestConformance(t *testing.T) {
 			_, _ = name.Write([]byte(dir)) // never fails
 			return openLog(t, connect(t, s), Options{Stream: hex.EncodeToString(name.Sum(nil))})
 		},
-		RealTime: 6 * time.Second,
+		RealTime: 4 * time.Second,
 		OpenRetention: func(t *testing.T, retention time.Duration) eventlog.Log {
 			return openLog(t, connect(t, s), Options{
 				Stream: freshName(), Retention: retention, TailCheck: retention / 20,

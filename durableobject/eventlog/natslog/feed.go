@@ -207,8 +207,14 @@ func (f *feed) lose(err error) {
 // end is called with mu held.
 func (f *feed) end(err error) {
 	f.ended, f.backlog = true, nil
+	l := f.log
+	l.mu.Lock()
+	if l.feeds[f.live] == f {
+		delete(l.feeds, f.live) // another may be opened
+	}
+	l.mu.Unlock()
 	f.unsubscribe()
-	f.log.cache.drop(f)
+	l.cache.drop(f)
 	for id, w := range f.waiting {
 		delete(f.waiting, id)
 		w.done <- err

@@ -66,6 +66,11 @@ type Options struct {
 
 	// Logger receives errors that are returned to no caller. Nil is no logging.
 	Logger *slog.Logger
+
+	// Bounds of how long the stream may be out of reach: until nothing is answered from
+	// memory any more, until feeds are lost, and until an append is given up. They are set
+	// by tests only.
+	tooLong, cutOff, giveUp time.Duration
 }
 
 var streamName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
@@ -79,6 +84,8 @@ func (o *Options) withDefaults() (Options, error) {
 	c.Replicas = cmp.Or(c.Replicas, 1)
 	c.CacheBytes = cmp.Or(c.CacheBytes, DefaultCacheBytes)
 	c.TailCheck = cmp.Or(c.TailCheck, DefaultTailCheck)
+	c.tooLong, c.cutOff = cmp.Or(c.tooLong, 10*time.Second), cmp.Or(c.cutOff, 30*time.Second)
+	c.giveUp = cmp.Or(c.giveUp, min(30*time.Second, c.duplicates()/2))
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -86,13 +93,13 @@ func (o *Options) withDefaults() (Options, error) {
 	case !streamName.MatchString(c.Stream):
 		return c, fmt.Errorf("bad Stream %q", c.Stream)
 	case c.Replicas < 0 || c.Replicas > 5:
-		return c, fmt.Errorf("Replicas %d is out of range", c.Replicas)
+		return c, fmt.Errorf("option Replicas %d is out of range", c.Replicas)
 	case c.MaxBytes < 0:
 		return c, fmt.Errorf("negative MaxBytes %d", c.MaxBytes)
 	case c.TailCheck < 0:
 		return c, fmt.Errorf("negative TailCheck %v", c.TailCheck)
 	case c.Retention > 0 && c.Retention < 10*c.TailCheck:
-		return c, fmt.Errorf("Retention %v is less than ten times TailCheck %v", c.Retention, c.TailCheck)
+		return c, fmt.Errorf("option Retention %v is less than ten times TailCheck %v", c.Retention, c.TailCheck)
 	}
 	return c, nil
 }

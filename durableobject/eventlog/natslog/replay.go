@@ -130,21 +130,13 @@ const staleTries = 200
 
 // records implements [eventlog.Replay].Records.
 func (r *replay) records(yield func(*eventlog.Record, error) bool) {
-	stale := 0
-	for r.cursor < r.end {
-		list, err := r.read()
-		if err == nil && len(list) == 0 {
-			if r.cursor >= r.must {
-				return
-			}
-			if stale++; stale > staleTries {
-				err = fmt.Errorf("%w: replicas are behind", eventlog.ErrUnavailable)
-			} else {
-				err = r.wait()
-			}
-		}
+	for {
+		list, err := r.next()
 		if err != nil {
 			yield(nil, fmt.Errorf("natslog: replay: %w", err))
+			return
+		}
+		if len(list) == 0 {
 			return
 		}
 		for _, m := range list {
@@ -152,21 +144,43 @@ func (r *replay) records(yield func(*eventlog.Record, error) bool) {
 				yield(nil, fmt.Errorf("natslog: replay: %w", err))
 				return
 			}
-			if m.seq > r.end {
-				return
-			}
-			r.cursor, r.loose = m.seq, false
-			rec, err := m.record(r.epoch, r.prev)
-			if err != nil {
-				r.log.broken(m.subject, err)
-				continue
-			}
-			r.prev = m.seq
-			if !yield(rec, nil) {
+			if rec, ok := r.record(m); ok && !yield(rec, nil) {
 				return
 			}
 		}
 	}
+}
+
+// next returns the next messages, none at the end of the replay.
+func (r *replay) next() ([]message, error) {
+	for stale := 0; r.cursor < r.end; stale++ {
+		list, err := r.read()
+		if err != nil || len(list) > 0 || r.cursor >= r.must {
+			return list, err
+		}
+		if stale == staleTries {
+			return nil, fmt.Errorf("%w: replicas are behind", eventlog.ErrUnavailable)
+		}
+		if err := r.wait(); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+// record returns the record of the next message. It is not ok if it is none, or not wanted.
+func (r *replay) record(m message) (rec *eventlog.Record, ok bool) {
+	r.cursor, r.loose = m.seq, false
+	if m.seq > r.end {
+		return nil, false
+	}
+	rec, err := m.record(r.epoch, r.prev)
+	if err != nil {
+		r.log.broken(m.subject, err)
+		return nil, false
+	}
+	r.prev = m.seq
+	return rec, true
 }
 
 // read returns the next messages, none if the replica that answers has none. It fails if

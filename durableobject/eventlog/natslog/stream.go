@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/big"
 	"time"
 
@@ -215,11 +216,11 @@ func (l *Log) renew(ctx context.Context, s streamState) (streamState, error) {
 	}
 	l.renewing = true
 	l.mu.Unlock()
-	l.options.Logger.Error("event log: the stream has lost records", "stream", l.options.Stream, "last", s.last)
+	l.options.Logger.ErrorContext(ctx, "event log: the stream has lost records", "stream", l.options.Stream, "last", s.last)
 	config := s.config
-	config.Metadata = map[string]string{}
-	for k, v := range s.config.Metadata {
-		config.Metadata[k] = v
+	config.Metadata = maps.Clone(s.config.Metadata)
+	if config.Metadata == nil {
+		config.Metadata = map[string]string{}
 	}
 	config.Metadata[epochKey] = eventlog.NewEpoch()
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
@@ -263,19 +264,13 @@ func (l *Log) saw(epoch string, seq uint64, id string) {
 	}
 }
 
-// Bounds of how long the stream may be out of reach.
-const (
-	tooLong = 10 * time.Second // until nothing is answered from memory any more
-	cutOff  = 30 * time.Second // until followers are told
-)
-
 // ready returns an error unless what is known of the stream can be relied on.
 func (l *Log) ready(ctx context.Context) error {
 	if err := l.usable(ctx); err != nil {
 		return err
 	}
 	l.mu.Lock()
-	ok := l.verified && !l.renewing && time.Since(l.heard) < tooLong
+	ok := l.verified && !l.renewing && time.Since(l.heard) < l.options.tooLong
 	l.mu.Unlock()
 	if ok {
 		return nil

@@ -63,7 +63,7 @@ func (l *Log) report(err error) {
 	l.mu.Lock()
 	since := time.Since(l.heard)
 	l.mu.Unlock()
-	if since < cutOff {
+	if since < l.options.cutOff {
 		return
 	}
 	for _, f := range l.takeFeeds() {

@@ -1,0 +1,157 @@
+package natslog
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+)
+
+const benchBytes = 256
+
+// BenchmarkAppend publishes to 100 channels.
+func BenchmarkAppend(b *testing.B) {
+	s := startServer(b, b.TempDir())
+	for _, publishers := range []int{1, 256} {
+		b.Run(fmt.Sprintf("%d publishers", publishers), func(b *testing.B) {
+			l := openLog(b, connect(b, s), Options{Stream: freshName()})
+			concurrently(b, publishers, func(i int) error {
+				return l.Append(context.Background(), strconv.Itoa(i%100), &eventlog.Record{Data: make([]byte, benchBytes)}, nil)
+			})
+			require.NoError(b, l.Close())
+		})
+	}
+	b.Run("1 publisher, bare", func(b *testing.B) {
+		nc := connect(b, s)
+		l := openLog(b, nc, Options{Stream: freshName()})
+		js, err := jetstream.New(nc)
+		require.NoError(b, err)
+		concurrently(b, 1, func(i int) error {
+			_, err := js.Publish(context.Background(), l.stored(strconv.Itoa(i%100)), make([]byte, benchBytes))
+			return err
+		})
+		require.NoError(b, l.Close())
+	})
+}
+
+// concurrently calls f b.N times from n goroutines and reports the median time of a call.
+func concurrently(b *testing.B, n int, f func(i int) error) {
+	b.Helper()
+	times := make([]time.Duration, b.N)
+	var next atomic.Int64
+	var running sync.WaitGroup
+	b.ReportAllocs()
+	b.ResetTimer()
+	for range n {
+		running.Go(func() {
+			for i := int(next.Add(1)); i <= b.N; i = int(next.Add(1)) {
+				start := time.Now()
+				if err := f(i); err != nil {
+					b.Error(err)
+					return
+				}
+				times[i-1] = time.Since(start)
+			}
+		})
+	}
+	running.Wait()
+	b.StopTimer()
+	slices.Sort(times)
+	b.ReportMetric(float64(times[len(times)/2].Microseconds()), "p50-µs")
+	b.ReportMetric(float64(times[len(times)*99/100].Microseconds()), "p99-µs")
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+}
+
+// BenchmarkLive measures the time until another node has an event.
+func BenchmarkLive(b *testing.B) {
+	s := startServer(b, b.TempDir())
+	name := freshName()
+	here, there := openLog(b, connect(b, s), Options{Stream: name}), openLog(b, connect(b, s), Options{Stream: name})
+	f := newFollower()
+	_, stop, err := there.Follow(b.Context(), "room", f)
+	require.NoError(b, err)
+	defer stop()
+	concurrently(b, 1, func(i int) error {
+		if err := here.Append(b.Context(), "room", &eventlog.Record{Data: make([]byte, benchBytes)}, nil); err != nil {
+			return err
+		}
+		for {
+			f.mu.Lock()
+			n := len(f.got)
+			f.mu.Unlock()
+			if n >= i {
+				return nil
+			}
+			<-f.changed
+		}
+	})
+	require.NoError(b, here.Close())
+	require.NoError(b, there.Close())
+}
+
+// BenchmarkResume replays the last 100 events of a channel.
+func BenchmarkResume(b *testing.B) {
+	s := startServer(b, b.TempDir())
+	for name, cached := range map[string]bool{"from memory": true, "from the stream": false} {
+		b.Run(name, func(b *testing.B) {
+			l := openLog(b, connect(b, s), Options{Stream: freshName()})
+			f := newFollower()
+			if cached {
+				_, stop, err := l.Follow(b.Context(), "room", f)
+				require.NoError(b, err)
+				defer stop()
+			}
+			var from eventlog.Position
+			for i := range 101 {
+				r := &eventlog.Record{Data: make([]byte, benchBytes)}
+				require.NoError(b, l.Append(b.Context(), "room", r, nil))
+				if i == 0 {
+					from = r.Position()
+				}
+			}
+			for cached && l.feedOf("room").behind(from.Seq+100) {
+				<-f.changed
+			}
+			concurrently(b, 1, func(int) error {
+				replay, err := l.After(b.Context(), "room", from)
+				if err != nil || replay.Truncated {
+					return fmt.Errorf("truncated %v: %w", replay.Truncated, err)
+				}
+				n := 0
+				for _, err := range replay.Records {
+					if err != nil {
+						return err
+					}
+					n++
+				}
+				require.Equal(b, 100, n)
+				return nil
+			})
+			require.NoError(b, l.Close())
+		})
+	}
+}
+
+// BenchmarkTailCheck checks the tails of many followed channels.
+func BenchmarkTailCheck(b *testing.B) {
+	const channels = 5000
+	s := startServer(b, b.TempDir())
+	l := openLog(b, connect(b, s), Options{Stream: freshName(), TailCheck: time.Hour, Retention: -1})
+	for i := range channels {
+		_, stop, err := l.Follow(b.Context(), strconv.Itoa(i), newFollower())
+		require.NoError(b, err)
+		defer stop()
+		require.NoError(b, l.Append(b.Context(), strconv.Itoa(i), &eventlog.Record{Data: []byte("x")}, nil))
+	}
+	concurrently(b, 1, func(int) error { return l.checkTails(b.Context(), l.tails()) })
+	require.NoError(b, l.Close())
+}

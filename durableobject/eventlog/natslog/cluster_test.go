@@ -1,0 +1,202 @@
+//go:build e2e
+
+package natslog
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+)
+
+// cluster is three servers in this process, of which each can be stopped.
+type cluster struct {
+	t       *testing.T
+	dirs    []string
+	clients []int // ports
+	routes  []int
+	servers []*server.Server
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, l.Close()) }()
+	address, ok := l.Addr().(*net.TCPAddr)
+	require.True(t, ok)
+	return address.Port
+}
+
+func newCluster(t *testing.T) *cluster {
+	c := &cluster{t: t, servers: make([]*server.Server, 3)}
+	for range c.servers {
+		c.dirs = append(c.dirs, t.TempDir())
+		c.clients, c.routes = append(c.clients, freePort(t)), append(c.routes, freePort(t))
+	}
+	for i := range c.servers {
+		c.start(i)
+	}
+	t.Cleanup(func() {
+		for i := range c.servers {
+			c.stop(i)
+		}
+	})
+	require.Eventually(t, func() bool {
+		return slices.ContainsFunc(c.servers, func(s *server.Server) bool { return s.JetStreamIsLeader() && s.JetStreamIsCurrent() })
+	}, time.Minute, 50*time.Millisecond)
+	return c
+}
+
+func (c *cluster) start(i int) {
+	c.t.Helper()
+	var routes []string
+	for _, port := range c.routes {
+		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", port))
+	}
+	s, err := server.NewServer(&server.Options{
+		ServerName: fmt.Sprintf("n%d", i), JetStream: true, StoreDir: c.dirs[i], Host: "127.0.0.1", Port: c.clients[i],
+		NoSigs: true, NoLog: true,
+		Cluster: server.ClusterOpts{Name: "c", Host: "127.0.0.1", Port: c.routes[i]}, Routes: server.RoutesFromStr(strings.Join(routes, ",")),
+	})
+	require.NoError(c.t, err)
+	s.Start()
+	require.True(c.t, s.ReadyForConnections(20*time.Second))
+	c.servers[i] = s
+}
+
+func (c *cluster) stop(i int) {
+	c.servers[i].Shutdown()
+	c.servers[i].WaitForShutdown()
+}
+
+// open opens a log with a connection that prefers a server.
+func (c *cluster) open(first int, o Options) *Log {
+	c.t.Helper()
+	var urls []string
+	for i := range c.clients {
+		urls = append(urls, fmt.Sprintf("nats://127.0.0.1:%d", c.clients[(first+i)%len(c.clients)]))
+	}
+	nc, err := nats.Connect(strings.Join(urls, ","), nats.DontRandomize(), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	require.NoError(c.t, err)
+	c.t.Cleanup(nc.Close)
+	o.Stream, o.Replicas = "s", 3
+	var l *Log
+	require.Eventually(c.t, func() bool { // the cluster may still be at its election
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		l, err = Open(ctx, nc, &o)
+		return err == nil
+	}, time.Minute, 100*time.Millisecond, "%v", err)
+	closeLog(c.t, l)
+	return l
+}
+
+// leader returns which server leads the stream.
+func (c *cluster) leader() int {
+	leader := -1
+	require.Eventually(c.t, func() bool {
+		leader = slices.IndexFunc(c.servers, func(s *server.Server) bool { return s.JetStreamIsStreamLeader(server.DEFAULT_GLOBAL_ACCOUNT, "s") })
+		return leader >= 0
+	}, time.Minute, 20*time.Millisecond)
+	return leader
+}
+
+// TestServersAreReplaced restarts the servers one after the other, the leader first, while
+// three nodes publish: nothing that was acknowledged is lost, repeated or out of order.
+func TestServersAreReplaced(t *testing.T) {
+	c := newCluster(t)
+	o := Options{TailCheck: 500 * time.Millisecond}
+	logs := []*Log{c.open(0, o), c.open(1, o), c.open(2, o)}
+	var followers []*follower
+	for _, l := range logs {
+		followers = append(followers, follow(t, l, "room"))
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var writers sync.WaitGroup
+	acknowledged := make([][]*eventlog.Record, len(logs))
+	for i, l := range logs {
+		writers.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				r := &eventlog.Record{Data: []byte(strconv.Itoa(i) + "/" + strconv.Itoa(n))}
+				if err := l.Append(context.Background(), "room", r, nil); err != nil {
+					t.Errorf("node %d: %v", i, err)
+					return
+				}
+				acknowledged[i] = append(acknowledged[i], r)
+			}
+		})
+	}
+	first := c.leader()
+	for i := range c.servers {
+		which := (first + i) % len(c.servers)
+		c.stop(which)
+		c.start(which)
+		require.Eventually(t, func() bool { return c.servers[which].JetStreamIsStreamCurrent(server.DEFAULT_GLOBAL_ACCOUNT, "s") },
+			time.Minute, 50*time.Millisecond)
+	}
+	stop()
+	writers.Wait()
+	total := 0
+	for _, list := range acknowledged {
+		require.NotEmpty(t, list)
+		total += len(list)
+	}
+	for i, f := range followers {
+		f.until(t, func(got []*eventlog.Record, lost error) bool { return len(got) >= total || lost != nil })
+		require.NoError(t, f.lost)
+		require.Len(t, f.got, total)
+		next := make([]int, len(logs))
+		for j, r := range f.got {
+			if j > 0 {
+				require.Equal(t, f.got[j-1].Seq, r.Prev, "follower %d", i)
+			}
+			var node, n int
+			_, err := fmt.Sscanf(string(r.Data), "%d/%d", &node, &n)
+			require.NoError(t, err)
+			require.Equal(t, next[node], n)
+			require.Equal(t, acknowledged[node][n].Position(), r.Position())
+			next[node]++
+		}
+	}
+	texts, truncated := after(t, logs[1], "room", eventlog.Position{Epoch: followers[0].got[0].Epoch})
+	require.False(t, truncated)
+	require.Len(t, texts, total)
+}
+
+// TestNoQuorum: with one server of three nothing is acknowledged, and what cannot be proven
+// complete is an error that passes.
+func TestNoQuorum(t *testing.T) {
+	c := newCluster(t)
+	l := c.open(0, Options{TailCheck: 500 * time.Millisecond, giveUp: 2 * time.Second})
+	f := follow(t, l, "room")
+	r := publish(t, l, "room", "1")
+	f.sees(t, "1")
+	c.stop(1)
+	c.stop(2)
+	require.ErrorIs(t, l.Append(t.Context(), "room", &eventlog.Record{Data: []byte("2")}, nil), eventlog.ErrUncertain)
+	_, err := l.After(t.Context(), "room", eventlog.Position{})
+	require.ErrorIs(t, err, eventlog.ErrUnavailable)
+	_, err = l.After(t.Context(), "other", r.Position())
+	require.ErrorIs(t, err, eventlog.ErrUnavailable)
+	c.start(1)
+	c.start(2)
+	require.Eventually(t, func() bool {
+		return l.Append(t.Context(), "room", &eventlog.Record{Data: []byte("3")}, nil) == nil
+	}, time.Minute, 100*time.Millisecond)
+	f.until(t, func(got []*eventlog.Record, lost error) bool {
+		return lost != nil || string(got[len(got)-1].Data) == "3"
+	})
+	require.NoError(t, f.lost)
+}

@@ -1,0 +1,435 @@
+package natslog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+)
+
+// machine is a server that can be stopped and started again.
+type machine struct {
+	t    *testing.T
+	dir  string
+	port int
+	s    *server.Server
+}
+
+func newMachine(t *testing.T) *machine {
+	m := &machine{t: t, dir: t.TempDir(), port: server.RANDOM_PORT}
+	m.start()
+	t.Cleanup(m.stop)
+	return m
+}
+
+func (m *machine) start() {
+	m.t.Helper()
+	s, err := server.NewServer(&server.Options{
+		JetStream: true, StoreDir: m.dir, Host: "127.0.0.1", Port: m.port, NoSigs: true, NoLog: true,
+	})
+	require.NoError(m.t, err)
+	s.Start()
+	require.True(m.t, s.ReadyForConnections(10*time.Second))
+	m.s = s
+	if addr, ok := s.Addr().(*net.TCPAddr); ok {
+		m.port = addr.Port
+	}
+}
+
+func (m *machine) stop() {
+	m.s.Shutdown()
+	m.s.WaitForShutdown()
+}
+
+// follower keeps what it receives.
+type follower struct {
+	mu      sync.Mutex
+	got     []*eventlog.Record
+	lost    error
+	changed chan struct{}
+}
+
+func newFollower() *follower { return &follower{changed: make(chan struct{}, 1)} }
+
+func (f *follower) Deliver(r *eventlog.Record) {
+	f.note(func() { f.got = append(f.got, r) })
+}
+
+func (f *follower) Lost(err error) { f.note(func() { f.lost = err }) }
+
+func (f *follower) note(what func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	what()
+	select {
+	case f.changed <- struct{}{}:
+	default:
+	}
+}
+
+// until waits for done to hold of what was received.
+func (f *follower) until(t *testing.T, done func(got []*eventlog.Record, lost error) bool) {
+	t.Helper()
+	timeout := time.After(30 * time.Second)
+	for {
+		f.mu.Lock()
+		ok := done(f.got, f.lost)
+		f.mu.Unlock()
+		if ok {
+			return
+		}
+		select {
+		case <-f.changed:
+		case <-timeout:
+			require.Fail(t, "it did not come")
+		}
+	}
+}
+
+// sees waits for these texts, and nothing else.
+func (f *follower) sees(t *testing.T, texts ...string) {
+	t.Helper()
+	f.until(t, func(got []*eventlog.Record, _ error) bool { return len(got) >= len(texts) })
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var data []string
+	for _, r := range f.got {
+		data = append(data, string(r.Data))
+	}
+	require.Equal(t, texts, data)
+}
+
+func (f *follower) isLost(t *testing.T) error {
+	t.Helper()
+	f.until(t, func(_ []*eventlog.Record, lost error) bool { return lost != nil })
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.lost
+}
+
+func follow(t *testing.T, l *Log, channel string) *follower {
+	t.Helper()
+	f := newFollower()
+	_, stop, err := l.Follow(t.Context(), channel, f)
+	require.NoError(t, err)
+	t.Cleanup(stop)
+	return f
+}
+
+func publish(t *testing.T, l *Log, channel, text string) *eventlog.Record {
+	t.Helper()
+	r := &eventlog.Record{Data: []byte(text)}
+	require.NoError(t, l.Append(t.Context(), channel, r, nil))
+	return r
+}
+
+// after returns the replay after p.
+func after(t *testing.T, l *Log, channel string, p eventlog.Position) (texts []string, truncated bool) {
+	t.Helper()
+	replay, err := l.After(t.Context(), channel, p)
+	require.NoError(t, err)
+	for r, err := range replay.Records {
+		require.NoError(t, err)
+		texts = append(texts, string(r.Data))
+	}
+	return texts, replay.Truncated
+}
+
+func closeLog(t *testing.T, l *Log) {
+	t.Cleanup(func() { require.NoError(t, l.Close()) })
+}
+
+// TestServerRestarts: what is being appended is stored once, and followers miss nothing.
+func TestServerRestarts(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	a, b := openLog(t, connect(t, m.s), Options{Stream: "s"}), openLog(t, connect(t, m.s), Options{Stream: "s"})
+	closeLog(t, a)
+	closeLog(t, b)
+	f := follow(t, b, "room")
+	first := publish(t, a, "room", "0")
+	var want []string
+	var writers sync.WaitGroup
+	for i := range 40 {
+		want = append(want, strconv.Itoa(i))
+	}
+	restarted := make(chan struct{})
+	writers.Go(func() {
+		for i := 1; i < 40; i++ {
+			if i == 20 {
+				<-restarted
+			}
+			if err := a.Append(context.Background(), "room", &eventlog.Record{Data: []byte(strconv.Itoa(i))}, nil); err != nil {
+				t.Errorf("append %d: %v", i, err)
+			}
+		}
+	})
+	m.stop()
+	m.start()
+	close(restarted)
+	writers.Wait()
+	f.sees(t, want...)
+	texts, truncated := after(t, b, "room", first.Position())
+	require.False(t, truncated)
+	require.Equal(t, want[1:], texts)
+}
+
+// TestStreamGoesBack: the server lost what it had acknowledged last, as after a loss of
+// power, and uses the same Seqs again.
+func TestStreamGoesBack(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	o := Options{Stream: "s", TailCheck: 200 * time.Millisecond}
+	a, b := openLog(t, connect(t, m.s), o), openLog(t, connect(t, m.s), o)
+	closeLog(t, a)
+	closeLog(t, b)
+	kept := publish(t, a, "room", "kept")
+	m.stop()
+	backup := t.TempDir()
+	require.NoError(t, os.CopyFS(backup, os.DirFS(m.dir)))
+	m.start()
+	f := follow(t, b, "room")
+	var lost *eventlog.Record
+	for i := range 10 {
+		lost = publish(t, a, "room", strconv.Itoa(i))
+	}
+	f.until(t, func(got []*eventlog.Record, _ error) bool { return len(got) == 10 })
+	m.stop()
+	require.NoError(t, os.RemoveAll(m.dir))
+	require.NoError(t, os.CopyFS(m.dir, os.DirFS(backup)))
+	m.start()
+
+	require.Error(t, f.isLost(t))
+	for range 20 { // past the Seqs that were lost
+		publish(t, a, "room", "new")
+	}
+	c := openLog(t, connect(t, m.s), o)
+	closeLog(t, c)
+	for name, l := range map[string]*Log{"a": a, "b": b, "newcomer": c} {
+		for _, p := range []eventlog.Position{kept.Position(), lost.Position()} {
+			texts, truncated := after(t, l, "room", p)
+			require.True(t, truncated, "%s, %v", name, p)
+			require.Len(t, texts, 21)
+		}
+	}
+	r := publish(t, b, "room", "of the new epoch")
+	require.NotEqual(t, kept.Epoch, r.Epoch)
+	texts, truncated := after(t, c, "room", r.Position())
+	require.False(t, truncated)
+	require.Empty(t, texts)
+}
+
+// TestBrokenMessages: what is no record is counted and skipped, and the chain goes on.
+func TestBrokenMessages(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, t.TempDir())
+	l := openLog(t, connect(t, s), Options{Stream: "s"})
+	closeLog(t, l)
+	nc := connect(t, s)
+	f := follow(t, l, "room")
+	publish(t, l, "room", "1")
+	subject := l.stored(token("room"))
+	for name, m := range map[string]*nats.Msg{
+		"empty":         {Data: nil, Header: nats.Header{nats.MsgIdHdr: {"a"}}},
+		"flags":         {Data: []byte{255}, Header: nats.Header{nats.MsgIdHdr: {"b"}}},
+		"a cut list":    {Data: []byte{hasTags, 200}, Header: nats.Header{nats.MsgIdHdr: {"c"}}},
+		"without an id": {Data: []byte{hasData, 'x'}},
+	} {
+		m.Subject = subject
+		_, err := nc.RequestMsg(m, 5*time.Second)
+		require.NoError(t, err, name)
+	}
+	last := publish(t, l, "room", "2")
+	f.sees(t, "1", "2")
+	f.mu.Lock()
+	first, second := f.got[0], f.got[1]
+	f.mu.Unlock()
+	require.Equal(t, first.Seq, second.Prev)
+	require.Equal(t, last.Seq, second.Seq)
+	require.Equal(t, int64(4), l.Stats().Broken)
+	texts, truncated := after(t, l, "room", eventlog.Position{Epoch: first.Epoch, Seq: first.Seq - 1})
+	require.False(t, truncated)
+	require.Equal(t, []string{"1", "2"}, texts)
+}
+
+// forge publishes a message as the server would republish it.
+func forge(t *testing.T, nc *nats.Conn, l *Log, channel string, seq, prev uint64) {
+	t.Helper()
+	require.NoError(t, nc.PublishMsg(&nats.Msg{Subject: l.republished(token(channel)), Data: []byte{hasData, 'x'}, Header: nats.Header{
+		"Nats-Stream": {l.options.Stream}, "Nats-Subject": {l.stored(token(channel))}, nats.MsgIdHdr: {"forged"},
+		"Nats-Sequence": {strconv.FormatUint(seq, 10)}, "Nats-Last-Sequence": {strconv.FormatUint(prev, 10)},
+		"Nats-Time-Stamp": {time.Now().UTC().Format(time.RFC3339Nano)},
+	}}))
+	require.NoError(t, nc.Flush())
+}
+
+// TestForgedFeed: a message that only looks like one of the stream cannot hide those that
+// are.
+func TestForgedFeed(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, t.TempDir())
+	l := openLog(t, connect(t, s), Options{Stream: "s", TailCheck: 200 * time.Millisecond})
+	closeLog(t, l)
+	nc := connect(t, s)
+	r := publish(t, l, "room", "1")
+	f := follow(t, l, "room")
+	require.NoError(t, nc.Publish(l.republished(token("room")), []byte("no header")))
+	forge(t, nc, l, "room", math.MaxUint64, r.Seq+1000) // no such message: the stream is read
+	forge(t, nc, l, "room", r.Seq, 0)                   // an old one
+	publish(t, l, "room", "2")
+	f.until(t, func(got []*eventlog.Record, lost error) bool { return len(got) > 0 || lost != nil })
+
+	g := follow(t, l, "other")
+	r = publish(t, l, "other", "1")
+	g.sees(t, "1")
+	forge(t, nc, l, "other", math.MaxUint64, r.Seq) // follows the newest
+	require.Error(t, g.isLost(t))
+	h := follow(t, l, "other")
+	publish(t, l, "other", "2")
+	h.sees(t, "2")
+}
+
+// TestOutOfReach: what is known is answered for a while, then nothing, then feeds are lost.
+func TestOutOfReach(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	o := Options{Stream: "s", TailCheck: 100 * time.Millisecond, tooLong: 4 * time.Second, cutOff: 8 * time.Second, giveUp: 2 * time.Second}
+	l := openLog(t, connect(t, m.s), o)
+	closeLog(t, l)
+	f := follow(t, l, "room")
+	r := publish(t, l, "room", "1")
+	f.sees(t, "1")
+	m.stop()
+	_, err := l.Head(t.Context(), "room")
+	require.NoError(t, err)
+	texts, truncated := after(t, l, "room", eventlog.Position{Epoch: r.Epoch, Seq: r.Seq - 1})
+	require.False(t, truncated)
+	require.Equal(t, []string{"1"}, texts)
+	_, err = l.After(t.Context(), "room", eventlog.Position{})
+	require.ErrorIs(t, err, eventlog.ErrUnavailable)
+	require.ErrorIs(t, l.Append(t.Context(), "room", &eventlog.Record{}, nil), eventlog.ErrUncertain)
+
+	require.ErrorIs(t, f.isLost(t), eventlog.ErrUnavailable)
+	_, err = l.Head(t.Context(), "room")
+	require.ErrorIs(t, err, eventlog.ErrUnavailable)
+	_, _, err = l.Follow(t.Context(), "room", newFollower())
+	require.ErrorIs(t, err, eventlog.ErrUnavailable)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, l.Append(ctx, "room", &eventlog.Record{}, nil), context.DeadlineExceeded)
+
+	m.start()
+	for err = errors.New("down"); err != nil; {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		err = l.Append(ctx, "room", &eventlog.Record{Data: []byte("2")}, nil)
+		require.NoError(t, ctx.Err())
+		cancel()
+	}
+	g := follow(t, l, "room")
+	publish(t, l, "room", "3")
+	g.sees(t, "3")
+}
+
+// TestTail: resumes are served from memory, within the budget.
+func TestTail(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, t.TempDir())
+	const budget = 64 << 10
+	l := openLog(t, connect(t, s), Options{Stream: "s", CacheBytes: budget})
+	closeLog(t, l)
+	positions := map[string][]eventlog.Position{}
+	for _, channel := range []string{"a", "b", "c"} {
+		f := follow(t, l, channel)
+		for i := range 100 {
+			positions[channel] = append(positions[channel], publish(t, l, channel, fmt.Sprintf("%01000d", i)).Position())
+		}
+		f.until(t, func(got []*eventlog.Record, _ error) bool { return len(got) == 100 })
+		require.LessOrEqual(t, l.Stats().CacheBytes, int64(budget))
+	}
+	require.Greater(t, l.Stats().CacheBytes, int64(budget/2))
+	for channel, list := range positions {
+		for i, p := range list {
+			texts, truncated := after(t, l, channel, p)
+			require.False(t, truncated)
+			require.Len(t, texts, 99-i, "after record %d of %s", i, channel)
+		}
+	}
+	for _, channel := range []string{"a", "b", "c"} {
+		l.feedOf(channel).lose(errReplaced)
+	}
+	require.Zero(t, l.Stats().CacheBytes)
+}
+
+// TestConfig: a stream that could lose events unseen is refused, and the setting named.
+func TestConfig(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, t.TempDir())
+	nc := connect(t, s)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	cases := map[string]func(c *jetstream.StreamConfig){
+		"Subjects":          func(c *jetstream.StreamConfig) { c.Subjects = append(c.Subjects, c.Name+".more") },
+		"MaxAge":            func(c *jetstream.StreamConfig) { c.MaxAge = time.Minute; c.Duplicates = time.Minute },
+		"MaxBytes":          func(c *jetstream.StreamConfig) { c.MaxBytes = 1 << 20 },
+		"Storage":           func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage },
+		"Retention":         func(c *jetstream.StreamConfig) { c.Retention = jetstream.InterestPolicy },
+		"Discard":           func(c *jetstream.StreamConfig) { c.Discard = jetstream.DiscardNew },
+		"Duplicates":        func(c *jetstream.StreamConfig) { c.Duplicates = time.Second },
+		"DenyDelete":        func(c *jetstream.StreamConfig) { c.DenyDelete = false },
+		"DenyPurge":         func(c *jetstream.StreamConfig) { c.DenyPurge = false },
+		"AllowDirect":       func(c *jetstream.StreamConfig) { c.AllowDirect = false },
+		"NoAck":             func(c *jetstream.StreamConfig) { c.NoAck = true },
+		"MaxMsgsPerSubject": func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 5 },
+		"AllowRollup":       func(c *jetstream.StreamConfig) { c.AllowRollup, c.DenyPurge = true, false },
+		"AllowMsgTTL":       func(c *jetstream.StreamConfig) { c.AllowMsgTTL = true },
+		"RePublish":         func(c *jetstream.StreamConfig) { c.RePublish = nil },
+		"RePublish is not":  func(c *jetstream.StreamConfig) { c.RePublish.HeadersOnly = true },
+	}
+	for setting, change := range cases {
+		t.Run(setting, func(t *testing.T) {
+			t.Parallel()
+			o, err := (&Options{Stream: freshName()}).withDefaults()
+			require.NoError(t, err)
+			l := &Log{options: o}
+			config := o.config(l.stored(">"), l.republished(">"))
+			change(&config)
+			_, err = js.CreateStream(t.Context(), config)
+			require.NoError(t, err)
+			_, err = Open(t.Context(), nc, &o)
+			require.ErrorIs(t, err, ErrConfig)
+			require.ErrorContains(t, err, setting[:min(len(setting), 9)])
+		})
+	}
+	for name, o := range map[string]*Options{
+		"no stream": nil, "a subject": {Stream: "a.b"}, "replicas": {Stream: "x", Replicas: 7}, "bytes": {Stream: "x", MaxBytes: -1},
+		"short retention": {Stream: "x", Retention: time.Second}, "tail check": {Stream: "x", TailCheck: -1},
+	} {
+		_, err := Open(t.Context(), nc, o)
+		require.ErrorContains(t, err, "natslog: open: ", name)
+	}
+	_, err = Open(t.Context(), nc, &Options{Stream: "x", Replicas: 3})
+	require.Error(t, err, "one server holds one replica")
+}
+
+func TestTooLarge(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, t.TempDir())
+	l := openLog(t, connect(t, s), Options{Stream: "s"})
+	closeLog(t, l)
+	large := &eventlog.Record{Data: make([]byte, 9<<20)}
+	require.ErrorIs(t, l.Append(t.Context(), "room", large, nil), eventlog.ErrTooLarge)
+	publish(t, l, "room", "small")
+}
