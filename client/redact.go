@@ -1,6 +1,8 @@
 package client
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"html"
@@ -54,7 +56,18 @@ func newSignatureRedactor(tokens ...string) *redactor {
 	return r
 }
 
+// addPieces adds the pieces of a text, and those that it has in Base64, wherever it
+// stands in what was encoded, and in hexadecimal digits.
 func (r *redactor) addPieces(text string) {
+	r.addPlain(text)
+	r.addPlain(hex.EncodeToString([]byte(text)))
+	for i := range min(3, len(text)) {
+		r.addPlain(base64.RawStdEncoding.EncodeToString([]byte(text[i:])))
+		r.addPlain(base64.RawURLEncoding.EncodeToString([]byte(text[i:])))
+	}
+}
+
+func (r *redactor) addPlain(text string) {
 	folded := fold(text)
 	for i := range len(folded) - pieceLen + 1 {
 		r.pieces[[pieceLen]byte(folded[i:])] = struct{}{}

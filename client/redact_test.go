@@ -94,6 +94,16 @@ func TestErrorsDoNotContainTheToken(t *testing.T) {
 			h.answer = func(int, *http.Request) (int, http.Header, string) { return 400, nil, "bad: " + escapings(tok)[i] }
 		}
 	}
+	for i := range encodings("") {
+		for _, before := range []string{"", "1", "22"} {
+			cases[fmt.Sprintf("headers and a body in encoding %d after %q", i, before)] = func(h *harness, _ *client.Options, tok string) {
+				encoded := encodings(before + tok)[i]
+				h.answer = func(int, *http.Request) (int, http.Header, string) {
+					return 400, http.Header{"X-Request": {encoded}}, "bad: " + encoded
+				}
+			}
+		}
+	}
 	for kind, tok := range exposed {
 		for name, prepare := range cases {
 			t.Run(kind+", "+name, func(t *testing.T) {

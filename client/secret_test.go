@@ -1,6 +1,8 @@
 package client_test
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,11 +20,18 @@ import (
 // requireNoPiece fails if a text has eight characters of a token in a row, escaped or not.
 func requireNoPiece(t *testing.T, tok, text string) {
 	t.Helper()
+	text = strings.ToLower(text)
 	for i := range len(tok) - 8 + 1 {
-		for _, piece := range escapings(tok[i : i+8]) {
-			require.NotContains(t, strings.ToLower(text), strings.ToLower(piece))
+		for _, piece := range append(escapings(tok[i:i+8]), encodings(tok[i:i+6])...) {
+			require.NotContains(t, text, strings.ToLower(piece))
 		}
 	}
+}
+
+// encodings are the ways in which a text may be encoded.
+func encodings(text string) []string {
+	b := []byte(text)
+	return []string{base64.StdEncoding.EncodeToString(b), base64.RawURLEncoding.EncodeToString(b), hex.EncodeToString(b)}
 }
 
 // escapings are the ways in which a text may be written.

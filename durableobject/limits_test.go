@@ -161,7 +161,9 @@ func TestSubscribeTakesAPostOfJSON(t *testing.T) {
 		"url-encoded":     {`"h":{"content-type":"application/x-www-form-urlencoded"}`, `"s":415`},
 		"file":            {`"h":{"content-disposition":"inline"}`, `"s":415`},
 		"text":            {`"h":{"content-type":"text/plain"}`, `"s":415`},
+		"json and more":   {`"h":{"content-type":"application/json-seq"}`, `"s":415`},
 		"json":            {`"h":{"content-type":"application/json"},"b":{}`, `"content-type":"text/event-stream"`},
+		"json, in UTF-8":  {`"h":{"content-type":"application/JSON ; charset=utf-8"}`, `"content-type":"text/event-stream"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, durableobject.Options{}, func(t *testing.T, f *fixture) {

@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
+	"strings"
 	"sync"
 )
 
 // A newHub may get other objects, whose newHub may get others in turn. That must not
 // lead back to an object that is being made: its newHub would wait for itself. The
-// context that newHub is called with has the making that it belongs to.
+// context that newHub is called with has the making that it belongs to. A Get with
+// another context is recognized by its goroutine, unless newHub has started that.
 
 // making is one run of newHub.
 type making struct {
@@ -19,9 +22,33 @@ type making struct {
 
 type makingKey struct{}
 
-// makings guards making.waits and maker.run of all namespaces, as a newHub may
-// get objects of another one.
-var makings struct{ mu sync.Mutex }
+// makings is about all namespaces, as a newHub may get objects of another one. mu also
+// guards making.waits and maker.run.
+var makings = struct {
+	mu   sync.Mutex
+	here map[string]*making // the innermost run on each goroutine
+}{here: map[string]*making{}}
+
+// makingOf returns the run of newHub that ctx was made for, or else the one that the
+// calling goroutine is in, or nil outside of one.
+func makingOf(ctx context.Context) *making {
+	if run, ok := ctx.Value(makingKey{}).(*making); ok {
+		return run
+	}
+	makings.mu.Lock()
+	defer makings.mu.Unlock()
+	if len(makings.here) == 0 {
+		return nil
+	}
+	return makings.here[goroutine()]
+}
+
+// goroutine returns the name of the calling goroutine in stack traces.
+func goroutine() string {
+	var trace [64]byte
+	name, _, _ := strings.Cut(string(trace[:runtime.Stack(trace[:], false)]), " [")
+	return name
+}
 
 // maker makes the hub of one channel, once.
 type maker struct {
@@ -35,23 +62,34 @@ func (m *maker) make(ctx context.Context, name string, newHub func(context.Conte
 	if m.once.succeeded() {
 		return nil
 	}
-	parent, _ := ctx.Value(makingKey{}).(*making) // nil outside of a newHub
+	parent := makingOf(ctx)
 	if !parent.wait(m) {
 		return fmt.Errorf("%w: %q", ErrRecursive, name)
 	}
 	defer parent.endWait(m)
 	return m.once.do(ctx, func() error {
 		run := &making{}
-		m.setRun(run)
-		defer m.setRun(nil)
+		defer m.begin(run)()
 		return newHub(context.WithValue(ctx, makingKey{}, run))
 	})
 }
 
-func (m *maker) setRun(run *making) {
+// begin records that run makes the hub of m on this goroutine, until the returned
+// function is called.
+func (m *maker) begin(run *making) (end func()) {
+	name := goroutine()
 	makings.mu.Lock()
 	defer makings.mu.Unlock()
-	m.run = run
+	outer := makings.here[name]
+	m.run, makings.here[name] = run, run
+	return func() {
+		makings.mu.Lock()
+		defer makings.mu.Unlock()
+		m.run = nil
+		if makings.here[name] = outer; outer == nil {
+			delete(makings.here, name)
+		}
+	}
 }
 
 // wait records that the newHub of r waits for m. It reports false if that would never end.

@@ -31,44 +31,49 @@ func TestNewHubAsksForItself(t *testing.T) {
 		"others that do not ask back": {map[string]string{"a": "b", "b": "c"}, "a", []string{"a", "b", "c"}, 0},
 		"two ask for a third":         {map[string]string{"a": "c", "b": "c"}, "c", []string{"a", "b"}, 0},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				var spaces [2]*namespace // a, c, … are in one and b, d, … in the other
-				of := func(channel string) *namespace { return spaces[(channel[0]-'a')%2] }
-				for i := range spaces {
-					spaces[i] = durableobject.NewNamespace(func(ctx context.Context, o *durableobject.Object[message]) (*durableobject.Object[message], error) {
-						if o.Channel() == test.slow {
-							time.Sleep(time.Second)
-						}
-						if next, ok := test.asks[o.Channel()]; ok {
-							if _, err := of(next).Get(ctx, next); err != nil {
-								return nil, err
+		for kind, with := range map[string]func(context.Context) context.Context{
+			"":                              func(ctx context.Context) context.Context { return ctx },
+			", with a context of their own": func(context.Context) context.Context { return context.Background() },
+		} {
+			t.Run(name+kind, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					var spaces [2]*namespace // a, c, … are in one and b, d, … in the other
+					of := func(channel string) *namespace { return spaces[(channel[0]-'a')%2] }
+					for i := range spaces {
+						spaces[i] = durableobject.NewNamespace(func(ctx context.Context, o *durableobject.Object[message]) (*durableobject.Object[message], error) {
+							if o.Channel() == test.slow {
+								time.Sleep(time.Second)
 							}
-						}
-						return o, nil
-					}, &durableobject.Options{Verifier: secret})
-				}
-				errs := make(chan error, len(test.gets))
-				for _, channel := range test.gets {
-					go func() {
-						_, err := of(channel).Get(t.Context(), channel)
-						errs <- err
-					}()
-				}
-				failed := 0
-				for range test.gets {
-					if err := <-errs; err != nil {
-						require.ErrorIs(t, err, durableobject.ErrRecursive)
-						failed++
+							if next, ok := test.asks[o.Channel()]; ok {
+								if _, err := of(next).Get(with(ctx), next); err != nil {
+									return nil, err
+								}
+							}
+							return o, nil
+						}, &durableobject.Options{Verifier: secret})
 					}
-				}
-				require.Equal(t, test.fails, failed)
-				for _, ns := range spaces {
-					require.NoError(t, ns.Shutdown(t.Context()))
-				}
+					errs := make(chan error, len(test.gets))
+					for _, channel := range test.gets {
+						go func() {
+							_, err := of(channel).Get(t.Context(), channel)
+							errs <- err
+						}()
+					}
+					failed := 0
+					for range test.gets {
+						if err := <-errs; err != nil {
+							require.ErrorIs(t, err, durableobject.ErrRecursive)
+							failed++
+						}
+					}
+					require.Equal(t, test.fails, failed)
+					for _, ns := range spaces {
+						require.NoError(t, ns.Shutdown(t.Context()))
+					}
+				})
 			})
-		})
+		}
 	}
 }
 

@@ -22,7 +22,8 @@ type reading struct {
 	low, high uint64
 	// What a truncated resume may miss: at least up to gone, at most up to lost.
 	gone, lost uint64
-	begun      bool // high and lost are known
+	placed     bool // high is known
+	begun      bool // lost is known
 	caught     bool // lost is final: what was missed has been read
 
 	// Of a resume: what the position is worth.

@@ -18,10 +18,10 @@ type Namespace[H any] struct{ class *class }
 // embed it. newHub must not block for long, since the users of the channel wait for
 // it; if it fails, they get the error and the next user tries again.
 //
-// A newHub may publish with the object that it was given, and may get other objects
-// if it passes on its ctx. With that ctx a Get that would wait for this very newHub,
-// directly or through the newHub of other objects, fails with [ErrRecursive]; with any
-// other context it waits until the context ends.
+// A newHub may publish with the object that it was given, and may get other objects.
+// A Get that would wait for this very newHub, directly or through the newHub of other
+// objects, fails with [ErrRecursive]. It is recognized by the ctx of newHub or by its goroutine. On
+// another goroutine and with another context it waits until that context ends.
 //
 // If the objects have no state and no methods, return the object itself:
 //

@@ -1,7 +1,6 @@
 package durableobject_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -304,59 +303,6 @@ func TestPredicatesWhereNodesShareALog(t *testing.T) {
 			})
 		})
 	}
-}
-
-// followCounter counts the feeds of a handle.
-type followCounter struct {
-	*eventlogtest.Handle
-	open, most int
-}
-
-func (c *followCounter) Follow(ctx context.Context, channel string, f eventlog.Follower) (eventlog.Position, func(), error) {
-	from, stop, err := c.Handle.Follow(ctx, channel, f)
-	if err != nil {
-		return from, nil, err
-	}
-	c.open++
-	c.most = max(c.most, c.open)
-	stopped := false
-	return from, func() {
-		stop()
-		if !stopped {
-			c.open--
-		}
-		stopped = true
-	}, nil
-}
-
-// A channel is followed from its first socket until it is evicted, and not for those who
-// only publish.
-func TestChannelsAreFollowedWhileTheyHaveSockets(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		o := keeping
-		log := &followCounter{Handle: eventlogtest.NewSharedMemory(nil).Open()}
-		o.Log, o.TrimLog = log, true
-		f := newFixture(t, o, nil)
-		f.publish("1")
-		require.Zero(t, log.open)
-		a, b := f.connect("a"), f.connect("b")
-		require.Equal(t, 1, log.open)
-		a.drop()
-		b.drop()
-		require.Equal(t, 1, log.open)
-		time.Sleep(2 * durableobject.DefaultIdleTimeout)
-		synctest.Wait()
-		require.Zero(t, log.open)
-		c := f.connect("c")
-		c.subscribe()
-		f.publish("2")
-		c.sees("2")
-		f.end()
-		require.Zero(t, log.open)
-		require.Equal(t, 1, log.most)
-		require.NoError(t, log.Close())
-	})
 }
 
 // The answer of a method comes after the events that it has published. Where the feed is

@@ -154,8 +154,8 @@ type Options struct {
 	IdleTimeout time.Duration
 
 	// PingInterval is how long a socket may be silent before it is sent a ping. It
-	// is closed after two of them without a sign of life. 0 is 30 s, negative is
-	// never.
+	// is closed after two of them without a sign of life. A client that reads what had
+	// to wait for it is not silent. 0 is 30 s, negative is never.
 	PingInterval time.Duration
 
 	// Logger receives errors that are returned to no caller. Tokens are not logged,

@@ -8,8 +8,8 @@ import (
 	"slices"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
-	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 )
 
 // PublishEvent stores the event and sends it to the sockets that it is for,
@@ -225,11 +225,15 @@ func record(c *channels, channel string, data []byte, opts []PublishOption) (*ev
 	if c.core.log != nil {
 		p.meta.ID = ""
 	}
+	meta, err := transport.AppendEventMeta(nil, p.meta)
+	if err != nil {
+		return nil, err
+	}
 	targets, excludes, err := p.recipients()
 	if err != nil {
 		return nil, err
 	}
-	return &eventlog.Record{Data: data, Meta: encodeMeta(p.meta), Audience: eventlog.Audience{
+	return &eventlog.Record{Data: data, Meta: meta, Audience: eventlog.Audience{
 		Tags:     p.tags,
 		Targets:  targets,
 		Excludes: excludes,
@@ -254,19 +258,6 @@ func (p *publication) recipients() (targets, excludes []Recipient, err error) {
 		return nil
 	})
 	return targets, excludes, err
-}
-
-// encodeMeta encodes valid metadata, as nothing if it is empty.
-func encodeMeta(m rpc.EventMeta) []byte {
-	pm := peer.EventMeta{ID: m.ID, HasID: m.ID != ""}
-	if len(m.Comments) > 0 {
-		pm.Comments = m.Comments
-	}
-	if m.Retry > 0 || m.RetryNow {
-		ms := m.Retry.Milliseconds()
-		pm.Retry = &ms
-	}
-	return peer.AppendEventMeta(nil, pm)
 }
 
 func notNil[E any](s []E) []E {

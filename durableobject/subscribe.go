@@ -81,8 +81,8 @@ func checkSubscribe(call *rpc.Call) error {
 	if call.Method != http.MethodPost {
 		return &rpc.Error{Code: rpc.CodeMethodNotSupported}
 	}
-	contentType := call.Header.Get("Content-Type")
-	if contentType != "" && !strings.HasPrefix(contentType, "application/json") || call.Header.Get("Content-Disposition") != "" {
+	media, _, _ := strings.Cut(call.Header.Get("Content-Type"), ";")
+	if media = strings.TrimSpace(media); media != "" && !strings.EqualFold(media, "application/json") || call.Header.Get("Content-Disposition") != "" {
 		return &rpc.Error{Code: rpc.CodeUnsupportedMediaType}
 	}
 	return nil

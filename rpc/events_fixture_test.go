@@ -85,7 +85,7 @@ func overHTTP(t *testing.T, r *rpc.Router) rpc.Caller {
 
 func overWebsocket(t *testing.T, r *rpc.Router) rpc.Caller {
 	t.Helper()
-	_, client := hostRouter(t, r, nil)
+	client := hostRouter(t, r, nil)
 	return dial(t, client, websocket.LinkOptions{})
 }
 

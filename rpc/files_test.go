@@ -24,7 +24,7 @@ func transports(t *testing.T, r *rpc.Router) map[string]rpc.Caller {
 	t.Helper()
 	server := httptest.NewServer(rpc.NewHandler(r, nil))
 	t.Cleanup(server.Close)
-	_, client := hostRouter(t, r, nil)
+	client := hostRouter(t, r, nil)
 	return map[string]rpc.Caller{
 		"HTTP":       rpc.NewLink(server.URL, nil),
 		"socket":     dial(t, client, websocket.LinkOptions{}),
@@ -213,7 +213,7 @@ func TestFilesThatCannotBeSent(t *testing.T) {
 	files["breaks off late"] = broken(1 << 20)
 	server := httptest.NewServer(rpc.NewHandler(fixtureRouter(), &rpc.HandlerOptions{MaxBodyBytes: 10 << 20}))
 	t.Cleanup(server.Close)
-	_, client := hostRouter(t, fixtureRouter(), nil)
+	client := hostRouter(t, fixtureRouter(), nil)
 	for transport, caller := range map[string]rpc.Caller{
 		"HTTP":   rpc.NewLink(server.URL, nil),
 		"socket": dial(t, client, websocket.LinkOptions{}),

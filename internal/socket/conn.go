@@ -70,10 +70,11 @@ type Conn struct {
 	// buffer belongs to the goroutine that reads: see read.
 	buffer *bufio.Reader
 
-	// lastRead is when bytes came last, and reading when the frame or message that
+	// lastSign is when the peer last showed that it lives: bytes came from it, or a write
+	// went on that had waited for it. reading is when the frame or message that
 	// is incomplete began, 0 if there is none; both in nanoseconds since the pool was
 	// made. paused is set while the handler keeps the reader waiting.
-	lastRead atomic.Int64
+	lastSign atomic.Int64
 	reading  atomic.Int64
 	paused   atomic.Bool
 	visits   wheel.Entry
@@ -127,7 +128,7 @@ func (c *Conn) Accept(w http.ResponseWriter, r *http.Request, pool *Pool, src So
 		return fmt.Errorf("socket: accept: %w", err)
 	}
 	_ = handshake.CloseNow() // frees it; the connection stays open: see handshaken
-	c.lastRead.Store(int64(time.Since(pool.start)))
+	c.alive(time.Now())
 	return nil
 }
 
@@ -165,21 +166,24 @@ func (c *Conn) Visit(now time.Time) (again time.Time) {
 		return again
 	}
 	if c.paused.Load() { // silence is ours
-		c.lastRead.Store(int64(now.Sub(c.pool.start)))
+		c.alive(now)
 	}
-	lastRead := c.pool.start.Add(time.Duration(c.lastRead.Load()))
-	switch silent := now.Sub(lastRead); {
+	lastSign := c.pool.start.Add(time.Duration(c.lastSign.Load()))
+	switch silent := now.Sub(lastSign); {
 	case silent >= 2*interval:
 		c.Kill()
 		return time.Time{}
 	case silent >= interval:
 		c.answer(opPing, nil)
-		sooner(lastRead.Add(2 * interval))
+		sooner(lastSign.Add(2 * interval))
 	default:
-		sooner(lastRead.Add(interval))
+		sooner(lastSign.Add(interval))
 	}
 	return again
 }
+
+// alive records a sign of life of the client.
+func (c *Conn) alive(now time.Time) { c.lastSign.Store(int64(now.Sub(c.pool.start))) }
 
 // VisitAt makes sure that the source is visited at a time, up to a second late.
 func (c *Conn) VisitAt(t time.Time) { c.pool.wheel.Hurry(&c.visits, t) }

@@ -132,13 +132,14 @@ func TestWaitingReader(t *testing.T) {
 	}
 }
 
-// A peer that takes something now and then is kept; one that takes nothing for the stall
-// timeout is closed with 1013, and not read any more.
+// A peer that takes something now and then is kept, also if it cannot answer pings, which
+// are behind what it has to read. One that takes nothing for the stall timeout is closed
+// with 1013, and not read any more.
 func TestStalledPeer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		server, client := net.Pipe()
-		pool, src := NewPool(1, 0), &script{}
+		pool, src := NewPool(1, 30*time.Second), &script{}
 		p := connect(t, pool, src, server, client)
 		for range 100 {
 			src.feed(strings.Repeat("x", 5000))

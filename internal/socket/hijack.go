@@ -186,7 +186,7 @@ type input Conn
 func (in *input) Read(p []byte) (int, error) {
 	n, err := in.wire.Read(p)
 	if n > 0 {
-		in.lastRead.Store(int64(time.Since(in.pool.start)))
+		(*Conn)(in).alive(time.Now())
 	}
 	return n, err
 }

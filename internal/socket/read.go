@@ -75,7 +75,7 @@ func (c *Conn) read() {
 // readMessages reads what has been received, up to a message that has something to run.
 func (c *Conn) readMessages() (run func(), err error) {
 	for {
-		c.reading.Store(max(c.lastRead.Load(), 1))
+		c.reading.Store(max(c.lastSign.Load(), 1))
 		message, op, err := c.readMessage()
 		c.reading.Store(0)
 		switch {

@@ -139,10 +139,14 @@ const (
 	// blindChunk is what is written at a time to a connection of which only whole
 	// writes can be observed, as one with TLS.
 	blindChunk = 8 << 10
+	// waited is the least time that a write takes which has to wait for the peer.
+	waited = 5 * time.Millisecond
 )
 
 // write writes all of p. It closes the connection when that has accepted nothing for
-// the stall timeout; from then on the deadline of the closing counts.
+// the stall timeout; from then on the deadline of the closing counts. Bytes for which
+// there was room only after a wait are a sign of life: the peer has taken others. It may
+// be long before it reads the ping that is behind them.
 func (c *Conn) write(p []byte) bool {
 	step, chunk := c.stallTimeout/stallSteps, len(p)
 	if c.fd == nil { // a TLS connection cannot be used after a timeout
@@ -155,10 +159,14 @@ func (c *Conn) write(p []byte) bool {
 			_ = c.wire.SetWriteDeadline(time.Now().Add(step))
 		}
 		c.mu.Unlock()
+		begun := time.Now()
 		n, err := c.wire.Write(p[:min(len(p), chunk)])
 		p = p[n:]
 		if n > 0 {
 			moved = time.Now()
+			if moved.Sub(begun) >= waited {
+				c.alive(moved)
+			}
 		}
 		switch {
 		case err == nil || n > 0 && isTimeout(err):
