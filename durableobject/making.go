@@ -13,7 +13,7 @@ import (
 // A newHub may get other objects, whose newHub may get others in turn. That must not
 // lead back to an object that is being made: its newHub would wait for itself. The
 // context that newHub is called with has the making that it belongs to. A Get with
-// another context is recognized by its goroutine, unless newHub has started that.
+// another context is found by its goroutine, unless newHub has started that.
 
 // making is one run of newHub.
 type making struct {
@@ -30,7 +30,7 @@ var makings = struct {
 }{here: map[string]*making{}}
 
 // makingOf returns the run of newHub that ctx was made for, or else the one that the
-// calling goroutine is in, or nil outside of one.
+// calling goroutine is in, nil outside of one.
 func makingOf(ctx context.Context) *making {
 	if run, ok := ctx.Value(makingKey{}).(*making); ok {
 		return run
@@ -43,7 +43,7 @@ func makingOf(ctx context.Context) *making {
 	return makings.here[goroutine()]
 }
 
-// goroutine returns the name of the calling goroutine in stack traces.
+// goroutine returns the name of the calling goroutine, as it stands in stack traces.
 func goroutine() string {
 	var trace [64]byte
 	name, _, _ := strings.Cut(string(trace[:runtime.Stack(trace[:], false)]), " [")
@@ -74,8 +74,7 @@ func (m *maker) make(ctx context.Context, name string, newHub func(context.Conte
 	})
 }
 
-// begin records that run makes the hub of m on this goroutine, until the returned
-// function is called.
+// begin notes that run makes the hub on this goroutine, until end is called.
 func (m *maker) begin(run *making) (end func()) {
 	name := goroutine()
 	makings.mu.Lock()

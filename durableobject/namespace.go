@@ -20,8 +20,9 @@ type Namespace[H any] struct{ class *class }
 //
 // A newHub may publish with the object that it was given, and may get other objects.
 // A Get that would wait for this very newHub, directly or through the newHub of other
-// objects, fails with [ErrRecursive]. It is recognized by the ctx of newHub or by its goroutine. On
-// another goroutine and with another context it waits until that context ends.
+// objects, fails with [ErrRecursive]. It is recognized by the ctx of newHub or by its
+// goroutine. On another goroutine and with another context it waits until that context
+// ends.
 //
 // If the objects have no state and no methods, return the object itself:
 //

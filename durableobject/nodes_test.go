@@ -1,11 +1,14 @@
 package durableobject_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -303,6 +306,55 @@ func TestPredicatesWhereNodesShareALog(t *testing.T) {
 			})
 		})
 	}
+}
+
+// followCounter counts the feeds of a handle.
+type followCounter struct {
+	*eventlogtest.Handle
+	open, most atomic.Int64
+}
+
+func (c *followCounter) Follow(ctx context.Context, channel string, f eventlog.Follower) (eventlog.Position, func(), error) {
+	from, stop, err := c.Handle.Follow(ctx, channel, f)
+	if err != nil {
+		return from, nil, err
+	}
+	c.most.Store(max(c.most.Load(), c.open.Add(1)))
+	ended := sync.OnceFunc(func() { c.open.Add(-1) })
+	return from, func() {
+		stop()
+		ended()
+	}, nil
+}
+
+// A channel is followed from its first socket until it is evicted, and not for those who
+// only publish.
+func TestChannelsAreFollowedWhileTheyHaveSockets(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := keeping
+		log := &followCounter{Handle: eventlogtest.NewSharedMemory(nil).Open()}
+		o.Log, o.TrimLog = log, true
+		f := newFixture(t, o, nil)
+		f.publish("1")
+		require.Zero(t, log.open.Load())
+		a, b := f.connect("a"), f.connect("b")
+		require.EqualValues(t, 1, log.open.Load())
+		a.drop()
+		b.drop()
+		require.EqualValues(t, 1, log.open.Load())
+		time.Sleep(2 * durableobject.DefaultIdleTimeout)
+		synctest.Wait()
+		require.Zero(t, log.open.Load())
+		c := f.connect("c")
+		c.subscribe()
+		f.publish("2")
+		c.sees("2")
+		f.end()
+		require.Zero(t, log.open.Load())
+		require.EqualValues(t, 1, log.most.Load())
+		require.NoError(t, log.Close())
+	})
 }
 
 // The answer of a method comes after the events that it has published. Where the feed is

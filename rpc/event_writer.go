@@ -104,7 +104,7 @@ func (w *eventWriter) close() error {
 }
 
 // eventRun is the output of an event procedure on a server: what is left to do once
-// the answer has begun. Whoever answers the call runs it, once.
+// the answer has begun. It is run once, by the goroutine that answers the call.
 type eventRun struct {
 	ctx    context.Context // only its values count: interceptors have returned
 	call   *Call

@@ -19,7 +19,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/websocket"
 )
 
-// transports gives callers that lead to the router in each way that there is.
+// transports returns a caller of the router over each transport.
 func transports(t *testing.T, r *rpc.Router) map[string]rpc.Caller {
 	t.Helper()
 	server := httptest.NewServer(rpc.NewHandler(r, nil))
@@ -66,7 +66,7 @@ func TestFilesComeBack(t *testing.T) {
 	router := rpc.NewRouter(mirror.Handler(func(_ context.Context, in *value.File) (*value.File, error) { return in, nil }))
 	for transport, caller := range transports(t, router) {
 		if caller == rpc.Caller(router) {
-			continue // gives the same file
+			continue // returns the same file
 		}
 		for name, test := range tests {
 			t.Run(transport+" "+name, func(t *testing.T) {

@@ -69,7 +69,7 @@ type handlerPlugin func(*rpc.HandlerOptions)
 
 func (p handlerPlugin) InitHandler(o *rpc.HandlerOptions) { p(o) }
 
-// Whoever may not call learns nothing of what is wrong with the request.
+// A caller without permission does not learn what is wrong with its request.
 func TestAuthenticationComesBeforeDecoding(t *testing.T) {
 	t.Parallel()
 	h := rpc.NewHandler(fixtureRouter(), &rpc.HandlerOptions{MaxBodyBytes: 99, Interceptors: []rpc.Interceptor{
