@@ -34,7 +34,7 @@ func (w *world) fronts() (list []*front) {
 // skew is by how much events may be replayed that are too old: the clocks of nodes differ.
 func (w *world) skew() time.Duration { return either(w.nodes > 1, 10*time.Second, 0) }
 
-// newNode opens a handle on the log that nodes share, whose feed is as the plan says.
+// newNode opens a handle on the log that nodes share, whose feed behaves as planned.
 func (w *world) newNode(n int) *eventlogtest.Handle {
 	h := w.cluster.Open()
 	if w.feed == "calm" {

@@ -158,7 +158,7 @@ func (r *reading) checkHook() {
 	}
 }
 
-// isTwin tells whether a snapshot is that of a subscription which was made at the
+// isTwin reports whether a snapshot is that of a subscription which was made at the
 // same time, and could not know which of the two it was for.
 func (r *reading) isTwin(snapshot string) bool {
 	for _, run := range r.visit.runs {

@@ -165,7 +165,7 @@ func (v *visit) stall(yes bool) {
 	v.lags = true
 }
 
-// request sends a request and gives its id.
+// request sends a request and returns its id.
 func (v *visit) request(path, input, headers string) string {
 	v.requests++
 	id := fmt.Sprintf(`"%d"`, v.requests)
@@ -259,7 +259,7 @@ func (v *visit) swallow() {
 	}
 }
 
-// active gives the subscription that events go to, nil if that is not clear.
+// active returns the subscription that events go to, nil if that is not clear.
 func (v *visit) active() *reading {
 	if list := v.open(); len(list) == 1 {
 		return list[0]
@@ -267,7 +267,7 @@ func (v *visit) active() *reading {
 	return nil
 }
 
-// assign gives an OnSubscribed to the subscription that it is for.
+// assign passes an OnSubscribed to the subscription that it is for.
 func (v *visit) assign(run *hookRun) {
 	v.runs = append(v.runs, run)
 	if run.resume.Replayed > 0 {
@@ -329,13 +329,13 @@ func (v *visit) check() {
 	v.over = v.closed
 }
 
-// hooking tells whether events and answers may wait for a hook.
+// hooking reports whether events and answers may wait for a hook.
 func (v *visit) hooking() bool { return slices.ContainsFunc(v.runs, (*hookRun).running) }
 
 // hookBusy reports whether a hook has not returned, for which the next one waits.
 func (v *visit) hookBusy() bool { return slices.ContainsFunc(v.runs, (*hookRun).busy) }
 
-// lagging tells whether so much was published since everything had settled that the
+// lagging reports whether so much was published since everything had settled that the
 // visit could not keep up: more than it can be lent or, where the log drops its
 // oldest, anything while it was reading what it had missed, and anything in another
 // channel, which may have made the log forget this one, then or the time before.

@@ -83,7 +83,7 @@ func (c *rawClient) closedWith() int {
 	}
 }
 
-// resumed subscribes and returns what the response says of the resume.
+// resumed subscribes and returns the outcome of the resume in the response.
 func (c *rawClient) resumed(last string) string {
 	c.t.Helper()
 	c.send(`{"i":"1","p":{"u":"/subscribe","b":{},"h":{` + extension + `,` + lastEventID(last) + `}}}`)

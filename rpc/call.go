@@ -42,8 +42,8 @@ type Call struct {
 	state     any
 }
 
-// State returns the state that transport.ServerPeerOptions.NewState made for the call, nil for a
-// call that has none. It is shared by the copies of a call.
+// State returns the state that transport.ServerPeerOptions.NewState made for the call, or
+// on a client the value of [WithState], or nil. It is shared by the copies of a call.
 func (c *Call) State() any { return c.state }
 
 // DecodeInput decodes the input of a call that a client has sent, which is a [value.Value],
