@@ -17,7 +17,7 @@ const (
 	// headerBytes is what the headers of a message take at most.
 	headerBytes = 1024
 	// ackWait is how long an ack is waited for before the message is sent again, under
-	// the same id; retryPause is the wait after one that says that it is not stored.
+	// the same id; retryPause is the wait after one that reports it as not stored.
 	ackWait    = 2 * time.Second
 	retryPause = 50 * time.Millisecond
 	// leap is how far a Seq may be ahead of the newest that was seen: the Seqs of a new

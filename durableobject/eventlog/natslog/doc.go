@@ -60,8 +60,8 @@
 //
 // # Trust
 //
-// Whoever may publish to the subjects of the stream may publish events, and whoever may
-// publish to the republished ones can make feeds be lost. Both are for the nodes' account
-// only: testdata/accounts.conf grants a node what it needs, and no more. Messages
+// A client of NATS that may publish to the subjects of the stream can publish events, and
+// one that may publish to the republished ones can make feeds be lost. Both are for the
+// nodes' account only: testdata/accounts.conf grants a node what it needs, and no more. Messages
 // that are no records are counted, logged and skipped.
 package natslog

@@ -207,7 +207,7 @@ func (r *replay) read() ([]message, error) {
 	return list, nil
 }
 
-// wait gives a replica time to catch up.
+// wait pauses for a replica to catch up.
 func (r *replay) wait() error {
 	r.log.stats.stale.Add(1)
 	select {
