@@ -34,7 +34,7 @@ func (p *LinkPlugin) InitLink(o *rpc.LinkOptions) {
 	}
 	own = own.clone()
 	o.Interceptors = append(o.Interceptors, func(ctx context.Context, call *rpc.Call, next rpc.CallFunc) (any, error) {
-		if found, ok := ctx.Value(discoveryKey{}).(*discovery); ok {
+		if found, ok := call.State().(*discovery); ok {
 			found.options = &own
 			found.begin = &rpc.Call{Path: call.Path, LastEventID: call.LastEventID}
 		}
@@ -42,13 +42,12 @@ func (p *LinkPlugin) InitLink(o *rpc.LinkOptions) {
 	})
 }
 
-// discovery is filled by the plugin of a link during the call of Subscribe.
+// discovery is filled by the plugin of a link during the call of Subscribe, whose state
+// it is.
 type discovery struct {
 	options *Options
 	begin   *rpc.Call
 }
-
-type discoveryKey struct{}
 
 // Subscribe calls a procedure whose output is a durable iterator, and opens the iterator.
 // link is an rpc.Link with a [LinkPlugin]; in and opts are those of the call, which is
@@ -66,8 +65,8 @@ func Subscribe[In, T any](
 		return c.Procedure().Call(ctx, tokenCaller{link}, in, opts...)
 	}
 	var found discovery
-	cred, err := fetchCredential(context.WithValue(ctx, discoveryKey{}, &found), TokenFunc(func(ctx context.Context) (string, error) {
-		return call(ctx, opts)
+	cred, err := fetchCredential(ctx, TokenFunc(func(ctx context.Context) (string, error) {
+		return call(ctx, append(slices.Clip(opts), rpc.WithState(&found)))
 	}))
 	if err != nil {
 		return nil, err

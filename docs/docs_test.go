@@ -1,5 +1,5 @@
 // Package docs_test keeps the documents true: code in them stands in an example,
-// and tests that they name exist.
+// and the tests that they name exist.
 package docs_test
 
 import (
@@ -33,7 +33,7 @@ func TestDocumentsShowCompiledCode(t *testing.T) {
 	}
 }
 
-// readSources gives all programs below a directory, one after the other.
+// readSources returns the source of all programs below a directory.
 func readSources(t *testing.T, dir string) string {
 	t.Helper()
 	var all strings.Builder
@@ -98,7 +98,7 @@ func requireTests(t *testing.T, file string, least int) {
 	}
 }
 
-// readTests gives the names of the tests in a directory.
+// readTests returns the names of the tests in a directory.
 func readTests(t *testing.T, dir string) map[string]bool {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))

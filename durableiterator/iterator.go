@@ -37,7 +37,7 @@ type Options struct {
 	// [DefaultTokenTTL]; with a negative one the token has expired when it is made,
 	// as with oRPC. oRPC: tokenTTLSeconds.
 	TokenTTL time.Duration
-	// Tags are given to the sockets that the token opens; see
+	// Tags are the tags of the sockets that the token opens; see
 	// durableobject.WithTags. Nil is left out of the token, an empty list is not.
 	Tags []string
 	// Att is attached to the token: any value that encoding/json can encode. The

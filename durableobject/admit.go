@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"time"
 
@@ -13,18 +12,18 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// ticket is a token that asks for admission, with what it has to satisfy besides the
-// rules of the namespace. It is the same for the token that opens a socket and for
-// one that replaces it.
+// ticket is a token to be admitted, with the conditions that it has to meet besides the
+// rules of the namespace. It is used for the token that opens a socket and for one that
+// replaces it.
 type ticket struct {
 	token     string
-	fits      func(*token.Payload) *rpc.Error // nil: any payload does
-	authorize func(*token.Payload) error      // nil: everybody may
+	fits      func(*token.Payload) *rpc.Error // nil accepts all
+	authorize func(*token.Payload) error      // nil allows all
 }
 
-// admit decides whether a token is accepted: its size, before anything is done with
-// it, then signature and claims, once, then the channel, what the socket demands,
-// and last the application. A failure that is not the token's fault is logged.
+// admit decides whether a token is accepted. It checks the size first, then signature and
+// claims, once, then the channel and the conditions of the socket, and asks the
+// application last. A failure that is not the token's fault is logged.
 func (c *core) admit(ctx context.Context, t ticket) (*token.Payload, *rpc.Error) {
 	if len(t.token) > c.options.MaxTokenBytes {
 		return nil, rpc.Errorf(rpc.CodeUnauthorized, "Invalid Token")
@@ -49,12 +48,12 @@ func (c *core) admit(ctx context.Context, t ticket) (*token.Payload, *rpc.Error)
 	return p, nil
 }
 
-// verify tells a token that is refused from a verifier that fails: clients whose
-// token is refused fetch another one or end, those of a broken verifier come back.
+// verify distinguishes a token that is refused from a verifier that fails: a client whose
+// token is refused fetches another one or ends, a client of a broken verifier comes back.
 func (c *core) verify(ctx context.Context, tok string) (*token.Payload, *rpc.Error) {
 	var p *token.Payload
 	err := try(func() (err error) {
-		p, err = c.verifier.Verify(ctx, tok)
+		p, err = c.options.Verifier.Verify(ctx, tok)
 		return err
 	})
 	if err == nil && p == nil {
@@ -104,39 +103,32 @@ func (c *core) authorize(ctx context.Context, p *token.Payload, ask func(*token.
 		return nil
 	}
 	if _, panicked := errors.AsType[*rpc.PanicError](err); panicked {
-		return c.failed(ctx, "UpgradeOptions.Authorize failed", p.Channel, err)
+		return c.failed(ctx, "Authorize failed", p.Channel, err)
 	}
 	e, ok := errors.AsType[*rpc.Error](err)
 	if !ok {
 		return rpc.Errorf(rpc.CodeForbidden, "Forbidden")
 	}
 	if e == nil {
-		return c.failed(ctx, "UpgradeOptions.Authorize failed", p.Channel, errors.New("a nil *rpc.Error was returned"))
+		return c.failed(ctx, "Authorize failed", p.Channel, errors.New("a nil *rpc.Error was returned"))
 	}
 	if status := cmp.Or(e.Status, e.Code.Status()); status < 400 || status > 599 {
-		return c.failed(ctx, "UpgradeOptions.Authorize failed", p.Channel, fmt.Errorf("status %d does not refuse: %w", status, err))
+		return c.failed(ctx, "Authorize failed", p.Channel, fmt.Errorf("status %d does not refuse: %w", status, err))
 	}
 	return rpc.ToError(e)
 }
 
-// recipient returns who a socket with this id and payload is.
+// recipient returns the recipient that a socket with this id and payload is.
 func (c *core) recipient(id string, p *token.Payload) (r Recipient, err error) {
 	r.ID = id
-	if c.subject == nil {
+	if c.options.Subject == nil {
 		return r, nil
 	}
 	err = try(func() error {
-		r.Subject = c.subject(p)
+		r.Subject = c.options.Subject(p)
 		return nil
 	})
 	return r, err
-}
-
-// failed logs a failure of the application or the server and returns what the client
-// is told of it.
-func (c *core) failed(ctx context.Context, message, channel string, err error) *rpc.Error {
-	c.logger.ErrorContext(ctx, message, "channel", channel, "err", err) //nolint:sloglint // each caller's is constant
-	return rpc.Errorf(rpc.CodeInternalServerError, "Internal Server Error")
 }
 
 // admitUpdate decides on a token that is to replace that of an open socket.
@@ -152,7 +144,7 @@ func (ws *Websocket) admitUpdate(ctx context.Context, tok string) (*token.Payloa
 	return p, nil
 }
 
-// fits refuses a payload that would make the socket another one.
+// fits refuses a payload that would change the socket's channel, tags or subject.
 func (ws *Websocket) fits(ctx context.Context, p *token.Payload) *rpc.Error {
 	old := ws.Token()
 	switch {
@@ -169,37 +161,4 @@ func (ws *Websocket) fits(ctx context.Context, p *token.Payload) *rpc.Error {
 		return rpc.Errorf(rpc.CodeUnauthorized, "Updated token must have the same subject with the original token")
 	}
 	return nil
-}
-
-// authorizer returns what asks UpgradeOptions.Authorize about the tokens of a socket
-// that r opens, after its first. It keeps a copy of r without body and token.
-func (o *UpgradeOptions) authorizer(r *http.Request) func(context.Context, *token.Payload) error {
-	if o.Authorize == nil {
-		return nil
-	}
-	kept := r.Clone(context.WithoutCancel(r.Context()))
-	kept.Body, kept.RequestURI = http.NoBody, ""
-	query := kept.URL.Query()
-	query.Del("token")
-	kept.URL.RawQuery = query.Encode()
-	kept.Header.Del("Sec-Websocket-Protocol")
-	return func(ctx context.Context, p *token.Payload) error {
-		return o.Authorize(kept.WithContext(updateContext{ctx, kept.Context()}), p)
-	}
-}
-
-// updateContext is the context of a call, with the values of the request that opened
-// the socket, as a middleware may have put the session there.
-type updateContext struct {
-	context.Context //nolint:containedctx // this is a context
-
-	request context.Context
-}
-
-// Value returns the call's value, or that of the request.
-func (c updateContext) Value(key any) any {
-	if v := c.Context.Value(key); v != nil {
-		return v
-	}
-	return c.request.Value(key)
 }

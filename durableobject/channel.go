@@ -1,43 +1,226 @@
 package durableobject
 
 import (
+	"context"
+	"fmt"
+	"math"
 	"sync/atomic"
+	"time"
 
-	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/internal/fanout"
 )
 
-// Recipient names a client that an event is for: see [WithTargetRecipients].
-type Recipient = eventlog.Recipient
-
-// channel is the core of an object, without its Go types: the events of a channel and
-// the sockets that read them. It exists from first use until it has been idle for a
-// while; see life.go.
-type channel struct {
+// liveChannel is an object without its Go types: the events of a channel and the sockets
+// that read them. It is made when its name is first used and evicted when it has been
+// idle for a while. Its users pin it: a PublishEvent, a Get, and a socket from its
+// upgrade until it is closed. Making, pinning and evicting look at the same map under
+// core.mu, and a channel that was taken out of the map has no pins, so there is never
+// more than one channel of a name that sockets read.
+type liveChannel struct {
 	core   *core
 	name   string
 	events *fanout.Channel
 
-	pins    atomic.Int64 // users; see life.go
+	pins    atomic.Int64 // how many users it has
 	touched atomic.Int64 // Unix nanoseconds at which the last user left
 	opened  once         // of the channel
-	hubOnce once         // of the hub
-	hub     any          // the application's object, after hubOnce
-	maker   *making      // of the hub, while it is made; see making.go
+	maker   maker        // of the hub
+	hub     any          // the application's object, once maker has succeeded
 }
 
-func newChannel(c *core, name string) *channel {
-	return &channel{core: c, name: name, events: fanout.New(&c.events, name)}
+// evicted as a count of pins keeps new users away.
+const evicted = math.MinInt64 / 2
+
+// release ends the use of a channel by one user.
+func (ch *liveChannel) release() {
+	ch.touched.Store(time.Now().UnixNano())
+	ch.pins.Add(-1)
 }
 
-// connected returns the sockets that have one of the tags, all with nil.
-func (ch *channel) connected(tags []string) []*Websocket {
-	sinks := ch.events.Sinks(tags)
-	list := make([]*Websocket, 0, len(sinks))
-	for _, sink := range sinks {
-		if e, ok := sink.(*endpoint); ok {
-			list = append(list, (*Websocket)(e))
+// makeHub makes the application's object of a pinned channel, once.
+func (ch *liveChannel) makeHub(ctx context.Context) error {
+	err := ch.maker.make(ctx, ch.name, func(ctx context.Context) error {
+		if !ch.core.enter() { // or Shutdown would not wait for it, and never call OnEvicted
+			return ErrClosed
+		}
+		defer ch.core.users.Done()
+		return ch.core.hook("newHub", ch.name, func() (err error) {
+			ch.hub, err = ch.core.newHub(ctx, ch.name)
+			return err
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("make the object of channel %q: %w", ch.name, err)
+	}
+	return nil
+}
+
+// onEvicted calls OnEvicted of the hub.
+func (ch *liveChannel) onEvicted() {
+	hub, ok := ch.hub.(interface{ OnEvicted(ctx context.Context) })
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), ch.core.options.HookTimeout)
+	defer cancel()
+	err := ch.core.hook("OnEvicted", ch.name, func() error {
+		hub.OnEvicted(ctx)
+		return nil
+	})
+	if err != nil {
+		ch.core.logger.Error("a hook panicked", "hook", "OnEvicted", "channel", ch.name, "err", err)
+	}
+}
+
+// channels are those of a namespace that are in memory.
+type channels struct {
+	core *core
+	all  map[string]*liveChannel // guarded by core.mu
+
+	// leaving has the evicted channels that still follow a shared log; guarded by core.mu.
+	// Their values are closed when they have stopped.
+	leaving map[string]chan struct{}
+}
+
+// acquire returns the channel, pinned. The caller must release it.
+func (c *channels) acquire(ctx context.Context, name string) (*liveChannel, error) {
+	ch, err := c.pin(name)
+	if err != nil {
+		return nil, err
+	}
+	open := func() error { return try(func() error { return ch.events.Open(ctx) }) }
+	if err := ch.opened.do(ctx, open); err != nil {
+		ch.release()
+		return nil, fmt.Errorf("open channel: %w", err)
+	}
+	return ch, nil
+}
+
+// acquireHub returns the channel, pinned, with its hub made. The caller must release it.
+func (c *channels) acquireHub(ctx context.Context, name string) (*liveChannel, error) {
+	ch, err := c.acquire(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if err := ch.makeHub(ctx); err != nil {
+		ch.release()
+		return nil, err
+	}
+	return ch, nil
+}
+
+func (c *channels) pin(name string) (*liveChannel, error) {
+	c.core.mu.RLock()
+	ch, closing := c.all[name], c.core.closing
+	if ch != nil {
+		ch.pins.Add(1)
+	}
+	c.core.mu.RUnlock()
+	switch {
+	case ch != nil:
+		return ch, nil
+	case closing:
+		return nil, ErrClosed
+	}
+	c.core.mu.Lock()
+	defer c.core.mu.Unlock()
+	if c.core.closing {
+		return nil, ErrClosed
+	}
+	if ch = c.all[name]; ch == nil {
+		ch = &liveChannel{core: c.core, name: name, events: fanout.New(&c.core.events, name)}
+		c.all[name] = ch
+	}
+	ch.pins.Add(1)
+	return ch, nil
+}
+
+// lookup returns the channel without pinning it, or nil if it is not in memory.
+func (c *channels) lookup(name string) *liveChannel {
+	c.core.mu.RLock()
+	defer c.core.mu.RUnlock()
+	return c.all[name]
+}
+
+// evict drops the channels that have been idle since before, or all of them if force
+// is set, and calls OnEvicted of each, on a goroutine of its own.
+func (c *channels) evict(before time.Time, force bool) {
+	c.core.mu.Lock()
+	defer c.core.mu.Unlock()
+	for name, ch := range c.all {
+		if !force && ch.touched.Load() > before.UnixNano() {
+			continue
+		}
+		if ch.pins.CompareAndSwap(0, evicted) || force {
+			delete(c.all, name)
+			c.unfollow(ch)
+			if ch.maker.once.succeeded() {
+				c.core.evictions.Go(ch.onEvicted)
+			}
 		}
 	}
-	return list
+}
+
+// moveCursors sends cursor events in the channels that are open.
+func (c *channels) moveCursors(ctx context.Context) error {
+	c.core.mu.RLock()
+	list := make([]*liveChannel, 0, len(c.all))
+	for _, ch := range c.all {
+		list = append(list, ch)
+	}
+	c.core.mu.RUnlock()
+	for _, ch := range list {
+		if !ch.opened.succeeded() { // it is about to ask the log itself
+			continue
+		}
+		if err := ch.events.MoveCursors(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// follow makes a pinned channel receive the events of all nodes, if nodes share the log: a
+// channel follows the log from its first socket until it is evicted. A log has one
+// follower of a channel at a time, so a channel that was made anew waits for the evicted
+// one. The error wraps [eventlog.ErrUnavailable] if the log is out of reach.
+func (c *channels) follow(ctx context.Context, ch *liveChannel) error {
+	if c.core.shared == nil {
+		return nil
+	}
+	c.core.mu.RLock()
+	gone := c.leaving[ch.name]
+	c.core.mu.RUnlock()
+	if gone != nil {
+		select {
+		case <-gone:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return try(func() error { return ch.events.Follow(ctx) })
+}
+
+// unfollow ends the feed of a channel that is evicted, on a goroutine of its own. It is
+// called with core.mu held.
+func (c *channels) unfollow(ch *liveChannel) {
+	if c.core.shared == nil {
+		return
+	}
+	before, gone := c.leaving[ch.name], make(chan struct{})
+	c.leaving[ch.name] = gone
+	c.core.evictions.Go(func() {
+		if before != nil { // it was evicted, made and evicted again
+			<-before
+		}
+		if err := try(func() error { ch.events.Unfollow(); return nil }); err != nil {
+			c.core.logger.Error("ending a feed failed", "channel", ch.name, "err", err)
+		}
+		c.core.mu.Lock()
+		if c.leaving[ch.name] == gone {
+			delete(c.leaving, ch.name)
+		}
+		c.core.mu.Unlock()
+		close(gone)
+	})
 }

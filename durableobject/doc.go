@@ -19,7 +19,7 @@
 //	mux.Handle("/chat-room", durableobject.UpgradeHandler(rooms, nil))
 //
 // Clients connect with a token that names the channel; package durableiterator
-// hands them out. Any part of the server publishes through [Namespace.Get] and
+// makes them. Any part of the server publishes through [Namespace.Get] and
 // [Object.PublishEvent].
 //
 // # Order and delivery
@@ -27,22 +27,22 @@
 // An object has one order of events, that of its log, and every subscriber sees
 // that order. An event is stored before it is delivered. What goes over a socket
 // arrives at least once; this library's client hands each event to the
-// application once, in order, or says that there is a gap.
+// application once, in order, or reports a gap.
 //
-// [WithTags], targets and excludes decide whom an event is for, by the same rule
-// when it is published and when it is replayed. Predicates are asked once, at
-// publication, and what they chose is stored. An event for others is never
+// [WithTags], targets and excludes decide which clients an event is for, by the same
+// rule when it is published and when it is replayed. Predicates are called once, at
+// publication, and their choice is stored. An event for others is never
 // replayed to a client. Ids are chosen by clients: where that matters, set
 // Options.Subject.
 //
 // # Resume
 //
 // With Options.ResumeRetention every event has an id, "<epoch>-<number>", opaque
-// to clients. A client that subscribes with the last id it has seen gets what it
-// missed, then what OnSubscribed sends, then what is published, with nothing lost
-// or doubled in between. If something is gone (too old, or the log in memory ended
-// with the process) it gets all that is left, and [Resume] reports it. The last event
-// id "0" asks for all that is kept, and is always complete.
+// to clients. A client that subscribes with the last id it has seen is sent the events
+// that it missed, then those that OnSubscribed sends, then live events, with nothing lost
+// or doubled in between. If an event is gone (too old, or the log in memory ended
+// with the process) it is sent all that is left, and [Resume] reports it. The last event
+// id "0" asks for all events that are kept, and is always complete.
 //
 // The number counts all events of the log, those of other objects included: see
 // Options.Log.
@@ -51,19 +51,19 @@
 // "x-durable-iterator: 1" when they subscribe, as package client does. The answer
 // then has "x-durable-iterator-position", the head of the log, and
 // "x-durable-iterator-resume": "complete", "truncated", "off" (nothing is kept) or
-// "none" (no last event id was given). Such clients also get an event without
-// data now and then, whose id tells how far the log has come.
+// "none" (there was no last event id). Such clients are also sent an event without
+// data now and then, whose id is the current position of the log.
 //
 // # Slow and hostile clients
 //
 // Events are not queued for a socket. It reads from the tail of the log that all
-// sockets of an object share, and when it falls more than Options.MaxLagBytes
-// behind, from the log itself, at its own pace. A publisher never waits for it.
+// sockets of an object share, and when it lags by more than Options.MaxLagBytes,
+// from the log itself, at its own pace. A publisher never waits for it.
 //
-// Answers to calls, and what [Websocket.Send] sends, wait for a client that reads slowly,
+// Answers to calls, and events of [Websocket.Send], wait for a client that reads slowly,
 // and the calls with them. A client that asks for much at once is slowed down, not
 // refused. Only one whose connection accepts no bytes for Options.StallTimeout is closed
-// with 1013, and from then on nothing of it is read or run. A silent client is pinged and
+// with 1013, and from then on nothing that it sends is read or run. A silent client is pinged and
 // dropped; one whose token has expired is closed with 1008.
 //
 // # What one socket can hold
@@ -71,14 +71,14 @@
 // Whatever its client does, a socket holds no more than:
 //
 //   - a message that is being read, Options.MaxMessageBytes, for Options.MessageTimeout;
-//   - messages of calls that wait or run, Options.MaxPendingBytes, which is all that the
-//     calls beyond Options.MaxCalls cost;
-//   - answers that wait to be read and what it lags behind, Options.MaxLagBytes; a single
+//   - messages of calls that wait or run, Options.MaxPendingBytes. Calls beyond
+//     Options.MaxCalls cost no more than that;
+//   - answers and events that wait to be read, Options.MaxLagBytes; a single
 //     answer may be larger, and four more may be encoded and wait for room;
-//   - what is being written, 128 KiB, or one answer or page of the log if that is larger;
+//   - bytes that are being written, 128 KiB, or one answer or page of the log if that is larger;
 //   - goroutines, each of about 16 KiB: Options.MaxCalls, Options.MaxStreams, one hook, and
 //     up to four of its own;
-//   - what the application keeps for its calls: an input may take several times the size
+//   - the values that the application keeps for its calls: an input may take several times the size
 //     of its message once it is decoded. One input of a socket is decoded at a time.
 //
 // # Tokens
@@ -86,7 +86,7 @@
 // A token is admitted by the same rules when it opens a socket and when it replaces
 // the token of one: its size, its signature and claims, Options.Channels, and
 // UpgradeOptions.Authorize. It names a channel and no namespace, so use one key for
-// each namespace, or tell names apart with Options.Channels: otherwise a token for
+// each namespace, or check names with Options.Channels: otherwise a token for
 // the channel "42" of one namespace opens the channel "42" of another.
 //
 // # Concurrency
@@ -97,14 +97,14 @@
 // calls it, and one that blocks holds up nothing but itself.
 //
 // Goroutines: one reader for each socket, one for each running call or hook, and for
-// each namespace a fixed set of writers, up to three for what is done from time to
-// time, and one for the Logger while there is something to log. [Namespace.Shutdown]
+// each namespace a fixed set of writers, up to three for tasks in intervals, one for
+// each running OnEvicted, and one for the Logger while there is something to log. [Namespace.Shutdown]
 // joins them all.
 //
 // # Errors
 //
-// Methods return *rpc.Error to be understood by clients; any other error reaches
-// them as INTERNAL_SERVER_ERROR without detail, and the interceptors and the
+// A method returns an *rpc.Error to report it to the client; any other error reaches
+// the client as INTERNAL_SERVER_ERROR without detail, and the interceptors and the
 // Logger in full. A panic in a method is such an error. A panic in a hook, or in a
 // function of the options, is logged, and the request that it happened in is refused.
 package durableobject

@@ -10,8 +10,8 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/socket"
 )
 
-// endpoint is a Websocket as its connection and its reader of events see it: it
-// implements [socket.Source], [socket.Handler] and [fanout.Sink].
+// endpoint is the side of a Websocket that its connection and its reader of events use:
+// it implements [socket.Source], [socket.Handler] and [fanout.Sink].
 type endpoint Websocket
 
 // Pull implements [socket.Source]: answers that are due, then events.
@@ -35,7 +35,7 @@ func (e *endpoint) Pull(b *socket.Batch, wait bool) socket.More {
 		case b.Shared != nil:
 			return socket.Some
 		default:
-			// Those that the events have made due. There may be more than fit.
+			// The answers that the events have made due. There may be more than fit.
 			if ws.outbox.Take(b, passed); b.Shared != nil || len(b.Own) >= socket.BatchSize {
 				return socket.Some
 			}
@@ -72,11 +72,26 @@ func (e *endpoint) Closing() {
 	e.peer.Stop()
 }
 
-// Ended implements [socket.Handler].
+// Ended implements [socket.Handler]: it takes the socket out of its channel and its
+// namespace.
 func (e *endpoint) Ended(int) {
 	ws := (*Websocket)(e)
-	defer ws.core().users.Done()
-	ws.leave()
+	c := ws.core()
+	defer c.users.Done()
+	ws.left.Store(true)
+	ws.outbox.Discard() // the events that come before these answers will not
+	ws.peer.Close()
+	ws.ch.events.Leave(&ws.reader)
+	err := c.hook("OnDisconnected", ws.ch.name, func() error {
+		ws.hooks().OnDisconnected(ws.ctx, ws)
+		return nil
+	})
+	if err != nil {
+		c.logger.Error("a hook panicked", "hook", "OnDisconnected", "channel", ws.ch.name, "err", err)
+	}
+	ws.peer.Wait()
+	ws.set.remove(ws)
+	ws.ch.release()
 }
 
 // Writer implements [fanout.Sink].
@@ -88,7 +103,7 @@ func (e *endpoint) Wake() { e.conn.Wake() }
 // Flush implements [fanout.Sink].
 func (e *endpoint) Flush(flush func(*socket.Conn)) { flush(&e.conn) }
 
-// Replayed implements [fanout.Sink]: it is the turn of the hook.
+// Replayed implements [fanout.Sink]: it starts the hook.
 func (e *endpoint) Replayed(sub *fanout.Subscription) {
 	ws := (*Websocket)(e)
 	ws.mu.Lock()
@@ -98,7 +113,8 @@ func (e *endpoint) Replayed(sub *fanout.Subscription) {
 	}
 }
 
-// Fail implements [fanout.Sink]: the client comes back and is told what is missing.
+// Fail implements [fanout.Sink]: it closes the socket. The client comes back, and learns
+// then if events are missing.
 func (e *endpoint) Fail(err error) {
 	ws := (*Websocket)(e)
 	switch {
@@ -110,7 +126,7 @@ func (e *endpoint) Fail(err error) {
 		ws.core().logger.Warn("event log unavailable", "channel", ws.ch.name, "socket_id", ws.id, "err", err)
 		ws.conn.Close(statusTryAgainLater, "Try again later")
 	case errors.Is(err, fanout.ErrTooSlow):
-		ws.core().logger.Warn("socket fell behind what is kept", "channel", ws.ch.name, "socket_id", ws.id)
+		ws.core().logger.Warn("socket lags behind the events that are kept", "channel", ws.ch.name, "socket_id", ws.id)
 		ws.conn.Close(statusTryAgainLater, "Too slow")
 	default:
 		if !errors.Is(err, context.Canceled) {
@@ -118,4 +134,17 @@ func (e *endpoint) Fail(err error) {
 		}
 		ws.conn.Close(statusInternalError, "Reading events failed")
 	}
+}
+
+// websocketsOf returns the sockets of a channel that have one of the tags, or all of them
+// if tags is nil.
+func websocketsOf(ch *liveChannel, tags []string) []*Websocket {
+	sinks := ch.events.Sinks(tags)
+	list := make([]*Websocket, 0, len(sinks))
+	for _, sink := range sinks {
+		if e, ok := sink.(*endpoint); ok {
+			list = append(list, (*Websocket)(e))
+		}
+	}
+	return list
 }

@@ -1,26 +1,48 @@
 package durableobject
 
-import "errors"
+import (
+	"errors"
+	"runtime/debug"
+
+	"github.com/go-orpc/durable-iterator/rpc"
+)
 
 // Errors that a caller may branch on.
 var (
 	// ErrClosed is returned by a namespace that is shutting down.
 	ErrClosed = errors.New("durableobject: namespace closed")
-	// ErrRecursive is returned by Namespace.Get inside a newHub, if the object that
-	// it asks for waits for that newHub: it is the one that is made, or the newHub of
-	// another object, by which this one was asked for or which asks for it now.
+	// ErrRecursive is returned by Namespace.Get inside a newHub if the object that it
+	// asks for is waiting for that newHub: the object that the newHub makes, or one
+	// whose own newHub waits for that object.
 	ErrRecursive = errors.New("durableobject: newHub waits for itself")
-	// ErrNotSubscribed is returned by Websocket.Send for a socket that has not
-	// subscribed, or not any more.
+	// ErrNotSubscribed is returned by Websocket.Send if the socket has no subscription:
+	// the client has not subscribed yet, or has unsubscribed, or is gone.
 	ErrNotSubscribed = errors.New("durableobject: not subscribed")
 	// ErrForeignWebsocket is returned by PublishEvent if a target or an exclude is
 	// a socket of another object.
 	ErrForeignWebsocket = errors.New("durableobject: socket of another channel")
-	// ErrNoSubject is returned by PublishEvent for targets or excludes given by id
-	// alone where Options.Subject makes subject and id belong together.
+	// ErrNoSubject is returned by PublishEvent for targets or excludes that are ids
+	// alone if Options.Subject is set, since recipients are then named by subject and id.
 	ErrNoSubject = errors.New("durableobject: ids without subject")
 	// ErrPredicate is returned by PublishEvent for [WithTargetsFunc] and
-	// [WithExcludeFunc] where the log is an eventlog.Shared: the sockets of other nodes
-	// cannot be asked. Use tags or ids there.
+	// [WithExcludeFunc] if the log is an eventlog.Shared, since predicates cannot be
+	// called for the sockets of other nodes. Use tags or ids there.
 	ErrPredicate = errors.New("durableobject: predicates do not reach the sockets of other nodes")
 )
+
+// errLostContext is the error of a method whose socket is not found.
+var errLostContext = errors.New("an interceptor lost the context")
+
+// try calls fn, which runs code of the application, and returns its error. A panic is
+// returned as a *rpc.PanicError.
+func try(fn func() error) (err error) {
+	defer recoverTo(&err)
+	return fn()
+}
+
+// recoverTo, when deferred, stores a panic of user code in err.
+func recoverTo(err *error) {
+	if v := recover(); v != nil {
+		*err = &rpc.PanicError{Value: v, Stack: debug.Stack()}
+	}
+}

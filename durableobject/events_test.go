@@ -14,7 +14,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// streamInput says what a stream does.
+// streamInput selects what a stream does.
 type streamInput struct {
 	Events  int  `json:"events"` // how many; 0: until it is stopped
 	Size    int  `json:"size"`   // of each, in bytes

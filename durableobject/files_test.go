@@ -22,7 +22,7 @@ type attachedFile struct {
 var swap = rpc.DefineIn[attachedFile, attachedFile](toolbox, "swap")
 
 // swap answers with the content in upper case, a day later. A file called "no" it
-// gives back in an error.
+// returns in an error.
 func (r *room) swap(_ context.Context, _ *durableobject.Websocket, in attachedFile) (attachedFile, error) {
 	if in.File.Name == "no" {
 		return attachedFile{}, &rpc.Error{Code: rpc.CodeConflict, Data: in}

@@ -293,7 +293,7 @@ func lastEventID(id string) string { return `"last-event-id":"` + id + `"` }
 
 const extension = `"x-durable-iterator":"1"`
 
-// next gives the next frame; it must come before anything else can happen.
+// next returns the next frame; it must come before anything else can happen.
 func (c *rawClient) next() string {
 	c.t.Helper()
 	frame, ok := <-c.frames
@@ -303,7 +303,7 @@ func (c *rawClient) next() string {
 	return frame
 }
 
-// event takes the next frame, which has to be an event, and gives text and id.
+// event takes the next frame, which has to be an event, and returns its text and id.
 func (c *rawClient) event() (text, id string) {
 	c.t.Helper()
 	frame := c.next()

@@ -2,6 +2,7 @@ package durableobject
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -9,20 +10,20 @@ import (
 	"sync"
 )
 
-// A newHub may get other objects, whose newHub may get others again. That must not
-// lead back to an object that is being made: its maker would wait for itself. The
-// context that newHub is called with names the object that it makes. A Get with
+// A newHub may get other objects, whose newHub may get others in turn. That must not
+// lead back to an object that is being made: its newHub would wait for itself. The
+// context that newHub is called with has the making that it belongs to. A Get with
 // another context is found by its goroutine, unless newHub has started that.
 
 // making is one run of newHub.
 type making struct {
-	waits []*channel // the objects that newHub asks for now; guarded by makings.mu
+	waits []*maker // the objects that newHub asks for now; guarded by makings.mu
 }
 
 type makingKey struct{}
 
 // makings is about all namespaces, as a newHub may get objects of another one. mu also
-// guards making.waits and channel.maker.
+// guards making.waits and maker.run.
 var makings = struct {
 	mu   sync.Mutex
 	here map[string]*making // the innermost run on each goroutine
@@ -31,8 +32,8 @@ var makings = struct {
 // makingOf returns the run of newHub that ctx was made for, or else the one that the
 // calling goroutine is in, nil outside of one.
 func makingOf(ctx context.Context) *making {
-	if m, ok := ctx.Value(makingKey{}).(*making); ok {
-		return m
+	if run, ok := ctx.Value(makingKey{}).(*making); ok {
+		return run
 	}
 	makings.mu.Lock()
 	defer makings.mu.Unlock()
@@ -49,82 +50,130 @@ func goroutine() string {
 	return name
 }
 
-// makeHub makes the hub of ch, once. It fails with [ErrRecursive] where that would
-// wait for itself.
-func (ch *channel) makeHub(ctx context.Context) error {
-	if ch.hubOnce.succeeded() {
+// maker makes the hub of one channel, once.
+type maker struct {
+	once once
+	run  *making // of newHub, now; guarded by makings.mu
+}
+
+// make calls newHub unless it has succeeded before. It fails with [ErrRecursive] if that
+// would wait for itself.
+func (m *maker) make(ctx context.Context, name string, newHub func(context.Context) error) error {
+	if m.once.succeeded() {
 		return nil
 	}
 	parent := makingOf(ctx)
-	if err := parent.wait(ch); err != nil {
-		return err
+	if !parent.wait(m) {
+		return fmt.Errorf("%w: %q", ErrRecursive, name)
 	}
-	defer parent.endWait(ch)
-	return ch.hubOnce.do(ctx, func() error {
-		if !ch.core.enter() { // or Shutdown would not wait for it, and never call OnEvicted
-			return ErrClosed
-		}
-		defer ch.core.users.Done()
-		m := &making{}
-		defer ch.makeBy(m)()
-		return ch.core.hook("newHub", ch.name, func() (err error) {
-			ch.hub, err = ch.core.newHub(context.WithValue(ctx, makingKey{}, m), ch.name)
-			return err
-		})
+	defer parent.endWait(m)
+	return m.once.do(ctx, func() error {
+		run := &making{}
+		defer m.begin(run)()
+		return newHub(context.WithValue(ctx, makingKey{}, run))
 	})
 }
 
-// makeBy notes that m makes the hub of ch on this goroutine, until the returned
-// function is called.
-func (ch *channel) makeBy(m *making) (end func()) {
+// begin notes that run makes the hub on this goroutine, until end is called.
+func (m *maker) begin(run *making) (end func()) {
 	name := goroutine()
 	makings.mu.Lock()
 	defer makings.mu.Unlock()
 	outer := makings.here[name]
-	ch.maker, makings.here[name] = m, m
+	m.run, makings.here[name] = run, run
 	return func() {
 		makings.mu.Lock()
 		defer makings.mu.Unlock()
-		ch.maker = nil
+		m.run = nil
 		if makings.here[name] = outer; outer == nil {
 			delete(makings.here, name)
 		}
 	}
 }
 
-// wait notes that the newHub of m asks for ch, if that can end.
-func (m *making) wait(ch *channel) error {
-	if m == nil {
-		return nil
+// wait records that the newHub of r waits for m. It reports false if that would never end.
+func (r *making) wait(m *maker) bool {
+	if r == nil {
+		return true
 	}
 	makings.mu.Lock()
 	defer makings.mu.Unlock()
-	if m.awaitedBy(ch, map[*channel]bool{}) {
-		return fmt.Errorf("%w: %q", ErrRecursive, ch.name)
+	if r.awaitedBy(m, map[*maker]bool{}) {
+		return false
 	}
-	m.waits = append(m.waits, ch)
-	return nil
+	r.waits = append(r.waits, m)
+	return true
 }
 
-func (m *making) endWait(ch *channel) {
-	if m == nil {
+func (r *making) endWait(m *maker) {
+	if r == nil {
 		return
 	}
 	makings.mu.Lock()
 	defer makings.mu.Unlock()
-	i := slices.Index(m.waits, ch)
-	m.waits = slices.Delete(m.waits, i, i+1)
+	i := slices.Index(r.waits, m)
+	r.waits = slices.Delete(r.waits, i, i+1)
 }
 
-// awaitedBy reports whether the hub of ch is made by m, or by a newHub that waits for
-// what m makes. It is called with makings.mu held.
-func (m *making) awaitedBy(ch *channel, seen map[*channel]bool) bool {
-	if seen[ch] || ch.maker == nil {
+// awaitedBy reports whether the hub of m is made by r, or by a newHub that waits for
+// the hub that r makes. It is called with makings.mu held.
+func (r *making) awaitedBy(m *maker, seen map[*maker]bool) bool {
+	if seen[m] || m.run == nil {
 		return false
 	}
-	seen[ch] = true
-	if ch.maker == m {
+	seen[m] = true
+	if m.run == r {
 		return true
 	}
-	return slices.ContainsFunc(ch.maker.waits, func(next *channel) bool { return m.awaitedBy(next, seen) })
+	return slices.ContainsFunc(m.run.waits, func(next *maker) bool { return r.awaitedBy(next, seen) })
+}
+
+// once runs a function until it succeeds, for one caller at a time; others wait
+// until their context ends.
+type once struct {
+	mu   sync.Mutex // guards the fields, and is not held while fn runs
+	done bool
+	busy chan struct{} // closed when the current run ends
+}
+
+func (o *once) do(ctx context.Context, fn func() error) error {
+	for {
+		o.mu.Lock()
+		if o.done {
+			o.mu.Unlock()
+			return nil
+		}
+		if o.busy == nil {
+			o.busy = make(chan struct{})
+			o.mu.Unlock()
+			break
+		}
+		busy := o.busy
+		o.mu.Unlock()
+		select {
+		case <-busy:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	err := errAborted // if fn panics
+	defer func() {
+		o.mu.Lock()
+		o.done = err == nil
+		close(o.busy)
+		o.busy = nil
+		o.mu.Unlock()
+	}()
+	err = fn()
+	return err
+}
+
+var errAborted = errors.New("aborted")
+
+// succeeded reports whether a run of fn has succeeded. What fn has written can be read
+// then.
+func (o *once) succeeded() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.done
 }

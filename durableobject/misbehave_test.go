@@ -219,7 +219,7 @@ func testMisbehaving(t *testing.T, m *misbehaving) {
 	}
 }
 
-// The logger may use what it is told about, and may never return.
+// The logger may use the namespace that it logs for, and may never return.
 func TestLoggersThatMisbehave(t *testing.T) {
 	t.Parallel()
 	for name, log := range map[string]func(r *room){ // nil hangs

@@ -46,7 +46,7 @@ func TestSlowReplayWhileOthersPublish(t *testing.T) {
 	})
 }
 
-// A client that resumes stays at its last event until it is told of a later
+// A client that resumes stays at its last event until it receives a later
 // position, which has to happen before that event is too old.
 func TestCursorMovesAfterAResume(t *testing.T) {
 	bubble(t, keeping, func(t *testing.T, f *fixture) {

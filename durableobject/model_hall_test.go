@@ -109,7 +109,7 @@ func (h *hall) OnEvicted(context.Context) {
 	}
 }
 
-// The attachment of a token says which visit it is for, and whose it is.
+// The attachment of a token names the visit that it is for, and its owner.
 func newAtt(visit int, subject string) string { return fmt.Sprintf(`"%d.%s"`, visit, subject) }
 
 func readAtt(p *payload) (visit int, subject string) {

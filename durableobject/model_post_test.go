@@ -267,7 +267,7 @@ func (p *place) learn() {
 	}
 }
 
-// textOf gives the key of the post whose encoding this is.
+// textOf returns the key of the post whose encoding this is.
 func textOf(data []byte) string {
 	_, rest, _ := bytes.Cut(data, []byte(`"text":"`))
 	text, _, _ := bytes.Cut(rest, []byte(`"`))
@@ -335,7 +335,7 @@ func (p *place) oldest() uint64 {
 	}
 }
 
-// mayMiss tells whether the log cannot be sure of what came after seq: some of it is
+// mayMiss reports whether the log cannot be sure of what came after seq: some of it is
 // gone, in this channel or, since a log may forget a channel, in another.
 func (p *place) mayMiss(seq uint64) bool {
 	for _, other := range p.world.places {

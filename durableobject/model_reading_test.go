@@ -22,7 +22,8 @@ type reading struct {
 	low, high uint64
 	// What a truncated resume may miss: at least up to gone, at most up to lost.
 	gone, lost uint64
-	begun      bool // high and lost are known
+	placed     bool // high is known
+	begun      bool // lost is known
 	caught     bool // lost is final: what was missed has been read
 
 	// Of a resume: what the position is worth.
@@ -114,7 +115,7 @@ func (r *reading) end(round int) {
 	}
 }
 
-// position checks a position that the client is given.
+// position checks a position that the client is sent.
 func (r *reading) givenPosition(text string) uint64 {
 	p := r.visit.place
 	at, ok := parsePosition(text)
@@ -178,7 +179,7 @@ func (r *reading) response(f *frame) {
 	r.learnTruncated(resume == "truncated")
 }
 
-// learnTruncated takes what the server says of a resume.
+// learnTruncated records the outcome of a resume that the server reports.
 func (r *reading) learnTruncated(truncated bool) {
 	if r.known && r.truncated != truncated {
 		r.visit.place.failf("v%d: header and hook of %s disagree", r.visit.n, r.id)
@@ -269,7 +270,7 @@ func (r *reading) checkMeta(f *frame, n *post) {
 }
 
 // remember notes, at the end of a subscription, what its client can rely on: a
-// position that it was given while it read all there was is at most as old as a
+// position that it was sent while it read all there was is at most as old as a
 // quarter of the retention.
 func (r *reading) remember() {
 	v, p := r.visit, r.visit.place
@@ -292,7 +293,7 @@ func (h *hookRun) busy() bool {
 	return !h.ended
 }
 
-// running tells whether the hook keeps live events away.
+// running reports whether the hook keeps live events away.
 func (h *hookRun) running() bool {
 	w := h.visit.place
 	w.mu.Lock()

@@ -201,7 +201,7 @@ func (w *world) publish(r *rand.Rand, p *place, n int) {
 	}
 }
 
-// open gives the subscriptions that have not ended.
+// open returns the subscriptions that have not ended.
 func (v *visit) open() (list []*reading) {
 	for _, r := range v.readings {
 		if !r.ended {
@@ -237,5 +237,5 @@ func (n *post) checkAsked() {
 	}
 }
 
-// withoutRecipients gives the post as if it was limited by tags only.
+// withoutRecipients returns the post as if it was limited by tags only.
 func (n *post) withoutRecipients() *post { return &post{place: n.place, tags: n.tags} }

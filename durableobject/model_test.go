@@ -110,7 +110,7 @@ func report(t *testing.T, w *world, wrong string) {
 	t.Errorf("seed %d: %s\n%sagain: MODEL_SEED=%[1]d go test -run TestModel -count 20 -failfast ./durableobject", w.seed, wrong, w.story())
 }
 
-// history runs these steps of a seed in a bubble, and gives what is wrong.
+// history runs these steps of a seed in a bubble, and returns what is wrong.
 func history(t *testing.T, seed uint64, counts *tally, steps []int) (w *world, wrong string) {
 	t.Helper()
 	hangs := time.AfterFunc(time.Minute, func() {

@@ -181,7 +181,7 @@ func (w *wire) send(op byte, payload []byte) {
 	w.changed.Broadcast()
 }
 
-// take appends to dst what has arrived, at most limit bytes. over says that nothing
+// take appends to dst what has arrived, at most limit bytes. over means that nothing
 // more will come.
 func (w *wire) take(dst []byte, limit int) (b []byte, over bool) {
 	w.mu.Lock()

@@ -23,7 +23,7 @@ type world struct {
 	seed    uint64
 	ctx     context.Context
 	spaces  []*space
-	shared  eventlog.Log               // what was given to the namespaces, if any
+	shared  eventlog.Log               // Options.Log of the namespaces, if any
 	cluster *eventlogtest.SharedMemory // what nodes share, if any
 	places  []*place
 	guests  []*guest
@@ -85,7 +85,7 @@ type guest struct {
 	at      map[*place]*front // where the last subscription was
 }
 
-// fitness says until when a resume from a position, or a later one, is complete.
+// fitness is the time until which a resume from a position, or a later one, is complete.
 type fitness struct {
 	from  uint64
 	until time.Time
@@ -208,7 +208,7 @@ func (p *place) hall(f *front) *hall {
 	return h
 }
 
-// handle gives the object, or the one that it was some time ago: it works also if it
+// handle returns the object, or the one that it was some time ago: it works also if it
 // was evicted since.
 func (p *place) handle(r *rand.Rand) *hall {
 	if p.held == nil || r.IntN(3) > 0 {
@@ -277,7 +277,7 @@ func (w *world) advance(d time.Duration) {
 	}
 }
 
-// end ends the history: everybody comes back once more and gets what is missing.
+// end ends the history: every client comes back and gets the events that it misses.
 func (w *world) end() {
 	w.notef("the end")
 	for _, v := range w.visits {
@@ -316,7 +316,7 @@ func (w *world) end() {
 	}
 }
 
-// close shuts everything down, also where something was wrong. Whoever is left then
+// close shuts everything down, also where something was wrong. A client that is left then
 // hangs the bubble.
 func (w *world) close() error {
 	w.mu.Lock()
@@ -363,7 +363,7 @@ func (w *world) close() error {
 	return err
 }
 
-// story gives the history to be read.
+// story returns the history to be read.
 func (w *world) story() string {
 	var b strings.Builder
 	for _, line := range w.trace {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -83,7 +85,7 @@ func (c *rawClient) closedWith() int {
 	}
 }
 
-// resumed subscribes and returns what the response says of the resume.
+// resumed subscribes and returns the outcome of the resume in the response.
 func (c *rawClient) resumed(last string) string {
 	c.t.Helper()
 	c.send(`{"i":"1","p":{"u":"/subscribe","b":{},"h":{` + extension + `,` + lastEventID(last) + `}}}`)
@@ -309,7 +311,7 @@ func TestPredicatesWhereNodesShareALog(t *testing.T) {
 // followCounter counts the feeds of a handle.
 type followCounter struct {
 	*eventlogtest.Handle
-	open, most int
+	open, most atomic.Int64
 }
 
 func (c *followCounter) Follow(ctx context.Context, channel string, f eventlog.Follower) (eventlog.Position, func(), error) {
@@ -317,15 +319,11 @@ func (c *followCounter) Follow(ctx context.Context, channel string, f eventlog.F
 	if err != nil {
 		return from, nil, err
 	}
-	c.open++
-	c.most = max(c.most, c.open)
-	stopped := false
+	c.most.Store(max(c.most.Load(), c.open.Add(1)))
+	ended := sync.OnceFunc(func() { c.open.Add(-1) })
 	return from, func() {
 		stop()
-		if !stopped {
-			c.open--
-		}
-		stopped = true
+		ended()
 	}, nil
 }
 
@@ -339,22 +337,22 @@ func TestChannelsAreFollowedWhileTheyHaveSockets(t *testing.T) {
 		o.Log, o.TrimLog = log, true
 		f := newFixture(t, o, nil)
 		f.publish("1")
-		require.Zero(t, log.open)
+		require.Zero(t, log.open.Load())
 		a, b := f.connect("a"), f.connect("b")
-		require.Equal(t, 1, log.open)
+		require.EqualValues(t, 1, log.open.Load())
 		a.drop()
 		b.drop()
-		require.Equal(t, 1, log.open)
+		require.EqualValues(t, 1, log.open.Load())
 		time.Sleep(2 * durableobject.DefaultIdleTimeout)
 		synctest.Wait()
-		require.Zero(t, log.open)
+		require.Zero(t, log.open.Load())
 		c := f.connect("c")
 		c.subscribe()
 		f.publish("2")
 		c.sees("2")
 		f.end()
-		require.Zero(t, log.open)
-		require.Equal(t, 1, log.most)
+		require.Zero(t, log.open.Load())
+		require.EqualValues(t, 1, log.most.Load())
 		require.NoError(t, log.Close())
 	})
 }

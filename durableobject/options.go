@@ -2,8 +2,10 @@ package durableobject
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -49,31 +51,30 @@ type Options struct {
 	// is. Get is not restricted. Nil allows every name.
 	Channels func(name string) bool
 
-	// MaxTokenBytes is the size of the largest token that is looked at; a larger one
-	// is refused before anything is done with it. 0 is 8 KiB.
+	// MaxTokenBytes is the size of the largest token that is accepted; a larger one
+	// is refused before it is verified. 0 is 8 KiB.
 	MaxTokenBytes int
 
 	// ResumeRetention is how long events are kept for clients that come back. 0
 	// keeps nothing: events have no ids, and a client that reconnects has missed
-	// what was published meanwhile. oRPC: resumeRetentionSeconds.
+	// the events in between. oRPC: resumeRetentionSeconds.
 	ResumeRetention time.Duration
 
 	// Log is where events are kept. Nil is a log in memory of the namespace's own.
-	// A log that is given here is not closed by the namespace, and not trimmed
-	// unless TrimLog is set. It requires ResumeRetention, without which nothing
+	// The namespace does not close this log, and does not trim it unless TrimLog is set. It requires ResumeRetention, without which nothing
 	// would be stored.
 	//
-	// An eventlog.Shared is a log that several processes have, each with a namespace of
+	// An eventlog.Shared is a log that several processes share, each with a namespace of
 	// its own: then every socket gets the events of all of them, and a client may come
 	// back to any process. Each namespace needs a handle of its own, or a Prefix. While
 	// the log is out of reach, publishers get its error and clients 503; when its feed
-	// is lost the sockets are closed with 1012, and their clients ask the log what they
-	// have missed. Predicates fail with [ErrPredicate]. The clocks of the processes may
-	// differ from the log's by 10 s. Objects are one for each process: keep what must be
-	// one elsewhere.
+	// is lost the sockets are closed with 1012, and their clients resume from the log.
+	// Predicates fail with [ErrPredicate]. The clocks of the processes may
+	// differ from the log's by 10 s. Each process has an object of its own for a channel:
+	// keep state that must exist once elsewhere.
 	//
-	// Position numbers are counted for a whole log, and clients can read them, so
-	// whoever has a token of one channel can tell how many events all channels of a
+	// Positions are numbered for a whole log, and clients can read the numbers, so
+	// a client with a token of one channel can see how many events all channels of the
 	// log have. Tenants who must not know that of each other need a log each.
 	//
 	// If the log is bounded by size, and other channels push out even the latest
@@ -81,11 +82,11 @@ type Options struct {
 	// its sockets once, with 1013; their clients come back.
 	Log eventlog.Log
 
-	// TrimLog lets the namespace drop from Log, for good, what is older than
-	// ResumeRetention. Leave it unset where the log trims itself, as a filelog with
+	// TrimLog makes the namespace delete events that are older than ResumeRetention
+	// from Log. Leave it unset where the log trims itself, as a filelog with
 	// a Retention does, where it is shared with others, and where history is to be
-	// kept. An eventlog.Shared is never trimmed. Events older than ResumeRetention are not replayed in any case. It
-	// requires Log.
+	// kept. An eventlog.Shared is never trimmed. Events older than ResumeRetention are not
+	// replayed in any case. It requires Log.
 	TrimLog bool
 
 	// Interceptors run around each request on a socket: "subscribe",
@@ -103,10 +104,10 @@ type Options struct {
 	// Validator checks the inputs of methods. Nil is the default of rpc.
 	Validator rpc.Validator
 
-	// Subject tells whose token it is, for instance from its attachment. With it,
-	// targets and excludes match subject and id together, so that knowing the id
-	// of somebody's socket is worth nothing without a token of that subject. Nil:
-	// the id alone counts, which clients choose freely.
+	// Subject returns the user whose token it is, for instance from its attachment.
+	// With it, targets and excludes match subject and id together, so that knowing the
+	// id of another user's socket is worth nothing without a token of that user. If it
+	// is nil, the id alone counts, which clients choose freely.
 	Subject func(*token.Payload) string
 
 	// MaxLagBytes bounds the memory that a socket which reads too slowly can hold.
@@ -166,14 +167,14 @@ type Options struct {
 }
 
 // withDefaults returns a copy of the options that is complete and shares no slice
-// with them. It panics on options that contradict themselves.
-func (o *Options) withDefaults() Options {
+// with them. The error has a sentence for each fault.
+func (o *Options) withDefaults() (Options, error) {
 	var c Options
 	if o != nil {
 		c = *o
 	}
 	if faults := c.faults(); len(faults) > 0 {
-		panic("durableobject: NewNamespace: " + strings.Join(faults, "; "))
+		return c, errors.New(strings.Join(faults, "; "))
 	}
 	c.Interceptors = slices.Clone(c.Interceptors)
 	c.Plugins = slices.Clone(c.Plugins)
@@ -182,7 +183,7 @@ func (o *Options) withDefaults() Options {
 	c.MaxLagBytes = cmp.Or(c.MaxLagBytes, DefaultMaxLagBytes)
 	c.MaxMessageBytes = cmp.Or(c.MaxMessageBytes, DefaultMaxMessageBytes)
 	c.MaxCalls = cmp.Or(c.MaxCalls, DefaultMaxCalls)
-	c.MaxPendingBytes = cmp.Or(c.MaxPendingBytes, max(2*int(c.MaxMessageBytes), minPendingBytes))
+	c.MaxPendingBytes = cmp.Or(c.MaxPendingBytes, max(2*int(min(c.MaxMessageBytes, math.MaxInt/4)), minPendingBytes))
 	c.MaxStreams = cmp.Or(c.MaxStreams, DefaultMaxStreams)
 	c.MessageTimeout = cmp.Or(c.MessageTimeout, DefaultMessageTimeout)
 	c.StallTimeout = cmp.Or(c.StallTimeout, DefaultStallTimeout)
@@ -192,10 +193,10 @@ func (o *Options) withDefaults() Options {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	return c
+	return c, nil
 }
 
-// faults returns a sentence for each thing that is wrong.
+// faults returns a sentence for each fault.
 func (o *Options) faults() []string {
 	var list []string
 	fault := func(wrong bool, format string, args ...any) {
@@ -224,7 +225,11 @@ func (o *Options) faults() []string {
 	}
 	fault(o.Log != nil && o.ResumeRetention == 0, "a Log without ResumeRetention would store nothing")
 	fault(o.TrimLog && o.Log == nil, "TrimLog is set without a Log")
-	fault(slices.ContainsFunc(o.Interceptors, func(i rpc.Interceptor) bool { return i == nil }), "an interceptor is nil")
+	fault(hasNil(o.Interceptors), "an interceptor is nil")
 	fault(slices.Contains(o.Plugins, nil), "a plugin is nil")
 	return list
+}
+
+func hasNil(list []rpc.Interceptor) bool {
+	return slices.ContainsFunc(list, func(i rpc.Interceptor) bool { return i == nil })
 }

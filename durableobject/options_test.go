@@ -2,6 +2,8 @@ package durableobject_test
 
 import (
 	"context"
+	"math"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -33,10 +35,10 @@ func TestOptionsAreChecked(t *testing.T) {
 		"no log to trim":            {&durableobject.Options{Verifier: secret, ResumeRetention: 1, TrimLog: true}, "TrimLog is set without a Log"},
 		"negative retention":        {&durableobject.Options{Verifier: secret, ResumeRetention: -1}, "ResumeRetention is negative"},
 		"negative sizes":            {&durableobject.Options{Verifier: secret, MaxLagBytes: -1, MaxMessageBytes: -1, MaxTokenBytes: -1}, "MaxTokenBytes is negative; MaxLagBytes is negative; MaxMessageBytes is negative"},
-		"negative calls":            {&durableobject.Options{Verifier: secret, MaxCalls: -1}, "MaxCalls is negative"},
+		"negative calls":            {&durableobject.Options{Verifier: secret, MaxCalls: -1, MaxPendingBytes: -1, MaxStreams: -1}, "MaxCalls is negative; MaxPendingBytes is negative; MaxStreams is negative"},
 		"negative times":            {&durableobject.Options{Verifier: secret, HookTimeout: -1, IdleTimeout: -1}, "HookTimeout is negative; IdleTimeout is negative"},
-		"negative limits":           {&durableobject.Options{Verifier: secret, MaxPendingBytes: -1, MaxStreams: -1}, "MaxPendingBytes is negative; MaxStreams is negative"},
-		"negative patience":         {&durableobject.Options{Verifier: secret, MessageTimeout: -1, StallTimeout: -1}, "MessageTimeout is negative; StallTimeout is negative"},
+		"negative deadlines":        {&durableobject.Options{Verifier: secret, MessageTimeout: -1, StallTimeout: -1}, "MessageTimeout is negative; StallTimeout is negative"},
+		"a plugin that adds nil":    {&durableobject.Options{Verifier: secret, Plugins: []rpc.HandlerPlugin{addingNil{}}}, "an interceptor of a plugin is nil"},
 		"nil interceptor":           {&durableobject.Options{Verifier: secret, Interceptors: []rpc.Interceptor{nil}}, "an interceptor is nil"},
 		"nil plugin":                {&durableobject.Options{Verifier: secret, Plugins: []rpc.HandlerPlugin{nil}}, "a plugin is nil"},
 	} {
@@ -47,6 +49,22 @@ func TestOptionsAreChecked(t *testing.T) {
 	}
 	require.PanicsWithValue(t, "durableobject: NewNamespace: newHub is nil", func() {
 		durableobject.NewNamespace[message, *durableobject.Object[message]](nil, &durableobject.Options{Verifier: secret})
+	})
+}
+
+type addingNil struct{}
+
+func (addingNil) InitHandler(o *rpc.HandlerOptions) { o.Interceptors = append(o.Interceptors, nil) }
+
+// The largest message may be as large as can be: that does not make MaxPendingBytes small.
+func TestMessagesWithoutLimit(t *testing.T) {
+	bubble(t, durableobject.Options{MaxMessageBytes: math.MaxInt64}, func(t *testing.T, f *fixture) {
+		c := f.connect("a")
+		for _, id := range []string{"1", "2"} { // two calls that run, in more than the least MaxPendingBytes
+			c.send(`{"i":` + id + `,"p":{"u":"/call","b":{"json":{"path":["toolbox","hang"]},"pad":"` + strings.Repeat("x", 100<<10) + `"}}}`)
+		}
+		c.send(`{"i":3,"p":{"u":"/call","b":{"json":{"path":["tell"],"input":{"text":"hi"}}}}}`)
+		require.Contains(t, c.next(), `"told hi"`)
 	})
 }
 
@@ -105,7 +123,7 @@ func TestOptionsAreNotShared(t *testing.T) {
 	})
 }
 
-// A log that is given to a namespace is the application's: an archive, perhaps.
+// Options.Log belongs to the application: an archive, perhaps.
 func TestLogsAreTrimmedOnlyIfAsked(t *testing.T) {
 	t.Parallel()
 	for name, trim := range map[string]bool{"not asked": false, "asked": true} {

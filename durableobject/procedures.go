@@ -13,8 +13,8 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// The procedures that every socket has, besides "subscribe". The calls of the
-// application's methods are inputs of the second.
+// The procedures that every socket has, besides "subscribe". A call of a method of the
+// application is an input of the second.
 var (
 	updateTokenProcedure = rpc.Define[updateTokenInput, rpc.Void]("updateToken")
 	callProcedure        = rpc.Define[callInput, rpc.Void]("call")
@@ -29,7 +29,7 @@ type callInput struct {
 	Input value.Value `json:"input"`
 }
 
-// newPeers makes what answers the requests of the namespace's sockets.
+// newPeers returns the peers that answer the requests of the namespace's sockets.
 func (c *core) newPeers() *transport.ServerPeers {
 	return transport.NewServerPeers(&transport.ServerPeerOptions{
 		Handle: func(ctx context.Context, call *rpc.Call) (any, error) {
@@ -39,7 +39,7 @@ func (c *core) newPeers() *transport.ServerPeers {
 			}
 			return c.ws.handle(ctx, call)
 		},
-		Serializers:     c.serializers,
+		Serializers:     c.options.Serializers,
 		Validator:       c.options.Validator,
 		Urgent:          []string{"subscribe", updateTokenProcedure.Path()},
 		MaxCalls:        c.options.MaxCalls,
@@ -49,7 +49,7 @@ func (c *core) newPeers() *transport.ServerPeers {
 	})
 }
 
-// callState is what is known of a call on a socket while it runs.
+// callState is the state of a call on a socket while it runs.
 type callState struct {
 	activity  activity
 	ws        *Websocket
@@ -58,7 +58,7 @@ type callState struct {
 
 func (ws *Websocket) newCallState() any { return &callState{ws: ws} }
 
-// stateOf returns the state of the call that ctx is the context of.
+// stateOf returns the state of the call whose context ctx is.
 func stateOf(ctx context.Context) (*callState, bool) {
 	call, ok := rpc.CallOf(ctx)
 	if !ok {
@@ -68,14 +68,14 @@ func stateOf(ctx context.Context) (*callState, bool) {
 	return state, ok
 }
 
-// send sends an answer, or an event, of a call after what the call has published. It waits
-// for a client that reads slowly.
+// send sends an answer, or an event, of a call after the events that the call has
+// published. It waits for a client that reads slowly.
 func (ws *Websocket) send(ctx context.Context, message []byte, binary bool) error {
 	var after uint64
 	if c, ok := stateOf(ctx); ok {
 		after = c.published.Load()
-		// So that the reader knows what the answer has to wait for. What a stream sends
-		// next does not wait again for an event that has not come.
+		// So that the reader knows which events the answer waits for. The next events of a
+		// stream do not wait again for an event that has not come.
 		if after > 0 && !ws.ch.events.Settle(ctx, &ws.reader, after) {
 			c.published.CompareAndSwap(after, 0)
 		}
@@ -83,8 +83,8 @@ func (ws *Websocket) send(ctx context.Context, message []byte, binary bool) erro
 	return ws.outbox.Put(ctx, socket.Frame(message, binary), after)
 }
 
-// handle runs a request with the namespace's interceptors around it. They see the
-// path of a method behind "call".
+// handle runs a request with the namespace's interceptors around it. For a method they see
+// "call" and then the method's path.
 func (ws *Websocket) handle(ctx context.Context, call *rpc.Call) (any, error) {
 	var run rpc.CallFunc
 	switch strings.Join(call.Path, ".") {
@@ -102,10 +102,10 @@ func (ws *Websocket) handle(ctx context.Context, call *rpc.Call) (any, error) {
 		ws.calls.add(&c.activity)
 		defer ws.calls.remove(&c.activity)
 	}
-	return rpc.Chain(ws.core().interceptors, run)(ctx, call)
+	return rpc.Chain(ws.core().options.Interceptors, run)(ctx, call)
 }
 
-// method makes the call of a method out of the input of "call".
+// method returns the call of the method that the input of "call" names.
 func (ws *Websocket) method(ctx context.Context, call *rpc.Call) rpc.CallFunc {
 	in, err := ws.readCall(ctx, call)
 	if err != nil {
@@ -118,13 +118,13 @@ func (ws *Websocket) method(ctx context.Context, call *rpc.Call) rpc.CallFunc {
 			return nil, &rpc.Error{Code: rpc.CodeForbidden, Message: `Method "` + path[0] + `" is not allowed.`}
 		}
 		call.Path = path
-		out, err := ws.core().router().Serve(ctx, call)
+		out, err := ws.core().methods.complete().Serve(ctx, call)
 		return out, undeclared(err)
 	}
 }
 
-// readCall reads the input of "call". It does not go through the procedure, which is
-// there to say what is wrong with an input.
+// readCall reads the input of "call". The procedure itself is used only to report a
+// bad input.
 func (ws *Websocket) readCall(ctx context.Context, call *rpc.Call) (in callInput, err error) {
 	if call.DecodeInput(ctx, &in) == nil && len(in.Path) > 0 {
 		return in, nil
@@ -133,7 +133,7 @@ func (ws *Websocket) readCall(ctx context.Context, call *rpc.Call) (in callInput
 	return in, err
 }
 
-// undeclared takes Error.Defined away: clients see the errors of "call", which
+// undeclared returns err without Error.Defined: clients see the errors of "call", which
 // declares none, whatever its methods do.
 func undeclared(err error) error {
 	e, ok := errors.AsType[*rpc.Error](err)
@@ -145,7 +145,7 @@ func undeclared(err error) error {
 	return plain
 }
 
-// newSystem routes what every socket has but "subscribe".
+// newSystem returns the router of the procedures of every socket.
 func newSystem() *rpc.Router {
 	return rpc.NewRouter(
 		updateTokenProcedure.Handler(func(ctx context.Context, in updateTokenInput) (rpc.Void, error) {
@@ -160,9 +160,6 @@ func newSystem() *rpc.Router {
 		}),
 	)
 }
-
-// errLostContext is the error of a method whose socket is not found.
-var errLostContext = errors.New("an interceptor lost the context")
 
 func (ws *Websocket) updateToken(ctx context.Context, tok string) error {
 	p, err := ws.admitUpdate(ctx, tok)

@@ -1,23 +1,24 @@
 package durableobject
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
-	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
 )
 
-// PublishEvent stores the event and hands it to the sockets that it is for,
+// PublishEvent stores the event and sends it to the sockets that it is for,
 // without waiting for any of them. When it returns nil, the event is in the log,
 // as durably as the log promises; subscribers see the events of an object in one
 // order, the same for all, and a publisher that waits for one call before the
 // next keeps its own order.
 //
-// Without options the event is for everybody. Options narrow that down, and all
+// Without options the event is for all clients. Options narrow that down, and all
 // of them must hold: see [WithTags], [WithTargets] and [WithExclude].
 //
 // It fails if the event cannot be encoded, its metadata is bad, an option is, the log
@@ -25,7 +26,7 @@ import (
 // ends while the event is being stored, the error is that of ctx and the event may
 // have been published. That is so, too, if the error is eventlog.ErrUncertain.
 //
-// Where nodes share a log (see Options.Log), the sockets of all nodes get the event, soon
+// If nodes share a log (see Options.Log), the sockets of all nodes get the event, soon
 // after it is stored.
 func (o *Object[T]) PublishEvent(ctx context.Context, event T, opts ...PublishOption) error {
 	if err := o.publish(ctx, event, opts); err != nil {
@@ -39,15 +40,15 @@ func (o *Object[T]) publish(ctx context.Context, event T, opts []PublishOption) 
 		return err
 	}
 	// Code of the application runs before the channel is pinned.
-	data, err := o.core.encode(event)
+	data, err := o.channels.core.encode(event)
 	if err != nil {
 		return err
 	}
-	rec, err := o.core.record(o.name, data, opts)
+	rec, err := record(o.channels, o.name, data, opts)
 	if err != nil {
 		return err
 	}
-	ch, err := o.core.acquire(ctx, o.name)
+	ch, err := o.channels.acquire(ctx, o.name)
 	if err != nil {
 		return err
 	}
@@ -61,7 +62,8 @@ func (o *Object[T]) publish(ctx context.Context, event T, opts []PublishOption) 
 	return nil
 }
 
-// PublishOption narrows down whom an event is for, or adds to it.
+// PublishOption configures a PublishEvent: it limits the clients that the event is for,
+// or sets its metadata.
 type PublishOption interface{ applyToPublication(p *publication) }
 
 type publishOptionFunc func(*publication)
@@ -70,7 +72,7 @@ func (f publishOptionFunc) applyToPublication(p *publication) { f(p) }
 
 // publication collects the options of one PublishEvent.
 type publication struct {
-	core     *core
+	channels *channels
 	channel  string
 	meta     rpc.EventMeta
 	tags     []string
@@ -78,31 +80,31 @@ type publication struct {
 	excludes recipients
 }
 
-// recipients are those that are named, and predicates that choose others.
+// recipients are clients that are named, and predicates that choose others.
 type recipients struct {
-	named []Recipient // not nil if any option was given
+	named []Recipient // not nil if there was any option
 	match []func(*Websocket) bool
 	err   error
 }
 
 // WithTags limits the event to clients whose token has one of the tags, whether
-// they are connected or come back later. No tags at all is nobody, as in oRPC.
-// Given twice, the tags of both count.
+// they are connected or come back later. Without tags the event is for no client, as
+// in oRPC. If the option is used twice, the tags of both count.
 func WithTags(tags ...string) PublishOption {
 	return publishOptionFunc(func(p *publication) { p.tags = append(slices.Clip(notNil(p.tags)), tags...) })
 }
 
-// WithTargets limits the event to the clients of these sockets. It goes by id: it
-// reaches every socket with one of their ids, and the client that reconnects
+// WithTargets limits the event to the clients of these sockets. It uses their ids: the
+// event reaches every socket with one of them, and a client that reconnects
 // under such an id gets the event when it resumes. Several target options add up.
-// No sockets at all is nobody.
+// Without sockets the event is for no client.
 func WithTargets(ws ...*Websocket) PublishOption {
 	return publishOptionFunc(func(p *publication) { p.targets.sockets(p, ws) })
 }
 
-// WithTargetsFunc limits the event to clients that match says yes to. It is asked
+// WithTargetsFunc limits the event to clients for which match returns true. It is called
 // once, at publication, for each socket that is connected and has one of the
-// tags; clients that are away are not targets. No lock is held meanwhile. Where nodes
+// tags; clients that are away are not targets. No lock is held meanwhile. If nodes
 // share a log, PublishEvent returns [ErrPredicate].
 func WithTargetsFunc(match func(*Websocket) bool) PublishOption {
 	return publishOptionFunc(func(p *publication) { p.targets.matching(match) })
@@ -126,8 +128,8 @@ func WithExclude(ws ...*Websocket) PublishOption {
 	return publishOptionFunc(func(p *publication) { p.excludes.sockets(p, ws) })
 }
 
-// WithExcludeFunc keeps the event from clients that match says yes to, asked as
-// in [WithTargetsFunc]. Clients that are away are not excluded. Where nodes share a log,
+// WithExcludeFunc keeps the event from clients for which match returns true, which is
+// called as in [WithTargetsFunc]. Clients that are away are not excluded. If nodes share a log,
 // PublishEvent returns [ErrPredicate].
 func WithExcludeFunc(match func(*Websocket) bool) PublishOption {
 	return publishOptionFunc(func(p *publication) { p.excludes.matching(match) })
@@ -145,7 +147,7 @@ func WithExcludeRecipients(r ...Recipient) PublishOption {
 }
 
 // WithEventMeta adds metadata: oRPC's withEventMeta. While events are kept for
-// resume they have ids of their own, and the ID given here is ignored.
+// resume they have ids of their own, and the ID of m is ignored.
 func WithEventMeta(m rpc.EventMeta) PublishOption {
 	return publishOptionFunc(func(p *publication) { p.meta = m })
 }
@@ -160,7 +162,9 @@ func (r *recipients) sockets(p *publication, list []*Websocket) {
 		switch {
 		case ws == nil:
 			r.err = errors.New("nil socket")
-		case ws.ch.core != p.core || ws.ch.name != p.channel:
+		case ws.ch == nil: // not one of the library's
+			r.err = ErrForeignWebsocket
+		case ws.ch.core != p.channels.core || ws.ch.name != p.channel:
 			r.err = ErrForeignWebsocket
 		default:
 			r.add(ws.recipient)
@@ -170,7 +174,7 @@ func (r *recipients) sockets(p *publication, list []*Websocket) {
 
 func (r *recipients) ids(p *publication, ids []string) {
 	r.add()
-	if p.core.subject != nil && len(ids) > 0 {
+	if p.channels.core.options.Subject != nil && len(ids) > 0 {
 		r.err = ErrNoSubject
 		return
 	}
@@ -181,11 +185,15 @@ func (r *recipients) ids(p *publication, ids []string) {
 
 func (r *recipients) matching(match func(*Websocket) bool) {
 	r.add()
+	if match == nil {
+		r.err = errors.New("nil predicate")
+		return
+	}
 	r.match = append(r.match, match)
 }
 
-// resolve returns the recipients by name, those that the predicates choose of
-// candidates included; nil if there was no option. A predicate may panic.
+// resolve returns the recipients that are named and those that the predicates choose
+// among candidates, or nil if there was no option. A predicate may panic.
 func (r *recipients) resolve(candidates []*Websocket) []Recipient {
 	list := r.named
 	for _, ws := range candidates {
@@ -196,72 +204,60 @@ func (r *recipients) resolve(candidates []*Websocket) []Recipient {
 	return list
 }
 
-// encode encodes an event. Serializers of the application may panic in it.
-func (c *core) encode(event any) (data []byte, err error) {
-	defer recoverTo(&err)
-	return c.serializer.Append(nil, event)
-}
-
-// record makes the record of an event, its audience resolved to tags and names.
-func (c *core) record(channel string, data []byte, opts []PublishOption) (*eventlog.Record, error) {
+// record returns the record of an event, its audience resolved to tags and recipients.
+func record(c *channels, channel string, data []byte, opts []PublishOption) (*eventlog.Record, error) {
 	if len(opts) == 0 {
 		return &eventlog.Record{Data: data}, nil
 	}
-	p := publication{core: c, channel: channel}
+	p := publication{channels: c, channel: channel}
 	for _, opt := range opts {
+		if opt == nil {
+			return nil, errors.New("nil option")
+		}
 		opt.applyToPublication(&p)
 	}
-	if err := errors.Join(p.targets.err, p.excludes.err); err != nil {
+	if err := cmp.Or(p.targets.err, p.excludes.err); err != nil {
 		return nil, err
 	}
 	if err := p.meta.Validate(); err != nil {
 		return nil, err
 	}
-	if c.log != nil {
+	if c.core.log != nil {
 		p.meta.ID = ""
+	}
+	meta, err := transport.AppendEventMeta(nil, p.meta)
+	if err != nil {
+		return nil, err
 	}
 	targets, excludes, err := p.recipients()
 	if err != nil {
 		return nil, err
 	}
-	return &eventlog.Record{Data: data, Meta: encodeMeta(p.meta), Audience: eventlog.Audience{
+	return &eventlog.Record{Data: data, Meta: meta, Audience: eventlog.Audience{
 		Tags:     p.tags,
 		Targets:  targets,
 		Excludes: excludes,
 	}}, nil
 }
 
-// recipients returns who is named and who is chosen among the sockets that are
-// connected now.
+// recipients returns the clients that are named, and those that predicates choose among
+// the sockets that are connected now.
 func (p *publication) recipients() (targets, excludes []Recipient, err error) {
 	if len(p.targets.match) == 0 && len(p.excludes.match) == 0 {
 		return p.targets.named, p.excludes.named, nil
 	}
-	if p.core.shared != nil {
+	if p.channels.core.shared != nil {
 		return nil, nil, ErrPredicate
 	}
 	var candidates []*Websocket
-	if ch := p.core.lookup(p.channel); ch != nil {
-		candidates = ch.connected(p.tags)
+	if ch := p.channels.lookup(p.channel); ch != nil {
+		candidates = websocketsOf(ch, p.tags)
 	}
 	err = try(func() error {
 		targets, excludes = p.targets.resolve(candidates), p.excludes.resolve(candidates)
 		return nil
 	})
 	return targets, excludes, err
-}
-
-// encodeMeta writes metadata that is good, nothing if there is none.
-func encodeMeta(m rpc.EventMeta) []byte {
-	pm := peer.EventMeta{ID: m.ID, HasID: m.ID != ""}
-	if len(m.Comments) > 0 {
-		pm.Comments = m.Comments
-	}
-	if m.Retry > 0 || m.RetryNow {
-		ms := m.Retry.Milliseconds()
-		pm.Retry = &ms
-	}
-	return peer.AppendEventMeta(nil, pm)
 }
 
 func notNil[E any](s []E) []E {

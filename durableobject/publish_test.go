@@ -86,7 +86,12 @@ func TestPublishErrors(t *testing.T) {
 				durableobject.WithEventMeta(rpc.EventMeta{ID: "a\x00b"})),
 			"negative retry": f.room("room").PublishEvent(t.Context(), message{"x"},
 				durableobject.WithEventMeta(rpc.EventMeta{Retry: -time.Second})),
-			"context ended": f.room("room").PublishEvent(ctx, message{"x"}),
+			"context ended":         f.room("room").PublishEvent(ctx, message{"x"}),
+			"nil option":            f.room("room").PublishEvent(t.Context(), message{"x"}, nil),
+			"nil target":            f.room("room").PublishEvent(t.Context(), message{"x"}, durableobject.WithTargets(nil)),
+			"nil target predicate":  f.room("room").PublishEvent(t.Context(), message{"x"}, durableobject.WithTargetsFunc(nil)),
+			"nil exclude predicate": f.room("room").PublishEvent(t.Context(), message{"x"}, durableobject.WithExcludeFunc(nil)),
+			"a socket of no object": f.room("room").PublishEvent(t.Context(), message{"x"}, durableobject.WithExclude(&durableobject.Websocket{})),
 		} {
 			require.Error(t, err, name)
 		}
@@ -97,7 +102,7 @@ func TestPublishErrors(t *testing.T) {
 	})
 }
 
-// What the wire of an event looks like, to the letter.
+// The exact wire of an event.
 func TestEventFrames(t *testing.T) {
 	meta := durableobject.WithEventMeta(rpc.EventMeta{ID: "mine", Retry: 4321 * time.Millisecond, Comments: []string{"c"}})
 	t.Run("without resume", func(t *testing.T) {

@@ -8,15 +8,15 @@ import (
 	"sync"
 )
 
-// runningCode lists the application's code that runs, for Shutdown to name what it
-// leaves behind. The zero value is an empty list.
+// runningCode lists the application's code that is running, which the error of Shutdown
+// names. The zero value is an empty list.
 type runningCode struct {
 	mu    sync.Mutex
 	first *activity
 }
 
-// activity is one run of a method or a hook. It is part of the list that it is in, so
-// that a call costs no allocation more.
+// activity is one run of a method or a hook. It is itself an element of its list, so
+// that listing a call does not allocate.
 type activity struct {
 	name       []string // the path of a method, or the name of a hook
 	channel    string
@@ -46,7 +46,7 @@ func (r *runningCode) remove(a *activity) {
 	}
 }
 
-// count adds what runs to counts, by what it is.
+// count adds the number of running activities to counts, by name and channel.
 func (r *runningCode) count(counts map[string]int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -55,27 +55,12 @@ func (r *runningCode) count(counts map[string]int) {
 	}
 }
 
-// hook runs a hook of a channel's object. A panic is returned as an error.
-func (c *core) hook(name, channel string, fn func() error) error {
-	a := &activity{name: []string{name}, channel: channel}
-	c.hooks.add(a)
-	defer c.hooks.remove(a)
-	return try(fn)
-}
-
 // maxNamed is how many kinds of running code an error names.
 const maxNamed = 10
 
-// describe returns in words what of the application runs, the most frequent first,
-// or "nothing of the application".
-func (c *core) describe() string {
-	counts := map[string]int{}
-	c.hooks.count(counts)
-	c.mu.Lock()
-	for ws := range c.sockets {
-		ws.calls.count(counts)
-	}
-	c.mu.Unlock()
+// describe returns counts in words, the most frequent first, or "nothing of the
+// application".
+func describe(counts map[string]int) string {
 	names, total := make([]string, 0, len(counts)), 0
 	for name, n := range counts {
 		names, total = append(names, name), total+n
@@ -88,9 +73,9 @@ func (c *core) describe() string {
 	for i, name := range names[:len(names)-more] {
 		names[i] = fmt.Sprintf("%s (%d)", name, counts[name])
 	}
-	text := fmt.Sprintf("%d calls and hooks: %s", total, strings.Join(names[:len(names)-more], ", "))
+	list := fmt.Sprintf("%d calls and hooks: %s", total, strings.Join(names[:len(names)-more], ", "))
 	if more > 0 {
-		text += fmt.Sprintf(", and %d other kinds", more)
+		list += fmt.Sprintf(", and %d other kinds", more)
 	}
-	return text
+	return list
 }

@@ -44,7 +44,7 @@ func TestRecordsOfOthersInTheLog(t *testing.T) {
 }
 
 // A log forgets a channel whose events have all expired, and cannot say what came
-// before the next one. Those who were there need not be told.
+// before the next one. Clients that were connected need no notice.
 func TestQuietChannelInABusyLog(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

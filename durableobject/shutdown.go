@@ -6,24 +6,18 @@ import (
 	"time"
 )
 
-// drain closes the namespace for what is new, and its sockets.
-func (c *core) drain() {
+// drain keeps new users out of the namespace, and closes its sockets.
+func (c *class) drain() {
 	c.mu.Lock()
 	c.closing = true
-	list := make([]*Websocket, 0, len(c.sockets))
-	for ws := range c.sockets {
-		list = append(list, ws)
-	}
 	c.mu.Unlock()
-	for _, ws := range list {
-		ws.conn.Close(statusServiceRestart, "Service restart")
-	}
+	c.sockets.close(statusServiceRestart, "Service restart")
 }
 
-// shutdown waits for finish as long as ctx allows. An object whose users do not
-// return is evicted all the same when ctx ends, and the others half-way there, so
-// that OnEvicted has time to save what they hold.
-func (c *core) shutdown(ctx context.Context) error {
+// shutdown waits for finish until ctx ends. An object whose users do not return is
+// evicted all the same when ctx ends, and the others halfway to its deadline, so
+// that OnEvicted has time to save their state.
+func (c *class) shutdown(ctx context.Context) error {
 	c.drain()
 	c.cancel()
 	c.ending.Do(func() { go c.finish() })
@@ -40,26 +34,26 @@ func (c *core) shutdown(ctx context.Context) error {
 		case <-half:
 			c.hurry(false)
 		case <-ctx.Done():
-			cut := c.cut()
-			left := c.describe()
+			cut := c.sockets.kill()
+			left := c.describeRunning()
 			c.hurry(true)
 			return fmt.Errorf("durableobject: shutdown: %w; %d sockets cut off; still running: %s", context.Cause(ctx), cut, left)
 		}
 	}
 }
 
-// hurry has objects evicted before their users have returned: those without users,
-// or all.
-func (c *core) hurry(all bool) {
+// hurry makes finish evict objects before their users have returned: those without
+// users, or all.
+func (c *class) hurry(all bool) {
 	select {
 	case c.hurried <- all:
-	default: // finish has not got around to the one before, or is past that
+	default: // finish has not received the earlier ones yet, or no longer needs any
 	}
 }
 
-// finish ends everything in the order in which one thing depends on another. It
-// takes as long as code of the application does that has not returned.
-func (c *core) finish() {
+// finish ends everything in order of dependence. It waits for all code of the
+// application to return.
+func (c *class) finish() {
 	defer close(c.finished)
 	gone := make(chan struct{})
 	go func() {
@@ -71,10 +65,10 @@ func (c *core) finish() {
 		case <-gone:
 			waiting = false
 		case all := <-c.hurried:
-			c.evict(time.Now(), all)
+			c.channels.evict(time.Now(), all)
 		}
 	}
-	c.evict(time.Now(), true)
+	c.channels.evict(time.Now(), true)
 	c.evictions.Wait()
 	c.pool.Close()
 	if c.ownLog {
@@ -85,15 +79,10 @@ func (c *core) finish() {
 	c.logs.Wait(ctx)
 }
 
-// cut ends the connections that are left at once, and returns how many there were.
-func (c *core) cut() (n int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for ws := range c.sockets {
-		if !ws.left.Load() {
-			ws.conn.Kill()
-			n++
-		}
-	}
-	return n
+// describeRunning returns in words which code of the application is running.
+func (c *class) describeRunning() string {
+	counts := map[string]int{}
+	c.hooks.count(counts)
+	c.sockets.countCalls(counts)
+	return describe(counts)
 }

@@ -17,7 +17,7 @@ import (
 
 var stuck = rpc.DefineIn[rpc.Void, rpc.Void](toolbox, "stuck")
 
-// Whatever is stuck, Shutdown returns when its context ends, and says what it was.
+// If user code is stuck, Shutdown returns when its context ends, and names it.
 func TestShutdownLeavesBehindWhatIsStuck(t *testing.T) {
 	t.Parallel()
 	call := func(f *fixture, path string) {

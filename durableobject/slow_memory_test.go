@@ -52,7 +52,7 @@ func TestMemoryOfAStalledSocketIsBounded(t *testing.T) {
 	})
 }
 
-// heap gives the bytes that are in use.
+// heap returns the bytes that are in use.
 func heap() uint64 {
 	runtime.GC()
 	runtime.GC() // what pools have kept over the first

@@ -10,8 +10,8 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// A page in a browser sends no header but Sec-WebSocket-Protocol, and learns nothing of
-// an answer that is no upgrade. A client that offers the subprotocol below may have its
+// A page in a browser can send no header but Sec-WebSocket-Protocol, and cannot see
+// an answer that is no upgrade. A client that offers the subprotocol below may send its
 // token in that header too, and is refused by a close frame.
 const (
 	// subprotocol is what such a client offers, and the server selects.
@@ -22,7 +22,7 @@ const (
 
 	// statusRefused plus the HTTP status of a refusal is the close code of it.
 	statusRefused = 4000
-	// refusalTimeout is how long a client has to read why it is refused.
+	// refusalTimeout is how long a client has to read the reason.
 	refusalTimeout = time.Second
 	// maxRefusals is how many connections of refused clients a namespace keeps open at
 	// once. Beyond it they are answered with the status alone.
@@ -49,8 +49,8 @@ func offeredProtocols(r *http.Request, limit int) (ours bool, tok string) {
 	return ours, tok
 }
 
-// decodeToken returns a token that was encoded for a header. What is too long, or cannot be
-// decoded, is returned as it is: no verifier accepts that.
+// decodeToken returns a token that was encoded for a header. A token that is too long,
+// or cannot be decoded, is returned unchanged: no verifier accepts it.
 func decodeToken(encoded string, limit int) string {
 	if base64.RawURLEncoding.DecodedLen(len(encoded)) > limit {
 		return encoded
@@ -65,8 +65,7 @@ func decodeToken(encoded string, limit int) string {
 // refuseOpenly refuses a client that offers the subprotocol, in a way that a page can
 // see: the WebSocket is opened, and closed with a code that has the status in it. It
 // reports false, and has answered nothing, if that has to be done by the status alone.
-func (u *upgrader) refuseOpenly(w http.ResponseWriter, r *http.Request, e *rpc.Error) bool {
-	c := u.core
+func (c *core) refuseOpenly(w http.ResponseWriter, r *http.Request, o socket.Options, e *rpc.Error) bool {
 	if c.refusals.Add(1) > maxRefusals {
 		c.refusals.Add(-1)
 		return false
@@ -75,10 +74,9 @@ func (u *upgrader) refuseOpenly(w http.ResponseWriter, r *http.Request, e *rpc.E
 		c.refusals.Add(-1)
 		return false
 	}
-	o := u.accept
 	o.ReadLimit = refusalMessage
 	refused := &refusal{core: c}
-	if err := refused.conn.Accept(w, r, c.pool, refused, o); err != nil { // the answer was given
+	if err := refused.conn.Accept(w, r, c.pool, refused, o); err != nil { // Accept has answered
 		c.logger.Log(r.Context(), socket.RefusalLevel(err), "upgrade refused", "err", err)
 		refused.Ended(0)
 		return true
@@ -89,7 +87,7 @@ func (u *upgrader) refuseOpenly(w http.ResponseWriter, r *http.Request, e *rpc.E
 	return true
 }
 
-// refusal is the connection of a client that is told why it is refused. It implements
+// refusal is the connection of a client that is refused by a close frame. It implements
 // [socket.Source] and [socket.Handler], and sends and reads nothing.
 type refusal struct {
 	core *core

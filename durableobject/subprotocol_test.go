@@ -110,7 +110,7 @@ func TestForeignOriginsAreNotRefusedOpenly(t *testing.T) {
 	})
 }
 
-// Refused clients that stay are dropped, and only so many of them are told.
+// Refused clients that stay are dropped, and only so many are refused by a close frame.
 func TestOpenRefusalsAreBounded(t *testing.T) {
 	bubble(t, durableobject.Options{}, func(t *testing.T, f *fixture) {
 		open := 0

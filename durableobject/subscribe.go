@@ -3,10 +3,12 @@ package durableobject
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
 
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/internal/fanout"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/rpc"
@@ -21,15 +23,29 @@ const (
 	headerResume    = "X-Durable-Iterator-Resume"
 )
 
-// subscription is a subscription of a socket, whose mu guards it.
-type subscription struct {
-	fanout.Subscription
-	ws          *Websocket
-	lastEventID string
-	finish      func()             // frees the id
-	ctx         context.Context    // of its call; nil once the hook has begun
-	cancel      context.CancelFunc // ends the context of its hook; nil before that has begun
-	hookBy      time.Time          // when its hook is late; zero before all that was missed is read
+// Resume describes how a subscription continues an earlier one.
+type Resume struct {
+	// LastEventID is the last event that the client reports to have seen, or empty
+	// if it named none.
+	LastEventID string
+	// Replayed is the number of events that the client was sent since.
+	Replayed int
+	// Truncated is set if events for the client are gone, or may be: without
+	// Options.ResumeRetention, always. Send a snapshot then.
+	Truncated bool
+}
+
+// socketHooks are the methods of a hub that the library calls while a socket is open or when
+// it has ended.
+type socketHooks interface {
+	OnSubscribed(ctx context.Context, ws *Websocket, r Resume) error
+	OnDisconnected(ctx context.Context, ws *Websocket)
+}
+
+// hooks returns the hooks of the socket's object. NewNamespace takes no object without them.
+func (ws *Websocket) hooks() socketHooks {
+	h, _ := ws.ch.hub.(socketHooks)
+	return h
 }
 
 // subscribe answers the request for a subscription. After the answer the client is sent
@@ -38,15 +54,16 @@ func (ws *Websocket) subscribe(ctx context.Context, call *rpc.Call) (any, error)
 	if err := checkSubscribe(call); err != nil {
 		return nil, err
 	}
-	s := &subscription{ws: ws, lastEventID: call.LastEventID}
+	s := &subscription{lastEventID: call.LastEventID}
 	s.CursorEvents = call.Header.Get(headerExtension) == "1"
 	head, err := ws.reader.Prepare(ctx, &s.Subscription, call.LastEventID)
 	if err != nil {
 		return nil, unavailable(err)
 	}
 	if s.CursorEvents {
-		call.ResponseHeader.Set(headerResume, s.outcome())
-		if ws.core().log != nil {
+		kept := ws.core().log != nil
+		call.ResponseHeader.Set(headerResume, s.outcome(kept))
+		if kept {
 			call.ResponseHeader.Set(headerPosition, head.String())
 		}
 	}
@@ -55,11 +72,11 @@ func (ws *Websocket) subscribe(ctx context.Context, call *rpc.Call) (any, error)
 			s.ID, s.finish, s.ctx = peer.ID(id), finish, ctx
 			ws.begin(s)
 		},
-		Ended: s.end,
+		Ended: func() { ws.end(s) },
 	}, nil
 }
 
-// checkSubscribe refuses what no client sends to subscribe: anything but a POST of JSON.
+// checkSubscribe refuses every request but a POST of JSON, which is what clients send.
 func checkSubscribe(call *rpc.Call) error {
 	if call.Method != http.MethodPost {
 		return &rpc.Error{Code: rpc.CodeMethodNotSupported}
@@ -71,10 +88,11 @@ func checkSubscribe(call *rpc.Call) error {
 	return nil
 }
 
-// outcome returns how the resume went, as the response says it.
-func (s *subscription) outcome() string {
+// outcome returns the value of the header that reports how the resume went. kept reports
+// whether events are kept.
+func (s *subscription) outcome(kept bool) string {
 	switch {
-	case s.ws.core().log == nil:
+	case !kept:
 		return "off"
 	case s.lastEventID == "":
 		return "none"
@@ -108,9 +126,8 @@ func (ws *Websocket) begin(s *subscription) {
 	}
 }
 
-// end is called when the client has aborted the subscription, or the socket is gone.
-func (s *subscription) end() {
-	ws := s.ws
+// end is called when the client has aborted s, or the socket is gone.
+func (ws *Websocket) end(s *subscription) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	s.cancelHook()
@@ -119,4 +136,83 @@ func (s *subscription) end() {
 		ws.stopLate()
 		ws.reader.Unsubscribe(&s.Subscription)
 	}
+}
+
+// startHook calls OnSubscribed on a goroutine of its own, after the hook of an earlier
+// subscription of the socket has returned. If s is no longer the newest then, its hook is
+// not called. Events wait for the hook, but not longer than Options.HookTimeout. startHook
+// is called with mu held.
+func (ws *Websocket) startHook(s *subscription) {
+	c := ws.core()
+	if s.hookBy.IsZero() {
+		s.hookBy = time.Now().Add(c.options.HookTimeout)
+		if ws.late == nil {
+			ws.late = time.AfterFunc(c.options.HookTimeout, ws.releaseLate)
+		} else { // a client could make timers without end if each subscription had one
+			ws.late.Reset(c.options.HookTimeout)
+		}
+	}
+	if ws.hooking {
+		return // endHook calls again
+	}
+	ws.hooking = true
+	// Not a child of the call's context, which would refer to it for as long as it lives.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), c.options.HookTimeout)
+	s.ctx, s.cancel = nil, cancel
+	resume := Resume{LastEventID: s.lastEventID, Replayed: s.Replayed, Truncated: s.Truncated}
+	c.users.Go(func() {
+		err := c.hook("OnSubscribed", ws.ch.name, func() error {
+			return ws.hooks().OnSubscribed(ctx, ws, resume)
+		})
+		if current := ws.endHook(s); err != nil && current {
+			ws.conn.Close(statusInternalError, "Subscription failed")
+			c.logger.Error("subscription hook failed", "channel", ws.ch.name, "socket_id", ws.id, "err", err)
+			return
+		}
+		ws.reader.Release(&s.Subscription)
+	})
+}
+
+// endHook frees the context of a hook that has returned, and starts the hook of the newest
+// subscription if that is waiting. It reports whether s is still the socket's subscription.
+func (ws *Websocket) endHook(s *subscription) (current bool) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	s.cancelHook()
+	s.cancel = nil
+	ws.hooking = false
+	newest := ws.sub
+	if newest != nil && newest != s && !newest.hookBy.IsZero() {
+		ws.startHook(newest)
+	} else {
+		ws.stopLate()
+	}
+	return newest == s
+}
+
+// releaseLate releases the events if the hook of the newest subscription is late.
+func (ws *Websocket) releaseLate() {
+	ws.mu.Lock()
+	s := ws.sub
+	late := s != nil && !s.hookBy.IsZero() && !time.Now().Before(s.hookBy)
+	ws.mu.Unlock()
+	if late {
+		ws.reader.Release(&s.Subscription)
+	}
+}
+
+// stopLate stops the timer of releaseLate, with mu held. An idle socket keeps none.
+func (ws *Websocket) stopLate() {
+	if ws.late != nil {
+		ws.late.Stop()
+		ws.late = nil
+	}
+}
+
+// unavailable makes err one that asks the client to try again if the log is out of reach.
+func unavailable(err error) error {
+	if !errors.Is(err, eventlog.ErrUnavailable) {
+		return err
+	}
+	return (&rpc.Error{Code: rpc.CodeServiceUnavailable, Message: "Try again later"}).WithCause(err)
 }

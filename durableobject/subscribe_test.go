@@ -22,7 +22,7 @@ func TestSubscribeOrder(t *testing.T) {
 		var resumes []durableobject.Resume
 		f.hooks.subscribed = func(r *room, ws *durableobject.Websocket, res durableobject.Resume) error {
 			resumes = append(resumes, res)
-			// Published from the hook: behind the replay, behind what Send gives.
+			// Published from the hook: after the replay and after the events of Send.
 			if err := r.PublishEvent(t.Context(), message{"from the hook"}); err != nil {
 				return err
 			}
@@ -191,7 +191,7 @@ func TestExpiredEventsAreNotReplayed(t *testing.T) {
 	})
 }
 
-// The id 0 asks for what is retained. It says nothing of what the client has seen, so
+// The id 0 asks for what is retained. It means nothing about the events that the client has seen, so
 // nothing is missing, whatever the log has dropped of this channel and of others.
 func TestZeroAsksForWhatIsRetained(t *testing.T) {
 	bubble(t, keeping, func(t *testing.T, f *fixture) {
@@ -253,7 +253,7 @@ func TestExtensionHeaders(t *testing.T) {
 	})
 }
 
-// A position that a quiet client was given never grows as old as the retention.
+// A position that a quiet client was sent never grows as old as the retention.
 func TestCursorOfAQuietClientMoves(t *testing.T) {
 	bubble(t, keeping, func(t *testing.T, f *fixture) {
 		quiet, plain := f.connect("q", withTags("quiet")), f.connect("p", withTags("quiet"))

@@ -42,9 +42,9 @@ type UpgradeOptions struct {
 	// is open.
 	Authorize func(r *http.Request, p *token.Payload) error
 
-	// Context makes the context whose values the socket's hooks and calls see, of a
-	// request that may connect, for instance with what a middleware found out about
-	// it. Nil is one without values. The request's own would do, but it keeps what
+	// Context returns the context whose values the socket's hooks and calls see, for a
+	// request that may connect, for instance with the user that a middleware found.
+	// Nil is a context without values. The request's own would do, but it keeps what
 	// net/http has made for the request as long as the socket is open.
 	Context func(r *http.Request) context.Context
 }
@@ -58,23 +58,24 @@ type UpgradeOptions struct {
 // GET, with 403 for its origin, with 401 without an id, a token or a valid token,
 // with 400 if the id is longer than 256 bytes or the handshake is malformed, by
 // Authorize, with 503 while the token cannot be verified, the namespace shuts down or a
-// log that nodes share is out of reach, with 500 if the object cannot be made, and with 501 if middleware hides the
+// log that nodes share is out of reach, with 500 if the object cannot be made, and with
+// 501 if middleware hides the
 // [http.Hijacker] of the ResponseWriter and has no Unwrap method as
 // [http.ResponseController] knows it, which is logged at level Error. No object is
-// made for a request whose origin or token is refused. The URL has the token in it:
+// made for a request whose origin or token is refused. The URL contains the token:
 // keep it out of access logs.
 //
 // Pages see no status. A client that offers the subprotocol "durable-iterator" is
-// therefore refused, but for its origin, by a WebSocket that is opened and closed with
+// therefore refused, except for its origin, by a WebSocket that is opened and closed with
 // 4000 plus the status, within a second and for at most 256 clients at once. It may
 // offer its token as a second subprotocol, "token." and the token in base64url without
 // padding, in place of the one in the URL. The TypeScript client in client/js does
 // both; oRPC's own offers no subprotocol.
 //
-// The handler returns when the socket is open, and the namespace takes care of it.
+// The handler returns when the socket is open, and the namespace serves it from then on.
 // UpgradeHandler panics on an origin pattern that is malformed.
 func UpgradeHandler[H any](ns *Namespace[H], o *UpgradeOptions) http.Handler {
-	u := &upgrader{core: ns.core}
+	u := &upgrader{class: ns.class}
 	if o != nil {
 		u.options = *o
 		u.options.OriginPatterns = slices.Clone(o.OriginPatterns)
@@ -85,9 +86,9 @@ func UpgradeHandler[H any](ns *Namespace[H], o *UpgradeOptions) http.Handler {
 		}
 	}
 	u.accept = socket.Options{
-		ReadLimit:      u.core.options.MaxMessageBytes,
-		MessageTimeout: u.core.options.MessageTimeout,
-		StallTimeout:   u.core.options.StallTimeout,
+		ReadLimit:      u.class.options.MaxMessageBytes,
+		MessageTimeout: u.class.options.MessageTimeout,
+		StallTimeout:   u.class.options.StallTimeout,
 		OriginPatterns: u.options.OriginPatterns,
 		AnyOrigin:      u.options.AnyOrigin,
 		Subprotocols:   []string{subprotocol},
@@ -95,18 +96,19 @@ func UpgradeHandler[H any](ns *Namespace[H], o *UpgradeOptions) http.Handler {
 	return u
 }
 
+// upgrader implements UpgradeHandler.
 type upgrader struct {
-	core    *core
+	class   *class
 	options UpgradeOptions
 	accept  socket.Options
 }
 
 func (u *upgrader) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := socket.CheckHandshake(w.Header(), r, u.accept); err != nil {
-		refuse(w, text(err.Status, err.Message))
+		writeRefusal(w, text(err.Status, err.Message))
 		return
 	}
-	ours, offered := offeredProtocols(r, u.core.options.MaxTokenBytes)
+	ours, offered := offeredProtocols(r, u.class.options.MaxTokenBytes)
 	id, payload, refusal := u.admit(r, offered)
 	if refusal == nil {
 		refusal = u.open(w, r, id, payload)
@@ -114,14 +116,14 @@ func (u *upgrader) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if refusal == nil {
 		return
 	}
-	refusal = rpc.ToError(refusal) // with what its code says
-	if !ours || !u.refuseOpenly(w, r, refusal) {
-		refuse(w, refusal)
+	refusal = rpc.ToError(refusal) // with the status and message of its code
+	if !ours || !u.class.refuseOpenly(w, r, u.accept, refusal) {
+		writeRefusal(w, refusal)
 	}
 }
 
-// admit returns the id and the payload of a request that may connect. The token that is
-// offered among the subprotocols, if there is one, counts before that of the query.
+// admit returns the id and the payload of a request that may connect. A token that is
+// offered among the subprotocols is used instead of that of the query.
 func (u *upgrader) admit(r *http.Request, offered string) (id string, p *token.Payload, refusal *rpc.Error) {
 	query := r.URL.Query()
 	id, tok := last(query["id"]), cmp.Or(offered, last(query["token"]))
@@ -137,19 +139,19 @@ func (u *upgrader) admit(r *http.Request, offered string) (id string, p *token.P
 	if u.options.Authorize != nil {
 		t.authorize = func(p *token.Payload) error { return u.options.Authorize(r, p) }
 	}
-	p, refusal = u.core.admit(r.Context(), t)
+	p, refusal = u.class.admit(r.Context(), t)
 	return strings.Clone(id), p, refusal // or it would keep the URL
 }
 
-// open upgrades the connection and starts to serve it. What it holds is released
-// however it ends, unless the socket is served.
+// open upgrades the connection and starts to serve it. Unless the socket is served, it
+// releases all that it has acquired.
 func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *token.Payload) *rpc.Error {
-	c := u.core
+	c := u.class
 	values, err := u.values(r)
 	if err != nil {
 		return c.failed(r.Context(), "UpgradeOptions.Context failed", p.Channel, err)
 	}
-	ch, err := c.acquireHub(r.Context(), p.Channel)
+	ch, err := c.channels.acquireHub(r.Context(), p.Channel)
 	if err != nil {
 		return c.cannotOpen(r.Context(), p.Channel, err)
 	}
@@ -159,18 +161,18 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 			ch.release()
 		}
 	}()
-	if err := ch.follow(r.Context()); err != nil {
+	if err := c.channels.follow(r.Context(), ch); err != nil {
 		return c.cannotOpen(r.Context(), p.Channel, err)
 	}
 	recipient, err := c.recipient(id, p)
 	if err != nil {
 		return c.failed(r.Context(), "Options.Subject failed", p.Channel, err)
 	}
-	ws := &Websocket{ch: ch, id: id, recipient: recipient, authorize: u.options.authorizer(r)}
+	ws := &Websocket{ch: ch, set: &c.sockets, id: id, recipient: recipient, authorize: u.options.authorizer(r)}
 	ws.ctx = values
 	ws.payload.Store(p)
 	ws.peer = c.peers.New(ws.ctx, ws.newCallState, ws.send)
-	ws.outbox.Open(&ws.conn, c.maxLagBytes)
+	ws.outbox.Open(&ws.conn, c.options.MaxLagBytes)
 	if !c.enter() {
 		return text(http.StatusServiceUnavailable, "Shutting down")
 	}
@@ -179,17 +181,17 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 			c.users.Done()
 		}
 	}()
-	if err := ws.conn.Accept(w, r, c.pool, (*endpoint)(ws), u.accept); err != nil { // the answer was given
+	if err := ws.conn.Accept(w, r, c.pool, (*endpoint)(ws), u.accept); err != nil { // Accept has answered
 		c.logger.Log(r.Context(), socket.RefusalLevel(err), "upgrade refused", "channel", p.Channel, "err", err)
 		return nil
 	}
 	served = true
-	c.serve(ws)
+	ws.serve()
 	return nil
 }
 
-// cannotOpen returns what a client is told if its channel cannot be opened.
-func (c *core) cannotOpen(ctx context.Context, channel string, err error) *rpc.Error {
+// cannotOpen returns the refusal of a client whose channel cannot be opened.
+func (c *class) cannotOpen(ctx context.Context, channel string, err error) *rpc.Error {
 	switch {
 	case errors.Is(err, ErrClosed):
 		return text(http.StatusServiceUnavailable, "Shutting down")
@@ -201,7 +203,7 @@ func (c *core) cannotOpen(ctx context.Context, channel string, err error) *rpc.E
 	}
 }
 
-// values returns the context that those of a socket's hooks and calls derive from.
+// values returns the context that the contexts of a socket's hooks and calls derive from.
 func (u *upgrader) values(r *http.Request) (_ context.Context, err error) {
 	if u.options.Context == nil {
 		return context.Background(), nil
@@ -210,54 +212,19 @@ func (u *upgrader) values(r *http.Request) (_ context.Context, err error) {
 	return context.WithoutCancel(u.options.Context(r)), nil // which panics on nil
 }
 
-// enter counts a user that shutdown has to wait for: a socket, before the client
-// learns that it is open, or a newHub. It reports false if shutdown has begun.
-func (c *core) enter() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.closing {
-		c.users.Add(1)
-	}
-	return !c.closing
-}
-
-// serve makes the socket one of the namespace and reads it until it ends.
-func (c *core) serve(ws *Websocket) {
-	c.mu.Lock()
-	c.sockets[ws] = struct{}{}
-	closing := c.closing
-	c.mu.Unlock()
+// serve adds the socket to its channel and its namespace, and starts to read it.
+func (ws *Websocket) serve() {
+	closing := ws.set.add(ws)
 	ws.ch.events.Join(&ws.reader, (*endpoint)(ws), ws.Token().Tags, ws.recipient)
-	if closing { // drain did not see it
+	if closing { // drain may not have seen it
 		ws.conn.Close(statusServiceRestart, "Service restart")
 	}
 	ws.conn.Serve((*endpoint)(ws))
 }
 
-// leave takes a socket that has ended out of everything.
-func (ws *Websocket) leave() {
-	c := ws.core()
-	ws.left.Store(true)
-	ws.outbox.Discard() // the events that come before these answers will not
-	ws.peer.Close()
-	ws.ch.events.Leave(&ws.reader)
-	err := c.hook("OnDisconnected", ws.ch.name, func() error {
-		hooksOf(ws.ch.hub).OnDisconnected(ws.ctx, ws)
-		return nil
-	})
-	if err != nil {
-		c.logger.Error("a hook panicked", "hook", "OnDisconnected", "channel", ws.ch.name, "err", err)
-	}
-	ws.peer.Wait()
-	c.mu.Lock()
-	delete(c.sockets, ws)
-	c.mu.Unlock()
-	ws.ch.release()
-}
-
 func text(status int, message string) *rpc.Error { return &rpc.Error{Status: status, Message: message} }
 
-func refuse(w http.ResponseWriter, e *rpc.Error) {
+func writeRefusal(w http.ResponseWriter, e *rpc.Error) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(e.Status)
 	_, _ = w.Write([]byte(e.Message))
@@ -268,4 +235,37 @@ func last(values []string) string {
 		return ""
 	}
 	return values[len(values)-1]
+}
+
+// authorizer returns a function that calls Authorize for the later tokens of the socket
+// that r opens, or nil without Authorize. It keeps a copy of r without body and token.
+func (o *UpgradeOptions) authorizer(r *http.Request) func(context.Context, *token.Payload) error {
+	if o.Authorize == nil {
+		return nil
+	}
+	kept := r.Clone(context.WithoutCancel(r.Context()))
+	kept.Body, kept.RequestURI = http.NoBody, ""
+	query := kept.URL.Query()
+	query.Del("token")
+	kept.URL.RawQuery = query.Encode()
+	kept.Header.Del("Sec-Websocket-Protocol")
+	return func(ctx context.Context, p *token.Payload) error {
+		return o.Authorize(kept.WithContext(updateContext{ctx, kept.Context()}), p)
+	}
+}
+
+// updateContext is the context of a call, with the values of the request that opened
+// the socket, where a middleware may have put the session.
+type updateContext struct {
+	context.Context //nolint:containedctx // this is a context
+
+	request context.Context
+}
+
+// Value returns the call's value, or that of the request.
+func (c updateContext) Value(key any) any {
+	if v := c.Context.Value(key); v != nil {
+		return v
+	}
+	return c.request.Value(key)
 }

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/internal/fanout"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/internal/socket"
@@ -26,14 +29,18 @@ const (
 // maxEventHead is the size of the largest part of an event's frame before its suffix.
 const maxEventHead = socket.MaxHeader + len(`{"i":`) + peer.MaxID
 
+// Recipient names a client that an event is for: see [WithTargetRecipients].
+type Recipient = eventlog.Recipient
+
 // Websocket is one client's connection to an object: oRPC's
 // DurableIteratorWebsocket. It is safe for concurrent use, and comparable.
 type Websocket struct {
-	ch        *channel
+	ch        *liveChannel
+	set       *sockets // that it is in while it is open
 	reader    fanout.Reader
 	conn      socket.Conn
 	peer      *transport.ServerPeer
-	ctx       context.Context // only for values: the peer ends the contexts of its calls
+	ctx       context.Context // for its values: the peer ends the contexts of its calls
 	left      atomic.Bool     // the connection has ended
 	id        string
 	recipient Recipient
@@ -44,7 +51,7 @@ type Websocket struct {
 
 	outbox socket.Outbox
 
-	// mu guards the subscription. It is held for a moment only.
+	// mu guards the subscription. It is held briefly.
 	//
 	//   - sub is nil, or the subscription that events go to.
 	//   - hooking is set while OnSubscribed runs.
@@ -55,23 +62,41 @@ type Websocket struct {
 	late    *time.Timer
 }
 
-// ID returns the id that the client chose when it connected. It stays the same when the
-// client reconnects. Clients choose freely: two sockets may have the same id, and
-// a client with a token for the channel may use any id.
+// subscription is the subscription of a socket, whose mu guards it.
+type subscription struct {
+	fanout.Subscription
+
+	lastEventID string
+	finish      func()             // frees the id
+	ctx         context.Context    // of its call; nil once the hook has begun
+	cancel      context.CancelFunc // ends the context of its hook; nil before the hook has begun
+	hookBy      time.Time          // when its hook is late; zero before the replay has ended
+}
+
+// cancelHook ends the context of the hook, which may not have begun.
+func (s *subscription) cancelHook() {
+	if s.cancel != nil {
+		s.cancel()
+	}
+}
+
+// ID returns the id that the client chose when it connected. It stays the same when
+// the client reconnects. Clients choose freely: two sockets may have one id, and
+// a client with a token of the channel can take any id.
 func (ws *Websocket) ID() string { return ws.id }
 
-// Token returns the payload of the socket's current token. It is shared and must not be
-// changed.
+// Token returns the payload of the socket's current token. It is shared: do not
+// change it.
 func (ws *Websocket) Token() *token.Payload { return ws.payload.Load() }
 
-// Channel returns the object's name, which is the channel of its tokens.
+// Channel returns the name of the object.
 func (ws *Websocket) Channel() string { return ws.ch.name }
 
-// Attach stores a value of the application with the socket, in place of an earlier one. A
-// nil v removes it.
+// Attach stores a value of the application with the socket, in place of an earlier
+// one. A nil v removes it.
 func (ws *Websocket) Attach(v any) { ws.attached.Store(&v) }
 
-// Attachment returns the value that was passed to Attach, or nil.
+// Attachment returns the value that Attach stored last, or nil if there is none.
 func (ws *Websocket) Attachment() any {
 	if v, ok := ws.attached.Load().(*any); ok {
 		return *v
@@ -83,8 +108,8 @@ func (ws *Websocket) Attachment() any {
 // client of this library or of oRPC connects again after any code.
 //
 // Codes are 1000 to 1014, but not 1004 to 1006, and 3000 to 4999. No other may be sent:
-// Close sends 1011 in its place, and logs a warning. A reason has room for 123 bytes; a
-// longer one is cut between two characters.
+// Close sends 1011 in its place, and logs a warning. A reason longer than 123 bytes is
+// cut between two characters.
 func (ws *Websocket) Close(code int, reason string) {
 	sent := code
 	if !socket.MaySend(code) {
@@ -97,11 +122,11 @@ func (ws *Websocket) Close(code int, reason string) {
 }
 
 // Send sends an event to this socket alone, without storing it and without an
-// id: a snapshot in OnSubscribed, for instance, where it arrives behind what is
-// replayed and before anything live. While more than half of [Options].MaxLagBytes
+// id: a snapshot in OnSubscribed, for instance, where it arrives after the replayed
+// events and before live ones. While more than half of [Options].MaxLagBytes
 // waits for the client, Send waits for it to read. The error wraps [ErrNotSubscribed] if
 // the socket has no subscription or is closing, or the cause of ctx if that ends first,
-// or it is one of encoding.
+// or it is the error of encoding the event.
 func (ws *Websocket) Send(ctx context.Context, event any) error {
 	if err := ws.sendEvent(ctx, event); err != nil {
 		return fmt.Errorf("durableobject: send: %w", err)
@@ -124,7 +149,7 @@ func (ws *Websocket) sendEvent(ctx context.Context, event any) error {
 	}
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	if err = context.Cause(ctx); err == nil && ws.sub == nil { // looked at here, so that a hook cannot reach the next subscription
+	if err = context.Cause(ctx); err == nil && ws.sub == nil { // checked with mu held, so that a hook cannot reach the next subscription
 		err = ErrNotSubscribed
 	}
 	if err != nil {
@@ -152,4 +177,57 @@ func (ws *Websocket) expired() bool {
 func (ws *Websocket) setToken(p *token.Payload) {
 	ws.payload.Store(p)
 	ws.conn.VisitAt(p.ExpiresAt.Add(time.Millisecond))
+}
+
+// sockets are those of a namespace that are open, or whose calls and hooks have not
+// all returned.
+type sockets struct {
+	core *core
+	all  map[*Websocket]struct{} // guarded by core.mu
+}
+
+// add adds a socket, and reports whether Shutdown has begun.
+func (s *sockets) add(ws *Websocket) (closing bool) {
+	s.core.mu.Lock()
+	defer s.core.mu.Unlock()
+	s.all[ws] = struct{}{}
+	return s.core.closing
+}
+
+func (s *sockets) remove(ws *Websocket) {
+	s.core.mu.Lock()
+	defer s.core.mu.Unlock()
+	delete(s.all, ws)
+}
+
+// close closes all sockets.
+func (s *sockets) close(code int, reason string) {
+	s.core.mu.Lock()
+	list := slices.Collect(maps.Keys(s.all))
+	s.core.mu.Unlock()
+	for _, ws := range list {
+		ws.conn.Close(code, reason)
+	}
+}
+
+// kill ends the connections that are still open at once, and returns their number.
+func (s *sockets) kill() (n int) {
+	s.core.mu.Lock()
+	defer s.core.mu.Unlock()
+	for ws := range s.all {
+		if !ws.left.Load() {
+			ws.conn.Kill()
+			n++
+		}
+	}
+	return n
+}
+
+// countCalls adds the number of running calls to counts, by method and channel.
+func (s *sockets) countCalls(counts map[string]int) {
+	s.core.mu.Lock()
+	defer s.core.mu.Unlock()
+	for ws := range s.all {
+		ws.calls.count(counts)
+	}
 }

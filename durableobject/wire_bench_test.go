@@ -29,7 +29,7 @@ func BenchmarkUpgrade(b *testing.B) {
 	}
 }
 
-// caller is a sink whose client calls a method each time that it is told to.
+// caller is a sink whose client calls a method each time that it is asked to.
 type caller struct {
 	*sink
 	frame    []byte

@@ -15,7 +15,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// engine carries out the calls of a server, whatever they came in on.
+// engine runs the calls of a server, over any transport.
 type engine struct {
 	serializer *serializer.Serializer
 	validator  Validator
@@ -39,7 +39,7 @@ type answer struct {
 	body   serializer.Encoded // the output or error
 }
 
-// answer carries out a call with handle and encodes its output or its error. It
+// answer runs a call with handle and encodes its output or its error. It
 // never fails and never panics: what cannot be sent is logged and answered as
 // CodeInternalServerError.
 //

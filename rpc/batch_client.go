@@ -50,7 +50,7 @@ type batchedCall struct {
 type batchedAnswer struct {
 	response *http.Response
 	err      error
-	alone    bool // instead: the caller has to send the request
+	alone    bool // instead: the caller must send the request
 }
 
 // settle answers the call. Only the first answer counts.

@@ -19,7 +19,7 @@ const defaultBatchSize = 10
 //
 // A batch is recognized by the header x-orpc-batch, at any path under
 // [HandlerOptions.Prefix]. It is a POST whose body lists the calls, or a GET whose
-// query does. Each call in it is served as a request of its own: it passes the same
+// query does. Each call in it is served as a separate request: it passes the same
 // checks and interceptors, has a path under the prefix, and is answered with a status
 // and headers of its own, that of a durable iterator included. These rules hold:
 //
@@ -77,10 +77,10 @@ const defaultBatchWindow = time.Millisecond
 // as several. Headers that all calls have in common are those of the batch. A call
 // without company is sent as if there were no plugin; so are calls with files, calls
 // whose input or output is a stream of events, and those that Exclude names. A
-// procedure whose output has files has to be excluded, as servers cannot answer it in
+// procedure whose output has files must be excluded, as servers cannot answer it in
 // a batch.
 //
-// Each call ends with its own context; the request ends when all of its calls have.
+// Each call ends with its own context; the request ends with its last call.
 // It has the values of the first call's context. An answer to the whole batch that is
 // an error, as that of a server without the plugin, is the answer to each call.
 // [LinkOptions.MaxBodyBytes] is for the answers of a batch together.

@@ -19,7 +19,7 @@ import (
 
 const headerBatch = batch.Header
 
-// oRPC's texts for batches that are refused.
+// oRPC's messages for batches that are refused.
 const (
 	invalidBatchText  = "Invalid batch request, this could be caused by a malformed request body or a missing header"
 	tooManyBatchText  = "Batch request size exceeds the maximum allowed size"
@@ -145,12 +145,12 @@ func (b *batchServer) streamBatch(ctx context.Context, x *exchange, n int, answe
 	return true
 }
 
-// noFitText is oRPC's text for calls that cannot be answered in a batch.
+// noFitText is oRPC's message for calls that cannot be answered in a batch.
 const noFitText = "Batch responses do not support file/blob, or event-iterator. " +
 	"Please call this procedure separately outside of the batch request."
 
-// serveItem serves one call of a batch as a request of its own. It never panics:
-// nothing would recover from that as net/http does.
+// serveItem serves one call of a batch as a separate request. It never panics: unlike
+// net/http, nothing would recover.
 func (b *batchServer) serveItem(ctx context.Context, whole *http.Request, index int, item *batch.Request) *batch.Response {
 	w := &itemWriter{header: http.Header{}}
 	if err := protect(func() { b.runItem(ctx, w, whole, item) }); err != nil {
@@ -234,7 +234,7 @@ func (w *itemWriter) refuse(status int, text string) {
 func (w *itemWriter) refuseLarge() { w.refuse(http.StatusInternalServerError, noFitText) }
 
 // answer returns what was written, in the form of a batch. A body that is no JSON,
-// as middleware may write it, becomes a text.
+// as middleware may write it, becomes a string.
 func (w *itemWriter) answer(index int) *batch.Response {
 	a := &batch.Response{Index: index, Status: cmp.Or(w.status, http.StatusOK), Header: w.header}
 	isJSON := strings.HasPrefix(a.Header.Get(headerContentType), "application/json")
@@ -245,7 +245,7 @@ func (w *itemWriter) answer(index int) *batch.Response {
 	case w.text == "" && isJSON && json.Valid(w.body):
 		a.Body = w.body
 	default:
-		a.Body, _ = json.Marshal(cmp.Or(w.text, string(w.body))) //nolint:errchkjson // a text
+		a.Body, _ = json.Marshal(cmp.Or(w.text, string(w.body))) //nolint:errchkjson // a string
 	}
 	return a
 }

@@ -160,7 +160,7 @@ const (
 	// inputSilence is how long a client may take for the next event of its input. A
 	// comment counts as one: clients send them while they have no event.
 	inputSilence = time.Minute
-	// inputLinger is how long a client that has not sent all of its input has to read
+	// inputLinger is how long a client that has not sent all of its input may read
 	// the answer before its connection is closed.
 	inputLinger = 500 * time.Millisecond
 )
@@ -214,7 +214,7 @@ func (i *httpInput) wake() {
 	}
 }
 
-// expect sets the time that the next event has to be there.
+// expect sets the deadline of the next event.
 func (i *httpInput) expect() {
 	i.mu.Lock()
 	defer i.mu.Unlock()

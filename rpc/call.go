@@ -11,31 +11,30 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// Call is one call on its way: on a client from the caller to the transport, on
-// a server from the transport to the handler. Interceptors may change it before
-// they hand it on. It belongs to one goroutine at a time.
+// Call is one call: on a client on the way from the caller to the transport, on a server
+// from the transport to the handler. Interceptors may change it before they pass it on. It belongs to one goroutine at a time.
 type Call struct {
 	// Path is the procedure's path, outermost group first.
 	Path []string
 	// Method is the HTTP method that the procedure declares ("" is POST).
-	// Only HTTP looks at it.
+	// Only HTTP uses it.
 	Method string
-	// Input is what the procedure is called with. On a server it is a [Value]
+	// Input is the input of the procedure. On a server it is a [value.Value]
 	// until the procedure's own interceptors run, which see the decoded type; an input
 	// that is a stream of events is opaque until then.
 	Input any
 	// New returns a pointer to decode the output into. Nil leaves a [value.Value]. Only
-	// clients look at it. The output of an [EventProcedure] is that pointer.
+	// clients use it. The output of an [EventProcedure] is that pointer.
 	New func() any
 	// LastEventID is the id of the last event that the caller has seen, for
 	// procedures whose output is a stream of events; "" is none.
 	LastEventID string
 	// Header is sent with the call: HTTP headers, or their counterpart on a
-	// socket. Nil is empty on a client and never happens on a server.
+	// socket. It may be nil on a client, and is not on a server.
 	Header http.Header
 	// ResponseHeader is the header of the answer. A server's handler and
-	// interceptors may add to it (it is never nil there); on a client it is
-	// there once the call is done.
+	// interceptors may add to it (it is never nil there); on a client it is set when
+	// the call has returned.
 	ResponseHeader http.Header
 
 	validator Validator
@@ -43,14 +42,14 @@ type Call struct {
 	state     any
 }
 
-// State returns the state that transport.ServerPeerOptions.NewState made for the call, nil for a
-// call that has none. It is shared by the copies of a call.
+// State returns the state that transport.ServerPeerOptions.NewState made for the call, or
+// on a client the value of [WithState], or nil. It is shared by the copies of a call.
 func (c *Call) State() any { return c.state }
 
-// DecodeInput decodes the input of a call that has come over a wire, which is a [Value],
-// into what into points to; see [Value.Decode] for errors. Of the calls of one socket one
-// is decoded at a time, so that a client with large inputs takes one processor at the
-// most: DecodeInput waits for that, and returns the cause of ctx if it ends first. It is
+// DecodeInput decodes the input of a call that a client has sent, which is a [value.Value],
+// into the value that into points to; see [value.Value.Decode] for errors. Of the calls of one socket one
+// is decoded at a time, so that a client with large inputs takes at most one
+// processor: DecodeInput waits for that, and returns the cause of ctx if it ends first. It is
 // for servers and their interceptors.
 func (c *Call) DecodeInput(ctx context.Context, into any) error {
 	v, ok := c.Input.(value.Value)
@@ -82,8 +81,8 @@ type CallFunc func(ctx context.Context, call *Call) (any, error)
 
 // CallOf returns the call that a handler runs, from the context of the handler:
 // its Path, Header and LastEventID, and its ResponseHeader, to which the handler may
-// add. The handler of an [EventProcedure] is too late for the latter, as its answer
-// has begun; an interceptor is not.
+// add. The handler of an [EventProcedure] cannot add to the latter, as its answer
+// has begun; an interceptor can.
 func CallOf(ctx context.Context) (*Call, bool) {
 	call, ok := ctx.Value(callKey{}).(*Call)
 	return call, ok

@@ -41,6 +41,16 @@ func WithHeader(name, value string) CallOption {
 	return callOptionFunc(func(o *callOptions) { o.call.Header.Add(name, value) })
 }
 
+// WithState makes v the call's state, which interceptors of the client read with
+// [Call.State]. It is not sent. A nil v has no effect.
+func WithState(v any) CallOption {
+	return callOptionFunc(func(o *callOptions) {
+		if v != nil {
+			o.call.state = v
+		}
+	})
+}
+
 // WithResponseHeader stores the header of the answer in *into when the call is
 // done, nil if there was no answer.
 func WithResponseHeader(into *http.Header) CallOption {

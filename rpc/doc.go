@@ -1,6 +1,6 @@
-// Package rpc calls typed procedures over HTTP and over a websocket, on the wire
-// of oRPC v1: an unmodified TypeScript client calls a Go server, and the other way
-// round.
+// Package rpc calls typed procedures over HTTP on the wire of oRPC v1: an unmodified
+// TypeScript client calls a Go server, and a Go client a TypeScript server. Package
+// websocket does so over WebSockets, and package transport over sockets of any kind.
 //
 // A procedure begins with its contract, a value that server and client share:
 //
@@ -19,13 +19,13 @@
 //	)
 //	mux.Handle("/rpc/", rpc.NewHandler(router, &rpc.HandlerOptions{Prefix: "/rpc"}))
 //
-// The client calls it, on whatever leads to the server, a [Caller]:
+// The client calls it on a [Caller], which leads to the server:
 //
 //	link := rpc.NewLink("http://localhost:3000/rpc", nil)
 //	text, err := Greet.Call(ctx, link, Greeting{Name: "Ada"})
 //
-// Inputs and outputs are Go types as encoding/json knows them, and what JSON lacks: dates,
-// big integers, URLs, sets, maps, undefined, files, and the application's own types. Package
+// Inputs and outputs are the Go types that encoding/json supports, and what JSON lacks: dates,
+// big integers, URLs, sets, maps, undefined, files, and types of the application. Package
 // [value] has those that Go lacks. Inputs are checked by their validate tags, see [Validator].
 //
 // # Streams of events
@@ -34,18 +34,18 @@
 //
 //	var Search = rpc.DefineEvents[Query, Hit, Summary]("search")
 //
-// Its handler sends them with an [EventWriter] and returns what ends the stream;
+// Its handler sends them with an [EventWriter] and returns the result of the stream;
 // [EventProcedure.Call] returns an [Events] to range over. A stream ends on both sides
-// when either stops, and goes on after the last event that was read if the call has
-// a [Retry] and the handler heeds [Call.LastEventID], which [CallOf] leads to. It
-// takes no more memory than its bounds allow, however slow the reader is.
+// when either stops. It resumes after the last event that was read if the call has a
+// [Retry] and the handler observes the [Call.LastEventID] of [CallOf]. Its memory is
+// bounded, however slow the reader is.
 //
 // The input can be a stream too, alone or together with the output: then the input type
 // is a [*Events], which the handler ranges over and the client makes with [NewEvents].
 //
 // An http.Client with a Timeout cuts off streams that last longer, and so does an
 // http.Server with a WriteTimeout if [HandlerOptions.StallTimeout] is negative or
-// middleware hides that answers can have deadlines.
+// middleware hides the deadlines of the ResponseWriter.
 //
 // # Batches
 //
@@ -68,20 +68,20 @@
 //
 // # Errors
 //
-// A handler that returns an [*Error] is understood by its caller. Any other error,
-// and a panic, reaches the caller as [CodeInternalServerError] with a fixed text:
-// nothing of it leaves the server, where [OnError] and the Logger of the options
-// see it. [DefineError] declares an error with typed data.
+// An [*Error] that a handler returns is sent to its caller. Any other error, and a panic,
+// reaches the caller as [CodeInternalServerError] with a fixed message: nothing of it leaves
+// the server, where [OnError] and the Logger of the options receive it. [DefineError]
+// declares an error with typed data.
 //
-// A client gets an *Error for what the server has sent, and another error for
-// what happened on the way; of these, errors.Is finds context.Canceled and
-// context.DeadlineExceeded where the context ended. A call is repeated after an
+// A client returns an *Error for an error that the server has sent, and other errors for
+// failures on the way; errors.Is finds context.Canceled and context.DeadlineExceeded in the
+// latter if the context ended. A call is repeated after an
 // error only with [WithRetry] or [Retry].
 //
 // # Concurrency
 //
 // Contracts, routers, handlers and links are safe for concurrent use and do not
-// change once they are made; options are copied. Handlers of procedures run
+// change after they were made; options are copied. Handlers of procedures run
 // concurrently. A [Call] belongs to one goroutine at a time.
 //
 // # Order of interceptors and plugins

@@ -69,8 +69,8 @@ func readFormToMemory(r io.Reader, contentType string, limit int64, s *serialize
 	return v, err
 }
 
-// writeForm writes an encoded value with its files. What opens and reads these is
-// the application's, and may panic.
+// writeForm writes an encoded value with its files, which code of the application opens and
+// reads. That may panic.
 func writeForm(w io.Writer, boundary string, e serializer.Encoded) (err error) {
 	defer recoverTo(&err)
 	return form.Write(w, boundary, e.JSON, e.Files)

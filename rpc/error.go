@@ -8,7 +8,6 @@ import (
 	"reflect"
 	"runtime/debug"
 
-	"github.com/go-orpc/durable-iterator/internal/bridge"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
@@ -264,14 +263,8 @@ func (d ErrorDef[D]) fits(e *Error) bool {
 	return e.Code == d.code && cmp.Or(e.Status, e.Code.Status()) == d.status
 }
 
-func init() {
-	bridge.AnswerError = func(status int, header http.Header, body string) *Error {
-		return ErrorResponse{Status: status, Headers: header, Body: body}.err()
-	}
-}
-
-// ErrorResponse is the data of the error that a client makes of an answer which
-// failed without an RPC error in it, as a proxy sends: read it with [ErrorData].
+// ErrorResponse is the data of the error that a client returns for an answer that failed
+// without an RPC error in it, such as the answer of a proxy: read it with [ErrorData].
 // The code of that error is the common code of the status, or
 // [CodeMalformedErrorResponse] if there is none.
 type ErrorResponse struct {

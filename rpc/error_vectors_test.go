@@ -197,7 +197,7 @@ func TestCodeOfErrorAnswersWithoutError(t *testing.T) {
 	}
 }
 
-// callAnswered gives the error of a call that is answered like this.
+// callAnswered returns the error of a call with this answer.
 func callAnswered(t *testing.T, status int, body string) error {
 	t.Helper()
 	network := roundTrip(func(*http.Request) (*http.Response, error) {

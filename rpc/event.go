@@ -15,7 +15,7 @@ import (
 // ErrEventMeta is wrapped by the error of an [EventMeta] that cannot be sent.
 var ErrEventMeta = errors.New("rpc: event metadata")
 
-// EventMeta is what an event carries besides its value: oRPC's event metadata.
+// EventMeta is the metadata of an event: oRPC's event metadata.
 // The zero EventMeta is none.
 type EventMeta struct {
 	// ID identifies the event, so that a stream can resume after it. Empty is none.
@@ -26,11 +26,11 @@ type EventMeta struct {
 	// sent in whole milliseconds, rounded down; less than one is an error. 0 is none.
 	Retry time.Duration
 	// RetryNow asks the client to connect again without a pause: the retry of 0 that
-	// Retry cannot express, which must be 0 then. An original client tries without end
+	// Retry cannot express. Retry must be 0 then. An original client tries without end
 	// and without any pause; one of this module waits as long as for an event that
 	// does not have one.
 	RetryNow bool
-	// Comments are for people who read the wire. Each is UTF-8 without control
+	// Comments are for people who read the messages. Each is UTF-8 without control
 	// characters other than tabs.
 	Comments []string
 }

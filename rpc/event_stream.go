@@ -52,7 +52,7 @@ type eventSource interface {
 
 // eventStream is an Events without its types.
 type eventStream struct {
-	life   context.Context // what there is for the stream lives as long
+	life   context.Context // of the stream
 	cancel context.CancelCauseFunc
 	again  func(*StreamError) (eventSource, error) // of Retry; nil: a failure is final
 

@@ -104,7 +104,7 @@ func (w *eventWriter) close() error {
 }
 
 // eventRun is the output of an event procedure on a server: what is left to do once
-// the answer has begun. Whoever answers the call runs it, once.
+// the answer has begun. It is run once, by the goroutine that answers the call.
 type eventRun struct {
 	ctx    context.Context // only its values count: interceptors have returned
 	call   *Call
@@ -130,12 +130,12 @@ func (r *eventRun) run(ctx context.Context, sink eventSink) {
 	defer cancel(nil)
 	w := &eventWriter{ctx: ctx, cancel: cancel, sink: sink, turn: make(chan struct{}, 1)}
 	result, err := guarded(func(ctx context.Context, _ *Call) (any, error) { return r.handle(ctx, w) })(ctx, r.call)
-	// A handler may overlook that an event could not be sent. The caller shall not.
+	// The caller learns that an event could not be sent, even if the handler ignores it.
 	if failed := w.close(); err == nil {
 		err = failed
 	}
 	if _, answered := findError(err); !answered && errors.Is(context.Cause(ctx), errShuttingDown) {
-		// What a handler returns when its context ends is no result, and its caller is
+		// The error of a handler whose context has ended is no result, and its caller is
 		// still connected and can come back.
 		result, err = nil, errShuttingDown
 	}

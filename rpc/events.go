@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/go-orpc/durable-iterator/internal/validate"
 	"iter"
 	"reflect"
+
+	"github.com/go-orpc/durable-iterator/internal/validate"
 )
 
 // Events is a stream of events: oRPC's Event Iterator. It is what a call of an
@@ -147,7 +148,7 @@ func (e *Events[T, R]) Close() error {
 // here, where [Events.Result] returns it.
 //
 // A stream is the input of one call, which closes it; [Retry] does not repeat such a
-// call. What is used for no call has to be closed. Over HTTP the stream is sent as it is
+// call. A stream that is used for no call must be closed. Over HTTP the stream is sent as it is
 // read there, over a socket each event waits until the one before is written.
 func NewEvents[T, R any](ctx context.Context, fn func(context.Context, *EventWriter[T]) (R, error)) *Events[T, R] {
 	life, end := context.WithCancelCause(ctx)
@@ -259,7 +260,7 @@ func endInput(ctx context.Context, in any) (done func()) {
 	}
 }
 
-// claimInput returns the stream that a client has to send as the input of a call, nil
+// claimInput returns the stream that a client must send as the input of a call, nil
 // if the input is a value.
 func claimInput(call *Call) (*eventStream, error) {
 	s, ok := streamOf(call.Input)

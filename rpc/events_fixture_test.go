@@ -85,11 +85,11 @@ func overHTTP(t *testing.T, r *rpc.Router) rpc.Caller {
 
 func overWebsocket(t *testing.T, r *rpc.Router) rpc.Caller {
 	t.Helper()
-	_, client := hostRouter(t, r, nil)
+	client := hostRouter(t, r, nil)
 	return dial(t, client, websocket.LinkOptions{})
 }
 
-// readAll reads a stream to its end and gives the events before its failure.
+// readAll reads a stream to its end and returns the events before its failure.
 func readAll[T, R any](events *rpc.Events[T, R]) (all []rpc.Event[T], err error) {
 	for event, err := range events.Events() {
 		if err != nil {

@@ -30,7 +30,7 @@ const (
 
 var numbers = rpc.DefineEvents[rpc.Void, int, int]("numbers")
 
-// data gives the values of events.
+// data returns the values of events.
 func data[T any](events []rpc.Event[T]) []T {
 	var all []T
 	for _, e := range events {

@@ -130,7 +130,7 @@ func TestEventsAreRefused(t *testing.T) {
 	})
 }
 
-// forever counts until its context ends, whose cause it gives.
+// forever counts until its context ends, whose cause it returns.
 var forever = rpc.DefineEvents[rpc.Void, int, rpc.Void]("forever")
 
 func foreverRoute(ended chan<- error) rpc.Route {

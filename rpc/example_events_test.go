@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/go-orpc/durable-iterator/rpc"
@@ -15,11 +16,12 @@ var countdown = rpc.DefineEvents[int, int, int]("countdown")
 func countdownRouter() *rpc.Router {
 	return rpc.NewRouter(countdown.Handler(func(ctx context.Context, n int, w *rpc.EventWriter[int]) (int, error) {
 		call, _ := rpc.CallOf(ctx)
-		if call.LastEventID != "" {
-			fmt.Println("after", call.LastEventID)
+		next := n
+		if last, err := strconv.Atoi(call.LastEventID); err == nil {
+			next = last - 1
 		}
-		for i := n; i > 0; i-- {
-			if err := w.Send(i); err != nil {
+		for ; next > 0; next-- {
+			if err := w.SendEvent(rpc.Event[int]{Data: next, Meta: rpc.EventMeta{ID: strconv.Itoa(next)}}); err != nil {
 				return 0, err
 			}
 		}
@@ -66,7 +68,7 @@ func ExampleEvents_Close() {
 }
 
 func ExampleWithLastEventID() {
-	events, err := countdown.Call(context.Background(), countdownRouter(), 1, rpc.WithLastEventID("7"))
+	events, err := countdown.Call(context.Background(), countdownRouter(), 5, rpc.WithLastEventID("3"))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -75,7 +77,7 @@ func ExampleWithLastEventID() {
 		fmt.Println(n)
 	}
 	// Output:
-	// after 7
+	// 2
 	// 1
 }
 

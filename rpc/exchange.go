@@ -179,8 +179,8 @@ func flushOne(w http.ResponseWriter) (err error) {
 	return http.ErrNotSupported
 }
 
-// canFlush reports whether the innermost writer that can be seen flushes. What wraps it
-// may claim to without.
+// canFlush reports whether the innermost writer that can be reached flushes. A writer around
+// it may have the method and not flush.
 func canFlush(w http.ResponseWriter) bool {
 	for inner := unwrap(w); inner != nil; inner = unwrap(w) {
 		w = inner
@@ -236,7 +236,7 @@ func (x *exchange) writeJSON(status int, body []byte) {
 // writeText answers with a bare text as the JSON of the body, as oRPC does where
 // there is no call that an error could belong to.
 func (x *exchange) writeText(status int, text string) {
-	body, _ := json.Marshal(text) //nolint:errchkjson // a text
+	body, _ := json.Marshal(text) //nolint:errchkjson // a string
 	x.writeJSON(status, body)
 }
 

@@ -19,12 +19,12 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/websocket"
 )
 
-// transports gives callers that lead to the router in each way that there is.
+// transports returns a caller of the router over each transport.
 func transports(t *testing.T, r *rpc.Router) map[string]rpc.Caller {
 	t.Helper()
 	server := httptest.NewServer(rpc.NewHandler(r, nil))
 	t.Cleanup(server.Close)
-	_, client := hostRouter(t, r, nil)
+	client := hostRouter(t, r, nil)
 	return map[string]rpc.Caller{
 		"HTTP":       rpc.NewLink(server.URL, nil),
 		"socket":     dial(t, client, websocket.LinkOptions{}),
@@ -66,7 +66,7 @@ func TestFilesComeBack(t *testing.T) {
 	router := rpc.NewRouter(mirror.Handler(func(_ context.Context, in *value.File) (*value.File, error) { return in, nil }))
 	for transport, caller := range transports(t, router) {
 		if caller == rpc.Caller(router) {
-			continue // gives the same file
+			continue // returns the same file
 		}
 		for name, test := range tests {
 			t.Run(transport+" "+name, func(t *testing.T) {
@@ -213,7 +213,7 @@ func TestFilesThatCannotBeSent(t *testing.T) {
 	files["breaks off late"] = broken(1 << 20)
 	server := httptest.NewServer(rpc.NewHandler(fixtureRouter(), &rpc.HandlerOptions{MaxBodyBytes: 10 << 20}))
 	t.Cleanup(server.Close)
-	_, client := hostRouter(t, fixtureRouter(), nil)
+	client := hostRouter(t, fixtureRouter(), nil)
 	for transport, caller := range map[string]rpc.Caller{
 		"HTTP":   rpc.NewLink(server.URL, nil),
 		"socket": dial(t, client, websocket.LinkOptions{}),

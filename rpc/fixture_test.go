@@ -86,7 +86,7 @@ func conflictData() any {
 	}{big.NewInt(7), time.Date(2024, 1, 2, 3, 4, 5, 678e6, time.UTC)}
 }
 
-// serve starts a server for the test and gives its address with the prefix /rpc.
+// serve starts a server for the test and returns its address with the prefix /rpc.
 func serve(t *testing.T, r *rpc.Router, o *rpc.HandlerOptions) string {
 	t.Helper()
 	var own rpc.HandlerOptions

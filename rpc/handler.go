@@ -66,7 +66,7 @@ type HandlerOptions struct {
 	TrustedOriginFunc func(origin string) bool
 	// Logger receives panics, and middleware that keeps events from being streamed,
 	// at level Error, and the causes of internal errors and refused origins at level
-	// Warn. Callers learn none of these. Nil discards them.
+	// Warn. None of these are sent to callers. Nil discards them.
 	Logger *slog.Logger
 
 	batch func(*Handler) batchHandler // of a BatchPlugin, nil without
@@ -99,8 +99,8 @@ type HandlerPlugin interface {
 // programs send them, pass. So does GET, which any page may cause, though not read the
 // answer to: declare only procedures with GET that change nothing.
 //
-// Any other body has to arrive within [HandlerOptions.BodyTimeout], and the client has to
-// take the answer, see [HandlerOptions.StallTimeout]. A request that is refused for its
+// Any other body must arrive within [HandlerOptions.BodyTimeout], and the client must take
+// the answer, see [HandlerOptions.StallTimeout]. A request that is refused for its
 // path, method, origin, type or announced length is answered without its body being waited
 // for.
 //
@@ -109,11 +109,11 @@ type HandlerPlugin interface {
 //
 // An output with files is sent as these are read. If one fails, the answer is an
 // internal error or, once it has begun, cut off with a panic of
-// [http.ErrAbortHandler], which middleware has to let through.
+// [http.ErrAbortHandler], which middleware must not recover.
 //
-// What a call adds to [Call.ResponseHeader] is added to what middleware has set
-// on the response where a header is a list, as Vary, Set-Cookie and
-// Access-Control-Expose-Headers are, and replaces it where it is not. The context
+// Headers that a call adds to [Call.ResponseHeader] are added to those of middleware if the
+// header is a list, as Vary, Set-Cookie and
+// Access-Control-Expose-Headers are, and replace them if it is not. The context
 // of a call is that of its request.
 type Handler struct {
 	engine       *engine

@@ -54,7 +54,7 @@ func headerOf(pairs [][2]string) http.Header {
 	return header
 }
 
-// input gives the value that the original client has sent.
+// input returns the value that the original client has sent.
 func (e exchange) input(t *testing.T) value.Value {
 	t.Helper()
 	s := new(serializer.Serializer)
@@ -284,8 +284,8 @@ func requireRequest(t *testing.T, e exchange, r *http.Request) {
 	require.Equal(t, e.Request.Body, string(body))
 }
 
-// comparableForm gives the text of a form without what is random in it, and without
-// the line break at its end, which not every writer makes.
+// comparableForm returns a form without its random parts, and without the line break at its
+// end, which not every writer makes.
 func comparableForm(t *testing.T, header http.Header, body string) string {
 	t.Helper()
 	_, params, err := mime.ParseMediaType(header.Get("Content-Type"))

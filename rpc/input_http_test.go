@@ -7,8 +7,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -119,21 +117,6 @@ func TestInputThatIsLeftIsNoRequest(t *testing.T) {
 			})
 		})
 	}
-}
-
-// rawServer serves h on one connection, of which it gives the client's end.
-func rawServer(t *testing.T, h http.Handler) net.Conn {
-	t.Helper()
-	n := &network{conns: make(chan net.Conn), closed: make(chan struct{})}
-	server := &http.Server{Handler: h, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
-	go func() { _ = server.Serve(n) }() // ends with the test
-	conn, err := n.dial(t.Context(), "", "")
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		_ = conn.Close()
-		_ = server.Close()
-	})
-	return conn
 }
 
 // A client that opens an input and says nothing does not keep the handler, one that

@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// Interceptor runs around a call, on a client or on a server: it may look at the
-// call, change it, refuse it, or look at what comes back. It hands on with next,
-// at most once. oRPC's interceptor: ({next, path, …}).
+// Interceptor runs around a call, on a client or on a server: it may inspect the call, change
+// it, refuse it, or inspect the outcome. It passes the call on with next, at most once.
+// oRPC's interceptor: ({next, path, …}).
 //
 // Interceptors see errors as they were returned, before [ToError]. Of several,
 // the first is outermost.

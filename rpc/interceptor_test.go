@@ -69,7 +69,7 @@ type handlerPlugin func(*rpc.HandlerOptions)
 
 func (p handlerPlugin) InitHandler(o *rpc.HandlerOptions) { p(o) }
 
-// Whoever may not call learns nothing of what is wrong with the request.
+// A caller without permission does not learn what is wrong with its request.
 func TestAuthenticationComesBeforeDecoding(t *testing.T) {
 	t.Parallel()
 	h := rpc.NewHandler(fixtureRouter(), &rpc.HandlerOptions{MaxBodyBytes: 99, Interceptors: []rpc.Interceptor{
@@ -122,6 +122,29 @@ func TestInterceptorsMayChangeEverything(t *testing.T) {
 	out, err := p.Call(t.Context(), router, "a")
 	require.NoError(t, err)
 	require.Equal(t, "abcd", out)
+}
+
+// The state is there for the interceptors of each caller in a chain, and is not sent.
+func TestStateOfACallOfAClient(t *testing.T) {
+	t.Parallel()
+	type state struct{ seen []string }
+	see := func(name string) rpc.Interceptor {
+		return func(ctx context.Context, call *rpc.Call, next rpc.CallFunc) (any, error) {
+			if s, ok := call.State().(*state); ok {
+				s.seen = append(s.seen, name)
+			}
+			return next(ctx, call)
+		}
+	}
+	p := rpc.Define[string, string]("p")
+	inner := rpc.NewCaller(func(context.Context, *rpc.Call) (any, error) { return "ok", nil }, see("inner"))
+	outer := rpc.NewCaller(func(ctx context.Context, call *rpc.Call) (any, error) { return inner.Call(ctx, call) }, see("outer"))
+	var s state
+	for _, opts := range [][]rpc.CallOption{{rpc.WithState(&s)}, {rpc.WithState(&s), rpc.WithState(nil)}, nil} {
+		_, err := p.Call(t.Context(), outer, "", opts...)
+		require.NoError(t, err)
+	}
+	require.Equal(t, []string{"outer", "inner", "outer", "inner"}, s.seen)
 }
 
 func TestAnInputOfAWrongTypeFromAnInterceptor(t *testing.T) {

@@ -52,7 +52,7 @@ func TestLinkRoundTrips(t *testing.T) {
 	})
 }
 
-// sent calls p over a network that answers all with undefined, and gives the request.
+// sent calls p over a network that answers all with undefined, and returns the request.
 func sent[In, Out any](t *testing.T, address string, o rpc.LinkOptions, p rpc.Procedure[In, Out], in In, opts ...rpc.CallOption) (*http.Request, string) {
 	t.Helper()
 	var request *http.Request
@@ -67,7 +67,7 @@ func sent[In, Out any](t *testing.T, address string, o rpc.LinkOptions, p rpc.Pr
 	return request, string(body)
 }
 
-// callTo gives the call that p makes, with an output that is not decoded.
+// callTo returns the call that p makes, with an output that is not decoded.
 func callTo[In, Out any](p rpc.Procedure[In, Out], in In) *rpc.Call {
 	var made *rpc.Call
 	caller := rpc.NewCaller(func(_ context.Context, call *rpc.Call) (any, error) {

@@ -3,10 +3,11 @@ package rpc
 import (
 	"context"
 	"fmt"
-	"github.com/go-orpc/durable-iterator/internal/validate"
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/go-orpc/durable-iterator/internal/validate"
 )
 
 // Procedure is a contract: the path of a procedure and the types of its input
@@ -263,8 +264,8 @@ func (p EventProcedure[In, T, R]) Path() string { return strings.Join(p.spec.pat
 // Handler returns the procedure with a handler, for [NewRouter]: oRPC's generator
 // functions. fn sends events with w, and what it returns ends the stream. It runs
 // once the answer has begun, after all interceptors: these may refuse the call and
-// set headers of the answer, and see neither the events nor the end. What fn
-// returns as an error is the last event, treated as the error of a [Procedure].
+// set headers of the answer, and see neither the events nor the end. An error
+// of fn is the last event, treated as the error of a [Procedure].
 //
 // The context of fn ends when the caller stops reading or goes away, and when
 // an event could not be sent; it has the values that interceptors have added. A

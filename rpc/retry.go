@@ -29,8 +29,8 @@ type Retry struct {
 	// that a further try cannot change: an [*Error] with a status from 400 to 499,
 	// except 408, 425 and 429. oRPC repeats these, too.
 	If func(err error) bool
-	// OnRetry is called before each further try. What it returns, if not nil, is
-	// called after that try with whether it succeeded.
+	// OnRetry is called before each further try. The function that it returns, if not
+	// nil, is called after that try and receives whether it succeeded.
 	OnRetry func(attempt int, err error) func(success bool)
 }
 
@@ -63,10 +63,10 @@ type tries struct {
 	send   CallFunc
 	call   *Call
 	made   int          // after the first one
-	stream *StreamError // why a stream has to be opened again, nil if there was none
+	stream *StreamError // why a stream must be opened again, nil if there was none
 }
 
-// more tries again after err, until that succeeds or there shall be no further try.
+// more tries again after err, until that succeeds or no further try is allowed.
 func (t *tries) more(ctx context.Context, err error) (out any, _ error) {
 	for err != nil && t.made < t.Max {
 		if !t.again(err) || !t.pause(ctx, t.made+1, err) {

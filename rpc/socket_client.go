@@ -15,8 +15,6 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/serializer"
 )
 
-func init() { bridge.NewClient = newSocketClient }
-
 // ErrDisconnected is wrapped by the error of a call that failed because its socket
 // went away or was not there. Whether the server has carried it out is not known.
 // It is not an [*Error]: no server has sent it.
@@ -264,11 +262,16 @@ func (p *socketClient) read(call *Call, r *peer.Response) (any, error) {
 	return readAnswer(call, r.Status, r.Header, body)
 }
 
+// socketEvent is one event of a stream: see transport.PeerEvent.
+type socketEvent = bridge.Event[EventMeta]
+
 // kindUnreadable is the kind of an event that takes the place of one that cannot be read.
 const kindUnreadable = "unreadable"
 
 // Subscribe implements [bridge.Client].
-func (p *socketClient) Subscribe(ctx context.Context, call *Call, open func(http.Header), event func(bridge.Event[EventMeta])) (stop func(), err error) {
+func (p *socketClient) Subscribe(
+	ctx context.Context, call *Call, open func(http.Header), event func(socketEvent),
+) (stop func(), err error) {
 	request, err := p.request(call)
 	if err != nil {
 		return nil, callError(ctx, call, err)
@@ -288,12 +291,13 @@ func (p *socketClient) Subscribe(ctx context.Context, call *Call, open func(http
 		},
 		Unreadable: func(bad *peer.DecodeError) {
 			if opened {
-				event(bridge.Event[EventMeta]{Kind: kindUnreadable, Meta: EventMeta{ID: bad.EventID}, Err: fmt.Errorf("rpc: receive: %w", bad)})
+				err := fmt.Errorf("rpc: receive: %w", bad)
+				event(socketEvent{Kind: kindUnreadable, Meta: EventMeta{ID: bad.EventID}, Err: err})
 			}
 		},
 		Failed: func(err error) {
 			if !errors.Is(err, peer.ErrClosed) {
-				event(bridge.Event[EventMeta]{Kind: string(peer.EventError), Err: fmt.Errorf("rpc: receive: %w", err)})
+				event(socketEvent{Kind: string(peer.EventError), Err: fmt.Errorf("rpc: receive: %w", err)})
 			}
 		},
 	})
@@ -317,16 +321,16 @@ func opensStream(r *peer.Response) bool {
 
 // deliver passes an event on and reports whether others may follow. Unknown kinds are
 // skipped.
-func (p *socketClient) deliver(e *peer.Event, event func(bridge.Event[EventMeta])) (more bool) {
-	out := bridge.Event[EventMeta]{Kind: string(e.Kind), HasValue: e.Data != nil, Meta: eventMeta(e.Meta)}
+func (p *socketClient) deliver(e *peer.Event, event func(socketEvent)) (more bool) {
+	out := socketEvent{Kind: string(e.Kind), HasValue: e.Data != nil, Meta: eventMeta(e.Meta)}
 	var err error
 	if out.Value, err = p.serializer.Value(e.Data); err != nil {
 		err = fmt.Errorf("rpc: decode event: %w", err)
 		if e.Kind != peer.EventDone && e.Kind != peer.EventError {
-			event(bridge.Event[EventMeta]{Kind: kindUnreadable, Meta: out.Meta, Err: err})
+			event(socketEvent{Kind: kindUnreadable, Meta: out.Meta, Err: err})
 			return true
 		}
-		event(bridge.Event[EventMeta]{Kind: string(peer.EventError), Meta: out.Meta, Err: err})
+		event(socketEvent{Kind: string(peer.EventError), Meta: out.Meta, Err: err})
 		return false
 	}
 	switch e.Kind {
@@ -344,7 +348,9 @@ func (p *socketClient) deliver(e *peer.Event, event func(bridge.Event[EventMeta]
 }
 
 // openStream returns the output of a call whose answer is a stream of events.
-func (p *socketClient) openStream(ctx context.Context, call *Call, socket *clientSocket, r *peer.Response, stream *peer.Stream) (any, error) {
+func (p *socketClient) openStream(
+	ctx context.Context, call *Call, socket *clientSocket, r *peer.Response, stream *peer.Stream,
+) (any, error) {
 	call.ResponseHeader = r.Header
 	out, s, wanted := wantedStream(call)
 	if !wanted {

@@ -15,8 +15,6 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-func init() { bridge.NewServers = newSocketServers }
-
 const noProcedureBody = `"` + noProcedureText + `"`
 
 // socketServer answers the calls of one socket: see transport.socketServer.
@@ -87,7 +85,7 @@ func (p *socketServer) write(ctx context.Context, f peer.Frame) error {
 	return p.send(ctx, f.Data, f.Binary)
 }
 
-// serve carries out one request.
+// serve answers one request.
 func (s *socketServers) serve(ctx context.Context, r *peer.Request, c *peer.Call) {
 	call, handle := s.call(r)
 	call.peer = c

@@ -13,7 +13,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// untag gives the Go value of a recorded one, in which {"$": kind} stands for
+// untag returns the Go value of a recorded one, in which {"$": kind} stands for
 // what JSON does not have.
 func untag(t *testing.T, data json.RawMessage) any {
 	t.Helper()

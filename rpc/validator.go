@@ -15,9 +15,9 @@ import (
 // one. *validator.Validate of go-playground/validator satisfies it.
 //
 // Where an input or output is a slice, an array or a map, or a pointer to one,
-// its elements are checked in place of it, at any depth. Below a struct the
-// validator is on its own: go-playground's enters nested structs by itself and
-// slices and maps that are tagged with dive. time.Time is not checked. A value
+// its elements are checked in place of it, at any depth. Inside a struct the validator
+// decides: go-playground's enters nested structs by itself and slices and maps that are
+// tagged with dive. time.Time is not checked. A value
 // that a validator would have to follow deeper than 1000 levels, such as one that
 // contains itself, is not passed to it: that is an internal error.
 //
@@ -75,7 +75,7 @@ func malformedRequest(cause error) *Error {
 	return &Error{Code: CodeBadRequest, Message: malformedMessage, cause: cause}
 }
 
-// typed returns a value as a T. What came over a wire is decoded.
+// typed returns a value as a T. A [value.Value] is decoded.
 func typed[T any](given any) (t T, err error) {
 	if isVoid(t) {
 		if v, ok := given.(value.Value); ok && !v.IsUndefined() {
@@ -141,7 +141,7 @@ func checkEvent(ctx context.Context, v Validator, event any, hasRules bool) erro
 
 // issuesOf returns what is wrong with an input, and reports whether err is about that.
 func issuesOf(err error) ([]Issue, bool) {
-	if r, ok := errors.AsType[*validate.Refusal](err); ok {
+	if r, ok := errors.AsType[*validate.Error](err); ok {
 		issues := make([]Issue, len(r.Issues))
 		for i, issue := range r.Issues {
 			issues[i] = Issue(issue)

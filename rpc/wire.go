@@ -18,11 +18,11 @@ const (
 	urlEncodedType    = "application/x-www-form-urlencoded"
 )
 
-// noProcedureText is oRPC's text for a path that has no procedure.
+// noProcedureText is oRPC's message for a path that has no procedure.
 const noProcedureText = "No procedure matched"
 
 // ErrNoProcedure is returned by the handler of a server for a path that has no procedure. The
-// caller receives status 404 with oRPC's text for it, which is no RPC error.
+// caller receives status 404 with oRPC's message for it, which is no RPC error.
 var ErrNoProcedure = errors.New("rpc: no procedure matched")
 
 // listHeaders are the response headers whose values add up. Middleware around a

@@ -17,7 +17,7 @@ import (
 // the years 1 to 9999, so that they survive the layouts of package time.
 const lastSecond = 253402300799
 
-// claims are the members of a payload as they stand on the wire, in the order
+// claims are the members of a payload as they are on the wire, in the order
 // in which they are signed. A nil one is missing. The bounds of the times are
 // the first second of the year 1, which is Go's zero time, and the year 10000.
 type claims struct {
@@ -113,7 +113,7 @@ func (m members) claims() (*claims, error) {
 	return c, nil
 }
 
-// encode writes the text of a payload. Every error wraps [ErrInvalidPayload].
+// encode returns the JSON of a payload. Every error wraps [ErrInvalidPayload].
 func encode(p *Payload) ([]byte, error) {
 	issuedAt := p.IssuedAt
 	if issuedAt.IsZero() {
@@ -140,7 +140,7 @@ func encode(p *Payload) ([]byte, error) {
 
 var errNotUTF8 = errors.New("not UTF-8")
 
-// check applies the validate tags and words the first failure.
+// check applies the validate tags and returns the first failure.
 func (c *claims) check() error {
 	err := validate.Struct(c)
 	if failed, ok := errors.AsType[validator.ValidationErrors](err); ok {
@@ -156,8 +156,8 @@ func (c *claims) check() error {
 // seconds is a time in Unix seconds. Whole seconds survive the conversions exactly.
 type seconds float64
 
-// UnmarshalJSON takes a number that is too large for a float64 for an infinite one,
-// as JavaScript does.
+// UnmarshalJSON reads a number that is too large for a float64 as infinite, as
+// JavaScript does.
 func (s *seconds) UnmarshalJSON(text []byte) error {
 	f, err := strconv.ParseFloat(string(text), 64)
 	if err != nil && !errors.Is(err, strconv.ErrRange) {
@@ -176,10 +176,10 @@ func (s seconds) time() time.Time {
 	return time.Unix(int64(whole), int64(math.Round(fraction*1e9))).UTC()
 }
 
-// texts is a list of texts that must not have null among them.
+// texts is a list of strings without null.
 type texts []string
 
-// UnmarshalJSON reads pointers, which tell null from the empty text.
+// UnmarshalJSON reads pointers, which distinguish null from the empty string.
 func (t *texts) UnmarshalJSON(text []byte) error {
 	var list []*string
 	if err := json.Unmarshal(text, &list); err != nil {

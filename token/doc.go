@@ -1,9 +1,8 @@
 // Package token signs and verifies the tokens that open a durable iterator.
 //
-// A procedure answers with a token. The client opens a WebSocket with it, and
-// the server learns from it which channel the socket belongs to, which tags it
-// has, which methods it may call and until when it may stay. All of that is a
-// [Payload].
+// A procedure answers with a token. The client opens a WebSocket with it. The token
+// has the channel of the socket, its tags, the methods that it may call, and the time
+// at which it is closed. All of that is a [Payload].
 //
 // # Forms
 //
@@ -13,13 +12,13 @@
 // Clients in TypeScript and in Go read it.
 //
 // The other form is a JSON Web Token, made by [NewJWT]. It is for Go clients
-// only, because clients in TypeScript cannot read it. Take it where the server
-// that holds the sockets must not be able to make tokens: give the private key
-// to the signer and the public key to that server.
+// only, because clients in TypeScript cannot read it. Use it where the server
+// of the sockets must not be able to make tokens: the signer has the private key,
+// and that server the public key.
 //
-// Neither form is encrypted. Whoever holds a token can read the channel, the
-// tags and the attachment, and can use the token until it expires. Do not log
-// tokens, and do not log the address of an upgrade request, which holds one.
+// Neither form is encrypted. A client that has a token can read the channel,
+// the tags and the attachment, and can use the token until it expires. Do not log
+// tokens, and do not log the address of an upgrade request, which contains one.
 //
 // # Reading
 //
@@ -29,7 +28,7 @@
 //
 // Members are read as a client in TypeScript reads them: names are exact, the
 // last of several members with one name counts, unknown members are allowed
-// and stay in [Payload.Raw]. There is one limit more than in oRPC: a time lies in
+// and stay in [Payload.Raw]. There is one more limit than in oRPC: times are in
 // the years 1 to 9999. An expiry after the year 9999, even an infinite one, is
 // read as the last second of that year; other times outside are refused.
 //
@@ -46,15 +45,15 @@
 // Every error of Verify and Parse wraps one of [ErrMalformed], [ErrSignature],
 // [ErrExpired] and [ErrClaims]. Every error of Sign wraps [ErrNoSigningKey] or
 // [ErrInvalidPayload], or comes from the key itself. They are for the
-// application and its log. A remote peer is told no more than "Invalid Token".
+// application and its log. A client is sent no more than "Invalid Token".
 //
 // # Keys in logs
 //
 // Secret, Keyring and JWT print as "[redacted]": in package fmt, as text, as
 // JSON and in package slog. A Secret is a string all the same, and package fmt
-// gets at a string without asking it in an unexported field of another struct
-// or with a verb that makes no sense for it, such as %p. A Keyring or a JWT
-// gives nothing away even then.
+// prints it if it is in an unexported field of another struct, or with a verb
+// that has no meaning for strings, such as %p. A Keyring or a JWT is not printed
+// even then.
 //
 // # Concurrency
 //

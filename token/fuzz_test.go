@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzToken gives any text to all readers: none panics, every refusal has a
+// FuzzToken passes any string to all readers: none panics, every refusal has a
 // kind, and what is verified can be parsed.
 func FuzzToken(f *testing.F) {
 	all := loadVectors(f)
@@ -42,7 +42,7 @@ func FuzzToken(f *testing.F) {
 }
 
 // FuzzPayload puts a right signature under any text. What is verified then can
-// be signed anew, in both forms, and says the same.
+// be signed anew, in both forms, and has the same payload.
 func FuzzPayload(f *testing.F) {
 	all := loadVectors(f)
 	for _, v := range append(all.Signed, all.Tokens...) {

@@ -15,29 +15,29 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/jsontext"
 )
 
-// JWTOptions configure a [JWT]. A nil *JWTOptions is that of the zero value.
+// JWTOptions configures a [JWT]. A nil *JWTOptions is the same as a zero value.
 type JWTOptions struct {
 	// KeyID is written to the header "kid" of tokens that are signed, for
-	// verifiers that choose among keys. Empty writes none. Verify does not look
-	// at it, because a JWT has only one key.
+	// verifiers that choose among keys. Empty writes none. Verify ignores it,
+	// because a JWT has only one key.
 	KeyID string
 	// Issuer is written to the claim "iss", and tokens of another issuer are
-	// refused. Empty writes none and takes any.
+	// refused. Empty writes none and accepts any.
 	Issuer string
 	// Audience is written to the claim "aud", and tokens that do not name it
-	// there are refused. Empty writes none and takes any.
+	// there are refused. Empty writes none and accepts any.
 	Audience string
 }
 
 // JWT signs and verifies JSON Web Tokens whose claims are the members of a
-// [Payload]. It is for Go clients only: those in TypeScript read signed values,
-// as [Secret] makes them. oRPC has no counterpart.
+// [Payload]. It is for Go clients only: clients in TypeScript read signed values,
+// which [Secret] makes. oRPC has no counterpart.
 //
 // Only the algorithm that it was made with is accepted. The claims chn, iat and
 // exp are required, and nbf is obeyed if it is there. There is no leeway for
 // clocks that differ.
 //
-// Make one with [NewJWT]; the zero JWT is not usable. It prints as "[redacted]".
+// [NewJWT] returns one; the zero JWT is not usable. It prints as "[redacted]".
 type JWT struct {
 	opaque
 
@@ -51,15 +51,15 @@ type JWT struct {
 	verify func(text string, signature []byte) error
 }
 
-// NewJWT makes a JWT for one algorithm and one key:
+// NewJWT returns a JWT for one algorithm and one key:
 //
 //	HS256, HS384, HS512                       []byte or Secret
 //	RS256, RS384, RS512, PS256, PS384, PS512  *rsa.PrivateKey or *rsa.PublicKey
 //	ES256, ES384, ES512                       *ecdsa.PrivateKey or *ecdsa.PublicKey
 //	EdDSA                                     ed25519.PrivateKey or ed25519.PublicKey
 //
-// A public key verifies and cannot sign. The error tells that the algorithm is
-// unknown or that the key does not fit it. The key of an HS algorithm should be
+// A public key verifies and cannot sign. The error reports an unknown
+// algorithm, or a key that is not for it. The key of an HS algorithm should be
 // at least 32, 48 or 64 random bytes; an empty one is refused.
 func NewJWT(alg string, key any, o *JWTOptions) (*JWT, error) {
 	if o == nil {
@@ -96,7 +96,7 @@ func NewJWT(alg string, key any, o *JWTOptions) (*JWT, error) {
 	return j, nil
 }
 
-// Sign makes a JWT of p. The error wraps [ErrNoSigningKey] or
+// Sign returns a JWT of p. The error wraps [ErrNoSigningKey] or
 // [ErrInvalidPayload], or is that of the key.
 func (j *JWT) Sign(_ context.Context, p *Payload) (string, error) {
 	if j.sign == nil {
@@ -117,10 +117,9 @@ func (j *JWT) Sign(_ context.Context, p *Payload) (string, error) {
 }
 
 // Verify checks a JWT. It decodes neither the header nor the claims before it has
-// checked the signature, and that with the one algorithm of j, whatever the header
-// names. The error wraps [ErrMalformed] if the token has not three parts; otherwise
-// [ErrSignature], [ErrMalformed], [ErrClaims] or [ErrExpired], in this order if
-// several apply.
+// checked the signature, which must be of the one algorithm of j. The error wraps
+// [ErrMalformed] if the token has not three parts; otherwise [ErrSignature],
+// [ErrMalformed], [ErrClaims] or [ErrExpired], in this order if several apply.
 func (j *JWT) Verify(_ context.Context, token string) (*Payload, error) {
 	p, err := j.read(token)
 	if err != nil {
@@ -161,7 +160,7 @@ func (j *JWT) read(token string) (*Payload, error) {
 	return p, nil
 }
 
-// checkHeader checks what a header that was signed demands. A critical extension
+// checkHeader checks the demands of a signed header. A critical extension
 // is unknown here, so a token that has one is refused, as RFC 7515 requires.
 func (j *JWT) checkHeader(encoded string) error {
 	var header map[string]any // and not a struct: names are exact
@@ -180,7 +179,7 @@ func (j *JWT) checkHeader(encoded string) error {
 	return nil
 }
 
-// checkClaims checks the claims that a Payload does not hold: iss, aud and nbf. The
+// checkClaims checks the claims that a Payload does not have: iss, aud and nbf. The
 // expiry is left to [Payload.Expired], so that both forms of token agree.
 func (j *JWT) checkClaims(m members) error {
 	claims := jwt.MapClaims{}

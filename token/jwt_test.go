@@ -282,7 +282,7 @@ func TestForgedTokensAreNotParsed(t *testing.T) {
 	}
 }
 
-// What a JWT says is refused in the order that Verify documents.
+// The faults of a JWT are refused in the order that Verify documents.
 func TestJWTRefusalOrder(t *testing.T) {
 	t.Parallel()
 	j := newJWT(t, "HS256", []byte("k"), &token.JWTOptions{Issuer: "api"})

@@ -11,7 +11,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// splitKey gives what a method signs and verifies with. private is nil if key is
+// splitKey returns the keys that a method signs and verifies with. private is nil if key is
 // a public key. The error never shows the key.
 func splitKey(method jwt.SigningMethod, key any) (private, public any, err error) {
 	switch method := method.(type) {

@@ -17,18 +17,18 @@ import (
 type Keyring struct {
 	opaque
 
-	// secrets gives the current secret and then the previous ones.
+	// secrets returns the current secret and then the previous ones.
 	secrets func() []Secret
 }
 
-// NewKeyring makes a Keyring that signs with current and verifies with current
+// NewKeyring returns a Keyring that signs with current and verifies with current
 // and all of previous. Empty secrets neither sign nor verify.
 func NewKeyring(current Secret, previous ...Secret) *Keyring {
 	secrets := slices.Concat([]Secret{current}, previous)
 	return &Keyring{secrets: func() []Secret { return secrets }}
 }
 
-// Sign makes a signed value of p with the current secret. The error wraps
+// Sign returns a signed value of p with the current secret. The error wraps
 // [ErrNoSigningKey] or [ErrInvalidPayload].
 func (k *Keyring) Sign(ctx context.Context, p *Payload) (string, error) {
 	return k.all()[0].Sign(ctx, p)
@@ -45,7 +45,7 @@ func (k *Keyring) Verify(_ context.Context, token string) (*Payload, error) {
 	return p, nil
 }
 
-// all gives at least one secret; that of the zero Keyring is empty.
+// all returns at least one secret; that of the zero Keyring is empty.
 func (k *Keyring) all() []Secret {
 	if k.secrets == nil {
 		return []Secret{""}

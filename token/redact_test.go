@@ -112,7 +112,7 @@ func TestKeysPrintAsRedacted(t *testing.T) {
 			require.Contains(t, string(text), want)
 		})
 	}
-	require.Equal(t, hidden, string(secret), "a conversion gives the text")
+	require.Equal(t, hidden, string(secret), "a conversion returns the secret")
 }
 
 func TestErrorsHideKeysAndTokens(t *testing.T) {

@@ -13,14 +13,14 @@ import (
 )
 
 // Secret signs and verifies oRPC's signed values; it is oRPC's signingKey. Any
-// text will do, and it should be as hard to guess as 32 random bytes. The empty
+// string will do, and it should be as hard to guess as 32 random bytes. The empty
 // Secret cannot sign, and no token passes it.
 //
-// A Secret prints as "[redacted]"; the package documentation tells where that
-// ends. Convert it to a string to get the text.
+// A Secret prints as "[redacted]"; the package documentation lists the
+// exceptions. Convert it to a string to get the secret.
 type Secret string
 
-// Sign makes a signed value of p. The error wraps [ErrNoSigningKey] or
+// Sign returns a signed value of p. The error wraps [ErrNoSigningKey] or
 // [ErrInvalidPayload].
 func (s Secret) Sign(_ context.Context, p *Payload) (string, error) {
 	if s == "" {
@@ -34,7 +34,7 @@ func (s Secret) Sign(_ context.Context, p *Payload) (string, error) {
 }
 
 // Verify checks a signed value. The error wraps [ErrMalformed], [ErrSignature]
-// or [ErrExpired]. Nothing of the payload is looked at before the signature,
+// or [ErrExpired]. The payload is not parsed before the signature is checked,
 // which is compared in constant time.
 func (s Secret) Verify(_ context.Context, token string) (*Payload, error) {
 	p, err := verifySigned(token, s)
@@ -44,7 +44,7 @@ func (s Secret) Verify(_ context.Context, token string) (*Payload, error) {
 	return p, nil
 }
 
-// sign makes a signed value of any text.
+// sign returns a signed value of any bytes.
 func (s Secret) sign(text []byte) string {
 	return string(text) + "." + signatureEncoding.EncodeToString(s.mac(text))
 }
@@ -61,8 +61,8 @@ func (s Secret) matches(text, mac []byte) bool {
 	return s != "" && hmac.Equal(s.mac(text), mac)
 }
 
-// verifySigned verifies with the first secret that made the signature, so what
-// is wrong with the payload is not hidden by a secret that does not match.
+// verifySigned verifies with the first secret that made the signature, so that a
+// secret that does not match cannot hide a fault of the payload.
 func verifySigned(token string, secrets ...Secret) (*Payload, error) {
 	text, signature, ok := cutSigned(token)
 	if !ok {
@@ -133,17 +133,17 @@ func decodeSignature(signature string) ([]byte, error) {
 	return mac, nil
 }
 
-// String gives "[redacted]".
+// String returns "[redacted]".
 func (Secret) String() string { return redacted }
 
-// GoString gives "[redacted]".
+// GoString returns "[redacted]".
 func (Secret) GoString() string { return redacted }
 
 // Format writes "[redacted]" whatever the verb.
 func (Secret) Format(f fmt.State, verb rune) { opaque{}.Format(f, verb) }
 
-// MarshalText gives "[redacted]", also in JSON.
+// MarshalText returns "[redacted]", also in JSON.
 func (Secret) MarshalText() ([]byte, error) { return opaque{}.MarshalText() }
 
-// LogValue gives "[redacted]".
+// LogValue returns "[redacted]".
 func (Secret) LogValue() slog.Value { return opaque{}.LogValue() }

@@ -11,7 +11,7 @@ import (
 
 // Errors that a caller may branch on. They arrive wrapped.
 var (
-	// ErrMalformed means that the text is no token, or that its payload lacks a
+	// ErrMalformed means that the string is no token, or that its payload lacks a
 	// member or has one of a wrong type.
 	ErrMalformed = errors.New("malformed")
 	// ErrSignature means that the signature is missing or was not made with the
@@ -45,14 +45,14 @@ type Signer interface {
 // context.
 type Verifier interface {
 	// Verify checks the signature, the members and the expiry of a token and
-	// gives what it says.
+	// returns its payload.
 	Verify(ctx context.Context, token string) (*Payload, error)
 }
 
-// Payload is what a token says. It is oRPC's DurableIteratorTokenPayload.
+// Payload is the content of a token. It is oRPC's DurableIteratorTokenPayload.
 type Payload struct {
-	// Channel is the channel whose events the token gives, "chn" on the wire.
-	// The empty text is a channel like any other.
+	// Channel is the channel that the token opens, "chn" on the wire.
+	// The empty string is a channel like any other.
 	Channel string
 	// Tags are those of the socket, "tags" on the wire. nil is left out of the
 	// token; an empty list is written as one.
@@ -69,10 +69,10 @@ type Payload struct {
 	IssuedAt time.Time
 	// ExpiresAt is "exp" on the wire, in seconds, with a fraction only if it has
 	// one. It is required. The fraction has the precision of a float64, which is
-	// better than a microsecond. Verify and Parse read what is after the year 9999
-	// as the last second of that year; Sign refuses it.
+	// better than a microsecond. Verify and Parse read a time after the year 9999
+	// as the last second of that year; Sign refuses one.
 	ExpiresAt time.Time
-	// Raw is the JSON text of the payload as it came, with the members that this
+	// Raw is the JSON of the payload as it came, with the members that this
 	// package does not know. Verify and Parse set it; Sign does not look at it.
 	Raw json.RawMessage
 }
@@ -95,7 +95,7 @@ func Att[A any](p *Payload) (A, error) {
 }
 
 // Parse reads a token of either form without checking its signature or its
-// expiry. It is for clients, which have no key: never trust what it gives on a
+// expiry. It is for clients, which have no key: never trust its result on a
 // server. The error wraps [ErrMalformed].
 func Parse(token string) (*Payload, error) {
 	read := parseSigned

@@ -27,7 +27,7 @@ func sign(t testing.TB, s token.Signer, p *token.Payload) string {
 	return signed
 }
 
-// payloadText gives the payload part of a signed value.
+// payloadText returns the payload part of a signed value.
 func payloadText(signed string) string { return signed[:strings.LastIndexByte(signed, '.')] }
 
 func TestSignWritesTheTextOfJavaScript(t *testing.T) {
@@ -137,7 +137,7 @@ func TestVerifiersAgree(t *testing.T) {
 			IssuedAt: time.Unix(946684800, 0).UTC(), ExpiresAt: end.Add(time.Second / 4),
 		}
 
-		t.Run(name+" gives back what was signed", func(t *testing.T) {
+		t.Run(name+" returns what was signed", func(t *testing.T) {
 			t.Parallel()
 			signed := sign(t, key, full)
 			verified, err := key.Verify(t.Context(), signed)

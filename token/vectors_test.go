@@ -114,14 +114,14 @@ func TestVectorsRead(t *testing.T) {
 	require.Len(t, seen, len(year9999), "a difference that is none any more")
 }
 
-// TestVectorsSign signs what every recorded token says and wants the same text.
+// TestVectorsSign signs the payload of every recorded token and expects the same token.
 func TestVectorsSign(t *testing.T) {
 	differences := map[string]string{ // to the payload that is signed here
 		// iat is whole seconds, as oRPC's iterator makes it.
 		"fractional times": `{"chn":"c","iat":1,"exp":4102444800.25}`,
 		// A Payload has no order of its own.
 		"own order of keys": `{"chn":"c","iat":1700000000,"exp":4102444800}`,
-		// A Go text holds no lone surrogate; reading gives U+FFFD.
+		// A Go text holds no lone surrogate; reading yields U+FFFD.
 		"lone surrogate": "{\"chn\":\"a\uFFFD\",\"iat\":1700000000,\"exp\":4102444800}",
 	}
 	pending := maps.Clone(differences)

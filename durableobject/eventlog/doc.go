@@ -1,7 +1,7 @@
 // Package eventlog stores the events of durable objects, so that a subscriber that
-// was away can read what it missed.
+// was away can read the events that it missed.
 //
-// A [Log] holds many channels, the rooms of a chat for example. What is appended
+// A [Log] holds many channels, the rooms of a chat for example. An event that is appended
 // to a channel becomes a [Record] with a Seq, and can be replayed later from a
 // [Position]. The position of the last event that a client saw is its event id;
 // when the client comes back it sends that id, and [Log.After] reports whether all

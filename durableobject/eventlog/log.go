@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Errors that a caller may branch on. Stores wrap them with what they know.
+// Errors that a caller may branch on. Stores wrap them with details.
 var (
 	// ErrClosed is returned by every method but Close of a log that was closed,
 	// and yielded by a replay that was not at its end by then.
@@ -24,7 +24,7 @@ var (
 	ErrTrimmed = errors.New("eventlog: trimmed during replay")
 )
 
-// Replay is what a channel retains after a position.
+// Replay is the records that a channel retains after a position.
 type Replay struct {
 	// Truncated is set if records after the position may be missing: its epoch
 	// is unknown, it is ahead of what its epoch kept, or it lies before the

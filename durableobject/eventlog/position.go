@@ -61,7 +61,7 @@ func ParsePosition(id string) (p Position, ok bool) {
 	return Position{Epoch: epoch, Seq: seq}, true
 }
 
-// PositionOf returns what a last event id of a client asks for: for "0" the zero
+// PositionOf returns the position that a last event id of a client asks for: for "0" the zero
 // Position, for an event id its position, and for any other string a position that no
 // log knows, so that the replay from it is truncated. That includes the empty string: a
 // caller for whom it means that there is no last event id has to check first.

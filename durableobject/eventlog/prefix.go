@@ -10,7 +10,7 @@ import (
 // Prefix returns a view of log in which every channel name begins with prefix, so
 // that several namespaces can share one log: "room" of the view with the prefix
 // "chat/" is "chat/room" of the log. Positions are those of the log. No prefix
-// used with a log may begin with another one, or their channels could meet.
+// used with a log may begin with another one, or two channels could have one name.
 //
 // The log belongs to the caller. Close closes the view and leaves the log
 // open. Trim of a view drops nothing, since the age that one namespace keeps must

@@ -32,7 +32,7 @@ type Record struct {
 	Audience
 }
 
-// Clone returns a deep copy. What is nil in r is nil in it.
+// Clone returns a deep copy. Fields that are nil in r are nil in it.
 func (r *Record) Clone() *Record {
 	c := *r
 	c.Data, c.Meta = bytes.Clone(r.Data), bytes.Clone(r.Meta)

@@ -19,7 +19,7 @@ var (
 // own. A process learns of their records by following a channel. Implementations pass
 // the shared group of eventlogtest.RunStore.
 //
-// What a Log promises holds for each handle, with these differences:
+// The promises of a Log hold for each handle, with these differences:
 //
 //   - Append may be called with a nil deliver, and then sets only Seq and Epoch of its
 //     record. A follower of the channel receives the record independently of Append, as
@@ -31,7 +31,7 @@ var (
 //     a replay that may have a hole.
 //   - Head of a channel that this handle follows is answered without asking others. Every
 //     record at or before it was passed to the follower, and every later one will be. It
-//     is ErrUnavailable if the log has not been heard of for too long.
+//     is ErrUnavailable if the log has been out of reach for too long.
 //   - Trim drops nothing, since one process must not cost the others their records. The
 //     log keeps a retention of its own.
 //   - Time is that of the log, whose clock may differ from the machine's by some
@@ -39,8 +39,8 @@ var (
 type Shared interface {
 	Log
 
-	// Follow passes what is appended to channel after from, through any handle, to f,
-	// until stop is called. from is the newest record of the channel, or a later
+	// Follow passes the records that are appended to channel after from, through any
+	// handle, to f, until stop is called. from is the newest record of the channel, or a later
 	// position before the next. A handle has at most one follower of a channel, else
 	// Follow returns ErrFollowed.
 	//
@@ -55,14 +55,14 @@ type Shared interface {
 type Follower interface {
 	// Deliver is called with records in order of Seq, each at most once. Some may be left
 	// out: the Prev of the next one is then later than the Seq of the one before it, or
-	// than from for the first. What is missing is in the log. The log sees to it that a
-	// later record, or one of those left out, follows within seconds. The record is
+	// than from for the first. The missing records are in the log. The log makes sure that
+	// a later record, or one of those left out, follows within seconds. The record is
 	// immutable and may be kept.
 	Deliver(r *Record)
 
 	// Lost is called last, instead of more records, when the feed cannot go on: the log
 	// was replaced by another, it lost records that were acknowledged, or it was out of
-	// reach for too long. What is left after a position can be found out with After.
+	// reach for too long. After returns the records that are left after a position.
 	// The channel can be followed anew.
 	Lost(err error)
 }

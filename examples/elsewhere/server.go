@@ -20,7 +20,7 @@ type hub struct {
 }
 
 // newHub returns the handler of the process that holds the sockets, and a function to call
-// when it ends. Whoever has the service token may publish.
+// when it ends. A caller with the service token may publish.
 func newHub(key token.Secret, serviceToken string) (http.Handler, func(context.Context) error) {
 	h := &hub{durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[Job]) (*Team, error) {
 		return &Team{o}, nil

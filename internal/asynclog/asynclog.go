@@ -1,5 +1,5 @@
-// Package asynclog keeps the slog.Handler of an application from harming the code
-// that logs: it may block, panic, or call back into the library.
+// Package asynclog protects code that logs from the slog.Handler of an application, which
+// may block, panic, or call back into the library.
 package asynclog
 
 import (
@@ -86,7 +86,7 @@ type entry struct {
 
 func (e entry) handle() {
 	if e.to.Enabled(e.ctx, e.record.Level) {
-		_ = e.to.Handle(e.ctx, e.record) // nobody else could be told
+		_ = e.to.Handle(e.ctx, e.record) // there is nowhere else to report it
 	}
 }
 

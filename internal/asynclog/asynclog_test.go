@@ -14,7 +14,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/asynclog"
 )
 
-// recorder is a handler that does as its test wants, and keeps what it has seen.
+// recorder is a handler that keeps its records and behaves as its test requires.
 type recorder struct {
 	level  slog.Level
 	handle func(message string)

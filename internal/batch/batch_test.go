@@ -17,7 +17,7 @@ type recorded struct {
 	Name     string          `json:"name"`
 	Method   string          `json:"method"`
 	Mode     string          `json:"mode"`
-	Requests json.RawMessage `json:"requests"` // as a text
+	Requests json.RawMessage `json:"requests"` // as a string
 	Status   int             `json:"status"`
 	Answer   string          `json:"answer"`
 }

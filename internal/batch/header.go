@@ -10,7 +10,7 @@ import (
 
 var errHeader = errors.New("headers are no object of texts and lists of texts")
 
-// parseHeader reads an object whose members are texts or lists of texts.
+// parseHeader reads an object whose members are strings or lists of strings.
 func parseHeader(text json.RawMessage) (http.Header, error) {
 	header := http.Header{}
 	if len(text) == 0 {
@@ -71,6 +71,6 @@ func appendJSON(dst []byte, v any) []byte {
 	text := bytes.NewBuffer(dst)
 	encoder := json.NewEncoder(text)
 	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(v) //nolint:errchkjson // only texts, lists and valid JSON
+	_ = encoder.Encode(v) //nolint:errchkjson // only strings, lists and valid JSON
 	return bytes.TrimSuffix(text.Bytes(), []byte("\n"))
 }

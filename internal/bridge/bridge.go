@@ -14,7 +14,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// Package rpc sets these functions, whose types name its own.
+// These functions, whose types name those of package rpc, are set by it.
 var (
 	// NewServers is a func(*ServerOptions[rpc.Call]) Servers.
 	NewServers any
@@ -22,7 +22,14 @@ var (
 	NewClient any
 	// AnswerError is a func(status int, header http.Header, body string) *rpc.Error.
 	AnswerError any
+	// AppendEventMeta is a func(dst []byte, m rpc.EventMeta) ([]byte, error).
+	AppendEventMeta any
 )
+
+// Set sets the functions. It is called when package rpc is initialized.
+func Set(newServers, newClient, answerError, appendEventMeta any) {
+	NewServers, NewClient, AnswerError, AppendEventMeta = newServers, newClient, answerError, appendEventMeta
+}
 
 // Send writes one message to a socket.
 type Send func(ctx context.Context, message []byte, binary bool) error

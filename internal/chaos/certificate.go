@@ -15,14 +15,14 @@ import (
 	"time"
 )
 
-// The files of a certificate, in the directory that the server is given.
+// The files of a certificate, in the directory of the server.
 const (
 	certificateFile = "certificate.pem"
 	keyFile         = "key.pem"
 )
 
-// makeCertificate makes a certificate for this machine and writes it to dir. Clients
-// that are given the pool trust it.
+// makeCertificate creates a certificate for this machine and writes it to dir. It returns
+// a pool that contains it, for clients.
 func makeCertificate(dir string) (*x509.CertPool, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -51,7 +51,7 @@ func makeCertificate(dir string) (*x509.CertPool, error) {
 	return pool, err
 }
 
-// loadCertificate reads it.
+// loadCertificate reads the certificate in dir.
 func loadCertificate(dir string) (*tls.Config, error) {
 	certificate, err := tls.LoadX509KeyPair(filepath.Join(dir, certificateFile), filepath.Join(dir, keyFile))
 	return &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}, err

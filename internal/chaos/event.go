@@ -8,22 +8,22 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject"
 )
 
-// event is what is published: its mark, and a text that follows from it.
+// event is what is published: its mark, and a string that is derived from it.
 type event struct {
 	Mark mark   `json:"mark"`
 	Text string `json:"text"`
 }
 
-// mark names an event. A room counts from 1 in each run of the server, and has one
-// event acknowledged before it publishes the next.
+// mark identifies an event. A room counts from 1 in each run of the server, and waits
+// until an event is acknowledged before it publishes the next.
 type mark struct {
 	Room   int  `json:"room"`
 	Run    int  `json:"run"`
 	Number int  `json:"number"`
-	Last   bool `json:"last,omitempty"` // of all
+	Last   bool `json:"last,omitempty"` // the last event of the room
 }
 
-// place is where the event stands among those of its room.
+// place is the position of an event among those of its room.
 func (m mark) place() place { return place{m.Run, m.Number} }
 
 type place struct{ run, number int }
@@ -32,8 +32,8 @@ func (p place) compare(q place) int {
 	return slices.Compare([]int{p.run, p.number}, []int{q.run, q.number})
 }
 
-// event gives the event with this mark. Sizes vary, so that connections are cut anywhere
-// in a message; now and then there is a large one.
+// event returns the event with this mark. Sizes vary, so that connections are cut anywhere
+// in a message; a few events are large.
 func (m mark) event() event {
 	repeat := 1 + m.Number*7%24
 	if m.Number%128 == 5 {
@@ -52,7 +52,7 @@ func (m member) tags() []string {
 	return [...][]string{nil, {"red"}, {"blue"}, {"red", "blue"}}[m.number%4]
 }
 
-// isFor is the oracle of audiences: it says whether a member is to get an event. Half of
+// isFor is the oracle of audiences: it reports whether a member is to receive an event. Half of
 // the events are for everybody.
 func (m mark) isFor(c member) bool {
 	switch {
@@ -70,7 +70,8 @@ func (m mark) isFor(c member) bool {
 	return true
 }
 
-// options tells the library the same. members is how many clients the room has.
+// options returns the same audience for the library. members is how many clients the room
+// has.
 func (m mark) options(members int) []durableobject.PublishOption {
 	ids := func(pick func(number int) bool) (list []string) {
 		for number := range members {

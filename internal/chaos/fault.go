@@ -6,33 +6,33 @@ import (
 )
 
 const (
-	// One of slowOneIn connections takes up to longDelay for whatever it hands on.
+	// One of slowOneIn connections delays its bytes by up to longDelay.
 	slowOneIn = 4
 	longDelay = 10 * time.Millisecond
-	// longStall bounds how long nothing comes through. Pings find out about the longest.
+	// longStall bounds how long a link stalls. The longest stalls are detected by pings.
 	longStall = 3 * time.Second
-	// cutWithin bounds how many bytes still come through.
+	// cutWithin bounds how many bytes a link still passes before it is cut.
 	cutWithin = 4 << 10
 )
 
-// slow makes some links slow from the beginning.
+// slow delays the bytes of some links from the beginning.
 func (l *link) slow(random *rand.Rand) {
 	if random.IntN(slowOneIn) == 0 {
 		l.delay = time.Duration(random.Int64N(int64(longDelay)))
 	}
 }
 
-// suffer lets one of the faults happen. All but one of them end the link.
+// suffer makes one of the faults happen. All but one of them end the link.
 func (l *link) suffer(random *rand.Rand) {
 	stall := time.Duration(random.Int64N(int64(longStall)))
 	switch random.IntN(10) {
-	case 0: // nothing comes through for a while
+	case 0: // stalled for a while
 		l.stall()
 		time.AfterFunc(stall, l.resume)
-	case 1: // nor afterward
+	case 1: // stalled, then cut
 		l.stall()
 		time.AfterFunc(stall, l.drop)
-	case 2, 3: // one side is told that the other has nothing more to say
+	case 2, 3: // half-closed
 		l.forced.Store(true)
 		_ = l.client.CloseWrite()
 	case 4, 5:
@@ -60,7 +60,7 @@ func (l *link) cut() {
 	_ = l.server.Close()
 }
 
-// stall lets nothing through until resume.
+// stall stops the link until resume.
 func (l *link) stall() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -78,7 +78,7 @@ func (l *link) resume() {
 	}
 }
 
-// soothe ends all that makes the link slow, and will end it.
+// soothe removes all faults from the link.
 func (l *link) soothe() {
 	l.resume()
 	l.left.Store(-1)
@@ -87,7 +87,7 @@ func (l *link) soothe() {
 	l.delay = 0
 }
 
-// hold waits as long as bytes take.
+// hold waits for the delay of the link.
 func (l *link) hold() {
 	l.mu.Lock()
 	delay, stalled := l.delay, l.stalled

@@ -21,15 +21,15 @@ import (
 
 const (
 	binWidth = 100 * time.Millisecond
-	// slack is what a busy machine takes for the last of the clients.
+	// slack is how much longer a busy machine may take to serve the last client.
 	slack = 500 * time.Millisecond
-	// maxPeak is how many times the mean a bin may have.
+	// maxPeak is the largest ratio of a bin to the mean.
 	maxPeak = 2
 	// dialers is how many clients connect at the same time at first.
 	dialers = 50
 )
 
-// herd is many clients of one server, which goes away for a while.
+// herd is many clients of one server that is unreachable for a while.
 type herd struct {
 	size    int
 	outage  time.Duration
@@ -43,8 +43,8 @@ type herd struct {
 	arrivals []time.Time
 }
 
-// run loses the clients once, and writes how they come back. They have the defaults of
-// package client.
+// run stops and restarts the server once, and writes how the clients reconnect. They have
+// the defaults of package client.
 func (h *herd) run(ctx context.Context, out io.Writer) (err error) {
 	h.log = eventlog.NewMemory(nil)
 	defer func() { err = errors.Join(err, h.log.Close()) }()
@@ -80,7 +80,7 @@ func (h *herd) run(ctx context.Context, out io.Writer) (err error) {
 	return h.report(out, back)
 }
 
-// serve starts the server. stop ends it once.
+// serve starts the server. stop closes it and may be called again.
 func (h *herd) serve(addr string) (stop func() error, err error) {
 	listener, err := net.Listen("tcp", addr) //nolint:noctx // at once
 	if err != nil {
@@ -103,7 +103,7 @@ func (h *herd) serve(addr string) (stop func() error, err error) {
 	}), nil
 }
 
-// counter is a listener that takes note of arrivals.
+// counter is a listener that records the times of accepted connections.
 type counter struct {
 	net.Listener
 	herd *herd
@@ -119,7 +119,7 @@ func (c counter) Accept() (net.Conn, error) {
 	return conn, err
 }
 
-// connect makes the clients.
+// connect connects the clients.
 func (h *herd) connect(ctx context.Context) error {
 	h.iters = make([]*client.Iterator[event], h.size)
 	failures := make([]error, h.size)
@@ -152,7 +152,7 @@ func (h *herd) close() {
 	closing.Wait()
 }
 
-// report writes the figures, and says what is wrong with them.
+// report writes the figures, and returns an error if one is out of its bounds.
 func (h *herd) report(out io.Writer, back time.Time) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -9,14 +9,14 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// judge compares what the iterators have given with what was published. Each of them
-// had to give, from the first event to the last one:
+// judge compares what the iterators have yielded with what was published. From the first
+// event to the last, each of them must have yielded
 //
-//   - every event that is for its member, and none that is not;
-//   - once, and in the order of publication;
-//   - under the id by which all know it;
-//   - a gap, and only a gap, in place of events that were too old by then for their room
-//     to keep them.
+//   - every event that is for its member, and no other;
+//   - each of them once, and in the order of publication;
+//   - with the same id as the other iterators;
+//   - a gap in place of events that were by then too old for their room to keep, and
+//     nowhere else.
 func (v *verdict) judge(r *record, watchers []*watcher) {
 	v.acked = r.total()
 	v.faults = append(v.faults, r.faults...)
@@ -34,7 +34,7 @@ func (v *verdict) judge(r *record, watchers []*watcher) {
 	}
 }
 
-// identify learns the ids of events.
+// identify records the ids of events.
 func (v *verdict) identify(facts []fact, w *watcher) {
 	for _, it := range w.items {
 		i, known := find(facts, it.place)
@@ -52,19 +52,19 @@ func find(facts []fact, p place) (int, bool) {
 	return slices.BinarySearchFunc(facts, p, func(f fact, p place) int { return f.place().compare(p) })
 }
 
-// comparison goes through what one iterator has given.
+// comparison checks what one iterator has yielded.
 type comparison struct {
 	*verdict
 	*watcher
-	facts []fact           // of the room
-	all   *[rooms][]fact   // of all rooms
-	given map[int]struct{} // of facts
-	last  int              // of facts, the last that was given; -1 is none
-	open  *gap             // that was told of since
+	facts   []fact           // of the room
+	all     *[rooms][]fact   // of all rooms
+	yielded map[int]struct{} // of facts
+	last    int              // the index of the last fact that was yielded; -1 if none was
+	open    *gap             // yielded since the last event
 }
 
 func (c *comparison) run() {
-	c.given = make(map[int]struct{}, len(c.items))
+	c.yielded = make(map[int]struct{}, len(c.items))
 	for _, it := range c.items {
 		if it.gap == nil {
 			c.event(it.place)
@@ -73,7 +73,7 @@ func (c *comparison) run() {
 		c.gaps++
 		if !c.due(it.gap) {
 			c.undue++
-			c.accusef("got the gap %v behind %q, which is not due", it.gap, it.gap.LastEventID)
+			c.accusef("got the gap %v after %q, which is not expected", it.gap, it.gap.LastEventID)
 		}
 		c.open = it.gap
 	}
@@ -86,7 +86,7 @@ func (c *comparison) accusef(format string, args ...any) {
 
 func (c *comparison) event(p place) {
 	i, known := find(c.facts, p)
-	_, again := c.given[i]
+	_, again := c.yielded[i]
 	switch {
 	case !known:
 		c.phantoms++
@@ -105,12 +105,12 @@ func (c *comparison) event(p place) {
 		c.accusef("got event %v, which is for others", p)
 	}
 	c.miss(i)
-	c.given[i] = struct{}{}
+	c.yielded[i] = struct{}{}
 	c.last, c.open = i, nil
 }
 
-// miss looks at the events that were left out before next. A gap also covers what has
-// become too old until the first event behind it was on its way.
+// miss checks the events that were left out before next. A gap also covers events that
+// became too old before the first event after it was received.
 func (c *comparison) miss(next int) {
 	for _, f := range c.facts[c.last+1 : next] {
 		switch {
@@ -124,14 +124,15 @@ func (c *comparison) miss(next int) {
 	}
 }
 
-// gone tells whether an event may have been too old at a time.
+// gone reports whether an event may have been too old at a time.
 func gone(f fact, at time.Time) bool {
 	return !f.told.Add(retentionOf(kindOf(f.Room))).After(at)
 }
 
-// due tells whether a gap is: whether the room may have dropped an event behind the one
-// that was resumed from, be it one that nobody has got. A room that has dropped all of its events may have been
-// forgotten. Then the other rooms of its log count, too.
+// due reports whether a gap is expected: whether the room may have dropped an event after
+// the one that was resumed from, even one that no client has received. A room that has
+// dropped all of its events may have been evicted; then the other rooms of its log count,
+// too.
 func (c *comparison) due(g *gap) bool {
 	cursor, ok := eventlog.ParsePosition(g.LastEventID)
 	if g.Reason != client.GapTruncated || !ok {

@@ -16,9 +16,9 @@ const (
 	briefRoom = rooms - 1
 )
 
-// story is what a test says of one room: 8 events of a first run of the server, 4 of a
-// second one, one more that was not acknowledged, and the last one of a third. Each run
-// follows a minute after the one before.
+// story is the record of one room in a test: 8 events of a first run of the server, 4 of
+// a second one, one more that was not acknowledged, and the last one of a third. Each run
+// starts a minute after the one before.
 func story(start time.Time) *record {
 	r := &record{}
 	for run, events := range []int{8, 5, 1} {
@@ -38,9 +38,9 @@ func story(start time.Time) *record {
 	return r
 }
 
-// told makes what an iterator gave of a text: "1/3" is an event by its place, whose
-// number in the log follows from it, "gap" one that came 3 s after the third run began,
-// and "early" one that came after 1 s.
+// told returns what an iterator has yielded, from a string: "1/3" is an event by its
+// place, from which its number in the log is derived, "gap" is a gap 3 s after the third
+// run began, and "early" is one after 1 s.
 func told(text string, start time.Time) (items []item) {
 	last := "e-0"
 	for word := range strings.FieldsSeq(text) {
@@ -67,7 +67,7 @@ func atoi(text string) int {
 	return n
 }
 
-// Member 0 has no tags and is a target; it gets the events 2, 4, 5, 6, 7 and 8 of a run.
+// Member 0 has no tags and is a target; it receives the events 2, 4, 5, 6, 7 and 8 of a run.
 func TestJudge(t *testing.T) {
 	type faults struct{ lost, repeated, reordered, foreign, phantoms, undue, excused int }
 	cases := map[string]struct {
@@ -112,7 +112,7 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// What nobody has acknowledged is published for all if one of them has got it.
+// An event that was not acknowledged is published for all if one of them has received it.
 func TestJudgeWhatWasNotAcknowledged(t *testing.T) {
 	start := time.Now()
 	const before, after = "1/2 1/4 1/5 1/6 1/7 1/8 2/2 2/4 ", " 3/1"

@@ -12,18 +12,18 @@ import (
 // link is a connection of a client to the server.
 type link struct {
 	client, server *net.TCPConn
-	ctx            context.Context // ends with it
+	ctx            context.Context // ends with the link
 	end            context.CancelFunc
 	passed         atomic.Bool // the server has answered something
 	forced         atomic.Bool // the proxy has ended it
 	struck         bool        // belongs to the proxy
 
-	// left is how many bytes still go to the client before the link is cut, if it is
-	// not negative.
+	// left is how many bytes still go to the client before the link is cut, unless it is
+	// negative.
 	left atomic.Int64
 
-	// mu guards the fields below. delay is how long bytes take. While stalled is not
-	// nil nothing goes through; it is closed when that is over.
+	// mu guards the fields below. delay is how long bytes are delayed. While stalled is
+	// not nil the link passes nothing; it is closed at the end of that.
 	mu      sync.Mutex
 	delay   time.Duration
 	stalled chan struct{}
@@ -47,8 +47,8 @@ func (l *link) run() {
 	_ = l.server.Close()
 }
 
-// pump hands on what from sends, until it ends. Then it ends the other side's input, too.
-// left bounds it, if it is not nil.
+// pump copies what from sends until it ends, and then closes the input of the other side.
+// left bounds it, unless it is nil.
 func (l *link) pump(to, from *net.TCPConn, left *atomic.Int64) {
 	b := make([]byte, 16<<10)
 	for {

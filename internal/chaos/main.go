@@ -1,6 +1,6 @@
-// Command chaos puts clients through what networks and servers do to them, and checks
-// that none lies: that every iterator gives each event of its own once and in order, or
-// says where it cannot.
+// Command chaos exposes clients to faults of networks and servers, and checks their
+// guarantee: that every iterator yields each of its events once and in order, or
+// reports a gap.
 //
 //	go run ./internal/chaos
 //	go run ./internal/chaos -events 100000 -clients 48 -drops 500
@@ -9,16 +9,16 @@
 // It runs itself as a server whose rooms keep their events in logs on disk. Some rooms
 // keep them for ever, and some for two seconds only. Clients connect through a proxy,
 // half of them with TLS, and range over their iterators. The proxy cuts, stalls, delays
-// and half-closes connections; tokens live for seconds; the server is shut down in good
-// order and killed by turns. Meanwhile the rooms publish in bursts, and clients call a
-// method now and then.
+// and half-closes connections; tokens expire after seconds; the server is alternately shut
+// down and killed. Meanwhile the rooms publish in bursts, and clients call a method from
+// time to time.
 //
-// The oracle is the record of those who publish: what was acknowledged, when, and whom
-// it was for. In the end it is compared with what each iterator gave: see judge. The
-// exit status is 1 if there is any fault.
+// The oracle is the record of the publishers: which events were acknowledged, when, and
+// for which clients. In the end it is compared with what each iterator has yielded: see
+// judge. The exit status is 1 if there is any fault.
 //
-// With -herd it counts how many of a thousand clients come back in each tenth of a
-// second, after their server was away for five.
+// With -herd it counts how many of a thousand clients reconnect in each tenth of a
+// second, after their server was unreachable for five.
 package main
 
 import (
@@ -33,7 +33,7 @@ import (
 	"time"
 )
 
-// What -herd does: so many clients lose their server for so long.
+// How many clients -herd has, and how long their server is unreachable.
 const (
 	herdSize   = 1000
 	herdOutage = 5 * time.Second
@@ -52,7 +52,7 @@ func main() {
 	}
 }
 
-// command does what the command line says, and writes the figures to out.
+// command runs the command line and writes the figures to out.
 func command(args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
 	var p plan

@@ -30,7 +30,7 @@ func TestChaos(t *testing.T) {
 func TestHerd(t *testing.T) {
 	var out bytes.Buffer
 	h := &herd{size: 20, outage: 100 * time.Millisecond}
-	// Of so few clients the peak says nothing.
+	// With so few clients the peak is not significant.
 	if err := h.run(t.Context(), &out); err != nil {
 		require.EqualError(t, err, "the peak is more than 2 times the mean")
 	}

@@ -4,23 +4,24 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"runtime"
 	"time"
+
+	"github.com/go-orpc/durable-iterator/internal/leak"
 )
 
-// endPatience is how long it may take until nothing is left running.
+// endPatience is how long all goroutines may take to end.
 const endPatience = 10 * time.Second
 
-// plan says what is to be done.
+// plan is the configuration of a run.
 type plan struct {
 	events, clients, drops, restarts, ticks int
 	seed                                    uint64
 }
 
-// run carries it out with logs in dir. An error says that it could not be ended; the
-// faults that were found are in the verdict.
+// run executes the plan with logs in dir. An error means that the run could not be completed;
+// the faults that were found are in the verdict.
 func (p plan) run(ctx context.Context, dir string) (*verdict, error) {
-	before := runtime.NumGoroutine()
+	before := len(leak.Find(""))
 	s := &storm{plan: p, dir: dir, random: newRandom(p.seed, 1)}
 	err := s.run(ctx)
 	s.close()
@@ -31,27 +32,12 @@ func (p plan) run(ctx context.Context, dir string) (*verdict, error) {
 		clients: p.clients, graceful: s.graceful, killed: s.killed, drops: s.dropped.Load(), tally: &s.around.tally,
 	}
 	v.judge(&s.record, s.watchers)
-	if err := returnTo(ctx, before); err != nil {
-		v.faults = append(v.faults, err)
+	if left := leak.Wait("", before, endPatience); left != nil {
+		v.faults = append(v.faults, fmt.Errorf("%d goroutines are left, of %d", len(left)-before, len(left)))
 	}
 	return v, nil
 }
 
 func newRandom(seed, stream uint64) *rand.Rand {
-	return rand.New(rand.NewPCG(seed, stream)) //nolint:gosec // it is to be repeatable
-}
-
-// returnTo waits until there are no more goroutines than there were.
-func returnTo(ctx context.Context, before int) error {
-	ctx, cancel := context.WithTimeout(ctx, endPatience)
-	defer cancel()
-	for {
-		now := runtime.NumGoroutine()
-		if now <= before {
-			return nil
-		}
-		if err := sleep(ctx, 10*time.Millisecond); err != nil {
-			return fmt.Errorf("%d goroutines are left, of %d", now-before, now)
-		}
-	}
+	return rand.New(rand.NewPCG(seed, stream)) //nolint:gosec // a run can be repeated
 }

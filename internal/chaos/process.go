@@ -14,7 +14,7 @@ import (
 type process struct {
 	*child.Process
 
-	acked         func(mark) // is told of each event that was acknowledged
+	acked         func(mark) // called with each event that was acknowledged
 	plain, secure string     // where it listens, to be read when it is ready
 }
 
@@ -30,7 +30,7 @@ func startProcess(ctx context.Context, dir string, run, members int, acked func(
 	return p, nil
 }
 
-// take is told of each line that the server writes.
+// take is called with each line that the server writes.
 func (p *process) take(line string) error {
 	word, rest, _ := strings.Cut(line, " ")
 	switch word {

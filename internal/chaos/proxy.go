@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// proxy hands connections on to a server, and ruins some of them.
+// proxy forwards connections to a server, and disturbs some of them.
 type proxy struct {
 	listener net.Listener
 	dropped  func()
 	ended    sync.WaitGroup
 
-	// mu guards the fields below. target is empty while the server is away. links are
+	// mu guards the fields below. target is empty while the server is down. links are
 	// the open connections. Once calm is set, no connection is slow.
 	mu     sync.Mutex
 	random *rand.Rand
@@ -22,8 +22,8 @@ type proxy struct {
 	calm   bool
 }
 
-// startProxy begins to listen. dropped is called for each connection that the proxy has
-// ended of its own accord.
+// startProxy starts a proxy. dropped is called for each connection that the proxy itself
+// has ended.
 func startProxy(random *rand.Rand, dropped func()) (*proxy, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // at once
 	if err != nil {
@@ -43,7 +43,7 @@ func (p *proxy) point(addr string) {
 	p.target = addr
 }
 
-// soothe ends all that makes connections slow.
+// soothe removes all faults from the connections.
 func (p *proxy) soothe() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -77,7 +77,7 @@ func (p *proxy) accept() {
 	}
 }
 
-// serve hands one connection on.
+// serve forwards one connection.
 func (p *proxy) serve(client *net.TCPConn) {
 	p.mu.Lock()
 	target := p.target
@@ -106,8 +106,8 @@ func (p *proxy) serve(client *net.TCPConn) {
 	}
 }
 
-// strike lets a fault happen to one of the open connections. It reports false if there
-// is none that has not had its share.
+// strike makes a fault happen to one of the open connections. It reports false if each
+// of them has had one.
 func (p *proxy) strike() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -8,9 +8,9 @@ import (
 
 // record is what was published: the oracle. It is safe for concurrent use.
 type record struct {
-	// mu guards the fields below. acked has, by run of the server and by room, how many
-	// events were acknowledged; one more may have been published. bursts have, by run,
-	// what the server was told.
+	// mu guards the fields below. acked counts the acknowledged events by run of the
+	// server and by room; one more may have been published. bursts are, by run, the
+	// commands that the server was sent.
 	mu     sync.Mutex
 	acked  [][rooms]int
 	bursts [][]burst
@@ -24,7 +24,7 @@ type burst struct {
 	last bool
 }
 
-// begin takes note of a new run of the server, which are numbered from 1.
+// begin records a new run of the server. Runs are numbered from 1.
 func (r *record) begin() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -32,7 +32,7 @@ func (r *record) begin() {
 	r.bursts = append(r.bursts, nil)
 }
 
-// tell takes note that the rooms are told to publish.
+// tell records a command to publish.
 func (r *record) tell(events int, last bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -44,7 +44,7 @@ func (r *record) tell(events int, last bool) {
 	r.bursts[run] = append(r.bursts[run], b)
 }
 
-// ack takes note of an event that was published.
+// ack records an acknowledged event.
 func (r *record) ack(m mark) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -55,7 +55,7 @@ func (r *record) ack(m mark) {
 	}
 }
 
-// settled tells whether all that the present server was told to publish is.
+// settled reports whether the running server has published all that it was asked to.
 func (r *record) settled() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -72,7 +72,7 @@ func (r *record) settled() bool {
 	return true
 }
 
-// total is how many events were acknowledged.
+// total returns how many events were acknowledged.
 func (r *record) total() (n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -87,16 +87,16 @@ func (r *record) total() (n int) {
 // fact is an event that was published, or may have been.
 type fact struct {
 	mark
-	told time.Time // it was published after that
-	sure bool      // it was
-	seq  uint64    // of its id, 0 if no iterator has given it
+	told time.Time // when the server was sent the command: it was published after that
+	sure bool      // it was acknowledged
+	seq  uint64    // of its id, 0 if no iterator has yielded it
 }
 
-// published tells whether the event was published for certain: it was acknowledged, or
-// somebody has got it, so that others had to.
+// published reports whether the event was certainly published: it was acknowledged, or
+// a client has received it, so that the others had to.
 func (f fact) published() bool { return f.sure || f.seq != 0 }
 
-// facts gives those of a room, in order.
+// facts returns the facts of a room, in order.
 func (r *record) facts(room int) (list []fact) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 
 const (
 	rooms = 12
-	// briefRooms are the last of them, whose events are soon gone.
+	// briefRooms is how many rooms, the last ones, keep their events for a short time.
 	briefRooms = 3
 
 	briefRetention = 2 * time.Second
@@ -27,7 +27,8 @@ const (
 
 func isBrief(room int) bool { return room >= rooms-briefRooms }
 
-// kindOf is the path of the rooms of that kind, and the directory of their log.
+// kindOf returns the kind of a room: the path of such rooms, and the directory of their
+// log.
 func kindOf(room int) string {
 	if isBrief(room) {
 		return "brief"
@@ -35,7 +36,7 @@ func kindOf(room int) string {
 	return "kept"
 }
 
-// retentionOf is how long a room keeps its events.
+// retentionOf returns how long rooms of a kind keep their events.
 func retentionOf(kind string) time.Duration {
 	if kind == "brief" {
 		return briefRetention
@@ -74,7 +75,7 @@ func openHouse(dir, kind string) (*house, error) {
 	return h, log.Report().Err()
 }
 
-// close ends the rooms, and then their log.
+// close closes the rooms, and then their log.
 func (h *house) close(ctx context.Context) error {
 	if err := h.rooms.Shutdown(ctx); err != nil {
 		return err

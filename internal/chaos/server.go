@@ -24,21 +24,21 @@ const (
 	shutdownPatience = 10 * time.Second
 )
 
-// What the server is told, one command and its argument a line. The end of its input
-// tells it to shut down.
+// The commands that the server reads, one per line with its argument. At the end of its
+// input it shuts down.
 const (
-	burstCommand = "burst" // each room publishes so many events
+	burstCommand = "burst" // each room publishes that many events
 	endCommand   = "end"   // each room publishes the last event of all
 )
 
-// What the server writes, one word and its arguments a line.
+// The lines that the server writes: a word and its arguments.
 const (
 	readyWord  = "ready"  // the addresses without and with TLS
 	ackedWord  = "acked"  // the place of an event that PublishEvent has published
 	failedWord = "failed" // the error of PublishEvent
 )
 
-// server is the process that is restarted.
+// server is the server process.
 type server struct {
 	out     io.Writer
 	run     int
@@ -47,7 +47,7 @@ type server struct {
 	work    [rooms]chan mark // events to be published
 }
 
-// serve is the whole process. It ends when in ends, unless it is killed.
+// serve runs the server process. It returns at the end of in, unless the process is killed.
 func serve(args []string, in io.Reader, out io.Writer) (err error) {
 	flags := flag.NewFlagSet("server", flag.ContinueOnError)
 	dir := flags.String("dir", "", "where the logs and the certificate are")
@@ -80,7 +80,7 @@ func serve(args []string, in io.Reader, out io.Writer) (err error) {
 	}
 	srv := &http.Server{
 		Handler: mux, TLSConfig: certificate, ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // it tells of handshakes that are cut
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // handshakes that are cut are no fault
 	}
 	var goroutines sync.WaitGroup
 	goroutines.Go(func() { _ = srv.Serve(plain) })
@@ -109,7 +109,7 @@ func serve(args []string, in io.Reader, out io.Writer) (err error) {
 	return err
 }
 
-// obey carries out commands until they end.
+// obey runs commands until the end of its input.
 func (s *server) obey(in io.Reader) {
 	var numbers [rooms]int
 	next := func(last bool) {
@@ -131,7 +131,7 @@ func (s *server) obey(in io.Reader) {
 	}
 }
 
-// publish publishes the events of a room, one after the other, and says what came of
+// publish publishes the events of a room, one after the other, and writes the outcome of
 // each.
 func (s *server) publish(ctx context.Context, number int) {
 	r, err := s.houses[kindOf(number)].rooms.Get(ctx, channelOf(number))

@@ -10,16 +10,16 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// failsOneIn is how many fetches of a token there are for one that fails.
+// One in failsOneIn fetches of a token fails.
 const failsOneIn = 10
 
-// source gives the tokens of a member.
+// source is the TokenSource of a member.
 type source struct {
 	member
 	tally *tally
 	life  time.Duration
-	// changing says that each token has other tags than the one before, so that a
-	// socket cannot go on with it. What is published does not depend on them.
+	// changing means that the tags of each token differ from those of the token before, so
+	// that a socket cannot go on with it. What is published does not depend on them.
 	changing bool
 
 	mu sync.Mutex

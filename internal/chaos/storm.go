@@ -16,15 +16,15 @@ import (
 const (
 	// tickAtLeast is how long a tick takes.
 	tickAtLeast = 200 * time.Millisecond
-	// settlePatience is how long servers may take to publish what they are told.
+	// settlePatience is how long servers may take to publish a burst.
 	settlePatience = 30 * time.Second
-	// lastMoments is within which a server ends after it was told to publish.
+	// lastMoments bounds the time between the last burst of a server and its end.
 	lastMoments = 50 * time.Millisecond
-	// sharePercent is the part of a room's events that a member gets, at least.
+	// sharePercent is the smallest part of a room's events that a member receives.
 	sharePercent = 76
 )
 
-// storm is a plan under way.
+// storm is a running plan.
 type storm struct {
 	plan
 	dir    string
@@ -55,7 +55,7 @@ func (s *storm) run(ctx context.Context) error {
 	return nil
 }
 
-// prepare makes all that is not the server.
+// prepare creates everything but the server.
 func (s *storm) prepare() error {
 	pool, err := makeCertificate(s.dir)
 	if err != nil {
@@ -75,7 +75,7 @@ func (s *storm) prepare() error {
 	return nil
 }
 
-// live starts a server and does its part of the ticks; the last one does what is left.
+// live starts a server and runs its part of the ticks; the last one runs the rest.
 func (s *storm) live(ctx context.Context, run int) error {
 	if err := s.start(ctx, run); err != nil {
 		return err
@@ -92,8 +92,8 @@ func (s *storm) live(ctx context.Context, run int) error {
 	return nil
 }
 
-// start starts a server, and the clients if it is the first one: before anything is
-// published, so they get all of it.
+// start starts a server, and with the first one the clients: before anything is
+// published, so that they receive all of it.
 func (s *storm) start(ctx context.Context, run int) (err error) {
 	s.record.begin()
 	members := (s.clients + rooms - 1) / rooms
@@ -115,12 +115,12 @@ func (s *storm) start(ctx context.Context, run int) (err error) {
 	return nil
 }
 
-// enough tells whether the aims of the plan are reached.
+// enough reports whether the goals of the plan are reached.
 func (s *storm) enough() bool {
 	return s.around.tally.yields.Load() >= int64(s.events) && s.dropped.Load() >= int64(s.drops)
 }
 
-// tick lets the rooms publish, and faults happen meanwhile.
+// tick makes the rooms publish while faults happen.
 func (s *storm) tick(ctx context.Context) error {
 	start := time.Now()
 	if err := s.burst(); err != nil {
@@ -139,21 +139,21 @@ func (s *storm) tick(ctx context.Context) error {
 	return sleep(ctx, time.Until(start.Add(tickAtLeast)))
 }
 
-// burst tells the rooms to publish as many events as a tick needs.
+// burst makes the rooms publish as many events as a tick needs.
 func (s *storm) burst() error {
 	events := s.events*100/sharePercent/s.clients/s.ticks + 1
 	s.record.tell(events, false)
 	return s.server.Tell(burstCommand, events)
 }
 
-// settle waits until what the server was told to publish is.
+// settle waits until the server has published all bursts.
 func (s *storm) settle(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, settlePatience)
 	defer cancel()
 	for !s.record.settled() {
 		select {
 		case <-s.server.Ended():
-			return errors.Join(errors.New("the server has ended"), s.server.Err())
+			return errors.Join(errors.New("the server ended"), s.server.Err())
 		default:
 		}
 		if err := sleep(ctx, time.Millisecond); err != nil {
@@ -163,8 +163,8 @@ func (s *storm) settle(ctx context.Context) error {
 	return nil
 }
 
-// calm ends the faults, publishes the last event once all clients are there, so that
-// none is away for too long, and waits until they have got it.
+// calm ends the faults, publishes the last event once all clients are connected, so that
+// none misses it, and waits until they have received it.
 func (s *storm) calm(ctx context.Context) error {
 	s.around.calm.Store(true)
 	for _, p := range s.proxies {
@@ -173,7 +173,7 @@ func (s *storm) calm(ctx context.Context) error {
 	for _, w := range s.watchers {
 		for w.it.State() != client.StateLive && w.it.State() != client.StateClosed {
 			if err := sleep(ctx, 10*time.Millisecond); err != nil {
-				return fmt.Errorf("client %s does not come back: %w", w.id(), err)
+				return fmt.Errorf("client %s does not reconnect: %w", w.id(), err)
 			}
 		}
 	}
@@ -189,7 +189,7 @@ func (s *storm) calm(ctx context.Context) error {
 	return nil
 }
 
-// endServer ends the server while it publishes: in good order, or by killing it.
+// endServer shuts the server down or kills it while it publishes.
 func (s *storm) endServer(ctx context.Context, run int) error {
 	if run <= s.restarts {
 		if err := s.burst(); err != nil {
@@ -214,7 +214,7 @@ func (s *storm) endServer(ctx context.Context, run int) error {
 	return server.Stop()
 }
 
-// close ends everything, in the order in which it depends on each other.
+// close closes everything, each before what it depends on.
 func (s *storm) close() {
 	for _, w := range s.watchers {
 		w.close()

@@ -6,21 +6,21 @@ import (
 	"strings"
 )
 
-// verdict is what was found. All faults are 0 if all is well.
+// verdict is the result of a run. All faults are 0 if it has passed.
 type verdict struct {
 	clients, graceful, killed int
 	drops                     int64
 	tally                     *tally
 	acked                     int
 
-	lost      int // events that an iterator left out, without a gap that was due
-	repeated  int // events that an iterator gave again
-	reordered int // events that an iterator gave too late
-	foreign   int // events that an iterator gave although they are for others
-	phantoms  int // events that nobody has published
-	gaps      int // of which iterators have told
-	undue     int // gaps among them that should not be
-	excused   int // events that are missing where there is a gap
+	lost      int // events that an iterator left out without an expected gap
+	repeated  int // events that an iterator yielded again
+	reordered int // events that an iterator yielded too late
+	foreign   int // events that an iterator yielded although they are for others
+	phantoms  int // events that were never published
+	gaps      int // that iterators have reported
+	undue     int // gaps among them that are not expected
+	excused   int // events that are missing at a gap
 
 	faults []error
 }
@@ -29,10 +29,10 @@ func (v *verdict) faultf(format string, args ...any) {
 	v.faults = append(v.faults, fmt.Errorf(format, args...))
 }
 
-// maxExamples is how many faults are told one by one.
+// maxExamples is how many faults are reported one by one.
 const maxExamples = 20
 
-// err says what is wrong, nil if nothing is.
+// err returns an error with the faults, or nil if there are none.
 func (v *verdict) err() error {
 	if len(v.faults) == 0 {
 		return nil
@@ -41,7 +41,7 @@ func (v *verdict) err() error {
 	return fmt.Errorf("%d faults: %w", len(v.faults), errors.Join(shown...))
 }
 
-// String gives the figures.
+// String returns the figures.
 func (v *verdict) String() string {
 	var b strings.Builder
 	t := v.tally

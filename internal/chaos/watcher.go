@@ -15,14 +15,14 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// How clients differ.
+// The ways in which clients differ.
 const (
 	smallBuffer = 64
 	shortLife   = 3 * time.Second
 	renewBefore = time.Second
-	// awayAtMost is for some pauses of clients, long enough for brief rooms.
+	// awayAtMost bounds the longer pauses of clients, in which brief rooms drop events.
 	awayAtMost = 5 * time.Second
-	// Slow readers pause after so many events, for so long that others wait to be read
+	// Slow readers pause for slowness after slowAfter events, so that events are buffered
 	// when the connection is lost.
 	slowAfter = 50
 	slowness  = 500 * time.Millisecond
@@ -31,14 +31,14 @@ const (
 	patience = time.Minute
 )
 
-// item is what an iterator has given: an event, or a gap.
+// item is what an iterator has yielded: an event or a gap.
 type item struct {
 	place place
 	seq   uint64 // of the event's id
 	gap   *gap
 }
 
-// gap is one that an iterator has told of: when, and when the next event came.
+// gap is a gap that an iterator has yielded, with the times of it and of the next event.
 type gap struct {
 	*client.GapError
 	at, next time.Time
@@ -59,7 +59,7 @@ type surroundings struct {
 }
 
 // watcher is a client that ranges over the events until the last one, and calls a
-// method now and then.
+// method from time to time.
 type watcher struct {
 	member
 	tally *tally
@@ -69,7 +69,7 @@ type watcher struct {
 	items   []item
 	slow    bool
 	done    chan struct{} // closed when the loop has ended
-	err     error         // why the iterator has ended before the last event
+	err     error         // why the iterator ended before the last event
 	readBad []error       // faults that the loop has met
 
 	stopCalls context.CancelFunc
@@ -78,7 +78,7 @@ type watcher struct {
 }
 
 func (s *surroundings) watch(ctx context.Context, number int) (*watcher, error) {
-	random := rand.New(rand.NewPCG(s.seed, uint64(number))) //nolint:gosec // it is to be repeatable
+	random := rand.New(rand.NewPCG(s.seed, uint64(number))) //nolint:gosec // a run can be repeated
 	w := &watcher{
 		member: member{number % rooms, number / rooms},
 		tally:  &s.tally,
@@ -124,7 +124,8 @@ func (s *surroundings) watch(ctx context.Context, number int) (*watcher, error) 
 	return w, nil
 }
 
-// pause is short, but for some that are too long for brief rooms.
+// pause returns a backoff: mostly a short one, and sometimes one in which brief rooms drop
+// events.
 func (w *watcher) pause(calm bool) time.Duration {
 	if isBrief(w.room) && !calm && rand.IntN(4) == 0 { //nolint:gosec // nobody gains from guessing it
 		return rand.N(awayAtMost) //nolint:gosec // as above
@@ -140,7 +141,7 @@ func (w *watcher) note(s client.State, _ error) {
 	w.state = s
 }
 
-// read takes the events.
+// read ranges over the events.
 func (w *watcher) read() {
 	defer close(w.done)
 	var last uint64
@@ -173,8 +174,7 @@ func (w *watcher) read() {
 	w.err = errors.New("the iterator was closed")
 }
 
-// call calls a method every now and then. A call may fail with its connection, and in no
-// other way.
+// call calls a method from time to time. A call may only fail with its connection.
 func (w *watcher) call(ctx context.Context, random *rand.Rand) {
 	defer close(w.called)
 	for n := 1; ; n++ {
@@ -192,7 +192,7 @@ func (w *watcher) call(ctx context.Context, random *rand.Rand) {
 		case errors.Is(err, rpc.ErrDisconnected):
 			w.tally.lostCalls.Add(1)
 		case errors.Is(err, client.ErrClosed):
-			return // the loop knows why
+			return // read reports why
 		default:
 			w.callBad = append(w.callBad, fmt.Errorf("call %d: answer %d, %w", n, got, err))
 		}

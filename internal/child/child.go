@@ -1,6 +1,6 @@
-// Package child runs the program that it is in once more, as a server that writes lines
-// and is ended from outside: in good order, or with SIGKILL. It is for programs that
-// test or measure.
+// Package child starts a second process of the running program, as a server that writes
+// lines and is stopped from outside: by closing its input, or with SIGKILL. It is for
+// tests and benchmarks.
 package child
 
 import (
@@ -13,20 +13,20 @@ import (
 	"os/exec"
 )
 
-// Process is the program as a server. Its methods are not for concurrent use, but for
-// those that only wait.
+// Process is a server process. Only PID, Ended, Err, Wait and IsReady may be called
+// concurrently.
 type Process struct {
 	cmd   *exec.Cmd
 	stdin io.WriteCloser
 	ready chan struct{}
 	ended chan struct{}
-	err   error // what was wrong with its lines, once ended is closed
+	err   error // the faults that its lines reported, once ended is closed
 }
 
-// Start runs the program with these arguments and one more variable in its environment,
-// until it ends or ctx does. take is told of each line that it writes, by one goroutine;
-// an error says that the line is a complaint. The process is ready when take was told of
-// the first line that is none. What it writes to its standard error goes to ours.
+// Start starts the program with args and one more variable in its environment. It is
+// killed when ctx ends. One goroutine calls take with each line that the process writes.
+// take returns an error if the line reports a fault, and the process is ready after the
+// first line that does not. Its standard error is that of the calling process.
 func Start(ctx context.Context, variable string, args []string, take func(line string) error) (*Process, error) {
 	program, err := os.Executable()
 	if err != nil {
@@ -51,7 +51,7 @@ func Start(ctx context.Context, variable string, args []string, take func(line s
 	return p, nil
 }
 
-// read takes in what the process writes. The pipe keeps what a killed one wrote.
+// read reads the lines that the process writes. The pipe keeps those of a killed process.
 func (p *Process) read(stdout io.Reader, take func(line string) error) {
 	defer close(p.ended)
 	lines := bufio.NewScanner(stdout)
@@ -67,13 +67,14 @@ func (p *Process) read(stdout io.Reader, take func(line string) error) {
 	p.err = errors.Join(p.err, lines.Err())
 }
 
-// PID is the number of the process.
+// PID returns the id of the process.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Ended is closed when the process has ended and take was told of all its lines.
+// Ended returns a channel that is closed when the process has ended and take has returned
+// for all its lines.
 func (p *Process) Ended() <-chan struct{} { return p.ended }
 
-// Err says, once Ended is closed, what was wrong with its lines.
+// Err returns the errors of take, once Ended is closed.
 func (p *Process) Err() error { return p.err }
 
 // Tell writes a line to the standard input of the process.
@@ -88,13 +89,13 @@ func (p *Process) Wait(ctx context.Context) error {
 	case <-p.ready:
 		return nil
 	case <-p.ended:
-		return errors.Join(errors.New("the server has ended before it was ready"), p.err)
+		return errors.Join(errors.New("the server ended before it was ready"), p.err)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// IsReady tells whether the process is ready.
+// IsReady reports whether the process is ready.
 func (p *Process) IsReady() bool {
 	select {
 	case <-p.ready:
@@ -104,24 +105,25 @@ func (p *Process) IsReady() bool {
 	}
 }
 
-// CloseInput closes the standard input, which tells the process to end.
+// CloseInput closes the standard input of the process, at which it ends.
 func (p *Process) CloseInput() error { return p.stdin.Close() }
 
-// Stop closes the input and waits until the process has ended. It reports what went
-// wrong with that, and Err.
+// Stop closes the input and waits until the process has ended. The error includes that
+// of Err.
 func (p *Process) Stop() error {
 	err := p.CloseInput()
 	<-p.ended
 	return errors.Join(err, p.err, p.cmd.Wait())
 }
 
-// Kill ends the process with SIGKILL. It is an error if that came too late, and so is Err.
+// Kill ends the process with SIGKILL. The error includes that of Err, and one if the
+// process had already exited.
 func (p *Process) Kill() error {
 	_ = p.cmd.Process.Kill()
 	<-p.ended
 	_ = p.cmd.Wait()
 	if state := p.cmd.ProcessState; state.Exited() {
-		return errors.Join(p.err, fmt.Errorf("the server has ended by itself: %v", state))
+		return errors.Join(p.err, fmt.Errorf("the server ended by itself: %v", state))
 	}
 	return p.err
 }

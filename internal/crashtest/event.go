@@ -5,21 +5,21 @@ import (
 	"strings"
 )
 
-// event is what is published: its mark, and a text that follows from it.
+// event is what is published: its mark, and a string that is derived from it.
 type event struct {
 	Mark mark   `json:"mark"`
 	Text string `json:"text"`
 }
 
-// mark names an event. Publishers count from 1 in each run of the server, and have
-// one event acknowledged before they publish the next.
+// mark identifies an event. Publishers count from 1 in each run of the server, and wait
+// until an event is acknowledged before they publish the next.
 type mark struct {
 	Run       int `json:"run"`
 	Publisher int `json:"publisher"` // from 1; 0 is the last event of all
 	Number    int `json:"number"`
 }
 
-// String is how the server writes the mark of an event that was acknowledged.
+// String returns the mark as the server writes it when the event is acknowledged.
 func (m mark) String() string { return fmt.Sprintf("%d/%d/%d", m.Run, m.Publisher, m.Number) }
 
 func parseMark(text string) (m mark, err error) {
@@ -27,8 +27,8 @@ func parseMark(text string) (m mark, err error) {
 	return m, err
 }
 
-// event gives the event with this mark. Sizes vary, so that writes end anywhere in a
-// page; now and then there is one of many pages, to be torn apart.
+// event returns the event with this mark. Sizes vary, so that writes end anywhere in a
+// page; a few span many pages, so that a kill tears them.
 func (m mark) event() event {
 	repeat := 1 + m.Number*7%40
 	if m.Number%32 == m.Publisher {

@@ -10,10 +10,11 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog/filelog"
 )
 
-// history is a sequence of events, as a client got them or as the log holds them.
+// history is a sequence of events, as a client has received them or as the log stores
+// them.
 type history struct {
 	entries  []entry
-	disorder []error // what was not in order
+	disorder []error // events that were not in order
 
 	seq  uint64       // of the newest entry
 	last map[int]mark // by publisher
@@ -26,8 +27,8 @@ type entry struct {
 
 func newHistory() *history { return &history{last: map[int]mark{}} }
 
-// add adds the next event. Ids rise. A publisher counts without a hole, from 1 in a
-// run of the server that is later than that of its event before.
+// add adds the next event. Its id must be greater than the last, and its mark must be the
+// next one of its publisher, or the first one in a later run of the server.
 func (h *history) add(id string, e event) {
 	position, ok := eventlog.ParsePosition(id)
 	if !ok || position.Seq <= h.seq {
@@ -50,7 +51,7 @@ func (h *history) faultf(format string, args ...any) {
 	h.disorder = append(h.disorder, fmt.Errorf(format, args...))
 }
 
-// readLog gives what the log in dir holds.
+// readLog returns the events of the log in dir.
 func readLog(ctx context.Context, dir string) (h *history, err error) {
 	log, err := filelog.Open(dir, nil)
 	if err != nil {

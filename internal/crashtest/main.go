@@ -1,4 +1,4 @@
-// Command crashtest kills a server again and again, and checks that nothing is lost.
+// Command crashtest kills a server many times, and checks that no event is lost.
 //
 //	go run ./internal/crashtest
 //	go run ./internal/crashtest -kills 1000 -clients 8 -timeout 20m
@@ -6,13 +6,13 @@
 // It runs itself as a server whose rooms keep their events in a log on disk, and in
 // which several goroutines publish. The server writes a line for each event once
 // PublishEvent has returned. It is killed at random moments, some of them before it is
-// ready, and started anew on the same address and directory. Meanwhile clients range
-// over their iterators, each of which lives through all of it.
+// ready, and restarted on the same address and directory. Meanwhile clients range
+// over their iterators, each of which lasts for the whole run.
 //
-// In the end what was acknowledged, what each client got and what the log holds are
-// compared: see verdict. The exit status is 1 if there is any fault.
+// In the end the acknowledged events, the events that each client has received and those
+// in the log are compared: see verdict. The exit status is 1 if there is any fault.
 //
-// A system without signals is not supported: what ended the server cannot be told there.
+// A system without signals is not supported: the cause of the server's end cannot be determined there.
 package main
 
 import (
@@ -40,7 +40,7 @@ func main() {
 	}
 }
 
-// command does what the command line says, and writes the figures to out.
+// command runs the command line and writes the figures to out.
 func command(args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("crashtest", flag.ContinueOnError)
 	var p plan

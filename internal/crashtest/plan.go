@@ -9,9 +9,8 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog/filelog"
 )
 
-// When a server is killed. One of earlyOneIn is killed within earlyWithin of its
-// start, ready or not; the others between killAfter and killBefore from when they
-// were ready.
+// When a server is killed: one in earlyOneIn within earlyWithin after its start, ready or
+// not, and the others between killAfter and killBefore after they are ready.
 const (
 	killAfter   = 10 * time.Millisecond
 	killBefore  = 120 * time.Millisecond
@@ -19,14 +18,14 @@ const (
 	earlyWithin = 20 * time.Millisecond
 )
 
-// plan says what is to be done.
+// plan is the configuration of a run.
 type plan struct {
 	kills, publishers, clients int
 	seed                       uint64
 }
 
-// run carries it out with a log in dir. An error says that it could not be ended; the
-// faults that were found are in the verdict.
+// run executes the plan with a log in dir. An error means that the run could not be completed;
+// the faults that were found are in the verdict.
 func (p plan) run(ctx context.Context, dir string) (*verdict, error) {
 	s := &siege{plan: p, dir: dir, addr: "127.0.0.1:0", random: newRandom(p.seed)}
 	defer s.close()
@@ -47,10 +46,10 @@ func (p plan) run(ctx context.Context, dir string) (*verdict, error) {
 }
 
 func newRandom(seed uint64) *rand.Rand {
-	return rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // it is to be repeatable
+	return rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a run can be repeated
 }
 
-// siege is a plan under way.
+// siege is a running plan.
 type siege struct {
 	plan
 	dir, addr string
@@ -59,7 +58,7 @@ type siege struct {
 	acked     []mark
 
 	early int   // kills of servers that were not ready
-	torn  int   // kills that left an unfinished write
+	torn  int   // kills that left an incomplete write
 	cut   int64 // the bytes of those
 }
 
@@ -80,9 +79,9 @@ func (s *siege) killOne(ctx context.Context, run int) error {
 	return s.inspect()
 }
 
-// letPublish returns when the server is to be killed.
+// letPublish returns when it is time to kill the server.
 func (s *siege) letPublish(ctx context.Context, server *process, run int) error {
-	if run == 1 { // clients begin where the log does, so they get all of it
+	if run == 1 { // clients start with an empty log, so they receive all of it
 		if err := server.Wait(ctx); err != nil {
 			return err
 		}
@@ -118,7 +117,7 @@ func (s *siege) startWatchers(ctx context.Context) error {
 	return nil
 }
 
-// inspect looks at what the killed server has left on disk.
+// inspect checks the files that the killed server has left.
 func (s *siege) inspect() error {
 	report, err := filelog.Check(s.dir)
 	if err != nil {
@@ -131,8 +130,8 @@ func (s *siege) inspect() error {
 	return report.Err()
 }
 
-// end starts a server that publishes the last event of all, waits until every client
-// has got it, and kills that server, too.
+// end starts a server that publishes the last event, waits until every client has
+// received it, and kills that server, too.
 func (s *siege) end(ctx context.Context, run int) error {
 	server, err := startProcess(ctx, s.dir, s.addr, run, s.publishers)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 type process struct {
 	*child.Process
 
-	addr  string // where it listens, to be read when it is ready
-	acked []mark // what it has acknowledged, to be read when it has ended
+	addr  string // where it listens; valid once it is ready
+	acked []mark // what it has acknowledged; valid once it has ended
 }
 
 func startProcess(ctx context.Context, dir, addr string, run, publishers int) (*process, error) {
@@ -29,7 +29,7 @@ func startProcess(ctx context.Context, dir, addr string, run, publishers int) (*
 	return p, nil
 }
 
-// take is told of each line that the server writes.
+// take is called with each line that the server writes.
 func (p *process) take(line string) error {
 	word, rest, _ := strings.Cut(line, " ")
 	switch word {

@@ -29,17 +29,17 @@ const (
 	retention = 24 * time.Hour
 	// segmentBytes is small, so that kills hit the change from one segment to the next.
 	segmentBytes = 256 << 10
-	// listenPatience is how long the address may be taken by somebody else.
+	// listenPatience is how long to wait while another socket has the address.
 	listenPatience = 10 * time.Second
 )
 
-// What the server is told, one command a line.
+// The commands that the server reads, one per line.
 const (
-	publishCommand = "publish" // the publishers begin
-	endCommand     = "end"     // publish the last event of all
+	publishCommand = "publish" // start the publishers
+	endCommand     = "end"     // publish the last event
 )
 
-// What the server writes, one word and its argument a line.
+// The lines that the server writes: a word and its argument.
 const (
 	readyWord  = "ready"  // the address
 	ackedWord  = "acked"  // the mark of an event that PublishEvent has published
@@ -48,8 +48,8 @@ const (
 
 type room = durableobject.Object[event]
 
-// serve is the server process. It ends when it is killed, or when in ends because the
-// process that should kill it is gone.
+// serve runs the server process. It returns at the end of in, which means that the
+// process that should have killed it has ended.
 func serve(args []string, in io.Reader, out io.Writer) error {
 	flags := flag.NewFlagSet("server", flag.ContinueOnError)
 	dir := flags.String("dir", "", "where the log is")
@@ -100,7 +100,7 @@ func serve(args []string, in io.Reader, out io.Writer) error {
 	return err
 }
 
-// publish publishes one event after the other.
+// publish publishes events one after another.
 func publish(ctx context.Context, r *room, m mark, out io.Writer) {
 	var err error
 	for err == nil {
@@ -109,7 +109,7 @@ func publish(ctx context.Context, r *room, m mark, out io.Writer) {
 	}
 }
 
-// publishOne publishes an event, and says what came of it.
+// publishOne publishes an event and writes the outcome.
 func publishOne(ctx context.Context, r *room, m mark, out io.Writer) error {
 	err := r.PublishEvent(ctx, m.event())
 	if err == nil {
@@ -121,15 +121,15 @@ func publishOne(ctx context.Context, r *room, m mark, out io.Writer) error {
 	return err
 }
 
-// write writes a line. Those of acknowledged events are short, so none is torn by the
-// others nor by the end of the process.
+// write writes a line. Lines are short enough to be written whole, also when the process
+// is killed.
 func write(out io.Writer, word string, argument any) error {
 	_, err := fmt.Fprintln(out, word, argument)
 	return err
 }
 
-// listen waits for the address if it is taken: while no server runs, the system may
-// have given its port to a connection.
+// listen listens on the address, and waits while another socket has its port: while no
+// server runs, the system may use it for a connection.
 func listen(ctx context.Context, addr string) (net.Listener, error) {
 	ctx, cancel := context.WithTimeout(ctx, listenPatience)
 	defer cancel()

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// verdict is what was found. All faults are 0 if all is well.
+// verdict is the result of a run. All faults are 0 if it has passed.
 type verdict struct {
 	kills, early, torn int
 	cut                int64
@@ -15,11 +15,11 @@ type verdict struct {
 	delivered          []int // by client
 	connections        []int64
 
-	lost     int // acknowledged events that the log does not hold
-	phantoms int // delivered events that the log does not hold
-	missed   int // events of the log that a client did not get
-	reused   int // ids that stand for two events
-	gaps     int // gaps that a client was told of
+	lost     int // acknowledged events that are not in the log
+	phantoms int // delivered events that are not in the log
+	missed   int // events in the log that a client did not receive
+	reused   int // ids of more than one event
+	gaps     int // gaps reported to a client
 	disorder int // events out of order, double, or changed
 	examples []error
 }
@@ -37,8 +37,8 @@ func (s *siege) judge(stored *history) *verdict {
 	return v
 }
 
-// compare counts the faults. Clients that got what the log holds, and nothing else,
-// and in rising order, got it in one order.
+// compare counts the faults. Clients that have received exactly the events in the log, in
+// the order of their ids, have received them in one order.
 func (v *verdict) compare(acked []mark, stored *history, clients []*history) {
 	v.acked, v.stored = len(acked), len(stored.entries)
 	inLog := map[entry]bool{}
@@ -76,7 +76,7 @@ func (v *verdict) compare(acked []mark, stored *history, clients []*history) {
 	}
 }
 
-// identify notes what an id stands for.
+// identify records which event an id belongs to.
 func (v *verdict) identify(byID map[string]mark, e entry) {
 	other, ok := byID[e.id]
 	switch {
@@ -97,10 +97,10 @@ func (v *verdict) examplef(format string, args ...any) {
 	v.examples = append(v.examples, fmt.Errorf(format, args...))
 }
 
-// maxExamples is how many faults are told one by one.
+// maxExamples is how many faults are reported one by one.
 const maxExamples = 10
 
-// err says what is wrong, nil if nothing is.
+// err returns an error with the faults, or nil if there are none.
 func (v *verdict) err() error {
 	if len(v.examples) == 0 {
 		return nil
@@ -109,7 +109,7 @@ func (v *verdict) err() error {
 	return fmt.Errorf("%d faults: %w", len(v.examples), errors.Join(shown...))
 }
 
-// String gives the figures.
+// String returns the figures.
 func (v *verdict) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d kills, %d of them before the server was ready, %d left an unfinished write (%d bytes)\n",

@@ -10,8 +10,8 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// smallBuffer is that of every other client. It overflows at each replay, so that the
-// iterator has to stop listening and ask again while the server comes and goes.
+// smallBuffer is the buffer size of every other client. It overflows at each replay, so
+// that the iterator subscribes again while the server is killed and restarted.
 const smallBuffer = 64
 
 // watcher is a client that ranges over the events until the last one.
@@ -20,10 +20,10 @@ type watcher struct {
 	connections atomic.Int64
 	done        chan struct{}
 
-	// What it got, to be read when done is closed.
+	// What it received. Valid once done is closed.
 	got  *history
 	gaps []error
-	err  error // why the iterator has ended before the last event
+	err  error // why the iterator ended before the last event
 }
 
 func startWatcher(ctx context.Context, addr string, number int) (*watcher, error) {

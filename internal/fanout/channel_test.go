@@ -16,8 +16,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/socket"
 )
 
-// What a client is sent live, and what it is sent by a replay, is what the audiences of
-// the events say.
+// Live and in a replay, a client is sent the events whose audiences include it.
 func TestAudiences(t *testing.T) {
 	t.Parallel()
 	bubble(t, nil, func(f *fixture) {

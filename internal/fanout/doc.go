@@ -18,6 +18,6 @@
 // # Locks
 //
 // There are two locks, the tail's and the reader's, and the tail's is taken first. What
-// each keeps is said where it is declared. They are held for a short time: never while a
+// each guards is documented where it is declared. They are held for a short time: never while a
 // log is read or a sink is flushed.
 package fanout

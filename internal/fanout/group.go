@@ -36,7 +36,7 @@ func newGroup(t *tail, pool *socket.Pool, writer int) *group {
 	return g
 }
 
-// enqueue has the writer notify the readers of a record and of those after it.
+// enqueue makes the writer notify the readers of a record and of those after it.
 func (g *group) enqueue(n *node) {
 	if g.pending == nil && len(g.readers) > 0 {
 		g.pending = n

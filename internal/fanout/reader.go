@@ -12,8 +12,8 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/socket"
 )
 
-// ErrTooSlow is what a [Sink] fails with if its reader lacks events that are not kept
-// any more.
+// ErrTooSlow is the error of a [Sink] whose reader lacks events that are not kept any
+// more.
 var ErrTooSlow = errors.New("fanout: reader fell behind what is kept")
 
 // Sink is the connection that a [Reader] reads for. Its methods do not block and do not
@@ -21,7 +21,7 @@ var ErrTooSlow = errors.New("fanout: reader fell behind what is kept")
 type Sink interface {
 	// Writer returns the number of the pool's writer that writes to the connection.
 	Writer() int
-	// Wake has [Reader.Read] called soon. It is called with locks held.
+	// Wake schedules a call of [Reader.Read]. It is called with locks held.
 	Wake()
 	// Flush is Wake for a caller that is on the writer: it passes the connection to
 	// flush, which sends what there is.

@@ -275,7 +275,7 @@ func TestTemporaryFilesFail(t *testing.T) {
 	require.ErrorIs(t, f.Close(), fs.ErrNotExist, "somebody else removed it")
 }
 
-// written gives the text of a form with the boundary x and files of these contents.
+// written returns a form with the boundary x and files of these contents.
 func written(t testing.TB, data string, contents ...string) []byte {
 	t.Helper()
 	var files []*value.File

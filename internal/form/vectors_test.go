@@ -57,7 +57,7 @@ func readVectors(t testing.TB) vectors {
 	return v
 }
 
-// recorded gives the text of a form and its type. If the vector has none, the standard
+// recorded returns a form and its content type. If the vector has none, the standard
 // library writes it.
 func recorded(t testing.TB, v vector) (text []byte, contentType string) {
 	t.Helper()

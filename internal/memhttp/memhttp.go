@@ -1,5 +1,5 @@
 // Package memhttp serves HTTP and WebSockets in memory, for tests. It works inside
-// testing/synctest bubbles: nothing waits for a network. Make and close a server in
+// testing/synctest bubbles: nothing waits for a network. Create and close a server in
 // the same bubble.
 package memhttp
 
@@ -17,7 +17,7 @@ type Server struct {
 	http     *http.Server
 	client   *http.Client
 	incoming chan net.Conn
-	closed   chan struct{} // by close
+	closed   chan struct{} // closed by close
 	close    func()
 	served   sync.WaitGroup
 
@@ -28,7 +28,8 @@ type Server struct {
 	down  bool
 }
 
-// NewServer serves h, after configure has changed the server. End it with Close.
+// NewServer starts a server for h, after configure has changed its settings. The caller
+// must close it.
 func NewServer(h http.Handler, configure ...func(*http.Server)) *Server {
 	s := &Server{
 		http:     &http.Server{Handler: h, ReadHeaderTimeout: time.Minute},
@@ -47,17 +48,17 @@ func NewServer(h http.Handler, configure ...func(*http.Server)) *Server {
 	return s
 }
 
-// URL is the address of the server. Its Client connects to the server whatever the
-// address is.
+// URL returns the URL of the server. Its Client connects to the server with any other
+// host, too.
 func (s *Server) URL() string { return "http://memory" }
 
 // Shutdown shuts the server down, as [http.Server.Shutdown] does.
 func (s *Server) Shutdown(ctx context.Context) error { return s.http.Shutdown(ctx) }
 
-// Client gives the client that is connected to the server.
+// Client returns a client whose connections all lead to the server.
 func (s *Server) Client() *http.Client { return s.client }
 
-// Cut ends all connections at once, as a network that fails does.
+// Cut closes all connections, as a network failure does.
 func (s *Server) Cut() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,15 +68,15 @@ func (s *Server) Cut() {
 	clear(s.conns)
 }
 
-// SetDown makes the server unreachable for new connections, or reachable again.
+// SetDown sets whether the server refuses new connections.
 func (s *Server) SetDown(down bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.down = down
 }
 
-// Close ends the server and all its connections. Handlers that have taken over a
-// connection are not waited for.
+// Close closes the server and all its connections. It does not wait for handlers that have
+// hijacked a connection.
 func (s *Server) Close() {
 	s.client.CloseIdleConnections()
 	s.close()
@@ -89,7 +90,7 @@ var (
 	errClosed = errors.New("memhttp: server closed")
 )
 
-// Dial opens a connection to the server, for a client that is not an http.Client.
+// Dial returns a new connection to the server, for clients other than an http.Client.
 func (s *Server) Dial(ctx context.Context) (net.Conn, error) {
 	near, far := net.Pipe()
 	c := &conn{Conn: near, server: s}
@@ -114,13 +115,13 @@ func (s *Server) Dial(ctx context.Context) (net.Conn, error) {
 	}
 }
 
-// conn is the client's end of a connection.
+// conn is the client's side of a connection.
 type conn struct {
 	net.Conn
 	server *Server
 }
 
-// Close also forgets the connection.
+// Close closes the connection and removes it from the server.
 func (c *conn) Close() error {
 	c.server.mu.Lock()
 	delete(c.server.conns, c)
@@ -128,7 +129,7 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// listener gives the server's ends of the connections.
+// listener accepts the server's ends of the connections.
 type listener struct{ server *Server }
 
 func (l listener) Accept() (net.Conn, error) {
@@ -140,7 +141,7 @@ func (l listener) Accept() (net.Conn, error) {
 	}
 }
 
-// Close is called when the server shuts down, too.
+// Close is also called when the server shuts down.
 func (l listener) Close() error {
 	l.server.close()
 	return nil

@@ -3,31 +3,16 @@ package peer
 import (
 	"context"
 	"net/url"
-	"os"
-	"runtime"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/internal/leak"
 )
 
-// TestMain fails if a goroutine of this package outlives the tests.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if code == 0 {
-		stacks := make([]byte, 1<<20)
-		stacks = stacks[:runtime.Stack(stacks, true)]
-		for stack := range strings.SplitSeq(string(stacks), "\n\n") {
-			if strings.Contains(stack, "peer.(*") {
-				_, _ = os.Stderr.WriteString("left running:\n" + stack + "\n")
-				code = 1
-			}
-		}
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // bubble runs a named test in a synctest bubble, which also fails if it leaves
 // a goroutine behind.

@@ -130,7 +130,7 @@ func FuzzDecodeForm(f *testing.F) {
 	})
 }
 
-// sendable gives what is left of a value once JavaScript has sent it.
+// sendable returns what is left of a value after JavaScript has sent it.
 func sendable(v any) any {
 	switch v := v.(type) {
 	case float64:

@@ -164,7 +164,7 @@ func TestMetaIsLinear(t *testing.T) {
 	}
 }
 
-// nestedMaps gives [[0,[[0,... with a long text inside.
+// nestedMaps returns [[0,[[0,... around a long string.
 func nestedMaps(levels, size int) string {
 	return strings.Repeat("[[0,", levels) + `"` + strings.Repeat("x", size) + `"` + strings.Repeat("]]", levels)
 }

@@ -159,7 +159,7 @@ func (b *planner) isStringKey(t reflect.Type) bool {
 	return t.Implements(textMarshalerType) && !isSpecial(base) && b.s.customFor(t) == nil && b.s.customFor(base) == nil
 }
 
-// addMethods gives precedence to the methods of t over its kind. Pointers and interfaces are
+// addMethods makes the methods of t take precedence over its kind. Pointers and interfaces are
 // followed first, since they may lead to a special type.
 func (b *planner) addMethods(p *plan, t reflect.Type) {
 	if t.Kind() == reflect.Pointer || t.Kind() == reflect.Interface {

@@ -55,7 +55,7 @@ func TestValueCapturesPart(t *testing.T) {
 	}
 }
 
-// text gives the envelope of a value.
+// text returns the envelope of a value.
 func text(t *testing.T, v value.Value) string {
 	t.Helper()
 	wire, err := v.Append(nil)

@@ -77,7 +77,7 @@ func requireOtherEncoding(t *testing.T, s *serializer.Serializer, v vector) {
 	require.NotEqual(t, v.Wire, string(wire), "no difference any more")
 }
 
-// sorted gives a form that is equal for envelopes which differ only in the order of keys.
+// sorted returns a form that is equal for envelopes which differ only in the order of keys.
 func sorted(t *testing.T, wire string) (envelope struct {
 	JSON any
 	Meta map[string]bool

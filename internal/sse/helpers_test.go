@@ -3,8 +3,6 @@ package sse
 import (
 	"errors"
 	"io"
-	"os"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/go-orpc/durable-iterator/internal/leak"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 )
 
@@ -19,21 +18,7 @@ const testLimit = 1 << 20
 
 var errTest = errors.New("test")
 
-// TestMain fails if a goroutine of this package outlives the tests.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if code == 0 {
-		stacks := make([]byte, 1<<20)
-		stacks = stacks[:runtime.Stack(stacks, true)]
-		for stack := range strings.SplitSeq(string(stacks), "\n\n") {
-			if strings.Contains(stack, "sse.(*") {
-				_, _ = os.Stderr.WriteString("left running:\n" + stack + "\n")
-				code = 1
-			}
-		}
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // bubble runs a named test in a synctest bubble, which also fails if it leaves
 // a goroutine behind.
@@ -42,7 +27,7 @@ func bubble(t *testing.T, name string, f func(t *testing.T)) {
 	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
 }
 
-// chunks is a source that gives one chunk with each read, then err.
+// chunks is a source that returns one chunk with each read, then err.
 type chunks struct {
 	list []string
 	err  error

@@ -111,12 +111,12 @@ func TestReaderEnd(t *testing.T) {
 			}
 		})
 	}
-	t.Run("a source that gives nothing", func(t *testing.T) {
+	t.Run("a source that returns nothing", func(t *testing.T) {
 		t.Parallel()
 		_, err := NewReader(&chunks{list: make([]string, 1<<20)}, testLimit).Next()
 		require.ErrorIs(t, err, io.ErrNoProgress)
 	})
-	t.Run("a source that gives nothing at times", func(t *testing.T) {
+	t.Run("a source that sometimes returns nothing", func(t *testing.T) {
 		t.Parallel()
 		messages, end := readAll(NewReader(&chunks{list: []string{"", "data", "", "", ": a\n", "", "\n"}, err: io.EOF}, testLimit))
 		require.Equal(t, io.EOF, end)

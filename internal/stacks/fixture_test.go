@@ -29,7 +29,7 @@ var (
 	onEvent = durableiterator.Define[rpc.Void, string]("onEvent")
 )
 
-// app is what is served under a stack.
+// app is the handlers behind a stack.
 type app struct {
 	address string
 	rooms   *durableobject.Namespace[*durableobject.Object[string]]
@@ -57,7 +57,7 @@ func (l *logged) String() string {
 }
 
 // serve serves procedures at /rpc/, the sockets of procedures at /calls and those of
-// objects at /socket, all of it under a stack.
+// objects at /socket, all of it behind a stack.
 func serve(t *testing.T, stack func(http.Handler) http.Handler) *app {
 	t.Helper()
 	a := &app{log: &logged{}, server: &logged{}, sent: make(chan int)}
@@ -92,7 +92,7 @@ func serve(t *testing.T, stack func(http.Handler) http.Handler) *app {
 	return a
 }
 
-// count sends an event each time that the test lets it.
+// count sends an event each time that the test asks for one.
 func (a *app) count(ctx context.Context, n int, w *rpc.EventWriter[int]) (int, error) {
 	for range n {
 		select {

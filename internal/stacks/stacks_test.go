@@ -31,7 +31,7 @@ import (
 
 func init() { gin.SetMode(gin.ReleaseMode) } //nolint:gochecknoinits // it is global, and else gin writes to the standard output
 
-// stacks are what people put around their handlers.
+// stacks are routers and middleware, around the handlers of an application.
 var stacks = map[string]struct {
 	wrap              func(http.Handler) http.Handler
 	upgrades, streams bool
@@ -108,7 +108,7 @@ func underTimeout(h http.Handler) http.Handler {
 	return http.TimeoutHandler(h, time.Minute, "too late")
 }
 
-// unwrapping, opaque and flushing are what middleware makes of a ResponseWriter.
+// unwrapping, opaque and flushing are ways in which middleware wraps a ResponseWriter.
 type (
 	unwrapping struct{ http.ResponseWriter }
 	opaque     struct{ http.ResponseWriter }
@@ -180,7 +180,7 @@ func TestStreams(t *testing.T) {
 	}
 }
 
-// A client that is told that it is connected is.
+// A client that has received status 101 is connected.
 func TestIterators(t *testing.T) {
 	t.Parallel()
 	for name, stack := range stacks {
@@ -233,7 +233,7 @@ func TestCallsOverWebsockets(t *testing.T) {
 	}
 }
 
-// requireRefusal asks for an upgrade that cannot be had.
+// requireRefusal requests an upgrade that must be refused.
 func requireRefusal(t *testing.T, address string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)

@@ -22,7 +22,7 @@ var defaultValidator = sync.OnceValue(func() Validator {
 })
 
 // Value runs v on the outermost structs in a value. If v is nil it runs go-playground's
-// validator, provided that the type of the value has rules: see [HasRules]. The error is a [*Refusal] if
+// validator, provided that the type of the value has rules: see [HasRules]. The error is a [*Error] if
 // the value is wrong, [ErrTooDeep], or an error of v that is not about the value, which is
 // one that isOwn reports to be the application's own, and any after the end of ctx.
 func Value(ctx context.Context, v Validator, value any, hasRules bool, isOwn func(error) bool) error {
@@ -48,7 +48,7 @@ type structWalk struct {
 	ctx       context.Context
 	validator Validator
 	isOwn     func(error) bool
-	found     Refusal
+	found     Error
 }
 
 var timeType = reflect.TypeFor[time.Time]()

@@ -12,8 +12,11 @@ import (
 type client = bridge.Client[rpc.Call, rpc.CallOption, rpc.EventMeta]
 
 var (
-	newClient   = bridge.NewClient.(func(*bridge.ClientOptions[rpc.Interceptor]) client)            //nolint:forcetypeassert // package rpc sets it
-	answerError = bridge.AnswerError.(func(status int, header http.Header, body string) *rpc.Error) //nolint:forcetypeassert // as newClient
+	//nolint:forcetypeassert // package rpc sets it
+	newClient = bridge.NewClient.(func(*bridge.ClientOptions[rpc.Interceptor]) client)
+
+	//nolint:forcetypeassert // package rpc sets it
+	answerError = bridge.AnswerError.(func(status int, header http.Header, body string) *rpc.Error)
 )
 
 // AnswerError returns the error of an HTTP answer that refused to open a socket, as a

@@ -19,9 +19,7 @@ type message struct {
 // deliver passes messages on until there are no more.
 func deliver(messages <-chan message, receive func(message []byte, binary bool) error) {
 	for m := range messages {
-		if err := receive(m.data, m.binary); err != nil {
-			fmt.Println(err)
-		}
+		_ = receive(m.data, m.binary) // a message that cannot be read fails its call
 	}
 }
 
@@ -82,4 +80,19 @@ func ExampleHibernation() {
 	server.Close()
 	server.Wait()
 	// Output: message <nil> hello
+}
+
+func ExampleAppendEventMeta() {
+	meta, err := transport.AppendEventMeta(nil, rpc.EventMeta{ID: "12", Comments: []string{"a dozen"}})
+	fmt.Println(string(meta), err)
+	// Output: "id":"12","comments":["a dozen"] <nil>
+}
+
+func ExampleAnswerError() {
+	err := transport.AnswerError(http.StatusUnauthorized, http.Header{}, "who are you?")
+	fmt.Println(rpc.CodeOf(err))
+	fmt.Println(rpc.ErrorData[rpc.ErrorResponse](err))
+	// Output:
+	// UNAUTHORIZED
+	// {401 map[] who are you?} <nil>
 }

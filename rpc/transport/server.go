@@ -158,6 +158,14 @@ func (p *ServerPeer) Close() { p.server.Close() }
 // Wait returns when all handlers have returned. It is called after Close.
 func (p *ServerPeer) Wait() { p.server.Wait() }
 
+var appendEventMeta = bridge.AppendEventMeta.(func(dst []byte, m rpc.EventMeta) ([]byte, error)) //nolint:forcetypeassert // as newServers
+
+// AppendEventMeta appends the members of an event's metadata to dst, in JSON and without the
+// braces around them, for a program that sends the events of a [Hibernation]. For empty
+// metadata it appends nothing. If the metadata cannot be sent the error is that of
+// [rpc.EventMeta.Validate].
+func AppendEventMeta(dst []byte, m rpc.EventMeta) ([]byte, error) { return appendEventMeta(dst, m) }
+
 // Hibernation is an output whose events the application sends, under the id of the
 // request: oRPC's HibernationEventIterator. Its response announces a stream of events.
 type Hibernation struct {

@@ -48,8 +48,7 @@ type HandlerOptions struct {
 	MaxCalls int
 	// MaxPendingBytes bounds the messages of one connection's calls that wait or run. A
 	// message counts its own size and 256 bytes. Beyond it the connection is not read
-	// until a call has returned, which the silence of the client then does not count
-	// for. 0 is twice MaxMessageBytes, at least 128 KiB.
+	// until a call has returned; meanwhile the silence of the client does not count. 0 is twice MaxMessageBytes, at least 128 KiB.
 	MaxPendingBytes int
 	// MaxStreams is how many streams of events of one connection may be open at once; 0
 	// is 100. A further one is answered [rpc.CodeTooManyRequests].
@@ -86,8 +85,8 @@ type HandlerOptions struct {
 // The context of a call has the values of the request that opened the connection. It
 // ends when the client aborts the call or is gone.
 //
-// A client that does not read its answers is waited for by its own calls only. What one
-// connection can make the handler hold is bounded: a message that is being read
+// Only the calls of a client wait for it to read its answers. The memory that one connection
+// can make the handler hold is bounded: a message that is being read
 // (MaxMessageBytes), calls that wait or run (MaxPendingBytes, and what MaxCalls and
 // MaxStreams handlers use), answers (MaxUnsentBytes, and four that are encoded and wait
 // for room), and what is just being written (128 KiB).
@@ -173,7 +172,8 @@ func serveKnown(r *rpc.Router, serve rpc.CallFunc) rpc.CallFunc {
 	}
 }
 
-// ServeHTTP opens a connection and returns; what it serves goes on. Middleware must
+// ServeHTTP opens a connection and returns; the connection is served in the background.
+// Middleware must
 // not hide the [http.Hijacker] of the ResponseWriter, or have an Unwrap method as
 // [http.ResponseController] knows it; otherwise the answer is 501.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -218,7 +218,7 @@ func (h *Handler) Drain() {
 
 // Shutdown drains the handler and waits until all connections are closed and all
 // their calls have returned. If ctx ends first the connections are cut, and the
-// error wraps its cause; calls that do not heed their context go on.
+// error wraps its cause; calls that ignore their context continue.
 func (h *Handler) Shutdown(ctx context.Context) error {
 	h.Drain()
 	select {

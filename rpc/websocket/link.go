@@ -26,7 +26,7 @@ type LinkOptions struct {
 	// HTTPClient sends the request that opens the connection. Nil is
 	// http.DefaultClient. In a browser it does not count.
 	HTTPClient *http.Client
-	// Header is sent with that request, as authorization. A browser cannot do that:
+	// Header is sent with that request, such as authorization. A browser cannot do that:
 	// there it is an error.
 	Header http.Header
 	// Interceptors run around each call and its retries, the first one outermost.
@@ -43,7 +43,7 @@ type LinkOptions struct {
 
 // Link calls procedures over one WebSocket connection: oRPC's RPCLink for
 // WebSockets. It is a [rpc.Caller] and safe for concurrent use. Calls run side by side,
-// each with a context of its own that never disturbs the others.
+// each with its own context, which never affects the others.
 //
 // When the connection ends, the link has ended: it does not connect again. The calls
 // in flight, and all later ones, fail with [rpc.ErrDisconnected].

@@ -129,7 +129,7 @@ var appendCases = map[string]func(*log){
 			l.t.Errorf("the buffer is %q", buf)
 		}
 	},
-	"keeps what it was given": func(l *log) {
+	"keeps the records unchanged": func(l *log) {
 		r := l.add("a", &eventlog.Record{Data: []byte("data"), Audience: eventlog.Audience{Tags: []string{"t"}}})
 		want := *r
 		want.Data, want.Tags = bytes.Clone(r.Data), slices.Clone(r.Tags)
@@ -197,10 +197,10 @@ var channelCases = map[string]func(*log){
 	"may have a name that is not UTF-8":       named("\xff", "\xfe"),
 	"may have a name like a path":             named("../../x", "../x"),
 	"may have a name with line ends":          named("a\nb", "a\r\nb"),
-	"is told from another by case":            named("Room", "room"),
-	"is told from one that begins like it":    named("room", "room1"),
-	"is told from another by its normal form": named("é", "e\u0301"),
-	"is told from another by white space":     named("a", "a "),
+	"differs from another by case":            named("Room", "room"),
+	"differs from one that begins like it":    named("room", "room1"),
+	"differs from another by its normal form": named("é", "e\u0301"),
+	"differs from another by white space":     named("a", "a "),
 }
 
 // named returns a case about a channel name that must not be taken for another.

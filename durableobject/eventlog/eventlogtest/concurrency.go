@@ -38,7 +38,7 @@ var concurrencyCases = map[string]func(*log){
 			l.complete(strconv.Itoa(c), eventlog.Position{}, mine)
 			for _, r := range mine {
 				if seen[r.Seq] {
-					l.t.Errorf("Seq %d was given twice", r.Seq)
+					l.t.Errorf("Seq %d was assigned twice", r.Seq)
 				}
 				seen[r.Seq] = true
 			}

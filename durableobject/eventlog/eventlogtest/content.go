@@ -8,7 +8,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// contents are records that a log must give back as they are.
+// contents are records that a log must return unchanged.
 var contents = map[string]func() *eventlog.Record{
 	"nothing":                func() *eventlog.Record { return &eventlog.Record{} },
 	"empty data":             func() *eventlog.Record { return &eventlog.Record{Data: []byte{}} },
@@ -80,7 +80,7 @@ func audienceRoundTrips() map[string]func(*log) {
 	return cases
 }
 
-// roundTrip returns a case that gives a record to the log between two others and
+// roundTrip returns a case that appends a record to the log between two others and
 // wants it back, delivered and replayed, as it was.
 func roundTrip(record func() *eventlog.Record) func(*log) {
 	return func(l *log) {

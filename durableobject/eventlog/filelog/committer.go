@@ -151,7 +151,7 @@ func (l *Log) store(batch []*request) error {
 	return nil
 }
 
-// makeRoom sees to it that the active segment may take size bytes now.
+// makeRoom makes sure that the active segment may take size bytes now.
 func (l *Log) makeRoom(size int, now int64) error {
 	a := l.c.active
 	if a != nil {

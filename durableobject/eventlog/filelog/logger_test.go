@@ -22,7 +22,7 @@ func (f handlerFunc) WithAttrs([]slog.Attr) slog.Handler        { return f }
 func (f handlerFunc) WithGroup(string) slog.Handler             { return f }
 func (f handlerFunc) Handle(context.Context, slog.Record) error { f(); return nil }
 
-// A logger may use the log that it is told about, panic, and take its time.
+// A logger may use the log that it logs for, panic, and take its time.
 func TestLoggersThatMisbehave(t *testing.T) {
 	t.Parallel()
 	for name, handle := range map[string]func(l *Log, release chan struct{}){

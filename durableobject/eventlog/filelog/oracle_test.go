@@ -197,7 +197,7 @@ func (o *oracle) verify(l *Log) {
 	o.checkHeads(l)
 }
 
-// checkHeads checks that positions given out are good as long as nothing that
+// checkHeads checks that positions that were returned are good as long as nothing that
 // came later was dropped.
 func (o *oracle) checkHeads(l *Log) {
 	for _, p := range o.heads {

@@ -15,7 +15,7 @@ var (
 	// and in the end the sum of them.
 	Journal = rpc.DefineEvents[rpc.Void, Sale, Total]("journal")
 
-	// OnSale gives a durable iterator: the sales from now on.
+	// OnSale returns a durable iterator of the sales from now on.
 	OnSale = durableiterator.Define[rpc.Void, Sale]("onSale")
 
 	// Ping is a method of the object behind that iterator, called over its socket.

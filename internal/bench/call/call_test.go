@@ -283,7 +283,7 @@ func TestAllocations(t *testing.T) {
 	require.LessOrEqual(t, 100*made["socket"], atMost*made[uncompressed.name])
 }
 
-// allocations gives how many one call makes, the mean of many, in a warm process. The
+// allocations returns how many allocations one call makes in a warm process, as the mean of many calls. The
 // server's goroutines count too.
 func allocations(t *testing.T, call caller) uint64 {
 	t.Helper()

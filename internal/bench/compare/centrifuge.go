@@ -18,9 +18,9 @@ const (
 	centrifugeHistory = 1024 // events; more than a resume asks for
 )
 
-// newCentrifuge is a server as centrifuge's defaults make it: a broker in memory, with
+// newCentrifuge returns a server with centrifuge's defaults: a broker in memory, with
 // history and recovery, and the JSON protocol. It shares write buffers between
-// connections, and its queues are as long as need be, so that a burst drops nobody.
+// connections, and its queues are long enough that a burst disconnects no client.
 func newCentrifuge() (http.Handler, error) {
 	node, err := centrifuge.New(centrifuge.Config{ClientQueueMaxSize: 1 << 30})
 	if err != nil {

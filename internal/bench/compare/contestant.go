@@ -22,7 +22,7 @@ type contestant struct {
 	hello   host.Hello
 }
 
-// start returns once the server listens.
+// start starts the server and returns once it listens.
 func start(ctx context.Context, server string) (*contestant, error) {
 	c := &contestant{}
 	var err error
@@ -39,10 +39,10 @@ func start(ctx context.Context, server string) (*contestant, error) {
 	return c, nil
 }
 
-// stop ends the process, which has nothing to lose.
+// stop kills the process: it has no state to save.
 func (c *contestant) stop() { _ = c.process.Kill() }
 
-// cpuOf gives the time that CPUs have spent on a process, in user and system mode.
+// cpuOf returns the CPU time of a process, in user and system mode.
 func cpuOf(pid int) (time.Duration, error) {
 	clock := int32(^pid<<3 | 2) // its CPU clock, by the kernel's convention
 	var t unix.Timespec
@@ -52,7 +52,7 @@ func cpuOf(pid int) (time.Duration, error) {
 	return time.Duration(t.Nano()), nil
 }
 
-// resident gives the bytes that the process holds after it has given back what it can.
+// resident returns the resident memory of the process in bytes, after it has returned unused memory to the system.
 func (c *contestant) resident(ctx context.Context) (int64, error) {
 	var stats struct {
 		RSS int64 `json:"rss"`
@@ -61,8 +61,8 @@ func (c *contestant) resident(ctx context.Context) (int64, error) {
 	return stats.RSS, err
 }
 
-// publish has the server publish the events of a scenario, numbered from first on, and
-// gives the time from the first call to the end of the last.
+// publish makes the server publish the events of a scenario, numbered from first on, and
+// returns the time from the first call to the end of the last.
 func (c *contestant) publish(ctx context.Context, s *scenario, first int64, p *pace) (time.Duration, error) {
 	var body io.Reader
 	if p != nil {
@@ -74,7 +74,7 @@ func (c *contestant) publish(ctx context.Context, s *scenario, first int64, p *p
 	return time.Duration(answer.WallNS), err
 }
 
-// token gives what admits sockets to the library's server.
+// token returns a token for the library's server.
 func (c *contestant) token(ctx context.Context) (string, error) {
 	var answer struct{ Token string }
 	err := c.ask(ctx, http.MethodGet, "/bench/token", nil, &answer)

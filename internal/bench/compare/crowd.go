@@ -11,12 +11,12 @@ import (
 	"sync/atomic"
 )
 
-// crowd is the sockets that subscribe to a server.
+// crowd is a number of sockets that subscribe to a server.
 type crowd struct {
 	dialect dialect
 	addr    netip.AddrPort
-	first   int64         // the number of the first event that a new socket gets
-	kept    *bytes.Buffer // nil, or the messages that the only socket gets
+	first   int64         // the number of the first event that a new socket receives
+	kept    *bytes.Buffer // nil, or the messages that the only socket receives
 
 	sockets []*socket
 	readers sync.WaitGroup
@@ -31,21 +31,21 @@ func newCrowd(d dialect, addr netip.AddrPort) *crowd {
 	return c
 }
 
-// round counts down what has to arrive at all sockets together: answers and events.
+// round counts down the answers and events that all sockets together have to receive.
 type round struct {
 	left atomic.Int64
 	done chan struct{}
-	pace *pace // nil unless the publisher wants to know how far the slowest socket is
+	pace *pace // nil unless the publisher waits for the slowest socket
 }
 
-// expect begins a round of n arrivals. Nothing may arrive meanwhile.
+// expect begins a round of n arrivals. None may arrive meanwhile.
 func (c *crowd) expect(n int64, p *pace) {
 	r := &round{done: make(chan struct{}), pace: p}
 	r.left.Store(n)
 	c.round.Store(r)
 }
 
-// arrive notes that so many have arrived at a socket, which has come from one event to another.
+// arrive counts arrivals at a socket, whose next event has advanced from one number to another.
 func (r *round) arrive(n, from, to int64) {
 	if n == 0 {
 		return
@@ -58,7 +58,7 @@ func (r *round) arrive(n, from, to int64) {
 	}
 }
 
-// wait returns once all has arrived, with an error unless it was in order.
+// wait returns once all have arrived, with an error unless they were in order.
 func (c *crowd) wait(ctx context.Context) error {
 	r := c.round.Load()
 	select {
@@ -71,7 +71,7 @@ func (c *crowd) wait(ctx context.Context) error {
 	}
 }
 
-// check returns an error unless every socket has got exactly the events before next.
+// check returns an error unless every socket has received exactly the events before next.
 func (c *crowd) check(next int64) error {
 	for i, s := range c.sockets {
 		if s.next != next {
@@ -127,7 +127,7 @@ func (c *crowd) read(s *socket) {
 	}
 }
 
-// subscribe has all sockets ask for events, behind a position unless that is empty.
+// subscribe subscribes all sockets, after a position unless that is empty.
 func (c *crowd) subscribe(after string) error {
 	for _, s := range c.sockets {
 		if err := s.subscribe(after); err != nil {
@@ -149,7 +149,7 @@ func (c *crowd) open(ctx context.Context, n int) error {
 	return c.wait(ctx)
 }
 
-// close ends all sockets, and waits for those who read them.
+// close closes all sockets, and waits for their readers.
 func (c *crowd) close() {
 	c.closing.Store(true)
 	for _, s := range c.sockets {

@@ -8,15 +8,15 @@ import (
 	"regexp"
 )
 
-// dialect is what a client says to a server.
+// dialect is the protocol that a client uses with a server.
 type dialect interface {
-	// target gives the request target of socket number i.
+	// target returns the request target of socket number i.
 	target(i int) string
-	// subscribe gives the message that asks for events, behind a position unless that is empty.
+	// subscribe returns the message that asks for events, after a position unless that is empty.
 	subscribe(after string) string
-	// subscribed reports whether a message says that the client is subscribed.
+	// subscribed reports whether a message confirms the subscription.
 	subscribed(message []byte) (bool, error)
-	// position reads from messages behind which event they end.
+	// position returns the position after the last event in messages.
 	position(messages []byte) (string, error)
 }
 

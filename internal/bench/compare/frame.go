@@ -10,8 +10,8 @@ const (
 	opClose = 8
 )
 
-// parseFrame takes the first frame off b, as a server sends it: unmasked. A size of 0
-// says that b does not have all of it.
+// parseFrame parses the first frame in b, which is unmasked, as a server sends it. A size
+// of 0 means that b does not contain the whole frame.
 func parseFrame(b []byte) (op byte, payload []byte, size int) {
 	if len(b) < 2 {
 		return 0, nil, 0
@@ -32,7 +32,7 @@ func parseFrame(b []byte) (op byte, payload []byte, size int) {
 	return b[0], b[header:size], size
 }
 
-// textFrame makes a frame as a client sends it. Its mask is zero, which is allowed and
+// textFrame returns a text frame as a client sends it. Its mask is zero, which is allowed and
 // costs nothing.
 func textFrame(message string) []byte {
 	b := []byte{finalBit | opText, maskBit | 126}

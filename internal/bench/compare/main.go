@@ -1,15 +1,15 @@
 //go:build linux
 
-// Command compare puts this library beside github.com/centrifugal/centrifuge on one
-// machine and prints their ratios:
+// Command compare measures this library and github.com/centrifugal/centrifuge on one
+// machine and prints the ratios:
 //
 //	go run ./compare
 //
-// Both run as they come: see the packages library and, here, newCentrifuge. Each run is
+// Both have their defaults: see the packages library and, here, newCentrifuge. Each run is
 // a fresh process of the server, and one of the client, which reads frames on one CPU
-// and checks that every socket gets every event, in order. The servers take turns, so
-// that what else the machine does hits both. All of it is on the loopback device, and
-// takes about a minute and 150 MB.
+// and checks that every socket receives every event, in order. The servers take turns, so
+// that other load on the machine affects both. It uses the loopback device, and takes
+// about a minute and 150 MB.
 package main
 
 import (
@@ -34,10 +34,10 @@ import (
 const serve = "serve"
 
 const (
-	// mostTime is what all of it may take.
+	// mostTime is how long the program may take.
 	mostTime = 3 * time.Minute
-	// mostRun is what one run may take. It is less than either server waits before it
-	// sends a ping, so that the client needs no answer to them.
+	// mostRun is how long one run may take. Neither server sends a ping before that, so
+	// that the client need not answer any.
 	mostRun = 20 * time.Second
 )
 
@@ -63,7 +63,7 @@ const (
 	theirs = "centrifuge"
 )
 
-// serveAs is one of the servers until standard input ends.
+// serveAs runs one of the servers until standard input ends.
 func serveAs(server string) error {
 	handler, err := newServer(server)
 	if err != nil {
@@ -106,7 +106,7 @@ func compare(rounds int, only string) error {
 	return nil
 }
 
-// pair is what both servers have made of a scenario, one right after the other.
+// pair is the figures of both servers in a scenario, measured one right after the other.
 type pair struct{ ours, theirs figures }
 
 func runBoth(ctx context.Context, s *scenario, round int) (p pair, err error) {
@@ -129,7 +129,7 @@ func runBoth(ctx context.Context, s *scenario, round int) (p pair, err error) {
 	return p, nil
 }
 
-// run carries out a scenario with a fresh server.
+// run runs a scenario with a new server.
 func run(ctx context.Context, s *scenario, server string) (figures, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, mostRun, errors.New("the run takes too long"))
 	defer cancel()

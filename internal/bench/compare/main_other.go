@@ -1,7 +1,7 @@
 //go:build !linux
 
-// Command compare puts this library beside github.com/centrifugal/centrifuge. It reads
-// the CPU time and the memory of other processes, which it can only on Linux.
+// Command compare measures this library and github.com/centrifugal/centrifuge. It reads
+// the CPU time and the memory of other processes, which is only implemented for Linux.
 package main
 
 import (

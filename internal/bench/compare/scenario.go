@@ -14,9 +14,9 @@ import (
 type scenario struct {
 	name    string
 	sockets int
-	events  int64 // published in one go; of a resume, missed by each socket
-	rate    int64 // events a second; 0 is as fast as it goes
-	window  int64 // how far the publisher may be ahead of the slowest socket; 0 is any
+	events  int64 // published in one request; for a resume, missed by each socket
+	rate    int64 // events a second; 0 is as fast as possible
+	window  int64 // how many events the publisher may be ahead of the slowest socket; 0 is no limit
 	run     func(ctx context.Context, s *scenario, t *target) (figures, error)
 }
 
@@ -32,13 +32,13 @@ var scenarios = []scenario{
 	{name: "idle, 4,000 sockets", sockets: 4000, run: idle},
 }
 
-// target is a server under load, with the client's side of it.
+// target is a server under load, and its clients.
 type target struct {
 	*contestant
 	*crowd
 }
 
-// figures are what a run has measured. What it has not measured is 0.
+// figures are the measurements of a run; those that it has not made are 0.
 type figures struct {
 	deliveries int64         // to sockets, together
 	wall       time.Duration // that they took
@@ -53,10 +53,10 @@ const (
 	warmUp   = 20                     // events
 	enough   = 500 * time.Millisecond // to measure
 	mostRuns = 10                     // until there is enough
-	pause    = 200 * time.Millisecond // for the dust to settle
+	pause    = 200 * time.Millisecond // between measurements
 )
 
-// measure carries out do, and waits until all has arrived that is expected.
+// measure runs do and waits until all expected messages have arrived.
 func (t *target) measure(ctx context.Context, f *figures, do func() error) error {
 	before, err := t.clock()
 	if err != nil {
@@ -75,7 +75,7 @@ func (t *target) measure(ctx context.Context, f *figures, do func() error) error
 	return err
 }
 
-// times are what clocks show.
+// times are readings of clocks.
 type times struct {
 	now            time.Time
 	server, client time.Duration // on CPUs
@@ -90,7 +90,7 @@ func (t *target) clock() (c times, err error) {
 	return c, err
 }
 
-// fanOut has events published for sockets that are all there.
+// fanOut publishes events to sockets that are all connected.
 func fanOut(ctx context.Context, s *scenario, t *target) (f figures, err error) {
 	if err := t.open(ctx, s.sockets); err != nil {
 		return f, err
@@ -110,7 +110,7 @@ func fanOut(ctx context.Context, s *scenario, t *target) (f figures, err error) 
 	return f, t.check(first)
 }
 
-// burst has the events of a scenario published, and waits until all sockets have them.
+// burst publishes the events of a scenario and waits until all sockets have received them.
 func (t *target) burst(ctx context.Context, f *figures, s *scenario, first int64) error {
 	n := int64(s.sockets) * s.events
 	var p *pace
@@ -142,7 +142,7 @@ func (t *target) burst(ctx context.Context, f *figures, s *scenario, first int64
 	return nil
 }
 
-// resume has sockets come back that have missed events. They are connected already
+// resume resumes sockets that have missed events. They are already connected
 // when the measurement begins.
 func resume(ctx context.Context, s *scenario, t *target) (f figures, err error) {
 	after, err := t.probe(ctx)
@@ -155,7 +155,7 @@ func resume(ctx context.Context, s *scenario, t *target) (f figures, err error) 
 	t.first = 1
 	for run := 0; run == 0 || (f.wall < enough && run < mostRuns); run++ {
 		n := int64(s.sockets) * s.events
-		t.expect(n+int64(s.sockets), nil) // each gets an answer, too
+		t.expect(n+int64(s.sockets), nil) // each receives an answer, too
 		f.deliveries += n
 		if err := t.connect(ctx, s.sockets); err != nil {
 			return f, err
@@ -172,7 +172,7 @@ func resume(ctx context.Context, s *scenario, t *target) (f figures, err error) 
 	return f, nil
 }
 
-// probe has the event published that comes before those that are missed, and gives its position.
+// probe publishes the event before the missed ones and returns its position.
 func (t *target) probe(ctx context.Context) (string, error) {
 	t.kept = new(bytes.Buffer)
 	if err := t.open(ctx, 1); err != nil {
@@ -188,7 +188,7 @@ func (t *target) probe(ctx context.Context) (string, error) {
 	return t.dialect.position(t.kept.Bytes())
 }
 
-// idle has sockets subscribe, and nothing more.
+// idle subscribes sockets without publishing.
 func idle(ctx context.Context, s *scenario, t *target) (f figures, err error) {
 	before, err := t.resident(ctx)
 	if err != nil {

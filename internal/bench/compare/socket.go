@@ -18,19 +18,19 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/bench/host"
 )
 
-// socket is one subscriber. It reads all that has come at once into a buffer that it
-// shares with the others, looks for sequence numbers there, and holds nothing but the
-// beginning of a frame while it waits.
+// socket is one subscriber. It reads all that has arrived into a buffer that it shares
+// with the others, searches it for sequence numbers, and keeps only the beginning of an
+// incomplete frame while it waits.
 type socket struct {
 	crowd      *crowd
 	conn       *net.TCPConn
 	rest       []byte // the beginning of a frame
 	subscribed bool
-	next       int64 // the number of the event that has to come next
+	next       int64 // the number of the next event
 	at         int   // where in a message the last event was found
 }
 
-// dial opens a socket, and no more: see subscribe.
+// dial opens a socket without a subscription: see subscribe.
 func (c *crowd) dial(ctx context.Context, i int) (*socket, error) {
 	var d net.Dialer
 	conn, err := d.DialTCP(ctx, "tcp", netip.AddrPort{}, c.addr)
@@ -64,7 +64,7 @@ func (s *socket) upgrade(target string) error {
 	return nil
 }
 
-// subscribe asks for events.
+// subscribe sends the request for events.
 func (s *socket) subscribe(after string) error {
 	_, err := s.conn.Write(textFrame(s.crowd.dialect.subscribe(after)))
 	return err
@@ -80,7 +80,7 @@ const bufferSize = 256 << 10
 
 var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
-// read takes what comes until the connection ends.
+// read reads until the connection ends.
 func (s *socket) read() error {
 	raw, err := s.conn.SyscallConn()
 	if err != nil {
@@ -91,12 +91,12 @@ func (s *socket) read() error {
 		buf, _ := buffers.Get().(*[bufferSize]byte)
 		defer buffers.Put(buf)
 		ended = s.readAll(int(fd), buf[:])
-		return ended != nil // else called again once there is more
+		return ended != nil // otherwise called again when there is more
 	})
 	return errors.Join(ended, err)
 }
 
-// readAll takes what there is.
+// readAll reads what has arrived.
 func (s *socket) readAll(fd int, buf []byte) error {
 	for {
 		had := copy(buf, s.rest)
@@ -120,7 +120,7 @@ func (s *socket) readAll(fd int, buf []byte) error {
 	}
 }
 
-// take handles the frames in b, keeps the beginning of another, and says how much has come.
+// take handles the frames in b, keeps the beginning of another, and reports how much has arrived.
 func (s *socket) take(b []byte) error {
 	arrived, before := 0, s.next
 	for {
@@ -153,7 +153,7 @@ func unexpected(op byte, payload []byte) error {
 	return fmt.Errorf("unexpected frame, opcode %#x: %q", op, payload)
 }
 
-// sequence is what stands before the number of an event.
+// sequence precedes the number of an event.
 var sequence = []byte(`"bseq":`)
 
 const (
@@ -161,7 +161,7 @@ const (
 	afterSequence = eventSize - len(`{"bseq":`) // bytes of an event, with the digits
 )
 
-// message counts what has come: the answer that says that the socket is subscribed, and
+// message counts what has arrived: the answer that confirms the subscription, and
 // events, each of which must be the next.
 func (s *socket) message(m []byte) (arrived int, err error) {
 	if s.crowd.kept != nil {
@@ -175,7 +175,7 @@ func (s *socket) message(m []byte) (arrived int, err error) {
 			arrived++
 		}
 	}
-	i := s.at // in most messages it stands where it stood in the one before
+	i := s.at // mostly at the same place as in the message before
 	if i > len(m) || !bytes.HasPrefix(m[i:], sequence) {
 		i = bytes.Index(m, sequence)
 	}

@@ -25,7 +25,7 @@ func (t *table) add(name string, p pair) {
 	t.pairs[name] = append(t.pairs[name], p)
 }
 
-// columns are what is compared, as amounts: 0 if that was not measured.
+// columns are the figures that are compared; 0 if one was not measured.
 var columns = []struct {
 	name   string
 	amount func(f figures) float64
@@ -43,7 +43,7 @@ func per(a, b float64) float64 {
 	return a / b
 }
 
-// String gives ratios, as a table in Markdown: the median of the rounds, and their range.
+// String returns the ratios as a table in Markdown: the median of the rounds and their range.
 func (t *table) String() string {
 	var b strings.Builder
 	b.WriteString("| this library / centrifuge |")
@@ -75,7 +75,7 @@ func (t *table) cell(name string, amount func(figures) float64) string {
 	return fmt.Sprintf("%.2g (%.2g–%.2g)", ratios[len(ratios)/2], ratios[0], ratios[len(ratios)-1])
 }
 
-// String gives what was measured, for those who wait for the table.
+// String returns the measured values, to be printed as progress.
 func (f figures) String() string {
 	if f.idle > 0 {
 		return fmt.Sprintf("%.1f KiB per socket", f.idle/1024)

@@ -11,7 +11,7 @@ type acks struct {
 	seen int64
 }
 
-// wait reads until the count is at least n, and reports whether it came that far.
+// wait reads until the count is at least n, and reports whether the stream reached it.
 func (a *acks) wait(n int64) bool {
 	var b [8]byte
 	for a.seen < n {

@@ -1,3 +1,3 @@
-// Package host is what the servers under a load generator have in common: they say
-// where they listen, publish when they are asked to, and tell what memory they hold.
+// Package host is the common part of the servers under a load generator: they report
+// where they listen, publish on request, and report how much memory they use.
 package host

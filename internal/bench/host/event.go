@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// Event is what is published. It is what a load generator finds its figures by.
+// Event is what is published. A load generator computes its figures from it.
 type Event struct {
 	Seq int64  `json:"bseq"` // FirstSeq and on
 	TS  int64  `json:"bts"`  // Unix nanoseconds, taken just before publishing
 	Pad string `json:"pad"`
 }
 
-// FirstSeq gives all sequence numbers the same number of digits.
+// FirstSeq returns all sequence numbers the same number of digits.
 const FirstSeq = 1_000_000_000
 
-// padding gives what makes an event size bytes long.
+// padding returns the padding that makes an event size bytes long.
 func padding(size int) (string, error) {
 	bare, err := json.Marshal(Event{Seq: FirstSeq, TS: time.Now().UnixNano()})
 	return strings.Repeat("x", max(size-len(bare), 0)), err

@@ -19,7 +19,7 @@ type loop struct {
 	next         atomic.Int64
 }
 
-// run publishes with as many goroutines as parallel says, with one if the pace is given.
+// run publishes with parallel goroutines, or with one if the pace is set.
 func (l *loop) run(ctx context.Context, parallel int) error {
 	if parallel <= 1 || l.rate > 0 || l.window > 0 {
 		return l.publishAll(ctx)

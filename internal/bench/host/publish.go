@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// Publish gives an event to the library under load, and returns when that has taken it.
+// Publish publishes an event with the library under load, and returns when the library has accepted it.
 type Publish func(ctx context.Context, event Event) error
 
 // Publisher answers a request to publish count events of size bytes, at a rate a
-// second, staying at most window ahead of the count that the body keeps saying.
+// second, staying at most window ahead of the counts in the request body.
 type Publisher struct {
 	Publish  Publish
 	Parallel int // goroutines, unless at a rate or in a window; 0 is one

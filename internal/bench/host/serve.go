@@ -21,18 +21,18 @@ type Hello struct {
 	PID  int    `json:"pid"`
 }
 
-// NewMux makes a mux with what every server has: events on request, and its memory.
+// NewMux returns a mux with the handlers that every server has: publishing and memory statistics.
 func NewMux(p *Publisher) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle("POST /bench/publish", p)
-	mux.HandleFunc("GET /bench/stats", giveStats)
-	mux.HandleFunc("POST /bench/gc", giveStats)
+	mux.HandleFunc("GET /bench/stats", writeStats)
+	mux.HandleFunc("POST /bench/gc", writeStats)
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	return mux
 }
 
-// Serve says hello and serves until it is told to end: by a signal or, with BENCH_STDIN
+// Serve prints a Hello and serves until it is stopped by a signal or, with BENCH_STDIN
 // in the environment, by the end of standard input, so that a server does not outlive
 // the program that has started it.
 func Serve(listen string, handler http.Handler) error {

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// giveStats gives memory back to the system and says what is left.
-func giveStats(w http.ResponseWriter, r *http.Request) {
+// writeStats returns unused memory to the system and answers with what is still in use.
+func writeStats(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost {
 		debug.FreeOSMemory()
 	}
@@ -26,7 +26,7 @@ func giveStats(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// resident gives the memory of the process in bytes, 0 where the system does not tell.
+// resident returns the resident memory of the process in bytes, or 0 if the system does not report it.
 func resident() uint64 {
 	statm, err := os.ReadFile("/proc/self/statm")
 	if err != nil {

@@ -1,5 +1,5 @@
-// Command idle measures what idle sockets cost a server, in memory for each, at several
-// numbers of them, to see whether that grows. The server is a process of its own: the
+// Command idle measures the memory of a server for each idle socket, with several numbers
+// of sockets, to see whether it grows. The server is a process of its own: the
 // command next to this one.
 //
 //	go build -o /tmp/bench-server ./server && go run ./idle -server /tmp/bench-server
@@ -31,7 +31,7 @@ var from = [...]string{"127.0.0.1", "127.0.0.2"}
 
 const (
 	dialers = 16
-	settle  = 2 * time.Second // what the connecting itself has needed is given back
+	settle  = 2 * time.Second // until memory that only connecting needed is released
 )
 
 func main() {
@@ -107,7 +107,7 @@ func measure(program string, n int) (err error) {
 	return nil
 }
 
-// usage is what the server says of itself.
+// usage is what the server reports about itself.
 type usage struct {
 	RSS        uint64 `json:"rss"`
 	Stacks     uint64 `json:"stacks"`
@@ -131,7 +131,7 @@ func ask(method, address, path string, answer any) error {
 	return json.Unmarshal(body, answer)
 }
 
-// open opens n sockets. With an error it gives those that it has opened.
+// open opens n sockets. With an error it also returns those that it has opened.
 func open(n int, o subscriber.Options) (sockets []*subscriber.Subscriber, failed error) {
 	var (
 		mu sync.Mutex // guards what is returned

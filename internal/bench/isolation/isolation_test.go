@@ -86,7 +86,7 @@ func (h *hall) subscribe(tb testing.TB, channel, id string) *subscriber.Subscrib
 	return s
 }
 
-// next gives the number and the time of the next event.
+// next returns the number and the time of the next event.
 func next(s *subscriber.Subscriber) (n int64, at time.Time, err error) {
 	frame, err := s.Next()
 	if err != nil {
@@ -133,7 +133,7 @@ func (h *hall) publish(tb testing.TB, channel, pad string, opts ...durableobject
 	require.NoError(tb, h.room(tb, channel).PublishEvent(context.Background(), event{h.n, time.Now().UnixNano(), pad}, opts...))
 }
 
-// turn publishes at a pace and gives the 99th percentile of the latency.
+// turn publishes at a pace and returns the 99th percentile of the latency.
 func (h *hall) turn(tb testing.TB) time.Duration {
 	tb.Helper()
 	runtime.GC() // not of what was before
@@ -151,8 +151,8 @@ func (h *hall) turn(tb testing.TB) time.Duration {
 	return h.late[len(h.late)*99/100]
 }
 
-// compare takes turns without and with a culprit, which spoil begins to be and the
-// function that it gives ceases to be, and reports the medians and their ratio.
+// compare takes turns without and with a culprit, which spoil starts and the function
+// that it returns stops, and reports the medians and their ratio.
 func compare(b *testing.B, spoil func(h *hall) (cease func())) {
 	b.Helper()
 	h := open(b)

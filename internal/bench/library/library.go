@@ -24,8 +24,7 @@ const (
 const Retention = 10 * time.Minute
 
 // NewHandler serves sockets under /durable and their tokens under /bench/token. Events
-// are kept in log, in memory if it is nil, and published by as many goroutines as
-// publishers says.
+// are kept in log, in memory if it is nil, and published by that many goroutines.
 func NewHandler(log eventlog.Log, publishers int) (http.Handler, error) {
 	type events = durableobject.Object[host.Event]
 	rooms := durableobject.NewNamespace(func(_ context.Context, o *events) (*events, error) {

@@ -1,21 +1,21 @@
 //go:build linux
 
-// Command store measures the event logs against the plainest thing that does the
+// Command store measures the event logs against the simplest program that does the
 // same work on the same disk. In internal/bench:
 //
 //	go run ./store             takes half a minute; exits with 1 if a bar is missed
 //	go run ./store -flood 1m   then floods a log in memory for that long
 //
 // A ratio is the median of several rounds in which both sides take turns, so that
-// whatever else the machine does meets both. How long they took is not printed: that
-// says nothing about another machine. The files are in a directory of their own in
+// other load on the machine affects both. Times are not printed: they do not carry over
+// to another machine. The files are in a directory of their own in
 // -dir, which is removed at the end. It should be on a disk: in a file system in
 // memory a sync costs nothing.
 //
 //	publish, 512 at once    events a second, all commits synced, against DB.Batch of
 //	                        bbolt, which commits for many at once too
 //	and bbolt tuned to it   the same, but bbolt is told not to wait for more than 512;
-//	                        as it comes it does, for up to 10 ms
+//	                        by default it does, for up to 10 ms
 //	publish, one alone      time, against a bare write and sync of as many bytes
 //	open                    time, against reading the files and summing them up
 //	replay                  speed, against the same

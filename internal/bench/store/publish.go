@@ -47,7 +47,7 @@ const publishers = 512
 // crowd returns how many times more events a second filelog takes from many
 // publishers than bbolt does.
 func crowd(ctx context.Context, dir string) (float64, error) {
-	return againstBolt(ctx, dir, 1000) // as it comes
+	return againstBolt(ctx, dir, 1000) // with its defaults
 }
 
 func crowdTuned(ctx context.Context, dir string) (float64, error) {

@@ -1,4 +1,4 @@
-// Package subscriber is a client that costs next to nothing, for benchmarks of the
+// Package subscriber is a client that uses as little CPU as possible, for benchmarks of the
 // server: it subscribes and takes frames, and does not look into them.
 package subscriber
 
@@ -21,7 +21,7 @@ type Subscriber struct {
 	buf  []byte
 }
 
-// Options say where to connect, and as who.
+// Options are where to connect, and with which identity.
 type Options struct {
 	Address string // host and port of the server
 	Path    string
@@ -75,7 +75,7 @@ func (s *Subscriber) begin(o Options) error {
 	return err
 }
 
-// Next waits for a frame and gives its payload, which is good until the next call. It
+// Next waits for a frame and returns its payload, which is valid until the next call. It
 // does not answer pings.
 func (s *Subscriber) Next() ([]byte, error) {
 	const ping = 0x9

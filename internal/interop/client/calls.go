@@ -73,7 +73,7 @@ func onRoom(run func(*T, *listener)) func(*T) {
 	return func(t *T) { run(t, t.room().subscribe(subscribeInput{})) }
 }
 
-// slow calls the method that takes long, and gives the error as soon as there is one.
+// slow calls the method that takes long, and returns a channel for its error.
 // It returns when the method has begun, as far as that can be told from outside.
 func (t *T) slow(ctx context.Context, l *listener) <-chan error {
 	answer := make(chan error, 1)
@@ -175,7 +175,7 @@ func checkRetry(t *T, l *listener) {
 	t.equal(calls, 5)
 }
 
-// checkMixed has events come in between of calls.
+// checkMixed publishes events between calls.
 func checkMixed(t *T, l *listener) {
 	for _, m := range numbers(1, 9) {
 		_, err := toolboxPublish.Call(t, l, publishInput{Message: m})

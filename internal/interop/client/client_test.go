@@ -32,7 +32,7 @@ func startServer(t *testing.T) target {
 func TestNoServer(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	// Nobody can listen on port 0.
+	// No server listens on port 0.
 	err := run(t.Context(), &out, []string{"-only", "nested", "http://127.0.0.1:0/rpc", "ws://127.0.0.1:0/chat"})
 	require.ErrorIs(t, err, errFailed)
 	require.Regexp(t, `(?m)^FAIL  http: nested procedure: .`, out.String())
@@ -47,7 +47,7 @@ func TestArguments(t *testing.T) {
 		want options
 	}{
 		"addresses alone": {[]string{at.rpc, at.chat}, options{target: at}},
-		"flags behind":    {[]string{at.rpc, at.chat, "-only", "x", "-extensions"}, options{at, "x", true}},
+		"flags after":     {[]string{at.rpc, at.chat, "-only", "x", "-extensions"}, options{at, "x", true}},
 		"flags before":    {[]string{"-extensions", "-only=x", at.rpc, at.chat}, options{at, "x", true}},
 		"flags between":   {[]string{at.rpc, "-only", "x", at.chat}, options{at, "x", false}},
 	} {

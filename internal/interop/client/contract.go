@@ -9,7 +9,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// What is called over HTTP.
+// The procedures that are called over HTTP.
 var (
 	onMessage        = durableiterator.Define[subscribeInput, event]("onMessage")
 	onSomeMessage    = durableiterator.Define[rpc.Void, event]("onMessage")
@@ -32,7 +32,7 @@ var (
 	errTeapot = rpc.DefineError[teapot]("TEAPOT", 418, "I am a teapot")
 )
 
-// What is called over the socket of a room.
+// The methods that are called over the socket of a room.
 var (
 	singleClient = rpc.Define[textMessage, rpc.Void]("singleClient")
 	hiddenClient = rpc.Define[rpc.Void, rpc.Void]("hiddenClient")
@@ -69,7 +69,7 @@ type subscribeInput struct {
 	TTL  float64  `json:"ttl,omitzero"` // seconds
 }
 
-// publishInput is an event and whom it is for. Nil lists are no limit.
+// publishInput is an event and its audience. A nil list does not restrict it.
 type publishInput struct {
 	Message    string    `json:"message"`
 	Room       string    `json:"room,omitzero"`
@@ -87,7 +87,7 @@ type eventMeta struct {
 	Comments []string `json:"comments,omitzero"`
 }
 
-// attachment is what the server looks at in a token's attachment.
+// attachment is the part of a token's attachment that the server reads.
 type attachment struct {
 	Role    string `json:"role,omitzero"`
 	Welcome bool   `json:"welcome,omitzero"`
@@ -124,7 +124,7 @@ type total struct {
 	Total int `json:"total"`
 }
 
-// uploaded is what a file is, content included.
+// uploaded is a file with its content.
 type uploaded struct {
 	Name string `json:"name"`
 	Type string `json:"type"`

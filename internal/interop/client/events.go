@@ -71,7 +71,7 @@ func eventChecks(prefix string, on func(*T) (counter, rpc.Caller)) []check {
 			}
 			t.ok(events.Close())
 			for e, err := range events.All() {
-				t.failf("behind the end there is %v, %v", e, err)
+				t.failf("after the end there is %v, %v", e, err)
 			}
 			_, err := events.Result()
 			t.assertf(errors.Is(err, rpc.ErrNoResult), "there is no return value: %v", err)

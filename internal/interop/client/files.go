@@ -92,7 +92,7 @@ func checkFileEcho(t *T, on rpc.Caller, echo rpc.Procedure[any, any]) {
 	t.equal(t.content(deep["deep"]), uploaded{Name: "b.txt", Type: "text/plain", Size: 1, Text: "b"})
 }
 
-// content gives what a file is.
+// content returns the name, type and content of a file.
 func (t *T) content(given any) uploaded {
 	f, ok := given.(*value.File)
 	t.assertf(ok && f != nil, "it is a file: %v", given)

@@ -6,8 +6,8 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// filterChecks are about who gets an event. Each ends with an event for everybody, so
-// that one too many is seen.
+// filterChecks are about the audience of events. Each ends with an event for everybody, so
+// that an event too many is noticed.
 func filterChecks() []check {
 	return []check{
 		{name: "filters: tags", run: func(t *T) {

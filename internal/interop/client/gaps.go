@@ -7,7 +7,7 @@ import (
 )
 
 // gapChecks are about what servers of this library add to resume: nothing is lost or
-// left out in silence, however the connection is lost.
+// left out without an error, however the connection is lost.
 func gapChecks() []check {
 	checks := []check{
 		{name: "resume: past ten events", run: func(t *T) {
@@ -75,7 +75,7 @@ func gapChecks() []check {
 	return checks
 }
 
-// gap gives the reason of a gap, 0 if it is none.
+// gap returns the reason of a gap, 0 if it is none.
 func gap(err error) client.GapReason {
 	if g, ok := errors.AsType[*client.GapError](err); ok {
 		return g.Reason

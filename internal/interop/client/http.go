@@ -72,7 +72,7 @@ func httpChecks() []check {
 	return checks
 }
 
-// checkTyped sends what JSON does not have from Go types into Go types.
+// checkTyped sends values that JSON does not have from and to Go types.
 func checkTyped(t *T, on rpc.Caller, procedure rpc.Procedure[typed, typed]) {
 	in := typed{
 		At:    time.Date(2024, 1, 2, 3, 4, 5, 678e6, time.UTC),
@@ -86,7 +86,7 @@ func checkTyped(t *T, on rpc.Caller, procedure rpc.Procedure[typed, typed]) {
 	t.equal(out, in)
 }
 
-// checkMany makes many calls at the same time, each of which gets its own answer.
+// checkMany makes many calls at the same time, each of which must receive its own answer.
 func checkMany(t *T, on rpc.Caller, procedure rpc.Procedure[any, any], n int) {
 	errs := make([]error, n)
 	var calls sync.WaitGroup
@@ -104,7 +104,7 @@ func checkMany(t *T, on rpc.Caller, procedure rpc.Procedure[any, any], n int) {
 	t.ok(errors.Join(errs...))
 }
 
-// methods gives a link, and the methods of the requests that it makes.
+// methods returns a link and the methods of the requests that it makes.
 func (t *T) methods() (link *rpc.Link, seen *[]string) {
 	seen = new([]string)
 	hc := t.httpClient()

@@ -84,7 +84,7 @@ func failChecks(prefix string, defined bool, on func(*T) (rpc.Procedure[failInpu
 	}
 }
 
-// sent gives the error that the server has sent.
+// sent returns the error that the server has sent.
 func (t *T) sent(err error) *rpc.Error {
 	e, ok := errors.AsType[*rpc.Error](err)
 	t.assertf(ok, "the server has sent an error, it is %v", err)

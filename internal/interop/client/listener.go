@@ -20,7 +20,7 @@ func subscribe[In any](
 	return l
 }
 
-// dial opens an iterator with tokens that a function gives.
+// dial opens an iterator with tokens from a function.
 func dial(t *T, source client.TokenFunc, changes ...func(*client.Options)) *listener {
 	o := t.options(changes...)
 	l := listen(t, &o)
@@ -40,7 +40,7 @@ type listener struct {
 	causes []error // why it was in each of them
 }
 
-// listen has a listener told of states.
+// listen returns a listener that records the states of the iterator.
 func listen(t *T, o *client.Options) *listener {
 	l := &listener{t: t}
 	o.OnStateChange = func(s client.State, err error) {
@@ -56,7 +56,7 @@ func (l *listener) begin(it *client.Iterator[event]) {
 	l.t.cleanup(func() { _ = it.Close() }) // which never fails
 }
 
-// lost gives why connections were lost, one error for each time.
+// lost returns why connections were lost, one error for each.
 func (l *listener) lost() []error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -69,7 +69,7 @@ func (l *listener) lost() []error {
 	return lost
 }
 
-// connections tells how often the iterator has become live.
+// connections returns how often the iterator has become live.
 func (l *listener) connections() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -96,7 +96,7 @@ func (l *listener) next() rpc.Event[event] {
 
 var errEnded = errors.New("the iterator has ended")
 
-// take reads an event, or what stands in place of one.
+// take reads an event, or a gap.
 func (l *listener) take() (rpc.Event[event], error) {
 	for e, err := range l.Events() {
 		return e, err
@@ -104,7 +104,7 @@ func (l *listener) take() (rpc.Event[event], error) {
 	return rpc.Event[event]{}, errEnded
 }
 
-// expect reads as many events as there are messages, which have to be those.
+// expect reads events, which must have these messages.
 func (l *listener) expect(messages ...string) {
 	for i, want := range messages {
 		got := l.next().Data.Message

@@ -1,6 +1,6 @@
-// Command client checks that a server of oRPC's durable iterators does what this
-// library's client expects of one, over HTTP and over the sockets of rooms. It uses
-// nothing but the public API.
+// Command client checks that a server of oRPC's durable iterators behaves as this
+// library's client expects, over HTTP and over the sockets of rooms. It uses only the
+// public API.
 //
 //	client <rpcUrl> <chatUrl> [-only TEXT] [-extensions]
 //
@@ -57,7 +57,7 @@ type options struct {
 	extensions bool
 }
 
-// parse reads the arguments; flags may stand before, between and behind the addresses.
+// parse reads the arguments; flags may be before, between and after the addresses.
 func parse(args []string) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("client", flag.ContinueOnError)
@@ -89,7 +89,7 @@ func checkAddress(address string, schemes ...string) error {
 	return nil
 }
 
-// allChecks gives the checks in the order in which they are run.
+// allChecks returns the checks in the order in which they are run.
 func allChecks() []check {
 	return slices.Concat(
 		httpChecks(),

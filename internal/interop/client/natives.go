@@ -16,7 +16,7 @@ type sample struct {
 	value any
 }
 
-// samples are values that are easy to get wrong, those of JSON first.
+// samples are values that are easily encoded wrongly, those of JSON first.
 func samples() []sample {
 	date := time.Date(2024, 1, 2, 3, 4, 5, 678e6, time.UTC)
 	huge, _ := new(big.Int).SetString("-123456789012345678901234567890", 10)
@@ -38,7 +38,9 @@ func samples() []sample {
 		{"URL", address},
 		{"regular expression", pattern},
 		{"set", value.Set{1.0, "two", big.NewInt(3), value.Set{date}}},
-		{"map", value.Map{{Key: "a", Value: big.NewInt(1)}, {Key: map[string]any{"b": 2.0}, Value: value.Map{{Key: date, Value: math.NaN()}}}}},
+		{"map", value.Map{
+			{Key: "a", Value: big.NewInt(1)}, {Key: map[string]any{"b": 2.0}, Value: value.Map{{Key: date, Value: math.NaN()}}},
+		}},
 		{"natives in natives", map[string]any{
 			"list":   []any{date, map[string]any{"deep": []any{big.NewInt(5), value.Undefined{}, nil}}},
 			"lookup": value.Map{{Key: 1.0, Value: value.Set{pattern, address}}},

@@ -9,8 +9,8 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/websocket"
 )
 
-// The procedures that a room has behind the methods. Iterators call them, and look at
-// the token themselves before they do.
+// The procedures of a room over which methods are called. Iterators call them, and check
+// their token before that.
 var (
 	roomSubscribe   = rpc.DefineEvents[rpc.Void, event, rpc.Void]("subscribe")
 	roomCall        = rpc.Define[callInput, any]("call")
@@ -26,7 +26,7 @@ type tokenInput struct {
 	Token string `json:"token"`
 }
 
-// protocolChecks are about what the server does with what an iterator never sends.
+// protocolChecks are about requests that an iterator never sends.
 func protocolChecks() []check {
 	return []check{
 		{name: "protocol: methods that the token does not allow", run: func(t *T) {
@@ -58,7 +58,7 @@ func (r *room) socket(in subscribeInput) *websocket.Link {
 	query := url.Values{"id": {newRoom()}, "token": {r.token(in)}}
 	ws, err := websocket.Dial(r.t, r.t.chat+"?"+query.Encode(), nil)
 	r.t.ok(err)
-	r.t.cleanup(func() { _ = ws.Close() }) // whatever it says, it is closed
+	r.t.cleanup(func() { _ = ws.Close() }) // the error does not matter
 	return ws
 }
 
@@ -94,7 +94,7 @@ func checkRefusedTokens(t *T) {
 	}
 }
 
-// checkRefusedUpgrades asks for sockets that there is no reason to open.
+// checkRefusedUpgrades requests sockets that the server must refuse.
 func checkRefusedUpgrades(t *T) {
 	hc := t.httpClient()
 	good := t.room().token(subscribeInput{})
@@ -102,7 +102,7 @@ func checkRefusedUpgrades(t *T) {
 	for _, c := range []struct {
 		name  string
 		query url.Values
-		plain bool // a request that asks for no socket
+		plain bool // a request without an upgrade
 		want  int
 	}{
 		{"no upgrade", url.Values{"id": {"a"}, "token": {good}}, true, http.StatusUpgradeRequired},
@@ -121,7 +121,7 @@ func checkRefusedUpgrades(t *T) {
 	}
 }
 
-// knock gives the status of the answer to an upgrade.
+// knock requests an upgrade and returns the status of the answer.
 func (t *T) knock(hc *http.Client, query url.Values, plain bool) (int, error) {
 	address := "http" + strings.TrimPrefix(t.chat, "ws") + "?" + query.Encode()
 	r, err := http.NewRequestWithContext(t, http.MethodGet, address, nil)

@@ -119,8 +119,8 @@ func (p *proxy) Write(data []byte) (int, error) {
 	return len(data), nil
 }
 
-// closeCode gives the code of the close frame that a client has sent last, 0 if the
-// last was none.
+// closeCode returns the code of the last close frame of a client, or 0 if it sent
+// none.
 func (p *proxy) closeCode() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -130,12 +130,12 @@ func (p *proxy) closeCode() int {
 	return 0
 }
 
-// drop drops all connections, without a word to either side.
+// drop drops all connections without close frames.
 func (p *proxy) drop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for c := range p.conns {
-		_ = c.Close() // whatever it says, it is closed
+		_ = c.Close() // the error does not matter
 	}
 }
 
@@ -155,7 +155,7 @@ func (p *proxy) setCut(cut bool) {
 
 // close returns when nothing of the proxy is running.
 func (p *proxy) close() {
-	_ = p.listener.Close() // no connection will follow, whatever it says
+	_ = p.listener.Close() // no connection will follow
 	p.block()
 	p.running.Wait()
 }

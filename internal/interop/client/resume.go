@@ -7,8 +7,8 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// resumeChecks are about connections that are lost, and events that go on. Of servers
-// that replay events in the order of their ids as texts, a room gets nine at most.
+// resumeChecks are about connections that are lost, and iterators that go on. Some servers
+// replay events in the order of their ids as strings, so a room has nine events at most.
 func resumeChecks() []check {
 	return []check{
 		{name: "resume: each event once and in order", run: func(t *T) {
@@ -24,7 +24,7 @@ func resumeChecks() []check {
 			l.expect("m8", "m9")
 			t.equal(l.connections(), 2)
 		}},
-		{name: "resume: what has arrived but was not read comes once", run: func(t *T) {
+		{name: "resume: events that have arrived but were not read come once", run: func(t *T) {
 			r, p := t.room(), t.proxy(t.chat)
 			l := r.subscribe(subscribeInput{}, p.through)
 			r.publishAll(numbers(1, 5)...)
@@ -102,7 +102,7 @@ func checkPlainLoss(t *T) {
 	t.until("another connection", func() bool { return l.connections() == 2 })
 	publish(publishInput{Message: "after"})
 	e, err := l.take()
-	if gap(err) != 0 { // which not all servers can tell of
+	if gap(err) != 0 { // which not all servers report
 		e, err = l.take()
 	}
 	t.ok(err)
@@ -115,7 +115,7 @@ func checkFiltersAgain(t *T) {
 	l := r.subscribe(subscribeInput{Tags: []string{"a"}, Att: attachment{Role: "user"}}, p.through, withID(id))
 	r.publish("before")
 	l.expect("before")
-	// The filters see the sockets that there are.
+	// The filters are applied to the open sockets.
 	other := r.subscribe(subscribeInput{Att: attachment{Role: "admin"}})
 	p.block()
 	r.publish("a", publishInput{Tags: []string{"a"}})
@@ -138,7 +138,7 @@ func checkTargetAgain(t *T) {
 	r.subscribeFrom("0", subscribeInput{}).expect("end")
 }
 
-// withID gives an iterator an id.
+// withID returns a change that sets the id of an iterator.
 func withID(id string) func(*client.Options) {
 	return func(o *client.Options) {
 		o.CreateID = func(*token.Payload) string { return id }

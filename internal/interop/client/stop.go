@@ -3,11 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"runtime"
-	"strings"
 	"time"
 
 	"github.com/go-orpc/durable-iterator/client"
+	"github.com/go-orpc/durable-iterator/internal/leak"
 )
 
 // stopChecks are about the end of iterators.
@@ -21,7 +20,7 @@ func stopChecks() []check {
 			answer := t.slow(t, l)
 			t.ok(l.Close())
 			err := t.answer(answer)
-			t.assertf(errors.Is(err, client.ErrClosed), "the call says so: %v", err)
+			t.assertf(errors.Is(err, client.ErrClosed), "the error of the call: %v", err)
 			t.aborted(r.subscribe(subscribeInput{}), 1)
 		}},
 		{name: "stop: Close while there is no connection", run: func(t *T) {
@@ -43,10 +42,10 @@ func checkClose(t *T) {
 	l.expect("m1")
 	t.soon("Close", func() { t.ok(l.Close()) })
 	for e, err := range l.All() {
-		t.failf("behind the end there is %v, %v", e, err)
+		t.failf("after the end there is %v, %v", e, err)
 	}
 	_, err := routerPing.Call(t, l, nil)
-	t.assertf(errors.Is(err, client.ErrClosed), "a call says so: %v", err)
+	t.assertf(errors.Is(err, client.ErrClosed), "the error of a call: %v", err)
 	t.equal(l.State(), client.StateClosed)
 	t.ok(l.Close())
 	t.until("the close frame", func() bool { return p.closeCode() != 0 })
@@ -71,10 +70,10 @@ func checkStopByContext(t *T) {
 		cancel(cause)
 	}
 	t.equal(n, 2) // the event and the error
-	t.assertf(errors.Is(last, context.Canceled) && errors.Is(last, cause), "the loop says so: %v", last)
+	t.assertf(errors.Is(last, context.Canceled) && errors.Is(last, cause), "the error of the loop: %v", last)
 	t.until("the end of the iterator", func() bool { return it.State() == client.StateClosed })
 	_, err = routerPing.Call(t, it, nil)
-	t.assertf(errors.Is(err, client.ErrClosed), "a call says so: %v", err)
+	t.assertf(errors.Is(err, client.ErrClosed), "the error of a call: %v", err)
 	t.until("the close frame", func() bool { return p.closeCode() != 0 })
 	t.equal(p.closeCode(), 1000)
 }
@@ -105,18 +104,8 @@ func checkNothingLeft(t *T) {
 	t.until("the end of all goroutines", func() bool { return goroutines() <= before })
 }
 
-// goroutines counts those that package client has begun, with their sockets.
-func goroutines() int {
-	stacks := make([]byte, 1<<20)
-	stacks = stacks[:runtime.Stack(stacks, true)]
-	n := 0
-	for stack := range strings.SplitSeq(string(stacks), "\n\n") {
-		if strings.Contains(stack, "go-orpc/durable-iterator/client.") {
-			n++
-		}
-	}
-	return n
-}
+// goroutines returns how many package client has started, with those of their sockets.
+func goroutines() int { return len(leak.Find("go-orpc/durable-iterator/client.")) }
 
 // soon ends the check if a function takes long.
 func (t *T) soon(what string, fn func()) {

@@ -11,7 +11,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// subscriptionChecks are about what a subscriber gets while nothing goes wrong.
+// subscriptionChecks are about subscriptions without faults.
 func subscriptionChecks() []check {
 	checks := []check{
 		{name: "subscription: events in order", run: func(t *T) {
@@ -24,7 +24,7 @@ func subscriptionChecks() []check {
 			r := t.room()
 			l := r.subscribe(subscribeInput{})
 			var ids []int
-			for range 12 { // past 9 and 10, which as texts are in another order
+			for range 12 { // past 9 and 10, which as strings are in another order
 				r.publish("m")
 				ids = append(ids, t.number(l.next().Meta.ID))
 			}
@@ -96,7 +96,7 @@ func subscriptionChecks() []check {
 	return checks
 }
 
-// plainRoom subscribes to a room without resume, and gives what publishes in it.
+// plainRoom subscribes to a room without resume, and returns a function that publishes in it.
 func (t *T) plainRoom(address string) (l *listener, publish func(publishInput)) {
 	name := newRoom()
 	o := t.options(func(o *client.Options) { o.URL = address })
@@ -110,14 +110,14 @@ func (t *T) plainRoom(address string) (l *listener, publish func(publishInput)) 
 
 var digits = regexp.MustCompile(`[0-9]+$`)
 
-// number gives the number at the end of an event id.
+// number returns the number at the end of an event id.
 func (t *T) number(id string) int {
 	n, err := strconv.Atoi(digits.FindString(id))
 	t.assertf(err == nil, "the id %q ends in a number", id)
 	return n
 }
 
-// checkSeed looks for its own event among those of others, as the room is everybody's.
+// checkSeed searches for its own event among those of others, since all share the room.
 func checkSeed(t *T) {
 	l := subscribe(t, onSeedMessage, rpc.Void{}, t.options())
 	t.equal(l.Token().Tags, []string{"tag1", "tag2"})
@@ -157,7 +157,7 @@ func checkTwoLoops(t *T) {
 	t.equal(got, want)
 }
 
-// values gives what is in a channel that is closed.
+// values returns the values of a closed channel.
 func values(c <-chan string) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
 		for v := range c {

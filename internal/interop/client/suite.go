@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// grace is what a check that is out of time gets to tell what it was waiting for.
+// grace is how long a check whose time is up may take to report what it was waiting for.
 const grace = 5 * time.Second
 
-// check is one thing that a server has to do.
+// check is one behaviour that a server must have.
 type check struct {
 	name string
 	run  func(*T)
-	// extension: only servers of this library do it.
+	// extension is set if only servers of this library have it.
 	extension bool
 }
 
@@ -76,8 +76,8 @@ func (s *suite) report(c check, failure error) {
 	_, _ = fmt.Fprintln(s.out, word, name)
 }
 
-// outcome gives why a check has failed, nil if it has not. A check that does not heed
-// the end of its context is left behind.
+// outcome returns why a check has failed, or nil if it has passed. A check that ignores
+// the end of its context is left running.
 func (s *suite) outcome(ctx context.Context, c check, at target) error {
 	ctx, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
@@ -124,7 +124,7 @@ func (t *T) ok(err error) {
 	}
 }
 
-// assertf ends the check if a condition does not hold; format says what it is.
+// assertf ends the check if a condition does not hold; format describes it.
 func (t *T) assertf(holds bool, format string, args ...any) {
 	if !holds {
 		t.failf("not so: "+format, args...)
@@ -145,7 +145,7 @@ func (t *T) until(what string, holds func() bool) {
 	}
 }
 
-// pause lets time pass, to wait for something.
+// pause sleeps until a condition is checked again.
 func (t *T) pause(d time.Duration, what string) {
 	select {
 	case <-time.After(d):
@@ -154,7 +154,7 @@ func (t *T) pause(d time.Duration, what string) {
 	}
 }
 
-// cleanup calls fn when the check has ended, before what was asked for earlier.
+// cleanup calls fn when the check has ended, before the functions of earlier calls.
 func (t *T) cleanup(fn func()) { t.cleanups = append(t.cleanups, fn) }
 
 func (t *T) tidy() {
@@ -166,19 +166,19 @@ func (t *T) tidy() {
 	}
 }
 
-// recover makes a failure of a panic.
+// recover turns a panic into a failure.
 func (t *T) recover() {
 	if value := recover(); value != nil {
 		t.failure = fmt.Errorf("panic: %v\n%s", value, debug.Stack())
 	}
 }
 
-// oneLine makes a line of a text.
+// oneLine replaces the line breaks of a string.
 func oneLine(text string) string {
 	return shortened(strings.ReplaceAll(strings.ReplaceAll(text, "\n", "; "), "\t", ""))
 }
 
-// shortened bounds what is printed of a value.
+// shortened bounds the length of a printed value.
 func shortened(text string) string {
 	const enough = 1000
 	if len(text) > enough {

@@ -78,7 +78,7 @@ func TestSuite(t *testing.T) {
 	}
 }
 
-// A check that does not return is left behind.
+// A check that does not return is left running.
 func TestSuiteHangingCheck(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

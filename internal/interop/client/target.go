@@ -14,30 +14,30 @@ import (
 // target is where the server is.
 type target struct{ rpc, chat string }
 
-// plain is the address of the rooms without resume, which stands beside that of the
-// others.
+// plain returns the address of the rooms without resume, which differs from that of the
+// others in its last element.
 func (at target) plain() string {
 	return at.chat[:strings.LastIndexByte(at.chat, '/')] + "/plain-room"
 }
 
-// link gives a link for the procedures of the server, and for iterators over sockets
-// that the options say how to open.
+// link returns a link for the procedures of the server, and for iterators over sockets
+// that are opened with the options.
 func (t *T) link(o client.Options) *rpc.Link {
 	plugin := client.LinkPlugin(o)
 	return rpc.NewLink(t.rpc, &rpc.LinkOptions{HTTPClient: t.httpClient(), Plugins: []rpc.LinkPlugin{&plugin}})
 }
 
-// httpClient gives a client of its own, so that nothing is left open by a check.
+// httpClient returns a new client, so that no connection outlives the check.
 func (t *T) httpClient() *http.Client {
 	transport := &http.Transport{}
 	t.cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport}
 }
 
-// newRoom gives a name that no other check uses.
+// newRoom returns a name that no other check uses.
 func newRoom() string { return "room-" + rand.Text() }
 
-// room is what a check does with a room: it publishes by way of the server.
+// room is a room of a check, which publishes through procedures of the server.
 type room struct {
 	t    *T
 	name string
@@ -65,7 +65,7 @@ func (r *room) publishAll(messages ...string) {
 	}
 }
 
-// options gives options whose pauses are short. What changes says goes on top.
+// options returns options with short pauses, with the changes applied.
 func (t *T) options(changes ...func(*client.Options)) client.Options {
 	o := client.Options{
 		URL:               t.chat,
@@ -79,18 +79,18 @@ func (t *T) options(changes ...func(*client.Options)) client.Options {
 	return o
 }
 
-// subscribe opens an iterator over the room, as far as in says nothing else.
+// subscribe opens an iterator over the room, unless in has another one.
 func (r *room) subscribe(in subscribeInput, changes ...func(*client.Options)) *listener {
 	return r.subscribeFrom("", in, changes...)
 }
 
-// subscribeFrom opens an iterator that goes on behind an event.
+// subscribeFrom opens an iterator that resumes after an event.
 func (r *room) subscribeFrom(lastEventID string, in subscribeInput, changes ...func(*client.Options)) *listener {
 	in.Room = r.name
 	return subscribe(r.t, onMessage, in, r.t.options(changes...), rpc.WithLastEventID(lastEventID))
 }
 
-// numbers gives the messages m<from> to m<to>.
+// numbers returns the messages m<from> to m<to>.
 func numbers(from, to int) []string {
 	var messages []string
 	for n := from; n <= to; n++ {

@@ -15,7 +15,7 @@ import (
 // tokenChecks are about tokens that are replaced, expire, or are refused.
 func tokenChecks() []check {
 	return []check{
-		{name: "token: what the server makes of an input", run: func(t *T) {
+		{name: "token: the token for an input", run: func(t *T) {
 			r := t.room()
 			l := r.subscribe(subscribeInput{Tags: []string{"a"}, Att: attachment{Role: "admin"}, RPC: []string{"toolbox"}, TTL: 60})
 			p := l.Token()
@@ -69,10 +69,10 @@ func tokenChecks() []check {
 	}
 }
 
-// early makes tokens that live for 60 s be replaced at once.
+// early makes tokens with a lifetime of 60 s be replaced at once.
 func early(o *client.Options) { o.RefreshTokenBeforeExpire = 59 * time.Second }
 
-// token gets a token for the room.
+// token fetches a token for the room.
 func (r *room) token(in subscribeInput) string {
 	tok, err := r.fetch(r.t, in)
 	r.t.ok(err)
@@ -84,8 +84,8 @@ func (r *room) fetch(ctx context.Context, in subscribeInput) (string, error) {
 	return onMessage.Procedure().Call(ctx, r.link, in)
 }
 
-// source gives a token of one input first, and then those of the inputs that further
-// gives.
+// source returns a source whose first token is for the input first, and whose later
+// tokens are for the inputs that further returns.
 func (r *room) source(first subscribeInput, further func() (subscribeInput, error)) client.TokenFunc {
 	var calls atomic.Int32
 	return func(ctx context.Context) (string, error) {
@@ -100,8 +100,7 @@ func (r *room) source(first subscribeInput, further func() (subscribeInput, erro
 	}
 }
 
-// outlive waits until the token has expired. An event is what makes some servers
-// notice.
+// outlive waits until the token has expired. Some servers notice that only at an event.
 func (l *listener) outlive() {
 	l.t.pause(time.Until(l.Token().ExpiresAt)+100*time.Millisecond, "the expiry of the token")
 }

@@ -38,19 +38,19 @@ func upgradeChecks() []check {
 			l.expect("m")
 			t.equal(len(l.lost()), 1)
 		}},
-		{name: "upgrade: a procedure that gives no token", run: func(t *T) {
+		{name: "upgrade: a procedure that returns no token", run: func(t *T) {
 			o := t.options()
 			_, err := client.Subscribe(t, t.link(o), noIterator, rpc.Void{})
 			t.assertf(errors.Is(err, client.ErrNoToken), "it says so: %v", err)
 		}},
-		{name: "upgrade: nobody is there", run: func(t *T) {
+		{name: "upgrade: no server", run: func(t *T) {
 			p := t.proxy(t.chat)
 			p.block()
 			tok := t.room().token(subscribeInput{})
 			err := dialBriefly(t, func(context.Context) (string, error) { return tok, nil }, p.through)
-			t.assertf(errors.Is(err, context.DeadlineExceeded), "it gives up: %v", err)
+			t.assertf(errors.Is(err, context.DeadlineExceeded), "it stops: %v", err)
 		}},
-		{name: "upgrade: nobody is there until later", run: func(t *T) {
+		{name: "upgrade: the server starts later", run: func(t *T) {
 			r, p := t.room(), t.proxy(t.chat)
 			p.block()
 			time.AfterFunc(200*time.Millisecond, p.mend)
@@ -71,13 +71,13 @@ func upgradeChecks() []check {
 	}
 }
 
-// badToken gives a token with another signature than its own.
+// badToken returns a token with a wrong signature.
 func badToken(t *T) string {
 	tok := t.room().token(subscribeInput{})
 	return tok[:strings.LastIndexByte(tok, '.')+1] + strings.Repeat("A", 43)
 }
 
-// dialBriefly gives why an iterator that has little time cannot be opened, nil if it can.
+// dialBriefly opens an iterator with a short timeout and returns the error.
 func dialBriefly(t *T, source client.TokenFunc, changes ...func(*client.Options)) error {
 	o := t.options(changes...)
 	o.ConnectTimeout = 2 * time.Second

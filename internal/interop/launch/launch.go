@@ -29,7 +29,7 @@ func Go(t *testing.T, folder string, addresses any) {
 	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
 		args = append(args, "-race")
 	}
-	out, err := exec.CommandContext(t.Context(), "go", append(args, folder)...).CombinedOutput() //nolint:gosec // tests say what
+	out, err := exec.CommandContext(t.Context(), "go", append(args, folder)...).CombinedOutput() //nolint:gosec // from tests
 	if err != nil {
 		t.Fatalf("build %s: %v\n%s", folder, err, out)
 	}

@@ -43,7 +43,7 @@ type got struct {
 	Got native `json:"got"`
 }
 
-// native has what JSON does not have, in the types that Go has for it.
+// native has values that JSON does not have, in their Go types.
 type native struct {
 	At     time.Time           `json:"at"`
 	Big    *big.Int            `json:"big"`

@@ -23,8 +23,8 @@ func tool(t *testing.T, name string) string {
 	if isCI, _ := strconv.ParseBool(os.Getenv("CI")); isCI { // unset or odd: no CI
 		t.Fatalf("%s is missing, and without it nothing shows that TypeScript understands us: %v", name, err)
 	}
-	// The only skip of this project. Whoever works on the library need not have
-	// Node, and CI, which decides, always has it.
+	// The only skip of this project. Developers of the library need not have
+	// Node, and CI always has it.
 	t.Skipf("%s is missing: NOT TESTED against TypeScript", name) //nolint:forbidigo // CI fails instead
 	return ""
 }

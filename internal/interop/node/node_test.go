@@ -6,8 +6,8 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// What a server has besides procedures with JSON bodies: checks of other things are
-// run only where they are listed.
+// The features of a server besides procedures with JSON bodies. Their checks are run only
+// where they are listed.
 var (
 	goFeatures         = []string{"events", "files", "inputs", "socket inputs"}
 	typeScriptFeatures = []string{"events", "files", "inputs"} // see testInputs

@@ -13,7 +13,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/interop/launch"
 )
 
-// server is where a server is, as it says itself, and what it has.
+// server is what a server prints: its addresses and its features.
 type server struct {
 	RPC          string   `json:"rpc"`
 	RPCWebsocket string   `json:"rpcWebsocket"`

@@ -14,7 +14,7 @@ import (
 type eventIDs struct {
 	ours     map[recordedID]string
 	recorded map[string]recordedID
-	seen     map[recordedID]string // ours by client and recorded id: what the client was told
+	seen     map[recordedID]string // ours by client and recorded id: as the client received them
 }
 
 type recordedID struct{ owner, id string } // owner: a room, or a client
@@ -25,7 +25,7 @@ func newEventIDs() *eventIDs {
 
 var ourID = regexp.MustCompile(`^[^-]+-([0-9]+)$`)
 
-// agree tells whether one id can stand for the other, by all that is known.
+// agree returns an error if the ids cannot belong to the same event, by all that is known.
 func (ids *eventIDs) agree(room, recorded, ours string) error {
 	key := recordedID{room, recorded}
 	if known, ok := ids.ours[key]; ok {
@@ -48,15 +48,15 @@ func (ids *eventIDs) agree(room, recorded, ours string) error {
 	return nil
 }
 
-// learn keeps what agree has found good.
+// learn records ids that agree has accepted.
 func (ids *eventIDs) learn(s *socket, recorded, ours string) {
 	ids.ours[recordedID{s.channel, recorded}] = ours
 	ids.recorded[ours] = recordedID{s.channel, recorded}
 	ids.seen[recordedID{s.id, recorded}] = ours
 }
 
-// lastEventID gives what to send in place of a recorded id: what stands for it in
-// the room, else what the client was given for it in another one, else itself.
+// lastEventID returns the id to send in place of a recorded one: ours for it in the
+// room, else the one that the client received for it in another room, else the id itself.
 func (ids *eventIDs) lastEventID(s *socket, recorded string) string {
 	if ours, ok := ids.ours[recordedID{s.channel, recorded}]; ok {
 		return ours
@@ -80,7 +80,7 @@ func seq(id string) int {
 }
 
 // equal compares a frame with the recorded one. Member order is free, ids of
-// events are compared by what they stand for, issues are not compared.
+// events are compared by the events that they belong to, issues are not compared.
 func (ids *eventIDs) equal(s *socket, recorded, got frame) error {
 	if recorded.kind != got.kind || recorded.code != got.code || recorded.reason != got.reason {
 		return fmt.Errorf("want %s, got %s", recorded, got)
@@ -100,7 +100,7 @@ func (ids *eventIDs) equal(s *socket, recorded, got frame) error {
 	return nil
 }
 
-// eventIDs gives the ids of an event of the socket's subscription.
+// eventIDs returns the ids of an event of the socket's subscription.
 func (s *socket) eventIDs(recorded, got any) (id, ours string, ok bool) {
 	message, _ := recorded.(map[string]any)
 	request, err := json.Marshal(message["i"])
@@ -115,7 +115,7 @@ func (s *socket) eventIDs(recorded, got any) (id, ours string, ok bool) {
 	return id, ours, ok
 }
 
-// decode gives the value of a JSON text; another text stands for itself.
+// decode returns the value of JSON, or data as a string if it is not JSON.
 func decode(data []byte) any {
 	var v any
 	d := json.NewDecoder(bytes.NewReader(data))
@@ -126,7 +126,7 @@ func decode(data []byte) any {
 	return v
 }
 
-// at gives the object that a path of members leads to, nil if there is none.
+// at returns the object at a path of members, or nil if there is none.
 func at(v any, path ...string) map[string]any {
 	object, _ := v.(map[string]any)
 	for _, name := range path {
@@ -167,7 +167,7 @@ func equalBody(recorded, got string) error {
 
 var times = regexp.MustCompile(`"iat":[0-9]+,"exp":[0-9]+\}$`)
 
-// claims gives the text that a token has signed, without its times.
+// claims returns the signed part of a token, without its times.
 func claims(tok string) string {
 	return times.ReplaceAllString(tok[:strings.LastIndexByte(tok, '.')], `"iat":…,"exp":…}`)
 }

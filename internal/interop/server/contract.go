@@ -10,7 +10,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// What is called over HTTP.
+// The procedures that are called over HTTP.
 var (
 	onMessage        = durableiterator.Define[*subscribeInput, event]("onMessage")
 	onSeedMessage    = durableiterator.Define[rpc.Void, event]("onSeedMessage")
@@ -34,7 +34,7 @@ var (
 	errTeapot = rpc.DefineError[teapot]("TEAPOT", 418, "I am a teapot")
 )
 
-// What is called over a socket.
+// The methods that are called over a socket.
 var (
 	singleClient = rpc.Define[singleInput, rpc.Void]("singleClient")
 	hiddenClient = rpc.Define[rpc.Void, rpc.Void]("hiddenClient")
@@ -71,7 +71,7 @@ type subscribeInput struct {
 	TTL  float64  `json:"ttl"` // seconds
 }
 
-// publishInput is an event and whom it is for. Nil lists are no limit.
+// publishInput is an event and its audience. A nil list does not restrict it.
 type publishInput struct {
 	Message    *string     `json:"message" validate:"required"`
 	Room       string      `json:"room"`

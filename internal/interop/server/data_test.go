@@ -16,7 +16,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// With -data the chat rooms' events survive that the server is killed, and SIGTERM
+// With -data the events of the chat rooms are kept when the server is killed, and SIGTERM
 // closes the log.
 func TestData(t *testing.T) {
 	t.Parallel()
@@ -75,7 +75,7 @@ func (at addresses) send(t *testing.T, text string) {
 	require.NoError(t, err)
 }
 
-// take gives the next n messages. A gap is an error.
+// take returns the next n messages. A gap is an error.
 func take(t *testing.T, it *client.Iterator[event], n int) []string {
 	t.Helper()
 	timeout := time.AfterFunc(20*time.Second, func() { _ = it.Close() })

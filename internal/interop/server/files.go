@@ -10,7 +10,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// receive says what came.
+// receive describes the files that it receives.
 func receive(_ context.Context, in uploadInput) (uploaded, error) {
 	content, err := in.File.Bytes()
 	return uploaded{

@@ -46,7 +46,7 @@ func newHostWith(t *testing.T, chatRoom func(*server) http.Handler) *host {
 	return h
 }
 
-// close ends everything. In a bubble, nothing may be left behind.
+// close closes everything. In a bubble, no goroutine may be left.
 func (h *host) close() {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -56,8 +56,8 @@ func (h *host) close() {
 	h.Close()
 }
 
-// extra publishes as the scenarios do that went past the procedures: through a
-// stub of the object.
+// extra publishes as those scenarios do that call a stub of the object instead of
+// procedures.
 func (h *host) extra(w http.ResponseWriter, r *http.Request) {
 	out, err := h.publish(r)
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// collectAll returns what it was sent, up to a negative number.
+// collectAll returns the numbers that it receives, up to a negative one.
 func collectAll(_ context.Context, in numbers) (collected, error) {
 	all := collected{Numbers: []int{}, IDs: []string{}}
 	for event, err := range in.Events() {

@@ -1,5 +1,5 @@
-// Command server is a server that other implementations are run against, to show
-// that the wire is the same. It uses nothing but the public API.
+// Command server is a server that other implementations are tested against. It uses only
+// the public API.
 //
 // When it is ready it prints its addresses as one line of JSON, and it ends on
 // SIGTERM.
@@ -23,7 +23,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog/filelog"
 )
 
-// shutdownTimeout leaves the process less than ten seconds to end.
+// shutdownTimeout makes the process end within ten seconds.
 const shutdownTimeout = 8 * time.Second
 
 func main() {

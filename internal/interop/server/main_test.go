@@ -30,8 +30,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// The command prints its addresses, serves, and ends well on SIGTERM, with a socket
-// open that is told to come back later.
+// The command prints its addresses, serves, and exits with status 0 on SIGTERM; an open
+// socket is closed with a code that asks it to reconnect.
 func TestCommand(t *testing.T) {
 	t.Parallel()
 	command := exec.CommandContext(t.Context(), os.Args[0], "-addr", "127.0.0.1:0", "-retention", "1m")
@@ -52,7 +52,7 @@ func TestCommand(t *testing.T) {
 	require.NoError(t, command.Wait())
 }
 
-// useServer makes a call to the server that printed the line, and gives a socket.
+// useServer makes a call to the server that printed the line, and returns a socket.
 func useServer(t *testing.T, line []byte) *websocket.Conn {
 	t.Helper()
 	var at map[string]string

@@ -15,8 +15,7 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// recording is a session of the original: what client and server said to each
-// other, in order.
+// recording is a session of the original: the messages of client and server, in order.
 type recording struct {
 	RecordedAtUnix int64                 `json:"recordedAtUnix"` // the clock at the end
 	Rooms          map[string]roomConfig `json:"rooms"`          // by upgrade path
@@ -27,7 +26,7 @@ type roomConfig struct {
 	ResumeRetentionSeconds float64 `json:"resumeRetentionSeconds"`
 }
 
-// entry is one thing that happened. Which members it has depends on its kind.
+// entry is a request or a frame. Which members it has depends on its kind.
 type entry struct {
 	T    int64  `json:"t"` // milliseconds since the start
 	Kind string `json:"kind"`
@@ -72,7 +71,7 @@ const (
 
 const pluginHeader = "x-orpc-durable-iterator"
 
-// readRecordings gives the sessions in testdata by name.
+// readRecordings returns the sessions in testdata by name.
 func readRecordings(t *testing.T) map[string]*recording {
 	t.Helper()
 	files, err := filepath.Glob("testdata/sessions/*.json")
@@ -95,8 +94,8 @@ func readJSON(t *testing.T, file string, v any) {
 	require.NoError(t, json.Unmarshal(data, v), file)
 }
 
-// start gives the clock at the beginning of the session, such that every token is
-// issued in the second in which it was.
+// start returns the time at which the session began, so that every token is
+// issued in the same second as when it was recorded.
 func (r *recording) start(t *testing.T) time.Time {
 	t.Helper()
 	earliest, latest := int64(0), int64(1<<62) // milliseconds
@@ -116,7 +115,7 @@ func (r *recording) start(t *testing.T) time.Time {
 	return time.UnixMilli((earliest + latest) / 2)
 }
 
-// text gives the text that an encoded value is.
+// text returns the string that an encoded value is.
 func text(t *testing.T, body string) string {
 	t.Helper()
 	var v struct {
@@ -134,7 +133,7 @@ func header(list [][2]string, name string) string {
 	return list[i][1]
 }
 
-// frame gives the frame that an entry is.
+// frame returns the frame of an entry.
 func (e *entry) frame(t *testing.T) frame {
 	t.Helper()
 	switch e.Type {
@@ -152,13 +151,13 @@ func (e *entry) frame(t *testing.T) frame {
 	return frame{kind: frameText, data: []byte(e.Text)}
 }
 
-// difference is a place where we mean to do something else than the original.
+// difference is a place where this library deliberately differs from the original.
 type difference struct {
 	Session string `json:"session"`
 	// Variant is the server that it is about; empty is all of them.
 	Variant string `json:"variant"`
 	// Entries are the numbers of the recorded entries that it is about: one, or
-	// several frames that one connection gets.
+	// several frames of one connection.
 	Entries []int `json:"entries"`
 	// Answer is what comes instead of the answer to an exchange or an upgrade.
 	Answer *answer `json:"answer"`
@@ -169,9 +168,9 @@ type difference struct {
 	Left int `json:"left"`
 	// AtExpiry: a frame comes when the token of its connection ends.
 	AtExpiry bool `json:"atExpiry"`
-	// NotSent: what the client sent cannot be sent, or means nothing to us.
+	// NotSent: what the client sent cannot be sent, or has no meaning here.
 	NotSent bool `json:"notSent"`
-	// Reason says why.
+	// Reason is why we differ.
 	Reason string `json:"reason"`
 
 	used bool
@@ -182,7 +181,7 @@ type answer struct {
 	Body   json.RawMessage `json:"body"`
 }
 
-// readDifferences gives the differences of a session.
+// readDifferences returns the differences of a session.
 func readDifferences(t *testing.T, session, variant string) []*difference {
 	t.Helper()
 	var all []*difference

@@ -21,7 +21,7 @@ import (
 )
 
 // replay sends a server what the client of a recording has sent, at the same
-// times, and compares what comes back.
+// times, and compares the answers.
 type replay struct {
 	t           *testing.T
 	host        *host
@@ -54,7 +54,7 @@ func replaySession(t *testing.T, h *host, r *recording, differences []*differenc
 	}
 }
 
-// finish ends a connection in which nothing unexpected may be left.
+// finish closes a connection, which must have no unexpected frames left.
 func (p *replay) finish(conn int, s *socket) {
 	p.t.Helper()
 	for _, d := range p.differences {
@@ -69,7 +69,7 @@ func (p *replay) finish(conn int, s *socket) {
 	synctest.Wait()
 }
 
-// step does, or expects, what an entry says.
+// step sends or expects an entry.
 func (p *replay) step(n int) {
 	p.t.Helper()
 	e := &p.recording.Entries[n]
@@ -91,7 +91,7 @@ func (p *replay) step(n int) {
 	}
 }
 
-// difference gives the difference that is listed for an entry, if there is one.
+// difference returns the difference that is listed for an entry, or nil.
 func (p *replay) difference(n int) *difference {
 	p.t.Helper()
 	var found *difference
@@ -226,7 +226,7 @@ func (p *replay) send(n int, e *entry) {
 	p.t.Helper()
 	s := p.sockets[e.Conn]
 	if s == nil {
-		return // what follows from a refusal
+		return // after a refusal
 	}
 	f := e.frame(p.t)
 	if d := p.difference(n); d != nil {
@@ -246,7 +246,7 @@ func (p *replay) send(n int, e *entry) {
 	}
 }
 
-// withLastEventID gives the frame with our id for the recorded one.
+// withLastEventID returns the frame with our id in place of the recorded one.
 func (p *replay) withLastEventID(s *socket, f frame) frame {
 	p.t.Helper()
 	v := decode(f.data)
@@ -284,12 +284,12 @@ func (p *replay) expect(n int, e *entry) {
 	}
 }
 
-// time gives the time of an entry on our clock.
+// time returns the time of an entry on our clock.
 func (p *replay) time(n int) time.Time {
 	return p.start.Add(time.Duration(p.recording.Entries[n].T) * time.Millisecond)
 }
 
-// expectFrames takes frames that a difference lists: numbers of entries, or frames.
+// expectFrames reads frames that a difference lists: numbers of entries, or frames.
 func (p *replay) expectFrames(s *socket, name string, list []json.RawMessage) {
 	p.t.Helper()
 	for _, raw := range list {
@@ -318,7 +318,7 @@ func (p *replay) expectFrame(s *socket, name string, want frame, at time.Time) {
 	s.ended = s.ended || got.kind == frameClose
 }
 
-// matches checks an answer against what is meant instead of the recorded one.
+// matches checks an answer against the one that a difference lists.
 func (d *difference) matches(t *testing.T, name string, e *entry, status int, body string) {
 	t.Helper()
 	require.NotNil(t, d.Answer, name)

@@ -44,7 +44,7 @@ func handle(rooms *durableobject.Namespace[*room]) {
 	durableobject.HandleEvents(rooms, toolboxCount, (*room).count)
 }
 
-// attachment is what the server looks at in a token's attachment.
+// attachment is the part of a token's attachment that the server reads.
 type attachment struct {
 	Role    string `json:"role"`
 	Welcome bool   `json:"welcome"`
@@ -131,7 +131,7 @@ func (r *room) count(ctx context.Context, _ *durableobject.Websocket, in countIn
 	return countTo(ctx, in, w)
 }
 
-// publishInput publishes what a caller describes.
+// publishInput publishes the event of a caller.
 func (r *room) publishInput(ctx context.Context, _ *durableobject.Websocket, in publishInput) (rpc.Void, error) {
 	opts, err := in.options()
 	if err != nil {

@@ -48,7 +48,7 @@ func (s *socket) subscribe() {
 	s.sees(`{"i":"s","p":{"h":{"content-type":"text/event-stream"}}}`)
 }
 
-// sees takes a frame, whose event id is not looked at.
+// sees reads a frame and compares it, except for its event id.
 func (s *socket) sees(want string) {
 	s.t.Helper()
 	got, err := s.next()
@@ -148,7 +148,8 @@ func TestWhoami(t *testing.T) {
 	})
 }
 
-// A socket that opens while the server goes down is told to come back, like others.
+// A socket that opens during a shutdown is closed with the code that asks it to reconnect,
+// like others.
 func TestShutdownDuringUpgrade(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		tok, err := onMessage.Procedure().Call(t.Context(), h.link(), nil)

@@ -33,7 +33,7 @@ type options struct {
 	logger    *slog.Logger
 }
 
-// server is everything behind one address.
+// server is the handlers of one address.
 type server struct {
 	http.Handler
 	chat, plain *durableobject.Namespace[*room]
@@ -153,7 +153,7 @@ func publishIn(rooms *durableobject.Namespace[*room]) func(context.Context, publ
 	}
 }
 
-// failure makes an error of each kind that a handler can return.
+// failure returns an error of a kind that a handler can return.
 func failure(kind string) error {
 	switch kind {
 	case "defined":

@@ -18,7 +18,7 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// link gives a link to the procedures.
+// link returns a link to the procedures.
 func (h *host) link() *rpc.Link {
 	return rpc.NewLink(h.URL()+"/rpc", &rpc.LinkOptions{HTTPClient: h.Client()})
 }

@@ -23,7 +23,7 @@ const (
 
 const noStatus = int(websocket.StatusNoStatusRcvd)
 
-// frame is what came or goes over a socket, in one piece.
+// frame is a frame that was received or is to be sent.
 type frame struct {
 	kind   frameKind
 	data   []byte
@@ -42,13 +42,13 @@ func (f frame) String() string {
 	return string(f.data)
 }
 
-// received is a frame and when it came.
+// received is a frame with the time of its arrival.
 type received struct {
 	frame
 	at time.Time
 }
 
-// socket is the client's end of a connection. It sees frames as they are.
+// socket is the client's side of a connection, with access to its frames.
 type socket struct {
 	t      *testing.T
 	ws     *websocket.Conn
@@ -56,7 +56,7 @@ type socket struct {
 
 	name          string          // for messages
 	id, channel   string          // of the client, of the room
-	resume        bool            // the room gives ids to events
+	resume        bool            // the events of the room have ids
 	expiry        time.Time       // of the token, as recorded
 	subscriptions map[string]bool // request ids, as JSON
 	ended         bool            // by the client or the harness
@@ -119,7 +119,7 @@ func (s *socket) next() (received, error) {
 		}
 		return r, nil
 	case <-time.After(patience):
-		return received{}, errors.New("nothing came")
+		return received{}, errors.New("no frame has arrived")
 	}
 }
 

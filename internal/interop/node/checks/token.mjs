@@ -13,7 +13,7 @@ export function checkTokens(suite) {
   checkExpiry(suite)
 }
 
-/** Gives status and text of the answer to an upgrade that is refused. */
+/** Returns status and text of the answer to an upgrade that is refused. */
 async function refusal(query) {
   const socket = new WebSocket(`${addresses.chat}?${new URLSearchParams(query)}`)
   const answer = await new Promise((resolve, reject) => {

@@ -74,7 +74,7 @@ export class DurableIterator {
     return value
   }
 
-  /** Reads n events and gives their messages. */
+  /** Reads n events and returns their messages. */
   async messages(n) {
     const messages = []
     while (messages.length < n) {
@@ -102,7 +102,7 @@ export class DurableIterator {
 
 /**
  * Subscribes to a room for as long as use takes, which is given the iterator. input
- * is that of the procedure that gives the token.
+ * is that of the procedure that returns the token.
  */
 export async function subscribed(input, use, { procedure, lastEventId, ...options } = {}) {
   const iterator = new DurableIterator(await requestToken(input, procedure), options)

@@ -42,7 +42,7 @@ export class FrameSocket {
     this.send(await encodeRequestMessage(id, MessageType.ABORT_SIGNAL, undefined))
   }
 
-  /** Gives the next frame: its text or bytes. */
+  /** Returns the next frame: its text or bytes. */
   async raw() {
     while (this.#received.length === 0) {
       await new Promise(resolve => this.#wake = resolve)
@@ -50,7 +50,7 @@ export class FrameSocket {
     return this.#received.shift()
   }
 
-  /** Gives the next frame, decoded by the peer of the original: id, type, payload. */
+  /** Returns the next frame, decoded by the peer of the original: id, type, payload. */
   async next() {
     return decodeResponseMessage(await this.raw())
   }

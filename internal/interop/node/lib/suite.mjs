@@ -40,7 +40,7 @@ function explain(error) {
   return error instanceof assert.AssertionError ? error.stack : inspect(error)
 }
 
-/** Waits for what run gives, but no longer than ms. */
+/** Waits for the result of run, but no longer than ms. */
 export async function within(ms, run) {
   let timer
   const late = new Promise((_, reject) => {
@@ -59,7 +59,7 @@ export function equal(actual, expected, message) {
   assert.equal(describe(actual), describe(expected), message)
 }
 
-/** Gives the error that a promise must be rejected with. */
+/** Returns the error that a promise must be rejected with. */
 export async function failure(promise) {
   try {
     await promise

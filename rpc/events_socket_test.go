@@ -263,7 +263,7 @@ func TestSlowSocketsHoldUpHandlers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sent := 0
 		big := rpc.DefineEvents[rpc.Void, string, rpc.Void]("big")
-		_, client := hostRouter(t, rpc.NewRouter(big.Handler(
+		client := hostRouter(t, rpc.NewRouter(big.Handler(
 			func(_ context.Context, _ rpc.Void, w *rpc.EventWriter[string]) (rpc.Void, error) {
 				for {
 					if err := w.Send(strings.Repeat("x", 10_000)); err != nil {

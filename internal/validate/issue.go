@@ -11,23 +11,23 @@ type Issue struct {
 	Path    []any // never nil
 }
 
-// Refusal is the error of a value that a validator has refused. It has at most [MaxIssues].
-type Refusal struct {
+// Error is the error of a value that a validator has refused. It has at most [MaxIssues].
+type Error struct {
 	Issues []Issue
 	causes []error
 }
 
-func (r *Refusal) add(message string, path []any) {
+func (r *Error) add(message string, path []any) {
 	if len(r.Issues) < MaxIssues {
 		r.Issues = append(r.Issues, Issue{message, path})
 	}
 }
 
 // Error returns the messages of the validator's errors.
-func (r *Refusal) Error() string { return errors.Join(r.causes...).Error() }
+func (r *Error) Error() string { return errors.Join(r.causes...).Error() }
 
 // Unwrap returns the validator's errors.
-func (r *Refusal) Unwrap() []error { return r.causes }
+func (r *Error) Unwrap() []error { return r.causes }
 
 // Join returns a new path, never nil.
 func Join(path []any, segments ...any) []any {

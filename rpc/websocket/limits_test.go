@@ -1,6 +1,6 @@
 //go:build !js
 
-package rpc_test
+package websocket_test
 
 import (
 	"context"
@@ -103,7 +103,7 @@ func TestOneInputIsDecodedAtATime(t *testing.T) {
 	})
 }
 
-func TestWebsocketHandlerMaxStreams(t *testing.T) {
+func TestHandlerMaxStreams(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ticks := rpc.DefineEvents[rpc.Void, int, rpc.Void]("ticks")
@@ -132,7 +132,7 @@ func TestWebsocketHandlerMaxStreams(t *testing.T) {
 
 // Messages of calls that wait or run are bounded; beyond that nothing is read, and the
 // silence of the client does not count.
-func TestWebsocketHandlerMaxPendingBytes(t *testing.T) {
+func TestHandlerMaxPendingBytes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBlocked()
@@ -161,7 +161,7 @@ func TestWebsocketHandlerMaxPendingBytes(t *testing.T) {
 }
 
 // After the decision to close nothing is run, although messages wait.
-func TestWebsocketHandlerRunsNothingAfterAStall(t *testing.T) {
+func TestHandlerRunsNothingAfterAStall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var running atOnce

@@ -17,7 +17,7 @@ type message struct {
 	binary bool
 }
 
-// wire takes messages and gives them to a function one after another, as a socket
+// wire takes messages and passes them to a function one after another, as a socket
 // does. It never keeps the sender waiting.
 type wire struct {
 	mu      sync.Mutex
@@ -96,8 +96,8 @@ func (o *outbox) send(_ context.Context, m []byte, _ bool) error {
 	return nil
 }
 
-// take waits until nothing moves any more and gives what was sent meanwhile. It is
-// used in a bubble.
+// take waits until all goroutines of the bubble are blocked, and returns what was sent
+// meanwhile.
 func (o *outbox) take() []string {
 	synctest.Wait()
 	o.mu.Lock()

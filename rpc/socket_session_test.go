@@ -26,7 +26,7 @@ type sessionEntry struct {
 	Conn                          int
 }
 
-// data gives the content of a frame.
+// data returns the content of a frame.
 func (e sessionEntry) data(t *testing.T) string {
 	t.Helper()
 	if e.Type == "text" {
@@ -88,7 +88,7 @@ func recordedRoom() rpc.CallFunc {
 }
 
 // replay feeds the frames that the clients of a session have sent on one connection,
-// and gives recorded and actual answers by id.
+// and returns recorded and actual answers by id.
 func replay(t *testing.T, s session, conn int) (recorded, actual map[string]string) {
 	t.Helper()
 	p, box := newServer(t, transport.ServerPeerOptions{Handle: recordedRoom()})
@@ -99,7 +99,7 @@ func replay(t *testing.T, s session, conn int) (recorded, actual map[string]stri
 		case e.Dir == "s2c" && e.Type != "close":
 			recorded[idOf(t, e.data(t))] = e.data(t)
 		case e.Dir == "c2s" && e.Type != "close":
-			_ = p.Receive([]byte(e.data(t)), e.Type == "binary") // garbage gives an error
+			_ = p.Receive([]byte(e.data(t)), e.Type == "binary") // garbage returns an error
 		}
 		for _, answer := range box.take() {
 			actual[idOf(t, answer)] = answer

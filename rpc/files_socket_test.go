@@ -170,7 +170,7 @@ func TestWebsocketLimitsFiles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				_, client := hostRouter(t, fixtureRouter(), &websocket.HandlerOptions{MaxMessageBytes: 200 << 10})
+				client := hostRouter(t, fixtureRouter(), &websocket.HandlerOptions{MaxMessageBytes: 200 << 10})
 				link := dial(t, client, websocket.LinkOptions{MaxMessageBytes: 100 << 10})
 				out, err := echo.Call(t.Context(), link, lazyFile("a", strings.Repeat("x", 90<<10)))
 				require.NoError(t, err)

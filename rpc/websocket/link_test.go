@@ -1,6 +1,6 @@
 //go:build !js
 
-package rpc_test
+package websocket_test
 
 import (
 	"bufio"
@@ -19,7 +19,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/websocket"
 )
 
-func TestWebsocketCalls(t *testing.T) {
+func TestCalls(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		_, client := hostRouter(t, fixtureRouter(), nil)
@@ -30,13 +30,13 @@ func TestWebsocketCalls(t *testing.T) {
 		got, err := readable.Call(t.Context(), link, "x")
 		require.NoError(t, err)
 		require.Equal(t, map[string]any{"got": "x"}, got)
-		out, err := echo.Call(t.Context(), link, conflictData())
+		out, err := echo.Call(t.Context(), link, map[string]any{"at": date()})
 		require.NoError(t, err)
-		require.Equal(t, time.Date(2024, 1, 2, 3, 4, 5, 678e6, time.UTC), out.(map[string]any)["at"])
+		require.Equal(t, date(), out.(map[string]any)["at"])
 		last, err := lastEventID.Call(t.Context(), link, rpc.Void{}, rpc.WithLastEventID("7"))
 		require.NoError(t, err)
 		require.Equal(t, "7", last)
-		_, err = fail.Call(t.Context(), link, failInput{Kind: "defined"})
+		_, err = fail.Call(t.Context(), link, teapotData{Kind: "green"})
 		data, ok := errTeapot.As(err)
 		require.True(t, ok, "%v", err)
 		require.Equal(t, "green", data.Kind)
@@ -47,7 +47,7 @@ func TestWebsocketCalls(t *testing.T) {
 	})
 }
 
-func TestWebsocketCarriesLargeMessages(t *testing.T) {
+func TestCarriesLargeMessages(t *testing.T) {
 	t.Parallel()
 	large := strings.Repeat("x", 3<<20)
 	synctest.Test(t, func(t *testing.T) {
@@ -58,7 +58,7 @@ func TestWebsocketCarriesLargeMessages(t *testing.T) {
 	})
 }
 
-func TestWebsocketLimitsMessages(t *testing.T) {
+func TestLimitsMessages(t *testing.T) {
 	t.Parallel()
 	large := strings.Repeat("x", 2<<10)
 	tests := map[string]struct {
@@ -87,7 +87,7 @@ func TestWebsocketLimitsMessages(t *testing.T) {
 	}
 }
 
-func TestDialWebsocketRefused(t *testing.T) {
+func TestDialRefused(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		client := host(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -108,7 +108,7 @@ func TestDialWebsocketRefused(t *testing.T) {
 	})
 }
 
-func TestDialWebsocketContext(t *testing.T) {
+func TestDialContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		never := host(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
@@ -129,17 +129,14 @@ func TestDialWebsocketContext(t *testing.T) {
 	})
 }
 
-func TestWebsocketCancelReachesTheHandler(t *testing.T) {
+func TestCancelReachesTheHandler(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBlocked()
 		slow := rpc.Define[rpc.Void, string]("slow")
 		_, client := hostRouter(t, rpc.NewRouter(
-			slow.Handler(func(ctx context.Context, _ rpc.Void) (string, error) {
-				_, err := b.handle(ctx, nil)
-				return "", err
-			}),
-			ping.Handler(func(context.Context, rpc.Void) (string, error) { return "pong", nil }),
+			slow.Handler(b.handle),
+			ping.Handler(pong),
 		), nil)
 		link := dial(t, client, websocket.LinkOptions{})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -153,7 +150,7 @@ func TestWebsocketCancelReachesTheHandler(t *testing.T) {
 	})
 }
 
-func TestWebsocketLinkClose(t *testing.T) {
+func TestLinkClose(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		code := make(chan coder.StatusCode, 1)
@@ -166,11 +163,11 @@ func TestWebsocketLinkClose(t *testing.T) {
 			}
 		}))
 		link := dial(t, client, websocket.LinkOptions{})
-		done := start(t.Context(), link, pingCall())
+		done := startPing(t.Context(), link)
 		synctest.Wait()
 		require.NoError(t, link.Err())
 		require.NoError(t, link.Close())
-		require.ErrorIs(t, (<-done).err, rpc.ErrDisconnected)
+		require.ErrorIs(t, <-done, rpc.ErrDisconnected)
 		require.Equal(t, coder.StatusNormalClosure, <-code)
 		<-link.Done()
 		require.NoError(t, link.Err())
@@ -200,7 +197,7 @@ func (h hijacked) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return nil, nil, net.ErrClosed
 }
 
-func TestWebsocketLinkDoesNotWaitForACloseFrame(t *testing.T) {
+func TestLinkDoesNotWaitForACloseFrame(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		received := make(chan int, 1)
@@ -224,7 +221,7 @@ func TestWebsocketLinkDoesNotWaitForACloseFrame(t *testing.T) {
 	})
 }
 
-func TestWebsocketLinkGivesUpOnAStuckServer(t *testing.T) {
+func TestLinkGivesUpOnAStuckServer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		over := make(chan struct{})
@@ -246,7 +243,7 @@ func TestWebsocketLinkGivesUpOnAStuckServer(t *testing.T) {
 	})
 }
 
-func TestWebsocketLinkEndsWithTheConnection(t *testing.T) {
+func TestLinkEndsWithTheConnection(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		end  func(*coder.Conn)

@@ -24,7 +24,7 @@ func answerOf[In any](o *rpc.HandlerOptions, body string) (status int, answer []
 	return w.Code, w.Body.Bytes()
 }
 
-// issuesOf gives what is wrong with an input, as "path: message".
+// issuesOf returns what is wrong with an input, as "path: message".
 func issuesOf(t *testing.T, status int, answer []byte) []string {
 	t.Helper()
 	if status == 200 {

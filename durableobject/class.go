@@ -1,0 +1,84 @@
+package durableobject
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+)
+
+// class is a Namespace without its types.
+type class struct {
+	*core
+
+	channels channels
+	sockets  sockets
+
+	// finish runs once, from the first Shutdown on, and closes finished. closeErr is
+	// set before that.
+	ending   sync.Once
+	hurried  chan bool
+	finished chan struct{}
+	closeErr error
+}
+
+// newClass returns a class. It does nothing before its tasks are started.
+func newClass(o *Options, newHub func(ctx context.Context, c *class, channel string) (any, error)) (*class, error) {
+	base, err := newCore(o)
+	if err != nil {
+		return nil, err
+	}
+	c := &class{core: base, hurried: make(chan bool, 2), finished: make(chan struct{})}
+	c.channels = channels{core: base, all: map[string]*liveChannel{}, leaving: map[string]chan struct{}{}}
+	c.sockets = sockets{core: base, all: map[*Websocket]struct{}{}}
+	c.system, c.peers = newSystem(), c.newPeers()
+	c.newHub = func(ctx context.Context, channel string) (any, error) { return newHub(ctx, c, channel) }
+	return c, nil
+}
+
+// startTasks starts the janitor: tasks that run in intervals until Shutdown. Each task
+// has a goroutine, so that a log which hangs in one delays no other.
+func (c *class) startTasks() {
+	retention := c.options.ResumeRetention
+	c.task("evicting objects", c.options.IdleTimeout/2, func(now time.Time) error {
+		c.channels.evict(now.Add(-c.options.IdleTimeout), false)
+		return nil
+	})
+	if c.log == nil {
+		return
+	}
+	c.task("moving cursors", retention/4, func(time.Time) error { return c.channels.moveCursors(c.ctx) })
+	if c.ownLog || c.options.TrimLog && c.shared == nil {
+		c.task("trimming the event log", retention/2, func(now time.Time) error {
+			return c.log.Trim(c.ctx, now.Add(-retention))
+		})
+	}
+}
+
+// minInterval keeps tiny intervals, which only tests have, from using a whole processor.
+const minInterval = 10 * time.Millisecond
+
+// task runs do in intervals.
+func (c *class) task(name string, interval time.Duration, do func(now time.Time) error) {
+	c.users.Go(func() {
+		ticker := time.NewTicker(max(interval, minInterval))
+		defer ticker.Stop()
+		for {
+			select {
+			case <-c.ctx.Done():
+				return
+			case <-ticker.C:
+			}
+			if err := try(func() error { return do(time.Now()) }); err != nil && !isClosing(err) {
+				c.logger.Error("a task failed", "task", name, "err", err)
+			}
+		}
+	})
+}
+
+// isClosing reports whether an error means only that the namespace or its log closes.
+func isClosing(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, eventlog.ErrClosed)
+}

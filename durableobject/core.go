@@ -1,0 +1,151 @@
+package durableobject
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/asynclog"
+	"github.com/go-orpc/durable-iterator/internal/fanout"
+	"github.com/go-orpc/durable-iterator/internal/serializer"
+	"github.com/go-orpc/durable-iterator/internal/socket"
+	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
+)
+
+// core is the part of a namespace that its channels and sockets share. It knows neither.
+type core struct {
+	ctx    context.Context // ends with Shutdown
+	cancel context.CancelFunc
+	logger *slog.Logger // never runs code of the application on the caller's goroutine
+	logs   *asynclog.Queue
+
+	options    Options         // complete, with the additions of the plugins
+	log        eventlog.Log    // nil if nothing is kept
+	shared     eventlog.Shared // log, if other nodes append to it; nil otherwise
+	ownLog     bool            // log was made by the namespace
+	events     fanout.Options  // of the channels
+	serializer *serializer.Serializer
+	pool       *socket.Pool
+	newHub     func(ctx context.Context, channel string) (any, error)
+	methods    methods
+	system     *rpc.Router // the procedures of every socket, but "subscribe"
+	peers      *transport.ServerPeers
+
+	users     sync.WaitGroup // readers, hooks of sockets, runs of newHub, and tasks
+	evictions sync.WaitGroup // of channels, with OnEvicted
+	hooks     runningCode
+	refusals  atomic.Int64 // connections that are open only to be refused
+
+	// mu guards closing, and the members of channels and of sockets: nothing is added to
+	// channels once closing is set, and to sockets only what had entered before.
+	mu      sync.RWMutex
+	closing bool
+}
+
+// newCore returns a core without newHub, system and peers.
+func newCore(options *Options) (*core, error) {
+	o, err := options.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	plugged := rpc.HandlerOptions{Interceptors: o.Interceptors, Serializers: o.Serializers, Validator: o.Validator}
+	for _, plugin := range o.Plugins {
+		plugin.InitHandler(&plugged)
+	}
+	if hasNil(plugged.Interceptors) {
+		return nil, errors.New("an interceptor of a plugin is nil")
+	}
+	o.Interceptors, o.Serializers, o.Validator = plugged.Interceptors, plugged.Serializers, plugged.Validator
+	ser, err := serializer.New(o.Serializers...)
+	if err != nil {
+		return nil, fmt.Errorf("serializers: %w", err)
+	}
+	c := &core{options: o, serializer: ser, pool: socket.NewPool(0, o.PingInterval)}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.logger, c.logs = asynclog.New(o.Logger)
+	if o.ResumeRetention > 0 {
+		c.log, c.ownLog = o.Log, o.Log == nil
+		c.shared, _ = o.Log.(eventlog.Shared)
+		if c.ownLog {
+			c.log = eventlog.NewMemory(&eventlog.MemoryOptions{Retention: o.ResumeRetention})
+		}
+	}
+	c.events = fanout.Options{
+		Log: c.log, Shared: c.shared, SoleWriter: c.ownLog,
+		Retention: o.ResumeRetention, MaxLagBytes: o.MaxLagBytes, Pool: c.pool,
+	}
+	if c.ownLog { // which drops old events by a clock that cannot be set
+		c.events.Retention = 0
+	}
+	return c, nil
+}
+
+// enter counts a user that Shutdown has to wait for: a socket, before the client
+// learns that it is open, or a newHub. It reports false if Shutdown has begun.
+func (c *core) enter() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closing {
+		c.users.Add(1)
+	}
+	return !c.closing
+}
+
+// hook runs a hook of a channel's object. A panic is returned as an error.
+func (c *core) hook(name, channel string, fn func() error) error {
+	a := &activity{name: []string{name}, channel: channel}
+	c.hooks.add(a)
+	defer c.hooks.remove(a)
+	return try(fn)
+}
+
+// encode encodes an event. Serializers of the application may panic in it.
+func (c *core) encode(event any) (data []byte, err error) {
+	defer recoverTo(&err)
+	return c.serializer.Append(nil, event)
+}
+
+// failed logs a failure of the application or the server, and returns the error that
+// the client is sent instead of it.
+func (c *core) failed(ctx context.Context, message, channel string, err error) *rpc.Error {
+	c.logger.ErrorContext(ctx, message, "channel", channel, "err", err) //nolint:sloglint // each caller's is constant
+	return rpc.Errorf(rpc.CodeInternalServerError, "Internal Server Error")
+}
+
+// methods are the methods that were registered with Handle. They are complete when the
+// first of them is called.
+type methods struct {
+	mu     sync.Mutex // guards routes until router is made of them
+	routes []rpc.Route
+	router *rpc.Router
+}
+
+// add adds a method. It panics if the path is taken.
+func (m *methods) add(route rpc.Route) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.router != nil {
+		return errors.New("a client has called a method")
+	}
+	if route.TakesEvents() {
+		return errors.New("the input of a method cannot be a stream of events")
+	}
+	m.routes = append(m.routes, route)
+	rpc.NewRouter(m.routes...) // panics here rather than at the first call
+	return nil
+}
+
+// complete returns the router of the methods.
+func (m *methods) complete() *rpc.Router {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.router == nil {
+		m.router = rpc.NewRouter(m.routes...)
+	}
+	return m.router
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"bytes"
+	"maps"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestRunFailsOnAPlantedImport(t *testing.T) {
+	t.Parallel()
+	const page = "# Architecture\n\n| `c` | `a` |\n\n## Imports\n\n" +
+		"| package | may import |\n|---|---|\n| `a` | `b/c`, `d` |\n| `b/c` | `d` |\n| `d` | |\n\n## Next\n\n| `d` | `a` |\n"
+	const at = "docs/architecture.md:9: "
+	importing := func(name string, paths ...string) string {
+		source := "package " + name + "\n\nimport \"fmt\"\n"
+		for _, path := range paths {
+			source += "import \"example.com/m/" + path + "\"\n"
+		}
+		return source
+	}
+	for name, test := range map[string]struct {
+		files  map[string]string
+		faults string
+	}{
+		"as drawn":         {nil, ""},
+		"not drawn":        {map[string]string{"d/planted.go": importing("d", "a")}, at + "d imports a, which its row does not list\n"},
+		"drawn, row above": {map[string]string{architecture: page[:len(page)-len("\n## Next\n\n| `d` | `a` |\n")] + "| `e` | `d` |\n", "e/e.go": importing("e", "d")}, at + "e imports d, whose row is not below\n"},
+		"no row":           {map[string]string{"e/e.go": importing("e")}, at + "e has no row\n"},
+		"not imported":     {map[string]string{"a/a.go": importing("a", "d")}, at + "a does not import b/c\n"},
+		"test":             {map[string]string{"d/d_test.go": importing("d", "a")}, ""},
+		"program":          {map[string]string{"e/main.go": importing("main", "a")}, ""},
+		"nested module":    {map[string]string{"e/go.mod": "module example.com/m/e\n", "e/f/f.go": importing("f", "a")}, ""},
+		"example":          {map[string]string{"examples/e/e.go": importing("e", "a")}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			files := map[string]string{
+				architecture: page, "a/a.go": importing("a", "b/c", "d"), "b/c/c.go": importing("c", "d"), "d/d.go": importing("d"),
+			}
+			maps.Copy(files, test.files)
+			plant(t, dir, files)
+			var out, complaints bytes.Buffer
+			status := run(dir, &out, &complaints)
+			require.Empty(t, complaints.String())
+			require.Equal(t, test.faults, out.String())
+			require.Equal(t, test.faults != "", status == 1)
+		})
+	}
+}

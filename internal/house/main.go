@@ -1,0 +1,89 @@
+// Command house finds breaches of rules that no linter knows: phrases that comments and
+// messages of Go files must not contain, names that they must not declare, and imports
+// that docs/architecture.md does not draw.
+//
+//	go run ./internal/house .
+//
+// It prints a line for each. The exit status is 1 if there are any, and 2 if a file
+// cannot be read.
+package main
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+func main() {
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: house directory")
+		os.Exit(2)
+	}
+	os.Exit(run(os.Args[1], os.Stdout, os.Stderr))
+}
+
+// run prints the faults below dir to out, and returns the exit status.
+func run(dir string, out, complaints io.Writer) int {
+	faults, err := search(os.DirFS(dir))
+	if err != nil {
+		_, _ = fmt.Fprintln(complaints, err)
+		return 2
+	}
+	for _, f := range faults {
+		_, _ = fmt.Fprintln(out, f)
+	}
+	return min(len(faults), 1)
+}
+
+// search returns the faults of all Go files, in the order of their names, and then those
+// of the imports.
+func search(files fs.FS) ([]fault, error) {
+	var all []fault
+	err := walk(files, func(name string, source []byte) error {
+		faults, err := checkWords(name, source)
+		all = append(all, faults...)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	faults, err := checkImports(files)
+	return append(all, faults...), err
+}
+
+// walk calls visit with each Go file that is not a test's data.
+func walk(files fs.FS, visit func(name string, source []byte) error) error {
+	return fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir():
+			if slices.Contains([]string{"testdata", "node_modules", ".git"}, entry.Name()) {
+				return fs.SkipDir
+			}
+			return nil
+		case filepath.Ext(name) != ".go":
+			return nil
+		}
+		source, err := fs.ReadFile(files, name)
+		if err != nil {
+			return err
+		}
+		return visit(name, source)
+	})
+}
+
+// fault is a place in a file, and what is wrong with it.
+type fault struct {
+	file  string
+	line  int
+	words string
+}
+
+func (f fault) String() string {
+	return fmt.Sprintf("%s:%d: %s", f.file, f.line, strings.Join(strings.Fields(f.words), " "))
+}
