@@ -28,7 +28,7 @@ func TestFaultsOfManyEntries(t *testing.T) {
 	allocs := testing.AllocsPerRun(1, func() {
 		err = Value(context.Background(), v, in, true, func(error) bool { return false })
 	})
-	var refusal *Refusal
+	var refusal *Error
 	require.ErrorAs(t, err, &refusal)
 	require.Len(t, refusal.Issues, MaxIssues)
 	require.Len(t, refusal.Issues[0].Path, 3)
