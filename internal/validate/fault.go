@@ -113,15 +113,32 @@ func stepIntoElement(v reflect.Value, namespace string) (element reflect.Value, 
 // stepIntoEntry takes the longest key that fits.
 func stepIntoEntry(v reflect.Value, namespace string) (value reflect.Value, segment any, rest string, ok bool) {
 	rest = namespace
+	key := reflect.New(v.Type().Key()).Elem() // one for all entries, of which there may be many
 	for entries := v.MapRange(); entries.Next(); {
-		text := fmt.Sprintf("[%v]", entries.Key())
-		after, fits := strings.CutPrefix(namespace, text)
+		key.SetIterKey(entries)
+		after, fits := cutKey(namespace, key)
 		fits = fits && (after == "" || after[0] == '.' || after[0] == '[')
 		if fits && len(after) < len(rest) {
-			value, segment, rest, ok = entries.Value(), keySegment(entries.Key()), after, true
+			value, segment, rest, ok = entries.Value(), keySegment(key), after, true
 		}
 	}
 	return value, segment, rest, ok
+}
+
+// cutKey returns what follows a key in brackets.
+func cutKey(namespace string, key reflect.Value) (after string, ok bool) {
+	text := ""
+	if key.Type() == reflect.TypeFor[string]() {
+		text = key.String()
+	} else {
+		text = fmt.Sprint(key)
+	}
+	if after, ok = strings.CutPrefix(namespace, "["); ok {
+		if after, ok = strings.CutPrefix(after, text); ok {
+			return strings.CutPrefix(after, "]")
+		}
+	}
+	return namespace, false
 }
 
 // keySegment returns a map's key as a segment of a path.

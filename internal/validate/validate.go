@@ -116,7 +116,8 @@ func (w *structWalk) check(v reflect.Value, path []any) error {
 	if !ok {
 		return w.checkFailed(err, path)
 	}
-	for _, fault := range faults {
+	// A path is found by a search, and there may be very many faults.
+	for _, fault := range faults[:min(len(faults), MaxIssues-len(w.found.Issues))] {
 		w.found.add(faultMessage(fault), Join(path, faultPath(indirect(v), fault)...))
 	}
 	return nil
