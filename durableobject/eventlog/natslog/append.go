@@ -20,9 +20,9 @@ const (
 	// the same id; retryPause is the wait after one that reports it as not stored.
 	ackWait    = 2 * time.Second
 	retryPause = 50 * time.Millisecond
-	// leap is how far a Seq may be ahead of the newest that was seen: the Seqs of a new
-	// stream are ahead by microseconds.
-	leap = 1 << 20
+	// leap is how far a Seq may be ahead of the newest that this handle knows without being
+	// looked into: the Seqs of a new stream are ahead by a microsecond each.
+	leap = 1000
 )
 
 // ack is an answer to a message.

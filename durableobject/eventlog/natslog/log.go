@@ -36,6 +36,7 @@ type Log struct {
 	running sync.WaitGroup // dispatch and watch
 	calls   sync.WaitGroup // Append and Follow; grows only under mu while the log is open
 	cache   cache
+	states  stateReader
 	skew    atomic.Int64 // how far the stream's clock is ahead of ours, in nanoseconds
 	stats   counters
 	deaf    atomic.Bool // leaves out what is republished; set by tests
@@ -94,6 +95,7 @@ func Open(ctx context.Context, nc *nats.Conn, o *Options) (*Log, error) {
 		return nil, fmt.Errorf("natslog: open: %w", err)
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
+	l.states.ctx, l.states.read = l.ctx, l.readState
 	l.status = nc.StatusChanged(nats.CONNECTED)
 	l.running.Go(l.dispatch)
 	l.running.Go(l.watch)
@@ -241,6 +243,7 @@ func (l *Log) Close() error {
 	l.calls.Wait()
 	l.cancel()
 	l.running.Wait()
+	l.states.close()
 	for _, f := range l.takeFeeds() {
 		f.close()
 	}

@@ -141,7 +141,7 @@ func (l *Log) state(ctx context.Context) (streamState, error) {
 	l.mu.Lock()
 	newest := l.anchor.seq
 	l.mu.Unlock()
-	s, err := l.readState(ctx)
+	s, err := l.states.after(ctx)
 	if err != nil {
 		return s, err
 	}
@@ -166,11 +166,14 @@ func (l *Log) state(ctx context.Context) (streamState, error) {
 // what was stored.
 func (l *Log) check(ctx context.Context) error {
 	l.mu.Lock()
-	a := l.anchor
+	a, epoch := l.anchor, l.stream.epoch
 	l.mu.Unlock()
 	s, err := l.state(ctx)
-	if err == nil && a.seq > s.floor && s.epoch == l.epoch() {
-		err = l.confirm(ctx, a)
+	if err == nil && s.epoch != epoch {
+		a = anchor{} // of another stream
+	}
+	if err == nil && a.seq > s.floor {
+		err = l.confirm(ctx, s.epoch, a)
 	}
 	if err != nil {
 		return err
@@ -190,15 +193,15 @@ func (l *Log) epoch() string {
 	return l.stream.epoch
 }
 
-// confirm checks that the stream still has a message, unless it has expired. If not, the
-// stream begins a new epoch.
-func (l *Log) confirm(ctx context.Context, a anchor) error {
+// confirm checks that the stream of an epoch still has a message, unless it has expired.
+// If not, the stream begins a new epoch.
+func (l *Log) confirm(ctx context.Context, epoch string, a anchor) error {
 	m, ok, err := l.leaderMessage(ctx, a.seq, "")
 	if err != nil || ok && (m.id == a.id || a.id == "") {
 		return err
 	}
 	s, err := l.state(ctx)
-	if err != nil || !ok && a.seq <= s.floor {
+	if err != nil || s.epoch != epoch || !ok && a.seq <= s.floor {
 		return err
 	}
 	_, err = l.renew(ctx, s)
@@ -211,8 +214,7 @@ func (l *Log) renew(ctx context.Context, s streamState) (streamState, error) {
 	l.mu.Lock()
 	if s.epoch != l.stream.epoch {
 		l.mu.Unlock()
-		l.reset(s) // another node was faster
-		return s, nil
+		return s, nil // it was done meanwhile
 	}
 	l.renewing = true
 	l.mu.Unlock()

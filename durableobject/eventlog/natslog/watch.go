@@ -134,7 +134,7 @@ func (l *Log) checkSome(ctx context.Context, s streamState, tails []feedTail) er
 			t.lose(errReplaced)
 		case upTo >= t.newest.seq && t.newest.seq > s.floor:
 			// A replica that is as far as that does not have the message.
-			if err := l.confirm(ctx, t.newest); err != nil {
+			if err := l.confirm(ctx, s.epoch, t.newest); err != nil {
 				return err
 			}
 		}

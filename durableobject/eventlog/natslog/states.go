@@ -1,0 +1,82 @@
+package natslog
+
+import (
+	"context"
+	"sync"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+)
+
+// stateReader asks for the stream's state, for many callers at a time: there is one request
+// under way at most, and those that come meanwhile share the next one.
+type stateReader struct {
+	ctx  context.Context // of the log
+	read func(context.Context) (streamState, error)
+
+	requests sync.WaitGroup // grows only under mu while it is open
+
+	mu      sync.Mutex
+	closed  bool
+	running *stateRead
+	next    *stateRead
+}
+
+// stateRead is a request, and what came of it once done is closed.
+type stateRead struct {
+	done  chan struct{}
+	state streamState
+	err   error
+}
+
+// after returns the state that the stream has at some time after the call.
+func (r *stateReader) after(ctx context.Context) (streamState, error) {
+	r.mu.Lock()
+	var mine *stateRead
+	switch {
+	case r.closed:
+		r.mu.Unlock()
+		return streamState{}, eventlog.ErrClosed
+	case r.running == nil:
+		mine = &stateRead{done: make(chan struct{})}
+		r.running = mine
+		r.requests.Go(r.run)
+	case r.next == nil:
+		mine = &stateRead{done: make(chan struct{})}
+		r.next = mine
+	default:
+		mine = r.next
+	}
+	r.mu.Unlock()
+	select {
+	case <-mine.done:
+		return mine.state, mine.err
+	case <-ctx.Done():
+		return streamState{}, ctx.Err()
+	}
+}
+
+// run answers requests until there are no more.
+func (r *stateReader) run() {
+	for {
+		r.mu.Lock()
+		request := r.running
+		r.mu.Unlock()
+		request.state, request.err = r.read(r.ctx)
+		r.mu.Lock()
+		r.running, r.next = r.next, nil
+		more := r.running != nil
+		r.mu.Unlock()
+		close(request.done)
+		if !more {
+			return
+		}
+	}
+}
+
+// close ends the request that is under way. The context of the log has ended.
+func (r *stateReader) close() {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	r.requests.Wait()
+}
