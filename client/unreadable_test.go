@@ -108,7 +108,7 @@ func TestUnreadableEventsInAReplay(t *testing.T) {
 					s.drop()
 					s = h.accept()
 					from := s.next().Payload.Header["last-event-id"]
-					s.sub = []byte(fmt.Sprintf("%q", fmt.Sprint(len(h.tried()))))
+					s.sub = fmt.Appendf(nil, "%q", fmt.Sprint(len(h.tried())))
 					if c.id != "" {
 						require.Equal(t, "e-2", from)
 					}

@@ -82,7 +82,9 @@ func checkSubscribe(call *rpc.Call) error {
 		return &rpc.Error{Code: rpc.CodeMethodNotSupported}
 	}
 	media, _, _ := strings.Cut(call.Header.Get("Content-Type"), ";")
-	if media = strings.TrimSpace(media); media != "" && !strings.EqualFold(media, "application/json") || call.Header.Get("Content-Disposition") != "" {
+	media = strings.TrimSpace(media)
+	other := media != "" && !strings.EqualFold(media, "application/json")
+	if other || call.Header.Get("Content-Disposition") != "" {
 		return &rpc.Error{Code: rpc.CodeUnsupportedMediaType}
 	}
 	return nil

@@ -143,7 +143,8 @@ func TestLinkWithABadAddress(t *testing.T) {
 			require.ErrorIs(t, err, rpc.ErrAddress)
 			require.ErrorContains(t, err, "rpc: call nested.ping: ")
 			require.NotContains(t, err.Error(), "password")
-			_, err = count.Call(t.Context(), link, countInput{})
+			events := rpc.DefineEvents[rpc.Void, int, rpc.Void]("events")
+			_, err = events.Call(t.Context(), link, rpc.Void{})
 			require.ErrorIs(t, err, rpc.ErrAddress)
 		})
 	}

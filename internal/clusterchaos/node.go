@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http/httptest"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -43,16 +44,17 @@ func startNode(ctx context.Context, c config, servers ...string) (n *node, err e
 			err = fmt.Errorf("start a node: %w", errors.Join(err, n.close()))
 		}
 	}()
-	urls := ""
+	urls := make([]string, 0, len(servers))
 	for _, addr := range servers {
 		p, err := newProxy(addr)
 		if err != nil {
 			return nil, err
 		}
 		n.proxies = append(n.proxies, p)
-		urls += p.url() + ","
+		urls = append(urls, p.url())
 	}
-	n.nc, err = nats.Connect(urls, nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond),
+	n.nc, err = nats.Connect(strings.Join(urls, ","),
+		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond),
 		nats.IgnoreDiscoveredServers(), nats.PingInterval(500*time.Millisecond), nats.MaxPingsOutstanding(2), nats.Timeout(time.Second))
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -44,7 +45,7 @@ type proxy struct {
 }
 
 func newProxy(to string) (*proxy, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
@@ -84,15 +85,15 @@ func (p *proxy) accept() {
 }
 
 func (p *proxy) serve(c net.Conn) {
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	if p.is(cut) {
 		return
 	}
-	d, err := net.Dial("tcp", p.to)
+	d, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", p.to)
 	if err != nil {
 		return
 	}
-	defer d.Close()
+	defer func() { _ = d.Close() }()
 	p.mu.Lock()
 	p.conns[c] = true
 	p.mu.Unlock()
@@ -102,10 +103,9 @@ func (p *proxy) serve(c net.Conn) {
 		p.mu.Unlock()
 	}()
 	go func() {
-		defer c.Close()
+		defer func() { _ = c.Close() }()
 		_ = p.passMessages(c, d)
 	}()
-	defer d.Close()
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := c.Read(buf)
@@ -144,27 +144,36 @@ func (p *proxy) passMessages(to io.Writer, from io.Reader) error {
 			}
 			return err
 		}
-		out := bytes.Clone(line)
-		fields := bytes.Fields(line)
-		if len(fields) > 3 && (string(fields[0]) == "MSG" || string(fields[0]) == "HMSG") {
-			size, err := strconv.Atoi(string(fields[len(fields)-1]))
-			if err != nil {
-				return err
-			}
-			body := make([]byte, size+len("\r\n"))
-			live := bytes.HasPrefix(fields[1], republished)
-			if _, err := io.ReadFull(in, body); err != nil {
-				return err
-			}
-			if live && p.is(leaking) && p.messages.Add(1)%leakEvery == 0 {
-				p.dropped.Add(1)
-				continue
-			}
-			out = append(out, body...)
+		out, live, err := readRest(in, line)
+		if err != nil {
+			return err
+		}
+		if live && p.is(leaking) && p.messages.Add(1)%leakEvery == 0 {
+			p.dropped.Add(1)
+			continue
 		}
 		p.await()
 		if _, err := to.Write(out); err != nil {
 			return err
 		}
 	}
+}
+
+// readRest returns a line of the server with the body of the message that it announces, if
+// it does, and whether that is a republished event.
+func readRest(in io.Reader, line []byte) (out []byte, live bool, err error) {
+	out = bytes.Clone(line)
+	fields := bytes.Fields(out)
+	if len(fields) <= 3 || (string(fields[0]) != "MSG" && string(fields[0]) != "HMSG") {
+		return out, false, nil
+	}
+	size, err := strconv.Atoi(string(fields[len(fields)-1]))
+	if err != nil {
+		return nil, false, err
+	}
+	body := make([]byte, size+len("\r\n"))
+	if _, err := io.ReadFull(in, body); err != nil {
+		return nil, false, err
+	}
+	return append(out, body...), bytes.HasPrefix(fields[1], republished), nil
 }

@@ -37,23 +37,28 @@ func (r *report) judge(acknowledged []string, watchers []*watcher) {
 		if w.failed != nil {
 			r.bad++
 		}
-		seen, last := map[string]bool{}, -1
-		for _, event := range w.seen {
-			if seen[event] {
-				r.repeated++
-			}
-			seen[event] = true
-			if at, ok := order[event]; ok {
-				if at < last {
-					r.reordered++
-				}
-				last = at
-			}
+		r.judgeOne(acknowledged, w.seen, order)
+	}
+}
+
+// judgeOne compares what one watcher has seen.
+func (r *report) judgeOne(acknowledged, events []string, order map[string]int) {
+	seen, last := map[string]bool{}, -1
+	for _, event := range events {
+		if seen[event] {
+			r.repeated++
 		}
-		for _, event := range acknowledged {
-			if !seen[event] {
-				r.lost++
+		seen[event] = true
+		if at, ok := order[event]; ok {
+			if at < last {
+				r.reordered++
 			}
+			last = at
+		}
+	}
+	for _, event := range acknowledged {
+		if !seen[event] {
+			r.lost++
 		}
 	}
 }
@@ -75,7 +80,8 @@ func (r *report) String() string {
 	fmt.Fprintf(&b, "; %d messages dropped\n", r.dropped)
 	fmt.Fprintf(&b, "%d events acknowledged, %d failed or uncertain, the longest publication took %v\n",
 		r.acknowledged, r.failed, r.longest.Round(time.Millisecond))
-	fmt.Fprintf(&b, "%d watchers of %d channels: %d lost, %d repeated, %d reordered, %d gaps, %d ended; all had all %v after the last fault",
+	fmt.Fprintf(&b, "%d watchers of %d channels: %d lost, %d repeated, %d reordered, %d gaps, %d ended; "+
+		"all had all %v after the last fault",
 		r.watchers, r.channels, r.lost, r.repeated, r.reordered, r.gaps, r.bad, r.back.Round(time.Millisecond))
 	return b.String()
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -69,12 +70,12 @@ func (p *process) start() error {
 	if err != nil {
 		return fmt.Errorf("start a server: %w", err)
 	}
-	p.cmd = exec.Command(exe)
-	list := fmt.Sprint(p.number)
+	p.cmd = exec.Command(exe) //nolint:noctx // it lives until kill
+	list := []string{strconv.Itoa(p.number)}
 	for _, port := range p.ports {
-		list += fmt.Sprint(" ", port)
+		list = append(list, strconv.Itoa(port))
 	}
-	p.cmd.Env = append(os.Environ(), serveEnv+"="+p.dir, portsEnv+"="+list)
+	p.cmd.Env = append(os.Environ(), serveEnv+"="+p.dir, portsEnv+"="+strings.Join(list, " "))
 	if p.alive, err = p.cmd.StdinPipe(); err == nil {
 		err = p.cmd.Start()
 	}
@@ -108,11 +109,11 @@ func startServers(dir string, n int) (list []*process, addrs []string, err error
 // freePorts returns ports that were free a moment ago.
 func freePorts(n int) (ports []int, err error) {
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, fmt.Errorf("find a port: %w", err)
 		}
-		defer l.Close()
+		defer func() { _ = l.Close() }()
 		addr, ok := l.Addr().(*net.TCPAddr)
 		if !ok {
 			return nil, errors.New("find a port: not TCP")

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"maps"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,11 +15,12 @@ func TestRunFailsOnAPlantedImport(t *testing.T) {
 		"| package | may import |\n|---|---|\n| `a` | `b/c`, `d` |\n| `b/c` | `d` |\n| `d` | |\n\n## Next\n\n| `d` | `a` |\n"
 	const at = "docs/architecture.md:9: "
 	importing := func(name string, paths ...string) string {
-		source := "package " + name + "\n\nimport \"fmt\"\n"
+		var source strings.Builder
+		source.WriteString("package " + name + "\n\nimport \"fmt\"\n")
 		for _, path := range paths {
-			source += "import \"example.com/m/" + path + "\"\n"
+			source.WriteString("import \"example.com/m/" + path + "\"\n")
 		}
-		return source
+		return source.String()
 	}
 	for name, test := range map[string]struct {
 		files  map[string]string

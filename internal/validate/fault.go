@@ -127,10 +127,8 @@ func stepIntoEntry(v reflect.Value, namespace string) (value reflect.Value, segm
 
 // cutKey returns what follows a key in brackets.
 func cutKey(namespace string, key reflect.Value) (after string, ok bool) {
-	text := ""
-	if key.Type() == reflect.TypeFor[string]() {
-		text = key.String()
-	} else {
+	text := key.String() // of other kinds it is the name of the type
+	if key.Type() != reflect.TypeFor[string]() {
 		text = fmt.Sprint(key)
 	}
 	if after, ok = strings.CutPrefix(namespace, "["); ok {
