@@ -108,6 +108,12 @@ func (l *Log) readState(ctx context.Context) (streamState, error) {
 // leaderMessage returns the message of a Seq, or the newest of a subject, that the
 // leader has; ok is false if it has none.
 func (l *Log) leaderMessage(ctx context.Context, seq uint64, subject string) (m message, ok bool, err error) {
+	select {
+	case l.reads <- struct{}{}:
+		defer func() { <-l.reads }()
+	case <-ctx.Done():
+		return message{}, false, ctx.Err()
+	}
 	body, err := json.Marshal(struct {
 		Seq  uint64 `json:"seq,omitempty"`
 		Last string `json:"last_by_subj,omitempty"`

@@ -1,0 +1,188 @@
+package natslog
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+)
+
+// startServer starts a server in this process that keeps its streams in dir.
+func startServer(tb testing.TB, dir string) *server.Server {
+	tb.Helper()
+	s, err := server.NewServer(&server.Options{
+		JetStream: true, StoreDir: dir, Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, MaxPayload: 8 << 20,
+	})
+	require.NoError(tb, err)
+	s.Start()
+	require.True(tb, s.ReadyForConnections(10*time.Second))
+	tb.Cleanup(func() {
+		s.Shutdown()
+		s.WaitForShutdown()
+	})
+	return s
+}
+
+func connect(tb testing.TB, s *server.Server, options ...nats.Option) *nats.Conn {
+	tb.Helper()
+	options = append(options, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	nc, err := nats.Connect(s.ClientURL(), options...)
+	require.NoError(tb, err)
+	tb.Cleanup(nc.Close)
+	return nc
+}
+
+var streams atomic.Int64
+
+// freshName returns the name of a stream that is not there yet.
+func freshName() string { return "s" + strconv.FormatInt(streams.Add(1), 10) }
+
+func openLog(tb testing.TB, nc *nats.Conn, o Options) *Log {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	l, err := Open(ctx, nc, &o)
+	require.NoError(tb, err)
+	return l
+}
+
+// machine is a server that can be stopped and started again.
+type machine struct {
+	t    *testing.T
+	dir  string
+	port int
+	s    *server.Server
+}
+
+func newMachine(t *testing.T) *machine {
+	m := &machine{t: t, dir: t.TempDir(), port: server.RANDOM_PORT}
+	m.start()
+	t.Cleanup(m.stop)
+	return m
+}
+
+func (m *machine) start() {
+	m.t.Helper()
+	s, err := server.NewServer(&server.Options{
+		JetStream: true, StoreDir: m.dir, Host: "127.0.0.1", Port: m.port, NoSigs: true, NoLog: true,
+	})
+	require.NoError(m.t, err)
+	s.Start()
+	require.True(m.t, s.ReadyForConnections(10*time.Second))
+	m.s = s
+	if addr, ok := s.Addr().(*net.TCPAddr); ok {
+		m.port = addr.Port
+	}
+}
+
+func (m *machine) stop() {
+	m.s.Shutdown()
+	m.s.WaitForShutdown()
+}
+
+// follower keeps what it receives.
+type follower struct {
+	mu      sync.Mutex
+	got     []*eventlog.Record
+	lost    error
+	changed chan struct{}
+}
+
+func newFollower() *follower { return &follower{changed: make(chan struct{}, 1)} }
+
+func (f *follower) Deliver(r *eventlog.Record) {
+	f.note(func() { f.got = append(f.got, r) })
+}
+
+func (f *follower) Lost(err error) { f.note(func() { f.lost = err }) }
+
+func (f *follower) note(what func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	what()
+	select {
+	case f.changed <- struct{}{}:
+	default:
+	}
+}
+
+// until waits for done to hold of what was received.
+func (f *follower) until(t *testing.T, done func(got []*eventlog.Record, lost error) bool) {
+	t.Helper()
+	timeout := time.After(30 * time.Second)
+	for {
+		f.mu.Lock()
+		ok := done(f.got, f.lost)
+		f.mu.Unlock()
+		if ok {
+			return
+		}
+		select {
+		case <-f.changed:
+		case <-timeout:
+			require.Fail(t, "it did not come")
+		}
+	}
+}
+
+// sees waits for these texts, and nothing else.
+func (f *follower) sees(t *testing.T, texts ...string) {
+	t.Helper()
+	f.until(t, func(got []*eventlog.Record, _ error) bool { return len(got) >= len(texts) })
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var data []string
+	for _, r := range f.got {
+		data = append(data, string(r.Data))
+	}
+	require.Equal(t, texts, data)
+}
+
+func (f *follower) isLost(t *testing.T) error {
+	t.Helper()
+	f.until(t, func(_ []*eventlog.Record, lost error) bool { return lost != nil })
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.lost
+}
+
+func follow(t *testing.T, l *Log, channel string) *follower {
+	t.Helper()
+	f := newFollower()
+	_, stop, err := l.Follow(t.Context(), channel, f)
+	require.NoError(t, err)
+	t.Cleanup(stop)
+	return f
+}
+
+func publish(t *testing.T, l *Log, channel, text string) *eventlog.Record {
+	t.Helper()
+	r := &eventlog.Record{Data: []byte(text)}
+	require.NoError(t, l.Append(t.Context(), channel, r, nil))
+	return r
+}
+
+// after returns the replay after p.
+func after(t *testing.T, l *Log, channel string, p eventlog.Position) (texts []string, truncated bool) {
+	t.Helper()
+	replay, err := l.After(t.Context(), channel, p)
+	require.NoError(t, err)
+	for r, err := range replay.Records {
+		require.NoError(t, err)
+		texts = append(texts, string(r.Data))
+	}
+	return texts, replay.Truncated
+}
+
+func closeLog(t *testing.T, l *Log) {
+	t.Cleanup(func() { require.NoError(t, l.Close()) })
+}
