@@ -38,7 +38,7 @@ type Log struct {
 	cache   cache
 	states  stateReader
 	reads   chan struct{} // holds a token for each read under way
-	skew    atomic.Int64 // how far the stream's clock is ahead of ours, in nanoseconds
+	skew    atomic.Int64  // how far the stream's clock is ahead of ours, in nanoseconds
 	stats   counters
 	deaf    atomic.Bool // leaves out what is republished; set by tests
 
