@@ -2,6 +2,7 @@ package natslog
 
 import (
 	"context"
+	"errors"
 	"net"
 	"strconv"
 	"sync"
@@ -158,10 +159,15 @@ func (f *follower) isLost(t *testing.T) error {
 func follow(t *testing.T, l *Log, channel string) *follower {
 	t.Helper()
 	f := newFollower()
-	_, stop, err := l.Follow(t.Context(), channel, f)
-	require.NoError(t, err)
-	t.Cleanup(stop)
-	return f
+	for timeout := time.Now().Add(30 * time.Second); ; {
+		_, stop, err := l.Follow(t.Context(), channel, f)
+		if errors.Is(err, eventlog.ErrUnavailable) && time.Now().Before(timeout) {
+			continue // the server was just started
+		}
+		require.NoError(t, err)
+		t.Cleanup(stop)
+		return f
+	}
 }
 
 func publish(t *testing.T, l *Log, channel, text string) *eventlog.Record {
