@@ -75,6 +75,9 @@ func (l *Log) readOnce(ctx context.Context, body []byte, each func(message)) (at
 	case <-l.ctx.Done():
 		return 0, eventlog.ErrClosed
 	}
+	if err := l.connected(); err != nil {
+		return 0, err
+	}
 	inbox := l.nc.NewInbox()
 	answers := make(chan *nats.Msg, tailBatch+readBatch)
 	sub, err := l.nc.ChanSubscribe(inbox, answers)
