@@ -188,10 +188,30 @@ func (l *Log) appendDelivered(
 	if err != nil {
 		return err
 	}
-	defer l.release(f)
 	id := l.messageID()
 	w := f.await(id, r, deliver)
-	defer f.forget(id)
+	err = l.awaitDelivery(ctx, channel, f, w, id, body)
+	if err == nil || ctx.Err() == nil {
+		f.forget(id)
+		l.release(f)
+		return err
+	}
+	l.running.Go(func() { // it may have been sent: what is stored is delivered
+		late := time.NewTimer(l.options.giveUp)
+		defer late.Stop()
+		select {
+		case <-w.done:
+		case <-late.C:
+		case <-l.ctx.Done():
+		}
+		f.forget(id)
+		l.release(f)
+	})
+	return err
+}
+
+// awaitDelivery publishes a record and waits until the feed has delivered it.
+func (l *Log) awaitDelivery(ctx context.Context, channel string, f *feed, w *waiter, id string, body []byte) error {
 	seq, _, err := l.publish(ctx, token(channel), id, body)
 	if err != nil {
 		return err

@@ -20,7 +20,10 @@ const (
 	readBytes = 1 << 20
 	// Any replica may answer a read, also one that is just going down and does not.
 	readTries   = 3
-	readTimeout = 2 * time.Second
+	readTimeout = 2 * time.Second // without a message
+	// maxReads is how many reads run at a time: others wait, so that many resumes at once
+	// neither fill the memory nor time out.
+	maxReads = 32
 )
 
 // directRequest asks any replica of the stream for messages.
@@ -64,6 +67,17 @@ func (l *Log) read(ctx context.Context, r directRequest, restart func(), each fu
 }
 
 func (l *Log) readOnce(ctx context.Context, body []byte, each func(message)) (at uint64, err error) {
+	select {
+	case l.reads <- struct{}{}:
+		defer func() { <-l.reads }()
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	case <-l.ctx.Done():
+		return 0, eventlog.ErrClosed
+	}
+	if err := l.connected(); err != nil {
+		return 0, err
+	}
 	inbox := l.nc.NewInbox()
 	answers := make(chan *nats.Msg, tailBatch+readBatch)
 	sub, err := l.nc.ChanSubscribe(inbox, answers)
@@ -84,6 +98,7 @@ func (l *Log) readOnce(ctx context.Context, body []byte, each func(message)) (at
 				if msg, ok := parseMessage(l.options.Stream, m); ok {
 					each(msg)
 				}
+				timeout.Reset(readTimeout)
 			case "204":
 				at, _ := strconv.ParseUint(m.Header.Get("Nats-UpTo-Sequence"), 10, 64) // 0 unless it is there
 				return at, nil

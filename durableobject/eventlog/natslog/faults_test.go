@@ -98,6 +98,42 @@ func TestStreamGoesBack(t *testing.T) {
 	require.Empty(t, texts)
 }
 
+// TestStreamGoesBackUnseen: what was lost was not looked at by a check, and by the next
+// one the stream has come further than it was.
+func TestStreamGoesBackUnseen(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	o := Options{Stream: "s", TailCheck: time.Hour, Retention: -1}
+	a := openLog(t, connect(t, m.s), o)
+	closeLog(t, a)
+	publish(t, a, "room", "kept")
+	m.stop()
+	backup := t.TempDir()
+	require.NoError(t, os.CopyFS(backup, os.DirFS(m.dir)))
+	m.start()
+	f := follow(t, a, "room")
+	writer := openLog(t, connect(t, m.s), o)
+	for i := range 5 {
+		publish(t, writer, "room", strconv.Itoa(i))
+	}
+	f.until(t, func(got []*eventlog.Record, _ error) bool { return len(got) == 5 })
+	lost := f.got[4].Position()
+	require.NoError(t, writer.Close())
+	m.stop()
+	require.NoError(t, os.RemoveAll(m.dir))
+	require.NoError(t, os.CopyFS(m.dir, os.DirFS(backup)))
+	m.start()
+	writer = openLog(t, connect(t, m.s), o) // it knows nothing of what was lost
+	closeLog(t, writer)
+	for range 10 {
+		publish(t, writer, "room", "new")
+	}
+	require.Error(t, f.isLost(t))
+	texts, truncated := after(t, a, "room", lost)
+	require.True(t, truncated)
+	require.Len(t, texts, 11)
+}
+
 // TestBrokenMessages: what is no record is counted and skipped, and the chain goes on.
 func TestBrokenMessages(t *testing.T) {
 	t.Parallel()

@@ -1,16 +1,60 @@
 package natslog
 
 import (
+	"context"
+	"errors"
 	"net"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
+
+// startServer starts a server in this process that keeps its streams in dir.
+func startServer(tb testing.TB, dir string) *server.Server {
+	tb.Helper()
+	s, err := server.NewServer(&server.Options{
+		JetStream: true, StoreDir: dir, Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, MaxPayload: 8 << 20,
+	})
+	require.NoError(tb, err)
+	s.Start()
+	require.True(tb, s.ReadyForConnections(10*time.Second))
+	tb.Cleanup(func() {
+		s.Shutdown()
+		s.WaitForShutdown()
+	})
+	return s
+}
+
+func connect(tb testing.TB, s *server.Server, options ...nats.Option) *nats.Conn {
+	tb.Helper()
+	options = append(options, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	nc, err := nats.Connect(s.ClientURL(), options...)
+	require.NoError(tb, err)
+	tb.Cleanup(nc.Close)
+	return nc
+}
+
+var streams atomic.Int64
+
+// freshName returns the name of a stream that is not there yet.
+func freshName() string { return "s" + strconv.FormatInt(streams.Add(1), 10) }
+
+func openLog(tb testing.TB, nc *nats.Conn, o Options) *Log {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	l, err := Open(ctx, nc, &o)
+	require.NoError(tb, err)
+	return l
+}
 
 // machine is a server that can be stopped and started again.
 type machine struct {
@@ -115,10 +159,15 @@ func (f *follower) isLost(t *testing.T) error {
 func follow(t *testing.T, l *Log, channel string) *follower {
 	t.Helper()
 	f := newFollower()
-	_, stop, err := l.Follow(t.Context(), channel, f)
-	require.NoError(t, err)
-	t.Cleanup(stop)
-	return f
+	for timeout := time.Now().Add(30 * time.Second); ; {
+		_, stop, err := l.Follow(t.Context(), channel, f)
+		if errors.Is(err, eventlog.ErrUnavailable) && time.Now().Before(timeout) {
+			continue // the server was just started
+		}
+		require.NoError(t, err)
+		t.Cleanup(stop)
+		return f
+	}
 }
 
 func publish(t *testing.T, l *Log, channel, text string) *eventlog.Record {

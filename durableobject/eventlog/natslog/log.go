@@ -37,7 +37,8 @@ type Log struct {
 	calls   sync.WaitGroup // Append and Follow; grows only under mu while the log is open
 	cache   cache
 	states  stateReader
-	skew    atomic.Int64 // how far the stream's clock is ahead of ours, in nanoseconds
+	reads   chan struct{} // holds a token for each read under way
+	skew    atomic.Int64  // how far the stream's clock is ahead of ours, in nanoseconds
 	stats   counters
 	deaf    atomic.Bool // leaves out what is republished; set by tests
 
@@ -76,7 +77,7 @@ func Open(ctx context.Context, nc *nats.Conn, o *Options) (*Log, error) {
 	l := &Log{
 		nc: nc, options: options, node: nuid.Next(), api: "$JS.API.",
 		inbox: nc.NewInbox() + ".", live: make(chan *nats.Msg, liveBuffer), wake: make(chan struct{}, 1),
-		cache:   cache{limit: options.CacheBytes},
+		cache: cache{limit: options.CacheBytes}, reads: make(chan struct{}, maxReads),
 		pending: map[uint64]chan ack{}, feeds: map[string]*feed{},
 	}
 	if options.Domain != "" {

@@ -51,10 +51,14 @@ func (f *feed) repair() {
 func (f *feed) readOn() (done bool, err error) {
 	l := f.log
 	f.mu.Lock()
-	from := f.base()
+	from, last, epoch := f.base(), f.last, f.epoch
 	f.mu.Unlock()
-	// What was missed may be that of another stream.
-	if err := l.check(l.ctx); err != nil {
+	// What was missed may be that of another stream, or of one that has gone back.
+	err = l.check(l.ctx)
+	if err == nil && last.id != "" {
+		err = l.confirm(l.ctx, epoch, last)
+	}
+	if err != nil {
 		return false, err
 	}
 	list, err := l.messagesFrom(l.ctx, f.stored, from+1)

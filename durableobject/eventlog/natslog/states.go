@@ -61,7 +61,9 @@ func (r *stateReader) run() {
 		r.mu.Lock()
 		request := r.running
 		r.mu.Unlock()
-		request.state, request.err = r.read(r.ctx)
+		if request.state, request.err = r.read(r.ctx); r.ctx.Err() != nil {
+			request.err = eventlog.ErrClosed
+		}
 		r.mu.Lock()
 		r.running, r.next = r.next, nil
 		more := r.running != nil

@@ -52,6 +52,9 @@ const (
 // request sends a request to the leader of the stream, or of the cluster, and decodes the
 // answer into v.
 func (l *Log) request(ctx context.Context, call string, body []byte, v any) error {
+	if err := l.connected(); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	m, err := l.nc.RequestWithContext(ctx, l.api+call+"."+l.options.Stream, body)
@@ -68,6 +71,17 @@ func (l *Log) request(ctx context.Context, call string, body []byte, v any) erro
 		return answer.Error
 	}
 	return json.Unmarshal(m.Data, v)
+}
+
+// connected returns an error if there has been no connection for too long to wait for one.
+func (l *Log) connected() error {
+	l.mu.Lock()
+	since := time.Since(l.heard)
+	l.mu.Unlock()
+	if since > l.options.tooLong && !l.nc.IsConnected() {
+		return unavailable(nats.ErrDisconnected)
+	}
+	return nil
 }
 
 // unavailable marks an error of the connection or the server as one that may pass.
@@ -108,6 +122,12 @@ func (l *Log) readState(ctx context.Context) (streamState, error) {
 // leaderMessage returns the message of a Seq, or the newest of a subject, that the
 // leader has; ok is false if it has none.
 func (l *Log) leaderMessage(ctx context.Context, seq uint64, subject string) (m message, ok bool, err error) {
+	select {
+	case l.reads <- struct{}{}:
+		defer func() { <-l.reads }()
+	case <-ctx.Done():
+		return message{}, false, ctx.Err()
+	}
 	body, err := json.Marshal(struct {
 		Seq  uint64 `json:"seq,omitempty"`
 		Last string `json:"last_by_subj,omitempty"`
@@ -174,6 +194,13 @@ func (l *Log) check(ctx context.Context) error {
 	}
 	if err == nil && a.seq > s.floor {
 		err = l.confirm(ctx, s.epoch, a)
+	}
+	if err == nil && s.last > max(a.seq, s.floor) {
+		// Positions up to the end may have been given out, so it has to stay.
+		var m message
+		if m, _, err = l.leaderMessage(ctx, s.last, ""); err == nil {
+			l.saw(s.epoch, m.seq, m.id)
+		}
 	}
 	if err != nil {
 		return err
