@@ -2,6 +2,7 @@ package natslog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -13,6 +14,9 @@ import (
 func (l *Log) After(ctx context.Context, channel string, p eventlog.Position) (eventlog.Replay, error) {
 	replay, err := l.after(ctx, channel, p)
 	if err != nil {
+		if ctx.Err() == nil && errors.Is(err, context.Canceled) { // by Close, which ends what it does not wait for
+			err = eventlog.ErrClosed
+		}
 		return eventlog.Replay{}, fmt.Errorf("natslog: after: %w", err)
 	}
 	return replay, nil
