@@ -200,7 +200,10 @@ func (l *Log) appendDelivered(
 		late := time.NewTimer(l.options.giveUp)
 		defer late.Stop()
 		select {
-		case <-w.done:
+		case err := <-w.done:
+			if err != nil {
+				l.options.Logger.Warn("event log: a record that may be stored was not delivered", "err", err)
+			}
 		case <-late.C:
 		case <-l.ctx.Done():
 		}
