@@ -37,7 +37,7 @@ func FuzzRoundTrip(f *testing.F) {
 			m.Meta.Comments = []string{"", note}
 			breaks += note
 		}
-		valid = valid && !strings.ContainsAny(breaks, "\r\n")
+		valid = valid && !strings.ContainsAny(breaks, "\r\n") && !strings.Contains(m.Meta.ID, "\x00")
 
 		wire, err := Append(nil, m)
 		if !valid {

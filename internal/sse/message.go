@@ -48,6 +48,9 @@ func Append(dst []byte, m *Message) ([]byte, error) {
 	if strings.ContainsAny(string(m.Event), "\r\n") {
 		return dst, fmt.Errorf("%w: event name has a line break", ErrInvalid)
 	}
+	if m.Meta.HasID && strings.Contains(m.Meta.ID, "\x00") { // readers ignore such an id
+		return dst, fmt.Errorf("%w: id has a NUL", ErrInvalid)
+	}
 	if err := m.Meta.Validate(); err != nil {
 		return dst, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
