@@ -202,7 +202,7 @@ func (l *Log) appendDelivered(
 		select {
 		case err := <-w.done:
 			if err != nil {
-				l.options.Logger.Warn("event log: a record that may be stored was not delivered", "err", err)
+				l.options.Logger.WarnContext(l.ctx, "event log: a record that may be stored was not delivered", "err", err)
 			}
 		case <-late.C:
 		case <-l.ctx.Done():
