@@ -31,6 +31,7 @@ type feed struct {
 	good     uint64 // the newest that was a record
 	upTo     uint64 // no message is between last and it
 	acked    uint64 // the newest that was stored through this handle
+	doubtful bool   // the stream may have gone back before last since it came
 	reading  bool   // what comes in waits, since the stream is read up to target
 	target   uint64
 	backlog  []message
@@ -294,9 +295,14 @@ func (f *feed) quiet(seq, upTo uint64) {
 
 // dispatch passes republished messages to their feeds.
 func (l *Log) dispatch() {
+	var reconnects uint64
 	for {
 		select {
 		case m := <-l.live:
+			if n := l.nc.Stats().Reconnects; n != reconnects {
+				reconnects = n
+				l.doubt()
+			}
 			l.mu.Lock()
 			f := l.feeds[m.Subject]
 			l.mu.Unlock()
@@ -318,6 +324,16 @@ func (l *Log) dispatch() {
 	}
 }
 
+// doubt has the feeds check, before they take another message, that the stream still has
+// the one that they took last: a server that was away may have lost some.
+func (l *Log) doubt() {
+	for _, t := range l.tails() {
+		t.mu.Lock()
+		t.doubtful = true
+		t.mu.Unlock()
+	}
+}
+
 // broken notes a message that is no record. It is skipped.
 func (l *Log) broken(subject string, err error) {
 	l.stats.broken.Add(1)
@@ -333,8 +349,10 @@ func (f *feed) take(m message) {
 			f.backlog = append(f.backlog, m)
 		}
 		f.target = max(f.target, m.seq)
+	case m.seq == f.last.seq && m.id == f.last.id: // it was just read
 	case m.seq <= f.base():
-		f.log.suspect() // a Seq that is used again, unless it was just read
+		f.doubtful = true // its Seq may have been used again
+		f.log.suspect()
 	case f.follows(m):
 		f.hand(m)
 	default:
@@ -347,9 +365,9 @@ func (f *feed) take(m message) {
 // and m. It is called with mu held.
 func (f *feed) follows(m message) bool {
 	if f.last.id == "" {
-		return m.prev > 0 && m.prev <= f.base()
+		return !f.doubtful && m.prev > 0 && m.prev <= f.base()
 	}
-	return m.prev == f.last.seq
+	return !f.doubtful && m.prev == f.last.seq
 }
 
 // hand passes a message on that follows the newest. It is called with mu held.

@@ -52,6 +52,7 @@ func (f *feed) readOn() (done bool, err error) {
 	l := f.log
 	f.mu.Lock()
 	from, last, epoch := f.base(), f.last, f.epoch
+	f.doubtful = false
 	f.mu.Unlock()
 	// What was missed may be that of another stream, or of one that has gone back.
 	err = l.check(l.ctx)
@@ -59,6 +60,9 @@ func (f *feed) readOn() (done bool, err error) {
 		err = l.confirm(l.ctx, epoch, last)
 	}
 	if err != nil {
+		f.mu.Lock()
+		f.doubtful = true
+		f.mu.Unlock()
 		return false, err
 	}
 	list, err := l.messagesFrom(l.ctx, f.stored, from+1)

@@ -125,15 +125,15 @@ func (l *Log) checkSome(ctx context.Context, s streamState, tails []feedTail) er
 				l.stats.found.Add(1)
 			}
 			l.saw(s.epoch, is.seq, is.id)
-		case is.seq == t.newest.seq:
+		case is == t.newest:
 			t.quiet(is.seq, upTo)
 		case t.newest.id == "":
 			t.quiet(t.newest.seq, upTo)
 		case t.newest.seq > s.last:
 			// No message of the stream: it was forged, or the stream lost it.
 			t.lose(errReplaced)
-		case upTo >= t.newest.seq && t.newest.seq > s.floor:
-			// A replica that is as far as that does not have the message.
+		case is.seq == t.newest.seq, upTo >= t.newest.seq && t.newest.seq > s.floor:
+			// A replica that is as far as that has another message, or none.
 			if err := l.confirm(ctx, s.epoch, t.newest); err != nil {
 				return err
 			}
