@@ -98,7 +98,7 @@ type Options struct {
 
 	// OnStateChange is called for every change of the iterator's state, with its
 	// cause: for StateWaiting the error of the connection, for StateClosed the reason
-	// why the iterator has ended, nil for Close. It is called by one goroutine, in
+	// for its end, nil after Close. It is called by one goroutine, in
 	// order, which does nothing else meanwhile: it must return soon.
 	OnStateChange func(s State, err error)
 

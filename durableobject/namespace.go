@@ -146,7 +146,7 @@ func (ns *Namespace[H]) Drain() { ns.class.drain() }
 // If ctx ends before, the connections that are left are cut off and Shutdown returns
 // an error at once, even if methods and hooks hang. The error wraps the cause of ctx
 // and names the methods and hooks that still run, with their channels; they go on.
-// Objects are evicted all the same: unused ones when half of the time until the
-// deadline of ctx has passed, the others when ctx ends. Shutdown may be called again,
-// to go on waiting.
+// Objects are evicted all the same: unused ones after half of the time until the
+// deadline of ctx, the others when ctx ends. Shutdown may be called again to continue
+// waiting.
 func (ns *Namespace[H]) Shutdown(ctx context.Context) error { return ns.class.shutdown(ctx) }

@@ -140,7 +140,7 @@ func TestInterceptorsRunOnceAroundAllTries(t *testing.T) {
 	require.Equal(t, 1, starts)
 }
 
-// What the server has refused for good is not asked again, unless told to.
+// A call that the server has refused for good is not repeated, unless Retry.If allows it.
 func TestRetryLeavesRefusalsAlone(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

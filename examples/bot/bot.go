@@ -29,7 +29,7 @@ type bot struct {
 	log          *log.Logger
 }
 
-// room is what the bot is in: it has the messages, and is what methods are called on.
+// room is the bot's iterator: it yields the messages, and methods are called on it.
 type room = *client.Iterator[Message]
 
 // run answers until ctx ends, which is no error. It then begins no other answer, and

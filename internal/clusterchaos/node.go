@@ -69,8 +69,14 @@ func startNode(ctx context.Context, c config, servers ...string) (n *node, err e
 	return n, nil
 }
 
-// openLog opens the log as soon as the servers have elected who leads.
+// startTimeout is how long the servers may take to elect a leader. One whose port was
+// taken never takes part.
+const startTimeout = time.Minute
+
+// openLog opens the log as soon as the servers have elected a leader.
 func openLog(ctx context.Context, nc *nats.Conn, c config) (*natslog.Log, error) {
+	ctx, stop := context.WithTimeout(ctx, startTimeout)
+	defer stop()
 	for {
 		attempt, cancel := context.WithTimeout(ctx, 5*time.Second)
 		log, err := natslog.Open(attempt, nc, &natslog.Options{

@@ -117,7 +117,8 @@ func (ch *Channel) receive(rec *eventlog.Record) {
 	ch.accept(rec)
 }
 
-// accept appends a record unless the tail has it. It is called with the lock held.
+// accept appends a record unless the tail already has it. It is called with the tail's
+// mu held.
 func (ch *Channel) accept(rec *eventlog.Record) {
 	if rec.Seq > ch.tail.newest.rec.Seq {
 		ch.append(rec)

@@ -22,8 +22,8 @@ type Call struct {
 	input  *queue // nil unless the request is an event stream that is taken
 	lane   *lane
 
-	// Guarded by Server.mu. over is why the call has ended, set once; ended is called
-	// when it is.
+	// Guarded by Server.mu. over is the reason for which the call has ended, set once;
+	// then ended is called.
 	place     int   // in the table
 	cost      int   // what is counted for it, 0 once the handler has returned
 	frame     Frame // while it waits

@@ -118,8 +118,8 @@ type PeerEvent struct {
 
 // Subscribe makes a call whose answer is a stream of events. It calls open with the header
 // of the answer, then event with each event: both run on the goroutine of Receive, in
-// order, and keep it waiting. Subscribe returns when open has. It fails with the error that
-// the server has sent, or if the answer is no stream; then neither is called. Interceptors
+// order, and keep it waiting. Subscribe returns when open has. It fails with the error of
+// the server, or if the answer is not a stream; then neither function is called. Interceptors
 // do not run around it. ctx governs the wait for the answer, not the stream.
 //
 // The caller must call stop in the end. It sends an abort if the stream has not ended by

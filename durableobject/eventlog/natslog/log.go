@@ -133,26 +133,29 @@ func (l *Log) republished(token string) string { return "dil." + l.options.Strea
 
 // enter begins a call that Close waits for.
 func (l *Log) enter(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
-		return eventlog.ErrClosed
+	err := l.open(ctx)
+	if err == nil {
+		l.calls.Add(1)
 	}
-	l.calls.Add(1)
-	return nil
+	return err
 }
 
 // usable returns why a call may not go on.
 func (l *Log) usable(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
+	return l.open(ctx)
+}
+
+// open returns why a call may not begin or go on, nil if it may. It is called with mu
+// held.
+func (l *Log) open(ctx context.Context) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case l.closed:
 		return eventlog.ErrClosed
 	}
 	return nil

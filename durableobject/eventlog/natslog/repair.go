@@ -99,7 +99,8 @@ func (f *feed) readOn() (done bool, err error) {
 	return !f.reading, nil
 }
 
-// drain takes what has waited. It is called with mu held while reading.
+// drain handles the messages that arrived during a repair. It is called with mu held
+// while reading is set.
 func (f *feed) drain() {
 	f.reading = false
 	list := f.backlog
