@@ -118,7 +118,7 @@ func localCause(err error) error {
 // encode encodes an output or an error. Serializers of the application may panic
 // in it.
 func (e *engine) encode(v any) (body serializer.Encoded, err error) {
-	defer recoverTo(&err)
+	defer bridge.RecoverTo(&err)
 	return encodeValue(e.serializer, v)
 }
 
@@ -172,7 +172,7 @@ func (s *wireSink) end(result any, err error) {
 
 // encode returns the data of an event, which contains no files.
 func (s *wireSink) encode(v any) (data []byte, err error) {
-	defer recoverTo(&err)
+	defer bridge.RecoverTo(&err)
 	return appendValue(nil, s.engine.serializer, v)
 }
 
