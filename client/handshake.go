@@ -22,7 +22,7 @@ func (c *core) open(ctx context.Context, cred credential) (*connection, error) {
 	}
 	address, err := parseAddress(text)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrOptions, err)
 	}
 	conn, err := handshake(ctx, withCredentials(address, c.id, cred.text), c.options.HTTPClient)
 	if err != nil {

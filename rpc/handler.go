@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-orpc/durable-iterator/internal/bridge"
+	"github.com/go-orpc/durable-iterator/internal/faults"
 	"github.com/go-orpc/durable-iterator/internal/form"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/rpc/value"
@@ -135,9 +136,9 @@ type batchHandler interface {
 	takes(r *http.Request) bool
 }
 
-// NewHandler returns a handler; nil options are the defaults. It panics on a
-// prefix without leading slash, on serializers that contradict each other, and on
-// trusted origins that are none.
+// NewHandler returns a handler; nil options are the defaults. It panics on options that are
+// wrong: a prefix without leading slash, a negative MaxBodyBytes, a nil interceptor or
+// plugin, serializers that contradict each other, trusted origins that are none.
 func NewHandler(r *Router, o *HandlerOptions) *Handler {
 	var own HandlerOptions
 	if o != nil {
@@ -147,13 +148,12 @@ func NewHandler(r *Router, o *HandlerOptions) *Handler {
 		own.Serializers = slices.Clone(o.Serializers)
 		own.TrustedOrigins = slices.Clone(o.TrustedOrigins)
 	}
+	own.check(r)
 	for _, plugin := range own.Plugins {
 		plugin.InitHandler(&own)
 	}
+	checkPlugged("rpc: NewHandler", own.Interceptors)
 	prefix := strings.TrimSuffix(own.Prefix, "/")
-	if prefix != "" && prefix[0] != '/' {
-		panic(fmt.Sprintf("rpc: NewHandler: prefix %q has no leading slash", own.Prefix))
-	}
 	h := &Handler{
 		engine:       newEngine(own.Serializers, own.Validator, own.Logger),
 		routes:       make(map[string]Route, len(r.routes)),
@@ -179,6 +179,24 @@ func NewHandler(r *Router, o *HandlerOptions) *Handler {
 		h.routes[prefix+encodePath(route.spec.path)] = route
 	}
 	return h
+}
+
+// check panics if the options are wrong, with a sentence for each fault.
+func (o *HandlerOptions) check(r *Router) {
+	var list faults.List
+	list.If(r == nil, "the router is nil")
+	list.If(o.Prefix != "" && o.Prefix[0] != '/', "prefix %q has no leading slash", o.Prefix)
+	faults.Negative(&list, "MaxBodyBytes", o.MaxBodyBytes)
+	faults.Nil(&list, "an interceptor", o.Interceptors)
+	faults.Nil(&list, "a plugin", o.Plugins)
+	list.Panic("rpc: NewHandler")
+}
+
+// checkPlugged panics if a plugin has added a nil interceptor.
+func checkPlugged(what string, interceptors []Interceptor) {
+	var list faults.List
+	faults.Nil(&list, "an interceptor of a plugin", interceptors)
+	list.Panic(what)
 }
 
 // Shutdown ends the streams of events that the handler serves and waits until their
