@@ -168,7 +168,7 @@ func (ws *Websocket) startHook(s *subscription) {
 		})
 		if current := ws.endHook(s); err != nil && current {
 			ws.conn.Close(statusInternalError, "Subscription failed")
-			c.logger.Error("subscription hook failed", "channel", ws.ch.name, "socket_id", ws.id, "err", err)
+			c.logger.Error("subscription hook failed", "channel", ws.ch.name, "socket_id", ws.id, details(err))
 			return
 		}
 		ws.reader.Release(&s.Subscription)

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/bridge"
 	"github.com/go-orpc/durable-iterator/internal/socket"
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/token"
@@ -208,7 +209,7 @@ func (u *upgrader) values(r *http.Request) (_ context.Context, err error) {
 	if u.options.Context == nil {
 		return context.Background(), nil
 	}
-	defer recoverTo(&err)
+	defer bridge.RecoverTo(&err)
 	return context.WithoutCancel(u.options.Context(r)), nil // which panics on nil
 }
 

@@ -41,6 +41,7 @@ type Websocket struct {
 	conn      socket.Conn
 	peer      *transport.ServerPeer
 	ctx       context.Context // for its values: the peer ends the contexts of its calls
+	closing   atomic.Bool     // the decision to close the connection was made
 	left      atomic.Bool     // the connection has ended
 	id        string
 	recipient Recipient
@@ -48,6 +49,8 @@ type Websocket struct {
 	payload   atomic.Pointer[token.Payload]
 	attached  atomic.Value
 	calls     runningCode
+
+	stopReading atomic.Pointer[context.CancelFunc] // ends the last read of the log
 
 	outbox socket.Outbox
 
