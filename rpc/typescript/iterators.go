@@ -82,9 +82,7 @@ func (m *module) failure(e rpc.DeclaredError) (expr, error) {
 		}
 	}
 	d := m.newDeclaration(sectionErrors, pascal(string(e.Code))+"Error", nil)
-	if d.comment = m.source.failure(e.Code); d.comment == nil {
-		d.comment = newComment(fmt.Sprintf("%d: %s", e.Status, e.Message))
-	}
+	d.comment = newComment(fmt.Sprintf("%s, status %d: %s", e.Code, e.Status, e.Message))
 	code := word(quoted(string(e.Code)))
 	if m.Plain {
 		typed := objectOf([]property{{name: "code", typ: code}, {name: "data", typ: data}})

@@ -35,6 +35,8 @@ type (
 		parameters bool
 		typ        expr
 	}
+	// later is made when everything else is known.
+	later func() doc
 	// name is the name of a declaration, which is chosen when all are known.
 	name struct{ *declaration }
 )
@@ -96,6 +98,8 @@ func (p *printer) print(d doc, depth int, broken bool, rest string) {
 		p.print(d.content, depth, !fits, rest)
 	case alias:
 		p.print(d.layout(), depth, true, rest)
+	case later:
+		p.print(d(), depth, broken, rest)
 	case ifBroken:
 		if broken {
 			p.write(string(d))
@@ -148,6 +152,8 @@ func oneLine(d doc) (string, bool) {
 		return oneLine(d.content)
 	case group:
 		return oneLine(d.content)
+	case later:
+		return oneLine(d())
 	case place:
 		return d.flat, !d.hard
 	}
@@ -180,6 +186,8 @@ func hasPlace(list docs) bool {
 			return true
 		case docs:
 			inner = d
+		case later:
+			inner = docs{d()}
 		case group:
 			inner = docs{d.content}
 		case indent:

@@ -14,9 +14,9 @@ import (
 type sourcePackage struct {
 	comments  map[string]comment // of types, and of fields as "Type.Field"
 	contracts map[string]comment // by dotted path
-	failures  map[string]comment // of declared errors, by code
 	constants []*types.Const     // in the order of the source
 	values    map[string]comment // the comments of constants
+	imports   []string
 }
 
 // namedConstant is a constant of a type.
@@ -28,7 +28,13 @@ type namedConstant struct {
 
 func readPackage(set *token.FileSet, files []*ast.File) *sourcePackage {
 	p := &sourcePackage{
-		comments: map[string]comment{}, contracts: map[string]comment{}, failures: map[string]comment{}, values: map[string]comment{},
+		comments: map[string]comment{}, contracts: map[string]comment{}, values: map[string]comment{},
+	}
+	for _, file := range files {
+		for _, spec := range file.Imports {
+			imported, _ := strconv.Unquote(spec.Path.Value) // the file was parsed
+			p.imports = append(p.imports, imported)
+		}
 	}
 	groups := map[string]string{} // paths of groups of methods, by the names of their variables
 	eachSpec(files, func(spec ast.Spec, _ *ast.CommentGroup) { readGroup(spec, groups) })
@@ -108,8 +114,6 @@ func (p *sourcePackage) readValue(spec *ast.ValueSpec, doc *ast.CommentGroup, gr
 				last, _ := stringAt(call, 1)
 				p.contracts[groups[group.Name]+"."+last] = c
 			}
-		case "DefineError":
-			p.failures[first] = c
 		}
 	})
 }

@@ -155,7 +155,7 @@ func (m *module) tree(procedures map[string]*procedure) (expr, error) {
 		if err != nil {
 			return expr{}, fmt.Errorf("%s: %w", strings.Join(p.Path, "."), err)
 		}
-		properties = append(properties, property{name: path, typ: typ, comment: m.source.contract(p.Path)})
+		properties = append(properties, property{name: path, typ: typ, comment: func() comment { return m.source.contract(p.Path) }})
 	}
 	return objectOf(properties), nil
 }

@@ -12,8 +12,6 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
-
-	"github.com/go-orpc/durable-iterator/rpc"
 )
 
 // source reads what the compiled program does not have of its own source: comments, and the
@@ -49,9 +47,23 @@ func newSource(dir string) (*source, error) {
 			return nil, fmt.Errorf("source: %s names no module", filepath.Join(root, "go.mod"))
 		}
 		s := &source{dir: dir, root: root, module: string(found[1]), packages: map[string]*sourcePackage{}}
-		_, err = s.load("main")
-		return s, err
+		return s, s.loadAll()
 	}
+}
+
+// loadAll reads the package of the directory and those that it imports: contracts are in one
+// of them or beside their types.
+func (s *source) loadAll() error {
+	p, err := s.load("main")
+	if err != nil {
+		return err
+	}
+	for _, imported := range p.imports {
+		if _, err := s.load(imported); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // of returns the package that a type is declared in, an empty one if there is no source of it.
@@ -130,11 +142,6 @@ func (s *source) constants(t reflect.Type) []namedConstant {
 // contract returns the comment of the contract with a path, of the packages that were read.
 func (s *source) contract(path []string) comment {
 	return s.find(func(p *sourcePackage) comment { return p.contracts[strings.Join(path, ".")] })
-}
-
-// failure returns the comment of a declared error.
-func (s *source) failure(code rpc.Code) comment {
-	return s.find(func(p *sourcePackage) comment { return p.failures[string(code)] })
 }
 
 // find returns the comment that packages have, nil if none has or they do not agree.

@@ -134,7 +134,7 @@ func tupleOf(types ...expr) expr {
 type property struct {
 	name     string
 	optional bool
-	comment  comment
+	comment  func() comment // may be nil
 	typ      expr
 }
 
@@ -149,7 +149,11 @@ func objectOf(properties []property) expr {
 		if p.optional {
 			mark = "?:"
 		}
-		lines = append(lines, hard, p.comment.doc(), text(key(p.name)+mark), p.typ.value())
+		lines = append(lines, hard)
+		if p.comment != nil {
+			lines = append(lines, later(func() doc { return p.comment().doc() }))
+		}
+		lines = append(lines, text(key(p.name)+mark), p.typ.value())
 	}
 	return expr{doc: docs{text("{"), indent{lines}, hard, text("}")}, form: object}
 }

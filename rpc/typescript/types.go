@@ -165,7 +165,7 @@ func (m *module) properties(t reflect.Type, members []serializer.Member) ([]prop
 		properties = append(properties, property{
 			name:     member.Name,
 			optional: member.Optional,
-			comment:  m.source.field(t, member.Index),
+			comment:  func() comment { return m.source.field(t, member.Index) },
 			typ:      typ,
 		})
 	}

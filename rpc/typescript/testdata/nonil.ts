@@ -66,10 +66,10 @@ export type WatchMethods<C extends ClientContext = Record<never, never>> = {
   say: Client<C, string, void, ThrowableError>
 }
 
-/** 410: it is gone */
+/** GONE, status 410: it is gone */
 export type GoneError = ORPCError<'GONE', undefined>
 
-/** ErrTooLong is the answer to a text that is too long. */
+/** TOO_LONG, status 400: too long */
 export type TooLongError = ORPCError<'TOO_LONG', TooLong>
 
 export type Addr = string

@@ -20,7 +20,7 @@ export type WatchMethods = {
   say: Method<string, void>
 }
 
-/** ErrTooLong is the answer to a text that is too long. */
+/** TOO_LONG, status 400: too long */
 export type TooLongError = CallError & {
   code: 'TOO_LONG'
   data: TooLong
