@@ -67,6 +67,7 @@ type subscription struct {
 	fanout.Subscription
 
 	lastEventID string
+	position    string             // that the hook learns; empty once it has begun
 	finish      func()             // frees the id
 	ctx         context.Context    // of its call; nil once the hook has begun
 	cancel      context.CancelFunc // ends the context of its hook; nil before the hook has begun
