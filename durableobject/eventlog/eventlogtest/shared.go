@@ -48,6 +48,7 @@ func RunShared(t *testing.T, s SharedStore) {
 		"Append":  {sharedAppendCases, true},
 		"Follow":  {followCases, true},
 		"Resume":  {sharedResumeCases, true},
+		"Newest":  {sharedNewestCases, true},
 		"Close":   {sharedCloseCases, true},
 		"Drop":    {dropCases, can.Drop != nil},
 		"Replace": {replaceCases, can.Replace != nil},

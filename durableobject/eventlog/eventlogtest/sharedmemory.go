@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"sync"
 	"time"
 
@@ -192,8 +193,25 @@ func (h *Handle) After(ctx context.Context, channel string, p eventlog.Position)
 	}
 	defer h.calls.Done()
 	replay, err := log.After(ctx, channel, p)
-	records := replay.Records
-	replay.Records = func(yield func(*eventlog.Record, error) bool) {
+	replay.Records = h.guard(replay.Records)
+	return replay, err
+}
+
+// Newest implements [eventlog.Newest].
+func (h *Handle) Newest(ctx context.Context, channel string, p eventlog.Position) (eventlog.Replay, error) {
+	log, err := h.enter()
+	if err != nil {
+		return eventlog.Replay{}, fmt.Errorf("eventlogtest: newest: %w", err)
+	}
+	defer h.calls.Done()
+	replay, err := log.Newest(ctx, channel, p)
+	replay.Records = h.guard(replay.Records)
+	return replay, err
+}
+
+// guard ends records with an error when the handle is closed or cut off.
+func (h *Handle) guard(records iter.Seq2[*eventlog.Record, error]) iter.Seq2[*eventlog.Record, error] {
+	return func(yield func(*eventlog.Record, error) bool) {
 		for r, err := range records {
 			if err == nil {
 				if _, err = h.enter(); err == nil {
@@ -209,7 +227,6 @@ func (h *Handle) After(ctx context.Context, channel string, p eventlog.Position)
 			}
 		}
 	}
-	return replay, err
 }
 
 // Head implements [eventlog.Shared].

@@ -63,6 +63,7 @@ func RunStore(t *testing.T, s Store) {
 		"Concurrency": concurrencyCases,
 		"Content":     contentCases,
 		"Head":        headCases,
+		"Newest":      newestCases,
 		"Position":    positionCases,
 		"Replay":      replayCases,
 		"Trim":        trimCases,
