@@ -16,7 +16,7 @@ import (
 // open. Trim of a view drops nothing, since the age that one namespace keeps must
 // not cost another its events: trim the log itself.
 //
-// The view of a [Shared] log is a Shared log.
+// The view of a [Shared] log is a Shared log. Its KeyWindow is that of the log.
 func Prefix(log Log, prefix string) Log {
 	view := &prefixed{log: log, prefix: prefix}
 	if shared, ok := log.(Shared); ok {
@@ -24,6 +24,8 @@ func Prefix(log Log, prefix string) Log {
 	}
 	return view
 }
+
+var _ Keyed = (*prefixed)(nil)
 
 type prefixed struct {
 	log    Log
@@ -80,6 +82,9 @@ func (p *prefixed) Trim(ctx context.Context, _ time.Time) error {
 	}
 	return ctx.Err()
 }
+
+// KeyWindow implements [Keyed].
+func (p *prefixed) KeyWindow() time.Duration { return KeyWindow(p.log) }
 
 func (p *prefixed) Close() error {
 	p.mu.Lock()

@@ -92,7 +92,10 @@ type Handle struct {
 	feeds  map[string]*feed
 }
 
-var _ eventlog.Shared = (*Handle)(nil)
+var (
+	_ eventlog.Shared = (*Handle)(nil)
+	_ eventlog.Keyed  = (*Handle)(nil)
+)
 
 // Disturb lets fate decide on each record that is on its way to a follower of the handle.
 // It may be called by any goroutine that appends. Nil passes all on.
@@ -219,6 +222,9 @@ func (h *Handle) Head(ctx context.Context, channel string) (eventlog.Position, e
 	}
 	return head, nil
 }
+
+// KeyWindow implements [eventlog.Keyed].
+func (h *Handle) KeyWindow() time.Duration { return h.shared.current().KeyWindow() }
 
 // Trim implements [eventlog.Shared]: it drops nothing.
 func (h *Handle) Trim(ctx context.Context, _ time.Time) error {
