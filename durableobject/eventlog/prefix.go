@@ -19,6 +19,7 @@ import (
 //
 // The view of a [Shared] log is a Shared log. Its [Bus], if the log has one, is a view of
 // that of the log.
+// Its KeyWindow is that of the log.
 func Prefix(log Log, prefix string) Log {
 	view := &prefixed{log: log, prefix: prefix}
 	if shared, ok := log.(Shared); ok {
@@ -26,6 +27,8 @@ func Prefix(log Log, prefix string) Log {
 	}
 	return view
 }
+
+var _ Keyed = (*prefixed)(nil)
 
 type prefixed struct {
 	log    Log
@@ -99,6 +102,9 @@ func (p *prefixed) Trim(ctx context.Context, _ time.Time) error {
 	}
 	return ctx.Err()
 }
+
+// KeyWindow implements [Keyed].
+func (p *prefixed) KeyWindow() time.Duration { return KeyWindow(p.log) }
 
 func (p *prefixed) Close() error {
 	p.mu.Lock()

@@ -97,6 +97,7 @@ type Handle struct {
 
 var (
 	_ eventlog.Shared     = (*Handle)(nil)
+	_ eventlog.Keyed      = (*Handle)(nil)
 	_ eventlog.BusCarrier = (*Handle)(nil)
 )
 
@@ -248,6 +249,9 @@ func (h *Handle) Head(ctx context.Context, channel string) (eventlog.Position, e
 	}
 	return head, nil
 }
+
+// KeyWindow implements [eventlog.Keyed].
+func (h *Handle) KeyWindow() time.Duration { return h.shared.current().KeyWindow() }
 
 // Trim implements [eventlog.Shared]: it drops nothing.
 func (h *Handle) Trim(ctx context.Context, _ time.Time) error {
