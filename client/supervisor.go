@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/go-orpc/durable-iterator/internal/dial"
 )
 
 // supervisor keeps an iterator connected. Its fields belong to the goroutine of run. Slow
@@ -213,9 +215,13 @@ func (s *supervisor) dialed(ctx context.Context, conn *connection, cred credenti
 
 // lost decides how to go on without a connection.
 func (s *supervisor) lost(ctx context.Context, cred credential, err error) {
+	err = refusalOf(err)
 	refused := isTokenRefused(err) && cred.text == s.credential().text
 	switch {
 	case ctx.Err() != nil: // which is the reason
+		return
+	case errors.Is(err, ErrEnded):
+		s.fail(err)
 		return
 	case s.switching:
 		s.switching = false
@@ -229,6 +235,9 @@ func (s *supervisor) lost(ctx context.Context, cred credential, err error) {
 	case s.neverLive && isFinal(err):
 		s.fail(err)
 		return
+	case errors.Is(err, dial.ErrNotOpened) && s.options.TokenPlace == TokenInURL:
+		// A refusal, for all that a browser lets the client know. A source has an answer.
+		s.needNewToken = true
 	}
 	s.waitToRetry(ctx, err)
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/internal/asynclog"
@@ -23,6 +24,7 @@ import (
 type core struct {
 	ctx    context.Context // ends with Shutdown
 	cancel context.CancelFunc
+	start  time.Time
 	logger *slog.Logger // never runs code of the application on the caller's goroutine
 	logs   *asynclog.Queue
 
@@ -43,6 +45,9 @@ type core struct {
 	evictions sync.WaitGroup // of channels, with OnEvicted
 	hooks     runningCode
 	refusals  atomic.Int64 // connections that are open only to be refused
+
+	nodes       *nodes
+	revocations revocations
 
 	// mu guards closing, and the members of channels and of sockets: nothing is added to
 	// channels once closing is set, and to sockets only what had entered before.
@@ -69,7 +74,7 @@ func newCore(options *Options) (*core, error) {
 	if err != nil {
 		return nil, fmt.Errorf("serializers: %w", err)
 	}
-	c := &core{options: o, serializer: ser, pool: socket.NewPool(0, o.PingInterval)}
+	c := &core{options: o, serializer: ser, start: time.Now(), pool: socket.NewPool(0, o.PingInterval)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.logger, c.logs = asynclog.New(o.Logger)
 	if o.ResumeRetention > 0 {
@@ -83,7 +88,9 @@ func newCore(options *Options) (*core, error) {
 	c.events = fanout.Options{
 		Log: c.log, Shared: c.shared, SoleWriter: c.ownLog,
 		Retention: o.ResumeRetention, MaxLagBytes: o.MaxLagBytes, Pool: c.pool,
+		Latest: o.Latest, LatestScan: o.LatestScan,
 	}
+	c.nodes = newNodes(c)
 	if c.ownLog { // which drops old events by a clock that cannot be set
 		c.events.Retention = 0
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// guardedLog is a log of the application. A panic in one of its methods or replays fails
+// guardedLog is a log of the application. It implements what a log may implement besides. A panic in one of its methods or replays fails
 // that operation with a *rpc.PanicError and is logged. A replay fails, too, where it is
 // not in order, since its reader would come to no end.
 type guardedLog struct {
@@ -55,55 +55,85 @@ func (g *guardedLog) After(ctx context.Context, channel string, p eventlog.Posit
 	g.running.Add(1)
 	defer g.end(ctx, "After", channel, &err)
 	defer bridge.RecoverTo(&err)
-	if replay, err = g.log.After(ctx, channel, p); err != nil {
-		return eventlog.Replay{}, err
-	}
-	records := replay.Records
-	replay.Records = func(yield func(*eventlog.Record, error) bool) {
-		if err := g.replay(ctx, channel, records, yield); err != nil {
+	replay, err = g.log.After(ctx, channel, p)
+	r := guardedReplay{log: g, method: "After", channel: channel, inner: replay.Records}
+	replay.Records = r.records(ctx)
+	return replay, err
+}
+
+// Newest implements [eventlog.Newest], in the way that [eventlog.ReadNewest] does if the log
+// does not.
+func (g *guardedLog) Newest(ctx context.Context, channel string, p eventlog.Position) (replay eventlog.Replay, err error) {
+	g.running.Add(1)
+	defer g.end(ctx, "Newest", channel, &err)
+	defer bridge.RecoverTo(&err)
+	replay, err = eventlog.ReadNewest(ctx, g.log, channel, p)
+	r := guardedReplay{log: g, method: "Newest", channel: channel, inner: replay.Records, backwards: true}
+	replay.Records = r.records(ctx)
+	return replay, err
+}
+
+// KeyWindow implements [eventlog.Keyed].
+func (g *guardedLog) KeyWindow() (window time.Duration) {
+	_ = try(func() error { window = eventlog.KeyWindow(g.log); return nil })
+	return window
+}
+
+// guardedReplay is the replay of a guardedLog.
+type guardedReplay struct {
+	log             *guardedLog
+	method, channel string
+	inner           iter.Seq2[*eventlog.Record, error]
+	backwards       bool // the newest record is first
+	last            uint64
+	yielding        bool // the loop over the records runs, or has panicked
+	stopped         bool // it wants nothing more
+}
+
+func (r *guardedReplay) records(ctx context.Context) iter.Seq2[*eventlog.Record, error] {
+	return func(yield func(*eventlog.Record, error) bool) {
+		if err := r.run(ctx, yield); err != nil && !r.stopped {
 			yield(nil, err)
 		}
 	}
-	return replay, nil
 }
 
-// replay yields records. The error is one that was not yielded.
-func (g *guardedLog) replay(
-	ctx context.Context, channel string, records iter.Seq2[*eventlog.Record, error], yield func(*eventlog.Record, error) bool,
-) (err error) {
-	g.running.Add(1)
-	defer g.end(ctx, "After", channel, &err)
-	yielding, stopped := false, false
+// run yields the records. The error was not yielded.
+func (r *guardedReplay) run(ctx context.Context, yield func(*eventlog.Record, error) bool) (err error) {
+	r.log.running.Add(1)
+	defer r.log.end(ctx, r.method, r.channel, &err)
 	defer func() {
-		if yielding { // the panic is the reader's
+		if r.yielding {
 			return
 		}
 		if v := recover(); v != nil {
-			p := &rpc.PanicError{Value: v, Stack: debug.Stack()}
-			if err = p; stopped { // the reader wants no error
-				g.logger.ErrorContext(ctx, "the event log panicked", "method", "After", "channel", channel, details(p))
-				err = nil
-			}
+			err = &rpc.PanicError{Value: v, Stack: debug.Stack()}
 		}
 	}()
-	last := uint64(0)
-	for rec, err := range records {
-		switch {
-		case err != nil:
-		case rec == nil:
-			return errors.New("the event log has yielded no record")
-		case rec.Seq <= last:
-			return fmt.Errorf("the event log has yielded record %d after record %d", rec.Seq, last)
-		default:
-			last = rec.Seq
+	for rec, err := range r.inner {
+		if err == nil {
+			err = r.check(rec)
 		}
-		yielding = true
-		stopped = !yield(rec, err) || err != nil
-		yielding = false
-		if stopped {
-			return nil
+		r.yielding = true
+		r.stopped = !yield(rec, err) || err != nil
+		r.yielding = false
+		if r.stopped {
+			break
 		}
 	}
+	return nil
+}
+
+// check returns an error for a record that is not in order.
+func (r *guardedReplay) check(rec *eventlog.Record) error {
+	switch last := r.last; {
+	case rec == nil:
+		return errors.New("the event log has yielded no record")
+	case last == 0:
+	case !r.backwards && rec.Seq <= last, r.backwards && rec.Seq >= last:
+		return fmt.Errorf("the event log has yielded record %d after record %d", rec.Seq, last)
+	}
+	r.last = rec.Seq
 	return nil
 }
 
