@@ -27,6 +27,7 @@ const client = createORPCClient<API>(new RPCLink({
   })],
 }))
 
+let typedAt = 0 // when the others were last told
 const opening = join()
 const outbox = new Outbox({
   name: `outbox of ${name} in ${roomName}`,
@@ -98,10 +99,9 @@ async function followPeople(room: Room): Promise<void> {
 }
 
 function say(text: string): void {
+  typedAt = 0 // the next letter is news
   view.showWaiting(outbox.add(text))
 }
-
-let typedAt = 0
 
 function typing(): void {
   if (Date.now() - typedAt > TYPING_EVERY) {

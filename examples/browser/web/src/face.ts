@@ -8,10 +8,12 @@ export function face(name: string): HTMLElement {
   return disc
 }
 
+/** hue spreads names over the circle of colours, also those that differ little. */
 function hue(name: string): number {
-  let sum = 0
+  let hash = 7
   for (const character of name) {
-    sum = (sum * 31 + character.codePointAt(0)!) % 360
+    hash = Math.imul(hash ^ character.codePointAt(0)!, 0x9E3779B1)
+    hash ^= hash >>> 15
   }
-  return (sum * 137) % 360
+  return (hash >>> 0) % 360
 }

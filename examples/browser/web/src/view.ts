@@ -76,6 +76,9 @@ export class View {
     const badge = $('state')
     badge.dataset['state'] = state
     this.#offline(!navigator.onLine && state === 'waiting')
+    if (state !== 'live') {
+      [...this.#typing.keys()].forEach(name => this.#hideTyping(name))
+    }
     badge.title = error instanceof Error ? error.message : ''
     const problem = $('problem')
     problem.hidden = state !== 'closed'

@@ -23,6 +23,8 @@ class Listener {
   error = ''
   /** How many tokens were fetched. */
   tokens = 0
+  /** The tokens that were fetched, in the forms that they could be seen in: the signature, and how it is encoded for a header. */
+  readonly secrets: string[] = []
   room: DurableIterator<Event, any> | undefined
 
   constructor(options: LabOptions) {
@@ -49,7 +51,9 @@ class Listener {
           if (!response.ok) {
             throw Object.assign(new Error(await response.text()), { status: response.status })
           }
-          return response.text()
+          const token = await response.text()
+          this.secrets.push(token.slice(token.lastIndexOf('.') + 1), btoa(token).slice(0, 40))
+          return token
         },
         lastEventId: '0',
         onGap: gap => this.gaps.push(gap.reason),
