@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/go-orpc/durable-iterator/internal/dial"
 )
 
 // supervisor keeps an iterator connected. Its fields belong to the goroutine of run. Slow
@@ -229,6 +231,9 @@ func (s *supervisor) lost(ctx context.Context, cred credential, err error) {
 	case s.neverLive && isFinal(err):
 		s.fail(err)
 		return
+	case errors.Is(err, dial.ErrNotOpened) && s.options.TokenPlace == TokenInURL:
+		// A refusal, for all that a browser lets the client know. A source has an answer.
+		s.needNewToken = true
 	}
 	s.waitToRetry(ctx, err)
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/internal/asynclog"
@@ -22,6 +23,7 @@ import (
 type core struct {
 	ctx    context.Context // ends with Shutdown
 	cancel context.CancelFunc
+	start  time.Time
 	logger *slog.Logger // never runs code of the application on the caller's goroutine
 	logs   *asynclog.Queue
 
@@ -67,7 +69,7 @@ func newCore(options *Options) (*core, error) {
 	if err != nil {
 		return nil, fmt.Errorf("serializers: %w", err)
 	}
-	c := &core{options: o, serializer: ser, pool: socket.NewPool(0, o.PingInterval)}
+	c := &core{options: o, serializer: ser, start: time.Now(), pool: socket.NewPool(0, o.PingInterval)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.logger, c.logs = asynclog.New(o.Logger)
 	if o.ResumeRetention > 0 {

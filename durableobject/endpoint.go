@@ -14,12 +14,20 @@ import (
 // it implements [socket.Source], [socket.Handler] and [fanout.Sink].
 type endpoint Websocket
 
-// Pull implements [socket.Source]: answers that are due, then events.
+// Pull implements [socket.Source]: answers that are due, then events, and a heartbeat if
+// there is neither.
 func (e *endpoint) Pull(b *socket.Batch, wait bool) socket.More {
 	ws := (*Websocket)(e)
 	if ws.expired() {
 		return socket.None
 	}
+	before := len(b.Own)
+	more := ws.pull(b, wait)
+	ws.pullHeartbeat(b, before, more)
+	return more
+}
+
+func (ws *Websocket) pull(b *socket.Batch, wait bool) socket.More {
 	passed := ws.reader.Passed
 	for {
 		added := ws.outbox.Added() // before the answers are taken: later ones stop Read
@@ -60,13 +68,18 @@ func (ws *Websocket) read(b *socket.Batch, wait bool, stop func() bool) socket.M
 	return ws.reader.Read(ctx, b, true, stop)
 }
 
-// Visit implements [socket.Source]: it closes a socket whose token has expired.
-func (e *endpoint) Visit(time.Time) (again time.Time) {
+// Visit implements [socket.Source]: it closes a socket whose token has expired, and keeps
+// its heartbeat.
+func (e *endpoint) Visit(now time.Time) (again time.Time) {
 	ws := (*Websocket)(e)
 	if ws.expired() {
 		return time.Time{}
 	}
-	return ws.Token().ExpiresAt.Add(time.Millisecond) // it is expired after that, not at it
+	again = ws.Token().ExpiresAt.Add(time.Millisecond) // it is expired after that, not at it
+	if beat := ws.visitHeartbeat(now); !beat.IsZero() && beat.Before(again) {
+		return beat
+	}
+	return again
 }
 
 // Receive implements [socket.Handler].

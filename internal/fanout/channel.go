@@ -61,7 +61,7 @@ func New(o *Options, name string) *Channel {
 	ch := &Channel{options: o}
 	ch.tail.maxLag = o.MaxLagBytes
 	ch.tail.common.id = firstID
-	ch.history = history{log: o.Log, channel: name, retention: o.Retention, tail: &ch.tail}
+	ch.history = history{log: o.Log, channel: name, retention: o.Retention, tail: &ch.tail, readers: &ch.readers}
 	if o.Shared == nil {
 		ch.deliver = ch.receive
 	} else if o.Retention > 0 {

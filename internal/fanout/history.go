@@ -14,6 +14,7 @@ type history struct {
 	channel   string
 	retention time.Duration // 0: the log itself drops what is too old
 	tail      *tail
+	readers   *index // guarded by the tail's mu
 	pages     pages
 }
 
