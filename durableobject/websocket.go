@@ -41,6 +41,7 @@ type Websocket struct {
 	conn      socket.Conn
 	peer      *transport.ServerPeer
 	ctx       context.Context // for its values: the peer ends the contexts of its calls
+	closing   atomic.Bool     // the decision to close the connection was made
 	left      atomic.Bool     // the connection has ended
 	id        string
 	recipient Recipient
@@ -48,6 +49,9 @@ type Websocket struct {
 	payload   atomic.Pointer[token.Payload]
 	attached  atomic.Value
 	calls     runningCode
+	heartbeat heartbeat
+
+	stopReading atomic.Pointer[context.CancelFunc] // ends the last read of the log
 
 	outbox socket.Outbox
 
@@ -67,6 +71,7 @@ type subscription struct {
 	fanout.Subscription
 
 	lastEventID string
+	heartbeat   time.Duration      // that the client asks for; 0: none
 	finish      func()             // frees the id
 	ctx         context.Context    // of its call; nil once the hook has begun
 	cancel      context.CancelFunc // ends the context of its hook; nil before the hook has begun
