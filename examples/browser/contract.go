@@ -7,8 +7,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// The contract: what the server and the page agree on. web/src/contract.ts is the same
-// in TypeScript.
+// The contract: what the server and the page agree on. web/src/contract.ts is made from it.
 var (
 	// Join returns a durable iterator of a room. It is called over HTTP.
 	Join = durableiterator.Define[JoinInput, Event]("join")

@@ -9,6 +9,7 @@
 // it the pages show where messages are missing.
 package main
 
+//go:generate go run . -types web/src/contract.ts
 //go:generate npm --prefix ../../client/js ci
 //go:generate npm --prefix ../../client/js run build
 //go:generate npm --prefix web ci
@@ -21,6 +22,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -28,11 +30,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-orpc/durable-iterator/rpc/typescript"
 	"github.com/go-orpc/durable-iterator/token"
 )
 
 func main() {
-	c := config{Key: token.Secret(rand.Text())} // pages that come back with an older token fetch another
+	c := config{
+		Key:    token.Secret(rand.Text()), // pages that come back with an older token fetch another
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+	}
 	flag.StringVar(&c.Addr, "addr", "127.0.0.1:3000", "listen here")
 	flag.StringVar(&c.Data, "data", "", "keep the messages in this directory; nothing is lost if the server is killed")
 	flag.StringVar(&c.Web, "web", "examples/browser/web/public", "the directory of the pages")
@@ -40,10 +46,19 @@ func main() {
 		c.Origins = append(c.Origins, strings.TrimRight(s, "/"))
 		return nil
 	})
+	types := flag.String("types", "", "write the contract to this file, as TypeScript, and exit")
 	flag.Parse()
+	if *types != "" {
+		exitOn(typescript.WriteFile(*types, module))
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, c, os.Stdout); err != nil {
+	exitOn(run(ctx, c, os.Stdout))
+}
+
+func exitOn(err error) {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "browser:", err)
 		os.Exit(1)
 	}

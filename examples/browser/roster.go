@@ -23,7 +23,9 @@ func (r *roster) names() ([]string, <-chan struct{}) {
 	if r.changed == nil {
 		r.changed = make(chan struct{})
 	}
-	return slices.Compact(slices.Sorted(maps.Values(r.sockets))), r.changed
+	names := slices.AppendSeq([]string{}, maps.Values(r.sockets)) // not nil, which is no list for a page
+	slices.Sort(names)
+	return slices.Compact(names), r.changed
 }
 
 func (r *roster) add(ws *durableobject.Websocket) {

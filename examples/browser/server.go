@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net/http"
 	"os"
 	"time"
@@ -28,6 +29,7 @@ type config struct {
 	Origins []string      // whose pages may connect, besides the server's own
 	Key     token.Secret  // signs tokens
 	Life    time.Duration // of a token; 0 is a day
+	Logger  *slog.Logger  `json:"-"` // nil discards
 }
 
 // errNotBuilt is returned for a directory of pages whose scripts are missing.
@@ -56,14 +58,16 @@ func openLog(dir string) (eventlog.Log, error) {
 func newServer(c config, files fs.FS, log eventlog.Log) (http.Handler, func(context.Context) error) {
 	rooms := durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[Event]) (*Room, error) {
 		return &Room{Object: o}, nil
-	}, &durableobject.Options{Verifier: c.Key, ResumeRetention: retention, Log: log})
+	}, &durableobject.Options{
+		Verifier: c.Key, ResumeRetention: retention, Log: log, Logger: c.Logger,
+	})
 	durableobject.Handle(rooms, Say, (*Room).Say)
 	durableobject.Handle(rooms, Typing, (*Room).Typing)
 	durableobject.HandleEvents(rooms, People, (*Room).People)
 
 	join := func(in JoinInput) *durableiterator.Iterator[Event] {
 		options := &durableiterator.Options{Att: User{in.Name}, TokenTTL: c.Life, Signer: c.Key}
-		return durableiterator.New[Event](in.Room, options).RPC(Say, Typing, People)
+		return durableiterator.New[Event](in.Room, options).RPC(methods...)
 	}
 	router := rpc.NewRouter(Join.Handler(func(_ context.Context, in JoinInput) (*durableiterator.Iterator[Event], error) {
 		return join(in), nil
@@ -71,9 +75,11 @@ func newServer(c config, files fs.FS, log eventlog.Log) (http.Handler, func(cont
 
 	mux := http.NewServeMux()
 	mux.Handle("/rpc/", rpc.NewHandler(router, &rpc.HandlerOptions{
-		Prefix:         "/rpc",
-		TrustedOrigins: c.Origins,
-		Plugins:        []rpc.HandlerPlugin{&durableiterator.HandlerPlugin{Signer: c.Key}},
+		Prefix: "/rpc",
+		Plugins: []rpc.HandlerPlugin{
+			&durableiterator.HandlerPlugin{Signer: c.Key},
+			&rpc.CORSPlugin{Origins: c.Origins},
+		},
 	}))
 	mux.Handle("/room", durableobject.UpgradeHandler(rooms, &durableobject.UpgradeOptions{OriginPatterns: c.Origins}))
 	mux.HandleFunc("GET /token", func(w http.ResponseWriter, r *http.Request) { // for a page without oRPC
