@@ -215,9 +215,13 @@ func (s *supervisor) dialed(ctx context.Context, conn *connection, cred credenti
 
 // lost decides how to go on without a connection.
 func (s *supervisor) lost(ctx context.Context, cred credential, err error) {
+	err = refusalOf(err)
 	refused := isTokenRefused(err) && cred.text == s.credential().text
 	switch {
 	case ctx.Err() != nil: // which is the reason
+		return
+	case errors.Is(err, ErrEnded):
+		s.fail(err)
 		return
 	case s.switching:
 		s.switching = false

@@ -22,8 +22,8 @@ type ticket struct {
 }
 
 // admit decides whether a token is accepted. It checks the size first, then signature and
-// claims, once, then the channel and the conditions of the socket, and asks the
-// application last. A failure that is not the token's fault is logged.
+// claims, once, then the channel, revocations and the conditions of the socket, and asks
+// the application last. A failure that is not the token's fault is logged.
 func (c *core) admit(ctx context.Context, t ticket) (*token.Payload, *rpc.Error) {
 	if len(t.token) > c.options.MaxTokenBytes {
 		return nil, rpc.Errorf(rpc.CodeUnauthorized, "Invalid Token")
@@ -33,6 +33,9 @@ func (c *core) admit(ctx context.Context, t ticket) (*token.Payload, *rpc.Error)
 		return nil, refusal
 	}
 	if refusal := c.checkChannel(ctx, p); refusal != nil {
+		return nil, refusal
+	}
+	if refusal := c.checkRevoked(ctx, p); refusal != nil {
 		return nil, refusal
 	}
 	if t.fits != nil {

@@ -45,6 +45,9 @@ type core struct {
 	hooks     runningCode
 	refusals  atomic.Int64 // connections that are open only to be refused
 
+	nodes       *nodes
+	revocations revocations
+
 	// mu guards closing, and the members of channels and of sockets: nothing is added to
 	// channels once closing is set, and to sockets only what had entered before.
 	mu      sync.RWMutex
@@ -84,6 +87,7 @@ func newCore(options *Options) (*core, error) {
 		Log: c.log, Shared: c.shared, SoleWriter: c.ownLog,
 		Retention: o.ResumeRetention, MaxLagBytes: o.MaxLagBytes, Pool: c.pool,
 	}
+	c.nodes = newNodes(c)
 	if c.ownLog { // which drops old events by a clock that cannot be set
 		c.events.Retention = 0
 	}

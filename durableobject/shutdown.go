@@ -70,6 +70,7 @@ func (c *class) finish() {
 	}
 	c.channels.evict(time.Now(), true)
 	c.evictions.Wait()
+	c.nodes.close()
 	c.pool.Close()
 	if c.ownLog {
 		c.closeErr = c.log.Close()

@@ -204,10 +204,10 @@ func (c *Conn) answer(op byte, payload []byte) {
 
 // Close sends what the source has at hand, then a close frame, and ends the
 // connection once the peer has answered it, at the latest after 5 s. No message is
-// handed on any more. Only the first Close counts. It does not wait. The code is one
-// that may be sent: see [MaySend].
-func (c *Conn) Close(code int, reason string) {
-	first := c.decide(func() {
+// handed on any more. Only the first Close counts, and only it reports true. It does not
+// wait. The code is one that may be sent: see [MaySend].
+func (c *Conn) Close(code int, reason string) (first bool) {
+	first = c.decide(func() {
 		c.closing = closeBatches
 		c.control = appendClose(c.control, code, reason)
 	})
@@ -215,6 +215,7 @@ func (c *Conn) Close(code int, reason string) {
 		c.deadline(closeTimeout)
 		c.Wake()
 	}
+	return first
 }
 
 // refuse sends a close frame because of what the peer has sent. Reading goes on, since
