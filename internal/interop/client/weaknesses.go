@@ -11,7 +11,7 @@ import (
 // tests of this library know them under.
 var weaknesses = map[string]string{
 	"W1":  "it replays events in the order of their ids as strings",
-	"W2":  "it gives no position to a client that has seen no event",
+	"W2":  "it returns no position to a client that has seen no event",
 	"W4":  "it accepts an empty id, and cannot publish to the room any more",
 	"W6":  "it takes any id at face value",
 	"W15": "it accepts an id of any length, and cannot publish to the room any more",
