@@ -140,7 +140,8 @@ type Options struct {
 
 	// StallTimeout is how long a connection may accept no bytes while some wait to be
 	// sent. Then it is closed with 1013, and its calls are cancelled. A client that reads
-	// slowly, but reads, is kept. 0 is 10 s.
+	// slowly, but reads, is kept; where this process itself ends TLS, one that takes 16 KiB
+	// in that time. 0 is 10 s.
 	StallTimeout time.Duration
 
 	// MaxMessageBytes is the size of the largest message of a client; a larger

@@ -60,7 +60,8 @@ type HandlerOptions struct {
 	MaxUnsentBytes int
 	// StallTimeout is how long a connection may accept no bytes while answers wait. Then
 	// it is closed with code 1013 and its calls are cancelled. A client that reads
-	// slowly, but reads, is kept. 0 is 10 s.
+	// slowly, but reads, is kept; where this process itself ends TLS, one that takes 16 KiB
+	// in that time. 0 is 10 s.
 	StallTimeout time.Duration
 	// OriginPatterns are the hosts, besides the request's own, whose pages may
 	// connect, in the form of path.Match: "*.example.com". A pattern with "://" is
