@@ -16,6 +16,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/form"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/internal/sse"
+	"github.com/go-orpc/durable-iterator/internal/writers"
 )
 
 const (
@@ -158,7 +159,7 @@ func (x *exchange) flushEvent() error {
 // flush the next one only if it is an http.Flusher itself, others panic if it is not.
 func (x *exchange) flush() error {
 	for w := x.w; ; {
-		inner := unwrap(w)
+		inner := writers.Unwrap(w)
 		err := flushOne(w)
 		_, panicked := errors.AsType[*PanicError](err)
 		if inner == nil || (err != nil && !panicked && !errors.Is(err, http.ErrNotSupported)) {
@@ -183,22 +184,11 @@ func flushOne(w http.ResponseWriter) (err error) {
 // canFlush reports whether the innermost writer that can be reached flushes. A writer around
 // it may have the method and not flush.
 func canFlush(w http.ResponseWriter) bool {
-	for inner := unwrap(w); inner != nil; inner = unwrap(w) {
-		w = inner
-	}
-	switch w.(type) {
+	switch writers.Innermost(w).(type) {
 	case interface{ FlushError() error }, http.Flusher:
 		return true
 	}
 	return false
-}
-
-// unwrap returns what w wraps, as http.ResponseController does, or nil.
-func unwrap(w http.ResponseWriter) http.ResponseWriter {
-	if u, ok := w.(interface{ Unwrap() http.ResponseWriter }); ok {
-		return u.Unwrap()
-	}
-	return nil
 }
 
 // requestBody is the body of a request. Where middleware hides that reading can have a
