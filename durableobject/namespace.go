@@ -80,15 +80,12 @@ func (ns *Namespace[H]) Get(ctx context.Context, channel string) (H, error) {
 // caller's socket before its answer does. The interceptors run around it, after
 // the input was decoded and checked.
 //
-// Handle panics if fn or an interceptor is nil, if the path is taken, if a client has called
+// Handle panics if an interceptor is nil, if the path is taken, if a client has called
 // a method, and if the input is a stream of events, which the protocol of methods cannot
 // carry.
 func Handle[H, In, Out any](ns *Namespace[H], p rpc.Procedure[In, Out],
 	fn func(H, context.Context, *Websocket, In) (Out, error), ics ...rpc.Interceptor,
 ) {
-	if fn == nil {
-		panic(fmt.Sprintf("durableobject: Handle: the method %q is nil", p.Path()))
-	}
 	ns.class.handle(p.Handler(func(ctx context.Context, in In) (Out, error) {
 		hub, call, err := target[H](ctx, p.Path())
 		if err != nil {
@@ -107,9 +104,6 @@ func Handle[H, In, Out any](ns *Namespace[H], p rpc.Procedure[In, Out],
 func HandleEvents[H, In, T, R any](ns *Namespace[H], p rpc.EventProcedure[In, T, R],
 	fn func(H, context.Context, *Websocket, In, *rpc.EventWriter[T]) (R, error), ics ...rpc.Interceptor,
 ) {
-	if fn == nil {
-		panic(fmt.Sprintf("durableobject: HandleEvents: the method %q is nil", p.Path()))
-	}
 	// Clients see the errors of "call", which declares none: see undeclared in procedures.go.
 	bare := rpc.DefineEvents[In, T, R](p.Path())
 	ns.class.handle(bare.Handler(func(ctx context.Context, in In, w *rpc.EventWriter[T]) (R, error) {

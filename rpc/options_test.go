@@ -140,7 +140,6 @@ func TestOptionsAreChecked(t *testing.T) {
 			transport.ServerPeerOptions{Handle: router.Serve, Urgent: []string{"a", "b", "c"}}),
 		"transport: NewClientPeer: Send is required":      client(transport.ClientPeerOptions{}),
 		"transport: NewClientPeer: an interceptor is nil": client(transport.ClientPeerOptions{Send: send, Interceptors: none}),
-		`rpc: Handler: the handler of "ping" is nil`:      func() { ping.Handler(nil) },
 		"rpc: Chain: an interceptor is nil": func() {
 			ping.Handler(func(context.Context, rpc.Void) (rpc.Void, error) { return rpc.Void{}, nil }, nil)
 		},

@@ -137,9 +137,8 @@ func (p Procedure[In, Out]) Call(ctx context.Context, c Caller, in In, opts ...C
 //
 // The context of fn ends when the caller cancels the call or goes away;
 // [CallOf] finds the call in it. It runs concurrently with itself. If it panics the call fails with a [*PanicError],
-// which interceptors see and the caller does not. Handler panics on a nil fn or interceptor.
+// which interceptors see and the caller does not. Handler panics on a nil interceptor.
 func (p Procedure[In, Out]) Handler(fn func(context.Context, In) (Out, error), ics ...Interceptor) Route {
-	p.spec.check(fn == nil)
 	outHasRules := validate.HasRules[Out]()
 	return newRoute[In](p.spec, func(ctx context.Context, call *Call) (any, error) {
 		in, err := handlerInput[In](call)
@@ -156,13 +155,6 @@ func (p Procedure[In, Out]) Handler(fn func(context.Context, In) (Out, error), i
 		var out any = typed // once: it costs an allocation
 		return out, checkOutput(ctx, call.validator, out, outHasRules)
 	}, ics)
-}
-
-// check panics if the handler of the procedure is nil.
-func (s *spec) check(isNil bool) {
-	if isNil {
-		panic(fmt.Sprintf("rpc: Handler: the handler of %q is nil", strings.Join(s.path, ".")))
-	}
 }
 
 // newRoute puts the decoding of the input and the interceptors around what runs a
@@ -286,7 +278,6 @@ func (p EventProcedure[In, T, R]) Path() string { return strings.Join(p.spec.pat
 // an event could not be sent; it has the values that interceptors have added. A
 // deadline of theirs is for the opening of the stream only.
 func (p EventProcedure[In, T, R]) Handler(fn func(context.Context, In, *EventWriter[T]) (R, error), ics ...Interceptor) Route {
-	p.spec.check(fn == nil)
 	eventHasRules, resultHasRules := validate.HasRules[T](), validate.HasRules[R]()
 	return newRoute[In](p.spec, func(ctx context.Context, call *Call) (any, error) {
 		in, err := handlerInput[In](call)
