@@ -116,6 +116,12 @@ func (f *follower) note(what func()) {
 	}
 }
 
+func (f *follower) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.got)
+}
+
 // until waits for done to hold of what was received.
 func (f *follower) until(t *testing.T, done func(got []*eventlog.Record, lost error) bool) {
 	t.Helper()
