@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,23 +17,53 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// BenchmarkReturn measures how long 5,000 clients of one channel take until all are
-// connected again and have the 100 events that each has missed.
-func BenchmarkReturn(b *testing.B) {
-	const clients, missed = 5000, 100
+// calm returns a node of a cluster in which nothing is broken.
+func calm(b *testing.B) *node {
+	b.Helper()
 	c := &cluster{config: config{tailCheck: true}}
-	defer func() {
+	b.Cleanup(func() {
 		for _, p := range c.servers {
 			p.kill()
 		}
 		for _, p := range c.routes {
 			_ = p.listener.Close()
 		}
-	}()
+	})
 	require.NoError(b, c.startServers(b.Context(), b.TempDir(), servers))
-	n, err := startNode(b.Context(), c.config, c.servers[0])
+	n, err := startNode(context.Background(), c.config, c.servers[0])
 	require.NoError(b, err)
-	defer func() { require.NoError(b, n.close()) }()
+	b.Cleanup(func() { require.NoError(b, n.close()) })
+	return n
+}
+
+// BenchmarkPublish publishes to 100 channels, which three servers store.
+func BenchmarkPublish(b *testing.B) {
+	n := calm(b)
+	for _, publishers := range []int{1, 256} {
+		b.Run(fmt.Sprintf("%d publishers", publishers), func(b *testing.B) {
+			var next atomic.Int64
+			var running sync.WaitGroup
+			for range publishers {
+				running.Go(func() {
+					for i := next.Add(1); i <= int64(b.N); i = next.Add(1) {
+						if err := n.publish(b.Context(), fmt.Sprint(i%100), "an event"); err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				})
+			}
+			running.Wait()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+		})
+	}
+}
+
+// BenchmarkReturn measures how long 5,000 clients of one channel take until all are
+// connected again and have the 100 events that each has missed.
+func BenchmarkReturn(b *testing.B) {
+	const clients, missed = 5000, 100
+	n := calm(b)
 	tok, err := newToken(b.Context(), "room")
 	require.NoError(b, err)
 	dial := func(ctx context.Context, o ...rpc.CallOption) (*client.Iterator[event], error) {
