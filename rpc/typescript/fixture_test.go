@@ -138,6 +138,12 @@ type TooLong struct {
 	Max int `json:"max"`
 }
 
+// Seeded is a value, and what Random makes it of.
+type Seeded struct {
+	Seed  uint64 `json:"seed"`
+	Value Kinds  `json:"value"`
+}
+
 var users = rpc.Group("users")
 
 var (
@@ -145,12 +151,15 @@ var (
 	Echo = rpc.Define[Kinds, Kinds]("echo")
 	// Find finds something.
 	Find    = rpc.DefineIn[*UserID, []Address](users, "find", ErrTooLong, ErrGone)
-	Upload  = rpc.Define[File, rpc.Void]("upload")
+	Upload  = rpc.Define[File, File]("upload")
 	Count   = rpc.DefineEvents[rpc.Void, int, rpc.Void]("count")
 	Import  = rpc.Define[*rpc.Events[Address, Level], int]("import")
 	Watch   = durableiterator.Define[UserID, Address]("watch")
 	OnFile  = durableiterator.Define[rpc.Void, string]("chat.onFile")
 	Say     = rpc.Define[string, rpc.Void]("say", ErrTooLong)
+	Random  = rpc.Define[uint64, Kinds]("random")
+	Same    = rpc.Define[Seeded, string]("same")
+	OnKinds = durableiterator.Define[rpc.Void, Kinds]("onKinds")
 	Numbers = rpc.DefineEvents[int, int, string]("admin.numbers")
 
 	// ErrTooLong is the answer to a text that is too long.
@@ -158,12 +167,16 @@ var (
 	ErrGone    = rpc.DefineError[rpc.Void]("GONE", 410, "it is gone")
 )
 
+var money = value.JSONSerializer(21, func(m Money) (any, error) { return m.Cents, nil },
+	func(v any) (Money, error) { cents, _ := v.(float64); return Money{int64(cents)}, nil })
+
 func options() *typescript.Options {
-	money := value.JSONSerializer(21, func(m Money) (any, error) { return m.Cents, nil },
-		func(v any) (Money, error) { cents, _ := v.(float64); return Money{int64(cents)}, nil })
 	return &typescript.Options{
-		Contracts:   []rpc.Contract{Echo, Find, Upload, Count, Import, OnFile},
-		Iterators:   []typescript.Iterator{{Contract: Watch, Methods: []rpc.Contract{Say, Numbers}}},
+		Contracts: []rpc.Contract{Echo, Find, Upload, Count, Import, OnFile, Random, Same, OnKinds},
+		Iterators: []typescript.Iterator{
+			{Contract: Watch, Methods: []rpc.Contract{Say, Numbers}},
+			{Name: "lobby", Event: reflect.TypeFor[Address]()},
+		},
 		Enums:       []typescript.Enum{typescript.EnumOf(StateOpen, StateClosed), typescript.EnumOf[Level]()},
 		Own:         []typescript.Own{typescript.OwnType[Money]("Money", "./money.js")},
 		Serializers: []value.Serializer{money},

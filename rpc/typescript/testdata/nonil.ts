@@ -26,7 +26,10 @@ export type RouterClient<C extends ClientContext = Record<never, never>> = {
     number,
     ThrowableError
   >
-  upload: Client<C, TypescriptTestFile, void, ThrowableError>
+  onKinds: Client<C, void, OnKindsIterator<C>, ThrowableError>
+  random: Client<C, number, Kinds, ThrowableError>
+  same: Client<C, Seeded, string, ThrowableError>
+  upload: Client<C, TypescriptTestFile, TypescriptTestFile, ThrowableError>
   users: {
     /** Find finds something. */
     find: Client<
@@ -48,6 +51,14 @@ export type Outputs = InferClientOutputs<RouterClient>
 /** The events of `chat.onFile`, and the methods that its token allows. */
 export type ChatOnFileIterator<C extends ClientContext = Record<never, never>> =
   ClientDurableIterator<string, Record<never, never>>
+
+/** The events of `lobby`, and the methods that its token allows. */
+export type LobbyIterator<C extends ClientContext = Record<never, never>> =
+  ClientDurableIterator<Address, Record<never, never>>
+
+/** The events of `onKinds`, and the methods that its token allows. */
+export type OnKindsIterator<C extends ClientContext = Record<never, never>> =
+  ClientDurableIterator<Kinds, Record<never, never>>
 
 /** The events of `watch`, and the methods that its token allows. */
 export type WatchIterator<C extends ClientContext = Record<never, never>> =
@@ -167,6 +178,12 @@ export const Level = {
 export interface PageAddress {
   items: Address[]
   next?: number
+}
+
+/** Seeded is a value, and what Random makes it of. */
+export interface Seeded {
+  seed: number
+  value: Kinds
 }
 
 /** State is a state. */
