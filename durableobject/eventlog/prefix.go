@@ -16,7 +16,8 @@ import (
 // open. Trim of a view drops nothing, since the age that one namespace keeps must
 // not cost another its events: trim the log itself.
 //
-// The view of a [Shared] log is a Shared log.
+// The view of a [Shared] log is a Shared log. Its [Bus], if the log has one, is a view of
+// that of the log.
 func Prefix(log Log, prefix string) Log {
 	view := &prefixed{log: log, prefix: prefix}
 	if shared, ok := log.(Shared); ok {
@@ -104,6 +105,15 @@ func (p *prefixed) isClosed() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.closed
+}
+
+// Bus implements [BusCarrier].
+func (p *prefixed) Bus() Bus {
+	bus := BusOf(p.log)
+	if bus == nil {
+		return nil
+	}
+	return &prefixedBus{bus: bus, prefix: p.prefix, closed: p.isClosed}
 }
 
 // prefixedShared is the view of a shared log.
