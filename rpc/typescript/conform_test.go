@@ -84,7 +84,7 @@ func serve(t *testing.T) string {
 		Count.Handler(func(_ context.Context, _ rpc.Void, w *rpc.EventWriter[int]) (rpc.Void, error) {
 			return rpc.Void{}, w.Send(1)
 		}),
-		Import.Handler(func(ctx context.Context, in *rpc.Events[Address, Level]) (n int, err error) {
+		Import.Handler(func(_ context.Context, in *rpc.Events[Address, Level]) (n int, err error) {
 			for a, err := range in.All() {
 				if err != nil {
 					return 0, err

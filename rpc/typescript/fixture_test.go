@@ -15,7 +15,7 @@ import (
 )
 
 // Kinds has a field of each kind. Its comment has several lines,
-// and the end of a comment of TypeScript: */
+// and the end of a comment of TypeScript, */, in it.
 type Kinds struct {
 	// Text is a string.
 	Text    string  `json:"text"`
@@ -27,7 +27,7 @@ type Kinds struct {
 	Bytes   []byte        `json:"bytes"`
 	Quoted  int64         `json:"quoted,string"`
 	Content string        `json:"content-type"`
-	hidden  int
+	hidden  int           //nolint:unused // it is not sent
 
 	At      time.Time       `json:"at"`
 	Big     *big.Int        `json:"big"`

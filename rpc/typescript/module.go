@@ -37,7 +37,8 @@ type declaration struct {
 	section   int
 	wanted    string
 	qualifier string // what is put before the wanted name if it is taken
-	identity  string // what it is sorted by among those of the same wanted name
+	identity  string // what it is sorted by among those of the same wanted name, then by order
+	order     int
 	comment   comment
 	content   docs
 
@@ -48,7 +49,7 @@ func (d *declaration) write(content ...doc) { d.content = append(d.content, cont
 
 // newDeclaration adds a declaration, of a Go type unless t is nil.
 func (m *module) newDeclaration(section int, wanted string, t reflect.Type) *declaration {
-	d := &declaration{section: section, wanted: wanted}
+	d := &declaration{section: section, wanted: wanted, order: len(m.declarations)}
 	if t != nil {
 		d.qualifier = pascal(packageName(t))
 		d.identity = t.PkgPath() + "." + t.String()
@@ -127,6 +128,9 @@ func (m *module) format() (string, error) {
 	if len(m.declarations) == 0 {
 		return "", errEmpty
 	}
+	if err := m.checkImports(); err != nil {
+		return "", err
+	}
 	m.nameAll()
 	var out strings.Builder
 	out.WriteString(header)
@@ -146,6 +150,20 @@ func (m *module) format() (string, error) {
 		out.WriteString("\n" + format(docs{d.comment.doc(), d.content}) + "\n")
 	}
 	return out.String(), nil
+}
+
+// checkImports returns an error if two modules are to have the same name.
+func (m *module) checkImports() error {
+	from := map[string]string{}
+	for _, module := range slices.Sorted(maps.Keys(m.imports)) {
+		for n := range m.imports[module] {
+			if other, ok := from[n]; ok {
+				return fmt.Errorf("%s is imported from %s and from %s", n, other, module)
+			}
+			from[n] = module
+		}
+	}
+	return nil
 }
 
 // compareModules sorts the names of modules, files after packages.

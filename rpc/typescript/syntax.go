@@ -1,9 +1,10 @@
 package typescript
 
 import (
-	"encoding/json"
 	"regexp"
 	"strings"
+
+	"github.com/go-orpc/durable-iterator/internal/jsontext"
 )
 
 // expr is a type of TypeScript.
@@ -127,7 +128,8 @@ func arrayOf(t expr) expr {
 }
 
 func tupleOf(types ...expr) expr {
-	return expr{doc: group{docs{text("["), indent{docs{blank, joined(plain(types), docs{text(","), space})}}, ifBroken(","), blank, text("]")}}}
+	list := joined(plain(types), docs{text(","), space})
+	return expr{doc: group{docs{text("["), indent{docs{blank, list}}, ifBroken(","), blank, text("]")}}}
 }
 
 // property is a member of an object type.
@@ -171,7 +173,7 @@ func key(name string) string {
 // quoted returns a literal of a string: in single quotes, or in double ones if these have
 // to be escaped less often, as prettier has it.
 func quoted(s string) string {
-	encoded, _ := json.Marshal(s) //nolint:errchkjson // a string can be encoded
+	encoded := jsontext.AppendString(nil, s)
 	inner := strings.NewReplacer(`\\`, `\\`, `\"`, `"`).Replace(string(encoded[1 : len(encoded)-1]))
 	quote := `'`
 	if strings.Count(s, `'`) > strings.Count(s, `"`) {

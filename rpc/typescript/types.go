@@ -3,6 +3,7 @@ package typescript
 import (
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/go-orpc/durable-iterator/internal/serializer"
 	"github.com/go-orpc/durable-iterator/rpc"
@@ -61,14 +62,8 @@ func isNilable(t reflect.Type) bool {
 
 // isNamed reports whether a type has a declaration of its own.
 func isNamed(t reflect.Type, s serializer.Shape) bool {
-	if t.PkgPath() == "" || s.BuiltIn || t == voidType {
-		return false
-	}
-	switch s.Kind {
-	case serializer.Unsupported, serializer.Unknown, serializer.Custom:
-		return false
-	}
-	return true
+	unnamed := []serializer.Kind{serializer.Unsupported, serializer.Unknown, serializer.Custom}
+	return t.PkgPath() != "" && !s.BuiltIn && t != voidType && !slices.Contains(unnamed, s.Kind)
 }
 
 // words has the types that have a name in TypeScript.
@@ -91,7 +86,7 @@ func (m *module) shape(t reflect.Type, s serializer.Shape) (expr, error) {
 	case serializer.Unsupported:
 		return expr{}, fmt.Errorf("values of type %s cannot be sent", t)
 	case serializer.Custom:
-		return expr{}, fmt.Errorf("type %s has a Serializer: name its type in Options.Types", t)
+		return expr{}, fmt.Errorf("type %s has a Serializer: name its type in Options.Own", t)
 	case serializer.Array:
 		elem, err := m.expr(s.Elem)
 		return arrayOf(elem), err
@@ -120,8 +115,9 @@ func (m *module) shape(t reflect.Type, s serializer.Shape) (expr, error) {
 	case serializer.Object:
 		properties, err := m.properties(t, s.Members)
 		return objectOf(properties), err
+	default:
+		return word(words[s.Kind]), nil
 	}
-	return word(words[s.Kind]), nil
 }
 
 // element returns the type of the elements of a set or a map, of any if t is nil.

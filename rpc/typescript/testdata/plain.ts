@@ -57,7 +57,7 @@ export type Duration = number
 
 /**
  * Kinds has a field of each kind. Its comment has several lines,
- * and the end of a comment of TypeScript: *\/
+ * and the end of a comment of TypeScript, *\/, in it.
  */
 export interface Kinds {
   /** Text is a string. */
