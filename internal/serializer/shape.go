@@ -168,7 +168,7 @@ func ownZero(t reflect.Type) bool {
 	return t.Kind() != reflect.Pointer && reflect.PointerTo(t).Implements(reflect.TypeFor[isZeroer]())
 }
 
-// canBeUndefined reports whether the type says that a value may be undefined.
+// canBeUndefined reports whether values of a type may be undefined, as far as it shows.
 func canBeUndefined(t reflect.Type) bool {
 	for t.Kind() == reflect.Pointer && t.Elem() != t {
 		t = t.Elem()

@@ -150,8 +150,10 @@ export const Level = {
   High: 1,
 } as const`},
 		"text": {typescript.EnumOf(netip.IPv4Unspecified()), "", "export type Addr = '0.0.0.0'"},
-		"many": {typescript.EnumOf(State("a somewhat long value"), State("another one of them"), State("and the last of these")), "", `export type State =
-  | 'a somewhat long value'
+		"many": {typescript.EnumOf(State("a somewhat long value"), State("another one of them"), State("one of these")), "", `export type State =
+  'a somewhat long value' | 'another one of them' | 'one of these'`},
+		"more": {typescript.EnumOf(State("a value that is longer than that"), State("another one of them"), State("and the last of these")), "", `export type State =
+  | 'a value that is longer than that'
   | 'another one of them'
   | 'and the last of these'`},
 	} {

@@ -65,7 +65,7 @@ func (t expr) value() doc {
 	if t.hugs() {
 		return docs{text(" "), t.inner()}
 	}
-	return group{indent{docs{space, ifBroken("| "), t.alternatives()}}}
+	return group{indent{docs{space, t.inner()}}}
 }
 
 // inner returns the type as it stands in brackets.
