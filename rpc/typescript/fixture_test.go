@@ -150,6 +150,8 @@ var (
 	// Echo returns its input.
 	Echo = rpc.Define[Kinds, Kinds]("echo")
 	// Find finds something.
+	//
+	// Deprecated: use something else.
 	Find    = rpc.DefineIn[*UserID, []Address](users, "find", ErrTooLong, ErrGone)
 	Upload  = rpc.Define[File, File]("upload")
 	Count   = rpc.DefineEvents[rpc.Void, int, rpc.Void]("count")

@@ -108,7 +108,10 @@ func (p *sourcePackage) readValue(spec *ast.ValueSpec, doc *ast.CommentGroup, gr
 	for _, name := range spec.Names {
 		p.values[name.Name] = c
 	}
-	eachCall(spec, func(_, function string, call *ast.CallExpr) {
+	eachCall(spec, func(variable, function string, call *ast.CallExpr) {
+		if c != nil && !strings.HasPrefix(c[0]+" ", variable+" ") {
+			return // it is about several, or about something else
+		}
 		switch first, _ := stringAt(call, 0); function {
 		case "Define", "DefineEvents":
 			p.contracts[first] = c

@@ -185,13 +185,19 @@ func quoted(s string) string {
 // comment is what is said about a declaration or a member, without markers, line by line.
 type comment []string
 
-// newComment returns a comment of some text.
+// newComment returns a comment of some text. What Go says is deprecated is so in TypeScript.
 func newComment(s string) comment {
 	s = strings.TrimSpace(strings.ReplaceAll(s, "*/", "*\\/"))
 	if s == "" {
 		return nil
 	}
-	return strings.Split(s, "\n")
+	lines := strings.Split(s, "\n")
+	for i, line := range lines {
+		if rest, ok := strings.CutPrefix(line, "Deprecated: "); ok {
+			lines[i] = "@deprecated " + rest
+		}
+	}
+	return lines
 }
 
 // doc returns the comment, and the end of its line.

@@ -31,7 +31,11 @@ export type RouterClient<C extends ClientContext = Record<never, never>> = {
   same: Client<C, Seeded, string, ThrowableError>
   upload: Client<C, TypescriptTestFile, TypescriptTestFile, ThrowableError>
   users: {
-    /** Find finds something. */
+    /**
+     * Find finds something.
+     *
+     * @deprecated use something else.
+     */
     find: Client<
       C,
       UserID | null | undefined,
