@@ -44,9 +44,9 @@ type Options struct {
 	// Plain is for pages without oRPC's client. The module has no client type then, and
 	// imports nothing of oRPC: iterators and methods are those of the function dial.
 	Plain bool
-	// ClientModule is where the types of iterators are imported from: the default is
-	// [DefaultClientModule]. Without Plain it is this with /orpc after it, which stands for
-	// the original package too, if it is "@orpc/experimental-durable-iterator/client".
+	// ClientModule is where the types of iterators are imported from. The default is
+	// [DefaultClientModule], without Plain with /orpc after it. A page on oRPC's own package has
+	// "@orpc/experimental-durable-iterator/client".
 	ClientModule string
 }
 
