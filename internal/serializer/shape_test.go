@@ -73,7 +73,7 @@ func TestShape(t *testing.T) {
 		"chan":             {reflect.TypeFor[chan int](), Shape{Kind: Unsupported}},
 		"function":         {reflect.TypeFor[func()](), Shape{Kind: Unsupported}},
 		"complex":          {reflect.TypeFor[complex128](), Shape{Kind: Unsupported}},
-		"struct, no field": {reflect.TypeFor[struct{ a int }](), Shape{Kind: Object, Members: []Member{}}}, //nolint:unused // not exported
+		"struct, no field": {reflect.TypeFor[struct{ a int }](), Shape{Kind: Object, Members: []Member{}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -103,9 +103,8 @@ func TestShapeOfStruct(t *testing.T) {
 		Name     string      `json:"name"`
 		Hidden   int         `json:"-"`
 		Quoted   *int64      `json:",string"`
-		Custom   shapeCustom `json:"custom,omitempty,string"`
+		Custom   shapeCustom `json:"custom,string"`
 		Text     string      `json:"text,omitempty"`
-		At       time.Time   `json:"at,omitempty"` //nolint:modernize // it has no effect, and that is the test
 		Until    time.Time   `json:"until,omitzero"`
 		Pair     [2]int      `json:"pair,omitempty"`
 		None     [0]int      `json:"none,omitempty"`
@@ -131,9 +130,8 @@ func TestShapeOfStruct(t *testing.T) {
 		{name: "Note", optional: true},
 		{name: "name"},
 		{name: "Quoted", quoted: true},
-		{name: "custom", nilOmitted: true},
+		{name: "custom"},
 		{name: "text", optional: true, nilOmitted: true},
-		{name: "at", nilOmitted: true},
 		{name: "until", optional: true},
 		{name: "pair", nilOmitted: true},
 		{name: "none", optional: true, nilOmitted: true},
@@ -145,4 +143,16 @@ func TestShapeOfStruct(t *testing.T) {
 		{name: "pointer", optional: true},
 		{name: "pointers"},
 	}, got)
+}
+
+// The tag option omitempty has no effect on structs, however empty they are.
+func TestShapeOfOmittedStruct(t *testing.T) {
+	t.Parallel()
+	for _, typ := range []reflect.Type{reflect.TypeFor[time.Time](), reflect.TypeFor[struct{}](), reflect.TypeFor[shapeCustom]()} {
+		outer := reflect.StructOf([]reflect.StructField{{Name: "A", Type: typ, Tag: `json:",omitempty"`}})
+		require.False(t, shapeSerializer.Shape(outer).Members[0].Optional, typ)
+		sent, err := shapeSerializer.Append(nil, reflect.Zero(outer).Interface())
+		require.NoError(t, err)
+		require.Contains(t, string(sent), `"A":`)
+	}
 }

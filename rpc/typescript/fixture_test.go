@@ -60,7 +60,6 @@ type Kinds struct {
 	Pointer  *Address      `json:"pointer"`
 	Optional *Address      `json:"optional,omitempty"`
 	Later    time.Time     `json:"later,omitzero"`
-	Always   time.Time     `json:"always,omitempty"` //nolint:modernize // it has no effect, and that is the test
 	Tags     []string      `json:"tags,omitempty"`
 	State    State         `json:"state"`
 	Level    Level         `json:"level"`

@@ -13,7 +13,7 @@ import (
 type (
 	AnEventWithAnUnusuallyLongName struct {
 		ByName                       map[AKeyWithAnUnusuallyLongName]*AnEventWithAnUnusuallyLongName
-		ByNumber                     map[float64]*AnEventWithAnUnusuallyLongName `json:"by number, of which there are many"`
+		ByNumber                     map[float64]*AnEventWithAnUnusuallyLongName `json:"by number"`
 		Pairs                        [2]*AnEventWithAnUnusuallyLongName
 		AKey                         AKeyWithAnUnusuallyLongName `json:"a key that needs quotes as it has spaces in its name"`
 		Lists                        [][]*AnEventWithAnUnusuallyLongName

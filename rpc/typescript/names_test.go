@@ -102,11 +102,11 @@ func TestNamesOfErrors(t *testing.T) {
 	t.Parallel()
 	muted := rpc.DefineError[int]("MUTED", 403, "")
 	module := write(t, &typescript.Options{Contracts: []rpc.Contract{
-		rpc.Define[int, int]("a", muted), rpc.Define[int, int]("b", muted), rpc.Define[int, int]("c", rpc.DefineError[string]("MUTED", 403, "")),
+		rpc.Define[int, bool]("a", muted), rpc.Define[int, bool]("b", muted), rpc.Define[int, bool]("c", rpc.DefineError[string]("MUTED", 403, "")),
 	}})
-	require.Contains(t, module, "a: Client<C, number, number, MutedError | ThrowableError>")
-	require.Contains(t, module, "b: Client<C, number, number, MutedError | ThrowableError>")
-	require.Contains(t, module, "c: Client<C, number, number, MutedError2 | ThrowableError>")
+	require.Contains(t, module, "a: Client<C, number, boolean, MutedError | ThrowableError>")
+	require.Contains(t, module, "b: Client<C, number, boolean, MutedError | ThrowableError>")
+	require.Contains(t, module, "c: Client<C, number, boolean, MutedError2 | ThrowableError>")
 	require.Contains(t, module, "export type MutedError2 = ORPCError<'MUTED', string>")
 }
 

@@ -100,7 +100,6 @@ export interface Kinds {
   pointer: Address | null
   optional?: Address
   later?: Date
-  always: Date
   tags?: string[]
   state: State
   level: Level
