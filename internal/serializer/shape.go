@@ -170,7 +170,10 @@ func ownZero(t reflect.Type) bool {
 
 // canBeUndefined reports whether values of a type may be undefined, as far as it shows.
 func canBeUndefined(t reflect.Type) bool {
-	for t.Kind() == reflect.Pointer && t.Elem() != t {
+	for range maxDepth { // a type of pointers may lead to itself
+		if t.Kind() != reflect.Pointer {
+			break
+		}
 		t = t.Elem()
 	}
 	return t == undefinedType || t == valueType

@@ -103,7 +103,7 @@ func TestShapeOfStruct(t *testing.T) {
 		Name     string      `json:"name"`
 		Hidden   int         `json:"-"`
 		Quoted   *int64      `json:",string"`
-		Custom   shapeCustom `json:"custom,string"`
+		Custom   shapeCustom `json:"custom"`
 		Text     string      `json:"text,omitempty"`
 		Until    time.Time   `json:"until,omitzero"`
 		Pair     [2]int      `json:"pair,omitempty"`

@@ -40,9 +40,13 @@ func (*addressRoom) Numbers(_ context.Context, _ *durableobject.Websocket, n int
 	return "done", w.Send(n)
 }
 
+func (*kindsRoom) Same(_ context.Context, _ *durableobject.Websocket, in Seeded) (string, error) {
+	return difference(newKinds(in.Seed), in.Value)
+}
+
 // OnSubscribed sends events.
 func (*kindsRoom) OnSubscribed(ctx context.Context, ws *durableobject.Websocket, _ durableobject.Resume) error {
-	for seed := range uint64(20) {
+	for seed := range uint64(50) {
 		if err := ws.Send(ctx, newKinds(seed)); err != nil {
 			return err
 		}
@@ -65,6 +69,7 @@ func serve(t *testing.T) string {
 	streets := durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[Address]) (*addressRoom, error) {
 		return &addressRoom{o}, nil
 	}, objects)
+	durableobject.Handle(rooms, Same, (*kindsRoom).Same)
 	durableobject.Handle(streets, Say, (*addressRoom).Say)
 	durableobject.HandleEvents(streets, Numbers, (*addressRoom).Numbers)
 
@@ -95,7 +100,7 @@ func serve(t *testing.T) string {
 			return n + int(level), err
 		}),
 		OnKinds.Handler(func(context.Context, rpc.Void) (*durableiterator.Iterator[Kinds], error) {
-			return durableiterator.New[Kinds]("kinds", nil), nil
+			return durableiterator.New[Kinds]("kinds", nil).RPC(Same), nil
 		}),
 		Watch.Handler(func(context.Context, UserID) (*durableiterator.Iterator[Address], error) {
 			return durableiterator.New[Address]("streets", nil).RPC(Say, rpc.Group("admin")), nil

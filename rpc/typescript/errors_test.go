@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"reflect"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,7 +15,10 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-type loop *loop
+type (
+	loop  *loop
+	loops **[]loops
+)
 
 type withChannel struct {
 	Inner struct {
@@ -43,7 +47,9 @@ func TestWhatCannotBeWritten(t *testing.T) {
 			contracts(rpc.Define[withChannel, rpc.Void]("a.b")),
 			"typescript: a.b: input: typescript_test.withChannel: inner: bad: values of type chan int cannot be sent",
 		},
-		"a pointer to itself": {contracts(rpc.Define[loop, rpc.Void]("a")), "type typescript_test.loop holds nothing but itself"},
+		"a pointer to itself": {contracts(rpc.Define[loop, rpc.Void]("a")), "type typescript_test.loop is a pointer that leads to itself"},
+		"and its elements":    {contracts(rpc.Define[rpc.Void, struct{ A loops }]("a")), "a: output: A: type typescript_test.loops is a pointer that leads"},
+		"a type without name": {&typescript.Options{Types: []reflect.Type{reflect.TypeFor[[]string]()}}, "Options.Types: []string is no type that can be declared"},
 		"a file by value":     {contracts(rpc.Define[rpc.Void, value.File]("a")), "a: output: values of type value.File cannot be sent"},
 		"data of an error": {
 			contracts(rpc.Define[rpc.Void, rpc.Void]("a", rpc.DefineError[chan int]("BAD", 400, ""))), "a: error BAD: values of type chan int",

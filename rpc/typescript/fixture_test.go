@@ -65,6 +65,7 @@ type Kinds struct {
 	Level    Level         `json:"level"`
 	Tree     *Tree         `json:"tree"`
 	Branches Branches      `json:"branches"`
+	States   States        `json:"states"`
 	Page     Page[Address] `json:"page"`
 	Price    Money         `json:"price"`
 	Base
@@ -118,6 +119,9 @@ type Tree struct {
 
 // Branches holds itself without a struct.
 type Branches map[string]Branches
+
+// States holds itself, under keys that are an enum.
+type States map[State]States
 
 // Page is a part of a list.
 type Page[T any] struct {
@@ -173,9 +177,10 @@ var money = value.JSONSerializer(21, func(m Money) (any, error) { return m.Cents
 
 func options() *typescript.Options {
 	return &typescript.Options{
-		Contracts: []rpc.Contract{Echo, Find, Upload, Count, Import, OnFile, Random, Same, OnKinds},
+		Contracts: []rpc.Contract{Echo, Find, Upload, Count, Import, OnFile, Random, Same},
 		Iterators: []typescript.Iterator{
 			{Contract: Watch, Methods: []rpc.Contract{Say, Numbers}},
+			{Contract: OnKinds, Methods: []rpc.Contract{Same}},
 			{Name: "lobby", Event: reflect.TypeFor[Address]()},
 		},
 		Enums:       []typescript.Enum{typescript.EnumOf(StateOpen, StateClosed), typescript.EnumOf[Level]()},

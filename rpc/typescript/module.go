@@ -29,6 +29,7 @@ type module struct {
 	errors       map[declaredError]*declaration
 	declarations []*declaration
 	imports      map[string]map[string]bool // names by module
+	followed     map[reflect.Type]bool      // the named pointers that lead to the type at hand
 }
 
 // declaration is something that the module exports. It is written when all of them have
@@ -63,7 +64,7 @@ func newModule(o *Options) (*module, error) {
 		types:   map[reflect.Type]*declaration{},
 		enums:   map[reflect.Type]*declaration{},
 		errors:  map[declaredError]*declaration{},
-		imports: map[string]map[string]bool{},
+		imports: map[string]map[string]bool{}, followed: map[reflect.Type]bool{},
 	}
 	if o != nil {
 		m.Options = *o
@@ -85,6 +86,9 @@ func newModule(o *Options) (*module, error) {
 		return nil, err
 	}
 	for _, t := range m.Types {
+		if _, ok := m.own(t); !ok && !isNamed(t, m.serializer.Shape(t)) {
+			return nil, fmt.Errorf("Options.Types: %s is no type that can be declared", t)
+		}
 		if _, err := m.expr(t); err != nil {
 			return nil, err
 		}

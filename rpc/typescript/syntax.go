@@ -160,6 +160,11 @@ func objectOf(properties []property) expr {
 	return expr{doc: docs{text("{"), indent{lines}, hard, text("}")}, form: object}
 }
 
+// dictionaryOf returns an object type with a signature of its keys.
+func dictionaryOf(keys doc, elem expr) expr {
+	return expr{doc: docs{text("{"), indent{docs{hard, keys, elem.value()}}, hard, text("}")}, form: object}
+}
+
 var identifier = regexp.MustCompile(`^[\p{L}_$][\p{L}\p{Nd}_$]*$`)
 
 // key returns the name of a member, in quotes where it needs them.

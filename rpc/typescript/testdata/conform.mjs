@@ -1,7 +1,7 @@
 // Compares values that a server sends with their types, which the compiler reads in kinds.ts,
 // and sends them back. The argument is the server's address.
 import assert from 'node:assert/strict'
-import { DurableIteratorLinkPlugin } from '@go-orpc/durable-iterator-client/orpc'
+import { dial, DurableIteratorLinkPlugin } from '@go-orpc/durable-iterator-client/orpc'
 import { createORPCClient, ORPCError, safe } from '@orpc/client'
 import { RPCLink } from '@orpc/client/fetch'
 import ts from 'typescript'
@@ -146,10 +146,18 @@ assert.ok(said.error instanceof ORPCError && said.error.code === 'TOO_LONG')
 conforms(said.error.data, types.get('TooLong'))
 watched.close()
 
-const events = await client('kinds').onKinds()
-for (let i = 0; i < 20; i++) {
-  conforms((await events.next()).value, kinds)
+// Events and methods, with oRPC's serializer and with that of our client.
+const plain = createORPCClient(new RPCLink({ url: `${address}/rpc` }))
+for (const events of [
+  await client('kinds').onKinds(),
+  await dial({ url: `${address}/kinds`, token: () => plain.onKinds(), customJsonSerializers: [money] }),
+]) {
+  for (let seed = 0; seed < 50; seed++) {
+    const { value } = await events.next()
+    conforms(value, kinds)
+    assert.equal(await events.same({ seed, value }), '')
+  }
+  events.close()
 }
-events.close()
 
 process.stdout.write('ok\n')

@@ -62,7 +62,12 @@ export type LobbyIterator<C extends ClientContext = Record<never, never>> =
 
 /** The events of `onKinds`, and the methods that its token allows. */
 export type OnKindsIterator<C extends ClientContext = Record<never, never>> =
-  ClientDurableIterator<Kinds, Record<never, never>>
+  ClientDurableIterator<Kinds, OnKindsMethods<C>>
+
+/** The methods of `onKinds`, called over the socket of its events. */
+export type OnKindsMethods<C extends ClientContext = Record<never, never>> = {
+  same: Client<C, Seeded, string, ThrowableError>
+}
 
 /** The events of `watch`, and the methods that its token allows. */
 export type WatchIterator<C extends ClientContext = Record<never, never>> =
@@ -107,6 +112,7 @@ export type Branches = {
   [key: string]: Branches | null
 }
 
+/** A duration in nanoseconds. */
 export type Duration = number
 
 /**
@@ -159,6 +165,7 @@ export interface Kinds {
   level: Level
   tree: Tree | null
   branches: Branches | null
+  states: States | null
   page: PageAddress
   price: Money
   /** ID identifies something. */
@@ -191,6 +198,11 @@ export interface Seeded {
 
 /** State is a state. */
 export type State = 'open' | 'closed'
+
+/** States holds itself, under keys that are an enum. */
+export type States = {
+  [key in State]?: States | null
+}
 
 export interface TooLong {
   max: number

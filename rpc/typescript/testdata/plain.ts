@@ -14,7 +14,12 @@ export type ChatOnFileIterator = DurableIterator<string, Record<never, never>>
 export type LobbyIterator = DurableIterator<Address, Record<never, never>>
 
 /** The events of `onKinds`, and the methods that its token allows. */
-export type OnKindsIterator = DurableIterator<Kinds, Record<never, never>>
+export type OnKindsIterator = DurableIterator<Kinds, OnKindsMethods>
+
+/** The methods of `onKinds`, called over the socket of its events. */
+export type OnKindsMethods = {
+  same: Method<Seeded, string>
+}
 
 /** The events of `watch`, and the methods that its token allows. */
 export type WatchIterator = DurableIterator<Address, WatchMethods>
@@ -53,6 +58,7 @@ export type Branches = {
   [key: string]: Branches | null
 }
 
+/** A duration in nanoseconds. */
 export type Duration = number
 
 /**
@@ -105,6 +111,7 @@ export interface Kinds {
   level: Level
   tree: Tree | null
   branches: Branches | null
+  states: States | null
   page: PageAddress
   price: Money
   /** ID identifies something. */
@@ -129,8 +136,19 @@ export interface PageAddress {
   next?: number
 }
 
+/** Seeded is a value, and what Random makes it of. */
+export interface Seeded {
+  seed: number
+  value: Kinds
+}
+
 /** State is a state. */
 export type State = 'open' | 'closed'
+
+/** States holds itself, under keys that are an enum. */
+export type States = {
+  [key in State]?: States | null
+}
 
 export interface TooLong {
   max: number
