@@ -137,6 +137,7 @@ func newCore(src TokenSource, cred credential, o Options, begin *rpc.Call) (*cor
 		done:    make(chan struct{}),
 		changed: make(chan struct{}),
 	}
+	c.app.logger = o.Logger
 	c.setCredential(cred)
 	c.peer = transport.NewClientPeer(&transport.ClientPeerOptions{Send: c.send, Flush: c.flush, Serializers: o.Serializers})
 	c.caller = rpc.NewCaller(c.call, o.Interceptors...)

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/go-orpc/durable-iterator/internal/asynclog"
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 	"github.com/go-orpc/durable-iterator/token"
@@ -29,6 +30,11 @@ const (
 // Options configures an [Iterator], or every iterator of a link: see [LinkPlugin]. URL or
 // URLFunc is required; the zero value of any other field is its default. Options are
 // copied.
+//
+// A panic of a function that the iterator calls on its own goroutines is logged at level
+// Error, with its stack. One of URLFunc, HTTPClient or a TokenSource fails that attempt,
+// one of OnStateChange has no further effect, and one of RefreshTokenBeforeExpireFunc or
+// Backoff ends the iterator with an [*rpc.PanicError].
 type Options struct {
 	// URL is the address at which WebSockets are opened, of scheme ws, wss, http or
 	// https. The client's id and, depending on TokenPlace, the token are appended to its
@@ -165,6 +171,7 @@ func (o *Options) setDefaults() {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	o.Logger = asynclog.Guard(o.Logger) // it is called on goroutines of the iterator
 }
 
 // pauses returns the pauses of one iterator.

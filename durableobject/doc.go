@@ -94,6 +94,11 @@
 // each namespace, or check names with Options.Channels: otherwise a token for
 // the channel "42" of one namespace opens the channel "42" of another.
 //
+// # Access
+//
+// [Namespace.Disconnect] closes sockets, on all nodes, and [Namespace.Revoke] refuses tokens
+// that have not expired yet, by their user, tag, channel, id or time of issue.
+//
 // # Concurrency
 //
 // Everything exported is safe for concurrent use. Methods and hooks of an object
@@ -102,8 +107,8 @@
 // calls it, and one that blocks holds up nothing but itself.
 //
 // Goroutines: one reader for each socket, one for each running call or hook, and for
-// each namespace a fixed set of writers, up to three for tasks in intervals, one for
-// each running OnEvicted, and one for the Logger while there is something to log. [Namespace.Shutdown]
+// each namespace a fixed set of writers, up to four for tasks in intervals, one for
+// each running OnEvicted, one for each message of another node that is acted on, and one for the Logger while there is something to log. [Namespace.Shutdown]
 // joins them all.
 //
 // # Errors

@@ -35,7 +35,7 @@ func (ws *Websocket) pull(b *socket.Batch, wait bool) socket.More {
 		if b.Shared != nil || len(b.Own) >= socket.BatchSize {
 			return socket.Some
 		}
-		more := ws.reader.Read(ws.core().ctx, b, wait, func() bool { return ws.outbox.Added() != added })
+		more := ws.read(b, wait, func() bool { return ws.outbox.Added() != added })
 		switch {
 		case more == socket.Some && b.Shared == nil && len(b.Own) < socket.BatchSize: // stopped
 		case ws.outbox.Empty():
@@ -50,6 +50,22 @@ func (ws *Websocket) pull(b *socket.Batch, wait bool) socket.More {
 			return more
 		}
 	}
+}
+
+// read reads events. What waits for the log ends with the socket, or its client could leave
+// behind as many readers of a slow log as it opens connections.
+func (ws *Websocket) read(b *socket.Batch, wait bool, stop func() bool) socket.More {
+	more := ws.reader.Read(ws.core().ctx, b, false, stop)
+	if more != socket.WouldBlock || !wait {
+		return more
+	}
+	ctx, cancel := context.WithCancel(ws.core().ctx)
+	defer cancel()
+	ws.stopReading.Store(&cancel)
+	if ws.closing.Load() {
+		cancel()
+	}
+	return ws.reader.Read(ctx, b, true, stop)
 }
 
 // Visit implements [socket.Source]: it closes a socket whose token has expired, and keeps
@@ -81,6 +97,10 @@ func (e *endpoint) Receive(message []byte, binary bool) (run func()) {
 
 // Closing implements [socket.Handler].
 func (e *endpoint) Closing() {
+	e.closing.Store(true)
+	if stop := e.stopReading.Load(); stop != nil {
+		(*stop)()
+	}
 	e.outbox.Close()
 	e.peer.Stop()
 }
@@ -100,7 +120,7 @@ func (e *endpoint) Ended(int) {
 		return nil
 	})
 	if err != nil {
-		c.logger.Error("a hook panicked", "hook", "OnDisconnected", "channel", ws.ch.name, "err", err)
+		c.logger.Error("a hook panicked", "hook", "OnDisconnected", "channel", ws.ch.name, details(err))
 	}
 	ws.peer.Wait()
 	ws.set.remove(ws)

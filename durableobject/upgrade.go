@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/bridge"
 	"github.com/go-orpc/durable-iterator/internal/socket"
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/token"
@@ -59,10 +60,10 @@ type UpgradeOptions struct {
 // last counts.
 //
 // A request is refused with 426 if it is no upgrade, with 405 if its method is not
-// GET, with 403 for its origin, with 401 without an id, a token or a valid token,
-// with 400 if the id is longer than 256 bytes or the handshake is malformed, by
+// GET, with 403 for its origin, with 401 without an id, a token or a valid token that was
+// not revoked, with 400 if the id is longer than 256 bytes or the handshake is malformed, by
 // Authorize, with 503 while the token cannot be verified, the namespace shuts down or a
-// log that nodes share is out of reach, with 500 if the object cannot be made, and with
+// log or a bus that nodes share is out of reach, with 500 if the object cannot be made, and with
 // 501 if middleware hides the
 // [http.Hijacker] of the ResponseWriter and has no Unwrap method as
 // [http.ResponseController] knows it, which is logged at level Error. No object is
@@ -226,7 +227,7 @@ func (u *upgrader) values(r *http.Request) (_ context.Context, err error) {
 	if u.options.Context == nil {
 		return context.Background(), nil
 	}
-	defer recoverTo(&err)
+	defer bridge.RecoverTo(&err)
 	return context.WithoutCancel(u.options.Context(r)), nil // which panics on nil
 }
 
@@ -237,6 +238,7 @@ func (ws *Websocket) serve() {
 	if closing { // drain may not have seen it
 		ws.conn.Close(statusServiceRestart, "Service restart")
 	}
+	ws.closeRevoked() // its token may have been since it was admitted
 	ws.conn.Serve((*endpoint)(ws))
 }
 

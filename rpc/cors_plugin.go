@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/go-orpc/durable-iterator/internal/bridge"
 )
 
 // CORSPlugin lets pages of other origins call the procedures of a [Handler] and read
@@ -91,7 +93,7 @@ type cors struct {
 
 // names reports whether an origin was allowed by its name.
 func (c *cors) names(origin string) (yes bool, err error) {
-	defer recoverTo(&err)
+	defer bridge.RecoverTo(&err)
 	return c.origins[origin] || c.allowed != nil && c.allowed(origin), nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-orpc/durable-iterator/internal/bridge"
 	"github.com/go-orpc/durable-iterator/internal/form"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/rpc/value"
@@ -347,7 +348,7 @@ func newOrigins(o *HandlerOptions) *origins {
 
 // check returns an error for a request that a page of another origin has made.
 func (o *origins) check(r *http.Request) (err error) {
-	defer recoverTo(&err)
+	defer bridge.RecoverTo(&err)
 	refused := o.protection.Check(r)
 	if refused == nil {
 		return nil
