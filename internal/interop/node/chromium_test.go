@@ -1,4 +1,4 @@
-//go:build e2e && unix
+//go:build e2e
 
 package node_test
 
@@ -8,21 +8,25 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
-	"sync"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/internal/chromium"
 )
 
 // The client for Go, compiled for browsers, keeps its promises in one.
 func TestWASMInChromium(t *testing.T) {
 	t.Parallel()
-	testWASM(t, buildWASM(t).inChromium)
+	w := buildWASM(t)
+	browser, err := chromium.Start(t.Context())
+	require.NoError(t, err, "without Chromium nothing shows that browsers understand us")
+	t.Cleanup(func() { require.NoError(t, browser.Close()) })
+	testWASM(t, func(t *testing.T, h *hall, c wasmConfig) *program {
+		t.Helper()
+		return w.inChromium(t, browser, h, c)
+	})
 }
 
 // wasmPage runs the program, and posts each of its lines once, in order.
@@ -48,7 +52,7 @@ const wasmPage = `<!doctype html>
 </script>`
 
 // inChromium runs the program in a page of the hall.
-func (w wasm) inChromium(t *testing.T, h *hall, c wasmConfig) *program {
+func (w wasm) inChromium(t *testing.T, b *chromium.Browser, h *hall, c wasmConfig) *program {
 	t.Helper()
 	p := newProgram(t, h, c)
 	log := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -68,37 +72,7 @@ func (w wasm) inChromium(t *testing.T, h *hall, c wasmConfig) *program {
 	h.mux.HandleFunc("/program.wasm", func(rw http.ResponseWriter, r *http.Request) {
 		http.ServeFile(rw, r, w.binary)
 	})
-	chromium := startChromium(t, h.URL+"/page")
-	t.Cleanup(func() { // before the hall is closed
-		chromium()
-		log.Close()
-	})
+	t.Cleanup(log.Close)
+	b.Open(t, h.URL+"/page")
 	return p
-}
-
-// startChromium opens a page in a browser of its own, and returns what ends that. Without a
-// browser the test fails: it was asked for.
-func startChromium(t *testing.T, page string) (end func()) {
-	t.Helper()
-	profile, err := os.MkdirTemp("", "chromium")
-	require.NoError(t, err)
-	name := os.Getenv("CHROMIUM")
-	if name == "" {
-		name = "chromium"
-	}
-	//nolint:gosec,noctx // from the one who runs the tests; it ends with the test
-	cmd := exec.Command(name, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",
-		"--disable-background-networking", "--disable-component-update", "--remote-debugging-port=0", "--user-data-dir="+profile, page)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	var text strings.Builder
-	cmd.Stderr = &text
-	require.NoError(t, cmd.Start(), "without Chromium nothing shows that browsers understand us")
-	return sync.OnceFunc(func() {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // its own group
-		_ = cmd.Wait()                                      // it was killed
-		_ = os.RemoveAll(profile)                           // what is left is in a directory for what is temporary
-		if t.Failed() {
-			t.Log(text.String())
-		}
-	})
 }

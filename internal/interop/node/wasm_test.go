@@ -51,7 +51,7 @@ func testWASM(t *testing.T, run func(*testing.T, *hall, wasmConfig) *program) {
 			p.expect("state live", "pong")
 			h.change(func() { h.key = "another key" })
 			h.cut()
-			p.expect("4401", "state live")
+			p.expect("Invalid Token", "state live")
 			h.publish(1)
 			p.expect("event 1")
 			p.stop()
