@@ -17,13 +17,13 @@ import (
 )
 
 // The client for Go, compiled for browsers, keeps its promises in one.
-func TestWASMInChromium(t *testing.T) {
+func TestHallsInChromium(t *testing.T) {
 	t.Parallel()
 	w := buildWASM(t)
 	browser, err := chromium.Start(t.Context())
 	require.NoError(t, err, "without Chromium nothing shows that browsers understand us")
 	t.Cleanup(func() { require.NoError(t, browser.Close()) })
-	testWASM(t, func(t *testing.T, h *hall, c wasmConfig) *program {
+	testHalls(t, func(t *testing.T, h *hall, c programConfig) *program {
 		t.Helper()
 		return w.inChromium(t, browser, h, c)
 	})
@@ -52,7 +52,7 @@ const wasmPage = `<!doctype html>
 </script>`
 
 // inChromium runs the program in a page of the hall.
-func (w wasm) inChromium(t *testing.T, b *chromium.Browser, h *hall, c wasmConfig) *program {
+func (w wasm) inChromium(t *testing.T, b *chromium.Browser, h *hall, c programConfig) *program {
 	t.Helper()
 	p := newProgram(t, h, c)
 	log := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

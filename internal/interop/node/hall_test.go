@@ -7,12 +7,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/durableobject"
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/token"
 )
@@ -22,8 +24,9 @@ type hall struct {
 	*httptest.Server
 	t     *testing.T
 	mux   *http.ServeMux
-	rooms *durableobject.Namespace[*hallRoom]
-	life  time.Duration // of tokens
+	log   *eventlog.Memory // for as long as the hall is there
+	life  time.Duration    // of tokens
+	rooms atomic.Pointer[hallRooms]
 
 	// mu guards the fields below.
 	mu       sync.Mutex
@@ -38,6 +41,12 @@ type hall struct {
 
 type hallRoom struct{ *durableobject.Object[int] }
 
+// hallRooms is what lives in one process.
+type hallRooms struct {
+	*durableobject.Namespace[*hallRoom]
+	upgrade http.Handler
+}
+
 var hallPing = rpc.Define[rpc.Void, string]("ping")
 
 func (*hallRoom) ping(context.Context, *durableobject.Websocket, rpc.Void) (string, error) {
@@ -47,14 +56,13 @@ func (*hallRoom) ping(context.Context, *durableobject.Websocket, rpc.Void) (stri
 func newHall(t *testing.T, life time.Duration) *hall {
 	t.Helper()
 	h := &hall{t: t, mux: http.NewServeMux(), life: life, key: "a key", conns: map[*hallConn]struct{}{}}
-	h.rooms = durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[int]) (*hallRoom, error) {
-		return &hallRoom{o}, nil
-	}, &durableobject.Options{Verifier: h, ResumeRetention: time.Hour})
-	durableobject.Handle(h.rooms, hallPing, (*hallRoom).ping)
-	upgrade := durableobject.UpgradeHandler(h.rooms, &durableobject.UpgradeOptions{Authorize: h.authorize})
+	h.log = eventlog.NewMemory(nil)
+	h.open()
 	h.mux.HandleFunc("/socket", func(w http.ResponseWriter, r *http.Request) {
-		h.change(func() { h.queries = append(h.queries, r.URL.RawQuery) })
-		upgrade.ServeHTTP(w, r)
+		if r.Header.Get("Upgrade") != "" { // a page that was refused looks whether the server is there
+			h.change(func() { h.queries = append(h.queries, r.URL.RawQuery) })
+		}
+		h.rooms.Load().upgrade.ServeHTTP(w, r)
 	})
 	h.mux.HandleFunc("/token", h.serveToken)
 	h.Server = httptest.NewUnstartedServer(h.mux)
@@ -62,10 +70,29 @@ func newHall(t *testing.T, life time.Duration) *hall {
 	h.Start()
 	t.Cleanup(func() {
 		h.cut()
-		require.NoError(t, h.rooms.Shutdown(context.Background()))
+		require.NoError(t, h.rooms.Load().Shutdown(context.Background()))
+		require.NoError(t, h.log.Close())
 		h.Close()
 	})
 	return h
+}
+
+// open opens the rooms.
+func (h *hall) open() {
+	rooms := durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[int]) (*hallRoom, error) {
+		return &hallRoom{o}, nil
+	}, &durableobject.Options{Verifier: h, ResumeRetention: time.Hour, Log: h.log})
+	durableobject.Handle(rooms, hallPing, (*hallRoom).ping)
+	h.rooms.Store(&hallRooms{rooms, durableobject.UpgradeHandler(rooms, &durableobject.UpgradeOptions{Authorize: h.authorize})})
+}
+
+// restart takes the rooms away from their clients, and opens others that have the log.
+func (h *hall) restart() {
+	h.t.Helper()
+	old := h.rooms.Load()
+	h.cut()
+	require.NoError(h.t, old.Shutdown(h.t.Context()))
+	h.open()
 }
 
 // change changes what is guarded.
@@ -118,7 +145,7 @@ func (h *hall) asked() int {
 
 func (h *hall) publish(n int) {
 	h.t.Helper()
-	room, err := h.rooms.Get(h.t.Context(), "room")
+	room, err := h.rooms.Load().Get(h.t.Context(), "room")
 	require.NoError(h.t, err)
 	require.NoError(h.t, room.PublishEvent(h.t.Context(), n))
 }
@@ -144,12 +171,13 @@ func (h *hall) stall() {
 // awaitReads waits until as many reads as n have brought something from now on.
 func (h *hall) awaitReads(n int) {
 	h.t.Helper()
-	read := func() (reads int) {
-		h.change(func() { reads = h.reads })
-		return reads
-	}
-	first := read()
-	require.Eventually(h.t, func() bool { return read() >= first+n }, time.Minute, 10*time.Millisecond)
+	first := h.readsSoFar()
+	require.Eventually(h.t, func() bool { return h.readsSoFar() >= first+n }, time.Minute, 10*time.Millisecond)
+}
+
+func (h *hall) readsSoFar() (n int) {
+	h.change(func() { n = h.reads })
+	return n
 }
 
 type hallListener struct {

@@ -4,9 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -17,14 +15,14 @@ import (
 	"github.com/go-orpc/durable-iterator/client"
 )
 
-// wasmConfig is what the program is to do. It has the same.
-type wasmConfig struct {
+// programConfig is what a program is to do. The programs have the same.
+type programConfig struct {
 	Socket, Token string // addresses
 	Place         client.TokenPlace
 	Ping          time.Duration
 }
 
-func (c wasmConfig) of(h *hall) string {
+func (c programConfig) of(h *hall) string {
 	c.Socket, c.Token = h.URL+"/socket", h.URL+"/token"
 	text, err := json.Marshal(c)
 	require.NoError(h.t, err)
@@ -41,7 +39,7 @@ type program struct {
 	text strings.Builder
 }
 
-func newProgram(t *testing.T, h *hall, c wasmConfig) *program {
+func newProgram(t *testing.T, h *hall, c programConfig) *program {
 	t.Helper()
 	p := &program{hall: h, place: c.Place, lines: make(chan string, 1<<12)}
 	t.Cleanup(func() { p.isDiscreet(t) })
@@ -108,33 +106,11 @@ func (p *program) isDiscreet(t *testing.T) {
 	})
 }
 
-// wasm is the program, compiled, and what Go has to run it.
-type wasm struct{ binary, runtime string }
-
-func buildWASM(t *testing.T) wasm {
+// start runs a program of Node, which is given its config as the last argument.
+func (p *program) start(t *testing.T, c programConfig, args ...string) {
 	t.Helper()
-	w := wasm{binary: filepath.Join(t.TempDir(), "program.wasm")}
-	build := exec.CommandContext(t.Context(), "go", "build", "-ldflags", "-s -w", "-o", w.binary, "../wasm") //nolint:gosec // from here
-	build.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm")
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	root, err := exec.CommandContext(t.Context(), "go", "env", "GOROOT").Output()
-	require.NoError(t, err)
-	w.runtime = filepath.Join(strings.TrimSpace(string(root)), "lib", "wasm")
-	return w
-}
-
-// underNode runs the program under Node.
-func (w wasm) underNode(t *testing.T, h *hall, c wasmConfig) *program {
-	t.Helper()
-	p := newProgram(t, h, c)
-	args := []string{filepath.Join(w.runtime, "wasm_exec_node.js"), w.binary, c.of(h)}
-	node := tool(t, "node")
-	if exec.CommandContext(t.Context(), node, "-e", "new WebSocket('ws://127.0.0.1:1').onerror = () => {}").Run() != nil { //nolint:gosec // Node
-		args = append([]string{"--experimental-websocket", "--no-warnings"}, args...)
-	}
 	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, node, args...) //nolint:gosec // Node
+	cmd := exec.CommandContext(ctx, tool(t, "node"), append(args, c.of(p.hall))...) //nolint:gosec // Node
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	cmd.Stderr = cmd.Stdout
@@ -151,5 +127,12 @@ func (w wasm) underNode(t *testing.T, h *hall, c wasmConfig) *program {
 		reading.Wait()
 		_ = cmd.Wait() // it was killed, or has ended
 	})
+}
+
+// script runs the client for TypeScript.
+func script(t *testing.T, h *hall, c programConfig) *program {
+	t.Helper()
+	p := newProgram(t, h, c)
+	p.start(t, c, "program.mjs")
 	return p
 }

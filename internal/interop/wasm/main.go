@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -60,8 +61,10 @@ func run() error {
 	fmt.Println(pong)
 	for event, err := range it.Events() {
 		switch {
-		case err != nil:
+		case errors.Is(err, client.ErrGap):
 			fmt.Println("gap", oneLine(err))
+		case err != nil:
+			return err
 		case event.Data < 0:
 			return it.Close()
 		default:
