@@ -22,7 +22,7 @@ func (w *world) readPast(r *rand.Rand, v *visit) {
 	if backwards {
 		h.Before = durableobject.HistoryNewest
 	}
-	w.learn()
+	w.relearn()
 	from := uint64(0) // the event that it begins at
 	if len(p.posts) > 0 && r.IntN(3) == 0 {
 		n := pick(r, p.posts...)
@@ -40,7 +40,7 @@ func (w *world) readPast(r *rand.Rand, v *visit) {
 	if p.log == nil {
 		return
 	}
-	w.learn()
+	w.relearn()
 	p.checkPast(v, h, got, either(backwards, rankRange{0, either(from == 0, known, from-1)}, rankRange{from, known}))
 }
 
@@ -77,7 +77,7 @@ func (p *place) pages(v *visit, h durableobject.HistoryOptions, backwards bool) 
 				w.failf("the history of %v has something that nobody published in it: %v", p, e)
 			}
 			got = append(got, n)
-			w.learn()
+			w.relearn()
 			if e.ID != p.idOf(n) || !e.Time.Equal(n.at) {
 				w.failf("the history of %v has %v as %s of %v", p, n, e.ID, e.Time)
 			}
@@ -97,6 +97,14 @@ func (p *place) pages(v *visit, h durableobject.HistoryOptions, backwards bool) 
 		slices.Reverse(got)
 	}
 	return got
+}
+
+// relearn is learn where somebody may have published who has not said so yet.
+func (w *world) relearn() {
+	w.mu.Lock()
+	w.fresh = true
+	w.mu.Unlock()
+	w.learn()
 }
 
 // idOf is the event id of a post.
