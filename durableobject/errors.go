@@ -2,8 +2,9 @@ package durableobject
 
 import (
 	"errors"
-	"runtime/debug"
+	"log/slog"
 
+	"github.com/go-orpc/durable-iterator/internal/bridge"
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
@@ -39,13 +40,14 @@ var errLostContext = errors.New("an interceptor lost the context")
 // try calls fn, which runs code of the application, and returns its error. A panic is
 // returned as a *rpc.PanicError.
 func try(fn func() error) (err error) {
-	defer recoverTo(&err)
+	defer bridge.RecoverTo(&err)
 	return fn()
 }
 
-// recoverTo, when deferred, stores a panic of user code in err.
-func recoverTo(err *error) {
-	if v := recover(); v != nil {
-		*err = &rpc.PanicError{Value: v, Stack: debug.Stack()}
+// details returns the attributes of an error in the log: a panic has its stack with it.
+func details(err error) slog.Attr {
+	if p, ok := errors.AsType[*rpc.PanicError](err); ok {
+		return slog.Group("", "err", err, "stack", string(p.Stack))
 	}
+	return slog.Any("err", err)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/bridge"
 	"github.com/go-orpc/durable-iterator/internal/fanout"
 	"github.com/go-orpc/durable-iterator/rpc"
 )
@@ -136,7 +137,7 @@ func (c *channels) past(ctx context.Context, name string, h HistoryOptions) (fan
 // decodeRecord decodes what a record was published with. Serializers and types of the
 // application may panic in it.
 func (c *core) decodeRecord(rec *eventlog.Record, event any, meta *rpc.EventMeta) (err error) {
-	defer recoverTo(&err)
+	defer bridge.RecoverTo(&err)
 	if err := c.serializer.Decode(rec.Data, event); err != nil || len(rec.Meta) == 0 {
 		return err
 	}

@@ -39,6 +39,7 @@ type reading struct {
 	begin  uint64
 
 	answered bool
+	heard    bool // answered, when it was checked last
 	exact    bool // low is high, by the header or the hook
 	hook     *hookRun
 	unclear  bool // which hook is its own

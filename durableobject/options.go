@@ -95,6 +95,17 @@ type Options struct {
 	// its sockets once, with 1013; their clients come back.
 	Log eventlog.Log
 
+	// Bus connects the nodes of the namespace for [Namespace.Disconnect],
+	// [Namespace.Revoke] and presence, and keeps the revocations. Each node needs a handle
+	// of its own; other namespaces need a bus of their own or an eventlog.PrefixBus. It is
+	// not closed by the namespace. Nil is the bus of Log, if it has one: see
+	// eventlog.BusOf. Without any bus these are about this process only.
+	//
+	// A namespace with a bus that others share, which is one that was set here or that of
+	// an eventlog.Shared, sends a message every 2.5 s. While it cannot reach the bus for
+	// more than 10 s it refuses clients with 503.
+	Bus eventlog.Bus
+
 	// TrimLog makes the namespace delete events that are older than ResumeRetention
 	// from Log. Leave it unset where the log trims itself, as a filelog with
 	// a Retention does, where it is shared with others, and where history is to be

@@ -61,7 +61,7 @@ func (ws *Websocket) subscribe(ctx context.Context, call *rpc.Call) (any, error)
 	if err := checkSubscribe(call); err != nil {
 		return nil, err
 	}
-	s := &subscription{lastEventID: call.LastEventID}
+	s := &subscription{lastEventID: call.LastEventID, heartbeat: heartbeatOf(call.Header)}
 	s.CursorEvents = call.Header.Get(headerExtension) == "1"
 	begin, live, err := ws.reader.Prepare(ctx, &s.Subscription, call.LastEventID)
 	if err != nil {
@@ -123,6 +123,7 @@ func (ws *Websocket) begin(s *subscription) {
 	if old != nil {
 		old.cancelHook()
 	}
+	ws.startHeartbeat(s.heartbeat)
 	replayed := ws.reader.Subscribe(&s.Subscription)
 	if old != nil {
 		done := peer.AppendEventRest(nil, peer.EventDone, []byte("{}"), nil)
@@ -146,6 +147,7 @@ func (ws *Websocket) end(s *subscription) {
 	if ws.sub == s {
 		ws.sub = nil
 		ws.stopLate()
+		ws.heartbeat.interval.Store(0)
 		ws.reader.Unsubscribe(&s.Subscription)
 	}
 }
@@ -179,7 +181,7 @@ func (ws *Websocket) startHook(s *subscription) {
 		})
 		if current := ws.endHook(s); err != nil && current {
 			ws.conn.Close(statusInternalError, "Subscription failed")
-			c.logger.Error("subscription hook failed", "channel", ws.ch.name, "socket_id", ws.id, "err", err)
+			c.logger.Error("subscription hook failed", "channel", ws.ch.name, "socket_id", ws.id, details(err))
 			return
 		}
 		ws.reader.Release(&s.Subscription)

@@ -17,7 +17,9 @@ import (
 // open. Trim of a view drops nothing, since the age that one namespace keeps must
 // not cost another its events: trim the log itself.
 //
-// The view of a [Shared] log is a Shared log.
+// The view of a [Shared] log is a Shared log. Its [Bus], if the log has one, is a view of
+// that of the log.
+// Its KeyWindow is that of the log.
 func Prefix(log Log, prefix string) Log {
 	view := &prefixed{log: log, prefix: prefix}
 	if shared, ok := log.(Shared); ok {
@@ -25,6 +27,8 @@ func Prefix(log Log, prefix string) Log {
 	}
 	return view
 }
+
+var _ Keyed = (*prefixed)(nil)
 
 type prefixed struct {
 	log    Log
@@ -99,6 +103,9 @@ func (p *prefixed) Trim(ctx context.Context, _ time.Time) error {
 	return ctx.Err()
 }
 
+// KeyWindow implements [Keyed].
+func (p *prefixed) KeyWindow() time.Duration { return KeyWindow(p.log) }
+
 func (p *prefixed) Close() error {
 	p.mu.Lock()
 	p.closed = true
@@ -122,6 +129,15 @@ func (p *prefixed) isClosed() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.closed
+}
+
+// Bus implements [BusCarrier].
+func (p *prefixed) Bus() Bus {
+	bus := BusOf(p.log)
+	if bus == nil {
+		return nil
+	}
+	return &prefixedBus{bus: bus, prefix: p.prefix, closed: p.isClosed}
 }
 
 // prefixedShared is the view of a shared log.

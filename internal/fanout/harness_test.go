@@ -55,6 +55,18 @@ func (f *fixture) publish(text string, set ...func(*eventlog.Audience)) string {
 	return rec.Position().String()
 }
 
+// busy occupies the writer of the clients until resume is called, which waits until it has
+// made up for what it was kept from.
+func (f *fixture) busy() (resume func()) {
+	block := make(chan struct{})
+	f.pool.NewTask(0, func(func(*socket.Conn)) { <-block }).Wake()
+	synctest.Wait()
+	return func() {
+		close(block)
+		synctest.Wait()
+	}
+}
+
 // entries returns the number of entries that the channel has for its readers, which is 0
 // once all of them have left.
 func (f *fixture) entries() int {

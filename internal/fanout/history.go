@@ -15,6 +15,7 @@ type history struct {
 	retention time.Duration // 0: the log itself drops what is too old
 	options   *Options
 	tail      *tail
+	readers   *index // guarded by the tail's mu
 	pages     pages
 }
 
@@ -118,7 +119,8 @@ func (h *history) page(ctx context.Context, from eventlog.Position, limit uint64
 	if after >= limit {
 		return &page{last: limit}, after, nil
 	}
-	return h.pages.get(after, func() *page { return h.load(replay, after, limit) }), after, nil
+	p, err = h.pages.get(ctx, after, func() *page { return h.load(replay, after, limit) })
+	return p, after, err
 }
 
 // seqBefore returns the Seq just before the first record of a replay, or limit if the
