@@ -28,6 +28,7 @@ type core struct {
 	log        eventlog.Log    // nil if nothing is kept
 	shared     eventlog.Shared // log, if other nodes append to it; nil otherwise
 	ownLog     bool            // log was made by the namespace
+	keyed      bool            // log remembers keys
 	events     fanout.Options  // of the channels
 	serializer *serializer.Serializer
 	pool       *socket.Pool
@@ -72,8 +73,9 @@ func newCore(options *Options) (*core, error) {
 		c.log, c.ownLog = o.Log, o.Log == nil
 		c.shared, _ = o.Log.(eventlog.Shared)
 		if c.ownLog {
-			c.log = eventlog.NewMemory(&eventlog.MemoryOptions{Retention: o.ResumeRetention})
+			c.log = eventlog.NewMemory(&eventlog.MemoryOptions{Retention: o.ResumeRetention, KeyWindow: o.IdempotencyWindow})
 		}
+		c.keyed = eventlog.KeyWindow(c.log) > 0
 	}
 	c.events = fanout.Options{
 		Log: c.log, Shared: c.shared, SoleWriter: c.ownLog,
