@@ -22,11 +22,15 @@ func parseAddress(text string) (*url.URL, error) {
 	return nil, fmt.Errorf("%w: URL: it must be like ws://host/path or https://host/path", ErrOptions)
 }
 
-// withCredentials appends the id of a client and its token to the query of an address.
-// Of several values servers take the last one.
-func withCredentials(u *url.URL, id, tok string) *url.URL {
+// withQuery appends pairs of names and values to the query of an address. Of several
+// values of a name servers take the last one.
+func withQuery(u *url.URL, pairs ...string) *url.URL {
 	full := *u
-	full.RawQuery = normalizeQuery(u.RawQuery) + "id=" + url.QueryEscape(id) + "&token=" + url.QueryEscape(tok)
+	query := normalizeQuery(u.RawQuery)
+	for i := 0; i < len(pairs); i += 2 {
+		query += pairs[i] + "=" + url.QueryEscape(pairs[i+1]) + "&"
+	}
+	full.RawQuery = strings.TrimSuffix(query, "&")
 	return &full
 }
 

@@ -121,6 +121,9 @@ func newCore(src TokenSource, cred credential, o Options, begin *rpc.Call) (*cor
 	if o.BufferSize < 0 || o.BufferBytes < 0 || o.MaxMessageBytes < 0 {
 		return nil, fmt.Errorf("%w: BufferSize, BufferBytes or MaxMessageBytes is negative", ErrOptions)
 	}
+	if err := o.TokenPlace.check(); err != nil {
+		return nil, err
+	}
 	id := o.CreateID(cred.payload)
 	if id == "" {
 		return nil, fmt.Errorf("%w: CreateID has returned no id", ErrOptions)
@@ -135,6 +138,7 @@ func newCore(src TokenSource, cred credential, o Options, begin *rpc.Call) (*cor
 		done:    make(chan struct{}),
 		changed: make(chan struct{}),
 	}
+	c.app.logger = o.Logger
 	c.setCredential(cred)
 	c.peer = transport.NewClientPeer(&transport.ClientPeerOptions{Send: c.send, Flush: c.flush, Serializers: o.Serializers})
 	c.caller = rpc.NewCaller(c.call, o.Interceptors...)

@@ -21,6 +21,8 @@ var (
 	// ErrRefused means that the server rejected a freshly fetched token that has not
 	// expired meanwhile, or the TokenSource returned 401, 403 or 404.
 	ErrRefused = errors.New("client: token refused")
+	// ErrEnded means that the server has sent this client away for good: see [EndedError].
+	ErrEnded = errors.New("client: ended by the server")
 	// ErrClosed is the error of calls on an iterator that has ended.
 	ErrClosed = errors.New("client: iterator closed")
 	// ErrNoToken means that a [TokenSource], or the procedure of a subscription, has

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -33,40 +34,61 @@ type row struct {
 	first, later string
 	status       int           // of the answer to an upgrade
 	ends         func(*socket) // what happens to a socket that is open
+	refusal      int           // the status that the code of a close frame has in it
 }
 
 var table = []row{
-	{"status 200", comesBack, comesBack, 200, nil},
-	{"status 302", comesBack, comesBack, 302, nil},
-	{"status 400", endsIt, comesBack, 400, nil},
-	{"status 401", newToken, newToken, 401, nil},
-	{"status 403", endsIt, comesBack, 403, nil},
-	{"status 404", endsIt, comesBack, 404, nil},
-	{"status 408", comesBack, comesBack, 408, nil},
-	{"status 410", endsIt, comesBack, 410, nil},
-	{"status 425", comesBack, comesBack, 425, nil},
-	{"status 426", endsIt, comesBack, 426, nil},
-	{"status 429", comesBack, comesBack, 429, nil},
-	{"status 500", comesBack, comesBack, 500, nil},
-	{"status 502", comesBack, comesBack, 502, nil},
-	{"status 503", comesBack, comesBack, 503, nil},
-	{"status 504", comesBack, comesBack, 504, nil},
+	{"status 200", comesBack, comesBack, 200, nil, 0},
+	{"status 302", comesBack, comesBack, 302, nil, 0},
+	{"status 400", endsIt, comesBack, 400, nil, 0},
+	{"status 401", newToken, newToken, 401, nil, 0},
+	{"status 403", endsIt, comesBack, 403, nil, 0},
+	{"status 404", endsIt, comesBack, 404, nil, 0},
+	{"status 408", comesBack, comesBack, 408, nil, 0},
+	{"status 410", endsIt, comesBack, 410, nil, 0},
+	{"status 425", comesBack, comesBack, 425, nil, 0},
+	{"status 426", endsIt, comesBack, 426, nil, 0},
+	{"status 429", comesBack, comesBack, 429, nil, 0},
+	{"status 500", comesBack, comesBack, 500, nil, 0},
+	{"status 502", comesBack, comesBack, 502, nil, 0},
+	{"status 503", comesBack, comesBack, 503, nil, 0},
+	{"status 504", comesBack, comesBack, 504, nil, 0},
 
-	{"close 1000", comesBack, comesBack, 0, closing(1000, "")},
-	{"close 1001", comesBack, comesBack, 0, closing(1001, "going away")},
-	{"close 1002", comesBack, comesBack, 0, closing(1002, "")},
-	{"close 1003", comesBack, comesBack, 0, closing(1003, "")},
-	{"close without code", comesBack, comesBack, 0, closing(websocket.StatusNoStatusRcvd, "")},
-	{"no close frame", comesBack, comesBack, 0, (*socket).drop},
-	{"close 1007", comesBack, comesBack, 0, closing(1007, "")},
-	{"close 1008 Token expired", newToken, newToken, 0, closing(1008, "Token expired")},
-	{"close 1008", comesBack, comesBack, 0, closing(1008, "Too fast")},
-	{"close 1009", comesBack, comesBack, 0, closing(1009, "")},
-	{"close 1011", comesBack, comesBack, 0, closing(1011, "Internal error")},
-	{"close 1012", comesBack, comesBack, 0, closing(1012, "Service restart")},
-	{"close 1013", comesBack, comesBack, 0, closing(1013, "Too slow")},
-	{"close 3000", comesBack, comesBack, 0, closing(3000, "")},
-	{"close 4001", comesBack, comesBack, 0, closing(4001, "Token expired")},
+	{"close 1000", comesBack, comesBack, 0, closing(1000, ""), 0},
+	{"close 1001", comesBack, comesBack, 0, closing(1001, "going away"), 0},
+	{"close 1002", comesBack, comesBack, 0, closing(1002, ""), 0},
+	{"close 1003", comesBack, comesBack, 0, closing(1003, ""), 0},
+	{"close without code", comesBack, comesBack, 0, closing(websocket.StatusNoStatusRcvd, ""), 0},
+	{"no close frame", comesBack, comesBack, 0, (*socket).drop, 0},
+	{"close 1007", comesBack, comesBack, 0, closing(1007, ""), 0},
+	{"close 1008 Token expired", newToken, newToken, 0, closing(1008, "Token expired"), 0},
+	{"close 1008", comesBack, comesBack, 0, closing(1008, "Too fast"), 0},
+	{"close 1009", comesBack, comesBack, 0, closing(1009, ""), 0},
+	{"close 1011", comesBack, comesBack, 0, closing(1011, "Internal error"), 0},
+	{"close 1012", comesBack, comesBack, 0, closing(1012, "Service restart"), 0},
+	{"close 1013", comesBack, comesBack, 0, closing(1013, "Too slow"), 0},
+	{"close 3000", comesBack, comesBack, 0, closing(3000, ""), 0},
+	{"close 4001", comesBack, comesBack, 0, closing(4001, "Token expired"), 0},
+	{"close 4399", comesBack, comesBack, 0, closing(4399, ""), 0},
+	refusing(400, endsIt, comesBack),
+	refusing(401, newToken, newToken),
+	refusing(403, endsIt, endsIt),
+	refusing(404, endsIt, comesBack),
+	refusing(408, comesBack, comesBack),
+	refusing(410, endsIt, endsIt),
+	refusing(425, comesBack, comesBack),
+	refusing(429, comesBack, comesBack),
+	refusing(499, endsIt, comesBack),
+	refusing(500, comesBack, comesBack),
+	refusing(503, comesBack, comesBack),
+	refusing(599, comesBack, comesBack),
+	{"close 4600", comesBack, comesBack, 0, closing(4600, ""), 0},
+}
+
+// refusing returns the row of a close frame with an HTTP status in its code.
+func refusing(status int, first, later string) row {
+	code := 4000 + status
+	return row{"close " + strconv.Itoa(code), first, later, 0, closing(websocket.StatusCode(code), "sent away"), status}
 }
 
 func closing(code websocket.StatusCode, reason string) func(*socket) {
@@ -85,7 +107,7 @@ func TestTable(t *testing.T) {
 				if r.first == endsIt {
 					sent, ok := errors.AsType[*rpc.Error](d.failure())
 					require.True(t, ok)
-					require.Equal(t, r.status, sent.Status)
+					require.Equal(t, max(r.status, r.refusal), sent.Status)
 					require.Len(t, h.tried(), 1)
 					return
 				}
@@ -97,6 +119,11 @@ func TestTable(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *harness) {
 				h.answerOnce(2, r.status)
 				it, s := h.live(h.options())
+				if r.later == endsIt {
+					r.ends(s)
+					h.expectEnd(it, r.refusal)
+					return
+				}
 				l := read(t, it)
 				s.event("e-1")
 				l.expect("e-1")
@@ -111,6 +138,25 @@ func TestTable(t *testing.T) {
 			})
 		})
 	}
+}
+
+// expectEnd checks that an iterator has ended with a close frame that is final.
+func (h *harness) expectEnd(it *client.Iterator[string], status int) {
+	h.t.Helper()
+	var err error
+	for _, err = range it.All() {
+		require.Error(h.t, err)
+	}
+	require.ErrorIs(h.t, err, client.ErrEnded)
+	ended, ok := errors.AsType[*client.EndedError](err)
+	require.True(h.t, ok)
+	require.Equal(h.t, 4000+status, ended.Code)
+	require.Equal(h.t, "sent away", ended.Reason)
+	sent, ok := errors.AsType[*rpc.Error](err)
+	require.True(h.t, ok)
+	require.Equal(h.t, status, sent.Status)
+	require.Len(h.t, h.tried(), 1)
+	require.Equal(h.t, client.StateClosed, it.State())
 }
 
 // answerOnce answers the n-th upgrade with a status, if there is one.

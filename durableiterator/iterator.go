@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +20,9 @@ import (
 
 // DefaultTokenTTL is how long tokens are valid by default. It is oRPC's.
 const DefaultTokenTTL = 24 * time.Hour
+
+// NoID as Options.ID leaves the id out of a token, which is then byte for byte that of oRPC.
+const NoID = "-"
 
 // Errors that a caller may branch on.
 var (
@@ -45,6 +50,11 @@ type Options struct {
 	// none. Keep it small: a durableobject.Namespace refuses a token that is larger
 	// than its MaxTokenBytes, by default 8 KiB.
 	Att any
+	// ID names the token, so that it can be revoked alone: see
+	// durableobject.Namespace.Revoke. Empty is a random one for each token that is made,
+	// also of a client that refreshes its own; with [NoID] there is none. oRPC has no
+	// counterpart, and its clients ignore it.
+	ID string
 	// Logger receives the errors of [Iterator.ServeHTTP]. Nil discards them.
 	Logger *slog.Logger
 }
@@ -104,6 +114,10 @@ func (it *Iterator[T]) Token(ctx context.Context) (string, error) {
 	return it.sign(ctx, nil, 0)
 }
 
+// EventType returns the type T, for programs that write code or documents from
+// contracts. The iterator may be nil.
+func (*Iterator[T]) EventType() reflect.Type { return reflect.TypeFor[T]() }
+
 // MarshalJSON fails with [ErrNoPlugin].
 func (*Iterator[T]) MarshalJSON() ([]byte, error) { return nil, ErrNoPlugin }
 
@@ -131,6 +145,10 @@ func (g *grant) sign(ctx context.Context, signer token.Signer, ttl time.Duration
 	if err != nil {
 		return "", fmt.Errorf("att: %w", err)
 	}
+	id := cmp.Or(g.options.ID, rand.Text())
+	if id == NoID {
+		id = ""
+	}
 	now := time.Now().Truncate(time.Second) // as iat is, so that the lifetime is exact
 	return signer.Sign(ctx, &token.Payload{
 		Channel:   g.channel,
@@ -139,6 +157,7 @@ func (g *grant) sign(ctx context.Context, signer token.Signer, ttl time.Duration
 		RPC:       g.methods,
 		IssuedAt:  now,
 		ExpiresAt: now.Add(cmp.Or(g.options.TokenTTL, ttl, DefaultTokenTTL)),
+		ID:        id,
 	})
 }
 

@@ -2,6 +2,7 @@ package durableiterator_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -65,13 +66,26 @@ func TestToken(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			c.options.Signer = key
+			c.options.Signer, c.options.ID = key, durableiterator.NoID
 			synctest.Test(t, func(t *testing.T) {
 				time.Sleep(900 * time.Millisecond) // whole seconds count
 				require.JSONEq(t, c.want, string(payloadOf(t, durableiterator.New[string]("room", &c.options)).Raw))
 			})
 		})
 	}
+}
+
+func TestTokenID(t *testing.T) {
+	one := durableiterator.New[string]("room", &durableiterator.Options{Signer: key})
+	require.Len(t, payloadOf(t, one).ID, 26)
+	require.NotEqual(t, payloadOf(t, one).ID, payloadOf(t, one).ID, "each token has an id of its own")
+	named := durableiterator.New[string]("room", &durableiterator.Options{Signer: key, ID: "session-1"})
+	require.Equal(t, "session-1", payloadOf(t, named).ID)
+	none := durableiterator.New[string]("room", &durableiterator.Options{Signer: key, ID: durableiterator.NoID})
+	require.Empty(t, payloadOf(t, none).ID)
+	long := durableiterator.New[string]("room", &durableiterator.Options{Signer: key, ID: strings.Repeat("x", 257)})
+	_, err := long.Token(t.Context())
+	require.ErrorIs(t, err, token.ErrInvalidPayload)
 }
 
 func TestOptionsAreCopied(t *testing.T) {

@@ -47,11 +47,13 @@ func recordedRouter() *rpc.Router {
 				methods = append(methods, rpc.Name(name))
 			}
 			return durableiterator.New[string](in.Room, &durableiterator.Options{
-				Tags: in.Tags, Att: in.Att, TokenTTL: time.Duration(in.TTL) * time.Second,
+				Tags: in.Tags, Att: in.Att, TokenTTL: time.Duration(in.TTL) * time.Second, ID: durableiterator.NoID,
 			}).RPC(methods...), nil
 		}),
 		onSeedMessage.Handler(func(context.Context, rpc.Void) (*durableiterator.Iterator[string], error) {
-			return durableiterator.New[string]("some-room", &durableiterator.Options{Tags: []string{"tag1", "tag2"}}), nil
+			return durableiterator.New[string]("some-room", &durableiterator.Options{
+				Tags: []string{"tag1", "tag2"}, ID: durableiterator.NoID,
+			}), nil
 		}),
 	)
 }

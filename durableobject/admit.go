@@ -22,8 +22,8 @@ type ticket struct {
 }
 
 // admit decides whether a token is accepted. It checks the size first, then signature and
-// claims, once, then the channel and the conditions of the socket, and asks the
-// application last. A failure that is not the token's fault is logged.
+// claims, once, then the channel, revocations and the conditions of the socket, and asks
+// the application last. A failure that is not the token's fault is logged.
 func (c *core) admit(ctx context.Context, t ticket) (*token.Payload, *rpc.Error) {
 	if len(t.token) > c.options.MaxTokenBytes {
 		return nil, rpc.Errorf(rpc.CodeUnauthorized, "Invalid Token")
@@ -33,6 +33,9 @@ func (c *core) admit(ctx context.Context, t ticket) (*token.Payload, *rpc.Error)
 		return nil, refusal
 	}
 	if refusal := c.checkChannel(ctx, p); refusal != nil {
+		return nil, refusal
+	}
+	if refusal := c.checkRevoked(ctx, p); refusal != nil {
 		return nil, refusal
 	}
 	if t.fits != nil {
@@ -66,7 +69,7 @@ func (c *core) verify(ctx context.Context, tok string) (*token.Payload, *rpc.Err
 		c.logger.DebugContext(ctx, "token not verified", "err", err)
 		return nil, rpc.Errorf(rpc.CodeServiceUnavailable, "Token cannot be verified")
 	case err != nil:
-		c.logger.ErrorContext(ctx, "verifying a token failed", "err", err)
+		c.logger.ErrorContext(ctx, "verifying a token failed", details(err))
 		return nil, rpc.Errorf(rpc.CodeServiceUnavailable, "Token cannot be verified")
 	}
 	return p, nil

@@ -34,6 +34,7 @@ func newClass(o *Options, newHub func(ctx context.Context, c *class, channel str
 	c.channels = channels{core: base, all: map[string]*liveChannel{}, leaving: map[string]chan struct{}{}}
 	c.sockets = sockets{core: base, all: map[*Websocket]struct{}{}}
 	c.system, c.peers = newSystem(), c.newPeers()
+	c.connectNodes()
 	c.newHub = func(ctx context.Context, channel string) (any, error) { return newHub(ctx, c, channel) }
 	return c, nil
 }
@@ -44,8 +45,13 @@ func (c *class) startTasks() {
 	retention := c.options.ResumeRetention
 	c.task("evicting objects", c.options.IdleTimeout/2, func(now time.Time) error {
 		c.channels.evict(now.Add(-c.options.IdleTimeout), false)
+		c.revocations.sweep(now)
 		return nil
 	})
+	if !c.nodes.alone {
+		c.users.Go(func() { _ = c.nodes.sync(c.ctx) }) // which says hello to the others
+		c.task("keeping in touch with other nodes", beatInterval, func(time.Time) error { return c.nodes.task(c.ctx) })
+	}
 	if c.log == nil {
 		return
 	}
@@ -72,7 +78,7 @@ func (c *class) task(name string, interval time.Duration, do func(now time.Time)
 			case <-ticker.C:
 			}
 			if err := try(func() error { return do(time.Now()) }); err != nil && !isClosing(err) {
-				c.logger.Error("a task failed", "task", name, "err", err)
+				c.logger.Error("a task failed", "task", name, details(err))
 			}
 		}
 	})

@@ -47,12 +47,17 @@
 // The number counts all events of the log, those of other objects included: see
 // Options.Log.
 //
-// Three headers go beyond oRPC, and only to clients that ask for them with
+// Some headers go beyond oRPC, and only to clients that ask for them with
 // "x-durable-iterator: 1" when they subscribe, as package client does. The answer
 // then has "x-durable-iterator-position", the head of the log, and
 // "x-durable-iterator-resume": "complete", "truncated", "off" (nothing is kept) or
 // "none" (there was no last event id). Such clients are also sent an event without
 // data now and then, whose id is the current position of the log.
+//
+// Pages in browsers see no pings. A client that subscribes with
+// "x-durable-iterator-heartbeat" and a number of seconds, 10 to 60, is sent an event
+// without data when it was sent nothing else for so long, or up to a second longer. Where
+// events are kept it has the current position as its id, unless OnSubscribed still runs.
 //
 // # Slow and hostile clients
 //
@@ -89,6 +94,11 @@
 // each namespace, or check names with Options.Channels: otherwise a token for
 // the channel "42" of one namespace opens the channel "42" of another.
 //
+// # Access
+//
+// [Namespace.Disconnect] closes sockets, on all nodes, and [Namespace.Revoke] refuses tokens
+// that have not expired yet, by their user, tag, channel, id or time of issue.
+//
 // # Concurrency
 //
 // Everything exported is safe for concurrent use. Methods and hooks of an object
@@ -97,8 +107,8 @@
 // calls it, and one that blocks holds up nothing but itself.
 //
 // Goroutines: one reader for each socket, one for each running call or hook, and for
-// each namespace a fixed set of writers, up to three for tasks in intervals, one for
-// each running OnEvicted, and one for the Logger while there is something to log. [Namespace.Shutdown]
+// each namespace a fixed set of writers, up to four for tasks in intervals, one for
+// each running OnEvicted, one for each message of another node that is acted on, and one for the Logger while there is something to log. [Namespace.Shutdown]
 // joins them all.
 //
 // # Errors

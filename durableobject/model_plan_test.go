@@ -2,7 +2,6 @@ package durableobject_test
 
 import (
 	"math/rand/v2"
-	"os"
 	"time"
 )
 
@@ -44,9 +43,6 @@ func newPlan(r *rand.Rand) plan {
 	}
 	if p.log == "off" {
 		p.retention = 0
-	}
-	if p.log == "nodes" && os.Getenv("MODEL_NODES") == "1" {
-		p.log = "shared"
 	}
 	if p.log == "shared" {
 		p.spaces = 2

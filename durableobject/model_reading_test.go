@@ -33,6 +33,7 @@ type reading struct {
 	truncated      bool
 
 	answered bool
+	heard    bool // answered, when it was checked last
 	exact    bool // low is high, by the header
 	hook     *hookRun
 	unclear  bool // which hook is its own

@@ -33,9 +33,10 @@ func (r *reading) check() {
 			r.may = r.may || p.mayMiss(r.from.Seq)
 		}
 	}
-	if !r.answered && r.last != "" && r.last != "0" && p.log != nil {
-		r.may = r.may || p.mayMiss(r.from.Seq) // the server may not have read the request yet
+	if !r.heard && r.last != "" && r.last != "0" && p.log != nil {
+		r.may = r.may || p.mayMiss(r.from.Seq) // the server may have read the request only now
 	}
+	r.heard = r.answered
 	if !r.caught {
 		r.lost = p.missing(0)
 		r.caught = reading

@@ -3,7 +3,6 @@ package durableobject_test
 import (
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -91,10 +90,6 @@ func (c *tally) check(t *testing.T, histories uint64) {
 		"closed with 1013":                            50,
 		"closed with 4000":                            100,
 	} {
-		needsNodes := strings.HasPrefix(what, "nodes: ") || what == "closed with 1012"
-		if needsNodes && os.Getenv("MODEL_NODES") == "1" {
-			continue
-		}
 		if got, want := c.counts[what], least*int(histories)/1000; got < want {
 			t.Errorf("%d histories had %d of what they need %d of: %s", histories, got, want, what)
 		}

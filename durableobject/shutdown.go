@@ -70,6 +70,7 @@ func (c *class) finish() {
 	}
 	c.channels.evict(time.Now(), true)
 	c.evictions.Wait()
+	c.nodes.close()
 	c.pool.Close()
 	if c.ownLog {
 		c.closeErr = c.log.Close()
@@ -84,5 +85,10 @@ func (c *class) describeRunning() string {
 	counts := map[string]int{}
 	c.hooks.count(counts)
 	c.sockets.countCalls(counts)
+	if c.guarded != nil {
+		if n := c.guarded.running.Load(); n > 0 {
+			counts["Options.Log"] = int(n)
+		}
+	}
 	return describe(counts)
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/bridge"
 	"github.com/go-orpc/durable-iterator/internal/socket"
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/token"
@@ -18,13 +19,17 @@ import (
 // maxIDBytes is the length of the longest id that a client may choose.
 const maxIDBytes = 256
 
+// maxLoggedHost is how much of an origin or a host is logged, in bytes.
+const maxLoggedHost = 256
+
 // UpgradeOptions configures an UpgradeHandler. The zero value is fine. They are
 // copied.
 type UpgradeOptions struct {
 	// OriginPatterns are hosts, as in path.Match ("*.example.com"), besides the
 	// server's own from whose pages browsers may connect. A pattern with "://" is
 	// compared with scheme and host. Requests from other origins are refused with
-	// 403; those without an Origin header are not.
+	// 403, before their token is read and before Authorize or an object is asked, and
+	// logged at level Warn; those without an Origin header are not.
 	OriginPatterns []string
 
 	// AnyOrigin lets pages of all origins connect.
@@ -55,10 +60,10 @@ type UpgradeOptions struct {
 // last counts.
 //
 // A request is refused with 426 if it is no upgrade, with 405 if its method is not
-// GET, with 403 for its origin, with 401 without an id, a token or a valid token,
-// with 400 if the id is longer than 256 bytes or the handshake is malformed, by
+// GET, with 403 for its origin, with 401 without an id, a token or a valid token that was
+// not revoked, with 400 if the id is longer than 256 bytes or the handshake is malformed, by
 // Authorize, with 503 while the token cannot be verified, the namespace shuts down or a
-// log that nodes share is out of reach, with 500 if the object cannot be made, and with
+// log or a bus that nodes share is out of reach, with 500 if the object cannot be made, and with
 // 501 if middleware hides the
 // [http.Hijacker] of the ResponseWriter and has no Unwrap method as
 // [http.ResponseController] knows it, which is logged at level Error. No object is
@@ -105,6 +110,9 @@ type upgrader struct {
 
 func (u *upgrader) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := socket.CheckHandshake(w.Header(), r, u.accept); err != nil {
+		if err.Status == http.StatusForbidden {
+			u.logOrigin(r)
+		}
 		writeRefusal(w, text(err.Status, err.Message))
 		return
 	}
@@ -120,6 +128,17 @@ func (u *upgrader) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !ours || !u.class.refuseOpenly(w, r, u.accept, refusal) {
 		writeRefusal(w, refusal)
 	}
+}
+
+// logOrigin logs the origin of a page that may not connect, and the host that the page
+// asked for. The page itself sees nothing but a WebSocket that does not open, so the log
+// names the option.
+func (u *upgrader) logOrigin(r *http.Request) {
+	short := func(text string) string { // it waits to be logged
+		return strings.Clone(text[:min(len(text), maxLoggedHost)])
+	}
+	u.class.logger.WarnContext(r.Context(), "origin refused: it is not in UpgradeOptions.OriginPatterns",
+		"origin", short(r.Header.Get("Origin")), "host", short(r.Host))
 }
 
 // admit returns the id and the payload of a request that may connect. A token that is
@@ -208,7 +227,7 @@ func (u *upgrader) values(r *http.Request) (_ context.Context, err error) {
 	if u.options.Context == nil {
 		return context.Background(), nil
 	}
-	defer recoverTo(&err)
+	defer bridge.RecoverTo(&err)
 	return context.WithoutCancel(u.options.Context(r)), nil // which panics on nil
 }
 
@@ -219,6 +238,7 @@ func (ws *Websocket) serve() {
 	if closing { // drain may not have seen it
 		ws.conn.Close(statusServiceRestart, "Service restart")
 	}
+	ws.closeRevoked() // its token may have been since it was admitted
 	ws.conn.Serve((*endpoint)(ws))
 }
 

@@ -20,11 +20,15 @@ import (
 
 // Close codes that the library uses.
 const (
-	statusPolicyViolation = 1008 // the token has expired
+	statusPolicyViolation = 1008 // the token has expired, or was revoked
 	statusInternalError   = 1011 // OnSubscribed failed, or the log cannot be read
 	statusServiceRestart  = 1012 // the namespace is shutting down, or lost the feed of a shared log
 	statusTryAgainLater   = 1013 // the socket was too slow, or the log is out of reach
 )
+
+// reasonExpired is the reason of statusPolicyViolation, by which clients know that they need
+// a new token.
+const reasonExpired = "Token expired"
 
 // maxEventHead is the size of the largest part of an event's frame before its suffix.
 const maxEventHead = socket.MaxHeader + len(`{"i":`) + peer.MaxID
@@ -41,6 +45,7 @@ type Websocket struct {
 	conn      socket.Conn
 	peer      *transport.ServerPeer
 	ctx       context.Context // for its values: the peer ends the contexts of its calls
+	closing   atomic.Bool     // the decision to close the connection was made
 	left      atomic.Bool     // the connection has ended
 	id        string
 	recipient Recipient
@@ -48,6 +53,9 @@ type Websocket struct {
 	payload   atomic.Pointer[token.Payload]
 	attached  atomic.Value
 	calls     runningCode
+	heartbeat heartbeat
+
+	stopReading atomic.Pointer[context.CancelFunc] // ends the last read of the log
 
 	outbox socket.Outbox
 
@@ -67,6 +75,8 @@ type subscription struct {
 	fanout.Subscription
 
 	lastEventID string
+	heartbeat   time.Duration      // that the client asks for; 0: none
+	position    string             // that the hook learns; empty once it has begun
 	finish      func()             // frees the id
 	ctx         context.Context    // of its call; nil once the hook has begun
 	cancel      context.CancelFunc // ends the context of its hook; nil before the hook has begun
@@ -104,8 +114,9 @@ func (ws *Websocket) Attachment() any {
 	return nil
 }
 
-// Close closes the socket with a WebSocket close code and a reason. It does not wait. A
-// client of this library or of oRPC connects again after any code.
+// Close closes the socket with a WebSocket close code and a reason. It does not wait.
+// Clients connect again, but those of this library do not after 4403 and 4410: see
+// [Namespace.Disconnect]. Those of oRPC do after any code.
 //
 // Codes are 1000 to 1014, but not 1004 to 1006, and 3000 to 4999. No other may be sent:
 // Close sends 1011 in its place, and logs a warning. A reason longer than 123 bytes is
@@ -169,7 +180,7 @@ func (ws *Websocket) expired() bool {
 	if !ws.Token().Expired(time.Now()) {
 		return false
 	}
-	ws.conn.Close(statusPolicyViolation, "Token expired")
+	ws.conn.Close(statusPolicyViolation, reasonExpired)
 	return true
 }
 
@@ -177,6 +188,7 @@ func (ws *Websocket) expired() bool {
 func (ws *Websocket) setToken(p *token.Payload) {
 	ws.payload.Store(p)
 	ws.conn.VisitAt(p.ExpiresAt.Add(time.Millisecond))
+	ws.closeRevoked() // it may have been since it was admitted
 }
 
 // sockets are those of a namespace that are open, or whose calls and hooks have not

@@ -17,6 +17,9 @@ import (
 // the years 1 to 9999, so that they survive the layouts of package time.
 const lastSecond = 253402300799
 
+// maxIDBytes is the length of the longest ID that is signed.
+const maxIDBytes = 256
+
 // claims are the members of a payload as they are on the wire, in the order
 // in which they are signed. A nil one is missing. The bounds of the times are
 // the first second of the year 1, which is Go's zero time, and the year 10000.
@@ -27,6 +30,7 @@ type claims struct {
 	RPC       texts           `wire:"rpc"`
 	IssuedAt  *seconds        `wire:"iat" validate:"required,gt=-62135596800,lt=253402300800"`
 	ExpiresAt *seconds        `wire:"exp" validate:"required,gt=-62135596800,lt=253402300800"`
+	ID        string          `wire:"jti"`
 }
 
 // validate checks the tags of claims and names members as the wire does.
@@ -77,6 +81,7 @@ func (m members) payload(text []byte) (*Payload, error) {
 		Att:       c.Att,
 		IssuedAt:  c.IssuedAt.time(),
 		ExpiresAt: c.ExpiresAt.time(),
+		ID:        c.ID,
 		Raw:       text,
 	}, nil
 }
@@ -107,6 +112,9 @@ func (m members) claims() (*claims, error) {
 			return nil, fmt.Errorf("%s: %w", member.name, err)
 		}
 	}
+	if id := ""; json.Unmarshal(m["jti"], &id) == nil { // oRPC has no such member, so it may be anything
+		c.ID = id
+	}
 	if c.ExpiresAt != nil {
 		*c.ExpiresAt = min(*c.ExpiresAt, lastSecond)
 	}
@@ -127,8 +135,13 @@ func encode(p *Payload) ([]byte, error) {
 		RPC:       p.RPC,
 		IssuedAt:  &iat,
 		ExpiresAt: &exp,
+		ID:        p.ID,
 	}
-	if err := c.check(); err != nil {
+	err := c.check()
+	if err == nil && len(p.ID) > maxIDBytes {
+		err = fmt.Errorf("jti is longer than %d bytes", maxIDBytes)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalidPayload, err)
 	}
 	text, err := c.appendJSON(nil)

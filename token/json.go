@@ -15,7 +15,7 @@ import (
 // them. encoding/json cannot do it: it escapes U+2028 and U+2029, so the text
 // would not be the one that oRPC signs.
 func (c *claims) appendJSON(dst []byte) ([]byte, error) {
-	for _, text := range slices.Concat([]string{*c.Channel}, c.Tags, c.RPC) {
+	for _, text := range slices.Concat([]string{*c.Channel, c.ID}, c.Tags, c.RPC) {
 		if !utf8.ValidString(text) {
 			return nil, errNotUTF8
 		}
@@ -42,6 +42,10 @@ func (c *claims) appendJSON(dst []byte) ([]byte, error) {
 	dst = strconv.AppendFloat(dst, float64(*c.IssuedAt), 'f', -1, 64)
 	dst = append(dst, `,"exp":`...)
 	dst = strconv.AppendFloat(dst, float64(*c.ExpiresAt), 'f', -1, 64)
+	if c.ID != "" {
+		dst = append(dst, `,"jti":`...)
+		dst = jsontext.AppendString(dst, c.ID)
+	}
 	dst = append(dst, '}')
 	if !utf8.Valid(dst) {
 		return nil, errNotUTF8

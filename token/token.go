@@ -72,6 +72,11 @@ type Payload struct {
 	// better than a microsecond. Verify and Parse read a time after the year 9999
 	// as the last second of that year; Sign refuses one.
 	ExpiresAt time.Time
+	// ID names the token, "jti" on the wire, so that it can be told from others, for
+	// instance to revoke it. Clients can read it; those of oRPC ignore it. Empty is left
+	// out of the token. Sign refuses one of more than 256 bytes; Verify and Parse read a
+	// "jti" that is no string as an empty one.
+	ID string
 	// Raw is the JSON of the payload as it came, with the members that this
 	// package does not know. Verify and Parse set it; Sign does not look at it.
 	Raw json.RawMessage

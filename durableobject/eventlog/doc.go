@@ -34,6 +34,9 @@
 // A [Shared] log is one that several processes append to. Each follows the channels
 // that it has subscribers of.
 //
+// A log may have a [Bus], which carries small messages between the processes and keeps
+// small values for them: see [BusOf].
+//
 // # Order
 //
 // A log has one counter, so Seqs compare across its channels. In a channel each

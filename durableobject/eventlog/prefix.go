@@ -3,6 +3,7 @@ package eventlog
 import (
 	"context"
 	"fmt"
+	"iter"
 	"sync"
 	"time"
 )
@@ -16,7 +17,9 @@ import (
 // open. Trim of a view drops nothing, since the age that one namespace keeps must
 // not cost another its events: trim the log itself.
 //
-// The view of a [Shared] log is a Shared log. Its KeyWindow is that of the log.
+// The view of a [Shared] log is a Shared log. Its [Bus], if the log has one, is a view of
+// that of the log.
+// Its KeyWindow is that of the log.
 func Prefix(log Log, prefix string) Log {
 	view := &prefixed{log: log, prefix: prefix}
 	if shared, ok := log.(Shared); ok {
@@ -55,8 +58,26 @@ func (p *prefixed) After(ctx context.Context, channel string, after Position) (R
 	if err != nil {
 		return Replay{}, err
 	}
-	records := replay.Records
-	replay.Records = func(yield func(*Record, error) bool) {
+	replay.Records = p.guard(replay.Records)
+	return replay, nil
+}
+
+// Newest implements [Newest], as far as the log does.
+func (p *prefixed) Newest(ctx context.Context, channel string, before Position) (Replay, error) {
+	if p.isClosed() {
+		return Replay{}, fmt.Errorf("eventlog: newest: %w", ErrClosed)
+	}
+	replay, err := ReadNewest(ctx, p.log, p.prefix+channel, before)
+	if err != nil {
+		return Replay{}, err
+	}
+	replay.Records = p.guard(replay.Records)
+	return replay, nil
+}
+
+// guard ends records with ErrClosed when the view is closed.
+func (p *prefixed) guard(records iter.Seq2[*Record, error]) iter.Seq2[*Record, error] {
+	return func(yield func(*Record, error) bool) {
 		for r, err := range records {
 			if err == nil && p.isClosed() {
 				r, err = nil, fmt.Errorf("eventlog: replay: %w", ErrClosed)
@@ -66,7 +87,6 @@ func (p *prefixed) After(ctx context.Context, channel string, after Position) (R
 			}
 		}
 	}
-	return replay, nil
 }
 
 func (p *prefixed) Head(ctx context.Context, channel string) (Position, error) {
@@ -109,6 +129,15 @@ func (p *prefixed) isClosed() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.closed
+}
+
+// Bus implements [BusCarrier].
+func (p *prefixed) Bus() Bus {
+	bus := BusOf(p.log)
+	if bus == nil {
+		return nil
+	}
+	return &prefixedBus{bus: bus, prefix: p.prefix, closed: p.isClosed}
 }
 
 // prefixedShared is the view of a shared log.

@@ -86,6 +86,10 @@ type Conn struct {
 	// that sets it and finds the write side taken is forgotten.
 	owned, dirty, queued atomic.Bool
 
+	// waiting is set while drain may wait for the source, and the close frame with it. It is
+	// set before ending is looked at.
+	waiting atomic.Bool
+
 	// ending is set, under mu, when the decision to close was made. From then on no
 	// message is handed on, and nothing is pulled from the source except before our
 	// close frame.
@@ -200,10 +204,10 @@ func (c *Conn) answer(op byte, payload []byte) {
 
 // Close sends what the source has at hand, then a close frame, and ends the
 // connection once the peer has answered it, at the latest after 5 s. No message is
-// handed on any more. Only the first Close counts. It does not wait. The code is one
-// that may be sent: see [MaySend].
-func (c *Conn) Close(code int, reason string) {
-	first := c.decide(func() {
+// handed on any more. Only the first Close counts, and only it reports true. It does not
+// wait. The code is one that may be sent: see [MaySend].
+func (c *Conn) Close(code int, reason string) (first bool) {
+	first = c.decide(func() {
 		c.closing = closeBatches
 		c.control = appendClose(c.control, code, reason)
 	})
@@ -211,6 +215,7 @@ func (c *Conn) Close(code int, reason string) {
 		c.deadline(closeTimeout)
 		c.Wake()
 	}
+	return first
 }
 
 // refuse sends a close frame because of what the peer has sent. Reading goes on, since
@@ -258,6 +263,9 @@ func (c *Conn) shutdown() {
 	c.mu.Unlock()
 	_ = c.wire.SetWriteDeadline(time.Now().Add(closeTimeout))
 	c.Wake()
+	if c.waiting.Load() {
+		time.AfterFunc(closeTimeout, c.end)
+	}
 }
 
 // Kill ends the connection at once, without a close frame.

@@ -49,6 +49,7 @@ func RunShared(t *testing.T, s SharedStore) {
 		"Follow":  {followCases, true},
 		"Keys":    {sharedKeyCases, can.hasKeys(t)},
 		"Resume":  {sharedResumeCases, true},
+		"Newest":  {sharedNewestCases, true},
 		"Close":   {sharedCloseCases, true},
 		"Drop":    {dropCases, can.Drop != nil},
 		"Replace": {replaceCases, can.Replace != nil},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"sync"
 	"time"
 
@@ -23,6 +24,7 @@ var errReplaced = errors.New("eventlogtest: the log was replaced")
 // concurrent use, and reads the time with package time only.
 type SharedMemory struct {
 	options *eventlog.MemoryOptions
+	bus     *SharedBus
 
 	// mu guards what is below. No lock of a Handle or a feed is taken before it.
 	mu      sync.Mutex
@@ -32,14 +34,14 @@ type SharedMemory struct {
 
 // NewSharedMemory returns an empty log without handles. Nil options are the defaults.
 func NewSharedMemory(o *eventlog.MemoryOptions) *SharedMemory {
-	return &SharedMemory{options: o, log: eventlog.NewMemory(o), handles: map[*Handle]bool{}}
+	return &SharedMemory{options: o, bus: NewSharedBus(), log: eventlog.NewMemory(o), handles: map[*Handle]bool{}}
 }
 
 // Open returns another handle. Its Close leaves the log and the other handles open.
 func (m *SharedMemory) Open() *Handle {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	h := &Handle{shared: m, feeds: map[string]*feed{}}
+	h := &Handle{shared: m, bus: m.bus.Open(), feeds: map[string]*feed{}}
 	m.handles[h] = true
 	return h
 }
@@ -83,6 +85,7 @@ type Fate struct {
 // Handle is one process's view of a [SharedMemory].
 type Handle struct {
 	shared *SharedMemory
+	bus    *BusHandle
 	calls  sync.WaitGroup // grows only under mu while the handle is open
 
 	mu     sync.Mutex
@@ -93,9 +96,16 @@ type Handle struct {
 }
 
 var (
-	_ eventlog.Shared = (*Handle)(nil)
-	_ eventlog.Keyed  = (*Handle)(nil)
+	_ eventlog.Shared     = (*Handle)(nil)
+	_ eventlog.Keyed      = (*Handle)(nil)
+	_ eventlog.BusCarrier = (*Handle)(nil)
 )
+
+// Bus implements [eventlog.BusCarrier]. The bus is cut off and closed with the handle.
+func (h *Handle) Bus() eventlog.Bus { return h.bus }
+
+// DisturbBus lets fate decide on each message of the handle's bus: see [BusHandle.Disturb].
+func (h *Handle) DisturbBus(fate func(topic string, data []byte) Fate) { h.bus.Disturb(fate) }
 
 // Disturb lets fate decide on each record that is on its way to a follower of the handle.
 // It may be called by any goroutine that appends. Nil passes all on.
@@ -105,9 +115,10 @@ func (h *Handle) Disturb(fate func(channel string, r *eventlog.Record) Fate) {
 	h.fate = fate
 }
 
-// Cut cuts the handle off from the log, or connects it again. While it is cut off all its
-// calls return ErrUnavailable and its followers receive nothing.
+// Cut cuts the handle off from the log and its bus, or connects it again. While it is cut
+// off all its calls return ErrUnavailable and its followers receive nothing.
 func (h *Handle) Cut(off bool) {
+	h.bus.Cut(off)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.cut = off
@@ -183,8 +194,25 @@ func (h *Handle) After(ctx context.Context, channel string, p eventlog.Position)
 	}
 	defer h.calls.Done()
 	replay, err := log.After(ctx, channel, p)
-	records := replay.Records
-	replay.Records = func(yield func(*eventlog.Record, error) bool) {
+	replay.Records = h.guard(replay.Records)
+	return replay, err
+}
+
+// Newest implements [eventlog.Newest].
+func (h *Handle) Newest(ctx context.Context, channel string, p eventlog.Position) (eventlog.Replay, error) {
+	log, err := h.enter()
+	if err != nil {
+		return eventlog.Replay{}, fmt.Errorf("eventlogtest: newest: %w", err)
+	}
+	defer h.calls.Done()
+	replay, err := log.Newest(ctx, channel, p)
+	replay.Records = h.guard(replay.Records)
+	return replay, err
+}
+
+// guard ends records with an error when the handle is closed or cut off.
+func (h *Handle) guard(records iter.Seq2[*eventlog.Record, error]) iter.Seq2[*eventlog.Record, error] {
+	return func(yield func(*eventlog.Record, error) bool) {
 		for r, err := range records {
 			if err == nil {
 				if _, err = h.enter(); err == nil {
@@ -200,7 +228,6 @@ func (h *Handle) After(ctx context.Context, channel string, p eventlog.Position)
 			}
 		}
 	}
-	return replay, err
 }
 
 // Head implements [eventlog.Shared].
@@ -280,6 +307,7 @@ func (h *Handle) Close() error {
 	h.shared.mu.Lock()
 	delete(h.shared.handles, h)
 	h.shared.mu.Unlock()
+	_ = h.bus.Close() // cannot fail
 	h.mu.Lock()
 	h.closed = true
 	h.mu.Unlock()

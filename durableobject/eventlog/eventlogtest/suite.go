@@ -65,6 +65,7 @@ func RunStore(t *testing.T, s Store) {
 		"Content":     contentCases,
 		"Head":        headCases,
 		"Keys":        keyCases,
+		"Newest":      newestCases,
 		"Position":    positionCases,
 		"Replay":      replayCases,
 		"Trim":        trimCases,

@@ -58,7 +58,7 @@ func (l *Log) run() {
 	for {
 		if !w.more {
 			if w.closed && !l.c.unlinking {
-				l.closeErr = errors.Join(l.finish(), l.lock.Close())
+				l.closeErr = errors.Join(l.finish(), l.bus.close(), l.lock.Close())
 				return
 			}
 			select {

@@ -88,6 +88,7 @@
 //
 //	LOCK                      held while the log is open
 //	CHECKPOINT                what the segments do not contain
+//	KEPT                      values that are kept: see Log.Bus; there once there was one
 //	00000000000000000001.seg  a segment, named by the first Seq that it is for
 //	*.damaged                 files kept aside, never read
 //	*.tmp                     files not finished, removed by Open
@@ -151,6 +152,10 @@
 //	       uvarint count of keys of dropped records, each a digest of 16 bytes, epoch, Seq
 //	       and time of 8; left out if there are none
 //	       sum of the bytes before (4)
+//
+//	KEPT: lines, each of a sum in hexadecimal, a space and a JSON object
+//	       k, v: key and value in base64; x: time at which the value expires;
+//	       r: the value was removed. The last line for a key holds.
 //
 // A segment is synced before the next is begun, so only the newest can be torn.
 // The Seq synced in each record distinguishes a hole of unsynced bytes, which a loss of

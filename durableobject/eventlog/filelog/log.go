@@ -23,6 +23,7 @@ type Log struct {
 	seed    uint32
 	report  Report
 	lock    io.Closer
+	bus     *bus
 
 	queue    queue
 	done     chan struct{} // closed when the committer has ended
@@ -91,6 +92,14 @@ func open(dir directory, options Options) (*Log, error) {
 	}
 	if err := l.recover(); err != nil {
 		return nil, fmt.Errorf("filelog: open: %w", errors.Join(err, lock.Close()))
+	}
+	kept, damage, err := readKept(dir)
+	if err != nil {
+		return nil, fmt.Errorf("filelog: open: %w", errors.Join(err, lock.Close()))
+	}
+	l.bus = &bus{kept: kept}
+	if l.report.Damage = append(l.report.Damage, damage...); len(damage) > 0 {
+		l.options.Logger.Error("event log: damage found", "err", Report{Damage: damage}.Err())
 	}
 	// From here on the committer logs, and a handler may wait for an Append.
 	l.options.Logger, _ = asynclog.New(l.options.Logger)

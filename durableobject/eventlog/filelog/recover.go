@@ -179,8 +179,10 @@ func check(dir directory) (Report, error) {
 		return Report{}, err
 	}
 	s, err := take(dir, true)
-	if err = errors.Join(err, lock.Close()); err != nil {
+	_, damage, keptErr := readKept(dir)
+	if err = errors.Join(err, keptErr, lock.Close()); err != nil {
 		return Report{}, err
 	}
+	s.damage(damage...)
 	return s.report, nil
 }

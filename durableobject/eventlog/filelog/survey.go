@@ -215,7 +215,7 @@ func (s *survey) gap(d Damage) {
 	}
 }
 
-func (s *survey) damage(d Damage) { s.report.Damage = append(s.report.Damage, d) }
+func (s *survey) damage(d ...Damage) { s.report.Damage = append(s.report.Damage, d...) }
 
 // finish draws the conclusions of all segments.
 func (s *survey) finish() {

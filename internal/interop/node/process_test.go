@@ -23,10 +23,10 @@ type server struct {
 }
 
 // startGo starts the server of this library.
-func startGo(t *testing.T) server {
+func startGo(t *testing.T, arguments ...string) server {
 	t.Helper()
 	var s server
-	launch.Go(t, "../server", &s)
+	launch.Go(t, "../server", &s, arguments...)
 	s.RPCWebsocket = "ws" + strings.TrimPrefix(s.RPC, "http") + "-ws"
 	s.Features = goFeatures
 	return s

@@ -28,9 +28,14 @@ const (
 
 type options struct {
 	data      string       // directory of the log, see run
+	nodes     int          // more than 1: a cluster, see run
 	log       eventlog.Log // of the chat rooms; nil: in memory
 	retention time.Duration
 	logger    *slog.Logger
+
+	// Of a server that is one of several:
+	cluster *cluster
+	plain   *durableobject.Namespace[*room] // nil for the first
 }
 
 // server is the handlers of one address.
@@ -42,15 +47,18 @@ type server struct {
 
 func newServer(o options) *server {
 	s := &server{
-		chat: durableobject.NewNamespace(newRoom, &durableobject.Options{
+		chat: durableobject.NewNamespace(roomsOf(o.cluster), &durableobject.Options{
 			Verifier: secret, ResumeRetention: o.retention, Log: o.log, MaxMessageBytes: maxBytes, Logger: o.logger,
 		}),
-		plain: durableobject.NewNamespace(newRoom, &durableobject.Options{
-			Verifier: secret, MaxMessageBytes: maxBytes, Logger: o.logger,
-		}),
+		plain: o.plain,
 	}
 	handle(s.chat)
-	handle(s.plain)
+	if s.plain == nil {
+		s.plain = durableobject.NewNamespace(newRoom, &durableobject.Options{
+			Verifier: secret, MaxMessageBytes: maxBytes, Logger: o.logger,
+		})
+		handle(s.plain)
+	}
 	router, plugins := s.router(), []rpc.HandlerPlugin{&durableiterator.HandlerPlugin{Signer: secret}}
 	s.sockets = websocket.NewHandler(router, &websocket.HandlerOptions{
 		MaxMessageBytes: maxBytes, Logger: o.logger, Plugins: plugins,

@@ -1,0 +1,54 @@
+package client
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/coder/websocket"
+)
+
+// closeRefused plus the HTTP status of a refusal is the code of a close frame that means
+// the same as an upgrade refused with that status.
+const closeRefused = 4000
+
+// EndedError is the error of an iterator whose server has closed its socket with 4403
+// or 4410: this client is not to come back, as after durableobject.Namespace.Disconnect
+// with such a code. errors.Is(err, [ErrEnded]) finds it, and errors.As an [*rpc.Error] with
+// the status 403 or 410.
+type EndedError struct {
+	// Code is the code of the close frame, 4403 or 4410.
+	Code int
+	// Reason is its reason, which may be empty.
+	Reason string
+
+	refusal error
+}
+
+// Error returns code and reason.
+func (e *EndedError) Error() string {
+	text := ErrEnded.Error() + ": " + strconv.Itoa(e.Code)
+	if e.Reason != "" {
+		text += " " + e.Reason
+	}
+	return text
+}
+
+// Unwrap returns [ErrEnded], and the refusal as an [*rpc.Error].
+func (e *EndedError) Unwrap() []error { return []error{ErrEnded, e.refusal} }
+
+// refusalOf returns the error of a connection that has ended with err: a close frame whose
+// code has an HTTP status in it is a refusal with that status.
+func refusalOf(err error) error {
+	closed, ok := errors.AsType[websocket.CloseError](err)
+	status := int(closed.Code) - closeRefused
+	if !ok || status < 400 || status > 599 {
+		return err
+	}
+	var refusal error = answerError(status, http.Header{}, closed.Reason).WithCause(err)
+	switch status {
+	case http.StatusForbidden, http.StatusGone:
+		refusal = &EndedError{Code: int(closed.Code), Reason: closed.Reason, refusal: refusal}
+	}
+	return refusal
+}

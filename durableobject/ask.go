@@ -1,0 +1,140 @@
+package durableobject
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	// askTimeout is how long the other nodes have to answer, askAgain when those that have
+	// not are asked again, since a message may be lost.
+	askTimeout = 600 * time.Millisecond
+	askAgain   = 250 * time.Millisecond
+	// maxAnswers is how many answers wait for the caller at once.
+	maxAnswers = 256
+)
+
+// ErrSilent is returned, with what the others have answered, if a node that is taken to be
+// there did not answer. It may have been killed within the last 15 s.
+var ErrSilent = errors.New("durableobject: nodes did not answer")
+
+// question and answer are the data of messages of their name.
+type question struct {
+	ID   uint64          `json:"id"`
+	What string          `json:"what"`
+	Data json.RawMessage `json:"data"`
+}
+
+type answer struct {
+	ID   uint64          `json:"id"`
+	From string          `json:"-"`
+	Data json.RawMessage `json:"data"`
+}
+
+// ask asks the other nodes, and calls each with the data of the answers, one for each node.
+// It waits for the nodes that are known, and a little for others if this one is new.
+func (n *nodes) ask(ctx context.Context, what string, data any, each func(json.RawMessage) error) error {
+	if n.alone {
+		return nil
+	}
+	text, err := json.Marshal(data)
+	if err != nil {
+		return err
+	}
+	if err := n.listen(ctx); err != nil {
+		return err
+	}
+	answers := make(chan answer, maxAnswers)
+	n.mu.Lock()
+	n.asked++
+	id, fresh := n.asked, time.Since(n.since) < beatInterval
+	n.waiting[id] = answers
+	n.mu.Unlock()
+	defer func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		delete(n.waiting, id)
+	}()
+	q, err := json.Marshal(question{id, what, text})
+	if err != nil {
+		return err
+	}
+	if err := n.broadcast(ctx, message{Kind: "question", Data: q}); err != nil {
+		return err
+	}
+	again, end := time.NewTimer(askAgain), time.NewTimer(askTimeout)
+	defer again.Stop()
+	defer end.Stop()
+	got := map[string]bool{}
+	missing := func() []string {
+		return slices.DeleteFunc(n.others(), func(name string) bool { return got[name] })
+	}
+	for fresh || len(missing()) > 0 {
+		select {
+		case a := <-answers:
+			if got[a.From] {
+				continue
+			}
+			got[a.From] = true
+			if err := each(a.Data); err != nil {
+				return fmt.Errorf("answer of node %s: %w", a.From, err)
+			}
+		case <-again.C:
+			fresh = false // those that this node did not know have answered by now
+			for _, name := range missing() {
+				if err := n.broadcast(ctx, message{Kind: "question", To: name, Data: q}); err != nil {
+					return err
+				}
+			}
+		case <-end.C:
+			return fmt.Errorf("%w: %s", ErrSilent, strings.Join(missing(), ", "))
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// answer answers a question of another node.
+func (n *nodes) answer(from string, data json.RawMessage) {
+	var q question
+	if json.Unmarshal(data, &q) != nil {
+		return
+	}
+	fn := n.onAsked[q.What]
+	if fn == nil {
+		return // of a newer version
+	}
+	n.soon(func() {
+		result, err := json.Marshal(fn(q.Data))
+		if err == nil {
+			result, err = json.Marshal(answer{ID: q.ID, Data: result})
+		}
+		if err != nil {
+			n.core.logger.Error("answer to another node cannot be encoded", "what", q.What, "err", err)
+			return
+		}
+		n.send(message{Kind: "answer", To: from, Data: result})
+	})
+}
+
+// answered passes an answer to the caller that waits for it.
+func (n *nodes) answered(from string, data json.RawMessage) {
+	var a answer
+	if json.Unmarshal(data, &a) != nil {
+		return
+	}
+	a.From = from
+	n.mu.Lock()
+	waiting := n.waiting[a.ID]
+	n.mu.Unlock()
+	select {
+	case waiting <- a: // blocks for ever on a nil channel, so that default is taken
+	default:
+	}
+}

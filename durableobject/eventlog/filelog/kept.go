@@ -1,0 +1,171 @@
+package filelog
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"strconv"
+	"time"
+)
+
+const (
+	keptName = "KEPT"
+	// keptGarbage is how many lines of the file may be of no use before it is written
+	// anew, beside as many as are of use.
+	keptGarbage = 1000
+	// maxKept is how many values are kept at once.
+	maxKept = 200_000
+)
+
+// keptValue is a value until it expires, by the wall clock.
+type keptValue struct {
+	value   []byte
+	expires time.Time
+}
+
+// keptLine is a line of the file, without its sum. A value that was removed has none.
+type keptLine struct {
+	Key     []byte    `json:"k"`
+	Value   []byte    `json:"v"`
+	Expires time.Time `json:"x"`
+	Removed bool      `json:"r,omitempty"`
+}
+
+// keptFile is the file of the values that are kept beside the log. Each change is a line,
+// synced before it counts: the sum of the rest of the line in hexadecimal, a space, and
+// JSON. The last line for a key is the one that holds. A crash leaves at most one line that
+// is cut short, at the end.
+type keptFile struct {
+	dir   directory
+	file  file  // nil before the first change
+	size  int64 // of what holds
+	lines int
+	stale bool // the end of the file is not known: it has to be written anew
+	all   map[string]keptValue
+}
+
+// readKept reads the file. damage has the lines that do not hold, except for one that a
+// crash has left.
+func readKept(dir directory) (k *keptFile, damage []Damage, err error) {
+	k = &keptFile{dir: dir, all: map[string]keptValue{}}
+	content, err := readFile(dir, keptName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return k, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	offset := int64(0)
+	for len(content) > 0 {
+		line, rest, whole := bytes.Cut(content, []byte("\n"))
+		if change, ok := parseKept(line); ok && whole {
+			k.apply(change)
+			k.lines++
+		} else {
+			k.stale = true
+			if len(rest) > 0 {
+				damage = append(damage, Damage{
+					File: keptName, Offset: offset, Length: int64(len(line)), Reason: "a kept value does not hold",
+				})
+			}
+		}
+		offset += int64(len(content) - len(rest))
+		content = rest
+	}
+	k.size = offset
+	return k, damage, nil
+}
+
+func parseKept(line []byte) (change keptLine, ok bool) {
+	sum, text, ok := bytes.Cut(line, []byte(" "))
+	if !ok {
+		return change, false
+	}
+	want, err := strconv.ParseUint(string(sum), 16, 32)
+	if err != nil || uint32(want) != crc32.Checksum(text, castagnoli) {
+		return change, false
+	}
+	return change, json.Unmarshal(text, &change) == nil
+}
+
+func appendKept(b []byte, change keptLine) []byte {
+	text, _ := json.Marshal(change) //nolint:errchkjson // bytes and a time cannot fail
+	b = fmt.Appendf(b, "%08x %s\n", crc32.Checksum(text, castagnoli), text)
+	return b
+}
+
+func (k *keptFile) apply(change keptLine) {
+	if change.Removed {
+		delete(k.all, string(change.Key))
+		return
+	}
+	k.all[string(change.Key)] = keptValue{change.Value, change.Expires}
+}
+
+// sweep forgets the values that have expired.
+func (k *keptFile) sweep(now time.Time) {
+	for key, v := range k.all {
+		if !now.Before(v.expires) {
+			delete(k.all, key)
+		}
+	}
+}
+
+// change makes a change durable. If that fails the file may have it or not; a later change
+// writes the file anew.
+func (k *keptFile) change(c keptLine) error {
+	if k.stale || k.file == nil || !k.dir.Holds(k.file) || k.lines >= 2*len(k.all)+keptGarbage {
+		return k.rewrite(c)
+	}
+	line := appendKept(nil, c)
+	_, err := k.file.WriteAt(line, k.size)
+	if err == nil {
+		err = k.file.Sync()
+	}
+	if err != nil {
+		k.stale = true
+		return err
+	}
+	k.size += int64(len(line))
+	k.lines++
+	k.apply(c)
+	return nil
+}
+
+// rewrite puts a file in place of the file, with what is kept and one more change.
+func (k *keptFile) rewrite(c keptLine) error {
+	var content []byte
+	lines := 1
+	for key, v := range k.all {
+		if key != string(c.Key) {
+			content = appendKept(content, keptLine{Key: []byte(key), Value: v.value, Expires: v.expires})
+			lines++
+		}
+	}
+	content = appendKept(content, c)
+	k.stale = true
+	if k.file != nil { // Windows replaces no open file
+		_ = k.file.Close() // every change was synced
+		k.file = nil
+	}
+	if err := replaceFile(k.dir, keptName, content); err != nil {
+		return err
+	}
+	f, err := k.dir.Edit(keptName)
+	if err != nil {
+		return err
+	}
+	k.file, k.size, k.lines, k.stale = f, int64(len(content)), lines, false
+	k.apply(c)
+	return nil
+}
+
+func (k *keptFile) close() error {
+	if k.file == nil {
+		return nil
+	}
+	return k.file.Close()
+}

@@ -1,0 +1,214 @@
+package eventlog
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// maxBusQueue and maxBusQueueBytes bound the messages that wait for one listener.
+	maxBusQueue      = 4096
+	maxBusQueueBytes = 4 << 20
+	// maxKeptBytes bounds the keys and values of a MemoryBus.
+	maxKeptBytes = 64 << 20
+	// keptOverhead is about what the map needs for a value beside its bytes.
+	keptOverhead = 128
+)
+
+// MemoryBus is a [Bus] in the memory of the process. Namespaces of one process that are
+// to act as one share it; what it keeps ends with the process. It keeps at most 64 MiB;
+// of the messages that wait for one listener it holds 4,096, and 4 MiB, and drops the
+// others. The zero value is an empty bus. It needs no Close: a goroutine runs only while
+// messages wait.
+type MemoryBus struct {
+	mu        sync.Mutex
+	listeners map[string][]*listener
+	kept      map[string]keptValue
+	bytes     int // of kept
+}
+
+var _ Bus = (*MemoryBus)(nil)
+
+// NewMemoryBus returns an empty bus.
+func NewMemoryBus() *MemoryBus { return &MemoryBus{} }
+
+// keptValue is a value until it expires, by the monotonic clock.
+type keptValue struct {
+	value   []byte
+	expires time.Time
+}
+
+// Broadcast implements [Bus].
+func (b *MemoryBus) Broadcast(ctx context.Context, topic string, data []byte) error {
+	if err := cmp.Or(CheckBusName(topic), CheckBusData(data), ctx.Err()); err != nil {
+		return fmt.Errorf("eventlog: broadcast: %w", err)
+	}
+	b.mu.Lock()
+	list := b.listeners[topic] // which is never changed, only replaced
+	b.mu.Unlock()
+	if len(list) > 0 {
+		data = bytes.Clone(data)
+	}
+	for _, l := range list {
+		l.enqueue(data)
+	}
+	return nil
+}
+
+// Listen implements [Bus].
+func (b *MemoryBus) Listen(ctx context.Context, topic string, fn func(data []byte)) (stop func(), err error) {
+	if err := cmp.Or(CheckBusName(topic), ctx.Err()); err != nil {
+		return nil, fmt.Errorf("eventlog: listen: %w", err)
+	}
+	l := &listener{fn: fn}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.listeners == nil {
+		b.listeners = map[string][]*listener{}
+	}
+	b.listeners[topic] = append(slices.Clone(b.listeners[topic]), l)
+	return func() {
+		b.drop(topic, l)
+		l.stop()
+	}, nil
+}
+
+func (b *MemoryBus) drop(topic string, l *listener) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	rest := slices.DeleteFunc(slices.Clone(b.listeners[topic]), func(other *listener) bool { return other == l })
+	if b.listeners[topic] = rest; len(rest) == 0 {
+		delete(b.listeners, topic)
+	}
+}
+
+// Keep implements [Bus].
+func (b *MemoryBus) Keep(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+	if err := cmp.Or(CheckBusName(key), CheckBusData(value), ctx.Err()); err != nil {
+		return fmt.Errorf("eventlog: keep: %w", err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	size := keptSize(key, value)
+	if ttl > 0 && b.bytes+size > maxKeptBytes {
+		b.sweep(time.Now())
+	}
+	old, found := b.kept[key]
+	rest := b.bytes
+	if found {
+		rest -= keptSize(key, old.value)
+	}
+	switch {
+	case ttl <= 0:
+		delete(b.kept, key)
+		b.bytes = rest
+		return nil
+	case rest+size > maxKeptBytes:
+		return fmt.Errorf("eventlog: keep: %w", ErrBusFull)
+	case b.kept == nil:
+		b.kept = map[string]keptValue{}
+	}
+	b.kept[key], b.bytes = keptValue{bytes.Clone(value), time.Now().Add(ttl)}, rest+size
+	return nil
+}
+
+func keptSize(key string, value []byte) int { return len(key) + len(value) + keptOverhead }
+
+// sweep removes what has expired. It is called with mu held.
+func (b *MemoryBus) sweep(now time.Time) {
+	for key, k := range b.kept {
+		if !now.Before(k.expires) {
+			delete(b.kept, key)
+			b.bytes -= keptSize(key, k.value)
+		}
+	}
+}
+
+// Kept implements [Bus].
+func (b *MemoryBus) Kept(ctx context.Context, prefix string) (map[string][]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("eventlog: kept: %w", err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sweep(time.Now())
+	found := map[string][]byte{}
+	for key, k := range b.kept {
+		if strings.HasPrefix(key, prefix) {
+			found[key] = bytes.Clone(k.value)
+		}
+	}
+	return found, nil
+}
+
+// listener calls a function for the messages of its queue, on a goroutine that runs only
+// while there are some.
+type listener struct {
+	fn func(data []byte)
+
+	// mu guards the queue. running is closed by the goroutine when it ends, nil if there
+	// is none.
+	mu      sync.Mutex
+	queue   [][]byte
+	bytes   int
+	stopped bool
+	running chan struct{}
+}
+
+func (l *listener) enqueue(data []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stopped || len(l.queue) >= maxBusQueue || len(l.queue) > 0 && l.bytes+len(data) > maxBusQueueBytes {
+		return
+	}
+	l.queue = append(l.queue, data)
+	l.bytes += len(data)
+	if l.running == nil {
+		l.running = make(chan struct{})
+		go l.run(l.running)
+	}
+}
+
+func (l *listener) run(done chan struct{}) {
+	defer close(done)
+	for {
+		l.mu.Lock()
+		batch := l.queue
+		l.queue, l.bytes = nil, 0
+		if len(batch) == 0 || l.stopped {
+			l.running = nil
+			l.mu.Unlock()
+			return
+		}
+		l.mu.Unlock()
+		for _, data := range batch {
+			if l.isStopped() {
+				break
+			}
+			l.fn(data)
+		}
+	}
+}
+
+func (l *listener) isStopped() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.stopped
+}
+
+// stop returns when fn does not run, and is not called again.
+func (l *listener) stop() {
+	l.mu.Lock()
+	l.stopped, l.queue, l.bytes = true, nil, 0
+	running := l.running
+	l.mu.Unlock()
+	if running != nil {
+		<-running
+	}
+}

@@ -1,0 +1,319 @@
+package durableobject
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+)
+
+const (
+	// topicNodes is the topic that the nodes of a namespace listen to.
+	topicNodes = "nodes"
+	// prefixRevoked begins the keys of the revocations that are kept.
+	prefixRevoked = "revoked/"
+
+	// beatInterval is how often a node shows that it is there, and reads the revocations.
+	beatInterval = 2500 * time.Millisecond
+	// busTimeout bounds each call of the bus.
+	busTimeout = 2 * time.Second
+	// maxBusSilence is how old the revocations that a node knows may be. After that it
+	// accepts nobody.
+	maxBusSilence = 10 * time.Second
+	// nodeTimeout is how long nothing is heard of a node that is taken to be there.
+	nodeTimeout = 15 * time.Second
+)
+
+// nodes connects a namespace with those of other processes, its nodes, which share a bus.
+type nodes struct {
+	core  *core
+	bus   eventlog.Bus // nil if this process is alone and keeps nothing
+	alone bool         // there are no other nodes
+	name  string
+
+	// The functions are set before the first task. Those for messages must not block.
+	handlers  map[string]func(from string, data json.RawMessage) // by kind
+	onAsked   map[string]func(data json.RawMessage) any          // on a goroutine of its own
+	onRevoked func(*revocation)
+	onGone    func(node string, since time.Time) // nil ignores it
+
+	// syncedAt is when the revocations were read last, and failedAt when that failed last,
+	// in nanoseconds since began; 0 is never. syncing is held by the caller that reads.
+	syncedAt, failedAt atomic.Int64
+	syncing            chan struct{}
+	began              time.Time
+
+	mu       sync.Mutex
+	known    map[string]time.Time // the other nodes, and when they were heard last
+	stop     func()               // of the listener; nil before it listens
+	since    time.Time            // when it began to listen
+	asked    uint64
+	waiting  map[uint64]chan<- answer
+	finished bool
+}
+
+// message is what the nodes broadcast.
+type message struct {
+	Kind string          `json:"kind"`
+	From string          `json:"from"`
+	To   string          `json:"to,omitempty"` // empty is all
+	Data json.RawMessage `json:"data,omitempty"`
+}
+
+func newNodes(c *core) *nodes {
+	n := &nodes{
+		core: c, began: time.Now(), name: nodeName(), alone: true,
+		handlers: map[string]func(string, json.RawMessage){}, onAsked: map[string]func(json.RawMessage) any{},
+		known: map[string]time.Time{}, waiting: map[uint64]chan<- answer{}, syncing: make(chan struct{}, 1),
+	}
+	n.bus = c.options.Bus
+	n.alone = n.bus == nil && c.shared == nil
+	if n.bus == nil && c.options.Log != nil {
+		n.bus = eventlog.BusOf(c.options.Log)
+	}
+	n.alone = n.alone || n.bus == nil
+	n.handlers["hello"] = func(string, json.RawMessage) { n.soon(func() { n.send(message{Kind: "beat"}) }) }
+	n.handlers["beat"] = func(string, json.RawMessage) {}
+	n.handlers["question"], n.handlers["answer"] = n.answer, n.answered
+	return n
+}
+
+// nodeName returns a name that no other node has, and that an operator can make something of.
+func nodeName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "node"
+	}
+	return host + "-" + rand.Text()[:8]
+}
+
+// elapsed returns the time on the monotonic clock, never 0.
+func (n *nodes) elapsed() int64 { return max(int64(time.Since(n.began)), 1) }
+
+// task is run in intervals: it shows that the node is there, reads the revocations, and
+// forgets the nodes that are not heard any more.
+func (n *nodes) task(ctx context.Context) error {
+	err := n.sync(ctx)
+	if err == nil {
+		err = n.broadcast(ctx, message{Kind: "beat"})
+	}
+	n.bury()
+	return err
+}
+
+// ready returns an error unless the node knows the revocations of the last 10 s.
+func (n *nodes) ready(ctx context.Context) error {
+	if n.bus == nil {
+		return nil
+	}
+	if at := n.syncedAt.Load(); at > 0 && (n.alone || n.elapsed()-at < int64(maxBusSilence)) {
+		return nil
+	}
+	if failed := n.failedAt.Load(); failed > 0 && n.elapsed()-failed < int64(time.Second) {
+		return eventlog.ErrUnavailable
+	}
+	return n.sync(ctx)
+}
+
+// connected reports whether the node has reached the bus within the last 10 s.
+func (n *nodes) connected() bool {
+	return n.alone || n.elapsed()-n.syncedAt.Load() < int64(maxBusSilence)
+}
+
+// sync listens, if it does not yet, and reads the revocations that are kept. One caller does
+// it, and others that come meanwhile wait for it.
+func (n *nodes) sync(ctx context.Context) error {
+	if n.bus == nil {
+		return nil
+	}
+	began := n.elapsed()
+	select {
+	case n.syncing <- struct{}{}:
+		defer func() { <-n.syncing }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	switch { // another caller has begun after this one
+	case n.syncedAt.Load() > began:
+		return nil
+	case n.failedAt.Load() > began:
+		return eventlog.ErrUnavailable
+	}
+	ctx, cancel := context.WithTimeout(ctx, busTimeout)
+	defer cancel()
+	began = n.elapsed()
+	err := try(func() error { return n.read(ctx) })
+	if err != nil {
+		n.failedAt.Store(n.elapsed())
+		return err
+	}
+	n.syncedAt.Store(began) // what was kept later may not have been read
+	return nil
+}
+
+func (n *nodes) read(ctx context.Context) error {
+	if err := n.listen(ctx); err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	kept, err := n.bus.Kept(ctx, prefixRevoked)
+	if err != nil {
+		return fmt.Errorf("read what is kept: %w", err)
+	}
+	for key, value := range kept {
+		r := &revocation{}
+		if err := json.Unmarshal(value, r); err != nil {
+			return fmt.Errorf("revocation %q: %w", key, err)
+		}
+		n.onRevoked(r)
+	}
+	return nil
+}
+
+// listen begins to listen to the other nodes, once.
+func (n *nodes) listen(ctx context.Context) error {
+	if n.alone || n.listening() {
+		return nil
+	}
+	stop, err := n.bus.Listen(ctx, topicNodes, n.receive)
+	if err != nil {
+		return err
+	}
+	n.mu.Lock()
+	n.stop, n.since = stop, time.Now()
+	finished := n.finished
+	n.mu.Unlock()
+	if finished {
+		stop()
+		return ErrClosed
+	}
+	return n.broadcast(ctx, message{Kind: "hello"})
+}
+
+func (n *nodes) listening() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.stop != nil
+}
+
+// close takes leave of the other nodes.
+func (n *nodes) close() {
+	n.mu.Lock()
+	stop := n.stop
+	n.finished = true
+	n.mu.Unlock()
+	if stop == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), busTimeout)
+	defer cancel()
+	err := try(func() error {
+		err := n.broadcast(ctx, message{Kind: "bye"})
+		stop()
+		return err
+	})
+	if err != nil && !errors.Is(err, eventlog.ErrClosed) {
+		n.core.logger.Warn("taking leave of the other nodes failed", "err", err)
+	}
+}
+
+// broadcast sends a message to the other nodes, if there may be any.
+func (n *nodes) broadcast(ctx context.Context, m message) error {
+	if n.alone {
+		return nil
+	}
+	m.From = n.name
+	text, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, busTimeout)
+	defer cancel()
+	return try(func() error { return n.bus.Broadcast(ctx, topicNodes, text) })
+}
+
+// soon runs a function on a goroutine of its own, unless the namespace shuts down: what the
+// bus calls must not block.
+func (n *nodes) soon(fn func()) {
+	if !n.core.enter() {
+		return
+	}
+	go func() {
+		defer n.core.users.Done()
+		fn()
+	}()
+}
+
+// send broadcasts a message, and logs a failure.
+func (n *nodes) send(m message) {
+	if err := n.broadcast(n.core.ctx, m); err != nil && !isClosing(err) {
+		n.core.logger.Warn("message to other nodes not sent", "kind", m.Kind, "err", err)
+	}
+}
+
+// receive is called by the bus.
+func (n *nodes) receive(data []byte) {
+	var m message
+	if err := json.Unmarshal(data, &m); err != nil {
+		n.core.logger.Warn("bad message of another node", "err", err)
+		return
+	}
+	if m.From == n.name || m.To != "" && m.To != n.name {
+		return
+	}
+	if m.Kind == "bye" {
+		n.gone(m.From, time.Now())
+		return
+	}
+	n.mu.Lock()
+	n.known[m.From] = time.Now()
+	n.mu.Unlock()
+	if handle := n.handlers[m.Kind]; handle != nil { // a newer version may send others
+		handle(m.From, m.Data)
+	}
+}
+
+// bury forgets the nodes that have not been heard for long, unless it is this one that
+// cannot hear.
+func (n *nodes) bury() {
+	if !n.connected() {
+		return
+	}
+	n.mu.Lock()
+	dead := map[string]time.Time{}
+	for name, heard := range n.known {
+		if time.Since(heard) >= nodeTimeout {
+			dead[name] = heard
+		}
+	}
+	n.mu.Unlock()
+	for name, heard := range dead {
+		n.core.logger.Warn("another node is silent", "node", name)
+		n.gone(name, heard)
+	}
+}
+
+func (n *nodes) gone(name string, since time.Time) {
+	n.mu.Lock()
+	_, found := n.known[name]
+	delete(n.known, name)
+	n.mu.Unlock()
+	if found && n.onGone != nil {
+		n.onGone(name, since)
+	}
+}
+
+// others returns the names of the other nodes that are taken to be there.
+func (n *nodes) others() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Sorted(maps.Keys(n.known))
+}

@@ -1,0 +1,224 @@
+//go:build e2e
+
+package main
+
+import (
+	"context"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/internal/chromium"
+)
+
+// link is a connection between pages and a server that can stall: what it carries then is
+// dropped without a word, as by a router that has forgotten it.
+type link struct {
+	listener net.Listener
+	to       string
+
+	mu      sync.Mutex
+	stalled bool
+	conns   []net.Conn
+}
+
+func newLink(t *testing.T, s *server) *link {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	l := &link{listener: listener, to: s.config.Addr}
+	var accepting sync.WaitGroup
+	accepting.Go(l.accept)
+	t.Cleanup(func() {
+		_ = listener.Close()
+		accepting.Wait()
+		l.closeAll()
+	})
+	return l
+}
+
+func (l *link) url() string { return "http://" + l.listener.Addr().String() }
+
+func (l *link) accept() {
+	for {
+		client, err := l.listener.Accept()
+		if err != nil {
+			return
+		}
+		server, err := new(net.Dialer).DialContext(context.Background(), "tcp", l.to)
+		if err != nil {
+			_ = client.Close()
+			continue
+		}
+		l.mu.Lock()
+		l.conns = append(l.conns, client, server)
+		l.mu.Unlock()
+		go l.carry(client, server)
+		go l.carry(server, client)
+	}
+}
+
+// carry passes on what from sends. A connection over which something was dropped stays as
+// it is until the link heals.
+func (l *link) carry(from, to net.Conn) {
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buffer)
+		if l.isStalled() {
+			_, _ = io.Copy(io.Discard, from)
+			return
+		}
+		if n > 0 {
+			_, _ = to.Write(buffer[:n])
+		}
+		if err != nil {
+			_ = to.Close()
+			return
+		}
+	}
+}
+
+func (l *link) isStalled() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.stalled
+}
+
+func (l *link) stall() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stalled = true
+}
+
+// heal lets new connections through. The old ones stay dead.
+func (l *link) heal() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stalled = false
+}
+
+func (l *link) closeAll() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, conn := range l.conns {
+		_ = conn.Close()
+	}
+}
+
+// A page that one looks at notices within 40 s that its connection is dead.
+func TestDeadLink(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, config{})
+	l := newLink(t, s)
+	p := browser.Open(t, l.url()+"/?name=ann")
+	p.Until(isLive)
+	bob := s.chat("bob")
+	l.stall()
+	write(bob, "can you hear me?")
+	require.Less(t, p.Until("!("+isLive+")").Milliseconds(), int64(40_000+slack))
+	l.heal()
+	p.Until(isLive)
+	p.Until(said + ".join() === 'can you hear me?'")
+	require.Zero(t, chromium.Eval[int](p, gaps))
+}
+
+// A page that nobody has looked at notices it as soon as somebody does.
+func TestDeadLinkOfAHiddenPage(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, config{})
+	l := newLink(t, s)
+	p := browser.Open(t, l.url()+"/?name=ann")
+	p.Until(isLive)
+	p.OpenTab("about:blank")
+	p.Until("document.visibilityState === 'hidden'")
+	bob := s.chat("bob")
+	l.stall()
+	write(bob, "can you hear me?")
+	require.True(t, chromium.Eval[bool](p, isLive))
+	p.Show()
+	p.Until("document.visibilityState === 'visible'")
+	require.Less(t, p.Until("!("+isLive+")").Milliseconds(), int64(5_000+slack)) // what a server has to answer
+	l.heal()
+	p.Until(said + ".join() === 'can you hear me?'")
+}
+
+// The badge shows at once that the network is gone, and the page is complete when it is back.
+func TestOffline(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, config{})
+	ann, bob := s.chat("ann"), s.chat("bob")
+	offline := func(is bool) {
+		ann.Do("Network.emulateNetworkConditions", map[string]any{
+			"offline": is, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1,
+		})
+	}
+	offline(true)
+	require.Less(t, ann.Until("document.getElementById('state-text').textContent === 'Offline'").Milliseconds(), int64(slack))
+	write(bob, "one")
+	ann.Run("document.getElementById('text').value = 'two'; document.getElementById('composer').requestSubmit()")
+	ann.Until("document.querySelectorAll('#waiting .message').length === 1")
+	offline(false)
+	require.Less(t, ann.Until(isLive).Milliseconds(), int64(5_000+slack))
+	requireSame(t, 2, ann, bob)
+	require.Equal(t, []string{"one", "two"}, chromium.Eval[[]string](bob, said))
+}
+
+// A page that was put away leaves the list within a second, and is complete when it is back.
+func TestPutAway(t *testing.T) {
+	t.Parallel()
+	isAlone := "document.querySelectorAll('#people-list li').length === 1"
+	for name, test := range map[string]struct {
+		away, back func(p *chromium.Page, url string)
+		leaves     bool
+	}{
+		"hidden": {
+			func(p *chromium.Page, _ string) {
+				p.OpenTab("about:blank")
+				p.Until("document.visibilityState === 'hidden'")
+			},
+			func(p *chromium.Page, _ string) { p.Show() },
+			false,
+		},
+		"frozen": {
+			func(p *chromium.Page, _ string) { p.Do("Page.setWebLifecycleState", map[string]any{"state": "frozen"}) },
+			func(p *chromium.Page, _ string) { p.Do("Page.setWebLifecycleState", map[string]any{"state": "active"}) },
+			true,
+		},
+		"in the history": {
+			func(p *chromium.Page, url string) {
+				p.Run("window.mark = 'the same page'")
+				p.Navigate(url + "/icon.svg")
+				p.Until("location.pathname === '/icon.svg'")
+			},
+			func(p *chromium.Page, _ string) {
+				p.Run("history.back()")
+				p.Until("window.mark === 'the same page'") // from the cache of the browser, not loaded anew
+			},
+			true,
+		},
+	} {
+		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
+			t.Parallel()
+			s := startServer(t, config{})
+			ann, bob := s.chat("ann"), s.chat("bob")
+			bob.Until("!(" + isAlone + ")")
+			write(bob, "one")
+			test.away(ann, s.url)
+			if test.leaves {
+				require.Less(t, bob.Until(isAlone).Milliseconds(), int64(1_000+slack))
+			}
+			write(bob, "two")
+			pause(t, time.Second)
+			write(bob, "three")
+			test.back(ann, s.url)
+			require.Less(t, ann.Until(isLive).Milliseconds(), int64(5_000+slack))
+			requireSame(t, 3, ann, bob)
+			bob.Until("!(" + isAlone + ")")
+		})
+	}
+}
