@@ -226,7 +226,7 @@ func ExampleCallKey() {
 	ann, bob := l.join("ann"), l.join("bob")
 
 	ctx := context.Background()
-	key := rpc.WithIdempotencyKey("message 1")
+	key := rpc.WithIdempotencyKey("message-1")
 	must(announce.Call(ctx, ann, "hello", key))
 	must(announce.Call(ctx, ann, "hello", key))
 	must(announce.Call(ctx, bob, "hello from bob", key))
@@ -237,7 +237,7 @@ func ExampleCallKey() {
 
 // A handler over HTTP knows who calls; its key is that of the user, not of the client alone.
 func ExampleJoinKey() {
-	user, received := "ann", "message 1"
+	user, received := "ann", "message-1"
 	key := durableobject.JoinKey(user, "say", received)
 	fmt.Println(len(key), key == durableobject.JoinKey("bob", "say", received), durableobject.JoinKey(user, "say", "") == "")
 	// Output:
