@@ -86,6 +86,7 @@ func newCore(options *Options) (*core, error) {
 	c.events = fanout.Options{
 		Log: c.log, Shared: c.shared, SoleWriter: c.ownLog,
 		Retention: o.ResumeRetention, MaxLagBytes: o.MaxLagBytes, Pool: c.pool,
+		Latest: o.Latest, LatestScan: o.LatestScan,
 	}
 	c.nodes = newNodes(c)
 	if c.ownLog { // which drops old events by a clock that cannot be set

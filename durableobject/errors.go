@@ -20,11 +20,14 @@ var (
 	// the client has not subscribed yet, or has unsubscribed, or is gone.
 	ErrNotSubscribed = errors.New("durableobject: not subscribed")
 	// ErrForeignWebsocket is returned by PublishEvent if a target or an exclude is
-	// a socket of another object.
+	// a socket of another object, and by History if HistoryOptions.For is.
 	ErrForeignWebsocket = errors.New("durableobject: socket of another channel")
 	// ErrNoSubject is returned by PublishEvent for targets or excludes that are ids
 	// alone if Options.Subject is set, since recipients are then named by subject and id.
 	ErrNoSubject = errors.New("durableobject: ids without subject")
+	// ErrNotKept is returned by History if Options.ResumeRetention is 0, so that no events
+	// are kept.
+	ErrNotKept = errors.New("durableobject: no events are kept")
 	// ErrPredicate is returned by PublishEvent for [WithTargetsFunc] and
 	// [WithExcludeFunc] if the log is an eventlog.Shared, since predicates cannot be
 	// called for the sockets of other nodes. Use tags or ids there.

@@ -28,11 +28,18 @@ type Resume struct {
 	// LastEventID is the last event that the client reports to have seen, or empty
 	// if it named none.
 	LastEventID string
-	// Replayed is the number of events that the client was sent since.
+	// Replayed is the number of events that the client was sent since or, if it named
+	// none, of those that Options.Latest let it begin with.
 	Replayed int
 	// Truncated is set if events for the client are gone, or may be: without
 	// Options.ResumeRetention, always. Send a snapshot then.
 	Truncated bool
+	// Position is the event id after which the events are live: the client was sent those
+	// up to it that it missed, and gets all later ones that are for it when OnSubscribed
+	// has returned. To begin with a state, load one that holds at least everything up to
+	// Position, and send it: then nothing is lost. An event that the state holds
+	// already may come once more. Position is empty if no events are kept.
+	Position string
 }
 
 // socketHooks are the methods of a hub that the library calls while a socket is open or when
@@ -56,15 +63,18 @@ func (ws *Websocket) subscribe(ctx context.Context, call *rpc.Call) (any, error)
 	}
 	s := &subscription{lastEventID: call.LastEventID, heartbeat: heartbeatOf(call.Header)}
 	s.CursorEvents = call.Header.Get(headerExtension) == "1"
-	head, err := ws.reader.Prepare(ctx, &s.Subscription, call.LastEventID)
+	begin, live, err := ws.reader.Prepare(ctx, &s.Subscription, call.LastEventID)
 	if err != nil {
 		return nil, unavailable(err)
 	}
+	kept := ws.core().log != nil
+	if kept {
+		s.position = live.String()
+	}
 	if s.CursorEvents {
-		kept := ws.core().log != nil
 		call.ResponseHeader.Set(headerResume, s.outcome(kept))
 		if kept {
-			call.ResponseHeader.Set(headerPosition, head.String())
+			call.ResponseHeader.Set(headerPosition, begin.String())
 		}
 	}
 	return transport.Hibernation{
@@ -163,7 +173,8 @@ func (ws *Websocket) startHook(s *subscription) {
 	// Not a child of the call's context, which would refer to it for as long as it lives.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), c.options.HookTimeout)
 	s.ctx, s.cancel = nil, cancel
-	resume := Resume{LastEventID: s.lastEventID, Replayed: s.Replayed, Truncated: s.Truncated}
+	resume := Resume{LastEventID: s.lastEventID, Replayed: s.Replayed, Truncated: s.Truncated, Position: s.position}
+	s.position = ""
 	c.users.Go(func() {
 		err := c.hook("OnSubscribed", ws.ch.name, func() error {
 			return ws.hooks().OnSubscribed(ctx, ws, resume)

@@ -76,6 +76,7 @@ type subscription struct {
 
 	lastEventID string
 	heartbeat   time.Duration      // that the client asks for; 0: none
+	position    string             // that the hook learns; empty once it has begun
 	finish      func()             // frees the id
 	ctx         context.Context    // of its call; nil once the hook has begun
 	cancel      context.CancelFunc // ends the context of its hook; nil before the hook has begun

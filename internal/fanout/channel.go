@@ -24,6 +24,10 @@ type Options struct {
 	// has them. 0 leaves that to Log.
 	Retention time.Duration
 
+	// Latest is how many of the newest records for its client a subscription without a
+	// last event id begins with, among the newest LatestScan. 0 is none.
+	Latest, LatestScan int
+
 	// MaxLagBytes bounds the part of the tail that a slow reader keeps in memory.
 	MaxLagBytes int
 
@@ -61,7 +65,9 @@ func New(o *Options, name string) *Channel {
 	ch := &Channel{options: o}
 	ch.tail.maxLag = o.MaxLagBytes
 	ch.tail.common.id = firstID
-	ch.history = history{log: o.Log, channel: name, retention: o.Retention, tail: &ch.tail, readers: &ch.readers}
+	ch.history = history{
+		log: o.Log, channel: name, retention: o.Retention, options: o, tail: &ch.tail, readers: &ch.readers,
+	}
 	if o.Shared == nil {
 		ch.deliver = ch.receive
 	} else if o.Retention > 0 {

@@ -149,7 +149,7 @@ func (f *fixture) subscribe(id string, tags ...string) *client {
 func (c *client) subscribe(id, lastEventID string) {
 	c.t.Helper()
 	c.sub = &Subscription{CursorEvents: true}
-	_, err := c.reader.Prepare(c.t.Context(), c.sub, lastEventID)
+	_, _, err := c.reader.Prepare(c.t.Context(), c.sub, lastEventID)
 	require.NoError(c.t, err)
 	c.sub.ID = peer.ID(id)
 	c.replayed.Store(c.reader.Subscribe(c.sub))

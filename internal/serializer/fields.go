@@ -12,13 +12,13 @@ import (
 
 // field is a member of a struct, by the rules of encoding/json.
 type field struct {
-	name     string
-	prefix   []byte // the encoded name, then a colon
-	index    []int  // through embedded structs
-	typ      reflect.Type
-	tagged   bool
-	quoted   bool // it has the tag option string, and that applies
-	omitted  func(reflect.Value) bool
+	name    string
+	prefix  []byte // the encoded name, then a colon
+	index   []int  // through embedded structs
+	typ     reflect.Type
+	tagged  bool
+	quoted  bool // it has the tag option string, and that applies
+	omitted func(reflect.Value) bool
 
 	omitEmpty, omitZero bool // the tag options that omitted stands for
 
