@@ -60,6 +60,7 @@ func newServer(c config, files fs.FS, log eventlog.Log) (http.Handler, func(cont
 		return &Room{Object: o}, nil
 	}, &durableobject.Options{
 		Verifier: c.Key, ResumeRetention: retention, Log: log, Logger: c.Logger,
+		Latest: 200, // what a page begins with
 	})
 	durableobject.Handle(rooms, Say, (*Room).Say)
 	durableobject.Handle(rooms, Typing, (*Room).Typing)

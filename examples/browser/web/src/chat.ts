@@ -42,11 +42,11 @@ for (const line of outbox.lines) {
 void outbox.flush()
 void follow()
 
-/** join asks for the room until the server is up. `0` stands before the first event: what was said before is shown. */
+/** join asks for the room until the server is up. */
 async function join(): Promise<JoinIterator> {
   for (let pause = 500; ; pause = Math.min(2 * pause, 8_000)) {
     try {
-      return await client.join({ room: roomName, name }, { lastEventId: '0' })
+      return await client.join({ room: roomName, name })
     }
     catch (error) {
       if (error instanceof ORPCError && error.status < 500) {
