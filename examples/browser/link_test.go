@@ -167,12 +167,18 @@ func TestOffline(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, config{})
 	ann, bob := s.chat("ann"), s.chat("bob")
+	lab := s.lab()
+	lab.Run("window.eve = listen()")
+	lab.Until("eve.state === 'live'")
 	offline := func(is bool) {
-		ann.Do("Network.emulateNetworkConditions", map[string]any{
-			"offline": is, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1,
-		})
+		for _, p := range []*chromium.Page{ann, lab} {
+			p.Do("Network.emulateNetworkConditions", map[string]any{
+				"offline": is, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1,
+			})
+		}
 	}
 	offline(true)
+	require.Less(t, lab.Until("eve.state === 'waiting'").Milliseconds(), int64(slack))
 	require.Less(t, ann.Until("document.getElementById('state-text').textContent === 'Offline'").Milliseconds(), int64(slack))
 	write(bob, "one")
 	ann.Run("document.getElementById('text').value = 'two'; document.getElementById('composer').requestSubmit()")
@@ -181,6 +187,7 @@ func TestOffline(t *testing.T) {
 	require.Less(t, ann.Until(isLive).Milliseconds(), int64(5_000+slack))
 	requireSame(t, 2, ann, bob)
 	require.Equal(t, []string{"one", "two"}, chromium.Eval[[]string](bob, said))
+	lab.Until("eve.texts.join() === 'one,two'")
 }
 
 // A page that was put away leaves the list within a second, and is complete when it is back.
