@@ -38,7 +38,7 @@ type Resume struct {
 	// up to it that it missed, and gets all later ones that are for it when OnSubscribed
 	// has returned. To begin with a state, load one that holds at least everything up to
 	// Position, and send it: then nothing is lost. An event that the state holds
-	// already may come once more. Position is empty if no events are kept.
+	// already may come again. Position is empty if no events are kept.
 	Position string
 }
 

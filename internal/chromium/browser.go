@@ -58,7 +58,7 @@ func start(ctx context.Context) (_ *Browser, err error) {
 		return nil, err
 	}
 	var complaints bytes.Buffer
-	cmd := exec.CommandContext(ctx, path, //nolint:gosec // chosen by those who run the tests
+	cmd := exec.CommandContext(ctx, path, //nolint:gosec // a program on the path
 		"--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic",
 		"--force-color-profile=srgb", "--remote-debugging-port=0", "--user-data-dir="+profile, "about:blank")
