@@ -81,6 +81,7 @@ func newServer(c config, files fs.FS, log eventlog.Log) (http.Handler, func(cont
 			&durableiterator.HandlerPlugin{Signer: c.Key},
 			&rpc.CORSPlugin{Origins: c.Origins},
 		},
+		Logger: c.Logger,
 	}))
 	mux.Handle("/room", durableobject.UpgradeHandler(rooms, &durableobject.UpgradeOptions{OriginPatterns: c.Origins}))
 	mux.HandleFunc("GET /token", func(w http.ResponseWriter, r *http.Request) { // for a page without oRPC
