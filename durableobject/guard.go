@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"math"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -15,7 +16,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// guardedLog is a log of the application. It implements what a log may implement besides. A panic in one of its methods or replays fails
+// guardedLog is a log of the application. A panic in one of its methods or replays fails
 // that operation with a *rpc.PanicError and is logged. A replay fails, too, where it is
 // not in order, since its reader would come to no end.
 type guardedLog struct {
@@ -55,85 +56,81 @@ func (g *guardedLog) After(ctx context.Context, channel string, p eventlog.Posit
 	g.running.Add(1)
 	defer g.end(ctx, "After", channel, &err)
 	defer bridge.RecoverTo(&err)
-	replay, err = g.log.After(ctx, channel, p)
-	r := guardedReplay{log: g, method: "After", channel: channel, inner: replay.Records}
-	replay.Records = r.records(ctx)
-	return replay, err
+	if replay, err = g.log.After(ctx, channel, p); err != nil {
+		return eventlog.Replay{}, err
+	}
+	replay.Records = g.replay(ctx, "After", channel, replay.Records)
+	return replay, nil
 }
 
-// Newest implements [eventlog.Newest], in the way that [eventlog.ReadNewest] does if the log
-// does not.
+// Newest implements [eventlog.Newest], as far as the log does.
 func (g *guardedLog) Newest(ctx context.Context, channel string, p eventlog.Position) (replay eventlog.Replay, err error) {
+	newest, ok := g.log.(eventlog.Newest)
+	if !ok {
+		return eventlog.ReadForwards(ctx, g, channel, p)
+	}
 	g.running.Add(1)
-	defer g.end(ctx, "Newest", channel, &err)
+	defer g.end(ctx, methodNewest, channel, &err)
 	defer bridge.RecoverTo(&err)
-	replay, err = eventlog.ReadNewest(ctx, g.log, channel, p)
-	r := guardedReplay{log: g, method: "Newest", channel: channel, inner: replay.Records, backwards: true}
-	replay.Records = r.records(ctx)
-	return replay, err
+	if replay, err = newest.Newest(ctx, channel, p); err != nil {
+		return eventlog.Replay{}, err
+	}
+	replay.Records = g.replay(ctx, methodNewest, channel, replay.Records)
+	return replay, nil
 }
 
-// KeyWindow implements [eventlog.Keyed].
-func (g *guardedLog) KeyWindow() (window time.Duration) {
-	_ = try(func() error { window = eventlog.KeyWindow(g.log); return nil })
-	return window
-}
+// methodNewest is the method whose replays go back.
+const methodNewest = "Newest"
 
-// guardedReplay is the replay of a guardedLog.
-type guardedReplay struct {
-	log             *guardedLog
-	method, channel string
-	inner           iter.Seq2[*eventlog.Record, error]
-	backwards       bool // the newest record is first
-	last            uint64
-	yielding        bool // the loop over the records runs, or has panicked
-	stopped         bool // it wants nothing more
-}
-
-func (r *guardedReplay) records(ctx context.Context) iter.Seq2[*eventlog.Record, error] {
+// replay returns the records of a replay, guarded.
+func (g *guardedLog) replay(ctx context.Context, method, channel string, records iter.Seq2[*eventlog.Record, error]) iter.Seq2[*eventlog.Record, error] {
 	return func(yield func(*eventlog.Record, error) bool) {
-		if err := r.run(ctx, yield); err != nil && !r.stopped {
+		if err := g.yieldAll(ctx, method, channel, records, yield); err != nil {
 			yield(nil, err)
 		}
 	}
 }
 
-// run yields the records. The error was not yielded.
-func (r *guardedReplay) run(ctx context.Context, yield func(*eventlog.Record, error) bool) (err error) {
-	r.log.running.Add(1)
-	defer r.log.end(ctx, r.method, r.channel, &err)
+// yieldAll yields records. The error is one that was not yielded.
+func (g *guardedLog) yieldAll(
+	ctx context.Context, method, channel string, records iter.Seq2[*eventlog.Record, error], yield func(*eventlog.Record, error) bool,
+) (err error) {
+	g.running.Add(1)
+	defer g.end(ctx, method, channel, &err)
+	yielding, stopped := false, false
 	defer func() {
-		if r.yielding {
+		if yielding { // the panic is the reader's
 			return
 		}
 		if v := recover(); v != nil {
-			err = &rpc.PanicError{Value: v, Stack: debug.Stack()}
+			p := &rpc.PanicError{Value: v, Stack: debug.Stack()}
+			if err = p; stopped { // the reader wants no error
+				g.logger.ErrorContext(ctx, "the event log panicked", "method", method, "channel", channel, details(p))
+				err = nil
+			}
 		}
 	}()
-	for rec, err := range r.inner {
-		if err == nil {
-			err = r.check(rec)
+	backwards, last := method == methodNewest, uint64(0)
+	if backwards {
+		last = math.MaxUint64
+	}
+	for rec, err := range records {
+		switch {
+		case err != nil:
+		case rec == nil:
+			return errors.New("the event log has yielded no record")
+		case backwards && rec.Seq >= last, !backwards && rec.Seq <= last:
+			return fmt.Errorf("the event log has yielded record %d after record %d", rec.Seq, last)
+		default:
+			last = rec.Seq
 		}
-		r.yielding = true
-		r.stopped = !yield(rec, err) || err != nil
-		r.yielding = false
-		if r.stopped {
-			break
+		yielding = true
+		stopped = !yield(rec, err) || err != nil
+		yielding = false
+		if stopped {
+			return nil
 		}
 	}
-	return nil
-}
-
-// check returns an error for a record that is not in order.
-func (r *guardedReplay) check(rec *eventlog.Record) error {
-	switch last := r.last; {
-	case rec == nil:
-		return errors.New("the event log has yielded no record")
-	case last == 0:
-	case !r.backwards && rec.Seq <= last, r.backwards && rec.Seq >= last:
-		return fmt.Errorf("the event log has yielded record %d after record %d", rec.Seq, last)
-	}
-	r.last = rec.Seq
 	return nil
 }
 
@@ -152,6 +149,9 @@ func (g *guardedLog) Trim(ctx context.Context, before time.Time) (err error) {
 	defer bridge.RecoverTo(&err)
 	return g.log.Trim(ctx, before)
 }
+
+// KeyWindow implements [eventlog.Keyed]. It is called when the namespace is made.
+func (g *guardedLog) KeyWindow() time.Duration { return eventlog.KeyWindow(g.log) }
 
 // Close implements [eventlog.Log]. A namespace does not close a log that it was given.
 func (g *guardedLog) Close() error { return g.log.Close() }

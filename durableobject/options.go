@@ -111,6 +111,11 @@ type Options struct {
 	// replayed in any case. It requires Log.
 	TrimLog bool
 
+	// IdempotencyWindow is how long the log in memory of the namespace's own remembers the
+	// keys of [WithIdempotencyKey]. It is at most ResumeRetention. 0 is 2 min, or
+	// ResumeRetention if that is shorter. A Log has an option of its own for that.
+	IdempotencyWindow time.Duration
+
 	// Interceptors run around each request on a socket: "subscribe",
 	// "updateToken" and the methods, whose Path is "call" followed by the
 	// method's own path. The first is outermost.
@@ -225,6 +230,7 @@ func (o *Options) check() error {
 	var list faults.List
 	list.If(o.Verifier == nil, "no Verifier")
 	faults.Negative(&list, "ResumeRetention", o.ResumeRetention)
+	faults.Negative(&list, "IdempotencyWindow", o.IdempotencyWindow)
 	faults.Negative(&list, "Latest", o.Latest)
 	faults.Negative(&list, "LatestScan", o.LatestScan)
 	faults.Negative(&list, "MaxTokenBytes", o.MaxTokenBytes)
@@ -238,6 +244,8 @@ func (o *Options) check() error {
 	faults.Negative(&list, "HookTimeout", o.HookTimeout)
 	faults.Negative(&list, "IdleTimeout", o.IdleTimeout)
 	list.If(o.Log != nil && o.ResumeRetention == 0, "a Log without ResumeRetention would store nothing")
+	list.If(o.IdempotencyWindow > max(o.ResumeRetention, 0), "IdempotencyWindow is longer than ResumeRetention")
+	list.If(o.IdempotencyWindow > 0 && o.Log != nil, "IdempotencyWindow is set with a Log, which has its own")
 	list.If(o.Latest > 0 && o.ResumeRetention == 0, "Latest without ResumeRetention: nothing is kept")
 	list.If(o.LatestScan > 0 && o.LatestScan < o.Latest, "LatestScan is less than Latest")
 	list.If(o.TrimLog && o.Log == nil, "TrimLog is set without a Log")

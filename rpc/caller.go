@@ -24,6 +24,7 @@ type callOptions struct {
 	call           *Call
 	retry          Retry
 	responseHeader *http.Header
+	key            *string // of WithIdempotencyKey
 }
 
 type callOptionFunc func(*callOptions)
@@ -99,6 +100,9 @@ func (c *caller) Call(ctx context.Context, call *Call, opts ...CallOption) (any,
 			return nil, callError(ctx, &own, errNilOption)
 		}
 		opt.applyToCall(&o)
+	}
+	if err := o.identify(); err != nil {
+		return nil, callError(ctx, &own, err)
 	}
 	out, err := Chain(c.interceptors, o.retry.around(c.send))(ctx, &own)
 	call.ResponseHeader = own.ResponseHeader
