@@ -150,6 +150,9 @@ func (g *guardedLog) Trim(ctx context.Context, before time.Time) (err error) {
 	return g.log.Trim(ctx, before)
 }
 
+// KeyWindow implements [eventlog.Keyed]. It is called when the namespace is made.
+func (g *guardedLog) KeyWindow() time.Duration { return eventlog.KeyWindow(g.log) }
+
 // Close implements [eventlog.Log]. A namespace does not close a log that it was given.
 func (g *guardedLog) Close() error { return g.log.Close() }
 

@@ -33,8 +33,8 @@ type Store struct {
 	OpenRetention func(t *testing.T, retention time.Duration) eventlog.Log
 
 	// RealTime is for a log whose clock is not that of the process. The cases about
-	// retention then run outside bubbles, with this retention, and allow the log a
-	// fifteenth of it to drop what is too old. Zero runs them in bubbles.
+	// retention then run outside bubbles, with this retention, and allow the log an
+	// eighth of it to drop what is too old. Zero runs them in bubbles.
 	RealTime time.Duration
 
 	// OpenDir opens the log that is kept in dir, an empty one if dir is empty. It
