@@ -47,7 +47,7 @@ func (c *connection) serve(calls *transport.ClientPeer, pingInterval time.Durati
 	}
 	go func() {
 		defer close(c.done)
-		err := c.redact(withRefusal(c.read(calls)))
+		err := c.redact(c.read(calls))
 		cancel()
 		pings.Wait()
 		calls.Disconnect(err)

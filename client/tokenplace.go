@@ -3,11 +3,8 @@ package client
 import (
 	"cmp"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net/url"
-
-	"github.com/coder/websocket"
 
 	"github.com/go-orpc/durable-iterator/internal/dial"
 )
@@ -30,14 +27,6 @@ const (
 const (
 	subprotocol   = "durable-iterator"
 	tokenProtocol = "token."
-)
-
-// The close codes with which a server refuses a client, which are an HTTP status and
-// statusRefused.
-const (
-	statusRefused = 4000
-	firstRefusal  = statusRefused + 400
-	lastRefusal   = statusRefused + 599
 )
 
 func (p TokenPlace) check() error {
@@ -65,14 +54,4 @@ func (p TokenPlace) put(u *url.URL, id, tok string) (address *url.URL, subprotoc
 	return withQuery(u, "id", id), []string{
 		subprotocol, tokenProtocol + base64.RawURLEncoding.EncodeToString([]byte(tok)),
 	}
-}
-
-// withRefusal returns the error of a connection that has ended. If it was refused by its
-// close code, that counts like the status of the answer to an upgrade.
-func withRefusal(err error) error {
-	closed, ok := errors.AsType[websocket.CloseError](err)
-	if !ok || closed.Code < firstRefusal || closed.Code > lastRefusal {
-		return err
-	}
-	return fmt.Errorf("%w: %w", err, answerError(int(closed.Code)-statusRefused, nil, closed.Reason))
 }

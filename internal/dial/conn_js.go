@@ -19,8 +19,6 @@ const InBrowser = true
 const (
 	// closeGrace is how long the server may take to answer a close frame.
 	closeGrace = time.Second
-	// keptBuffer is the largest buffer, in bytes, that is kept for the next message.
-	keptBuffer = 64 << 10
 	// maxArrived is how many bytes may have arrived and wait for Read.
 	maxArrived = 64 << 20
 	// maxBuffered is how many bytes may wait in the browser for a further message to be
@@ -47,14 +45,13 @@ type Conn struct {
 	arrived      chan struct{} // has an element when queue may not be empty
 
 	// These belong to Read.
-	message []byte
 	limit   int64 // 0: none
 	skipped io.Writer
 	skip    func()
 
 	// mu guards the fields below. cause is why ended is closed.
 	mu    sync.Mutex
-	queue []js.Value
+	queue []message
 	size  int // of queue, in bytes
 	cause error
 }
@@ -70,7 +67,13 @@ func (c *Conn) listen() {
 			Code: websocket.StatusCode(event.Get("code").Int()), Reason: event.Get("reason").String(),
 		}))
 	})
-	c.on("onerror", func(js.Value) {}) // onclose follows
+	c.on("onerror", func(js.Value) {
+		select {
+		case <-c.opened: // onclose follows
+		default: // nothing follows in some versions of Node
+			c.Fail(ErrNotOpened)
+		}
+	})
 }
 
 func (c *Conn) on(name string, listener func(event js.Value)) {
@@ -82,13 +85,26 @@ func (c *Conn) on(name string, listener func(event js.Value)) {
 	c.ws.Set(name, f)
 }
 
+// message is a message of the server.
+type message struct {
+	data   []byte
+	binary bool
+}
+
 // receive adds a message to those that wait for Read.
 func (c *Conn) receive(data js.Value) {
-	size := sizeOf(data)
-	c.received.Add(int64(size) + 1) // a message may be empty
+	var m message
+	if data.Type() == js.TypeString {
+		m.data = []byte(data.String())
+	} else {
+		array := js.Global().Get("Uint8Array").New(data)
+		m = message{make([]byte, array.Length()), true}
+		js.CopyBytesToGo(m.data, array)
+	}
+	c.received.Add(int64(len(m.data)) + 1) // a message may be empty
 	c.mu.Lock()
-	c.queue = append(c.queue, data)
-	c.size += size
+	c.queue = append(c.queue, m)
+	c.size += len(m.data)
 	late := c.size > maxArrived && len(c.queue) > 1
 	c.mu.Unlock()
 	if late {
@@ -101,28 +117,19 @@ func (c *Conn) receive(data js.Value) {
 	}
 }
 
-// sizeOf returns the size of a message in bytes; a text may have up to three times as many.
-func sizeOf(data js.Value) int {
-	if data.Type() == js.TypeString {
-		return data.Length()
-	}
-	return data.Get("byteLength").Int()
-}
-
 // next takes a message from the queue.
-func (c *Conn) next() (data js.Value, ok bool) {
+func (c *Conn) next() (m message, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.queue) == 0 {
-		return data, false
+		return m, false
 	}
-	data = c.queue[0]
-	c.queue[0] = js.Value{}
+	m, c.queue[0] = c.queue[0], message{}
 	if c.queue = c.queue[1:]; len(c.queue) == 0 {
 		c.queue = nil
 	}
-	c.size -= sizeOf(data)
-	return data, true
+	c.size -= len(m.data)
+	return m, true
 }
 
 // SetReadLimit bounds the messages of the server, in bytes. A larger one ends the
@@ -136,51 +143,31 @@ func (c *Conn) SkipLarge(n int64, w io.Writer, skip func()) { c.limit, c.skipped
 // Received returns a number that changes whenever a message arrives.
 func (c *Conn) Received() int64 { return c.received.Load() }
 
-// Read waits for a message, which is valid until the next Read. An error is the reason
-// why the connection has ended. Messages that have arrived before the server closed it are
-// read first; after Fail Read returns none.
-func (c *Conn) Read() (message []byte, binary bool, err error) {
+// Read waits for a message. An error is the reason why the connection has ended. Messages
+// that have arrived before the server closed it are read first; after Fail Read returns
+// none.
+func (c *Conn) Read() (data []byte, binary bool, err error) {
 	for {
-		data, ok := c.next()
+		m, ok := c.next()
 		switch {
-		case !ok && c.failed() != nil:
+		case ok && (c.limit <= 0 || int64(len(m.data)) <= c.limit):
+			return m.data, m.binary, nil
+		case ok && c.skipped == nil:
+			c.Fail(websocket.CloseError{Code: websocket.StatusMessageTooBig, Reason: "read limited"})
+		case ok:
+			if _, err := c.skipped.Write(m.data); err != nil {
+				c.Fail(err)
+			}
+			c.skip()
+		case c.failed() != nil:
 			return nil, false, c.failed()
-		case !ok:
+		default:
 			select {
 			case <-c.arrived:
 			case <-c.ended:
 			}
-			continue
 		}
-		binary := c.copy(data)
-		switch {
-		case c.limit <= 0 || int64(len(c.message)) <= c.limit:
-			return c.message, binary, nil
-		case c.skipped == nil:
-			c.close(websocket.StatusMessageTooBig, websocket.CloseError{Code: websocket.StatusMessageTooBig, Reason: "read limited"})
-			return nil, false, c.failed()
-		}
-		if _, err := c.skipped.Write(c.message); err != nil {
-			c.Fail(err)
-			return nil, false, err
-		}
-		c.skip()
 	}
-}
-
-// copy copies a message out of the browser, and reports whether it is binary.
-func (c *Conn) copy(data js.Value) (binary bool) {
-	if cap(c.message) > keptBuffer {
-		c.message = nil
-	}
-	if data.Type() == js.TypeString {
-		c.message = append(c.message[:0], data.String()...)
-		return false
-	}
-	array := js.Global().Get("Uint8Array").New(data)
-	c.message = make([]byte, array.Length())
-	js.CopyBytesToGo(c.message, array)
-	return true
 }
 
 // Write sends a message. It waits while the browser holds too many bytes of those before.
@@ -247,24 +234,16 @@ func (c *Conn) end(cause error) bool {
 	return true
 }
 
-// close ends the connection with a close code, and does not wait for the server. No
-// message is read any more.
-func (c *Conn) close(code websocket.StatusCode, cause error) {
+// Fail ends the connection for a reason that Read returns. It does not wait.
+func (c *Conn) Fail(cause error) {
 	if !c.end(cause) {
 		return
 	}
 	c.mu.Lock()
 	c.queue, c.size = nil, 0
 	c.mu.Unlock()
-	if code == websocket.StatusNormalClosure {
-		c.ws.Call("close", int(code))
-	} else {
-		c.ws.Call("close") // pages may send no other code of those below 3000
-	}
+	c.ws.Call("close", int(websocket.StatusNormalClosure)) // pages may send no other code below 3000
 }
-
-// Fail ends the connection for a reason that Read returns. It does not wait.
-func (c *Conn) Fail(cause error) { c.close(websocket.StatusNormalClosure, cause) }
 
 // Close sends a close frame with code 1000, waits for at most a second for the server to
 // answer it, and ends the connection.

@@ -21,7 +21,9 @@ func TestModules(t *testing.T) {
 	plain.Plain = true
 	noNil := options()
 	noNil.NoNil = true
-	for file, o := range map[string]*typescript.Options{"kinds.ts": options(), "plain.ts": plain, "nonil.ts": noNil} {
+	for file, o := range map[string]*typescript.Options{
+		"kinds.ts": options(), "plain.ts": plain, "nonil.ts": noNil, "long.ts": longOptions(),
+	} {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
 			var module bytes.Buffer

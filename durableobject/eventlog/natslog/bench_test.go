@@ -155,3 +155,32 @@ func BenchmarkResume(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkNewest reads the newest fifty of a channel with a million records, between which
+// there are those of another.
+func BenchmarkNewest(b *testing.B) {
+	const records = 2_000_000
+	s := startServer(b, b.TempDir())
+	l := openLog(b, connect(b, s), Options{Stream: freshName()})
+	var next atomic.Int64
+	var publishers sync.WaitGroup
+	for range 512 {
+		publishers.Go(func() {
+			for i := next.Add(1); i <= records; i = next.Add(1) {
+				if err := l.Append(b.Context(), strconv.Itoa(int(i%2)), &eventlog.Record{Data: make([]byte, benchBytes)}, nil); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	publishers.Wait()
+	b.Run("50", func(b *testing.B) {
+		concurrently(b, 1, func(int) error {
+			data, _ := lastOf(b, l, "0", 50, eventlog.Position{})
+			require.Len(b, data, 50)
+			return nil
+		})
+	})
+	require.NoError(b, l.Close())
+}

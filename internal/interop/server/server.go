@@ -89,7 +89,9 @@ func (s *server) router() *rpc.Router {
 		onMessage.Handler(subscribe),
 		onPlainMessage.Handler(subscribe),
 		onSeedMessage.Handler(func(context.Context, rpc.Void) (*durableiterator.Iterator[event], error) {
-			return durableiterator.New[event](defaultRoom, &durableiterator.Options{Tags: []string{"tag1", "tag2"}}), nil
+			return durableiterator.New[event](defaultRoom, &durableiterator.Options{
+				Tags: []string{"tag1", "tag2"}, ID: durableiterator.NoID,
+			}), nil
 		}),
 		sendMessage.Handler(publishIn(s.chat)),
 		sendPlainMessage.Handler(publishIn(s.plain)),
@@ -140,6 +142,7 @@ func subscribe(_ context.Context, in *subscribeInput) (*durableiterator.Iterator
 	}
 	it := durableiterator.New[event](cmp.Or(in.Room, defaultRoom), &durableiterator.Options{
 		Tags: in.Tags, Att: in.Att, TokenTTL: milliseconds(in.TTL * 1000),
+		ID: durableiterator.NoID, // the original has none
 	})
 	if in.RPC == nil {
 		return it.RPC(singleClient, routerClient, toolbox), nil
