@@ -48,6 +48,26 @@ func ExampleSubscribe() {
 	// Output: live some-room [say]
 }
 
+// printing prints whether there is a token in the address of a WebSocket.
+type printing struct{}
+
+func (printing) RoundTrip(r *http.Request) (*http.Response, error) {
+	fmt.Println("token in the address:", r.URL.Query().Has("token"))
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+func ExampleTokenPlace() {
+	it, stop := chatIterator(context.Background(), client.Options{
+		TokenPlace: client.TokenInSubprotocol,
+		HTTPClient: &http.Client{Transport: printing{}},
+	})
+	defer stop()
+	fmt.Println(it.State())
+	// Output:
+	// token in the address: false
+	// live
+}
+
 // Every error ends the loop.
 func ExampleIterator_All() {
 	ctx, cancel := context.WithCancel(context.Background())
