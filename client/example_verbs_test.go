@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -48,24 +49,24 @@ func ExampleSubscribe() {
 	// Output: live some-room [say]
 }
 
-// printing prints whether there is a token in the address of a WebSocket.
-type printing struct{}
+// noting keeps the address at which a WebSocket was opened.
+type noting struct{ url *url.URL }
 
-func (printing) RoundTrip(r *http.Request) (*http.Response, error) {
-	fmt.Println("token in the address:", r.URL.Query().Has("token"))
+func (n *noting) RoundTrip(r *http.Request) (*http.Response, error) {
+	n.url = r.URL
 	return http.DefaultTransport.RoundTrip(r)
 }
 
 func ExampleTokenPlace() {
+	var opened noting
 	it, stop := chatIterator(context.Background(), client.Options{
 		TokenPlace: client.TokenInSubprotocol,
-		HTTPClient: &http.Client{Transport: printing{}},
+		HTTPClient: &http.Client{Transport: &opened},
 	})
 	defer stop()
-	fmt.Println(it.State())
-	// Output:
-	// token in the address: false
-	// live
+	query := opened.url.Query()
+	fmt.Println(it.State(), query.Has("id"), query.Has("token"))
+	// Output: live true false
 }
 
 // Every error ends the loop.
