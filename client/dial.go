@@ -47,12 +47,13 @@ func Dial[T any](ctx context.Context, src TokenSource, o *Options, opts ...rpc.C
 	return it, nil
 }
 
-// optionsOf returns a call with the values of the options.
+// optionsOf returns a call with the values of the options. It has no idempotency key, which
+// is for the fetch of a token.
 func optionsOf(ctx context.Context, opts []rpc.CallOption) (call *rpc.Call, err error) {
 	_, err = rpc.NewCaller(func(_ context.Context, c *rpc.Call) (any, error) {
 		call = c
 		return rpc.Void{}, nil
-	}).Call(ctx, &rpc.Call{}, opts...)
+	}).Call(ctx, &rpc.Call{}, append(slices.Clip(opts), rpc.WithIdempotencyKey(""))...)
 	return call, err
 }
 

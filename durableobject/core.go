@@ -31,6 +31,7 @@ type core struct {
 	log        eventlog.Log    // nil if nothing is kept
 	shared     eventlog.Shared // log, if other nodes append to it; nil otherwise
 	ownLog     bool            // log was made by the namespace
+	keyed      bool            // log remembers keys
 	guarded    *guardedLog     // log, if it was not; nil otherwise
 	events     fanout.Options  // of the channels
 	serializer *serializer.Serializer
@@ -77,11 +78,12 @@ func newCore(options *Options) (*core, error) {
 	c.logger, c.logs = asynclog.New(o.Logger)
 	if o.ResumeRetention > 0 {
 		if c.ownLog = o.Log == nil; c.ownLog {
-			c.log = eventlog.NewMemory(&eventlog.MemoryOptions{Retention: o.ResumeRetention})
+			c.log = eventlog.NewMemory(&eventlog.MemoryOptions{Retention: o.ResumeRetention, KeyWindow: o.IdempotencyWindow})
 		} else {
 			c.guarded, c.shared = guardLog(o.Log, c.logger)
 			c.log = c.guarded
 		}
+		c.keyed = eventlog.KeyWindow(c.log) > 0
 	}
 	c.events = fanout.Options{
 		Log: c.log, Shared: c.shared, SoleWriter: c.ownLog,

@@ -32,6 +32,9 @@ var (
 	// [WithExcludeFunc] if the log is an eventlog.Shared, since predicates cannot be
 	// called for the sockets of other nodes. Use tags or ids there.
 	ErrPredicate = errors.New("durableobject: predicates do not reach the sockets of other nodes")
+	// ErrNoKeys is returned by PublishEvent for [WithIdempotencyKey] if events are not kept,
+	// since Options.ResumeRetention is 0, or Options.Log is no eventlog.Keyed.
+	ErrNoKeys = errors.New("durableobject: idempotency keys are not remembered")
 )
 
 // errLostContext is the error of a method whose socket is not found.

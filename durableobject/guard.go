@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"math"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -58,21 +59,44 @@ func (g *guardedLog) After(ctx context.Context, channel string, p eventlog.Posit
 	if replay, err = g.log.After(ctx, channel, p); err != nil {
 		return eventlog.Replay{}, err
 	}
-	records := replay.Records
-	replay.Records = func(yield func(*eventlog.Record, error) bool) {
-		if err := g.replay(ctx, channel, records, yield); err != nil {
-			yield(nil, err)
-		}
-	}
+	replay.Records = g.replay(ctx, "After", channel, replay.Records)
 	return replay, nil
 }
 
-// replay yields records. The error is one that was not yielded.
-func (g *guardedLog) replay(
-	ctx context.Context, channel string, records iter.Seq2[*eventlog.Record, error], yield func(*eventlog.Record, error) bool,
+// Newest implements [eventlog.Newest], as far as the log does.
+func (g *guardedLog) Newest(ctx context.Context, channel string, p eventlog.Position) (replay eventlog.Replay, err error) {
+	newest, ok := g.log.(eventlog.Newest)
+	if !ok {
+		return eventlog.ReadForwards(ctx, g, channel, p)
+	}
+	g.running.Add(1)
+	defer g.end(ctx, methodNewest, channel, &err)
+	defer bridge.RecoverTo(&err)
+	if replay, err = newest.Newest(ctx, channel, p); err != nil {
+		return eventlog.Replay{}, err
+	}
+	replay.Records = g.replay(ctx, methodNewest, channel, replay.Records)
+	return replay, nil
+}
+
+// methodNewest is the method whose replays go back.
+const methodNewest = "Newest"
+
+// replay returns the records of a replay, guarded.
+func (g *guardedLog) replay(ctx context.Context, method, channel string, records iter.Seq2[*eventlog.Record, error]) iter.Seq2[*eventlog.Record, error] {
+	return func(yield func(*eventlog.Record, error) bool) {
+		if err := g.yieldAll(ctx, method, channel, records, yield); err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+// yieldAll yields records. The error is one that was not yielded.
+func (g *guardedLog) yieldAll(
+	ctx context.Context, method, channel string, records iter.Seq2[*eventlog.Record, error], yield func(*eventlog.Record, error) bool,
 ) (err error) {
 	g.running.Add(1)
-	defer g.end(ctx, "After", channel, &err)
+	defer g.end(ctx, method, channel, &err)
 	yielding, stopped := false, false
 	defer func() {
 		if yielding { // the panic is the reader's
@@ -81,18 +105,21 @@ func (g *guardedLog) replay(
 		if v := recover(); v != nil {
 			p := &rpc.PanicError{Value: v, Stack: debug.Stack()}
 			if err = p; stopped { // the reader wants no error
-				g.logger.ErrorContext(ctx, "the event log panicked", "method", "After", "channel", channel, details(p))
+				g.logger.ErrorContext(ctx, "the event log panicked", "method", method, "channel", channel, details(p))
 				err = nil
 			}
 		}
 	}()
-	last := uint64(0)
+	backwards, last := method == methodNewest, uint64(0)
+	if backwards {
+		last = math.MaxUint64
+	}
 	for rec, err := range records {
 		switch {
 		case err != nil:
 		case rec == nil:
 			return errors.New("the event log has yielded no record")
-		case rec.Seq <= last:
+		case backwards && rec.Seq >= last, !backwards && rec.Seq <= last:
 			return fmt.Errorf("the event log has yielded record %d after record %d", rec.Seq, last)
 		default:
 			last = rec.Seq
@@ -122,6 +149,9 @@ func (g *guardedLog) Trim(ctx context.Context, before time.Time) (err error) {
 	defer bridge.RecoverTo(&err)
 	return g.log.Trim(ctx, before)
 }
+
+// KeyWindow implements [eventlog.Keyed]. It is called when the namespace is made.
+func (g *guardedLog) KeyWindow() time.Duration { return eventlog.KeyWindow(g.log) }
 
 // Close implements [eventlog.Log]. A namespace does not close a log that it was given.
 func (g *guardedLog) Close() error { return g.log.Close() }

@@ -114,6 +114,7 @@ func TestHistoryErrors(t *testing.T) {
 	bubble(t, keeping, func(t *testing.T, f *fixture) {
 		r := f.room("room")
 		f.connect("a")
+		synctest.Wait() // the socket is among those of the room when the upgrade has ended
 		other := f.room("other")
 		var ws *durableobject.Websocket
 		for ws = range r.Websockets() {
@@ -255,4 +256,60 @@ func TestHistoryPinsNothing(t *testing.T) {
 		case <-time.After(3 * time.Minute):
 		}
 	})
+}
+
+// backward is a log whose Newest is up to its test.
+type backward struct {
+	eventlog.Log
+	records func(kept records) records
+}
+
+func (l backward) Newest(ctx context.Context, channel string, p eventlog.Position) (eventlog.Replay, error) {
+	replay, err := eventlog.ReadNewest(ctx, l.Log, channel, p)
+	replay.Records = l.records(replay.Records)
+	return replay, err
+}
+
+// A log that misbehaves when it is read backwards fails the history, and the subscription
+// that would begin with the latest events.
+func TestHistoryOfALogThatMisbehaves(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		records func(kept records) records
+		want    string
+	}{
+		"panics":         {func(records) records { panic("a broken log") }, "a broken log"},
+		"panics later":   {func(records) records { return func(func(*eventlog.Record, error) bool) { panic("a broken log") } }, "a broken log"},
+		"yields nothing": {func(records) records { return func(yield func(*eventlog.Record, error) bool) { yield(nil, nil) } }, "no record"},
+		"fails": {func(records) records {
+			return func(yield func(*eventlog.Record, error) bool) { yield(nil, errors.New("a bad disk")) }
+		}, "a bad disk"},
+		"never ends": {func(kept records) records {
+			return func(yield func(*eventlog.Record, error) bool) {
+				for rec := range kept {
+					for yield(rec, nil) { //nolint:revive // it goes on and on
+					}
+					return
+				}
+			}
+		}, "has yielded record 2 after record 2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				o := latest(2)
+				o.Log = backward{eventlog.NewMemory(nil), test.records}
+				f := newFixture(t, o, nil)
+				f.publish("1")
+				f.publish("2")
+				page, err := f.room("room").History(t.Context(), durableobject.HistoryOptions{Before: durableobject.HistoryNewest})
+				require.ErrorContains(t, err, test.want)
+				require.Empty(t, page)
+				c := f.connect("a")
+				c.send(`{"i":"1","p":{"u":"/subscribe","b":{}}}`)
+				require.Contains(t, c.next(), `INTERNAL_SERVER_ERROR`)
+				f.end()
+			})
+		})
+	}
 }

@@ -113,6 +113,11 @@ type Options struct {
 	// replayed in any case. It requires Log.
 	TrimLog bool
 
+	// IdempotencyWindow is how long the log in memory of the namespace's own remembers the
+	// keys of [WithIdempotencyKey]. It is at most ResumeRetention. 0 is 2 min, or
+	// ResumeRetention if that is shorter. A Log has an option of its own for that.
+	IdempotencyWindow time.Duration
+
 	// Interceptors run around each request on a socket: "subscribe",
 	// "updateToken" and the methods, whose Path is "call" followed by the
 	// method's own path. The first is outermost.
@@ -235,6 +240,7 @@ func (o *Options) faults() []string {
 		value int64
 	}{
 		{"ResumeRetention", int64(o.ResumeRetention)},
+		{"IdempotencyWindow", int64(o.IdempotencyWindow)},
 		{"Latest", int64(o.Latest)},
 		{"LatestScan", int64(o.LatestScan)},
 		{"MaxTokenBytes", int64(o.MaxTokenBytes)},
@@ -251,6 +257,8 @@ func (o *Options) faults() []string {
 		fault(bound.value < 0, "%s is negative", bound.name)
 	}
 	fault(o.Log != nil && o.ResumeRetention == 0, "a Log without ResumeRetention would store nothing")
+	fault(o.IdempotencyWindow > max(o.ResumeRetention, 0), "IdempotencyWindow is longer than ResumeRetention")
+	fault(o.IdempotencyWindow > 0 && o.Log != nil, "IdempotencyWindow is set with a Log, which has its own")
 	fault(o.Latest > 0 && o.ResumeRetention == 0, "Latest without ResumeRetention: nothing is kept")
 	fault(o.LatestScan > 0 && o.LatestScan < o.Latest, "LatestScan is less than Latest")
 	fault(o.TrimLog && o.Log == nil, "TrimLog is set without a Log")

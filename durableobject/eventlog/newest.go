@@ -30,6 +30,12 @@ func ReadNewest(ctx context.Context, log Log, channel string, p Position) (Repla
 	if n, ok := log.(Newest); ok {
 		return n.Newest(ctx, channel, p)
 	}
+	return ReadForwards(ctx, log, channel, p)
+}
+
+// ReadForwards is [ReadNewest] for a log that does not implement [Newest]. A log that
+// wraps another calls it with itself where the other one does not.
+func ReadForwards(ctx context.Context, log Log, channel string, p Position) (Replay, error) {
 	known, err := knows(ctx, log, channel, p)
 	if err != nil {
 		return Replay{}, err
@@ -45,9 +51,10 @@ func ReadNewest(ctx context.Context, log Log, channel string, p Position) (Repla
 // knows reports whether a log knows what a position stands for.
 func knows(ctx context.Context, log Log, channel string, p Position) (bool, error) {
 	head, err := log.Head(ctx, channel)
-	if err != nil || p.IsZero() || p.Epoch == head.Epoch {
-		return p.IsZero() || p.Seq <= head.Seq, err
+	if err != nil || p.IsZero() || p.Epoch == head.Epoch && p.Seq <= head.Seq {
+		return true, err
 	}
+	// It is of an earlier epoch or, in a shared log, ahead of what its follower received.
 	replay, err := log.After(ctx, channel, p)
 	return !replay.Truncated, err
 }

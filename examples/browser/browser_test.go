@@ -66,7 +66,7 @@ func enter(t *testing.T, server *memhttp.Server, name string) visitor {
 		HTTPClient: server.Client(),
 		Plugins:    []rpc.LinkPlugin{&client.LinkPlugin{URL: server.URL() + "/room"}},
 	})
-	room, err := client.Subscribe(t.Context(), link, Join, JoinInput{Room: "lobby", Name: name}, rpc.WithLastEventID("0"))
+	room, err := client.Subscribe(t.Context(), link, Join, JoinInput{Room: "lobby", Name: name})
 	require.NoError(t, err)
 	return visitor{t, room}
 }

@@ -12,9 +12,13 @@ var (
 	// Join returns a durable iterator of a room. It is called over HTTP.
 	Join = durableiterator.Define[JoinInput, Event]("join")
 
-	// These are called over the iterator's own socket.
-	Say    = rpc.Define[SayInput, rpc.Void]("say")
+	// What follows is called over the iterator's own socket.
+
+	// Say stores lines. When it answers, nothing that happens can lose them.
+	Say = rpc.Define[SayInput, rpc.Void]("say")
+	// Typing lets the others know that somebody is writing.
 	Typing = rpc.Define[rpc.Void, rpc.Void]("typing")
+	// People streams the names of those who are here, at first and whenever they change.
 	People = rpc.DefineEvents[rpc.Void, []string, rpc.Void]("people")
 )
 

@@ -52,7 +52,7 @@ func requireSame(t *testing.T, n int, pages ...*chromium.Page) {
 	}
 }
 
-// Two people talk, 25 messages a second, a third listens, and the server is killed six times.
+// Two people talk, 40 messages a second, a third listens, and the server is killed six times.
 func TestKilledInFullTalk(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, config{})
@@ -61,8 +61,8 @@ func TestKilledInFullTalk(t *testing.T) {
 	raw.Run("window.raw = listen()")
 	raw.Until("raw.state === 'live'")
 	start := time.Now()
-	talk(ann, "ann", 80*time.Millisecond)
-	talk(bob, "bob", 80*time.Millisecond)
+	talk(ann, "ann", 50*time.Millisecond)
+	talk(bob, "bob", 50*time.Millisecond)
 	for range 6 {
 		pause(t, time.Duration(300+rand.IntN(1200))*time.Millisecond)
 		s.kill()

@@ -16,16 +16,26 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/chromium"
 )
 
-// link is a connection between pages and a server that can stall: what it carries then is
-// dropped without a word, as by a router that has forgotten it.
+// link is a connection between pages and a server that can fail.
 type link struct {
 	listener net.Listener
 	to       string
 
-	mu      sync.Mutex
-	stalled bool
-	conns   []net.Conn
+	mu    sync.Mutex // guards what follows
+	fault fault
+	conns []net.Conn
 }
+
+type fault int
+
+const (
+	healthy fault = iota
+	// stalled drops without a word, as a router that has forgotten a connection. That
+	// one stays dead when the link is healthy again.
+	stalled
+	// deaf closes a connection when the server answers, and then is healthy.
+	deaf
+)
 
 func newLink(t *testing.T, s *server) *link {
 	t.Helper()
@@ -58,48 +68,53 @@ func (l *link) accept() {
 		l.mu.Lock()
 		l.conns = append(l.conns, client, server)
 		l.mu.Unlock()
-		go l.carry(client, server)
-		go l.carry(server, client)
+		go l.carry(client, server, false)
+		go l.carry(server, client, true)
 	}
 }
 
-// carry passes on what from sends. A connection over which something was dropped stays as
-// it is until the link heals.
-func (l *link) carry(from, to net.Conn) {
+// carry passes on what from sends.
+func (l *link) carry(from, to net.Conn, answers bool) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
-		if l.isStalled() {
+		switch l.strikes(answers && n > 0) {
+		case stalled:
 			_, _ = io.Copy(io.Discard, from)
 			return
+		case deaf:
+			n, err = 0, net.ErrClosed
+		case healthy:
 		}
 		if n > 0 {
 			_, _ = to.Write(buffer[:n])
 		}
 		if err != nil {
+			_ = from.Close()
 			_ = to.Close()
 			return
 		}
 	}
 }
 
-func (l *link) isStalled() bool {
+// strikes returns what becomes of some bytes.
+func (l *link) strikes(answer bool) fault {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.stalled
+	if l.fault != deaf {
+		return l.fault
+	}
+	if !answer {
+		return healthy
+	}
+	l.fault = healthy
+	return deaf
 }
 
-func (l *link) stall() {
+func (l *link) set(f fault) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.stalled = true
-}
-
-// heal lets new connections through. The old ones stay dead.
-func (l *link) heal() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.stalled = false
+	l.fault = f
 }
 
 func (l *link) closeAll() {
@@ -118,10 +133,10 @@ func TestDeadLink(t *testing.T) {
 	p := browser.Open(t, l.url()+"/?name=ann")
 	p.Until(isLive)
 	bob := s.chat("bob")
-	l.stall()
+	l.set(stalled)
 	write(bob, "can you hear me?")
 	require.Less(t, p.Until("!("+isLive+")").Milliseconds(), int64(40_000+slack))
-	l.heal()
+	l.set(healthy)
 	p.Until(isLive)
 	p.Until(said + ".join() === 'can you hear me?'")
 	require.Zero(t, chromium.Eval[int](p, gaps))
@@ -137,13 +152,13 @@ func TestDeadLinkOfAHiddenPage(t *testing.T) {
 	p.OpenTab("about:blank")
 	p.Until("document.visibilityState === 'hidden'")
 	bob := s.chat("bob")
-	l.stall()
+	l.set(stalled)
 	write(bob, "can you hear me?")
 	require.True(t, chromium.Eval[bool](p, isLive))
 	p.Show()
 	p.Until("document.visibilityState === 'visible'")
 	require.Less(t, p.Until("!("+isLive+")").Milliseconds(), int64(5_000+slack)) // what a server has to answer
-	l.heal()
+	l.set(healthy)
 	p.Until(said + ".join() === 'can you hear me?'")
 }
 
@@ -152,12 +167,18 @@ func TestOffline(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, config{})
 	ann, bob := s.chat("ann"), s.chat("bob")
+	lab := s.lab()
+	lab.Run("window.eve = listen()")
+	lab.Until("eve.state === 'live'")
 	offline := func(is bool) {
-		ann.Do("Network.emulateNetworkConditions", map[string]any{
-			"offline": is, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1,
-		})
+		for _, p := range []*chromium.Page{ann, lab} {
+			p.Do("Network.emulateNetworkConditions", map[string]any{
+				"offline": is, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1,
+			})
+		}
 	}
 	offline(true)
+	require.Less(t, lab.Until("eve.state === 'waiting'").Milliseconds(), int64(slack))
 	require.Less(t, ann.Until("document.getElementById('state-text').textContent === 'Offline'").Milliseconds(), int64(slack))
 	write(bob, "one")
 	ann.Run("document.getElementById('text').value = 'two'; document.getElementById('composer').requestSubmit()")
@@ -166,6 +187,7 @@ func TestOffline(t *testing.T) {
 	require.Less(t, ann.Until(isLive).Milliseconds(), int64(5_000+slack))
 	requireSame(t, 2, ann, bob)
 	require.Equal(t, []string{"one", "two"}, chromium.Eval[[]string](bob, said))
+	lab.Until("eve.texts.join() === 'one,two'")
 }
 
 // A page that was put away leaves the list within a second, and is complete when it is back.
@@ -221,4 +243,23 @@ func TestPutAway(t *testing.T) {
 			bob.Until("!(" + isAlone + ")")
 		})
 	}
+}
+
+// A message whose answer was lost is sent again, and shown once.
+func TestAnswerLost(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, config{})
+	l := newLink(t, s)
+	ann, bob := browser.Open(t, l.url()+"/?name=ann"), s.chat("bob")
+	ann.Until(isLive)
+	write(ann, "one")
+	for _, text := range []string{"two", "three", "four"} {
+		l.set(deaf)
+		write(ann, text)
+		ann.Until(isLive)
+	}
+	ann.Until("document.querySelectorAll('#waiting .message').length === 0")
+	write(bob, "five")
+	requireSame(t, 5, ann, bob)
+	require.Equal(t, []string{"one", "two", "three", "four", "five"}, chromium.Eval[[]string](bob, said))
 }

@@ -25,6 +25,7 @@ import (
 // bouncer is a server that may refuse its visitors.
 type bouncer struct {
 	url      string
+	rooms    *durableobject.Namespace[*Room]
 	upgrades atomic.Int32 // requests for a WebSocket
 	objects  atomic.Int32 // that were made
 }
@@ -35,11 +36,11 @@ const bouncerKey = token.Secret("the key of the bouncer")
 func newBouncer(t *testing.T, authorize func(*http.Request, *token.Payload) error, origins ...string) *bouncer {
 	t.Helper()
 	b := &bouncer{}
-	rooms := durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[Event]) (*Room, error) {
+	b.rooms = durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[Event]) (*Room, error) {
 		b.objects.Add(1)
 		return &Room{Object: o}, nil
 	}, &durableobject.Options{Verifier: bouncerKey, ResumeRetention: retention})
-	upgrade := durableobject.UpgradeHandler(rooms, &durableobject.UpgradeOptions{Authorize: authorize, OriginPatterns: origins})
+	upgrade := durableobject.UpgradeHandler(b.rooms, &durableobject.UpgradeOptions{Authorize: authorize, OriginPatterns: origins})
 	mux := http.NewServeMux()
 	mux.HandleFunc("/room", func(w http.ResponseWriter, r *http.Request) {
 		b.upgrades.Add(1)
@@ -60,7 +61,7 @@ func newBouncer(t *testing.T, authorize func(*http.Request, *token.Payload) erro
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		require.NoError(t, rooms.Shutdown(ctx))
+		require.NoError(t, b.rooms.Shutdown(ctx))
 		srv.Close()
 	})
 	return b
@@ -96,6 +97,39 @@ func TestRefusedAtFirst(t *testing.T) {
 	}
 }
 
+// A page that is sent away learns why, and does not come back unless it may.
+func TestSentAway(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		code, status int
+		upgrades     int32
+	}{
+		"forbidden": {4403, 403, 1},
+		"gone":      {4410, 410, 1},
+		"restart":   {1012, 0, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBouncer(t, nil)
+			p := browser.Open(t, b.url+"/lab.html")
+			p.Until("window.listen")
+			p.Run("window.ann = listen()")
+			p.Until("ann.state === 'live'")
+			n, err := b.rooms.Disconnect(t.Context(), durableobject.Who{Channel: "lobby"}, test.code, "not you")
+			require.NoError(t, err)
+			require.Equal(t, 1, n)
+			p.Until("ann.error || ann.lives === 2")
+			pause(t, 2*time.Second)
+			require.Equal(t, test.status, chromium.Eval[int](p, "ann.status"))
+			require.Equal(t, test.status != 0, chromium.Eval[string](p, "ann.state") == "closed")
+			require.Equal(t, test.upgrades, b.upgrades.Load())
+			if test.status != 0 {
+				require.Contains(t, chromium.Eval[string](p, "ann.error"), "not you")
+			}
+		})
+	}
+}
+
 // A page of another origin is refused before anything is made for it, unless its origin is
 // allowed.
 func TestForeignOrigin(t *testing.T) {
@@ -125,6 +159,38 @@ func TestForeignOrigin(t *testing.T) {
 			require.Positive(t, away.upgrades.Load())
 			require.Equal(t, test.live, away.objects.Load() == 1)
 			require.Equal(t, test.live, refusals.Load() == 0)
+		})
+	}
+}
+
+// The chat of one server works in a page of another, if its origin is allowed. If it is not,
+// the page does not get as far as a token.
+func TestChatOfAnotherOrigin(t *testing.T) {
+	t.Parallel()
+	home := startServer(t, config{})
+	for name, test := range map[string]struct {
+		origins []string
+		console string
+	}{
+		"not allowed": {nil, "has been blocked by CORS policy"},
+		"allowed":     {[]string{home.url}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			away := startServer(t, config{Origins: test.origins})
+			p := browser.Open(t, "about:blank")
+			var console transcript
+			p.On("Log.entryAdded", console.add)
+			p.Navigate(home.url + "/?name=ann&server=" + away.url)
+			if test.console == "" {
+				p.Until(isLive)
+				write(p, "hello")
+				require.Empty(t, console.text())
+				return
+			}
+			p.Until("document.getElementById('state')?.dataset.state === 'waiting'")
+			require.Contains(t, console.text(), test.console)
+			require.NotContains(t, console.text(), "WebSocket")
 		})
 	}
 }

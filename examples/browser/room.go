@@ -63,6 +63,8 @@ func (r *Room) People(
 }
 
 // OnSubscribed implements durableobject.Hub.
+//
+//nolint:unparam // of the interface
 func (r *Room) OnSubscribed(_ context.Context, ws *durableobject.Websocket, _ durableobject.Resume) error {
 	r.roster.add(ws)
 	return nil

@@ -60,6 +60,7 @@ func newServer(c config, files fs.FS, log eventlog.Log) (http.Handler, func(cont
 		return &Room{Object: o}, nil
 	}, &durableobject.Options{
 		Verifier: c.Key, ResumeRetention: retention, Log: log, Logger: c.Logger,
+		Latest: 200, // what a page begins with
 	})
 	durableobject.Handle(rooms, Say, (*Room).Say)
 	durableobject.Handle(rooms, Typing, (*Room).Typing)
@@ -80,6 +81,7 @@ func newServer(c config, files fs.FS, log eventlog.Log) (http.Handler, func(cont
 			&durableiterator.HandlerPlugin{Signer: c.Key},
 			&rpc.CORSPlugin{Origins: c.Origins},
 		},
+		Logger: c.Logger,
 	}))
 	mux.Handle("/room", durableobject.UpgradeHandler(rooms, &durableobject.UpgradeOptions{OriginPatterns: c.Origins}))
 	mux.HandleFunc("GET /token", func(w http.ResponseWriter, r *http.Request) { // for a page without oRPC

@@ -85,7 +85,7 @@ func start(ctx context.Context) (_ *Browser, err error) {
 	if err != nil {
 		return nil, err
 	}
-	b.conn, _, err = websocket.Dial(ctx, address, nil) //nolint:bodyclose // of a handshake
+	b.conn, _, err = websocket.Dial(ctx, address, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -138,17 +138,21 @@ func (p *Page) eval(expression string, value any) error {
 	ctx, cancel := context.WithTimeout(p.t.Context(), callTimeout)
 	defer cancel()
 	answered, err := p.browser.call(ctx, p.session, "Runtime.evaluate", object{
-		"expression": expression, "awaitPromise": true, "returnByValue": true, "replMode": false,
+		"expression": expression, "awaitPromise": true, "returnByValue": true,
 	})
 	if err != nil {
 		return err
 	}
 	var r struct {
-		Result           struct{ Value json.RawMessage }
+		Result struct {
+			Value json.RawMessage `json:"value"`
+		} `json:"result"`
 		ExceptionDetails *struct {
-			Text      string
-			Exception struct{ Description string }
-		}
+			Text      string `json:"text"`
+			Exception struct {
+				Description string `json:"description"`
+			} `json:"exception"`
+		} `json:"exceptionDetails"`
 	}
 	if err := json.Unmarshal(answered, &r); err != nil {
 		return err

@@ -17,8 +17,10 @@ type object = map[string]any
 
 // answer is what the browser answers to a call.
 type answer struct {
-	Result json.RawMessage
-	Error  *struct{ Message string }
+	Result json.RawMessage `json:"result"`
+	Error  *struct {
+		Message string `json:"message"`
+	} `json:"error"`
 }
 
 // call calls a method of a session of the DevTools protocol, or of the browser itself.
@@ -79,10 +81,10 @@ func (b *Browser) read(ctx context.Context) {
 		var message struct {
 			answer
 
-			ID        int
-			Method    string
-			SessionID string
-			Params    json.RawMessage
+			ID        int             `json:"id"`
+			Method    string          `json:"method"`
+			SessionID string          `json:"sessionId"`
+			Params    json.RawMessage `json:"params"`
 		}
 		if json.Unmarshal(text, &message) != nil {
 			continue

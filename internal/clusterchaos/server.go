@@ -1,19 +1,19 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/go-orpc/durable-iterator/internal/child"
 )
 
 // serveEnv is the environment variable with which a process is a NATS server: a
@@ -78,8 +78,7 @@ func serveNATS(config string) error {
 type process struct {
 	config serverConfig
 	at     atomic.Pointer[listening]
-	cmd    *exec.Cmd
-	alive  io.Closer
+	child  *child.Process
 }
 
 // client and route return where the server was reached last.
@@ -87,57 +86,33 @@ func (p *process) client() string { return p.at.Load().Client }
 func (p *process) route() string  { return p.at.Load().Route }
 
 // start starts the server and waits until it listens.
-func (p *process) start(ctx context.Context) (err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("start server %d: %w", p.config.Number, err)
-		}
-	}()
-	exe, err := os.Executable()
-	if err != nil {
-		return err
-	}
+func (p *process) start(ctx context.Context) error {
 	config, err := json.Marshal(p.config)
 	if err != nil {
-		return err
+		return fmt.Errorf("start a server: %w", err)
 	}
-	p.cmd = exec.Command(exe) //nolint:noctx // it lives until kill
-	p.cmd.Env = append(os.Environ(), serveEnv+"="+string(config))
-	p.cmd.Stderr = os.Stderr
-	out, err := p.cmd.StdoutPipe()
+	p.child, err = child.Start(context.WithoutCancel(ctx), serveEnv+"="+string(config), nil, func(line string) error {
+		at := &listening{}
+		err := json.Unmarshal([]byte(line), at)
+		p.at.Store(at)
+		return err
+	})
+	if err == nil {
+		ctx, cancel := context.WithTimeout(ctx, startTimeout)
+		defer cancel()
+		err = p.child.Wait(ctx)
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("start a server: %w", err)
 	}
-	if p.alive, err = p.cmd.StdinPipe(); err != nil {
-		return err
-	}
-	if err := p.cmd.Start(); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	stop := context.AfterFunc(ctx, func() { _ = p.cmd.Process.Kill() })
-	defer stop()
-	line, err := bufio.NewReader(out).ReadBytes('\n')
-	if err != nil {
-		return err
-	}
-	at := &listening{}
-	if err := json.Unmarshal(line, at); err != nil {
-		return err
-	}
-	p.at.Store(at)
 	return nil
 }
 
-// kill ends the process as a crash does.
+// kill ends the process as a crash does, if there is one.
 func (p *process) kill() {
-	if p.cmd == nil || p.cmd.Process == nil {
-		return // it was never started
+	if p.child != nil {
+		_ = p.child.Kill()
 	}
-	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Wait() // it was killed
-	_ = p.alive.Close()
 }
 
 // startServers starts n servers that reach each other through proxies.

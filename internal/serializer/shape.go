@@ -149,7 +149,7 @@ func (b *planner) members(t reflect.Type) []Member {
 		members = append(members, Member{
 			Name:       f.name,
 			Type:       f.typ,
-			Optional:   f.omits() || f.typ == undefinedType || f.typ == valueType || throughPointer(t, f.index),
+			Optional:   f.omits() || canBeUndefined(f.typ) || throughPointer(t, f.index),
 			NilOmitted: f.omitEmpty || f.omitZero && !ownZero(f.typ),
 			Quoted:     f.quoted && !hasMethods(f.typ) && b.s.customFor(f.typ) == nil,
 			Index:      f.index,
@@ -166,6 +166,17 @@ func (f *field) omits() bool {
 // ownZero reports whether a method decides which slices or maps are zero: perhaps not nil.
 func ownZero(t reflect.Type) bool {
 	return t.Kind() != reflect.Pointer && reflect.PointerTo(t).Implements(reflect.TypeFor[isZeroer]())
+}
+
+// canBeUndefined reports whether values of a type may be undefined, as far as it shows.
+func canBeUndefined(t reflect.Type) bool {
+	for range maxDepth { // a type of pointers may lead to itself
+		if t.Kind() != reflect.Pointer {
+			break
+		}
+		t = t.Elem()
+	}
+	return t == undefinedType || t == valueType
 }
 
 // throughPointer reports whether a field is in a struct that is embedded by its pointer.

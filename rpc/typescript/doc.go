@@ -19,8 +19,7 @@
 //
 // The module exports the client type, RouterClient, the inputs and outputs of its procedures,
 // a type for each iterator and its methods, for each declared error, and for each named Go type
-// that they use. It imports types only. oRPC infers these types from a router; here they are
-// written down, since TypeScript cannot see Go.
+// that they use. It imports types only. In oRPC a page infers these types from the router.
 //
 // # Types
 //
@@ -59,7 +58,7 @@
 // name of its package before it. Nothing depends on the order of maps or of initialization,
 // so the same contracts make the same module.
 //
-// Reflection sees neither constants nor comments. What the values of an enum are is said by
-// [EnumOf]; comments, and the names of constants, are read from the source if [Options.Source]
-// says where it is.
+// Reflection sees neither constants nor comments. The values of an enum are declared with
+// [EnumOf]; comments and the names of constants are read from the source, if [Options.Source]
+// is set. A comment of a contract counts if it begins with the name of its variable.
 package typescript

@@ -15,7 +15,7 @@ import (
 )
 
 // Kinds has a field of each kind. Its comment has several lines,
-// and the end of a comment of TypeScript: */
+// and the end of a comment of TypeScript, */, in it.
 type Kinds struct {
 	// Text is a string.
 	Text    string  `json:"text"`
@@ -27,7 +27,7 @@ type Kinds struct {
 	Bytes   []byte        `json:"bytes"`
 	Quoted  int64         `json:"quoted,string"`
 	Content string        `json:"content-type"`
-	hidden  int
+	hidden  int           //nolint:unused // it is not sent
 
 	At      time.Time       `json:"at"`
 	Big     *big.Int        `json:"big"`
@@ -60,12 +60,12 @@ type Kinds struct {
 	Pointer  *Address      `json:"pointer"`
 	Optional *Address      `json:"optional,omitempty"`
 	Later    time.Time     `json:"later,omitzero"`
-	Always   time.Time     `json:"always,omitempty"` //nolint:modernize // it has no effect, and that is the test
 	Tags     []string      `json:"tags,omitempty"`
 	State    State         `json:"state"`
 	Level    Level         `json:"level"`
 	Tree     *Tree         `json:"tree"`
 	Branches Branches      `json:"branches"`
+	States   States        `json:"states"`
 	Page     Page[Address] `json:"page"`
 	Price    Money         `json:"price"`
 	Base
@@ -120,6 +120,9 @@ type Tree struct {
 // Branches holds itself without a struct.
 type Branches map[string]Branches
 
+// States holds itself, under keys that are an enum.
+type States map[State]States
+
 // Page is a part of a list.
 type Page[T any] struct {
 	Items []T `json:"items"`
@@ -138,19 +141,30 @@ type TooLong struct {
 	Max int `json:"max"`
 }
 
+// Seeded is a value, and what Random makes it of.
+type Seeded struct {
+	Seed  uint64 `json:"seed"`
+	Value Kinds  `json:"value"`
+}
+
 var users = rpc.Group("users")
 
 var (
 	// Echo returns its input.
 	Echo = rpc.Define[Kinds, Kinds]("echo")
 	// Find finds something.
+	//
+	// Deprecated: use something else.
 	Find    = rpc.DefineIn[*UserID, []Address](users, "find", ErrTooLong, ErrGone)
-	Upload  = rpc.Define[File, rpc.Void]("upload")
+	Upload  = rpc.Define[File, File]("upload")
 	Count   = rpc.DefineEvents[rpc.Void, int, rpc.Void]("count")
 	Import  = rpc.Define[*rpc.Events[Address, Level], int]("import")
 	Watch   = durableiterator.Define[UserID, Address]("watch")
 	OnFile  = durableiterator.Define[rpc.Void, string]("chat.onFile")
 	Say     = rpc.Define[string, rpc.Void]("say", ErrTooLong)
+	Random  = rpc.Define[uint64, Kinds]("random")
+	Same    = rpc.Define[Seeded, string]("same")
+	OnKinds = durableiterator.Define[rpc.Void, Kinds]("onKinds")
 	Numbers = rpc.DefineEvents[int, int, string]("admin.numbers")
 
 	// ErrTooLong is the answer to a text that is too long.
@@ -158,12 +172,17 @@ var (
 	ErrGone    = rpc.DefineError[rpc.Void]("GONE", 410, "it is gone")
 )
 
+var money = value.JSONSerializer(21, func(m Money) (any, error) { return m.Cents, nil },
+	func(v any) (Money, error) { cents, _ := v.(float64); return Money{int64(cents)}, nil })
+
 func options() *typescript.Options {
-	money := value.JSONSerializer(21, func(m Money) (any, error) { return m.Cents, nil },
-		func(v any) (Money, error) { cents, _ := v.(float64); return Money{int64(cents)}, nil })
 	return &typescript.Options{
-		Contracts:   []rpc.Contract{Echo, Find, Upload, Count, Import, OnFile},
-		Iterators:   []typescript.Iterator{{Contract: Watch, Methods: []rpc.Contract{Say, Numbers}}},
+		Contracts: []rpc.Contract{Echo, Find, Upload, Count, Import, OnFile, Random, Same},
+		Iterators: []typescript.Iterator{
+			{Contract: Watch, Methods: []rpc.Contract{Say, Numbers}},
+			{Contract: OnKinds, Methods: []rpc.Contract{Same}},
+			{Name: "lobby", Event: reflect.TypeFor[Address]()},
+		},
 		Enums:       []typescript.Enum{typescript.EnumOf(StateOpen, StateClosed), typescript.EnumOf[Level]()},
 		Own:         []typescript.Own{typescript.OwnType[Money]("Money", "./money.js")},
 		Serializers: []value.Serializer{money},

@@ -13,15 +13,17 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// The modules in testdata are formatted as prettier does without semicolons and with single
-// quotes. TestTypeScriptAcceptsModules, with the build tag e2e, compiles them.
+// The modules in testdata are compiled, and their format is checked, by tests with the build
+// tag e2e.
 func TestModules(t *testing.T) {
 	t.Parallel()
 	plain := options()
 	plain.Plain = true
 	noNil := options()
 	noNil.NoNil = true
-	for file, o := range map[string]*typescript.Options{"kinds.ts": options(), "plain.ts": plain, "nonil.ts": noNil} {
+	for file, o := range map[string]*typescript.Options{
+		"kinds.ts": options(), "plain.ts": plain, "nonil.ts": noNil, "long.ts": longOptions(),
+	} {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
 			var module bytes.Buffer

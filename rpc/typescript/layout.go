@@ -8,9 +8,8 @@ import (
 // lineWidth is how long a line may be, as with prettier.
 const lineWidth = 80
 
-// doc is a piece of a program with places where a line may end, as in the algorithm of
-// prettier: a group is printed on one line if it fits there, and otherwise ends a line at
-// each of its own places.
+// doc is a piece of a program with places where a line may end. As in prettier, a group is
+// printed on one line if it fits there, and otherwise ends a line at each of its own places.
 type doc any
 
 type (
@@ -35,7 +34,7 @@ type (
 		parameters bool
 		typ        expr
 	}
-	// later is made when everything else is known.
+	// later returns a doc when everything else is known.
 	later func() doc
 	// name is the name of a declaration, which is chosen when all are known.
 	name struct{ *declaration }
@@ -72,7 +71,7 @@ func format(d doc) string {
 	return p.out.String()
 }
 
-// print prints a doc. What follows it on the same line is needed to see whether it fits.
+// print prints a doc. Rest is what follows it on the same line, which has to fit too.
 func (p *printer) print(d doc, depth int, broken bool, rest string) {
 	switch d := d.(type) {
 	case text:
@@ -115,8 +114,8 @@ func (p *printer) print(d doc, depth int, broken bool, rest string) {
 	}
 }
 
-// layout returns an alias as prettier has it: what does not fit on one line begins on a line
-// of its own, unless it can be broken in itself or its head has to be.
+// layout returns an alias as prettier prints it. A type that does not fit on the line of its
+// head is broken, or begins on a line of its own if it has a form for which prettier prefers that.
 func (a alias) layout() doc {
 	head, _ := oneLine(a.head)
 	own := a.typ.union == nil && (a.typ.form == bracketed || a.typ.form == named && a.parameters)

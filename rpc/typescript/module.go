@@ -29,6 +29,7 @@ type module struct {
 	errors       map[declaredError]*declaration
 	declarations []*declaration
 	imports      map[string]map[string]bool // names by module
+	followed     map[reflect.Type]bool      // the named pointers that lead to the type at hand
 }
 
 // declaration is something that the module exports. It is written when all of them have
@@ -37,7 +38,8 @@ type declaration struct {
 	section   int
 	wanted    string
 	qualifier string // what is put before the wanted name if it is taken
-	identity  string // what it is sorted by among those of the same wanted name
+	identity  string // what it is sorted by among those of the same wanted name, then by order
+	order     int
 	comment   comment
 	content   docs
 
@@ -48,7 +50,7 @@ func (d *declaration) write(content ...doc) { d.content = append(d.content, cont
 
 // newDeclaration adds a declaration, of a Go type unless t is nil.
 func (m *module) newDeclaration(section int, wanted string, t reflect.Type) *declaration {
-	d := &declaration{section: section, wanted: wanted}
+	d := &declaration{section: section, wanted: wanted, order: len(m.declarations)}
 	if t != nil {
 		d.qualifier = pascal(packageName(t))
 		d.identity = t.PkgPath() + "." + t.String()
@@ -62,7 +64,7 @@ func newModule(o *Options) (*module, error) {
 		types:   map[reflect.Type]*declaration{},
 		enums:   map[reflect.Type]*declaration{},
 		errors:  map[declaredError]*declaration{},
-		imports: map[string]map[string]bool{},
+		imports: map[string]map[string]bool{}, followed: map[reflect.Type]bool{},
 	}
 	if o != nil {
 		m.Options = *o
@@ -84,6 +86,9 @@ func newModule(o *Options) (*module, error) {
 		return nil, err
 	}
 	for _, t := range m.Types {
+		if _, ok := m.own(t); !ok && !isNamed(t, m.serializer.Shape(t)) {
+			return nil, fmt.Errorf("Options.Types: %s is no type that can be declared", t)
+		}
 		if _, err := m.expr(t); err != nil {
 			return nil, err
 		}
@@ -127,6 +132,9 @@ func (m *module) format() (string, error) {
 	if len(m.declarations) == 0 {
 		return "", errEmpty
 	}
+	if err := m.checkImports(); err != nil {
+		return "", err
+	}
 	m.nameAll()
 	var out strings.Builder
 	out.WriteString(header)
@@ -146,6 +154,20 @@ func (m *module) format() (string, error) {
 		out.WriteString("\n" + format(docs{d.comment.doc(), d.content}) + "\n")
 	}
 	return out.String(), nil
+}
+
+// checkImports returns an error if two modules are to have the same name.
+func (m *module) checkImports() error {
+	from := map[string]string{}
+	for _, module := range slices.Sorted(maps.Keys(m.imports)) {
+		for n := range m.imports[module] {
+			if other, ok := from[n]; ok {
+				return fmt.Errorf("%s is imported from %s and from %s", n, other, module)
+			}
+			from[n] = module
+		}
+	}
+	return nil
 }
 
 // compareModules sorts the names of modules, files after packages.

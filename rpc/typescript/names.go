@@ -47,7 +47,10 @@ func (m *module) nameAll() {
 		rivals = append(rivals, list...)
 	}
 	slices.SortFunc(rivals, func(a, b *declaration) int {
-		return cmp.Or(cmp.Compare(a.section, b.section), cmp.Compare(a.wanted, b.wanted), cmp.Compare(a.identity, b.identity))
+		return cmp.Or(
+			cmp.Compare(a.section, b.section), cmp.Compare(a.wanted, b.wanted),
+			cmp.Compare(a.identity, b.identity), cmp.Compare(a.order, b.order),
+		)
 	})
 	for _, d := range rivals {
 		if d.section == sectionTypes || taken[d.name] {

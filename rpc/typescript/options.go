@@ -10,22 +10,22 @@ import (
 // DefaultClientModule is where the types of iterators are imported from by default.
 const DefaultClientModule = "@go-orpc/durable-iterator-client"
 
-// Options says what a module has. A zero field is nothing, or the default that it names.
+// Options configures a module. A zero field adds nothing, or is the default that it names.
 type Options struct {
 	// Router has procedures of the client type.
 	Router *rpc.Router
 	// Contracts are further procedures of the client type.
 	Contracts []rpc.Contract
 	// Iterators are the durable iterators, with the methods of their objects. The contract
-	// of one is a procedure of the client type; it may be in Router or Contracts too. An
-	// iterator whose contract is only there has no methods.
+	// of an iterator is a procedure of the client type, and may be in Router or Contracts
+	// too. An iterator whose contract is only there has no methods.
 	Iterators []Iterator
 
 	// Types are further types to declare, such as that of an attachment of tokens.
 	Types []reflect.Type
 	// Enums are the types that have some values only.
 	Enums []Enum
-	// Own are the types that the module imports, in place of what it would write.
+	// Own are types that are written by hand: the module uses them in place of its own.
 	Own []Own
 	// Serializers are those of the server. Each of their types needs an entry in Own.
 	Serializers []value.Serializer
@@ -41,12 +41,12 @@ type Options struct {
 	// have null in either case.
 	NoNil bool
 
-	// Plain is for pages without oRPC's client. The module has no client type then, and
-	// imports nothing of oRPC: iterators and methods are those of the function dial.
+	// Plain is for pages that use the function dial, without oRPC's client. The module then
+	// imports nothing of oRPC and has no client type, but iterators, methods and types.
 	Plain bool
-	// ClientModule is where the types of iterators are imported from: the default is
-	// [DefaultClientModule]. Without Plain it is this with /orpc after it, which stands for
-	// the original package too, if it is "@orpc/experimental-durable-iterator/client".
+	// ClientModule is where the types of iterators are imported from. The default is
+	// [DefaultClientModule], without Plain with /orpc after it. A page on oRPC's own package has
+	// "@orpc/experimental-durable-iterator/client".
 	ClientModule string
 }
 
@@ -65,18 +65,18 @@ type Iterator struct {
 	Event reflect.Type
 }
 
-// Enum is a Go type and the values that it has: see [EnumOf].
+// Enum is a Go type with its values: see [EnumOf].
 type Enum struct {
 	typ    reflect.Type
 	values []any
 }
 
-// EnumOf declares that a type has these values and no others, which nothing in Go says.
-// Without any they are the constants of that type in its package, which needs
-// [Options.Source]. Values are written as they are sent: as strings, numbers or booleans.
+// EnumOf declares that a type has these values and no others, which Go cannot express.
+// Without values they are the constants of that type in its package, which are found if
+// [Options.Source] is set. Values are written as they are sent: strings, numbers or booleans.
 //
-// For a type of numbers whose constants are known by name, the module also has an object
-// with these names.
+// If the values are numbers, and the names of their constants are known, the module also
+// exports an object with these names.
 func EnumOf[T any](values ...T) Enum {
 	e := Enum{typ: reflect.TypeFor[T]()}
 	for _, v := range values {

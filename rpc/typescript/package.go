@@ -5,17 +5,20 @@ import (
 	"go/constant"
 	"go/token"
 	"go/types"
+	"maps"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // sourcePackage is what the source of a package has beyond the compiled program.
 type sourcePackage struct {
-	comments  map[string]comment // of types, and of fields as "Type.Field"
-	contracts map[string]comment // by dotted path
-	constants []*types.Const     // in the order of the source
-	values    map[string]comment // the comments of constants
+	comments  map[string]comment    // of types, and of fields as "Type.Field"
+	contracts map[string]comment    // by dotted path
+	constants func() []*types.Const // in the order of the source
+	values    map[string]comment    // the comments of constants
 	imports   []string
 }
 
@@ -46,7 +49,7 @@ func readPackage(set *token.FileSet, files []*ast.File) *sourcePackage {
 			p.readValue(spec, doc, groups)
 		}
 	})
-	p.readConstants(set, files)
+	p.constants = sync.OnceValue(func() []*types.Const { return readConstants(set, files) })
 	return p
 }
 
@@ -105,7 +108,10 @@ func (p *sourcePackage) readValue(spec *ast.ValueSpec, doc *ast.CommentGroup, gr
 	for _, name := range spec.Names {
 		p.values[name.Name] = c
 	}
-	eachCall(spec, func(_, function string, call *ast.CallExpr) {
+	eachCall(spec, func(variable, function string, call *ast.CallExpr) {
+		if c != nil && !strings.HasPrefix(c[0]+" ", variable+" ") {
+			return // it is about several, or about something else
+		}
 		switch first, _ := stringAt(call, 0); function {
 		case "Define", "DefineEvents":
 			p.contracts[first] = c
@@ -158,24 +164,26 @@ func stringAt(call *ast.CallExpr, i int) (string, bool) {
 	return s, err == nil
 }
 
-// readConstants reads the constants of types that the package declares. Nothing is imported,
-// so what depends on other packages stays unknown.
-func (p *sourcePackage) readConstants(set *token.FileSet, files []*ast.File) {
+// readConstants returns the constants of a package. Nothing is imported, so what depends on
+// other packages stays unknown.
+func readConstants(set *token.FileSet, files []*ast.File) []*types.Const {
 	byPackage := map[string][]*ast.File{}
 	for _, file := range files {
 		byPackage[file.Name.Name] = append(byPackage[file.Name.Name], file)
 	}
-	for name, files := range byPackage {
+	var constants []*types.Const
+	for _, name := range slices.Sorted(maps.Keys(byPackage)) { // a test may be a package of its own
 		config := types.Config{Error: func(error) {}, IgnoreFuncBodies: true}
-		checked, _ := config.Check(name, set, files, nil) // as far as it can be understood
-		for _, file := range files {
+		checked, _ := config.Check(name, set, byPackage[name], nil) // as far as it can be understood
+		for _, file := range byPackage[name] {
 			for _, declared := range constantNames(file) {
 				if c, ok := checked.Scope().Lookup(declared).(*types.Const); ok {
-					p.constants = append(p.constants, c)
+					constants = append(constants, c)
 				}
 			}
 		}
 	}
+	return constants
 }
 
 // constantNames returns the names of the constants of a file, in order.
@@ -197,8 +205,11 @@ func constantNames(file *ast.File) []string {
 
 // constantsOf returns the constants of a type. Those of several names are there several times.
 func (p *sourcePackage) constantsOf(t reflect.Type) []namedConstant {
+	if p.constants == nil {
+		return nil // there is no source
+	}
 	var list []namedConstant
-	for _, c := range p.constants {
+	for _, c := range p.constants() {
 		named, ok := c.Type().(*types.Named)
 		if !ok || named.Obj().Name() != t.Name() || c.Name() == "_" {
 			continue

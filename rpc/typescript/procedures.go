@@ -115,7 +115,8 @@ func (m *module) client(procedures map[string]*procedure) error {
 	for _, what := range []string{"Inputs", "Outputs"} {
 		d := m.newDeclaration(sectionClient, what, nil)
 		d.comment = comment{fmt.Sprintf("The %s of the procedures.", strings.ToLower(what))}
-		d.write(text("export type "), name{d}, text(" = "), m.importName("@orpc/client", "InferClient"+what), text("<"), name{client}, text(">"))
+		m.importName("@orpc/client", "InferClient"+what)
+		d.write(alias{head: docs{text("export type "), name{d}}, typ: genericOf("InferClient"+what, client.expr())})
 	}
 	return nil
 }
@@ -147,10 +148,10 @@ func (m *module) tree(procedures map[string]*procedure) (expr, error) {
 			properties = append(properties, property{name: first, typ: inner})
 			continue
 		}
-		if len(below(procedures, first)) > 0 {
-			return expr{}, fmt.Errorf("%s: it is a procedure, and a group of others", path)
-		}
 		p := procedures[path]
+		if len(below(procedures, first)) > 0 {
+			return expr{}, fmt.Errorf("%s: it is a procedure, and a group of others", strings.Join(p.Path, "."))
+		}
 		typ, err := m.procedure(p)
 		if err != nil {
 			return expr{}, fmt.Errorf("%s: %w", strings.Join(p.Path, "."), err)

@@ -1,9 +1,10 @@
 package typescript
 
 import (
-	"encoding/json"
 	"regexp"
 	"strings"
+
+	"github.com/go-orpc/durable-iterator/internal/jsontext"
 )
 
 // expr is a type of TypeScript.
@@ -64,7 +65,7 @@ func (t expr) value() doc {
 	if t.hugs() {
 		return docs{text(" "), t.inner()}
 	}
-	return group{indent{docs{space, ifBroken("| "), t.alternatives()}}}
+	return group{indent{docs{space, t.inner()}}}
 }
 
 // inner returns the type as it stands in brackets.
@@ -127,7 +128,8 @@ func arrayOf(t expr) expr {
 }
 
 func tupleOf(types ...expr) expr {
-	return expr{doc: group{docs{text("["), indent{docs{blank, joined(plain(types), docs{text(","), space})}}, ifBroken(","), blank, text("]")}}}
+	list := joined(plain(types), docs{text(","), space})
+	return expr{doc: group{docs{text("["), indent{docs{blank, list}}, ifBroken(","), blank, text("]")}}}
 }
 
 // property is a member of an object type.
@@ -158,6 +160,11 @@ func objectOf(properties []property) expr {
 	return expr{doc: docs{text("{"), indent{lines}, hard, text("}")}, form: object}
 }
 
+// dictionaryOf returns an object type with a signature of its keys.
+func dictionaryOf(keys doc, elem expr) expr {
+	return expr{doc: docs{text("{"), indent{docs{hard, keys, elem.value()}}, hard, text("}")}, form: object}
+}
+
 var identifier = regexp.MustCompile(`^[\p{L}_$][\p{L}\p{Nd}_$]*$`)
 
 // key returns the name of a member, in quotes where it needs them.
@@ -171,7 +178,7 @@ func key(name string) string {
 // quoted returns a literal of a string: in single quotes, or in double ones if these have
 // to be escaped less often, as prettier has it.
 func quoted(s string) string {
-	encoded, _ := json.Marshal(s) //nolint:errchkjson // a string can be encoded
+	encoded := jsontext.AppendString(nil, s)
 	inner := strings.NewReplacer(`\\`, `\\`, `\"`, `"`).Replace(string(encoded[1 : len(encoded)-1]))
 	quote := `'`
 	if strings.Count(s, `'`) > strings.Count(s, `"`) {
@@ -183,13 +190,19 @@ func quoted(s string) string {
 // comment is what is said about a declaration or a member, without markers, line by line.
 type comment []string
 
-// newComment returns a comment of some text.
+// newComment returns a comment of some text. What Go says is deprecated is so in TypeScript.
 func newComment(s string) comment {
 	s = strings.TrimSpace(strings.ReplaceAll(s, "*/", "*\\/"))
 	if s == "" {
 		return nil
 	}
-	return strings.Split(s, "\n")
+	lines := strings.Split(s, "\n")
+	for i, line := range lines {
+		if rest, ok := strings.CutPrefix(line, "Deprecated: "); ok {
+			lines[i] = "@deprecated " + rest
+		}
+	}
+	return lines
 }
 
 // doc returns the comment, and the end of its line.

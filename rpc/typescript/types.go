@@ -3,6 +3,8 @@ package typescript
 import (
 	"fmt"
 	"reflect"
+	"slices"
+	"time"
 
 	"github.com/go-orpc/durable-iterator/internal/serializer"
 	"github.com/go-orpc/durable-iterator/rpc"
@@ -40,10 +42,12 @@ func (m *module) bare(t reflect.Type) (e expr, null bool, err error) {
 	s := m.serializer.Shape(t)
 	null = s.Nil && (!m.NoNil || s.Kind == serializer.Pointer)
 	if s.Kind == serializer.Pointer {
-		if t.PkgPath() != "" && t.Elem() == t {
-			return expr{}, false, fmt.Errorf("type %s holds nothing but itself", t)
+		if m.followed[t] {
+			return expr{}, false, fmt.Errorf("type %s is a pointer that leads to itself", t)
 		}
+		m.followed[t] = t.PkgPath() != "" // others lead to themselves through a named type only
 		e, _, err = m.bare(s.Elem)
+		m.followed[t] = false
 		target := m.serializer.Shape(s.Elem).Kind
 		return e, !m.NoNil || target != serializer.BigInt && target != serializer.URL, err
 	}
@@ -61,14 +65,8 @@ func isNilable(t reflect.Type) bool {
 
 // isNamed reports whether a type has a declaration of its own.
 func isNamed(t reflect.Type, s serializer.Shape) bool {
-	if t.PkgPath() == "" || s.BuiltIn || t == voidType {
-		return false
-	}
-	switch s.Kind {
-	case serializer.Unsupported, serializer.Unknown, serializer.Custom:
-		return false
-	}
-	return true
+	unnamed := []serializer.Kind{serializer.Unsupported, serializer.Unknown, serializer.Custom}
+	return t.PkgPath() != "" && !s.BuiltIn && t != voidType && !slices.Contains(unnamed, s.Kind)
 }
 
 // words has the types that have a name in TypeScript.
@@ -91,7 +89,7 @@ func (m *module) shape(t reflect.Type, s serializer.Shape) (expr, error) {
 	case serializer.Unsupported:
 		return expr{}, fmt.Errorf("values of type %s cannot be sent", t)
 	case serializer.Custom:
-		return expr{}, fmt.Errorf("type %s has a Serializer: name its type in Options.Types", t)
+		return expr{}, fmt.Errorf("type %s has a Serializer: name its type in Options.Own", t)
 	case serializer.Array:
 		elem, err := m.expr(s.Elem)
 		return arrayOf(elem), err
@@ -120,8 +118,9 @@ func (m *module) shape(t reflect.Type, s serializer.Shape) (expr, error) {
 	case serializer.Object:
 		properties, err := m.properties(t, s.Members)
 		return objectOf(properties), err
+	default:
+		return word(words[s.Kind]), nil
 	}
-	return word(words[s.Kind]), nil
 }
 
 // element returns the type of the elements of a set or a map, of any if t is nil.
@@ -133,17 +132,20 @@ func (m *module) element(t reflect.Type) (expr, error) {
 }
 
 // record returns the type of an object with any keys. A named one may hold itself, which
-// TypeScript understands only of an index signature. A key that is an enum need not be there.
+// TypeScript understands only of a signature in brackets. A key that is an enum need not be there.
 func (m *module) record(t reflect.Type, s serializer.Shape) (expr, error) {
 	elem, err := m.expr(s.Elem)
 	if err != nil {
 		return expr{}, err
 	}
-	if enum, ok := m.enums[s.Key]; ok {
+	enum, ok := m.enums[s.Key]
+	switch {
+	case ok && t.PkgPath() != "":
+		return dictionaryOf(docs{text("[key in "), enum.expr().doc, text("]?:")}, elem), nil
+	case t.PkgPath() != "":
+		return dictionaryOf(text("[key: string]:"), elem), nil
+	case ok:
 		return genericOf("Partial", genericOf("Record", enum.expr(), elem)), nil
-	}
-	if t.PkgPath() != "" {
-		return expr{doc: docs{text("{"), indent{docs{hard, text("[key: string]:"), elem.value()}}, hard, text("}")}, form: object}, nil
 	}
 	return genericOf("Record", word("string"), elem), nil
 }
@@ -178,7 +180,9 @@ func (m *module) declare(t reflect.Type, s serializer.Shape) (*declaration, erro
 		return d, nil
 	}
 	d := m.newDeclaration(sectionTypes, typeName(t), t)
-	d.comment = m.source.typ(t)
+	if d.comment = m.source.typ(t); t == reflect.TypeFor[time.Duration]() {
+		d.comment = comment{"A duration in nanoseconds."}
+	}
 	m.types[t] = d
 	if s.Kind == serializer.Object && len(s.Members) > 0 {
 		properties, err := m.properties(t, s.Members)

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// workspace returns a directory like that of a page: with the files of testdata, and with
-// the packages that it depends on, our client as it is published. They are those that
+// workspace returns a directory like that of a page: with the files of testdata and of an
+// example, and with the packages that it depends on, our client as it is published. They are those that
 // npm --prefix client/js ci has installed.
 func workspace(t *testing.T) string {
 	t.Helper()
@@ -34,6 +34,7 @@ func workspace(t *testing.T) string {
 	require.NoError(t, os.Symlink(filepath.Join(client, "package.json"), filepath.Join(ours, "package.json")))
 	node(t, dir, "node_modules/typescript/bin/tsc", "-p", client, "--outDir", filepath.Join(ours, "dist"))
 	require.NoError(t, os.CopyFS(dir, os.DirFS("testdata")))
+	require.NoError(t, os.CopyFS(dir, os.DirFS("../../examples/contract/web")))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "package.json"), []byte(`{"type":"module"}`), 0o600))
 	return dir
 }
@@ -54,4 +55,11 @@ func TestTypeScriptAcceptsModules(t *testing.T) {
 	t.Parallel()
 	dir := workspace(t)
 	node(t, dir, "node_modules/typescript/bin/tsc", "-p", ".", "--noEmit")
+}
+
+func TestModulesAreFormatted(t *testing.T) {
+	t.Parallel()
+	prettier, err := filepath.Abs("../../client/js/node_modules/prettier/bin/prettier.cjs")
+	require.NoError(t, err)
+	node(t, ".", prettier, "--check", "--no-config", "--no-semi", "--single-quote", "testdata/kinds.ts", "testdata/plain.ts", "testdata/nonil.ts", "testdata/long.ts")
 }

@@ -54,7 +54,7 @@ func replace(file, content string) error {
 		return err
 	}
 	_, err = temporary.WriteString(content)
-	err = errors.Join(err, temporary.Chmod(0o644), temporary.Close()) //nolint:gosec // source, as the files beside it
+	err = errors.Join(err, temporary.Chmod(0o644), temporary.Close())
 	if err == nil {
 		err = os.Rename(temporary.Name(), file)
 	}

@@ -32,7 +32,7 @@ func useStore(t *testing.T, l eventlog.Log, s Store) *log {
 	under.coarse, under.anyFirst = s.CoarseFloor, s.AnyFirst
 	under.retention, under.moment = time.Hour, time.Minute
 	if s.RealTime > 0 {
-		under.retention, under.moment = s.RealTime, s.RealTime/15
+		under.retention, under.moment = s.RealTime, s.RealTime/8 // as much as a busy machine may take
 	}
 	return under
 }

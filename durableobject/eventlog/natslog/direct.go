@@ -39,7 +39,12 @@ type directRequest struct {
 // messagesFrom reads messages of a subject from a Seq on. The replica that answers may be
 // behind.
 func (l *Log) messagesFrom(ctx context.Context, subject string, seq uint64) (list []message, err error) {
-	r := directRequest{Seq: max(seq, 1), Batch: readBatch, MaxBytes: readBytes, Next: subject}
+	return l.messagesUpTo(ctx, subject, seq, readBatch)
+}
+
+// messagesUpTo reads n messages at most, otherwise as messagesFrom.
+func (l *Log) messagesUpTo(ctx context.Context, subject string, seq uint64, n int) (list []message, err error) {
+	r := directRequest{Seq: max(seq, 1), Batch: n, MaxBytes: readBytes, Next: subject}
 	_, err = l.read(ctx, r, func() { list = nil }, func(m message) { list = append(list, m) })
 	return list, err
 }

@@ -9,7 +9,7 @@ import (
 
 // Pages in TypeScript have it as a module of types.
 //
-//go:generate go run ../typescript tickets.ts
+//go:generate go run ../typescript ../web/tickets.ts
 
 var (
 	// Buy is a procedure, and declares how it can fail.

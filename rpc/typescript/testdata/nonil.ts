@@ -26,9 +26,16 @@ export type RouterClient<C extends ClientContext = Record<never, never>> = {
     number,
     ThrowableError
   >
-  upload: Client<C, TypescriptTestFile, void, ThrowableError>
+  onKinds: Client<C, void, OnKindsIterator<C>, ThrowableError>
+  random: Client<C, number, Kinds, ThrowableError>
+  same: Client<C, Seeded, string, ThrowableError>
+  upload: Client<C, TypescriptTestFile, TypescriptTestFile, ThrowableError>
   users: {
-    /** Find finds something. */
+    /**
+     * Find finds something.
+     *
+     * @deprecated use something else.
+     */
     find: Client<
       C,
       UserID | null | undefined,
@@ -48,6 +55,19 @@ export type Outputs = InferClientOutputs<RouterClient>
 /** The events of `chat.onFile`, and the methods that its token allows. */
 export type ChatOnFileIterator<C extends ClientContext = Record<never, never>> =
   ClientDurableIterator<string, Record<never, never>>
+
+/** The events of `lobby`, and the methods that its token allows. */
+export type LobbyIterator<C extends ClientContext = Record<never, never>> =
+  ClientDurableIterator<Address, Record<never, never>>
+
+/** The events of `onKinds`, and the methods that its token allows. */
+export type OnKindsIterator<C extends ClientContext = Record<never, never>> =
+  ClientDurableIterator<Kinds, OnKindsMethods<C>>
+
+/** The methods of `onKinds`, called over the socket of its events. */
+export type OnKindsMethods<C extends ClientContext = Record<never, never>> = {
+  same: Client<C, Seeded, string, ThrowableError>
+}
 
 /** The events of `watch`, and the methods that its token allows. */
 export type WatchIterator<C extends ClientContext = Record<never, never>> =
@@ -92,11 +112,12 @@ export type Branches = {
   [key: string]: Branches
 }
 
+/** A duration in nanoseconds. */
 export type Duration = number
 
 /**
  * Kinds has a field of each kind. Its comment has several lines,
- * and the end of a comment of TypeScript: *\/
+ * and the end of a comment of TypeScript, *\/, in it.
  */
 export interface Kinds {
   /** Text is a string. */
@@ -139,12 +160,12 @@ export interface Kinds {
   pointer: Address | null
   optional?: Address
   later?: Date
-  always: Date
   tags?: string[]
   state: State
   level: Level
   tree: Tree | null
   branches: Branches
+  states: States
   page: PageAddress
   price: Money
   /** ID identifies something. */
@@ -169,8 +190,19 @@ export interface PageAddress {
   next?: number
 }
 
+/** Seeded is a value, and what Random makes it of. */
+export interface Seeded {
+  seed: number
+  value: Kinds
+}
+
 /** State is a state. */
 export type State = 'open' | 'closed'
+
+/** States holds itself, under keys that are an enum. */
+export type States = {
+  [key in State]?: States
+}
 
 export interface TooLong {
   max: number

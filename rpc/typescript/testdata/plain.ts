@@ -5,9 +5,21 @@ import type {
   DurableIterator,
   Method,
 } from '@go-orpc/durable-iterator-client'
+import type { Money } from './money.js'
 
 /** The events of `chat.onFile`, and the methods that its token allows. */
 export type ChatOnFileIterator = DurableIterator<string, Record<never, never>>
+
+/** The events of `lobby`, and the methods that its token allows. */
+export type LobbyIterator = DurableIterator<Address, Record<never, never>>
+
+/** The events of `onKinds`, and the methods that its token allows. */
+export type OnKindsIterator = DurableIterator<Kinds, OnKindsMethods>
+
+/** The methods of `onKinds`, called over the socket of its events. */
+export type OnKindsMethods = {
+  same: Method<Seeded, string>
+}
 
 /** The events of `watch`, and the methods that its token allows. */
 export type WatchIterator = DurableIterator<Address, WatchMethods>
@@ -26,9 +38,86 @@ export type TooLongError = CallError & {
   data: TooLong
 }
 
+export type Addr = string
+
 /** Address is where somebody lives. */
 export interface Address {
   street: string
+}
+
+/** Base is embedded. */
+export interface Base {
+  /** ID identifies something. */
+  id: UserID
+  /** hidden by that of Kinds */
+  text: number
+}
+
+/** Branches holds itself without a struct. */
+export type Branches = {
+  [key: string]: Branches | null
+}
+
+/** A duration in nanoseconds. */
+export type Duration = number
+
+/**
+ * Kinds has a field of each kind. Its comment has several lines,
+ * and the end of a comment of TypeScript, *\/, in it.
+ */
+export interface Kinds {
+  /** Text is a string. */
+  text: string
+  flag: boolean
+  /** whole */
+  count: number
+  ratio: number
+  Number: number
+  life: Duration
+  bytes: string | null
+  quoted: string
+  'content-type': string
+  at: Date
+  big: bigint | null
+  link: URL | null
+  pattern: RegExp
+  address: Addr
+  any: unknown
+  raw: unknown
+  encoded?: unknown
+  list: string[] | null
+  lists: (number[] | null)[] | null
+  point: [number, number]
+  board: number[]
+  words: Record<string, number> | null
+  byNumber: Map<number, Address | null> | null
+  seen: Set<string> | null
+  set: Set<unknown> | null
+  map: Map<unknown, unknown> | null
+  byState: Partial<Record<State, number>> | null
+  nested: {
+    a: number
+    b: number | null
+  }
+  maybe: {
+    a: number
+  } | null
+  empty: Record<never, never>
+  pointer: Address | null
+  optional?: Address
+  later?: Date
+  tags?: string[]
+  state: State
+  level: Level
+  tree: Tree | null
+  branches: Branches | null
+  states: States | null
+  page: PageAddress
+  price: Money
+  /** ID identifies something. */
+  id: UserID
+  note?: string
+  renamed: Base
 }
 
 /** Level is a level. */
@@ -41,11 +130,34 @@ export const Level = {
   High: 1,
 } as const
 
+/** Page is a part of a list. */
+export interface PageAddress {
+  items: Address[] | null
+  next?: number
+}
+
+/** Seeded is a value, and what Random makes it of. */
+export interface Seeded {
+  seed: number
+  value: Kinds
+}
+
 /** State is a state. */
 export type State = 'open' | 'closed'
 
+/** States holds itself, under keys that are an enum. */
+export type States = {
+  [key in State]?: States | null
+}
+
 export interface TooLong {
   max: number
+}
+
+/** Tree holds itself. */
+export interface Tree {
+  value: number
+  children: (Tree | null)[] | null
 }
 
 /** UserID identifies a user. */

@@ -12,7 +12,7 @@ type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ?
 const is = <T extends true>(): T => true as T
 
 export const client: RouterClient<{ retry?: number }> = createORPCClient(new RPCLink<{ retry?: number }>({
-  url: '/rpc',
+  url: `${location.origin}/rpc`,
   plugins: [new DurableIteratorLinkPlugin({ url: '/room' })],
 }))
 

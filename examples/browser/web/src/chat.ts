@@ -3,7 +3,7 @@
 import { createORPCClient, ORPCError } from '@orpc/client'
 import { RPCLink } from '@orpc/client/fetch'
 import { DurableIteratorLinkPlugin } from '@go-orpc/durable-iterator-client/orpc'
-import type { API, Event, Room } from './contract.js'
+import type { Event, JoinIterator, RouterClient } from './contract.js'
 import { Outbox } from './outbox.js'
 import { View } from './view.js'
 
@@ -17,7 +17,7 @@ const view = new View(roomName, { onSay: text => say(text), onTyping: () => typi
 const name = query.get('name') ?? await view.askName()
 view.welcome(name)
 
-const client = createORPCClient<API>(new RPCLink({
+const client = createORPCClient<RouterClient>(new RPCLink({
   url: `${server}/rpc`,
   plugins: [new DurableIteratorLinkPlugin({
     url: `${server}/room`,
@@ -42,11 +42,11 @@ for (const line of outbox.lines) {
 void outbox.flush()
 void follow()
 
-/** join asks for the room until the server is up. `0` stands before the first event: what was said before is shown. */
-async function join(): Promise<Room> {
+/** join asks for the room until the server is up. */
+async function join(): Promise<JoinIterator> {
   for (let pause = 500; ; pause = Math.min(2 * pause, 8_000)) {
     try {
-      return await client.join({ room: roomName, name }, { lastEventId: '0' })
+      return await client.join({ room: roomName, name })
     }
     catch (error) {
       if (error instanceof ORPCError && error.status < 500) {
@@ -84,7 +84,7 @@ function hear({ said, typing }: Event): void {
 }
 
 /** followPeople shows who is here. The list comes anew with each connection. */
-async function followPeople(room: Room): Promise<void> {
+async function followPeople(room: JoinIterator): Promise<void> {
   while (room.state !== 'closed') {
     try {
       for await (const names of await room.rpc.people()) {

@@ -12,7 +12,6 @@ const show = (text: string): unknown => list.appendChild(document.createElement(
 const room = await dial<Event, Methods>({
   url: '/room',
   token: async signal => (await fetch(`/token?room=lobby&name=${name}`, { signal })).text(),
-  lastEventId: '0', // from the first message that is kept
   onState: state => document.querySelector('output')!.textContent = state,
   onGap: () => show('(some messages are missing)'),
 })

@@ -46,8 +46,6 @@ export class View {
       const open = $('people').classList.toggle('open')
       toggle.setAttribute('aria-expanded', String(open))
     }
-    addEventListener('online', () => this.#offline(false))
-    addEventListener('offline', () => this.#offline(true))
   }
 
   /** askName resolves with the name that the visitor enters, or has entered in this tab. */
@@ -75,7 +73,12 @@ export class View {
   showState(state: State, error?: unknown): void {
     const badge = $('state')
     badge.dataset['state'] = state
-    this.#offline(!navigator.onLine && state === 'waiting')
+    const offline = !navigator.onLine && state === 'waiting'
+    badge.classList.toggle('offline', offline)
+    const text = offline ? 'Offline' : TEXTS[state]
+    if ($('state-text').textContent !== text) { // it is read aloud
+      $('state-text').textContent = text
+    }
     if (state !== 'live') {
       [...this.#typing.keys()].forEach(name => this.#hideTyping(name))
     }
@@ -85,16 +88,6 @@ export class View {
     problem.textContent = error instanceof RefusedError
       ? `The server does not let you in (${error.status}). Reload the page to try again.`
       : 'You are no longer connected. Reload the page to try again.'
-  }
-
-  #offline(offline: boolean): void {
-    const badge = $('state')
-    const state = badge.dataset['state'] as State
-    badge.classList.toggle('offline', offline)
-    const text = offline ? 'Offline' : TEXTS[state]
-    if ($('state-text').textContent !== text) { // it is read aloud
-      $('state-text').textContent = text
-    }
   }
 
   showMessage(message: Message, mine: boolean): void {

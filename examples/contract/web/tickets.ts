@@ -45,7 +45,7 @@ export type OnSaleMethods<C extends ClientContext = Record<never, never>> = {
   ping: Client<C, void, string, ThrowableError>
 }
 
-/** ErrSoldOut is the answer to an [Order] of more seats than there are. */
+/** SOLD_OUT, status 409: there are not as many seats */
 export type SoldOutError = ORPCError<'SOLD_OUT', SoldOut>
 
 /** Order is the wish for some seats. */
