@@ -22,15 +22,11 @@ func parseAddress(text string) (*url.URL, error) {
 	return nil, fmt.Errorf("%w: URL: it must be like ws://host/path or https://host/path", ErrOptions)
 }
 
-// withQuery appends pairs of names and values to the query of an address. Of several
-// values of a name servers take the last one.
-func withQuery(u *url.URL, pairs ...string) *url.URL {
+// withParameters appends parameters, which are encoded, to the query of an address. Of
+// several values of a name servers take the last one.
+func withParameters(u *url.URL, parameters string) *url.URL {
 	full := *u
-	query := normalizeQuery(u.RawQuery)
-	for i := 0; i < len(pairs); i += 2 {
-		query += pairs[i] + "=" + url.QueryEscape(pairs[i+1]) + "&"
-	}
-	full.RawQuery = strings.TrimSuffix(query, "&")
+	full.RawQuery = normalizeQuery(u.RawQuery) + parameters
 	return &full
 }
 

@@ -48,10 +48,11 @@ func (p TokenPlace) withDefault() TokenPlace {
 // put returns the address at which a socket is opened, and the subprotocols that are
 // offered.
 func (p TokenPlace) put(u *url.URL, id, tok string) (address *url.URL, subprotocols []string) {
+	parameters := "id=" + url.QueryEscape(id)
 	if p == TokenInURL {
-		return withQuery(u, "id", id, "token", tok), nil
+		return withParameters(u, parameters+"&token="+url.QueryEscape(tok)), nil
 	}
-	return withQuery(u, "id", id), []string{
+	return withParameters(u, parameters), []string{
 		subprotocol, tokenProtocol + base64.RawURLEncoding.EncodeToString([]byte(tok)),
 	}
 }

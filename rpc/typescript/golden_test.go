@@ -13,8 +13,8 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// The modules in testdata are formatted as prettier does without semicolons and with single
-// quotes. TestTypeScriptAcceptsModules, with the build tag e2e, compiles them.
+// The modules in testdata are compiled, and their format is checked, by tests with the build
+// tag e2e.
 func TestModules(t *testing.T) {
 	t.Parallel()
 	plain := options()

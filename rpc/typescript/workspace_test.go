@@ -56,3 +56,10 @@ func TestTypeScriptAcceptsModules(t *testing.T) {
 	dir := workspace(t)
 	node(t, dir, "node_modules/typescript/bin/tsc", "-p", ".", "--noEmit")
 }
+
+func TestModulesAreFormatted(t *testing.T) {
+	t.Parallel()
+	prettier, err := filepath.Abs("../../client/js/node_modules/prettier/bin/prettier.cjs")
+	require.NoError(t, err)
+	node(t, ".", prettier, "--check", "--no-config", "--no-semi", "--single-quote", "testdata/kinds.ts", "testdata/plain.ts", "testdata/nonil.ts", "testdata/long.ts")
+}
