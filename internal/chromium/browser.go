@@ -60,7 +60,8 @@ func start(ctx context.Context) (_ *Browser, err error) {
 	var complaints bytes.Buffer
 	cmd := exec.CommandContext(ctx, path, //nolint:gosec // a program on the path
 		"--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-		"--disable-background-networking", "--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding", "--disable-component-update", "--disable-sync", "--disable-quic",
+		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic",
+		"--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding",
 		"--force-color-profile=srgb", "--remote-debugging-port=0", "--user-data-dir="+profile, "about:blank")
 	cmd.Stderr = &complaints
 	b := &Browser{
