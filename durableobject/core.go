@@ -43,6 +43,7 @@ type core struct {
 
 	nodes       *nodes
 	revocations revocations
+	members     *members // nil without Options.Presence
 
 	// mu guards closing, and the members of channels and of sockets: nothing is added to
 	// channels once closing is set, and to sockets only what had entered before.
@@ -83,6 +84,9 @@ func newCore(options *Options) (*core, error) {
 		Retention: o.ResumeRetention, MaxLagBytes: o.MaxLagBytes, Pool: c.pool,
 	}
 	c.nodes = newNodes(c)
+	if o.Presence != nil {
+		c.members = newMembers(c, o.Presence)
+	}
 	if c.ownLog { // which drops old events by a clock that cannot be set
 		c.events.Retention = 0
 	}

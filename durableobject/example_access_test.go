@@ -14,7 +14,9 @@ import (
 func ExampleNamespace_Revoke() {
 	type Message struct{ Text string }
 	rooms := durableobject.NewNamespace(
-		func(_ context.Context, o *durableobject.Object[Message]) (*durableobject.Object[Message], error) { return o, nil },
+		func(_ context.Context, o *durableobject.Object[Message]) (*durableobject.Object[Message], error) {
+			return o, nil
+		},
 		&durableobject.Options{
 			Verifier: token.Secret("secret-key"),
 			Subject: func(p *token.Payload) string {
