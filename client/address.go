@@ -22,11 +22,11 @@ func parseAddress(text string) (*url.URL, error) {
 	return nil, fmt.Errorf("%w: URL: it must be like ws://host/path or https://host/path", ErrOptions)
 }
 
-// withCredentials appends the id of a client and its token to the query of an address.
-// Of several values servers take the last one.
-func withCredentials(u *url.URL, id, tok string) *url.URL {
+// withParameters appends parameters, which are encoded, to the query of an address. Of
+// several values of a name servers take the last one.
+func withParameters(u *url.URL, parameters string) *url.URL {
 	full := *u
-	full.RawQuery = normalizeQuery(u.RawQuery) + "id=" + url.QueryEscape(id) + "&token=" + url.QueryEscape(tok)
+	full.RawQuery = normalizeQuery(u.RawQuery) + parameters
 	return &full
 }
 

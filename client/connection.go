@@ -43,7 +43,7 @@ func (c *connection) serve(calls *transport.ClientPeer, pingInterval time.Durati
 	ctx, cancel := context.WithCancel(context.Background())
 	var pings sync.WaitGroup
 	if pingInterval > 0 {
-		pings.Go(func() { c.ping(ctx, pingInterval) })
+		pings.Go(func() { c.keepAlive(ctx, pingInterval, calls) })
 	}
 	go func() {
 		defer close(c.done)
@@ -81,27 +81,6 @@ func (c *connection) read(calls *transport.ClientPeer) error {
 func hasOwner(err error) bool {
 	bad, ok := errors.AsType[*peer.DecodeError](err)
 	return ok && bad.ID != nil
-}
-
-// ping pings the server at each interval, and ends a connection that stays silent.
-func (c *connection) ping(ctx context.Context, interval time.Duration) {
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		waiting, stop := context.WithTimeout(ctx, interval)
-		received := c.Received()
-		err := c.Ping(waiting)
-		stop()
-		if err != nil && c.Received() == received { // a pong has to wait for the end of a large message
-			c.Fail(errNoPong)
-			return
-		}
-	}
 }
 
 // close ends the connection with a close frame, and returns when it has ended.

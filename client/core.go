@@ -29,7 +29,8 @@ type core struct {
 	peer    *transport.ClientPeer
 	caller  rpc.Caller
 	cancel  context.CancelCauseFunc
-	answer  http.Header   // of the first subscription, set before opened is closed
+	answer  http.Header // of the first subscription, set before opened is closed
+	app     application
 	opened  chan struct{} // closed when the iterator is live for the first time
 	done    chan struct{} // closed when nothing of the iterator is running
 
@@ -49,21 +50,23 @@ type core struct {
 }
 
 // closeTimeout is how long the end of an iterator waits for functions of the
-// application that are still running. It is longer than a close handshake takes.
+// application that do not return. It is longer than a close handshake takes.
 const closeTimeout = 3 * time.Second
 
 // maxRecent is how many tokens an iterator remembers.
 const maxRecent = 4
 
-// close ends the iterator and waits for that.
+// close ends the iterator and waits for that, unless the caller is what it would wait for.
 func (c *core) close() {
 	c.buffer.drop(nil)
 	c.cancel(ErrClosed)
-	c.join()
+	if !c.app.calls() {
+		c.join()
+	}
 }
 
 // join waits until nothing of the iterator is running, or closeTimeout: a function of the
-// application may not return, or be the caller.
+// application may not return.
 func (c *core) join() {
 	late := time.NewTimer(closeTimeout)
 	defer late.Stop()
@@ -137,8 +140,11 @@ func (c *core) setState(ctx context.Context, state State, err error) {
 	close(c.changed)
 	c.changed = make(chan struct{})
 	c.mu.Unlock()
-	c.options.Logger.DebugContext(ctx, "state changed", "id", c.id, "state", state.String(), "err", err)
-	c.options.OnStateChange(state, err)
+	_, _ = run(&c.app, func() (any, error) { // a panic is logged, and of no further consequence
+		c.options.Logger.DebugContext(ctx, "state changed", "id", c.id, "state", state.String(), "err", err)
+		c.options.OnStateChange(state, err)
+		return nil, nil //nolint:nilnil // there is no result
+	})
 }
 
 // send sends a message of the peer on the current socket.

@@ -47,12 +47,13 @@ func Dial[T any](ctx context.Context, src TokenSource, o *Options, opts ...rpc.C
 	return it, nil
 }
 
-// optionsOf returns a call with the values of the options.
+// optionsOf returns a call with the values of the options. It has no idempotency key, which
+// is for the fetch of a token.
 func optionsOf(ctx context.Context, opts []rpc.CallOption) (call *rpc.Call, err error) {
 	_, err = rpc.NewCaller(func(_ context.Context, c *rpc.Call) (any, error) {
 		call = c
 		return rpc.Void{}, nil
-	}).Call(ctx, &rpc.Call{}, opts...)
+	}).Call(ctx, &rpc.Call{}, append(slices.Clip(opts), rpc.WithIdempotencyKey(""))...)
 	return call, err
 }
 
@@ -120,6 +121,9 @@ func newCore(src TokenSource, cred credential, o Options, begin *rpc.Call) (*cor
 	if o.BufferSize < 0 || o.BufferBytes < 0 || o.MaxMessageBytes < 0 {
 		return nil, fmt.Errorf("%w: BufferSize, BufferBytes or MaxMessageBytes is negative", ErrOptions)
 	}
+	if err := o.TokenPlace.check(); err != nil {
+		return nil, err
+	}
 	id := o.CreateID(cred.payload)
 	if id == "" {
 		return nil, fmt.Errorf("%w: CreateID has returned no id", ErrOptions)
@@ -134,6 +138,7 @@ func newCore(src TokenSource, cred credential, o Options, begin *rpc.Call) (*cor
 		done:    make(chan struct{}),
 		changed: make(chan struct{}),
 	}
+	c.app.logger = o.Logger
 	c.setCredential(cred)
 	c.peer = transport.NewClientPeer(&transport.ClientPeerOptions{Send: c.send, Flush: c.flush, Serializers: o.Serializers})
 	c.caller = rpc.NewCaller(c.call, o.Interceptors...)

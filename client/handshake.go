@@ -24,7 +24,8 @@ func (c *core) open(ctx context.Context, cred credential) (*connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := handshake(ctx, withCredentials(address, c.id, cred.text), c.options.HTTPClient)
+	address, subprotocols := c.options.TokenPlace.put(address, c.id, cred.text)
+	conn, err := handshake(ctx, address, subprotocols, c.options.HTTPClient)
 	if err != nil {
 		return nil, err
 	}
@@ -34,14 +35,16 @@ func (c *core) open(ctx context.Context, cred credential) (*connection, error) {
 }
 
 // handshake opens a WebSocket at an address. If the server answers with anything else,
-// the error is an *rpc.Error. It may contain what is in the address.
-func handshake(ctx context.Context, address *url.URL, hc *http.Client) (*dial.Conn, error) {
+// the error is an *rpc.Error. It may contain what is in the address and the subprotocols.
+func handshake(ctx context.Context, address *url.URL, subprotocols []string, hc *http.Client) (*dial.Conn, error) {
 	own := *hc
 	// As browsers do for WebSockets. The request after a redirect would send the
 	// address of the first server, and so the token, to another one.
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	//nolint:bodyclose // Open has read the body
-	conn, response, err := dial.Open(ctx, address.String(), dial.Options{HTTPClient: &own, WriteTimeout: writeTimeout})
+	conn, response, err := dial.Open(ctx, address.String(), dial.Options{
+		HTTPClient: &own, Subprotocols: subprotocols, WriteTimeout: writeTimeout,
+	})
 	if err == nil {
 		return conn, nil
 	}

@@ -113,10 +113,9 @@ func (it *Iterator[T]) ID() string { return it.core.id }
 // socket is closed with code 1000. It returns when nothing of the iterator is running
 // any more. A server that does not answer the close frame delays it by a second.
 //
-// Close may be called by the functions of Options and by a TokenSource. It then returns
-// after 3 s, and so does every other Close while such a function is running, since Close
-// cannot tell which of them is waiting for it. What is left of the iterator ends when
-// the function returns.
+// Called by a function of Options or a TokenSource, on the goroutine that runs that, Close
+// does not wait for anything: what is left of the iterator ends when the function returns.
+// Any other Close waits for such a function, at most 3 s.
 //
 // Closing again does nothing. The error is always nil.
 func (it *Iterator[T]) Close() error {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/go-orpc/durable-iterator/internal/asynclog"
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 	"github.com/go-orpc/durable-iterator/token"
@@ -29,14 +30,23 @@ const (
 // Options configures an [Iterator], or every iterator of a link: see [LinkPlugin]. URL or
 // URLFunc is required; the zero value of any other field is its default. Options are
 // copied.
+//
+// A panic of a function that the iterator calls on its own goroutines is logged at level
+// Error, with its stack. One of URLFunc, HTTPClient or a TokenSource fails that attempt,
+// one of OnStateChange has no further effect, and one of RefreshTokenBeforeExpireFunc or
+// Backoff ends the iterator with an [*rpc.PanicError].
 type Options struct {
 	// URL is the address at which WebSockets are opened, of scheme ws, wss, http or
-	// https. The client's id and the token are appended to its query. A bad address
-	// is an error of [Dial] or [Subscribe] that wraps [ErrOptions].
+	// https. The client's id and, depending on TokenPlace, the token are appended to its
+	// query. A bad address is an error of [Dial] or [Subscribe] that wraps [ErrOptions].
 	URL string
 	// URLFunc returns the address of each connection, in place of URL, from the
 	// token that it will be opened with. An error counts as a failed attempt.
 	URLFunc func(ctx context.Context, p *token.Payload) (string, error)
+
+	// TokenPlace is where the token is in the request that opens a WebSocket. 0 is
+	// TokenInURL, and in browsers TokenInSubprotocol.
+	TokenPlace TokenPlace
 
 	// CreateID returns the id by which the server knows the client. It is called once
 	// per iterator. A client that knows the id of another one can pass for it, unless
@@ -76,7 +86,9 @@ type Options struct {
 	// second and at most 30 s.
 	Backoff func(attempt int) time.Duration
 	// PingInterval is how often the server is pinged. A connection on which nothing
-	// arrives for as long after a ping is lost. 0 is 30 s, negative is never.
+	// arrives for as long after a ping is lost. 0 is 30 s, negative is never. In browsers,
+	// which send no pings, the server is asked for a heartbeat; a connection on which
+	// nothing arrives for PingInterval, nor an answer within 8 s, is lost.
 	PingInterval time.Duration
 
 	// BufferSize and BufferBytes are how many events may wait to be read, and how
@@ -141,6 +153,7 @@ func (o *Options) clone() Options {
 }
 
 func (o *Options) setDefaults() {
+	o.TokenPlace = o.TokenPlace.withDefault()
 	o.RefreshTokenDelay = cmp.Or(o.RefreshTokenDelay, DefaultRefreshTokenDelay)
 	o.ConnectTimeout = cmp.Or(o.ConnectTimeout, DefaultConnectTimeout)
 	o.DialTimeout = cmp.Or(o.DialTimeout, DefaultDialTimeout)
@@ -158,6 +171,7 @@ func (o *Options) setDefaults() {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	o.Logger = asynclog.Guard(o.Logger) // it is called on goroutines of the iterator
 }
 
 // pauses returns the pauses of one iterator.

@@ -77,7 +77,7 @@ func (s *supervisor) fetch(ctx context.Context) {
 	s.ops.Go(func() {
 		waiting, stop := context.WithTimeout(ctx, s.options.DialTimeout)
 		defer stop()
-		cred, err := fetchCredential(waiting, s.source)
+		cred, err := run(&s.app, func() (credential, error) { return fetchCredential(waiting, s.source) })
 		s.post(func() { s.fetched(ctx, cred, err) })
 	})
 }

@@ -25,6 +25,7 @@ func (s *supervisor) subscribe(ctx context.Context) {
 	header := http.Header{}
 	maps.Copy(header, s.header)
 	header.Set(headerExtension, "1")
+	askHeartbeat(header, s.options.PingInterval)
 	call := &rpc.Call{Path: []string{"subscribe"}, Input: rpc.Void{}, LastEventID: sub.resumed, Header: header}
 	s.ops.Go(func() {
 		waiting, cancel := context.WithTimeout(ctx, s.options.DialTimeout)

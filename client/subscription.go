@@ -111,8 +111,10 @@ func (s *subscription) event(e transport.PeerEvent) {
 		s.ended(e.Err)
 	case e.Err != nil:
 		s.add(item{gap: s.newGap(GapUnreadable, &EventError{e.Meta.ID, e.Err})}, e.Meta.ID, s.size())
-	case s.extended && !e.HasValue && e.Meta.ID != "":
-		s.feed.move(e.Meta.ID)
+	case s.extended && !e.HasValue: // it moves the cursor, or is a heartbeat
+		if e.Meta.ID != "" {
+			s.feed.move(e.Meta.ID)
+		}
 	default:
 		s.add(item{event: e}, e.Meta.ID, s.size())
 	}

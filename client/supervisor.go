@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/go-orpc/durable-iterator/internal/dial"
 )
 
 // supervisor keeps an iterator connected. Its fields belong to the goroutine of run. Slow
@@ -77,6 +79,15 @@ func (s *supervisor) run(ctx context.Context) {
 	if s.options.ConnectTimeout > 0 {
 		s.connectTimer.Reset(s.options.ConnectTimeout)
 	}
+	_, s.end = run(&s.app, func() (any, error) { return nil, s.loop(ctx, working) })
+	close(s.quit)
+	stopWorking()
+	s.shutdown(ctx)
+}
+
+// loop keeps the iterator connected until end is set, and returns that. Operations end
+// with working.
+func (s *supervisor) loop(ctx, working context.Context) error {
 	s.scheduleRefresh(0)
 	s.connect(working)
 	for s.end == nil {
@@ -95,9 +106,7 @@ func (s *supervisor) run(ctx context.Context) {
 			s.end = causeOf(ctx)
 		}
 	}
-	close(s.quit)
-	stopWorking()
-	s.shutdown(ctx)
+	return s.end
 }
 
 // causeOf returns the error of an iterator whose context has ended. Unless the iterator
@@ -176,7 +185,7 @@ func (s *supervisor) dial(ctx context.Context) {
 	s.ops.Go(func() {
 		waiting, stop := context.WithTimeout(ctx, s.options.DialTimeout)
 		defer stop()
-		conn, err := s.open(waiting, cred)
+		conn, err := run(&s.app, func() (*connection, error) { return s.open(waiting, cred) })
 		if !s.post(func() { s.dialed(ctx, conn, cred, err) }) && conn != nil {
 			conn.Drop() // the iterator has ended
 		}
@@ -226,6 +235,9 @@ func (s *supervisor) lost(ctx context.Context, cred credential, err error) {
 	case s.neverLive && isFinal(err):
 		s.fail(err)
 		return
+	case errors.Is(err, dial.ErrNotOpened) && s.options.TokenPlace == TokenInURL:
+		// A refusal, for all that a browser lets the client know. A source has an answer.
+		s.needNewToken = true
 	}
 	s.waitToRetry(ctx, err)
 }

@@ -19,7 +19,7 @@ import (
 func TestDocumentsShowCompiledCode(t *testing.T) {
 	t.Parallel()
 	compiled := readSources(t, "../examples") + readSources(t, "../internal/stacks")
-	for file, count := range map[string]int{"embedding.md": 14, "rpc.md": 6} {
+	for file, count := range map[string]int{"browsers.md": 1, "embedding.md": 15, "history.md": 1, "rpc.md": 6} {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
 			document, err := os.ReadFile(file)

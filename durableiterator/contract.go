@@ -31,6 +31,10 @@ func (c Contract[In, T]) Path() string { return c.client.Path() }
 // where only the token is needed, for example in a client.TokenFunc.
 func (c Contract[In, T]) Procedure() rpc.Procedure[In, string] { return c.client }
 
+// Describe implements [rpc.Contract]. The type of the output is that of an [Iterator],
+// whose EventType returns that of the events.
+func (c Contract[In, T]) Describe() rpc.Description { return c.server.Describe() }
+
 // Handler returns a route that handles the procedure with fn, as [rpc.Procedure.Handler]
 // does. It needs [HandlerPlugin] in the options of the rpc.Handler.
 func (c Contract[In, T]) Handler(fn func(context.Context, In) (*Iterator[T], error), ics ...rpc.Interceptor) rpc.Route {

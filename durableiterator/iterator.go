@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -112,6 +113,10 @@ func topLevel(method rpc.Method) string {
 func (it *Iterator[T]) Token(ctx context.Context) (string, error) {
 	return it.sign(ctx, nil, 0)
 }
+
+// EventType returns the type T, for programs that write code or documents from
+// contracts. The iterator may be nil.
+func (*Iterator[T]) EventType() reflect.Type { return reflect.TypeFor[T]() }
 
 // MarshalJSON fails with [ErrNoPlugin].
 func (*Iterator[T]) MarshalJSON() ([]byte, error) { return nil, ErrNoPlugin }

@@ -68,7 +68,7 @@ func (ch *liveChannel) onEvicted() {
 		return nil
 	})
 	if err != nil {
-		ch.core.logger.Error("a hook panicked", "hook", "OnEvicted", "channel", ch.name, "err", err)
+		ch.core.logger.Error("a hook panicked", "hook", "OnEvicted", "channel", ch.name, details(err))
 	}
 }
 
@@ -88,8 +88,7 @@ func (c *channels) acquire(ctx context.Context, name string) (*liveChannel, erro
 	if err != nil {
 		return nil, err
 	}
-	open := func() error { return try(func() error { return ch.events.Open(ctx) }) }
-	if err := ch.opened.do(ctx, open); err != nil {
+	if err := ch.opened.do(ctx, func() error { return ch.events.Open(ctx) }); err != nil {
 		ch.release()
 		return nil, fmt.Errorf("open channel: %w", err)
 	}
@@ -198,7 +197,7 @@ func (c *channels) follow(ctx context.Context, ch *liveChannel) error {
 			return context.Cause(ctx)
 		}
 	}
-	return try(func() error { return ch.events.Follow(ctx) })
+	return ch.events.Follow(ctx)
 }
 
 // unfollow ends the feed of a channel that is evicted, on a goroutine of its own. It is
@@ -213,9 +212,7 @@ func (c *channels) unfollow(ch *liveChannel) {
 		if before != nil { // it was evicted, made and evicted again
 			<-before
 		}
-		if err := try(func() error { ch.events.Unfollow(); return nil }); err != nil {
-			c.core.logger.Error("ending a feed failed", "channel", ch.name, "err", err)
-		}
+		ch.events.Unfollow()
 		c.core.mu.Lock()
 		if c.leaving[ch.name] == gone {
 			delete(c.leaving, ch.name)

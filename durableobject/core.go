@@ -7,9 +7,11 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/internal/asynclog"
+	"github.com/go-orpc/durable-iterator/internal/bridge"
 	"github.com/go-orpc/durable-iterator/internal/fanout"
 	"github.com/go-orpc/durable-iterator/internal/serializer"
 	"github.com/go-orpc/durable-iterator/internal/socket"
@@ -21,6 +23,7 @@ import (
 type core struct {
 	ctx    context.Context // ends with Shutdown
 	cancel context.CancelFunc
+	start  time.Time
 	logger *slog.Logger // never runs code of the application on the caller's goroutine
 	logs   *asynclog.Queue
 
@@ -28,6 +31,8 @@ type core struct {
 	log        eventlog.Log    // nil if nothing is kept
 	shared     eventlog.Shared // log, if other nodes append to it; nil otherwise
 	ownLog     bool            // log was made by the namespace
+	keyed      bool            // log remembers keys
+	guarded    *guardedLog     // log, if it was not; nil otherwise
 	events     fanout.Options  // of the channels
 	serializer *serializer.Serializer
 	pool       *socket.Pool
@@ -69,19 +74,22 @@ func newCore(options *Options) (*core, error) {
 	if err != nil {
 		return nil, fmt.Errorf("serializers: %w", err)
 	}
-	c := &core{options: o, serializer: ser, pool: socket.NewPool(0, o.PingInterval)}
+	c := &core{options: o, serializer: ser, start: time.Now(), pool: socket.NewPool(0, o.PingInterval)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.logger, c.logs = asynclog.New(o.Logger)
 	if o.ResumeRetention > 0 {
-		c.log, c.ownLog = o.Log, o.Log == nil
-		c.shared, _ = o.Log.(eventlog.Shared)
-		if c.ownLog {
-			c.log = eventlog.NewMemory(&eventlog.MemoryOptions{Retention: o.ResumeRetention})
+		if c.ownLog = o.Log == nil; c.ownLog {
+			c.log = eventlog.NewMemory(&eventlog.MemoryOptions{Retention: o.ResumeRetention, KeyWindow: o.IdempotencyWindow})
+		} else {
+			c.guarded, c.shared = guardLog(o.Log, c.logger)
+			c.log = c.guarded
 		}
+		c.keyed = eventlog.KeyWindow(c.log) > 0
 	}
 	c.events = fanout.Options{
 		Log: c.log, Shared: c.shared, SoleWriter: c.ownLog,
 		Retention: o.ResumeRetention, MaxLagBytes: o.MaxLagBytes, Pool: c.pool,
+		Latest: o.Latest, LatestScan: o.LatestScan,
 	}
 	c.nodes = newNodes(c)
 	if o.Presence != nil {
@@ -114,14 +122,14 @@ func (c *core) hook(name, channel string, fn func() error) error {
 
 // encode encodes an event. Serializers of the application may panic in it.
 func (c *core) encode(event any) (data []byte, err error) {
-	defer recoverTo(&err)
+	defer bridge.RecoverTo(&err)
 	return c.serializer.Append(nil, event)
 }
 
 // failed logs a failure of the application or the server, and returns the error that
 // the client is sent instead of it.
 func (c *core) failed(ctx context.Context, message, channel string, err error) *rpc.Error {
-	c.logger.ErrorContext(ctx, message, "channel", channel, "err", err) //nolint:sloglint // each caller's is constant
+	c.logger.ErrorContext(ctx, message, "channel", channel, details(err)) //nolint:sloglint // each caller's is constant
 	return rpc.Errorf(rpc.CodeInternalServerError, "Internal Server Error")
 }
 

@@ -47,12 +47,23 @@
 // The number counts all events of the log, those of other objects included: see
 // Options.Log.
 //
-// Three headers go beyond oRPC, and only to clients that ask for them with
+// Some headers go beyond oRPC, and only to clients that ask for them with
 // "x-durable-iterator: 1" when they subscribe, as package client does. The answer
-// then has "x-durable-iterator-position", the head of the log, and
-// "x-durable-iterator-resume": "complete", "truncated", "off" (nothing is kept) or
+// then has "x-durable-iterator-position", the head of the log or, with Options.Latest,
+// the position before the first event, and "x-durable-iterator-resume": "complete", "truncated", "off" (nothing is kept) or
 // "none" (there was no last event id). Such clients are also sent an event without
 // data now and then, whose id is the current position of the log.
+//
+// Pages in browsers see no pings. A client that subscribes with
+// "x-durable-iterator-heartbeat" and a number of seconds, 10 to 60, is sent an event
+// without data when it was sent nothing else for so long, or up to a second longer. Where
+// events are kept it has the current position as its id, unless OnSubscribed still runs.
+//
+// # History
+//
+// [Object.History] returns pages of what the log retains, also for one socket. With
+// Options.Latest a client that names no last event id begins with the newest events.
+// [Resume] has the position after which events are live, for a hook that sends a state.
 //
 // # Slow and hostile clients
 //

@@ -14,12 +14,20 @@ import (
 // it implements [socket.Source], [socket.Handler] and [fanout.Sink].
 type endpoint Websocket
 
-// Pull implements [socket.Source]: answers that are due, then events.
+// Pull implements [socket.Source]: answers that are due, then events, and a heartbeat if
+// there is neither.
 func (e *endpoint) Pull(b *socket.Batch, wait bool) socket.More {
 	ws := (*Websocket)(e)
 	if ws.expired() {
 		return socket.None
 	}
+	before := len(b.Own)
+	more := ws.pull(b, wait)
+	ws.pullHeartbeat(b, before, more)
+	return more
+}
+
+func (ws *Websocket) pull(b *socket.Batch, wait bool) socket.More {
 	passed := ws.reader.Passed
 	for {
 		added := ws.outbox.Added() // before the answers are taken: later ones stop Read
@@ -27,7 +35,7 @@ func (e *endpoint) Pull(b *socket.Batch, wait bool) socket.More {
 		if b.Shared != nil || len(b.Own) >= socket.BatchSize {
 			return socket.Some
 		}
-		more := ws.reader.Read(ws.core().ctx, b, wait, func() bool { return ws.outbox.Added() != added })
+		more := ws.read(b, wait, func() bool { return ws.outbox.Added() != added })
 		switch {
 		case more == socket.Some && b.Shared == nil && len(b.Own) < socket.BatchSize: // stopped
 		case ws.outbox.Empty():
@@ -44,13 +52,34 @@ func (e *endpoint) Pull(b *socket.Batch, wait bool) socket.More {
 	}
 }
 
-// Visit implements [socket.Source]: it closes a socket whose token has expired.
-func (e *endpoint) Visit(time.Time) (again time.Time) {
+// read reads events. What waits for the log ends with the socket, or its client could leave
+// behind as many readers of a slow log as it opens connections.
+func (ws *Websocket) read(b *socket.Batch, wait bool, stop func() bool) socket.More {
+	more := ws.reader.Read(ws.core().ctx, b, false, stop)
+	if more != socket.WouldBlock || !wait {
+		return more
+	}
+	ctx, cancel := context.WithCancel(ws.core().ctx)
+	defer cancel()
+	ws.stopReading.Store(&cancel)
+	if ws.closing.Load() {
+		cancel()
+	}
+	return ws.reader.Read(ctx, b, true, stop)
+}
+
+// Visit implements [socket.Source]: it closes a socket whose token has expired, and keeps
+// its heartbeat.
+func (e *endpoint) Visit(now time.Time) (again time.Time) {
 	ws := (*Websocket)(e)
 	if ws.expired() {
 		return time.Time{}
 	}
-	return ws.Token().ExpiresAt.Add(time.Millisecond) // it is expired after that, not at it
+	again = ws.Token().ExpiresAt.Add(time.Millisecond) // it is expired after that, not at it
+	if beat := ws.visitHeartbeat(now); !beat.IsZero() && beat.Before(again) {
+		return beat
+	}
+	return again
 }
 
 // Receive implements [socket.Handler].
@@ -68,6 +97,10 @@ func (e *endpoint) Receive(message []byte, binary bool) (run func()) {
 
 // Closing implements [socket.Handler].
 func (e *endpoint) Closing() {
+	e.closing.Store(true)
+	if stop := e.stopReading.Load(); stop != nil {
+		(*stop)()
+	}
 	e.outbox.Close()
 	e.peer.Stop()
 }
@@ -87,7 +120,7 @@ func (e *endpoint) Ended(int) {
 		return nil
 	})
 	if err != nil {
-		c.logger.Error("a hook panicked", "hook", "OnDisconnected", "channel", ws.ch.name, "err", err)
+		c.logger.Error("a hook panicked", "hook", "OnDisconnected", "channel", ws.ch.name, details(err))
 	}
 	if c.members != nil {
 		c.members.leave(ws)

@@ -2,8 +2,9 @@ package durableobject
 
 import (
 	"errors"
-	"runtime/debug"
+	"log/slog"
 
+	"github.com/go-orpc/durable-iterator/internal/bridge"
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
@@ -19,15 +20,21 @@ var (
 	// the client has not subscribed yet, or has unsubscribed, or is gone.
 	ErrNotSubscribed = errors.New("durableobject: not subscribed")
 	// ErrForeignWebsocket is returned by PublishEvent if a target or an exclude is
-	// a socket of another object.
+	// a socket of another object, and by History if HistoryOptions.For is.
 	ErrForeignWebsocket = errors.New("durableobject: socket of another channel")
 	// ErrNoSubject is returned by PublishEvent for targets or excludes that are ids
 	// alone if Options.Subject is set, since recipients are then named by subject and id.
 	ErrNoSubject = errors.New("durableobject: ids without subject")
+	// ErrNotKept is returned by History if Options.ResumeRetention is 0, so that no events
+	// are kept.
+	ErrNotKept = errors.New("durableobject: no events are kept")
 	// ErrPredicate is returned by PublishEvent for [WithTargetsFunc] and
 	// [WithExcludeFunc] if the log is an eventlog.Shared, since predicates cannot be
 	// called for the sockets of other nodes. Use tags or ids there.
 	ErrPredicate = errors.New("durableobject: predicates do not reach the sockets of other nodes")
+	// ErrNoKeys is returned by PublishEvent for [WithIdempotencyKey] if events are not kept,
+	// since Options.ResumeRetention is 0, or Options.Log is no eventlog.Keyed.
+	ErrNoKeys = errors.New("durableobject: idempotency keys are not remembered")
 )
 
 // errLostContext is the error of a method whose socket is not found.
@@ -36,13 +43,14 @@ var errLostContext = errors.New("an interceptor lost the context")
 // try calls fn, which runs code of the application, and returns its error. A panic is
 // returned as a *rpc.PanicError.
 func try(fn func() error) (err error) {
-	defer recoverTo(&err)
+	defer bridge.RecoverTo(&err)
 	return fn()
 }
 
-// recoverTo, when deferred, stores a panic of user code in err.
-func recoverTo(err *error) {
-	if v := recover(); v != nil {
-		*err = &rpc.PanicError{Value: v, Stack: debug.Stack()}
+// details returns the attributes of an error in the log: a panic has its stack with it.
+func details(err error) slog.Attr {
+	if p, ok := errors.AsType[*rpc.PanicError](err); ok {
+		return slog.Group("", "err", err, "stack", string(p.Stack))
 	}
+	return slog.Any("err", err)
 }

@@ -58,7 +58,7 @@ func (l *lobby[H]) resume(name, lastEventID string, tags ...string) (*client.Ite
 	now := time.Now()
 	tok := must(signingKey.Sign(context.Background(), &token.Payload{
 		Channel: "lobby", Tags: tags, Att: must(json.Marshal(name)),
-		RPC: []string{"shout", "countDown"}, IssuedAt: now, ExpiresAt: now.Add(time.Hour),
+		RPC: []string{"shout", "countDown", "recent"}, IssuedAt: now, ExpiresAt: now.Add(time.Hour),
 	}))
 	return client.Dial[string](context.Background(), client.StaticToken(tok), &client.Options{
 		URL: l.server.URL(), HTTPClient: l.server.Client(), CreateID: func(*token.Payload) string { return name },

@@ -3,6 +3,7 @@ package durableobject_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject"
@@ -181,4 +182,64 @@ func ExampleWithEventMeta() {
 	check(it.Close())
 	// Output:
 	// hello [from the lobby] 2s true <nil>
+}
+
+// A publisher that does not know whether its event was stored publishes it again.
+func ExampleWithIdempotencyKey() {
+	l := newLobby(durableobject.Options{ResumeRetention: time.Minute})
+	defer l.close()
+	l.join("ann")
+
+	var first, second string
+	ctx := context.Background()
+	key := durableobject.WithIdempotencyKey("order 17")
+	check(l.room.PublishEvent(ctx, "paid", key, durableobject.WithEventID(&first)))
+	check(l.room.PublishEvent(ctx, "paid", key, durableobject.WithEventID(&second)))
+	fmt.Println("one event:", first == second)
+	// Output:
+	// one event: true
+	// ann: paid
+}
+
+func ExampleWithEventID() {
+	l := newLobby(durableobject.Options{ResumeRetention: time.Minute})
+	defer l.close()
+
+	var id string
+	check(l.room.PublishEvent(context.Background(), "hello", durableobject.WithEventID(&id)))
+	_, number, _ := strings.Cut(id, "-")
+	fmt.Println("number", number)
+	// Output:
+	// number 1
+}
+
+// announce is the contract of a method.
+var announce = rpc.Define[string, rpc.Void]("shout")
+
+// The application repeats a call, as [rpc.WithRetry] does with a key of its own.
+func ExampleCallKey() {
+	l := newLobby(durableobject.Options{ResumeRetention: time.Minute})
+	defer l.close()
+	durableobject.Handle(l.rooms, announce, func(o *Lobby, ctx context.Context, _ *durableobject.Websocket, in string) (rpc.Void, error) {
+		return rpc.Void{}, o.PublishEvent(ctx, in, durableobject.WithIdempotencyKey(durableobject.CallKey(ctx)))
+	})
+	ann, bob := l.join("ann"), l.join("bob")
+
+	ctx := context.Background()
+	key := rpc.WithIdempotencyKey("message-1")
+	must(announce.Call(ctx, ann, "hello", key))
+	must(announce.Call(ctx, ann, "hello", key))
+	must(announce.Call(ctx, bob, "hello from bob", key))
+	// Output:
+	// ann: hello, hello from bob
+	// bob: hello, hello from bob
+}
+
+// A handler over HTTP knows who calls; its key is that of the user, not of the client alone.
+func ExampleJoinKey() {
+	user, received := "ann", "message-1"
+	key := durableobject.JoinKey(user, "say", received)
+	fmt.Println(len(key), key == durableobject.JoinKey("bob", "say", received), durableobject.JoinKey(user, "say", "") == "")
+	// Output:
+	// 43 false true
 }

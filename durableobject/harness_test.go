@@ -379,6 +379,15 @@ func (l *logBook) has(t *testing.T, text string) {
 	require.Regexp(t, `level=ERROR .*`+regexp.QuoteMeta(text), l.text.String())
 }
 
+// matches settles the bubble and finds a line of level ERROR that matches.
+func (l *logBook) matches(t *testing.T, pattern string) {
+	t.Helper()
+	synctest.Wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	require.Regexp(t, `level=ERROR .*`+pattern, l.text.String())
+}
+
 // neverTrimmed is a log that keeps everything.
 type neverTrimmed struct{ eventlog.Log }
 

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
-	"strings"
 	"sync"
+
+	"github.com/go-orpc/durable-iterator/internal/goroutine"
 )
 
 // A newHub may get other objects, whose newHub may get others in turn. That must not
@@ -40,14 +40,7 @@ func makingOf(ctx context.Context) *making {
 	if len(makings.here) == 0 {
 		return nil
 	}
-	return makings.here[goroutine()]
-}
-
-// goroutine returns the name of the calling goroutine, as it stands in stack traces.
-func goroutine() string {
-	var trace [64]byte
-	name, _, _ := strings.Cut(string(trace[:runtime.Stack(trace[:], false)]), " [")
-	return name
+	return makings.here[goroutine.Name()]
 }
 
 // maker makes the hub of one channel, once.
@@ -76,7 +69,7 @@ func (m *maker) make(ctx context.Context, name string, newHub func(context.Conte
 
 // begin notes that run makes the hub on this goroutine, until end is called.
 func (m *maker) begin(run *making) (end func()) {
-	name := goroutine()
+	name := goroutine.Name()
 	makings.mu.Lock()
 	defer makings.mu.Unlock()
 	outer := makings.here[name]

@@ -2,7 +2,6 @@ package durableobject_test
 
 import (
 	"math/rand/v2"
-	"os"
 	"time"
 )
 
@@ -23,6 +22,7 @@ type plan struct {
 	space     int  // bytes that a connection holds
 	pad       int  // bytes that a post has at most, besides its number
 	farewells bool // OnDisconnected publishes
+	latest    int  // of Options
 }
 
 func newPlan(r *rand.Rand) plan {
@@ -45,14 +45,14 @@ func newPlan(r *rand.Rand) plan {
 	if p.log == "off" {
 		p.retention = 0
 	}
-	if p.log == "nodes" && os.Getenv("MODEL_NODES") == "1" {
-		p.log = "shared"
-	}
 	if p.log == "shared" {
 		p.spaces = 2
 	}
 	if p.log == "nodes" {
 		p.spaces, p.nodes, p.feed = 1, 2+r.IntN(2), pick(r, "calm", "late", "leaky")
+	}
+	if p.latest = pick(r, 0, 0, 1, 3, 20); p.log == "off" {
+		p.latest = 0
 	}
 	if r.IntN(50) == 0 && p.log != "bounded" { // more than what is written at once
 		p.pad = 20_000

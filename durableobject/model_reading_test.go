@@ -32,8 +32,15 @@ type reading struct {
 	known          bool // truncated is
 	truncated      bool
 
+	// Without a last event id: how many of the newest events it begins with, and the
+	// position before the first of them, if that is known.
+	latest int
+	begins bool
+	begin  uint64
+
 	answered bool
-	exact    bool // low is high, by the header
+	heard    bool // answered, when it was checked last
+	exact    bool // low is high, by the header or the hook
 	hook     *hookRun
 	unclear  bool // which hook is its own
 	waited   bool // the hook did, for that of an earlier subscription
@@ -60,7 +67,11 @@ func newReading(v *visit, last string, ext bool) *reading {
 	if p.nodes > 1 { // which learn what was published in this step when their feeds bring it
 		r.low = min(r.low, p.settled)
 	}
+	if p.log != nil {
+		r.gone = p.missing(p.skew())
+	}
 	if last == "" || p.log == nil {
+		r.latest = p.plan.latest
 		return r
 	}
 	var readable bool
@@ -69,7 +80,6 @@ func newReading(v *visit, last string, ext bool) *reading {
 		r.must = !readable || r.from.Epoch != p.epoch
 		r.may = r.must || r.from.Seq > p.head() || p.mayMiss(r.from.Seq)
 	}
-	r.gone = p.missing(p.skew())
 	fit := v.guest.fit[p]
 	r.fit = last == v.guest.last[p] && r.from.Seq >= fit.from && time.Now().Before(fit.until)
 	return r
@@ -168,6 +178,11 @@ func (r *reading) response(f *frame) {
 		return
 	}
 	at := r.givenPosition(text)
+	if r.latest > 0 {
+		r.begin, r.begins = at, true
+		r.visit.guest.last[p] = text
+		return
+	}
 	if at < r.low {
 		w.failf("v%d got the position %s, and the channel was at %d", r.visit.n, text, r.low)
 	}

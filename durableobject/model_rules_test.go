@@ -33,9 +33,10 @@ func (r *reading) check() {
 			r.may = r.may || p.mayMiss(r.from.Seq)
 		}
 	}
-	if !r.answered && r.last != "" && r.last != "0" && p.log != nil {
-		r.may = r.may || p.mayMiss(r.from.Seq) // the server may not have read the request yet
+	if !r.heard && r.last != "" && r.last != "0" && p.log != nil {
+		r.may = r.may || p.mayMiss(r.from.Seq) // the server may have read the request only now
 	}
+	r.heard = r.answered
 	if !r.caught {
 		r.lost = p.missing(0)
 		r.caught = reading
@@ -84,6 +85,8 @@ func (r *reading) checkResume() {
 // bounds say that events up to low must not come, and those above high must.
 func (r *reading) bounds() (low, high uint64, known bool) {
 	switch {
+	case r.latest > 0:
+		return r.latestBounds()
 	case r.last == "" || r.visit.place.log == nil:
 		return r.low, r.high, true
 	case !r.known:
@@ -149,13 +152,14 @@ func (r *reading) checkHook() {
 		p.failf("v%d: %s named %q, the hook was told %q", v.n, r.id, r.last, h.resume.LastEventID)
 	}
 	switch {
-	case r.last == "" && (h.resume.Truncated || h.resume.Replayed > 0):
+	case r.last == "" && (h.resume.Truncated || h.resume.Replayed > r.latest):
 		p.failf("v%d: the hook of %s, which is no resume, was told %+v", v.n, r.id, h.resume)
 	case r.last != "" && p.log == nil && !h.resume.Truncated:
 		p.failf("v%d: nothing is kept, and the hook of %s was told %+v", v.n, r.id, h.resume)
 	case r.last != "" && p.log != nil:
 		r.learnTruncated(h.resume.Truncated)
 	}
+	r.checkHookPosition()
 }
 
 // isTwin reports whether a snapshot is that of a subscription which was made at the
@@ -200,7 +204,7 @@ func (r *reading) checkOrder(alive bool) {
 	if alive && sent && snapshots != 1 {
 		p.failf("v%d: %s got %d snapshots", v.n, r.id, snapshots)
 	}
-	if alive && p.log != nil && r.last != "" && h.resume.Replayed != replayed {
+	if alive && p.log != nil && (r.last != "" || r.latest > 0) && h.resume.Replayed != replayed {
 		p.failf("v%d: %s was sent %d that it had missed, the hook was told %+v", v.n, r.id, replayed, h.resume)
 	}
 }

@@ -48,6 +48,8 @@ func (w *world) act(r *rand.Rand) {
 		w.leave(v.guest)
 	case k < 86 && w.nodes > 1:
 		w.loseFeeds(r)
+	case k < 89:
+		w.readPast(r, v)
 	case w.solo:
 		w.advance(pick(r, time.Millisecond, time.Second, 9*time.Second, w.idle+time.Second, w.retention/3, w.retention+1, w.retention*3/2))
 	}

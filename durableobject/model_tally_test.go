@@ -3,7 +3,6 @@ package durableobject_test
 import (
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -69,6 +68,11 @@ func (c *tally) check(t *testing.T, histories uint64) {
 		"a resume: complete":                          2200,
 		"a resume: truncated":                         1100,
 		"a replay":                                    1900,
+		"the latest: all of few":                      200,
+		"the latest: of more":                         200,
+		"the latest: none":                            200,
+		"history: a page forwards":                    1000,
+		"history: a page backwards":                   1000,
 		"a snapshot":                                  1400,
 		"an event that moves the cursor":              250,
 		"an answer: act":                              500,
@@ -91,10 +95,6 @@ func (c *tally) check(t *testing.T, histories uint64) {
 		"closed with 1013":                            50,
 		"closed with 4000":                            100,
 	} {
-		needsNodes := strings.HasPrefix(what, "nodes: ") || what == "closed with 1012"
-		if needsNodes && os.Getenv("MODEL_NODES") == "1" {
-			continue
-		}
 		if got, want := c.counts[what], least*int(histories)/1000; got < want {
 			t.Errorf("%d histories had %d of what they need %d of: %s", histories, got, want, what)
 		}

@@ -19,7 +19,6 @@ import (
 // goroutine and no memory may be left over.
 //
 //	MODEL_HISTORIES=20000 go test -run TestModel ./durableobject
-//	MODEL_NODES=1 go test -run TestModel ./durableobject       none with several nodes
 //	MODEL_FIRST=20000 go test -run TestModel ./durableobject   others than the first
 //	MODEL_SEED=4711 go test -run TestModel ./durableobject     one history, to be read
 //

@@ -347,7 +347,7 @@ func (v *visit) lagging() bool {
 	if w.plan.log != "bounded" {
 		return false
 	}
-	resumed := slices.ContainsFunc(v.readings, func(r *reading) bool { return r.last != "" && r.round == w.round-1 })
+	resumed := slices.ContainsFunc(v.readings, func(r *reading) bool { return (r.last != "" || r.latest > 0) && r.round == w.round-1 })
 	noise := func(other *place) bool { return other.noisy > 0 && (resumed || other != p) }
 	return slices.ContainsFunc(w.places, noise) || p.noisy > 0 && p.mayMiss(p.settled)
 }

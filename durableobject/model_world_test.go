@@ -162,7 +162,7 @@ func (w *world) newSpace(i int) *space {
 func (s *space) newFront(n int) *front {
 	w, f := s.world, &front{space: s, n: n}
 	o := durableobject.Options{
-		Verifier: secret, ResumeRetention: w.retention, MaxLagBytes: w.maxLag,
+		Verifier: secret, ResumeRetention: w.retention, Latest: w.latest, MaxLagBytes: w.maxLag,
 		IdleTimeout: w.idle, PingInterval: w.ping, HookTimeout: w.hookTime, StallTimeout: 30 * time.Second,
 	}
 	if w.subject {

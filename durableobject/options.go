@@ -28,6 +28,7 @@ const (
 	DefaultMessageTimeout  = 30 * time.Second
 	DefaultStallTimeout    = 10 * time.Second
 	DefaultMaxTokenBytes   = 8 << 10
+	DefaultLatestScan      = 1000
 )
 
 // minPendingBytes is the least default of Options.MaxPendingBytes.
@@ -59,6 +60,18 @@ type Options struct {
 	// keeps nothing: events have no ids, and a client that reconnects has missed
 	// the events in between. oRPC: resumeRetentionSeconds.
 	ResumeRetention time.Duration
+
+	// Latest is how many of the newest events that are for it a client begins with if it
+	// subscribes without a last event id, as it does for the first time. They come with
+	// their ids, in order, before what OnSubscribed sends, so that every client can read
+	// them. One that is cut off meanwhile resumes and misses none. They are as old as
+	// ResumeRetention at most, which they require. 0 is none.
+	Latest int
+
+	// LatestScan is how many of the newest events of the channel are looked at for those
+	// that Latest asks for: those that are for other clients count, too. At most 1 MiB is
+	// looked at. 0 is 1000, or Latest if that is more.
+	LatestScan int
 
 	// Log is where events are kept. Nil is a log in memory of the namespace's own.
 	// The namespace does not close this log, and does not trim it unless TrimLog is set. It requires ResumeRetention, without which nothing
@@ -105,6 +118,11 @@ type Options struct {
 	// kept. An eventlog.Shared is never trimmed. Events older than ResumeRetention are not
 	// replayed in any case. It requires Log.
 	TrimLog bool
+
+	// IdempotencyWindow is how long the log in memory of the namespace's own remembers the
+	// keys of [WithIdempotencyKey]. It is at most ResumeRetention. 0 is 2 min, or
+	// ResumeRetention if that is shorter. A Log has an option of its own for that.
+	IdempotencyWindow time.Duration
 
 	// Interceptors run around each request on a socket: "subscribe",
 	// "updateToken" and the methods, whose Path is "call" followed by the
@@ -202,6 +220,7 @@ func (o *Options) withDefaults() (Options, error) {
 	c.MaxCalls = cmp.Or(c.MaxCalls, DefaultMaxCalls)
 	c.MaxPendingBytes = cmp.Or(c.MaxPendingBytes, max(2*int(min(c.MaxMessageBytes, math.MaxInt/4)), minPendingBytes))
 	c.MaxStreams = cmp.Or(c.MaxStreams, DefaultMaxStreams)
+	c.LatestScan = cmp.Or(c.LatestScan, max(c.Latest, DefaultLatestScan))
 	c.MessageTimeout = cmp.Or(c.MessageTimeout, DefaultMessageTimeout)
 	c.StallTimeout = cmp.Or(c.StallTimeout, DefaultStallTimeout)
 	c.HookTimeout = cmp.Or(c.HookTimeout, DefaultHookTimeout)
@@ -227,6 +246,9 @@ func (o *Options) faults() []string {
 		value int64
 	}{
 		{"ResumeRetention", int64(o.ResumeRetention)},
+		{"IdempotencyWindow", int64(o.IdempotencyWindow)},
+		{"Latest", int64(o.Latest)},
+		{"LatestScan", int64(o.LatestScan)},
 		{"MaxTokenBytes", int64(o.MaxTokenBytes)},
 		{"MaxLagBytes", int64(o.MaxLagBytes)},
 		{"MaxMessageBytes", o.MaxMessageBytes},
@@ -241,6 +263,10 @@ func (o *Options) faults() []string {
 		fault(bound.value < 0, "%s is negative", bound.name)
 	}
 	fault(o.Log != nil && o.ResumeRetention == 0, "a Log without ResumeRetention would store nothing")
+	fault(o.IdempotencyWindow > max(o.ResumeRetention, 0), "IdempotencyWindow is longer than ResumeRetention")
+	fault(o.IdempotencyWindow > 0 && o.Log != nil, "IdempotencyWindow is set with a Log, which has its own")
+	fault(o.Latest > 0 && o.ResumeRetention == 0, "Latest without ResumeRetention: nothing is kept")
+	fault(o.LatestScan > 0 && o.LatestScan < o.Latest, "LatestScan is less than Latest")
 	fault(o.TrimLog && o.Log == nil, "TrimLog is set without a Log")
 	fault(hasNil(o.Interceptors), "an interceptor is nil")
 	fault(slices.Contains(o.Plugins, nil), "a plugin is nil")

@@ -56,6 +56,16 @@ type callState struct {
 	published atomic.Uint64 // Seq of the last event that its handler has published
 }
 
+// note notes that the call has published an event, which may be an earlier one again.
+func (c *callState) note(seq uint64) {
+	for {
+		last := c.published.Load()
+		if seq <= last || c.published.CompareAndSwap(last, seq) {
+			return
+		}
+	}
+}
+
 func (ws *Websocket) newCallState() any { return &callState{ws: ws} }
 
 // stateOf returns the state of the call whose context ctx is.

@@ -19,7 +19,8 @@ import (
 // next keeps its own order.
 //
 // Without options the event is for all clients. Options narrow that down, and all
-// of them must hold: see [WithTags], [WithTargets] and [WithExclude].
+// of them must hold: see [WithTags], [WithTargets] and [WithExclude]. With
+// [WithIdempotencyKey] it can be published again without harm.
 //
 // It fails if the event cannot be encoded, its metadata is bad, an option is, the log
 // fails, or a serializer or a predicate panics; then nothing was published. If ctx
@@ -44,7 +45,7 @@ func (o *Object[T]) publish(ctx context.Context, event T, opts []PublishOption) 
 	if err != nil {
 		return err
 	}
-	rec, err := record(o.channels, o.name, data, opts)
+	rec, p, err := record(o.channels, o.name, data, opts)
 	if err != nil {
 		return err
 	}
@@ -56,8 +57,11 @@ func (o *Object[T]) publish(ctx context.Context, event T, opts []PublishOption) 
 	if err := ch.events.Publish(ctx, rec); err != nil {
 		return err
 	}
+	if p != nil {
+		p.noteID(rec)
+	}
 	if c, ok := stateOf(ctx); ok && c.ws.ch == ch {
-		c.published.Store(rec.Seq)
+		c.note(rec.Seq)
 	}
 	return nil
 }
@@ -75,6 +79,9 @@ type publication struct {
 	channels *channels
 	channel  string
 	meta     rpc.EventMeta
+	key      string // of WithIdempotencyKey, which was used if keyed is set
+	keyed    bool
+	id       *string // where the id of the event is stored
 	tags     []string
 	targets  recipients
 	excludes recipients
@@ -204,25 +211,31 @@ func (r *recipients) resolve(candidates []*Websocket) []Recipient {
 	return list
 }
 
-// record returns the record of an event, its audience resolved to tags and recipients.
-func record(c *channels, channel string, data []byte, opts []PublishOption) (*eventlog.Record, error) {
+// record returns the record of an event, its audience resolved to tags and recipients,
+// and its options, nil if there are none.
+func record(c *channels, channel string, data []byte, opts []PublishOption) (*eventlog.Record, *publication, error) {
 	if len(opts) == 0 {
-		return &eventlog.Record{Data: data}, nil
+		return &eventlog.Record{Data: data}, nil, nil
 	}
-	p := publication{channels: c, channel: channel}
+	p := &publication{channels: c, channel: channel}
 	for _, opt := range opts {
 		if opt == nil {
-			return nil, errors.New("nil option")
+			return nil, nil, errors.New("nil option")
 		}
-		opt.applyToPublication(&p)
+		opt.applyToPublication(p)
 	}
-	if err := cmp.Or(p.targets.err, p.excludes.err); err != nil {
+	rec, err := p.record(data)
+	return rec, p, err
+}
+
+func (p *publication) record(data []byte) (*eventlog.Record, error) {
+	if err := cmp.Or(p.targets.err, p.excludes.err, p.checkKey()); err != nil {
 		return nil, err
 	}
 	if err := p.meta.Validate(); err != nil {
 		return nil, err
 	}
-	if c.core.log != nil {
+	if p.channels.core.log != nil {
 		p.meta.ID = ""
 	}
 	meta, err := transport.AppendEventMeta(nil, p.meta)
@@ -233,7 +246,7 @@ func record(c *channels, channel string, data []byte, opts []PublishOption) (*ev
 	if err != nil {
 		return nil, err
 	}
-	return &eventlog.Record{Data: data, Meta: meta, Audience: eventlog.Audience{
+	return &eventlog.Record{Data: data, Meta: meta, Key: p.key, Audience: eventlog.Audience{
 		Tags:     p.tags,
 		Targets:  targets,
 		Excludes: excludes,

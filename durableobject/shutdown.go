@@ -88,5 +88,10 @@ func (c *class) describeRunning() string {
 	counts := map[string]int{}
 	c.hooks.count(counts)
 	c.sockets.countCalls(counts)
+	if c.guarded != nil {
+		if n := c.guarded.running.Load(); n > 0 {
+			counts["Options.Log"] = int(n)
+		}
+	}
 	return describe(counts)
 }

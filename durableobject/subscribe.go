@@ -28,11 +28,18 @@ type Resume struct {
 	// LastEventID is the last event that the client reports to have seen, or empty
 	// if it named none.
 	LastEventID string
-	// Replayed is the number of events that the client was sent since.
+	// Replayed is the number of events that the client was sent since or, if it named
+	// none, of those that Options.Latest let it begin with.
 	Replayed int
 	// Truncated is set if events for the client are gone, or may be: without
 	// Options.ResumeRetention, always. Send a snapshot then.
 	Truncated bool
+	// Position is the event id after which the events are live: the client was sent those
+	// up to it that it missed, and gets all later ones that are for it when OnSubscribed
+	// has returned. To begin with a state, load one that holds at least everything up to
+	// Position, and send it: then nothing is lost. An event that the state holds
+	// already may come again. Position is empty if no events are kept.
+	Position string
 }
 
 // socketHooks are the methods of a hub that the library calls while a socket is open or when
@@ -54,17 +61,20 @@ func (ws *Websocket) subscribe(ctx context.Context, call *rpc.Call) (any, error)
 	if err := checkSubscribe(call); err != nil {
 		return nil, err
 	}
-	s := &subscription{lastEventID: call.LastEventID}
+	s := &subscription{lastEventID: call.LastEventID, heartbeat: heartbeatOf(call.Header)}
 	s.CursorEvents = call.Header.Get(headerExtension) == "1"
-	head, err := ws.reader.Prepare(ctx, &s.Subscription, call.LastEventID)
+	begin, live, err := ws.reader.Prepare(ctx, &s.Subscription, call.LastEventID)
 	if err != nil {
 		return nil, unavailable(err)
 	}
+	kept := ws.core().log != nil
+	if kept {
+		s.position = live.String()
+	}
 	if s.CursorEvents {
-		kept := ws.core().log != nil
 		call.ResponseHeader.Set(headerResume, s.outcome(kept))
 		if kept {
-			call.ResponseHeader.Set(headerPosition, head.String())
+			call.ResponseHeader.Set(headerPosition, begin.String())
 		}
 	}
 	return transport.Hibernation{
@@ -113,6 +123,7 @@ func (ws *Websocket) begin(s *subscription) {
 	if old != nil {
 		old.cancelHook()
 	}
+	ws.startHeartbeat(s.heartbeat)
 	replayed := ws.reader.Subscribe(&s.Subscription)
 	if old != nil {
 		done := peer.AppendEventRest(nil, peer.EventDone, []byte("{}"), nil)
@@ -136,6 +147,7 @@ func (ws *Websocket) end(s *subscription) {
 	if ws.sub == s {
 		ws.sub = nil
 		ws.stopLate()
+		ws.heartbeat.interval.Store(0)
 		ws.reader.Unsubscribe(&s.Subscription)
 	}
 }
@@ -161,14 +173,15 @@ func (ws *Websocket) startHook(s *subscription) {
 	// Not a child of the call's context, which would refer to it for as long as it lives.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), c.options.HookTimeout)
 	s.ctx, s.cancel = nil, cancel
-	resume := Resume{LastEventID: s.lastEventID, Replayed: s.Replayed, Truncated: s.Truncated}
+	resume := Resume{LastEventID: s.lastEventID, Replayed: s.Replayed, Truncated: s.Truncated, Position: s.position}
+	s.position = ""
 	c.users.Go(func() {
 		err := c.hook("OnSubscribed", ws.ch.name, func() error {
 			return ws.hooks().OnSubscribed(ctx, ws, resume)
 		})
 		if current := ws.endHook(s); err != nil && current {
 			ws.conn.Close(statusInternalError, "Subscription failed")
-			c.logger.Error("subscription hook failed", "channel", ws.ch.name, "socket_id", ws.id, "err", err)
+			c.logger.Error("subscription hook failed", "channel", ws.ch.name, "socket_id", ws.id, details(err))
 			return
 		}
 		ws.reader.Release(&s.Subscription)

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/bridge"
 	"github.com/go-orpc/durable-iterator/internal/socket"
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/token"
@@ -18,13 +19,17 @@ import (
 // maxIDBytes is the length of the longest id that a client may choose.
 const maxIDBytes = 256
 
+// maxLoggedHost is how much of an origin or a host is logged, in bytes.
+const maxLoggedHost = 256
+
 // UpgradeOptions configures an UpgradeHandler. The zero value is fine. They are
 // copied.
 type UpgradeOptions struct {
 	// OriginPatterns are hosts, as in path.Match ("*.example.com"), besides the
 	// server's own from whose pages browsers may connect. A pattern with "://" is
 	// compared with scheme and host. Requests from other origins are refused with
-	// 403; those without an Origin header are not.
+	// 403, before their token is read and before Authorize or an object is asked, and
+	// logged at level Warn; those without an Origin header are not.
 	OriginPatterns []string
 
 	// AnyOrigin lets pages of all origins connect.
@@ -105,6 +110,9 @@ type upgrader struct {
 
 func (u *upgrader) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := socket.CheckHandshake(w.Header(), r, u.accept); err != nil {
+		if err.Status == http.StatusForbidden {
+			u.logOrigin(r)
+		}
 		writeRefusal(w, text(err.Status, err.Message))
 		return
 	}
@@ -120,6 +128,17 @@ func (u *upgrader) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !ours || !u.class.refuseOpenly(w, r, u.accept, refusal) {
 		writeRefusal(w, refusal)
 	}
+}
+
+// logOrigin logs the origin of a page that may not connect, and the host that the page
+// asked for. The page itself sees nothing but a WebSocket that does not open, so the log
+// names the option.
+func (u *upgrader) logOrigin(r *http.Request) {
+	short := func(text string) string { // it waits to be logged
+		return strings.Clone(text[:min(len(text), maxLoggedHost)])
+	}
+	u.class.logger.WarnContext(r.Context(), "origin refused: it is not in UpgradeOptions.OriginPatterns",
+		"origin", short(r.Header.Get("Origin")), "host", short(r.Host))
 }
 
 // admit returns the id and the payload of a request that may connect. A token that is
@@ -208,7 +227,7 @@ func (u *upgrader) values(r *http.Request) (_ context.Context, err error) {
 	if u.options.Context == nil {
 		return context.Background(), nil
 	}
-	defer recoverTo(&err)
+	defer bridge.RecoverTo(&err)
 	return context.WithoutCancel(u.options.Context(r)), nil // which panics on nil
 }
 

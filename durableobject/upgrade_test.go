@@ -85,6 +85,48 @@ func TestUpgradeRefusals(t *testing.T) {
 	})
 }
 
+// The origin comes first: what a page of another site sends is not even looked at, and the
+// log names the option that would let it in.
+func TestForeignOriginsComeFirst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := &logBook{}
+		asked := func() { require.Fail(t, "the request was looked at") }
+		f := newFixture(t, durableobject.Options{
+			Logger:   log.logger(),
+			Verifier: verifierFunc(func(context.Context, string) (*token.Payload, error) { asked(); return nil, nil }),
+			Channels: func(string) bool { asked(); return true },
+		}, &durableobject.UpgradeOptions{
+			OriginPatterns: []string{"*.friend.example"},
+			Authorize:      func(*http.Request, *payload) error { asked(); return nil },
+			Context:        func(r *http.Request) context.Context { asked(); return r.Context() },
+		})
+		f.hooks.made = func(string) { asked() }
+		good := url.Values{"id": {"a"}, "token": {sign(t, "room")}}
+		for name, c := range map[string]struct {
+			query    url.Values
+			origin   string
+			protocol string
+		}{
+			"a good token":                    {good, "https://evil.example", ""},
+			"no token":                        {nil, "https://evil.example", ""},
+			"a good token in the subprotocol": {url.Values{"id": {"a"}}, "https://evil.example", "durable-iterator, " + tokenProtocol(sign(t, "room"))},
+			"a sandboxed page":                {good, "null", ""},
+			"a very long name":                {good, "https://" + strings.Repeat("x", 1<<16), ""},
+		} {
+			w := f.handshake(c.query, http.Header{"Origin": {c.origin}, "Sec-Websocket-Protocol": {c.protocol}})
+			require.Equal(t, http.StatusForbidden, w.Code, name)
+			require.Equal(t, "Origin is not allowed", w.Body.String(), name)
+		}
+		synctest.Wait()
+		require.Equal(t, 5, strings.Count(log.text.String(), "level=WARN"))
+		require.Contains(t, log.text.String(), "OriginPatterns")
+		require.Contains(t, log.text.String(), "origin=https://evil.example")
+		require.Less(t, log.text.Len(), 5000)
+		f.end()
+	})
+}
+
 func TestWebsocket(t *testing.T) {
 	bubble(t, durableobject.Options{}, func(t *testing.T, f *fixture) {
 		var gone []string

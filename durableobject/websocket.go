@@ -45,6 +45,7 @@ type Websocket struct {
 	conn      socket.Conn
 	peer      *transport.ServerPeer
 	ctx       context.Context // for its values: the peer ends the contexts of its calls
+	closing   atomic.Bool     // the decision to close the connection was made
 	left      atomic.Bool     // the connection has ended
 	id        string
 	recipient Recipient
@@ -52,6 +53,9 @@ type Websocket struct {
 	payload   atomic.Pointer[token.Payload]
 	attached  atomic.Value
 	calls     runningCode
+	heartbeat heartbeat
+
+	stopReading atomic.Pointer[context.CancelFunc] // ends the last read of the log
 
 	outbox socket.Outbox
 
@@ -71,6 +75,8 @@ type subscription struct {
 	fanout.Subscription
 
 	lastEventID string
+	heartbeat   time.Duration      // that the client asks for; 0: none
+	position    string             // that the hook learns; empty once it has begun
 	finish      func()             // frees the id
 	ctx         context.Context    // of its call; nil once the hook has begun
 	cancel      context.CancelFunc // ends the context of its hook; nil before the hook has begun

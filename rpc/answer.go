@@ -118,7 +118,7 @@ func localCause(err error) error {
 // encode encodes an output or an error. Serializers of the application may panic
 // in it.
 func (e *engine) encode(v any) (body serializer.Encoded, err error) {
-	defer recoverTo(&err)
+	defer bridge.RecoverTo(&err)
 	return encodeValue(e.serializer, v)
 }
 
@@ -141,20 +141,41 @@ func (s *wireSink) message(value any, meta EventMeta) error {
 	if err != nil {
 		return err
 	}
+	return s.inTurn(func() error {
+		data, err := s.encode(value)
+		if err != nil {
+			return err
+		}
+		return s.send(&peer.Event{Kind: peer.EventMessage, Data: data, Meta: m})
+	})
+}
+
+// inTurn calls send, which encodes and sends an event.
+func (s *wireSink) inTurn(send func() error) error {
 	if s.peer != nil {
 		if err := s.peer.StartAnswer(s.ctx); err != nil {
 			return err
 		}
 		defer s.peer.StopAnswer()
 	}
-	data, err := s.encode(value)
-	if err != nil {
-		return err
-	}
-	return s.send(&peer.Event{Kind: peer.EventMessage, Data: data, Meta: m})
+	return send()
 }
 
 func (s *wireSink) end(result any, err error) {
+	tried := false
+	failed := s.inTurn(func() error {
+		tried = true
+		return s.sendEnd(result, err)
+	})
+	if failed != nil {
+		s.engine.logger.DebugContext(s.ctx, "end of events not sent", "err", failed)
+	}
+	if !tried && err != nil {
+		s.engine.logError(s.ctx, s.call, err)
+	}
+}
+
+func (s *wireSink) sendEnd(result any, err error) error {
 	last := &peer.Event{Kind: peer.EventDone}
 	if err == nil {
 		if last.Data, err = s.encode(result); err != nil {
@@ -165,14 +186,12 @@ func (s *wireSink) end(result any, err error) {
 		last.Kind = peer.EventError
 		last.Data = s.encodeError(err)
 	}
-	if err := s.send(last); err != nil {
-		s.engine.logger.DebugContext(s.ctx, "end of events not sent", "err", err)
-	}
+	return s.send(last)
 }
 
 // encode returns the data of an event, which contains no files.
 func (s *wireSink) encode(v any) (data []byte, err error) {
-	defer recoverTo(&err)
+	defer bridge.RecoverTo(&err)
 	return appendValue(nil, s.engine.serializer, v)
 }
 

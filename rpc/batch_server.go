@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/go-orpc/durable-iterator/internal/batch"
+	"github.com/go-orpc/durable-iterator/internal/bridge"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/internal/sse"
 )
@@ -162,7 +163,7 @@ func (b *batchServer) serveItem(ctx context.Context, whole *http.Request, index 
 
 // protect turns a panic of fn into a *PanicError.
 func protect(fn func()) (err error) {
-	defer recoverTo(&err)
+	defer bridge.RecoverTo(&err)
 	fn()
 	return nil
 }

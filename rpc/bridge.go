@@ -16,5 +16,5 @@ func init() { //nolint:gochecknoinits // package transport cannot reach these in
 			return dst, err
 		}
 		return peer.AppendEventMeta(dst, meta), nil
-	})
+	}, func(value any, stack []byte) error { return &PanicError{Value: value, Stack: stack} })
 }

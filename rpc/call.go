@@ -46,6 +46,14 @@ type Call struct {
 // on a client the value of [WithState], or nil. It is shared by the copies of a call.
 func (c *Call) State() any { return c.state }
 
+// IdempotencyKey returns the key that the client has sent with the call and with each of
+// its retries, see [WithIdempotencyKey], or "" if it has sent none. It may be of any
+// length, and other clients may send the same. For an event that a method publishes use
+// durableobject.CallKey.
+func (c *Call) IdempotencyKey() string {
+	return strings.Join(c.Header.Values(headerIdempotency), ", ")
+}
+
 // DecodeInput decodes the input of a call that a client has sent, which is a [value.Value],
 // into the value that into points to; see [value.Value.Decode] for errors. Of the calls of one socket one
 // is decoded at a time, so that a client with large inputs takes at most one

@@ -23,6 +23,7 @@ type callOptions struct {
 	call           *Call
 	retry          Retry
 	responseHeader *http.Header
+	key            *string // of WithIdempotencyKey
 }
 
 type callOptionFunc func(*callOptions)
@@ -93,6 +94,9 @@ func (c *caller) Call(ctx context.Context, call *Call, opts ...CallOption) (any,
 	o := callOptions{call: &own}
 	for _, opt := range opts {
 		opt.applyToCall(&o)
+	}
+	if err := o.identify(); err != nil {
+		return nil, callError(ctx, &own, err)
 	}
 	out, err := Chain(c.interceptors, o.retry.around(c.send))(ctx, &own)
 	call.ResponseHeader = own.ResponseHeader

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/go-orpc/durable-iterator/internal/bridge"
 	"github.com/go-orpc/durable-iterator/internal/form"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/internal/serializer"
@@ -72,7 +73,7 @@ func readFormToMemory(r io.Reader, contentType string, limit int64, s *serialize
 // writeForm writes an encoded value with its files, which code of the application opens and
 // reads. That may panic.
 func writeForm(w io.Writer, boundary string, e serializer.Encoded) (err error) {
-	defer recoverTo(&err)
+	defer bridge.RecoverTo(&err)
 	return form.Write(w, boundary, e.JSON, e.Files)
 }
 

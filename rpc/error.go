@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
-	"runtime/debug"
 
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
@@ -300,11 +299,4 @@ func panicText(v any) string {
 		return t.String()
 	}
 	return fmt.Sprint(v)
-}
-
-// recoverTo turns a panic into a *PanicError. It is deferred.
-func recoverTo(err *error) {
-	if p := recover(); p != nil {
-		*err = &PanicError{Value: p, Stack: debug.Stack()}
-	}
 }

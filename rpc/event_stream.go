@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/go-orpc/durable-iterator/internal/bridge"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/internal/serializer"
 	"github.com/go-orpc/durable-iterator/rpc/value"
@@ -281,7 +282,7 @@ func (s *eventStream) sendTo(values *serializer.Serializer, send func(*peer.Even
 }
 
 func encodeEvent(values *serializer.Serializer, item eventItem) (e *peer.Event, err error) {
-	defer recoverTo(&err)
+	defer bridge.RecoverTo(&err)
 	e = &peer.Event{Kind: peer.EventMessage}
 	if e.Meta, err = item.meta.peerMeta(); err != nil {
 		return nil, err
@@ -303,9 +304,10 @@ func (s *eventStream) lastEvent(values *serializer.Serializer) *peer.Event {
 	if errors.Is(err, ErrNoResult) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		err = &Error{Code: CodeClientClosedRequest} // it has not failed, but was abandoned
 	}
-	e := &peer.Event{Kind: peer.EventError}
-	if e.Data, err = appendValue(nil, values, ToError(err).wire()); err != nil {
-		e.Data = unencodableError
+	e, err := encodeEvent(values, eventItem{value: ToError(err).wire()})
+	if err != nil {
+		e = &peer.Event{Data: unencodableError}
 	}
+	e.Kind = peer.EventError
 	return e
 }

@@ -208,6 +208,8 @@ func (*Events[T, R]) MarshalJSON() ([]byte, error) { return nil, errNestedStream
 type streamInput interface {
 	// adopt returns a stream of that type whose events are checked by a validator.
 	adopt(ctx context.Context, v Validator, s *eventStream) any
+	// payload returns the types of its events and its result.
+	payload() Payload
 }
 
 func (*Events[T, R]) adopt(ctx context.Context, v Validator, s *eventStream) any {

@@ -187,3 +187,18 @@ func ExampleHandler_Shutdown() {
 	fmt.Println(h.Shutdown(context.Background()))
 	// Output: <nil>
 }
+
+// The tries of a call have one key, also where the application makes them.
+func ExampleWithIdempotencyKey() {
+	order := rpc.Define[string, string]("order")
+	router := rpc.NewRouter(order.Handler(func(ctx context.Context, item string) (string, error) {
+		call, _ := rpc.CallOf(ctx)
+		return item + ", " + call.IdempotencyKey(), nil
+	}))
+	for range 2 {
+		fmt.Println(order.Call(context.Background(), router, "tea", rpc.WithIdempotencyKey("order-17")))
+	}
+	// Output:
+	// tea, order-17 <nil>
+	// tea, order-17 <nil>
+}

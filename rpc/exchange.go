@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/go-orpc/durable-iterator/internal/bridge"
 	"github.com/go-orpc/durable-iterator/internal/form"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/internal/sse"
@@ -168,7 +169,7 @@ func (x *exchange) flush() error {
 }
 
 func flushOne(w http.ResponseWriter) (err error) {
-	defer recoverTo(&err)
+	defer bridge.RecoverTo(&err)
 	switch f := w.(type) {
 	case interface{ FlushError() error }:
 		return f.FlushError()

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-orpc/durable-iterator/internal/bridge"
 	"github.com/go-orpc/durable-iterator/internal/form"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/rpc/value"
@@ -57,8 +58,8 @@ type HandlerOptions struct {
 	StallTimeout time.Duration
 	// TrustedOrigins are the origins, as "https://app.example.com", whose pages may
 	// call procedures besides those of the handler's own. They are compared
-	// exactly. Requests of other pages are refused, see [Handler]. CORS headers are
-	// up to middleware.
+	// exactly. Requests of other pages are refused, see [Handler]. For these pages to
+	// read the answers, use a [CORSPlugin] instead, or middleware.
 	TrustedOrigins []string
 	// TrustedOriginFunc reports whether pages of an origin that is not among
 	// TrustedOrigins may call procedures. Nil trusts none. It must be safe for
@@ -70,6 +71,7 @@ type HandlerOptions struct {
 	Logger *slog.Logger
 
 	batch func(*Handler) batchHandler // of a BatchPlugin, nil without
+	cors  *cors                       // of a CORSPlugin, nil without
 }
 
 // HandlerPlugin changes how a handler works: oRPC's handler plugins.
@@ -85,7 +87,7 @@ type HandlerPlugin interface {
 //
 // A procedure is called with POST, PUT, PATCH or DELETE, and with GET if it is
 // declared with [WithMethod]; other methods run nothing and are answered
-// [CodeMethodNotSupported], OPTIONS among them: CORS is up to middleware. A body
+// [CodeMethodNotSupported], OPTIONS among them, unless a [CORSPlugin] answers it. A body
 // that is neither JSON nor a form is refused with [CodeUnsupportedMediaType], one
 // that cannot be decoded with [CodeBadRequest]. A stream of events is accepted where the
 // input type is [*Events], if the http.ResponseWriter can be written while the body is
@@ -95,7 +97,7 @@ type HandlerPlugin interface {
 // Browsers send the cookies of a site along with the requests that pages of other sites make.
 // Such a request is refused with [CodeForbidden] before anything of it is run, as
 // [http.CrossOriginProtection] does it, unless [HandlerOptions.TrustedOrigins] has the
-// page's origin. Requests with neither an Origin nor a Sec-Fetch-Site header, as
+// page's origin or a [CORSPlugin] allows it. Requests with neither an Origin nor a Sec-Fetch-Site header, as
 // programs send them, pass. So does GET, which any page may cause, though not read the
 // answer to: declare only procedures with GET that change nothing.
 //
@@ -123,6 +125,7 @@ type Handler struct {
 	exchanges    *exchanges
 	origins      *origins
 	notFound     http.Handler
+	ownNotFound  bool // the handler's own
 	streams      *streams
 	prefix       string       // encoded, without trailing slash
 	batch        batchHandler // nil: batches are requests like others
@@ -172,7 +175,7 @@ func NewHandler(r *Router, o *HandlerOptions) *Handler {
 		h.batch = own.batch(h)
 	}
 	if h.notFound == nil {
-		h.notFound = http.HandlerFunc(h.answerNotFound)
+		h.notFound, h.ownNotFound = http.HandlerFunc(h.answerNotFound), true
 	}
 	for _, route := range r.routes {
 		h.routes[prefix+encodePath(route.spec.path)] = route
@@ -202,6 +205,9 @@ func (h *Handler) answerNotFound(w http.ResponseWriter, r *http.Request) {
 
 // ServeHTTP answers a request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h.origins.cors != nil && h.serveCORS(w, r) {
+		return
+	}
 	if h.batch != nil && h.batch.takes(r) {
 		h.batch.ServeHTTP(w, r)
 		return
@@ -327,6 +333,7 @@ func isEventInput(r *http.Request, route Route) bool {
 type origins struct {
 	protection *http.CrossOriginProtection
 	trusted    func(origin string) bool // besides those that protection trusts; nil: none
+	cors       *cors                    // trusts more of them; nil: none
 }
 
 func newOrigins(o *HandlerOptions) *origins {
@@ -336,18 +343,21 @@ func newOrigins(o *HandlerOptions) *origins {
 			panic(fmt.Sprintf("rpc: NewHandler: trusted origins: %v", err))
 		}
 	}
-	return &origins{protection: protection, trusted: o.TrustedOriginFunc}
+	return &origins{protection: protection, trusted: o.TrustedOriginFunc, cors: o.cors}
 }
 
 // check returns an error for a request that a page of another origin has made.
 func (o *origins) check(r *http.Request) (err error) {
-	defer recoverTo(&err)
+	defer bridge.RecoverTo(&err)
 	refused := o.protection.Check(r)
 	if refused == nil {
 		return nil
 	}
 	if origin := r.Header.Get("Origin"); origin != "" && o.trusted != nil && o.trusted(origin) {
 		return nil
+	}
+	if trusted, err := o.cors.trusts(r); trusted || err != nil {
+		return err
 	}
 	return &Error{Code: CodeForbidden, Message: "Cross-origin request refused", cause: refused}
 }

@@ -121,3 +121,26 @@ func TestInputEndsWithTheOutput(t *testing.T) {
 		<-ended
 	})
 }
+
+// panics is data whose encoding panics.
+type panics struct{}
+
+func (panics) MarshalJSON() ([]byte, error) { panic("cannot be encoded") }
+
+// A panic while the last event of an input is encoded does not end the process.
+func TestInputWhoseErrorCannotBeEncoded(t *testing.T) {
+	everyTransport(t, func(t *testing.T, connect func(...rpc.Route) rpc.Caller) {
+		t.Helper()
+		c := connect(collect.Handler(func(_ context.Context, in countInputs) (collected, error) {
+			for range in.All() { //nolint:revive // to its end
+			}
+			_, err := in.Result()
+			return collected{}, err
+		}))
+		in := rpc.NewEvents(t.Context(), func(context.Context, *rpc.EventWriter[countEvent]) (countResult, error) {
+			return countResult{}, &rpc.Error{Code: rpc.CodeConflict, Data: panics{}}
+		})
+		_, err := collect.Call(t.Context(), c, in)
+		require.Error(t, err)
+	})
+}

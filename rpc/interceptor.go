@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"slices"
+
+	"github.com/go-orpc/durable-iterator/internal/bridge"
 )
 
 // Interceptor runs around a call, on a client or on a server: it may inspect the call, change
@@ -81,7 +83,7 @@ func Recover(fn func(ctx context.Context, call *Call, value any) error) Intercep
 // guarded turns a panic in handle into a *PanicError.
 func guarded(handle CallFunc) CallFunc {
 	return func(ctx context.Context, call *Call) (out any, err error) {
-		defer recoverTo(&err)
+		defer bridge.RecoverTo(&err)
 		return handle(ctx, call)
 	}
 }

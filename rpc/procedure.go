@@ -23,10 +23,15 @@ type spec struct {
 	errors []declaration
 	fresh  func() any // a pointer to an output, for clients; nil for events
 	stream bool       // the input is a stream of events
+	input  Payload
+	output Payload
 }
 
 // declaration is an [ErrorDef] of any data.
-type declaration interface{ declares(e *Error) bool }
+type declaration interface {
+	declares(e *Error) bool
+	describe() DeclaredError
+}
 
 // Method is something that a token can allow by name: a [Procedure], a
 // [MethodGroup], or a bare [Name].
@@ -68,6 +73,7 @@ func Define[In, Out any](path string, opts ...ProcedureOption) Procedure[In, Out
 	s := newSpec("Define", path, opts)
 	s.fresh = func() any { return new(Out) }
 	s.stream = takesStream[In]()
+	s.input, s.output = payloadOf[In](), payloadOf[Out]()
 	return Procedure[In, Out]{s}
 }
 
@@ -249,6 +255,7 @@ type EventProcedure[In, T, R any] struct{ spec *spec }
 func DefineEvents[In, T, R any](path string, opts ...ProcedureOption) EventProcedure[In, T, R] {
 	s := newSpec("DefineEvents", path, opts)
 	s.stream = takesStream[In]()
+	s.input, s.output = payloadOf[In](), payloadOf[*Events[T, R]]()
 	return EventProcedure[In, T, R]{s}
 }
 

@@ -18,7 +18,8 @@ const defaultRetryDelay = 2 * time.Second
 // Retry is a [CallOption] that calls again when a call fails: oRPC's client
 // retry plugin. The zero Retry calls once. A context that has ended ends it, also
 // during the pause between two tries; then the last error is returned. A call whose
-// input is a stream of events is made once.
+// input is a stream of events is made once. All tries of a call carry one idempotency
+// key, see [WithIdempotencyKey].
 type Retry struct {
 	// Max is how many tries may follow the first one.
 	Max int

@@ -107,15 +107,20 @@ func (s *socketServers) serve(ctx context.Context, r *peer.Request, c *peer.Call
 	}()
 	out, a := s.engine.answer(ctx, call, func(ctx context.Context, call *Call) (any, error) {
 		out, err := handle(ctx, call)
-		if unknown = errors.Is(err, ErrNoProcedure); unknown {
+		unknown = errors.Is(err, ErrNoProcedure)
+		switch {
+		case unknown:
 			return value.Undefined{}, nil
+		case err == nil && isStream(out):
+			return out, nil
 		}
-		if err == nil && !isStream(out) {
-			if answering = c.StartAnswer(ctx) == nil; !answering { // no client waits for it any more
-				out = value.Undefined{}
-			}
+		if answering = c.StartAnswer(ctx) == nil; answering {
+			return out, err
 		}
-		return out, err
+		if err != nil { // no client waits for it any more
+			s.engine.logError(ctx, call, err)
+		}
+		return value.Undefined{}, nil
 	})
 	switch out := out.(type) {
 	case bridge.Hibernation:

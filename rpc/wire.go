@@ -14,6 +14,7 @@ const (
 	headerContentType = "Content-Type"
 	headerDisposition = "Content-Disposition"
 	headerLastEventID = "Last-Event-Id"
+	headerIdempotency = "Idempotency-Key"
 	eventStreamType   = "text/event-stream"
 	urlEncodedType    = "application/x-www-form-urlencoded"
 )

@@ -1,6 +1,7 @@
 package eventlog_test
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
@@ -33,4 +34,52 @@ func ExampleAudience_Everybody() {
 	limited := eventlog.Audience{Tags: []string{"admin"}}
 	fmt.Println((&eventlog.Audience{}).Everybody(), limited.Everybody())
 	// Output: true false
+}
+
+func ExampleMemory_Newest() {
+	ctx := context.Background()
+	log := eventlog.NewMemory(nil)
+	for _, text := range []string{"one", "two", "three"} {
+		if err := log.Append(ctx, "room", &eventlog.Record{Data: []byte(text)}, func(*eventlog.Record) {}); err != nil {
+			panic(err)
+		}
+	}
+	replay, err := log.Newest(ctx, "room", eventlog.Position{})
+	if err != nil {
+		panic(err)
+	}
+	for r, err := range replay.Records {
+		fmt.Println(string(r.Data), err)
+	}
+	// Output:
+	// three <nil>
+	// two <nil>
+	// one <nil>
+}
+
+// onlyForwards is a log that cannot read from the end.
+type onlyForwards struct{ eventlog.Log }
+
+func ExampleReadNewest() {
+	ctx := context.Background()
+	log := onlyForwards{eventlog.NewMemory(nil)}
+	var second eventlog.Position
+	for i, text := range []string{"one", "two", "three"} {
+		r := &eventlog.Record{Data: []byte(text)}
+		if err := log.Append(ctx, "room", r, func(*eventlog.Record) {}); err != nil {
+			panic(err)
+		}
+		if i == 1 {
+			second = r.Position()
+		}
+	}
+	replay, err := eventlog.ReadNewest(ctx, log, "room", second)
+	if err != nil {
+		panic(err)
+	}
+	for r, err := range replay.Records {
+		fmt.Println(string(r.Data), err)
+	}
+	// Output:
+	// one <nil>
 }

@@ -4,7 +4,7 @@ import "sync"
 
 // What the bookkeeping of a record and of a channel takes, rounded up, so that
 // the bounds of a Memory are about what the process really uses. A record has a
-// Record (176 bytes), a stored (64) and up to four slots of 8 bytes in its queue;
+// Record (192 bytes), a stored (64) and up to four slots of 8 bytes in its queue;
 // a channel has a channel, its least queue and its place in the map.
 const (
 	recordOverhead  = 288
@@ -135,7 +135,7 @@ func (h *history) span(name string) (floor, newest uint64) {
 // recordSize returns the memory that r takes. The allocator rounds up, by an eighth
 // at most.
 func recordSize(r *Record) int64 {
-	n := recordOverhead + cap(r.Data) + cap(r.Meta)
+	n := recordOverhead + cap(r.Data) + cap(r.Meta) + len(r.Key)
 	for _, tag := range r.Tags {
 		n += 16 + len(tag)
 	}

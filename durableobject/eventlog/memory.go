@@ -7,6 +7,8 @@ import (
 	"math"
 	"sync"
 	"time"
+
+	"github.com/go-orpc/durable-iterator/internal/keytable"
 )
 
 // Bounds of a Memory whose options leave them out.
@@ -41,6 +43,15 @@ type MemoryOptions struct {
 	// Trim. Age counts on the monotonic clock, so that setting the time of the
 	// machine does not change it. Zero or less is no limit.
 	Retention time.Duration
+
+	// KeyWindow is how long the Key of a record is remembered, see [Keyed]. Zero or less
+	// is DefaultKeyWindow, 2 min. It is never longer than Retention, unless that is no
+	// limit. A key is remembered also if its record is dropped for lack of memory.
+	KeyWindow time.Duration
+
+	// MaxKeys is how many keys are remembered at most, beside MaxBytes; see
+	// ErrTooManyKeys. Zero or less is DefaultMaxKeys, about 100 MiB.
+	MaxKeys int
 }
 
 // Memory is a Log in the memory of the process. It is the default of an object's
@@ -54,6 +65,7 @@ type Memory struct {
 	maxChannelBytes int64
 	maxBytes        int64
 	retention       time.Duration
+	keyWindow       time.Duration
 	epoch           string
 	start           time.Time // where its monotonic clock begins
 
@@ -68,6 +80,7 @@ type Memory struct {
 	// and of Time, and history.last is the Seq of the newest that ever was.
 	mu      sync.Mutex
 	history history
+	keys    *keytable.Table
 	newest  time.Time // Time of the newest record that ever was
 	closed  bool
 }
@@ -78,7 +91,7 @@ func NewMemory(o *MemoryOptions) *Memory {
 	if o != nil {
 		options = *o
 	}
-	return &Memory{
+	m := &Memory{
 		maxChannelBytes: cmp.Or(max(options.MaxChannelBytes, 0), DefaultMaxChannelBytes),
 		maxBytes:        cmp.Or(max(options.MaxBytes, 0), DefaultMaxBytes),
 		retention:       cmp.Or(max(options.Retention, 0), math.MaxInt64),
@@ -86,7 +99,15 @@ func NewMemory(o *MemoryOptions) *Memory {
 		start:           time.Now(),
 		history:         history{channels: make(map[string]*channel)},
 	}
+	m.keyWindow = min(cmp.Or(max(options.KeyWindow, 0), DefaultKeyWindow), m.retention)
+	m.keys = keytable.New(m.keyWindow, cmp.Or(max(options.MaxKeys, 0), DefaultMaxKeys))
+	return m
 }
+
+var _ Keyed = (*Memory)(nil)
+
+// KeyWindow implements [Keyed].
+func (m *Memory) KeyWindow() time.Duration { return m.keyWindow }
 
 // Append implements [Log]. It copies nothing of r. Appends to one channel wait for
 // each other's deliver, those to different channels do not.
@@ -95,6 +116,9 @@ func (m *Memory) Append(ctx context.Context, channel string, r *Record, deliver 
 	if size > m.maxChannelBytes || size+channelSize(channel) > m.maxBytes {
 		return fmt.Errorf("eventlog: append: %w: %d bytes", ErrTooLarge, size)
 	}
+	if err := CheckKey(r.Key); err != nil {
+		return fmt.Errorf("eventlog: append: %w", err)
+	}
 	c, err := m.pin(ctx, channel)
 	if err != nil {
 		return fmt.Errorf("eventlog: append: %w", err)
@@ -102,21 +126,30 @@ func (m *Memory) Append(ctx context.Context, channel string, r *Record, deliver 
 	defer m.unpin(c)
 	c.order.Lock()
 	defer c.order.Unlock()
-	if err := m.store(ctx, c, r, size); err != nil {
+	repeated, err := m.store(ctx, c, r, size)
+	if err != nil {
 		return fmt.Errorf("eventlog: append: %w", err)
 	}
-	deliver(r)
+	if !repeated {
+		deliver(r)
+	}
 	return nil
 }
 
-// store makes r the newest record and drops what is then too old or too much.
-func (m *Memory) store(ctx context.Context, c *channel, r *Record, size int64) error {
+// store makes r the newest record and drops what is then too old or too much. A
+// repetition only gets the position of the first record.
+func (m *Memory) store(ctx context.Context, c *channel, r *Record, size int64) (repeated bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.usable(ctx); err != nil {
-		return err
+		return false, err
 	}
 	now := time.Now()
+	if r.Key != "" {
+		if repeated, err = m.identify(c, r, m.clock(now)); repeated || err != nil {
+			return repeated, err
+		}
+	}
 	if wall := now.Round(0); wall.After(m.newest) {
 		m.newest = wall
 	}
@@ -132,7 +165,22 @@ func (m *Memory) store(ctx context.Context, c *channel, r *Record, size int64) e
 	for h.bytes > m.maxBytes && h.oldest != h.newest {
 		h.dropOldest(h.oldest.channel)
 	}
-	return nil
+	return false, nil
+}
+
+// identify looks for the first record with the key of r, and reports whether there is
+// one. Otherwise it remembers the key for r, which gets the next Seq. The caller holds mu.
+func (m *Memory) identify(c *channel, r *Record, now int64) (repeated bool, err error) {
+	digest := keytable.DigestOf(c.name, r.Key)
+	if first, ok := m.keys.Find(digest, now); ok {
+		r.Seq, r.Epoch = first.Seq, m.epoch
+		return true, nil
+	}
+	if m.keys.Free(now) == 0 {
+		return false, ErrTooManyKeys
+	}
+	m.keys.Add(digest, keytable.Entry{Seq: m.history.last + 1, At: now})
+	return false, nil
 }
 
 // After implements [Log]. Its replay reads a few records at a time.
@@ -187,6 +235,7 @@ func (m *Memory) trimSome(ctx context.Context, before time.Time) (int, error) {
 		return 0, err
 	}
 	now := time.Now()
+	m.keys.Expire(m.clock(now))
 	expiry, aged := m.expiry(now), m.clock(now)-int64(now.Sub(before))
 	old := func(s *stored) bool {
 		// What was stored before the machine's clock was set back is as old as the log
@@ -205,7 +254,7 @@ func (m *Memory) Close() error {
 	m.calls.Wait()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.history = history{}
+	m.history, m.keys = history{}, nil
 	return nil
 }
 

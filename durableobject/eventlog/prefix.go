@@ -3,6 +3,7 @@ package eventlog
 import (
 	"context"
 	"fmt"
+	"iter"
 	"sync"
 	"time"
 )
@@ -18,6 +19,7 @@ import (
 //
 // The view of a [Shared] log is a Shared log. Its [Bus], if the log has one, is a view of
 // that of the log.
+// Its KeyWindow is that of the log.
 func Prefix(log Log, prefix string) Log {
 	view := &prefixed{log: log, prefix: prefix}
 	if shared, ok := log.(Shared); ok {
@@ -25,6 +27,8 @@ func Prefix(log Log, prefix string) Log {
 	}
 	return view
 }
+
+var _ Keyed = (*prefixed)(nil)
 
 type prefixed struct {
 	log    Log
@@ -54,8 +58,26 @@ func (p *prefixed) After(ctx context.Context, channel string, after Position) (R
 	if err != nil {
 		return Replay{}, err
 	}
-	records := replay.Records
-	replay.Records = func(yield func(*Record, error) bool) {
+	replay.Records = p.guard(replay.Records)
+	return replay, nil
+}
+
+// Newest implements [Newest], as far as the log does.
+func (p *prefixed) Newest(ctx context.Context, channel string, before Position) (Replay, error) {
+	if p.isClosed() {
+		return Replay{}, fmt.Errorf("eventlog: newest: %w", ErrClosed)
+	}
+	replay, err := ReadNewest(ctx, p.log, p.prefix+channel, before)
+	if err != nil {
+		return Replay{}, err
+	}
+	replay.Records = p.guard(replay.Records)
+	return replay, nil
+}
+
+// guard ends records with ErrClosed when the view is closed.
+func (p *prefixed) guard(records iter.Seq2[*Record, error]) iter.Seq2[*Record, error] {
+	return func(yield func(*Record, error) bool) {
 		for r, err := range records {
 			if err == nil && p.isClosed() {
 				r, err = nil, fmt.Errorf("eventlog: replay: %w", ErrClosed)
@@ -65,7 +87,6 @@ func (p *prefixed) After(ctx context.Context, channel string, after Position) (R
 			}
 		}
 	}
-	return replay, nil
 }
 
 func (p *prefixed) Head(ctx context.Context, channel string) (Position, error) {
@@ -81,6 +102,9 @@ func (p *prefixed) Trim(ctx context.Context, _ time.Time) error {
 	}
 	return ctx.Err()
 }
+
+// KeyWindow implements [Keyed].
+func (p *prefixed) KeyWindow() time.Duration { return KeyWindow(p.log) }
 
 func (p *prefixed) Close() error {
 	p.mu.Lock()

@@ -29,6 +29,10 @@ type Record struct {
 	// Meta is the event's metadata without its id, as the members of a JSON
 	// object without the braces; nil if there is none.
 	Meta []byte
+	// Key makes the append of the record idempotent in a log that is [Keyed]: the log
+	// stores one record for each Key of a channel. It is at most MaxKeyBytes long; empty is
+	// no key. A replay may leave it out.
+	Key string
 	// Audience selects the clients that the event is for.
 	Audience
 }

@@ -14,6 +14,7 @@ func TestClone(t *testing.T) {
 	full := func() *eventlog.Record {
 		return &eventlog.Record{
 			Seq: 2, Prev: 1, Epoch: "e", Time: time.Unix(1, 2), Data: []byte("data"), Meta: []byte("meta"),
+			Key: "key",
 			Audience: eventlog.Audience{
 				Tags: []string{"tag"}, Targets: []eventlog.Recipient{{ID: "target"}}, Excludes: []eventlog.Recipient{{ID: "exclude"}},
 			},

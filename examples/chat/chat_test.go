@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/go-orpc/durable-iterator/client"
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/internal/memhttp"
 	"github.com/go-orpc/durable-iterator/rpc"
@@ -59,6 +61,54 @@ func TestRestart(t *testing.T) {
 	say("three")
 	bob.release()
 	require.NoError(t, bob.expect(ctx, d.out, []string{"ann: two", "ann: three"}))
+}
+
+// A newcomer sees the last fifty messages that are for them, each once.
+func TestHistory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := eventlog.NewMemory(nil)
+		handler, shutdown := newServer(token.Secret("a secret for the test"), log)
+		server := memhttp.NewServer(handler)
+		join := func(name string) (*client.Iterator[Message], error) {
+			return visitor{server: server.URL(), name: name, hc: server.Client()}.join(t.Context())
+		}
+		ann, err := join("ann")
+		require.NoError(t, err)
+		for i := range 60 {
+			_, err := Say.Call(t.Context(), ann, Text{fmt.Sprint("line ", i)})
+			require.NoError(t, err)
+			_, err = Report.Call(t.Context(), ann, Text{"of interest to the admin only"})
+			require.NoError(t, err)
+		}
+		time.Sleep(2 * retention) // longer than clients resume
+
+		in, prompt := io.Pipe()
+		var out bytes.Buffer
+		left := make(chan error, 1)
+		go func() {
+			left <- chat(t.Context(), visitor{server: server.URL(), name: "bob", hc: server.Client()}, in, &out)
+		}()
+		synctest.Wait()
+		_, err = Say.Call(t.Context(), ann, Text{"hello bob"})
+		require.NoError(t, err)
+		synctest.Wait()
+		_, text, _ := strings.Cut(out.String(), "\n")
+		var want strings.Builder
+		for i := range 50 {
+			fmt.Fprintf(&want, "ann: line %d\n", i+10)
+		}
+		require.Equal(t, want.String()+"ann: hello bob\n", text)
+
+		newest, err := History.Call(t.Context(), ann, HistoryInput{})
+		require.NoError(t, err)
+		require.Empty(t, newest.Lines, "what ann has said is not for her socket")
+		require.NoError(t, prompt.Close())
+		require.NoError(t, <-left)
+		require.NoError(t, ann.Close())
+		require.NoError(t, shutdown(t.Context()))
+		server.Close()
+		require.NoError(t, log.Close())
+	})
 }
 
 // A client that joins before the server is up waits for it, and slashes at the end do not count.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,8 +19,7 @@ import (
 // visitor configures a client that joins the room.
 type visitor struct {
 	server, name string
-	hc           *http.Client                                  // nil is the default
-	onGap        func(ctx context.Context, g *client.GapError) // nil ends the loop
+	hc           *http.Client // nil is the default
 }
 
 // join calls the server over HTTP and opens an iterator over the room. The iterator keeps
@@ -28,7 +28,7 @@ func (v visitor) join(ctx context.Context, opts ...rpc.CallOption) (*client.Iter
 	server := strings.TrimRight(v.server, "/")
 	link := rpc.NewLink(server+"/rpc", &rpc.LinkOptions{
 		HTTPClient: v.hc,
-		Plugins:    []rpc.LinkPlugin{&client.LinkPlugin{URL: server + "/room", OnGap: v.onGap}},
+		Plugins:    []rpc.LinkPlugin{&client.LinkPlugin{URL: server + "/room"}},
 	})
 	return client.Subscribe(ctx, link, Join, JoinInput{Name: v.name}, opts...)
 }
@@ -54,15 +54,16 @@ func untilItIsUp(out io.Writer) rpc.Retry {
 
 // chat prints what happens in the room, and sends the lines of in to it.
 func chat(ctx context.Context, v visitor, in io.Reader, out io.Writer) error {
-	v.onGap = func(context.Context, *client.GapError) {
-		fmt.Fprintln(out, "! you were away for too long, some messages are gone")
-	}
 	room, err := v.join(ctx, untilItIsUp(out))
 	if err != nil {
 		return err
 	}
 	defer room.Close()
 	fmt.Fprintf(out, "You are %s. Write something, or: /who, /to NAME TEXT, /report TEXT, /announce TEXT\n", v.name)
+	said, err := printHistory(ctx, room, out)
+	if err != nil {
+		return err
+	}
 	go func() {
 		defer room.Close()
 		for lines := bufio.NewScanner(in); lines.Scan(); {
@@ -71,13 +72,32 @@ func chat(ctx context.Context, v visitor, in io.Reader, out io.Writer) error {
 			}
 		}
 	}()
-	for m, err := range room.All() {
-		if err != nil {
+	for e, err := range room.Events() {
+		switch {
+		case errors.Is(err, client.ErrGap):
+			fmt.Fprintln(out, "! you were away for too long, some messages are gone")
+		case err != nil:
 			return err
+		case !said[e.Meta.ID]:
+			fmt.Fprintf(out, "%s: %s\n", e.Data.From, e.Data.Text)
 		}
-		fmt.Fprintf(out, "%s: %s\n", m.From, m.Text)
 	}
 	return nil
+}
+
+// printHistory prints the last fifty messages and returns their ids: one that was said
+// since the iterator was opened comes as an event, too.
+func printHistory(ctx context.Context, room *client.Iterator[Message], out io.Writer) (said map[string]bool, err error) {
+	page, err := History.Call(ctx, room, HistoryInput{})
+	if err != nil {
+		return nil, err
+	}
+	said = map[string]bool{}
+	for _, line := range slices.Backward(page.Lines) {
+		fmt.Fprintf(out, "%s: %s\n", line.From, line.Text)
+		said[line.ID] = true
+	}
+	return said, nil
 }
 
 // send carries out a line of the prompt: a method call over the iterator's socket.

@@ -17,6 +17,7 @@ var (
 	Report   = rpc.Define[Text, rpc.Void]("report")
 	Announce = rpc.Define[Text, rpc.Void]("announce")
 	Who      = rpc.Define[rpc.Void, []string]("who")
+	History  = rpc.Define[HistoryInput, HistoryPage]("history")
 )
 
 // Message is an event: a line of the conversation.
@@ -41,4 +42,20 @@ type Text struct {
 type WhisperInput struct {
 	To   string `json:"to" validate:"required"`
 	Text string `json:"text" validate:"required,max=500"`
+}
+
+type HistoryInput struct {
+	Before string `json:"before,omitempty"` // Next of a page; empty is the newest
+}
+
+// HistoryPage is a part of what was said, the newest first.
+type HistoryPage struct {
+	Lines []Line `json:"lines"`
+	Next  string `json:"next,omitempty"` // empty if there is no more
+}
+
+// Line is a message with its event id, by which a client knows it again.
+type Line struct {
+	ID string `json:"id"`
+	Message
 }

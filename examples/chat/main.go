@@ -87,7 +87,7 @@ func serve(addr, data string) (url string, stop func(), err error) {
 // openLog opens the log in a directory, or one in memory if there is none.
 func openLog(dir string) (eventlog.Log, error) {
 	if dir == "" {
-		return eventlog.NewMemory(&eventlog.MemoryOptions{Retention: retention}), nil
+		return eventlog.NewMemory(&eventlog.MemoryOptions{Retention: kept}), nil
 	}
-	return filelog.Open(dir, &filelog.Options{Retention: retention})
+	return filelog.Open(dir, &filelog.Options{Retention: kept})
 }

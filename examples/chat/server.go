@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -13,8 +14,12 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// retention is how long a client may be away without missing events.
-const retention = 2 * time.Minute
+const (
+	// retention is how long a client may be away without missing events.
+	retention = 2 * time.Minute
+	// kept is how long the log keeps them, for the history.
+	kept = 24 * time.Hour
+)
 
 // Room is a durable object: everybody in it gets what is published on it, and
 // may call those of its methods that their token lists.
@@ -53,6 +58,18 @@ func (r *Room) Who(context.Context, *durableobject.Websocket, rpc.Void) ([]strin
 	return slices.Compact(names), nil
 }
 
+// History returns the last fifty messages that are for the caller, or the fifty before.
+func (r *Room) History(ctx context.Context, ws *durableobject.Websocket, in HistoryInput) (HistoryPage, error) {
+	page, err := r.Object.History(ctx, durableobject.HistoryOptions{
+		Before: cmp.Or(in.Before, durableobject.HistoryNewest), Limit: 50, For: ws,
+	})
+	lines := make([]Line, 0, len(page.Events))
+	for _, e := range page.Events {
+		lines = append(lines, Line{e.ID, e.Event})
+	}
+	return HistoryPage{lines, page.Next}, err
+}
+
 func name(ws *durableobject.Websocket) string {
 	user, err := token.Att[User](ws.Token())
 	if err != nil {
@@ -72,10 +89,11 @@ func newServer(secret token.Secret, log eventlog.Log) (http.Handler, func(contex
 	durableobject.Handle(rooms, Report, (*Room).Report)
 	durableobject.Handle(rooms, Announce, (*Room).Announce)
 	durableobject.Handle(rooms, Who, (*Room).Who)
+	durableobject.Handle(rooms, History, (*Room).History)
 
 	router := rpc.NewRouter(Join.Handler(func(_ context.Context, in JoinInput) (*durableiterator.Iterator[Message], error) {
 		options := &durableiterator.Options{Att: User(in)}
-		methods := []rpc.Method{Say, Whisper, Report, Who}
+		methods := []rpc.Method{Say, Whisper, Report, Who, History}
 		if in.Name == "admin" { // a real server asks for a password here
 			options.Tags = []string{"admin"}
 			methods = append(methods, Announce)

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"path/filepath"
 	"strconv"
@@ -38,16 +40,14 @@ func startNATS(n int, dir string) (servers []*server.Server, urls []string, err 
 	return servers, urls, nil
 }
 
-// freePort returns a port that was free a moment ago.
+// freePort returns a port that was free a moment ago, and is none of those that outgoing
+// connections have.
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find a port: %w", err)
+	for range 100 {
+		port := 10_000 + rand.IntN(20_000) //nolint:gosec // it is no secret
+		if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			return port, l.Close()
+		}
 	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		return 0, fmt.Errorf("find a port: %w", err)
-	}
-	return strconv.Atoi(port)
+	return 0, errors.New("find a port: all are taken")
 }

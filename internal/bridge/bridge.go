@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
@@ -24,11 +25,22 @@ var (
 	AnswerError any
 	// AppendEventMeta is a func(dst []byte, m rpc.EventMeta) ([]byte, error).
 	AppendEventMeta any
+
+	newPanicError func(value any, stack []byte) error
 )
 
 // Set sets the functions. It is called when package rpc is initialized.
-func Set(newServers, newClient, answerError, appendEventMeta any) {
+func Set(newServers, newClient, answerError, appendEventMeta any, panicError func(value any, stack []byte) error) {
 	NewServers, NewClient, AnswerError, AppendEventMeta = newServers, newClient, answerError, appendEventMeta
+	newPanicError = panicError
+}
+
+// RecoverTo, when deferred, stores a panic of the application's code in err, as an
+// *rpc.PanicError.
+func RecoverTo(err *error) {
+	if v := recover(); v != nil {
+		*err = newPanicError(v, debug.Stack())
+	}
 }
 
 // Send writes one message to a socket.

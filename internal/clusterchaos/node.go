@@ -9,20 +9,30 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/go-orpc/durable-iterator/durableobject"
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog/natslog"
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-const secret = token.Secret("the secret of the chaos")
+const (
+	secret = token.Secret("the secret of the chaos")
+	stream = "chaos"
+)
 
-type room struct{ *durableobject.Object[string] }
+type room struct{ *durableobject.Object[event] }
+
+// event is what is published: an object, since the client of oRPC keeps no id of a string.
+type event struct {
+	Text string `json:"text"`
+}
 
 // node is one of the replicas of the service: a hub, and its connection to the log. It
 // reaches two of the servers, through a proxy for each.
 type node struct {
-	proxies []*proxy
+	proxies []*proxy // to servers
+	front   *proxy   // to this node, from its clients
 	nc      *nats.Conn
 	log     *natslog.Log
 	rooms   *durableobject.Namespace[room]
@@ -37,7 +47,7 @@ func (c config) interval() time.Duration {
 	return 24 * time.Hour
 }
 
-func startNode(ctx context.Context, c config, servers ...string) (n *node, err error) {
+func startNode(ctx context.Context, c config, servers ...*process) (n *node, err error) {
 	n = &node{}
 	defer func() {
 		if err != nil {
@@ -45,13 +55,13 @@ func startNode(ctx context.Context, c config, servers ...string) (n *node, err e
 		}
 	}()
 	urls := make([]string, 0, len(servers))
-	for _, addr := range servers {
-		p, err := newProxy(addr)
+	for _, s := range servers {
+		p, err := newProxy(s.client, passMessages)
 		if err != nil {
 			return nil, err
 		}
 		n.proxies = append(n.proxies, p)
-		urls = append(urls, p.url())
+		urls = append(urls, "nats://"+p.addr())
 	}
 	n.nc, err = nats.Connect(strings.Join(urls, ","),
 		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond),
@@ -62,16 +72,16 @@ func startNode(ctx context.Context, c config, servers ...string) (n *node, err e
 	if n.log, err = openLog(ctx, n.nc, c); err != nil {
 		return nil, err
 	}
-	n.rooms = durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[string]) (room, error) {
+	n.rooms = durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[event]) (room, error) {
 		return room{o}, nil
 	}, &durableobject.Options{Verifier: secret, ResumeRetention: 30 * time.Minute, Log: n.log})
 	n.web = httptest.NewServer(durableobject.UpgradeHandler(n.rooms, nil))
-	return n, nil
+	n.front, err = newProxy(n.web.Listener.Addr().String, passBytes)
+	return n, err
 }
 
-// startTimeout is how long the servers may take to elect a leader. One whose port was
-// taken never takes part.
-const startTimeout = time.Minute
+// url returns the address of the node's sockets.
+func (n *node) url() string { return "ws://" + n.front.addr() }
 
 // openLog opens the log as soon as the servers have elected a leader.
 func openLog(ctx context.Context, nc *nats.Conn, c config) (*natslog.Log, error) {
@@ -80,7 +90,7 @@ func openLog(ctx context.Context, nc *nats.Conn, c config) (*natslog.Log, error)
 	for {
 		attempt, cancel := context.WithTimeout(ctx, 5*time.Second)
 		log, err := natslog.Open(attempt, nc, &natslog.Options{
-			Stream: "chaos", Replicas: servers, Retention: -1, TailCheck: c.interval(),
+			Stream: stream, Replicas: servers, Retention: -1, TailCheck: c.interval(),
 		})
 		cancel()
 		if err == nil || ctx.Err() != nil || errors.Is(err, natslog.ErrConfig) {
@@ -91,14 +101,14 @@ func openLog(ctx context.Context, nc *nats.Conn, c config) (*natslog.Log, error)
 }
 
 // publish publishes an event, and reports whether it is acknowledged.
-func (n *node) publish(ctx context.Context, channel, event string) error {
+func (n *node) publish(ctx context.Context, channel, text string) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	r, err := n.rooms.Get(ctx, channel)
 	if err != nil {
 		return err
 	}
-	return r.PublishEvent(ctx, event)
+	return r.PublishEvent(ctx, event{text})
 }
 
 // drop closes a socket of a channel, if there is one here.
@@ -113,11 +123,29 @@ func (n *node) drop(ctx context.Context, channel string) {
 	}
 }
 
+// consumers returns how many consumers the stream has.
+func (n *node) consumers(ctx context.Context) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	js, err := jetstream.New(n.nc)
+	if err != nil {
+		return 0, err
+	}
+	s, err := js.Stream(ctx, stream)
+	if err != nil {
+		return 0, err
+	}
+	return s.CachedInfo().State.Consumers, nil
+}
+
 func (n *node) close() (err error) {
+	if n.front != nil {
+		err = errors.Join(err, n.front.listener.Close())
+	}
 	if n.rooms != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
-		err = n.rooms.Shutdown(ctx)
+		err = errors.Join(err, n.rooms.Shutdown(ctx))
 		n.web.Close()
 	}
 	if n.log != nil {

@@ -32,29 +32,31 @@ func (f fault) String() string {
 // leakEvery is of how many messages a leaking proxy drops one.
 const leakEvery = 3
 
-// proxy is what a hub reaches a NATS server through.
+// proxy is what something is reached through: a NATS server by a hub or by another server, or
+// a hub by its clients.
 type proxy struct {
 	listener net.Listener
-	to       string
+	to       func() string                                      // the address, which may change
+	back     func(p *proxy, to io.Writer, from io.Reader) error // passes on what comes from there
 	fault    atomic.Int32
 	dropped  atomic.Int64
 	messages atomic.Int64
 
 	mu    sync.Mutex
-	conns map[net.Conn]bool // of clients
+	conns map[net.Conn]bool // from those who reach it
 }
 
-func newProxy(to string) (*proxy, error) {
+func newProxy(to func() string, back func(p *proxy, to io.Writer, from io.Reader) error) (*proxy, error) {
 	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	p := &proxy{listener: l, to: to, conns: map[net.Conn]bool{}}
+	p := &proxy{listener: l, to: to, back: back, conns: map[net.Conn]bool{}}
 	go p.accept()
 	return p, nil
 }
 
-func (p *proxy) url() string { return "nats://" + p.listener.Addr().String() }
+func (p *proxy) addr() string { return p.listener.Addr().String() }
 
 func (p *proxy) is(f fault) bool { return fault(p.fault.Load()) == f }
 
@@ -89,7 +91,7 @@ func (p *proxy) serve(c net.Conn) {
 	if p.is(cut) {
 		return
 	}
-	d, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", p.to)
+	d, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", p.to())
 	if err != nil {
 		return
 	}
@@ -104,19 +106,24 @@ func (p *proxy) serve(c net.Conn) {
 	}()
 	go func() {
 		defer func() { _ = c.Close() }()
-		_ = p.passMessages(c, d)
+		_ = p.back(p, c, d)
 	}()
+	_ = passBytes(p, d, c)
+}
+
+// passBytes passes on what it reads, unless the proxy is stalled.
+func passBytes(p *proxy, to io.Writer, from io.Reader) error {
 	buf := make([]byte, 32<<10)
 	for {
-		n, err := c.Read(buf)
+		n, err := from.Read(buf)
 		p.await()
 		if n > 0 {
-			if _, err := d.Write(buf[:n]); err != nil {
-				return
+			if _, err := to.Write(buf[:n]); err != nil {
+				return err
 			}
 		}
 		if err != nil {
-			return
+			return err
 		}
 	}
 }
@@ -131,8 +138,8 @@ func (p *proxy) await() {
 // republished is the prefix of the subjects that events come in under.
 var republished = []byte("dil.")
 
-// passMessages passes on what the server sends, message by message.
-func (p *proxy) passMessages(to io.Writer, from io.Reader) error {
+// passMessages passes on what a NATS server sends to a client, message by message.
+func passMessages(p *proxy, to io.Writer, from io.Reader) error {
 	in := bufio.NewReaderSize(from, 64<<10)
 	for {
 		line, err := in.ReadSlice('\n')

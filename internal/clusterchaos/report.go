@@ -18,7 +18,11 @@ type report struct {
 	channels, watchers                   int
 	lost, repeated, reordered, gaps, bad int
 	back                                 time.Duration // until all had seen all, after the last fault
+	consumers                            int           // of the stream
 }
+
+// liveAgain is how long after the last fault every watcher must have seen every event.
+const liveAgain = 12 * time.Second
 
 // judge compares what the watchers of a channel have seen with each other and with what
 // was acknowledged. An event that was not acknowledged may be seen, or not.
@@ -68,6 +72,12 @@ func (r *report) verdict() error {
 	if n := r.lost + r.repeated + r.reordered + r.gaps + r.bad; n > 0 {
 		return fmt.Errorf("%d promises broken", n)
 	}
+	if r.consumers > 0 {
+		return fmt.Errorf("the stream has %d consumers", r.consumers)
+	}
+	if r.back > liveAgain {
+		return fmt.Errorf("all had all only %v after the last fault", r.back)
+	}
 	return nil
 }
 
@@ -81,7 +91,7 @@ func (r *report) String() string {
 	fmt.Fprintf(&b, "%d events acknowledged, %d failed or uncertain, the longest publication took %v\n",
 		r.acknowledged, r.failed, r.longest.Round(time.Millisecond))
 	fmt.Fprintf(&b, "%d watchers of %d channels: %d lost, %d repeated, %d reordered, %d gaps, %d ended; "+
-		"all had all %v after the last fault",
-		r.watchers, r.channels, r.lost, r.repeated, r.reordered, r.gaps, r.bad, r.back.Round(time.Millisecond))
+		"all had all %v after the last fault; the stream has %d consumers",
+		r.watchers, r.channels, r.lost, r.repeated, r.reordered, r.gaps, r.bad, r.back.Round(time.Millisecond), r.consumers)
 	return b.String()
 }

@@ -34,3 +34,20 @@ func TestJudge(t *testing.T) {
 		})
 	}
 }
+
+func TestVerdict(t *testing.T) {
+	t.Parallel()
+	for name, r := range map[string]report{
+		"lost":      {lost: 1},
+		"repeated":  {repeated: 1},
+		"reordered": {reordered: 1},
+		"a gap":     {gaps: 1},
+		"ended":     {bad: 1},
+		"consumers": {consumers: 1},
+		"late":      {back: liveAgain + 1},
+	} {
+		require.Error(t, r.verdict(), name)
+	}
+	good := report{kills: 1, acknowledged: 1, failed: 1, back: liveAgain}
+	require.NoError(t, good.verdict())
+}

@@ -16,13 +16,16 @@ const (
 	nodeCount  = 3
 	busy       = 6 // channels
 	perBusy    = 6 // watchers
+	underNode  = 4 // busy channels with one more watcher, under Node
 	publishers = 12
-	settleTime = 20 * time.Second // for everybody to see everything, after the last fault
+	settleTime = 15 * time.Second // for everybody to see everything, after the last fault
 )
 
 type config struct {
 	length    time.Duration
-	quiet     int // channels
+	pause     time.Duration // between the events of a publisher, at most
+	scripts   string        // the directory of the script of clients under Node; empty: none
+	quiet     int           // channels
 	tailCheck bool
 	seed      uint64
 }
@@ -31,6 +34,7 @@ type config struct {
 type cluster struct {
 	config
 	servers  []*process
+	routes   []*proxy // to each of the servers, from the others
 	nodes    []*node
 	channels []*channelRun
 	watching []<-chan struct{}
@@ -66,6 +70,9 @@ func run(ctx context.Context, cfg config) (r *report, err error) {
 		for _, p := range c.servers {
 			p.kill()
 		}
+		for _, p := range c.routes {
+			err = errors.Join(err, p.listener.Close())
+		}
 		err = errors.Join(err, os.RemoveAll(dir))
 	}()
 	if err := c.start(ctx, dir); err != nil {
@@ -73,6 +80,9 @@ func run(ctx context.Context, cfg config) (r *report, err error) {
 	}
 	c.storm(ctx)
 	c.settle(ctx)
+	if c.report.consumers, err = c.nodes[0].consumers(ctx); err != nil {
+		return nil, fmt.Errorf("run: %w", err)
+	}
 	cancel()
 	for _, done := range c.watching {
 		<-done
@@ -90,13 +100,12 @@ func run(ctx context.Context, cfg config) (r *report, err error) {
 	return &c.report, nil
 }
 
-func (c *cluster) start(ctx context.Context, dir string) (err error) {
-	var addrs []string
-	if c.servers, addrs, err = startServers(dir, servers); err != nil {
+func (c *cluster) start(ctx context.Context, dir string) error {
+	if err := c.startServers(ctx, dir, servers); err != nil {
 		return err
 	}
 	for i := range nodeCount {
-		n, err := startNode(ctx, c.config, addrs[i%servers], addrs[(i+1)%servers])
+		n, err := startNode(ctx, c.config, c.servers[i%servers], c.servers[(i+1)%servers])
 		if err != nil {
 			return err
 		}
@@ -116,6 +125,14 @@ func (c *cluster) start(ctx context.Context, dir string) (err error) {
 			ch.watchers, c.watching = append(ch.watchers, w), append(c.watching, done)
 		}
 	}
+	if c.config.scripts == "" {
+		return nil
+	}
+	done, err := watchUnderNode(ctx, c.config.scripts, c.channels[:underNode], c.nodes)
+	if err != nil {
+		return err
+	}
+	c.watching = append(c.watching, done)
 	return nil
 }
 
@@ -156,33 +173,44 @@ func (n *node) set(f fault) {
 
 // breakSomething breaks one thing for a while.
 func (c *cluster) breakSomething(ctx context.Context, r *rand.Rand) {
-	if r.IntN(4) == 0 {
+	if r.IntN(3) == 0 {
 		p := c.servers[r.IntN(len(c.servers))]
 		p.kill()
 		c.report.kills++
-		pause(ctx.Done(), 2*time.Second)
-		_ = p.start() // if that fails the others go on, and the report shows it
+		pause(ctx.Done(), time.Second)
+		_ = p.start(ctx) // if that fails the others go on, and the report shows it
 		return
 	}
 	n, f := c.nodes[r.IntN(len(c.nodes))], cut+fault(r.IntN(int(faults-cut)))
-	c.report.faults[f]++
-	if r.IntN(2) == 0 { // one of its connections only
-		p := n.proxies[r.IntN(len(n.proxies))]
-		p.set(f)
-		pause(ctx.Done(), 2*time.Second)
-		p.set(healthy)
-		return
+	broken := n.proxies
+	switch r.IntN(6) {
+	case 0, 1: // to one of its servers only
+		at := r.IntN(len(broken))
+		broken = broken[at : at+1]
+	case 2: // between servers
+		f = cut + fault(r.IntN(int(leaking-cut)))
+		broken = []*proxy{c.routes[r.IntN(len(c.routes))]}
+	case 3: // to the clients of the node
+		f = cut + fault(r.IntN(int(leaking-cut)))
+		broken = []*proxy{n.front}
 	}
-	n.set(f)
-	pause(ctx.Done(), 3*time.Second)
-	n.set(healthy)
+	c.report.faults[f]++
+	for _, p := range broken {
+		p.set(f)
+	}
+	pause(ctx.Done(), time.Second+time.Duration(r.IntN(int(2*time.Second))))
+	for _, p := range broken {
+		p.set(healthy)
+	}
 }
 
 func (c *cluster) publishBusy(ctx context.Context, done <-chan struct{}, publisher int) {
 	for i := 0; !closed(done); i++ {
 		n, ch := c.nodes[publisher%len(c.nodes)], c.channels[rand.IntN(busy)]
 		c.publish(ctx, n, ch, fmt.Sprint(publisher, "/", i))
-		pause(done, time.Duration(rand.IntN(8))*time.Millisecond)
+		if c.pause > 0 {
+			pause(done, rand.N(c.pause))
+		}
 	}
 }
 

@@ -2,82 +2,105 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
-	"os/exec"
-	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/go-orpc/durable-iterator/internal/child"
 )
 
-// The environment of a process that is a NATS server.
-const (
-	serveEnv = "CLUSTERCHAOS_SERVE" // the directory of its streams
-	portsEnv = "CLUSTERCHAOS_PORTS" // its number, and the ports of all servers: of clients, then of routes
-)
+// serveEnv is the environment variable with which a process is a NATS server: a
+// serverConfig as JSON.
+const serveEnv = "CLUSTERCHAOS_SERVE"
+
+// serverConfig is what a NATS server is started with. It chooses its ports itself and
+// reports them, so that none can be taken: others reach it through proxies, whose
+// addresses stay the same.
+type serverConfig struct {
+	Number int      `json:"number"`
+	Dir    string   `json:"dir"`    // of its streams
+	Routes []string `json:"routes"` // of the proxies in front of the routes of all servers, by number
+}
+
+// listening is what a server reports when it is ready: where clients and routes reach it.
+type listening struct {
+	Client string `json:"client"`
+	Route  string `json:"route"`
+}
+
+// startTimeout is how long a server may take to get ready, and the servers to elect a
+// leader.
+const startTimeout = time.Minute
 
 // serveNATS runs a NATS server until standard input ends, with the parent at the latest.
-func serveNATS(dir string) error {
-	var number int
-	var ports []int
-	for i, field := range strings.Fields(os.Getenv(portsEnv)) {
-		n, err := strconv.Atoi(field)
-		if err != nil {
-			return fmt.Errorf("serve: %w", err)
-		}
-		if i == 0 {
-			number = n
-			continue
-		}
-		ports = append(ports, n)
+func serveNATS(config string) error {
+	var c serverConfig
+	if err := json.Unmarshal([]byte(config), &c); err != nil {
+		return fmt.Errorf("serve: %w", err)
 	}
-	client, routes := ports[:len(ports)/2], ports[len(ports)/2:]
-	urls := make([]string, 0, len(routes))
-	for _, port := range routes {
-		urls = append(urls, fmt.Sprintf("nats://127.0.0.1:%d", port))
+	var others []string
+	for i, addr := range c.Routes {
+		if i != c.Number {
+			others = append(others, "nats://"+addr)
+		}
 	}
 	s, err := server.NewServer(&server.Options{
-		ServerName: fmt.Sprint("n", number), JetStream: true, StoreDir: dir, Host: "127.0.0.1", Port: client[number],
-		NoSigs: true, NoLog: true, NoSystemAccount: false,
-		Cluster: server.ClusterOpts{Name: "chaos", Host: "127.0.0.1", Port: routes[number]},
-		Routes:  server.RoutesFromStr(strings.Join(urls, ",")),
+		ServerName: fmt.Sprint("n", c.Number), JetStream: true, StoreDir: c.Dir, NoSigs: true, NoLog: true,
+		Host: "127.0.0.1", Port: server.RANDOM_PORT,
+		Cluster: server.ClusterOpts{
+			Name: "chaos", Host: "127.0.0.1", Port: server.RANDOM_PORT, Advertise: c.Routes[c.Number],
+		},
+		Routes: server.RoutesFromStr(strings.Join(others, ",")),
 	})
 	if err != nil {
 		return fmt.Errorf("serve: %w", err)
 	}
 	s.Start()
+	defer s.Shutdown()
+	if !s.ReadyForConnections(startTimeout) {
+		return errors.New("serve: the server does not get ready")
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(listening{s.Addr().String(), s.ClusterAddr().String()}); err != nil {
+		return fmt.Errorf("serve: %w", err)
+	}
 	_, err = io.Copy(io.Discard, os.Stdin)
-	s.Shutdown()
 	return err
 }
 
 // process is a NATS server in a process of its own.
 type process struct {
-	number int
-	dir    string
-	ports  []int
-	cmd    *exec.Cmd
-	alive  io.Closer
+	config serverConfig
+	at     atomic.Pointer[listening]
+	child  *child.Process
 }
 
-func (p *process) start() error {
-	exe, err := os.Executable()
+// client and route return where the server was reached last.
+func (p *process) client() string { return p.at.Load().Client }
+func (p *process) route() string  { return p.at.Load().Route }
+
+// start starts the server and waits until it listens.
+func (p *process) start(ctx context.Context) error {
+	config, err := json.Marshal(p.config)
 	if err != nil {
 		return fmt.Errorf("start a server: %w", err)
 	}
-	p.cmd = exec.Command(exe) //nolint:noctx // it lives until kill
-	list := []string{strconv.Itoa(p.number)}
-	for _, port := range p.ports {
-		list = append(list, strconv.Itoa(port))
-	}
-	p.cmd.Env = append(os.Environ(), serveEnv+"="+p.dir, portsEnv+"="+strings.Join(list, " "))
-	if p.alive, err = p.cmd.StdinPipe(); err == nil {
-		err = p.cmd.Start()
+	p.child, err = child.Start(context.WithoutCancel(ctx), serveEnv+"="+string(config), nil, func(line string) error {
+		at := &listening{}
+		err := json.Unmarshal([]byte(line), at)
+		p.at.Store(at)
+		return err
+	})
+	if err == nil {
+		ctx, cancel := context.WithTimeout(ctx, startTimeout)
+		defer cancel()
+		err = p.child.Wait(ctx)
 	}
 	if err != nil {
 		return fmt.Errorf("start a server: %w", err)
@@ -85,42 +108,32 @@ func (p *process) start() error {
 	return nil
 }
 
-// kill ends the process as a crash does.
+// kill ends the process as a crash does, if there is one.
 func (p *process) kill() {
-	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Wait() // it was killed
-	_ = p.alive.Close()
+	if p.child != nil {
+		_ = p.child.Kill()
+	}
 }
 
-// startServers starts n servers, and returns what they can be reached at.
-func startServers(dir string, n int) (list []*process, addrs []string, err error) {
-	ports, err := freePorts(2 * n)
-	if err != nil {
-		return nil, nil, err
-	}
+// startServers starts n servers that reach each other through proxies.
+func (c *cluster) startServers(ctx context.Context, dir string, n int) error {
+	var routes []string
 	for i := range n {
-		p := &process{number: i, dir: fmt.Sprintf("%s/%d", dir, i), ports: ports}
-		err = errors.Join(err, p.start())
-		list, addrs = append(list, p), append(addrs, fmt.Sprintf("127.0.0.1:%d", ports[i]))
-	}
-	return list, addrs, err
-}
-
-// freePorts returns ports that were free a moment ago.
-func freePorts(n int) (ports []int, err error) {
-	for range n {
-		l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+		p := &process{config: serverConfig{Number: i, Dir: fmt.Sprint(dir, "/", i)}}
+		p.at.Store(&listening{}) // connections are closed until it listens
+		proxy, err := newProxy(p.route, passBytes)
 		if err != nil {
-			return nil, fmt.Errorf("find a port: %w", err)
+			return err
 		}
-		defer func() { _ = l.Close() }()
-		addr, ok := l.Addr().(*net.TCPAddr)
-		if !ok {
-			return nil, errors.New("find a port: not TCP")
-		}
-		ports = append(ports, addr.Port)
+		c.servers, c.routes, routes = append(c.servers, p), append(c.routes, proxy), append(routes, proxy.addr())
 	}
-	return ports, nil
+	for _, p := range c.servers {
+		p.config.Routes = routes
+		if err := p.start(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // pause waits, or until the end.

@@ -19,15 +19,20 @@ type watcher struct {
 	failed error
 }
 
+func newToken(ctx context.Context, channel string) (string, error) {
+	now := time.Now()
+	return secret.Sign(ctx, &token.Payload{Channel: channel, IssuedAt: now, ExpiresAt: now.Add(24 * time.Hour)})
+}
+
 func watch(ctx context.Context, channel string, nodes []*node) (*watcher, <-chan struct{}, error) {
-	tok, err := secret.Sign(ctx, &token.Payload{Channel: channel, IssuedAt: time.Now(), ExpiresAt: time.Now().Add(24 * time.Hour)})
+	tok, err := newToken(ctx, channel)
 	if err != nil {
 		return nil, nil, err
 	}
 	w, done := &watcher{}, make(chan struct{})
-	it, err := client.Dial[string](ctx, client.StaticToken(tok), &client.Options{
+	it, err := client.Dial[event](ctx, client.StaticToken(tok), &client.Options{
 		URLFunc: func(context.Context, *token.Payload) (string, error) {
-			return "ws" + nodes[rand.IntN(len(nodes))].web.URL[len("http"):], nil
+			return nodes[rand.IntN(len(nodes))].url(), nil
 		},
 		Backoff:     func(int) time.Duration { return time.Duration(rand.IntN(500)) * time.Millisecond },
 		DialTimeout: 5 * time.Second,
@@ -42,17 +47,27 @@ func watch(ctx context.Context, channel string, nodes []*node) (*watcher, <-chan
 	}
 	go func() {
 		defer close(done)
-		for event, err := range it.All() {
-			w.mu.Lock()
+		for e, err := range it.All() {
 			if err == nil {
-				w.seen = append(w.seen, event)
+				w.see(e.Text)
 			} else if !errors.Is(err, context.Canceled) {
-				w.failed = err
+				w.fail(err)
 			}
-			w.mu.Unlock()
 		}
 	}()
 	return w, done, nil
+}
+
+func (w *watcher) see(event string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.seen = append(w.seen, event)
+}
+
+func (w *watcher) fail(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.failed = err
 }
 
 // count returns how many events w has seen.

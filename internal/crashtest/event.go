@@ -12,7 +12,8 @@ type event struct {
 }
 
 // mark identifies an event. Publishers count from 1 in each run of the server, and wait
-// until an event is acknowledged before they publish the next.
+// until an event is acknowledged before they publish the next. Those that use keys count
+// on over all runs, as run 0: after a restart they publish again what was not acknowledged.
 type mark struct {
 	Run       int `json:"run"`
 	Publisher int `json:"publisher"` // from 1; 0 is the last event of all
@@ -21,6 +22,9 @@ type mark struct {
 
 // String returns the mark as the server writes it when the event is acknowledged.
 func (m mark) String() string { return fmt.Sprintf("%d/%d/%d", m.Run, m.Publisher, m.Number) }
+
+// keyed reports whether the event has a key.
+func (m mark) keyed() bool { return m.Run == 0 }
 
 func parseMark(text string) (m mark, err error) {
 	_, err = fmt.Sscanf(text, "%d/%d/%d", &m.Run, &m.Publisher, &m.Number)

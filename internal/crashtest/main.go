@@ -9,6 +9,10 @@
 // ready, and restarted on the same address and directory. Meanwhile clients range
 // over their iterators, each of which lasts for the whole run.
 //
+// Some of the publishers use idempotency keys. They publish each event twice at once, again
+// after a restart unless it was acknowledged, and now and then much later: it must be there
+// once, and all acknowledgements must name its id.
+//
 // In the end the acknowledged events, the events that each client has received and those
 // in the log are compared: see verdict. The exit status is 1 if there is any fault.
 //
@@ -46,6 +50,7 @@ func command(args []string, out io.Writer) error {
 	var p plan
 	flags.IntVar(&p.kills, "kills", 200, "how often the server is killed")
 	flags.IntVar(&p.publishers, "publishers", 4, "goroutines of the server that publish")
+	flags.IntVar(&p.keyed, "keyed", 2, "goroutines of the server that publish with idempotency keys, and repeat them")
 	flags.IntVar(&p.clients, "clients", 3, "clients that range over the events")
 	flags.Uint64Var(&p.seed, "seed", 0, "of the moments of the kills; 0 is a random one")
 	timeout := flags.Duration("timeout", 8*time.Minute, "when to give up")
@@ -54,6 +59,9 @@ func command(args []string, out io.Writer) error {
 	}
 	if p.kills < 1 || p.publishers < 1 || p.clients < 1 {
 		return errors.New("kills, publishers and clients must be 1 or more")
+	}
+	if p.keyed < 0 {
+		return errors.New("keyed must be 0 or more")
 	}
 	p.seed = cmp.Or(p.seed, rand.Uint64()) //nolint:gosec // nobody gains from guessing it
 	dir, err := os.MkdirTemp("", "crashtest-*")

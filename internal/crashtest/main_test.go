@@ -25,10 +25,22 @@ func TestCrash(t *testing.T) {
 	require.NoError(t, command([]string{"-kills", "8", "-timeout", "2m"}, &out))
 	t.Log(&out)
 	require.Contains(t, out.String(), "8 kills,")
+	require.NotContains(t, out.String(), " 0 times again")
+}
+
+// A server that forgets keys stores events twice, and that is found.
+func TestKeysForgotten(t *testing.T) {
+	t.Parallel()
+	v, err := plan{kills: 2, publishers: 1, keyed: 2, clients: 1, seed: 1, forgetful: true}.run(t.Context(), t.TempDir())
+	require.NoError(t, err)
+	require.Positive(t, v.disorder, "%v", v)
+	require.Positive(t, v.misnamed)
+	require.Error(t, v.err())
 }
 
 func TestCommandLine(t *testing.T) {
 	t.Parallel()
+	require.EqualError(t, command([]string{"-keyed", "-1"}, new(bytes.Buffer)), "keyed must be 0 or more")
 	for _, args := range [][]string{{"-kills", "0"}, {"-clients", "0"}, {"-publishers", "-1"}} {
 		require.EqualError(t, command(args, new(bytes.Buffer)), "kills, publishers and clients must be 1 or more")
 	}
@@ -68,7 +80,7 @@ func TestServerEnds(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p, err := startProcess(context.WithoutCancel(t.Context()), t.TempDir(), tt.addr, 1, 1)
+			p, err := startProcess(context.WithoutCancel(t.Context()), t.TempDir(), tt.addr, work{run: 1, publishers: 1})
 			require.NoError(t, err)
 			require.NoError(t, tt.end(p))
 			<-p.Ended()

@@ -20,8 +20,9 @@ const (
 
 // plan is the configuration of a run.
 type plan struct {
-	kills, publishers, clients int
-	seed                       uint64
+	kills, publishers, keyed, clients int
+	seed                              uint64
+	forgetful                         bool // a fault: the server forgets keys
 }
 
 // run executes the plan with a log in dir. An error means that the run could not be completed;
@@ -55,7 +56,7 @@ type siege struct {
 	dir, addr string
 	random    *rand.Rand
 	watchers  []*watcher
-	acked     []mark
+	acked     []entry
 
 	early int   // kills of servers that were not ready
 	torn  int   // kills that left an incomplete write
@@ -64,7 +65,7 @@ type siege struct {
 
 // killOne starts a server that publishes, and kills it.
 func (s *siege) killOne(ctx context.Context, run int) error {
-	server, err := startProcess(ctx, s.dir, s.addr, run, s.publishers)
+	server, err := startProcess(ctx, s.dir, s.addr, s.work(run))
 	if err != nil {
 		return err
 	}
@@ -77,6 +78,22 @@ func (s *siege) killOne(ctx context.Context, run int) error {
 	}
 	s.acked = append(s.acked, server.acked...)
 	return s.inspect()
+}
+
+// work returns what a server publishes: those with keys go on after the newest event that
+// was acknowledged, and so publish again one that may be stored all the same.
+func (s *siege) work(run int) work {
+	w := work{run: run, publishers: s.publishers, next: make([]int, s.keyed), forgetful: s.forgetful}
+	for i := range w.next {
+		w.next[i] = 1
+	}
+	for _, a := range s.acked {
+		if a.mark.keyed() {
+			i := a.mark.Publisher - s.publishers - 1
+			w.next[i] = max(w.next[i], a.mark.Number+1)
+		}
+	}
+	return w
 }
 
 // letPublish returns when it is time to kill the server.
@@ -133,7 +150,7 @@ func (s *siege) inspect() error {
 // end starts a server that publishes the last event, waits until every client has
 // received it, and kills that server, too.
 func (s *siege) end(ctx context.Context, run int) error {
-	server, err := startProcess(ctx, s.dir, s.addr, run, s.publishers)
+	server, err := startProcess(ctx, s.dir, s.addr, s.work(run))
 	if err != nil {
 		return err
 	}

@@ -13,14 +13,26 @@ import (
 type process struct {
 	*child.Process
 
-	addr  string // where it listens; valid once it is ready
-	acked []mark // what it has acknowledged; valid once it has ended
+	addr  string  // where it listens; valid once it is ready
+	acked []entry // what it has acknowledged; valid once it has ended
 }
 
-func startProcess(ctx context.Context, dir, addr string, run, publishers int) (*process, error) {
+// work is what a server publishes.
+type work struct {
+	run, publishers int
+	next            []int // the next event of each publisher that uses keys
+	forgetful       bool  // the server forgets keys
+}
+
+func startProcess(ctx context.Context, dir, addr string, w work) (*process, error) {
 	p := &process{}
+	next := make([]string, len(w.next))
+	for i, n := range w.next {
+		next[i] = strconv.Itoa(n)
+	}
 	server, err := child.Start(ctx, asServer+"=1", []string{
-		"-dir", dir, "-addr", addr, "-run", strconv.Itoa(run), "-publishers", strconv.Itoa(publishers),
+		"-dir", dir, "-addr", addr, "-run", strconv.Itoa(w.run), "-publishers", strconv.Itoa(w.publishers),
+		"-next", strings.Join(next, " "), "-forgetful=" + strconv.FormatBool(w.forgetful),
 	}, p.take)
 	if err != nil {
 		return nil, err
@@ -37,8 +49,9 @@ func (p *process) take(line string) error {
 		p.addr = rest
 		return nil
 	case ackedWord:
-		m, err := parseMark(rest)
-		p.acked = append(p.acked, m)
+		text, id, _ := strings.Cut(rest, " ")
+		m, err := parseMark(text)
+		p.acked = append(p.acked, entry{id, m})
 		return err
 	}
 	return errors.New("complaint")

@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -42,7 +44,7 @@ const (
 // The lines that the server writes: a word and its argument.
 const (
 	readyWord  = "ready"  // the address
-	ackedWord  = "acked"  // the mark of an event that PublishEvent has published
+	ackedWord  = "acked"  // the mark of an event that PublishEvent has published, and its id
 	failedWord = "failed" // the error of PublishEvent
 )
 
@@ -56,10 +58,16 @@ func serve(args []string, in io.Reader, out io.Writer) error {
 	addr := flags.String("addr", "", "address to listen on")
 	run := flags.Int("run", 0, "number of this run")
 	publishers := flags.Int("publishers", 0, "how many goroutines publish")
+	next := flags.String("next", "", "the next event of each goroutine that publishes with keys")
+	forgetful := flags.Bool("forgetful", false, "forget keys at once")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	log, err := filelog.Open(*dir, &filelog.Options{Sync: filelog.SyncCommit, SegmentBytes: segmentBytes})
+	o := &filelog.Options{Sync: filelog.SyncCommit, SegmentBytes: segmentBytes, KeyWindow: retention}
+	if *forgetful {
+		o.KeyWindow = 1
+	}
+	log, err := filelog.Open(*dir, o)
 	if err != nil {
 		return err
 	}
@@ -90,6 +98,13 @@ func serve(args []string, in io.Reader, out io.Writer) error {
 			for publisher := range *publishers {
 				goroutines.Go(func() { publish(ctx, r, mark{Run: *run, Publisher: publisher + 1}, out) })
 			}
+			for i, n := range strings.Fields(*next) {
+				m := mark{Publisher: *publishers + 1 + i}
+				if m.Number, err = strconv.Atoi(n); err != nil {
+					return err
+				}
+				goroutines.Go(func() { publishKeyed(ctx, r, m, out) })
+			}
 		case endCommand:
 			_ = publishOne(ctx, r, mark{Run: *run, Number: 1}, out)
 		}
@@ -109,11 +124,38 @@ func publish(ctx context.Context, r *room, m mark, out io.Writer) {
 	}
 }
 
+// publishKeyed publishes events with keys from m on, each twice at the same time, and now and then
+// one that was published before, in this run or an earlier one.
+func publishKeyed(ctx context.Context, r *room, m mark, out io.Writer) {
+	earlier := mark{Publisher: m.Publisher, Number: 1}
+	var err error
+	if m.Number > 1 {
+		err = publishOne(ctx, r, earlier, out)
+	}
+	for err == nil {
+		twin := make(chan error)
+		go func() { twin <- publishOne(ctx, r, m, out) }()
+		err = errors.Join(publishOne(ctx, r, m, out), <-twin)
+		if err == nil && m.Number%4 == 0 {
+			if earlier.Number = 1; m.Number%8 == 0 {
+				earlier.Number = m.Number*3/4 - m.Number%3
+			}
+			err = publishOne(ctx, r, earlier, out)
+		}
+		m.Number++
+	}
+}
+
 // publishOne publishes an event and writes the outcome.
 func publishOne(ctx context.Context, r *room, m mark, out io.Writer) error {
-	err := r.PublishEvent(ctx, m.event())
+	var id string
+	opts := []durableobject.PublishOption{durableobject.WithEventID(&id)}
+	if m.keyed() {
+		opts = append(opts, durableobject.WithIdempotencyKey(m.String()))
+	}
+	err := r.PublishEvent(ctx, m.event(), opts...)
 	if err == nil {
-		return write(out, ackedWord, m)
+		return write(out, ackedWord, m.String()+" "+id)
 	}
 	if ctx.Err() == nil {
 		err = errors.Join(err, write(out, failedWord, err))

@@ -10,8 +10,9 @@ import (
 type verdict struct {
 	kills, early, torn int
 	cut                int64
-	publishers         int
+	publishers, keyed  int
 	acked, stored      int
+	again, most        int   // acknowledgements of events that had one already, and of one event
 	delivered          []int // by client
 	connections        []int64
 
@@ -21,11 +22,12 @@ type verdict struct {
 	reused   int // ids of more than one event
 	gaps     int // gaps reported to a client
 	disorder int // events out of order, double, or changed
+	misnamed int // acknowledgements with another id than that in the log
 	examples []error
 }
 
 func (s *siege) judge(stored *history) *verdict {
-	v := &verdict{kills: s.kills, early: s.early, torn: s.torn, cut: s.cut, publishers: s.publishers}
+	v := &verdict{kills: s.kills, early: s.early, torn: s.torn, cut: s.cut, publishers: s.publishers, keyed: s.keyed}
 	var clients []*history
 	for _, w := range s.watchers {
 		clients = append(clients, w.got)
@@ -39,21 +41,16 @@ func (s *siege) judge(stored *history) *verdict {
 
 // compare counts the faults. Clients that have received exactly the events in the log, in
 // the order of their ids, have received them in one order.
-func (v *verdict) compare(acked []mark, stored *history, clients []*history) {
-	v.acked, v.stored = len(acked), len(stored.entries)
+func (v *verdict) compare(acked []entry, stored *history, clients []*history) {
+	v.stored = len(stored.entries)
 	inLog := map[entry]bool{}
-	marks := map[mark]bool{}
+	ids := map[mark]string{}
 	byID := map[string]mark{}
 	for _, e := range stored.entries {
-		inLog[e], marks[e.mark] = true, true
+		inLog[e], ids[e.mark] = true, e.id
 		v.identify(byID, e)
 	}
-	for _, m := range acked {
-		if !marks[m] {
-			v.lost++
-			v.examplef("event %v was acknowledged and is not in the log", m)
-		}
-	}
+	v.check(acked, ids)
 	v.addDisorder(stored)
 	for number, got := range clients {
 		v.delivered = append(v.delivered, len(got.entries))
@@ -74,6 +71,25 @@ func (v *verdict) compare(acked []mark, stored *history, clients []*history) {
 			}
 		}
 	}
+}
+
+// check compares acknowledgements with the ids of the events in the log.
+func (v *verdict) check(acked []entry, ids map[mark]string) {
+	times := map[mark]int{}
+	for _, a := range acked {
+		times[a.mark]++
+		v.most = max(v.most, times[a.mark])
+		id, ok := ids[a.mark]
+		switch {
+		case !ok && times[a.mark] == 1:
+			v.lost++
+			v.examplef("event %v was acknowledged and is not in the log", a.mark)
+		case ok && id != a.id:
+			v.misnamed++
+			v.examplef("event %v was acknowledged as %s and is %s in the log", a.mark, a.id, id)
+		}
+	}
+	v.acked, v.again = len(times), len(acked)-len(times)
 }
 
 // identify records which event an id belongs to.
@@ -114,9 +130,11 @@ func (v *verdict) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d kills, %d of them before the server was ready, %d left an unfinished write (%d bytes)\n",
 		v.kills, v.early, v.torn, v.cut)
-	fmt.Fprintf(&b, "%d publishers: %d events acknowledged, %d in the log\n", v.publishers, v.acked, v.stored)
+	fmt.Fprintf(&b, "%d publishers, %d with keys: %d events acknowledged, %d times again, one of them %d times, %d in the log\n",
+		v.publishers+v.keyed, v.keyed, v.acked, v.again, v.most, v.stored)
 	fmt.Fprintf(&b, "%d clients: %d events delivered, over %d connections\n", len(v.delivered), v.delivered, v.connections)
 	fmt.Fprintf(&b, "%d acknowledged events lost, %d delivered events not in the log, %d missed, ", v.lost, v.phantoms, v.missed)
-	fmt.Fprintf(&b, "%d ids used twice, %d gaps, %d out of order", v.reused, v.gaps, v.disorder)
+	fmt.Fprintf(&b, "%d ids used twice, %d gaps, %d out of order or double, %d wrong ids acknowledged",
+		v.reused, v.gaps, v.disorder, v.misnamed)
 	return b.String()
 }

@@ -14,14 +14,17 @@ func TestCompare(t *testing.T) {
 	a, b, c := mark{1, 1, 1}, mark{1, 1, 2}, mark{2, 1, 1}
 	good := []entry{{"e-1", a}, {"e-2", b}, {"f-3", c}}
 	tests := map[string]struct {
-		acked       []mark
+		acked       []entry
 		stored, got []entry
 		want        verdict
 	}{
-		"all is well":         {acked: []mark{a, b, c}, stored: good, got: good},
-		"not acknowledged":    {acked: []mark{a}, stored: good, got: good},
-		"acknowledged, lost":  {acked: []mark{a, b, c}, stored: good[:2], got: good[:2], want: verdict{lost: 1}},
-		"delivered, lost":     {acked: []mark{a}, stored: good[:2], got: good, want: verdict{phantoms: 1}},
+		"all is well":         {acked: good, stored: good, got: good},
+		"acknowledged again":  {acked: append(slices.Clone(good), good[0]), stored: good, got: good},
+		"another id":          {acked: []entry{{"e-9", a}, good[1]}, stored: good, got: good, want: verdict{misnamed: 1}},
+		"another id, later":   {acked: []entry{good[0], {"e-9", a}}, stored: good, got: good, want: verdict{misnamed: 1}},
+		"not acknowledged":    {acked: good[:1], stored: good, got: good},
+		"acknowledged, lost":  {acked: good, stored: good[:2], got: good[:2], want: verdict{lost: 1}},
+		"delivered, lost":     {acked: good[:1], stored: good[:2], got: good, want: verdict{phantoms: 1}},
 		"missed at the end":   {stored: good, got: good[:2], want: verdict{missed: 1}},
 		"missed in the midst": {stored: good, got: []entry{good[0], good[2]}, want: verdict{missed: 1}},
 		"missed and more":     {stored: good, got: good[1:], want: verdict{missed: 1, disorder: 1}},
@@ -42,9 +45,9 @@ func TestCompare(t *testing.T) {
 			v := &verdict{}
 			v.compare(tt.acked, historyOf(tt.stored), []*history{historyOf(tt.got)})
 			faults := *v
-			faults.acked, faults.stored, faults.delivered, faults.examples = 0, 0, nil, nil
+			faults.acked, faults.again, faults.most, faults.stored, faults.delivered, faults.examples = 0, 0, 0, 0, nil, nil
 			require.Equal(t, tt.want, faults, "%v", v.examples)
-			if total := v.lost + v.phantoms + v.missed + v.reused + v.disorder; total == 0 {
+			if total := v.lost + v.phantoms + v.missed + v.reused + v.disorder + v.misnamed; total == 0 {
 				require.NoError(t, v.err())
 			} else {
 				require.ErrorContains(t, v.err(), strconv.Itoa(total)+" faults: ")

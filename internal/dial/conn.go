@@ -1,11 +1,10 @@
-// Package dial is the client side of WebSocket connections. It opens them, and sends the
-// messages that wait at a time with one write.
+//go:build !js
+
 package dial
 
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -22,9 +21,9 @@ const (
 	keptBuffer = 64 << 10
 )
 
-// ErrNotTaken is the reason why a connection has ended whose server has accepted nothing
-// for Options.WriteTimeout.
-var ErrNotTaken = errors.New("the server does not take messages")
+// InBrowser reports whether connections are those of a browser, which sends no pings and
+// does not report why a connection was not opened.
+const InBrowser = false
 
 // Conn is one connection. One goroutine calls Read, and one, which may be another, Write
 // and Flush; all other methods are safe for concurrent use.

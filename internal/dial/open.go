@@ -1,6 +1,7 @@
 package dial
 
 import (
+	"errors"
 	"net/http"
 	"time"
 )
@@ -12,7 +13,17 @@ type Options struct {
 	HTTPClient *http.Client
 	// Header is sent with that request. In a browser it must be empty.
 	Header http.Header
-	// WriteTimeout is how long one write to the connection may take. Browsers ignore
-	// it.
+	// Subprotocols are offered to the server, which may select one of them.
+	Subprotocols []string
+	// WriteTimeout is how long one write to the connection may take. In a browser it is
+	// how long a write waits for those before it.
 	WriteTimeout time.Duration
 }
+
+// ErrNotTaken is the reason why a connection has ended whose server has accepted nothing
+// for Options.WriteTimeout.
+var ErrNotTaken = errors.New("the server does not take messages")
+
+// ErrNotOpened is returned by Open in browsers where the connection was not opened. They do
+// not report why.
+var ErrNotOpened = errors.New("the browser could not open the WebSocket, and does not report why")

@@ -3,16 +3,17 @@ package dial
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
-
-	"github.com/coder/websocket"
+	"syscall/js"
 )
 
 var errHeader = errors.New("browsers send no headers of the application")
 
 // Open connects to an address of scheme ws, wss, http or https. Browsers do not report why
-// they cannot connect: the response is always nil.
+// they cannot connect: the response is always nil, and the error wraps ErrNotOpened. No
+// error has the address or a subprotocol in it.
 func Open(ctx context.Context, address string, o Options) (*Conn, *http.Response, error) {
 	if len(o.Header) > 0 {
 		return nil, nil, errHeader
@@ -20,23 +21,45 @@ func Open(ctx context.Context, address string, o Options) (*Conn, *http.Response
 	if rest, ok := strings.CutPrefix(address, "http"); ok {
 		address = "ws" + rest
 	}
-	ws, _, err := websocket.Dial(ctx, address, nil)
+	ws, err := newWebSocket(address, o.Subprotocols)
 	if err != nil {
 		return nil, nil, err
 	}
-	return &Conn{ws: ws, wire: &wire{ws}}, nil, nil
+	c := &Conn{
+		ws: ws, writeTimeout: o.WriteTimeout,
+		opened: make(chan struct{}), arrived: make(chan struct{}, 1), ended: make(chan struct{}),
+	}
+	c.listen()
+	select {
+	case <-c.opened:
+	case <-c.ended:
+	case <-ctx.Done():
+		c.Drop()
+		return nil, nil, context.Cause(ctx)
+	}
+	select {
+	case <-c.opened: // it may have ended since, with a code that Read returns
+		return c, nil, nil
+	default:
+		return nil, nil, ErrNotOpened
+	}
 }
 
-// wire takes the place of the stream below a WebSocket, which browsers do not expose.
-type wire struct{ ws *websocket.Conn }
-
-func (w *wire) received() int64 { return 0 } // browsers do not report it
-func (w *wire) hold()           {}
-func (w *wire) flush() error    { return nil }
-func (w *wire) release() error  { return nil }
-
-// Close starts to close the connection, and does not wait for the browser.
-func (w *wire) Close() error {
-	go func() { _ = w.ws.Close(websocket.StatusNormalClosure, "") }()
-	return nil
+// newWebSocket starts to open a WebSocket. What browsers throw has the address or the
+// subprotocols in it, so that only its name is returned.
+func newWebSocket(address string, subprotocols []string) (ws js.Value, err error) {
+	defer func() {
+		switch thrown := recover().(type) {
+		case nil:
+		case js.Error:
+			err = fmt.Errorf("%w: %s", ErrNotOpened, thrown.Value.Get("name").String())
+		default:
+			panic(thrown)
+		}
+	}()
+	offered := make([]any, len(subprotocols))
+	for i, name := range subprotocols {
+		offered[i] = name
+	}
+	return js.Global().Get("WebSocket").New(address, offered), nil
 }

@@ -23,7 +23,9 @@ func Open(ctx context.Context, address string, o Options) (*Conn, *http.Response
 		tap.base = http.DefaultTransport
 	}
 	hc.Transport = tap
-	ws, response, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPClient: &hc, HTTPHeader: o.Header})
+	ws, response, err := websocket.Dial(ctx, address, &websocket.DialOptions{
+		HTTPClient: &hc, HTTPHeader: o.Header, Subprotocols: o.Subprotocols,
+	})
 	if err != nil {
 		return nil, response, err
 	}

@@ -24,6 +24,10 @@ type Options struct {
 	// has them. 0 leaves that to Log.
 	Retention time.Duration
 
+	// Latest is how many of the newest records for its client a subscription without a
+	// last event id begins with, among the newest LatestScan. 0 is none.
+	Latest, LatestScan int
+
 	// MaxLagBytes bounds the part of the tail that a slow reader keeps in memory.
 	MaxLagBytes int
 
@@ -38,6 +42,9 @@ type Options struct {
 //   - The tail has every record that the channel was given, and each reader that a
 //     record may be for was notified of it, on its own or by its group.
 //   - The tail counts the subscriptions of the readers in the index, and no others.
+//   - The nodes that groups of the index have yet to notify readers of are in the tail's
+//     list. Where that begins anew the groups forget them: from a node of the old list no
+//     reader finds the records that come later.
 //   - In a shared log, feed is nil or the feed that is opened or passes records, and
 //     unfollow releases the one that passed them last. Where feed is nil all readers of
 //     the index have left, or the channel is released.
@@ -58,7 +65,9 @@ func New(o *Options, name string) *Channel {
 	ch := &Channel{options: o}
 	ch.tail.maxLag = o.MaxLagBytes
 	ch.tail.common.id = firstID
-	ch.history = history{log: o.Log, channel: name, retention: o.Retention, tail: &ch.tail}
+	ch.history = history{
+		log: o.Log, channel: name, retention: o.Retention, options: o, tail: &ch.tail, readers: &ch.readers,
+	}
 	if o.Shared == nil {
 		ch.deliver = ch.receive
 	} else if o.Retention > 0 {
@@ -167,6 +176,7 @@ func (ch *Channel) Leave(r *Reader) {
 	r.leave()
 	if ch.readers.count == 0 {
 		ch.tail.reset()
+		ch.readers.forget()
 	}
 }
 

@@ -57,6 +57,26 @@ func TestAudiences(t *testing.T) {
 	})
 }
 
+// A writer that is late to notify the last reader, which has left since, does not keep the
+// next one from what is published to it.
+func TestReaderAfterOneThatLeftUnnotified(t *testing.T) {
+	t.Parallel()
+	bubble(t, nil, func(f *fixture) {
+		a := f.subscribe("a")
+		resume := f.busy()
+		f.publish("for a")
+		a.leave()
+		b := f.subscribe("b")
+		f.publish("1")
+		f.publish("2")
+		resume()
+		b.reads("1", "2")
+		f.publish("3")
+		b.reads("3")
+		b.leave()
+	})
+}
+
 // The time that a record for a tag takes does not depend on the other readers: those are
 // not notified.
 func TestOnlyTheAudienceIsWoken(t *testing.T) {

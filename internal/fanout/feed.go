@@ -112,6 +112,7 @@ func (f *feed) start(from eventlog.Position) error {
 		return errReleased
 	}
 	ch.tail.restart(from)
+	ch.readers.forget()
 	f.started, ch.unfollow = true, f.stop
 	if f.early != nil {
 		ch.accept(f.early)

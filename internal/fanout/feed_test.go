@@ -139,6 +139,30 @@ func TestLostFeed(t *testing.T) {
 	})
 }
 
+// A feed that is lost while a writer is late to notify its readers does not keep those of
+// the next feed from any record of that.
+func TestLostFeedWithUnnotifiedReaders(t *testing.T) {
+	feeding(t, func(f *fixture, log *scripted) {
+		f.follow()
+		a := f.subscribe("a")
+		resume := f.busy()
+		log.feeds[0].Deliver(f.stored("old"))
+		log.feeds[0].Lost(errors.New("lost"))
+		log.from = f.stored("left out").Position()
+		f.follow()
+		b := f.subscribe("b")
+		log.feeds[1].Deliver(f.stored("1"))
+		log.feeds[1].Deliver(f.stored("2"))
+		resume()
+		log.feeds[1].Deliver(f.stored("3"))
+		synctest.Wait()
+		b.reads("1", "2", "3")
+		a.reads()
+		a.leave()
+		b.leave()
+	})
+}
+
 // A feed that is lost before Follow returns is no feed.
 func TestFeedLostAtOnce(t *testing.T) {
 	feeding(t, func(f *fixture, log *scripted) {

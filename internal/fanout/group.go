@@ -15,6 +15,7 @@ import (
 //     is none.
 //   - scanning is the record that the scan began with, nil if none is under way. The
 //     first scanned readers were notified of it, the others not yet.
+//   - Both are in the list of the tail that has its newest node: see forget.
 //   - A reader that is notified on its own has to be notified of scanning and pending
 //     first: see notify.
 type group struct {
@@ -43,6 +44,10 @@ func (g *group) enqueue(n *node) {
 		g.task.Wake()
 	}
 }
+
+// forget drops what is enqueued, and ends the scan. It is called when the tail begins a new
+// list: as long as pending is a node of the old one, no record of the new one is enqueued.
+func (g *group) forget() { g.pending, g.scanning = nil, nil }
 
 // idle reports whether the readers have been notified of everything.
 func (g *group) idle() bool { return g.pending == nil && g.scanning == nil }

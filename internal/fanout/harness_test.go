@@ -55,6 +55,18 @@ func (f *fixture) publish(text string, set ...func(*eventlog.Audience)) string {
 	return rec.Position().String()
 }
 
+// busy occupies the writer of the clients until resume is called, which waits until it has
+// made up for what it was kept from.
+func (f *fixture) busy() (resume func()) {
+	block := make(chan struct{})
+	f.pool.NewTask(0, func(func(*socket.Conn)) { <-block }).Wake()
+	synctest.Wait()
+	return func() {
+		close(block)
+		synctest.Wait()
+	}
+}
+
 // entries returns the number of entries that the channel has for its readers, which is 0
 // once all of them have left.
 func (f *fixture) entries() int {
@@ -137,7 +149,7 @@ func (f *fixture) subscribe(id string, tags ...string) *client {
 func (c *client) subscribe(id, lastEventID string) {
 	c.t.Helper()
 	c.sub = &Subscription{CursorEvents: true}
-	_, err := c.reader.Prepare(c.t.Context(), c.sub, lastEventID)
+	_, _, err := c.reader.Prepare(c.t.Context(), c.sub, lastEventID)
 	require.NoError(c.t, err)
 	c.sub.ID = peer.ID(id)
 	c.replayed.Store(c.reader.Subscribe(c.sub))

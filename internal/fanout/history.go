@@ -13,7 +13,9 @@ type history struct {
 	log       eventlog.Log // nil: nothing is kept
 	channel   string
 	retention time.Duration // 0: the log itself drops what is too old
+	options   *Options
 	tail      *tail
+	readers   *index // guarded by the tail's mu
 	pages     pages
 }
 
@@ -47,6 +49,47 @@ func (h *history) missed(ctx context.Context, from eventlog.Position) (first uin
 	return 0, replay.Truncated, nil
 }
 
+// maxLatestBytes bounds the records that are looked at for [Options].Latest, unless a
+// single one is larger.
+const maxLatestBytes = 1 << 20
+
+// latest returns the position before the last few records, up to live, that are for a
+// reader: as many as [Options].Latest, among as many as LatestScan. It is live if there
+// are none.
+func (h *history) latest(ctx context.Context, live eventlog.Position, r *Reader) (eventlog.Position, error) {
+	o, begin := h.options, live
+	if o.Latest == 0 || h.log == nil {
+		return live, nil
+	}
+	replay, err := eventlog.ReadNewest(ctx, h.log, h.channel, eventlog.Position{})
+	if err != nil {
+		return live, err
+	}
+	horizon := h.horizon()
+	found, scanned, bytes := 0, 0, 0
+	for rec, err := range replay.Records {
+		if errors.Is(err, eventlog.ErrTrimmed) {
+			return begin, nil
+		}
+		if err != nil {
+			return live, err
+		}
+		bytes += recordBytes(rec)
+		if rec.Time.Before(horizon) || bytes > maxLatestBytes && scanned > 0 {
+			break
+		}
+		if rec.Seq <= live.Seq && r.Includes(&rec.Audience) {
+			// Seqs go on over epochs, so that the epoch of the head will do.
+			begin.Seq = rec.Seq - 1
+			found++
+		}
+		if scanned++; found == o.Latest || scanned == o.LatestScan {
+			break
+		}
+	}
+	return begin, nil
+}
+
 // page returns a page with what the log has after from, up to limit, and the Seq that
 // from stands for. The page may begin before after, and end after limit. If records
 // after from are gone the error is [eventlog.ErrTrimmed]; with skipGaps, after is
@@ -76,7 +119,8 @@ func (h *history) page(ctx context.Context, from eventlog.Position, limit uint64
 	if after >= limit {
 		return &page{last: limit}, after, nil
 	}
-	return h.pages.get(after, func() *page { return h.load(replay, after, limit) }), after, nil
+	p, err = h.pages.get(ctx, after, func() *page { return h.load(replay, after, limit) })
+	return p, after, err
 }
 
 // seqBefore returns the Seq just before the first record of a replay, or limit if the

@@ -101,6 +101,13 @@ func (x *index) announce(n *node) {
 	}
 }
 
+// forget drops what the readers have not been notified of yet, none of which reads.
+func (x *index) forget() {
+	for _, g := range x.groups {
+		g.forget()
+	}
+}
+
 // leave ends all readers, which stay in the index until [Channel.Leave].
 func (x *index) leave() {
 	for _, g := range x.groups {

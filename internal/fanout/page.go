@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"context"
 	"slices"
 	"sort"
 	"sync"
@@ -80,36 +81,63 @@ type pages struct {
 	loads map[uint64]*pageLoad
 }
 
-// pageLoad is a page that is being loaded. The page is set once done is closed.
+// pageLoad is a page that is being loaded. The other fields are set once done is closed.
 type pageLoad struct {
 	done chan struct{}
 	page *page
+	// abandoned is set if the connection that the page was loaded for has ended
+	// meanwhile, so that others load it again.
+	abandoned bool
 }
 
 // maxPages is the number of pages of a channel that are known at a time.
 const maxPages = 64
 
-// get returns a page that has what comes after a Seq, and loads it if there is none.
-// Callers that want the same page at the same time wait for one of them to load it.
-func (ps *pages) get(after uint64, load func() *page) *page {
+// get returns a page that has what comes after a Seq, and loads it, with ctx, if there is
+// none. Callers that want the same page at the same time wait for one of them to load it,
+// each until its own ctx ends.
+func (ps *pages) get(ctx context.Context, after uint64, load func() *page) (*page, error) {
+	for {
+		known, l, mine := ps.begin(after)
+		switch {
+		case known != nil:
+			return known, nil
+		case mine:
+			return ps.load(ctx, after, l, load), nil
+		}
+		select {
+		case <-l.done:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		if !l.abandoned {
+			return l.page, nil
+		}
+	}
+}
+
+// begin returns a page that is known, or the load of one, and reports whether that is for
+// the caller to do.
+func (ps *pages) begin(after uint64) (known *page, l *pageLoad, mine bool) {
 	ps.mu.Lock()
-	if p := ps.find(after); p != nil {
-		ps.mu.Unlock()
-		return p
+	defer ps.mu.Unlock()
+	if known = ps.find(after); known != nil {
+		return known, nil, false
 	}
-	if l := ps.loads[after]; l != nil {
-		ps.mu.Unlock()
-		<-l.done
-		return l.page
+	if l = ps.loads[after]; l != nil {
+		return nil, l, false
 	}
-	l := &pageLoad{done: make(chan struct{})}
+	l = &pageLoad{done: make(chan struct{})}
 	if ps.loads == nil {
 		ps.loads = map[uint64]*pageLoad{}
 	}
 	ps.loads[after] = l
-	ps.mu.Unlock()
+	return nil, l, true
+}
 
+func (ps *pages) load(ctx context.Context, after uint64, l *pageLoad, load func() *page) *page {
 	l.page = load()
+	l.abandoned = l.page.err != nil && ctx.Err() != nil
 
 	ps.mu.Lock()
 	if ps.loads[after] == l { // or it is of a log that was replaced

@@ -68,7 +68,7 @@ func (r *Reader) readNode(b *socket.Batch, stop func() bool) {
 			return
 		}
 		b.Shared, n, r.lastSentSeq = shared, last, last.rec.Seq
-	case n.rec.Includes(r.tags, r.recipient):
+	case r.Includes(&n.rec.Audience):
 		b.Own = AppendFrame(b.Own, r.sub.ID, n.suffix)
 		r.lastSentSeq = n.rec.Seq
 	}
@@ -123,10 +123,11 @@ func (r *Reader) span(stop func() bool) (s *Subscription, from eventlog.Position
 }
 
 // skipsGaps reports whether the replay may begin after records that are gone: the client
-// was told in the response that some are, or asked for what is retained, and was sent
-// nothing since.
+// was told in the response that some are, or asked for what is retained, or for nothing
+// but to begin with the latest, and was sent nothing since.
 func (r *Reader) skipsGaps() bool {
-	return r.state == replaying && (r.sub.Truncated || r.sub.from.IsZero()) && r.sub.Replayed == 0
+	s := r.sub
+	return r.state == replaying && (s.Truncated || s.from.IsZero() || s.latest) && s.Replayed == 0
 }
 
 // readPage adds the frames of a page that are after a Seq, up to limit. It reports
@@ -148,7 +149,7 @@ func (r *Reader) readPage(b *socket.Batch, s *Subscription, p *page, after, limi
 	for ; i < end; i++ {
 		rec := &p.records[i]
 		switch {
-		case rec.audience != nil && !rec.audience.Includes(r.tags, r.recipient):
+		case rec.audience != nil && !r.Includes(rec.audience):
 		case !rec.time.Before(horizon):
 			b.Own = AppendFrame(b.Own, s.ID, p.suffixOf(i))
 			r.sent(rec.seq, 1)

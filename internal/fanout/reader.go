@@ -44,7 +44,7 @@ type Subscription struct {
 
 	// Truncated is set if events that the client has missed are gone, or may be.
 	Truncated bool
-	// Replayed is the number of missed events that were sent.
+	// Replayed is the number of missed or latest events that were sent.
 	Replayed int
 
 	state    state // in which reading begins, with the next three
@@ -52,6 +52,7 @@ type Subscription struct {
 	cursor   uint64
 	lastSent uint64
 	from     eventlog.Position // where the replay begins
+	latest   bool              // it begins there for want of a last event id
 	awaited  uint64            // a record or position that the tail lacks; 0: it has all
 	overdue  *time.Timer       // for awaited; nil if that is not waited for
 }
@@ -150,22 +151,29 @@ func (r *Reader) resume() {
 	}
 }
 
-// Prepare sets up a subscription that resumes after lastEventID, or begins now if that
-// is empty. It returns the head of the log, after which nothing was missed yet; the
-// subscription's first live event is the first one after that.
-func (r *Reader) Prepare(ctx context.Context, s *Subscription, lastEventID string) (head eventlog.Position, err error) {
-	s.at, head = r.history.tail.head()
+// Prepare sets up a subscription that resumes after lastEventID or, if that is empty,
+// begins with the latest events, see [Options].Latest. It returns two positions: begin is
+// that before the first event that the client is sent, unless it resumes, and live that
+// after which the events are live ones.
+func (r *Reader) Prepare(ctx context.Context, s *Subscription, lastEventID string) (begin, live eventlog.Position, err error) {
+	s.at, live = r.history.tail.head()
+	begin = live
 	s.state, s.cursor = held, s.at.rec.Seq
 	switch {
 	case lastEventID == "":
-		s.lastSent = head.Seq
+		if begin, err = r.history.latest(ctx, live, r); err != nil {
+			return begin, live, err
+		}
+		if s.lastSent = begin.Seq; begin != live {
+			s.state, s.cursor, s.from, s.latest = replaying, 0, begin, true
+		}
 	case r.history.log == nil:
 		s.Truncated = true
 	default:
 		s.from = eventlog.PositionOf(lastEventID)
 		var first uint64
 		if first, s.Truncated, err = r.history.missed(ctx, s.from); err != nil {
-			return head, err
+			return begin, live, err
 		}
 		switch {
 		case s.Truncated && first == 0:
@@ -177,10 +185,15 @@ func (r *Reader) Prepare(ctx context.Context, s *Subscription, lastEventID strin
 			// again: by then it may have forgotten the channel, and be unable to tell.
 			s.cursor = max(s.cursor, s.from.Seq)
 			s.awaited = max(first, s.from.Seq)
+			live.Seq = max(live.Seq, s.from.Seq)
 		}
 	}
-	return head, nil
+	return begin, live, nil
 }
+
+// Includes reports whether an event of this audience is for the reader's client: live, in
+// a replay, or in a page of the past.
+func (r *Reader) Includes(a *eventlog.Audience) bool { return a.Includes(r.tags, r.recipient) }
 
 // maxTailWait is how long a subscription that resumes ahead of the tail waits at most for
 // the feed to come there. Then the log is out of reach, and the client has to try again.

@@ -178,7 +178,7 @@ func TestPrepare(t *testing.T) {
 		} {
 			c := f.join("a")
 			c.sub = &Subscription{}
-			head, err := c.reader.Prepare(t.Context(), c.sub, test.last)
+			head, _, err := c.reader.Prepare(t.Context(), c.sub, test.last)
 			require.NoError(t, err, name)
 			require.Equal(t, second, head.String(), name)
 			require.Equal(t, test.truncated, c.sub.Truncated, name)
@@ -217,7 +217,7 @@ func TestCursorEvents(t *testing.T) {
 		move := func() { require.NoError(t, f.ch.MoveCursors(t.Context())) }
 		c, plain := f.subscribe("a"), f.join("b")
 		plain.sub = &Subscription{ID: c.sub.ID}
-		_, err := plain.reader.Prepare(t.Context(), plain.sub, "")
+		_, _, err := plain.reader.Prepare(t.Context(), plain.sub, "")
 		require.NoError(t, err)
 		require.True(t, plain.reader.Subscribe(plain.sub))
 		plain.reader.Release(plain.sub)

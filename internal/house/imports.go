@@ -17,7 +17,7 @@ import (
 const architecture = "docs/architecture.md"
 
 // free matches the packages that are not in the table: programs are not either.
-var free = regexp.MustCompile(`^(docs|examples|internal/(chaos|child|crashtest|house|interop|leak|memhttp))(/|$)`)
+var free = regexp.MustCompile(`^(docs|examples|internal/(chaos|child|chromium|crashtest|house|interop|leak|memhttp))(/|$)`)
 
 var (
 	module   = regexp.MustCompile(`(?m)^module (\S+)$`)

@@ -302,6 +302,8 @@ func TestDecodeTakesAnyJSONLayout(t *testing.T) {
 	require.Equal(t, "/a", r.URL.Path)
 }
 
+func nested(depth int) string { return strings.Repeat("[", depth) + strings.Repeat("]", depth) }
+
 func TestDecodeErrors(t *testing.T) {
 	t.Parallel()
 	longID := `"` + strings.Repeat("x", MaxID-2) + `"`
@@ -330,7 +332,11 @@ func TestDecodeErrors(t *testing.T) {
 		"event retry is fractional": {DecodeResponse, `{"i":1,"t":3,"p":{"e":"message","m":{"retry":1.5}}}`, "1", true, ErrRetry},
 		"event comments are a text": {DecodeResponse, `{"i":1,"t":3,"p":{"e":"message","m":{"comments":"c"}}}`, "1", true, errNoTexts},
 		"event metadata is a list":  {DecodeResponse, `{"i":1,"t":3,"p":{"e":"message","m":[]}}`, "1", true, nil},
-		"two values":                {DecodeRequest, `{"i":1,"p":{"u":"/"}}{}`, "", false, nil},
+		"two values":                {DecodeRequest, `{"i":1,"p":{"u":"/"}}{}`, "1", false, nil},
+		"request cut off":           {DecodeRequest, `{"i":1,"p":{"u":"/"`, "1", false, nil},
+		"request nested too deep":   {DecodeRequest, `{"p":{"u":"/","b":` + nested(2001) + `},"i":1}`, "1", false, nil},
+		"event nested too deep":     {DecodeRequest, `{"i":1,"t":3,"p":{"d":` + nested(2001) + `}}`, "1", true, nil},
+		"abort nested too deep":     {DecodeRequest, `{"i":1,"t":4,"p":` + nested(2001) + `}`, "", false, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

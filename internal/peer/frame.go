@@ -80,9 +80,14 @@ func (e *DecodeError) Unwrap() error { return e.Err }
 
 // DecodeRequest reads a frame that a client has sent: a *[Request], an
 // *[Event] or an *[Abort]. The result refers to the memory of the frame. Errors
-// are of type *[DecodeError].
+// are of type *[DecodeError]. That of a request has the id also where the message is no
+// valid JSON, or nested too deep, if the id can be found.
 func DecodeRequest(f Frame) (Message, error) {
-	return decode(f, clientSide)
+	m, err := decode(f, clientSide)
+	if err != nil {
+		return nil, sketchError(f, err)
+	}
+	return m, nil
 }
 
 // DecodeResponse reads a frame that a server has sent: a *[Response], an

@@ -154,6 +154,8 @@ func TestServer(t *testing.T) {
 		})
 		rig.receive(t, `{"i":"7","p":{"u":"relative"}}`)
 		require.Equal(t, []string{`{"i":"7","p":{"s":400,"b":"7"}}`}, rig.out.take())
+		rig.receive(t, `{"i":"7","p":{"u":"/a","b":{"json":`+nested(2001)+`}}}`)
+		require.Equal(t, []string{`{"i":"7","p":{"s":400,"b":"7"}}`}, rig.out.take())
 
 		rig.receive(t, `{"i":"8","p":{"u":"/a"}}`)
 		for name, f := range map[string]string{

@@ -129,6 +129,9 @@ func (s *Sketch) member() *json.RawMessage {
 // Error returns the error of the message: what was found in it, and err as the reason.
 func (s *Sketch) Error(err error) *DecodeError {
 	e := &DecodeError{Event: string(s.kind) == typeEvent, Err: err}
+	if string(s.kind) == typeAbort {
+		return e
+	}
 	if len(s.call) > 0 && len(s.call) <= MaxID && json.Valid(s.call) {
 		e.ID = ID(s.call)
 	}
@@ -147,8 +150,8 @@ func sketchedText(value []byte) string {
 	return unquote(value)
 }
 
-// sketchError returns a [DecodeError] of a message from a server that is in memory.
-// It keeps what err already knows.
+// sketchError returns a [DecodeError] of a message that is in memory. It keeps what err
+// already knows.
 func sketchError(f Frame, err error) *DecodeError {
 	var s Sketch
 	_, _ = s.Write(f.Data)

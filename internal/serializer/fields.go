@@ -12,13 +12,16 @@ import (
 
 // field is a member of a struct, by the rules of encoding/json.
 type field struct {
-	name     string
-	prefix   []byte // the encoded name, then a colon
-	index    []int  // through embedded structs
-	typ      reflect.Type
-	tagged   bool
-	quoted   bool // it has the tag option string, and that applies
-	omitted  func(reflect.Value) bool
+	name    string
+	prefix  []byte // the encoded name, then a colon
+	index   []int  // through embedded structs
+	typ     reflect.Type
+	tagged  bool
+	quoted  bool // it has the tag option string, and that applies
+	omitted func(reflect.Value) bool
+
+	omitEmpty, omitZero bool // the tag options that omitted stands for
+
 	plan     *plan
 	embedded bool // index has more than one step
 	sealed   bool // it cannot be set: it is embedded, of an unexported type, a member by its tag
@@ -96,14 +99,14 @@ func collectFields(list []field, t reflect.Type, index []int, outer []reflect.Ty
 
 func (f *field) setOptions(options []string, base reflect.Type) {
 	f.quoted = slices.Contains(options, "string") && quotable(base)
-	omitEmpty, omitZero := slices.Contains(options, "omitempty"), slices.Contains(options, "omitzero")
+	f.omitEmpty, f.omitZero = slices.Contains(options, "omitempty"), slices.Contains(options, "omitzero")
 	zero := zeroFunc(f.typ)
 	switch {
-	case omitEmpty && omitZero:
+	case f.omitEmpty && f.omitZero:
 		f.omitted = func(v reflect.Value) bool { return isEmpty(v) || zero(v) }
-	case omitEmpty:
+	case f.omitEmpty:
 		f.omitted = isEmpty
-	case omitZero:
+	case f.omitZero:
 		f.omitted = zero
 	}
 }

@@ -103,3 +103,38 @@ func TestNothingIsHandedOnAfterClose(t *testing.T) {
 		require.Equal(t, []string{"before"}, p.got)
 	})
 }
+
+// stuck is a source that does not return where it may wait.
+type stuck struct {
+	script
+
+	release chan struct{}
+}
+
+func (s *stuck) Pull(_ *Batch, wait bool) More {
+	if wait {
+		<-s.release
+		return None
+	}
+	return WouldBlock
+}
+
+// A source that hangs does not keep a connection open that is closed.
+func TestCloseWhileTheSourceHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, client := net.Pipe()
+		pool, src := NewPool(1, 0), &stuck{release: make(chan struct{})}
+		p := connect(t, pool, src, server, client)
+		p.conn.Wake()
+		synctest.Wait()
+		start := time.Now()
+		p.conn.Close(1000, "")
+		_, _, err := p.tryRead()
+		require.ErrorIs(t, err, io.EOF)
+		require.Equal(t, 2*closeTimeout, time.Since(start))
+		require.Equal(t, -1, <-p.code)
+		close(src.release)
+		pool.Close()
+	})
+}

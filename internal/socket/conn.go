@@ -86,6 +86,10 @@ type Conn struct {
 	// that sets it and finds the write side taken is forgotten.
 	owned, dirty, queued atomic.Bool
 
+	// waiting is set while drain may wait for the source, and the close frame with it. It is
+	// set before ending is looked at.
+	waiting atomic.Bool
+
 	// ending is set, under mu, when the decision to close was made. From then on no
 	// message is handed on, and nothing is pulled from the source except before our
 	// close frame.
@@ -259,6 +263,9 @@ func (c *Conn) shutdown() {
 	c.mu.Unlock()
 	_ = c.wire.SetWriteDeadline(time.Now().Add(closeTimeout))
 	c.Wake()
+	if c.waiting.Load() {
+		time.AfterFunc(closeTimeout, c.end)
+	}
 }
 
 // Kill ends the connection at once, without a close frame.

@@ -117,7 +117,10 @@ func (c *Conn) drain(b *Batch, more More) {
 		}
 		var done bool
 		b.reset()
-		if more, done = c.next(b, true); done {
+		c.waiting.Store(true)
+		more, done = c.next(b, true)
+		c.waiting.Store(false)
+		if done {
 			c.end()
 		}
 	}

@@ -2,6 +2,7 @@ package stacks
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -24,6 +25,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/client"
+	"github.com/go-orpc/durable-iterator/durableobject"
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/rpc/websocket"
 	"github.com/go-orpc/durable-iterator/token"
@@ -158,7 +160,7 @@ func TestStreams(t *testing.T) {
 			events, err := count.Call(t.Context(), a.link(), 3)
 			if !stack.streams {
 				require.Equal(t, rpc.CodeInternalServerError, rpc.CodeOf(err))
-				require.Contains(t, a.log.String(), `level=ERROR msg="events cannot be streamed"`)
+				a.log.requireLine(t, `level=ERROR msg="events cannot be streamed"`)
 				require.Empty(t, a.server.String())
 				return
 			}
@@ -191,7 +193,7 @@ func TestIterators(t *testing.T) {
 				tok, err := key.Sign(t.Context(), &token.Payload{Channel: "room", ExpiresAt: time.Now().Add(time.Hour)})
 				require.NoError(t, err)
 				requireRefusal(t, a.address+"/socket?id=a&token="+url.QueryEscape(tok))
-				require.Contains(t, a.log.String(), `level=ERROR msg="upgrade refused"`)
+				a.log.requireLine(t, `level=ERROR msg="upgrade refused"`)
 				require.Empty(t, a.server.String())
 				return
 			}
@@ -219,7 +221,7 @@ func TestCallsOverWebsockets(t *testing.T) {
 			a := serve(t, stack.wrap)
 			if !stack.upgrades {
 				requireRefusal(t, a.address+"/calls")
-				require.Contains(t, a.log.String(), `level=ERROR msg="websocket refused"`)
+				a.log.requireLine(t, `level=ERROR msg="websocket refused"`)
 				require.Empty(t, a.server.String())
 				return
 			}
@@ -252,21 +254,50 @@ func requireRefusal(t *testing.T, address string) {
 // Both lists of origins are needed: one for the browser, one against other pages.
 func TestPagesOfAnotherOrigin(t *testing.T) {
 	t.Parallel()
-	h := pages(rpc.NewRouter(onEvent.Handler(nil), ping.Handler(nil)))
-	ask := func(method, origin string, header http.Header) *http.Response {
-		r := httptest.NewRequest(method, "/rpc/nothing", bytes.NewReader(nil))
-		r.Header = header.Clone()
-		r.Header.Set("Origin", origin)
-		r.Header.Set("Sec-Fetch-Site", "cross-site")
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, r)
-		return w.Result()
+	router := rpc.NewRouter(onEvent.Handler(nil), ping.Handler(nil))
+	for name, h := range map[string]http.Handler{"middleware": pages(router), "plugin": site(router, newRooms(t))} {
+		res := askAs(h, http.MethodOptions, "/rpc/ping", "https://app.example.com", http.Header{
+			"Access-Control-Request-Method": {"POST"}, "Access-Control-Request-Headers": {"content-type,last-event-id"},
+		})
+		require.Equal(t, "https://app.example.com", res.Header.Get("Access-Control-Allow-Origin"), name)
+		require.Equal(t, "true", res.Header.Get("Access-Control-Allow-Credentials"), name)
+		res = askAs(h, http.MethodPost, "/rpc/nothing", "https://app.example.com", http.Header{})
+		require.Equal(t, http.StatusNotFound, res.StatusCode, name)
+		res = askAs(h, http.MethodPost, "/rpc/ping", "https://evil.example", http.Header{})
+		require.Equal(t, http.StatusForbidden, res.StatusCode, name)
+		require.Empty(t, res.Header.Get("Access-Control-Allow-Origin"), name)
 	}
-	res := ask(http.MethodOptions, "https://app.example.com", http.Header{
-		"Access-Control-Request-Method": {"POST"}, "Access-Control-Request-Headers": {"content-type,last-event-id"},
-	})
-	require.Equal(t, "https://app.example.com", res.Header.Get("Access-Control-Allow-Origin"))
-	require.Equal(t, "true", res.Header.Get("Access-Control-Allow-Credentials"))
-	res = ask(http.MethodPost, "https://app.example.com", http.Header{})
-	require.Equal(t, http.StatusNotFound, res.StatusCode)
+}
+
+func TestSocketsOfAnotherOrigin(t *testing.T) {
+	t.Parallel()
+	h := site(rpc.NewRouter(), newRooms(t))
+	for origin, status := range map[string]int{
+		"https://app.example.com":  http.StatusUnauthorized, // there is no token
+		"https://evil.example.com": http.StatusForbidden,
+	} {
+		res := askAs(h, http.MethodGet, "/chat-room?id=a", origin, http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}})
+		require.Equal(t, status, res.StatusCode, origin)
+	}
+}
+
+// newRooms returns a namespace that ends with the test.
+func newRooms(t *testing.T) *durableobject.Namespace[*durableobject.Object[string]] {
+	t.Helper()
+	rooms := durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[string]) (*durableobject.Object[string], error) {
+		return o, nil
+	}, &durableobject.Options{Verifier: key})
+	t.Cleanup(func() { require.NoError(t, rooms.Shutdown(context.Background())) })
+	return rooms
+}
+
+// askAs makes a request as a page of another origin makes it.
+func askAs(h http.Handler, method, target, origin string, header http.Header) *http.Response {
+	r := httptest.NewRequest(method, target, bytes.NewReader(nil))
+	r.Header = header.Clone()
+	r.Header.Set("Origin", origin)
+	r.Header.Set("Sec-Fetch-Site", "cross-site")
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Result()
 }

@@ -103,6 +103,44 @@ func TestOneInputIsDecodedAtATime(t *testing.T) {
 	})
 }
 
+// So are errors, and the return values of streams.
+//
+//nolint:paralleltest // counts
+func TestErrorsAreEncodedInTurn(t *testing.T) {
+	fail := rpc.Define[rpc.Void, rpc.Void]("fail")
+	end := rpc.DefineEvents[rpc.Void, int, slowText]("end")
+	failEvents := rpc.DefineEvents[rpc.Void, int, rpc.Void]("failEvents")
+	failure := &rpc.Error{Code: rpc.CodeConflict, Data: slowText("")}
+	router := rpc.NewRouter(
+		fail.Handler(func(context.Context, rpc.Void) (rpc.Void, error) { return rpc.Void{}, failure }),
+		end.Handler(func(context.Context, rpc.Void, *rpc.EventWriter[int]) (slowText, error) { return "", nil }),
+		failEvents.Handler(func(context.Context, rpc.Void, *rpc.EventWriter[int]) (rpc.Void, error) { return rpc.Void{}, failure }),
+	)
+	for _, path := range []string{"fail", "end", "failEvents"} {
+		t.Run(path, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				encoding = new(atOnce)
+				_, client := hostRouter(t, router, &websocket.HandlerOptions{MaxStreams: 100})
+				conn := dialRaw(t, client)
+				const calls = 20
+				for i := range calls {
+					message := fmt.Sprintf(`{"i":%d,"p":{"u":"/%s","b":{}}}`, i, path)
+					require.NoError(t, conn.Write(t.Context(), coder.MessageText, []byte(message)))
+				}
+				for answered := 0; answered < calls; {
+					_, message, err := conn.Read(t.Context())
+					require.NoError(t, err)
+					if strings.Contains(string(message), "xxx") {
+						answered++
+					}
+				}
+				require.EqualValues(t, calls, encoding.ever.Load())
+				require.LessOrEqual(t, encoding.most.Load(), int64(4))
+			})
+		})
+	}
+}
+
 func TestHandlerMaxStreams(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -47,7 +47,9 @@ func RunShared(t *testing.T, s SharedStore) {
 	}{
 		"Append":  {sharedAppendCases, true},
 		"Follow":  {followCases, true},
+		"Keys":    {sharedKeyCases, can.hasKeys(t)},
 		"Resume":  {sharedResumeCases, true},
+		"Newest":  {sharedNewestCases, true},
 		"Close":   {sharedCloseCases, true},
 		"Drop":    {dropCases, can.Drop != nil},
 		"Replace": {replaceCases, can.Replace != nil},
@@ -75,6 +77,12 @@ func RunShared(t *testing.T, s SharedStore) {
 			}
 		})
 	}
+}
+
+// hasKeys reports whether the log is [eventlog.Keyed].
+func (l *SharedLog) hasKeys(t *testing.T) bool {
+	t.Helper()
+	return eventlog.KeyWindow(use(t, l.Handle(t)).Log) > 0
 }
 
 // nodes are the processes that share a log under test.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"sync"
 	"time"
 
@@ -96,6 +97,7 @@ type Handle struct {
 
 var (
 	_ eventlog.Shared     = (*Handle)(nil)
+	_ eventlog.Keyed      = (*Handle)(nil)
 	_ eventlog.BusCarrier = (*Handle)(nil)
 )
 
@@ -192,8 +194,25 @@ func (h *Handle) After(ctx context.Context, channel string, p eventlog.Position)
 	}
 	defer h.calls.Done()
 	replay, err := log.After(ctx, channel, p)
-	records := replay.Records
-	replay.Records = func(yield func(*eventlog.Record, error) bool) {
+	replay.Records = h.guard(replay.Records)
+	return replay, err
+}
+
+// Newest implements [eventlog.Newest].
+func (h *Handle) Newest(ctx context.Context, channel string, p eventlog.Position) (eventlog.Replay, error) {
+	log, err := h.enter()
+	if err != nil {
+		return eventlog.Replay{}, fmt.Errorf("eventlogtest: newest: %w", err)
+	}
+	defer h.calls.Done()
+	replay, err := log.Newest(ctx, channel, p)
+	replay.Records = h.guard(replay.Records)
+	return replay, err
+}
+
+// guard ends records with an error when the handle is closed or cut off.
+func (h *Handle) guard(records iter.Seq2[*eventlog.Record, error]) iter.Seq2[*eventlog.Record, error] {
+	return func(yield func(*eventlog.Record, error) bool) {
 		for r, err := range records {
 			if err == nil {
 				if _, err = h.enter(); err == nil {
@@ -209,7 +228,6 @@ func (h *Handle) After(ctx context.Context, channel string, p eventlog.Position)
 			}
 		}
 	}
-	return replay, err
 }
 
 // Head implements [eventlog.Shared].
@@ -231,6 +249,9 @@ func (h *Handle) Head(ctx context.Context, channel string) (eventlog.Position, e
 	}
 	return head, nil
 }
+
+// KeyWindow implements [eventlog.Keyed].
+func (h *Handle) KeyWindow() time.Duration { return h.shared.current().KeyWindow() }
 
 // Trim implements [eventlog.Shared]: it drops nothing.
 func (h *Handle) Trim(ctx context.Context, _ time.Time) error {

@@ -33,8 +33,8 @@ type Store struct {
 	OpenRetention func(t *testing.T, retention time.Duration) eventlog.Log
 
 	// RealTime is for a log whose clock is not that of the process. The cases about
-	// retention then run outside bubbles, with this retention, and allow the log a
-	// fifteenth of it to drop what is too old. Zero runs them in bubbles.
+	// retention then run outside bubbles, with this retention, and allow the log an
+	// eighth of it to drop what is too old. Zero runs them in bubbles.
 	RealTime time.Duration
 
 	// OpenDir opens the log that is kept in dir, an empty one if dir is empty. It
@@ -50,7 +50,8 @@ func Run(t *testing.T, open func(t *testing.T) eventlog.Log) {
 	RunStore(t, Store{Open: open})
 }
 
-// RunStore checks the logs of s.
+// RunStore checks the logs of s. The cases about keys are left out if they are not
+// [eventlog.Keyed].
 func RunStore(t *testing.T, s Store) {
 	t.Helper()
 	use := func(t *testing.T, l eventlog.Log) *log { return useStore(t, l, s) }
@@ -63,12 +64,17 @@ func RunStore(t *testing.T, s Store) {
 		"Concurrency": concurrencyCases,
 		"Content":     contentCases,
 		"Head":        headCases,
+		"Newest":      newestCases,
 		"Position":    positionCases,
 		"Replay":      replayCases,
 		"Trim":        trimCases,
 	}
 	if s.ExactTrim {
 		onEmptyLog["ExactTrim"] = exactTrimCases
+	}
+	keys := s.hasKeys(t)
+	if keys {
+		onEmptyLog["Keys"] = keyCases
 	}
 	for group, cases := range onEmptyLog {
 		t.Run(group, func(t *testing.T) {
@@ -89,31 +95,52 @@ func RunStore(t *testing.T, s Store) {
 		}
 	})
 	if s.OpenRetention != nil {
-		t.Run("Retention", func(t *testing.T) {
-			var sleeping sync.WaitGroup
-			defer sleeping.Wait()
-			for name, run := range retentionCases {
-				if s.RealTime > 0 { // all at once, since they sleep
-					sleeping.Go(func() {
-						t.Run(name, func(t *testing.T) { run(use(t, s.OpenRetention(t, s.RealTime))) })
-					})
-					continue
-				}
-				t.Run(name, func(t *testing.T) {
-					t.Parallel()
-					synctest.Test(t, func(t *testing.T) { run(use(t, s.OpenRetention(t, time.Hour))) })
-				})
-			}
-		})
+		runRetention(t, s, "Retention", retentionCases)
+		if keys {
+			runRetention(t, s, "KeyWindow", keyRetentionCases)
+		}
 	}
 	if s.OpenDir != nil {
-		t.Run("Reopen", func(t *testing.T) {
-			for name, run := range reopenCases {
-				t.Run(name, func(t *testing.T) {
-					t.Parallel()
-					run(&disk{t: t, dir: t.TempDir(), open: s.OpenDir})
-				})
-			}
-		})
+		runReopen(t, s, "Reopen", reopenCases)
+		if keys {
+			runReopen(t, s, "ReopenKeys", keyReopenCases)
+		}
 	}
+}
+
+func (s *Store) hasKeys(t *testing.T) bool {
+	t.Helper()
+	return eventlog.KeyWindow(use(t, s.Open(t)).Log) > 0
+}
+
+func runRetention(t *testing.T, s Store, group string, cases map[string]func(*log)) {
+	t.Helper()
+	t.Run(group, func(t *testing.T) {
+		var sleeping sync.WaitGroup
+		defer sleeping.Wait()
+		for name, run := range cases {
+			if s.RealTime > 0 { // all at once, since they sleep
+				sleeping.Go(func() {
+					t.Run(name, func(t *testing.T) { run(useStore(t, s.OpenRetention(t, s.RealTime), s)) })
+				})
+				continue
+			}
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) { run(useStore(t, s.OpenRetention(t, time.Hour), s)) })
+			})
+		}
+	})
+}
+
+func runReopen(t *testing.T, s Store, group string, cases map[string]func(*disk)) {
+	t.Helper()
+	t.Run(group, func(t *testing.T) {
+		for name, run := range cases {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				run(&disk{t: t, dir: t.TempDir(), open: s.OpenDir})
+			})
+		}
+	})
 }

@@ -7,10 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -254,4 +256,28 @@ func heap() uint64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
+}
+
+// BenchmarkNewest reads the newest fifty of a channel with a million records, which have
+// as many of other channels between them.
+func BenchmarkNewest(b *testing.B) {
+	l := openLog(b, b.TempDir(), &filelog.Options{Sync: filelog.SyncNever})
+	fill(b, l, 2_000_000, "room", "other")
+	times := make([]time.Duration, 0, 1<<16)
+	for b.Loop() {
+		start := time.Now()
+		replay, err := l.Newest(b.Context(), "room", eventlog.Position{})
+		require.NoError(b, err)
+		n := 0
+		for _, err := range replay.Records {
+			require.NoError(b, err)
+			if n++; n == 50 {
+				break
+			}
+		}
+		times = append(times, time.Since(start))
+	}
+	slices.Sort(times)
+	b.ReportMetric(float64(times[len(times)*99/100].Microseconds()), "p99-us")
+	require.NoError(b, l.Close())
 }

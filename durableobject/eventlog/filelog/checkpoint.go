@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"slices"
 	"strconv"
+
+	"github.com/go-orpc/durable-iterator/internal/keytable"
 )
 
 const (
@@ -35,7 +37,17 @@ type checkpoint struct {
 	trimmed int64
 	epochs  epochs
 	quiet   []quietChannel
+	keys    []droppedKey
 }
+
+// droppedKey is the key of a record that was dropped before the key is forgotten.
+type droppedKey struct {
+	digest keytable.Digest
+	keytable.Entry
+}
+
+// droppedKeyBytes is what a dropped key takes.
+const droppedKeyBytes = 16 + 3*8
 
 // quietChannel is a channel that has no records left.
 type quietChannel struct {
@@ -66,6 +78,15 @@ func (c *checkpoint) encode() []byte {
 		b = appendText(b, q.name)
 		b = binary.AppendUvarint(b, q.last)
 	}
+	if len(c.keys) > 0 {
+		b = binary.AppendUvarint(b, uint64(len(c.keys)))
+	}
+	for _, k := range c.keys {
+		b = append(b, k.digest[:]...)
+		for _, v := range []uint64{k.Epoch, k.Seq, uint64(k.At)} {
+			b = le.AppendUint64(b, v)
+		}
+	}
 	return le.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
@@ -94,6 +115,14 @@ func parseCheckpoint(b []byte) (c checkpoint, ok bool) {
 	}
 	for range d.count(2) {
 		c.quiet = append(c.quiet, quietChannel{name: string(d.bytes()), last: d.uvarint()})
+	}
+	if len(d.b) > 0 { // there may be none
+		for range d.count(droppedKeyBytes) {
+			k := droppedKey{digest: keytable.Digest(d.b[:16])}
+			k.Epoch, k.Seq, k.At = le.Uint64(d.b[16:]), le.Uint64(d.b[24:]), int64(le.Uint64(d.b[32:]))
+			c.keys = append(c.keys, k)
+			d.b = d.b[droppedKeyBytes:]
+		}
 	}
 	return c, !d.bad && len(c.epochs) > 0 && c.next > 0
 }
@@ -167,6 +196,7 @@ func (l *Log) checkpoint(clean bool) *checkpoint {
 			c.quiet = append(c.quiet, quietChannel{name: q.name, last: q.last})
 		}
 	}
+	c.keys = l.c.keys.dropped(c.floor, c.time)
 	return c
 }
 

@@ -26,6 +26,7 @@ type committer struct {
 	// after an Open on a full disk. Nothing is written before it is replaced.
 	unmarked  bool
 	syncTimer *time.Timer // runs while something is not synced; under SyncInterval only
+	keys      keys
 	unlinker
 }
 
@@ -81,7 +82,8 @@ func (l *Log) run() {
 }
 
 // commit stores a batch and answers each of its requests.
-func (l *Log) commit(batch []*request) {
+func (l *Log) commit(taken []*request) {
+	batch := l.identify(taken)
 	if len(batch) == 0 {
 		return
 	}
@@ -100,10 +102,11 @@ func (l *Log) commit(batch []*request) {
 		l.settle()
 	}
 	l.unstage()
+	l.remember(batch, err)
 	for _, r := range batch {
 		r.done <- err
 	}
-	clear(batch)
+	clear(taken)
 }
 
 // unstage ends the work on a batch. What was not published of it leaves no trace.
@@ -252,6 +255,7 @@ func (l *Log) publish() {
 	a.dataEnd += int64(len(c.buffer))
 	a.size = a.dataEnd
 	l.head, l.time, l.timeAt = last.seq, last.time, c.stamped.at
+	l.stats.Keys = c.keys.Len() + len(c.keys.staged)
 	l.stats.Commits++
 	l.stats.Appends += uint64(len(c.staged))
 	if l.options.Sync == SyncCommit {

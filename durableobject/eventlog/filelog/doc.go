@@ -28,7 +28,8 @@
 // A write that fails is undone whole: Append returns [ErrNotStored], and reads go on.
 // After a failed sync it is unknown what is on disk: appends under way return
 // [eventlog.ErrUncertain], and all later ones [ErrBroken] until the directory is
-// opened anew. The records of the former may then turn up in a replay.
+// opened anew. The records of the former may then turn up in a replay. Repetitions of a
+// key that is known succeed even then, since they write nothing.
 //
 // # Full disk
 //
@@ -72,6 +73,13 @@
 // A channel without records is remembered until the next segments are dropped.
 // After that the log's floor stands for its own.
 //
+// # Keys
+//
+// The key of a record is stored with it, so that it is remembered after a crash, as the
+// record is. Open reads the records of the last KeyWindow for that. A key is remembered for
+// as long as that says, on the log's clock, also if its record is trimmed: it is in the
+// checkpoint then, with 40 bytes.
+//
 // # Files
 //
 // All numbers are little endian; "uvarint" is that of encoding/binary; a string is a
@@ -102,9 +110,10 @@
 //	16  8  Seq
 //	24  8  Prev
 //	32  8  time in nanoseconds since 1970
-//	40  1  flags: 1 tags, 2 targets, 4 excludes, 8 metadata, 16 data that is not nil
+//	40  1  flags: 1 tags, 2 targets, 4 excludes, 8 metadata, 16 data that is not nil, 32 key
 //	41     uvarint Seq less the newest Seq that was synced when this was written
 //	       string channel
+//	       key: string                                        if flagged
 //	       tags: uvarint count, each a string                 if flagged
 //	       targets: uvarint count, each two strings, subject, id  if flagged
 //	       excludes: the same                                   if flagged
@@ -141,6 +150,8 @@
 //	49  8  time before which nothing is replayed
 //	57     uvarint count of epochs, each 8 bytes id and uvarint first Seq
 //	       uvarint count of channels without records, each string and uvarint last Seq
+//	       uvarint count of keys of dropped records, each a digest of 16 bytes, epoch, Seq
+//	       and time of 8; left out if there are none
 //	       sum of the bytes before (4)
 //
 //	KEPT: lines, each of a sum in hexadecimal, a space and a JSON object

@@ -104,6 +104,28 @@ func ExampleLog_After() {
 	// missed <nil>
 }
 
+func ExampleLog_Newest() {
+	log, remove := exampleLog()
+	defer remove()
+	ctx := context.Background()
+	for _, text := range []string{"one", "two", "three"} {
+		if err := log.Append(ctx, "room", &eventlog.Record{Data: []byte(text)}, func(*eventlog.Record) {}); err != nil {
+			panic(err)
+		}
+	}
+	replay, err := log.Newest(ctx, "room", eventlog.Position{})
+	if err != nil {
+		panic(err)
+	}
+	for r, err := range replay.Records {
+		fmt.Println(string(r.Data), err)
+	}
+	// Output:
+	// three <nil>
+	// two <nil>
+	// one <nil>
+}
+
 func ExampleLog_Head() {
 	log, remove := exampleLog()
 	defer remove()

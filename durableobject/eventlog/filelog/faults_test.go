@@ -38,6 +38,7 @@ func fault(t *testing.T, op string, nth int, cause error, lasting bool) {
 	require.NoError(t, err)
 	rng := rand.New(rand.NewPCG(uint64(nth), 2))
 	d, known := newDisk(rng), newOracle(t, uint64(rng.Int64()))
+	known.keyed = nth%2 == 0
 	l, err := open(d, options)
 	require.NoError(t, err)
 	require.NoError(t, known.append(t.Context(), l))
@@ -76,6 +77,7 @@ func fault(t *testing.T, op string, nth int, cause error, lasting bool) {
 	require.LessOrEqual(t, uncertain, 1)
 	require.Equal(t, uncertain > 0, l.Stats().Failure != nil)
 	d.arm(nil)
+	known.keyed = false // a repetition succeeds even if nothing can be written
 	err = known.append(t.Context(), l)
 	if uncertain > 0 {
 		require.ErrorIs(t, err, ErrBroken)

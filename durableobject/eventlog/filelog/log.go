@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/internal/asynclog"
+	"github.com/go-orpc/durable-iterator/internal/keytable"
 )
 
 // Log is an eventlog.Log in a directory. It is safe for concurrent use.
@@ -54,7 +55,7 @@ type Log struct {
 	stats     Stats
 }
 
-var _ eventlog.Log = (*Log)(nil)
+var _ eventlog.Keyed = (*Log)(nil)
 
 // Open opens the log in the directory at path, and makes both if need be. A nil
 // o is all defaults. It holds the directory until Close; for a directory that is
@@ -85,6 +86,10 @@ func open(dir directory, options Options) (*Log, error) {
 		done:  make(chan struct{}),
 		c:     committer{fresh: map[string]*channel{}, unlinker: unlinker{swept: make(chan func(), 1)}},
 	}
+	l.c.keys = keys{
+		Table:  keytable.New(options.KeyWindow, options.MaxKeys),
+		staged: map[keytable.Digest]*request{},
+	}
 	if err := l.recover(); err != nil {
 		return nil, fmt.Errorf("filelog: open: %w", errors.Join(err, lock.Close()))
 	}
@@ -105,19 +110,25 @@ func open(dir directory, options Options) (*Log, error) {
 // Report returns what Open found.
 func (l *Log) Report() Report { return l.report }
 
-// Append implements eventlog.Log. It may return ErrTooLarge, ErrClosed and
-// ErrUncertain of package eventlog, and ErrNotStored and ErrBroken of this one.
+// Append implements eventlog.Log. It may return ErrTooLarge, ErrKey, ErrTooManyKeys,
+// ErrClosed and ErrUncertain of package eventlog, and ErrNotStored and ErrBroken of this one.
 func (l *Log) Append(ctx context.Context, channel string, r *eventlog.Record, deliver func(*eventlog.Record)) error {
 	err := ctx.Err()
 	size := recordSize(channel, r)
 	if err == nil && size > MaxRecordBytes {
 		err = eventlog.ErrTooLarge
 	}
+	if err == nil {
+		err = eventlog.CheckKey(r.Key)
+	}
 	if err != nil {
 		return fmt.Errorf("filelog: append: %w", err)
 	}
 	q := l.queue.request()
 	q.channel, q.record, q.deliver, q.size = channel, r, deliver, size
+	if r.Key != "" {
+		q.key = keytable.DigestOf(channel, r.Key)
+	}
 	over := true
 	if l.queue.append(q) {
 		over, err = q.wait(ctx)
@@ -133,6 +144,9 @@ func (l *Log) Append(ctx context.Context, channel string, r *eventlog.Record, de
 	}
 	return nil
 }
+
+// KeyWindow implements eventlog.Keyed.
+func (l *Log) KeyWindow() time.Duration { return l.options.KeyWindow }
 
 // Head implements eventlog.Log. While a batch is being delivered it waits for
 // that, so deliver must not call it nor wait for a lock that is held across it.
@@ -193,6 +207,8 @@ type Stats struct {
 	Bytes              int64
 	// Appends, Commits and Syncs count since Open.
 	Appends, Commits, Syncs uint64
+	// Keys is how many keys of records take memory, 100 bytes each.
+	Keys int
 	// Failure is why nothing more can be written, nil if all is well.
 	Failure error
 }

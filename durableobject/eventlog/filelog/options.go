@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
 // Errors that a caller may branch on, beside those of package eventlog.
@@ -74,6 +76,14 @@ type Options struct {
 	// SegmentBytes is the size at which a segment is closed; whole segments are
 	// what is removed. Zero is DefaultSegmentBytes; at most 1 GiB.
 	SegmentBytes int
+	// KeyWindow is how long the key of a record is remembered, see eventlog.Keyed: at most
+	// for Retention, unless that is zero. Zero is eventlog.DefaultKeyWindow, 2 min, or
+	// Retention if that is shorter.
+	KeyWindow time.Duration
+	// MaxKeys is how many keys are remembered at most, in about 100 bytes of memory each;
+	// see eventlog.ErrTooManyKeys. Zero is eventlog.DefaultMaxKeys, 2^20. The keys that an
+	// Open finds are remembered even if they are more.
+	MaxKeys int
 	// Logger receives damage found by Open and errors that are returned to no caller,
 	// such as that a segment cannot be removed. After Open its handler is called on a
 	// goroutine of its own, so it may block and may use the log. Nil is no logging.
@@ -96,7 +106,17 @@ func (o *Options) withDefaults() (Options, error) {
 		return c, fmt.Errorf("filelog: open: negative SyncInterval %v", c.SyncInterval)
 	case c.SegmentBytes < 0 || c.SegmentBytes > maxSegmentBytes:
 		return c, fmt.Errorf("filelog: open: SegmentBytes %d is out of range", c.SegmentBytes)
+	case c.KeyWindow < 0:
+		return c, fmt.Errorf("filelog: open: negative KeyWindow %v", c.KeyWindow)
+	case c.Retention > 0 && c.KeyWindow > c.Retention:
+		return c, fmt.Errorf("filelog: open: KeyWindow %v is longer than Retention %v", c.KeyWindow, c.Retention)
+	case c.MaxKeys < 0:
+		return c, fmt.Errorf("filelog: open: negative MaxKeys %d", c.MaxKeys)
 	}
+	if c.KeyWindow == 0 {
+		c.KeyWindow = min(eventlog.DefaultKeyWindow, cmp.Or(c.Retention, eventlog.DefaultKeyWindow))
+	}
+	c.MaxKeys = cmp.Or(c.MaxKeys, eventlog.DefaultMaxKeys)
 	c.SyncInterval = cmp.Or(c.SyncInterval, DefaultSyncInterval)
 	c.SegmentBytes = cmp.Or(c.SegmentBytes, DefaultSegmentBytes)
 	c.cutBytes = cmp.Or(c.cutBytes, defaultCutBytes)

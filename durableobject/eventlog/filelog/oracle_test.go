@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -33,12 +35,16 @@ type oracle struct {
 	ids      map[eventlog.Position]string
 	heads    []eventlog.Position
 	trimmed  time.Time
+
+	keyed bool                         // some records have keys, and are published again
+	keys  []string                     // payloads with keys
+	first map[string]eventlog.Position // of payloads with keys: acknowledged or delivered
 }
 
 func newOracle(t *testing.T, seed uint64) *oracle {
 	return &oracle{
 		t: t, rng: rand.New(rand.NewPCG(seed, 0)), tried: map[string]string{}, refused: map[string]bool{},
-		promised: map[string]eventlog.Record{}, ids: map[eventlog.Position]string{},
+		promised: map[string]eventlog.Record{}, ids: map[eventlog.Position]string{}, first: map[string]eventlog.Position{},
 	}
 }
 
@@ -50,11 +56,25 @@ func channelName(i int) string { return "channel-" + strconv.Itoa(i) }
 func (o *oracle) next() (channel string, r *eventlog.Record) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if n := min(len(o.keys), 8); o.keyed && n > 0 && o.rng.IntN(3) == 0 {
+		payload := o.keys[len(o.keys)-1-o.rng.IntN(n)]
+		return o.tried[payload], &eventlog.Record{Key: keyOf(payload), Data: []byte(payload)}
+	}
 	o.n++
 	channel = channelName(o.rng.IntN(channels))
 	r = &eventlog.Record{Data: fmt.Appendf(nil, "%d:%0*d", o.n, 1+o.rng.IntN(60), 0)}
 	o.tried[string(r.Data)] = channel
+	if o.keyed && o.rng.IntN(2) == 0 {
+		o.keys = append(o.keys, string(r.Data))
+		r.Key = keyOf(string(r.Data))
+	}
 	return channel, r
+}
+
+// keyOf returns the key of a payload.
+func keyOf(payload string) string {
+	number, _, _ := strings.Cut(payload, ":")
+	return number
 }
 
 // append tries one record and notes what came of it.
@@ -68,6 +88,12 @@ func (o *oracle) append(ctx context.Context, l *Log) error {
 	})
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if r.Key != "" {
+		if err == nil {
+			o.placed(payload, r.Position())
+		}
+		return err
+	}
 	switch {
 	case err == nil && !delivered:
 		o.t.Errorf("%s was acknowledged and not delivered", payload)
@@ -80,8 +106,22 @@ func (o *oracle) append(ctx context.Context, l *Log) error {
 func (o *oracle) promise(r eventlog.Record) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if r.Key != "" {
+		if _, again := o.first[string(r.Data)]; again {
+			o.t.Errorf("%s was delivered again, at %v", r.Data, r.Position())
+		}
+		o.placed(string(r.Data), r.Position())
+	}
 	o.promised[string(r.Data)] = r
 	o.identify(r.Position(), string(r.Data))
+}
+
+// placed checks that a payload with a key is stored in one place.
+func (o *oracle) placed(payload string, p eventlog.Position) {
+	if was, ok := o.first[payload]; ok && was != p {
+		o.t.Errorf("%s is at %v and at %v", payload, was, p)
+	}
+	o.first[payload] = p
 }
 
 // identify checks that no id is used for two events.
@@ -171,6 +211,9 @@ func (o *oracle) verify(l *Log) {
 			kept[payload] = true
 			last[r.Epoch] = max(last[r.Epoch], r.Seq)
 			o.identify(r.Position(), payload)
+			if slices.Contains(o.keys, payload) {
+				o.placed(payload, r.Position())
+			}
 		}
 	}
 	lost := map[string]bool{}
@@ -186,6 +229,9 @@ func (o *oracle) verify(l *Log) {
 	}
 	for payload := range lost {
 		delete(o.promised, payload)
+		if o.lossy { // a key is lost with its record
+			delete(o.first, payload)
+		}
 	}
 	head, err := l.Head(o.t.Context(), "")
 	require.NoError(o.t, err)

@@ -44,11 +44,12 @@ func TestPowerLoss(t *testing.T) {
 }
 
 func powerLosses(t *testing.T, seed uint64, losses int, o Options, trims, faults bool) {
+	o.KeyWindow = time.Hour
 	options, err := o.withDefaults()
 	require.NoError(t, err)
 	rng := rand.New(rand.NewPCG(seed, 1))
 	known := newOracle(t, seed)
-	known.lossy = o.Sync != SyncCommit
+	known.lossy, known.keyed = o.Sync != SyncCommit, true
 	d := newDisk(rng)
 	for range losses {
 		l, err := open(d, options)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/keytable"
 )
 
 // request is an Append that waits for the committer.
@@ -14,7 +15,8 @@ type request struct {
 	channel string
 	record  *eventlog.Record
 	deliver func(*eventlog.Record)
-	size    int // at most so many bytes on disk
+	size    int             // at most so many bytes on disk
+	key     keytable.Digest // of the record's key, if it has one
 	// claimed is set by the committer when it takes the request, or by the publisher
 	// when it abandons it, whichever comes first.
 	claimed atomic.Bool

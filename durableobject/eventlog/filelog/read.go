@@ -37,6 +37,7 @@ type view struct {
 	log       *Log
 	channel   string
 	from      uint64 // only records after it
+	limit     uint64 // and, read backwards, before it
 	cutoff    int64  // and not before this time
 	truncated bool
 	runs      []runRef
@@ -131,8 +132,9 @@ type reader struct {
 	mem    scratch
 	epoch  epoch // of the latest record
 	// expired is the cutoff as it was not many records ago.
-	expired int64
-	count   int
+	expired   int64
+	count     int
+	backwards bool // what was dropped is the end
 }
 
 // part opens a segment, reads from it and closes it. It reports if there is to be more.
@@ -153,6 +155,9 @@ func (r *reader) part(base uint64, end int64, read func() error) bool {
 	case base <= r.log.dropped.Load() && r.ctx.Err() == nil && !errors.Is(err, eventlog.ErrClosed):
 		err = eventlog.ErrTrimmed // what was read may be the rest of a file
 	}
+	if r.backwards && errors.Is(err, eventlog.ErrTrimmed) {
+		return false
+	}
 	r.yield(nil, fmt.Errorf("filelog: read %s: %w", name, err))
 	return false
 }
@@ -165,8 +170,11 @@ func (r *reader) open(name string) (file, error) {
 	return f, err
 }
 
-// sealed yields the records of a run, whose list is in the footer.
-func (r *reader) sealed(run runRef) error {
+// sealed yields the records of a run.
+func (r *reader) sealed(run runRef) error { return r.places(run, r.one) }
+
+// places calls each with the places of a run's records, which are listed in the footer.
+func (r *reader) places(run runRef, each func(ref) error) error {
 	off, end := int64(run.off), int64(run.off)+int64(run.size)
 	r.list.reset(r.file, end)
 	var at ref
@@ -182,7 +190,7 @@ func (r *reader) sealed(run runRef) error {
 			return fmt.Errorf("%w: footer", ErrDamaged)
 		}
 		off += int64(len(b) - len(d.b))
-		if err := r.one(at); err != nil {
+		if err := each(at); err != nil {
 			return err
 		}
 	}
@@ -222,6 +230,25 @@ func (r *reader) one(at ref) error {
 	if seq <= r.from {
 		return nil
 	}
+	err := r.read(at, seq)
+	if errors.Is(err, errOld) {
+		return nil // the replay is truncated by it
+	}
+	if err != nil {
+		return err
+	}
+	r.from = seq
+	if !r.yield(&r.mem.record, nil) {
+		return errStop
+	}
+	return nil
+}
+
+// errOld is for a record that was too old when the view was made.
+var errOld = errors.New("filelog: past the retention")
+
+// read reads the record at a place into mem.
+func (r *reader) read(at ref, seq uint64) error {
 	if err := r.overtaken(); err != nil {
 		return err
 	}
@@ -234,7 +261,7 @@ func (r *reader) one(at ref) error {
 		return fmt.Errorf("%w: record %d at %d", ErrDamaged, seq, at.off)
 	}
 	if s.time < r.cutoff {
-		return nil // the replay is truncated by it
+		return errOld
 	}
 	if s.time < r.expired || s.seq <= r.log.dropped.Load() {
 		return eventlog.ErrTrimmed
@@ -244,78 +271,6 @@ func (r *reader) one(at ref) error {
 	}
 	if !r.mem.load(s, r.epoch.text) {
 		return fmt.Errorf("%w: record %d at %d", ErrDamaged, seq, at.off)
-	}
-	r.from = seq
-	if !r.yield(&r.mem.record, nil) {
-		return errStop
-	}
-	return nil
-}
-
-const (
-	// minAhead is how much is read for a record that stands alone, maxAhead for
-	// records that follow one another.
-	minAhead = 4 << 10
-	maxAhead = 128 << 10
-)
-
-// window is a part of a file in memory, for reading forward.
-type window struct {
-	file  file
-	end   int64 // nothing is read past it
-	start int64 // where b is from
-	b     []byte
-	ahead int
-}
-
-func (w *window) reset(f file, end int64) {
-	w.file, w.end, w.start, w.b = f, end, 0, w.b[:0]
-	w.ahead = max(w.ahead, minAhead)
-}
-
-// record returns the bytes of the record at off until the next call.
-func (w *window) record(off int64) ([]byte, error) {
-	b, err := w.at(off, lengthBytes)
-	if err != nil {
-		return nil, err
-	}
-	n, ok := recordLength(b)
-	if !ok {
-		return nil, fmt.Errorf("%w: record at %d", ErrDamaged, off)
-	}
-	return w.at(off, n)
-}
-
-// at returns the n bytes at off.
-func (w *window) at(off int64, n int) ([]byte, error) {
-	if off+int64(n) > w.end {
-		return nil, fmt.Errorf("%w: record at %d", ErrDamaged, off)
-	}
-	if i := off - w.start; i < 0 || i+int64(n) > int64(len(w.b)) {
-		if err := w.move(off, n); err != nil {
-			return nil, err
-		}
-	}
-	i := off - w.start
-	return w.b[i : i+int64(n)], nil
-}
-
-// move reads the file from off on: more each time if that is close to where the
-// window ended, else little.
-func (w *window) move(off int64, n int) error {
-	if off >= w.start && off <= w.start+int64(len(w.b)) {
-		w.ahead = min(2*w.ahead, maxAhead)
-	} else {
-		w.ahead = minAhead
-	}
-	size := int(min(int64(max(n, w.ahead)), w.end-off))
-	if cap(w.b) < size || cap(w.b) > 2*maxAhead {
-		w.b = make([]byte, size)
-	}
-	w.start, w.b = off, w.b[:size]
-	if _, err := w.file.ReadAt(w.b, off); err != nil {
-		w.b = w.b[:0]
-		return fmt.Errorf("at %d: %w", off, err)
 	}
 	return nil
 }

@@ -37,6 +37,7 @@ const (
 	hasExcludes
 	hasMeta
 	hasData
+	hasKey
 )
 
 // stamp is what the log adds to a record.
@@ -51,6 +52,9 @@ type stamp struct {
 func recordSize(channel string, r *eventlog.Record) int {
 	const most = binary.MaxVarintLen64
 	n := stampBytes + 6*most + len(channel) + len(r.Meta) + len(r.Data)
+	if r.Key != "" {
+		n += most + len(r.Key)
+	}
 	for _, tag := range r.Tags {
 		n += most + len(tag)
 	}
@@ -78,6 +82,7 @@ func appendRecord(b []byte, seed uint32, s stamp, channel string, r *eventlog.Re
 	set(hasExcludes, r.Excludes != nil)
 	set(hasMeta, r.Meta != nil)
 	set(hasData, r.Data != nil)
+	set(hasKey, r.Key != "")
 
 	le := binary.LittleEndian
 	b = append(b, make([]byte, lengthBytes)...)
@@ -88,6 +93,9 @@ func appendRecord(b []byte, seed uint32, s stamp, channel string, r *eventlog.Re
 	b = append(b, flags)
 	b = binary.AppendUvarint(b, s.seq-s.durable)
 	b = appendText(b, channel)
+	if r.Key != "" {
+		b = appendText(b, r.Key)
+	}
 	if r.Tags != nil {
 		b = binary.AppendUvarint(b, uint64(len(r.Tags)))
 		for _, tag := range r.Tags {
@@ -157,6 +165,15 @@ func (s *stored) parse(b []byte, seed uint32) (n int, ok bool) {
 	s.channel = d.bytes()
 	s.body = d.b
 	return n, !d.bad
+}
+
+// key returns the key of the record, empty if it has none.
+func (s *stored) key() string {
+	if s.flags&hasKey == 0 {
+		return ""
+	}
+	d := decoder{b: s.body}
+	return string(d.bytes())
 }
 
 // recordLength returns the size of the record that b begins with, which may be wrong.
@@ -237,6 +254,9 @@ func (m *scratch) load(s *stored, epoch string) (ok bool) {
 	r.Seq, r.Prev, r.Epoch, r.Time = s.seq, s.prev, epoch, recordTime(s.time)
 	r.Data, r.Meta, r.Audience = nil, nil, eventlog.Audience{}
 	d := decoder{b: s.body}
+	if s.flags&hasKey != 0 {
+		d.bytes() // nobody asks for it
+	}
 	if s.flags&hasTags != 0 {
 		m.tags = resize(m.tags, d.count(1))
 		for i := range m.tags {

@@ -29,6 +29,7 @@ func (l *Log) recover() error {
 	if s.report.NewEpoch {
 		l.epochs = append(l.epochs, newEpoch(randomID(), s.next))
 	}
+	l.recallDropped(s.checkpoint.keys)
 	// The checkpoint comes first: once a repair hides what was wrong, the new
 	// epoch and the lost records must be on record. Where nothing was wrong, it can
 	// wait until there is space for it.
@@ -53,6 +54,9 @@ func (l *Log) recover() error {
 		}
 	}
 	l.durable = l.head
+	if err := l.recallStored(); err != nil {
+		return err
+	}
 	if err := l.mark(); err == nil {
 		err = l.ensureActive()
 		if err != nil && !isFull(err) {

@@ -62,6 +62,9 @@ func (c cut) covers(s *segment) bool {
 
 // trim serves Trims that wait.
 func (l *Log) trim(trims []*trimRequest) {
+	if len(trims) > 0 {
+		l.expireKeys()
+	}
 	for _, t := range trims {
 		before := nanoseconds(t.before)
 		dropped, err := l.drop(l.cutAt(before))
@@ -87,6 +90,7 @@ func (l *Log) trim(trims []*trimRequest) {
 
 // expire drops what is past the retention.
 func (l *Log) expire() {
+	l.expireKeys()
 	dropped, err := l.drop(cut{before: l.cutoff(), wall: math.MaxInt64})
 	if err != nil {
 		l.options.Logger.Warn("event log: cannot drop old records", "err", err)

@@ -47,6 +47,9 @@ func (l *Log) append(ctx context.Context, channel string, r *eventlog.Record, de
 		return err
 	}
 	defer l.calls.Done()
+	if err := eventlog.CheckKey(r.Key); err != nil {
+		return err
+	}
 	body := encode(r)
 	if int64(len(body)+headerBytes) > l.nc.MaxPayload() {
 		return eventlog.ErrTooLarge
@@ -55,7 +58,7 @@ func (l *Log) append(ctx context.Context, channel string, r *eventlog.Record, de
 	if deliver != nil {
 		return l.appendDelivered(ctx, channel, r, body, deliver)
 	}
-	seq, epoch, err := l.publish(ctx, token(channel), l.messageID(), body)
+	seq, epoch, _, err := l.publish(ctx, l.message(channel, r.Key, body))
 	if err != nil {
 		return err
 	}
@@ -66,15 +69,31 @@ func (l *Log) append(ctx context.Context, channel string, r *eventlog.Record, de
 	return nil
 }
 
-func (l *Log) messageID() string {
+// KeyWindow implements [eventlog.Keyed]: it is the duplicate window of the stream.
+func (l *Log) KeyWindow() time.Duration { return l.options.duplicates() }
+
+// message returns the message of a record. The server stores one for each id that it is
+// told: without a key one that no other message has, so that it can be sent again. A
+// message with a key has such an id of its own beside that of the key.
+func (l *Log) message(channel, key string, body []byte) *nats.Msg {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.nextID++
-	return l.node + strconv.FormatUint(l.nextID, 36)
+	id := l.node + strconv.FormatUint(l.nextID, 36)
+	l.mu.Unlock()
+	m := &nats.Msg{
+		Subject: l.stored(token(channel)), Data: body,
+		Header: nats.Header{nats.MsgIdHdr: {id}, nats.ExpectedStreamHdr: {l.options.Stream}},
+	}
+	if key != "" {
+		m.Header[nats.MsgIdHdr] = []string{keyID(channel, key)}
+		m.Header[ownIDHeader] = []string{id}
+	}
+	return m
 }
 
-// publish stores a message and returns its Seq.
-func (l *Log) publish(ctx context.Context, token, id string, body []byte) (seq uint64, epoch string, err error) {
+// publish stores a message and returns its Seq. It reports whether the server has answered
+// with that of a message with the same key, which may be this one, sent twice.
+func (l *Log) publish(ctx context.Context, m *nats.Msg) (seq uint64, epoch string, repeated bool, err error) {
 	acks := make(chan ack, 4)
 	l.mu.Lock()
 	l.nextID++
@@ -87,13 +106,10 @@ func (l *Log) publish(ctx context.Context, token, id string, body []byte) (seq u
 		delete(l.pending, key)
 		l.mu.Unlock()
 	}()
-	m := &nats.Msg{
-		Subject: l.stored(token), Reply: l.inbox + strconv.FormatUint(key, 36), Data: body,
-		Header: nats.Header{nats.MsgIdHdr: {id}, nats.ExpectedStreamHdr: {l.options.Stream}},
-	}
+	m.Reply = l.inbox + strconv.FormatUint(key, 36)
 	a, err := l.send(ctx, m, acks)
 	if err != nil {
-		return 0, "", err
+		return 0, "", false, err
 	}
 	if !a.Duplicate && (a.Seq <= newest || newest > 0 && a.Seq > newest+leap) {
 		// The stream may be another one by now.
@@ -102,8 +118,10 @@ func (l *Log) publish(ctx context.Context, token, id string, body []byte) (seq u
 		}
 	}
 	epoch = l.epoch()
-	l.saw(epoch, a.Seq, id)
-	return a.Seq, epoch, nil
+	if repeated = a.Duplicate && len(m.Header[ownIDHeader]) > 0; !repeated { // it may be another's
+		l.saw(epoch, a.Seq, idOf(m.Header))
+	}
+	return a.Seq, epoch, repeated, nil
 }
 
 // send sends a message until it is acknowledged.
@@ -139,7 +157,7 @@ func (l *Log) send(ctx context.Context, m *nats.Msg, acks <-chan ack) (ack, erro
 			switch {
 			case a.Error == nil && a.Seq > 0:
 				return a, nil
-			case a.Error == nil || a.Error.Code == 503:
+			case a.Error == nil || a.Error.Code == 503 || a.Error.ErrCode == errInProcess:
 				again.Reset(retryPause)
 			case a.Error.ErrCode == errMessageTooBig:
 				return ack{}, eventlog.ErrTooLarge
@@ -188,9 +206,10 @@ func (l *Log) appendDelivered(
 	if err != nil {
 		return err
 	}
-	id := l.messageID()
+	m := l.message(channel, r.Key, body)
+	id := idOf(m.Header)
 	w := f.await(id, r, deliver)
-	err = l.awaitDelivery(ctx, channel, f, w, id, body)
+	err = l.awaitDelivery(ctx, f, w, m)
 	if err == nil || ctx.Err() == nil {
 		f.forget(id)
 		l.release(f)
@@ -213,9 +232,17 @@ func (l *Log) appendDelivered(
 	return err
 }
 
-// awaitDelivery publishes a record and waits until the feed has delivered it.
-func (l *Log) awaitDelivery(ctx context.Context, channel string, f *feed, w *waiter, id string, body []byte) error {
-	seq, _, err := l.publish(ctx, token(channel), id, body)
+// awaitDelivery publishes a record and waits until the feed has delivered it, unless it
+// repeats another one.
+func (l *Log) awaitDelivery(ctx context.Context, f *feed, w *waiter, m *nats.Msg) error {
+	seq, epoch, repeated, err := l.publish(ctx, m)
+	if err == nil && repeated {
+		var first message
+		if first, _, err = l.leaderMessage(ctx, seq, ""); err == nil && first.id != idOf(m.Header) {
+			w.record.Seq, w.record.Epoch = seq, epoch
+			return nil
+		}
+	}
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ func BenchmarkAppend(b *testing.B) {
 			require.NoError(b, l.Close())
 		})
 	}
-	b.Run("1 publisher, bare", func(b *testing.B) {
+	b.Run("1 publisher bare", func(b *testing.B) {
 		nc := connect(b, s)
 		l := openLog(b, nc, Options{Stream: freshName()})
 		js, err := jetstream.New(nc)
@@ -71,31 +71,46 @@ func concurrently(b *testing.B, n int, f func(i int) error) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }
 
-// BenchmarkLive measures the time until another node has an event.
+// BenchmarkLive measures the time until another node has an event. With bare it is that of
+// JetStream alone, for a subscription of what it republishes.
 func BenchmarkLive(b *testing.B) {
 	s := startServer(b, b.TempDir())
-	name := freshName()
-	here, there := openLog(b, connect(b, s), Options{Stream: name}), openLog(b, connect(b, s), Options{Stream: name})
-	f := newFollower()
-	_, stop, err := there.Follow(b.Context(), "room", f)
-	require.NoError(b, err)
-	defer stop()
-	concurrently(b, 1, func(i int) error {
-		if err := here.Append(b.Context(), "room", &eventlog.Record{Data: make([]byte, benchBytes)}, nil); err != nil {
-			return err
-		}
-		for {
-			f.mu.Lock()
-			n := len(f.got)
-			f.mu.Unlock()
-			if n >= i {
-				return nil
+	b.Run("log", func(b *testing.B) {
+		name := freshName()
+		here, there := openLog(b, connect(b, s), Options{Stream: name}), openLog(b, connect(b, s), Options{Stream: name})
+		f := newFollower()
+		_, stop, err := there.Follow(b.Context(), "room", f)
+		require.NoError(b, err)
+		defer stop()
+		concurrently(b, 1, func(i int) error {
+			if err := here.Append(b.Context(), "room", &eventlog.Record{Data: make([]byte, benchBytes)}, nil); err != nil {
+				return err
 			}
-			<-f.changed
-		}
+			for f.count() < i {
+				<-f.changed
+			}
+			return nil
+		})
+		require.NoError(b, here.Close())
+		require.NoError(b, there.Close())
 	})
-	require.NoError(b, here.Close())
-	require.NoError(b, there.Close())
+	b.Run("bare", func(b *testing.B) {
+		l := openLog(b, connect(b, s), Options{Stream: freshName()})
+		js, err := jetstream.New(connect(b, s))
+		require.NoError(b, err)
+		nc := connect(b, s)
+		there, err := nc.SubscribeSync(l.republished(token("room")))
+		require.NoError(b, err)
+		require.NoError(b, nc.Flush())
+		concurrently(b, 1, func(int) error {
+			if _, err := js.Publish(b.Context(), l.stored(token("room")), make([]byte, benchBytes)); err != nil {
+				return err
+			}
+			_, err := there.NextMsg(10 * time.Second)
+			return err
+		})
+		require.NoError(b, l.Close())
+	})
 }
 
 // BenchmarkResume replays the last 100 events of a channel.
@@ -141,17 +156,31 @@ func BenchmarkResume(b *testing.B) {
 	}
 }
 
-// BenchmarkTailCheck checks the tails of many followed channels.
-func BenchmarkTailCheck(b *testing.B) {
-	const channels = 5000
+// BenchmarkNewest reads the newest fifty of a channel with a million records, between which
+// there are those of another.
+func BenchmarkNewest(b *testing.B) {
+	const records = 2_000_000
 	s := startServer(b, b.TempDir())
-	l := openLog(b, connect(b, s), Options{Stream: freshName(), TailCheck: time.Hour, Retention: -1})
-	for i := range channels {
-		_, stop, err := l.Follow(b.Context(), strconv.Itoa(i), newFollower())
-		require.NoError(b, err)
-		defer stop()
-		require.NoError(b, l.Append(b.Context(), strconv.Itoa(i), &eventlog.Record{Data: []byte("x")}, nil))
+	l := openLog(b, connect(b, s), Options{Stream: freshName()})
+	var next atomic.Int64
+	var publishers sync.WaitGroup
+	for range 512 {
+		publishers.Go(func() {
+			for i := next.Add(1); i <= records; i = next.Add(1) {
+				if err := l.Append(b.Context(), strconv.Itoa(int(i%2)), &eventlog.Record{Data: make([]byte, benchBytes)}, nil); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
 	}
-	concurrently(b, 1, func(int) error { return l.checkTails(b.Context(), l.tails()) })
+	publishers.Wait()
+	b.Run("50", func(b *testing.B) {
+		concurrently(b, 1, func(int) error {
+			data, _ := lastOf(b, l, "0", 50, eventlog.Position{})
+			require.Len(b, data, 50)
+			return nil
+		})
+	})
 	require.NoError(b, l.Close())
 }

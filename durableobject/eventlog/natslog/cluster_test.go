@@ -5,7 +5,6 @@ package natslog
 import (
 	"context"
 	"fmt"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,16 +26,6 @@ type cluster struct {
 	clients []int // ports
 	routes  []int
 	servers []*server.Server
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { require.NoError(t, l.Close()) }()
-	address, ok := l.Addr().(*net.TCPAddr)
-	require.True(t, ok)
-	return address.Port
 }
 
 func newCluster(t *testing.T) *cluster {

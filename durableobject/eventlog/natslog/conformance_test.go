@@ -24,7 +24,7 @@ func TestConformance(t *testing.T) {
 			_, _ = name.Write([]byte(dir)) // never fails
 			return openLog(t, connect(t, s), Options{Stream: hex.EncodeToString(name.Sum(nil))})
 		},
-		RealTime: 9 * time.Second,
+		RealTime: 16 * time.Second,
 		OpenRetention: func(t *testing.T, retention time.Duration) eventlog.Log {
 			return openLog(t, connect(t, s), Options{
 				Stream: freshName(), Retention: retention, TailCheck: retention / 20,

@@ -18,7 +18,8 @@ const (
 	// together, unless one is larger.
 	readBatch = 256
 	readBytes = 1 << 20
-	// Any replica may answer a read, also one that is just going down and does not.
+	// Any replica may answer a read, also one that is just going down and does not. If
+	// the next one does not either, the servers may be busy: it has twice the time.
 	readTries   = 3
 	readTimeout = 2 * time.Second // without a message
 	// maxReads is how many reads run at a time: others wait, so that many resumes at once
@@ -39,7 +40,12 @@ type directRequest struct {
 // messagesFrom reads messages of a subject from a Seq on. The replica that answers may be
 // behind.
 func (l *Log) messagesFrom(ctx context.Context, subject string, seq uint64) (list []message, err error) {
-	r := directRequest{Seq: max(seq, 1), Batch: readBatch, MaxBytes: readBytes, Next: subject}
+	return l.messagesUpTo(ctx, subject, seq, readBatch)
+}
+
+// messagesUpTo reads n messages at most, otherwise as messagesFrom.
+func (l *Log) messagesUpTo(ctx context.Context, subject string, seq uint64, n int) (list []message, err error) {
+	r := directRequest{Seq: max(seq, 1), Batch: n, MaxBytes: readBytes, Next: subject}
 	_, err = l.read(ctx, r, func() { list = nil }, func(m message) { list = append(list, m) })
 	return list, err
 }
@@ -56,9 +62,9 @@ func (l *Log) read(ctx context.Context, r directRequest, restart func(), each fu
 	if err != nil {
 		return 0, err
 	}
-	for range readTries {
+	for i := range readTries {
 		restart()
-		at, err = l.readOnce(ctx, body, each)
+		at, err = l.readOnce(ctx, body, time.Duration(min(i+1, 2))*readTimeout, each)
 		if err == nil || ctx.Err() != nil || errors.Is(err, eventlog.ErrClosed) {
 			return at, err
 		}
@@ -66,7 +72,7 @@ func (l *Log) read(ctx context.Context, r directRequest, restart func(), each fu
 	return 0, unavailable(err)
 }
 
-func (l *Log) readOnce(ctx context.Context, body []byte, each func(message)) (at uint64, err error) {
+func (l *Log) readOnce(ctx context.Context, body []byte, wait time.Duration, each func(message)) (at uint64, err error) {
 	select {
 	case l.reads <- struct{}{}:
 		defer func() { <-l.reads }()
@@ -88,7 +94,7 @@ func (l *Log) readOnce(ctx context.Context, body []byte, each func(message)) (at
 	if err := l.nc.PublishRequest(l.api+"DIRECT.GET."+l.options.Stream, inbox, body); err != nil {
 		return 0, unavailable(err)
 	}
-	timeout := time.NewTimer(readTimeout)
+	timeout := time.NewTimer(wait)
 	defer timeout.Stop()
 	for {
 		select {
@@ -98,7 +104,7 @@ func (l *Log) readOnce(ctx context.Context, body []byte, each func(message)) (at
 				if msg, ok := parseMessage(l.options.Stream, m); ok {
 					each(msg)
 				}
-				timeout.Reset(readTimeout)
+				timeout.Reset(wait)
 			case "204":
 				at, _ := strconv.ParseUint(m.Header.Get("Nats-UpTo-Sequence"), 10, 64) // 0 unless it is there
 				return at, nil

@@ -39,6 +39,10 @@
 // After 30 seconds, or less if that is what the stream remembers ids for, Append returns
 // [eventlog.ErrUncertain].
 //
+// The key of a record is a message id, too: the stream stores one message for each within
+// its duplicate window, from whichever node it comes, also when another server becomes the
+// leader. The servers do not learn the key, only a hash of the channel and the key.
+//
 // If the stream is deleted and made anew, or loses records that were acknowledged, a new
 // epoch begins: followers are lost, and all positions of the old epoch are truncated. A
 // node notices that at once when it reconnects, else within Options.TailCheck. It cannot

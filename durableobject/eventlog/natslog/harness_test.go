@@ -3,6 +3,7 @@ package natslog
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"sync"
@@ -31,6 +32,21 @@ func startServer(tb testing.TB, dir string) *server.Server {
 		s.WaitForShutdown()
 	})
 	return s
+}
+
+// freePort returns a port on which a server can be started, and started again: none of those
+// that outgoing connections have.
+func freePort(tb testing.TB) int {
+	tb.Helper()
+	for range 100 {
+		port := 10_000 + rand.IntN(20_000)
+		if l, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			require.NoError(tb, l.Close())
+			return port
+		}
+	}
+	require.Fail(tb, "all ports are taken")
+	return 0
 }
 
 func connect(tb testing.TB, s *server.Server, options ...nats.Option) *nats.Conn {
@@ -65,7 +81,7 @@ type machine struct {
 }
 
 func newMachine(t *testing.T) *machine {
-	m := &machine{t: t, dir: t.TempDir(), port: server.RANDOM_PORT}
+	m := &machine{t: t, dir: t.TempDir(), port: freePort(t)}
 	m.start()
 	t.Cleanup(m.stop)
 	return m
@@ -80,9 +96,6 @@ func (m *machine) start() {
 	s.Start()
 	require.True(m.t, s.ReadyForConnections(10*time.Second))
 	m.s = s
-	if addr, ok := s.Addr().(*net.TCPAddr); ok {
-		m.port = addr.Port
-	}
 }
 
 func (m *machine) stop() {
@@ -114,6 +127,12 @@ func (f *follower) note(what func()) {
 	case f.changed <- struct{}{}:
 	default:
 	}
+}
+
+func (f *follower) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.got)
 }
 
 // until waits for done to hold of what was received.

@@ -54,7 +54,10 @@ type Log struct {
 	nextID   uint64
 }
 
-var _ eventlog.Shared = (*Log)(nil)
+var (
+	_ eventlog.Shared = (*Log)(nil)
+	_ eventlog.Keyed  = (*Log)(nil)
+)
 
 // anchor is the newest message that is known to have been stored. It must stay until it expires.
 type anchor struct {

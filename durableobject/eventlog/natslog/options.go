@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
 // ErrConfig is returned by Open for a stream whose settings could lose events unseen, or
@@ -39,6 +41,12 @@ type Options struct {
 	// is without limit. The smallest is ten times TailCheck, since a feed that has missed
 	// a record must read it from the stream.
 	Retention time.Duration
+
+	// KeyWindow is how long the stream remembers the keys of records, see [eventlog.Keyed],
+	// and the ids under which appends are sent again: its duplicate window. It is at most
+	// Retention. Zero is 2 min, or Retention if that is shorter. The servers keep the ids of all
+	// messages of the window in memory.
+	KeyWindow time.Duration
 
 	// MaxBytes is how large the stream may become. Past it the oldest records are dropped.
 	// Zero is no limit but the account's.
@@ -94,6 +102,10 @@ func (o *Options) withDefaults() (Options, error) {
 		return c, fmt.Errorf("bad Stream %q", c.Stream)
 	case c.Replicas < 0 || c.Replicas > 5:
 		return c, fmt.Errorf("option Replicas %d is out of range", c.Replicas)
+	case c.KeyWindow < 0:
+		return c, fmt.Errorf("negative KeyWindow %v", c.KeyWindow)
+	case c.Retention > 0 && c.KeyWindow > c.Retention:
+		return c, fmt.Errorf("option KeyWindow %v is longer than Retention %v", c.KeyWindow, c.Retention)
 	case c.MaxBytes < 0:
 		return c, fmt.Errorf("negative MaxBytes %d", c.MaxBytes)
 	case c.TailCheck < 0:
@@ -107,10 +119,11 @@ func (o *Options) withDefaults() (Options, error) {
 // duplicates is how long the stream remembers the ids of messages, so that a retried
 // append is stored once.
 func (o *Options) duplicates() time.Duration {
+	window := cmp.Or(o.KeyWindow, eventlog.DefaultKeyWindow)
 	if o.Retention > 0 {
-		return min(2*time.Minute, o.Retention)
+		return min(window, o.Retention)
 	}
-	return 2 * time.Minute
+	return window
 }
 
 // epochKey is the entry of the stream's metadata that Open and a loss of records set.
@@ -158,7 +171,7 @@ func (o *Options) check(c jetstream.StreamConfig, subjects, live string) error {
 	differ("Replicas", c.Replicas, want.Replicas)
 	differ("Storage", c.Storage, want.Storage)
 	differ("Discard", c.Discard, jetstream.DiscardOld)
-	differ("Duplicates", c.Duplicates >= want.Duplicates, true)
+	differ("Duplicates", c.Duplicates, want.Duplicates)
 	differ("DenyDelete", c.DenyDelete, true)
 	differ("DenyPurge", c.DenyPurge, true)
 	differ("AllowDirect", c.AllowDirect, true)

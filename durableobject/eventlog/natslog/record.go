@@ -1,6 +1,7 @@
 package natslog
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -21,6 +22,20 @@ func token(channel string) string {
 	}
 	sum := sha256.Sum256([]byte(channel))
 	return "h" + base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// ownIDHeader has the id of an append with a key, whose message id is that of the key.
+const ownIDHeader = "Durable-Iterator-Id"
+
+// keyID returns the message id of a channel and a key. No id of an append is as long.
+func keyID(channel, key string) string {
+	sum := sha256.Sum256(append(appendString(nil, channel), key...))
+	return "k" + base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// idOf returns the id of the append that has made a message with this header.
+func idOf(h nats.Header) string {
+	return cmp.Or(h.Get(ownIDHeader), h.Get(nats.MsgIdHdr))
 }
 
 // A record is stored as a byte of flags, the parts that are flagged, each list with its
@@ -155,7 +170,7 @@ type message struct {
 	prev    uint64
 	pending uint64 // how many follow, where it was read
 	time    time.Time
-	id      string // that its publisher gave it; no two appends have the same
+	id      string // of the append; no two have the same
 	subject string // that it is stored under
 	data    []byte
 }
@@ -178,6 +193,9 @@ func parseMessage(stream string, m *nats.Msg) (message, bool) {
 		return message{}, false
 	}
 	msg := message{seq: seq, time: t.UTC(), id: first(nats.MsgIdHdr), subject: first("Nats-Subject"), data: m.Data}
+	if own := first(ownIDHeader); own != "" {
+		msg.id = own
+	}
 	if msg.prev, err = parseNumber(first("Nats-Last-Sequence")); err != nil || msg.prev >= seq {
 		return message{}, false
 	}

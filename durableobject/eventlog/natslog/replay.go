@@ -61,11 +61,15 @@ func (f *feed) cached(p eventlog.Position) ([]*eventlog.Record, bool) {
 	if f.ended || p.Epoch != f.epoch || p.Seq > f.base() || f.acked > f.base() {
 		return nil, false
 	}
-	var horizon time.Time
-	if retention := f.log.options.Retention; retention > 0 {
-		horizon = time.Now().Add(time.Duration(f.log.skew.Load()) - retention)
+	return f.log.cache.after(f, p.Seq, f.log.horizon())
+}
+
+// horizon returns the time before which records have expired, by the stream's clock.
+func (l *Log) horizon() time.Time {
+	if l.options.Retention <= 0 {
+		return time.Time{}
 	}
-	return f.log.cache.after(f, p.Seq, horizon)
+	return time.Now().Add(time.Duration(l.skew.Load()) - l.options.Retention)
 }
 
 // mustReach returns the newest Seq of the channel that a replay has to come to, whichever
@@ -165,7 +169,7 @@ func (r *replay) next() ([]message, error) {
 		if stale == staleTries {
 			return nil, fmt.Errorf("%w: replicas are behind", eventlog.ErrUnavailable)
 		}
-		if err := r.wait(); err != nil {
+		if err := r.log.pause(r.ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -211,15 +215,15 @@ func (r *replay) read() ([]message, error) {
 	return list, nil
 }
 
-// wait pauses for a replica to catch up.
-func (r *replay) wait() error {
-	r.log.stats.stale.Add(1)
+// pause waits for a replica to catch up.
+func (l *Log) pause(ctx context.Context) error {
+	l.stats.stale.Add(1)
 	select {
 	case <-time.After(stalePause):
 		return nil
-	case <-r.ctx.Done():
-		return r.ctx.Err()
-	case <-r.log.ctx.Done():
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-l.ctx.Done():
 		return eventlog.ErrClosed
 	}
 }

@@ -46,6 +46,7 @@ func (e *apiError) Error() string { return fmt.Sprintf("%s (%d)", e.Description,
 // Codes of the server.
 const (
 	errNoMessage     = 10037
+	errInProcess     = 10158 // a message with the same id is being stored
 	errMessageTooBig = 10054
 )
 
@@ -151,7 +152,7 @@ func (l *Log) leaderMessage(ctx context.Context, seq uint64, subject string) (m 
 	}
 	m.seq = answer.Message.Seq
 	if header, err := nats.DecodeHeadersMsg(answer.Message.Headers); err == nil {
-		m.id = header.Get(nats.MsgIdHdr)
+		m.id = idOf(header)
 	}
 	return m, true, nil
 }

@@ -7,6 +7,10 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
+// Pages in TypeScript have it as a module of types.
+//
+//go:generate go run ../typescript ../web/tickets.ts
+
 var (
 	// Buy is a procedure, and declares how it can fail.
 	Buy = rpc.Define[Order, Sale]("buy", ErrSoldOut)

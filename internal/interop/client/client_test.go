@@ -9,23 +9,33 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/interop/launch"
 )
 
-// The server of this library passes all checks.
+// The server of this library passes all checks, also where each request and each socket
+// comes to another node.
 func TestServer(t *testing.T) {
 	t.Parallel()
-	at := startServer(t)
-	var out strings.Builder
-	err := run(t.Context(), &out, []string{at.rpc, at.chat, "-extensions"})
-	require.NoError(t, err, "%s", &out)
-	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	require.Len(t, lines, len(allChecks())+1, "%s", &out)
-	require.Regexp(t, `^[1-9][0-9]+ passed, 0 failed$`, lines[len(lines)-1])
+	for name, arguments := range map[string][]string{
+		"one node":                      nil,
+		"two nodes behind a balancer":   {"-nodes", "2"},
+		"three nodes behind a balancer": {"-nodes", "3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			at := startServer(t, arguments...)
+			var out strings.Builder
+			err := run(t.Context(), &out, []string{at.rpc, at.chat, "-extensions"})
+			require.NoError(t, err, "%s", &out)
+			lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+			require.Len(t, lines, len(allChecks())+1, "%s", &out)
+			require.Regexp(t, `^[1-9][0-9]+ passed, 0 failed$`, lines[len(lines)-1])
+		})
+	}
 }
 
 // startServer runs the interop server until the test has ended.
-func startServer(t *testing.T) target {
+func startServer(t *testing.T, arguments ...string) target {
 	t.Helper()
 	var at struct{ RPC, Chat string }
-	launch.Go(t, "../server", &at)
+	launch.Go(t, "../server", &at, arguments...)
 	return target{rpc: at.RPC, chat: at.Chat}
 }
 

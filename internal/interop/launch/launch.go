@@ -21,8 +21,8 @@ const (
 )
 
 // Go runs a program of this library as [Server] does, built from the folder of its
-// package. It looks for data races if this test does.
-func Go(t *testing.T, folder string, addresses any) {
+// package, with these arguments. It looks for data races if this test does.
+func Go(t *testing.T, folder string, addresses any, arguments ...string) {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "server")
 	args := []string{"build", "-o", program}
@@ -33,7 +33,8 @@ func Go(t *testing.T, folder string, addresses any) {
 	if err != nil {
 		t.Fatalf("build %s: %v\n%s", folder, err, out)
 	}
-	Server(t, exec.Command(program, "-addr", "127.0.0.1:0"), addresses) //nolint:gosec,noctx // it was just built; it ends with the test
+	arguments = append([]string{"-addr", "127.0.0.1:0"}, arguments...)
+	Server(t, exec.Command(program, arguments...), addresses) //nolint:gosec,noctx // it was just built; it ends with the test
 }
 
 // Server runs cmd until the test has ended. When it is ready it prints its addresses as

@@ -1,16 +1,16 @@
 package node_test
 
 import (
-	"bytes"
 	"context"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/internal/interop/npm"
 )
 
 // tool finds a program of Node. Where it is missing, CI fails.
@@ -29,9 +29,6 @@ func tool(t *testing.T, name string) string {
 	return ""
 }
 
-// installed is the lock file as it was when its packages were installed.
-const installed = "node_modules/.installed-lock.json"
-
 // install installs the packages of the lock file, unless they are there.
 func install(t *testing.T) {
 	t.Helper()
@@ -43,27 +40,18 @@ func buildClient(t *testing.T) {
 	t.Helper()
 	const dir = "../../../client/js"
 	installIn(t, dir)
-	npm(t, dir, "run", "build")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	require.NoError(t, npm.Run(ctx, dir, "run", "build"))
 }
 
 func installIn(t *testing.T, dir string) {
 	t.Helper()
-	lock, err := os.ReadFile(filepath.Join(dir, "package-lock.json"))
-	require.NoError(t, err)
-	mark := filepath.Join(dir, installed)
-	if present, err := os.ReadFile(mark); err == nil && bytes.Equal(present, lock) {
-		return
-	}
-	npm(t, dir, "ci")
-	require.NoError(t, os.WriteFile(mark, lock, 0o600))
+	tool(t, "npm")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	require.NoError(t, npm.Install(ctx, dir))
 }
 
-func npm(t *testing.T, dir string, args ...string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, tool(t, "npm"), args...)
-	cmd.Dir = dir
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, "npm %s in %s:\n%s", args, dir, out)
-}
+// patience is how long npm may take.
+const patience = 3 * time.Minute

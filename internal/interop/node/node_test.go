@@ -18,7 +18,7 @@ func TestTypeScript(t *testing.T) {
 	tool(t, "node")
 	install(t)
 	buildClient(t)
-	ours, theirs := startGo(t), startTypeScript(t)
+	ours, nodes, theirs := startGo(t), startGo(t, "-nodes", "2"), startTypeScript(t)
 	for name, c := range map[string]struct {
 		script string
 		server server
@@ -30,7 +30,9 @@ func TestTypeScript(t *testing.T) {
 		"RPC link over a WebSocket, Go server":         {"websocket.mjs", ours},
 		"RPC link over a WebSocket, TypeScript server": {"websocket.mjs", theirs},
 		"durable iterator, Go server":                  {"iterator.mjs", ours},
+		"durable iterator, two nodes":                  {"iterator.mjs", nodes},
 		"our client for TypeScript, Go server":         {"client.mjs", ours},
+		"our client for TypeScript, two nodes":         {"client.mjs", nodes},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

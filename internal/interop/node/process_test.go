@@ -19,14 +19,15 @@ type server struct {
 	RPCWebsocket string   `json:"rpcWebsocket"`
 	Chat         string   `json:"chat,omitempty"`
 	Plain        string   `json:"plain,omitempty"`
+	Latest       string   `json:"latest,omitempty"`
 	Features     []string `json:"features"` // see lib/arguments.mjs
 }
 
 // startGo starts the server of this library.
-func startGo(t *testing.T) server {
+func startGo(t *testing.T, arguments ...string) server {
 	t.Helper()
 	var s server
-	launch.Go(t, "../server", &s)
+	launch.Go(t, "../server", &s, arguments...)
 	s.RPCWebsocket = "ws" + strings.TrimPrefix(s.RPC, "http") + "-ws"
 	s.Features = goFeatures
 	return s

@@ -29,10 +29,11 @@ const shutdownTimeout = 8 * time.Second
 func main() {
 	addr := flag.String("addr", "127.0.0.1:8788", "address to listen on")
 	data := flag.String("data", "", "directory of the chat rooms' event log; without it, the log is in memory")
+	nodes := flag.Int("nodes", 1, "how many hubs share the log, which is in memory then, behind a balancer")
 	retention := flag.Duration("retention", 2*time.Minute, "how long the chat rooms keep events")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-	err := run(ctx, os.Stdout, *addr, options{data: *data, retention: *retention, logger: slog.Default()})
+	err := run(ctx, os.Stdout, *addr, options{data: *data, nodes: *nodes, retention: *retention, logger: slog.Default()})
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "server:", err)
@@ -42,25 +43,39 @@ func main() {
 
 // addresses is what the server prints when it is ready.
 type addresses struct {
-	RPC   string `json:"rpc"`
-	Chat  string `json:"chat"`
-	Plain string `json:"plain"`
+	RPC    string `json:"rpc"`
+	Chat   string `json:"chat"`
+	Plain  string `json:"plain"`
+	Latest string `json:"latest"`
 }
 
 // run serves until ctx ends, and writes the addresses to ready.
 func run(ctx context.Context, ready io.Writer, addr string, o options) error {
-	if o.data == "" {
-		return serve(ctx, ready, addr, o)
+	switch {
+	case o.data != "" && o.nodes > 1:
+		return errors.New("a log on disk belongs to one node")
+	case o.nodes > 1:
+		return serve(ctx, ready, addr, newCluster(o, o.nodes))
+	case o.data == "":
+		return serve(ctx, ready, addr, newServer(o))
 	}
 	log, err := filelog.Open(o.data, &filelog.Options{Retention: o.retention, Logger: o.logger})
 	if err != nil {
 		return err
 	}
 	o.log = log
-	return errors.Join(serve(ctx, ready, addr, o), log.Close())
+	return errors.Join(serve(ctx, ready, addr, newServer(o)), log.Close())
 }
 
-func serve(ctx context.Context, ready io.Writer, addr string, o options) error {
+// service is a server or several.
+type service interface {
+	http.Handler
+	drain()
+	shutdown(ctx context.Context) error
+}
+
+// serve serves s, which it shuts down in the end.
+func serve(ctx context.Context, ready io.Writer, addr string, s service) (err error) {
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return err
@@ -68,11 +83,11 @@ func serve(ctx context.Context, ready io.Writer, addr string, o options) error {
 	host := ln.Addr().String()
 	err = json.NewEncoder(ready).Encode(addresses{
 		RPC: "http://" + host + "/rpc", Chat: "ws://" + host + "/chat-room", Plain: "ws://" + host + "/plain-room",
+		Latest: "ws://" + host + "/latest-room",
 	})
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	s := newServer(o)
 	srv := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
 	srv.RegisterOnShutdown(s.drain)
 	served := make(chan error, 1)

@@ -16,14 +16,34 @@ import (
 // room is the object of a channel.
 type room struct {
 	*durableobject.Object[event]
+	*counters
+	cluster *cluster // nil: the channel is on one node
+}
 
-	mu      sync.Mutex // guards the counters, by key
+// counters are by channel and key.
+type counters struct {
+	mu      sync.Mutex
 	aborted map[string]int
 	calls   map[string]int
 }
 
+func newCounters() *counters { return &counters{aborted: map[string]int{}, calls: map[string]int{}} }
+
+func (r *room) key(key string) string { return r.Channel() + "/" + key }
+
 func newRoom(_ context.Context, o *durableobject.Object[event]) (*room, error) {
-	return &room{Object: o, aborted: map[string]int{}, calls: map[string]int{}}, nil
+	return &room{Object: o, counters: newCounters()}, nil
+}
+
+// roomsOf returns the function that makes the rooms of one of the nodes of c, which may be
+// nil.
+func roomsOf(c *cluster) func(context.Context, *durableobject.Object[event]) (*room, error) {
+	if c == nil {
+		return newRoom
+	}
+	return func(_ context.Context, o *durableobject.Object[event]) (*room, error) {
+		return &room{Object: o, counters: c.counters, cluster: c}, nil
+	}
 }
 
 func handle(rooms *durableobject.Namespace[*room]) {
@@ -106,7 +126,7 @@ func (r *room) slow(ctx context.Context, _ *durableobject.Websocket, in slowInpu
 	case <-ctx.Done():
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.aborted[in.Key]++
+		r.aborted[r.key(in.Key)]++
 		return "", ctx.Err()
 	}
 }
@@ -114,17 +134,17 @@ func (r *room) slow(ctx context.Context, _ *durableobject.Websocket, in slowInpu
 func (r *room) countAborted(_ context.Context, _ *durableobject.Websocket, in keyInput) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.aborted[in.Key], nil
+	return r.aborted[r.key(in.Key)], nil
 }
 
 func (r *room) flaky(_ context.Context, _ *durableobject.Websocket, in flakyInput) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.calls[in.Key]++
-	if r.calls[in.Key] <= in.Failures {
+	r.calls[r.key(in.Key)]++
+	if r.calls[r.key(in.Key)] <= in.Failures {
 		return 0, &rpc.Error{Code: rpc.CodeServiceUnavailable}
 	}
-	return r.calls[in.Key], nil
+	return r.calls[r.key(in.Key)], nil
 }
 
 func (r *room) count(ctx context.Context, _ *durableobject.Websocket, in countInput, w *rpc.EventWriter[counted]) (countTotal, error) {
@@ -133,35 +153,63 @@ func (r *room) count(ctx context.Context, _ *durableobject.Websocket, in countIn
 
 // publishInput publishes the event of a caller.
 func (r *room) publishInput(ctx context.Context, _ *durableobject.Websocket, in publishInput) (rpc.Void, error) {
-	opts, err := in.options()
+	opts, err := r.options(ctx, in)
 	if err != nil {
 		return rpc.Void{}, err
 	}
 	return rpc.Void{}, r.PublishEvent(ctx, event{Message: *in.Message, Data: in.Data}, opts...)
 }
 
-func (in *publishInput) options() ([]durableobject.PublishOption, error) {
+func (r *room) options(ctx context.Context, in publishInput) ([]durableobject.PublishOption, error) {
 	var opts []durableobject.PublishOption
 	if in.Tags != nil {
 		opts = append(opts, durableobject.WithTags(in.Tags...))
 	}
+	var targets, excludes []func(*durableobject.Websocket) bool
 	if in.Role != nil {
-		opts = append(opts, durableobject.WithTargetsFunc(func(ws *durableobject.Websocket) bool {
-			return attachmentOf(ws).Role == *in.Role
-		}))
+		targets = append(targets, func(ws *durableobject.Websocket) bool { return attachmentOf(ws).Role == *in.Role })
 	}
 	if in.TargetIDs != nil {
-		opts = append(opts, durableobject.WithTargetsFunc(withID(in.TargetIDs)))
+		targets = append(targets, withID(in.TargetIDs))
 	}
 	if in.ExcludeIDs != nil {
-		opts = append(opts, durableobject.WithExcludeFunc(withID(in.ExcludeIDs)))
+		excludes = append(excludes, withID(in.ExcludeIDs))
 	}
+	more, err := r.filters(ctx, targets, durableobject.WithTargetsFunc, durableobject.WithTargetIDs)
+	if err != nil {
+		return nil, err
+	}
+	opts = append(opts, more...)
+	if more, err = r.filters(ctx, excludes, durableobject.WithExcludeFunc, durableobject.WithExcludeIDs); err != nil {
+		return nil, err
+	}
+	opts = append(opts, more...)
 	if in.Meta != nil {
 		meta, err := in.Meta.meta()
 		if err != nil {
 			return nil, err
 		}
 		opts = append(opts, durableobject.WithEventMeta(meta))
+	}
+	return opts, nil
+}
+
+// filters returns the options for filters of sockets. Where nodes share a log it finds the
+// ids of the sockets itself.
+func (r *room) filters(ctx context.Context, filters []func(*durableobject.Websocket) bool,
+	byFilter func(func(*durableobject.Websocket) bool) durableobject.PublishOption, byID func(...string) durableobject.PublishOption,
+) ([]durableobject.PublishOption, error) {
+	opts := make([]durableobject.PublishOption, len(filters))
+	for i, filter := range filters {
+		if r.cluster == nil {
+			opts[i] = byFilter(filter)
+			continue
+		}
+		ids, err := r.cluster.ids(ctx, r.Channel(), filter)
+		if err != nil {
+			return nil, err
+		}
+		opts[i] = byID(ids...)
 	}
 	return opts, nil
 }

@@ -28,29 +28,40 @@ const (
 
 type options struct {
 	data      string       // directory of the log, see run
+	nodes     int          // more than 1: a cluster, see run
 	log       eventlog.Log // of the chat rooms; nil: in memory
 	retention time.Duration
 	logger    *slog.Logger
+
+	// Of a server that is one of several:
+	cluster *cluster
+	plain   *durableobject.Namespace[*room] // nil for the first
 }
 
 // server is the handlers of one address.
 type server struct {
 	http.Handler
 	chat, plain *durableobject.Namespace[*room]
+	latest      *durableobject.Namespace[*room] // as chat, but clients begin with the latest events
 	sockets     *websocket.Handler
 }
 
 func newServer(o options) *server {
 	s := &server{
-		chat: durableobject.NewNamespace(newRoom, &durableobject.Options{
+		chat: durableobject.NewNamespace(roomsOf(o.cluster), &durableobject.Options{
 			Verifier: secret, ResumeRetention: o.retention, Log: o.log, MaxMessageBytes: maxBytes, Logger: o.logger,
 		}),
-		plain: durableobject.NewNamespace(newRoom, &durableobject.Options{
-			Verifier: secret, MaxMessageBytes: maxBytes, Logger: o.logger,
-		}),
+		latest: durableobject.NewNamespace(newRoom, o.latest()),
+		plain:  o.plain,
 	}
 	handle(s.chat)
-	handle(s.plain)
+	handle(s.latest)
+	if s.plain == nil {
+		s.plain = durableobject.NewNamespace(newRoom, &durableobject.Options{
+			Verifier: secret, MaxMessageBytes: maxBytes, Logger: o.logger,
+		})
+		handle(s.plain)
+	}
 	router, plugins := s.router(), []rpc.HandlerPlugin{&durableiterator.HandlerPlugin{Signer: secret}}
 	s.sockets = websocket.NewHandler(router, &websocket.HandlerOptions{
 		MaxMessageBytes: maxBytes, Logger: o.logger, Plugins: plugins,
@@ -61,19 +72,34 @@ func newServer(o options) *server {
 	}))
 	mux.Handle("/rpc-ws", s.sockets)
 	mux.Handle("/chat-room", durableobject.UpgradeHandler(s.chat, &durableobject.UpgradeOptions{AnyOrigin: true}))
+	mux.Handle("/latest-room", durableobject.UpgradeHandler(s.latest, &durableobject.UpgradeOptions{AnyOrigin: true}))
 	mux.Handle("/plain-room", durableobject.UpgradeHandler(s.plain, &durableobject.UpgradeOptions{AnyOrigin: true}))
 	s.Handler = mux
 	return s
 }
 
+// latest returns the options of the rooms whose clients begin with the latest three events.
+// They share the log of the others.
+func (o options) latest() *durableobject.Options {
+	rooms := &durableobject.Options{Verifier: secret, ResumeRetention: o.retention, MaxMessageBytes: maxBytes, Logger: o.logger}
+	if o.retention > 0 {
+		rooms.Latest = 3
+	}
+	if o.log != nil {
+		rooms.Log = eventlog.Prefix(o.log, "latest/")
+	}
+	return rooms
+}
+
 func (s *server) drain() {
 	s.chat.Drain()
+	s.latest.Drain()
 	s.plain.Drain()
 	s.sockets.Drain()
 }
 
 func (s *server) shutdown(ctx context.Context) error {
-	return errors.Join(s.chat.Shutdown(ctx), s.plain.Shutdown(ctx), s.sockets.Shutdown(ctx))
+	return errors.Join(s.chat.Shutdown(ctx), s.latest.Shutdown(ctx), s.plain.Shutdown(ctx), s.sockets.Shutdown(ctx))
 }
 
 func (s *server) router() *rpc.Router {
@@ -81,10 +107,13 @@ func (s *server) router() *rpc.Router {
 		onMessage.Handler(subscribe),
 		onPlainMessage.Handler(subscribe),
 		onSeedMessage.Handler(func(context.Context, rpc.Void) (*durableiterator.Iterator[event], error) {
-			return durableiterator.New[event](defaultRoom, &durableiterator.Options{Tags: []string{"tag1", "tag2"}}), nil
+			return durableiterator.New[event](defaultRoom, &durableiterator.Options{
+				Tags: []string{"tag1", "tag2"}, ID: durableiterator.NoID,
+			}), nil
 		}),
 		sendMessage.Handler(publishIn(s.chat)),
 		sendPlainMessage.Handler(publishIn(s.plain)),
+		sendLatestMessage.Handler(publishIn(s.latest)),
 		echo.Handler(func(_ context.Context, in value.Value) (value.Value, error) { return in, nil }),
 		fail.Handler(func(_ context.Context, in failInput) (rpc.Void, error) { return rpc.Void{}, failure(in.Kind) }),
 		readable.Handler(func(_ context.Context, in value.Value) (got, error) { return got{in}, nil }),
@@ -132,6 +161,7 @@ func subscribe(_ context.Context, in *subscribeInput) (*durableiterator.Iterator
 	}
 	it := durableiterator.New[event](cmp.Or(in.Room, defaultRoom), &durableiterator.Options{
 		Tags: in.Tags, Att: in.Att, TokenTTL: milliseconds(in.TTL * 1000),
+		ID: durableiterator.NoID, // the original has none
 	})
 	if in.RPC == nil {
 		return it.RPC(singleClient, routerClient, toolbox), nil

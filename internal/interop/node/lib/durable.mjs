@@ -34,7 +34,10 @@ export function newRoom() {
 export class DurableIterator {
   #closed = false
 
-  /** Pauses are those of the original divided by 100, unless they are given. */
+  /**
+   * Pauses are those of the original divided by 100, unless they are given. The address may
+   * be a function, which is called for each connection.
+   */
   constructor(token, { address = addresses.chat, id = randomUUID(), reconnect = 30, retry = 20 } = {}) {
     this.id = id
     this.token = token
@@ -48,7 +51,7 @@ export class DurableIterator {
   }
 
   #url(address) {
-    const url = new URL(address)
+    const url = new URL(typeof address === 'function' ? address() : address)
     url.searchParams.append('id', this.id)
     url.searchParams.append('token', this.token)
     return url.href

@@ -1,0 +1,55 @@
+package client
+
+import (
+	"errors"
+	"log/slog"
+	"sync"
+
+	"github.com/go-orpc/durable-iterator/internal/bridge"
+	"github.com/go-orpc/durable-iterator/internal/goroutine"
+	"github.com/go-orpc/durable-iterator/rpc"
+)
+
+// application knows the goroutines of an iterator on which functions of the application
+// run. A Close that one of these calls must not wait for it.
+type application struct {
+	logger *slog.Logger
+
+	mu         sync.Mutex
+	goroutines map[string]int // how many runs there are on each, one inside the other
+}
+
+// run calls fn, in which functions of the application run. A panic is logged, and returned
+// as an *rpc.PanicError.
+func run[T any](a *application, fn func() (T, error)) (out T, err error) {
+	name := goroutine.Name()
+	a.count(name, 1)
+	defer a.count(name, -1)
+	defer func() {
+		if p, ok := errors.AsType[*rpc.PanicError](err); ok {
+			a.logger.Error("function of the application panicked", "err", p, "stack", string(p.Stack))
+		}
+	}()
+	defer bridge.RecoverTo(&err)
+	return fn()
+}
+
+func (a *application) count(name string, n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.goroutines == nil {
+		a.goroutines = map[string]int{}
+	}
+	if a.goroutines[name] += n; a.goroutines[name] == 0 {
+		delete(a.goroutines, name)
+	}
+}
+
+// calls reports whether the caller is a function of the application that the iterator
+// has called.
+func (a *application) calls() bool {
+	name := goroutine.Name()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.goroutines[name] > 0
+}

@@ -1,0 +1,133 @@
+//go:build !js
+
+package client_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/client"
+	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/token"
+)
+
+// A panic of the application's code on a goroutine of the iterator does not end the
+// process: the iterator goes on, or ends with it.
+func TestPanicsOfTheApplication(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		prepare func(h *harness, o *client.Options, strange func())
+		provoke func(s *socket)
+		ends    bool
+		silent  bool // it cannot be logged
+	}{
+		"OnStateChange": {
+			prepare: func(_ *harness, o *client.Options, strange func()) {
+				o.OnStateChange = func(client.State, error) { strange() }
+			},
+			provoke: (*socket).drop,
+		},
+		"Backoff": {
+			prepare: func(_ *harness, o *client.Options, strange func()) {
+				backoff := o.Backoff
+				o.Backoff = func(n int) time.Duration { strange(); return backoff(n) }
+			},
+			provoke: (*socket).drop, ends: true,
+		},
+		"RefreshTokenBeforeExpireFunc": {
+			prepare: func(_ *harness, o *client.Options, strange func()) {
+				o.RefreshTokenBeforeExpireFunc = func(*token.Payload) time.Duration { strange(); return 0 }
+			},
+			provoke: func(s *socket) { s.close(websocket.StatusPolicyViolation, "Token expired") }, ends: true,
+		},
+		"TokenSource": {
+			prepare: func(h *harness, _ *client.Options, strange func()) {
+				h.issue = func(int) (*token.Payload, error) { strange(); return payload(), nil }
+			},
+			provoke: func(s *socket) { s.close(websocket.StatusPolicyViolation, "Token expired") },
+		},
+		"URLFunc": {
+			prepare: func(_ *harness, o *client.Options, strange func()) {
+				url := o.URL
+				o.URL, o.URLFunc = "", func(context.Context, *token.Payload) (string, error) { strange(); return url, nil }
+			},
+			provoke: (*socket).drop,
+		},
+		"HTTPClient": {
+			prepare: func(_ *harness, o *client.Options, strange func()) {
+				base := o.HTTPClient.Transport
+				o.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+					strange()
+					return base.RoundTrip(r)
+				})}
+			},
+			provoke: (*socket).drop,
+		},
+		"Logger": {
+			prepare: func(_ *harness, o *client.Options, strange func()) {
+				o.Logger = slog.New(&panickingHandler{o.Logger.Handler(), strange})
+			},
+			provoke: (*socket).drop, silent: true,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(t *testing.T, h *harness) {
+				var armed atomic.Bool
+				var log strings.Builder
+				o := h.options()
+				o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+				c.prepare(h, o, func() {
+					if armed.CompareAndSwap(true, false) {
+						panic("misbehaving " + name)
+					}
+				})
+				it, s := h.live(o)
+				armed.Store(true)
+				c.provoke(s)
+				if c.ends {
+					var last error
+					for _, err := range it.All() {
+						last = err
+					}
+					p, ok := errors.AsType[*rpc.PanicError](last)
+					require.True(t, ok, "%v", last)
+					require.Equal(t, "misbehaving "+name, p.Value)
+				} else {
+					again := h.accept().expectSubscribe("e-0")
+					again.open("complete", "e-0")
+					again.event("goes on")
+					read(t, it).expect("goes on")
+				}
+				require.NoError(t, it.Close())
+				require.False(t, armed.Load())
+				if !c.silent {
+					require.Regexp(t, `level=ERROR .*misbehaving `+name+`.* stack="goroutine`, log.String())
+				}
+			})
+		})
+	}
+}
+
+// panickingHandler is a slog.Handler that does something strange.
+type panickingHandler struct {
+	slog.Handler
+
+	strange func()
+}
+
+func (h *panickingHandler) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h *panickingHandler) Handle(ctx context.Context, r slog.Record) error {
+	h.strange()
+	return h.Handler.Handle(ctx, r)
+}

@@ -1,0 +1,57 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/transport"
+)
+
+const (
+	// headerHeartbeat asks the server for an event without data after so many seconds of
+	// silence. A server of oRPC ignores it.
+	headerHeartbeat = "X-Durable-Iterator-Heartbeat"
+	// listenTicks is in how many parts an interval of silence is counted.
+	listenTicks = 16
+	// maxAnswerTime is how long the server may take to answer when it is asked.
+	maxAnswerTime = 8 * time.Second
+)
+
+// keepAlive ends a connection on which nothing arrives. Browsers send no pings. After an
+// interval of silence a request is sent that any server answers, if only by refusing it.
+func (c *connection) keepAlive(ctx context.Context, interval time.Duration, calls *transport.ClientPeer) {
+	ticker := time.NewTicker(max(interval/listenTicks, 1))
+	defer ticker.Stop()
+	received := c.Received()
+	for silent := 0; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if now := c.Received(); now != received {
+			received, silent = now, 0
+			continue
+		}
+		if silent++; silent < listenTicks {
+			continue
+		}
+		waiting, stop := context.WithTimeout(ctx, min(interval, maxAnswerTime))
+		_, _ = calls.Call(waiting, &rpc.Call{Path: []string{"ping"}, Input: rpc.Void{}}) // that anything comes is what counts
+		stop()
+		if c.Received() == received {
+			c.Fail(errNoPong)
+			return
+		}
+	}
+}
+
+// askHeartbeat asks the server for a sign of life before the interval of silence is over.
+func askHeartbeat(header http.Header, interval time.Duration) {
+	if interval > 0 {
+		header.Set(headerHeartbeat, strconv.Itoa(max(1, int((interval*4/5).Seconds()))))
+	}
+}

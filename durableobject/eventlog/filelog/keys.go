@@ -1,0 +1,158 @@
+package filelog
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/keytable"
+)
+
+// keys are those of records that are stored, and of the batch that is being written. Only
+// the committer uses them. All that are stored are durable, or as durable as their records.
+type keys struct {
+	*keytable.Table
+	// staged has the first request of each new key in the batch, and repeats those that
+	// wait for its outcome.
+	staged  map[keytable.Digest]*request
+	repeats []repeat
+}
+
+// repeat is a request with the key of another one in the batch.
+type repeat struct{ request, first *request }
+
+// identify answers the requests whose keys are known, sets aside those that repeat
+// another one of the batch, and returns the others, which are to be stored.
+func (l *Log) identify(batch []*request) []*request {
+	k, kept := &l.c.keys, 0
+	free := -1 // not asked for yet
+	now := int64(0)
+	for _, r := range batch {
+		if r.record.Key != "" {
+			if free < 0 {
+				now = l.now()
+				free = k.Free(now)
+			}
+			if first, known := k.Find(r.key, now); known {
+				r.record.Seq, r.record.Epoch = first.Seq, l.epochs.text(first.Epoch)
+				r.done <- nil
+				continue
+			}
+			if first := k.staged[r.key]; first != nil {
+				k.repeats = append(k.repeats, repeat{r, first})
+				continue
+			}
+			if free == 0 {
+				r.done <- eventlog.ErrTooManyKeys
+				continue
+			}
+			free--
+			k.staged[r.key] = r
+		}
+		batch[kept] = r
+		kept++
+	}
+	clear(batch[kept:])
+	return batch[:kept]
+}
+
+// remember ends the work on the keys of a batch that was stored, or failed with err, and
+// answers the requests that repeat others of it.
+func (l *Log) remember(batch []*request, err error) {
+	k := &l.c.keys
+	if len(k.staged) == 0 {
+		return
+	}
+	for _, r := range batch {
+		if r.record.Key != "" && err == nil {
+			k.Add(r.key, keytable.Entry{Epoch: l.epochs.current().id, Seq: r.record.Seq, At: l.time})
+		}
+	}
+	for _, again := range k.repeats {
+		if err == nil {
+			first := again.first.record
+			again.request.record.Seq, again.request.record.Epoch = first.Seq, first.Epoch
+		}
+		again.request.done <- err
+	}
+	clear(k.staged)
+	clear(k.repeats)
+	k.repeats = k.repeats[:0]
+}
+
+// expireKeys frees the memory of keys that are forgotten.
+func (l *Log) expireKeys() {
+	l.c.keys.Expire(l.now())
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stats.Keys = l.c.keys.Len()
+}
+
+// dropped returns the keys of records up to floor that are remembered at the time now.
+// They are in no segment.
+func (k *keys) dropped(floor uint64, now int64) (list []droppedKey) {
+	for digest, e := range k.All(now) {
+		if e.Seq <= floor {
+			list = append(list, droppedKey{digest, e})
+		}
+	}
+	slices.SortFunc(list, func(a, b droppedKey) int { return cmp.Compare(a.Seq, b.Seq) })
+	return list
+}
+
+// recallDropped loads the keys that the checkpoint has. The next one has them too.
+func (l *Log) recallDropped(list []droppedKey) {
+	after := l.now() - int64(l.options.KeyWindow)
+	for _, k := range list {
+		if k.At >= after {
+			l.c.keys.Add(k.digest, k.Entry)
+		}
+	}
+}
+
+// recallStored loads the keys of the records that are stored, after recallDropped, since
+// they are later.
+func (l *Log) recallStored() error {
+	after := l.now() - int64(l.options.KeyWindow)
+	segments := l.index.sealed
+	if l.live != nil {
+		segments = append(slices.Clip(segments), l.live)
+	}
+	for _, s := range segments {
+		if s.count > 0 && s.lastTime >= after {
+			if err := l.recallFrom(s, after); err != nil {
+				return fmt.Errorf("%s: %w", s.name(), err)
+			}
+		}
+	}
+	l.stats.Keys = l.c.keys.Len()
+	return nil
+}
+
+// recallFrom loads the keys of the records in a segment that are not from before after.
+func (l *Log) recallFrom(s *segment, after int64) error {
+	f, err := l.dir.Open(s.name())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }() // nothing was written
+	var w window
+	w.reset(f, s.dataEnd)
+	var rec stored
+	for off := int64(headerBytes); off < s.dataEnd; {
+		b, err := w.record(off)
+		if err != nil {
+			return err
+		}
+		n, ok := rec.parse(b, l.seed)
+		if !ok {
+			return fmt.Errorf("%w: record at %d", ErrDamaged, off)
+		}
+		if key := rec.key(); key != "" && rec.time >= after {
+			l.c.keys.Add(keytable.DigestOf(string(rec.channel), key), keytable.Entry{Epoch: rec.epoch, Seq: rec.seq, At: rec.time})
+		}
+		off += int64(n)
+	}
+	return nil
+}

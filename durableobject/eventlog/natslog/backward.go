@@ -1,0 +1,210 @@
+package natslog
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+)
+
+// backwardReplay reads the records of a channel from their end: those in memory, then the
+// stream in parts, each of which is read forwards.
+type backwardReplay struct {
+	log     *Log
+	ctx     context.Context
+	subject string
+	epoch   string
+
+	cached []*eventlog.Record // yielded first, the last one first
+	end    uint64             // only messages before it are wanted of the stream
+	must   uint64             // the stream has a message of this Seq, whatever a replica says; 0: it has none
+
+	first    uint64           // the Seq of the oldest message; 0: not known yet
+	distance uint64           // how far before end the next part begins
+	oldest   *eventlog.Record // of the last part, not yielded: its Prev is in the next one
+}
+
+// How many messages a part is meant to have, and how many are too few.
+const (
+	partMessages = 64
+	fewMessages  = partMessages / 2
+)
+
+// records implements [eventlog.Replay].Records.
+func (r *backwardReplay) records(yield func(*eventlog.Record, error) bool) {
+	if !r.yieldAll(r.cached, yield) || r.must == 0 {
+		return
+	}
+	r.cached = nil
+	for more := true; more; {
+		list, floor, err := r.part()
+		if err != nil {
+			yield(nil, fmt.Errorf("natslog: replay: %w", err))
+			return
+		}
+		list = r.link(list)
+		if more = r.end > max(r.first, floor+1); !more && r.oldest != nil {
+			r.oldest.Prev = min(floor, r.oldest.Seq-1)
+			list = append([]*eventlog.Record{r.oldest}, list...)
+		}
+		if !r.yieldAll(list, yield) {
+			return
+		}
+	}
+}
+
+// yieldAll yields records, the last one first. It reports whether the caller wants more.
+func (r *backwardReplay) yieldAll(list []*eventlog.Record, yield func(*eventlog.Record, error) bool) bool {
+	for _, rec := range slices.Backward(list) {
+		if err := r.log.usable(r.ctx); err != nil {
+			yield(nil, fmt.Errorf("natslog: replay: %w", err))
+			return false
+		}
+		if !yield(rec, nil) {
+			return false
+		}
+	}
+	return true
+}
+
+// link returns the records whose Prev is known after another part was read, in order of
+// Seq, and keeps the oldest for the next part.
+func (r *backwardReplay) link(part []*eventlog.Record) []*eventlog.Record {
+	if len(part) == 0 {
+		return nil
+	}
+	if r.oldest != nil {
+		r.oldest.Prev = part[len(part)-1].Seq
+		part = append(part, r.oldest)
+	}
+	r.oldest = part[0]
+	return part[1:]
+}
+
+// part returns the records of the next part, in order of Seq, and the floor of the stream.
+// It moves end to where the part begins.
+func (r *backwardReplay) part() (records []*eventlog.Record, floor uint64, err error) {
+	if r.first == 0 {
+		if err := r.survey(); err != nil {
+			return nil, 0, err
+		}
+	}
+	list, begin, err := r.read()
+	if err != nil {
+		return nil, 0, err
+	}
+	s, err := r.log.state(r.ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	r.end = begin
+	if s.epoch != r.epoch { // nothing of that epoch is left, and the list may be of the next
+		r.end = 0
+		return nil, s.floor, nil
+	}
+	for i := range list {
+		prev := uint64(0)
+		if len(records) > 0 {
+			prev = records[len(records)-1].Seq
+		}
+		rec, err := list[i].record(r.epoch, prev)
+		if err != nil {
+			r.log.broken(r.subject, err)
+			continue
+		}
+		records = append(records, rec)
+	}
+	return records, s.floor, nil
+}
+
+// survey finds the oldest message of the channel, and guesses by the number of messages
+// after it how far before the end the last few begin.
+func (r *backwardReplay) survey() error {
+	for stale := 0; ; {
+		list, err := r.log.messagesUpTo(r.ctx, r.subject, 1, 1)
+		if err != nil {
+			return err
+		}
+		if len(list) > 0 && list[0].seq <= r.must {
+			m := list[0]
+			r.first = m.seq
+			span := float64(max(r.end, m.seq+1) - m.seq)
+			r.distance = uint64(max(span*partMessages/float64(m.pending+1), partMessages))
+			return nil
+		}
+		if gone, err := r.missing(&stale); gone || err != nil {
+			r.first = r.end
+			return err
+		}
+	}
+}
+
+// read returns the messages of the next part, which is shorter than planned if there are
+// too many of them, and where it begins.
+func (r *backwardReplay) read() (list []message, begin uint64, err error) {
+	if r.end <= r.first {
+		return nil, r.end, nil
+	}
+	begin = r.begin()
+	planned := r.distance
+	next := begin
+	for stale := 0; ; {
+		if err := r.log.usable(r.ctx); err != nil {
+			return nil, 0, err
+		}
+		batch := int(min(r.distance+1, readBatch)) // with one that is at or after end
+		some, err := r.log.messagesUpTo(r.ctx, r.subject, next, batch)
+		if err != nil {
+			return nil, 0, err
+		}
+		pending := uint64(0)
+		for _, m := range some {
+			if m.seq >= r.end {
+				next = r.end
+				break
+			}
+			list = append(list, m)
+			next, pending = m.seq+1, m.pending
+		}
+		switch {
+		case next >= r.end, next > r.must:
+			if len(list) < fewMessages && r.distance == planned {
+				r.distance *= 8
+			}
+			return list, begin, nil
+		case pending > 0 && r.distance > 1: // too many for a batch
+			r.distance /= 2
+			if begin = r.begin(); begin >= next {
+				list, next = nil, begin
+				continue
+			}
+			list = slices.DeleteFunc(list, func(m message) bool { return m.seq < begin })
+		case pending == 0: // the replica has no more
+			if gone, err := r.missing(&stale); gone || err != nil {
+				return list, begin, err
+			}
+		}
+	}
+}
+
+// begin returns where a part of the present distance begins.
+func (r *backwardReplay) begin() uint64 {
+	return max(r.end-min(r.end-1, r.distance), r.first)
+}
+
+// missing is called where a replica has not all messages up to must. It reports whether
+// they are gone, and otherwise waits, so that the replica can be asked again.
+func (r *backwardReplay) missing(stale *int) (gone bool, err error) {
+	s, err := r.log.state(r.ctx)
+	if err != nil {
+		return false, err
+	}
+	if s.epoch != r.epoch || s.floor >= min(r.must, r.end-1) {
+		return true, nil
+	}
+	if *stale++; *stale > staleTries {
+		return false, fmt.Errorf("%w: replicas are behind", eventlog.ErrUnavailable)
+	}
+	return false, r.log.pause(r.ctx)
+}

@@ -1,0 +1,121 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+)
+
+// Newest is implemented by a [Log] that can read a channel from its end. The logs of this
+// module do. [ReadNewest] reads any log in this way.
+type Newest interface {
+	// Newest returns what channel retains before p, newest first. The zero Position asks
+	// for all that is retained, and so does, with Truncated set, a position that the log
+	// does not know: its epoch is unknown, or it is ahead of what its epoch kept. Where
+	// nothing is left before a known position the replay is empty, and not truncated.
+	//
+	// Records are as those of [Log.After], in the opposite order, and begin with the
+	// channel's newest at the time of the call or later. If what is still to be yielded
+	// was dropped meanwhile, they end without an error. Reading the newest n takes a time
+	// that depends on n, and hardly on how many records there are.
+	Newest(ctx context.Context, channel string, p Position) (Replay, error)
+}
+
+// ReadNewest returns what channel retains before p, newest first, as [Newest] describes.
+// If the log does not implement that, it reads the channel forwards and keeps the last few
+// records: as often as its caller reads on for another 256 of them, or 1 MiB.
+func ReadNewest(ctx context.Context, log Log, channel string, p Position) (Replay, error) {
+	if n, ok := log.(Newest); ok {
+		return n.Newest(ctx, channel, p)
+	}
+	return ReadForwards(ctx, log, channel, p)
+}
+
+// ReadForwards is [ReadNewest] for a log that does not implement [Newest]. A log that
+// wraps another calls it with itself where the other one does not.
+func ReadForwards(ctx context.Context, log Log, channel string, p Position) (Replay, error) {
+	known, err := knows(ctx, log, channel, p)
+	if err != nil {
+		return Replay{}, err
+	}
+	limit := p.Seq
+	if !known || p.IsZero() {
+		limit = math.MaxUint64
+	}
+	records := func(yield func(*Record, error) bool) { backwards(ctx, log, channel, limit, yield) }
+	return Replay{Truncated: !known, Records: records}, nil
+}
+
+// knows reports whether a log knows what a position stands for.
+func knows(ctx context.Context, log Log, channel string, p Position) (bool, error) {
+	head, err := log.Head(ctx, channel)
+	if err != nil || p.IsZero() || p.Epoch == head.Epoch && p.Seq <= head.Seq {
+		return true, err
+	}
+	// It is of an earlier epoch or, in a shared log, ahead of what its follower received.
+	replay, err := log.After(ctx, channel, p)
+	return !replay.Truncated, err
+}
+
+// What [ReadNewest] keeps of a channel that it reads forwards, at least one record.
+const (
+	windowRecords = 256
+	windowBytes   = 1 << 20
+)
+
+// backwards yields the records of a channel before a Seq, newest first.
+func backwards(ctx context.Context, log Log, channel string, limit uint64, yield func(*Record, error) bool) {
+	for more := true; more; {
+		window, cut, err := lastBefore(ctx, log, channel, limit)
+		if err != nil {
+			yield(nil, fmt.Errorf("eventlog: replay: %w", err))
+			return
+		}
+		for more = cut; window.len > 0; {
+			r := window.at(window.len - 1)
+			window.len--
+			if limit = r.Seq; !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
+// lastBefore returns the last records of a channel before a Seq, and reports whether there
+// are others before them.
+func lastBefore(ctx context.Context, log Log, channel string, limit uint64) (window queue[*Record], cut bool, err error) {
+	for {
+		replay, err := log.After(ctx, channel, Position{})
+		if err != nil {
+			return window, false, err
+		}
+		window, cut, err = lastOf(replay.Records, limit)
+		if !errors.Is(err, ErrTrimmed) {
+			return window, cut, err
+		}
+	}
+}
+
+func lastOf(records iter.Seq2[*Record, error], limit uint64) (window queue[*Record], cut bool, err error) {
+	size := 0
+	for r, err := range records {
+		if err != nil {
+			return window, false, err
+		}
+		if r.Seq >= limit {
+			break
+		}
+		window.push(r.Clone())
+		size += payload(r)
+		for window.len > windowRecords || size > windowBytes && window.len > 1 {
+			size -= payload(window.at(0))
+			window.pop()
+			cut = true
+		}
+	}
+	return window, cut, nil
+}
+
+func payload(r *Record) int { return len(r.Data) + len(r.Meta) }

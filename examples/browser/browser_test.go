@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/fstest"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/client"
+	"github.com/go-orpc/durable-iterator/internal/memhttp"
+	"github.com/go-orpc/durable-iterator/rpc"
+)
+
+// A fresh clone has no scripts: the program says how to build them.
+func TestNotBuilt(t *testing.T) {
+	t.Parallel()
+	err := run(t.Context(), config{Addr: "127.0.0.1:0", Web: t.TempDir(), Key: "key"}, io.Discard)
+	require.ErrorIs(t, err, errNotBuilt)
+	require.ErrorContains(t, err, "go generate ./examples/browser")
+}
+
+func TestServe(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "dist"), 0o700))
+	for _, name := range []string{"dist/chat.js", "dist/plain.js", "index.html"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(name), 0o600))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	address, out := io.Pipe()
+	done := make(chan error, 1)
+	go func() { done <- run(ctx, config{Addr: "127.0.0.1:0", Data: t.TempDir(), Web: dir, Key: "key"}, out) }()
+	line := make([]byte, 100)
+	n, err := address.Read(line)
+	require.NoError(t, err)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, string(line[:n-1]), nil)
+	require.NoError(t, err)
+	resp, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	text, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, "index.html", string(text))
+	require.Contains(t, resp.Header.Get("Content-Security-Policy"), "default-src 'self'")
+	http.DefaultClient.CloseIdleConnections()
+	cancel()
+	require.NoError(t, <-done)
+}
+
+// visitor is what a page is, in Go.
+type visitor struct {
+	t    *testing.T
+	room *client.Iterator[Event]
+}
+
+func enter(t *testing.T, server *memhttp.Server, name string) visitor {
+	t.Helper()
+	link := rpc.NewLink(server.URL()+"/rpc", &rpc.LinkOptions{
+		HTTPClient: server.Client(),
+		Plugins:    []rpc.LinkPlugin{&client.LinkPlugin{URL: server.URL() + "/room"}},
+	})
+	room, err := client.Subscribe(t.Context(), link, Join, JoinInput{Room: "lobby", Name: name})
+	require.NoError(t, err)
+	return visitor{t, room}
+}
+
+func (v visitor) say(texts ...string) {
+	v.t.Helper()
+	var in SayInput
+	for _, text := range texts {
+		in.Lines = append(in.Lines, Line{Key: text, Text: text})
+	}
+	_, err := Say.Call(v.t.Context(), v.room, in)
+	require.NoError(v.t, err)
+}
+
+func (v visitor) hears(want ...string) {
+	v.t.Helper()
+	for _, want := range want {
+		var got string
+		for event, err := range v.room.All() {
+			require.NoError(v.t, err)
+			if got = event.Typing + " is typing"; event.Said != nil {
+				got = event.Said.From + ": " + event.Said.Text
+			}
+			break
+		}
+		require.Equal(v.t, want, got)
+	}
+}
+
+func TestRoom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log, err := openLog("")
+		require.NoError(t, err)
+		handler, shutdown := newServer(config{Key: "key"}, fstest.MapFS{}, log)
+		server := memhttp.NewServer(handler)
+		defer func() {
+			require.NoError(t, shutdown(context.Background()))
+			server.Close()
+			require.NoError(t, log.Close())
+		}()
+		ann := enter(t, server, "ann")
+		defer ann.room.Close()
+		people, err := People.Call(t.Context(), ann.room, rpc.Void{})
+		require.NoError(t, err)
+		defer people.Close()
+		here := func(want ...string) {
+			t.Helper()
+			for names, err := range people.All() {
+				require.NoError(t, err)
+				require.Equal(t, want, names)
+				break
+			}
+		}
+		here("ann")
+		bob := enter(t, server, "bob")
+		here("ann", "bob")
+
+		ann.say("one", "two")
+		_, err = Typing.Call(t.Context(), bob.room, rpc.Void{})
+		require.NoError(t, err)
+		ann.hears("ann: one", "ann: two", "bob is typing")
+		bob.hears("ann: one", "ann: two")
+		bob.say("three")
+		bob.hears("bob: three") // and not that he is typing
+		require.NoError(t, bob.room.Close())
+		here("ann")
+
+		mei := enter(t, server, "mei") // hears what was said before, and who was typing is forgotten
+		mei.hears("ann: one", "ann: two", "bob: three")
+		require.NoError(t, mei.room.Close())
+	})
+}
+
+func TestSayIsChecked(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log, err := openLog("")
+		require.NoError(t, err)
+		handler, shutdown := newServer(config{Key: "key"}, fstest.MapFS{}, log)
+		server := memhttp.NewServer(handler)
+		ann := enter(t, server, "ann")
+		for name, in := range map[string]SayInput{
+			"nothing":      {},
+			"without text": {[]Line{{Key: "k"}}},
+			"without key":  {[]Line{{Text: "t"}}},
+			"too many":     {make([]Line, 51)},
+		} {
+			_, err := Say.Call(t.Context(), ann.room, in)
+			require.Equal(t, rpc.CodeBadRequest, rpc.CodeOf(err), name)
+		}
+		require.NoError(t, ann.room.Close())
+		require.NoError(t, shutdown(t.Context()))
+		server.Close()
+		require.NoError(t, log.Close())
+	})
+}

@@ -1,0 +1,50 @@
+//go:build e2e
+
+package main
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/internal/chromium"
+)
+
+// The page without oRPC and the chat are in the same room.
+func TestPlain(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, config{})
+	ann := s.chat("ann")
+	write(ann, "hello")
+	p := browser.Open(t, s.url+"/plain.html")
+	p.Until("document.querySelector('output').textContent === 'live'")
+	p.Until("document.querySelector('li')?.textContent === 'ann: hello'") // said before it came
+	p.Run("document.querySelector('input').value = 'hello ann'; document.querySelector('form').requestSubmit()")
+	ann.Until(said + ".at(-1) === 'hello ann'")
+	p.Until("document.querySelectorAll('li').length === 2")
+	s.kill()
+	p.Until("document.querySelector('output').textContent === 'waiting'")
+	s.start()
+	p.Until("document.querySelector('output').textContent === 'live'")
+	write(ann, "again")
+	p.Until("document.querySelector('li:last-child').textContent === 'ann: again'")
+	require.Equal(t, 3, chromium.Eval[int](p, "document.querySelectorAll('li').length"))
+}
+
+// What a user has written while the server is away survives a reload of the page, and is
+// sent once.
+func TestReloadKeepsWhatWaits(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, config{})
+	ann, bob := s.chat("ann"), s.chat("bob")
+	s.kill()
+	ann.Until("!(" + isLive + ")")
+	ann.Run("document.getElementById('text').value = 'hello'; document.getElementById('composer').requestSubmit()")
+	ann.Until("document.querySelectorAll('#waiting .message').length === 1")
+	s.start() // the page is loaded from it
+	ann.Navigate(s.url + "/?name=ann&reloaded")
+	ann.Until("location.search.includes('reloaded')")
+	ann.Until(isLive)
+	bob.Until(isLive)
+	requireSame(t, 1, bob, ann)
+}

@@ -1,0 +1,16 @@
+package goroutine
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestName(t *testing.T) {
+	t.Parallel()
+	other := make(chan string)
+	go func() { other <- Name() }()
+	require.Regexp(t, "^goroutine [0-9]+$", Name())
+	require.Equal(t, Name(), Name())
+	require.NotEqual(t, Name(), <-other)
+}

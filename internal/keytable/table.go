@@ -1,0 +1,122 @@
+// Package keytable remembers where a log has stored the events that were published with
+// an idempotency key.
+package keytable
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"iter"
+	"slices"
+	"time"
+)
+
+// Bytes is about what a key takes in memory, however long it and the name of its channel
+// are.
+const Bytes = 100
+
+// Digest stands for a channel and a key.
+type Digest [16]byte
+
+// DigestOf returns the digest of a channel and a key. No other channel and key have it.
+func DigestOf(channel, key string) Digest {
+	var short [256]byte
+	b := binary.AppendUvarint(short[:0], uint64(len(channel)))
+	sum := sha256.Sum256(append(append(b, channel...), key...))
+	return Digest(sum[:len(Digest{})])
+}
+
+// Entry is where the event of a key was stored, and when, in nanoseconds on a clock of
+// the log's that never goes back.
+type Entry struct {
+	Epoch, Seq uint64
+	At         int64
+}
+
+// Table maps digests to entries for a window of time. It keeps them in generations, each
+// of which is dropped as a whole, so that nothing is scanned and the memory is freed. A
+// Table is not safe for concurrent use.
+type Table struct {
+	window int64
+	limit  int
+	count  int
+	// generations are in order of time, and the entries of one are of the time from its
+	// first to its last.
+	generations []generation
+}
+
+type generation struct {
+	first, last int64
+	entries     map[Digest]Entry
+}
+
+// parts is how many generations a window has. An entry takes memory for up to a part of
+// the window after it has expired.
+const parts = 8
+
+// New returns an empty table that remembers keys for window, and has a place for limit
+// of them.
+func New(window time.Duration, limit int) *Table {
+	return &Table{window: int64(window), limit: limit}
+}
+
+// Window returns how long a key is remembered.
+func (t *Table) Window() time.Duration { return time.Duration(t.window) }
+
+// Len returns how many keys take memory.
+func (t *Table) Len() int { return t.count }
+
+// Free returns how many more keys have a place at the time now.
+func (t *Table) Free(now int64) int {
+	t.Expire(now)
+	return max(0, t.limit-t.count)
+}
+
+// Find returns the entry of a digest unless it has expired at the time now.
+func (t *Table) Find(d Digest, now int64) (Entry, bool) {
+	for _, g := range slices.Backward(t.generations) {
+		if e, ok := g.entries[d]; ok {
+			return e, now-e.At <= t.window
+		}
+	}
+	return Entry{}, false
+}
+
+// Add remembers an entry, whose time is not before that of the one before, also beyond
+// the limit.
+func (t *Table) Add(d Digest, e Entry) {
+	t.Expire(e.At)
+	n := len(t.generations)
+	if n == 0 || e.At-t.generations[n-1].first >= t.window/parts {
+		t.generations = append(t.generations, generation{first: e.At, entries: map[Digest]Entry{}})
+		n++
+	}
+	g := &t.generations[n-1]
+	before := len(g.entries)
+	g.entries[d], g.last = e, e.At
+	t.count += len(g.entries) - before
+}
+
+// Expire frees the memory of generations that have expired at the time now.
+func (t *Table) Expire(now int64) {
+	n := 0
+	for n < len(t.generations) && now-t.generations[n].last > t.window {
+		t.count -= len(t.generations[n].entries)
+		n++
+	}
+	if n > 0 {
+		t.generations = append([]generation(nil), t.generations[n:]...)
+	}
+}
+
+// All yields the entries that have not expired at the time now, in no order.
+func (t *Table) All(now int64) iter.Seq2[Digest, Entry] {
+	return func(yield func(Digest, Entry) bool) {
+		for _, g := range t.generations {
+			for d, e := range g.entries {
+				if now-e.At <= t.window && !yield(d, e) {
+					return
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,98 @@
+package keytable_test
+
+import (
+	"math/rand/v2"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/internal/keytable"
+)
+
+func TestDigests(t *testing.T) {
+	t.Parallel()
+	seen := map[keytable.Digest][2]string{}
+	for _, channel := range []string{"", "a", "ab", "a\x01", "\x01a", string(make([]byte, 300))} {
+		for _, key := range []string{"", "a", "b", "ab", "\x00", "\x01a"} {
+			d := keytable.DigestOf(channel, key)
+			require.Equal(t, d, keytable.DigestOf(channel, key))
+			require.NotContains(t, seen, d, "%q and %q", [2]string{channel, key}, seen[d])
+			seen[d] = [2]string{channel, key}
+		}
+	}
+}
+
+// A Table is a map from which whatever is too old is missing.
+func TestTableIsAMap(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(1, 2))
+	const window = 1000
+	table := keytable.New(window, 1<<20)
+	model := map[keytable.Digest]keytable.Entry{}
+	now := int64(0)
+	for step := range 50_000 {
+		now += random.Int64N(4)
+		if random.IntN(2000) == 0 {
+			now += random.Int64N(3 * window)
+		}
+		d := keytable.DigestOf("", strconv.Itoa(random.IntN(500)))
+		want, known := model[d]
+		known = known && now-want.At <= window
+		got, ok := table.Find(d, now)
+		require.Equal(t, known, ok, "step %d", step)
+		if known {
+			require.Equal(t, want, got)
+			continue
+		}
+		model[d] = keytable.Entry{Seq: uint64(step), At: now}
+		table.Add(d, model[d])
+	}
+	all := 0
+	for d, e := range table.All(now) {
+		require.Equal(t, model[d], e)
+		all++
+	}
+	for _, e := range model {
+		if now-e.At <= window {
+			all--
+		}
+	}
+	require.Zero(t, all)
+	table.Expire(now + window + 1)
+	require.Zero(t, table.Len())
+}
+
+func TestLimit(t *testing.T) {
+	t.Parallel()
+	table := keytable.New(8*time.Second, 3)
+	digest := func(i int) keytable.Digest { return keytable.DigestOf("", strconv.Itoa(i)) }
+	second := int64(time.Second)
+	for i := range 3 {
+		require.Equal(t, 3-i, table.Free(int64(i)*second))
+		table.Add(digest(i), keytable.Entry{At: int64(i) * second})
+	}
+	require.Zero(t, table.Free(8*second))
+	require.Equal(t, 1, table.Free(8*second+1), "the first has expired")
+	_, ok := table.Find(digest(1), 9*second)
+	require.True(t, ok)
+	_, ok = table.Find(digest(1), 9*second+1)
+	require.False(t, ok)
+	table.Add(digest(4), keytable.Entry{At: 9 * second})
+	require.Zero(t, table.Free(9*second))
+	table.Add(digest(5), keytable.Entry{At: 9 * second})
+	require.Zero(t, table.Free(9*second), "there is more than fits")
+	require.Equal(t, 8*time.Second, table.Window())
+}
+
+// BenchmarkMemory measures what a key takes, which must be about Bytes.
+func BenchmarkMemory(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		table := keytable.New(time.Minute, 1<<20)
+		for i := range 100_000 {
+			table.Add(keytable.DigestOf("room", strconv.Itoa(i)), keytable.Entry{Seq: uint64(i), At: int64(i) * int64(time.Minute/100_000)})
+		}
+	}
+}
