@@ -11,7 +11,7 @@ import (
 func parseAddress(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil {
-		return nil, fmt.Errorf("%w: URL: %w", ErrOptions, withoutAddress(err))
+		return nil, fmt.Errorf("URL: %w", withoutAddress(err))
 	}
 	switch u.Scheme {
 	case "ws", "wss", "http", "https":
@@ -19,7 +19,7 @@ func parseAddress(text string) (*url.URL, error) {
 			return u, nil
 		}
 	}
-	return nil, fmt.Errorf("%w: URL: it must be like ws://host/path or https://host/path", ErrOptions)
+	return nil, errors.New("URL: it must be like ws://host/path or https://host/path")
 }
 
 // withParameters appends parameters, which are encoded, to the query of an address. Of

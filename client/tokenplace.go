@@ -3,7 +3,6 @@ package client
 import (
 	"cmp"
 	"encoding/base64"
-	"fmt"
 	"net/url"
 
 	"github.com/go-orpc/durable-iterator/internal/dial"
@@ -29,12 +28,7 @@ const (
 	tokenProtocol = "token."
 )
 
-func (p TokenPlace) check() error {
-	if p < 0 || p > TokenInSubprotocol {
-		return fmt.Errorf("%w: TokenPlace %d", ErrOptions, p)
-	}
-	return nil
-}
+func (p TokenPlace) valid() bool { return p >= 0 && p <= TokenInSubprotocol }
 
 // withDefault returns where the token is put by default: in a browser only the subprotocol
 // lets the client learn that it was refused.
