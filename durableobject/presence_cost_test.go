@@ -28,7 +28,7 @@ func TestPresenceCostsNothing(t *testing.T) {
 	require.LessOrEqual(t, off, writers+2, "writers, the wheel, and the task that evicts")
 	require.Equal(t, off, goroutines(durableobject.Options{Presence: &durableobject.PresenceOptions{}}))
 
-	const socketBefore = 1176 // bytes of a Websocket without presence
+	const socketBefore = 704 // bytes of a Websocket without presence
 	require.LessOrEqual(t, int(unsafe.Sizeof(durableobject.Websocket{})), socketBefore+64)
 }
 
