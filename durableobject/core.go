@@ -49,6 +49,7 @@ type core struct {
 
 	nodes       *nodes
 	revocations revocations
+	members     *members // nil without Options.Presence
 
 	// mu guards closing, and the members of channels and of sockets: nothing is added to
 	// channels once closing is set, and to sockets only what had entered before.
@@ -93,6 +94,9 @@ func newCore(options *Options) (*core, error) {
 		Latest: o.Latest, LatestScan: o.LatestScan,
 	}
 	c.nodes = newNodes(c)
+	if o.Presence != nil {
+		c.members = newMembers(c, o.Presence)
+	}
 	if c.ownLog { // which drops old events by a clock that cannot be set
 		c.events.Retention = 0
 	}

@@ -122,6 +122,9 @@ func (e *endpoint) Ended(int) {
 	if err != nil {
 		c.logger.Error("a hook panicked", "hook", "OnDisconnected", "channel", ws.ch.name, details(err))
 	}
+	if c.members != nil {
+		c.members.leave(ws)
+	}
 	ws.peer.Wait()
 	ws.set.remove(ws)
 	ws.ch.release()
