@@ -120,7 +120,7 @@ func (e *endpoint) Ended(int) {
 		return nil
 	})
 	if err != nil {
-		c.logger.Error("a hook panicked", "hook", "OnDisconnected", "channel", ws.ch.name, details(err))
+		c.logger.Error("a hook panicked", details(err, "hook", "OnDisconnected", "channel", ws.ch.name)...)
 	}
 	ws.peer.Wait()
 	ws.set.remove(ws)

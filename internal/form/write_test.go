@@ -61,7 +61,9 @@ func TestPE068EmptyFile(t *testing.T) {
 	require.NoError(t, form.Write(&text, boundary, []byte(`{"json":{},"maps":[[]]}`), []*value.File{{}}))
 	got := read(t, text.Bytes(), form.ContentType(boundary))
 	var file *value.File
-	require.NoError(t, new(serializer.Serializer).DecodeForm(got.Data, got.Files, &file))
+	decoded, err := new(serializer.Serializer).FormValue(got.Data, got.Files)
+	require.NoError(t, err)
+	require.NoError(t, decoded.Decode(&file))
 	requireFile(t, recordedFile{Name: "blob", Type: "application/octet-stream", Base64: []byte{}}, file)
 
 	text.Reset()
