@@ -63,7 +63,7 @@ type Options struct {
 	// subscribes without a last event id, as it does for the first time. They come with
 	// their ids, in order, before what OnSubscribed sends, so that every client can read
 	// them. One that is cut off meanwhile resumes and misses none. They are as old as
-	// ResumeRetention at most, which they require. 0 is none.
+	// ResumeRetention at most, which they require. 0 is none, as in oRPC.
 	Latest int
 
 	// LatestScan is how many of the newest events of the channel are looked at for those
