@@ -114,7 +114,7 @@ func (c *class) task(name string, interval time.Duration, do func(now time.Time)
 			case <-ticker.C:
 			}
 			if err := try(func() error { return do(time.Now()) }); err != nil && !isClosing(err) {
-				c.logger.Error("a task failed", "task", name, details(err))
+				c.logger.Error("a task failed", details(err, "task", name)...)
 			}
 		}
 	})

@@ -131,7 +131,7 @@ func (c *core) encode(event any) (data []byte, err error) {
 // failed logs a failure of the application or the server, and returns the error that
 // the client is sent instead of it.
 func (c *core) failed(ctx context.Context, message, channel string, err error) *rpc.Error {
-	c.logger.ErrorContext(ctx, message, "channel", channel, details(err)) //nolint:sloglint // each caller's is constant
+	c.logger.ErrorContext(ctx, message, details(err, "channel", channel)...) //nolint:sloglint // each caller's is constant
 	return rpc.Errorf(rpc.CodeInternalServerError, "Internal Server Error")
 }
 
