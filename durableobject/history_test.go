@@ -114,6 +114,7 @@ func TestHistoryErrors(t *testing.T) {
 	bubble(t, keeping, func(t *testing.T, f *fixture) {
 		r := f.room("room")
 		f.connect("a")
+		synctest.Wait()
 		other := f.room("other")
 		var ws *durableobject.Websocket
 		for ws = range r.Websockets() {

@@ -53,6 +53,7 @@ type Websocket struct {
 	payload   atomic.Pointer[token.Payload]
 	attached  atomic.Value
 	calls     runningCode
+	opened    time.Duration // when it was opened, since core.start
 	heartbeat heartbeat
 
 	stopReading atomic.Pointer[context.CancelFunc] // ends the last read of the log

@@ -108,6 +108,7 @@ const (
 //   - lastSentSeq is the last position that the client was sent, as the id of an event
 //     or as the head in the response to its subscription.
 //   - page is the part of the log that is being read, which is kept for other readers.
+//   - fell is, while catchingUp, the place in the tail of what was read last.
 //   - sub is nil if the state is unsubscribed or left.
 type Reader struct {
 	history   *history
@@ -122,6 +123,7 @@ type Reader struct {
 	cursor      uint64
 	lastSentSeq uint64
 	page        *page
+	fell        place
 	sub         *Subscription
 }
 
@@ -337,12 +339,4 @@ func (r *Reader) Passed(seq uint64) bool {
 	default:
 		return true
 	}
-}
-
-// Behind reports whether the reader was too slow for what is published, and reads it
-// from the log.
-func (r *Reader) Behind() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.state == catchingUp || r.state == following && r.at.gap
 }
