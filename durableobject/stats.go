@@ -124,7 +124,7 @@ const (
 // WebsocketStats describes a socket: see [Websocket.Stats].
 type WebsocketStats struct {
 	State WebsocketState
-	// Since is when the socket was opened.
+	// Since is when the socket was opened, to the second.
 	Since time.Time
 	// LagEvents is how many events of the channel, for whomever they are, were published and
 	// not looked at yet for this socket, because its client takes them too slowly. LagBytes
@@ -142,7 +142,7 @@ type WebsocketStats struct {
 func (ws *Websocket) Stats() WebsocketStats {
 	p := ws.reader.Progress()
 	s := WebsocketStats{
-		State: states[p.Phase], Since: ws.core().start.Add(ws.opened),
+		State: states[p.Phase], Since: ws.core().start.Add(time.Duration(ws.opened) * time.Second),
 		LagEvents: p.Events, LagBytes: p.Bytes, PendingBytes: ws.outbox.Size(),
 	}
 	if ws.closing.Load() {

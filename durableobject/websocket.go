@@ -53,7 +53,6 @@ type Websocket struct {
 	payload   atomic.Pointer[token.Payload]
 	attached  atomic.Value
 	calls     runningCode
-	opened    time.Duration // when it was opened, since core.start
 	heartbeat heartbeat
 
 	stopReading atomic.Pointer[context.CancelFunc] // ends the last read of the log
@@ -68,6 +67,7 @@ type Websocket struct {
 	mu      sync.Mutex
 	sub     *subscription
 	hooking bool
+	opened  uint32 // seconds after core.start; never changed, and here for its size
 	late    *time.Timer
 }
 

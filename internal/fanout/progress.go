@@ -48,7 +48,7 @@ func (r *Reader) Progress() Progress {
 			p.Phase = Behind
 		}
 	case catchingUp:
-		p.Phase, from = Behind, r.fell
+		p.Phase, from = Behind, r.sub.fell
 	}
 	p.Events, p.Bytes = newest.placeAfter().minus(from)
 	return p

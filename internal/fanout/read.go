@@ -111,7 +111,7 @@ func (r *Reader) span(stop func() bool) (s *Subscription, from eventlog.Position
 	defer r.mu.Unlock()
 	switch r.state {
 	case following:
-		r.fell = r.at.placeBefore()
+		r.sub.fell = r.at.placeBefore()
 		r.become(catchingUp, newest)
 	case replaying, catchingUp:
 	default:
@@ -195,8 +195,8 @@ func (r *Reader) advance(p *page, i, end int) {
 	if r.state != catchingUp {
 		return
 	}
-	r.fell.count += uint64(end - i)
+	r.sub.fell.count += uint64(end - i)
 	for ; i < end; i++ {
-		r.fell.end += int64(len(p.suffixOf(i)) + recordOverhead)
+		r.sub.fell.end += int64(len(p.suffixOf(i)) + recordOverhead)
 	}
 }

@@ -53,6 +53,7 @@ type Subscription struct {
 	lastSent uint64
 	from     eventlog.Position // where the replay begins
 	latest   bool              // it begins there for want of a last event id
+	fell     place             // while catchingUp, in the tail: what was read last
 	awaited  uint64            // a record or position that the tail lacks; 0: it has all
 	overdue  *time.Timer       // for awaited; nil if that is not waited for
 }
@@ -108,7 +109,6 @@ const (
 //   - lastSentSeq is the last position that the client was sent, as the id of an event
 //     or as the head in the response to its subscription.
 //   - page is the part of the log that is being read, which is kept for other readers.
-//   - fell is, while catchingUp, the place in the tail of what was read last.
 //   - sub is nil if the state is unsubscribed or left.
 type Reader struct {
 	history   *history
@@ -123,7 +123,6 @@ type Reader struct {
 	cursor      uint64
 	lastSentSeq uint64
 	page        *page
-	fell        place
 	sub         *Subscription
 }
 

@@ -147,7 +147,9 @@ type place struct {
 func (n *node) placeAfter() place { return place{n.count, n.end} }
 
 // placeBefore returns the place before the node, placeAfter the one after it.
-func (n *node) placeBefore() place { return place{n.count - 1, n.end - int64(len(n.suffix)+recordOverhead)} }
+func (n *node) placeBefore() place {
+	return place{n.count - 1, n.end - int64(len(n.suffix)+recordOverhead)}
+}
 
 // minus returns how many records are between two places, and the bytes of their frames. Both
 // are 0 if p is not after q.

@@ -109,8 +109,8 @@ type Conn struct {
 	closing int
 	shut    bool
 	closed  bool
-	code    int  // with which it was closed; 0 before ending is set
-	byPeer  bool // code is the client's
+	byPeer  bool   // code is the client's
+	code    uint16 // with which it was closed; 0 before ending is set
 }
 
 // Accept answers a WebSocket handshake and makes c, which is new, its connection. If
@@ -246,7 +246,7 @@ func (c *Conn) abandon(code int, reason string) {
 func (c *Conn) CloseCode() (code int, byPeer bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.code, c.byPeer
+	return int(c.code), c.byPeer
 }
 
 // decide makes the decision to close with a code, and calls change with the lock held, unless it was
@@ -256,7 +256,7 @@ func (c *Conn) decide(code int, change func()) (first bool) {
 	first = !c.ending.Load()
 	if first {
 		c.ending.Store(true)
-		c.code = code
+		c.code = uint16(code) // codes have two bytes
 		change()
 	}
 	h := c.handler
