@@ -27,7 +27,7 @@ type Stats struct {
 	Websockets int
 	// Subscriptions is how many of the sockets have a subscription.
 	Subscriptions int
-	// Behind is how many of the sockets were too slow for what is published, and read the
+	// Behind is how many of the sockets are too slow for what is published, and read the
 	// log: see [WebsocketBehind].
 	Behind int
 
@@ -114,8 +114,8 @@ const (
 	WebsocketWaiting WebsocketState = "waiting"
 	// WebsocketLive is the state of one that is sent events as they are published.
 	WebsocketLive WebsocketState = "live"
-	// WebsocketBehind is the state of one that was too slow for that: it is sent what it
-	// lacks from the log, at its own pace.
+	// WebsocketBehind is the state of one that was too slow for that, by Options.MaxLagBytes: it
+	// is sent what it lacks from the log, at its own pace.
 	WebsocketBehind WebsocketState = "behind"
 	// WebsocketClosing is the state of one that is being closed.
 	WebsocketClosing WebsocketState = "closing"

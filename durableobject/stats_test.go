@@ -186,6 +186,8 @@ func TestWebsocketStats(t *testing.T) {
 		require.InDelta(t, 10*1100, s.LagBytes, 10*80)
 		publish(490)
 		s = of("slow")
+		require.Equal(t, durableobject.WebsocketBehind, s.State)
+		require.Equal(t, 1, f.rooms.Stats().Behind)
 		require.Equal(t, 500, s.LagEvents)
 		require.InDelta(t, 500*1100, s.LagBytes, 500*80)
 		q := of("quick")
@@ -194,7 +196,7 @@ func TestWebsocketStats(t *testing.T) {
 		require.Zero(t, q.LagBytes)
 		ch := f.rooms.Channels()[0]
 		require.Equal(t, durableobject.ChannelStats{
-			Name: "room", Websockets: 2, Subscriptions: 2, Behind: ch.Behind,
+			Name: "room", Websockets: 2, Subscriptions: 2, Behind: 1,
 			MaxLagEvents: 500, MaxLagBytes: s.LagBytes, Publishes: 500,
 		}, ch)
 

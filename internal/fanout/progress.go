@@ -13,7 +13,8 @@ const (
 	Held
 	// Live readers read what is published.
 	Live
-	// Behind readers were too slow for that, and read the log.
+	// Behind readers were too slow for that: they read the log, or will have to, since the
+	// tail does not keep for them what they have yet to read.
 	Behind
 )
 
@@ -30,7 +31,8 @@ type Progress struct {
 // Progress returns how far the reader has come. It takes the channel's lock and the
 // reader's, one after the other.
 func (r *Reader) Progress() Progress {
-	newest, _ := r.history.tail.head() // before at is looked at, which may be newer then
+	t := r.history.tail
+	newest, _ := t.head() // before at is looked at, which may be newer then
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p, from := Progress{}, newest.placeAfter()
@@ -44,7 +46,7 @@ func (r *Reader) Progress() Progress {
 		p.Phase = Live
 	case following:
 		p.Phase, from = Live, r.at.placeBefore()
-		if r.at.gap {
+		if r.at.gap || newest.end-from.end > int64(t.maxLag) {
 			p.Phase = Behind
 		}
 	case catchingUp:
@@ -53,7 +55,3 @@ func (r *Reader) Progress() Progress {
 	p.Events, p.Bytes = newest.placeAfter().minus(from)
 	return p
 }
-
-// Behind reports whether the reader was too slow for what is published, and reads it
-// from the log.
-func (r *Reader) Behind() bool { return r.Progress().Phase == Behind }

@@ -339,3 +339,11 @@ func (r *Reader) Passed(seq uint64) bool {
 		return true
 	}
 }
+
+// Behind reports whether the reader was too slow for what is published, and reads it
+// from the log.
+func (r *Reader) Behind() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.state == catchingUp || r.state == following && r.at.gap
+}
