@@ -11,7 +11,7 @@ import (
 func parseAddress(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil {
-		return nil, fmt.Errorf("%w: URL: %w", ErrOptions, withoutAddress(err))
+		return nil, fmt.Errorf("URL: %w", withoutAddress(err))
 	}
 	switch u.Scheme {
 	case "ws", "wss", "http", "https":
@@ -19,18 +19,14 @@ func parseAddress(text string) (*url.URL, error) {
 			return u, nil
 		}
 	}
-	return nil, fmt.Errorf("%w: URL: it must be like ws://host/path or https://host/path", ErrOptions)
+	return nil, errors.New("URL: it must be like ws://host/path or https://host/path")
 }
 
-// withQuery appends pairs of names and values to the query of an address. Of several
-// values of a name servers take the last one.
-func withQuery(u *url.URL, pairs ...string) *url.URL {
+// withParameters appends parameters, which are encoded, to the query of an address. Of
+// several values of a name servers take the last one.
+func withParameters(u *url.URL, parameters string) *url.URL {
 	full := *u
-	query := normalizeQuery(u.RawQuery)
-	for i := 0; i < len(pairs); i += 2 {
-		query += pairs[i] + "=" + url.QueryEscape(pairs[i+1]) + "&"
-	}
-	full.RawQuery = strings.TrimSuffix(query, "&")
+	full.RawQuery = normalizeQuery(u.RawQuery) + parameters
 	return &full
 }
 

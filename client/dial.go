@@ -30,6 +30,10 @@ func Dial[T any](ctx context.Context, src TokenSource, o *Options, opts ...rpc.C
 	if src == nil {
 		return nil, fmt.Errorf("%w: %w", ErrOptions, errNoSource)
 	}
+	options, err := o.clone()
+	if err != nil {
+		return nil, err
+	}
 	begin, err := optionsOf(ctx, opts)
 	if err != nil {
 		return nil, fmt.Errorf("client: dial: %w", err)
@@ -39,7 +43,7 @@ func Dial[T any](ctx context.Context, src TokenSource, o *Options, opts ...rpc.C
 	if err != nil {
 		return nil, fmt.Errorf("client: dial: %w", err)
 	}
-	it, err := open[T](ctx, src, cred, o.clone(), begin)
+	it, err := open[T](ctx, src, cred, options, begin)
 	if err != nil {
 		return nil, err
 	}
@@ -107,23 +111,6 @@ func open[T any](ctx context.Context, src TokenSource, cred credential, o Option
 }
 
 func newCore(src TokenSource, cred credential, o Options, begin *rpc.Call) (*core, error) {
-	switch {
-	case o.URLFunc == nil:
-		if _, err := parseAddress(o.URL); err != nil {
-			return nil, err
-		}
-	case o.URL != "":
-		return nil, fmt.Errorf("%w: both URL and URLFunc", ErrOptions)
-	}
-	if o.RefreshTokenBeforeExpire != 0 && o.RefreshTokenBeforeExpireFunc != nil {
-		return nil, fmt.Errorf("%w: both RefreshTokenBeforeExpire and RefreshTokenBeforeExpireFunc", ErrOptions)
-	}
-	if o.BufferSize < 0 || o.BufferBytes < 0 || o.MaxMessageBytes < 0 {
-		return nil, fmt.Errorf("%w: BufferSize, BufferBytes or MaxMessageBytes is negative", ErrOptions)
-	}
-	if err := o.TokenPlace.check(); err != nil {
-		return nil, err
-	}
 	id := o.CreateID(cred.payload)
 	if id == "" {
 		return nil, fmt.Errorf("%w: CreateID has returned no id", ErrOptions)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -46,6 +47,26 @@ func ExampleSubscribe() {
 	defer it.Close()
 	fmt.Println(it.State(), it.Token().Channel, it.Token().RPC)
 	// Output: live some-room [say]
+}
+
+// noting keeps the address at which a WebSocket was opened.
+type noting struct{ url *url.URL }
+
+func (n *noting) RoundTrip(r *http.Request) (*http.Response, error) {
+	n.url = r.URL
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+func ExampleTokenPlace() {
+	var opened noting
+	it, stop := chatIterator(context.Background(), client.Options{
+		TokenPlace: client.TokenInSubprotocol,
+		HTTPClient: &http.Client{Transport: &opened},
+	})
+	defer stop()
+	query := opened.url.Query()
+	fmt.Println(it.State(), query.Has("id"), query.Has("token"))
+	// Output: live true false
 }
 
 // Every error ends the loop.

@@ -22,7 +22,7 @@ func (c *core) open(ctx context.Context, cred credential) (*connection, error) {
 	}
 	address, err := parseAddress(text)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrOptions, err)
 	}
 	address, subprotocols := c.options.TokenPlace.put(address, c.id, cred.text)
 	conn, err := handshake(ctx, address, subprotocols, c.options.HTTPClient)

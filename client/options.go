@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"fmt"
 	"log/slog"
 	mathrand "math/rand/v2"
 	"net/http"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"github.com/go-orpc/durable-iterator/internal/asynclog"
+	"github.com/go-orpc/durable-iterator/internal/faults"
+	"github.com/go-orpc/durable-iterator/internal/serializer"
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 	"github.com/go-orpc/durable-iterator/token"
@@ -133,11 +136,15 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// clone copies the options and lets the plugins change the copy.
-func (o *Options) clone() Options {
+// clone copies the options and lets the plugins change the copy. The error wraps
+// [ErrOptions].
+func (o *Options) clone() (Options, error) {
 	var c Options
 	if o != nil {
 		c = *o
+	}
+	if err := c.check(); err != nil {
+		return c, err
 	}
 	link := rpc.LinkOptions{
 		HTTPClient:   c.HTTPClient,
@@ -149,7 +156,39 @@ func (o *Options) clone() Options {
 	}
 	c.HTTPClient, c.Interceptors, c.Serializers = link.HTTPClient, link.Interceptors, link.Serializers
 	c.setDefaults()
-	return c
+	var list faults.List
+	faults.Nil(&list, "an interceptor of a plugin", c.Interceptors)
+	_, err := serializer.New(c.Serializers...)
+	list.If(err != nil, "Serializers: %v", err)
+	return c, optionsError(list)
+}
+
+// check returns an error that wraps [ErrOptions], with a sentence for each fault.
+func (o *Options) check() error {
+	var list faults.List
+	if o.URLFunc == nil {
+		_, err := parseAddress(o.URL)
+		list.If(err != nil, "%v", err)
+	}
+	list.If(o.URLFunc != nil && o.URL != "", "both URL and URLFunc")
+	list.If(o.RefreshTokenBeforeExpire != 0 && o.RefreshTokenBeforeExpireFunc != nil,
+		"both RefreshTokenBeforeExpire and RefreshTokenBeforeExpireFunc")
+	list.If(!o.TokenPlace.valid(), "TokenPlace %d", o.TokenPlace)
+	faults.Negative(&list, "RefreshTokenDelay", o.RefreshTokenDelay)
+	faults.Negative(&list, "DialTimeout", o.DialTimeout)
+	faults.Negative(&list, "BufferSize", o.BufferSize)
+	faults.Negative(&list, "BufferBytes", o.BufferBytes)
+	faults.Negative(&list, "MaxMessageBytes", o.MaxMessageBytes)
+	faults.Nil(&list, "an interceptor", o.Interceptors)
+	faults.Nil(&list, "a plugin", o.Plugins)
+	return optionsError(list)
+}
+
+func optionsError(list faults.List) error {
+	if len(list) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrOptions, list.Err())
 }
 
 func (o *Options) setDefaults() {

@@ -16,6 +16,7 @@ import (
 	"github.com/go-orpc/durable-iterator/client"
 	"github.com/go-orpc/durable-iterator/durableobject"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 	"github.com/go-orpc/durable-iterator/token"
 )
 
@@ -180,3 +181,48 @@ func TestAnEventLargerThanTheBuffer(t *testing.T) {
 		require.True(t, s.quiet())
 	})
 }
+
+// Options that are wrong are an error before anything is tried, with a sentence for each
+// fault.
+func TestOptionsAreChecked(t *testing.T) {
+	t.Parallel()
+	url := "ws://localhost"
+	custom := value.JSONSerializer(30, func(time.Month) (any, error) { return 0, nil }, func(any) (time.Month, error) { return 0, nil })
+	for name, c := range map[string]struct {
+		options *client.Options
+		want    string
+	}{
+		"none":           {nil, "URL: it must be like ws://host/path or https://host/path"},
+		"no address":     {&client.Options{URL: "localhost:3000"}, "URL: it must be like ws://host/path or https://host/path"},
+		"two addresses":  {&client.Options{URL: url, URLFunc: func(context.Context, *token.Payload) (string, error) { return url, nil }}, "both URL and URLFunc"},
+		"two refreshes":  {&client.Options{URL: url, RefreshTokenBeforeExpire: 1, RefreshTokenBeforeExpireFunc: func(*token.Payload) time.Duration { return 1 }}, "both RefreshTokenBeforeExpire and RefreshTokenBeforeExpireFunc"},
+		"negative times": {&client.Options{URL: url, RefreshTokenDelay: -1, DialTimeout: -1}, "RefreshTokenDelay is negative; DialTimeout is negative"},
+		"negative sizes": {&client.Options{URL: url, BufferSize: -1, BufferBytes: -1, MaxMessageBytes: -1}, "BufferSize is negative; BufferBytes is negative; MaxMessageBytes is negative"},
+		"nil":            {&client.Options{URL: url, Interceptors: []rpc.Interceptor{nil}, Plugins: []rpc.LinkPlugin{nil}}, "an interceptor is nil; a plugin is nil"},
+		"nil of plugin":  {&client.Options{URL: url, Plugins: []rpc.LinkPlugin{addsNil{}}}, "an interceptor of a plugin is nil"},
+		"serializers":    {&client.Options{URL: url, Serializers: []value.Serializer{custom, custom}}, "Serializers: serializer: new: custom type 30 is there twice"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			want := client.ErrOptions.Error() + ": " + c.want
+			_, err := client.Dial[string](t.Context(), client.TokenFunc(func(context.Context) (string, error) {
+				return "", errors.New("a token is fetched")
+			}), c.options)
+			require.ErrorIs(t, err, client.ErrOptions)
+			require.EqualError(t, err, want)
+			plugin := client.LinkPlugin{}
+			if c.options != nil {
+				plugin = client.LinkPlugin(*c.options)
+			}
+			link := rpc.NewLink("http://localhost:0/rpc", &rpc.LinkOptions{Plugins: []rpc.LinkPlugin{&plugin}})
+			_, err = client.Subscribe(t.Context(), link, onNumber, listenInput{})
+			require.ErrorIs(t, err, client.ErrOptions)
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+}
+
+// addsNil is a plugin that adds a nil interceptor.
+type addsNil struct{}
+
+func (addsNil) InitLink(o *rpc.LinkOptions) { o.Interceptors = append(o.Interceptors, nil) }

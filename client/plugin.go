@@ -23,7 +23,7 @@ const headerIterator = "X-Orpc-Durable-Iterator"
 // link is made.
 type LinkPlugin Options
 
-// InitLink implements [rpc.LinkPlugin].
+// InitLink implements [rpc.LinkPlugin]. Options that are wrong are an error of [Subscribe].
 func (p *LinkPlugin) InitLink(o *rpc.LinkOptions) {
 	own := Options(*p)
 	if own.HTTPClient == nil {
@@ -32,9 +32,12 @@ func (p *LinkPlugin) InitLink(o *rpc.LinkOptions) {
 	if own.Serializers == nil {
 		own.Serializers = slices.Clone(o.Serializers)
 	}
-	own = own.clone()
+	own, err := own.clone()
 	o.Interceptors = append(o.Interceptors, func(ctx context.Context, call *rpc.Call, next rpc.CallFunc) (any, error) {
 		if found, ok := call.State().(*discovery); ok {
+			if err != nil {
+				return nil, err
+			}
 			found.options = &own
 			found.begin = &rpc.Call{Path: call.Path, LastEventID: call.LastEventID}
 		}

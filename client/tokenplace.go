@@ -3,7 +3,6 @@ package client
 import (
 	"cmp"
 	"encoding/base64"
-	"fmt"
 	"net/url"
 
 	"github.com/go-orpc/durable-iterator/internal/dial"
@@ -29,12 +28,7 @@ const (
 	tokenProtocol = "token."
 )
 
-func (p TokenPlace) check() error {
-	if p < 0 || p > TokenInSubprotocol {
-		return fmt.Errorf("%w: TokenPlace %d", ErrOptions, p)
-	}
-	return nil
-}
+func (p TokenPlace) valid() bool { return p >= 0 && p <= TokenInSubprotocol }
 
 // withDefault returns where the token is put by default: in a browser only the subprotocol
 // lets the client learn that it was refused.
@@ -48,10 +42,11 @@ func (p TokenPlace) withDefault() TokenPlace {
 // put returns the address at which a socket is opened, and the subprotocols that are
 // offered.
 func (p TokenPlace) put(u *url.URL, id, tok string) (address *url.URL, subprotocols []string) {
+	parameters := "id=" + url.QueryEscape(id)
 	if p == TokenInURL {
-		return withQuery(u, "id", id, "token", tok), nil
+		return withParameters(u, parameters+"&token="+url.QueryEscape(tok)), nil
 	}
-	return withQuery(u, "id", id), []string{
+	return withParameters(u, parameters), []string{
 		subprotocol, tokenProtocol + base64.RawURLEncoding.EncodeToString([]byte(tok)),
 	}
 }

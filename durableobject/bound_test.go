@@ -2,6 +2,7 @@ package durableobject_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -123,53 +124,69 @@ func hostilities(message int) map[string]*hostile {
 	}
 }
 
-// Whatever clients do, each costs no more than what Options document. The sum is taken
-// over many: BOUND_CONNECTIONS is how many, 10 by default.
+// held returns what a connection can make the namespace hold, as the package documents it:
+// a message that is read, those of calls, answers, what is written, and goroutines.
+func held(o *durableobject.Options) int64 {
+	message := cmp.Or(o.MaxMessageBytes, durableobject.DefaultMaxMessageBytes)
+	calls, streams := cmp.Or(o.MaxCalls, durableobject.DefaultMaxCalls), cmp.Or(o.MaxStreams, durableobject.DefaultMaxStreams)
+	lag := cmp.Or(o.MaxLagBytes, durableobject.DefaultMaxLagBytes)
+	return message + 2*message + int64(lag) + 128<<10 + 16<<10*int64(calls+streams+4)
+}
+
+// Whatever clients do, each costs no more than what the package documents. The sum is taken
+// over many: BOUND_CONNECTIONS is how many instead of the few by default, with either limits.
 //
 //nolint:paralleltest // looks at the heap
 func TestWhatAConnectionCanHold(t *testing.T) {
-	const message, lag, calls, streams = 64 << 10, 64 << 10, 16, 8
-	connections := 10
-	if n, err := strconv.Atoi(os.Getenv("BOUND_CONNECTIONS")); err == nil {
-		connections = n
-	}
-	o := durableobject.Options{
-		MaxMessageBytes: message, MaxLagBytes: lag, MaxCalls: calls, MaxStreams: streams, StallTimeout: time.Hour,
-	}
-	// A message that is read, those of calls, answers, what is written, and goroutines.
-	const bound = message + 2*message + lag + 128<<10 + 16<<10*(calls+streams+4)
-	for name, client := range hostilities(message) {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				f := newFixture(t, o, nil)
-				release := make(chan struct{})
-				f.hooks.subscribed = func(*room, *durableobject.Websocket, durableobject.Resume) error {
-					<-release
-					return nil
-				}
-				f.hooks.streamEnded = func(int) {}
-				tok, upgrades := sign(t, "room"), f.upgrade()
-				f.room("room")
-				runtime.Gosched()
-				before := inUse()
-				var conns []*hostile
-				for i := range connections {
-					conn := &hostile{frames: client.frames, left: client.left, reads: client.reads, closed: make(chan struct{})}
-					upgrade(t, upgrades, fmt.Sprint(i), tok, conn)
-					conns = append(conns, conn)
-				}
-				synctest.Wait()
-				grown := max(inUse()-before, 0) / int64(connections)
-				t.Logf("%4d KiB for each of %d connections, of %d", grown>>10, connections, bound>>10)
-				require.LessOrEqual(t, grown, int64(bound))
-				for _, conn := range conns {
-					_ = conn.Close()
-				}
-				close(release)
-				f.end()
+	for name, c := range map[string]struct {
+		options     durableobject.Options
+		connections int
+	}{
+		"small limits": {durableobject.Options{MaxMessageBytes: 64 << 10, MaxLagBytes: 64 << 10, MaxCalls: 16, MaxStreams: 8}, 10},
+		"defaults":     {durableobject.Options{}, 50},
+	} {
+		if n, err := strconv.Atoi(os.Getenv("BOUND_CONNECTIONS")); err == nil {
+			c.connections = n
+		}
+		bound := held(&c.options)
+		message := int(cmp.Or(c.options.MaxMessageBytes, durableobject.DefaultMaxMessageBytes))
+		c.options.StallTimeout = time.Hour
+		for kind, client := range hostilities(message) {
+			t.Run(name+"/"+kind, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { testHeld(t, &c.options, client, c.connections, bound) })
 			})
-		})
+		}
 	}
+}
+
+func testHeld(t *testing.T, o *durableobject.Options, client *hostile, connections int, bound int64) {
+	t.Helper()
+	f := newFixture(t, *o, nil)
+	release := make(chan struct{})
+	f.hooks.subscribed = func(*room, *durableobject.Websocket, durableobject.Resume) error {
+		<-release
+		return nil
+	}
+	f.hooks.streamEnded = func(int) {}
+	tok, upgrades := sign(t, "room"), f.upgrade()
+	f.room("room")
+	runtime.Gosched()
+	before := inUse()
+	var conns []*hostile
+	for i := range connections {
+		conn := &hostile{frames: client.frames, left: client.left, reads: client.reads, closed: make(chan struct{})}
+		upgrade(t, upgrades, fmt.Sprint(i), tok, conn)
+		conns = append(conns, conn)
+	}
+	synctest.Wait()
+	grown := max(inUse()-before, 0) / int64(connections)
+	t.Logf("%5d KiB for each of %d connections, of %d", grown>>10, connections, bound>>10)
+	require.LessOrEqual(t, grown, bound)
+	for _, conn := range conns {
+		_ = conn.Close()
+	}
+	close(release)
+	f.end()
 }
 
 // inUse returns the bytes of the heap and of all stacks.

@@ -13,6 +13,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/asynclog"
 	"github.com/go-orpc/durable-iterator/internal/bridge"
 	"github.com/go-orpc/durable-iterator/internal/fanout"
+	"github.com/go-orpc/durable-iterator/internal/faults"
 	"github.com/go-orpc/durable-iterator/internal/serializer"
 	"github.com/go-orpc/durable-iterator/internal/socket"
 	"github.com/go-orpc/durable-iterator/rpc"
@@ -66,8 +67,9 @@ func newCore(options *Options) (*core, error) {
 	for _, plugin := range o.Plugins {
 		plugin.InitHandler(&plugged)
 	}
-	if hasNil(plugged.Interceptors) {
-		return nil, errors.New("an interceptor of a plugin is nil")
+	var list faults.List
+	if faults.Nil(&list, "an interceptor of a plugin", plugged.Interceptors); len(list) > 0 {
+		return nil, list.Err()
 	}
 	o.Interceptors, o.Serializers, o.Validator = plugged.Interceptors, plugged.Serializers, plugged.Validator
 	ser, err := serializer.New(o.Serializers...)

@@ -83,7 +83,9 @@ func (g *guardedLog) Newest(ctx context.Context, channel string, p eventlog.Posi
 const methodNewest = "Newest"
 
 // replay returns the records of a replay, guarded.
-func (g *guardedLog) replay(ctx context.Context, method, channel string, records iter.Seq2[*eventlog.Record, error]) iter.Seq2[*eventlog.Record, error] {
+func (g *guardedLog) replay(
+	ctx context.Context, method, channel string, records iter.Seq2[*eventlog.Record, error],
+) iter.Seq2[*eventlog.Record, error] {
 	return func(yield func(*eventlog.Record, error) bool) {
 		if err := g.yieldAll(ctx, method, channel, records, yield); err != nil {
 			yield(nil, err)

@@ -274,3 +274,34 @@ func TestPublishToPanickingLog(t *testing.T) {
 		f.publish("goes on")
 	})
 }
+
+// newestLog is a log that reads a channel from its end out of order.
+type newestLog struct{ eventlog.Log }
+
+func (l newestLog) Newest(ctx context.Context, channel string, _ eventlog.Position) (eventlog.Replay, error) {
+	return l.After(ctx, channel, eventlog.Position{})
+}
+
+func TestHistoryOfLogsThatMisbehave(t *testing.T) {
+	t.Parallel()
+	for want, bad := range map[string]func(eventlog.Log) eventlog.Log{
+		"a broken log": func(l eventlog.Log) eventlog.Log {
+			return replaying{l, func(context.Context, records) records {
+				return func(func(*eventlog.Record, error) bool) { panic("a broken log") }
+			}}
+		},
+		"record 2 after record 1": func(l eventlog.Log) eventlog.Log { return newestLog{l} },
+	} {
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := newFixture(t, durableobject.Options{ResumeRetention: time.Minute, Log: bad(eventlog.NewMemory(nil))}, nil)
+				f.publish("one")
+				f.publish("two")
+				_, err := f.room("room").History(t.Context(), durableobject.HistoryOptions{Before: durableobject.HistoryNewest})
+				require.ErrorContains(t, err, want)
+				f.end()
+			})
+		})
+	}
+}

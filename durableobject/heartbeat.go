@@ -28,7 +28,7 @@ func heartbeatOf(header http.Header) time.Duration {
 		return 0
 	}
 	seconds = min(seconds, uint64(maxHeartbeat/time.Second))
-	return max(time.Duration(seconds)*time.Second, minHeartbeat) //nolint:gosec // it is at most 60
+	return max(time.Duration(seconds)*time.Second, minHeartbeat)
 }
 
 // heartbeat keeps a socket from being silent. The zero value does nothing.

@@ -73,7 +73,7 @@ type Page[T any] struct {
 // were published: forwards after an event, or backwards before one. Events older than
 // Options.ResumeRetention, which are not replayed, are part of it as long as the log has
 // them. Clients read a history through a method of the application, which passes its
-// socket as HistoryOptions.For.
+// socket as HistoryOptions.For. oRPC has nothing like it.
 //
 // A page ends after its limit, at 1 MiB of events, unless a single one is larger, and
 // after 10,000 events that were looked at. So one with few events, or none, may have a

@@ -114,8 +114,9 @@ func TestHistoryErrors(t *testing.T) {
 	bubble(t, keeping, func(t *testing.T, f *fixture) {
 		r := f.room("room")
 		f.connect("a")
-		synctest.Wait()
+		synctest.Wait() // the socket is among those of the room when the upgrade has ended
 		other := f.room("other")
+		synctest.Wait() // until it is among the sockets of the room
 		var ws *durableobject.Websocket
 		for ws = range r.Websockets() {
 			break
@@ -286,8 +287,9 @@ func TestHistoryOfALogThatMisbehaves(t *testing.T) {
 		}, "a bad disk"},
 		"never ends": {func(kept records) records {
 			return func(yield func(*eventlog.Record, error) bool) {
-				for rec := range kept {
-					for yield(rec, nil) { //nolint:revive // it goes on and on
+				for rec, err := range kept {
+					for yield(rec, err) {
+						continue
 					}
 					return
 				}

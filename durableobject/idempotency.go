@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"slices"
 	"strings"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
@@ -99,10 +100,8 @@ func CallKey(ctx context.Context) string {
 // For a call over HTTP the parts are the user, as the application has authenticated it, the procedure
 // and the IdempotencyKey of the rpc.Call.
 func JoinKey(parts ...string) string {
-	for _, part := range parts {
-		if part == "" {
-			return ""
-		}
+	if slices.Contains(parts, "") {
+		return ""
 	}
 	return joinKey(parts...)
 }

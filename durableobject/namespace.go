@@ -31,7 +31,7 @@ type Namespace[H any] struct{ class *class }
 //	}, options)
 //
 // It panics if newHub is nil, and on options that are wrong: without a Verifier, with
-// negative numbers, with serializers that contradict each other. oRPC: the class that
+// negative numbers, a nil interceptor or plugin, serializers that contradict each other. oRPC: the class that
 // extends DurableIteratorObject.
 func NewNamespace[T any, H Hub[T]](newHub func(context.Context, *Object[T]) (H, error), o *Options) *Namespace[H] {
 	if newHub == nil {
@@ -80,8 +80,9 @@ func (ns *Namespace[H]) Get(ctx context.Context, channel string) (H, error) {
 // caller's socket before its answer does. The interceptors run around it, after
 // the input was decoded and checked.
 //
-// Handle panics if the path is taken, if a client has called a method, and if the
-// input is a stream of events, which the protocol of methods cannot carry.
+// Handle panics if an interceptor is nil, if the path is taken, if a client has called
+// a method, and if the input is a stream of events, which the protocol of methods cannot
+// carry.
 func Handle[H, In, Out any](ns *Namespace[H], p rpc.Procedure[In, Out],
 	fn func(H, context.Context, *Websocket, In) (Out, error), ics ...rpc.Interceptor,
 ) {

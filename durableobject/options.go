@@ -2,15 +2,13 @@ package durableobject
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"log/slog"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/faults"
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 	"github.com/go-orpc/durable-iterator/token"
@@ -65,7 +63,7 @@ type Options struct {
 	// subscribes without a last event id, as it does for the first time. They come with
 	// their ids, in order, before what OnSubscribed sends, so that every client can read
 	// them. One that is cut off meanwhile resumes and misses none. They are as old as
-	// ResumeRetention at most, which they require. 0 is none.
+	// ResumeRetention at most, which they require. 0 is none, as in oRPC.
 	Latest int
 
 	// LatestScan is how many of the newest events of the channel are looked at for those
@@ -147,7 +145,8 @@ type Options struct {
 
 	// StallTimeout is how long a connection may accept no bytes while some wait to be
 	// sent. Then it is closed with 1013, and its calls are cancelled. A client that reads
-	// slowly, but reads, is kept. 0 is 10 s.
+	// slowly, but reads, is kept; where this process itself ends TLS, one that takes 16 KiB
+	// in that time. 0 is 10 s.
 	StallTimeout time.Duration
 
 	// MaxMessageBytes is the size of the largest message of a client; a larger
@@ -202,8 +201,8 @@ func (o *Options) withDefaults() (Options, error) {
 	if o != nil {
 		c = *o
 	}
-	if faults := c.faults(); len(faults) > 0 {
-		return c, errors.New(strings.Join(faults, "; "))
+	if err := c.check(); err != nil {
+		return c, err
 	}
 	c.Interceptors = slices.Clone(c.Interceptors)
 	c.Plugins = slices.Clone(c.Plugins)
@@ -226,47 +225,31 @@ func (o *Options) withDefaults() (Options, error) {
 	return c, nil
 }
 
-// faults returns a sentence for each fault.
-func (o *Options) faults() []string {
-	var list []string
-	fault := func(wrong bool, format string, args ...any) {
-		if wrong {
-			list = append(list, fmt.Sprintf(format, args...))
-		}
-	}
-	fault(o.Verifier == nil, "no Verifier")
-	for _, bound := range [...]struct {
-		name  string
-		value int64
-	}{
-		{"ResumeRetention", int64(o.ResumeRetention)},
-		{"IdempotencyWindow", int64(o.IdempotencyWindow)},
-		{"Latest", int64(o.Latest)},
-		{"LatestScan", int64(o.LatestScan)},
-		{"MaxTokenBytes", int64(o.MaxTokenBytes)},
-		{"MaxLagBytes", int64(o.MaxLagBytes)},
-		{"MaxMessageBytes", o.MaxMessageBytes},
-		{"MaxCalls", int64(o.MaxCalls)},
-		{"MaxPendingBytes", int64(o.MaxPendingBytes)},
-		{"MaxStreams", int64(o.MaxStreams)},
-		{"MessageTimeout", int64(o.MessageTimeout)},
-		{"StallTimeout", int64(o.StallTimeout)},
-		{"HookTimeout", int64(o.HookTimeout)},
-		{"IdleTimeout", int64(o.IdleTimeout)},
-	} {
-		fault(bound.value < 0, "%s is negative", bound.name)
-	}
-	fault(o.Log != nil && o.ResumeRetention == 0, "a Log without ResumeRetention would store nothing")
-	fault(o.IdempotencyWindow > max(o.ResumeRetention, 0), "IdempotencyWindow is longer than ResumeRetention")
-	fault(o.IdempotencyWindow > 0 && o.Log != nil, "IdempotencyWindow is set with a Log, which has its own")
-	fault(o.Latest > 0 && o.ResumeRetention == 0, "Latest without ResumeRetention: nothing is kept")
-	fault(o.LatestScan > 0 && o.LatestScan < o.Latest, "LatestScan is less than Latest")
-	fault(o.TrimLog && o.Log == nil, "TrimLog is set without a Log")
-	fault(hasNil(o.Interceptors), "an interceptor is nil")
-	fault(slices.Contains(o.Plugins, nil), "a plugin is nil")
-	return list
-}
-
-func hasNil(list []rpc.Interceptor) bool {
-	return slices.ContainsFunc(list, func(i rpc.Interceptor) bool { return i == nil })
+// check returns a sentence for each fault.
+func (o *Options) check() error {
+	var list faults.List
+	list.If(o.Verifier == nil, "no Verifier")
+	faults.Negative(&list, "ResumeRetention", o.ResumeRetention)
+	faults.Negative(&list, "IdempotencyWindow", o.IdempotencyWindow)
+	faults.Negative(&list, "Latest", o.Latest)
+	faults.Negative(&list, "LatestScan", o.LatestScan)
+	faults.Negative(&list, "MaxTokenBytes", o.MaxTokenBytes)
+	faults.Negative(&list, "MaxLagBytes", o.MaxLagBytes)
+	faults.Negative(&list, "MaxMessageBytes", o.MaxMessageBytes)
+	faults.Negative(&list, "MaxCalls", o.MaxCalls)
+	faults.Negative(&list, "MaxPendingBytes", o.MaxPendingBytes)
+	faults.Negative(&list, "MaxStreams", o.MaxStreams)
+	faults.Negative(&list, "MessageTimeout", o.MessageTimeout)
+	faults.Negative(&list, "StallTimeout", o.StallTimeout)
+	faults.Negative(&list, "HookTimeout", o.HookTimeout)
+	faults.Negative(&list, "IdleTimeout", o.IdleTimeout)
+	list.If(o.Log != nil && o.ResumeRetention == 0, "a Log without ResumeRetention would store nothing")
+	list.If(o.IdempotencyWindow > max(o.ResumeRetention, 0), "IdempotencyWindow is longer than ResumeRetention")
+	list.If(o.IdempotencyWindow > 0 && o.Log != nil, "IdempotencyWindow is set with a Log, which has its own")
+	list.If(o.Latest > 0 && o.ResumeRetention == 0, "Latest without ResumeRetention: nothing is kept")
+	list.If(o.LatestScan > 0 && o.LatestScan < o.Latest, "LatestScan is less than Latest")
+	list.If(o.TrimLog && o.Log == nil, "TrimLog is set without a Log")
+	faults.Nil(&list, "an interceptor", o.Interceptors)
+	faults.Nil(&list, "a plugin", o.Plugins)
+	return list.Err()
 }

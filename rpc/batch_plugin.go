@@ -2,11 +2,12 @@ package rpc
 
 import (
 	"cmp"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/go-orpc/durable-iterator/internal/faults"
 )
 
 // defaultBatchSize is how many requests a batch may have: oRPC's default.
@@ -50,9 +51,9 @@ type BatchPlugin struct {
 
 // InitHandler implements [HandlerPlugin]. It panics on a negative MaxSize.
 func (p *BatchPlugin) InitHandler(o *HandlerOptions) {
-	if p.MaxSize < 0 {
-		panic(fmt.Sprintf("rpc: BatchPlugin: MaxSize %d is negative", p.MaxSize))
-	}
+	var list faults.List
+	faults.Negative(&list, "MaxSize", p.MaxSize)
+	list.Panic("rpc: BatchPlugin")
 	b := batchServer{maxSize: cmp.Or(p.MaxSize, defaultBatchSize), reserved: make(map[string]bool)}
 	for _, name := range p.ReservedHeaders {
 		b.reserved[http.CanonicalHeaderKey(name)] = true
@@ -103,9 +104,10 @@ type BatchLinkPlugin struct {
 
 // InitLink implements [LinkPlugin]. It panics on a negative MaxSize or Window.
 func (p *BatchLinkPlugin) InitLink(o *LinkOptions) {
-	if p.MaxSize < 0 || p.Window < 0 {
-		panic(fmt.Sprintf("rpc: BatchLinkPlugin: MaxSize %d, Window %v", p.MaxSize, p.Window))
-	}
+	var list faults.List
+	faults.Negative(&list, "MaxSize", p.MaxSize)
+	faults.Negative(&list, "Window", p.Window)
+	list.Panic("rpc: BatchLinkPlugin")
 	own := *p
 	own.MaxSize = cmp.Or(own.MaxSize, defaultBatchSize)
 	own.Window = cmp.Or(own.Window, defaultBatchWindow)

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -79,6 +80,8 @@ type caller struct {
 	once         CallFunc // what a call without retries goes through
 }
 
+var errNilOption = errors.New("an option is nil")
+
 func (c *caller) Call(ctx context.Context, call *Call, opts ...CallOption) (any, error) {
 	own := *call
 	own.ResponseHeader = nil
@@ -93,6 +96,9 @@ func (c *caller) Call(ctx context.Context, call *Call, opts ...CallOption) (any,
 	}
 	o := callOptions{call: &own}
 	for _, opt := range opts {
+		if opt == nil {
+			return nil, callError(ctx, &own, errNilOption)
+		}
 		opt.applyToCall(&o)
 	}
 	if err := o.identify(); err != nil {

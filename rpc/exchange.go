@@ -16,6 +16,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/form"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/internal/sse"
+	"github.com/go-orpc/durable-iterator/internal/writers"
 )
 
 const (
@@ -53,8 +54,8 @@ type exchange struct {
 	stall      time.Duration // 0: an answer may take any time
 }
 
-// open limits how long the body may take. A shorter ReadTimeout of the server
-// stays in force. With duplex the body is a stream that is read while the answer is
+// open limits how long the body may take, from when it is first read. A shorter ReadTimeout
+// of the server stays in force. With duplex the body is a stream that is read while the answer is
 // written, and limited by httpInput instead.
 func (e *exchanges) open(w http.ResponseWriter, r *http.Request, duplex bool) *exchange {
 	x := &exchange{
@@ -69,11 +70,16 @@ func (e *exchanges) open(w http.ResponseWriter, r *http.Request, duplex bool) *e
 	x.r = r.WithContext(r.Context()) // the request is the server's
 	x.r.Body = x.body
 	x.linger = min(lingerTimeout, e.bodyTimeout)
-	x.body.until = time.Now().Add(e.bodyTimeout)
-	if server := serverOf(r); server == nil || server.ReadTimeout <= 0 || server.ReadTimeout > e.bodyTimeout {
+	x.body.begin = x.bodyBegins
+	return x
+}
+
+// bodyBegins is called when the body is first read.
+func (x *exchange) bodyBegins() {
+	x.body.until = time.Now().Add(x.bodyTimeout)
+	if server := serverOf(x.r); server == nil || server.ReadTimeout <= 0 || server.ReadTimeout > x.bodyTimeout {
 		_ = x.controller.SetReadDeadline(x.body.until) // else see requestBody
 	}
-	return x
 }
 
 // bodyRead is called when the input was read. A deadline that is left over would end an
@@ -114,7 +120,7 @@ func (x *exchange) leaveBody() {
 		}
 	}
 	x.w.Header().Set("Connection", "close")
-	if time.Now().Before(x.body.until) { // else it has had its time
+	if x.body.until.IsZero() || time.Now().Before(x.body.until) { // else it has had its time
 		_ = x.controller.SetReadDeadline(time.Now().Add(x.linger))
 	}
 }
@@ -158,7 +164,7 @@ func (x *exchange) flushEvent() error {
 // flush the next one only if it is an http.Flusher itself, others panic if it is not.
 func (x *exchange) flush() error {
 	for w := x.w; ; {
-		inner := unwrap(w)
+		inner := writers.Unwrap(w)
 		err := flushOne(w)
 		_, panicked := errors.AsType[*PanicError](err)
 		if inner == nil || (err != nil && !panicked && !errors.Is(err, http.ErrNotSupported)) {
@@ -183,33 +189,26 @@ func flushOne(w http.ResponseWriter) (err error) {
 // canFlush reports whether the innermost writer that can be reached flushes. A writer around
 // it may have the method and not flush.
 func canFlush(w http.ResponseWriter) bool {
-	for inner := unwrap(w); inner != nil; inner = unwrap(w) {
-		w = inner
-	}
-	switch w.(type) {
+	switch writers.Innermost(w).(type) {
 	case interface{ FlushError() error }, http.Flusher:
 		return true
 	}
 	return false
 }
 
-// unwrap returns what w wraps, as http.ResponseController does, or nil.
-func unwrap(w http.ResponseWriter) http.ResponseWriter {
-	if u, ok := w.(interface{ Unwrap() http.ResponseWriter }); ok {
-		return u.Unwrap()
-	}
-	return nil
-}
-
 // requestBody is the body of a request. Where middleware hides that reading can have a
 // deadline, it is kept between two reads.
 type requestBody struct {
 	io.ReadCloser
-	until time.Time
-	ended bool // it was read to its end
+	begin func()    // sets until, at the first Read
+	until time.Time // zero before that
+	ended bool      // it was read to its end
 }
 
 func (b *requestBody) Read(p []byte) (int, error) {
+	if b.until.IsZero() {
+		b.begin()
+	}
 	if !time.Now().Before(b.until) {
 		return 0, os.ErrDeadlineExceeded
 	}

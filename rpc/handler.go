@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-orpc/durable-iterator/internal/bridge"
+	"github.com/go-orpc/durable-iterator/internal/faults"
 	"github.com/go-orpc/durable-iterator/internal/form"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/rpc/value"
@@ -26,8 +27,10 @@ type HandlerOptions struct {
 	Prefix string
 	// Interceptors run around each call, the first one outermost, before the input
 	// is decoded: [Call.Input] is a [value.Value]. This is where callers are
-	// authenticated. They also see the refusals of a request whose method or body
-	// is not accepted.
+	// authenticated. The body of the request is read when the value is first used: by
+	// an interceptor, or after all of them. So a call that they refuse costs no more than
+	// its header and 16 KiB of the body. They also see the refusals of a request whose method
+	// or body is not accepted.
 	Interceptors []Interceptor
 	// Plugins change the options before the handler is made, in order.
 	Plugins []HandlerPlugin
@@ -42,7 +45,7 @@ type HandlerOptions struct {
 	MaxBodyBytes int64
 	// NotFound answers requests that match no procedure. Nil answers 404.
 	NotFound http.Handler
-	// BodyTimeout is how long the body of a request may take to arrive. 0 is 30 s, a
+	// BodyTimeout is how long the body of a request may take from when it is first read. 0 is 30 s, a
 	// negative one does not limit it. A slower request is answered [CodeTimeout].
 	// A shorter ReadTimeout of the [http.Server] stays in force. Raise it along with
 	// MaxBodyBytes. Where middleware hides the SetReadDeadline method of the
@@ -103,8 +106,9 @@ type HandlerPlugin interface {
 //
 // Any other body must arrive within [HandlerOptions.BodyTimeout], and the client must take
 // the answer, see [HandlerOptions.StallTimeout]. A request that is refused for its
-// path, method, origin, type or announced length is answered without its body being waited
-// for.
+// path, method, origin, type or announced length, or by an interceptor, is answered without
+// its body being waited for. Unless the rest of that has come already, the connection serves
+// no further request.
 //
 // Streams of events end with [CodeServiceUnavailable] when the [http.Server] that serves
 // them shuts down, or by [Handler.Shutdown].
@@ -137,9 +141,9 @@ type batchHandler interface {
 	takes(r *http.Request) bool
 }
 
-// NewHandler returns a handler; nil options are the defaults. It panics on a
-// prefix without leading slash, on serializers that contradict each other, and on
-// trusted origins that are none.
+// NewHandler returns a handler; nil options are the defaults. It panics on options that are
+// wrong: a prefix without leading slash, a negative MaxBodyBytes, a nil interceptor or
+// plugin, serializers that contradict each other, trusted origins that are none.
 func NewHandler(r *Router, o *HandlerOptions) *Handler {
 	var own HandlerOptions
 	if o != nil {
@@ -149,13 +153,12 @@ func NewHandler(r *Router, o *HandlerOptions) *Handler {
 		own.Serializers = slices.Clone(o.Serializers)
 		own.TrustedOrigins = slices.Clone(o.TrustedOrigins)
 	}
+	own.check(r)
 	for _, plugin := range own.Plugins {
 		plugin.InitHandler(&own)
 	}
+	checkPlugged("rpc: NewHandler", own.Interceptors)
 	prefix := strings.TrimSuffix(own.Prefix, "/")
-	if prefix != "" && prefix[0] != '/' {
-		panic(fmt.Sprintf("rpc: NewHandler: prefix %q has no leading slash", own.Prefix))
-	}
 	h := &Handler{
 		engine:       newEngine(own.Serializers, own.Validator, own.Logger),
 		routes:       make(map[string]Route, len(r.routes)),
@@ -181,6 +184,24 @@ func NewHandler(r *Router, o *HandlerOptions) *Handler {
 		h.routes[prefix+encodePath(route.spec.path)] = route
 	}
 	return h
+}
+
+// check panics if the options are wrong, with a sentence for each fault.
+func (o *HandlerOptions) check(r *Router) {
+	var list faults.List
+	list.If(r == nil, "the router is nil")
+	list.If(o.Prefix != "" && o.Prefix[0] != '/', "prefix %q has no leading slash", o.Prefix)
+	faults.Negative(&list, "MaxBodyBytes", o.MaxBodyBytes)
+	faults.Nil(&list, "an interceptor", o.Interceptors)
+	faults.Nil(&list, "a plugin", o.Plugins)
+	list.Panic("rpc: NewHandler")
+}
+
+// checkPlugged panics if a plugin has added a nil interceptor.
+func checkPlugged(what string, interceptors []Interceptor) {
+	var list faults.List
+	faults.Nil(&list, "an interceptor of a plugin", interceptors)
+	list.Panic(what)
 }
 
 // Shutdown ends the streams of events that the handler serves and waits until their
@@ -243,22 +264,29 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	handle := route.handle
-	input, files, err := h.readInput(w, x.r, route)
-	x.bodyRead()
-	defer h.closeForm(ctx, files)
-	call.Input = input
+	var body *bodyInput
+	defer func() { h.closeForm(ctx, body.end()) }()
 	var stream *httpInput
-	if err == nil && duplex {
+	err := checkMethod(r, route)
+	switch {
+	case err != nil:
+		call.Input = value.Value{}
+	case duplex:
 		var events *eventStream
 		if events, stream, err = openInput(w, r, h.maxBodyBytes, h.engine.serializer); err == nil {
 			call.Input = events
 			defer stream.finish(events)
 		}
+	case r.Method == http.MethodGet:
+		call.Input, err = readQuery(r.URL, h.engine.serializer)
+	default:
+		body, call.Input = h.newBodyInput(w, x)
 	}
 	if err != nil {
 		handle = func(context.Context, *Call) (any, error) { return nil, err }
 	}
 	out, a := h.engine.answer(ctx, call, Chain(h.interceptors, handle))
+	body.end()
 	if item, ok := w.(interface{ refuseLarge() }); ok && (isStream(out) || len(a.body.Files) > 0) {
 		item.refuseLarge()
 		return
@@ -283,26 +311,17 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	x.writeAnswer(a)
 }
 
-// readInput returns the undefined input along with an error. The caller must close the
-// form, which is nil for an input without files, when the call is answered.
-func (h *Handler) readInput(w http.ResponseWriter, r *http.Request, route Route) (value.Value, *form.Form, error) {
+// checkMethod returns an error for a method that runs nothing.
+func checkMethod(r *http.Request, route Route) error {
 	switch r.Method {
 	case http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
-		if isEventInput(r, route) {
-			return value.Value{}, nil, nil // see openInput
-		}
-		if isFormBody(r.Header) {
-			return readBodyForm(w, r, h.maxBodyBytes, h.engine.serializer)
-		}
-		v, err := readBody(w, r, h.maxBodyBytes, h.engine.serializer)
-		return v, nil, err
+		return nil
 	case http.MethodGet:
 		if route.spec.method == http.MethodGet {
-			v, err := readQuery(r.URL, h.engine.serializer)
-			return v, nil, err
+			return nil
 		}
 	}
-	return value.Value{}, nil, &Error{Code: CodeMethodNotSupported}
+	return &Error{Code: CodeMethodNotSupported}
 }
 
 func allowedMethods(route Route) string {

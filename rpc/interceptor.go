@@ -16,9 +16,13 @@ import (
 // the first is outermost.
 type Interceptor func(ctx context.Context, call *Call, next CallFunc) (any, error)
 
-// Chain puts interceptors around a CallFunc, the first one outermost.
+// Chain puts interceptors around a CallFunc, the first one outermost. It panics on a nil
+// interceptor.
 func Chain(interceptors []Interceptor, last CallFunc) CallFunc {
 	for _, in := range slices.Backward(interceptors) {
+		if in == nil {
+			panic("rpc: Chain: an interceptor is nil")
+		}
 		next := last
 		last = func(ctx context.Context, call *Call) (any, error) { return in(ctx, call, next) }
 	}

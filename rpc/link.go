@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/go-orpc/durable-iterator/internal/faults"
 	"github.com/go-orpc/durable-iterator/internal/form"
 	"github.com/go-orpc/durable-iterator/internal/serializer"
 	"github.com/go-orpc/durable-iterator/rpc/value"
@@ -89,7 +90,8 @@ var ErrAddress = errors.New("rpc: bad address")
 // NewLink returns a link to the handler at an address, its prefix included, such as
 // "http://localhost:3000/rpc". A slash at its end does not count. Nil options are the
 // defaults. With an address that is not one of http or https each call fails with
-// [ErrAddress]. NewLink panics on serializers that contradict each other.
+// [ErrAddress]. NewLink panics on options that are wrong: negative numbers, a nil
+// interceptor or plugin, serializers that contradict each other.
 func NewLink(address string, o *LinkOptions) *Link {
 	base, bad := parseAddress(address)
 	var own LinkOptions
@@ -99,9 +101,11 @@ func NewLink(address string, o *LinkOptions) *Link {
 		own.Plugins = slices.Clone(o.Plugins)
 		own.Serializers = slices.Clone(o.Serializers)
 	}
+	own.check()
 	for _, plugin := range own.Plugins {
 		plugin.InitLink(&own)
 	}
+	checkPlugged("rpc: NewLink", own.Interceptors)
 	l := &Link{
 		prefix:     prefixOf(base),
 		client:     cmp.Or(own.HTTPClient, http.DefaultClient),
@@ -119,6 +123,16 @@ func NewLink(address string, o *LinkOptions) *Link {
 	}
 	l.caller = NewCaller(l.send, own.Interceptors...)
 	return l
+}
+
+// check panics if the options are wrong, with a sentence for each fault.
+func (o *LinkOptions) check() {
+	var list faults.List
+	faults.Negative(&list, "MaxBodyBytes", o.MaxBodyBytes)
+	faults.Negative(&list, "MaxURLLength", o.MaxURLLength)
+	faults.Nil(&list, "an interceptor", o.Interceptors)
+	faults.Nil(&list, "a plugin", o.Plugins)
+	list.Panic("rpc: NewLink")
 }
 
 // parseAddress returns the address of a link, never nil. The error does not contain it,

@@ -90,3 +90,62 @@ func TestLoggersThatPanic(t *testing.T) {
 	peer.Close()
 	peer.Wait()
 }
+
+// addsNil is a plugin that adds a nil interceptor.
+type addsNil struct{}
+
+func (addsNil) InitHandler(o *rpc.HandlerOptions) { o.Interceptors = append(o.Interceptors, nil) }
+func (addsNil) InitLink(o *rpc.LinkOptions)       { o.Interceptors = append(o.Interceptors, nil) }
+
+// Options that are wrong are a panic where something is made of them, with a sentence for
+// each fault.
+func TestOptionsAreChecked(t *testing.T) {
+	t.Parallel()
+	router, ping := rpc.NewRouter(), rpc.Define[rpc.Void, rpc.Void]("ping")
+	handler := func(o rpc.HandlerOptions) func() { return func() { rpc.NewHandler(router, &o) } }
+	link := func(o rpc.LinkOptions) func() { return func() { rpc.NewLink("http://localhost", &o) } }
+	sockets := func(o websocket.HandlerOptions) func() { return func() { websocket.NewHandler(router, &o) } }
+	socket := func(o websocket.LinkOptions) func() {
+		return func() { _, _ = websocket.Dial(context.Background(), "ws://localhost", &o) }
+	}
+	server := func(o transport.ServerPeerOptions) func() { return func() { transport.NewServerPeers(&o) } }
+	client := func(o transport.ClientPeerOptions) func() { return func() { transport.NewClientPeer(&o) } }
+	send := func(context.Context, []byte, bool) error { return nil }
+	none := []rpc.Interceptor{nil}
+	for want, make := range map[string]func(){
+		"rpc: NewHandler: the router is nil":        func() { rpc.NewHandler(nil, nil) },
+		"rpc: NewHandler: MaxBodyBytes is negative": handler(rpc.HandlerOptions{MaxBodyBytes: -1}),
+		`rpc: NewHandler: prefix "rpc" has no leading slash; an interceptor is nil; a plugin is nil`: handler(
+			rpc.HandlerOptions{Prefix: "rpc", Interceptors: none, Plugins: []rpc.HandlerPlugin{nil}}),
+		"rpc: NewHandler: an interceptor of a plugin is nil": handler(rpc.HandlerOptions{Plugins: []rpc.HandlerPlugin{addsNil{}}}),
+		"rpc: BatchPlugin: MaxSize is negative":              handler(rpc.HandlerOptions{Plugins: []rpc.HandlerPlugin{&rpc.BatchPlugin{MaxSize: -1}}}),
+		"rpc: NewLink: MaxBodyBytes is negative; MaxURLLength is negative; an interceptor is nil; a plugin is nil": link(
+			rpc.LinkOptions{MaxBodyBytes: -1, MaxURLLength: -1, Interceptors: none, Plugins: []rpc.LinkPlugin{nil}}),
+		"rpc: NewLink: an interceptor of a plugin is nil": link(rpc.LinkOptions{Plugins: []rpc.LinkPlugin{addsNil{}}}),
+		"rpc: BatchLinkPlugin: MaxSize is negative; Window is negative": link(
+			rpc.LinkOptions{Plugins: []rpc.LinkPlugin{&rpc.BatchLinkPlugin{MaxSize: -1, Window: -1}}}),
+		"websocket: NewHandler: the router is nil": func() { websocket.NewHandler(nil, nil) },
+		"websocket: NewHandler: MaxMessageBytes is negative; MessageTimeout is negative; MaxCalls is negative": sockets(
+			websocket.HandlerOptions{MaxMessageBytes: -1, MessageTimeout: -1, MaxCalls: -1}),
+		"websocket: NewHandler: MaxPendingBytes is negative; MaxStreams is negative; MaxUnsentBytes is negative; StallTimeout is negative": sockets(
+			websocket.HandlerOptions{MaxPendingBytes: -1, MaxStreams: -1, MaxUnsentBytes: -1, StallTimeout: -1}),
+		"websocket: NewHandler: an interceptor is nil; a plugin is nil": sockets(
+			websocket.HandlerOptions{Interceptors: none, Plugins: []rpc.HandlerPlugin{nil}}),
+		"websocket: NewHandler: an interceptor of a plugin is nil": sockets(websocket.HandlerOptions{Plugins: []rpc.HandlerPlugin{addsNil{}}}),
+		"websocket: Dial: MaxMessageBytes is negative; WriteTimeout is negative; an interceptor is nil": socket(
+			websocket.LinkOptions{MaxMessageBytes: -1, WriteTimeout: -1, Interceptors: none}),
+		"transport: NewServerPeers: Handle is required; MaxCalls is negative; MaxStreams is negative; MaxPendingBytes is negative": server(
+			transport.ServerPeerOptions{MaxCalls: -1, MaxStreams: -1, MaxPendingBytes: -1}),
+		"transport: NewServerPeers: there are more than 2 Urgent paths": server(
+			transport.ServerPeerOptions{Handle: router.Serve, Urgent: []string{"a", "b", "c"}}),
+		"transport: NewClientPeer: Send is required":      client(transport.ClientPeerOptions{}),
+		"transport: NewClientPeer: an interceptor is nil": client(transport.ClientPeerOptions{Send: send, Interceptors: none}),
+		"rpc: Chain: an interceptor is nil": func() {
+			ping.Handler(func(context.Context, rpc.Void) (rpc.Void, error) { return rpc.Void{}, nil }, nil)
+		},
+	} {
+		require.PanicsWithValue(t, want, make)
+	}
+	_, err := ping.Call(t.Context(), router, rpc.Void{}, nil)
+	require.EqualError(t, err, "rpc: call ping: an option is nil")
+}

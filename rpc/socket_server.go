@@ -244,9 +244,6 @@ func (s *socketServers) readInput(r *peer.Request) (value.Value, error) {
 
 // urgent returns the number of a path, from 1, for a request that is for it.
 func urgent(paths []string) func(*peer.Request) int {
-	if len(paths) > peer.MaxUrgent {
-		panic("rpc: NewServerPeers: too many urgent paths")
-	}
 	addresses := make([]string, len(paths))
 	for i, path := range paths {
 		addresses[i] = encodePath(strings.Split(path, "."))

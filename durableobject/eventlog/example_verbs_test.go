@@ -83,3 +83,35 @@ func ExampleReadNewest() {
 	// Output:
 	// one <nil>
 }
+
+// audited is a log that wraps another one, and can read it from its end in any case.
+type audited struct{ eventlog.Log }
+
+func (a audited) Newest(ctx context.Context, channel string, p eventlog.Position) (eventlog.Replay, error) {
+	fmt.Println("the newest of", channel) //nolint:forbidigo // the output of an example
+	if n, ok := a.Log.(eventlog.Newest); ok {
+		return n.Newest(ctx, channel, p)
+	}
+	return eventlog.ReadForwards(ctx, a, channel, p)
+}
+
+func ExampleReadForwards() {
+	ctx := context.Background()
+	log := audited{onlyForwards{eventlog.NewMemory(nil)}}
+	for _, text := range []string{"one", "two"} {
+		if err := log.Append(ctx, "room", &eventlog.Record{Data: []byte(text)}, func(*eventlog.Record) {}); err != nil {
+			panic(err)
+		}
+	}
+	replay, err := eventlog.ReadNewest(ctx, log, "room", eventlog.Position{})
+	if err != nil {
+		panic(err)
+	}
+	for r, err := range replay.Records {
+		fmt.Println(string(r.Data), err)
+	}
+	// Output:
+	// the newest of room
+	// two <nil>
+	// one <nil>
+}

@@ -135,7 +135,7 @@ func TestPageShowsWhoIsBehind(t *testing.T) {
 		_, page := s.ask("/admin/", nil)
 		require.Contains(t, page, `<td class="n">30`)
 		require.Contains(t, page, "32.")
-		require.Contains(t, page, `<meter min="0" max="100" value="100">`)
+		require.Contains(t, page, `value="100"></meter>`)
 		require.Less(t, strings.Index(page, "<b>Sloth</b>"), strings.Index(page, "<b>Ann</b>"))
 		require.NoError(t, ann.Close())
 	})

@@ -82,6 +82,10 @@ func crowd(t *testing.T, s *server) (leave func()) {
 			it, err := in.dial(room, name, fmt.Sprintf("%s-%d", strings.ToLower(name), 1204+917*i))
 			require.NoError(t, err)
 			all = append(all, it)
+			go func() { // reads until the client is closed
+				for range it.All() {
+				}
+			}()
 		}
 	}
 	join("lobby", "Ann", "Bob", "Mei", "Omar", "Zoe", "Ivo")

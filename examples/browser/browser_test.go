@@ -126,6 +126,7 @@ func TestRoom(t *testing.T) {
 		here("ann", "bob")
 
 		ann.say("one", "two")
+		ann.say("two") // as if the answer had been lost
 		_, err = Typing.Call(t.Context(), bob.room, rpc.Void{})
 		require.NoError(t, err)
 		ann.hears("ann: one", "ann: two", "bob is typing")

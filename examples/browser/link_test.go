@@ -245,21 +245,25 @@ func TestPutAway(t *testing.T) {
 	}
 }
 
-// A message whose answer was lost is sent again, and shown once.
+// A message whose answer was lost is sent again, and stored once.
 func TestAnswerLost(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, config{})
 	l := newLink(t, s)
 	ann, bob := browser.Open(t, l.url()+"/?name=ann"), s.chat("bob")
 	ann.Until(isLive)
+	lab := s.lab()
+	lab.Run("window.eve = listen()")
 	write(ann, "one")
 	for _, text := range []string{"two", "three", "four"} {
-		l.set(deaf)
-		write(ann, text)
+		l.set(deaf) // to the answer of this one call: typing is one, too
+		ann.Run("document.getElementById('text').value = '" + text + "'; document.getElementById('composer').requestSubmit()")
+		ann.Until(said + ".at(-1) === '" + text + "'")
 		ann.Until(isLive)
 	}
 	ann.Until("document.querySelectorAll('#waiting .message').length === 0")
 	write(bob, "five")
 	requireSame(t, 5, ann, bob)
 	require.Equal(t, []string{"one", "two", "three", "four", "five"}, chromium.Eval[[]string](bob, said))
+	lab.Until("eve.texts.join() === 'one,two,three,four,five'")
 }

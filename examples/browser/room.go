@@ -18,11 +18,13 @@ type Room struct {
 	roster roster
 }
 
-// Say publishes lines, one after the other. When it returns they are in the log.
+// Say publishes lines, one after the other. When it returns they are in the log, each once,
+// however often the page has sent it.
 func (r *Room) Say(ctx context.Context, ws *durableobject.Websocket, in SayInput) (rpc.Void, error) {
 	for _, line := range in.Lines {
 		m := &Message{Key: line.Key, From: name(ws), Text: line.Text, At: time.Now()}
-		if err := r.PublishEvent(ctx, Event{Said: m}); err != nil {
+		key := durableobject.JoinKey(m.From, m.Key) // nobody can take the key of somebody else
+		if err := r.PublishEvent(ctx, Event{Said: m}, durableobject.WithIdempotencyKey(key)); err != nil {
 			return rpc.Void{}, err
 		}
 	}

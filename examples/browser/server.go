@@ -18,7 +18,8 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// retention is how long a page may be away without missing messages.
+// retention is how long a page may be away without missing messages, and how long it may
+// take to send one again.
 const retention = 10 * time.Minute
 
 // config configures the server.
@@ -49,9 +50,9 @@ func pages(dir string) (fs.FS, error) {
 // openLog opens the log in a directory, or one in memory if there is none.
 func openLog(dir string) (eventlog.Log, error) {
 	if dir == "" {
-		return eventlog.NewMemory(&eventlog.MemoryOptions{Retention: retention}), nil
+		return eventlog.NewMemory(&eventlog.MemoryOptions{Retention: retention, KeyWindow: retention}), nil
 	}
-	return filelog.Open(dir, &filelog.Options{Retention: retention})
+	return filelog.Open(dir, &filelog.Options{Retention: retention, KeyWindow: retention})
 }
 
 // newServer returns the handler of everything, and a function to shut it down.

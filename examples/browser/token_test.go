@@ -91,7 +91,7 @@ func TestWrongClock(t *testing.T) {
 	for name, hours := range map[string]string{"ahead": "1", "behind": "-1"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := startServer(t, config{Life: 5 * time.Second})
+			s := startServer(t, config{Life: 8 * time.Second})
 			p := browser.Open(t, "about:blank")
 			p.Do("Page.addScriptToEvaluateOnNewDocument", map[string]any{"source": `{
 				const shift = ` + hours + ` * 3600e3
@@ -104,9 +104,9 @@ func TestWrongClock(t *testing.T) {
 			p.Navigate(s.url + "/lab.html")
 			p.Until("window.listen")
 			require.Greater(t, chromium.Eval[float64](p, "Math.abs(Date.now() - "+msNow()+")"), 3.0e6)
-			p.Run("window.ann = listen({ refreshTokenBeforeExpireInSeconds: 1 })")
+			p.Run("window.ann = listen({ refreshTokenBeforeExpireInSeconds: 2 })")
 			p.Until("ann.state === 'live'")
-			pause(t, 10*time.Second)
+			pause(t, 16*time.Second)
 			require.LessOrEqual(t, chromium.Eval[int](p, "ann.tokens"), 3)
 			require.Equal(t, 1, chromium.Eval[int](p, "ann.lives"))
 			require.Equal(t, "live", chromium.Eval[string](p, "ann.state"))

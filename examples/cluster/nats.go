@@ -44,7 +44,7 @@ func startNATS(n int, dir string) (servers []*server.Server, urls []string, err 
 // connections have.
 func freePort() (int, error) {
 	for range 100 {
-		port := 10_000 + rand.IntN(20_000)
+		port := 10_000 + rand.IntN(20_000) //nolint:gosec // it is no secret
 		if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
 			return port, l.Close()
 		}

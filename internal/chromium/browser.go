@@ -61,6 +61,7 @@ func start(ctx context.Context) (_ *Browser, err error) {
 	cmd := exec.CommandContext(ctx, path, //nolint:gosec // a program on the path
 		"--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic",
+		"--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding",
 		"--force-color-profile=srgb", "--remote-debugging-port=0", "--user-data-dir="+profile, "about:blank")
 	cmd.Stderr = &complaints
 	b := &Browser{

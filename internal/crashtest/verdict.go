@@ -134,6 +134,7 @@ func (v *verdict) String() string {
 		v.publishers+v.keyed, v.keyed, v.acked, v.again, v.most, v.stored)
 	fmt.Fprintf(&b, "%d clients: %d events delivered, over %d connections\n", len(v.delivered), v.delivered, v.connections)
 	fmt.Fprintf(&b, "%d acknowledged events lost, %d delivered events not in the log, %d missed, ", v.lost, v.phantoms, v.missed)
-	fmt.Fprintf(&b, "%d ids used twice, %d gaps, %d out of order or double, %d wrong ids acknowledged", v.reused, v.gaps, v.disorder, v.misnamed)
+	fmt.Fprintf(&b, "%d ids used twice, %d gaps, %d out of order or double, %d wrong ids acknowledged",
+		v.reused, v.gaps, v.disorder, v.misnamed)
 	return b.String()
 }

@@ -29,6 +29,20 @@ type Codec interface {
 	IsUndefined(v Value) bool
 }
 
+// Resolver is a Codec of values that have yet to be read.
+type Resolver interface {
+	Codec
+	Resolve() (Value, error)
+}
+
+// Resolve returns v, or what its [Resolver] reads.
+func Resolve(v Value) (Value, error) {
+	if r, ok := v.content.Codec.(Resolver); ok {
+		return r.Resolve()
+	}
+	return v, nil
+}
+
 var zeroCodec Codec = missing{}
 
 // SetDefault sets the Codec of zero Values. Package serializer calls it.

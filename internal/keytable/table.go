@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"iter"
+	"slices"
 	"time"
 )
 
@@ -72,8 +73,8 @@ func (t *Table) Free(now int64) int {
 
 // Find returns the entry of a digest unless it has expired at the time now.
 func (t *Table) Find(d Digest, now int64) (Entry, bool) {
-	for i := len(t.generations) - 1; i >= 0; i-- {
-		if e, ok := t.generations[i].entries[d]; ok {
+	for _, g := range slices.Backward(t.generations) {
+		if e, ok := g.entries[d]; ok {
 			return e, now-e.At <= t.window
 		}
 	}

@@ -232,7 +232,7 @@ func TestPE069_LargeMessages(t *testing.T) {
 	content := bytes.Repeat([]byte{delimiter, '"', 0, '}'}, size/4)
 	f, err := EncodeResponse(&Response{
 		ID:     ID("1"),
-		Header: http.Header{"X-Long": {header}, "Content-Disposition": {ContentDisposition("a")}},
+		Header: http.Header{"X-Long": {header}, "Content-Disposition": {`inline; filename="a"`}},
 		Body:   Body{Bytes: content},
 	})
 	require.NoError(t, err)

@@ -93,12 +93,7 @@ type vectorFile struct {
 	Request, Response             []vectorCase
 	DecodeRequest, DecodeResponse []vectorCase
 	DecodeErrors                  []vectorCase
-	ContentDisposition            []struct{ Filename, Value, ReadBack string }
-	Filename                      []struct {
-		Value    string
-		Filename json.RawMessage
-	}
-	EventIteratorHeaders []struct {
+	EventIteratorHeaders          []struct {
 		Headers         json.RawMessage
 		IsEventIterator bool
 	}
@@ -163,27 +158,6 @@ func TestVectorsDecodeErrors(t *testing.T) {
 				require.Nil(t, bad.ID)
 			}
 		})
-	}
-}
-
-func TestVectorsContentDisposition(t *testing.T) {
-	t.Parallel()
-	for _, c := range loadVectors(t).ContentDisposition {
-		require.Equal(t, c.Value, ContentDisposition(c.Filename))
-		name, ok := Filename(c.Value)
-		require.True(t, ok)
-		require.Equal(t, c.ReadBack, name)
-	}
-}
-
-func TestVectorsFilename(t *testing.T) {
-	t.Parallel()
-	for _, c := range loadVectors(t).Filename {
-		name, ok := Filename(c.Value)
-		require.Equal(t, !isUndefined(c.Filename), ok, c.Value)
-		if ok {
-			require.JSONEq(t, string(c.Filename), strconv.Quote(name))
-		}
 	}
 }
 
@@ -320,9 +294,6 @@ func requireBody(t *testing.T, want json.RawMessage, h http.Header, got Body) {
 		require.NotNil(t, got.Bytes)
 		require.Equal(t, tag.Base64, base64.StdEncoding.EncodeToString(got.Bytes))
 		require.Equal(t, tag.Type, h.Get("Content-Type"))
-		if name, ok := Filename(h.Get("Content-Disposition")); ok {
-			require.Equal(t, tag.Name, name)
-		}
 	case "urlsearchparams":
 		var text string
 		require.NoError(t, json.Unmarshal(got.JSON, &text))

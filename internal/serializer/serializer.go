@@ -65,19 +65,9 @@ func (s *Serializer) Value(data []byte) (value.Value, error) {
 	return s.captureMessage(env), nil
 }
 
-// DecodeForm decodes a value with files, as Decode does. Data is the form's part data. Files has
-// the form's file parts by their number, nil for a number that is missing or not a file. Files
-// that are not in maps are ignored.
-func (s *Serializer) DecodeForm(data []byte, files []*value.File, into any) error {
-	env, err := parseForm(data, files)
-	if err != nil {
-		return err
-	}
-	return s.decode(env, nil, into)
-}
-
-// FormValue returns a value with files, to be decoded later, as Value does. Its parameters are
-// those of DecodeForm.
+// FormValue returns a value with files, to be decoded later, as Value does. Data is the form's
+// part data. Files has the form's file parts by their number, nil for a number that is missing or
+// not a file. Files that are not in maps are ignored.
 func (s *Serializer) FormValue(data []byte, files []*value.File) (value.Value, error) {
 	env, err := parseForm(data, files)
 	if err != nil {

@@ -88,7 +88,10 @@ func (s *Serializer) IsUndefined(v encoded.Value) bool {
 
 // encodeValue inserts an encoded value. Its paths continue that of the value at hand.
 func encodeValue(e *encoder, v reflect.Value) error {
-	given := encoded.Value(v.Interface().(value.Value))
+	given, err := encoded.Resolve(encoded.Value(v.Interface().(value.Value)))
+	if err != nil {
+		return err
+	}
 	from, ok := given.Codec().(*Serializer)
 	if !ok {
 		from = e.s

@@ -42,7 +42,9 @@ type Options struct {
 	// [DefaultMessageTimeout].
 	MessageTimeout time.Duration
 	// StallTimeout is how long the connection may accept no bytes while some wait
-	// to be written. Then it is closed with 1013. 0 is [DefaultStallTimeout].
+	// to be written. Then it is closed with 1013. Of a connection without a file
+	// descriptor, as one with TLS, it must accept 16 KiB, or all that there is, in that
+	// time. 0 is [DefaultStallTimeout].
 	StallTimeout time.Duration
 	// OriginPatterns are hosts, as in path.Match, besides the request's own that
 	// the Origin header may name. AnyOrigin allows all.

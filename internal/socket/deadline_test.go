@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"encoding/binary"
 	"net"
+	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -162,4 +165,83 @@ func TestStalledPeer(t *testing.T) {
 		require.Error(t, err)
 		pool.Close()
 	})
+}
+
+// records is a connection as one with TLS: it takes whole writes, each after a while, and
+// none any more after a timeout.
+type records struct {
+	net.Conn
+
+	pace     atomic.Int64 // how long it takes for a write, in nanoseconds
+	mu       sync.Mutex
+	deadline time.Time
+	broken   bool
+	taken    int
+	largest  int
+}
+
+func (r *records) SetWriteDeadline(t time.Time) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.deadline = t
+	return nil
+}
+
+func (r *records) Write(p []byte) (int, error) {
+	pace := time.Duration(r.pace.Load())
+	if pace == 0 {
+		return r.Conn.Write(p)
+	}
+	r.mu.Lock()
+	left := time.Until(r.deadline)
+	r.broken = r.broken || left < pace
+	broken := r.broken
+	r.mu.Unlock()
+	if broken {
+		time.Sleep(left)
+		return 0, os.ErrDeadlineExceeded
+	}
+	time.Sleep(pace)
+	r.taken += len(p)
+	r.largest = max(r.largest, len(p))
+	return len(p), nil
+}
+
+// Over TLS a peer is kept that takes a record within the stall timeout, however many there
+// are, and one that takes none is closed, little later than in time.
+func TestStalledPeerOverTLS(t *testing.T) {
+	t.Parallel()
+	const batches = 5
+	for pace, kept := range map[time.Duration]bool{
+		time.Second:                            true,
+		DefaultStallTimeout - time.Millisecond: true,
+		DefaultStallTimeout*9/8 + time.Second:  false,
+	} {
+		t.Run(pace.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				server, client := net.Pipe()
+				slow := &records{Conn: server}
+				pool := NewPool(1, 0)
+				src := &endless{left: batches, frame: make([]byte, BatchSize), done: make(chan struct{})}
+				p := connect(t, pool, src, slow, client)
+				slow.pace.Store(int64(pace))
+				begin := time.Now()
+				p.conn.Wake()
+				if kept {
+					<-src.done
+					require.Equal(t, batches*BatchSize, slow.taken)
+					require.Equal(t, blindChunk, slow.largest)
+					require.Empty(t, p.code)
+					slow.pace.Store(0)
+					p.end()
+				} else {
+					require.Equal(t, -1, <-p.code)
+					require.LessOrEqual(t, time.Since(begin), DefaultStallTimeout*9/8)
+					require.Zero(t, slow.taken)
+				}
+				pool.Close()
+			})
+		})
+	}
 }

@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/go-orpc/durable-iterator/internal/writers"
 )
 
 // readBuffer is the size of the buffer that a connection keeps for reading. It holds
@@ -98,14 +100,11 @@ func (h *hijacker) refuse() {
 // http.Hijacker itself. It tries none if the innermost is no http.Hijacker: gin's counts a
 // try that fails as an answer, and no status could be written.
 func takeOver(w http.ResponseWriter) (nc net.Conn, early []byte, err error) {
-	inner := w
-	for next := unwrap(inner); next != nil; next = unwrap(inner) {
-		inner = next
-	}
+	inner := writers.Innermost(w)
 	if _, ok := inner.(http.Hijacker); !ok {
 		return nil, nil, fmt.Errorf("%T is no http.Hijacker", inner)
 	}
-	for ; w != nil; w = unwrap(w) {
+	for ; w != nil; w = writers.Unwrap(w) {
 		if h, ok := w.(http.Hijacker); ok {
 			if nc, early, err = hijack(h); err == nil {
 				return nc, early, nil
@@ -113,14 +112,6 @@ func takeOver(w http.ResponseWriter) (nc net.Conn, early []byte, err error) {
 		}
 	}
 	return nil, nil, err
-}
-
-// unwrap returns what w wraps, as http.ResponseController does, or nil.
-func unwrap(w http.ResponseWriter) http.ResponseWriter {
-	if u, ok := w.(interface{ Unwrap() http.ResponseWriter }); ok {
-		return u.Unwrap()
-	}
-	return nil
 }
 
 // hijack turns a panic into an error: some writers assert that what they wrap is an

@@ -126,11 +126,7 @@ func (c *Conn) drain(b *Batch, more More) {
 		}
 		c.pool.writers[c.writer].traffic.add(b)
 	}
-	c.mu.Lock()
-	if !c.ending.Load() {
-		_ = c.wire.SetWriteDeadline(time.Time{})
-	}
-	c.mu.Unlock()
+	c.writeBy(time.Time{})
 	c.owned.Store(false)
 	if c.dirty.Load() {
 		c.Wake()
@@ -142,8 +138,11 @@ const (
 	// what the kernel has accepted of it.
 	stallSteps = 4
 	// blindChunk is what is written at a time to a connection of which only whole
-	// writes can be observed, as one with TLS.
-	blindChunk = 8 << 10
+	// writes can be observed, as one with TLS, which sends it as one record.
+	blindChunk = 16 << 10
+	// blindSlack is the part of a stall timeout by which a deadline for several such
+	// writes may be later than that, so that not each of them has to set one.
+	blindSlack = 8
 	// waited is the least time that a write takes which has to wait for the peer.
 	waited = 5 * time.Millisecond
 )
@@ -153,18 +152,21 @@ const (
 // there was room only after a wait are a sign of life: the peer has taken others. It may
 // be long before it reads the ping that is behind them.
 func (c *Conn) write(p []byte) bool {
-	step, chunk := c.stallTimeout/stallSteps, len(p)
+	step, chunk, slack := c.stallTimeout/stallSteps, len(p), time.Duration(0)
 	if c.fd == nil { // a TLS connection cannot be used after a timeout
 		step, chunk = c.stallTimeout, blindChunk
 	}
+	var deadline time.Time
 	moved := time.Now()
 	for len(p) > 0 {
-		c.mu.Lock()
-		if !c.ending.Load() {
-			_ = c.wire.SetWriteDeadline(time.Now().Add(step))
-		}
-		c.mu.Unlock()
 		begun := time.Now()
+		if deadline.Sub(begun) < step {
+			deadline = begun.Add(step + slack)
+			c.writeBy(deadline)
+			if c.fd == nil {
+				slack = step / blindSlack
+			}
+		}
 		n, err := c.wire.Write(p[:min(len(p), chunk)])
 		p = p[n:]
 		if n > 0 {
@@ -182,6 +184,15 @@ func (c *Conn) write(p []byte) bool {
 		}
 	}
 	return true
+}
+
+// writeBy sets the deadline of writing, unless that of closing counts.
+func (c *Conn) writeBy(deadline time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ending.Load() {
+		_ = c.wire.SetWriteDeadline(deadline)
+	}
 }
 
 func isTimeout(err error) bool {

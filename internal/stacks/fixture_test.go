@@ -40,14 +40,38 @@ type app struct {
 
 // logged is a log that is written by several goroutines.
 type logged struct {
-	mu   sync.Mutex
-	text bytes.Buffer
+	mu      sync.Mutex
+	text    bytes.Buffer
+	written chan struct{} // closed by the next Write
 }
+
+func newLogged() *logged { return &logged{written: make(chan struct{})} }
 
 func (l *logged) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	close(l.written)
+	l.written = make(chan struct{})
 	return l.text.Write(p)
+}
+
+// requireLine waits for a line: the library logs on goroutines of its own.
+func (l *logged) requireLine(t *testing.T, part string) {
+	t.Helper()
+	timeout := time.After(10 * time.Second)
+	for {
+		l.mu.Lock()
+		found, written := bytes.Contains(l.text.Bytes(), []byte(part)), l.written
+		l.mu.Unlock()
+		if found {
+			return
+		}
+		select {
+		case <-written:
+		case <-timeout:
+			require.Contains(t, l.String(), part)
+		}
+	}
 }
 
 func (l *logged) String() string {
@@ -60,7 +84,7 @@ func (l *logged) String() string {
 // objects at /socket, all of it behind a stack.
 func serve(t *testing.T, stack func(http.Handler) http.Handler) *app {
 	t.Helper()
-	a := &app{log: &logged{}, server: &logged{}, sent: make(chan int)}
+	a := &app{log: newLogged(), server: newLogged(), sent: make(chan int)}
 	logger := slog.New(slog.NewTextHandler(a.log, &slog.HandlerOptions{Level: slog.LevelError}))
 	a.rooms = durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[string]) (*durableobject.Object[string], error) {
 		return o, nil

@@ -160,7 +160,7 @@ func TestStreams(t *testing.T) {
 			events, err := count.Call(t.Context(), a.link(), 3)
 			if !stack.streams {
 				require.Equal(t, rpc.CodeInternalServerError, rpc.CodeOf(err))
-				require.Contains(t, a.log.String(), `level=ERROR msg="events cannot be streamed"`)
+				a.log.requireLine(t, `level=ERROR msg="events cannot be streamed"`)
 				require.Empty(t, a.server.String())
 				return
 			}
@@ -193,7 +193,7 @@ func TestIterators(t *testing.T) {
 				tok, err := key.Sign(t.Context(), &token.Payload{Channel: "room", ExpiresAt: time.Now().Add(time.Hour)})
 				require.NoError(t, err)
 				requireRefusal(t, a.address+"/socket?id=a&token="+url.QueryEscape(tok))
-				require.Contains(t, a.log.String(), `level=ERROR msg="upgrade refused"`)
+				a.log.requireLine(t, `level=ERROR msg="upgrade refused"`)
 				require.Empty(t, a.server.String())
 				return
 			}
@@ -221,7 +221,7 @@ func TestCallsOverWebsockets(t *testing.T) {
 			a := serve(t, stack.wrap)
 			if !stack.upgrades {
 				requireRefusal(t, a.address+"/calls")
-				require.Contains(t, a.log.String(), `level=ERROR msg="websocket refused"`)
+				a.log.requireLine(t, `level=ERROR msg="websocket refused"`)
 				require.Empty(t, a.server.String())
 				return
 			}

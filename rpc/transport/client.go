@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/go-orpc/durable-iterator/internal/bridge"
+	"github.com/go-orpc/durable-iterator/internal/faults"
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
@@ -61,12 +62,13 @@ type ClientPeerOptions struct {
 // procedure declares for HTTP.
 type ClientPeer struct{ client client }
 
-// NewClientPeer returns a peer. It panics without Send, and on serializers that contradict
-// each other.
+// NewClientPeer returns a peer. It panics without Send, on a nil interceptor, and on
+// serializers that contradict each other.
 func NewClientPeer(o *ClientPeerOptions) *ClientPeer {
-	if o.Send == nil {
-		panic("transport: NewClientPeer: Send is required")
-	}
+	var list faults.List
+	list.If(o.Send == nil, "Send is required")
+	faults.Nil(&list, "an interceptor", o.Interceptors)
+	list.Panic("transport: NewClientPeer")
 	return &ClientPeer{newClient(&bridge.ClientOptions[rpc.Interceptor]{
 		Send: o.Send, Flush: o.Flush, Serializers: o.Serializers, Interceptors: o.Interceptors,
 	})}

@@ -6,11 +6,15 @@ import (
 	"log/slog"
 
 	"github.com/go-orpc/durable-iterator/internal/bridge"
+	"github.com/go-orpc/durable-iterator/internal/faults"
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 var newServers = bridge.NewServers.(func(*bridge.ServerOptions[rpc.Call]) bridge.Servers) //nolint:forcetypeassert // package rpc sets it
+
+// maxUrgent is how many paths may be urgent.
+const maxUrgent = 2
 
 // ServerPeerOptions configures a [ServerPeer]. Handle and Send are required.
 type ServerPeerOptions struct {
@@ -79,7 +83,8 @@ type ServerPeerOptions struct {
 type ServerPeer struct{ server bridge.Server }
 
 // NewServerPeer returns the peer of a socket. The contexts of the calls derive from ctx. It
-// panics without Handle or Send, and on serializers that contradict each other. For many
+// panics without Handle or Send, and on options that are wrong: negative numbers, more than
+// two Urgent paths, serializers that contradict each other. For many
 // sockets that are served alike see [NewServerPeers].
 func NewServerPeer(ctx context.Context, o *ServerPeerOptions) *ServerPeer {
 	return NewServerPeers(o).New(ctx, o.NewState, o.Send)
@@ -92,9 +97,13 @@ type ServerPeers struct{ servers bridge.Servers }
 // NewServerPeers returns peers that are configured by a copy of the options, of which
 // NewState and Send are not used. It panics as [NewServerPeer] does.
 func NewServerPeers(o *ServerPeerOptions) *ServerPeers {
-	if o.Handle == nil {
-		panic("transport: NewServerPeers: Handle is required")
-	}
+	var list faults.List
+	list.If(o.Handle == nil, "Handle is required")
+	list.If(len(o.Urgent) > maxUrgent, "there are more than %d Urgent paths", maxUrgent)
+	faults.Negative(&list, "MaxCalls", o.MaxCalls)
+	faults.Negative(&list, "MaxStreams", o.MaxStreams)
+	faults.Negative(&list, "MaxPendingBytes", o.MaxPendingBytes)
+	list.Panic("transport: NewServerPeers")
 	return &ServerPeers{newServers(&bridge.ServerOptions[rpc.Call]{
 		Handle:          hibernating(o.Handle),
 		TakesEvents:     o.TakesEvents,

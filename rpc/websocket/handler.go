@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-orpc/durable-iterator/internal/asynclog"
+	"github.com/go-orpc/durable-iterator/internal/faults"
 	"github.com/go-orpc/durable-iterator/internal/socket"
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/rpc/transport"
@@ -59,7 +60,8 @@ type HandlerOptions struct {
 	MaxUnsentBytes int
 	// StallTimeout is how long a connection may accept no bytes while answers wait. Then
 	// it is closed with code 1013 and its calls are cancelled. A client that reads
-	// slowly, but reads, is kept. 0 is 10 s.
+	// slowly, but reads, is kept; where this process itself ends TLS, one that takes 16 KiB
+	// in that time. 0 is 10 s.
 	StallTimeout time.Duration
 	// OriginPatterns are the hosts, besides the request's own, whose pages may
 	// connect, in the form of path.Match: "*.example.com". A pattern with "://" is
@@ -70,7 +72,7 @@ type HandlerOptions struct {
 	AnyOrigin bool
 	// PingInterval is how long a client may be silent before it is sent a ping. One
 	// that is silent for two intervals is dropped. A client that reads answers which had
-	// to wait for it is not silent. 0 is 30 s.
+	// to wait for it is not silent. 0 is 30 s, negative is never.
 	PingInterval time.Duration
 	// Logger receives panics, and middleware that keeps connections from being
 	// opened, at level Error, the causes of internal errors at level Warn, and
@@ -110,8 +112,9 @@ type Handler struct {
 	ended    bool
 }
 
-// NewHandler returns a handler; nil options are the defaults. It panics on serializers that
-// contradict each other, and on malformed OriginPatterns.
+// NewHandler returns a handler; nil options are the defaults. It panics on options that are
+// wrong: negative numbers but for PingInterval, a nil interceptor or plugin, serializers that
+// contradict each other, malformed OriginPatterns.
 //
 // The sockets of durable iterators are served by durableobject.UpgradeHandler, which has no
 // type of its own because its sockets belong to the namespace, and so do the limits of the
@@ -127,15 +130,14 @@ func NewHandler(r *rpc.Router, o *HandlerOptions) *Handler {
 		Validator:    own.Validator,
 		Logger:       own.Logger,
 	}
+	own.check(r)
 	for _, plugin := range own.Plugins {
 		plugin.InitHandler(&shared)
 	}
+	var list faults.List
+	faults.Nil(&list, "an interceptor of a plugin", shared.Interceptors)
+	list.Panic("websocket: NewHandler")
 	own.OriginPatterns = slices.Clone(own.OriginPatterns)
-	for _, pattern := range own.OriginPatterns {
-		if err := socket.CheckOriginPattern(pattern); err != nil {
-			panic(fmt.Sprintf("websocket: NewHandler: OriginPatterns: %v", err))
-		}
-	}
 	own.MaxMessageBytes = cmp.Or(own.MaxMessageBytes, defaultMaxMessageBytes)
 	own.MaxUnsentBytes = cmp.Or(own.MaxUnsentBytes, defaultMaxUnsentBytes)
 	own.MaxPendingBytes = cmp.Or(own.MaxPendingBytes, max(2*int(own.MaxMessageBytes), minPendingBytes))
@@ -160,6 +162,26 @@ func NewHandler(r *rpc.Router, o *HandlerOptions) *Handler {
 		idle:    make(chan struct{}),
 		conns:   make(map[*conn]struct{}),
 	}
+}
+
+// check panics if the options are wrong, with a sentence for each fault.
+func (o *HandlerOptions) check(r *rpc.Router) {
+	var list faults.List
+	list.If(r == nil, "the router is nil")
+	faults.Negative(&list, "MaxMessageBytes", o.MaxMessageBytes)
+	faults.Negative(&list, "MessageTimeout", o.MessageTimeout)
+	faults.Negative(&list, "MaxCalls", o.MaxCalls)
+	faults.Negative(&list, "MaxPendingBytes", o.MaxPendingBytes)
+	faults.Negative(&list, "MaxStreams", o.MaxStreams)
+	faults.Negative(&list, "MaxUnsentBytes", o.MaxUnsentBytes)
+	faults.Negative(&list, "StallTimeout", o.StallTimeout)
+	faults.Nil(&list, "an interceptor", o.Interceptors)
+	faults.Nil(&list, "a plugin", o.Plugins)
+	for _, pattern := range o.OriginPatterns {
+		err := socket.CheckOriginPattern(pattern)
+		list.If(err != nil, "OriginPatterns: %v", err)
+	}
+	list.Panic("websocket: NewHandler")
 }
 
 // serveKnown keeps calls that lead nowhere from the interceptors, as over HTTP.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-orpc/durable-iterator/internal/dial"
+	"github.com/go-orpc/durable-iterator/internal/faults"
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/rpc/transport"
 	"github.com/go-orpc/durable-iterator/rpc/value"
@@ -58,13 +59,18 @@ type Link struct {
 // Dial connects to the handler at an address, as
 // "ws://localhost:3000/rpc". Nil options are the defaults. ctx governs the
 // connecting only. If the server refuses, the error is an [*rpc.Error] with an
-// [rpc.ErrorResponse] as its data, as for a call. It panics on serializers that
-// contradict each other.
+// [rpc.ErrorResponse] as its data, as for a call. Dial panics on options
+// that are wrong: negative numbers, a nil interceptor, serializers that contradict each other.
 func Dial(ctx context.Context, address string, o *LinkOptions) (*Link, error) {
 	var own LinkOptions
 	if o != nil {
 		own = *o
 	}
+	var list faults.List
+	faults.Negative(&list, "MaxMessageBytes", own.MaxMessageBytes)
+	faults.Negative(&list, "WriteTimeout", own.WriteTimeout)
+	faults.Nil(&list, "an interceptor", own.Interceptors)
+	list.Panic("websocket: Dial")
 	l := &Link{done: make(chan struct{})}
 	l.peer = transport.NewClientPeer(&transport.ClientPeerOptions{
 		Send:         l.send,

@@ -101,7 +101,9 @@ var keyCases = map[string]func(*log){
 	"an audience and metadata go with a key": func(l *log) {
 		r := keyed("k", "x")
 		r.Meta = []byte(`"retry":1`)
-		r.Audience = eventlog.Audience{Tags: []string{"t"}, Targets: []eventlog.Recipient{{ID: "1"}}, Excludes: []eventlog.Recipient{{ID: "2"}}}
+		r.Audience = eventlog.Audience{
+			Tags: []string{"t"}, Targets: []eventlog.Recipient{{ID: "1"}}, Excludes: []eventlog.Recipient{{ID: "2"}},
+		}
 		l.add("a", r)
 		l.complete("a", eventlog.Position{}, []*eventlog.Record{r})
 		l.repeat("a", "k", r)

@@ -81,6 +81,14 @@ func (l *Log) remember(batch []*request, err error) {
 	k.repeats = k.repeats[:0]
 }
 
+// expireKeys frees the memory of keys that are forgotten.
+func (l *Log) expireKeys() {
+	l.c.keys.Expire(l.now())
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stats.Keys = l.c.keys.Len()
+}
+
 // dropped returns the keys of records up to floor that are remembered at the time now.
 // They are in no segment.
 func (k *keys) dropped(floor uint64, now int64) (list []droppedKey) {

@@ -61,7 +61,7 @@ func TestKeyIsStoredOnceOverACrash(t *testing.T) {
 					key := fmt.Sprint("key ", i)
 					r, err := appendKey(t, l, key)
 					if err != nil {
-						require.True(t, errors.Is(err, errPower), "%v", err)
+						require.ErrorIs(t, err, errPower)
 						break
 					}
 					acked[key] = r.Position()
@@ -217,6 +217,10 @@ func TestTooManyKeys(t *testing.T) {
 		require.ErrorIs(t, err, eventlog.ErrTooManyKeys)
 		time.Sleep(eventlog.DefaultKeyWindow + time.Second)
 		mustAppendKey(t, l, "another")
+		require.Equal(t, 1, l.Stats().Keys)
+		time.Sleep(2 * eventlog.DefaultKeyWindow)
+		require.NoError(t, l.Trim(t.Context(), time.Time{}))
+		require.Zero(t, l.Stats().Keys, "the memory is freed")
 		require.NoError(t, l.Close())
 	})
 }

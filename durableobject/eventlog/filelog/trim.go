@@ -63,7 +63,7 @@ func (c cut) covers(s *segment) bool {
 // trim serves Trims that wait.
 func (l *Log) trim(trims []*trimRequest) {
 	if len(trims) > 0 {
-		l.c.keys.Expire(l.now())
+		l.expireKeys()
 	}
 	for _, t := range trims {
 		before := nanoseconds(t.before)
@@ -90,7 +90,7 @@ func (l *Log) trim(trims []*trimRequest) {
 
 // expire drops what is past the retention.
 func (l *Log) expire() {
-	l.c.keys.Expire(l.now())
+	l.expireKeys()
 	dropped, err := l.drop(cut{before: l.cutoff(), wall: math.MaxInt64})
 	if err != nil {
 		l.options.Logger.Warn("event log: cannot drop old records", "err", err)

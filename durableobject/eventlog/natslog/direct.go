@@ -18,7 +18,8 @@ const (
 	// together, unless one is larger.
 	readBatch = 256
 	readBytes = 1 << 20
-	// Any replica may answer a read, also one that is just going down and does not.
+	// Any replica may answer a read, also one that is just going down and does not. If
+	// the next one does not either, the servers may be busy: it has twice the time.
 	readTries   = 3
 	readTimeout = 2 * time.Second // without a message
 	// maxReads is how many reads run at a time: others wait, so that many resumes at once
@@ -61,9 +62,9 @@ func (l *Log) read(ctx context.Context, r directRequest, restart func(), each fu
 	if err != nil {
 		return 0, err
 	}
-	for range readTries {
+	for i := range readTries {
 		restart()
-		at, err = l.readOnce(ctx, body, each)
+		at, err = l.readOnce(ctx, body, time.Duration(min(i+1, 2))*readTimeout, each)
 		if err == nil || ctx.Err() != nil || errors.Is(err, eventlog.ErrClosed) {
 			return at, err
 		}
@@ -71,7 +72,7 @@ func (l *Log) read(ctx context.Context, r directRequest, restart func(), each fu
 	return 0, unavailable(err)
 }
 
-func (l *Log) readOnce(ctx context.Context, body []byte, each func(message)) (at uint64, err error) {
+func (l *Log) readOnce(ctx context.Context, body []byte, wait time.Duration, each func(message)) (at uint64, err error) {
 	select {
 	case l.reads <- struct{}{}:
 		defer func() { <-l.reads }()
@@ -93,7 +94,7 @@ func (l *Log) readOnce(ctx context.Context, body []byte, each func(message)) (at
 	if err := l.nc.PublishRequest(l.api+"DIRECT.GET."+l.options.Stream, inbox, body); err != nil {
 		return 0, unavailable(err)
 	}
-	timeout := time.NewTimer(readTimeout)
+	timeout := time.NewTimer(wait)
 	defer timeout.Stop()
 	for {
 		select {
@@ -103,7 +104,7 @@ func (l *Log) readOnce(ctx context.Context, body []byte, each func(message)) (at
 				if msg, ok := parseMessage(l.options.Stream, m); ok {
 					each(msg)
 				}
-				timeout.Reset(readTimeout)
+				timeout.Reset(wait)
 			case "204":
 				at, _ := strconv.ParseUint(m.Header.Get("Nats-UpTo-Sequence"), 10, 64) // 0 unless it is there
 				return at, nil

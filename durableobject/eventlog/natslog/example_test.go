@@ -62,6 +62,39 @@ func ExampleOpen() {
 	// replayed: hello <nil>
 }
 
+// The newest records are read without those before them.
+func ExampleLog_Newest() {
+	ctx := context.Background()
+	url, stop := exampleServer()
+	defer stop()
+	nc, err := nats.Connect(url)
+	if err != nil {
+		panic(err)
+	}
+	defer nc.Close()
+	log, err := natslog.Open(ctx, nc, &natslog.Options{Stream: "chat"})
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = log.Close() }()
+	for _, text := range []string{"one", "two", "three"} {
+		if err := log.Append(ctx, "room", &eventlog.Record{Data: []byte(text)}, nil); err != nil {
+			panic(err)
+		}
+	}
+	replay, err := log.Newest(ctx, "room", eventlog.Position{})
+	if err != nil {
+		panic(err)
+	}
+	for r, err := range replay.Records {
+		fmt.Println(string(r.Data), err)
+	}
+	// Output:
+	// three <nil>
+	// two <nil>
+	// one <nil>
+}
+
 // exampleServer starts a NATS server in this process.
 func exampleServer() (url string, stop func()) {
 	dir, err := os.MkdirTemp("", "natslog")

@@ -152,7 +152,7 @@ func (l *Log) leaderMessage(ctx context.Context, seq uint64, subject string) (m 
 	}
 	m.seq = answer.Message.Seq
 	if header, err := nats.DecodeHeadersMsg(answer.Message.Headers); err == nil {
-		m.id = idOf(nats.Header(header))
+		m.id = idOf(header)
 	}
 	return m, true, nil
 }

@@ -9,8 +9,8 @@ import (
 // gapChecks are about what servers of this library add to resume: nothing is lost or
 // left out without an error, however the connection is lost.
 func gapChecks() []check {
-	checks := []check{
-		{name: "resume: past ten events", run: func(t *T) {
+	return []check{
+		{name: "resume: past ten events", weakness: "W1", run: func(t *T) {
 			r, p := t.room(), t.proxy(t.chat)
 			l := r.subscribe(subscribeInput{}, p.through)
 			r.publish("m1")
@@ -23,7 +23,7 @@ func gapChecks() []check {
 			r.publish("m26")
 			l.expect("m26")
 		}},
-		{name: "resume: lost again and again while events come", run: func(t *T) {
+		{name: "resume: lost again and again while events come", weakness: "W1", run: func(t *T) {
 			r, p := t.room(), t.proxy(t.chat)
 			l := r.subscribe(subscribeInput{}, p.through)
 			for i, m := range numbers(1, 100) {
@@ -34,7 +34,7 @@ func gapChecks() []check {
 			}
 			l.expect(numbers(1, 100)...)
 		}},
-		{name: "resume: lost before the first event", run: func(t *T) {
+		{name: "resume: lost before the first event", weakness: "W2", run: func(t *T) {
 			r, p := t.room(), t.proxy(t.chat)
 			l := r.subscribe(subscribeInput{}, p.through)
 			p.block()
@@ -42,13 +42,13 @@ func gapChecks() []check {
 			p.mend()
 			l.expect("m1", "m2")
 		}},
-		{name: "resume: read too slowly, nothing is lost", run: func(t *T) {
+		{name: "resume: read too slowly, nothing is lost", weakness: "W39", run: func(t *T) {
 			r := t.room()
 			l := r.subscribe(subscribeInput{}, func(o *client.Options) { o.BufferSize = 4 })
 			r.publishAll(numbers(1, 40)...)
 			l.expect(numbers(1, 40)...)
 		}},
-		{name: "gap: an id that the server does not know", run: func(t *T) {
+		{name: "gap: an id that the server does not know", weakness: "W6", run: func(t *T) {
 			r := t.room()
 			r.publish("m1")
 			l := r.subscribeFrom("unknown-9", subscribeInput{})
@@ -57,7 +57,7 @@ func gapChecks() []check {
 			r.publish("m2")
 			t.assertf(l.readTo("m2"), "the iterator goes on")
 		}},
-		{name: "gap: rooms that keep no events", run: func(t *T) {
+		{name: "gap: rooms that keep no events", extension: true, run: func(t *T) {
 			p := t.proxy(t.plain())
 			l, publish := t.plainRoom(p.address)
 			publish(publishInput{Message: "before"})
@@ -69,10 +69,6 @@ func gapChecks() []check {
 			l.expect("after")
 		}},
 	}
-	for i := range checks {
-		checks[i].extension = true
-	}
-	return checks
 }
 
 // gap returns the reason of a gap, 0 if it is none.

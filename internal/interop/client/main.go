@@ -5,8 +5,8 @@
 //	client <rpcUrl> <chatUrl> [-only TEXT] [-extensions]
 //
 // It prints a line for each check and how many there were of each outcome. The exit
-// status is 1 if a check has failed. What only servers of this library can do is
-// reported, but counts only with -extensions.
+// status is 1 if a check has failed. What only servers of this library can do, or oRPC's
+// cannot for a weakness that is known, is reported, but counts only with -extensions.
 package main
 
 import (
@@ -63,7 +63,7 @@ func parse(args []string) (options, error) {
 	flags := flag.NewFlagSet("client", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.StringVar(&o.only, "only", "", "run the checks with this text in their names")
-	flags.BoolVar(&o.extensions, "extensions", false, "count what only this library's servers can do")
+	flags.BoolVar(&o.extensions, "extensions", false, "count what oRPC's servers cannot do")
 	var addresses []string
 	for len(args) > 0 {
 		if err := flags.Parse(args); err != nil {
@@ -108,5 +108,6 @@ func allChecks() []check {
 		protocolChecks(),
 		stopChecks(),
 		upgradeChecks(),
+		weaknessChecks(),
 	)
 }

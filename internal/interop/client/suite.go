@@ -19,6 +19,22 @@ type check struct {
 	run  func(*T)
 	// extension is set if only servers of this library have it.
 	extension bool
+	// weakness is the name of the weakness of oRPC's server that keeps it from having it,
+	// empty if there is none.
+	weakness string
+}
+
+// beyond reports whether oRPC's server need not have it.
+func (c check) beyond() bool { return c.extension || c.weakness != "" }
+
+func (c check) title() string {
+	switch {
+	case c.weakness != "":
+		return c.name + " (" + c.weakness + ")"
+	case c.extension:
+		return c.name + " (extension)"
+	}
+	return c.name
 }
 
 // suite runs checks and reports them.
@@ -55,18 +71,18 @@ func (s *suite) run(ctx context.Context, checks []check, at target) error {
 
 // report counts an outcome and writes its line.
 func (s *suite) report(c check, failure error) {
-	name, word := c.name, "ok   "
-	if c.extension {
-		name += " (extension)"
-	}
+	name, word := c.title(), "ok   "
 	if failure != nil {
 		word = "FAIL "
 		name += ": " + oneLine(failure.Error())
 	}
 	switch {
-	case c.extension && !s.extensions:
+	case c.beyond() && !s.extensions:
 		if failure != nil {
 			word = "lacks"
+			if c.weakness != "" {
+				name += "; known: " + weaknesses[c.weakness]
+			}
 		}
 	case failure == nil:
 		s.passed++

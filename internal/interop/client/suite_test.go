@@ -54,6 +54,16 @@ func TestSuite(t *testing.T) {
 			want:   "FAIL  b (extension): wrong\nok    c (extension)\n1 passed, 1 failed\n",
 			failed: true,
 		},
+		"weaknesses do not count": {
+			checks: []check{{name: "a", run: passes}, {name: "b", run: fails, weakness: "W1"}},
+			want:   "ok    a\nlacks b (W1): wrong; known: it replays events in the order of their ids as strings\n1 passed, 0 failed\n",
+		},
+		"weaknesses count": {
+			suite:  suite{extensions: true},
+			checks: []check{{name: "b", run: fails, weakness: "W1"}},
+			want:   "FAIL  b (W1): wrong\n0 passed, 1 failed\n",
+			failed: true,
+		},
 		"several lines": {
 			checks: []check{{name: "a", run: func(t *T) { t.ok(errors.Join(errors.New("one"), errors.New("two"))) }}},
 			want:   "FAIL  a: one; two\n0 passed, 1 failed\n",

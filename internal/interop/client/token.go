@@ -58,7 +58,7 @@ func tokenChecks() []check {
 			_, err := l.take()
 			t.assertf(errors.Is(err, client.ErrRefused) && errors.Is(err, refusal), "the iterator ends: %v", err)
 		}},
-		{name: "token: the connection ends with the token, without any traffic", extension: true, run: func(t *T) {
+		{name: "token: the connection ends with the token, without any traffic", weakness: "W20", run: func(t *T) {
 			r := t.room()
 			l := dial(t, r.source(subscribeInput{TTL: 2}, func() (subscribeInput, error) { return subscribeInput{}, nil }))
 			expiry := l.Token().ExpiresAt

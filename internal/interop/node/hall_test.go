@@ -36,7 +36,7 @@ type hall struct {
 	tokens   []string // that were given out
 	queries  []string // of sockets
 	conns    map[*hallConn]struct{}
-	reads    int
+	counts   [2]int
 }
 
 type hallRoom struct{ *durableobject.Object[int] }
@@ -168,15 +168,21 @@ func (h *hall) stall() {
 	})
 }
 
-// awaitReads waits until as many reads as n have brought something from now on.
-func (h *hall) awaitReads(n int) {
+// readings and writings are what is counted of the connections.
+const (
+	readings = iota
+	writings
+)
+
+// await waits until there were n more of one kind.
+func (h *hall) await(kind, n int) {
 	h.t.Helper()
-	first := h.readsSoFar()
-	require.Eventually(h.t, func() bool { return h.readsSoFar() >= first+n }, time.Minute, 10*time.Millisecond)
+	first := h.count(kind)
+	require.Eventually(h.t, func() bool { return h.count(kind) >= first+n }, time.Minute, 10*time.Millisecond)
 }
 
-func (h *hall) readsSoFar() (n int) {
-	h.change(func() { n = h.reads })
+func (h *hall) count(kind int) (n int) {
+	h.change(func() { n = h.counts[kind] })
 	return n
 }
 
@@ -206,7 +212,7 @@ type hallConn struct {
 func (c *hallConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if n > 0 {
-		c.hall.change(func() { c.hall.reads++ })
+		c.hall.change(func() { c.hall.counts[readings]++ })
 	}
 	return n, err
 }
@@ -214,7 +220,10 @@ func (c *hallConn) Read(p []byte) (int, error) {
 // Write implements [net.Conn].
 func (c *hallConn) Write(p []byte) (int, error) {
 	stalled := false
-	c.hall.change(func() { stalled = c.stalled })
+	c.hall.change(func() {
+		c.hall.counts[writings]++
+		stalled = c.stalled
+	})
 	if stalled {
 		return len(p), nil
 	}

@@ -81,7 +81,7 @@ func testHalls(t *testing.T, run runner) {
 		},
 		"a refusal has its status": func(t *testing.T) {
 			h := newHall(t, time.Hour)
-			h.refuses = true
+			h.change(func() { h.refuses = true })
 			p := run(t, h, programConfig{})
 			p.expect("error", "403", "Not yours", "end")
 			require.Equal(t, 1, h.asked())
@@ -116,7 +116,7 @@ func testHalls(t *testing.T, run runner) {
 			h := newHall(t, time.Hour)
 			p := run(t, h, programConfig{Ping: 100 * time.Millisecond})
 			p.expect("state live", "pong")
-			h.awaitReads(2) // which ask for a sign of life
+			h.await(readings, 2) // which ask for a sign of life
 			h.publish(1)
 			p.expect("event 1")
 			p.stop()
@@ -124,11 +124,11 @@ func testHalls(t *testing.T, run runner) {
 		},
 		"a server with a heartbeat is not asked": func(t *testing.T) {
 			h := newHall(t, time.Hour)
-			p := run(t, h, programConfig{Ping: 14 * time.Second}) // for which 11 s are asked of the server
+			p := run(t, h, programConfig{Ping: 12600 * time.Millisecond}) // for which it asks for a heartbeat after 10 s
 			p.expect("state live", "pong")
-			reads := h.readsSoFar()
-			time.Sleep(16 * time.Second)
-			require.Equal(t, reads, h.readsSoFar())
+			reads := h.count(readings)
+			h.await(writings, 2)
+			require.Equal(t, reads, h.count(readings))
 			h.publish(1)
 			p.expect("event 1")
 			p.stop()

@@ -19,6 +19,7 @@ type server struct {
 	RPCWebsocket string   `json:"rpcWebsocket"`
 	Chat         string   `json:"chat,omitempty"`
 	Plain        string   `json:"plain,omitempty"`
+	Latest       string   `json:"latest,omitempty"`
 	Features     []string `json:"features"` // see lib/arguments.mjs
 }
 

@@ -110,7 +110,7 @@ func (p *program) isDiscreet(t *testing.T) {
 func (p *program) start(t *testing.T, c programConfig, args ...string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, tool(t, "node"), append(args, c.of(p.hall))...) //nolint:gosec // Node
+	cmd := exec.CommandContext(ctx, tool(t, "node"), append(args, c.of(p.hall))...)
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	cmd.Stderr = cmd.Stdout

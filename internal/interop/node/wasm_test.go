@@ -16,7 +16,7 @@ type wasm struct{ binary, runtime string }
 func buildWASM(t *testing.T) wasm {
 	t.Helper()
 	w := wasm{binary: filepath.Join(t.TempDir(), "program.wasm")}
-	build := exec.CommandContext(t.Context(), "go", "build", "-ldflags", "-s -w", "-o", w.binary, "../wasm") //nolint:gosec // from here
+	build := exec.CommandContext(t.Context(), "go", "build", "-ldflags", "-s -w", "-o", w.binary, "../wasm")
 	build.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm")
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
@@ -30,7 +30,7 @@ func buildWASM(t *testing.T) wasm {
 func (w wasm) underNode(t *testing.T, h *hall, c programConfig) *program {
 	t.Helper()
 	args := []string{filepath.Join(w.runtime, "wasm_exec_node.js"), w.binary}
-	if exec.CommandContext(t.Context(), tool(t, "node"), "-e", "WebSocket").Run() != nil { //nolint:gosec // Node
+	if exec.CommandContext(t.Context(), tool(t, "node"), "-e", "WebSocket").Run() != nil {
 		args = append([]string{"--experimental-websocket", "--no-warnings"}, args...)
 	}
 	p := newProgram(t, h, c)

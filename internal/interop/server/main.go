@@ -43,9 +43,10 @@ func main() {
 
 // addresses is what the server prints when it is ready.
 type addresses struct {
-	RPC   string `json:"rpc"`
-	Chat  string `json:"chat"`
-	Plain string `json:"plain"`
+	RPC    string `json:"rpc"`
+	Chat   string `json:"chat"`
+	Plain  string `json:"plain"`
+	Latest string `json:"latest"`
 }
 
 // run serves until ctx ends, and writes the addresses to ready.
@@ -82,6 +83,7 @@ func serve(ctx context.Context, ready io.Writer, addr string, s service) (err er
 	host := ln.Addr().String()
 	err = json.NewEncoder(ready).Encode(addresses{
 		RPC: "http://" + host + "/rpc", Chat: "ws://" + host + "/chat-room", Plain: "ws://" + host + "/plain-room",
+		Latest: "ws://" + host + "/latest-room",
 	})
 	if err != nil {
 		return errors.Join(err, ln.Close())

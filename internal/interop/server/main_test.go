@@ -57,7 +57,7 @@ func useServer(t *testing.T, line []byte) *websocket.Conn {
 	t.Helper()
 	var at map[string]string
 	require.NoError(t, json.Unmarshal(line, &at), "%s", line)
-	require.Len(t, at, 3)
+	require.Len(t, at, 4)
 	require.Regexp(t, `^http://127\.0\.0\.1:[0-9]+/rpc$`, at["rpc"])
 	host := at["rpc"][len("http") : len(at["rpc"])-len("/rpc")]
 	require.Equal(t, "ws"+host+"/chat-room", at["chat"])

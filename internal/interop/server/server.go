@@ -42,6 +42,7 @@ type options struct {
 type server struct {
 	http.Handler
 	chat, plain *durableobject.Namespace[*room]
+	latest      *durableobject.Namespace[*room] // as chat, but clients begin with the latest events
 	sockets     *websocket.Handler
 }
 
@@ -50,9 +51,11 @@ func newServer(o options) *server {
 		chat: durableobject.NewNamespace(roomsOf(o.cluster), &durableobject.Options{
 			Verifier: secret, ResumeRetention: o.retention, Log: o.log, MaxMessageBytes: maxBytes, Logger: o.logger,
 		}),
-		plain: o.plain,
+		latest: durableobject.NewNamespace(newRoom, o.latest()),
+		plain:  o.plain,
 	}
 	handle(s.chat)
+	handle(s.latest)
 	if s.plain == nil {
 		s.plain = durableobject.NewNamespace(newRoom, &durableobject.Options{
 			Verifier: secret, MaxMessageBytes: maxBytes, Logger: o.logger,
@@ -69,19 +72,34 @@ func newServer(o options) *server {
 	}))
 	mux.Handle("/rpc-ws", s.sockets)
 	mux.Handle("/chat-room", durableobject.UpgradeHandler(s.chat, &durableobject.UpgradeOptions{AnyOrigin: true}))
+	mux.Handle("/latest-room", durableobject.UpgradeHandler(s.latest, &durableobject.UpgradeOptions{AnyOrigin: true}))
 	mux.Handle("/plain-room", durableobject.UpgradeHandler(s.plain, &durableobject.UpgradeOptions{AnyOrigin: true}))
 	s.Handler = mux
 	return s
 }
 
+// latest returns the options of the rooms whose clients begin with the latest three events.
+// They share the log of the others.
+func (o options) latest() *durableobject.Options {
+	rooms := &durableobject.Options{Verifier: secret, ResumeRetention: o.retention, MaxMessageBytes: maxBytes, Logger: o.logger}
+	if o.retention > 0 {
+		rooms.Latest = 3
+	}
+	if o.log != nil {
+		rooms.Log = eventlog.Prefix(o.log, "latest/")
+	}
+	return rooms
+}
+
 func (s *server) drain() {
 	s.chat.Drain()
+	s.latest.Drain()
 	s.plain.Drain()
 	s.sockets.Drain()
 }
 
 func (s *server) shutdown(ctx context.Context) error {
-	return errors.Join(s.chat.Shutdown(ctx), s.plain.Shutdown(ctx), s.sockets.Shutdown(ctx))
+	return errors.Join(s.chat.Shutdown(ctx), s.latest.Shutdown(ctx), s.plain.Shutdown(ctx), s.sockets.Shutdown(ctx))
 }
 
 func (s *server) router() *rpc.Router {
@@ -95,6 +113,7 @@ func (s *server) router() *rpc.Router {
 		}),
 		sendMessage.Handler(publishIn(s.chat)),
 		sendPlainMessage.Handler(publishIn(s.plain)),
+		sendLatestMessage.Handler(publishIn(s.latest)),
 		echo.Handler(func(_ context.Context, in value.Value) (value.Value, error) { return in, nil }),
 		fail.Handler(func(_ context.Context, in failInput) (rpc.Void, error) { return rpc.Void{}, failure(in.Kind) }),
 		readable.Handler(func(_ context.Context, in value.Value) (got, error) { return got{in}, nil }),

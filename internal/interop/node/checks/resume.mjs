@@ -153,6 +153,29 @@ export function checkResume(suite) {
     }, { lastEventId: '0' })
   })
 
+  suite.check('latest: a first subscription begins with them', async () => {
+    const room = newRoom()
+    const send = message => server.sendLatestMessage({ room, message })
+    for (const message of numbered(1, 5)) {
+      await send(message)
+    }
+    await subscribedThroughProxy({ room }, async (iterator, proxy) => {
+      const first = await iterator.next()
+      equal(first.message, 'm3')
+      assert.ok(getEventMeta(first).id)
+      equal(await iterator.messages(2), numbered(4, 5))
+      proxy.cut()
+      await send('m6')
+      proxy.mend()
+      equal(await iterator.messages(1), ['m6'])
+      await send('m7')
+      equal(await iterator.messages(1), ['m7'])
+    }, { address: addresses.latest })
+    await subscribed({ room }, async (iterator) => {
+      equal(await iterator.messages(7), numbered(1, 7))
+    }, { address: addresses.latest, lastEventId: '0' })
+  })
+
   suite.check('without resume: only what comes after', async () => {
     const room = newRoom()
     await subscribedThroughProxy({ room }, async (iterator, proxy) => {
