@@ -3,6 +3,7 @@ package durableobject
 import (
 	"context"
 	"fmt"
+	"iter"
 	"math"
 	"sync/atomic"
 	"time"
@@ -21,11 +22,12 @@ type liveChannel struct {
 	name   string
 	events *fanout.Channel
 
-	pins    atomic.Int64 // how many users it has
-	touched atomic.Int64 // Unix nanoseconds at which the last user left
-	opened  once         // of the channel
-	maker   maker        // of the hub
-	hub     any          // the application's object, once maker has succeeded
+	pins      atomic.Int64  // how many users it has
+	touched   atomic.Int64  // Unix nanoseconds at which the last user left
+	published atomic.Uint64 // events that this process has published
+	opened    once          // of the channel
+	maker     maker         // of the hub
+	hub       any           // the application's object, once maker has succeeded
 }
 
 // evicted as a count of pins keeps new users away.
@@ -141,6 +143,25 @@ func (c *channels) lookup(name string) *liveChannel {
 	return c.all[name]
 }
 
+// websockets returns the sockets of a channel that have one of the tags, or all of them if
+// there are no tags.
+func (c *channels) websockets(name string, tags []string) iter.Seq[*Websocket] {
+	if len(tags) == 0 {
+		tags = nil // all
+	}
+	return func(yield func(*Websocket) bool) {
+		ch := c.lookup(name)
+		if ch == nil {
+			return
+		}
+		for _, ws := range websocketsOf(ch, tags) {
+			if !yield(ws) {
+				return
+			}
+		}
+	}
+}
+
 // evict drops the channels that have been idle since before, or all of them if force
 // is set, and calls OnEvicted of each, on a goroutine of its own.
 func (c *channels) evict(before time.Time, force bool) {
@@ -153,6 +174,7 @@ func (c *channels) evict(before time.Time, force bool) {
 		if ch.pins.CompareAndSwap(0, evicted) || force {
 			delete(c.all, name)
 			c.unfollow(ch)
+			c.core.counters.evicted.Add(ch.published.Load())
 			if ch.maker.once.succeeded() {
 				c.core.evictions.Go(ch.onEvicted)
 			}

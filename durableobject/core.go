@@ -46,6 +46,7 @@ type core struct {
 	evictions sync.WaitGroup // of channels, with OnEvicted
 	hooks     runningCode
 	refusals  atomic.Int64 // connections that are open only to be refused
+	counters  counters
 
 	nodes       *nodes
 	revocations revocations
@@ -77,6 +78,7 @@ func newCore(options *Options) (*core, error) {
 		return nil, fmt.Errorf("serializers: %w", err)
 	}
 	c := &core{options: o, serializer: ser, start: time.Now(), pool: socket.NewPool(0, o.PingInterval)}
+	c.counters = newCounters(c.pool.Size())
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.logger, c.logs = asynclog.New(o.Logger)
 	if o.ResumeRetention > 0 {

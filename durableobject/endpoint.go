@@ -112,6 +112,7 @@ func (e *endpoint) Ended(int) {
 	c := ws.core()
 	defer c.users.Done()
 	ws.left.Store(true)
+	c.counters.closed(ws.conn.CloseCode())
 	ws.outbox.Discard() // the events that come before these answers will not
 	ws.peer.Close()
 	ws.ch.events.Leave(&ws.reader)

@@ -57,20 +57,7 @@ func (o *Object[T]) OnEvicted(context.Context) {}
 // is no tags, as with any variadic function; it differs in that from [WithTags],
 // where no tags are no clients.
 func (o *Object[T]) Websockets(tags ...string) iter.Seq[*Websocket] {
-	return func(yield func(*Websocket) bool) {
-		ch := o.channels.lookup(o.name)
-		if ch == nil {
-			return
-		}
-		if len(tags) == 0 {
-			tags = nil // all
-		}
-		for _, ws := range websocketsOf(ch, tags) {
-			if !yield(ws) {
-				return
-			}
-		}
-	}
+	return o.channels.websockets(o.name, tags)
 }
 
 func (o *Object[T]) object() *Object[T] { return o }

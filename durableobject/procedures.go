@@ -103,7 +103,7 @@ func (ws *Websocket) handle(ctx context.Context, call *rpc.Call) (any, error) {
 	case updateTokenProcedure.Path():
 		run = ws.core().system.Serve
 	case callProcedure.Path():
-		run = ws.method(ctx, call)
+		run = ws.core().counters.counted(ws.conn.Writer(), ws.method(ctx, call))
 	default:
 		return nil, rpc.ErrNoProcedure
 	}

@@ -31,6 +31,7 @@ import (
 // after it is stored.
 func (o *Object[T]) PublishEvent(ctx context.Context, event T, opts ...PublishOption) error {
 	if err := o.publish(ctx, event, opts); err != nil {
+		o.channels.core.counters.unpublished.Add(1)
 		return fmt.Errorf("durableobject: publish: %w", err)
 	}
 	return nil
@@ -57,6 +58,7 @@ func (o *Object[T]) publish(ctx context.Context, event T, opts []PublishOption) 
 	if err := ch.events.Publish(ctx, rec); err != nil {
 		return err
 	}
+	ch.published.Add(1)
 	if p != nil {
 		p.noteID(rec)
 	}

@@ -134,6 +134,7 @@ func (ws *Websocket) begin(s *subscription) {
 		ws.startHook(s)
 	}
 	ws.mu.Unlock()
+	ws.core().counters.subscribed(s)
 	if old != nil {
 		old.finish()
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/internal/bridge"
@@ -188,7 +189,7 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 		return c.failed(r.Context(), "Options.Subject failed", p.Channel, err)
 	}
 	ws := &Websocket{ch: ch, set: &c.sockets, id: id, recipient: recipient, authorize: u.options.authorizer(r)}
-	ws.ctx = values
+	ws.ctx, ws.opened = values, uint32(time.Since(c.start)/time.Second)
 	ws.payload.Store(p)
 	ws.peer = c.peers.New(ws.ctx, ws.newCallState, ws.send)
 	ws.outbox.Open(&ws.conn, c.options.MaxLagBytes)

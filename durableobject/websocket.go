@@ -67,6 +67,7 @@ type Websocket struct {
 	mu      sync.Mutex
 	sub     *subscription
 	hooking bool
+	opened  uint32 // seconds after core.start; never changed, and here for its size
 	late    *time.Timer
 }
 

@@ -67,9 +67,11 @@ func (r *Reader) readNode(b *socket.Batch, stop func() bool) {
 		if stop() { // asked again now that it is known what there is to read
 			return
 		}
+		b.Events += int(last.count-n.count) + 1
 		b.Shared, n, r.lastSentSeq = shared, last, last.rec.Seq
 	case r.Includes(&n.rec.Audience):
 		b.Own = AppendFrame(b.Own, r.sub.ID, n.suffix)
+		b.Events++
 		r.lastSentSeq = n.rec.Seq
 	}
 	r.cursor = n.rec.Seq
@@ -109,6 +111,7 @@ func (r *Reader) span(stop func() bool) (s *Subscription, from eventlog.Position
 	defer r.mu.Unlock()
 	switch r.state {
 	case following:
+		r.sub.fell = r.at.placeBefore()
 		r.become(catchingUp, newest)
 	case replaying, catchingUp:
 	default:
@@ -141,9 +144,10 @@ func (r *Reader) readPage(b *socket.Batch, s *Subscription, p *page, after, limi
 		return false, nil
 	}
 	i, end := p.between(after, limit)
+	begin := i
 	if i < end && p.everybody && string(p.id) == string(s.ID) && !p.records[i].time.Before(horizon) {
 		b.Shared = p.framesOf(i, end)
-		r.sent(p.records[end-1].seq, end-i)
+		r.sent(b, p.records[end-1].seq, end-i)
 		i = end
 	}
 	for ; i < end; i++ {
@@ -152,16 +156,18 @@ func (r *Reader) readPage(b *socket.Batch, s *Subscription, p *page, after, limi
 		case rec.audience != nil && !r.Includes(rec.audience):
 		case !rec.time.Before(horizon):
 			b.Own = AppendFrame(b.Own, s.ID, p.suffixOf(i))
-			r.sent(rec.seq, 1)
+			r.sent(b, rec.seq, 1)
 		case !r.skipsGaps():
 			return false, eventlog.ErrTrimmed
 		}
 		if len(b.Own) >= socket.BatchSize && i+1 < end {
 			r.page, r.cursor = p, rec.seq
+			r.advance(p, begin, i+1)
 			return false, nil
 		}
 	}
 	r.page, r.cursor = p, max(r.cursor, min(p.last, limit))
+	r.advance(p, begin, end)
 	switch {
 	case r.cursor < limit:
 		return false, p.err
@@ -175,9 +181,22 @@ func (r *Reader) readPage(b *socket.Batch, s *Subscription, p *page, after, limi
 }
 
 // sent counts n records that were read from the log, the last of which has this Seq.
-func (r *Reader) sent(seq uint64, n int) {
+func (r *Reader) sent(b *socket.Batch, seq uint64, n int) {
+	b.Events += n
 	r.lastSentSeq = seq
 	if r.state == replaying {
 		r.sub.Replayed += n
+	}
+}
+
+// advance moves the place of a reader that catches up after the records of a page from i up
+// to, but without, end.
+func (r *Reader) advance(p *page, i, end int) {
+	if r.state != catchingUp {
+		return
+	}
+	r.sub.fell.count += uint64(end - i)
+	for ; i < end; i++ {
+		r.sub.fell.end += int64(len(p.suffixOf(i)) + recordOverhead)
 	}
 }

@@ -53,6 +53,7 @@ type Subscription struct {
 	lastSent uint64
 	from     eventlog.Position // where the replay begins
 	latest   bool              // it begins there for want of a last event id
+	fell     place             // while catchingUp, in the tail: what was read last
 	awaited  uint64            // a record or position that the tail lacks; 0: it has all
 	overdue  *time.Timer       // for awaited; nil if that is not waited for
 }

@@ -43,6 +43,7 @@ type node struct {
 	before uint64 // everything up to here was appended before
 	gap    bool   // records before this one are missing from the tail: the log has them
 	end    int64  // bytes appended to the tail up to and including this record
+	count  uint64 // records appended to the tail up to and including this one
 	next   atomic.Pointer[node]
 
 	chunk *chunk // nil, or where its frame is, from start to stop
@@ -56,7 +57,8 @@ const recordOverhead = 128
 // append adds a record that nothing but, with gap, other records of the log is missing
 // before. It is called with mu held.
 func (t *tail) append(rec *eventlog.Record, gap bool, readers int) *node {
-	n, last := &node{rec: rec, before: t.seen, gap: gap}, t.newest
+	last := t.newest
+	n := &node{rec: rec, before: t.seen, gap: gap, count: last.count + 1}
 	t.encode(n, readers)
 	n.end = last.end + int64(len(n.suffix)+recordOverhead)
 	last.next.Store(n)
@@ -88,7 +90,7 @@ func (t *tail) encode(n *node, readers int) {
 // last reader has left.
 func (t *tail) reset() {
 	t.suffix, t.chunk, t.marks = nil, nil, nil
-	t.newest = &node{rec: t.newest.rec, end: t.newest.end}
+	t.newest = &node{rec: t.newest.rec, end: t.newest.end, count: t.newest.count}
 }
 
 // restart begins the tail anew after a position. It is called with mu held, while no
@@ -127,9 +129,37 @@ func (n *node) after(seq uint64) *node {
 	return n
 }
 
-// cut replaces, in the list, what is too old to be kept for a reader that has fallen
-// behind. Such a reader arrives here and reads on from the log.
-var cut = &node{rec: &eventlog.Record{Seq: math.MaxUint64}, gap: true}
+// cutAfter ends the list after a node, where what follows is too old to be kept for a
+// reader that has fallen behind. Such a reader arrives at the end and reads on from the log.
+func cutAfter(n *node) {
+	n.next.Store(&node{rec: cut, gap: true, end: n.end + recordOverhead, count: n.count + 1})
+}
+
+// cut is the record of such an end.
+var cut = &eventlog.Record{Seq: math.MaxUint64}
+
+// place is a place in the tail: what was appended up to there.
+type place struct {
+	count uint64
+	end   int64
+}
+
+func (n *node) placeAfter() place { return place{n.count, n.end} }
+
+// placeBefore returns the place before the node, placeAfter the one after it.
+func (n *node) placeBefore() place {
+	return place{n.count - 1, n.end - int64(len(n.suffix)+recordOverhead)}
+}
+
+// minus returns how many records are between two places, and the bytes of their frames. Both
+// are 0 if p is not after q.
+func (p place) minus(q place) (records int, bytes int64) {
+	if p.count <= q.count {
+		return 0, 0
+	}
+	records = int(p.count - q.count)
+	return records, max(p.end-q.end-int64(records)*recordOverhead, 0)
+}
 
 // marks are the nodes after which the list will be cut, oldest first. They do not keep
 // the list in memory.
@@ -151,7 +181,7 @@ func (ms *marks) update(last, newest *node, limit int64) {
 	}
 	for len(list) > 0 && newest.end-list[0].end > limit {
 		if n := list[0].node.Value(); n != nil {
-			n.next.Store(cut)
+			cutAfter(n)
 		}
 		list = list[1:]
 	}

@@ -111,6 +111,8 @@ type Conn struct {
 	closing int
 	shut    bool
 	closed  bool
+	byPeer  bool   // code is the client's
+	code    uint16 // with which it was closed; 0 before ending is set
 }
 
 // Accept answers a WebSocket handshake and makes c, which is new, its connection. If
@@ -209,7 +211,7 @@ func (c *Conn) answer(op byte, payload []byte) {
 // handed on any more. Only the first Close counts, and only it reports true. It does not
 // wait. The code is one that may be sent: see [MaySend].
 func (c *Conn) Close(code int, reason string) (first bool) {
-	first = c.decide(func() {
+	first = c.decide(code, func() {
 		c.closing = closeBatches
 		c.control = appendClose(c.control, code, reason)
 	})
@@ -223,7 +225,7 @@ func (c *Conn) Close(code int, reason string) (first bool) {
 // refuse sends a close frame because of what the peer has sent. Reading goes on, since
 // a connection that is closed with unread input may take the frame back.
 func (c *Conn) refuse(code int, reason string) {
-	if c.decide(func() { c.control = appendClose(c.control, code, reason) }) {
+	if c.decide(code, func() { c.control = appendClose(c.control, code, reason) }) {
 		c.deadline(closeTimeout)
 		c.Wake()
 	}
@@ -232,20 +234,31 @@ func (c *Conn) refuse(code int, reason string) {
 // abandon sends a close frame, and neither reads anything more nor sends what the
 // source has.
 func (c *Conn) abandon(code int, reason string) {
-	if c.decide(func() { c.control = appendClose(c.control, code, reason) }) {
+	if c.decide(code, func() { c.control = appendClose(c.control, code, reason) }) {
 		_ = c.wire.SetWriteDeadline(time.Now().Add(closeTimeout))
 		_ = c.wire.SetReadDeadline(time.Now())
 		c.Wake()
 	}
 }
 
-// decide makes the decision to close, and calls change with the lock held, unless it was
+// CloseCode returns the code with which the connection was closed: that of our close frame, or
+// the client's if that came first, [StatusNone] if it had no code, [StatusAbnormal] if there
+// was no close frame. byPeer is set if the code is the client's. It is 0 before the decision
+// to close.
+func (c *Conn) CloseCode() (code int, byPeer bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return int(c.code), c.byPeer
+}
+
+// decide makes the decision to close with a code, and calls change with the lock held, unless it was
 // made before. It reports whether it was not, and then calls the handler's Closing.
-func (c *Conn) decide(change func()) (first bool) {
+func (c *Conn) decide(code int, change func()) (first bool) {
 	c.mu.Lock()
 	first = !c.ending.Load()
 	if first {
 		c.ending.Store(true)
+		c.code = uint16(code) // codes have two bytes
 		change()
 	}
 	h := c.handler
@@ -259,7 +272,7 @@ func (c *Conn) decide(change func()) (first bool) {
 // shutdown ends the connection once what waits in control is out.
 func (c *Conn) shutdown() {
 	c.pool.wheel.Remove(&c.visits)
-	c.decide(func() {})
+	c.decide(StatusAbnormal, func() {})
 	c.mu.Lock()
 	c.shut = true
 	c.mu.Unlock()
@@ -272,7 +285,7 @@ func (c *Conn) shutdown() {
 
 // Kill ends the connection at once, without a close frame.
 func (c *Conn) Kill() {
-	c.decide(func() {})
+	c.decide(StatusAbnormal, func() {})
 	c.mu.Lock()
 	c.shut, c.closed = true, true
 	c.mu.Unlock()

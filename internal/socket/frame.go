@@ -31,6 +31,12 @@ const (
 	statusTryAgainLater = 1013
 )
 
+// Close codes for what no close frame can have, as clients report it.
+const (
+	StatusNone     = 1005 // the close frame had no code
+	StatusAbnormal = 1006 // there was no close frame
+)
+
 // MaxHeader is the size of the longest frame header that is written.
 const MaxHeader = 10
 

@@ -63,6 +63,13 @@ func (o *Outbox) Added() uint64 { return o.added.Load() }
 // Empty reports whether no frame waits. It takes no lock.
 func (o *Outbox) Empty() bool { return o.held.Load() == 0 }
 
+// Size returns what the frames cost that wait, and the reservations, in bytes.
+func (o *Outbox) Size() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.size
+}
+
 // Put adds a frame and wakes the connection. It waits for room while others wait, or
 // while more than half of the limit would be held with this frame; one frame alone
 // always has room. It returns the cause of ctx if that ends while it waits, and

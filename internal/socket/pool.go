@@ -46,6 +46,15 @@ func (p *Pool) Close() {
 	p.wg.Wait()
 }
 
+// Traffic returns how many events and bytes the pool's connections were given to send, ever.
+func (p *Pool) Traffic() (events, bytes uint64) {
+	for _, w := range p.writers {
+		events += w.traffic.events.Load()
+		bytes += w.traffic.bytes.Load()
+	}
+	return events, bytes
+}
+
 // Size returns the number of writers.
 func (p *Pool) Size() int { return len(p.writers) }
 
@@ -93,6 +102,25 @@ type writer struct {
 	mu     sync.Mutex
 	queue  []job
 	closed bool
+
+	traffic traffic
+}
+
+// traffic counts what a writer's connections send, once for each batch. Writers do not share
+// it, so that counting takes no memory from the cache of another one.
+type traffic struct {
+	_             [64]byte
+	events, bytes atomic.Uint64
+	_             [64]byte
+}
+
+func (t *traffic) add(b *Batch) {
+	if b.Events > 0 {
+		t.events.Add(uint64(b.Events))
+	}
+	if n := len(b.Own) + len(b.Shared); n > 0 {
+		t.bytes.Add(uint64(n))
+	}
 }
 
 // push adds a job, and reports false if the writer was closed.

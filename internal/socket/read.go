@@ -217,7 +217,14 @@ func (c *Conn) readControl(h *header) error {
 		case refusal != 0:
 			c.refuse(refusal, "bad close frame")
 		default: // answered with the same, unless it is an answer to ours
-			c.decide(func() { c.control = append(appendHeader(c.control, opClose, len(payload)), payload...) })
+			closed := code
+			if closed < 0 {
+				closed = StatusNone
+			}
+			c.decide(closed, func() {
+				c.byPeer = true
+				c.control = append(appendHeader(c.control, opClose, len(payload)), payload...)
+			})
 		}
 		return &closedError{code}
 	}

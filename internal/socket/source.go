@@ -11,13 +11,15 @@ type Batch struct {
 	Own []byte
 	// Shared is sent after it. It is not the batch's and never changes.
 	Shared []byte
+	// Events is how many of the frames are events, for [Pool.Traffic].
+	Events int
 }
 
 func (b *Batch) reset() {
 	if cap(b.Own) > 4*BatchSize {
 		b.Own = make([]byte, 0, BatchSize)
 	}
-	b.Own, b.Shared = b.Own[:0], nil
+	b.Own, b.Shared, b.Events = b.Own[:0], nil, 0
 }
 
 // sent returns a batch without the first n bytes, which does not use the buffer.

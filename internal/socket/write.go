@@ -71,6 +71,7 @@ func (c *Conn) flushOwned(w *writer, round int) (passed bool) {
 			c.end()
 			return false
 		}
+		w.traffic.add(b)
 		n, err := w.try(c, b)
 		switch {
 		case err != nil:
@@ -123,6 +124,7 @@ func (c *Conn) drain(b *Batch, more More) {
 		if done {
 			c.end()
 		}
+		c.pool.writers[c.writer].traffic.add(b)
 	}
 	c.writeBy(time.Time{})
 	c.owned.Store(false)
@@ -200,7 +202,7 @@ func isTimeout(err error) bool {
 
 // fail abandons a connection that cannot be written to. Its reader notices.
 func (c *Conn) fail() {
-	c.decide(func() {})
+	c.decide(StatusAbnormal, func() {})
 	c.mu.Lock()
 	c.shut = true
 	c.control = nil

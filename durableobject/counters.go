@@ -1,0 +1,133 @@
+package durableobject
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"sync"
+	"sync/atomic"
+
+	"github.com/go-orpc/durable-iterator/rpc"
+)
+
+const (
+	// maxCodes bounds the error codes of methods that are counted one by one.
+	maxCodes = 64
+	// firstPrivateCode is the first close code that has no meaning of its own. A client may
+	// send any of them, which are counted as one.
+	firstPrivateCode = 3000
+)
+
+// counters count what has happened in a namespace, besides what its channels and its
+// writers count. What happens often is counted where it happens, and added up when asked.
+type counters struct {
+	evicted     atomic.Uint64 // events that were published in channels that were evicted since
+	unpublished atomic.Uint64 // calls of PublishEvent that have failed
+	fresh       atomic.Uint64 // subscriptions that resume nothing
+	complete    atomic.Uint64
+	truncated   atomic.Uint64
+	calls       []callCounters // by the writer of the socket
+
+	mu     sync.Mutex
+	closes map[int]uint64
+}
+
+// callCounters count the calls of the sockets of one writer, by result.
+type callCounters struct {
+	ok atomic.Uint64
+
+	mu     sync.Mutex
+	failed map[string]uint64
+
+	_ [64]byte // writers run on processors of their own, whose caches would share this
+}
+
+func newCounters(writers int) counters {
+	return counters{calls: make([]callCounters, writers), closes: map[int]uint64{}}
+}
+
+// subscribed counts a subscription.
+func (c *counters) subscribed(s *subscription) {
+	switch {
+	case s.lastEventID == "":
+		c.fresh.Add(1)
+	case s.Truncated:
+		c.truncated.Add(1)
+	default:
+		c.complete.Add(1)
+	}
+}
+
+// closed counts a socket that has closed with a code, which the client chose if byPeer is
+// set.
+func (c *counters) closed(code int, byPeer bool) {
+	if byPeer {
+		code = min(code, firstPrivateCode)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closes[code]++
+}
+
+// counted returns run, whose results it counts.
+func (c *counters) counted(writer int, run rpc.CallFunc) rpc.CallFunc {
+	return func(ctx context.Context, call *rpc.Call) (out any, err error) {
+		result := string(rpc.CodeInternalServerError) // of a panic
+		defer func() { c.calls[writer].add(result) }()
+		out, err = run(ctx, call)
+		result = resultOf(ctx, err)
+		return out, err
+	}
+}
+
+// resultOf returns what a call is counted as: ResultOK or a code.
+func resultOf(ctx context.Context, err error) string {
+	switch {
+	case err == nil:
+		return ResultOK
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		return string(rpc.CodeClientClosedRequest)
+	}
+	return string(rpc.CodeOf(err))
+}
+
+func (c *callCounters) add(result string) {
+	if result == ResultOK {
+		c.ok.Add(1)
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.failed == nil {
+		c.failed = map[string]uint64{}
+	}
+	if _, known := c.failed[result]; !known && len(c.failed) >= maxCodes {
+		result = ResultOther
+	}
+	c.failed[result]++
+}
+
+// fill sets the fields of s that are counted here.
+func (c *counters) fill(s *Stats) {
+	s.PublishErrors = c.unpublished.Load()
+	s.ResumesComplete, s.ResumesTruncated = c.complete.Load(), c.truncated.Load()
+	s.Subscribes = c.fresh.Load() + s.ResumesComplete + s.ResumesTruncated
+	s.Calls = map[string]uint64{}
+	for i := range c.calls {
+		c.calls[i].addTo(s.Calls)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.Closes = maps.Clone(c.closes)
+}
+
+func (c *callCounters) addTo(calls map[string]uint64) {
+	if n := c.ok.Load(); n > 0 {
+		calls[ResultOK] += n
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for result, n := range c.failed {
+		calls[result] += n
+	}
+}

@@ -1,0 +1,380 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/client"
+	"github.com/go-orpc/durable-iterator/durableobject"
+	"github.com/go-orpc/durable-iterator/internal/memhttp"
+	"github.com/go-orpc/durable-iterator/token"
+)
+
+const adminToken = "the token of the operators"
+
+// site is the server, with a browser of an operator.
+type site struct {
+	*server
+
+	t    *testing.T
+	http *memhttp.Server
+	jar  *cookiejar.Jar
+}
+
+// bubble runs a test on a server in memory, in a synctest bubble.
+func bubble(t *testing.T, test func(t *testing.T, s *site)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv, err := newServer(config{Key: "key", Admin: adminToken})
+		require.NoError(t, err)
+		jar, err := cookiejar.New(nil)
+		require.NoError(t, err)
+		s := &site{srv, t, memhttp.NewServer(srv.handler), jar}
+		test(t, s)
+		require.NoError(t, s.rooms.Shutdown(context.Background()))
+		s.http.Close()
+	})
+}
+
+// ask sends a request as the operator's browser does. With a form it is a POST.
+func (s *site) ask(path string, form url.Values, header ...string) (status int, page string) {
+	s.t.Helper()
+	r := httptest.NewRequest(http.MethodGet, s.http.URL()+path, nil)
+	if form != nil {
+		r = httptest.NewRequest(http.MethodPost, s.http.URL()+path, strings.NewReader(form.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	r.RequestURI = ""
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	browser := *s.http.Client()
+	browser.Jar = s.jar
+	res, err := browser.Do(r)
+	require.NoError(s.t, err)
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	require.NoError(s.t, err)
+	return res.StatusCode, string(body)
+}
+
+func (s *site) signIn() {
+	s.t.Helper()
+	status, page := s.ask("/admin/login", url.Values{"token": {adminToken}})
+	require.Equal(s.t, http.StatusOK, status)
+	require.Contains(s.t, page, "Sign out")
+}
+
+// join connects somebody to a room.
+func (s *site) join(room, name, id string) *client.Iterator[Message] {
+	s.t.Helper()
+	it, err := s.dial(room, name, id)
+	require.NoError(s.t, err)
+	synctest.Wait()
+	return it
+}
+
+func (s *site) dial(room, name, id string) (*client.Iterator[Message], error) {
+	tok, err := s.token(context.Background(), room, name)
+	require.NoError(s.t, err)
+	return client.Dial[Message](context.Background(), client.StaticToken(tok), &client.Options{
+		URL: s.http.URL() + "/room", HTTPClient: s.http.Client(), CreateID: func(*token.Payload) string { return id },
+	})
+}
+
+func TestPageShowsWhoIsThere(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site) {
+		s.signIn()
+		_, page := s.ask("/admin/", nil)
+		require.Contains(t, page, "None is in memory.")
+		ann, bob := s.join("lobby", "Ann", "ann-1"), s.join("lobby", "Bob", "bob-1")
+		_, err := Say.Call(t.Context(), ann, Message{"Ann", "hello"})
+		require.NoError(t, err)
+		_, err = Say.Call(t.Context(), ann, Message{From: "Ann"})
+		require.Error(t, err)
+		time.Sleep(90 * time.Second)
+		status, page := s.ask("/admin/?channel=lobby", nil)
+		require.Equal(t, http.StatusOK, status)
+		for _, want := range []string{"<b>Ann</b>", "bob-1", "1m 30s", `class="tag live">OK`, "BAD_REQUEST", `content="5; url=/admin/?channel=lobby"`} {
+			require.Contains(t, page, want)
+		}
+		require.NoError(t, ann.Close())
+		require.NoError(t, bob.Close())
+		synctest.Wait()
+		_, page = s.ask("/admin/", nil)
+		require.Contains(t, page, "closed by the client")
+		require.Contains(t, page, "Nobody is here.")
+	})
+}
+
+// A client that takes nothing is shown with its lag, above the others.
+func TestPageShowsWhoIsBehind(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site) {
+		s.signIn()
+		ann := s.join("lobby", "Ann", "ann-1")
+		s.stall("lobby", "Sloth")
+		synctest.Wait()
+		for range 30 {
+			_, err := Say.Call(t.Context(), ann, Message{"Ann", strings.Repeat("x", 1000)})
+			require.NoError(t, err)
+		}
+		_, page := s.ask("/admin/", nil)
+		require.Contains(t, page, `<td class="n">30`)
+		require.Contains(t, page, "32.")
+		require.Contains(t, page, `value="100"></meter>`)
+		require.Less(t, strings.Index(page, "<b>Sloth</b>"), strings.Index(page, "<b>Ann</b>"))
+		require.NoError(t, ann.Close())
+	})
+}
+
+// stall subscribes a client that reads nothing.
+func (s *site) stall(room, name string) {
+	s.t.Helper()
+	tok, err := s.token(context.Background(), room, name)
+	require.NoError(s.t, err)
+	query := url.Values{"id": {"stalled"}, "token": {tok}}
+	ws, _, err := websocket.Dial(context.Background(), s.http.URL()+"/room?"+query.Encode(),
+		&websocket.DialOptions{HTTPClient: s.http.Client()})
+	require.NoError(s.t, err)
+	require.NoError(s.t, ws.Write(context.Background(), websocket.MessageText, []byte(`{"i":"1","p":{"u":"/subscribe","b":{}}}`)))
+}
+
+// What clients choose cannot become a part of the page.
+func TestNamesAreText(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site) {
+		s.signIn()
+		evil := `"><script>alert(1)</script>`
+		it := s.join(evil, evil, evil)
+		_, page := s.ask("/admin/", nil)
+		require.NotContains(t, page, "<script")
+		require.Contains(t, page, "&lt;script&gt;")
+		_, page = s.ask("/admin/?"+url.Values{"channel": {evil}, "note": {evil}}.Encode(), nil)
+		require.NotContains(t, page, "<script")
+		require.NoError(t, it.Close())
+	})
+}
+
+func TestKick(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site) {
+		s.signIn()
+		ann, bob := s.join("lobby", "Ann", "1"), s.join("lobby", "Bob", "2")
+		elsewhere := s.join("kitchen", "Ann", "1")
+		status, page := s.ask("/admin/kick", url.Values{"channel": {"lobby"}, "subject": {"Ann"}, "id": {"1"}})
+		require.Equal(t, http.StatusOK, status)
+		require.Contains(t, page, "Ann was sent away (1 closed)")
+		for _, err := range ann.All() {
+			require.ErrorIs(t, err, client.ErrEnded)
+		}
+		again := s.join("lobby", "Ann", "1") // a token is still good
+		require.Equal(t, 2, s.rooms.Channels()[1].Websockets)
+		require.EqualValues(t, 1, s.rooms.Stats().Closes[statusRemoved])
+		for _, it := range []*client.Iterator[Message]{bob, elsewhere, again} {
+			require.NoError(t, it.Close())
+		}
+	})
+}
+
+func TestRevoke(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site) {
+		s.signIn()
+		old, err := s.token(t.Context(), "lobby", "Ann")
+		require.NoError(t, err)
+		ann, bob := s.join("lobby", "Ann", "1"), s.join("lobby", "Bob", "2")
+		_, page := s.ask("/admin/revoke", url.Values{"channel": {"lobby"}, "subject": {"Ann"}})
+		require.Contains(t, page, "tokens are revoked (1 closed)")
+		for _, err := range ann.All() {
+			require.ErrorIs(t, err, client.ErrEnded)
+		}
+		_, err = client.Dial[Message](t.Context(), client.StaticToken(old), &client.Options{
+			URL: s.http.URL() + "/room", HTTPClient: s.http.Client(),
+		})
+		require.Error(t, err, "the old token")
+		time.Sleep(2 * time.Second)
+		require.NoError(t, s.join("lobby", "Ann", "1").Close(), "a new one")
+		require.NoError(t, bob.Close())
+	})
+}
+
+// A form without a name must not become one for everybody.
+func TestFormsMustNameSomebody(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site) {
+		s.signIn()
+		ann := s.join("lobby", "Ann", "1")
+		for name, test := range map[string]struct {
+			path string
+			form url.Values
+		}{
+			"kick nobody":           {"/admin/kick", url.Values{}},
+			"kick a room":           {"/admin/kick", url.Values{"channel": {"lobby"}}},
+			"kick without a room":   {"/admin/kick", url.Values{"id": {"1"}}},
+			"revoke nobody":         {"/admin/revoke", url.Values{}},
+			"revoke a room":         {"/admin/revoke", url.Values{"channel": {"lobby"}}},
+			"revoke without a room": {"/admin/revoke", url.Values{"subject": {"Ann"}}},
+			"kick by the query":     {"/admin/kick?channel=lobby&subject=Ann&id=1", url.Values{}},
+			"a form without end":    {"/admin/kick", url.Values{"channel": {strings.Repeat("x", 1<<20)}, "id": {"1"}}},
+		} {
+			status, _ := s.ask(test.path, test.form)
+			require.Equal(t, http.StatusBadRequest, status, name)
+		}
+		time.Sleep(time.Second) // in which the server closes the connection of the last
+		require.Equal(t, 1, s.rooms.Stats().Websockets)
+		require.NoError(t, ann.Close())
+	})
+}
+
+func TestOnlyTheOperatorGetsIn(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site) {
+		ann := s.join("lobby", "Ann", "1")
+		kick := url.Values{"channel": {"lobby"}, "subject": {"Ann"}, "id": {"1"}}
+		refused := func(why string, want int, path string, form url.Values, header ...string) {
+			t.Helper()
+			status, page := s.ask(path, form, header...)
+			require.Equal(t, want, status, why)
+			require.NotContains(t, page, "Ann", why)
+		}
+		everything := func(why string, header ...string) {
+			t.Helper()
+			refused(why, http.StatusUnauthorized, "/admin/", nil, header...)
+			refused(why, http.StatusUnauthorized, "/admin/kick", kick, header...)
+			refused(why, http.StatusUnauthorized, "/admin/revoke", kick, header...)
+			refused(why, http.StatusUnauthorized, "/admin/logout", kick, header...)
+		}
+		everything("without a cookie")
+		for _, tok := range []string{"", "wrong", adminToken + " ", adminToken[1:]} {
+			refused("token "+tok, http.StatusUnauthorized, "/admin/login", url.Values{"token": {tok}})
+		}
+		refused("a token in the address", http.StatusUnauthorized, "/admin/login?token="+url.QueryEscape(adminToken), url.Values{})
+		everything("after wrong tokens")
+		end := fmt.Sprint(time.Now().Add(time.Hour).Unix())
+		for _, value := range []string{"", end, end + ".", "." + sessions{adminToken}.sign(""), end + "." + sessions{"another token of operators"}.sign(end)} {
+			everything("a forged cookie", "Cookie", sessionCookie+"="+value)
+		}
+
+		s.signIn()
+		refused("from a page of another site", http.StatusForbidden, "/admin/kick", kick, "Sec-Fetch-Site", "cross-site")
+		refused("from a page of another origin", http.StatusForbidden, "/admin/kick", kick, "Origin", "https://evil.example")
+		refused("by an address", http.StatusMethodNotAllowed, "/admin/kick?"+kick.Encode(), nil)
+		refused("by an address", http.StatusMethodNotAllowed, "/admin/revoke?"+kick.Encode(), nil)
+		require.Equal(t, 1, s.rooms.Stats().Websockets)
+
+		time.Sleep(sessionLife)
+		refused("when the session has ended", http.StatusUnauthorized, "/admin/kick", kick)
+		s.signIn()
+		_, page := s.ask("/admin/logout", url.Values{})
+		require.Contains(t, page, "Sign in")
+		everything("after signing out")
+		require.NoError(t, ann.Close())
+	})
+}
+
+func TestPageIsLockedDown(t *testing.T) {
+	t.Parallel()
+	_, err := newServer(config{Key: "key", Admin: "short"})
+	require.ErrorContains(t, err, "shorter than 16")
+	s, err := newServer(config{Key: "key", Admin: adminToken})
+	require.NoError(t, err)
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest(http.MethodPost, "https://rooms.example/admin/login", strings.NewReader(url.Values{"token": {adminToken}}.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	s.handler.ServeHTTP(w, r)
+	require.Equal(t, http.StatusSeeOther, w.Code)
+	require.Contains(t, w.Header().Get("Content-Security-Policy"), "default-src 'none'")
+	require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
+	c := w.Result().Cookies()[0]
+	require.True(t, c.HttpOnly)
+	require.True(t, c.Secure)
+	require.Equal(t, http.SameSiteStrictMode, c.SameSite)
+	require.NotContains(t, c.Value, adminToken)
+	require.NoError(t, s.rooms.Shutdown(t.Context()))
+}
+
+// Tables end somewhere, whatever clients do.
+func TestTablesAreBounded(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site) {
+		s.signIn()
+		for i := range maxRows + 7 {
+			room, err := s.rooms.Get(t.Context(), fmt.Sprint("room ", i))
+			require.NoError(t, err)
+			require.NoError(t, room.PublishEvent(t.Context(), Message{"a", "b"}))
+		}
+		var all []*client.Iterator[Message]
+		for i := range maxRows + 3 {
+			all = append(all, s.join("full", "Ann", fmt.Sprint(i)))
+		}
+		_, page := s.ask("/admin/", nil)
+		require.Equal(t, maxRows+maxRows, strings.Count(page, `<td class="name">`))
+		require.Contains(t, page, "and 8 more with fewer sockets")
+		require.Contains(t, page, "and 3 more with less lag")
+		for _, it := range all {
+			require.NoError(t, it.Close())
+		}
+	})
+}
+
+func TestFigures(t *testing.T) {
+	t.Parallel()
+	for want, got := range map[string]string{
+		"0":                   number(0),
+		"999":                 number(uint64(999)),
+		"1\u2009234\u2009567": number(1234567),
+		"512\u00a0B":          bytes(512),
+		"1.5\u00a0kB":         bytes(int64(1500)),
+		"3\u00a0MB":           bytes(uint64(3e6)),
+		"0s":                  ago(-time.Second),
+		"59s":                 ago(59 * time.Second),
+		"2m 05s":              ago(125 * time.Second),
+		"26h 01m":             ago(26*time.Hour + time.Minute),
+		"3 days":              ago(75 * time.Hour),
+	} {
+		require.Equal(t, want, got)
+	}
+}
+
+// The demo talks until it is stopped.
+func TestDemo(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(t.Context())
+	out, in := io.Pipe()
+	done := make(chan error, 1)
+	go func() { done <- run(ctx, config{Addr: "127.0.0.1:0", Key: "key", Demo: true}, in) }()
+	lines := bufio.NewScanner(out)
+	require.True(t, lines.Scan())
+	tok := strings.TrimPrefix(lines.Text(), "admin token: ")
+	require.True(t, lines.Scan())
+	page := lines.Text()
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	browser := &http.Client{Jar: jar}
+	people := 0
+	for _, names := range demoRooms {
+		people += len(names)
+	}
+	for body := ""; !strings.Contains(body, fmt.Sprintf("%d subscribed", people)); {
+		res, err := browser.PostForm(page+"login", url.Values{"token": {tok}})
+		require.NoError(t, err)
+		text, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		require.Equal(t, http.StatusOK, res.StatusCode)
+		body = string(text)
+	}
+	browser.CloseIdleConnections()
+	stop()
+	require.NoError(t, <-done)
+}
+
+var _ house = (*durableobject.Namespace[*Room])(nil)

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"html/template"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/durableobject"
+	"github.com/go-orpc/durable-iterator/token"
+)
+
+// house is what the page needs of a namespace, whatever its objects are.
+type house interface {
+	Stats() durableobject.Stats
+	Channels() []durableobject.ChannelStats
+	Websockets(channel string, tags ...string) iter.Seq[*durableobject.Websocket]
+	Disconnect(ctx context.Context, w durableobject.Who, code int, reason string) (int, error)
+	Revoke(ctx context.Context, w durableobject.Who, until time.Time) error
+}
+
+const (
+	// maxForm is the size of the largest form that is read, in bytes.
+	maxForm = 8 << 10
+	// statusRemoved is the close code for those who were sent away: clients of the library
+	// take it as final, and do not come back on their own.
+	statusRemoved = 4403
+)
+
+//go:embed web
+var files embed.FS
+
+// panel serves the page. It is mounted at /admin/.
+type panel struct {
+	house     house
+	subject   func(*token.Payload) string
+	sessions  sessions
+	tokenLife time.Duration
+	pages     *template.Template
+	since     time.Time
+}
+
+// newPanel returns the handler of the page. Requests that change anything are POSTs from its own
+// pages, of a browser that has signed in with the admin's token.
+func newPanel(h house, subject func(*token.Payload) string, admin string, tokenLife time.Duration) (http.Handler, error) {
+	keys, err := newSessions(admin)
+	if err != nil {
+		return nil, err
+	}
+	pages, err := template.New("").Funcs(helpers).ParseFS(files, "web/*.html")
+	if err != nil {
+		return nil, err
+	}
+	p := &panel{house: h, subject: subject, sessions: keys, tokenLife: tokenLife, pages: pages, since: time.Now()}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /admin/{$}", p.show)
+	mux.HandleFunc("GET /admin/style.css", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		http.ServeFileFS(w, r, files, "web/style.css")
+	})
+	mux.HandleFunc("POST /admin/login", p.login)
+	mux.HandleFunc("POST /admin/logout", p.admins(p.logout))
+	mux.HandleFunc("POST /admin/kick", p.admins(p.kick))
+	mux.HandleFunc("POST /admin/revoke", p.admins(p.revoke))
+	return http.NewCrossOriginProtection().Handler(withPolicy(mux)), nil
+}
+
+// withPolicy lets the page load its own style sheet, send its own forms, and nothing else.
+func withPolicy(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header.Set("Content-Security-Policy",
+			"default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Referrer-Policy", "same-origin")
+		header.Set("Cache-Control", "no-store")
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		h.ServeHTTP(w, r)
+	})
+}
+
+// admins lets only those through who have signed in.
+func (p *panel) admins(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if !p.sessions.valid(r, time.Now()) {
+			p.render(w, http.StatusUnauthorized, "login", "")
+			return
+		}
+		h(w, r)
+	}
+}
+
+func (p *panel) show(w http.ResponseWriter, r *http.Request) {
+	p.admins(func(w http.ResponseWriter, r *http.Request) {
+		p.render(w, http.StatusOK, "panel", p.view(r.URL.Query()))
+	})(w, r)
+}
+
+func (p *panel) login(w http.ResponseWriter, r *http.Request) {
+	if !p.sessions.check(r.PostFormValue("token")) {
+		p.render(w, http.StatusUnauthorized, "login", "That is not the token.")
+		return
+	}
+	http.SetCookie(w, p.sessions.begin(r, time.Now()))
+	http.Redirect(w, r, "/admin/", http.StatusSeeOther)
+}
+
+func (p *panel) logout(w http.ResponseWriter, r *http.Request) {
+	http.SetCookie(w, p.sessions.end(r))
+	http.Redirect(w, r, "/admin/", http.StatusSeeOther)
+}
+
+// kick closes the sockets of one client. Its token stays good.
+func (p *panel) kick(w http.ResponseWriter, r *http.Request) {
+	who := durableobject.Who{
+		Channel: r.PostFormValue("channel"), Subject: r.PostFormValue("subject"), ID: r.PostFormValue("id"),
+	}
+	if who.Channel == "" || who.ID == "" {
+		http.Error(w, "Which client?", http.StatusBadRequest)
+		return
+	}
+	n, err := p.house.Disconnect(r.Context(), who, statusRemoved, "Removed by an operator")
+	p.done(w, r, fmt.Sprintf("%s was sent away (%d closed)", name(who.Subject, who.ID), n), err)
+}
+
+// revoke refuses the tokens that a user has for a channel, and closes what they have
+// opened.
+func (p *panel) revoke(w http.ResponseWriter, r *http.Request) {
+	who := durableobject.Who{Channel: r.PostFormValue("channel"), Subject: r.PostFormValue("subject")}
+	if who.Channel == "" || who.Subject == "" { // or it would be everybody
+		http.Error(w, "Which user?", http.StatusBadRequest)
+		return
+	}
+	now := time.Now()
+	who.IssuedBefore = now
+	// Before Revoke, which closes with a code after which clients ask for a new token.
+	n, err := p.house.Disconnect(r.Context(), who, statusRemoved, "Revoked by an operator")
+	if err == nil {
+		err = p.house.Revoke(r.Context(), who, now.Add(p.tokenLife))
+	}
+	p.done(w, r, fmt.Sprintf("%s's tokens are revoked (%d closed)", who.Subject, n), err)
+}
+
+// done goes back to the channel, with a note of what was done.
+func (p *panel) done(w http.ResponseWriter, r *http.Request, note string, err error) {
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	query := url.Values{"channel": {r.PostFormValue("channel")}, "note": {note}}
+	http.Redirect(w, r, "/admin/?"+query.Encode(), http.StatusSeeOther)
+}
+
+func (p *panel) render(w http.ResponseWriter, status int, page string, data any) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_ = p.pages.ExecuteTemplate(w, page+".html", data) // the client has gone
+}
+
+func name(subject, id string) string {
+	if subject == "" {
+		return strconv.Quote(id)
+	}
+	return subject
+}

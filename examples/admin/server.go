@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/durableiterator"
+	"github.com/go-orpc/durable-iterator/durableobject"
+	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/token"
+)
+
+const (
+	// retention is how long a client may be away without missing messages.
+	retention = 10 * time.Minute
+	// tokenLife is how long a token is valid, and so for how long one is revoked.
+	tokenLife = time.Hour
+)
+
+// config configures the server.
+type config struct {
+	Addr   string // where it listens
+	Demo   bool
+	Key    token.Secret // signs the tokens of clients
+	Admin  string       // what an operator signs in with
+	Logger *slog.Logger // nil discards
+}
+
+// Message is an event.
+type Message struct {
+	From string `json:"from" validate:"required"`
+	Text string `json:"text" validate:"required"`
+}
+
+// User is the attachment of a token.
+type User struct {
+	Name string `json:"name"`
+}
+
+// Say is the method of a room.
+var Say = rpc.Define[Message, rpc.Void]("say")
+
+// Room is a durable object.
+type Room struct {
+	*durableobject.Object[Message]
+}
+
+// Say publishes a message.
+func (r *Room) Say(ctx context.Context, _ *durableobject.Websocket, in Message) (rpc.Void, error) {
+	return rpc.Void{}, r.PublishEvent(ctx, in)
+}
+
+// server is the rooms, and the handler of everything.
+type server struct {
+	config  config
+	rooms   *durableobject.Namespace[*Room]
+	handler http.Handler
+}
+
+func newServer(c config) (*server, error) {
+	s := &server{config: c}
+	s.rooms = durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[Message]) (*Room, error) {
+		return &Room{o}, nil
+	}, &durableobject.Options{
+		Verifier: c.Key, ResumeRetention: retention, Logger: c.Logger,
+		Subject: subject, // so that a token is revoked by its user, whom a client cannot choose
+	})
+	durableobject.Handle(s.rooms, Say, (*Room).Say)
+	page, err := newPanel(s.rooms, subject, c.Admin, tokenLife)
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/admin/", page)
+	mux.Handle("/room", durableobject.UpgradeHandler(s.rooms, nil))
+	mux.HandleFunc("GET /join", func(w http.ResponseWriter, r *http.Request) { // a real server asks who that is
+		tok, err := s.token(r.Context(), r.FormValue("room"), r.FormValue("name"))
+		if err != nil {
+			http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Cache-Control", "no-store")
+		_, _ = io.WriteString(w, tok)
+	})
+	s.handler = mux
+	return s, nil
+}
+
+// token returns a token for a room.
+func (s *server) token(ctx context.Context, room, name string) (string, error) {
+	o := &durableiterator.Options{Att: User{name}, TokenTTL: tokenLife, Signer: s.config.Key}
+	return durableiterator.New[Message](room, o).RPC(Say).Token(ctx)
+}
+
+// subject returns the user whose token it is.
+func subject(p *token.Payload) string {
+	user, err := token.Att[User](p)
+	if err != nil {
+		return ""
+	}
+	return user.Name
+}

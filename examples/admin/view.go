@@ -1,0 +1,142 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"html/template"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/durableobject"
+)
+
+// maxRows bounds the rows of a table.
+const maxRows = 100
+
+// view is what the page shows.
+type view struct {
+	Now      time.Time
+	Up       time.Duration // since the page is served
+	Stats    durableobject.Stats
+	Calls    []count // by result
+	Closes   []count // by code
+	Channels []durableobject.ChannelStats
+	Hidden   int // channels that are not in the table
+
+	Channel string // that is looked at; empty is none
+	Members []member
+	Unseen  int // members that are not in the table
+	MaxLag  int64
+	Note    string
+	Reload  string // the address that the page loads again
+}
+
+// count is a row of a small table.
+type count struct {
+	Name    string
+	Meaning string
+	N       uint64
+	Good    bool
+}
+
+// member is a socket.
+type member struct {
+	durableobject.WebsocketStats
+
+	Subject, ID string
+	Tags        []string
+}
+
+// view looks at the namespace. A page that is loaded every few seconds costs as much as
+// looking at every socket.
+func (p *panel) view(query url.Values) view {
+	v := view{
+		Now: time.Now(), Up: time.Since(p.since), Stats: p.house.Stats(), Channels: p.house.Channels(),
+		Channel: query.Get("channel"), Note: query.Get("note"), Reload: "/admin/",
+	}
+	slices.SortStableFunc(v.Channels, func(a, b durableobject.ChannelStats) int { return cmp.Compare(b.Websockets, a.Websockets) })
+	if v.Channel == "" && len(v.Channels) > 0 {
+		v.Channel = v.Channels[0].Name
+	}
+	v.Channels, v.Hidden = cut(v.Channels)
+	for _, result := range slices.Sorted(maps.Keys(v.Stats.Calls)) {
+		v.Calls = append(v.Calls, count{Name: result, N: v.Stats.Calls[result], Good: result == durableobject.ResultOK})
+	}
+	for _, code := range slices.Sorted(maps.Keys(v.Stats.Closes)) {
+		good := code == 1000 || code == 1001 || code == 1005
+		v.Closes = append(v.Closes, count{fmt.Sprint(code), meanings[code], v.Stats.Closes[code], good})
+	}
+	if v.Channel != "" {
+		v.Reload += "?" + url.Values{"channel": {v.Channel}}.Encode()
+		v.look(p)
+	}
+	return v
+}
+
+// look fills in the members of the channel, the slowest first.
+func (v *view) look(p *panel) {
+	for ws := range p.house.Websockets(v.Channel) {
+		m := member{ws.Stats(), p.subject(ws.Token()), ws.ID(), ws.Token().Tags}
+		v.MaxLag = max(v.MaxLag, m.LagBytes)
+		v.Members = append(v.Members, m)
+	}
+	slices.SortFunc(v.Members, func(a, b member) int {
+		return cmp.Or(cmp.Compare(b.LagBytes, a.LagBytes), cmp.Compare(a.Subject, b.Subject), cmp.Compare(a.ID, b.ID))
+	})
+	v.Members, v.Unseen = cut(v.Members)
+}
+
+func cut[E any](list []E) (shown []E, hidden int) {
+	n := min(len(list), maxRows)
+	return list[:n], len(list) - n
+}
+
+// meanings are those of the close codes that operators see most.
+var meanings = map[int]string{
+	1000: "closed by the client", 1001: "page left", 1005: "no code", 1006: "connection lost",
+	1008: "token expired or revoked", 1009: "message too big", 1011: "server error", 1012: "server restart",
+	1013: "too slow, or log out of reach", 3000: "client's own code", statusRemoved: "removed by an operator",
+}
+
+// helpers are the functions of the templates.
+var helpers = template.FuncMap{
+	"number": number, "bytes": bytes, "ago": ago,
+	"percent": func(part, all int64) int64 { return 100 * part / max(all, 1) },
+	"since":   func(now, t time.Time) string { return ago(now.Sub(t)) },
+}
+
+// number writes a number with a thin space between thousands.
+func number(n any) string {
+	text := fmt.Sprint(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "\u2009" + text[i:]
+	}
+	return text
+}
+
+// bytes writes a size.
+func bytes(n any) string {
+	var size float64
+	_, _ = fmt.Sscan(fmt.Sprint(n), &size)
+	units := []string{"B", "kB", "MB", "GB", "TB"}
+	for size >= 1000 && len(units) > 1 {
+		size, units = size/1000, units[1:]
+	}
+	return strings.TrimSuffix(fmt.Sprintf("%.1f", size), ".0") + "\u00a0" + units[0]
+}
+
+// ago writes a duration by its largest unit.
+func ago(d time.Duration) string {
+	switch {
+	case d >= 48*time.Hour:
+		return fmt.Sprintf("%d days", d/(24*time.Hour))
+	case d >= time.Hour:
+		return fmt.Sprintf("%dh %02dm", d/time.Hour, d/time.Minute%60)
+	case d >= time.Minute:
+		return fmt.Sprintf("%dm %02ds", d/time.Minute, d/time.Second%60)
+	}
+	return fmt.Sprintf("%ds", max(d, 0)/time.Second)
+}
