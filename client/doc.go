@@ -49,6 +49,10 @@
 // again before it was ever accepted ends the iterator, unless it has expired meanwhile,
 // as while the server was away. So does a source that answers 401, 403 or 404.
 //
+// The token is in the address of the WebSocket, which proxies log, or with
+// [TokenInSubprotocol] in one of its headers. In js/wasm, where the WebSocket is that of the
+// browser, the latter is the default.
+//
 // # Resume
 //
 // Each event comes once and in order, whatever happens to the connection: the iterator

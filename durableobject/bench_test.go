@@ -21,6 +21,7 @@ type venue struct {
 	rooms   *durableobject.Namespace[*durableobject.Object[message]]
 	handler http.Handler
 	sinks   []*sink
+	headers string // of the subscriptions: see subscribeSink
 }
 
 func newVenue(tb testing.TB) *venue {
@@ -60,7 +61,7 @@ func (v *venue) connect(n int, channel string, tags ...string) {
 	tok := v.token(channel, tags...)
 	first := len(v.sinks)
 	for range n {
-		v.sinks = append(v.sinks, connectSink(v.tb, v.handler, fmt.Sprint("c", len(v.sinks)), tok, "1", ""))
+		v.sinks = append(v.sinks, subscribeSink(v.tb, v.handler, fmt.Sprint("c", len(v.sinks)), tok, "1", v.headers))
 	}
 	for _, s := range v.sinks[first:] {
 		for s.writes.Load() < 1 {

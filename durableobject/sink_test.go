@@ -93,6 +93,12 @@ func connectSink(tb testing.TB, h http.Handler, id, token, subscription, lastEve
 	if lastEventID != "" {
 		headers = fmt.Sprintf(`,"h":{"last-event-id":%q}`, lastEventID)
 	}
+	return subscribeSink(tb, h, id, token, subscription, headers)
+}
+
+// subscribeSink does so with headers, which are the member h of the request.
+func subscribeSink(tb testing.TB, h http.Handler, id, token, subscription, headers string) *sink {
+	tb.Helper()
 	conn := newSink(masked(fmt.Appendf(nil, `{"i":%s,"p":{"u":"/subscribe"%s}}`, subscription, headers)))
 	upgrade(tb, h, id, token, conn)
 	return conn

@@ -75,7 +75,7 @@ type UpgradeOptions struct {
 // 4000 plus the status, within a second and for at most 256 clients at once. It may
 // offer its token as a second subprotocol, "token." and the token in base64url without
 // padding, in place of the one in the URL. The TypeScript client in client/js does
-// both; oRPC's own offers no subprotocol.
+// both, and package client with TokenInSubprotocol; oRPC's own offers no subprotocol.
 //
 // The handler returns when the socket is open, and the namespace serves it from then on.
 // UpgradeHandler panics on an origin pattern that is malformed.

@@ -1,9 +1,11 @@
 package eventlog_test
 
 import (
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
@@ -84,4 +86,30 @@ func BenchmarkAfter(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkNewest reads the newest fifty of a channel with a million records.
+func BenchmarkNewest(b *testing.B) {
+	log := eventlog.NewMemory(&eventlog.MemoryOptions{MaxChannelBytes: 1 << 30})
+	for range 1_000_000 {
+		if err := log.Append(b.Context(), "room", &eventlog.Record{Data: payload}, ignore); err != nil {
+			b.Fatal(err)
+		}
+	}
+	times := make([]time.Duration, 0, 1<<20)
+	for b.Loop() {
+		start, n := time.Now(), 0
+		replay, err := log.Newest(b.Context(), "room", eventlog.Position{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		for range replay.Records { //nolint:errcheck // a log in memory that is open has no error
+			if n++; n == 50 {
+				break
+			}
+		}
+		times = append(times, time.Since(start))
+	}
+	slices.Sort(times)
+	b.ReportMetric(float64(times[len(times)*99/100].Microseconds()), "p99-us")
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/internal/form"
-	"github.com/go-orpc/durable-iterator/internal/serializer"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
@@ -61,7 +60,7 @@ func TestPE068EmptyFile(t *testing.T) {
 	require.NoError(t, form.Write(&text, boundary, []byte(`{"json":{},"maps":[[]]}`), []*value.File{{}}))
 	got := read(t, text.Bytes(), form.ContentType(boundary))
 	var file *value.File
-	require.NoError(t, new(serializer.Serializer).DecodeForm(got.Data, got.Files, &file))
+	require.NoError(t, decode(got, &file))
 	requireFile(t, recordedFile{Name: "blob", Type: "application/octet-stream", Base64: []byte{}}, file)
 
 	text.Reset()

@@ -1,6 +1,7 @@
 package eventlogtest
 
 import (
+	"errors"
 	"slices"
 	"sync"
 	"testing"
@@ -140,15 +141,21 @@ func newRecorder(t *testing.T) *recorder {
 	return &recorder{t: t, changed: make(chan struct{})}
 }
 
-// follow follows channel until the test ends.
+// follow follows channel until the test ends. A log that was just replaced may be
+// unavailable for a while.
 func (n *node) follow(channel string) *recorder {
 	n.t.Helper()
-	r := newRecorder(n.t)
-	var err error
-	if r.from, r.stop, err = n.shared.Follow(n.t.Context(), channel, r); err != nil {
-		n.t.Fatalf("Follow %q: %v", channel, err)
+	for deadline := time.Now().Add(patience); ; <-time.After(time.Millisecond) {
+		r := newRecorder(n.t)
+		var err error
+		r.from, r.stop, err = n.shared.Follow(n.t.Context(), channel, r)
+		switch {
+		case err == nil:
+			return r
+		case !errors.Is(err, eventlog.ErrUnavailable) || time.Now().After(deadline):
+			n.t.Fatalf("Follow %q: %v", channel, err)
+		}
 	}
-	return r
 }
 
 // Deliver implements [eventlog.Follower].

@@ -81,7 +81,7 @@ func testHalls(t *testing.T, run runner) {
 		},
 		"a refusal has its status": func(t *testing.T) {
 			h := newHall(t, time.Hour)
-			h.refuses = true
+			h.change(func() { h.refuses = true })
 			p := run(t, h, programConfig{})
 			p.expect("error", "403", "Not yours", "end")
 			require.Equal(t, 1, h.asked())
