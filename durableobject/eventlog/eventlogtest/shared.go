@@ -149,7 +149,7 @@ func (n *node) follow(channel string) *recorder {
 
 // tryFollow follows channel, patiently.
 func (n *node) tryFollow(channel string) (r *recorder, err error) {
-	err = patiently(n.t.Context(), func() error {
+	err = new(patient).try(n.t.Context(), func() error {
 		r = newRecorder(n.t)
 		r.from, r.stop, err = n.shared.Follow(n.t.Context(), channel, r)
 		return err
