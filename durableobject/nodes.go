@@ -121,7 +121,7 @@ func (n *nodes) task(ctx context.Context) error {
 func (n *nodes) beat(kind string) message {
 	m := message{Kind: kind}
 	if n.beatData != nil {
-		m.Data, _ = json.Marshal(n.beatData()) // numbers cannot fail
+		m.Data, _ = json.Marshal(n.beatData()) //nolint:errchkjson // numbers cannot fail
 	}
 	return m
 }
