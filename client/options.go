@@ -160,7 +160,7 @@ func (o *Options) clone() (Options, error) {
 	faults.Nil(&list, "an interceptor of a plugin", c.Interceptors)
 	_, err := serializer.New(c.Serializers...)
 	list.If(err != nil, "Serializers: %v", err)
-	return c, optionsError(list)
+	return c, optionsError(&list)
 }
 
 // check returns an error that wraps [ErrOptions], with a sentence for each fault.
@@ -181,11 +181,11 @@ func (o *Options) check() error {
 	faults.Negative(&list, "MaxMessageBytes", o.MaxMessageBytes)
 	faults.Nil(&list, "an interceptor", o.Interceptors)
 	faults.Nil(&list, "a plugin", o.Plugins)
-	return optionsError(list)
+	return optionsError(&list)
 }
 
-func optionsError(list faults.List) error {
-	if len(list) == 0 {
+func optionsError(list *faults.List) error {
+	if len(*list) == 0 {
 		return nil
 	}
 	return fmt.Errorf("%w: %w", ErrOptions, list.Err())

@@ -15,7 +15,6 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject"
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog/eventlogtest"
-	"github.com/go-orpc/durable-iterator/durableobject/eventlog/filelog"
 	"github.com/go-orpc/durable-iterator/token"
 )
 
@@ -360,27 +359,4 @@ func TestNamespacesThatShareABus(t *testing.T) {
 			f.end()
 		}
 	})
-}
-
-// With a log on disk no revoked token is accepted after a restart.
-func TestRevocationsOutliveTheProcess(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	var revoked []string
-	for run := range 5 {
-		log, err := filelog.Open(dir, nil)
-		require.NoError(t, err)
-		f := newFixture(t, durableobject.Options{ResumeRetention: time.Hour, Log: log}, nil)
-		for _, id := range revoked {
-			require.False(t, f.accepts(401, "room", withTokenID(id)), "run %d, token %s", run, id)
-		}
-		require.True(t, f.accepts(401, "room", withTokenID("fine")))
-		for i := range 20 {
-			id := fmt.Sprint(run, "-", i)
-			require.NoError(t, f.rooms.Revoke(t.Context(), durableobject.Who{TokenID: id}, time.Now().Add(time.Hour)))
-			revoked = append(revoked, id)
-		}
-		f.end()
-		require.NoError(t, log.Close())
-	}
 }

@@ -69,7 +69,7 @@ func (c *core) verify(ctx context.Context, tok string) (*token.Payload, *rpc.Err
 		c.logger.DebugContext(ctx, "token not verified", "err", err)
 		return nil, rpc.Errorf(rpc.CodeServiceUnavailable, "Token cannot be verified")
 	case err != nil:
-		c.logger.ErrorContext(ctx, "verifying a token failed", details(err))
+		c.logger.ErrorContext(ctx, "verifying a token failed", details(err)...)
 		return nil, rpc.Errorf(rpc.CodeServiceUnavailable, "Token cannot be verified")
 	}
 	return p, nil

@@ -26,11 +26,17 @@ type venue struct {
 
 func newVenue(tb testing.TB) *venue {
 	tb.Helper()
+	return newVenueOf(tb, durableobject.Options{ResumeRetention: time.Minute})
+}
+
+func newVenueOf(tb testing.TB, o durableobject.Options) *venue {
+	tb.Helper()
+	o.Verifier, o.PingInterval = secret, -1
 	rooms := durableobject.NewNamespace(
 		func(_ context.Context, o *durableobject.Object[message]) (*durableobject.Object[message], error) {
 			return o, nil
 		},
-		&durableobject.Options{Verifier: secret, ResumeRetention: time.Minute, PingInterval: -1})
+		&o)
 	v := &venue{tb: tb, rooms: rooms, handler: durableobject.UpgradeHandler(rooms, nil)}
 	tb.Cleanup(func() {
 		rooms.Drain()

@@ -70,7 +70,7 @@ func (ch *liveChannel) onEvicted() {
 		return nil
 	})
 	if err != nil {
-		ch.core.logger.Error("a hook panicked", "hook", "OnEvicted", "channel", ch.name, details(err))
+		ch.core.logger.Error("a hook panicked", details(err, "hook", "OnEvicted", "channel", ch.name)...)
 	}
 }
 

@@ -35,8 +35,44 @@ func newClass(o *Options, newHub func(ctx context.Context, c *class, channel str
 	c.sockets = sockets{core: base, all: map[*Websocket]struct{}{}}
 	c.system, c.peers = newSystem(), c.newPeers()
 	c.connectNodes()
+	if c.members != nil {
+		c.members.call = c.presenceHook
+		c.members.connect()
+	}
 	c.newHub = func(ctx context.Context, channel string) (any, error) { return newHub(ctx, c, channel) }
 	return c, nil
+}
+
+// presenceHook calls OnJoined or OnLeft of the object of a channel.
+func (c *class) presenceHook(channel string, joined bool, m Member) {
+	name := "OnLeft"
+	if joined {
+		name = "OnJoined"
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), c.options.HookTimeout)
+	defer cancel()
+	ch, err := c.channels.acquireHub(ctx, channel)
+	if err == nil {
+		defer ch.release()
+		err = c.hook(name, channel, func() error {
+			hub, _ := ch.hub.(presenceHooks) // NewNamespace takes no object without them
+			if joined {
+				hub.OnJoined(ctx, m)
+			} else {
+				hub.OnLeft(ctx, m)
+			}
+			return nil
+		})
+	}
+	if err != nil && !errors.Is(err, ErrClosed) {
+		c.logger.Error("a hook failed", "hook", name, "channel", channel, "err", err)
+	}
+}
+
+// presenceHooks are the methods of a hub that are called for members.
+type presenceHooks interface {
+	OnJoined(ctx context.Context, m Member)
+	OnLeft(ctx context.Context, m Member)
 }
 
 // startTasks starts the janitor: tasks that run in intervals until Shutdown. Each task
@@ -78,7 +114,7 @@ func (c *class) task(name string, interval time.Duration, do func(now time.Time)
 			case <-ticker.C:
 			}
 			if err := try(func() error { return do(time.Now()) }); err != nil && !isClosing(err) {
-				c.logger.Error("a task failed", "task", name, details(err))
+				c.logger.Error("a task failed", details(err, "task", name)...)
 			}
 		}
 	})

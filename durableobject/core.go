@@ -50,6 +50,7 @@ type core struct {
 
 	nodes       *nodes
 	revocations revocations
+	members     *members // nil without Options.Presence
 
 	// mu guards closing, and the members of channels and of sockets: nothing is added to
 	// channels once closing is set, and to sockets only what had entered before.
@@ -95,6 +96,9 @@ func newCore(options *Options) (*core, error) {
 		Latest: o.Latest, LatestScan: o.LatestScan,
 	}
 	c.nodes = newNodes(c)
+	if o.Presence != nil {
+		c.members = newMembers(c, o.Presence)
+	}
 	if c.ownLog { // which drops old events by a clock that cannot be set
 		c.events.Retention = 0
 	}
@@ -129,7 +133,7 @@ func (c *core) encode(event any) (data []byte, err error) {
 // failed logs a failure of the application or the server, and returns the error that
 // the client is sent instead of it.
 func (c *core) failed(ctx context.Context, message, channel string, err error) *rpc.Error {
-	c.logger.ErrorContext(ctx, message, "channel", channel, details(err)) //nolint:sloglint // each caller's is constant
+	c.logger.ErrorContext(ctx, message, details(err, "channel", channel)...) //nolint:sloglint // each caller's is constant
 	return rpc.Errorf(rpc.CodeInternalServerError, "Internal Server Error")
 }
 

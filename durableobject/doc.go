@@ -105,6 +105,12 @@
 // [Namespace.Disconnect] closes sockets, on all nodes, and [Namespace.Revoke] refuses tokens
 // that have not expired yet, by their user, tag, channel, id or time of issue.
 //
+// # Presence
+//
+// With Options.Presence an object lists its members, which are the clients that are connected
+// to it on all nodes: [Object.Presence] and [Object.PresenceChanges]. OnJoined and OnLeft of
+// the object are called when one comes or is gone.
+//
 // # Concurrency
 //
 // Everything exported is safe for concurrent use. Methods and hooks of an object

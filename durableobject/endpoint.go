@@ -121,7 +121,10 @@ func (e *endpoint) Ended(int) {
 		return nil
 	})
 	if err != nil {
-		c.logger.Error("a hook panicked", "hook", "OnDisconnected", "channel", ws.ch.name, details(err))
+		c.logger.Error("a hook panicked", details(err, "hook", "OnDisconnected", "channel", ws.ch.name)...)
+	}
+	if c.members != nil {
+		c.members.leave(ws)
 	}
 	ws.peer.Wait()
 	ws.set.remove(ws)

@@ -2,7 +2,6 @@ package durableobject
 
 import (
 	"errors"
-	"log/slog"
 
 	"github.com/go-orpc/durable-iterator/internal/bridge"
 	"github.com/go-orpc/durable-iterator/rpc"
@@ -47,10 +46,11 @@ func try(fn func() error) (err error) {
 	return fn()
 }
 
-// details returns the attributes of an error in the log: a panic has its stack with it.
-func details(err error) slog.Attr {
+// details returns args, and the error as "err" for the log, a panic with its stack.
+func details(err error, args ...any) []any {
+	args = append(args, "err", err)
 	if p, ok := errors.AsType[*rpc.PanicError](err); ok {
-		return slog.Group("", "err", err, "stack", string(p.Stack))
+		args = append(args, "stack", string(p.Stack))
 	}
-	return slog.Any("err", err)
+	return args
 }

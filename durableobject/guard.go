@@ -39,7 +39,7 @@ func guardLog(log eventlog.Log, logger *slog.Logger) (*guardedLog, eventlog.Shar
 func (g *guardedLog) end(ctx context.Context, method, channel string, err *error) {
 	g.running.Add(-1)
 	if p, ok := errors.AsType[*rpc.PanicError](*err); ok {
-		g.logger.ErrorContext(ctx, "the event log panicked", "method", method, "channel", channel, details(p))
+		g.logger.ErrorContext(ctx, "the event log panicked", details(p, "method", method, "channel", channel)...)
 	}
 }
 
@@ -107,7 +107,7 @@ func (g *guardedLog) yieldAll(
 		if v := recover(); v != nil {
 			p := &rpc.PanicError{Value: v, Stack: debug.Stack()}
 			if err = p; stopped { // the reader wants no error
-				g.logger.ErrorContext(ctx, "the event log panicked", "method", method, "channel", channel, details(p))
+				g.logger.ErrorContext(ctx, "the event log panicked", details(p, "method", method, "channel", channel)...)
 				err = nil
 			}
 		}

@@ -65,8 +65,8 @@ func TestReplaysThatMisbehave(t *testing.T) {
 		"never ends": {
 			func(kept records) records {
 				return func(yield func(*eventlog.Record, error) bool) {
-					for rec := range kept {
-						for yield(rec, nil) {
+					for rec, err := range kept {
+						for yield(rec, err) {
 						}
 						return
 					}
@@ -117,7 +117,7 @@ func testReplay(t *testing.T, bad func(records) records, logged string) {
 		victim := f.connect("a")
 		victim.subscribe(lastEventID(id))
 		synctest.Wait()
-		for range victim.frames { //nolint:revive // until the connection has ended
+		for range victim.frames {
 		}
 		require.Equal(t, websocket.StatusInternalError, (<-victim.closed).Code)
 		book.matches(t, logged)
@@ -241,7 +241,7 @@ func TestLogThatHangsForEver(t *testing.T) {
 			start := time.Now()
 			<-c.closed
 			require.Less(t, time.Since(start), 90*time.Second)
-			for range c.frames { //nolint:revive // none is left
+			for range c.frames {
 			}
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,7 +42,10 @@ type nodes struct {
 	handlers  map[string]func(from string, data json.RawMessage) // by kind
 	onAsked   map[string]func(data json.RawMessage) any          // on a goroutine of its own
 	onRevoked func(*revocation)
-	onGone    func(node string, since time.Time) // nil ignores it
+	// These are nil without presence.
+	onListening func()
+	onGone      func(node string, since time.Time)
+	beatData    func() any
 
 	// syncedAt is when the revocations were read last, and failedAt when that failed last,
 	// in nanoseconds since began; 0 is never. syncing is held by the caller that reads.
@@ -53,9 +54,9 @@ type nodes struct {
 	began              time.Time
 
 	mu       sync.Mutex
-	known    map[string]time.Time // the other nodes, and when they were heard last
-	stop     func()               // of the listener; nil before it listens
-	since    time.Time            // when it began to listen
+	known    map[string]node // the others that are taken to be there
+	stop     func()          // of the listener; nil before it listens
+	since    time.Time       // when it began to listen
 	asked    uint64
 	waiting  map[uint64]chan<- answer
 	finished bool
@@ -65,6 +66,7 @@ type nodes struct {
 type message struct {
 	Kind string          `json:"kind"`
 	From string          `json:"from"`
+	Born int64           `json:"born"`         // when the node began, in Unix nanoseconds
 	To   string          `json:"to,omitempty"` // empty is all
 	Data json.RawMessage `json:"data,omitempty"`
 }
@@ -73,7 +75,7 @@ func newNodes(c *core) *nodes {
 	n := &nodes{
 		core: c, began: time.Now(), name: nodeName(), alone: true,
 		handlers: map[string]func(string, json.RawMessage){}, onAsked: map[string]func(json.RawMessage) any{},
-		known: map[string]time.Time{}, waiting: map[uint64]chan<- answer{}, syncing: make(chan struct{}, 1),
+		known: map[string]node{}, waiting: map[uint64]chan<- answer{}, syncing: make(chan struct{}, 1),
 	}
 	n.bus = c.options.Bus
 	n.alone = n.bus == nil && c.shared == nil
@@ -81,8 +83,12 @@ func newNodes(c *core) *nodes {
 		n.bus = eventlog.BusOf(c.options.Log)
 	}
 	n.alone = n.alone || n.bus == nil
-	n.handlers["hello"] = func(string, json.RawMessage) { n.soon(func() { n.send(message{Kind: "beat"}) }) }
-	n.handlers["beat"] = func(string, json.RawMessage) {}
+	n.handlers["hello"] = func(from string, data json.RawMessage) {
+		n.soon(func() { n.send(n.beat("beat")) })
+		if heard := n.handlers["beat"]; heard != nil {
+			heard(from, data)
+		}
+	}
 	n.handlers["question"], n.handlers["answer"] = n.answer, n.answered
 	return n
 }
@@ -102,12 +108,22 @@ func (n *nodes) elapsed() int64 { return max(int64(time.Since(n.began)), 1) }
 // task is run in intervals: it shows that the node is there, reads the revocations, and
 // forgets the nodes that are not heard any more.
 func (n *nodes) task(ctx context.Context) error {
+	wasCut := !n.connected()
 	err := n.sync(ctx)
 	if err == nil {
-		err = n.broadcast(ctx, message{Kind: "beat"})
+		err = n.broadcast(ctx, n.beat("beat"))
 	}
-	n.bury()
+	n.bury(wasCut)
 	return err
+}
+
+// beat returns a message that shows that the node is there.
+func (n *nodes) beat(kind string) message {
+	m := message{Kind: kind}
+	if n.beatData != nil {
+		m.Data, _ = json.Marshal(n.beatData()) // numbers cannot fail
+	}
+	return m
 }
 
 // ready returns an error unless the node knows the revocations of the last 10 s.
@@ -195,7 +211,10 @@ func (n *nodes) listen(ctx context.Context) error {
 		stop()
 		return ErrClosed
 	}
-	return n.broadcast(ctx, message{Kind: "hello"})
+	if n.onListening != nil {
+		n.onListening()
+	}
+	return n.broadcast(ctx, n.beat("hello"))
 }
 
 func (n *nodes) listening() bool {
@@ -230,7 +249,7 @@ func (n *nodes) broadcast(ctx context.Context, m message) error {
 	if n.alone {
 		return nil
 	}
-	m.From = n.name
+	m.From, m.Born = n.name, n.began.UnixNano()
 	text, err := json.Marshal(m)
 	if err != nil {
 		return err
@@ -241,15 +260,16 @@ func (n *nodes) broadcast(ctx context.Context, m message) error {
 }
 
 // soon runs a function on a goroutine of its own, unless the namespace shuts down: what the
-// bus calls must not block.
-func (n *nodes) soon(fn func()) {
+// bus calls must not block. It reports whether it does.
+func (n *nodes) soon(fn func()) bool {
 	if !n.core.enter() {
-		return
+		return false
 	}
 	go func() {
 		defer n.core.users.Done()
 		fn()
 	}()
+	return true
 }
 
 // send broadcasts a message, and logs a failure.
@@ -274,46 +294,9 @@ func (n *nodes) receive(data []byte) {
 		return
 	}
 	n.mu.Lock()
-	n.known[m.From] = time.Now()
+	n.known[m.From] = node{heard: time.Now(), born: m.Born}
 	n.mu.Unlock()
 	if handle := n.handlers[m.Kind]; handle != nil { // a newer version may send others
 		handle(m.From, m.Data)
 	}
-}
-
-// bury forgets the nodes that have not been heard for long, unless it is this one that
-// cannot hear.
-func (n *nodes) bury() {
-	if !n.connected() {
-		return
-	}
-	n.mu.Lock()
-	dead := map[string]time.Time{}
-	for name, heard := range n.known {
-		if time.Since(heard) >= nodeTimeout {
-			dead[name] = heard
-		}
-	}
-	n.mu.Unlock()
-	for name, heard := range dead {
-		n.core.logger.Warn("another node is silent", "node", name)
-		n.gone(name, heard)
-	}
-}
-
-func (n *nodes) gone(name string, since time.Time) {
-	n.mu.Lock()
-	_, found := n.known[name]
-	delete(n.known, name)
-	n.mu.Unlock()
-	if found && n.onGone != nil {
-		n.onGone(name, since)
-	}
-}
-
-// others returns the names of the other nodes that are taken to be there.
-func (n *nodes) others() []string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return slices.Sorted(maps.Keys(n.known))
 }

@@ -19,11 +19,14 @@ type Object[T any] struct {
 }
 
 // Hub is the type of the objects of a namespace: an *Object[T], or a type that
-// embeds one and may declare its own OnSubscribed, OnDisconnected and OnEvicted.
+// embeds one and may declare its own OnSubscribed, OnDisconnected, OnJoined, OnLeft and
+// OnEvicted.
 // Only such types satisfy it.
 type Hub[T any] interface {
 	OnSubscribed(ctx context.Context, ws *Websocket, r Resume) error
 	OnDisconnected(ctx context.Context, ws *Websocket)
+	OnJoined(ctx context.Context, m Member)
+	OnLeft(ctx context.Context, m Member)
 	OnEvicted(ctx context.Context)
 	object() *Object[T]
 }

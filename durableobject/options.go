@@ -104,6 +104,12 @@ type Options struct {
 	// more than 10 s it refuses clients with 503.
 	Bus eventlog.Bus
 
+	// Presence turns on the lists of who is connected: see [Object.Presence]. Every node
+	// then has all members of the namespace in memory, some 500 bytes each, and sends
+	// the others a message for each client that comes or goes. Nil is off, which costs
+	// nothing. It is copied.
+	Presence *PresenceOptions
+
 	// TrimLog makes the namespace delete events that are older than ResumeRetention
 	// from Log. Leave it unset where the log trims itself, as a filelog with
 	// a Retention does, where it is shared with others, and where history is to be

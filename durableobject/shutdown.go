@@ -68,6 +68,9 @@ func (c *class) finish() {
 			c.channels.evict(time.Now(), all)
 		}
 	}
+	if c.members != nil {
+		c.members.close()
+	}
 	c.channels.evict(time.Now(), true)
 	c.evictions.Wait()
 	c.nodes.close()

@@ -182,7 +182,7 @@ func (ws *Websocket) startHook(s *subscription) {
 		})
 		if current := ws.endHook(s); err != nil && current {
 			ws.conn.Close(statusInternalError, "Subscription failed")
-			c.logger.Error("subscription hook failed", "channel", ws.ch.name, "socket_id", ws.id, details(err))
+			c.logger.Error("subscription hook failed", details(err, "channel", ws.ch.name, "socket_id", ws.id)...)
 			return
 		}
 		ws.reader.Release(&s.Subscription)

@@ -239,6 +239,9 @@ func (ws *Websocket) serve() {
 	if closing { // drain may not have seen it
 		ws.conn.Close(statusServiceRestart, "Service restart")
 	}
+	if p := ws.core().members; p != nil {
+		p.arrive(ws)
+	}
 	ws.closeRevoked() // its token may have been since it was admitted
 	ws.conn.Serve((*endpoint)(ws))
 }

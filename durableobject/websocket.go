@@ -189,6 +189,9 @@ func (ws *Websocket) expired() bool {
 func (ws *Websocket) setToken(p *token.Payload) {
 	ws.payload.Store(p)
 	ws.conn.VisitAt(p.ExpiresAt.Add(time.Millisecond))
+	if p := ws.core().members; p != nil {
+		p.renew(ws)
+	}
 	ws.closeRevoked() // it may have been since it was admitted
 }
 

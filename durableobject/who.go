@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-orpc/durable-iterator/token"
 )
@@ -60,6 +61,8 @@ func (w *Who) check(o *Options) error {
 	switch {
 	case *w == Who{}:
 		return errors.New("no field is set")
+	case !utf8.ValidString(w.Channel + w.Subject + w.ID + w.Tag + w.TokenID):
+		return errors.New("not UTF-8")
 	case w.Subject != "" && o.Subject == nil:
 		return errors.New("there is a Subject, but no Options.Subject")
 	}

@@ -271,6 +271,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err != nil:
 		call.Input = value.Value{}
+		call.ResponseHeader.Set("Allow", allowedMethods(route))
 	case duplex:
 		var events *eventStream
 		if events, stream, err = openInput(w, r, h.maxBodyBytes, h.engine.serializer); err == nil {
@@ -300,9 +301,6 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	if out != nil {
 		a = h.engine.answerError(ctx, call, fmt.Errorf("rpc: a %T cannot be sent over HTTP", out))
-	}
-	if CodeOf(err) == CodeMethodNotSupported {
-		a.header.Set("Allow", allowedMethods(route))
 	}
 	if len(a.body.Files) > 0 {
 		x.writeForm(ctx, call, a)

@@ -132,7 +132,8 @@ func TestInputWhoseErrorCannotBeEncoded(t *testing.T) {
 	everyTransport(t, func(t *testing.T, connect func(...rpc.Route) rpc.Caller) {
 		t.Helper()
 		c := connect(collect.Handler(func(_ context.Context, in countInputs) (collected, error) {
-			for range in.All() { //nolint:revive // to its end
+			for _, err := range in.All() {
+				require.Error(t, err)
 			}
 			_, err := in.Result()
 			return collected{}, err

@@ -112,7 +112,7 @@ func TestOptionsAreChecked(t *testing.T) {
 	client := func(o transport.ClientPeerOptions) func() { return func() { transport.NewClientPeer(&o) } }
 	send := func(context.Context, []byte, bool) error { return nil }
 	none := []rpc.Interceptor{nil}
-	for want, make := range map[string]func(){
+	for want, build := range map[string]func(){
 		"rpc: NewHandler: the router is nil":        func() { rpc.NewHandler(nil, nil) },
 		"rpc: NewHandler: MaxBodyBytes is negative": handler(rpc.HandlerOptions{MaxBodyBytes: -1}),
 		`rpc: NewHandler: prefix "rpc" has no leading slash; an interceptor is nil; a plugin is nil`: handler(
@@ -144,7 +144,7 @@ func TestOptionsAreChecked(t *testing.T) {
 			ping.Handler(func(context.Context, rpc.Void) (rpc.Void, error) { return rpc.Void{}, nil }, nil)
 		},
 	} {
-		require.PanicsWithValue(t, want, make)
+		require.PanicsWithValue(t, want, build)
 	}
 	_, err := ping.Call(t.Context(), router, rpc.Void{}, nil)
 	require.EqualError(t, err, "rpc: call ping: an option is nil")

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/fstest"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -113,17 +114,17 @@ func TestRoom(t *testing.T) {
 		people, err := People.Call(t.Context(), ann.room, rpc.Void{})
 		require.NoError(t, err)
 		defer people.Close()
-		here := func(want ...string) {
+		sees := func(want Person) {
 			t.Helper()
-			for names, err := range people.All() {
+			for person, err := range people.All() {
 				require.NoError(t, err)
-				require.Equal(t, want, names)
+				require.Equal(t, want, person)
 				break
 			}
 		}
-		here("ann")
+		sees(Person{"ann", true})
 		bob := enter(t, server, "bob")
-		here("ann", "bob")
+		sees(Person{"bob", true})
 
 		ann.say("one", "two")
 		ann.say("two") // as if the answer had been lost
@@ -133,8 +134,13 @@ func TestRoom(t *testing.T) {
 		bob.hears("ann: one", "ann: two")
 		bob.say("three")
 		bob.hears("bob: three") // and not that he is typing
-		require.NoError(t, bob.room.Close())
-		here("ann")
+		again := enter(t, server, "bob")
+		require.NoError(t, bob.room.Close()) // he is still here
+		time.Sleep(time.Minute)
+		require.NoError(t, again.room.Close())
+		start := time.Now()
+		sees(Person{"bob", false})
+		require.InDelta(t, grace, time.Since(start), float64(time.Second))
 
 		mei := enter(t, server, "mei") // hears what was said before, and who was typing is forgotten
 		mei.hears("ann: one", "ann: two", "bob: three")

@@ -18,8 +18,8 @@ var (
 	Say = rpc.Define[SayInput, rpc.Void]("say")
 	// Typing lets the others know that somebody is writing.
 	Typing = rpc.Define[rpc.Void, rpc.Void]("typing")
-	// People streams the names of those who are here, at first and whenever they change.
-	People = rpc.DefineEvents[rpc.Void, []string, rpc.Void]("people")
+	// People streams who comes and who leaves. It begins with those who are here.
+	People = rpc.DefineEvents[rpc.Void, Person, rpc.Void]("people")
 )
 
 // Event is what a page hears: one of its fields is set.
@@ -36,6 +36,12 @@ type Message struct {
 	From string    `json:"from"`
 	Text string    `json:"text"`
 	At   time.Time `json:"at"`
+}
+
+// Person is somebody who has come to the room, or has left it.
+type Person struct {
+	Name string `json:"name"`
+	Here bool   `json:"here"`
 }
 
 // JoinInput names the room and the visitor. A real server takes the name from its session.

@@ -38,8 +38,8 @@ func newBouncer(t *testing.T, authorize func(*http.Request, *token.Payload) erro
 	b := &bouncer{}
 	b.rooms = durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[Event]) (*Room, error) {
 		b.objects.Add(1)
-		return &Room{Object: o}, nil
-	}, &durableobject.Options{Verifier: bouncerKey, ResumeRetention: retention})
+		return &Room{o}, nil
+	}, &durableobject.Options{Verifier: bouncerKey, ResumeRetention: retention, Presence: &durableobject.PresenceOptions{}})
 	upgrade := durableobject.UpgradeHandler(b.rooms, &durableobject.UpgradeOptions{Authorize: authorize, OriginPatterns: origins})
 	mux := http.NewServeMux()
 	mux.HandleFunc("/room", func(w http.ResponseWriter, r *http.Request) {

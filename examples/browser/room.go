@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -14,8 +15,6 @@ import (
 // its methods.
 type Room struct {
 	*durableobject.Object[Event]
-
-	roster roster
 }
 
 // Say publishes lines, one after the other. When it returns they are in the log, each once,
@@ -46,34 +45,36 @@ func (r *Room) Typing(ctx context.Context, ws *durableobject.Websocket, _ rpc.Vo
 	return rpc.Void{}, nil
 }
 
-// People streams the names of those who are here: now, and whenever that changes. A slow
-// page gets the newest list, not every one in between.
+// People streams who comes and who leaves, on whichever node. Somebody is here as long as
+// one of their pages is.
 func (r *Room) People(
-	ctx context.Context, _ *durableobject.Websocket, _ rpc.Void, w *rpc.EventWriter[[]string],
+	ctx context.Context, _ *durableobject.Websocket, _ rpc.Void, w *rpc.EventWriter[Person],
 ) (rpc.Void, error) {
-	for {
-		names, changed := r.roster.names()
-		if err := w.Send(names); err != nil {
+	pages := map[string]int{}
+	for change, err := range r.PresenceChanges(ctx) {
+		if err != nil {
 			return rpc.Void{}, err
 		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return rpc.Void{}, ctx.Err()
+		var user User
+		if err := json.Unmarshal(change.Member.Att, &user); err != nil {
+			return rpc.Void{}, err
+		}
+		before := pages[user.Name]
+		switch change.Kind {
+		case durableobject.PresenceJoined:
+			pages[user.Name]++
+		case durableobject.PresenceLeft:
+			pages[user.Name]--
+		case durableobject.PresenceChanged:
+		}
+		if is := pages[user.Name] > 0; is != (before > 0) {
+			if err := w.Send(Person{user.Name, is}); err != nil {
+				return rpc.Void{}, err
+			}
 		}
 	}
+	return rpc.Void{}, nil
 }
-
-// OnSubscribed implements durableobject.Hub.
-//
-//nolint:unparam // of the interface
-func (r *Room) OnSubscribed(_ context.Context, ws *durableobject.Websocket, _ durableobject.Resume) error {
-	r.roster.add(ws)
-	return nil
-}
-
-// OnDisconnected implements durableobject.Hub.
-func (r *Room) OnDisconnected(_ context.Context, ws *durableobject.Websocket) { r.roster.remove(ws) }
 
 func name(ws *durableobject.Websocket) string {
 	user, err := token.Att[User](ws.Token())

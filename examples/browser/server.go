@@ -22,6 +22,9 @@ import (
 // take to send one again.
 const retention = 10 * time.Minute
 
+// grace is how long somebody stays on the list whose page is gone: a reload is not seen.
+const grace = 2 * time.Second
+
 // config configures the server.
 type config struct {
 	Addr    string        // where it listens
@@ -58,10 +61,11 @@ func openLog(dir string) (eventlog.Log, error) {
 // newServer returns the handler of everything, and a function to shut it down.
 func newServer(c config, files fs.FS, log eventlog.Log) (http.Handler, func(context.Context) error) {
 	rooms := durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[Event]) (*Room, error) {
-		return &Room{Object: o}, nil
+		return &Room{o}, nil
 	}, &durableobject.Options{
 		Verifier: c.Key, ResumeRetention: retention, Log: log, Logger: c.Logger,
-		Latest: 200, // what a page begins with
+		Latest:   200, // what a page begins with
+		Presence: &durableobject.PresenceOptions{Grace: grace},
 	})
 	durableobject.Handle(rooms, Say, (*Room).Say)
 	durableobject.Handle(rooms, Typing, (*Room).Typing)

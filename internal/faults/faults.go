@@ -35,19 +35,19 @@ func isNil[E any](e E) bool {
 }
 
 // String returns the sentences in one line.
-func (l List) String() string { return strings.Join(l, "; ") }
+func (l *List) String() string { return strings.Join(*l, "; ") }
 
 // Err returns the sentences as an error, or nil if there is none.
-func (l List) Err() error {
-	if len(l) == 0 {
+func (l *List) Err() error {
+	if len(*l) == 0 {
 		return nil
 	}
 	return errors.New(l.String())
 }
 
 // Panic panics with the sentences if there are any, after the name of what was to be made.
-func (l List) Panic(what string) {
-	if len(l) > 0 {
+func (l *List) Panic(what string) {
+	if len(*l) > 0 {
 		panic(what + ": " + l.String())
 	}
 }

@@ -11,6 +11,7 @@ func TestName(t *testing.T) {
 	other := make(chan string)
 	go func() { other <- Name() }()
 	require.Regexp(t, "^goroutine [0-9]+$", Name())
-	require.Equal(t, Name(), Name())
-	require.NotEqual(t, Name(), <-other)
+	name := Name()
+	require.Equal(t, name, Name())
+	require.NotEqual(t, name, <-other)
 }

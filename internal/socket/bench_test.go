@@ -62,18 +62,18 @@ func BenchmarkBlindWrites(b *testing.B) {
 // overTLS returns the ends of a connection over TLS.
 func overTLS(tb testing.TB) (server, client net.Conn) {
 	tb.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // of a test
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(tb, err)
 	defer func() { require.NoError(tb, ln.Close()) }()
 	keys := httptest.NewUnstartedServer(nil)
 	keys.StartTLS()
 	defer keys.Close()
-	near, err := net.Dial("tcp", ln.Addr().String()) //nolint:noctx // as above
+	near, err := net.Dial("tcp", ln.Addr().String())
 	require.NoError(tb, err)
 	far, err := ln.Accept()
 	require.NoError(tb, err)
 	s := tls.Server(far, &tls.Config{Certificates: keys.TLS.Certificates, MinVersion: tls.VersionTLS13})
-	c := tls.Client(near, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13}) //nolint:gosec // of a test
+	c := tls.Client(near, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13})
 	done := make(chan error)
 	go func() { done <- s.Handshake() }()
 	require.NoError(tb, c.Handshake())

@@ -86,9 +86,11 @@ function hear({ said, typing }: Event): void {
 /** followPeople shows who is here. The list comes anew with each connection. */
 async function followPeople(room: JoinIterator): Promise<void> {
   while (room.state !== 'closed') {
+    const present = new Set<string>()
     try {
-      for await (const names of await room.rpc.people()) {
-        view.showPeople(names, name)
+      for await (const { name: who, here } of await room.rpc.people()) {
+        here ? present.add(who) : present.delete(who)
+        view.showPeople([...present].sort((a, b) => a.localeCompare(b)), name)
       }
     }
     catch {

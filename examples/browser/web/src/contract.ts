@@ -28,11 +28,11 @@ export type JoinIterator<C extends ClientContext = Record<never, never>> =
 
 /** The methods of `join`, called over the socket of its events. */
 export type JoinMethods<C extends ClientContext = Record<never, never>> = {
-  /** People streams the names of those who are here, at first and whenever they change. */
+  /** People streams who comes and who leaves. It begins with those who are here. */
   people: Client<
     C,
     void,
-    AsyncIteratorClass<string[], void, void>,
+    AsyncIteratorClass<Person, void, void>,
     ThrowableError
   >
   /** Say stores lines. When it answers, nothing that happens can lose them. */
@@ -70,6 +70,12 @@ export interface Message {
   from: string
   text: string
   at: Date
+}
+
+/** Person is somebody who has come to the room, or has left it. */
+export interface Person {
+  name: string
+  here: boolean
 }
 
 /**

@@ -1,0 +1,168 @@
+package durableobject
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+)
+
+// DefaultPresenceGrace is the default of PresenceOptions.Grace.
+const DefaultPresenceGrace = 5 * time.Second
+
+const (
+	// maxAttBytes is the size of the largest attachment that a Member has.
+	maxAttBytes = 1 << 10
+	// presenceWait is how long Presence waits for other nodes.
+	presenceWait = 250 * time.Millisecond
+)
+
+var (
+	// ErrNoPresence is returned by the methods about presence if Options.Presence is nil.
+	ErrNoPresence = errors.New("durableobject: presence is off")
+	// ErrPresenceLag ends the changes of a reader that is too slow: more than 10,000
+	// members wait, and more than there are. Ranging anew begins with all members.
+	ErrPresenceLag = errors.New("durableobject: too far behind the changes of presence")
+)
+
+// PresenceOptions configures who is listed as present: see [Object.Presence]. The zero
+// value is the defaults.
+type PresenceOptions struct {
+	// Grace is how long a client stays a member after its last socket has closed, so that
+	// a page that is loaded anew, a short loss of the network and a move to another node
+	// are not seen. 0 is 5 s, negative is none.
+	Grace time.Duration
+}
+
+// Member is a client that is connected, to whichever node: all sockets with one id, of one
+// subject if there is Options.Subject.
+type Member struct {
+	Recipient
+
+	// Tags are those of its newest token.
+	Tags []string
+	// Att is the attachment of its newest token, which clients can read; nil if there is
+	// none or it is larger than 1 KiB.
+	Att json.RawMessage
+	// Since is when it came. That it was away within the grace does not change it.
+	Since time.Time
+	// Sockets is how many it has, 0 within the grace.
+	Sockets int
+}
+
+// Presence is who is connected to an object.
+type Presence struct {
+	// Members are in order of Since.
+	Members []Member
+	// Silent names the nodes that have not been heard for 6 s, or did not answer in time:
+	// their members may be missing, or may have gone.
+	Silent []string
+}
+
+// PresenceKind is what has become of a member.
+type PresenceKind string
+
+const (
+	// PresenceJoined is the kind of a member that has come, or was there when the changes
+	// began.
+	PresenceJoined PresenceKind = "joined"
+	// PresenceChanged is the kind of a member whose token or number of sockets has changed.
+	PresenceChanged PresenceKind = "changed"
+	// PresenceLeft is the kind of a member that is gone, after the grace.
+	PresenceLeft PresenceKind = "left"
+)
+
+// PresenceChange is a change of the members of an object. Of one that has left, Member is
+// as it was last.
+type PresenceChange struct {
+	Kind   PresenceKind
+	Member Member
+}
+
+// Presence lists the clients of the object on all nodes: those with one of the tags, or all
+// of them. It is answered from what this node knows, which the others keep up to date; a
+// node that has just started waits for them, at most 250 ms. Members of a node that was
+// killed are gone 15 s later.
+//
+// The error is [ErrNoPresence] without Options.Presence, or that of ctx.
+func (o *Object[T]) Presence(ctx context.Context, tags ...string) (Presence, error) {
+	p := o.channels.core.members
+	if p == nil {
+		return Presence{}, fmt.Errorf("durableobject: presence: %w", ErrNoPresence)
+	}
+	if err := p.wait(ctx); err != nil {
+		return Presence{}, fmt.Errorf("durableobject: presence: %w", err)
+	}
+	list := p.list(o.name)
+	if len(tags) > 0 {
+		list = slices.DeleteFunc(list, func(m Member) bool {
+			return !slices.ContainsFunc(m.Tags, func(tag string) bool { return slices.Contains(tags, tag) })
+		})
+	}
+	slices.SortFunc(list, func(a, b Member) int {
+		return cmp.Or(a.Since.Compare(b.Since), strings.Compare(a.Subject, b.Subject), strings.Compare(a.ID, b.ID))
+	})
+	return Presence{list, p.silent()}, nil
+}
+
+// PresenceCount returns the number of members that this node knows of. It waits for nothing
+// and takes the same time for any number. It is 0 without Options.Presence.
+func (o *Object[T]) PresenceCount() int {
+	p := o.channels.core.members
+	if p == nil {
+		return 0
+	}
+	return p.count(o.name)
+}
+
+// PresenceChanges yields the members of the object, and then each change of them until ctx
+// ends, whose error it yields last. Changes of one member that the loop was too slow for
+// are yielded as one. It is for methods that return streams, so that a page shows the list
+// as it changes: see [HandleEvents]. It can be ranged over again, from the beginning.
+//
+// The error is also [ErrNoPresence], [ErrPresenceLag], or [ErrClosed] when the namespace
+// shuts down.
+func (o *Object[T]) PresenceChanges(ctx context.Context) iter.Seq2[PresenceChange, error] {
+	return func(yield func(PresenceChange, error) bool) {
+		fail := func(err error) { yield(PresenceChange{}, fmt.Errorf("durableobject: presence changes: %w", err)) }
+		p := o.channels.core.members
+		if p == nil {
+			fail(ErrNoPresence)
+			return
+		}
+		w := p.watch(o.name)
+		defer p.unwatch(o.name, w)
+		for {
+			changes, err := w.next(ctx)
+			if err != nil {
+				fail(err)
+				return
+			}
+			for _, change := range changes {
+				if !yield(change, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// OnJoined is called when a client has become a member: its first socket is open, on
+// whichever node. It is called on one node, usually that of the socket, and once; twice if
+// the client comes to two nodes at the same moment, or messages between nodes are lost.
+// If such a message is late or lost, OnLeft may also have been called in between. The calls of
+// OnJoined and OnLeft of an object on one node follow one another, in order. ctx ends after
+// Options.HookTimeout; a panic is logged. It requires Options.Presence. The default does
+// nothing; declare the method on your own type to replace it.
+func (o *Object[T]) OnJoined(context.Context, Member) {}
+
+// OnLeft is called when a member is gone: its last socket, on all nodes, has closed, and the
+// grace has passed. If its node was killed another one calls it, but nobody does if that was
+// the last node, or if the oldest of the others is killed within 15 s too. At Shutdown of the only node it is called without grace, for objects
+// that are in memory. Otherwise it is as OnJoined. The default does nothing.
+func (o *Object[T]) OnLeft(context.Context, Member) {}

@@ -1,0 +1,49 @@
+package durableobject_test
+
+import (
+	"context"
+	"runtime"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/durableobject"
+)
+
+// Where presence is not used it costs no goroutine, and a socket no memory. Where it is, a
+// node that is alone has no goroutine for it either. The test does not run in parallel with
+// others, as it counts goroutines.
+func TestPresenceCostsNothing(t *testing.T) {
+	goroutines := func(o durableobject.Options) int {
+		o.Verifier = secret
+		before := runtime.NumGoroutine()
+		ns := durableobject.NewNamespace(newPlain, &o)
+		n := runtime.NumGoroutine() - before
+		require.NoError(t, ns.Shutdown(context.Background()))
+		return n
+	}
+	writers := runtime.GOMAXPROCS(0)
+	off := goroutines(durableobject.Options{})
+	require.LessOrEqual(t, off, writers+2, "writers, the wheel, and the task that evicts")
+	require.Equal(t, off, goroutines(durableobject.Options{Presence: &durableobject.PresenceOptions{}}))
+
+	const socketBefore = 704 // bytes of a Websocket without presence
+	require.LessOrEqual(t, int(unsafe.Sizeof(durableobject.Websocket{})), socketBefore+64)
+}
+
+// 10,000 members are listed in at most 50 ms.
+func BenchmarkPresence(b *testing.B) {
+	v := newVenueOf(b, durableobject.Options{Presence: &durableobject.PresenceOptions{}})
+	room := v.room("room")
+	v.connect(10_000, "room")
+	for room.PresenceCount() < 10_000 {
+		runtime.Gosched()
+	}
+	for b.Loop() {
+		p, err := room.Presence(b.Context())
+		require.NoError(b, err)
+		require.Len(b, p.Members, 10_000)
+	}
+	b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "ms/list")
+}

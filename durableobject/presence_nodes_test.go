@@ -1,0 +1,317 @@
+package durableobject_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog/eventlogtest"
+)
+
+// Every node lists the members of all, with what their newest token has.
+func TestPresenceOverNodes(t *testing.T) {
+	inHalls(t, 3, func(t *testing.T, bus *eventlogtest.SharedBus, nodes []*hallNode, book *guestBook) {
+		nodes[0].connect("a", withAtt(`1`), withTags("x"))
+		time.Sleep(time.Second)
+		nodes[1].connect("a", withAtt(`2`), withTags("y"))
+		nodes[1].connect("b")
+		synctest.Wait()
+		late := newHallOn(t, bus, book)
+		for _, n := range append(nodes, late) {
+			require.Equal(t, []string{"a", "b"}, n.members())
+			p, err := n.hall().Presence(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, 2, p.Members[0].Sockets)
+			require.JSONEq(t, `2`, string(p.Members[0].Att))
+			require.Equal(t, []string{"y"}, p.Members[0].Tags)
+			require.WithinDuration(t, time.Now().Add(-time.Second), p.Members[0].Since, 500*time.Millisecond)
+		}
+		require.ElementsMatch(t, []string{"+a", "+b"}, book.take())
+		late.end()
+	})
+}
+
+// A client that moves to another node within the grace has not left, wherever it moves.
+func TestPresenceOfAClientThatMoves(t *testing.T) {
+	inHalls(t, 3, func(t *testing.T, _ *eventlogtest.SharedBus, nodes []*hallNode, book *guestBook) {
+		var followers []*listFollower
+		for _, n := range nodes {
+			followers = append(followers, follow(n))
+		}
+		c := nodes[0].connect("a")
+		require.Equal(t, []string{"+a"}, book.take())
+		for i := range 20 {
+			c.drop()
+			time.Sleep(time.Duration(i%5) * 1200 * time.Millisecond)
+			c = nodes[(i+1)%3].connect("a")
+			for _, n := range nodes {
+				require.Equal(t, []string{"a"}, n.members())
+			}
+		}
+		time.Sleep(time.Minute)
+		require.Empty(t, book.take())
+		c.drop()
+		time.Sleep(5 * time.Second)
+		require.Equal(t, []string{"-a"}, book.take())
+		for _, f := range followers {
+			changes := f.take()
+			require.Equal(t, "joined a", changes[0])
+			require.Equal(t, "left a", changes[len(changes)-1])
+			require.NotContains(t, changes[1:len(changes)-1], "joined a")
+			require.NotContains(t, changes[1:len(changes)-1], "left a")
+			f.stop()
+			<-f.done
+		}
+	})
+}
+
+// The members of a node that was killed are gone within 30 s; those that are on other nodes
+// too have not left.
+func TestPresenceOfANodeThatIsKilled(t *testing.T) {
+	inHalls(t, 3, func(t *testing.T, _ *eventlogtest.SharedBus, nodes []*hallNode, book *guestBook) {
+		nodes[0].connect("a")
+		nodes[0].connect("b")
+		nodes[0].connect("c")
+		synctest.Wait()
+		nodes[1].connect("b")
+		require.ElementsMatch(t, []string{"+a", "+b", "+c"}, book.take())
+		nodes[0].kill()
+		nodes[2].connect("c")
+		time.Sleep(10 * time.Second)
+		p, err := nodes[1].hall().Presence(t.Context())
+		require.NoError(t, err)
+		require.Len(t, p.Silent, 1)
+		time.Sleep(20 * time.Second)
+		require.ElementsMatch(t, []string{"b", "c"}, nodes[1].members())
+		require.ElementsMatch(t, []string{"b", "c"}, nodes[2].members())
+		require.Equal(t, []string{"-a"}, book.take())
+		require.Equal(t, []string{"b", "c"}, book.present())
+	})
+}
+
+// The members of a node that shuts down have the grace to move to another one.
+func TestPresenceOfANodeThatShutsDown(t *testing.T) {
+	inHalls(t, 3, func(t *testing.T, bus *eventlogtest.SharedBus, nodes []*hallNode, book *guestBook) {
+		leaving := newHallOn(t, bus, book)
+		time.Sleep(time.Minute)
+		leaving.connect("a")
+		leaving.connect("b")
+		book.take()
+		leaving.end()
+		time.Sleep(4 * time.Second)
+		nodes[0].connect("b")
+		require.Equal(t, []string{"a", "b"}, nodes[1].members())
+		time.Sleep(2 * time.Second)
+		require.Equal(t, []string{"b"}, nodes[1].members())
+		require.Equal(t, []string{"-a"}, book.take())
+	})
+}
+
+// A node that cannot reach the others keeps their members, and its own are back with it.
+func TestPresenceOfANodeThatIsCutOff(t *testing.T) {
+	for name, away := range map[string]time.Duration{"shortly": 8 * time.Second, "for long": 2 * time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			inHalls(t, 3, func(t *testing.T, _ *eventlogtest.SharedBus, nodes []*hallNode, book *guestBook) {
+				nodes[0].connect("a")
+				nodes[1].connect("b")
+				synctest.Wait()
+				nodes[0].bus.Cut(true)
+				time.Sleep(away)
+				nodes[1].connect("c")
+				nodes[0].bus.Cut(false)
+				time.Sleep(10 * time.Second)
+				for _, n := range nodes {
+					require.ElementsMatch(t, []string{"a", "b", "c"}, n.members())
+				}
+				require.Equal(t, []string{"a", "b", "c"}, book.present(), "%v", book.take())
+			})
+		})
+	}
+}
+
+// presenceRun is a random history of clients on nodes that come and go.
+type presenceRun struct {
+	t         *testing.T
+	rng       *rand.Rand
+	bus       *eventlogtest.SharedBus
+	nodes     []*hallNode
+	followers map[*hallNode]*listFollower
+	book      *guestBook
+	sockets   []presentSocket
+	disturb   func(*hallNode)
+	killed    time.Time // the last node
+}
+
+type presentSocket struct {
+	*rawClient
+	id   string
+	node *hallNode
+}
+
+func (r *presenceRun) start(n *hallNode) {
+	if r.disturb != nil {
+		r.disturb(n)
+	}
+	r.nodes = append(r.nodes, n)
+	r.followers[n] = follow(n)
+}
+
+func (r *presenceRun) arrive(id string) {
+	n := r.nodes[r.rng.IntN(len(r.nodes))]
+	r.sockets = append(r.sockets, presentSocket{n.connect(id), id, n})
+	synctest.Wait()
+}
+
+// leave drops a random socket, and returns whose it was.
+func (r *presenceRun) leave() (id string) {
+	if len(r.sockets) == 0 {
+		return "nobody"
+	}
+	i := r.rng.IntN(len(r.sockets))
+	s := r.sockets[i]
+	r.sockets = slices.Delete(r.sockets, i, i+1)
+	s.drop()
+	return s.id
+}
+
+// killOne kills a node, and not two within the time in which the others notice that.
+func (r *presenceRun) killOne() {
+	if time.Since(r.killed) < 20*time.Second {
+		return
+	}
+	r.killed = time.Now()
+	i := r.rng.IntN(len(r.nodes))
+	n := r.nodes[i]
+	r.nodes = slices.Delete(r.nodes, i, i+1)
+	r.followers[n].stop()
+	n.kill()
+	var displaced []string
+	r.sockets = slices.DeleteFunc(r.sockets, func(s presentSocket) bool {
+		if s.node == n {
+			displaced = append(displaced, s.id)
+		}
+		return s.node == n
+	})
+	r.start(newHallOn(r.t, r.bus, r.book))
+	for _, id := range displaced { // most come back
+		if r.rng.IntN(4) > 0 {
+			r.arrive(id)
+		}
+	}
+}
+
+func (r *presenceRun) step() {
+	switch n := r.rng.IntN(100); {
+	case n < 35:
+		r.arrive(fmt.Sprint("client ", r.rng.IntN(40)))
+	case n < 60:
+		r.leave()
+	case n < 80: // a move or a reload
+		id := r.leave()
+		time.Sleep(time.Duration(r.rng.IntN(5000)) * time.Millisecond)
+		r.arrive(id)
+	case n < 99:
+		time.Sleep(time.Duration(r.rng.IntN(8000)) * time.Millisecond)
+	default:
+		r.killOne()
+	}
+}
+
+// truth returns the clients that are connected.
+func (r *presenceRun) truth() []string {
+	ids := []string{}
+	for _, s := range r.sockets {
+		ids = append(ids, s.id)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+func (r *presenceRun) check() {
+	r.t.Helper()
+	want := r.truth()
+	for i, n := range r.nodes {
+		require.ElementsMatch(r.t, want, n.members(), "node %d", i)
+		require.Equal(r.t, want, r.followers[n].list(), "feed of node %d", i)
+		require.NotContains(r.t, r.followers[n].take(), "impossible")
+	}
+}
+
+func (r *presenceRun) end() {
+	for n, f := range r.followers {
+		f.stop()
+		<-f.done
+		n.bus.Cut(false)
+		n.end()
+	}
+}
+
+func presenceRuns(t *testing.T, steps int, disturb func(rng *rand.Rand) func(*hallNode), test func(r *presenceRun)) {
+	t.Helper()
+	seeds := 3
+	if text := os.Getenv("PRESENCE_RUNS"); text != "" {
+		n, err := strconv.Atoi(text)
+		require.NoError(t, err)
+		seeds = n
+	}
+	for seed := range uint64(seeds) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := &presenceRun{
+					t: t, rng: rand.New(rand.NewPCG(seed, 7)), bus: eventlogtest.NewSharedBus(), book: &guestBook{},
+					followers: map[*hallNode]*listFollower{},
+				}
+				if disturb != nil {
+					r.disturb = disturb(r.rng)
+				}
+				for range 3 {
+					r.start(newHallOn(t, r.bus, r.book))
+				}
+				time.Sleep(time.Minute)
+				for range steps {
+					r.step()
+				}
+				for _, n := range r.nodes {
+					n.bus.Disturb(nil)
+				}
+				time.Sleep(30 * time.Second)
+				r.check()
+				test(r)
+				r.end()
+			})
+		})
+	}
+}
+
+// After random arrivals, moves, reloads and kills, joins minus leaves equals members.
+func TestPresenceOfARandomHistory(t *testing.T) {
+	t.Parallel()
+	presenceRuns(t, 1000, nil, func(r *presenceRun) {
+		require.Equal(r.t, r.truth(), append([]string{}, r.book.present()...))
+	})
+}
+
+// A bus that loses, delays and reorders messages makes lists late, not wrong.
+func TestPresenceOverABadBus(t *testing.T) {
+	t.Parallel()
+	presenceRuns(t, 300, func(*rand.Rand) func(*hallNode) {
+		return func(n *hallNode) {
+			n.bus.Disturb(func(string, []byte) eventlogtest.Fate {
+				return eventlogtest.Fate{Drop: rand.IntN(10) == 0, Delay: time.Duration(rand.IntN(300)) * time.Millisecond}
+			})
+		}
+	}, func(r *presenceRun) {
+		called := r.book.take()
+		for _, id := range r.truth() {
+			require.Contains(r.t, called, "+"+id)
+		}
+	})
+}

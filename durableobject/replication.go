@@ -1,0 +1,287 @@
+package durableobject
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+)
+
+const (
+	// claimBytes is about how large a message of claims may become.
+	claimBytes = 32 << 10
+	// maxEarly is how many messages that have come before their turn are kept for a node.
+	maxEarly = 256
+	// wantAgain is how long a node has to send its claims before it is asked again.
+	wantAgain = time.Second
+	// maxBuried is how many nodes that are gone are remembered.
+	maxBuried = 1000
+	// decideWait is how much later than the oldest node the others drop the claims of one that
+	// is gone: two beats.
+	decideWait = 2 * beatInterval
+	// dropBatch is how many claims of a node that is gone are dropped at a time.
+	dropBatch = 256
+)
+
+// replication keeps the claims of nodes the same on all of them. Each node numbers its
+// messages of changes. One that has missed some, or is new, asks for all claims, which come
+// with the number of the last change that they have.
+type replication struct {
+	life     uint64             // grows when the others have taken this node for dead
+	seq      uint64             // of the last message of changes
+	dirty    map[memberKey]bool // own claims that have changed since; true if OnLeft was called
+	wanted   bool               // another node has asked for all claims
+	sending  bool
+	replicas map[string]*replica
+	buried   map[string]uint64 // nodes that are gone, with their life
+	news     chan struct{}     // closed when a replica is complete, and made anew
+}
+
+// replica is the claims of another node.
+type replica struct {
+	life, seq uint64
+	synced    bool // the claims are those of seq
+	gone      bool // the node is, and its claims will be dropped
+	claims    map[memberKey]*claim
+	early     map[uint64][]wireClaim // changes after a gap
+	askedAt   time.Time
+	heard     uint64 // seq of the last beat
+	parts     map[int][]wireClaim
+	partsOf   uint64 // seq that the parts are of
+}
+
+// wireClaim is a claim as it is sent, or that it is gone.
+type wireClaim struct {
+	Channel string `json:"chn"`
+	Subject []byte `json:"sub,omitempty"` // any bytes
+	ID      []byte `json:"id"`
+	Gone    bool   `json:"gone,omitempty"`
+	Left    bool   `json:"left,omitempty"` // OnLeft was called
+	claim
+}
+
+func (w *wireClaim) key() memberKey {
+	return memberKey{w.Channel, Recipient{Subject: string(w.Subject), ID: string(w.ID)}}
+}
+
+// claims is the data of messages: some that have changed, a part of all, or none.
+type claims struct {
+	Life  uint64      `json:"life"`
+	Seq   uint64      `json:"seq"`
+	Part  int         `json:"part,omitempty"`
+	Parts int         `json:"parts,omitempty"`
+	List  []wireClaim `json:"list,omitempty"`
+
+	// Of is the node that the claims are of, or wanted of, if it is not the sender or the
+	// receiver: one that was killed cannot send its own to a node that has just started.
+	Of string `json:"of,omitempty"`
+	// Nodes are those that the sender of a beat knows.
+	Nodes map[string]hearsay `json:"nodes,omitempty"`
+}
+
+// hearsay is what a node knows of another one.
+type hearsay struct {
+	Born  int64         `json:"born"`
+	Heard time.Duration `json:"heard"` // how long ago
+}
+
+func newReplication() replication {
+	return replication{
+		dirty: map[memberKey]bool{}, replicas: map[string]*replica{}, buried: map[string]uint64{}, news: make(chan struct{}),
+	}
+}
+
+// connect sets what other nodes may send.
+func (p *members) connect() {
+	n := p.nodes
+	if n.alone {
+		return
+	}
+	receive := func(fn func(from string, c *claims)) func(string, json.RawMessage) {
+		return func(from string, data json.RawMessage) {
+			c := &claims{}
+			if json.Unmarshal(data, c) != nil {
+				return
+			}
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if !p.closed {
+				fn(from, c)
+			}
+		}
+	}
+	n.beatData = p.beat
+	n.onGone = p.gone
+	n.onListening = func() {
+		p.mu.Lock()
+		p.begun = time.Now()
+		p.mu.Unlock()
+		time.AfterFunc(settleDelay, func() { p.settle(false) })
+		time.AfterFunc(settleMax, func() { p.settle(true) })
+	}
+	n.handlers["beat"] = receive(p.heardBeat)
+	n.handlers["claims changed"] = receive(p.changed)
+	n.handlers["claims"] = receive(p.received)
+	n.handlers["claims wanted"] = receive(func(from string, c *claims) {
+		if c.Of != "" && c.Of != n.name {
+			p.pass(from, c.Of)
+			return
+		}
+		p.wanted = true
+		p.kick()
+	})
+	n.handlers["buried"] = receive(func(_ string, c *claims) { p.rise(c.Life) })
+}
+
+// touch notes that an own claim has changed. It is called with mu held, as all but beat,
+// gone, drop and send are.
+func (p *members) touch(key memberKey) {
+	if p.nodes.alone {
+		return
+	}
+	p.dirty[key] = p.dirty[key] // of false, if it was not there
+	p.kick()
+}
+
+// kick has what has changed sent, unless that is under way.
+func (p *members) kick() {
+	if !p.sending && !p.closed {
+		p.sending = p.nodes.soon(func() { p.send(p.core.ctx) })
+	}
+}
+
+// send sends what has changed, and all claims if they are wanted, until there is nothing
+// more: changes that are made meanwhile go together in one message.
+func (p *members) send(ctx context.Context) {
+	for {
+		p.mu.Lock()
+		kind, list := p.outgoing()
+		p.sending = kind != ""
+		p.mu.Unlock()
+		if kind == "" {
+			return
+		}
+		for _, c := range list {
+			data, err := json.Marshal(c)
+			if err == nil {
+				err = p.nodes.broadcast(ctx, message{Kind: kind, Data: data})
+			}
+			if err != nil && !isClosing(err) { // the others notice that it is missing
+				p.core.logger.Warn("presence not sent to other nodes", "err", err)
+			}
+		}
+	}
+}
+
+// outgoing returns the kind of what is to be sent next, empty if there is nothing, and the
+// messages.
+func (p *members) outgoing() (kind string, list []claims) {
+	switch {
+	case p.wanted:
+		p.wanted = false
+		return "claims", parts(p.own, claims{Life: p.life, Seq: p.seq})
+	case len(p.dirty) > 0:
+		p.seq++
+		c := claims{Life: p.life, Seq: p.seq}
+		size := 0
+		for key, left := range p.dirty {
+			w := wireClaimOf(key, p.own[key])
+			w.Left = left && w.Gone
+			if size += w.size(); size > claimBytes && len(c.List) > 0 {
+				break
+			}
+			delete(p.dirty, key)
+			c.List = append(c.List, w)
+		}
+		return "claims changed", []claims{c}
+	}
+	return "", nil
+}
+
+// parts returns all claims of a node as messages that are like c otherwise.
+func parts(all map[memberKey]*claim, c claims) []claims {
+	list := []claims{c}
+	size := 0
+	for key, own := range all {
+		w := wireClaimOf(key, own)
+		if size += w.size(); size > claimBytes {
+			list, size = append(list, c), 0
+		}
+		last := &list[len(list)-1]
+		last.List = append(last.List, w)
+	}
+	for i := range list {
+		list[i].Part, list[i].Parts = i, len(list)
+	}
+	return list
+}
+
+func wireClaimOf(key memberKey, c *claim) wireClaim {
+	w := wireClaim{Channel: key.channel, Subject: []byte(key.Subject), ID: []byte(key.ID), Gone: c == nil}
+	if c != nil {
+		w.claim = *c
+	}
+	if w.size() > claimBytes { // of a token that is larger than usual
+		w.Tags, w.Att = nil, nil
+	}
+	return w
+}
+
+// size returns about how large the claim is as JSON.
+func (w *wireClaim) size() int {
+	n := 200 + len(w.Channel) + 2*len(w.Subject) + 2*len(w.ID) + len(w.Att)
+	for _, tag := range w.Tags {
+		n += len(tag) + 4
+	}
+	return n
+}
+
+// beat returns what a node shows of its claims in intervals.
+func (p *members) beat() any {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return claims{Life: p.life, Seq: p.seq, Nodes: p.nodes.hearsay()}
+}
+
+// unsynced returns the nodes whose claims are not known.
+func (p *members) unsynced() []string {
+	return slices.DeleteFunc(p.nodes.others(), func(node string) bool {
+		r := p.replicas[node]
+		return r != nil && r.synced
+	})
+}
+
+// notify wakes those who wait for claims of other nodes.
+func (p *members) notify() {
+	close(p.news)
+	p.news = make(chan struct{})
+}
+
+// wait waits for the claims of the other nodes, but not for long.
+func (p *members) wait(ctx context.Context) error {
+	timer := time.NewTimer(presenceWait)
+	defer timer.Stop()
+	for {
+		p.mu.Lock()
+		done, news := p.settled && len(p.unsynced()) == 0 || p.closed, p.news
+		p.mu.Unlock()
+		if err := context.Cause(ctx); done || err != nil {
+			return err
+		}
+		select {
+		case <-news:
+		case <-timer.C:
+			return nil
+		case <-ctx.Done():
+		}
+	}
+}
+
+// silent returns the nodes that may not have sent all their claims.
+func (p *members) silent() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	names := append(p.unsynced(), p.nodes.unheard(silentAfter)...)
+	slices.Sort(names)
+	return slices.Compact(names)
+}

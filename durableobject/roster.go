@@ -1,0 +1,164 @@
+package durableobject
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/token"
+)
+
+// memberKey names a member of a channel.
+type memberKey struct {
+	channel string
+	Recipient
+}
+
+// claim is what a node knows of its own sockets of a member. Nodes send their claims to each
+// other; a member is there as long as there is a claim to it.
+//
+// One claim of each member is announced: its node has called OnJoined, or has taken that over,
+// and calls OnLeft. A node that is to drop an announced claim while others have claims is
+// yielding, until one of them has announced its own.
+type claim struct {
+	Tags      []string        `json:"tags,omitempty"`
+	Att       json.RawMessage `json:"att,omitempty"`
+	Issued    time.Time       `json:"iat"` // of the token that Tags and Att are from
+	Since     time.Time       `json:"since"`
+	Sockets   int             `json:"n"`
+	Announced bool            `json:"announced,omitempty"`
+	Yielding  bool            `json:"yielding,omitempty"`
+	Joined    bool            `json:"joined,omitempty"` // as the node sees the member
+
+	node  string
+	ended bool   // own claims: the grace has passed
+	round uint64 // own claims: grows when the last socket closes
+}
+
+// read takes tags and attachment from a token, unless they are from a newer one.
+func (c *claim) read(p *token.Payload) {
+	if p.IssuedAt.Before(c.Issued) {
+		return
+	}
+	c.Tags, c.Att, c.Issued = p.Tags, nil, p.IssuedAt
+	if len(p.Att) <= maxAttBytes {
+		c.Att = p.Att
+	}
+}
+
+// member is a client with its claims, of which there is at least one.
+type member struct {
+	claims []*claim
+	joined bool // a claim was announced
+}
+
+func (m *member) claim(node string) *claim {
+	for _, c := range m.claims {
+		if c.node == node {
+			return c
+		}
+	}
+	return nil
+}
+
+// set puts a claim in place of that of its node.
+func (m *member) set(c *claim) {
+	m.joined = m.joined || c.Announced || c.Joined
+	for i, old := range m.claims {
+		if old.node == c.node {
+			m.claims[i] = c
+			return
+		}
+	}
+	m.claims = append(m.claims, c)
+}
+
+func (m *member) remove(node string) {
+	for i, c := range m.claims {
+		if c.node == node {
+			m.claims = append(m.claims[:i], m.claims[i+1:]...)
+			return
+		}
+	}
+}
+
+// view returns the member as the application sees it.
+func (m *member) view(r Recipient) Member {
+	newest := m.claims[0]
+	v := Member{Recipient: r, Since: newest.Since}
+	for _, c := range m.claims {
+		v.Sockets += c.Sockets
+		if c.Since.Before(v.Since) {
+			v.Since = c.Since
+		}
+		if c.Issued.After(newest.Issued) {
+			newest = c
+		}
+	}
+	v.Tags, v.Att = newest.Tags, newest.Att
+	return v
+}
+
+// verdict is what a node does about its own claim to a member.
+type verdict int
+
+const (
+	nothing    verdict = iota
+	join               // announce, and call OnJoined
+	announce           // take over from a node that is gone or yielding
+	demote             // leave it to another node, which has announced too
+	yield              // wait for another node to announce
+	drop               // the claim
+	dropAndBye         // and call OnLeft
+)
+
+// decide returns what the node does about its claim, after a claim to the member has changed.
+func (m *member) decide(node string) verdict {
+	own := m.claim(node)
+	if own == nil {
+		return nothing
+	}
+	others, announced, lowest := 0, "", true
+	for _, c := range m.claims {
+		if c == own || c.Yielding {
+			continue
+		}
+		others++
+		lowest = lowest && node < c.node
+		if c.Announced && (announced == "" || c.node < announced) {
+			announced = c.node
+		}
+	}
+	switch {
+	case own.ended && !own.Announced:
+		return drop
+	case own.ended && others == 0:
+		return dropAndBye
+	case own.ended && announced != "":
+		return drop
+	case own.ended && !own.Yielding:
+		return yield
+	case own.ended:
+		return nothing
+	case !m.joined:
+		return join
+	case own.Announced && announced != "" && announced < node:
+		return demote
+	case !own.Announced && announced == "" && lowest:
+		return announce
+	}
+	return nothing
+}
+
+// roster is the members of a channel, and those who watch them. It is there while there is
+// one of either.
+type roster struct {
+	members  map[Recipient]*member
+	watchers map[*watcher]struct{}
+}
+
+// tell passes a change to the watchers.
+func (r *roster) tell(kind PresenceKind, m Member) {
+	for w := range r.watchers {
+		w.add(PresenceChange{kind, m}, len(r.members))
+	}
+}
