@@ -39,7 +39,7 @@ type Stats struct {
 	Deliveries uint64
 	// BytesSent counts the bytes that were passed to connections: frames with their headers.
 	BytesSent uint64
-	// Calls counts the calls of methods by result: [ResultOK] or the code of the error, of
+	// Calls counts the calls of methods, interceptors included, by result: [ResultOK] or the code of the error, of
 	// which it distinguishes at least 64 and counts the others as [ResultOther]. A call that
 	// was aborted by its client has CLIENT_CLOSED_REQUEST. A stream of events counts once,
 	// when it begins.
@@ -56,7 +56,7 @@ type Stats struct {
 
 // Stats returns what the namespace does and has done in this process. Counting costs
 // publishing and delivery nothing that can be measured; the call looks at every socket, which
-// takes about a millisecond for 5,000. The figures are not of one instant. Other nodes have
+// takes about a millisecond for 10,000. The figures are not of one instant. Other nodes have
 // their own.
 func (ns *Namespace[H]) Stats() Stats {
 	s := Stats{}

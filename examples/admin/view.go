@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -67,7 +68,7 @@ func (p *panel) view(query url.Values) view {
 	}
 	for _, code := range slices.Sorted(maps.Keys(v.Stats.Closes)) {
 		good := code == 1000 || code == 1001 || code == 1005
-		v.Closes = append(v.Closes, count{fmt.Sprint(code), meanings[code], v.Stats.Closes[code], good})
+		v.Closes = append(v.Closes, count{strconv.Itoa(code), meanings[code], v.Stats.Closes[code], good})
 	}
 	if v.Channel != "" {
 		v.Reload += "?" + url.Values{"channel": {v.Channel}}.Encode()
