@@ -153,6 +153,24 @@ func (s *site) stall(room, name string) {
 	require.NoError(s.t, ws.Write(context.Background(), websocket.MessageText, []byte(`{"i":"1","p":{"u":"/subscribe","b":{}}}`)))
 }
 
+// One that has just left is away for the grace, and can be sent away.
+func TestPageShowsWhoIsAway(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site) {
+		s.signIn()
+		ann, bob := s.join("lobby", "Ann", "ann-1"), s.join("lobby", "Bob", "bob-1")
+		require.NoError(t, bob.Close())
+		synctest.Wait()
+		_, page := s.ask("/admin/", nil)
+		require.Contains(t, page, `<span class="tag away">away`)
+		require.Contains(t, page, "<b>Bob</b>")
+		time.Sleep(time.Minute)
+		_, page = s.ask("/admin/", nil)
+		require.NotContains(t, page, "away")
+		require.NotContains(t, page, "Bob")
+		require.NoError(t, ann.Close())
+	})
+}
+
 // What clients choose cannot become a part of the page.
 func TestNamesAreText(t *testing.T) {
 	bubble(t, func(t *testing.T, s *site) {

@@ -56,9 +56,9 @@ func TestInABrowser(t *testing.T) {
 		p.Until("document.querySelector('.note')?.textContent.includes('" + name + "')")
 	}
 	button("Bob", "Kick")
-	p.Until("document.querySelectorAll('.members tbody tr').length === 6")
+	p.Until("document.querySelectorAll('.members .live').length === 5")
 	button("Zoe", "Revoke")
-	p.Until("document.querySelectorAll('.members tbody tr').length === 5")
+	p.Until("document.querySelectorAll('.members .live').length === 4")
 	look("revoked", 1280, 820, "light")
 	p.Run("document.querySelector('header form').submit()")
 	p.Until("document.querySelector('#token') !== null")

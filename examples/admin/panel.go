@@ -35,19 +35,25 @@ const (
 //go:embed web
 var files embed.FS
 
-// panel serves the page. It is mounted at /admin/.
+// panel serves the page. It is mounted at /admin/. The first four fields have to be set:
+//
+//   - present returns who is connected to a channel, on all nodes.
+//   - subject is Options.Subject of the namespace.
+//   - tokenLife is how long a token is valid at most.
 type panel struct {
 	house     house
+	present   func(ctx context.Context, channel string) (durableobject.Presence, error)
 	subject   func(*token.Payload) string
-	sessions  sessions
 	tokenLife time.Duration
-	pages     *template.Template
-	since     time.Time
+
+	sessions sessions
+	pages    *template.Template
+	since    time.Time
 }
 
 // newPanel returns the handler of the page. Requests that change anything are POSTs from its own
 // pages, of a browser that has signed in with the admin's token.
-func newPanel(h house, subject func(*token.Payload) string, admin string, tokenLife time.Duration) (http.Handler, error) {
+func newPanel(p panel, admin string) (http.Handler, error) {
 	keys, err := newSessions(admin)
 	if err != nil {
 		return nil, err
@@ -56,7 +62,7 @@ func newPanel(h house, subject func(*token.Payload) string, admin string, tokenL
 	if err != nil {
 		return nil, err
 	}
-	p := &panel{house: h, subject: subject, sessions: keys, tokenLife: tokenLife, pages: pages, since: time.Now()}
+	p.sessions, p.pages, p.since = keys, pages, time.Now()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /admin/{$}", p.show)
 	mux.HandleFunc("GET /admin/style.css", func(w http.ResponseWriter, r *http.Request) {
@@ -97,7 +103,7 @@ func (p *panel) admins(h http.HandlerFunc) http.HandlerFunc {
 
 func (p *panel) show(w http.ResponseWriter, r *http.Request) {
 	p.admins(func(w http.ResponseWriter, r *http.Request) {
-		p.render(w, http.StatusOK, "panel", p.view(r.URL.Query()))
+		p.render(w, http.StatusOK, "panel", p.view(r.Context(), r.URL.Query()))
 	})(w, r)
 }
 
