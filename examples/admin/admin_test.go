@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -224,6 +225,34 @@ func TestRevoke(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		require.NoError(t, s.join("lobby", "Ann", "1").Close(), "a new one")
 		require.NoError(t, bob.Close())
+	})
+}
+
+// deaf is a house one of whose nodes does not answer.
+type deaf struct{ house }
+
+func (d deaf) Disconnect(ctx context.Context, w durableobject.Who, code int, reason string) (int, error) {
+	n, err := d.house.Disconnect(ctx, w, code, reason)
+	return n, errors.Join(err, durableobject.ErrSilent)
+}
+
+// A node that does not answer does not keep tokens from being revoked.
+func TestRevokeWhereANodeIsSilent(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site) {
+		old, err := s.token(t.Context(), "lobby", "Ann")
+		require.NoError(t, err)
+		p := &panel{house: deaf{s.rooms}, tokenLife: time.Hour}
+		form := url.Values{"channel": {"lobby"}, "subject": {"Ann"}}
+		r := httptest.NewRequest(http.MethodPost, "/admin/revoke", strings.NewReader(form.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		w := httptest.NewRecorder()
+		p.revoke(w, r)
+		require.Equal(t, http.StatusBadGateway, w.Code)
+		require.Contains(t, w.Body.String(), "did not answer")
+		_, err = client.Dial[Message](t.Context(), client.StaticToken(old), &client.Options{
+			URL: s.http.URL() + "/room", HTTPClient: s.http.Client(),
+		})
+		require.ErrorContains(t, err, "Token revoked")
 	})
 }
 
