@@ -46,8 +46,10 @@ func (n *nodes) ask(ctx context.Context, what string, data any, each func(json.R
 	if err != nil {
 		return err
 	}
-	if err := n.listen(ctx); err != nil {
-		return err
+	if !n.listening() {
+		if err := n.sync(ctx); err != nil && !n.listening() {
+			return err
+		}
 	}
 	answers := make(chan answer, maxAnswers)
 	n.mu.Lock()
