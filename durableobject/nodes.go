@@ -59,8 +59,9 @@ type nodes struct {
 	began              time.Time
 	// seen has a hash of each value that was read, by key, so that those that have not
 	// changed are not decoded again. It belongs to the reading that runs.
-	seen map[string]uint64
-	seed maphash.Seed
+	seen    map[string]uint64
+	seed    maphash.Seed
+	answers answers
 
 	mu       sync.Mutex
 	reading  *reading        // that runs; nil if none does
