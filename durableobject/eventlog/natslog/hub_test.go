@@ -82,6 +82,19 @@ func (c *cluster) hubs() ([]*hub, *hubBook) {
 	return []*hub{c.hub(0, book), c.hub(1, book), c.hub(2, book)}, book
 }
 
+// has reports whether the hub has a socket with a token.
+func (h *hub) has(tokenID string) bool {
+	h.tb.Helper()
+	room, err := h.rooms.Get(context.Background(), "room")
+	require.NoError(h.tb, err)
+	for ws := range room.Websockets() {
+		if ws.Token().ID == tokenID {
+			return true
+		}
+	}
+	return false
+}
+
 // hubSocket is a socket of a hub, without a client.
 type hubSocket struct {
 	tb   testing.TB
