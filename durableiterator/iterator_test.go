@@ -77,8 +77,9 @@ func TestToken(t *testing.T) {
 
 func TestTokenID(t *testing.T) {
 	one := durableiterator.New[string]("room", &durableiterator.Options{Signer: key})
-	require.Len(t, payloadOf(t, one).ID, 26)
-	require.NotEqual(t, payloadOf(t, one).ID, payloadOf(t, one).ID, "each token has an id of its own")
+	first, second := payloadOf(t, one).ID, payloadOf(t, one).ID
+	require.Len(t, first, 26)
+	require.NotEqual(t, first, second, "each token has an id of its own")
 	named := durableiterator.New[string]("room", &durableiterator.Options{Signer: key, ID: "session-1"})
 	require.Equal(t, "session-1", payloadOf(t, named).ID)
 	none := durableiterator.New[string]("room", &durableiterator.Options{Signer: key, ID: durableiterator.NoID})

@@ -175,3 +175,12 @@ func BenchmarkReplay(b *testing.B) {
 		_ = s.Close()
 	}
 }
+
+// What an operator's page costs who looks at 10,000 sockets.
+func BenchmarkStats(b *testing.B) {
+	v := newVenue(b)
+	v.connect(10_000, "room")
+	for b.Loop() {
+		require.Equal(b, 10_000, v.rooms.Stats().Websockets)
+	}
+}

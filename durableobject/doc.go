@@ -120,8 +120,8 @@
 //
 // Goroutines: one reader for each socket, one for each running call or hook, and for
 // each namespace a fixed set of writers, up to four for tasks in intervals, one for
-// each running OnEvicted, one for each message of another node that is acted on, and one for the Logger while there is something to log. [Namespace.Shutdown]
-// joins them all.
+// each running OnEvicted, one for each message of another node that is acted on, and one
+// for the Logger while there is something to log. [Namespace.Shutdown] joins them all.
 //
 // # Errors
 //

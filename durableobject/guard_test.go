@@ -239,7 +239,7 @@ func TestLogThatHangsForEver(t *testing.T) {
 			c := f.connect(name, withLife(time.Minute))
 			c.subscribe(lastEventID(id))
 			start := time.Now()
-			<-c.closed
+			require.Error(t, <-c.closed)
 			require.Less(t, time.Since(start), 90*time.Second)
 			for range c.frames {
 			}

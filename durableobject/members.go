@@ -211,6 +211,7 @@ func (p *members) act(key memberKey, m *member) {
 		p.touch(key)
 		own := p.own[key]
 		switch what {
+		case nothing:
 		case join:
 			own.Announced, m.joined = true, true
 			p.hook(key, true, m)

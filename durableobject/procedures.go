@@ -97,13 +97,14 @@ func (ws *Websocket) send(ctx context.Context, message []byte, binary bool) erro
 // "call" and then the method's path.
 func (ws *Websocket) handle(ctx context.Context, call *rpc.Call) (any, error) {
 	var run rpc.CallFunc
+	result := "" // that is counted
 	switch strings.Join(call.Path, ".") {
 	case "subscribe":
 		run = ws.subscribe
 	case updateTokenProcedure.Path():
 		run = ws.core().system.Serve
 	case callProcedure.Path():
-		run = ws.core().counters.counted(ws.conn.Writer(), ws.method(ctx, call))
+		run, result = ws.method(ctx, call), string(rpc.CodeInternalServerError) // if it panics
 	default:
 		return nil, rpc.ErrNoProcedure
 	}
@@ -112,7 +113,13 @@ func (ws *Websocket) handle(ctx context.Context, call *rpc.Call) (any, error) {
 		ws.calls.add(&c.activity)
 		defer ws.calls.remove(&c.activity)
 	}
-	return rpc.Chain(ws.core().options.Interceptors, run)(ctx, call)
+	if result == "" {
+		return rpc.Chain(ws.core().options.Interceptors, run)(ctx, call)
+	}
+	defer func() { ws.core().counters.called(ws.conn.Writer(), result) }()
+	out, err := rpc.Chain(ws.core().options.Interceptors, run)(ctx, call)
+	result = resultOf(ctx, err)
+	return out, err
 }
 
 // method returns the call of the method that the input of "call" names.

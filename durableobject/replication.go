@@ -145,7 +145,9 @@ func (p *members) touch(key memberKey) {
 	if p.nodes.alone {
 		return
 	}
-	p.dirty[key] = p.dirty[key] // of false, if it was not there
+	if _, ok := p.dirty[key]; !ok {
+		p.dirty[key] = false
+	}
 	p.kick()
 }
 
@@ -173,7 +175,7 @@ func (p *members) send(ctx context.Context) {
 				err = p.nodes.broadcast(ctx, message{Kind: kind, Data: data})
 			}
 			if err != nil && !isClosing(err) { // the others notice that it is missing
-				p.core.logger.Warn("presence not sent to other nodes", "err", err)
+				p.core.logger.WarnContext(ctx, "presence not sent to other nodes", "err", err)
 			}
 		}
 	}

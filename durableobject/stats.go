@@ -31,15 +31,16 @@ type Stats struct {
 	// log: see [WebsocketBehind].
 	Behind int
 
-	// Publishes counts the calls of PublishEvent that have succeeded, PublishErrors those
-	// that have failed.
+	// Publishes counts the events that PublishEvent has stored, PublishErrors its calls that
+	// have failed. An event that was stored before under its key counts again only where
+	// nodes share the log.
 	Publishes, PublishErrors uint64
 	// Deliveries counts the events of channels that were passed to a connection, once for
 	// each of them. What Websocket.Send sends is not counted.
 	Deliveries uint64
 	// BytesSent counts the bytes that were passed to connections: frames with their headers.
 	BytesSent uint64
-	// Calls counts the calls of methods by result: [ResultOK] or the code of the error, of
+	// Calls counts the calls of methods, interceptors included, by result: [ResultOK] or the code of the error, of
 	// which it distinguishes at least 64 and counts the others as [ResultOther]. A call that
 	// was aborted by its client has CLIENT_CLOSED_REQUEST. A stream of events counts once,
 	// when it begins.
@@ -56,7 +57,7 @@ type Stats struct {
 
 // Stats returns what the namespace does and has done in this process. Counting costs
 // publishing and delivery nothing that can be measured; the call looks at every socket, which
-// takes about a millisecond for 5,000. The figures are not of one instant. Other nodes have
+// takes about a millisecond for 10,000. The figures are not of one instant. Other nodes have
 // their own.
 func (ns *Namespace[H]) Stats() Stats {
 	s := Stats{}
@@ -167,7 +168,7 @@ func (c *channels) stats(publishes *uint64) []ChannelStats {
 	*publishes = c.core.counters.evicted.Load()
 	for _, ch := range c.all {
 		channels = append(channels, ch)
-		*publishes += ch.published.Load()
+		*publishes += ch.events.Published()
 	}
 	c.core.mu.RUnlock()
 	list := make([]ChannelStats, len(channels))
@@ -178,7 +179,7 @@ func (c *channels) stats(publishes *uint64) []ChannelStats {
 }
 
 func (ch *liveChannel) stats() ChannelStats {
-	s := ChannelStats{Name: ch.name, Publishes: ch.published.Load()}
+	s := ChannelStats{Name: ch.name, Publishes: ch.events.Published()}
 	for _, ws := range websocketsOf(ch, nil) {
 		s.Websockets++
 		w := ws.Stats()

@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/durableobject"
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog/eventlogtest"
+	"github.com/go-orpc/durable-iterator/rpc"
 )
 
 // subscribed subscribes, and takes the answer and n events.
@@ -77,7 +79,17 @@ func TestStatsOutlivesChannels(t *testing.T) {
 }
 
 func TestStatsCountsCallsByResult(t *testing.T) {
-	bubble(t, keeping, func(t *testing.T, f *fixture) {
+	o := keeping
+	o.Interceptors = []rpc.Interceptor{func(ctx context.Context, call *rpc.Call, next rpc.CallFunc) (any, error) {
+		if strings.Contains(strings.Join(call.Path, "."), "missing") {
+			panic("an interceptor")
+		}
+		if strings.Contains(strings.Join(call.Path, "."), "say") {
+			return nil, rpc.Errorf(rpc.CodeTooManyRequests, "slow down")
+		}
+		return next(ctx, call)
+	}}
+	bubble(t, o, func(t *testing.T, f *fixture) {
 		c := f.connect("a")
 		call := func(id int, path, input string) {
 			c.send(fmt.Sprintf(`{"i":"%d","p":{"u":"/call","b":{"json":{"path":["%s"],"input":%s}}}}`, id, path, input))
@@ -92,12 +104,16 @@ func TestStatsCountsCallsByResult(t *testing.T) {
 		c.next()
 		call(12, "tell", "5")
 		c.next()
+		call(13, "say", `{"text":"hi"}`)
+		c.next()
+		call(14, "missing", "null")
+		c.next()
 		c.send(`{"i":"20","p":{"u":"/call","b":{"json":{"path":["toolbox","hang"]}}}}`)
 		synctest.Wait()
 		c.send(`{"i":"20","t":4}`)
 		synctest.Wait()
 		require.Equal(t, map[string]uint64{
-			durableobject.ResultOK: 1, "CONFLICT": 2, "INTERNAL_SERVER_ERROR": 2, "FORBIDDEN": 1, "BAD_REQUEST": 1,
+			durableobject.ResultOK: 1, "CONFLICT": 2, "INTERNAL_SERVER_ERROR": 3, "TOO_MANY_REQUESTS": 1, "FORBIDDEN": 1, "BAD_REQUEST": 1,
 			"CLIENT_CLOSED_REQUEST": 1,
 		}, f.rooms.Stats().Calls)
 	})
@@ -307,6 +323,56 @@ func TestStatsAtAnyTime(t *testing.T) {
 		s := f.rooms.Stats()
 		require.Zero(t, s.Channels)
 		require.EqualValues(t, 50, s.Publishes)
-		require.EqualValues(t, map[int]uint64{1006: 25, 1012: 25}, s.Closes)
+		require.Equal(t, map[int]uint64{1006: 25, 1012: 25}, s.Closes)
+	})
+}
+
+// An application whose error codes are made of what clients send cannot fill the memory.
+func TestCodesAreBounded(t *testing.T) {
+	o := keeping
+	n := 0
+	o.Interceptors = []rpc.Interceptor{func(ctx context.Context, call *rpc.Call, next rpc.CallFunc) (any, error) {
+		if strings.Contains(strings.Join(call.Path, "."), "say") {
+			n++
+			return nil, rpc.Errorf(rpc.Code(fmt.Sprint("CODE_", n)), "no")
+		}
+		return next(ctx, call)
+	}}
+	bubble(t, o, func(t *testing.T, f *fixture) {
+		c := f.connect("a")
+		for i := range 200 {
+			c.send(fmt.Sprintf(`{"i":"%d","p":{"u":"/call","b":{"json":{"path":["say"],"input":{"text":"hi"}}}}}`, i))
+			c.next()
+		}
+		calls := f.rooms.Stats().Calls
+		require.Len(t, calls, 65)
+		require.EqualValues(t, 136, calls[durableobject.ResultOther])
+	})
+}
+
+func TestStatsCountsAnEventWithAKeyOnce(t *testing.T) {
+	bubble(t, keeping, func(t *testing.T, f *fixture) {
+		for range 3 {
+			f.publish("once", durableobject.WithIdempotencyKey("key"))
+		}
+		require.EqualValues(t, 1, f.rooms.Stats().Publishes)
+	})
+}
+
+// Each node counts what it has published itself.
+func TestStatsOfNodes(t *testing.T) {
+	threeNodes(t, func(t *testing.T, _ *eventlogtest.SharedMemory, nodes []*nodeFixture) {
+		nodes[0].connect("a").subscribed(0)
+		nodes[1].connect("b").subscribed(0)
+		nodes[0].publish("one")
+		nodes[0].publish("two")
+		nodes[1].publish("three")
+		time.Sleep(time.Second)
+		synctest.Wait()
+		for i, want := range []durableobject.Stats{{Publishes: 2, Deliveries: 3}, {Publishes: 1, Deliveries: 3}, {}} {
+			s := nodes[i].rooms.Stats()
+			require.Equal(t, want.Publishes, s.Publishes, i)
+			require.Equal(t, want.Deliveries, s.Deliveries, i)
+		}
 	})
 }

@@ -33,11 +33,12 @@ type Who struct {
 var ErrWho = errors.New("durableobject: bad selector")
 
 // key returns what distinguishes w from others: its fields with IssuedBefore in UTC.
-func (w Who) key() Who {
+func (w *Who) key() Who {
+	key := *w
 	if !w.IssuedBefore.IsZero() {
-		w.IssuedBefore = w.IssuedBefore.UTC().Round(0)
+		key.IssuedBefore = key.IssuedBefore.UTC().Round(0)
 	}
-	return w
+	return key
 }
 
 // matches reports whether w selects a token, and the socket that it opened if that is known:

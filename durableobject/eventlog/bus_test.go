@@ -32,7 +32,7 @@ func TestSharedBus(t *testing.T) {
 				t.Cleanup(func() { require.NoError(t, h.Close()) })
 				return h
 			},
-			Cut: func(h eventlog.Bus, cut bool) { h.(*eventlogtest.BusHandle).Cut(cut) }, //nolint:forcetypeassert // see Handle
+			Cut: func(h eventlog.Bus, cut bool) { h.(*eventlogtest.BusHandle).Cut(cut) },
 		}
 	}})
 }

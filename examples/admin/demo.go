@@ -52,7 +52,7 @@ func demo(ctx context.Context, s *server, url string) error {
 func (s *server) person(ctx context.Context, url, room, name string) error {
 	src := client.TokenFunc(func(ctx context.Context) (string, error) { return s.token(ctx, room, name) })
 	it, err := client.Dial[Message](ctx, src, &client.Options{
-		URL: url + "/room", CreateID: func(*token.Payload) string { return name + "-" + fmt.Sprint(rand.N(9000)+1000) },
+		URL: url + "/room", CreateID: func(*token.Payload) string { return fmt.Sprint(name, "-", dice(9000)+1000) },
 	})
 	if err != nil {
 		return err
@@ -77,12 +77,14 @@ func talk(ctx context.Context, room rpc.Caller, name string) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(time.Second + rand.N(5*time.Second)):
+		case <-time.After(time.Second + time.Duration(dice(5000))*time.Millisecond):
 		}
-		text := lines[rand.N(len(lines))]
-		if rand.N(20) == 0 {
+		text := lines[dice(len(lines))]
+		if dice(20) == 0 {
 			text = "" // which the server refuses
 		}
 		_, _ = Say.Call(ctx, room, Message{From: name, Text: text})
 	}
 }
+
+func dice(n int) int { return rand.IntN(n) } //nolint:gosec // a guess would win nothing

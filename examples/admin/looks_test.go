@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -55,9 +56,9 @@ func TestInABrowser(t *testing.T) {
 		p.Until("document.querySelector('.note')?.textContent.includes('" + name + "')")
 	}
 	button("Bob", "Kick")
-	p.Until("document.querySelectorAll('.members tbody tr').length === 6")
+	p.Until("document.querySelectorAll('.members .live').length === 5")
 	button("Zoe", "Revoke")
-	p.Until("document.querySelectorAll('.members tbody tr').length === 5")
+	p.Until("document.querySelectorAll('.members .live').length === 4")
 	look("revoked", 1280, 820, "light")
 	p.Run("document.querySelector('header form').submit()")
 	p.Until("document.querySelector('#token') !== null")
@@ -77,15 +78,16 @@ func crowd(t *testing.T, s *server) (leave func()) {
 	require.NoError(t, err)
 	in := &site{s, t, memhttp.NewServer(s.handler), jar}
 	var all []*client.Iterator[Message]
+	var reading sync.WaitGroup
 	join := func(room string, names ...string) {
 		for i, name := range names {
 			it, err := in.dial(room, name, fmt.Sprintf("%s-%d", strings.ToLower(name), 1204+917*i))
 			require.NoError(t, err)
 			all = append(all, it)
-			go func() { // reads until the client is closed
+			reading.Go(func() { // until the client is closed
 				for range it.All() {
 				}
-			}()
+			})
 		}
 	}
 	join("lobby", "Ann", "Bob", "Mei", "Omar", "Zoe", "Ivo")
@@ -104,6 +106,7 @@ func crowd(t *testing.T, s *server) (leave func()) {
 		for _, it := range all {
 			require.NoError(t, it.Close())
 		}
+		reading.Wait()
 		in.http.Close()
 	}
 }

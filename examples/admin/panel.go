@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"html/template"
 	"iter"
@@ -35,19 +36,25 @@ const (
 //go:embed web
 var files embed.FS
 
-// panel serves the page. It is mounted at /admin/.
+// panel serves the page. It is mounted at /admin/. The first four fields have to be set:
+//
+//   - present returns who is connected to a channel, on all nodes.
+//   - subject is Options.Subject of the namespace.
+//   - tokenLife is how long a token is valid at most.
 type panel struct {
 	house     house
+	present   func(ctx context.Context, channel string) (durableobject.Presence, error)
 	subject   func(*token.Payload) string
-	sessions  sessions
 	tokenLife time.Duration
-	pages     *template.Template
-	since     time.Time
+
+	sessions sessions
+	pages    *template.Template
+	since    time.Time
 }
 
 // newPanel returns the handler of the page. Requests that change anything are POSTs from its own
 // pages, of a browser that has signed in with the admin's token.
-func newPanel(h house, subject func(*token.Payload) string, admin string, tokenLife time.Duration) (http.Handler, error) {
+func newPanel(p panel, admin string) (http.Handler, error) {
 	keys, err := newSessions(admin)
 	if err != nil {
 		return nil, err
@@ -56,7 +63,7 @@ func newPanel(h house, subject func(*token.Payload) string, admin string, tokenL
 	if err != nil {
 		return nil, err
 	}
-	p := &panel{house: h, subject: subject, sessions: keys, tokenLife: tokenLife, pages: pages, since: time.Now()}
+	p.sessions, p.pages, p.since = keys, pages, time.Now()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /admin/{$}", p.show)
 	mux.HandleFunc("GET /admin/style.css", func(w http.ResponseWriter, r *http.Request) {
@@ -97,7 +104,7 @@ func (p *panel) admins(h http.HandlerFunc) http.HandlerFunc {
 
 func (p *panel) show(w http.ResponseWriter, r *http.Request) {
 	p.admins(func(w http.ResponseWriter, r *http.Request) {
-		p.render(w, http.StatusOK, "panel", p.view(r.URL.Query()))
+		p.render(w, http.StatusOK, "panel", p.view(r.Context(), r.URL.Query()))
 	})(w, r)
 }
 
@@ -140,9 +147,8 @@ func (p *panel) revoke(w http.ResponseWriter, r *http.Request) {
 	who.IssuedBefore = now
 	// Before Revoke, which closes with a code after which clients ask for a new token.
 	n, err := p.house.Disconnect(r.Context(), who, statusRemoved, "Revoked by an operator")
-	if err == nil {
-		err = p.house.Revoke(r.Context(), who, now.Add(p.tokenLife))
-	}
+	// Also if a node did not answer: the revocation is stored for it.
+	err = errors.Join(err, p.house.Revoke(r.Context(), who, now.Add(p.tokenLife)))
 	p.done(w, r, fmt.Sprintf("%s's tokens are revoked (%d closed)", who.Subject, n), err)
 }
 

@@ -66,10 +66,11 @@ func newServer(c config) (*server, error) {
 		return &Room{o}, nil
 	}, &durableobject.Options{
 		Verifier: c.Key, ResumeRetention: retention, Logger: c.Logger,
-		Subject: subject, // so that a token is revoked by its user, whom a client cannot choose
+		Subject:  subject, // so that a token is revoked by its user, whom a client cannot choose
+		Presence: &durableobject.PresenceOptions{},
 	})
 	durableobject.Handle(s.rooms, Say, (*Room).Say)
-	page, err := newPanel(s.rooms, subject, c.Admin, tokenLife)
+	page, err := newPanel(panel{house: s.rooms, present: s.present, subject: subject, tokenLife: tokenLife}, c.Admin)
 	if err != nil {
 		return nil, err
 	}
@@ -87,6 +88,15 @@ func newServer(c config) (*server, error) {
 	})
 	s.handler = mux
 	return s, nil
+}
+
+// present returns who is in a room.
+func (s *server) present(ctx context.Context, room string) (durableobject.Presence, error) {
+	r, err := s.rooms.Get(ctx, room)
+	if err != nil {
+		return durableobject.Presence{}, err
+	}
+	return r.Presence(ctx)
 }
 
 // token returns a token for a room.

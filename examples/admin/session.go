@@ -50,7 +50,7 @@ func (s sessions) begin(r *http.Request, now time.Time) *http.Cookie {
 func (s sessions) end(r *http.Request) *http.Cookie { return cookie(r, "", -1) }
 
 func cookie(r *http.Request, value string, age int) *http.Cookie {
-	return &http.Cookie{
+	return &http.Cookie{ //nolint:gosec // it is Secure where there is TLS
 		Name: sessionCookie, Value: value, Path: "/admin/", MaxAge: age,
 		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil, // set it behind a proxy with TLS
 	}

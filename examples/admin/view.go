@@ -2,11 +2,13 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"html/template"
 	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,7 +30,8 @@ type view struct {
 
 	Channel string // that is looked at; empty is none
 	Members []member
-	Unseen  int // members that are not in the table
+	Unseen  int      // members that are not in the table
+	Silent  []string // the nodes whose members may be missing
 	MaxLag  int64
 	Note    string
 	Reload  string // the address that the page loads again
@@ -42,7 +45,7 @@ type count struct {
 	Good    bool
 }
 
-// member is a socket.
+// member is a socket, or a client without one at this node.
 type member struct {
 	durableobject.WebsocketStats
 
@@ -52,7 +55,7 @@ type member struct {
 
 // view looks at the namespace. A page that is loaded every few seconds costs as much as
 // looking at every socket.
-func (p *panel) view(query url.Values) view {
+func (p *panel) view(ctx context.Context, query url.Values) view {
 	v := view{
 		Now: time.Now(), Up: time.Since(p.since), Stats: p.house.Stats(), Channels: p.house.Channels(),
 		Channel: query.Get("channel"), Note: query.Get("note"), Reload: "/admin/",
@@ -67,26 +70,52 @@ func (p *panel) view(query url.Values) view {
 	}
 	for _, code := range slices.Sorted(maps.Keys(v.Stats.Closes)) {
 		good := code == 1000 || code == 1001 || code == 1005
-		v.Closes = append(v.Closes, count{fmt.Sprint(code), meanings[code], v.Stats.Closes[code], good})
+		v.Closes = append(v.Closes, count{strconv.Itoa(code), meanings[code], v.Stats.Closes[code], good})
 	}
 	if v.Channel != "" {
 		v.Reload += "?" + url.Values{"channel": {v.Channel}}.Encode()
-		v.look(p)
+		v.look(ctx, p)
 	}
 	return v
 }
 
 // look fills in the members of the channel, the slowest first.
-func (v *view) look(p *panel) {
+func (v *view) look(ctx context.Context, p *panel) {
+	here := map[durableobject.Recipient]bool{}
 	for ws := range p.house.Websockets(v.Channel) {
 		m := member{ws.Stats(), p.subject(ws.Token()), ws.ID(), ws.Token().Tags}
 		v.MaxLag = max(v.MaxLag, m.LagBytes)
 		v.Members = append(v.Members, m)
+		here[durableobject.Recipient{Subject: m.Subject, ID: m.ID}] = true
+	}
+	if len(here) > 0 { // or the object would be kept in memory only to be looked at
+		v.lookElsewhere(ctx, p, here)
 	}
 	slices.SortFunc(v.Members, func(a, b member) int {
 		return cmp.Or(cmp.Compare(b.LagBytes, a.LagBytes), cmp.Compare(a.Subject, b.Subject), cmp.Compare(a.ID, b.ID))
 	})
 	v.Members, v.Unseen = cut(v.Members)
+}
+
+// lookElsewhere adds the members that have no socket at this node.
+func (v *view) lookElsewhere(ctx context.Context, p *panel, here map[durableobject.Recipient]bool) {
+	present, err := p.present(ctx, v.Channel)
+	if err != nil {
+		v.Note = "Who is at other nodes is not known: " + err.Error()
+		return
+	}
+	v.Silent = present.Silent
+	for _, m := range present.Members {
+		if here[m.Recipient] {
+			continue
+		}
+		state := "elsewhere"
+		if m.Sockets == 0 {
+			state = "away" // for a few seconds
+		}
+		s := durableobject.WebsocketStats{State: durableobject.WebsocketState(state), Since: m.Since}
+		v.Members = append(v.Members, member{s, m.Subject, m.ID, m.Tags})
+	}
 }
 
 func cut[E any](list []E) (shown []E, hidden int) {

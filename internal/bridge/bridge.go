@@ -35,7 +35,7 @@ func Set(newServers, newClient, answerError, appendEventMeta any, panicError fun
 	newPanicError = panicError
 }
 
-// RecoverTo, when deferred, stores a panic of the application's code in err, as an
+// RecoverTo stores, when deferred, a panic of the application's code in err, as an
 // *rpc.PanicError.
 func RecoverTo(err *error) {
 	if v := recover(); v != nil {

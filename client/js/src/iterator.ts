@@ -126,8 +126,8 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
 
   constructor(options: IteratorOptions, source: Source) {
     this.#options = options
-    this.#dialTimeout = options.dialTimeout ?? 10_000
-    this.#heartbeat = options.heartbeat ?? 25_000
+    this.#dialTimeout = Math.min(options.dialTimeout ?? 10_000, MAX_TIMEOUT)
+    this.#heartbeat = Math.min(options.heartbeat ?? 25_000, MAX_TIMEOUT)
     this.#subprotocol = options.subprotocol ?? true
     this.#source = source
     this.#credential = source.credential
@@ -149,7 +149,7 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
       onOffline: () => this.#leave(new DisconnectedError('the network is offline')),
       onHidden: () => this.#park(),
     }, signal)
-    this.#connectTimer = setTimeout(() => this.#stop(this.#lastError ?? new DisconnectedError('connecting timed out')), options.connectTimeout ?? 30_000)
+    this.#connectTimer = setTimeout(() => this.#stop(this.#lastError ?? new DisconnectedError('connecting timed out')), Math.min(options.connectTimeout ?? 30_000, MAX_TIMEOUT))
     this.#scheduleRefresh(0)
     void this.#connect()
   }

@@ -9,7 +9,7 @@ export class Clock {
 
   constructor(start = 1_700_000_000_000) {
     globalThis.setTimeout = ((run: () => void, ms = 0) => {
-      this.#timers.set(++this.#last, { at: this.#now + Math.max(ms, 0), run })
+      this.#timers.set(++this.#last, { at: this.#now + (ms < 2 ** 31 ? Math.max(ms, 0) : 1), run }) // as in browsers and Node
       return this.#last
     }) as unknown as typeof setTimeout
     globalThis.clearTimeout = ((id: number) => this.#timers.delete(id)) as unknown as typeof clearTimeout

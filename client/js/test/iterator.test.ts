@@ -103,6 +103,17 @@ describe('connecting', () => {
     await failed
   })
 
+  test('timeouts of Infinity never end', async () => {
+    const made = dial({ url: 'ws://server/room', token: token(), connectTimeout: Infinity, dialTimeout: Infinity, heartbeat: Infinity })
+    await clock.advance(86_400_000)
+    await server.accept()
+    const it = await made
+    await clock.advance(86_400_000)
+    assert.equal(it.state, 'live')
+    assert.equal(server.sockets.length, 1)
+    it.close()
+  })
+
   test('an attempt that hangs is given up', async () => {
     const made = dial({ url: 'ws://server/room', token: token(), backoff: inTheMiddle })
     await clock.advance(10_000)

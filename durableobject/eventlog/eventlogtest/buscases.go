@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -242,8 +243,8 @@ func reopenBus(t *testing.T, open func(t *testing.T, dir string) (eventlog.Bus, 
 	for range 3 {
 		bus, shut = open(t, dir)
 		b.keeps(bus, "", want)
-		b.keep(bus, fmt.Sprint(len(want)), "v", time.Hour)
-		want[fmt.Sprint(len(want))] = "v"
+		b.keep(bus, strconv.Itoa(len(want)), "v", time.Hour)
+		want[strconv.Itoa(len(want))] = "v"
 		shut()
 		if _, err := bus.Kept(t.Context(), ""); !errors.Is(err, eventlog.ErrClosed) {
 			t.Errorf("Kept of a closed bus: %v", err)

@@ -44,8 +44,8 @@ func TestKeptSurvivesPowerLoss(t *testing.T) {
 	for seed := range uint64(300) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		disk := newDisk(rng)
-		want := map[string]string{}      // acknowledged
-		unsure := map[string][2]string{} // of the change that failed: before and after it
+		want := map[string]string{}     // acknowledged
+		var unsure map[string][2]string // of the change that failed: before and after it
 		for range 3 {
 			l, err := open(disk, mustDefaults(t))
 			require.NoError(t, err)

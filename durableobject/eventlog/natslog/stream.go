@@ -93,6 +93,12 @@ func unavailable(err error) error {
 	return fmt.Errorf("%w: %w", eventlog.ErrUnavailable, err)
 }
 
+// uncertain marks an error of an append whose record may be stored. It is not ErrUnavailable
+// too, after which a caller would append the record again.
+func uncertain(err error) error {
+	return fmt.Errorf("%w: %s", eventlog.ErrUncertain, err.Error())
+}
+
 // readState asks the leader.
 func (l *Log) readState(ctx context.Context) (streamState, error) {
 	var info struct {
