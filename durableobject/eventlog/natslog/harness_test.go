@@ -234,6 +234,7 @@ func after(t *testing.T, l *Log, channel string, p eventlog.Position) (texts []s
 	return texts, truncated
 }
 
-func closeLog(t *testing.T, l *Log) {
+func closeLog(t testing.TB, l *Log) {
+	t.Helper()
 	t.Cleanup(func() { require.NoError(t, l.Close()) })
 }

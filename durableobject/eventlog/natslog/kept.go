@@ -205,20 +205,53 @@ func (k *keptValues) read(
 	return nil
 }
 
+// keptInfo is what a server reports of the stream.
+type keptInfo struct {
+	Created time.Time `json:"created"`
+	Now     time.Time `json:"ts"`
+	State   struct {
+		Last uint64 `json:"last_seq"`
+	} `json:"state"`
+	Cluster struct {
+		Leader   string `json:"leader"`
+		Replicas []struct {
+			Offline bool          `json:"offline"`
+			Active  time.Duration `json:"active"` // since the server has heard of it
+		} `json:"replicas"`
+	} `json:"cluster"`
+}
+
+// maxQuiet is how long the leader of a stream may not have heard of a replica, which sends a
+// heartbeat each second.
+const maxQuiet = 5 * time.Second
+
+// led reports whether the stream has a leader that most of its replicas follow. A server that
+// is cut off from the others answers too, also when it is the leader no more, and may not have
+// what was kept since.
+func (i *keptInfo) led(replicas int) bool {
+	if replicas == 1 {
+		return true
+	}
+	there := 1 // the leader
+	for _, r := range i.Cluster.Replicas {
+		if !r.Offline && r.Active < maxQuiet {
+			there++
+		}
+	}
+	return i.Cluster.Leader != "" && there > replicas/2
+}
+
 // refresh reads what was kept since the last call, and returns the time of the stream.
 func (k *keptValues) refresh(ctx context.Context, broken func(string, error)) (now time.Time, err error) {
 	if !k.log.nc.IsConnected() {
 		return now, unavailable(nats.ErrDisconnected)
 	}
-	var info struct {
-		Created time.Time `json:"created"`
-		Now     time.Time `json:"ts"`
-		State   struct {
-			Last uint64 `json:"last_seq"`
-		} `json:"state"`
-	}
+	var info keptInfo
 	if err := k.log.request(ctx, "STREAM.INFO", k.stream, nil, &info); err != nil {
 		return now, unavailable(err)
+	}
+	if !info.led(k.log.options.Replicas) {
+		return now, fmt.Errorf("%w: the leader of %s is cut off", eventlog.ErrUnavailable, k.stream)
 	}
 	if !info.Created.Equal(k.created) || info.State.Last < k.through {
 		k.created, k.through, k.values = info.Created, 0, map[string]keptValue{} // it was made anew, or restored
