@@ -97,7 +97,8 @@ type Options struct {
 	// [Namespace.Revoke] and presence, and keeps the revocations. Each node needs a handle
 	// of its own; other namespaces need a bus of their own or an eventlog.PrefixBus. It is
 	// not closed by the namespace. Nil is the bus of Log, if it has one: see
-	// eventlog.BusOf. Without any bus these are about this process only.
+	// eventlog.BusOf. Without any bus these are about this process only, which is logged
+	// at Warn if the log is an eventlog.Shared.
 	//
 	// A namespace with a bus that others share, which is one that was set here or that of
 	// an eventlog.Shared, sends a message every 2.5 s. While it cannot reach the bus for

@@ -97,7 +97,7 @@ func open(dir directory, options Options) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("filelog: open: %w", errors.Join(err, lock.Close()))
 	}
-	l.bus = &bus{kept: kept}
+	l.bus = newBus(kept)
 	if l.report.Damage = append(l.report.Damage, damage...); len(damage) > 0 {
 		l.options.Logger.Error("event log: damage found", "err", Report{Damage: damage}.Err())
 	}
