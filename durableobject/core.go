@@ -88,6 +88,10 @@ func newCore(options *Options) (*core, error) {
 			c.guarded, c.shared = guardLog(o.Log, c.logger)
 			c.log = c.guarded
 			c.watchLog(o.Log)
+			if kept := eventlog.Retention(o.Log); kept > 0 && kept < o.ResumeRetention {
+				c.logger.Warn("the log keeps events for less than ResumeRetention: resumes after that are truncated",
+					"log", kept, "resume_retention", o.ResumeRetention)
+			}
 		}
 		c.keyed = eventlog.KeyWindow(c.log) > 0
 	}

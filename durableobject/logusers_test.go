@@ -2,6 +2,7 @@ package durableobject_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -81,4 +82,27 @@ func TestEmptySecretIsNoVerifier(t *testing.T) {
 			},
 			&durableobject.Options{Verifier: token.Secret("")})
 	})
+}
+
+// A log that drops events before ResumeRetention has passed is reported.
+func TestLogThatKeepsEventsTooShortly(t *testing.T) {
+	for name, tc := range map[string]struct {
+		retention time.Duration
+		warns     bool
+	}{
+		"shorter":  {time.Minute - 1, true},
+		"equal":    {time.Minute, false},
+		"no limit": {0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			book := &logBook{}
+			log := eventlog.NewMemory(&eventlog.MemoryOptions{Retention: tc.retention})
+			o := durableobject.Options{Log: eventlog.Prefix(log, "a/"), ResumeRetention: time.Minute, Logger: book.logger()}
+			bubble(t, o, func(t *testing.T, _ *fixture) {
+				synctest.Wait()
+				require.Equal(t, tc.warns, strings.Contains(book.String(), "less than ResumeRetention"))
+			})
+			require.NoError(t, log.Close())
+		})
+	}
 }

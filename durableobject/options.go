@@ -74,7 +74,8 @@ type Options struct {
 	// Log is where events are kept. Nil is a log in memory of the namespace's own.
 	// The namespace does not close this log, and does not trim it unless TrimLog is set. It
 	// requires ResumeRetention, without which nothing would be stored. The log should keep
-	// events for at least that long: if it drops them earlier, resumes are truncated.
+	// events for at least that long: if it drops them earlier, resumes are truncated,
+	// and a line at level Warn reports it if the log is an eventlog.Expiring.
 	//
 	// Each namespace needs a log of its own or an eventlog.Prefix of one. Two namespaces on
 	// the same log have each other's events in channels of the same name. That is a line
