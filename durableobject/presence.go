@@ -126,6 +126,11 @@ func (o *Object[T]) PresenceCount() int {
 // are yielded as one. It is for methods that return streams, so that a page shows the list
 // as it changes: see [HandleEvents]. It can be ranged over again, from the beginning.
 //
+// Every loop begins with all members as [PresenceJoined], and a member that left between two
+// loops is in neither. So begin each loop with an empty list, and have a method send an event
+// of its own first, on which clients empty theirs: a call with rpc.WithRetry opens the stream
+// again without the client's loop ending.
+//
 // The error is also [ErrNoPresence], [ErrPresenceLag], or [ErrClosed] when the namespace
 // shuts down.
 func (o *Object[T]) PresenceChanges(ctx context.Context) iter.Seq2[PresenceChange, error] {
