@@ -64,7 +64,7 @@ func (n *nodes) ask(ctx context.Context, what string, data any, each func(json.R
 	if err != nil {
 		return err
 	}
-	if err := n.broadcast(ctx, message{Kind: "question", Data: q}); err != nil {
+	if err := n.broadcast(ctx, message{Kind: kindQuestion, Data: q}); err != nil {
 		return err
 	}
 	again, end := time.NewTimer(askAgain), time.NewTimer(askTimeout)
@@ -87,7 +87,7 @@ func (n *nodes) ask(ctx context.Context, what string, data any, each func(json.R
 		case <-again.C:
 			fresh = false // those that this node did not know have answered by now
 			for _, name := range missing() {
-				if err := n.broadcast(ctx, message{Kind: "question", To: name, Data: q}); err != nil {
+				if err := n.broadcast(ctx, message{Kind: kindQuestion, To: name, Data: q}); err != nil {
 					return err
 				}
 			}
@@ -119,7 +119,7 @@ func (n *nodes) answer(from string, data json.RawMessage) {
 			n.core.logger.Error("answer to another node cannot be encoded", "what", q.What, "err", err)
 			return
 		}
-		n.send(message{Kind: "answer", To: from, Data: result})
+		n.send(message{Kind: kindAnswer, To: from, Data: result})
 	})
 }
 

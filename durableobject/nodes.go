@@ -83,13 +83,13 @@ func newNodes(c *core) *nodes {
 		n.bus = eventlog.BusOf(c.options.Log)
 	}
 	n.alone = n.alone || n.bus == nil
-	n.handlers["hello"] = func(from string, data json.RawMessage) {
-		n.soon(func() { n.send(n.beat("beat")) })
-		if heard := n.handlers["beat"]; heard != nil {
+	n.handlers[kindHello] = func(from string, data json.RawMessage) {
+		n.soon(func() { n.send(n.beat(kindBeat)) })
+		if heard := n.handlers[kindBeat]; heard != nil {
 			heard(from, data)
 		}
 	}
-	n.handlers["question"], n.handlers["answer"] = n.answer, n.answered
+	n.handlers[kindQuestion], n.handlers[kindAnswer] = n.answer, n.answered
 	return n
 }
 
@@ -111,7 +111,7 @@ func (n *nodes) task(ctx context.Context) error {
 	wasCut := !n.connected()
 	err := n.sync(ctx)
 	if err == nil {
-		err = n.broadcast(ctx, n.beat("beat"))
+		err = n.broadcast(ctx, n.beat(kindBeat))
 	}
 	n.bury(wasCut)
 	return err
@@ -214,7 +214,7 @@ func (n *nodes) listen(ctx context.Context) error {
 	if n.onListening != nil {
 		n.onListening()
 	}
-	return n.broadcast(ctx, n.beat("hello"))
+	return n.broadcast(ctx, n.beat(kindHello))
 }
 
 func (n *nodes) listening() bool {
@@ -235,7 +235,7 @@ func (n *nodes) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), busTimeout)
 	defer cancel()
 	err := try(func() error {
-		err := n.broadcast(ctx, message{Kind: "bye"})
+		err := n.broadcast(ctx, message{Kind: kindBye})
 		stop()
 		return err
 	})
@@ -289,7 +289,7 @@ func (n *nodes) receive(data []byte) {
 	if m.From == n.name || m.To != "" && m.To != n.name {
 		return
 	}
-	if m.Kind == "bye" {
+	if m.Kind == kindBye {
 		n.gone(m.From, time.Now())
 		return
 	}

@@ -8,23 +8,23 @@ import (
 
 // replica returns the replica of a node that was heard, or was heard of. It is empty if the
 // node is new, or announces its members again after the others have taken it for dead.
-func (p *members) replica(node string, life uint64) *replica {
+func (p *members) replica(node string, generation uint64) *replica {
 	r := p.replicas[node]
 	if r == nil {
-		r = &replica{life: life, claims: map[memberKey]*claim{}}
+		r = &replica{generation: generation, claims: map[memberKey]*claim{}}
 		p.replicas[node] = r
 	}
 	if r.gone = false; r.dropping != nil {
 		r.dropping.Stop()
 		r.dropping = nil
 	}
-	if r.life < life {
-		r.life, r.seq, r.heard, r.synced, r.early = life, 0, 0, false, nil
+	if r.generation < generation {
+		r.generation, r.seq, r.heard, r.synced, r.early = generation, 0, 0, false, nil
 		r.transmissions, r.applying = nil, nil
 	}
 	if died, found := p.buried[node]; found {
-		if delete(p.buried, node); died >= life {
-			p.reply(message{Kind: kindBuried, To: node}, claims{Life: life})
+		if delete(p.buried, node); died >= generation {
+			p.reply(message{Kind: kindBuried, To: node}, claims{Generation: generation})
 		}
 	}
 	return r
@@ -46,9 +46,9 @@ func (p *members) want(node string, r *replica) {
 // heardBeat asks for claims that are missing: at the first beat after a gap, or at the
 // second one that is ahead, as changes may be later than the beat.
 func (p *members) heardBeat(node string, c *claims) {
-	r := p.replica(node, c.Life)
+	r := p.replica(node, c.Generation)
 	switch {
-	case r.life > c.Life:
+	case r.generation > c.Generation:
 	case !r.synced, len(r.early) > 0, r.seq < r.heard:
 		p.want(node, r)
 	}
@@ -76,7 +76,7 @@ func (p *members) pass(to, node string) {
 	if r == nil || !r.synced && !r.gone || r.applying != nil || p.passing[key] {
 		return
 	}
-	list := p.parts(r.claims, claims{Life: r.life, Seq: r.seq, Of: node})
+	list := p.transmit(r.claims, claims{Generation: r.generation, Seq: r.seq, Of: node})
 	p.passing[key] = p.nodes.soon(func() {
 		for i := range list {
 			if p.core.ctx.Err() == nil {
@@ -91,9 +91,9 @@ func (p *members) pass(to, node string) {
 
 // changed applies changes in their order.
 func (p *members) changed(node string, c *claims) {
-	r := p.replica(node, c.Life)
+	r := p.replica(node, c.Generation)
 	switch {
-	case r.life > c.Life || r.synced && c.Seq <= r.seq:
+	case r.generation > c.Generation || r.synced && c.Seq <= r.seq:
 		return
 	case !r.synced && len(r.early) >= maxEarly:
 		clear(r.early) // all claims are asked for anyway
@@ -134,8 +134,8 @@ func (p *members) received(from string, c *claims) {
 			return // it is too late
 		}
 	}
-	r := p.replica(node, c.Life)
-	if r.life > c.Life || r.synced && c.Seq <= r.seq || r.applying != nil || c.Part < 0 || c.Part >= c.Parts {
+	r := p.replica(node, c.Generation)
+	if r.generation > c.Generation || r.synced && c.Seq <= r.seq || r.applying != nil || c.Part < 0 || c.Part >= c.Parts {
 		return
 	}
 	t := r.transmissions[from]
@@ -278,7 +278,7 @@ func (p *members) drop(node string, r *replica, going uint64) {
 	if len(p.buried) >= maxBuried {
 		clear(p.buried)
 	}
-	p.buried[node] = r.life
+	p.buried[node] = r.generation
 	p.mu.Unlock()
 	for batch := range slices.Chunk(slices.Collect(maps.Keys(r.claims)), dropBatch) {
 		p.dropSome(node, r, batch)
@@ -308,13 +308,13 @@ func (p *members) dropSome(node string, r *replica, keys []memberKey) {
 	}
 }
 
-// rise is called when the others have taken this node, with this number of its life, for
-// dead. They have called OnLeft for its members, which are announced again.
-func (p *members) rise(life uint64) {
-	if life != p.life {
+// rise begins another generation, since the others have taken this one for dead: they have
+// called OnLeft for its members, which are announced again.
+func (p *members) rise(generation uint64) {
+	if generation != p.generation {
 		return
 	}
-	p.life++
+	p.generation++
 	p.seq = 0
 	for key, c := range p.own {
 		if !c.Announced || c.Sockets == 0 {

@@ -49,7 +49,7 @@ func (p *members) allParts(n int, seq uint64) []claims {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.parts(all, claims{Seq: seq})
+	return p.transmit(all, claims{Seq: seq})
 }
 
 // A transmission of which parts are lost is not completed by those of another one, however

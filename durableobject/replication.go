@@ -28,16 +28,16 @@ const (
 // messages of changes. One that has missed some, or is new, asks for all claims, which come
 // with the number of the last change that they have.
 type replication struct {
-	life     uint64             // grows each time the others have taken this node for dead
-	seq      uint64             // of the last message of changes
-	sent     uint64             // transmissions of all claims
-	dirty    map[memberKey]bool // own claims that have changed since; true if OnLeft was called
-	wanted   bool               // another node has asked for all claims
-	sending  bool
-	passing  map[passage]bool // transmissions of other nodes' claims that are under way
-	replicas map[string]*replica
-	buried   map[string]uint64 // nodes that are gone, with their life
-	news     chan struct{}     // closed, and replaced, when a replica is complete
+	generation uint64             // grows each time the others have taken this node for dead
+	seq        uint64             // of the last message of changes
+	sent       uint64             // transmissions of all claims
+	dirty      map[memberKey]bool // own claims that have changed since; true if OnLeft was called
+	wanted     bool               // another node has asked for all claims
+	sending    bool
+	passing    map[passage]bool // transmissions of other nodes' claims that are under way
+	replicas   map[string]*replica
+	buried     map[string]uint64 // the generations of nodes that are gone
+	news       chan struct{}     // closed, and replaced, when a replica is complete
 
 	broadcasting atomic.Int64 // calls of the bus that are under way
 }
@@ -47,13 +47,13 @@ type passage struct{ to, of string }
 
 // replica is the claims of another node.
 type replica struct {
-	life, seq uint64
-	synced    bool // the claims are those of seq
-	gone      bool // the node is, and its claims will be dropped
-	claims    map[memberKey]*claim
-	early     map[uint64][]wireClaim // changes after a gap
-	askedAt   time.Time
-	heard     uint64 // seq of the last beat
+	generation, seq uint64
+	synced          bool // the claims are those of seq
+	gone            bool // the node is, and its claims will be dropped
+	claims          map[memberKey]*claim
+	early           map[uint64][]wireClaim // changes after a gap
+	askedAt         time.Time
+	heard           uint64 // seq of the last beat
 
 	transmissions map[string]*transmission // of all claims, by sender
 	applying      *transmission            // its claims are being put in place of those that were known
@@ -84,10 +84,10 @@ func (w *wireClaim) key() memberKey {
 
 // claims is the data of messages: some that have changed, a part of all, or none.
 type claims struct {
-	Life  uint64 `json:"life"`
-	Seq   uint64 `json:"seq"`
-	Part  int    `json:"part,omitempty"`
-	Parts int    `json:"parts,omitempty"`
+	Generation uint64 `json:"gen"`
+	Seq        uint64 `json:"seq"`
+	Part       int    `json:"part,omitempty"`
+	Parts      int    `json:"parts,omitempty"`
 	// Sent numbers the sender's transmissions of all claims, whose parts must not be mixed.
 	Sent uint64      `json:"sent,omitempty"`
 	List []wireClaim `json:"list,omitempty"`
@@ -153,7 +153,7 @@ func (p *members) connect() {
 		p.wanted = true
 		p.kick()
 	})
-	n.handlers[kindBuried] = receive(func(_ string, c *claims) { p.rise(c.Life) })
+	n.handlers[kindBuried] = receive(func(_ string, c *claims) { p.rise(c.Generation) })
 }
 
 // touch notes that an own claim has changed.
@@ -217,10 +217,10 @@ func (p *members) outgoing() (kind string, list []claims) {
 	switch {
 	case p.wanted:
 		p.wanted = false
-		return kindClaims, p.parts(p.own, claims{Life: p.life, Seq: p.seq})
+		return kindClaims, p.transmit(p.own, claims{Generation: p.generation, Seq: p.seq})
 	case len(p.dirty) > 0:
 		p.seq++
-		c := claims{Life: p.life, Seq: p.seq}
+		c := claims{Generation: p.generation, Seq: p.seq}
 		size := 0
 		for key, left := range p.dirty {
 			w := wireClaimOf(key, p.own[key])
@@ -236,9 +236,9 @@ func (p *members) outgoing() (kind string, list []claims) {
 	return "", nil
 }
 
-// parts returns a new transmission of all claims of a node, as messages that are copies of c
+// transmit returns a new transmission of all claims of a node, as messages that are copies of c
 // in everything else.
-func (p *members) parts(all map[memberKey]*claim, c claims) []claims {
+func (p *members) transmit(all map[memberKey]*claim, c claims) []claims {
 	p.sent++
 	c.Sent = p.sent
 	list := []claims{c}
@@ -282,7 +282,7 @@ func (w *wireClaim) size() int {
 func (p *members) beat() any {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return claims{Life: p.life, Seq: p.seq, Nodes: p.nodes.hearsay()}
+	return claims{Generation: p.generation, Seq: p.seq, Nodes: p.nodes.hearsay()}
 }
 
 // unsynced returns the nodes whose claims are not known.

@@ -16,7 +16,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// An OnLeft that does not return keeps no object from being evicted when Shutdown gives up.
+// An OnLeft that does not return keeps no object from being evicted when Shutdown's context ends.
 func TestShutdownWhileAPresenceHookHangs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
