@@ -9,6 +9,7 @@ package durableobject
 //	bye             a node has shut down
 //	question        asks the other nodes, or again one that has not answered
 //	answer          to the node that has asked
+//	revoked         a revocation was kept
 //
 // These are about presence. Each node numbers its changes.
 //
@@ -23,6 +24,7 @@ const (
 	kindBye      = "bye"
 	kindQuestion = "question"
 	kindAnswer   = "answer"
+	kindRevoked  = "revoked"
 
 	kindChanged = "claims changed"
 	kindWanted  = "claims wanted"

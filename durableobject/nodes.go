@@ -33,7 +33,7 @@ const (
 	// maxBusSilence is how old the revocations that a node knows may be. After that it
 	// accepts nobody.
 	maxBusSilence = 10 * time.Second
-	// nodeTimeout is how long nothing is heard of a node that is taken to be there.
+	// nodeTimeout is how long a node may send nothing before it is taken for dead.
 	nodeTimeout = 15 * time.Second
 )
 
@@ -285,7 +285,7 @@ func (n *nodes) listening() bool {
 	return n.stop != nil
 }
 
-// close takes leave of the other nodes.
+// close lets the other nodes know that this one has shut down, and stops listening.
 func (n *nodes) close() {
 	n.mu.Lock()
 	stop := n.stop
@@ -302,7 +302,7 @@ func (n *nodes) close() {
 		return err
 	})
 	if err != nil && !errors.Is(err, eventlog.ErrClosed) {
-		n.core.logger.Warn("taking leave of the other nodes failed", "err", err)
+		n.core.logger.Warn("shutdown not announced to other nodes", "err", err)
 	}
 }
 
