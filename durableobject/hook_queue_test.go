@@ -63,7 +63,11 @@ func TestHooksThatAreDropped(t *testing.T) {
 		require.Equal(t, 2, log.count("level=ERROR"))
 		close(unblock)
 		synctest.Wait()
+		mu.Lock()
 		require.InDelta(t, maxHooks/2, called["stuck"], 1)
+		mu.Unlock()
+		p.hooks.mu.Lock()
+		defer p.hooks.mu.Unlock()
 		require.Empty(t, p.hooks.waiting)
 		require.Zero(t, p.hooks.count)
 		require.Zero(t, p.hooks.workers)
@@ -90,6 +94,8 @@ func TestHooksKeepTheirOrder(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Hour)
+		mu.Lock()
+		defer mu.Unlock()
 		require.Len(t, got, 200)
 		for _, ids := range got {
 			require.Equal(t, want, ids)

@@ -85,6 +85,8 @@ func TestShutdownWithABusThatHangs(t *testing.T) {
 		begun := time.Now()
 		n.end()
 		require.Less(t, time.Since(begun), 10*time.Second)
+		log.mu.Lock()
+		defer log.mu.Unlock()
 		require.Less(t, strings.Count(log.text.String(), "presence not sent"), 5)
 	})
 }
