@@ -186,12 +186,15 @@ func (n *nodes) read(ctx context.Context) error {
 	}
 	for key, value := range kept {
 		r := &revocation{}
-		if err := json.Unmarshal(value, r); err != nil {
-			return fmt.Errorf("revocation %q: %w", key, err)
+		if e := json.Unmarshal(value, r); e != nil {
+			n.core.logger.ErrorContext(ctx, "a revocation cannot be read, so nobody is accepted until it expires or is removed",
+				"key", key, "err", e)
+			err = fmt.Errorf("revocation %q: %w", key, e)
+			continue // the others are in force nevertheless
 		}
 		n.onRevoked(r)
 	}
-	return nil
+	return err
 }
 
 // listen begins to listen to the other nodes, once.
@@ -284,6 +287,10 @@ func (n *nodes) receive(data []byte) {
 	var m message
 	if err := json.Unmarshal(data, &m); err != nil {
 		n.core.logger.Warn("bad message of another node", "err", err)
+		return
+	}
+	if m.From == "" || m.Kind == "" { // of no node
+		n.core.logger.Warn("message without a sender or a kind")
 		return
 	}
 	if m.From == n.name || m.To != "" && m.To != n.name {

@@ -12,8 +12,19 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// maxRevocations is how many revocations may be in force at once.
-const maxRevocations = 100_000
+const (
+	// maxRevocations is how many revocations may be in force at once.
+	maxRevocations = 100_000
+	// maxRevoked is how long a revocation lasts at most.
+	maxRevoked = 100 * 365 * 24 * time.Hour
+	// keptSlack is how much longer than it lasts a revocation is kept by the bus: the clocks
+	// of the nodes and of the bus may differ by as much.
+	keptSlack = 10 * time.Minute
+	// sweepSlack is how much longer a node remembers it, so that a clock that is ahead for a
+	// while, as before NTP sets it, does not end it for good. Nothing is remembered beyond
+	// its end while half of maxRevocations are.
+	sweepSlack = 24 * time.Hour
+)
 
 // ErrTooManyRevocations is returned by Revoke while 100,000 revocations are in force.
 // Revoke by subject, channel or time of issue in place of single tokens.
@@ -23,9 +34,22 @@ var ErrTooManyRevocations = errors.New("durableobject: too many revocations")
 type revocation struct {
 	Who   Who       `json:"who"`
 	Until time.Time `json:"until"`
+
+	added time.Time // with the monotonic clock; set by revocations.add
 }
 
-// key returns the name that the revocation is kept under: one for each selector.
+// keptKey returns the key that the revocation is kept under. It has the time in it, so that
+// a node which does not know of a longer revocation does not replace that.
+func (r *revocation) keptKey() string {
+	return r.key() + "." + r.Until.UTC().Format(time.RFC3339Nano)
+}
+
+// expired reports whether the revocation had ended slack ago, by the monotonic clock.
+func (r *revocation) expired(now time.Time, slack time.Duration) bool {
+	return now.Sub(r.added)-slack >= r.Until.Sub(r.added) // which may be the largest Duration
+}
+
+// key returns what distinguishes the selector of the revocation from others.
 func (r *revocation) key() string {
 	text, _ := json.Marshal(r.Who.key()) //nolint:errchkjson // strings and a time that was checked
 	sum := sha256.Sum256(text)
@@ -77,6 +101,7 @@ func (v *revocations) add(r *revocation, now time.Time) (changed bool) {
 	if old != nil {
 		v.drop(key, old)
 	}
+	r.added = now
 	v.byKey[key] = r
 	at := r.selector()
 	v.bySelect[at] = append(v.bySelect[at], r)
@@ -116,15 +141,20 @@ func (v *revocations) drop(key string, r *revocation) {
 	v.count.Store(int64(len(v.byKey)))
 }
 
-// sweep removes those that have ended, and returns how many are left.
+// sweep removes those that ended long ago, or have ended if there are many, and returns how
+// many are left. Whether one is in force only match decides, by the wall clock.
 func (v *revocations) sweep(now time.Time) int {
 	if v.count.Load() == 0 {
 		return 0
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	slack := sweepSlack
+	if len(v.byKey) >= maxRevocations/2 {
+		slack = 0
+	}
 	for key, r := range v.byKey {
-		if !now.Before(r.Until) {
+		if r.expired(now, slack) {
 			v.drop(key, r)
 		}
 	}
