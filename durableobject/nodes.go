@@ -253,7 +253,7 @@ func (n *nodes) broadcast(ctx context.Context, m message) error {
 		return nil
 	}
 	m.From, m.Born = n.name, n.began.UnixNano()
-	text, err := json.Marshal(m)
+	text, err := encodeJSON(m) // the claims in it have their size
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package durableobject
 
 import (
-	"encoding/json"
 	"maps"
 	"slices"
 	"time"
@@ -27,7 +26,7 @@ func (p *members) replica(node string, life uint64) *replica {
 }
 
 func (p *members) reply(to, kind string, c claims) {
-	data, _ := json.Marshal(c) //nolint:errchkjson // strings and times
+	data, _ := encodeJSON(c) // strings and times
 	p.nodes.soon(func() { p.nodes.send(message{Kind: kind, To: to, Data: data}) })
 }
 
@@ -136,7 +135,7 @@ func (p *members) received(node string, c *claims) {
 	}
 	for key := range r.claims {
 		if !there[key] {
-			p.apply(node, r, &wireClaim{Channel: key.channel, Subject: []byte(key.Subject), ID: []byte(key.ID), Gone: true})
+			p.apply(node, r, &wireClaim{Channel: []byte(key.channel), Subject: []byte(key.Subject), ID: []byte(key.ID), Gone: true})
 		}
 	}
 	r.seq, r.synced, r.parts = c.Seq, true, nil

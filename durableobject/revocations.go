@@ -34,19 +34,12 @@ var ErrTooManyRevocations = errors.New("durableobject: too many revocations")
 type revocation struct {
 	Who   Who       `json:"who"`
 	Until time.Time `json:"until"`
-
-	added time.Time // with the monotonic clock; set by revocations.add
 }
 
 // keptKey returns the key that the revocation is kept under. It has the time in it, so that
 // a node which does not know of a longer revocation does not replace that.
 func (r *revocation) keptKey() string {
 	return r.key() + "." + r.Until.UTC().Format(time.RFC3339Nano)
-}
-
-// expired reports whether the revocation had ended slack ago, by the monotonic clock.
-func (r *revocation) expired(now time.Time, slack time.Duration) bool {
-	return now.Sub(r.added)-slack >= r.Until.Sub(r.added) // which may be the largest Duration
 }
 
 // key returns what distinguishes the selector of the revocation from others.
@@ -101,7 +94,6 @@ func (v *revocations) add(r *revocation, now time.Time) (changed bool) {
 	if old != nil {
 		v.drop(key, old)
 	}
-	r.added = now
 	v.byKey[key] = r
 	at := r.selector()
 	v.bySelect[at] = append(v.bySelect[at], r)
@@ -112,12 +104,13 @@ func (v *revocations) add(r *revocation, now time.Time) (changed bool) {
 	return true
 }
 
-// until returns when a revocation ends, the zero time if there is none.
-func (v *revocations) until(key string) time.Time {
+// until returns when the revocation with the selector of r ends, the zero time if there is
+// none.
+func (v *revocations) until(r *revocation) time.Time {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	if r := v.byKey[key]; r != nil {
-		return r.Until
+	if known := v.byKey[r.key()]; known != nil {
+		return known.Until
 	}
 	return time.Time{}
 }
@@ -144,17 +137,16 @@ func (v *revocations) drop(key string, r *revocation) {
 // sweep removes those that ended long ago, or have ended if there are many, and returns how
 // many are left. Whether one is in force only match decides, by the wall clock.
 func (v *revocations) sweep(now time.Time) int {
-	if v.count.Load() == 0 {
+	switch n := v.count.Load(); {
+	case n == 0:
 		return 0
+	case n < maxRevocations/2:
+		now = now.Add(-sweepSlack)
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	slack := sweepSlack
-	if len(v.byKey) >= maxRevocations/2 {
-		slack = 0
-	}
 	for key, r := range v.byKey {
-		if r.expired(now, slack) {
+		if !now.Before(r.Until) {
 			v.drop(key, r)
 		}
 	}

@@ -120,7 +120,7 @@ func (c *class) revoke(ctx context.Context, w Who, until time.Time) error {
 	case c.revocations.count.Load() >= maxRevocations && c.revocations.sweep(now) >= maxRevocations:
 		return ErrTooManyRevocations
 	}
-	known := c.revocations.until(r.key())
+	known := c.revocations.until(r)
 	if known.After(r.Until) {
 		return nil // it is refused for longer
 	}
