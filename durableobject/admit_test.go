@@ -30,6 +30,10 @@ func (f verifierFunc) Verify(ctx context.Context, tok string) (*token.Payload, e
 
 // handshake asks for a socket, without a connection that it could be opened on.
 func (f *fixture) handshake(query url.Values, header http.Header) *httptest.ResponseRecorder {
+	return f.handshakeFor(context.Background(), query, header)
+}
+
+func (f *fixture) handshakeFor(ctx context.Context, query url.Values, header http.Header) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodGet, "/?"+query.Encode(), nil)
 	r.Header = http.Header{
 		"Connection": {"Upgrade"}, "Upgrade": {"websocket"},
@@ -37,7 +41,7 @@ func (f *fixture) handshake(query url.Values, header http.Header) *httptest.Resp
 	}
 	maps.Copy(r.Header, header)
 	w := httptest.NewRecorder()
-	f.upgrade().ServeHTTP(w, r)
+	f.upgrade().ServeHTTP(w, r.WithContext(ctx))
 	return w
 }
 

@@ -46,8 +46,10 @@ func (n *nodes) ask(ctx context.Context, what string, data any, each func(json.R
 	if err != nil {
 		return err
 	}
-	if err := n.listen(ctx); err != nil {
-		return err
+	if !n.listening() {
+		if err := n.sync(ctx); err != nil && !n.listening() {
+			return err
+		}
 	}
 	answers := make(chan answer, maxAnswers)
 	n.mu.Lock()
@@ -67,13 +69,15 @@ func (n *nodes) ask(ctx context.Context, what string, data any, each func(json.R
 	if err := n.broadcast(ctx, message{Kind: "question", Data: q}); err != nil {
 		return err
 	}
-	again, end := time.NewTimer(askAgain), time.NewTimer(askTimeout)
+	asking, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	again := time.NewTimer(askAgain)
 	defer again.Stop()
-	defer end.Stop()
 	got := map[string]bool{}
 	missing := func() []string {
 		return slices.DeleteFunc(n.others(), func(name string) bool { return got[name] })
 	}
+	var failed error // to ask again
 	for fresh || len(missing()) > 0 {
 		select {
 		case a := <-answers:
@@ -87,14 +91,22 @@ func (n *nodes) ask(ctx context.Context, what string, data any, each func(json.R
 		case <-again.C:
 			fresh = false // those that this node did not know have answered by now
 			for _, name := range missing() {
-				if err := n.broadcast(ctx, message{Kind: "question", To: name, Data: q}); err != nil {
-					return err
+				err := n.broadcast(asking, message{Kind: "question", To: name, Data: q})
+				if err != nil && asking.Err() == nil {
+					failed = err
 				}
 			}
-		case <-end.C:
-			return fmt.Errorf("%w: %s", ErrSilent, strings.Join(missing(), ", "))
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		case <-asking.Done():
+			names := missing()
+			switch {
+			case ctx.Err() != nil:
+				return context.Cause(ctx)
+			case len(names) == 0: // the last one has shut down meanwhile
+				return nil
+			case failed != nil:
+				return fmt.Errorf("%w: %s: %w", ErrSilent, strings.Join(names, ", "), failed)
+			}
+			return fmt.Errorf("%w: %s", ErrSilent, strings.Join(names, ", "))
 		}
 	}
 	return nil
@@ -110,15 +122,26 @@ func (n *nodes) answer(from string, data json.RawMessage) {
 	if fn == nil {
 		return // of a newer version
 	}
+	id := asked{from, q.ID}
+	sent, isNew := n.answers.begin(id)
+	if !isNew && sent == nil {
+		return
+	}
 	n.soon(func() {
+		if !isNew {
+			n.send(message{Kind: "answer", To: from, Data: sent})
+			return
+		}
 		result, err := json.Marshal(fn(q.Data))
 		if err == nil {
 			result, err = json.Marshal(answer{ID: q.ID, Data: result})
 		}
 		if err != nil {
 			n.core.logger.Error("answer to another node cannot be encoded", "what", q.What, "err", err)
+			n.answers.end(id, nil)
 			return
 		}
+		n.answers.end(id, result)
 		n.send(message{Kind: "answer", To: from, Data: result})
 	})
 }

@@ -85,7 +85,11 @@ func (c *class) startTasks() {
 		return nil
 	})
 	if !c.nodes.alone {
-		c.users.Go(func() { _ = c.nodes.sync(c.ctx) }) // which says hello to the others
+		c.users.Go(func() { // greets the other nodes
+			if err := c.nodes.sync(c.ctx); err != nil && !isClosing(err) {
+				c.logger.Warn("the bus cannot be reached", "err", err)
+			}
+		})
 		c.task("keeping in touch with other nodes", beatInterval, func(time.Time) error { return c.nodes.task(c.ctx) })
 	}
 	if c.log == nil {
@@ -122,5 +126,5 @@ func (c *class) task(name string, interval time.Duration, do func(now time.Time)
 
 // isClosing reports whether an error means only that the namespace or its log closes.
 func isClosing(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, eventlog.ErrClosed)
+	return errors.Is(err, context.Canceled) || errors.Is(err, eventlog.ErrClosed) || errors.Is(err, ErrClosed)
 }

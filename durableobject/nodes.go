@@ -1,11 +1,14 @@
 package durableobject
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/maphash"
+	"maps"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -22,8 +25,11 @@ const (
 
 	// beatInterval is how often a node shows that it is there, and reads the revocations.
 	beatInterval = 2500 * time.Millisecond
-	// busTimeout bounds each call of the bus.
+	// busTimeout bounds each call of the bus but Kept, which may have much to fetch.
 	busTimeout = 2 * time.Second
+	// readTimeout bounds a reading of the revocations. With beatInterval it is less than
+	// maxBusSilence, so that a bus which is slow keeps nobody out.
+	readTimeout = 5 * time.Second
 	// maxBusSilence is how old the revocations that a node knows may be. After that it
 	// accepts nobody.
 	maxBusSilence = 10 * time.Second
@@ -47,19 +53,31 @@ type nodes struct {
 	onGone      func(node string, since time.Time)
 	beatData    func() any
 
-	// syncedAt is when the revocations were read last, and failedAt when that failed last,
-	// in nanoseconds since began; 0 is never. syncing is held by the caller that reads.
+	// syncedAt is when the last reading that succeeded began, and failedAt when one failed
+	// last, in nanoseconds since began; 0 is never.
 	syncedAt, failedAt atomic.Int64
-	syncing            chan struct{}
 	began              time.Time
+	// seen has a hash of each value that was read, by key, so that those that have not
+	// changed are not decoded again. It belongs to the reading that runs.
+	seen    map[string]uint64
+	seed    maphash.Seed
+	answers answers
 
 	mu       sync.Mutex
+	reading  *reading        // that runs; nil if none does
 	known    map[string]node // the others that are taken to be there
 	stop     func()          // of the listener; nil before it listens
 	since    time.Time       // when it began to listen
 	asked    uint64
 	waiting  map[uint64]chan<- answer
 	finished bool
+}
+
+// reading is a read of the revocations, on a goroutine of its own: callers that need it
+// meanwhile wait for the same one, and it does not end with the first of them.
+type reading struct {
+	done chan struct{} // closed once err is set
+	err  error
 }
 
 // message is what the nodes broadcast.
@@ -75,7 +93,8 @@ func newNodes(c *core) *nodes {
 	n := &nodes{
 		core: c, began: time.Now(), name: nodeName(), alone: true,
 		handlers: map[string]func(string, json.RawMessage){}, onAsked: map[string]func(json.RawMessage) any{},
-		known: map[string]node{}, waiting: map[uint64]chan<- answer{}, syncing: make(chan struct{}, 1),
+		known: map[string]node{}, waiting: map[uint64]chan<- answer{},
+		seen: map[string]uint64{}, seed: maphash.MakeSeed(),
 	}
 	n.bus = c.options.Bus
 	n.alone = n.bus == nil && c.shared == nil
@@ -109,10 +128,11 @@ func (n *nodes) elapsed() int64 { return max(int64(time.Since(n.began)), 1) }
 // forgets the nodes that are not heard any more.
 func (n *nodes) task(ctx context.Context) error {
 	wasCut := !n.connected()
-	err := n.sync(ctx)
-	if err == nil {
+	var err error
+	if n.listening() { // first, since a slow read must not make the node look silent
 		err = n.broadcast(ctx, n.beat("beat"))
 	}
+	err = cmp.Or(n.sync(ctx), err)
 	n.bury(wasCut)
 	return err
 }
@@ -145,29 +165,60 @@ func (n *nodes) connected() bool {
 	return n.alone || n.elapsed()-n.syncedAt.Load() < int64(maxBusSilence)
 }
 
-// sync listens, if it does not yet, and reads the revocations that are kept. One caller does
-// it, and others that come meanwhile wait for it.
+// sync begins to listen, if the node does not yet, and reads the revocations that are kept.
+// It waits no longer than readTimeout for a bus that hangs.
 func (n *nodes) sync(ctx context.Context) error {
 	if n.bus == nil {
 		return nil
 	}
-	began := n.elapsed()
+	r := n.join()
+	timeout := time.NewTimer(readTimeout)
+	defer timeout.Stop()
 	select {
-	case n.syncing <- struct{}{}:
-		defer func() { <-n.syncing }()
+	case <-r.done:
+		return r.err
+	case <-timeout.C:
+		n.failedAt.Store(n.elapsed())
+		return eventlog.ErrUnavailable
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	switch { // another caller has begun after this one
-	case n.syncedAt.Load() > began:
-		return nil
-	case n.failedAt.Load() > began:
-		return eventlog.ErrUnavailable
+}
+
+// join returns the reading that runs, or starts one.
+func (n *nodes) join() *reading {
+	n.mu.Lock()
+	r, running := n.reading, n.reading != nil
+	if !running {
+		r = &reading{done: make(chan struct{})}
+		n.reading = r
 	}
-	ctx, cancel := context.WithTimeout(ctx, busTimeout)
+	n.mu.Unlock()
+	if !running && !n.soon(func() { n.end(r, n.read()) }) {
+		n.end(r, ErrClosed)
+	}
+	return r
+}
+
+// end passes the result of a reading to its callers.
+func (n *nodes) end(r *reading, err error) {
+	n.mu.Lock()
+	n.reading = nil
+	n.mu.Unlock()
+	r.err = err
+	close(r.done)
+}
+
+func (n *nodes) read() error {
+	ctx, cancel := context.WithTimeout(n.core.ctx, readTimeout)
 	defer cancel()
-	began = n.elapsed()
-	err := try(func() error { return n.read(ctx) })
+	began := n.elapsed()
+	err := try(func() error {
+		if err := n.listen(ctx); err != nil {
+			return fmt.Errorf("listen: %w", err)
+		}
+		return n.readKept(ctx)
+	})
 	if err != nil {
 		n.failedAt.Store(n.elapsed())
 		return err
@@ -176,15 +227,17 @@ func (n *nodes) sync(ctx context.Context) error {
 	return nil
 }
 
-func (n *nodes) read(ctx context.Context) error {
-	if err := n.listen(ctx); err != nil {
-		return fmt.Errorf("listen: %w", err)
-	}
+// readKept obeys the revocations that are kept and that it has not seen.
+func (n *nodes) readKept(ctx context.Context) error {
 	kept, err := n.bus.Kept(ctx, prefixRevoked)
 	if err != nil {
 		return fmt.Errorf("read what is kept: %w", err)
 	}
 	for key, value := range kept {
+		sum := maphash.Bytes(n.seed, value)
+		if old, found := n.seen[key]; found && old == sum {
+			continue
+		}
 		r := &revocation{}
 		if e := json.Unmarshal(value, r); e != nil {
 			n.core.logger.ErrorContext(ctx, "a revocation cannot be read, so nobody is accepted until it expires or is removed",
@@ -193,15 +246,24 @@ func (n *nodes) read(ctx context.Context) error {
 			continue // the others are in force nevertheless
 		}
 		n.onRevoked(r)
+		n.seen[key] = sum
+	}
+	if len(n.seen) > len(kept) { // some have expired
+		maps.DeleteFunc(n.seen, func(key string, _ uint64) bool {
+			_, found := kept[key]
+			return !found
+		})
 	}
 	return err
 }
 
-// listen begins to listen to the other nodes, once.
+// listen begins to listen to the other nodes, once. Only the reading that runs calls it.
 func (n *nodes) listen(ctx context.Context) error {
 	if n.alone || n.listening() {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, busTimeout)
+	defer cancel()
 	stop, err := n.bus.Listen(ctx, topicNodes, n.receive)
 	if err != nil {
 		return err

@@ -178,9 +178,10 @@ type Options struct {
 	// further one is refused with TOO_MANY_REQUESTS, but for the subscription. 0 is 100.
 	MaxStreams int
 
-	// HookTimeout is how long OnSubscribed may keep live events from a socket.
+	// HookTimeout is how long OnSubscribed may keep live events from a subscription.
 	// Its context ends then. It runs once at a time for each socket: of the
-	// subscriptions that come meanwhile the newest waits for it. 0 is 10 s.
+	// subscriptions that come meanwhile the newest waits for it, and its events wait
+	// as well, for HookTimeout from when it was sent what it missed. 0 is 10 s.
 	HookTimeout time.Duration
 
 	// IdleTimeout is how long an object without sockets and users stays in

@@ -163,7 +163,6 @@ func (o *Object[T]) OnJoined(context.Context, Member) {}
 
 // OnLeft is called when a member is gone: its last socket, on all nodes, has closed, and the
 // grace has passed. If its node was killed another one calls it, but nobody does if that was
-// the last node, or if the oldest of the others is killed within 15 s too. At Shutdown of
-// the only node it is called without grace, for objects that are in memory. Otherwise it is
-// as OnJoined. The default does nothing.
+// the last node. At Shutdown of the only node it is called without grace, for objects that are
+// in memory. Otherwise it is as OnJoined. The default does nothing.
 func (o *Object[T]) OnLeft(context.Context, Member) {}

@@ -96,6 +96,42 @@ func TestPresenceOfANodeThatIsKilled(t *testing.T) {
 	})
 }
 
+// The members of nodes that are killed within the time in which the others notice the first
+// one have left, also if the oldest is among them, which would have called OnLeft.
+func TestPresenceOfTheOldestNodeThatIsKilledToo(t *testing.T) {
+	for _, order := range [][]int{{2, 0}, {0, 2}, {2, 0, 1}, {0, 1, 2}} {
+		for _, apart := range []time.Duration{time.Second, 7 * time.Second, 13700 * time.Millisecond, 18 * time.Second} {
+			t.Run(fmt.Sprint(order, " ", apart), func(t *testing.T) {
+				inHalls(t, 4, func(t *testing.T, bus *eventlogtest.SharedBus, nodes []*hallNode, book *guestBook) {
+					for i, n := range nodes {
+						n.connect(fmt.Sprint("of ", i))
+						n.connect(fmt.Sprint("comes back from ", i))
+					}
+					synctest.Wait()
+					book.take()
+					var gone []string
+					var young []*hallNode
+					for _, i := range order {
+						nodes[i].kill()
+						gone = append(gone, fmt.Sprint("-of ", i))
+						young = append(young, newHallOn(t, bus, book))
+						young[0].connect(fmt.Sprint("comes back from ", i))
+						time.Sleep(apart)
+					}
+					time.Sleep(30*time.Second - apart)
+					require.ElementsMatch(t, gone, book.take())
+					for _, n := range append(young, nodes[3]) {
+						require.Len(t, n.members(), 8-len(order))
+					}
+					for _, n := range young {
+						n.end()
+					}
+				})
+			})
+		}
+	}
+}
+
 // The members of a node that shuts down have the grace to move to another one.
 func TestPresenceOfANodeThatShutsDown(t *testing.T) {
 	inHalls(t, 3, func(t *testing.T, bus *eventlogtest.SharedBus, nodes []*hallNode, book *guestBook) {
@@ -146,7 +182,6 @@ type presenceRun struct {
 	book      *guestBook
 	sockets   []presentSocket
 	disturb   func(*hallNode)
-	killed    time.Time // the last node
 }
 
 type presentSocket struct {
@@ -181,12 +216,8 @@ func (r *presenceRun) leave() (id string) {
 	return s.id
 }
 
-// killOne kills a node, and not two within the time in which the others notice that.
+// killOne kills a node.
 func (r *presenceRun) killOne() {
-	if time.Since(r.killed) < 20*time.Second {
-		return
-	}
-	r.killed = time.Now()
 	i := r.rng.IntN(len(r.nodes))
 	n := r.nodes[i]
 	r.nodes = slices.Delete(r.nodes, i, i+1)

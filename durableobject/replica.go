@@ -110,11 +110,15 @@ func (p *members) catchUp(node string, r *replica) {
 
 // received collects the parts of all claims of a node, and replaces those that it had.
 func (p *members) received(node string, c *claims) {
+	gone := false
 	if c.Of != "" {
 		node = c.Of
-		if r := p.replicas[node]; r == nil || r.synced || r.gone {
+		r := p.replicas[node]
+		_, died := p.buried[node]
+		if died || r != nil && (r.synced || r.gone) {
 			return // it is too late
 		}
+		gone = !p.nodes.knows(node) // the members of a node that is gone are there until it is decided
 	}
 	r := p.replica(node, c.Life)
 	if r.life > c.Life || r.synced && c.Seq <= r.seq || c.Parts < 1 {
@@ -145,6 +149,11 @@ func (p *members) received(node string, c *claims) {
 		}
 	}
 	p.catchUp(node, r)
+	if gone {
+		r.gone, r.synced = true, false
+		oldest, _ := p.nodes.oldest()
+		p.dropAfter(0, node, r, oldest)
+	}
 	p.notify()
 	if !p.settled && len(p.unsynced()) == 0 {
 		p.nodes.soon(func() { p.settle(false) })
@@ -191,18 +200,38 @@ func (p *members) gone(node string, since time.Time) {
 	}
 	r.gone, r.synced = true, false
 	p.notify()
-	wait := max(p.grace-time.Since(since), 0)
-	if !p.nodes.isOldest() { // which decides who has left, and tells this one
-		wait += decideWait
-	}
-	time.AfterFunc(wait, func() { p.drop(node, r) })
+	oldest, _ := p.nodes.oldest()
+	p.dropAfter(max(p.grace-time.Since(since), 0), node, r, oldest)
 }
 
-// drop removes the claims of a node that is gone, some at a time.
-func (p *members) drop(node string, r *replica) {
+// dropAfter drops the claims of a node that is gone after a time. The oldest node decides who
+// has left, and tells this one, which waits longer.
+func (p *members) dropAfter(wait time.Duration, node string, r *replica, oldest string) {
+	if oldest != "" {
+		wait += decideWait
+	}
+	due := time.Now().Add(wait)
+	time.AfterFunc(wait, func() { p.drop(node, r, oldest, due) })
+}
+
+// drop removes the claims of a node that is gone, some at a time. oldest is the node that was
+// to decide before due. It must have been heard since, or it may have been killed before it
+// has: then the next oldest decides, which may be this one.
+func (p *members) drop(node string, r *replica, oldest string, due time.Time) {
 	p.mu.Lock()
 	if p.closed || !r.gone || p.replicas[node] != r { // it is there again
 		p.mu.Unlock()
+		return
+	}
+	switch now, heard := p.nodes.oldest(); {
+	case now == "": // this one decides
+	case now != oldest:
+		p.mu.Unlock()
+		p.dropAfter(0, node, r, now)
+		return
+	case heard.Before(due):
+		p.mu.Unlock()
+		time.AfterFunc(beatInterval/2, func() { p.drop(node, r, oldest, due) })
 		return
 	}
 	delete(p.replicas, node)

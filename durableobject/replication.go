@@ -161,6 +161,12 @@ func (p *members) connect() {
 			p.pass(from, c.Of)
 			return
 		}
+		dead := p.nodes.unheard(nodeTimeout)
+		for name, r := range p.replicas {
+			if r.gone || slices.Contains(dead, name) { // a node that has just started will not hear of it
+				p.pass(from, name)
+			}
+		}
 		p.wanted = true
 		p.kick()
 	})

@@ -1,0 +1,220 @@
+package durableobject_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"regexp"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/durableobject"
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+)
+
+// slowBus is a bus whose calls a test delays, and that counts its listeners.
+type slowBus struct {
+	eventlog.Bus
+	listening, listened atomic.Int32
+	listen              time.Duration
+	kept                func(ctx context.Context) error // nil is at once
+}
+
+func (b *slowBus) Listen(ctx context.Context, topic string, fn func([]byte)) (func(), error) {
+	b.listened.Add(1)
+	time.Sleep(b.listen)
+	stop, err := b.Bus.Listen(ctx, topic, fn)
+	if err != nil {
+		return nil, err
+	}
+	b.listening.Add(1)
+	return func() {
+		stop()
+		b.listening.Add(-1)
+	}, nil
+}
+
+func (b *slowBus) Kept(ctx context.Context, prefix string) (map[string][]byte, error) {
+	if b.kept != nil {
+		if err := b.kept(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return b.Bus.Kept(ctx, prefix)
+}
+
+// after returns what waits for d, or for the context.
+func after(d time.Duration) func(ctx context.Context) error {
+	return func(ctx context.Context) error {
+		select {
+		case <-time.After(d):
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// carrier is a log that carries a bus.
+type carrier struct {
+	eventlog.Log
+	bus eventlog.Bus
+}
+
+func (c carrier) Bus() eventlog.Bus { return c.bus }
+
+// warns settles the bubble and finds a line of level WARN with the text.
+func (l *logBook) warns(t *testing.T, text string) {
+	t.Helper()
+	synctest.Wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	require.Regexp(t, `level=WARN .*`+regexp.QuoteMeta(text), l.text.String())
+}
+
+// ask returns the status of a request to connect that gets no further.
+func (f *fixture) ask(ctx context.Context) int {
+	return f.handshakeFor(ctx, url.Values{"id": {"a"}, "token": {sign(f.t, "room")}}, nil).Code
+}
+
+// A client that goes away while the revocations are read costs no other client anything.
+func TestRevocationsAreReadForAllClients(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		bus := &slowBus{Bus: eventlog.NewMemoryBus(), kept: after(time.Second)}
+		o := keeping
+		o.Log = carrier{eventlog.NewMemory(nil), bus}
+		f := newFixture(t, o, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		go f.ask(ctx)
+		synctest.Wait()
+		statuses := make(chan int, 10)
+		for range cap(statuses) {
+			go func() { statuses <- f.ask(t.Context()) }()
+		}
+		time.Sleep(10 * time.Millisecond)
+		cancel()
+		time.Sleep(time.Millisecond)
+		require.NotEqual(t, http.StatusServiceUnavailable, f.ask(t.Context()))
+		for range cap(statuses) {
+			require.NotEqual(t, http.StatusServiceUnavailable, <-statuses)
+		}
+		f.end()
+		require.NoError(t, o.Log.Close())
+	})
+}
+
+// A bus that needs seconds to return the revocations keeps no client out, and one that hangs
+// keeps them out, but not waiting.
+func TestRevocationsThatAreReadSlowly(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		kept    func(ctx context.Context, unblock <-chan struct{}) error
+		refused bool
+	}{
+		"slow":  {func(ctx context.Context, _ <-chan struct{}) error { return after(4500 * time.Millisecond)(ctx) }, false},
+		"never": {func(ctx context.Context, _ <-chan struct{}) error { return after(time.Hour)(ctx) }, true},
+		"hangs": {func(_ context.Context, unblock <-chan struct{}) error { <-unblock; return nil }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				unblock := make(chan struct{})
+				bus := &slowBus{Bus: eventlog.NewMemoryBus(), kept: func(ctx context.Context) error { return test.kept(ctx, unblock) }}
+				f := newFixture(t, durableobject.Options{Bus: bus}, nil)
+				for range 60 {
+					begun := time.Now()
+					status := f.ask(t.Context())
+					require.Equal(t, test.refused, status == http.StatusServiceUnavailable, "status %d", status)
+					require.LessOrEqual(t, time.Since(begun), 5*time.Second)
+					time.Sleep(time.Second)
+				}
+				close(unblock)
+				f.end()
+			})
+		})
+	}
+}
+
+// However many calls need it at once, a node listens once, and not after Shutdown.
+func TestNodeListensOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		bus := &slowBus{Bus: eventlog.NewMemoryBus(), listen: 100 * time.Millisecond}
+		f := newFixture(t, durableobject.Options{Bus: bus}, nil)
+		for range 10 {
+			go f.ask(t.Context())
+			go func() { _, _ = f.rooms.Disconnect(t.Context(), durableobject.Who{ID: "x"}, 4000, "") }()
+		}
+		time.Sleep(time.Minute)
+		require.EqualValues(t, 1, bus.listened.Load())
+		f.end()
+		require.EqualValues(t, 1, bus.listened.Load())
+		require.Zero(t, bus.listening.Load(), "after Shutdown")
+	})
+}
+
+// A bus that cannot be reached is reported at once.
+func TestBusThatFailsIsLogged(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var book logBook
+		bus := &slowBus{Bus: eventlog.NewMemoryBus(), kept: func(context.Context) error { return eventlog.ErrUnavailable }}
+		f := newFixture(t, durableobject.Options{Bus: bus, Logger: book.logger()}, nil)
+		synctest.Wait()
+		book.warns(t, "the bus cannot be reached")
+		f.end()
+	})
+}
+
+// fixedBus returns always the same values.
+type fixedBus struct {
+	eventlog.Bus
+	values map[string][]byte
+	read   int
+}
+
+func (b *fixedBus) Kept(context.Context, string) (map[string][]byte, error) {
+	b.read++
+	return b.values, nil
+}
+
+// Revocations that have not changed cost nothing when they are read again.
+func TestRevocationsThatHaveNotChanged(t *testing.T) { //nolint:paralleltest // counts allocations
+	const count = 10_000
+	synctest.Test(t, func(t *testing.T) {
+		bus := &fixedBus{Bus: eventlog.NewMemoryBus(), values: map[string][]byte{}}
+		until := time.Now().Add(time.Hour)
+		for i := range count {
+			value, err := json.Marshal(map[string]any{"who": durableobject.Who{TokenID: fmt.Sprint("t", i)}, "until": until})
+			require.NoError(t, err)
+			bus.values[fmt.Sprint("revoked/", i)] = value
+		}
+		f := newFixture(t, durableobject.Options{Bus: bus}, nil)
+		synctest.Wait()
+		require.False(t, f.accepts(401, "room", withTokenID("t17")))
+		read := bus.read
+		var before, now runtime.MemStats
+		runtime.ReadMemStats(&before)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		runtime.ReadMemStats(&now)
+		require.Greater(t, bus.read, read+20)
+		require.Less(t, now.Mallocs-before.Mallocs, uint64(count), "allocations of %d reads", bus.read-read)
+
+		changed := maps.Clone(bus.values)
+		changed["revoked/17"] = []byte(`{"who":{"tokenID":"other"},"until":"` + until.Format(time.RFC3339) + `"}`)
+		bus.values = changed
+		time.Sleep(3 * time.Second)
+		require.False(t, f.accepts(401, "room", withTokenID("other")))
+		f.end()
+	})
+}
