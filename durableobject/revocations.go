@@ -79,13 +79,15 @@ type revocations struct {
 	subjects int // how many have a Subject
 }
 
-// add adds a revocation, or makes one last longer. It reports whether that changes anything.
+// add adds a revocation, or makes one last longer. It reports whether that changes anything
+// now. One that has just ended is added too: the clock may be ahead, and nothing that is kept
+// is read twice.
 func (v *revocations) add(r *revocation, now time.Time) (changed bool) {
 	key := r.key()
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	old := v.byKey[key]
-	if !now.Before(r.Until) || old != nil && !r.Until.After(old.Until) {
+	if !now.Before(r.Until.Add(sweepSlack)) || old != nil && !r.Until.After(old.Until) {
 		return false
 	}
 	if v.byKey == nil {
@@ -101,7 +103,7 @@ func (v *revocations) add(r *revocation, now time.Time) (changed bool) {
 		v.subjects++
 	}
 	v.count.Store(int64(len(v.byKey)))
-	return true
+	return now.Before(r.Until)
 }
 
 // until returns when the revocation with the selector of r ends, the zero time if there is

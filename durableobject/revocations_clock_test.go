@@ -24,6 +24,15 @@ func TestRevocationsAreNotForgottenByTheClock(t *testing.T) {
 	require.Zero(t, v.sweep(now.Add(25*time.Hour)))
 }
 
+// A revocation that is read while the clock is ahead is in force when the clock is set.
+func TestRevocationReadWhileTheClockIsAhead(t *testing.T) {
+	t.Parallel()
+	v, now := &revocations{}, time.Now()
+	r := &revocation{Who: Who{TokenID: "x"}, Until: now.Add(time.Hour)}
+	require.False(t, v.add(r, now.Add(12*time.Hour)), "nothing is to be closed")
+	require.True(t, v.match("", &token.Payload{ID: "x"}, now))
+}
+
 // Many that have ended take no place of others.
 func TestEndedRevocationsTakeNoPlace(t *testing.T) {
 	t.Parallel()
