@@ -18,6 +18,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/durableobject"
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog/eventlogtest"
 )
 
 // slowBus is a bus whose calls a test delays, and that counts its listeners.
@@ -172,6 +173,42 @@ func TestBusThatFailsIsLogged(t *testing.T) {
 		synctest.Wait()
 		book.warns(t, "the bus cannot be reached")
 		f.end()
+	})
+}
+
+// withoutBus is a shared log that has no bus.
+type withoutBus struct{ eventlog.Shared }
+
+// Nodes that share a log but no bus do not act as one, and say so.
+func TestSharedLogWithoutBus(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for name, test := range map[string]struct {
+			bus    eventlog.Bus
+			strip  bool
+			warned bool
+		}{
+			"none":            {nil, true, true},
+			"set":             {eventlog.NewMemoryBus(), true, false},
+			"that of the log": {nil, false, false},
+		} {
+			var book logBook
+			handle := eventlogtest.NewSharedMemory(nil).Open()
+			o := keeping
+			o.Bus, o.Log, o.Logger = test.bus, handle, book.logger()
+			if test.strip {
+				o.Log = withoutBus{handle}
+			}
+			f := newFixture(t, o, nil)
+			if test.warned {
+				book.warns(t, "the log is shared but has no bus")
+			} else {
+				synctest.Wait()
+				require.NotContains(t, book.text.String(), "bus", name)
+			}
+			f.end()
+			require.NoError(t, handle.Close())
+		}
 	})
 }
 

@@ -102,6 +102,9 @@ func newNodes(c *core) *nodes {
 		n.bus = eventlog.BusOf(c.options.Log)
 	}
 	n.alone = n.alone || n.bus == nil
+	if n.bus == nil && c.shared != nil {
+		c.logger.Warn("the log is shared but has no bus: Disconnect, Revoke and presence are about this process only; set Options.Bus")
+	}
 	n.handlers["hello"] = func(from string, data json.RawMessage) {
 		n.soon(func() { n.send(n.beat("beat")) })
 		if heard := n.handlers["beat"]; heard != nil {

@@ -72,10 +72,24 @@ type Options struct {
 	LatestScan int
 
 	// Log is where events are kept. Nil is a log in memory of the namespace's own.
-	// The namespace does not close this log, and does not trim it unless TrimLog is set. It requires ResumeRetention, without which nothing
-	// would be stored.
+	// The namespace does not close this log, and does not trim it unless TrimLog is set. It
+	// requires ResumeRetention, without which nothing would be stored. The log should keep
+	// events for at least that long: if it drops them earlier, resumes are truncated,
+	// and a line at level Warn reports it if the log is an eventlog.Expiring.
 	//
-	// An eventlog.Shared is a log that several processes share, each with a namespace of
+	// Each namespace needs a log of its own or an eventlog.Prefix of one. Two namespaces on
+	// the same log have each other's events in channels of the same name. That is a line
+	// at level Warn in the log of the second.
+	//
+	// If the log is bounded by size, and other channels push out even the latest
+	// event of a channel soon after it was published, the channel's next event closes
+	// its sockets once, with 1013; their clients come back.
+	//
+	// Positions are numbered for a whole log, and clients can read the numbers, so
+	// a client with a token of one channel can see how many events all channels of the
+	// log have. Tenants who must not know that of each other need a log each.
+	//
+	// The rest is about several processes only. An eventlog.Shared is a log that several processes share, each with a namespace of
 	// its own: then every socket gets the events of all of them, and a client may come
 	// back to any process. Each namespace needs a handle of its own, or a Prefix. While
 	// the log is out of reach, publishers get its error and clients 503; when its feed
@@ -83,21 +97,14 @@ type Options struct {
 	// Predicates fail with [ErrPredicate]. The clocks of the processes may
 	// differ from the log's by 10 s. Each process has an object of its own for a channel:
 	// keep state that must exist once elsewhere.
-	//
-	// Positions are numbered for a whole log, and clients can read the numbers, so
-	// a client with a token of one channel can see how many events all channels of the
-	// log have. Tenants who must not know that of each other need a log each.
-	//
-	// If the log is bounded by size, and other channels push out even the latest
-	// event of a channel soon after it was published, the channel's next event closes
-	// its sockets once, with 1013; their clients come back.
 	Log eventlog.Log
 
 	// Bus connects the nodes of the namespace for [Namespace.Disconnect],
 	// [Namespace.Revoke] and presence, and keeps the revocations. Each node needs a handle
 	// of its own; other namespaces need a bus of their own or an eventlog.PrefixBus. It is
 	// not closed by the namespace. Nil is the bus of Log, if it has one: see
-	// eventlog.BusOf. Without any bus these are about this process only.
+	// eventlog.BusOf. Without any bus these are about this process only, which is logged
+	// at Warn if the log is an eventlog.Shared.
 	//
 	// A namespace with a bus that others share, which is one that was set here or that of
 	// an eventlog.Shared, sends a message every 2.5 s. While it cannot reach the bus for
@@ -236,6 +243,7 @@ func (o *Options) withDefaults() (Options, error) {
 func (o *Options) check() error {
 	var list faults.List
 	list.If(o.Verifier == nil, "no Verifier")
+	list.If(o.Verifier == token.Secret(""), "Verifier is an empty token.Secret, which verifies nothing")
 	faults.Negative(&list, "ResumeRetention", o.ResumeRetention)
 	faults.Negative(&list, "IdempotencyWindow", o.IdempotencyWindow)
 	faults.Negative(&list, "Latest", o.Latest)

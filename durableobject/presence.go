@@ -87,7 +87,8 @@ type PresenceChange struct {
 // Presence lists the clients of the object on all nodes: those with one of the tags, or all
 // of them. It is answered from what this node knows, which the others keep up to date; a
 // node that has just started waits for them, at most 250 ms. Members of a node that was
-// killed are gone 15 s later.
+// killed are gone 15 s later. Nodes that are connected by no bus know nothing of each
+// other's members: see Options.Bus.
 //
 // The error is [ErrNoPresence] without Options.Presence, or that of ctx.
 func (o *Object[T]) Presence(ctx context.Context, tags ...string) (Presence, error) {
@@ -124,6 +125,11 @@ func (o *Object[T]) PresenceCount() int {
 // ends, whose error it yields last. Changes of one member that the loop was too slow for
 // are yielded as one. It is for methods that return streams, so that a page shows the list
 // as it changes: see [HandleEvents]. It can be ranged over again, from the beginning.
+//
+// Every loop begins with all members as [PresenceJoined], and a member that left between two
+// loops is in neither. So begin each loop with an empty list, and have a method send an event
+// of its own first, on which clients empty theirs: a call with rpc.WithRetry opens the stream
+// again without the client's loop ending.
 //
 // The error is also [ErrNoPresence], [ErrPresenceLag], or [ErrClosed] when the namespace
 // shuts down.

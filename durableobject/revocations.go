@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"slices"
+	"sort"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,61 +51,103 @@ func (r *revocation) key() string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// selector is the field of a revocation that it is found by: its most selective one.
-type selector struct {
-	field byte
-	value string
+// fields are those of a selector that are set, without IssuedBefore: a set of bits.
+type fields uint8
+
+const (
+	byTokenID fields = 1 << iota
+	bySubject
+	byChannel
+	byTag
+	allFields = 1<<iota - 1
+)
+
+// selector has the fields of a Who that are compared for equality.
+type selector struct{ tokenID, subject, channel, tag string }
+
+func selectorOf(w *Who) selector { return selector{w.TokenID, w.Subject, w.Channel, w.Tag} }
+
+func (s *selector) fields() (f fields) {
+	for i, value := range [...]string{s.tokenID, s.subject, s.channel, s.tag} {
+		if value != "" {
+			f |= 1 << i
+		}
+	}
+	return f
 }
 
-func (r *revocation) selector() selector {
-	switch w := &r.Who; {
-	case w.TokenID != "":
-		return selector{'t', w.TokenID}
-	case w.Subject != "":
-		return selector{'s', w.Subject}
-	case w.Channel != "":
-		return selector{'c', w.Channel}
-	case w.Tag != "":
-		return selector{'g', w.Tag}
-	}
-	return selector{}
+// cutoff refuses tokens that were issued at a time or before, until another time.
+type cutoff struct {
+	issued time.Time // zero is any
+	until  time.Time
+}
+
+// reaches reports whether c refuses tokens that were issued at t.
+func (c *cutoff) reaches(t time.Time) bool { return c.issued.IsZero() || !t.After(c.issued) }
+
+// covers reports whether c refuses whatever d does, for as long.
+func (c *cutoff) covers(d *cutoff) bool {
+	return (c.issued.IsZero() || !d.issued.IsZero() && c.reaches(d.issued)) && !c.until.Before(d.until)
 }
 
 // revocations are those in force, as far as this process knows.
 type revocations struct {
-	count atomic.Int64 // len of byKey, so that a namespace without any asks nothing
+	count atomic.Int64 // of the cutoffs, so that a namespace without any asks nothing
 
+	// mu guards the others. The cutoffs of a selector are in order of issued, zero last,
+	// and in reverse order of until, since one that another covers is left out.
 	mu       sync.RWMutex
-	byKey    map[string]*revocation
-	bySelect map[selector][]*revocation
-	subjects int // how many have a Subject
+	cutoffs  map[selector][]cutoff
+	selected [allFields + 1]int // how many selectors have these fields
 }
 
 // add adds a revocation, or makes one last longer. It reports whether that changes anything
 // now. One that has just ended is added too: the clock may be ahead, and nothing that is kept
 // is read twice.
 func (v *revocations) add(r *revocation, now time.Time) (changed bool) {
-	key := r.key()
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	old := v.byKey[key]
-	if !now.Before(r.Until.Add(sweepSlack)) || old != nil && !r.Until.After(old.Until) {
+	if !now.Before(r.Until.Add(sweepSlack)) || r.Who.ID != "" || r.Who == (Who{}) {
 		return false
 	}
-	if v.byKey == nil {
-		v.byKey, v.bySelect = map[string]*revocation{}, map[selector][]*revocation{}
+	at, c := selectorOf(&r.Who), cutoff{r.Who.IssuedBefore, r.Until}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	list := v.cutoffs[at]
+	i := reaching(list, c.issued, c.issued.IsZero())
+	if i < len(list) && list[i].covers(&c) {
+		return false
 	}
-	if old != nil {
-		v.drop(key, old)
+	if v.cutoffs == nil {
+		v.cutoffs = map[selector][]cutoff{}
 	}
-	v.byKey[key] = r
-	at := r.selector()
-	v.bySelect[at] = append(v.bySelect[at], r)
-	if r.Who.Subject != "" {
-		v.subjects++
+	if len(list) == 0 {
+		v.selected[at.fields()]++
 	}
-	v.count.Store(int64(len(v.byKey)))
+	end := i
+	if end < len(list) && c.covers(&list[end]) { // the same issued, and a later until
+		end++
+	}
+	for i > 0 && c.covers(&list[i-1]) {
+		i--
+	}
+	v.cutoffs[at] = slices.Replace(list, i, end, c)
+	v.count.Add(int64(1 - (end - i)))
 	return now.Before(r.Until)
+}
+
+// reaching returns the index of the first cutoff that refuses tokens issued at t, which has
+// the latest until of all that do; or that of the one for all tokens.
+func reaching(list []cutoff, t time.Time, all bool) int {
+	return sort.Search(len(list), func(i int) bool { return list[i].issued.IsZero() || !all && list[i].reaches(t) })
+}
+
+// covers reports whether whatever r refuses is refused for longer.
+func (v *revocations) covers(r *revocation) bool {
+	c := cutoff{r.Who.IssuedBefore, r.Until}
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	list := v.cutoffs[selectorOf(&r.Who)]
+	i := reaching(list, c.issued, c.issued.IsZero())
+	return i < len(list) && list[i].until.After(c.until)
 }
 
 // until returns when the revocation with the selector of r ends, the zero time if there is
@@ -111,29 +155,11 @@ func (v *revocations) add(r *revocation, now time.Time) (changed bool) {
 func (v *revocations) until(r *revocation) time.Time {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	if known := v.byKey[r.key()]; known != nil {
-		return known.Until
+	list, issued := v.cutoffs[selectorOf(&r.Who)], r.Who.IssuedBefore
+	if i := reaching(list, issued, issued.IsZero()); i < len(list) && list[i].issued.Equal(issued) {
+		return list[i].until
 	}
 	return time.Time{}
-}
-
-// drop removes a revocation. It is called with mu held.
-func (v *revocations) drop(key string, r *revocation) {
-	delete(v.byKey, key)
-	at := r.selector()
-	rest := v.bySelect[at][:0:0]
-	for _, other := range v.bySelect[at] {
-		if other != r {
-			rest = append(rest, other)
-		}
-	}
-	if v.bySelect[at] = rest; len(rest) == 0 {
-		delete(v.bySelect, at)
-	}
-	if r.Who.Subject != "" {
-		v.subjects--
-	}
-	v.count.Store(int64(len(v.byKey)))
 }
 
 // sweep removes those that ended long ago, or have ended if there are many, and returns how
@@ -147,12 +173,17 @@ func (v *revocations) sweep(now time.Time) int {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for key, r := range v.byKey {
-		if !now.Before(r.Until) {
-			v.drop(key, r)
+	for at, list := range v.cutoffs {
+		left := sort.Search(len(list), func(i int) bool { return !now.Before(list[i].until) })
+		v.count.Add(int64(left - len(list)))
+		if left > 0 {
+			v.cutoffs[at] = list[:left]
+			continue
 		}
+		delete(v.cutoffs, at)
+		v.selected[at.fields()]--
 	}
-	return len(v.byKey)
+	return int(v.count.Load())
 }
 
 // bySubject reports whether the subject of a token matters.
@@ -162,7 +193,12 @@ func (v *revocations) bySubject() bool {
 	}
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	return v.subjects > 0
+	for f, n := range v.selected {
+		if n > 0 && fields(f)&bySubject != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // match reports whether a token is refused. subject is the user whose token it is.
@@ -173,19 +209,34 @@ func (v *revocations) match(subject string, p *token.Payload, now time.Time) boo
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	refused := func(at selector) bool {
-		for _, r := range v.bySelect[at] {
-			if now.Before(r.Until) && r.Who.matches(Recipient{Subject: subject}, p) {
+		list := v.cutoffs[at]
+		i := reaching(list, p.IssuedAt, false)
+		return i < len(list) && now.Before(list[i].until)
+	}
+	for f, n := range v.selected {
+		if n == 0 {
+			continue
+		}
+		var at selector
+		if fields(f)&byTokenID != 0 {
+			at.tokenID = p.ID
+		}
+		if fields(f)&bySubject != 0 {
+			at.subject = subject
+		}
+		if fields(f)&byChannel != 0 {
+			at.channel = p.Channel
+		}
+		if fields(f)&byTag == 0 {
+			if at.fields() == fields(f) && refused(at) {
 				return true
 			}
+			continue
 		}
-		return false
-	}
-	if refused(selector{'t', p.ID}) || refused(selector{'s', subject}) || refused(selector{'c', p.Channel}) || refused(selector{}) {
-		return true
-	}
-	for _, tag := range p.Tags {
-		if refused(selector{'g', tag}) {
-			return true
+		for _, at.tag = range p.Tags {
+			if at.fields() == fields(f) && refused(at) {
+				return true
+			}
 		}
 	}
 	return false

@@ -14,7 +14,8 @@ import (
 
 // Disconnect closes the sockets that match, on all nodes, with a WebSocket close code and a
 // reason, and returns how many the nodes have closed. It does not keep clients from coming
-// back, which most do at once: see [Namespace.Revoke]. Codes are as in [Websocket.Close].
+// back, which most do at once: see [Namespace.Revoke]. Nodes that are connected by no bus,
+// as with an eventlog.Shared that has none and without Options.Bus, are not asked. Codes are as in [Websocket.Close].
 // This library's clients take 4000 plus an HTTP status for a refusal with that status, and
 // do not come back after 4403 and 4410. A reason longer than 123 bytes is cut.
 //
@@ -42,7 +43,7 @@ var ErrCloseCode = errors.New("durableobject: close code cannot be sent")
 // within a second, or 2.5 s if a message is lost, and nodes that start later from the
 // beginning. A node that has not reached the bus for 10 s accepts nobody, with 503. The
 // revocation is kept by Options.Bus, or by the bus of Options.Log: a filelog.Log keeps it
-// beside its segments. Without any it ends with the process.
+// beside its segments. Without any it ends with the process, and no other node learns of it.
 //
 // The error wraps [ErrWho], [ErrTooManyRevocations], or is that of the bus, and the
 // revocation may then be in force or not. It is an error if until has passed.
@@ -120,10 +121,10 @@ func (c *class) revoke(ctx context.Context, w Who, until time.Time) error {
 	case c.revocations.count.Load() >= maxRevocations && c.revocations.sweep(now) >= maxRevocations:
 		return ErrTooManyRevocations
 	}
-	known := c.revocations.until(r)
-	if known.After(r.Until) {
-		return nil // it is refused for longer
+	if c.revocations.covers(r) {
+		return nil
 	}
+	known := c.revocations.until(r)
 	if c.nodes.bus != nil {
 		keeping, cancel := context.WithTimeout(ctx, busTimeout)
 		defer cancel()

@@ -8,7 +8,11 @@ import (
 	"hash/crc32"
 	"io/fs"
 	"strconv"
+	"strings"
+	"sync"
 	"time"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
 const (
@@ -16,8 +20,16 @@ const (
 	// keptGarbage is how many lines of the file may be of no use before it is written
 	// anew, beside as many as are of use.
 	keptGarbage = 1000
-	// maxKept is how many values are kept at once.
-	maxKept = 200_000
+	// keptGarbageBytes is the same in bytes.
+	keptGarbageBytes = 4 << 20
+	// maxKept and maxKeptBytes are how many values are kept at once, and how many bytes
+	// they may have with their keys and keptOverhead for each.
+	maxKept      = 200_000
+	maxKeptBytes = 64 << 20
+	keptOverhead = 128
+	// sweepAfter is how many changes are made before those that have expired are sought,
+	// beside half as many as there are values.
+	sweepAfter = 50
 )
 
 // keptValue is a value until it expires, by the wall clock.
@@ -44,7 +56,13 @@ type keptFile struct {
 	size  int64 // of what holds
 	lines int
 	stale bool // the end of the file is not known: it has to be written anew
+	// changes is how many were made since the values that have expired were removed.
+	changes int
+
+	// mu guards all and bytes, which only the caller that changes the file changes.
+	mu    sync.RWMutex
 	all   map[string]keptValue
+	bytes int
 }
 
 // readKept reads the file. damage has the lines that do not hold, except for one that a
@@ -61,22 +79,40 @@ func readKept(dir directory) (k *keptFile, damage []Damage, err error) {
 	offset := int64(0)
 	for len(content) > 0 {
 		line, rest, whole := bytes.Cut(content, []byte("\n"))
-		if change, ok := parseKept(line); ok && whole {
+		change, ok := parseKept(line)
+		switch {
+		case ok && whole:
 			k.apply(change)
 			k.lines++
-		} else {
+		case len(rest) == 0 && isTorn(line, whole):
 			k.stale = true
-			if len(rest) > 0 {
-				damage = append(damage, Damage{
-					File: keptName, Offset: offset, Length: int64(len(line)), Reason: "a kept value does not hold",
-				})
+		default:
+			k.stale = true
+			if change, ok := parseKept(line[:max(0, len(line)-1)]); ok && !whole { // only the newline is bad
+				k.apply(change)
 			}
+			damage = append(damage, Damage{
+				File: keptName, Offset: offset, Length: int64(len(line)), Reason: "a kept value does not hold",
+			})
 		}
 		offset += int64(len(content) - len(rest))
 		content = rest
 	}
 	k.size = offset
 	return k, damage, nil
+}
+
+// isTorn reports whether a crash may have left the last line, which does not hold: then its
+// end is missing, or there are zeros where the disk has lost a part.
+func isTorn(line []byte, whole bool) bool {
+	if bytes.IndexByte(line, 0) >= 0 {
+		return true
+	}
+	if whole {
+		return false
+	}
+	_, ok := parseKept(line[:len(line)-1])
+	return !ok
 }
 
 func parseKept(line []byte) (change keptLine, ok bool) {
@@ -98,26 +134,83 @@ func appendKept(b []byte, change keptLine) []byte {
 }
 
 func (k *keptFile) apply(change keptLine) {
-	if change.Removed {
-		delete(k.all, string(change.Key))
-		return
+	key := string(change.Key)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.drop(key)
+	if !change.Removed {
+		k.all[key] = keptValue{change.Value, change.Expires}
+		k.bytes += keptSize(key, change.Value)
 	}
-	k.all[string(change.Key)] = keptValue{change.Value, change.Expires}
 }
 
-// sweep forgets the values that have expired.
+func keptSize(key string, value []byte) int { return len(key) + len(value) + keptOverhead }
+
+// drop removes a value, if there is one. It is called with mu held.
+func (k *keptFile) drop(key string) {
+	if v, found := k.all[key]; found {
+		delete(k.all, key)
+		k.bytes -= keptSize(key, v.value)
+	}
+}
+
+// sweep removes the values that have expired.
 func (k *keptFile) sweep(now time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.changes = 0
 	for key, v := range k.all {
 		if !now.Before(v.expires) {
-			delete(k.all, key)
+			k.drop(key)
 		}
 	}
+}
+
+// find returns the values that have not expired and whose keys begin with prefix.
+func (k *keptFile) find(prefix string, now time.Time) map[string][]byte {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	found := map[string][]byte{}
+	for key, v := range k.all {
+		if strings.HasPrefix(key, prefix) && now.Before(v.expires) {
+			found[key] = bytes.Clone(v.value)
+		}
+	}
+	return found
+}
+
+// keep makes a change durable if it is one, and if there is capacity for it.
+func (k *keptFile) keep(c keptLine, now time.Time) error {
+	if k.changes++; k.changes > sweepAfter+len(k.all)/2 || k.isFull(c) {
+		k.sweep(now)
+	}
+	if _, found := k.all[string(c.Key)]; !found && c.Removed {
+		return nil
+	}
+	if k.isFull(c) {
+		return eventlog.ErrBusFull
+	}
+	return k.change(c)
+}
+
+// isFull reports whether a change does not fit.
+func (k *keptFile) isFull(c keptLine) bool {
+	if c.Removed {
+		return false
+	}
+	old, found := k.all[string(c.Key)]
+	bytes := k.bytes + keptSize(string(c.Key), c.Value)
+	if found {
+		bytes -= keptSize(string(c.Key), old.value)
+	}
+	return bytes > maxKeptBytes || !found && len(k.all) >= maxKept
 }
 
 // change makes a change durable. If that fails the file may have it or not; a later change
 // writes the file anew.
 func (k *keptFile) change(c keptLine) error {
-	if k.stale || k.file == nil || !k.dir.Holds(k.file) || k.lines >= 2*len(k.all)+keptGarbage {
+	if k.stale || k.file == nil || !k.dir.Holds(k.file) ||
+		k.lines >= 2*len(k.all)+keptGarbage || k.size >= int64(3*k.bytes+keptGarbageBytes) {
 		return k.rewrite(c)
 	}
 	line := appendKept(nil, c)

@@ -1,6 +1,7 @@
 package filelog
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -180,4 +181,122 @@ func TestKeptFileIsWrittenAnew(t *testing.T) {
 		require.Less(t, l.bus.kept.lines, 1100)
 		require.NoError(t, l.Close())
 	})
+}
+
+// Whichever byte of the file has gone bad, the last line's too, it is reported.
+func TestKeptDamageAnywhere(t *testing.T) {
+	t.Parallel()
+	pristine := newDisk(rand.New(rand.NewPCG(1, 1)))
+	l, err := open(pristine, mustDefaults(t))
+	require.NoError(t, err)
+	for i := range 3 {
+		require.NoError(t, l.Bus().Keep(t.Context(), fmt.Sprint(i), []byte("v"), time.Hour))
+	}
+	require.NoError(t, l.Close())
+	size := len(pristine.names[keptName].data)
+	for at := range size {
+		disk := pristine.clone()
+		disk.names[keptName].data[at] ^= 1
+		l, err := open(disk, mustDefaults(t))
+		require.NoError(t, err)
+		require.ErrorIs(t, l.Report().Err(), ErrDamaged, "byte %d of %d", at, size)
+		kept, err := l.Bus().Kept(t.Context(), "")
+		require.NoError(t, err)
+		require.NotEmpty(t, kept, "byte %d", at)
+		require.NoError(t, l.Bus().Keep(t.Context(), "new", []byte("v"), time.Hour)) // writes the file anew
+		require.NoError(t, l.Close())
+		report, err := check(disk)
+		require.NoError(t, err)
+		require.NoError(t, report.Err())
+	}
+}
+
+// Values that have expired take no memory, no capacity and no bytes of the file, though
+// nothing reads them.
+func TestKeptExpires(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		disk := newDisk(rand.New(rand.NewPCG(1, 1)))
+		l, err := open(disk, mustDefaults(t))
+		require.NoError(t, err)
+		value := make([]byte, 1000)
+		for i := range 3000 {
+			require.NoError(t, l.Bus().Keep(t.Context(), fmt.Sprint(i), value, time.Millisecond))
+			time.Sleep(time.Millisecond)
+		}
+		require.Less(t, len(l.bus.kept.all), 200)
+		require.Less(t, l.bus.kept.bytes, 300_000)
+		require.Less(t, len(disk.names[keptName].data), 3_000_000)
+		require.NoError(t, l.Close())
+	})
+}
+
+// What is kept has a bound in bytes, and so has the file however often a value changes.
+func TestKeptBytes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		disk := newDisk(rand.New(rand.NewPCG(1, 1)))
+		l, err := open(disk, mustDefaults(t))
+		require.NoError(t, err)
+		value := make([]byte, eventlog.MaxBusBytes)
+		keep := func(i int, ttl time.Duration) error { return l.Bus().Keep(t.Context(), fmt.Sprint(i), value, ttl) }
+		for range 200 {
+			require.NoError(t, keep(0, time.Minute))
+		}
+		require.Less(t, len(disk.names[keptName].data), 8<<20)
+		l.bus.kept.bytes = maxKeptBytes - 2*(len(value)+keptOverhead)
+		require.NoError(t, keep(1, time.Minute))
+		require.ErrorIs(t, keep(2, time.Minute), eventlog.ErrBusFull)
+		require.NoError(t, keep(1, time.Minute), "it is replaced")
+		require.NoError(t, keep(1, 0), "it is removed")
+		require.NoError(t, keep(2, time.Minute))
+		require.ErrorIs(t, keep(1, time.Minute), eventlog.ErrBusFull)
+		time.Sleep(time.Hour)
+		require.NoError(t, keep(1, time.Minute))
+		require.NoError(t, l.Close())
+	})
+}
+
+// A disk that hangs holds up Keep until its context ends, and nothing else but Close.
+func TestKeepOnADiskThatHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		disk := newDisk(rand.New(rand.NewPCG(1, 1)))
+		unblock := make(chan struct{})
+		l, err := open(hangingDisk{disk, unblock}, mustDefaults(t))
+		require.NoError(t, err)
+		for _, key := range []string{"first", "second"} {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			require.ErrorIs(t, l.Bus().Keep(ctx, key, []byte("v"), time.Hour), context.DeadlineExceeded)
+			cancel()
+		}
+		heard := make(chan struct{}, 1)
+		stop, err := l.Bus().Listen(t.Context(), "t", func([]byte) { heard <- struct{}{} })
+		require.NoError(t, err)
+		require.NoError(t, l.Bus().Broadcast(t.Context(), "t", nil))
+		<-heard
+		stop()
+		kept, err := l.Bus().Kept(t.Context(), "")
+		require.NoError(t, err)
+		require.Empty(t, kept, "nothing is on the disk")
+		closed := make(chan error)
+		go func() { closed <- l.Close() }()
+		synctest.Wait()
+		close(unblock)
+		require.NoError(t, <-closed)
+		require.ErrorIs(t, l.Bus().Keep(t.Context(), "third", nil, time.Hour), eventlog.ErrClosed)
+	})
+}
+
+// hangingDisk creates no file of kept values before it is unblocked.
+type hangingDisk struct {
+	*disk
+	unblock chan struct{}
+}
+
+func (d hangingDisk) Create(name string) (file, error) {
+	if name == keptName+tempSuffix {
+		<-d.unblock
+	}
+	return d.disk.Create(name)
 }

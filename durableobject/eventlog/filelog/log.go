@@ -98,7 +98,7 @@ func open(dir directory, options Options) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("filelog: open: %w", errors.Join(err, lock.Close()))
 	}
-	l.bus = &bus{kept: kept}
+	l.bus = newBus(kept)
 	if l.report.Damage = append(l.report.Damage, damage...); len(damage) > 0 {
 		l.options.Logger.Error("event log: damage found", "err", Report{Damage: damage}.Err())
 	}
@@ -145,6 +145,9 @@ func (l *Log) Append(ctx context.Context, channel string, r *eventlog.Record, de
 	}
 	return nil
 }
+
+// Retention implements eventlog.Expiring.
+func (l *Log) Retention() time.Duration { return l.options.Retention }
 
 // KeyWindow implements eventlog.Keyed.
 func (l *Log) KeyWindow() time.Duration { return l.options.KeyWindow }

@@ -69,6 +69,9 @@ func (l *Log) append(ctx context.Context, channel string, r *eventlog.Record, de
 	return nil
 }
 
+// Retention implements eventlog.Expiring.
+func (l *Log) Retention() time.Duration { return max(l.options.Retention, 0) }
+
 // KeyWindow implements [eventlog.Keyed]: it is the duplicate window of the stream.
 func (l *Log) KeyWindow() time.Duration { return l.options.duplicates() }
 
