@@ -1,16 +1,22 @@
 package durableobject_test
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/durableobject"
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog/eventlogtest"
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog/filelog"
 )
 
@@ -35,6 +41,113 @@ func TestRevocationsOutliveTheProcess(t *testing.T) {
 		f.end()
 		require.NoError(t, log.Close())
 	}
+}
+
+// runsOn runs a namespace on a log in dir, as a process does.
+func runsOn(t *testing.T, dir string, do func(f *fixture)) {
+	t.Helper()
+	log, err := filelog.Open(dir, nil)
+	require.NoError(t, err)
+	f := newFixture(t, durableobject.Options{ResumeRetention: time.Hour, Log: log}, nil)
+	do(f)
+	f.end()
+	require.NoError(t, log.Close())
+}
+
+// However far the end of a revocation is, it is stored, in place of a shorter one.
+func TestRevocationWithoutEnd(t *testing.T) {
+	t.Parallel()
+	for name, until := range map[string]time.Time{
+		"in 90 years":  time.Now().AddDate(90, 0, 0),
+		"in 200 years": time.Now().AddDate(200, 0, 0),
+		"in 300 years": time.Now().AddDate(300, 0, 0),
+		"year 9999":    time.Date(9999, 12, 31, 23, 59, 59, 1, time.UTC),
+		"year 99999":   time.Date(99999, 1, 1, 0, 0, 0, 0, time.FixedZone("", 3600)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir, who := t.TempDir(), durableobject.Who{TokenID: "stolen"}
+			runsOn(t, dir, func(f *fixture) {
+				require.NoError(t, f.rooms.Revoke(t.Context(), who, time.Now().Add(time.Hour)))
+				require.NoError(t, f.rooms.Revoke(t.Context(), who, until))
+				require.NoError(t, f.rooms.Revoke(t.Context(), who, until))
+				require.False(t, f.accepts(401, "room", withTokenID("stolen")))
+			})
+			runsOn(t, dir, func(f *fixture) { require.False(t, f.accepts(401, "room", withTokenID("stolen"))) })
+		})
+	}
+}
+
+// A revocation that is extended takes the place of one.
+func TestExtendedRevocationIsKeptOnce(t *testing.T) {
+	t.Parallel()
+	bus := eventlog.NewMemoryBus()
+	f := newFixture(t, durableobject.Options{Bus: bus}, nil)
+	defer f.end()
+	for i := range 10 {
+		until := time.Now().Add(time.Hour + time.Duration(i)*time.Minute)
+		require.NoError(t, f.rooms.Revoke(t.Context(), durableobject.Who{TokenID: "t1"}, until))
+		kept, err := bus.Kept(t.Context(), "")
+		require.NoError(t, err)
+		require.Len(t, kept, 1)
+	}
+}
+
+// deafBus is a bus whose messages are lost, as a bus may.
+type deafBus struct{ eventlog.Bus }
+
+func (deafBus) Broadcast(context.Context, string, []byte) error { return nil }
+
+// A node that does not know of a revocation does not cut it short.
+func TestRevocationIsNotCutShortByAnotherNode(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		bus := eventlogtest.NewSharedBus()
+		var nodes []*fixture
+		start := func() {
+			h := bus.Open()
+			f := newFixture(t, durableobject.Options{Bus: deafBus{h}}, nil)
+			f.ended = append(f.ended, func() { require.NoError(t, h.Close()) })
+			nodes = append(nodes, f)
+		}
+		start()
+		start()
+		time.Sleep(time.Minute + time.Second)
+		who := durableobject.Who{TokenID: "stolen"}
+		require.NoError(t, nodes[0].rooms.Revoke(t.Context(), who, time.Now().Add(time.Hour)))
+		require.NoError(t, nodes[1].rooms.Revoke(t.Context(), who, time.Now().Add(time.Minute)))
+		for range 29 {
+			time.Sleep(2 * time.Minute)
+			start()
+			for _, n := range nodes {
+				require.False(t, n.accepts(401, "room", withTokenID("stolen")))
+			}
+			nodes[2].end()
+			nodes = nodes[:2]
+		}
+		time.Sleep(2 * time.Minute)
+		for _, n := range nodes {
+			require.True(t, n.accepts(401, "room", withTokenID("stolen")))
+			n.end()
+		}
+	})
+}
+
+// A value that this version cannot read keeps everybody out, since it may revoke any token;
+// the others are in force, and the log names the key.
+func TestRevocationOfAnotherVersion(t *testing.T) {
+	t.Parallel()
+	bus := eventlog.NewMemoryBus()
+	var logged strings.Builder
+	options := durableobject.Options{Bus: bus, Logger: slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelError}))}
+	f := newFixture(t, durableobject.Options{Bus: bus}, nil)
+	require.NoError(t, f.rooms.Revoke(t.Context(), durableobject.Who{TokenID: "t1"}, time.Now().Add(time.Hour)))
+	f.end()
+	require.NoError(t, bus.Keep(t.Context(), "revoked/of a later version", []byte(`{"who":{"issuedBefore":17}}`), time.Hour))
+	f = newFixture(t, options, nil)
+	require.False(t, f.accepts(503, "room"))
+	f.end()
+	require.Contains(t, logged.String(), `key="revoked/of a later version"`)
 }
 
 // What a client costs whose token was revoked, and that comes back again and again.

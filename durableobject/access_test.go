@@ -244,6 +244,26 @@ func TestDisconnectOverNodes(t *testing.T) {
 	})
 }
 
+// What is sent to the topic by others makes no node that a Disconnect waits for.
+func TestMessagesOfNoNode(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		bus := eventlogtest.NewSharedBus()
+		here, other := bus.Open(), bus.Open()
+		f := newFixture(t, durableobject.Options{Bus: here}, nil)
+		time.Sleep(time.Minute)
+		for _, text := range []string{`null`, `{}`, `{"kind":"x"}`, `{"kind":"beat"}`, `{"from":"ghost"}`, `[]`, ``} {
+			require.NoError(t, other.Broadcast(t.Context(), "nodes", []byte(text)))
+		}
+		synctest.Wait()
+		_, err := f.rooms.Disconnect(t.Context(), durableobject.Who{Channel: "room"}, 4403, "")
+		require.NoError(t, err, "it waits for no node that is not there")
+		f.end()
+		require.NoError(t, here.Close())
+		require.NoError(t, other.Close())
+	})
+}
+
 // A node that does not answer is named, and a message that is lost is sent again.
 func TestDisconnectOverABusThatLosesMessages(t *testing.T) {
 	threeNodes(t, func(t *testing.T, _ *eventlogtest.SharedMemory, nodes []*nodeFixture) {

@@ -26,7 +26,8 @@ import (
 // no key, as [CallKey] returns for a call without one. Without events that are kept, and
 // with a log that has no keys, PublishEvent returns [ErrNoKeys], also for "", so that it
 // shows with the first call; while the log has no
-// place for another key, eventlog.ErrTooManyKeys. Never use a key of a client's alone,
+// place for another key, eventlog.ErrTooManyKeys. The last eighth of the places is for
+// objects with few keys, so that one with many leaves some to the others. Never use a key of a client's alone,
 // with which it could suppress the events of others: see [CallKey] and [JoinKey].
 //
 // oRPC has no counterpart.
@@ -71,7 +72,8 @@ func (p *publication) checkKey() error {
 // does, the event is published once. The key is that of the call (see rpc.WithIdempotencyKey)
 // joined with the channel, the path of the method and the caller: the subject of its token where
 // Options.Subject returns one, else its id. So other clients that send the same key
-// publish events of their own. Where ids are not secret, set Options.Subject.
+// publish events of their own. Where ids are not secret, set Options.Subject. A client can
+// make as many keys as it can publish events: see eventlog.ErrTooManyKeys.
 //
 // A method that publishes several events makes a key for each, with [JoinKey]. So does a
 // handler that is called over HTTP, where only the application knows who the caller is.

@@ -15,6 +15,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject"
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog/eventlogtest"
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog/filelog"
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/token"
 )
@@ -333,4 +334,25 @@ func TestAnswerAfterARepetition(t *testing.T) {
 			require.Contains(c.t, c.next(), "done")
 		}
 	})
+}
+
+// A channel that is published to with many keys leaves places to the others.
+func TestKeysOfOneChannelLeavePlaces(t *testing.T) {
+	t.Parallel()
+	disk, err := filelog.Open(t.TempDir(), &filelog.Options{MaxKeys: 80, Sync: filelog.SyncNever})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, disk.Close()) }()
+	for name, log := range map[string]eventlog.Log{"memory": eventlog.NewMemory(&eventlog.MemoryOptions{MaxKeys: 80}), "filelog": disk} {
+		f := newFixture(t, durableobject.Options{ResumeRetention: time.Hour, Log: log}, nil)
+		publish := func(channel, key string) error {
+			return f.room(channel).PublishEvent(t.Context(), message{"x"}, durableobject.WithIdempotencyKey(key))
+		}
+		for i := range 70 {
+			require.NoError(t, publish("loud", fmt.Sprint(i)), name)
+		}
+		require.ErrorIs(t, publish("loud", "another"), eventlog.ErrTooManyKeys, name)
+		require.NoError(t, publish("loud", "0"), name)
+		require.NoError(t, publish("quiet", "first"), name)
+		f.end()
+	}
 }

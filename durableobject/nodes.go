@@ -242,8 +242,11 @@ func (n *nodes) readKept(ctx context.Context) error {
 			continue
 		}
 		r := &revocation{}
-		if err := json.Unmarshal(value, r); err != nil {
-			return fmt.Errorf("revocation %q: %w", key, err)
+		if e := json.Unmarshal(value, r); e != nil {
+			n.core.logger.ErrorContext(ctx, "a revocation cannot be read, so nobody is accepted until it expires or is removed",
+				"key", key, "err", e)
+			err = fmt.Errorf("revocation %q: %w", key, e)
+			continue // the others are in force nevertheless
 		}
 		n.onRevoked(r)
 		n.seen[key] = sum
@@ -254,7 +257,7 @@ func (n *nodes) readKept(ctx context.Context) error {
 			return !found
 		})
 	}
-	return nil
+	return err
 }
 
 // listen begins to listen to the other nodes, once. Only the reading that runs calls it.
@@ -315,7 +318,7 @@ func (n *nodes) broadcast(ctx context.Context, m message) error {
 		return nil
 	}
 	m.From, m.Born = n.name, n.began.UnixNano()
-	text, err := json.Marshal(m)
+	text, err := encodeJSON(m) // the claims in it have their size
 	if err != nil {
 		return err
 	}
@@ -349,6 +352,10 @@ func (n *nodes) receive(data []byte) {
 	var m message
 	if err := json.Unmarshal(data, &m); err != nil {
 		n.core.logger.Warn("bad message of another node", "err", err)
+		return
+	}
+	if m.From == "" || m.Kind == "" { // of no node
+		n.core.logger.Warn("message without a sender or a kind")
 		return
 	}
 	if m.From == n.name || m.To != "" && m.To != n.name {

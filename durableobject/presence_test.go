@@ -87,7 +87,9 @@ type hallNode struct {
 
 func newHallNode(t *testing.T, book *guestBook, o durableobject.Options) *hallNode {
 	t.Helper()
-	o.Verifier = secret
+	if o.Verifier == nil {
+		o.Verifier = secret
+	}
 	n := &hallNode{fixture: &fixture{t: t, hooks: &roomHooks{}}}
 	n.halls = durableobject.NewNamespace(func(_ context.Context, obj *durableobject.Object[message]) (*parlor, error) {
 		return &parlor{obj, book, &n.dead}, nil

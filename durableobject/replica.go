@@ -172,7 +172,8 @@ func (p *members) replace(node string, r *replica, t *transmission, gone bool) {
 	p.mu.Lock()
 	for key := range r.claims {
 		if !there[key] {
-			list = append(list, wireClaimOf(key, nil))
+			gone, _ := wireClaimOf(key, nil, false)
+			list = append(list, gone)
 		}
 	}
 	p.mu.Unlock()

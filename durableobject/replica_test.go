@@ -113,7 +113,8 @@ func TestTransmissionReplacesWhatWasKnown(t *testing.T) {
 		p.hear(p.received, "other", p.allParts(1000, 7)...)
 		require.Equal(t, 1000, p.count("room"))
 		key := memberKey{"room", Recipient{ID: "late"}}
-		p.hear(p.changed, "other", claims{Seq: 10, List: []wireClaim{wireClaimOf(key, &claim{Sockets: 1})}})
+		came, _ := wireClaimOf(key, &claim{Sockets: 1}, false)
+		p.hear(p.changed, "other", claims{Seq: 10, List: []wireClaim{came}})
 		require.Equal(t, 1000, p.count("room"), "it comes before its turn")
 		p.hear(p.received, "other", p.allParts(400, 9)...)
 		require.Equal(t, 401, p.count("room"))
@@ -151,7 +152,7 @@ func TestPartsAreBounded(t *testing.T) {
 			for _, c := range list {
 				size := 0
 				for i := range c.List {
-					size += c.List[i].size()
+					size += len(c.List[i].encoded)
 					seen[kind][c.List[i].key()] = true
 				}
 				require.LessOrEqual(t, size, claimBytes)

@@ -1,6 +1,7 @@
 package durableobject
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"slices"
@@ -9,7 +10,8 @@ import (
 )
 
 const (
-	// claimBytes is about how large a message of claims may become.
+	// claimBytes bounds the claims of a message, as they are encoded. What is around them is
+	// much less than the rest of eventlog.MaxBusBytes.
 	claimBytes = 32 << 10
 	// maxEarly is how many messages that have come before their turn are kept for a node.
 	maxEarly = 256
@@ -69,17 +71,49 @@ type transmission struct {
 }
 
 // wireClaim is a claim as it is sent, or that it is gone.
+// The names are any bytes.
 type wireClaim struct {
-	Channel string `json:"chn"`
-	Subject []byte `json:"sub,omitempty"` // any bytes
+	Channel []byte `json:"chn"`
+	Subject []byte `json:"sub,omitempty"`
 	ID      []byte `json:"id"`
 	Gone    bool   `json:"gone,omitempty"`
 	Left    bool   `json:"left,omitempty"` // OnLeft was called
 	claim
+
+	encoded []byte // by encode
+}
+
+// plainClaim is a wireClaim without its methods.
+type plainClaim wireClaim
+
+// MarshalJSON implements [json.Marshaler].
+func (w wireClaim) MarshalJSON() ([]byte, error) {
+	if w.encoded != nil {
+		return w.encoded, nil
+	}
+	return encodeJSON(plainClaim(w))
+}
+
+// encode encodes the claim, and returns how many bytes it takes: 0 if that fails.
+func (w *wireClaim) encode() int {
+	w.encoded, _ = encodeJSON((*plainClaim)(w)) // a verifier may let an Att pass that is no JSON
+	return len(w.encoded)
+}
+
+// encodeJSON returns v as JSON without the escapes for HTML, which make it up to six times as
+// large.
+func encodeJSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
 func (w *wireClaim) key() memberKey {
-	return memberKey{w.Channel, Recipient{Subject: string(w.Subject), ID: string(w.ID)}}
+	return memberKey{string(w.Channel), Recipient{Subject: string(w.Subject), ID: string(w.ID)}}
 }
 
 // claims is the data of messages: some that have changed, a part of all, or none.
@@ -209,7 +243,7 @@ func (p *members) post(ctx context.Context, m message, c *claims) {
 	p.broadcasting.Add(1)
 	defer p.broadcasting.Add(-1)
 	var err error
-	if m.Data, err = json.Marshal(c); err == nil {
+	if m.Data, err = encodeJSON(c); err == nil {
 		err = p.nodes.broadcast(ctx, m)
 	}
 	if err != nil && !isClosing(err) {
@@ -229,13 +263,13 @@ func (p *members) outgoing() (kind string, list []claims) {
 		c := claims{Generation: p.generation, Seq: p.seq}
 		size := 0
 		for key, left := range p.dirty {
-			w := wireClaimOf(key, p.own[key])
-			w.Left = left && w.Gone
-			if size += w.size(); size > claimBytes && len(c.List) > 0 {
+			w, n := wireClaimOf(key, p.own[key], left)
+			if size+n > claimBytes && len(c.List) > 0 {
 				break
 			}
-			delete(p.dirty, key)
-			c.List = append(c.List, w)
+			if delete(p.dirty, key); n > 0 {
+				c.List, size = append(c.List, w), size+n
+			}
 		}
 		return kindChanged, []claims{c}
 	}
@@ -250,13 +284,13 @@ func (p *members) transmit(all map[memberKey]*claim, c claims) []claims {
 	list := []claims{c}
 	size := 0
 	for key, own := range all {
-		w := wireClaimOf(key, own)
-		n := w.size()
+		w, n := wireClaimOf(key, own, false)
 		if size += n; size > claimBytes {
 			list, size = append(list, c), n
 		}
-		last := &list[len(list)-1]
-		last.List = append(last.List, w)
+		if last := &list[len(list)-1]; n > 0 {
+			last.List = append(last.List, w)
+		}
 	}
 	for i := range list {
 		list[i].Part, list[i].Parts = i, len(list)
@@ -264,24 +298,25 @@ func (p *members) transmit(all map[memberKey]*claim, c claims) []claims {
 	return list
 }
 
-func wireClaimOf(key memberKey, c *claim) wireClaim {
-	w := wireClaim{Channel: key.channel, Subject: []byte(key.Subject), ID: []byte(key.ID), Gone: c == nil}
+// wireClaimOf returns a claim as it is sent, nil as one that is gone, and how many bytes it
+// takes. One that is larger than a message may be, as that of a token that is larger than
+// usual, is sent without tags and attachment. It takes none if it cannot be sent even so.
+func wireClaimOf(key memberKey, c *claim, left bool) (w wireClaim, size int) {
+	w = wireClaim{
+		Channel: []byte(key.channel), Subject: []byte(key.Subject), ID: []byte(key.ID),
+		Gone: c == nil, Left: left && c == nil,
+	}
 	if c != nil {
 		w.claim = *c
 	}
-	if w.size() > claimBytes { // of a token that is larger than usual
-		w.Tags, w.Att = nil, nil
+	if size = w.encode(); size > 0 && size <= claimBytes {
+		return w, size
 	}
-	return w
-}
-
-// size returns about how large the claim is as JSON.
-func (w *wireClaim) size() int {
-	n := 200 + len(w.Channel) + 2*len(w.Subject) + 2*len(w.ID) + len(w.Att)
-	for _, tag := range w.Tags {
-		n += len(tag) + 4
+	w.Tags, w.Att = nil, nil
+	if size = w.encode(); size > claimBytes {
+		size = 0
 	}
-	return n
+	return w, size
 }
 
 // beat returns the data of a beat.

@@ -14,8 +14,19 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// maxRevocations is how many revocations may be in force at once.
-const maxRevocations = 100_000
+const (
+	// maxRevocations is how many revocations may be in force at once.
+	maxRevocations = 100_000
+	// maxRevoked is how long a revocation lasts at most.
+	maxRevoked = 100 * 365 * 24 * time.Hour
+	// keptSlack is how much longer than it lasts a revocation is kept by the bus: the clocks
+	// of the nodes and of the bus may differ by as much.
+	keptSlack = 10 * time.Minute
+	// sweepSlack is how much longer a node remembers it, so that a clock that is ahead for a
+	// while, as before NTP sets it, does not end it for good. Nothing is remembered beyond
+	// its end while half of maxRevocations are.
+	sweepSlack = 24 * time.Hour
+)
 
 // ErrTooManyRevocations is returned by Revoke while 100,000 revocations are in force.
 // Revoke by subject, channel or time of issue in place of single tokens.
@@ -27,7 +38,13 @@ type revocation struct {
 	Until time.Time `json:"until"`
 }
 
-// key returns the name that the revocation is kept under: one for each selector.
+// keptKey returns the key that the revocation is kept under. It has the time in it, so that
+// a node which does not know of a longer revocation does not replace that.
+func (r *revocation) keptKey() string {
+	return r.key() + "." + r.Until.UTC().Format(time.RFC3339Nano)
+}
+
+// key returns what distinguishes the selector of the revocation from others.
 func (r *revocation) key() string {
 	text, _ := json.Marshal(r.Who.key()) //nolint:errchkjson // strings and a time that was checked
 	sum := sha256.Sum256(text)
@@ -84,9 +101,11 @@ type revocations struct {
 	selected [allFields + 1]int // how many selectors have these fields
 }
 
-// add adds a revocation, or makes one last longer. It reports whether that changes anything.
+// add adds a revocation, or makes one last longer. It reports whether that changes anything
+// now. One that has just ended is added too: the clock may be ahead, and nothing that is kept
+// is read twice.
 func (v *revocations) add(r *revocation, now time.Time) (changed bool) {
-	if !now.Before(r.Until) || r.Who.ID != "" || r.Who == (Who{}) {
+	if !now.Before(r.Until.Add(sweepSlack)) || r.Who.ID != "" || r.Who == (Who{}) {
 		return false
 	}
 	at, c := selectorOf(&r.Who), cutoff{r.Who.IssuedBefore, r.Until}
@@ -112,7 +131,7 @@ func (v *revocations) add(r *revocation, now time.Time) (changed bool) {
 	}
 	v.cutoffs[at] = slices.Replace(list, i, end, c)
 	v.count.Add(int64(1 - (end - i)))
-	return true
+	return now.Before(r.Until)
 }
 
 // reaching returns the index of the first cutoff that refuses tokens issued at t, which has
@@ -131,10 +150,26 @@ func (v *revocations) covers(r *revocation) bool {
 	return i < len(list) && list[i].until.After(c.until)
 }
 
-// sweep removes those that have ended, and returns how many are left.
+// until returns when the revocation with the selector of r ends, the zero time if there is
+// none.
+func (v *revocations) until(r *revocation) time.Time {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	list, issued := v.cutoffs[selectorOf(&r.Who)], r.Who.IssuedBefore
+	if i := reaching(list, issued, issued.IsZero()); i < len(list) && list[i].issued.Equal(issued) {
+		return list[i].until
+	}
+	return time.Time{}
+}
+
+// sweep removes those that ended long ago, or have ended if there are many, and returns how
+// many are left. Whether one is in force only match decides, by the wall clock.
 func (v *revocations) sweep(now time.Time) int {
-	if v.count.Load() == 0 {
+	switch n := v.count.Load(); {
+	case n == 0:
 		return 0
+	case n < maxRevocations/2:
+		now = now.Add(-sweepSlack)
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -36,7 +36,8 @@ var ErrCloseCode = errors.New("durableobject: close code cannot be sent")
 // expire: clients that connect with one, or send one over an open socket, get 401, and open
 // sockets are closed with 1008 "Token expired". Clients then ask for a new token, which is
 // where the application decides whether they get one. A revocation that was made before for
-// the same selector is extended, never cut short.
+// the same selector is extended, never cut short, on this node or on another. A time that is
+// more than 100 years ahead counts as 100 years.
 //
 // Revoke returns when the revocation is stored and in force on this node. The others obey
 // within a second, or 2.5 s if a message is lost, and nodes that start later from the
@@ -107,6 +108,9 @@ func (c *class) revoke(ctx context.Context, w Who, until time.Time) error {
 		return fmt.Errorf("%w: %w", ErrWho, err)
 	}
 	now := time.Now()
+	if longest := now.Add(maxRevoked); until.After(longest) {
+		until = longest // a later one has no time to live that fits a Duration, and perhaps no JSON
+	}
 	r := &revocation{Who: w.key(), Until: until.UTC().Round(0)}
 	text, err := json.Marshal(r)
 	switch {
@@ -120,11 +124,18 @@ func (c *class) revoke(ctx context.Context, w Who, until time.Time) error {
 	if c.revocations.covers(r) {
 		return nil
 	}
+	known := c.revocations.until(r)
 	if c.nodes.bus != nil {
 		keeping, cancel := context.WithTimeout(ctx, busTimeout)
 		defer cancel()
 		err := try(func() error {
-			return c.nodes.bus.Keep(keeping, prefixRevoked+r.key(), text, until.Sub(now)+maxBusSilence)
+			if err := c.nodes.bus.Keep(keeping, prefixRevoked+r.keptKey(), text, until.Sub(now)+keptSlack); err != nil {
+				return err
+			}
+			if shorter := (revocation{Who: r.Who, Until: known}); !known.IsZero() && known.Before(r.Until) {
+				_ = c.nodes.bus.Keep(keeping, prefixRevoked+shorter.keptKey(), nil, 0) // or it expires
+			}
+			return nil
 		})
 		if err != nil {
 			return fmt.Errorf("store: %w", err)

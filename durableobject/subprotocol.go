@@ -49,15 +49,17 @@ func offeredProtocols(r *http.Request, limit int) (ours bool, tok string) {
 	return ours, tok
 }
 
-// decodeToken returns a token that was encoded for a header. A token that is too long,
-// or cannot be decoded, is returned unchanged: no verifier accepts it.
+// decodeToken returns a token that was encoded for a header. One that is too long is
+// returned unchanged, to be refused for that, and one that cannot be decoded with its
+// prefix, so that no verifier accepts it: a JWT that is sent as it is must not work only
+// until it has a character that the header cannot have.
 func decodeToken(encoded string, limit int) string {
 	if base64.RawURLEncoding.DecodedLen(len(encoded)) > limit {
 		return encoded
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(encoded)
 	if err != nil {
-		return encoded
+		return tokenProtocol + encoded
 	}
 	return string(raw)
 }

@@ -43,6 +43,28 @@ func TestTokenInTheSubprotocol(t *testing.T) {
 	})
 }
 
+// A token that is not encoded works with no verifier, rather than as long as it has only
+// characters that the header can have.
+func TestTokenNotEncodedInTheSubprotocol(t *testing.T) {
+	key, err := token.NewJWT("HS256", []byte("0123456789abcdef0123456789abcdef"), nil)
+	require.NoError(t, err)
+	bubble(t, durableobject.Options{Verifier: key}, func(t *testing.T, f *fixture) {
+		tok, err := key.Sign(t.Context(), &token.Payload{Channel: "room", IssuedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour)})
+		require.NoError(t, err)
+		for offered, accepted := range map[string]bool{"token." + tok: false, tokenProtocol(tok): true} {
+			ws, _, err := f.offer("http://rooms", "id=a", "durable-iterator", offered)
+			require.NoError(t, err)
+			if accepted {
+				require.NoError(t, ws.CloseNow())
+				continue
+			}
+			_, _, err = ws.Read(t.Context())
+			require.EqualValues(t, 4401, websocket.CloseStatus(err))
+			_ = ws.CloseNow() // it was closed
+		}
+	})
+}
+
 // A client that offers nothing is answered as oRPC's server answers it.
 func TestNoSubprotocolIsSelectedUnasked(t *testing.T) {
 	bubble(t, durableobject.Options{}, func(t *testing.T, f *fixture) {

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -46,7 +47,8 @@ type CORSPlugin struct {
 }
 
 // InitHandler implements [HandlerPlugin]. It copies the plugin, and panics on an origin
-// that is none, on a negative MaxAge, and on "*" with Credentials. Of several
+// that is none or that no browser sends, as one in upper case or with the port of its
+// scheme, on a negative MaxAge, and on "*" with Credentials. Of several
 // CORSPlugins, the last one counts.
 func (p *CORSPlugin) InitHandler(o *HandlerOptions) {
 	c := &cors{
@@ -60,7 +62,7 @@ func (p *CORSPlugin) InitHandler(o *HandlerOptions) {
 			c.any = true
 			continue
 		}
-		if err := http.NewCrossOriginProtection().AddTrustedOrigin(origin); err != nil {
+		if err := cmp.Or(checkOrigin(origin), http.NewCrossOriginProtection().AddTrustedOrigin(origin)); err != nil {
 			panic(fmt.Sprintf("rpc: CORSPlugin: origins: %v", err))
 		}
 		c.origins[origin] = true

@@ -356,7 +356,7 @@ type origins struct {
 func newOrigins(o *HandlerOptions) *origins {
 	protection := http.NewCrossOriginProtection()
 	for _, origin := range o.TrustedOrigins {
-		if err := protection.AddTrustedOrigin(origin); err != nil {
+		if err := cmp.Or(checkOrigin(origin), protection.AddTrustedOrigin(origin)); err != nil {
 			panic(fmt.Sprintf("rpc: NewHandler: trusted origins: %v", err))
 		}
 	}

@@ -44,7 +44,8 @@ type Bus interface {
 
 	// Keep stores value under key for ttl, in place of an earlier value, and returns when
 	// it is as durable as the bus promises: every Kept of any process that begins later
-	// returns it. A ttl of zero or less removes the value.
+	// returns it. A ttl of zero or less removes the value; every other one keeps it, up to the
+	// longest Duration.
 	//
 	// If it fails the value may be kept or not; it is not removed by a Keep that failed
 	// without being sent.

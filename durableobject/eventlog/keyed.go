@@ -21,8 +21,9 @@ var (
 	// ErrKey is returned by Append for a Key that is longer than MaxKeyBytes.
 	ErrKey = errors.New("eventlog: key too long")
 	// ErrTooManyKeys is returned by Append for a record with a new Key while the log
-	// remembers as many as it may. The record is not stored. A later Append succeeds,
-	// since keys are forgotten with time.
+	// remembers as many as it may, or all but an eighth, and more than an eighth are of the
+	// channel: a log that counts them leaves the last to channels with few. The record is
+	// not stored. A later Append succeeds, since keys are forgotten with time.
 	ErrTooManyKeys = errors.New("eventlog: too many keys")
 )
 

@@ -184,7 +184,7 @@ func (m *Memory) identify(c *channel, r *Record, now int64) (repeated bool, err 
 		r.Seq, r.Epoch = first.Seq, m.epoch
 		return true, nil
 	}
-	if m.keys.Free(now) == 0 {
+	if m.keys.Expire(now); !m.keys.HasPlace(digest, 0, 0) {
 		return false, ErrTooManyKeys
 	}
 	m.keys.Add(digest, keytable.Entry{Seq: m.history.last + 1, At: now})

@@ -268,6 +268,7 @@ func TestFormsMustNameSomebody(t *testing.T) {
 			"kick nobody":           {"/admin/kick", url.Values{}},
 			"kick a room":           {"/admin/kick", url.Values{"channel": {"lobby"}}},
 			"kick without a room":   {"/admin/kick", url.Values{"id": {"1"}}},
+			"kick without a name":   {"/admin/kick", url.Values{"channel": {"lobby"}, "subject": {""}, "id": {"1"}}},
 			"revoke nobody":         {"/admin/revoke", url.Values{}},
 			"revoke a room":         {"/admin/revoke", url.Values{"channel": {"lobby"}}},
 			"revoke without a room": {"/admin/revoke", url.Values{"subject": {"Ann"}}},

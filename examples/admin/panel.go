@@ -127,7 +127,7 @@ func (p *panel) kick(w http.ResponseWriter, r *http.Request) {
 	who := durableobject.Who{
 		Channel: r.PostFormValue("channel"), Subject: r.PostFormValue("subject"), ID: r.PostFormValue("id"),
 	}
-	if who.Channel == "" || who.ID == "" {
+	if who.Channel == "" || who.ID == "" || who.Subject == "" { // or it would be all with the id
 		http.Error(w, "Which client?", http.StatusBadRequest)
 		return
 	}

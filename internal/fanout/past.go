@@ -12,8 +12,10 @@ import (
 const (
 	// MaxPastBytes bounds the records that are returned, unless a single one is larger.
 	MaxPastBytes = 1 << 20
-	// MaxPastScan is how many records are looked at.
-	MaxPastScan = 10_000
+	// MaxPastScan is how many records are looked at, MaxPastScanBytes how large they are, with
+	// the last one beyond: also those that are not returned are read from the log.
+	MaxPastScan      = 10_000
+	MaxPastScanBytes = 8 << 20
 )
 
 // Newest as the Before of a [Query] reads from the end.
@@ -102,9 +104,10 @@ type pastReader struct {
 	Query
 	Past
 
-	last    eventlog.Position // of the last record that was looked at
-	scanned int
-	bytes   int
+	last         eventlog.Position // of the last record that was looked at
+	scanned      int
+	scannedBytes int
+	bytes        int // of Records
 }
 
 // read takes records until the page is full, and sets Next unless there are no more.
@@ -118,7 +121,9 @@ func (p *pastReader) read(records iter.Seq2[*eventlog.Record, error]) error {
 			return nil
 		}
 		p.last = rec.Position()
-		if p.scanned++; p.scanned == MaxPastScan {
+		p.scanned++
+		p.scannedBytes += recordBytes(rec)
+		if p.scanned == MaxPastScan || p.scannedBytes >= MaxPastScanBytes {
 			p.Next = p.last.String()
 			return nil
 		}

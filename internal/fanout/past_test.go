@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -209,6 +210,62 @@ func (l *countingLog) count(replay eventlog.Replay, err error) (eventlog.Replay,
 
 // The newest page of a long history reads no more than it has, and one record to see
 // whether there are more.
+func TestPastReadsLittleOfWhatIsNotReturned(t *testing.T) {
+	t.Parallel()
+	p := newPast(t)
+	const size, count = 1 << 18, 100
+	text := strings.Repeat("x", size)
+	for range count {
+		require.NoError(t, p.log.Append(t.Context(), "channel", record(text), func(*eventlog.Record) {}))
+	}
+	p.add(1)
+	counted := &countedReads{Log: p.log}
+	p.log = counted
+	none := func(*eventlog.Audience) bool { return false }
+	for name, q := range map[string]Query{"forwards": {}, "backwards": {Before: Newest}} {
+		q.Limit, q.Includes = 1, none
+		counted.bytes = 0
+		page := p.read(q)
+		require.Empty(t, page.Records, name)
+		require.NotEmpty(t, page.Next, name)
+		require.LessOrEqual(t, counted.bytes, MaxPastScanBytes+2*size, name)
+		texts, pages := p.walk(q)
+		require.Empty(t, texts, name)
+		require.Equal(t, 4, pages, name)
+	}
+}
+
+// countedReads counts the bytes that are read of a log.
+type countedReads struct {
+	eventlog.Log
+	bytes int
+}
+
+func (l *countedReads) After(ctx context.Context, channel string, p eventlog.Position) (eventlog.Replay, error) {
+	replay, err := l.Log.After(ctx, channel, p)
+	return l.count(replay), err
+}
+
+func (l *countedReads) Newest(ctx context.Context, channel string, p eventlog.Position) (eventlog.Replay, error) {
+	replay, err := eventlog.ReadNewest(ctx, l.Log, channel, p)
+	return l.count(replay), err
+}
+
+func (l *countedReads) count(replay eventlog.Replay) eventlog.Replay {
+	records := replay.Records
+	replay.Records = func(yield func(*eventlog.Record, error) bool) {
+		for rec, err := range records {
+			if rec != nil {
+				l.bytes += len(rec.Data)
+			}
+			if !yield(rec, err) {
+				return
+			}
+		}
+	}
+	return replay
+}
+
 func TestPastReadsLittle(t *testing.T) {
 	t.Parallel()
 	p := newPast(t)

@@ -69,21 +69,51 @@ func TestLimit(t *testing.T) {
 	table := keytable.New(8*time.Second, 3)
 	digest := func(i int) keytable.Digest { return keytable.DigestOf("", strconv.Itoa(i)) }
 	second := int64(time.Second)
+	hasPlace := func(now int64, staged int) bool {
+		table.Expire(now)
+		return table.HasPlace(digest(9), staged, staged)
+	}
 	for i := range 3 {
-		require.Equal(t, 3-i, table.Free(int64(i)*second))
+		require.True(t, hasPlace(int64(i)*second, 2-i))
+		require.False(t, hasPlace(int64(i)*second, 3-i))
 		table.Add(digest(i), keytable.Entry{At: int64(i) * second})
 	}
-	require.Zero(t, table.Free(8*second))
-	require.Equal(t, 1, table.Free(8*second+1), "the first has expired")
+	require.False(t, hasPlace(8*second, 0))
+	require.True(t, hasPlace(8*second+1, 0), "the first has expired")
 	_, ok := table.Find(digest(1), 9*second)
 	require.True(t, ok)
 	_, ok = table.Find(digest(1), 9*second+1)
 	require.False(t, ok)
 	table.Add(digest(4), keytable.Entry{At: 9 * second})
-	require.Zero(t, table.Free(9*second))
+	require.False(t, hasPlace(9*second, 0))
 	table.Add(digest(5), keytable.Entry{At: 9 * second})
-	require.Zero(t, table.Free(9*second), "there is more than fits")
+	require.False(t, hasPlace(9*second, 0), "there is more than fits")
 	require.Equal(t, 8*time.Second, table.Window())
+}
+
+// A channel with many keys leaves an eighth of the places to those with few.
+func TestShare(t *testing.T) {
+	t.Parallel()
+	const limit = 80
+	table := keytable.New(time.Second, limit)
+	added := func(channel string, now int64) (n int) {
+		table.Expire(now)
+		for {
+			d := keytable.DigestOf(channel, strconv.Itoa(n))
+			if !table.HasPlace(d, 0, 0) {
+				return n
+			}
+			table.Add(d, keytable.Entry{At: now})
+			n++
+		}
+	}
+	require.Equal(t, 70, added("loud", 0))
+	require.False(t, table.HasPlace(keytable.DigestOf("quiet", "x"), 10, 0))
+	require.False(t, table.HasPlace(keytable.DigestOf("quiet", "x"), 10-1, 10))
+	require.True(t, table.HasPlace(keytable.DigestOf("quiet", "x"), 9, 9))
+	require.Equal(t, 10, added("quiet", 0))
+	require.Zero(t, added("other", 0))
+	require.Equal(t, 70, added("loud", int64(2*time.Second)), "what has expired is not counted")
 }
 
 // BenchmarkMemory measures what a key takes, which must be about Bytes.

@@ -41,7 +41,7 @@ func (m *module) iterator(it Iterator, of string) (*iteratorTypes, error) {
 	all := objectOf(nil)
 	if len(methods) > 0 {
 		types.methods = m.newDeclaration(sectionIterators, pascal(it.Name)+"Methods", nil)
-		types.methods.comment = comment{"The methods of `" + of + "`, called over the socket of its events."}
+		types.methods.comment = newComment("The methods of `" + of + "`, called over the socket of its events.")
 		types.methods.write(m.alias(types.methods, tree))
 		if all = types.methods.ofContext(); m.Plain {
 			all = types.methods.expr()
@@ -52,7 +52,7 @@ func (m *module) iterator(it Iterator, of string) (*iteratorTypes, error) {
 		class = "DurableIterator"
 	}
 	m.importName(m.clientModule(), class)
-	types.iterator.comment = comment{"The events of `" + of + "`, and the methods that its token allows."}
+	types.iterator.comment = newComment("The events of `" + of + "`, and the methods that its token allows.")
 	types.iterator.write(m.alias(types.iterator, genericOf(class, event, all)))
 	return types, nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -114,7 +115,8 @@ var keepCases = map[string]func(*buses){
 		b.keep(here, "long", "v", time.Hour)
 		b.keep(here, "longer", "v", time.Second)
 		b.keep(here, "longer", "v", time.Hour)
-		want := map[string]string{"long": "v", "longer": "v"}
+		b.keep(here, "longest", "v", math.MaxInt64)
+		want := map[string]string{"long": "v", "longer": "v", "longest": "v"}
 		for deadline := time.Now().Add(patience); ; {
 			if got := b.kept(there, ""); maps.Equal(got, want) {
 				return

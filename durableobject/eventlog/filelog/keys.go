@@ -13,10 +13,11 @@ import (
 // the committer uses them. All that are stored are durable, or as durable as their records.
 type keys struct {
 	*keytable.Table
-	// staged has the first request of each new key in the batch, and repeats those that
-	// wait for its outcome.
-	staged  map[keytable.Digest]*request
-	repeats []repeat
+	// staged has the first request of each new key in the batch, stagedOf how many there are
+	// of each channel, and repeats those that wait for the outcome of the first.
+	staged   map[keytable.Digest]*request
+	stagedOf map[keytable.Channel]int
+	repeats  []repeat
 }
 
 // repeat is a request with the key of another one in the batch.
@@ -26,13 +27,12 @@ type repeat struct{ request, first *request }
 // another one of the batch, and returns the others, which are to be stored.
 func (l *Log) identify(batch []*request) []*request {
 	k, kept := &l.c.keys, 0
-	free := -1 // not asked for yet
-	now := int64(0)
+	now := int64(-1) // not asked for yet
 	for _, r := range batch {
 		if r.record.Key != "" {
-			if free < 0 {
+			if now < 0 {
 				now = l.now()
-				free = k.Free(now)
+				k.Expire(now)
 			}
 			if first, known := k.Find(r.key, now); known {
 				r.record.Seq, r.record.Epoch = first.Seq, l.epochs.text(first.Epoch)
@@ -43,12 +43,13 @@ func (l *Log) identify(batch []*request) []*request {
 				k.repeats = append(k.repeats, repeat{r, first})
 				continue
 			}
-			if free == 0 {
+			of := r.key.Channel()
+			if !k.HasPlace(r.key, len(k.staged), k.stagedOf[of]) {
 				r.done <- eventlog.ErrTooManyKeys
 				continue
 			}
-			free--
 			k.staged[r.key] = r
+			k.stagedOf[of]++
 		}
 		batch[kept] = r
 		kept++
@@ -77,6 +78,7 @@ func (l *Log) remember(batch []*request, err error) {
 		again.request.done <- err
 	}
 	clear(k.staged)
+	clear(k.stagedOf)
 	clear(k.repeats)
 	k.repeats = k.repeats[:0]
 }

@@ -87,8 +87,9 @@ func open(dir directory, options Options) (*Log, error) {
 		c:     committer{fresh: map[string]*channel{}, unlinker: unlinker{swept: make(chan func(), 1)}},
 	}
 	l.c.keys = keys{
-		Table:  keytable.New(options.KeyWindow, options.MaxKeys),
-		staged: map[keytable.Digest]*request{},
+		Table:    keytable.New(options.KeyWindow, options.MaxKeys),
+		staged:   map[keytable.Digest]*request{},
+		stagedOf: map[keytable.Channel]int{},
 	}
 	if err := l.recover(); err != nil {
 		return nil, fmt.Errorf("filelog: open: %w", errors.Join(err, lock.Close()))
