@@ -55,7 +55,7 @@ func (p *members) allParts(n int, seq uint64) []claims {
 // A transmission of which parts are lost is not completed by those of another one, however
 // they arrive.
 func TestTransmissionsAreNotMixed(t *testing.T) {
-	const count = 500
+	const count = 2000
 	for name, hear := range map[string]func(p *members, first, second []claims){
 		"the first part is lost": func(p *members, first, second []claims) {
 			p.hear(p.received, "other", first[1:]...)
