@@ -83,10 +83,9 @@ func TestLimit(t *testing.T) {
 	require.Zero(t, table.Free(9*second))
 	table.Add(digest(5), keytable.Entry{At: 9 * second})
 	require.Zero(t, table.Free(9*second), "there is more than fits")
-	require.Equal(t, 8*time.Second, table.Window())
 }
 
-// BenchmarkMemory measures what a key takes, which must be about Bytes.
+// BenchmarkMemory measures what a key takes, however long it is.
 func BenchmarkMemory(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
