@@ -35,10 +35,14 @@ type HandlerPlugin struct {
 }
 
 // InitHandler implements [rpc.HandlerPlugin]. It copies the plugin, whose fields may
-// be changed later without effect, and panics on a negative TokenTTL.
+// be changed later without effect, and panics on a negative TokenTTL and on an empty
+// [token.Secret], which signs nothing.
 func (p *HandlerPlugin) InitHandler(o *rpc.HandlerOptions) {
 	if p.TokenTTL < 0 {
 		panic("durableiterator: HandlerPlugin: TokenTTL is negative")
+	}
+	if p.Signer == token.Secret("") {
+		panic("durableiterator: HandlerPlugin: Signer is an empty token.Secret")
 	}
 	own := *p
 	o.Interceptors = append(o.Interceptors, own.answer)

@@ -184,6 +184,9 @@ func TestHandlerPluginIsChecked(t *testing.T) {
 	require.PanicsWithValue(t, "durableiterator: HandlerPlugin: TokenTTL is negative", func() {
 		(&durableiterator.HandlerPlugin{TokenTTL: -1}).InitHandler(&rpc.HandlerOptions{})
 	})
+	require.PanicsWithValue(t, "durableiterator: HandlerPlugin: Signer is an empty token.Secret", func() {
+		(&durableiterator.HandlerPlugin{Signer: token.Secret("")}).InitHandler(&rpc.HandlerOptions{})
+	})
 }
 
 func TestHandlerPluginIsCopied(t *testing.T) {

@@ -66,7 +66,7 @@ func (n *nodes) ask(ctx context.Context, what string, data any, each func(json.R
 	if err != nil {
 		return err
 	}
-	if err := n.broadcast(ctx, message{Kind: "question", Data: q}); err != nil {
+	if err := n.broadcast(ctx, message{Kind: kindQuestion, Data: q}); err != nil {
 		return err
 	}
 	asking, cancel := context.WithTimeout(ctx, askTimeout)
@@ -91,7 +91,7 @@ func (n *nodes) ask(ctx context.Context, what string, data any, each func(json.R
 		case <-again.C:
 			fresh = false // those that this node did not know have answered by now
 			for _, name := range missing() {
-				err := n.broadcast(asking, message{Kind: "question", To: name, Data: q})
+				err := n.broadcast(asking, message{Kind: kindQuestion, To: name, Data: q})
 				if err != nil && asking.Err() == nil {
 					failed = err
 				}
@@ -129,7 +129,7 @@ func (n *nodes) answer(from string, data json.RawMessage) {
 	}
 	n.soon(func() {
 		if !isNew {
-			n.send(message{Kind: "answer", To: from, Data: sent})
+			n.send(message{Kind: kindAnswer, To: from, Data: sent})
 			return
 		}
 		result, err := json.Marshal(fn(q.Data))
@@ -142,7 +142,7 @@ func (n *nodes) answer(from string, data json.RawMessage) {
 			return
 		}
 		n.answers.end(id, result)
-		n.send(message{Kind: "answer", To: from, Data: result})
+		n.send(message{Kind: kindAnswer, To: from, Data: result})
 	})
 }
 

@@ -22,12 +22,11 @@ type liveChannel struct {
 	name   string
 	events *fanout.Channel
 
-	pins      atomic.Int64  // how many users it has
-	touched   atomic.Int64  // Unix nanoseconds at which the last user left
-	published atomic.Uint64 // events that this process has published
-	opened    once          // of the channel
-	maker     maker         // of the hub
-	hub       any           // the application's object, once maker has succeeded
+	pins    atomic.Int64 // how many users it has
+	touched atomic.Int64 // Unix nanoseconds at which the last user left
+	opened  once         // of the channel
+	maker   maker        // of the hub
+	hub     any          // the application's object, once maker has succeeded
 }
 
 // evicted as a count of pins keeps new users away.
@@ -174,7 +173,7 @@ func (c *channels) evict(before time.Time, force bool) {
 		if ch.pins.CompareAndSwap(0, evicted) || force {
 			delete(c.all, name)
 			c.unfollow(ch)
-			c.core.counters.evicted.Add(ch.published.Load())
+			c.core.counters.evicted.Add(ch.events.Published())
 			if ch.maker.once.succeeded() {
 				c.core.evictions.Go(ch.onEvicted)
 			}

@@ -36,36 +36,36 @@ func newClass(o *Options, newHub func(ctx context.Context, c *class, channel str
 	c.system, c.peers = newSystem(), c.newPeers()
 	c.connectNodes()
 	if c.members != nil {
-		c.members.call = c.presenceHook
+		c.members.hooks.call = c.presenceHook
 		c.members.connect()
 	}
 	c.newHub = func(ctx context.Context, channel string) (any, error) { return newHub(ctx, c, channel) }
 	return c, nil
 }
 
-// presenceHook calls OnJoined or OnLeft of the object of a channel.
-func (c *class) presenceHook(channel string, joined bool, m Member) {
+// presenceHook calls OnJoined or OnLeft of an object.
+func (c *class) presenceHook(h hookCall) {
 	name := "OnLeft"
-	if joined {
+	if h.joined {
 		name = "OnJoined"
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), c.options.HookTimeout)
 	defer cancel()
-	ch, err := c.channels.acquireHub(ctx, channel)
+	ch, err := c.channels.acquireHub(ctx, h.channel)
 	if err == nil {
 		defer ch.release()
-		err = c.hook(name, channel, func() error {
+		err = c.hook(name, h.channel, func() error {
 			hub, _ := ch.hub.(presenceHooks) // NewNamespace takes no object without them
-			if joined {
-				hub.OnJoined(ctx, m)
+			if h.joined {
+				hub.OnJoined(ctx, h.member)
 			} else {
-				hub.OnLeft(ctx, m)
+				hub.OnLeft(ctx, h.member)
 			}
 			return nil
 		})
 	}
 	if err != nil && !errors.Is(err, ErrClosed) {
-		c.logger.Error("a hook failed", "hook", name, "channel", channel, "err", err)
+		c.logger.Error("a hook failed", details(err, "hook", name, "channel", h.channel)...)
 	}
 }
 

@@ -87,6 +87,11 @@ func newCore(options *Options) (*core, error) {
 		} else {
 			c.guarded, c.shared = guardLog(o.Log, c.logger)
 			c.log = c.guarded
+			c.watchLog(o.Log)
+			if kept := eventlog.Retention(o.Log); kept > 0 && kept < o.ResumeRetention {
+				c.logger.Warn("the log keeps events for less than ResumeRetention: resumes after that are truncated",
+					"log", kept, "resume_retention", o.ResumeRetention)
+			}
 		}
 		c.keyed = eventlog.KeyWindow(c.log) > 0
 	}
@@ -105,6 +110,19 @@ func newCore(options *Options) (*core, error) {
 	return c, nil
 }
 
+// watchLog warns if another namespace of the process uses the log, until c.cancel is called.
+func (c *core) watchLog(log eventlog.Log) {
+	shared, leave := useLog(log)
+	if shared {
+		c.logger.Warn("another namespace uses the same log: they have each other's events, unless each uses an eventlog.Prefix")
+	}
+	cancel := c.cancel
+	c.cancel = func() {
+		leave()
+		cancel()
+	}
+}
+
 // enter counts a user that Shutdown has to wait for: a socket, before the client
 // learns that it is open, or a newHub. It reports false if Shutdown has begun.
 func (c *core) enter() bool {
@@ -114,6 +132,12 @@ func (c *core) enter() bool {
 		c.users.Add(1)
 	}
 	return !c.closing
+}
+
+func (c *core) isClosing() bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.closing
 }
 
 // hook runs a hook of a channel's object. A panic is returned as an error.

@@ -77,7 +77,7 @@ func resultOf(ctx context.Context, err error) string {
 	switch {
 	case err == nil:
 		return ResultOK
-	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+	case ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))):
 		return string(rpc.CodeClientClosedRequest)
 	}
 	return string(rpc.CodeOf(err))

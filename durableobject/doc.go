@@ -116,12 +116,16 @@
 // Everything exported is safe for concurrent use. Methods and hooks of an object
 // run concurrently: guard its fields. No lock is held while code of the application
 // runs, so a method, a hook, a predicate or a logger may use the namespace that
-// calls it, and one that blocks holds up nothing but itself.
+// calls it, and one that blocks holds up nothing but itself. OnJoined and OnLeft also
+// hold up later calls of the two of the same object. They run for 64 objects at once,
+// not counting up to 1,000 that have not returned within Options.HookTimeout; those of
+// other objects wait.
 //
 // Goroutines: one reader for each socket, one for each running call or hook, and for
 // each namespace a fixed set of writers, up to four for tasks in intervals, one for
 // each running OnEvicted, one for each message of another node that is acted on, and one
-// for the Logger while there is something to log. [Namespace.Shutdown] joins them all.
+// for the Logger while there is something to log. [Namespace.Shutdown] joins them all,
+// and stops all timers.
 //
 // # Errors
 //

@@ -39,6 +39,18 @@ var (
 // errLostContext is the error of a method whose socket is not found.
 var errLostContext = errors.New("an interceptor lost the context")
 
+// shuttingDown returns the error that a method failed with. If that is only that the
+// namespace shuts down, it is returned as one that clients know and that is no failure to log.
+func (c *core) shuttingDown(err error) error {
+	if !errors.Is(err, ErrClosed) {
+		return err
+	}
+	if _, answered := errors.AsType[*rpc.Error](err); answered || !c.isClosing() {
+		return err // it may be of another namespace
+	}
+	return (&rpc.Error{Code: rpc.CodeServiceUnavailable, Message: "Shutting down"}).WithCause(err)
+}
+
 // try calls fn, which runs code of the application, and returns its error. A panic is
 // returned as a *rpc.PanicError.
 func try(fn func() error) (err error) {

@@ -365,6 +365,12 @@ func (l *logBook) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
+func (l *logBook) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 // has settles the bubble and finds a line of level ERROR with the text, or no such
 // line at all.
 func (l *logBook) has(t *testing.T, text string) {

@@ -116,7 +116,6 @@ func TestHistoryErrors(t *testing.T) {
 		f.connect("a")
 		synctest.Wait() // the socket is among those of the room when the upgrade has ended
 		other := f.room("other")
-		synctest.Wait() // until it is among the sockets of the room
 		var ws *durableobject.Websocket
 		for ws = range r.Websockets() {
 			break

@@ -24,7 +24,8 @@ import (
 //
 // The key is any string of up to 128 bytes, or PublishEvent returns eventlog.ErrKey. "" is
 // no key, as [CallKey] returns for a call without one. Without events that are kept, and
-// with a log that has no keys, PublishEvent returns [ErrNoKeys]; while the log has no
+// with a log that has no keys, PublishEvent returns [ErrNoKeys], also for "", so that it
+// shows with the first call; while the log has no
 // place for another key, eventlog.ErrTooManyKeys. Never use a key of a client's alone,
 // with which it could suppress the events of others: see [CallKey] and [JoinKey].
 //
@@ -93,14 +94,14 @@ func CallKey(ctx context.Context) string {
 
 // JoinKey returns a key for [WithIdempotencyKey] that stands for all parts: other parts, and the same
 // ones in another order, have another key. They may be of any length. It returns "" if a
-// part is "", so that what is made of an absent key is none.
+// part is "", and if there are none, so that what is made of an absent key is none.
 //
 //	durableobject.JoinKey(durableobject.CallKey(ctx), "second event")
 //
 // For a call over HTTP the parts are the user, as the application has authenticated it, the procedure
 // and the IdempotencyKey of the rpc.Call.
 func JoinKey(parts ...string) string {
-	if slices.Contains(parts, "") {
+	if len(parts) == 0 || slices.Contains(parts, "") {
 		return ""
 	}
 	return joinKey(parts...)

@@ -309,6 +309,7 @@ func TestJoinKey(t *testing.T) {
 		require.NotContains(t, seen, key, "%q", parts)
 		seen[key] = parts
 	}
+	require.Empty(t, durableobject.JoinKey())
 	require.Empty(t, durableobject.JoinKey("", "b"))
 	require.Empty(t, durableobject.JoinKey("a", ""))
 }

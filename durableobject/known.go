@@ -88,15 +88,31 @@ func (n *nodes) learn(name string, h hearsay) bool {
 // isOldest reports whether this node has been there for longer than all others, by what
 // they say: all nodes agree on which one has.
 func (n *nodes) isOldest() bool {
+	name, _ := n.oldest()
+	return name == ""
+}
+
+// oldest returns the node that has been there for longest and when it was heard last, no
+// name if it is this one.
+func (n *nodes) oldest() (name string, heard time.Time) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	born := n.began.UnixNano()
-	for name, other := range n.known {
-		if cmp.Or(cmp.Compare(other.born, born), strings.Compare(name, n.name)) < 0 {
-			return false
+	born, first := n.began.UnixNano(), n.name
+	for other, is := range n.known {
+		if cmp.Or(cmp.Compare(is.born, born), strings.Compare(other, first)) < 0 {
+			born, first = is.born, other
+			name, heard = other, is.heard
 		}
 	}
-	return true
+	return name, heard
+}
+
+// knows reports whether a node is taken to be there.
+func (n *nodes) knows(name string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	_, found := n.known[name]
+	return found
 }
 
 // others returns the names of the other nodes that are taken to be there.

@@ -129,27 +129,53 @@ func TestHooksOfOneSocketRunOneAtATime(t *testing.T) {
 	})
 }
 
-// A hook that hangs keeps events from later subscriptions no longer than from its own.
+// A hook that hangs keeps events from a later subscription for HookTimeout too, from when
+// that one began: no longer, and no less, so that its own hook may yet come first.
 func TestHookThatHangsDelaysTheNextOne(t *testing.T) {
-	bubble(t, keeping, func(_ *testing.T, f *fixture) {
-		release := make(chan struct{})
-		f.hooks.subscribed = func(*room, *durableobject.Websocket, durableobject.Resume) error {
-			<-release
-			return nil
-		}
-		c := f.connect("a")
-		c.subscribe()
-		synctest.Wait()
-		c.send(`{"i":"2","p":{"u":"/subscribe"}}`)
-		c.next()
-		c.next()
-		f.publish("live")
-		time.Sleep(durableobject.DefaultHookTimeout - time.Millisecond)
-		c.seesNothing()
-		time.Sleep(2 * time.Millisecond)
-		c.sees("live")
-		close(release)
-	})
+	const timeout = durableobject.DefaultHookTimeout
+	for name, test := range map[string]struct {
+		later   time.Duration // the second subscription
+		returns time.Duration // of the first hook, after the second subscription
+		want    time.Duration // when the event comes, after the second subscription
+		see     []string
+	}{
+		"at once":                       {0, time.Hour, timeout, []string{"live"}},
+		"later":                         {timeout / 2, time.Hour, timeout, []string{"live"}},
+		"when the first is late":        {2 * timeout, time.Hour, timeout, []string{"live"}},
+		"returns after its own timeout": {timeout / 2, timeout * 3 / 4, timeout * 3 / 4, []string{"snapshot", "live"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, keeping, func(t *testing.T, f *fixture) {
+				hooks, release := 0, make(chan struct{})
+				defer close(release)
+				f.hooks.subscribed = func(_ *room, ws *durableobject.Websocket, _ durableobject.Resume) error {
+					if hooks++; hooks == 1 {
+						select {
+						case <-time.After(test.later + test.returns):
+						case <-release:
+						}
+						return nil
+					}
+					return ws.Send(t.Context(), message{"snapshot"})
+				}
+				c := f.connect("a")
+				c.subscribe()
+				time.Sleep(test.later)
+				synctest.Wait()
+				c.send(`{"i":"2","p":{"u":"/subscribe"}}`)
+				c.next()
+				c.next()
+				f.publish("live")
+				start := time.Now()
+				for i, want := range test.see {
+					c.sees(want)
+					if i == 0 {
+						require.Equal(t, test.want, time.Since(start))
+					}
+				}
+			})
+		})
+	}
 }
 
 func TestSubscribeTakesAPostOfJSON(t *testing.T) {

@@ -1,6 +1,7 @@
 package durableobject
 
 import (
+	"container/list"
 	"context"
 	"reflect"
 	"slices"
@@ -13,10 +14,12 @@ const (
 	// announces members, settleMax how long it waits for the others' claims.
 	settleDelay = 250 * time.Millisecond
 	settleMax   = 2 * time.Second
-	// silentAfter is how long nothing is heard of a node that is not silent.
+	// silentAfter is how long a node may send nothing before it is listed as silent.
 	silentAfter = 6 * time.Second
-	// maxHooks is how many calls of OnJoined and OnLeft may wait. More are dropped.
-	maxHooks = 100_000
+	// maxAway is how many members of an object may be within the grace on one node. One more,
+	// and the one that has been away longest leaves at once: a client with one token can
+	// connect with any number of ids.
+	maxAway = 20_000
 )
 
 // members are the clients that are connected to the nodes of a namespace, as far as this node
@@ -25,46 +28,40 @@ type members struct {
 	core  *core
 	nodes *nodes
 	grace time.Duration
-	call  func(channel string, joined bool, m Member) // runs a hook
+	hooks hookQueue
 
-	// mu guards everything below, and is held while a claim changes and nothing else.
+	// mu guards everything below, and is held while a claim changes and nothing else. The
+	// functions of members, replication and replica are called with mu held unless their
+	// comment says otherwise or they lock it themselves.
 	//
 	//   - own has the claims of this node, and replicas those of the others. A roster has
 	//     all of them.
-	//   - departures are in order of time, since the grace is always the same. timer is set
-	//     for the first of them.
+	//   - departures has a *departure for each own claim without a socket, in order of time,
+	//     since the grace is always the same. timer is set for the first of them.
 	mu         sync.Mutex
 	rosters    map[string]*roster
 	own        map[memberKey]*claim
-	departures []departure
+	departures list.List
 	timer      *time.Timer
-	begun      time.Time // when this node began to listen to the others
-	settled    bool      // the claims of the other nodes are known, so far as can be
+	settling   []*time.Timer // run settle
+	begun      time.Time     // when this node began to listen to the others
+	settled    bool          // the claims of the other nodes are known, so far as can be
 	closed     bool
-	hooks      []hookCall
-	calling    bool // hooks are being called
 
 	replication
 }
 
-// departure is the end of the grace of a member, unless another round has begun by then.
+// departure is the end of the grace of a member.
 type departure struct {
-	at    time.Time
-	key   memberKey
-	round uint64
-}
-
-type hookCall struct {
-	channel string
-	joined  bool
-	member  Member
+	at  time.Time
+	key memberKey
 }
 
 func newMembers(c *core, o *PresenceOptions) *members {
 	p := &members{
 		core: c, nodes: c.nodes, grace: o.Grace, settled: c.nodes.alone,
 		rosters: map[string]*roster{}, own: map[memberKey]*claim{},
-		replication: newReplication(),
+		hooks: newHookQueue(c, c.nodes.soon), replication: newReplication(),
 	}
 	if p.grace == 0 {
 		p.grace = DefaultPresenceGrace
@@ -87,8 +84,10 @@ func (p *members) arrive(ws *Websocket) {
 			p.own[key] = c
 			m.set(c)
 		}
+		p.stay(key, c)
 		c.Sockets++
 		c.ended, c.Yielding = false, false
+		p.stay(key, c)
 		c.read(ws.Token())
 		p.touch(key)
 	})
@@ -121,44 +120,79 @@ func (p *members) leave(ws *Websocket) {
 		if c.Sockets--; c.Sockets > 0 {
 			return
 		}
-		c.round++
 		if c.ended = p.grace < 0; !c.ended {
-			p.departures = append(p.departures, departure{time.Now().Add(p.grace), key, c.round})
-			p.schedule()
+			p.depart(key, c)
 		}
 	})
 }
 
+// depart begins the grace of a member.
+func (p *members) depart(key memberKey, c *claim) {
+	away := &p.rosters[key.channel].away
+	c.departing, c.away = p.departures.PushBack(&departure{time.Now().Add(p.grace), key}), away.PushBack(key)
+	if away.Len() > maxAway {
+		p.expire(away.Front().Value.(memberKey)) //nolint:forcetypeassert // only keys are added
+	}
+	p.schedule()
+}
+
+// stay ends the grace of a member, if it has one.
+func (p *members) stay(key memberKey, c *claim) {
+	if c.departing != nil {
+		p.departures.Remove(c.departing)
+		p.rosters[key.channel].away.Remove(c.away)
+		c.departing, c.away = nil, nil
+	}
+}
+
+// expire ends the grace of a member that has not come back.
+func (p *members) expire(key memberKey) {
+	c := p.own[key]
+	p.stay(key, c)
+	p.change(key, func(*member) { c.ended = true })
+}
+
 // schedule sets the timer for the first departure.
 func (p *members) schedule() {
-	if len(p.departures) == 0 || p.closed {
+	first := p.departures.Front()
+	if first == nil || p.closed {
 		return
 	}
-	if d := time.Until(p.departures[0].at); p.timer == nil {
-		p.timer = time.AfterFunc(d, p.depart)
+	if d := time.Until(first.Value.(*departure).at); p.timer == nil { //nolint:forcetypeassert // see departures
+		p.timer = p.after(d, p.expireDue)
 	} else {
 		p.timer.Reset(d)
 	}
 }
 
-// depart ends the grace of those whose time it is.
-func (p *members) depart() {
+// expireDue ends the grace of the members whose time has come. It is called without mu.
+func (p *members) expireDue() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	n := 0
-	for ; n < len(p.departures) && !p.closed && !now.Before(p.departures[n].at); n++ {
-		d := p.departures[n]
-		if c := p.own[d.key]; c != nil && c.Sockets == 0 && c.round == d.round {
-			p.change(d.key, func(*member) { c.ended = true })
+	for e := p.departures.Front(); e != nil && !p.closed; e = p.departures.Front() {
+		d := e.Value.(*departure) //nolint:forcetypeassert // see departures
+		if now.Before(d.at) {
+			break
 		}
+		p.expire(d.key)
 	}
-	p.departures = slices.Delete(p.departures, 0, n)
 	p.schedule()
 }
 
-// change changes the claims to a member, does what is to be done about it, and tells those
-// who watch. It is called with mu held.
+// after runs a function, without mu, when d has passed. Once Shutdown has begun it is not
+// run any more; Shutdown waits for one that is running.
+func (p *members) after(d time.Duration, fn func()) *time.Timer {
+	return time.AfterFunc(d, func() {
+		if p.core.enter() {
+			defer p.core.users.Done()
+			fn()
+		}
+	})
+}
+
+// change changes the claims to a member, does what is to be done about it, and passes the
+// change to the watchers.
 func (p *members) change(key memberKey, fn func(m *member)) {
 	r := p.rosters[key.channel]
 	if r == nil {
@@ -225,6 +259,7 @@ func (p *members) act(key memberKey, m *member) {
 			if what == dropAndBye {
 				p.bye(key, m)
 			}
+			p.stay(key, own)
 			delete(p.own, key)
 			m.remove(p.nodes.name)
 			return
@@ -232,51 +267,16 @@ func (p *members) act(key memberKey, m *member) {
 	}
 }
 
-// hook has a hook of the channel's object called, after those that wait.
+// hook queues the call of a hook of the channel's object.
 func (p *members) hook(key memberKey, joined bool, m *member) {
-	if len(p.hooks) >= maxHooks {
-		p.core.logger.Error("too many hooks of presence wait", "channel", key.channel)
-		return
-	}
-	p.hooks = append(p.hooks, hookCall{key.channel, joined, m.view(key.Recipient)})
-	if !p.calling && !p.closed {
-		p.calling = p.nodes.soon(p.callHooks)
-	}
+	p.hooks.push(hookCall{key.channel, joined, m.view(key.Recipient)})
 }
 
-// bye has OnLeft called, and tells the other nodes.
+// bye calls OnLeft, and lets the other nodes know.
 func (p *members) bye(key memberKey, m *member) {
 	p.hook(key, false, m)
 	if p.touch(key); !p.nodes.alone {
 		p.dirty[key] = true
-	}
-}
-
-// callHooks calls the hooks that wait: one after another, or those of slow objects would
-// overtake each other.
-func (p *members) callHooks() {
-	for {
-		p.mu.Lock()
-		batch := p.hooks
-		p.hooks = nil
-		p.calling = len(batch) > 0
-		p.mu.Unlock()
-		if len(batch) == 0 {
-			return
-		}
-		var objects sync.WaitGroup
-		byChannel := map[string][]hookCall{}
-		for _, h := range batch {
-			byChannel[h.channel] = append(byChannel[h.channel], h)
-		}
-		for _, calls := range byChannel {
-			objects.Go(func() {
-				for _, h := range calls {
-					p.call(h.channel, h.joined, h.member)
-				}
-			})
-		}
-		objects.Wait()
 	}
 }
 
@@ -296,12 +296,11 @@ func (p *members) settle(force bool) {
 }
 
 // close ends presence: if there are no other nodes every member leaves now, and otherwise
-// the others do the rest.
+// the others do the rest. It returns when all hooks have returned and the other nodes were
+// sent the last changes, for which they have busTimeout.
 func (p *members) close() {
 	p.mu.Lock()
-	if p.timer != nil {
-		p.timer.Stop()
-	}
+	p.stopTimers()
 	if len(p.nodes.others()) == 0 {
 		p.settled = true
 		for key, c := range p.own {
@@ -315,8 +314,25 @@ func (p *members) close() {
 		}
 	}
 	p.mu.Unlock()
-	p.send(context.Background())
-	p.callHooks()
+	var ending sync.WaitGroup
+	ending.Go(p.hooks.finish)
+	ctx, cancel := context.WithTimeout(context.Background(), busTimeout)
+	defer cancel()
+	p.send(ctx)
+	ending.Wait()
+}
+
+// stopTimers stops all timers, which would keep the namespace in memory.
+func (p *members) stopTimers() {
+	timers := slices.Concat(p.settling, []*time.Timer{p.timer})
+	for _, r := range p.replicas {
+		timers = append(timers, r.dropping)
+	}
+	for _, timer := range timers {
+		if timer != nil {
+			timer.Stop()
+		}
+	}
 }
 
 // watch returns a watcher that begins with all members.

@@ -21,3 +21,16 @@ func Joined[H any](ns *Namespace[H]) int {
 	}
 	return n
 }
+
+// PresenceTimers returns how many timers of presence are set, and stops them.
+func PresenceTimers[H any](ns *Namespace[H]) (n int) {
+	p := ns.class.members
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, timer := range append(p.settling, p.timer) {
+		if timer != nil && timer.Stop() {
+			n++
+		}
+	}
+	return n
+}

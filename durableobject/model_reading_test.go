@@ -42,8 +42,9 @@ type reading struct {
 	heard    bool // answered, when it was checked last
 	exact    bool // low is high, by the header or the hook
 	hook     *hookRun
-	unclear  bool // which hook is its own
-	waited   bool // the hook did, for that of an earlier subscription
+	hookBy   time.Time // when events wait for its hook no longer, at the latest; zero: unknown
+	unclear  bool      // which hook is its own
+	waited   bool      // the hook did, for that of an earlier subscription
 	ended    bool
 	endRound int
 
@@ -297,6 +298,20 @@ func (r *reading) remember() {
 	}
 	if at, ok := parsePosition(v.guest.last[p]); ok && at.Epoch == p.epoch {
 		v.guest.fit[p] = fitness{at.Seq, time.Now().Add(p.retention / 2)}
+	}
+}
+
+// held reports whether events may wait for the hook, or for that of an earlier subscription
+// which it has to wait for. The time that they may wait is the subscription's own: it begins
+// when its client has got what it missed, however long the earlier hook has been running.
+func (r *reading) held() bool {
+	switch {
+	case !r.hookBy.IsZero() && !time.Now().Before(r.hookBy):
+		return false
+	case r.hook != nil:
+		return r.hook.busy()
+	default: // if it is unclear which it is, any that runs may be, or keep it waiting
+		return !r.unclear || r.visit.hookBusy()
 	}
 }
 

@@ -3,6 +3,7 @@ package durableobject_test
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
@@ -49,6 +50,9 @@ func (r *reading) check() {
 		}
 	}
 	alive := reading && !r.ended
+	if alive && r.answered && v.active() == r && r.hookBy.IsZero() {
+		r.hookBy = time.Now().Add(p.hookTime)
+	}
 	if r.hook != nil {
 		r.checkHook()
 	} else if alive && v.active() == r && !r.unclear {
@@ -100,7 +104,7 @@ func (r *reading) bounds() (low, high uint64, known bool) {
 
 func (r *reading) checkEvents(low, high uint64, all bool) {
 	v, p := r.visit, r.visit.place
-	held := v.hooking() || r.hook == nil && !r.unclear // by the hook
+	held := r.held()
 	last, newest, before := uint64(0), -1, false
 	for i := len(r.got) - 1; i >= 0 && last == 0; i-- {
 		if n := r.got[i].post; n != nil {

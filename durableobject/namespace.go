@@ -92,7 +92,8 @@ func Handle[H, In, Out any](ns *Namespace[H], p rpc.Procedure[In, Out],
 			var zero Out
 			return zero, err
 		}
-		return fn(hub, ctx, call.ws, in)
+		out, err := fn(hub, ctx, call.ws, in)
+		return out, call.ws.core().shuttingDown(err)
 	}, ics...))
 }
 
@@ -112,7 +113,8 @@ func HandleEvents[H, In, T, R any](ns *Namespace[H], p rpc.EventProcedure[In, T,
 			var zero R
 			return zero, err
 		}
-		return fn(hub, ctx, call.ws, in, w)
+		result, err := fn(hub, ctx, call.ws, in, w)
+		return result, call.ws.core().shuttingDown(err)
 	}, ics...))
 }
 

@@ -33,7 +33,7 @@ const (
 	// maxBusSilence is how old the revocations that a node knows may be. After that it
 	// accepts nobody.
 	maxBusSilence = 10 * time.Second
-	// nodeTimeout is how long nothing is heard of a node that is taken to be there.
+	// nodeTimeout is how long a node may send nothing before it is taken for dead.
 	nodeTimeout = 15 * time.Second
 )
 
@@ -105,13 +105,13 @@ func newNodes(c *core) *nodes {
 	if n.bus == nil && c.shared != nil {
 		c.logger.Warn("the log is shared but has no bus: Disconnect, Revoke and presence are about this process only; set Options.Bus")
 	}
-	n.handlers["hello"] = func(from string, data json.RawMessage) {
-		n.soon(func() { n.send(n.beat("beat")) })
-		if heard := n.handlers["beat"]; heard != nil {
+	n.handlers[kindHello] = func(from string, data json.RawMessage) {
+		n.soon(func() { n.send(n.beat(kindBeat)) })
+		if heard := n.handlers[kindBeat]; heard != nil {
 			heard(from, data)
 		}
 	}
-	n.handlers["question"], n.handlers["answer"] = n.answer, n.answered
+	n.handlers[kindQuestion], n.handlers[kindAnswer] = n.answer, n.answered
 	return n
 }
 
@@ -133,7 +133,7 @@ func (n *nodes) task(ctx context.Context) error {
 	wasCut := !n.connected()
 	var err error
 	if n.listening() { // first, since a slow read must not make the node look silent
-		err = n.broadcast(ctx, n.beat("beat"))
+		err = n.broadcast(ctx, n.beat(kindBeat))
 	}
 	err = cmp.Or(n.sync(ctx), err)
 	n.bury(wasCut)
@@ -279,7 +279,7 @@ func (n *nodes) listen(ctx context.Context) error {
 	if n.onListening != nil {
 		n.onListening()
 	}
-	return n.broadcast(ctx, n.beat("hello"))
+	return n.broadcast(ctx, n.beat(kindHello))
 }
 
 func (n *nodes) listening() bool {
@@ -288,7 +288,7 @@ func (n *nodes) listening() bool {
 	return n.stop != nil
 }
 
-// close takes leave of the other nodes.
+// close lets the other nodes know that this one has shut down, and stops listening.
 func (n *nodes) close() {
 	n.mu.Lock()
 	stop := n.stop
@@ -300,12 +300,12 @@ func (n *nodes) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), busTimeout)
 	defer cancel()
 	err := try(func() error {
-		err := n.broadcast(ctx, message{Kind: "bye"})
+		err := n.broadcast(ctx, message{Kind: kindBye})
 		stop()
 		return err
 	})
 	if err != nil && !errors.Is(err, eventlog.ErrClosed) {
-		n.core.logger.Warn("taking leave of the other nodes failed", "err", err)
+		n.core.logger.Warn("shutdown not announced to other nodes", "err", err)
 	}
 }
 
@@ -354,7 +354,7 @@ func (n *nodes) receive(data []byte) {
 	if m.From == n.name || m.To != "" && m.To != n.name {
 		return
 	}
-	if m.Kind == "bye" {
+	if m.Kind == kindBye {
 		n.gone(m.From, time.Now())
 		return
 	}

@@ -72,10 +72,24 @@ type Options struct {
 	LatestScan int
 
 	// Log is where events are kept. Nil is a log in memory of the namespace's own.
-	// The namespace does not close this log, and does not trim it unless TrimLog is set. It requires ResumeRetention, without which nothing
-	// would be stored.
+	// The namespace does not close this log, and does not trim it unless TrimLog is set. It
+	// requires ResumeRetention, without which nothing would be stored. The log should keep
+	// events for at least that long: if it drops them earlier, resumes are truncated,
+	// and a line at level Warn reports it if the log is an eventlog.Expiring.
 	//
-	// An eventlog.Shared is a log that several processes share, each with a namespace of
+	// Each namespace needs a log of its own or an eventlog.Prefix of one. Two namespaces on
+	// the same log have each other's events in channels of the same name. That is a line
+	// at level Warn in the log of the second.
+	//
+	// If the log is bounded by size, and other channels push out even the latest
+	// event of a channel soon after it was published, the channel's next event closes
+	// its sockets once, with 1013; their clients come back.
+	//
+	// Positions are numbered for a whole log, and clients can read the numbers, so
+	// a client with a token of one channel can see how many events all channels of the
+	// log have. Tenants who must not know that of each other need a log each.
+	//
+	// The rest is about several processes only. An eventlog.Shared is a log that several processes share, each with a namespace of
 	// its own: then every socket gets the events of all of them, and a client may come
 	// back to any process. Each namespace needs a handle of its own, or a Prefix. While
 	// the log is out of reach, publishers get its error and clients 503; when its feed
@@ -83,14 +97,6 @@ type Options struct {
 	// Predicates fail with [ErrPredicate]. The clocks of the processes may
 	// differ from the log's by 10 s. Each process has an object of its own for a channel:
 	// keep state that must exist once elsewhere.
-	//
-	// Positions are numbered for a whole log, and clients can read the numbers, so
-	// a client with a token of one channel can see how many events all channels of the
-	// log have. Tenants who must not know that of each other need a log each.
-	//
-	// If the log is bounded by size, and other channels push out even the latest
-	// event of a channel soon after it was published, the channel's next event closes
-	// its sockets once, with 1013; their clients come back.
 	Log eventlog.Log
 
 	// Bus connects the nodes of the namespace for [Namespace.Disconnect],
@@ -179,9 +185,10 @@ type Options struct {
 	// further one is refused with TOO_MANY_REQUESTS, but for the subscription. 0 is 100.
 	MaxStreams int
 
-	// HookTimeout is how long OnSubscribed may keep live events from a socket.
+	// HookTimeout is how long OnSubscribed may keep live events from a subscription.
 	// Its context ends then. It runs once at a time for each socket: of the
-	// subscriptions that come meanwhile the newest waits for it. 0 is 10 s.
+	// subscriptions that come meanwhile the newest waits for it, and its events wait
+	// as well, for HookTimeout from when it was sent what it missed. 0 is 10 s.
 	HookTimeout time.Duration
 
 	// IdleTimeout is how long an object without sockets and users stays in
@@ -236,6 +243,7 @@ func (o *Options) withDefaults() (Options, error) {
 func (o *Options) check() error {
 	var list faults.List
 	list.If(o.Verifier == nil, "no Verifier")
+	list.If(o.Verifier == token.Secret(""), "Verifier is an empty token.Secret, which verifies nothing")
 	faults.Negative(&list, "ResumeRetention", o.ResumeRetention)
 	faults.Negative(&list, "IdempotencyWindow", o.IdempotencyWindow)
 	faults.Negative(&list, "Latest", o.Latest)

@@ -31,11 +31,13 @@ var (
 )
 
 // PresenceOptions configures who is listed as present: see [Object.Presence]. The zero
-// value is the defaults.
+// value selects the defaults.
 type PresenceOptions struct {
 	// Grace is how long a client stays a member after its last socket has closed, so that
 	// a page that is loaded anew, a short loss of the network and a move to another node
-	// are not seen. 0 is 5 s, negative is none.
+	// are not seen. 0 is 5 s, negative is none. At most 20,000 clients of an object are
+	// within the grace on one node. For one more, the one that has been away longest leaves
+	// at once: clients choose their ids, and one token may come with any number of them.
 	Grace time.Duration
 }
 
@@ -55,7 +57,7 @@ type Member struct {
 	Sockets int
 }
 
-// Presence is who is connected to an object.
+// Presence lists the clients that are connected to an object.
 type Presence struct {
 	// Members are in order of Since.
 	Members []Member
@@ -126,6 +128,11 @@ func (o *Object[T]) PresenceCount() int {
 // are yielded as one. It is for methods that return streams, so that a page shows the list
 // as it changes: see [HandleEvents]. It can be ranged over again, from the beginning.
 //
+// Every loop begins with all members as [PresenceJoined], and a member that left between two
+// loops is in neither. So begin each loop with an empty list, and have a method send an event
+// of its own first, on which clients empty theirs: a call with rpc.WithRetry opens the stream
+// again without the client's loop ending.
+//
 // The error is also [ErrNoPresence], [ErrPresenceLag], or [ErrClosed] when the namespace
 // shuts down.
 func (o *Object[T]) PresenceChanges(ctx context.Context) iter.Seq2[PresenceChange, error] {
@@ -157,14 +164,18 @@ func (o *Object[T]) PresenceChanges(ctx context.Context) iter.Seq2[PresenceChang
 // whichever node. It is called on one node, usually that of the socket, and once; twice if
 // the client comes to two nodes at the same moment, or messages between nodes are lost.
 // If such a message is late or lost, OnLeft may also have been called in between. The calls of
-// OnJoined and OnLeft of an object on one node follow one another, in order. ctx ends after
-// Options.HookTimeout; a panic is logged. It requires Options.Presence. The default does
-// nothing; declare the method on your own type to replace it.
+// OnJoined and OnLeft of an object on one node follow one another, in order: one that blocks
+// holds up the next. At most 100,000 calls wait on a node, 50,000 of them for one object; more
+// are dropped, which is logged at most every 10 s. ctx ends after Options.HookTimeout; a panic
+// is logged. It requires Options.Presence. The default does nothing; declare the method on
+// your own type to replace it.
 func (o *Object[T]) OnJoined(context.Context, Member) {}
 
 // OnLeft is called when a member is gone: its last socket, on all nodes, has closed, and the
 // grace has passed. If its node was killed another one calls it, but nobody does if that was
-// the last node, or if the oldest of the others is killed within 15 s too. At Shutdown of
-// the only node it is called without grace, for objects that are in memory. Otherwise it is
-// as OnJoined. The default does nothing.
+// the last node, or if it is killed at that moment. It may also be missed, or called before a
+// late OnJoined, if messages between nodes are lost. At Shutdown of the only node it is called
+// without grace, for objects that are in memory and were not evicted because code of the
+// application kept Shutdown waiting. In everything else it is like OnJoined. The default does
+// nothing.
 func (o *Object[T]) OnLeft(context.Context, Member) {}

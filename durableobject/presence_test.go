@@ -165,6 +165,7 @@ func inHalls(t *testing.T, count int, test func(t *testing.T, bus *eventlogtest.
 		var nodes []*hallNode
 		for range count {
 			nodes = append(nodes, newHallOn(t, bus, book))
+			time.Sleep(time.Second) // the first one is the oldest
 		}
 		time.Sleep(time.Minute)
 		test(t, bus, nodes, book)

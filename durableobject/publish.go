@@ -58,7 +58,6 @@ func (o *Object[T]) publish(ctx context.Context, event T, opts []PublishOption) 
 	if err := ch.events.Publish(ctx, rec); err != nil {
 		return err
 	}
-	ch.published.Add(1)
 	if p != nil {
 		p.noteID(rec)
 	}

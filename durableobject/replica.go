@@ -1,50 +1,54 @@
 package durableobject
 
 import (
-	"encoding/json"
 	"maps"
 	"slices"
 	"time"
 )
 
-// replica returns that of a node, which is there, and begins it anew if the node has another
-// life.
-func (p *members) replica(node string, life uint64) *replica {
+// replica returns the replica of a node that was heard, or was heard of. It is empty if the
+// node is new, or announces its members again after the others have taken it for dead.
+func (p *members) replica(node string, generation uint64) *replica {
 	r := p.replicas[node]
 	if r == nil {
-		r = &replica{life: life, claims: map[memberKey]*claim{}}
+		r = &replica{generation: generation, claims: map[memberKey]*claim{}}
 		p.replicas[node] = r
 	}
-	if r.gone = false; r.life < life {
-		r.life, r.seq, r.heard, r.synced, r.early, r.parts = life, 0, 0, false, nil, nil
+	if r.gone = false; r.dropping != nil {
+		r.dropping.Stop()
+		r.dropping = nil
+	}
+	if r.generation < generation {
+		r.generation, r.seq, r.heard, r.synced, r.early = generation, 0, 0, false, nil
+		r.transmissions, r.applying = nil, nil
 	}
 	if died, found := p.buried[node]; found {
-		if delete(p.buried, node); died >= life {
-			p.reply(node, "buried", claims{Life: life})
+		if delete(p.buried, node); died >= generation {
+			p.reply(message{Kind: kindBuried, To: node}, claims{Generation: generation})
 		}
 	}
 	return r
 }
 
-func (p *members) reply(to, kind string, c claims) {
-	data, _ := json.Marshal(c) //nolint:errchkjson // strings and times
-	p.nodes.soon(func() { p.nodes.send(message{Kind: kind, To: to, Data: data}) })
+// reply sends a message, without waiting for it.
+func (p *members) reply(m message, c claims) {
+	p.nodes.soon(func() { p.post(p.core.ctx, m, &c) })
 }
 
 // want asks a node for all its claims.
 func (p *members) want(node string, r *replica) {
 	if now := time.Now(); now.Sub(r.askedAt) >= wantAgain {
 		r.askedAt = now
-		p.reply(node, "claims wanted", claims{})
+		p.reply(message{Kind: kindWanted, To: node}, claims{})
 	}
 }
 
 // heardBeat asks for claims that are missing: at the first beat after a gap, or at the
 // second one that is ahead, as changes may be later than the beat.
 func (p *members) heardBeat(node string, c *claims) {
-	r := p.replica(node, c.Life)
+	r := p.replica(node, c.Generation)
 	switch {
-	case r.life > c.Life:
+	case r.generation > c.Generation:
 	case !r.synced, len(r.early) > 0, r.seq < r.heard:
 		p.want(node, r)
 	}
@@ -60,27 +64,36 @@ func (p *members) heardBeat(node string, c *claims) {
 		}
 		if now := time.Now(); !r.synced && !r.gone && now.Sub(r.askedAt) >= wantAgain {
 			r.askedAt = now
-			p.reply("", "claims wanted", claims{Of: name})
+			p.reply(message{Kind: kindWanted}, claims{Of: name})
 		}
 	}
 }
 
-// pass sends the claims of another node to one that has asked for them.
+// pass sends the claims of another node to one that has asked for them, unless that is under
+// way.
 func (p *members) pass(to, node string) {
-	r := p.replicas[node]
-	if r == nil || !r.synced && !r.gone {
+	r, key := p.replicas[node], passage{to, node}
+	if r == nil || !r.synced && !r.gone || r.applying != nil || p.passing[key] {
 		return
 	}
-	for _, c := range parts(r.claims, claims{Life: r.life, Seq: r.seq, Of: node}) {
-		p.reply(to, "claims", c)
-	}
+	list := p.transmit(r.claims, claims{Generation: r.generation, Seq: r.seq, Of: node})
+	p.passing[key] = p.nodes.soon(func() {
+		for i := range list {
+			if p.core.ctx.Err() == nil {
+				p.post(p.core.ctx, message{Kind: kindClaims, To: to}, &list[i])
+			}
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.passing, key)
+	})
 }
 
 // changed applies changes in their order.
 func (p *members) changed(node string, c *claims) {
-	r := p.replica(node, c.Life)
+	r := p.replica(node, c.Generation)
 	switch {
-	case r.life > c.Life || r.synced && c.Seq <= r.seq:
+	case r.generation > c.Generation || r.synced && c.Seq <= r.seq:
 		return
 	case !r.synced && len(r.early) >= maxEarly:
 		clear(r.early) // all claims are asked for anyway
@@ -91,11 +104,13 @@ func (p *members) changed(node string, c *claims) {
 		r.early = map[uint64][]wireClaim{}
 	}
 	r.early[c.Seq] = c.List
-	if !r.synced {
+	switch {
+	case r.applying != nil: // which catches up
+	case r.synced:
+		p.catchUp(node, r)
+	default:
 		p.want(node, r)
-		return
 	}
-	p.catchUp(node, r)
 }
 
 // catchUp applies the changes whose turn it is.
@@ -109,50 +124,107 @@ func (p *members) catchUp(node string, r *replica) {
 	}
 }
 
-// received collects the parts of all claims of a node, and replaces those that it had.
-func (p *members) received(node string, c *claims) {
+// received collects the parts of a transmission of all claims of a node. When it is complete
+// they are put in place of those that were known, on a goroutine: the bus must not be held up.
+func (p *members) received(from string, c *claims) {
+	node, gone := from, false
 	if c.Of != "" {
 		node = c.Of
-		if r := p.replicas[node]; r == nil || r.synced || r.gone {
+		r := p.replicas[node]
+		_, died := p.buried[node]
+		if died || r != nil && (r.synced || r.gone) {
 			return // it is too late
 		}
+		gone = !p.nodes.knows(node) // the members of a node that is gone are there until it is decided
 	}
-	r := p.replica(node, c.Life)
-	if r.life > c.Life || r.synced && c.Seq <= r.seq || c.Parts < 1 {
+	r := p.replica(node, c.Generation)
+	if r.generation > c.Generation || r.synced && c.Seq <= r.seq || r.applying != nil || c.Part < 0 || c.Part >= c.Parts {
 		return
 	}
-	if r.parts == nil || r.partsOf != c.Seq {
-		r.parts, r.partsOf = map[int][]wireClaim{}, c.Seq
-	}
-	if r.parts[c.Part] = c.List; len(r.parts) < c.Parts {
-		return
-	}
-	there := map[memberKey]bool{}
-	for _, list := range r.parts {
-		for i := range list {
-			there[list[i].key()] = true
-			p.apply(node, r, &list[i])
+	t := r.transmissions[from]
+	switch {
+	case t == nil || t.sent < c.Sent:
+		if t = (&transmission{c.Sent, c.Seq, map[int][]wireClaim{}}); r.transmissions == nil {
+			r.transmissions = map[string]*transmission{}
 		}
+		r.transmissions[from] = t
+	case t.sent > c.Sent: // it was overtaken
+		return
 	}
+	if t.parts[c.Part] = c.List; len(t.parts) == c.Parts {
+		r.transmissions, r.applying, r.synced = nil, t, false
+		p.nodes.soon(func() { p.replace(node, r, t, gone) })
+	}
+}
+
+// replace puts the claims of a transmission in place of those of a replica, some at a time.
+// If the node is gone they are dropped again when it is decided who has left. It is called
+// without mu.
+func (p *members) replace(node string, r *replica, t *transmission, gone bool) {
+	there := map[memberKey]bool{}
+	var list []wireClaim
+	for _, part := range t.parts {
+		for i := range part {
+			there[part[i].key()] = true
+		}
+		list = append(list, part...)
+	}
+	p.mu.Lock()
 	for key := range r.claims {
 		if !there[key] {
-			p.apply(node, r, &wireClaim{Channel: key.channel, Subject: []byte(key.Subject), ID: []byte(key.ID), Gone: true})
+			list = append(list, wireClaimOf(key, nil))
 		}
 	}
-	r.seq, r.synced, r.parts = c.Seq, true, nil
+	p.mu.Unlock()
+	for batch := range slices.Chunk(list, dropBatch) {
+		if !p.replaceSome(node, r, t, batch) {
+			return
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.isApplying(node, r, t) {
+		return
+	}
+	r.seq, r.synced, r.applying = t.seq, true, nil
 	for seq := range r.early {
 		if seq <= r.seq {
 			delete(r.early, seq)
 		}
 	}
 	p.catchUp(node, r)
+	if gone {
+		r.gone, r.synced = true, false
+		r.goings++
+		oldest, _ := p.nodes.oldest()
+		p.dropAfter(0, node, r, oldest)
+	}
 	p.notify()
 	if !p.settled && len(p.unsynced()) == 0 {
 		p.nodes.soon(func() { p.settle(false) })
 	}
 }
 
-// apply makes a claim of another node that which it has sent.
+// replaceSome applies claims of a transmission. It reports false if there is no use in more
+// of them. It is called without mu.
+func (p *members) replaceSome(node string, r *replica, t *transmission, batch []wireClaim) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.isApplying(node, r, t) {
+		return false
+	}
+	for i := range batch {
+		p.apply(node, r, &batch[i])
+	}
+	return true
+}
+
+// isApplying reports whether a replica still waits for the claims of a transmission.
+func (p *members) isApplying(node string, r *replica, t *transmission) bool {
+	return !p.closed && !r.gone && r.applying == t && p.replicas[node] == r
+}
+
+// apply replaces or removes the claim of another node to a member, as the message requires.
 func (p *members) apply(node string, r *replica, w *wireClaim) {
 	key := w.key()
 	if w.Gone {
@@ -181,8 +253,8 @@ func (p *members) apply(node string, r *replica, w *wireClaim) {
 	p.change(key, func(m *member) { m.set(&c) })
 }
 
-// gone drops the claims of a node that has said goodbye, or was not heard since a time, once
-// the grace has passed since then.
+// gone drops the claims of a node that has said goodbye, or was last heard at a time, once the
+// grace has passed since then. It is called without mu.
 func (p *members) gone(node string, since time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -190,19 +262,48 @@ func (p *members) gone(node string, since time.Time) {
 	if r == nil || p.closed {
 		return
 	}
-	r.gone, r.synced = true, false
+	r.gone, r.synced, r.transmissions, r.applying = true, false, nil, nil
+	r.goings++
 	p.notify()
-	wait := max(p.grace-time.Since(since), 0)
-	if !p.nodes.isOldest() { // which decides who has left, and tells this one
-		wait += decideWait
-	}
-	time.AfterFunc(wait, func() { p.drop(node, r) })
+	oldest, _ := p.nodes.oldest()
+	p.dropAfter(max(p.grace-time.Since(since), 0), node, r, oldest)
 }
 
-// drop removes the claims of a node that is gone, some at a time.
-func (p *members) drop(node string, r *replica) {
+// dropAfter drops the claims of a node that is gone after a time. The oldest node decides who
+// has left, and tells this one, which waits longer. It is called with mu held.
+func (p *members) dropAfter(wait time.Duration, node string, r *replica, oldest string) {
+	if oldest != "" {
+		wait += decideWait
+	}
+	p.dropIn(wait, node, r, oldest, time.Now().Add(wait))
+}
+
+func (p *members) dropIn(wait time.Duration, node string, r *replica, oldest string, due time.Time) {
+	if r.dropping != nil {
+		r.dropping.Stop()
+	}
+	going := r.goings
+	r.dropping = p.after(wait, func() { p.drop(node, r, going, oldest, due) })
+}
+
+// drop removes the claims of a node that is gone, some at a time, unless it has been there
+// again since. oldest is the node that was to decide before due. It must have been heard
+// since, or it may have been killed before it has: then the next oldest decides, which may be
+// this one. It is called without mu.
+func (p *members) drop(node string, r *replica, going uint64, oldest string, due time.Time) {
 	p.mu.Lock()
-	if p.closed || !r.gone || p.replicas[node] != r { // it is there again
+	if p.closed || !r.gone || r.goings != going || p.replicas[node] != r {
+		p.mu.Unlock()
+		return
+	}
+	switch now, heard := p.nodes.oldest(); {
+	case now == "": // this one decides
+	case now != oldest:
+		p.dropAfter(0, node, r, now)
+		p.mu.Unlock()
+		return
+	case heard.Before(due):
+		p.dropIn(beatInterval/2, node, r, oldest, due)
 		p.mu.Unlock()
 		return
 	}
@@ -210,15 +311,15 @@ func (p *members) drop(node string, r *replica) {
 	if len(p.buried) >= maxBuried {
 		clear(p.buried)
 	}
-	p.buried[node] = r.life
+	p.buried[node] = r.generation
 	p.mu.Unlock()
 	for batch := range slices.Chunk(slices.Collect(maps.Keys(r.claims)), dropBatch) {
 		p.dropSome(node, r, batch)
 	}
 }
 
-// dropSome removes claims of a node. If nobody else is left to do it for a member, the oldest
-// node calls OnLeft.
+// dropSome removes claims of a node. The oldest node calls OnLeft of a member that no other
+// node has a claim to. It is called without mu.
 func (p *members) dropSome(node string, r *replica, keys []memberKey) {
 	first := p.nodes.isOldest() // another one may not know the claims
 	p.mu.Lock()
@@ -240,13 +341,13 @@ func (p *members) dropSome(node string, r *replica, keys []memberKey) {
 	}
 }
 
-// rise is called when the others have taken this node for dead in its present life. They have
+// rise begins another generation, since the others have taken this one for dead: they have
 // called OnLeft for its members, which are announced again.
-func (p *members) rise(life uint64) {
-	if life != p.life {
+func (p *members) rise(generation uint64) {
+	if generation != p.generation {
 		return
 	}
-	p.life++
+	p.generation++
 	p.seq = 0
 	for key, c := range p.own {
 		if !c.Announced || c.Sockets == 0 {

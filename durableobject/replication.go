@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,27 +28,44 @@ const (
 // messages of changes. One that has missed some, or is new, asks for all claims, which come
 // with the number of the last change that they have.
 type replication struct {
-	life     uint64             // grows when the others have taken this node for dead
-	seq      uint64             // of the last message of changes
-	dirty    map[memberKey]bool // own claims that have changed since; true if OnLeft was called
-	wanted   bool               // another node has asked for all claims
-	sending  bool
-	replicas map[string]*replica
-	buried   map[string]uint64 // nodes that are gone, with their life
-	news     chan struct{}     // closed when a replica is complete, and made anew
+	generation uint64             // grows each time the others have taken this node for dead
+	seq        uint64             // of the last message of changes
+	sent       uint64             // transmissions of all claims
+	dirty      map[memberKey]bool // own claims that have changed since; true if OnLeft was called
+	wanted     bool               // another node has asked for all claims
+	sending    bool
+	passing    map[passage]bool // transmissions of other nodes' claims that are under way
+	replicas   map[string]*replica
+	buried     map[string]uint64 // the generations of nodes that are gone
+	news       chan struct{}     // closed, and replaced, when a replica is complete
+
+	broadcasting atomic.Int64 // calls of the bus that are under way
 }
+
+// passage is a transmission of a node's claims to another one.
+type passage struct{ to, of string }
 
 // replica is the claims of another node.
 type replica struct {
-	life, seq uint64
-	synced    bool // the claims are those of seq
-	gone      bool // the node is, and its claims will be dropped
-	claims    map[memberKey]*claim
-	early     map[uint64][]wireClaim // changes after a gap
-	askedAt   time.Time
-	heard     uint64 // seq of the last beat
+	generation, seq uint64
+	synced          bool // the claims are those of seq
+	gone            bool // the node is, and its claims will be dropped
+	claims          map[memberKey]*claim
+	early           map[uint64][]wireClaim // changes after a gap
+	askedAt         time.Time
+	heard           uint64 // seq of the last beat
+
+	transmissions map[string]*transmission // of all claims, by sender
+	applying      *transmission            // its claims are being put in place of those that were known
+
+	dropping *time.Timer // runs drop, if gone
+	goings   uint64      // how many times gone was set: an earlier timer may be too late
+}
+
+// transmission is all claims of a node, as far as they have been received.
+type transmission struct {
+	sent, seq uint64
 	parts     map[int][]wireClaim
-	partsOf   uint64 // seq that the parts are of
 }
 
 // wireClaim is a claim as it is sent, or that it is gone.
@@ -66,11 +84,13 @@ func (w *wireClaim) key() memberKey {
 
 // claims is the data of messages: some that have changed, a part of all, or none.
 type claims struct {
-	Life  uint64      `json:"life"`
-	Seq   uint64      `json:"seq"`
-	Part  int         `json:"part,omitempty"`
-	Parts int         `json:"parts,omitempty"`
-	List  []wireClaim `json:"list,omitempty"`
+	Generation uint64 `json:"gen"`
+	Seq        uint64 `json:"seq"`
+	Part       int    `json:"part,omitempty"`
+	Parts      int    `json:"parts,omitempty"`
+	// Sent numbers the sender's transmissions of all claims, whose parts must not be mixed.
+	Sent uint64      `json:"sent,omitempty"`
+	List []wireClaim `json:"list,omitempty"`
 
 	// Of is the node that the claims are of, or wanted of, if it is not the sender or the
 	// receiver: one that was killed cannot send its own to a node that has just started.
@@ -87,7 +107,8 @@ type hearsay struct {
 
 func newReplication() replication {
 	return replication{
-		dirty: map[memberKey]bool{}, replicas: map[string]*replica{}, buried: map[string]uint64{}, news: make(chan struct{}),
+		dirty: map[memberKey]bool{}, replicas: map[string]*replica{}, buried: map[string]uint64{},
+		passing: map[passage]bool{}, news: make(chan struct{}),
 	}
 }
 
@@ -114,27 +135,34 @@ func (p *members) connect() {
 	n.onGone = p.gone
 	n.onListening = func() {
 		p.mu.Lock()
-		p.begun = time.Now()
-		p.mu.Unlock()
-		time.AfterFunc(settleDelay, func() { p.settle(false) })
-		time.AfterFunc(settleMax, func() { p.settle(true) })
+		defer p.mu.Unlock()
+		if p.begun = time.Now(); p.closed {
+			return
+		}
+		p.settling = append(p.settling,
+			p.after(settleDelay, func() { p.settle(false) }), p.after(settleMax, func() { p.settle(true) }))
 	}
-	n.handlers["beat"] = receive(p.heardBeat)
-	n.handlers["claims changed"] = receive(p.changed)
-	n.handlers["claims"] = receive(p.received)
-	n.handlers["claims wanted"] = receive(func(from string, c *claims) {
+	n.handlers[kindBeat] = receive(p.heardBeat)
+	n.handlers[kindChanged] = receive(p.changed)
+	n.handlers[kindClaims] = receive(p.received)
+	n.handlers[kindWanted] = receive(func(from string, c *claims) {
 		if c.Of != "" && c.Of != n.name {
 			p.pass(from, c.Of)
 			return
 		}
+		dead := p.nodes.unheard(nodeTimeout)
+		for name, r := range p.replicas {
+			if r.gone || slices.Contains(dead, name) { // a node that has just started will not hear of it
+				p.pass(from, name)
+			}
+		}
 		p.wanted = true
 		p.kick()
 	})
-	n.handlers["buried"] = receive(func(_ string, c *claims) { p.rise(c.Life) })
+	n.handlers[kindBuried] = receive(func(_ string, c *claims) { p.rise(c.Generation) })
 }
 
-// touch notes that an own claim has changed. It is called with mu held, as all but beat,
-// gone, drop and send are.
+// touch notes that an own claim has changed.
 func (p *members) touch(key memberKey) {
 	if p.nodes.alone {
 		return
@@ -145,7 +173,7 @@ func (p *members) touch(key memberKey) {
 	p.kick()
 }
 
-// kick has what has changed sent, unless that is under way.
+// kick starts to send what has changed, unless that is under way.
 func (p *members) kick() {
 	if !p.sending && !p.closed {
 		p.sending = p.nodes.soon(func() { p.send(p.core.ctx) })
@@ -157,21 +185,35 @@ func (p *members) kick() {
 func (p *members) send(ctx context.Context) {
 	for {
 		p.mu.Lock()
-		kind, list := p.outgoing()
+		kind, list := "", []claims(nil)
+		if ctx.Err() == nil { // otherwise close sends the rest, as far as it has time
+			kind, list = p.outgoing()
+		}
 		p.sending = kind != ""
 		p.mu.Unlock()
 		if kind == "" {
 			return
 		}
 		for _, c := range list {
-			data, err := json.Marshal(c)
-			if err == nil {
-				err = p.nodes.broadcast(ctx, message{Kind: kind, Data: data})
+			if ctx.Err() != nil { // or it would log a line for each of them
+				break
 			}
-			if err != nil && !isClosing(err) { // the others notice that it is missing
-				p.core.logger.WarnContext(ctx, "presence not sent to other nodes", "err", err)
-			}
+			p.post(ctx, message{Kind: kind}, &c)
 		}
+	}
+}
+
+// post broadcasts claims, and logs a failure: the others notice that they are missing. It is
+// called without mu.
+func (p *members) post(ctx context.Context, m message, c *claims) {
+	p.broadcasting.Add(1)
+	defer p.broadcasting.Add(-1)
+	var err error
+	if m.Data, err = json.Marshal(c); err == nil {
+		err = p.nodes.broadcast(ctx, m)
+	}
+	if err != nil && !isClosing(err) {
+		p.core.logger.WarnContext(ctx, "presence not sent to other nodes", "kind", m.Kind, "err", err)
 	}
 }
 
@@ -181,10 +223,10 @@ func (p *members) outgoing() (kind string, list []claims) {
 	switch {
 	case p.wanted:
 		p.wanted = false
-		return "claims", parts(p.own, claims{Life: p.life, Seq: p.seq})
+		return kindClaims, p.transmit(p.own, claims{Generation: p.generation, Seq: p.seq})
 	case len(p.dirty) > 0:
 		p.seq++
-		c := claims{Life: p.life, Seq: p.seq}
+		c := claims{Generation: p.generation, Seq: p.seq}
 		size := 0
 		for key, left := range p.dirty {
 			w := wireClaimOf(key, p.own[key])
@@ -195,19 +237,23 @@ func (p *members) outgoing() (kind string, list []claims) {
 			delete(p.dirty, key)
 			c.List = append(c.List, w)
 		}
-		return "claims changed", []claims{c}
+		return kindChanged, []claims{c}
 	}
 	return "", nil
 }
 
-// parts returns all claims of a node as messages that are like c otherwise.
-func parts(all map[memberKey]*claim, c claims) []claims {
+// transmit returns a new transmission of all claims of a node, as messages that are copies of c
+// in everything else.
+func (p *members) transmit(all map[memberKey]*claim, c claims) []claims {
+	p.sent++
+	c.Sent = p.sent
 	list := []claims{c}
 	size := 0
 	for key, own := range all {
 		w := wireClaimOf(key, own)
-		if size += w.size(); size > claimBytes {
-			list, size = append(list, c), 0
+		n := w.size()
+		if size += n; size > claimBytes {
+			list, size = append(list, c), n
 		}
 		last := &list[len(list)-1]
 		last.List = append(last.List, w)
@@ -238,11 +284,11 @@ func (w *wireClaim) size() int {
 	return n
 }
 
-// beat returns what a node shows of its claims in intervals.
+// beat returns the data of a beat.
 func (p *members) beat() any {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return claims{Life: p.life, Seq: p.seq, Nodes: p.nodes.hearsay()}
+	return claims{Generation: p.generation, Seq: p.seq, Nodes: p.nodes.hearsay()}
 }
 
 // unsynced returns the nodes whose claims are not known.
@@ -253,13 +299,13 @@ func (p *members) unsynced() []string {
 	})
 }
 
-// notify wakes those who wait for claims of other nodes.
+// notify wakes the callers of wait.
 func (p *members) notify() {
 	close(p.news)
 	p.news = make(chan struct{})
 }
 
-// wait waits for the claims of the other nodes, but not for long.
+// wait waits for the claims of the other nodes, at most presenceWait.
 func (p *members) wait(ctx context.Context) error {
 	timer := time.NewTimer(presenceWait)
 	defer timer.Stop()

@@ -63,7 +63,7 @@ type disconnection struct {
 // connectNodes sets what other nodes may ask of this one.
 func (c *class) connectNodes() {
 	c.nodes.onRevoked = c.obey
-	c.nodes.handlers["revoked"] = func(_ string, data json.RawMessage) {
+	c.nodes.handlers[kindRevoked] = func(_ string, data json.RawMessage) {
 		r := &revocation{}
 		if json.Unmarshal(data, r) == nil {
 			c.nodes.soon(func() { c.obey(r) })
@@ -131,7 +131,7 @@ func (c *class) revoke(ctx context.Context, w Who, until time.Time) error {
 		}
 	}
 	c.obey(r)
-	c.nodes.send(message{Kind: "revoked", Data: text}) // a node that misses it reads what is kept
+	c.nodes.send(message{Kind: kindRevoked, Data: text}) // a node that misses it reads what is kept
 	return nil
 }
 

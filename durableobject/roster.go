@@ -1,6 +1,7 @@
 package durableobject
 
 import (
+	"container/list"
 	"encoding/json"
 	"time"
 
@@ -29,9 +30,12 @@ type claim struct {
 	Yielding  bool            `json:"yielding,omitempty"`
 	Joined    bool            `json:"joined,omitempty"` // as the node sees the member
 
-	node  string
-	ended bool   // own claims: the grace has passed
-	round uint64 // own claims: grows when the last socket closes
+	node string
+
+	// These are of own claims: whether the grace has passed, and while it has not, the elements
+	// of members.departures and roster.away.
+	ended           bool
+	departing, away *list.Element
 }
 
 // read takes tags and attachment from a token, unless they are from a newer one.
@@ -149,11 +153,12 @@ func (m *member) decide(node string) verdict {
 	return nothing
 }
 
-// roster is the members of a channel, and those who watch them. It is there while there is
-// one of either.
+// roster has the members of a channel and their watchers. It exists while there is one of
+// either.
 type roster struct {
 	members  map[Recipient]*member
 	watchers map[*watcher]struct{}
+	away     list.List // of memberKeys: own claims within the grace, the oldest first
 }
 
 // tell passes a change to the watchers.

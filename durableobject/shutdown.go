@@ -55,21 +55,9 @@ func (c *class) hurry(all bool) {
 // application to return.
 func (c *class) finish() {
 	defer close(c.finished)
-	gone := make(chan struct{})
-	go func() {
-		defer close(gone)
-		c.users.Wait()
-	}()
-	for waiting := true; waiting; {
-		select {
-		case <-gone:
-			waiting = false
-		case all := <-c.hurried:
-			c.channels.evict(time.Now(), all)
-		}
-	}
+	c.await(c.users.Wait)
 	if c.members != nil {
-		c.members.close()
+		c.await(c.members.close)
 	}
 	c.channels.evict(time.Now(), true)
 	c.evictions.Wait()
@@ -83,6 +71,23 @@ func (c *class) finish() {
 	c.logs.Wait(ctx)
 }
 
+// await returns when wait has, and evicts objects meanwhile if Shutdown is in a hurry.
+func (c *class) await(wait func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		wait()
+	}()
+	for {
+		select {
+		case <-done:
+			return
+		case all := <-c.hurried:
+			c.channels.evict(time.Now(), all)
+		}
+	}
+}
+
 // describeRunning returns in words which code of the application is running.
 func (c *class) describeRunning() string {
 	counts := map[string]int{}
@@ -91,6 +96,11 @@ func (c *class) describeRunning() string {
 	if c.guarded != nil {
 		if n := c.guarded.running.Load(); n > 0 {
 			counts["Options.Log"] = int(n)
+		}
+	}
+	if c.members != nil {
+		if n := c.members.broadcasting.Load(); n > 0 {
+			counts["Options.Bus"] = int(n)
 		}
 	}
 	return describe(counts)

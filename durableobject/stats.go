@@ -31,8 +31,9 @@ type Stats struct {
 	// log: see [WebsocketBehind].
 	Behind int
 
-	// Publishes counts the calls of PublishEvent that have succeeded, PublishErrors those
-	// that have failed.
+	// Publishes counts the events that PublishEvent has stored, PublishErrors its calls that
+	// have failed. An event that was stored before under its key counts again only where
+	// nodes share the log.
 	Publishes, PublishErrors uint64
 	// Deliveries counts the events of channels that were passed to a connection, once for
 	// each of them. What Websocket.Send sends is not counted.
@@ -167,7 +168,7 @@ func (c *channels) stats(publishes *uint64) []ChannelStats {
 	*publishes = c.core.counters.evicted.Load()
 	for _, ch := range c.all {
 		channels = append(channels, ch)
-		*publishes += ch.published.Load()
+		*publishes += ch.events.Published()
 	}
 	c.core.mu.RUnlock()
 	list := make([]ChannelStats, len(channels))
@@ -178,7 +179,7 @@ func (c *channels) stats(publishes *uint64) []ChannelStats {
 }
 
 func (ch *liveChannel) stats() ChannelStats {
-	s := ChannelStats{Name: ch.name, Publishes: ch.published.Load()}
+	s := ChannelStats{Name: ch.name, Publishes: ch.events.Published()}
 	for _, ws := range websocketsOf(ch, nil) {
 		s.Websockets++
 		w := ws.Stats()

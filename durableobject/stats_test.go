@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/durableobject"
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog/eventlogtest"
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
@@ -346,5 +347,32 @@ func TestCodesAreBounded(t *testing.T) {
 		calls := f.rooms.Stats().Calls
 		require.Len(t, calls, 65)
 		require.EqualValues(t, 136, calls[durableobject.ResultOther])
+	})
+}
+
+func TestStatsCountsAnEventWithAKeyOnce(t *testing.T) {
+	bubble(t, keeping, func(t *testing.T, f *fixture) {
+		for range 3 {
+			f.publish("once", durableobject.WithIdempotencyKey("key"))
+		}
+		require.EqualValues(t, 1, f.rooms.Stats().Publishes)
+	})
+}
+
+// Each node counts what it has published itself.
+func TestStatsOfNodes(t *testing.T) {
+	threeNodes(t, func(t *testing.T, _ *eventlogtest.SharedMemory, nodes []*nodeFixture) {
+		nodes[0].connect("a").subscribed(0)
+		nodes[1].connect("b").subscribed(0)
+		nodes[0].publish("one")
+		nodes[0].publish("two")
+		nodes[1].publish("three")
+		time.Sleep(time.Second)
+		synctest.Wait()
+		for i, want := range []durableobject.Stats{{Publishes: 2, Deliveries: 3}, {Publishes: 1, Deliveries: 3}, {}} {
+			s := nodes[i].rooms.Stats()
+			require.Equal(t, want.Publishes, s.Publishes, i)
+			require.Equal(t, want.Deliveries, s.Deliveries, i)
+		}
 	})
 }

@@ -21,15 +21,17 @@ func newWatcher(p *members) *watcher {
 	return &watcher{members: p, waiting: map[Recipient]PresenceChange{}, changed: make(chan struct{}, 1)}
 }
 
-// add adds a change. What was not taken before becomes one with it.
+// add adds a change, merged with one of the same member that was not taken yet. It does
+// nothing once the watcher has failed.
 func (w *watcher) add(c PresenceChange, present int) {
+	if w.err != nil {
+		return
+	}
 	old, found := w.waiting[c.Member.Recipient]
 	if !found {
 		w.order = append(w.order, c.Member.Recipient)
 	}
 	switch {
-	case w.err != nil:
-		return
 	case found && old.Kind == PresenceJoined && c.Kind == PresenceLeft: // it is not known
 		delete(w.waiting, c.Member.Recipient)
 	case found && old.Kind == PresenceJoined:

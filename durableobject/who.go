@@ -24,7 +24,9 @@ type Who struct {
 	// TokenID is the id of the token: see token.Payload.ID.
 	TokenID string `json:"tokenID,omitzero"`
 	// IssuedBefore matches tokens that were issued at that time or before. Tokens have whole
-	// seconds, so one that was issued later in the same second matches too.
+	// seconds, so one that was issued later in the same second matches too. To ban a user,
+	// add to the present time as long as the procedure that makes tokens may take: a call
+	// of it that found no ban may sign a token after the ban.
 	IssuedBefore time.Time `json:"issuedBefore,omitzero"`
 }
 

@@ -91,14 +91,15 @@ func (e *engine) answerError(ctx context.Context, call *Call, err error) answer 
 }
 
 // logError logs what the caller is not sent: panics, and the cause of internal
-// errors. It does not log that a call ended because its caller went away.
+// errors. It does not log that a call ended because its caller went away or the server
+// shuts down, which are the causes of the end of ctx.
 func (e *engine) logError(ctx context.Context, call *Call, err error) {
 	path := strings.Join(call.Path, ".")
 	if p, ok := errors.AsType[*PanicError](err); ok {
 		e.logger.ErrorContext(ctx, "handler panicked", "path", path, "panic", panicText(p.Value), "stack", string(p.Stack))
 		return
 	}
-	ended := ctx.Err() != nil && errors.Is(err, ctx.Err())
+	ended := ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx)))
 	if ToError(err).Code == CodeInternalServerError && !ended {
 		e.logger.WarnContext(ctx, "call failed", "path", path, "err", localCause(err))
 	}
@@ -134,6 +135,10 @@ type wireSink struct {
 	call   *Call
 	peer   *peer.Call // of a socket, where events are encoded in turns; nil otherwise
 	send   func(*peer.Event) error
+
+	// unsent is why the transport did not take an event: the caller is gone, which may be
+	// found out here before ctx ends. Messages are sent one at a time, and end comes last.
+	unsent error
 }
 
 func (s *wireSink) message(value any, meta EventMeta) error {
@@ -146,7 +151,8 @@ func (s *wireSink) message(value any, meta EventMeta) error {
 		if err != nil {
 			return err
 		}
-		return s.send(&peer.Event{Kind: peer.EventMessage, Data: data, Meta: m})
+		s.unsent = s.send(&peer.Event{Kind: peer.EventMessage, Data: data, Meta: m})
+		return s.unsent
 	})
 }
 
@@ -171,6 +177,14 @@ func (s *wireSink) end(result any, err error) {
 		s.engine.logger.DebugContext(s.ctx, "end of events not sent", "err", failed)
 	}
 	if !tried && err != nil {
+		s.logError(err)
+	}
+}
+
+// logError is logError of the engine, but for an error that is only that events no longer
+// reach the caller.
+func (s *wireSink) logError(err error) {
+	if s.unsent == nil || !errors.Is(err, s.unsent) {
 		s.engine.logError(s.ctx, s.call, err)
 	}
 }
@@ -196,7 +210,7 @@ func (s *wireSink) encode(v any) (data []byte, err error) {
 }
 
 func (s *wireSink) encodeError(err error) []byte {
-	s.engine.logError(s.ctx, s.call, err)
+	s.logError(err)
 	data, err := s.encode(ToError(err).wire())
 	if err != nil {
 		s.engine.logger.ErrorContext(s.ctx, "error cannot be sent", "path", strings.Join(s.call.Path, "."), "err", err)

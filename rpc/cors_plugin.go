@@ -24,8 +24,8 @@ import (
 type CORSPlugin struct {
 	// Origins are the allowed origins, as "https://app.example.com". They are compared
 	// exactly. "*" allows all, to public procedures: a request of an origin that is not
-	// allowed otherwise is refused if it has cookies, or a password that the browser
-	// has added.
+	// allowed otherwise is refused if it has what browsers add by themselves: cookies, a
+	// password, or a certificate of the user.
 	Origins []string
 	// OriginFunc reports whether an origin that is not among Origins is allowed. It is
 	// called more than once for a request, and must be safe for concurrent use. One that
@@ -106,14 +106,15 @@ func (c *cors) trusts(r *http.Request) (yes bool, err error) {
 	if yes, err = c.names(origin); yes || err != nil {
 		return yes, err
 	}
-	return c.any && !hasAmbientCredentials(r.Header), nil
+	return c.any && !hasAmbientCredentials(r), nil
 }
 
 // hasAmbientCredentials reports whether a request has credentials that browsers add by
 // themselves, on behalf of any page.
-func hasAmbientCredentials(h http.Header) bool {
-	scheme, _, _ := strings.Cut(h.Get("Authorization"), " ")
-	return len(h["Cookie"]) > 0 || scheme != "" && !strings.EqualFold(scheme, "Bearer")
+func hasAmbientCredentials(r *http.Request) bool {
+	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return len(r.Header["Cookie"]) > 0 || scheme != "" && !strings.EqualFold(scheme, "Bearer") ||
+		r.TLS != nil && len(r.TLS.PeerCertificates) > 0
 }
 
 // announce sets the headers of an answer to a page of an origin, and reports whether the
@@ -172,7 +173,7 @@ func (h *Handler) serveCORS(w http.ResponseWriter, r *http.Request) (answered bo
 	}
 	allowed, err := c.announce(w.Header(), origin)
 	if err != nil {
-		h.engine.logger.ErrorContext(r.Context(), "CORSPlugin.OriginFunc panicked", "err", err)
+		h.engine.logError(r.Context(), &Call{Path: []string{"CORSPlugin.OriginFunc"}}, err)
 	}
 	if !preflight {
 		return false
@@ -181,7 +182,7 @@ func (h *Handler) serveCORS(w http.ResponseWriter, r *http.Request) (answered bo
 		c.permit(w.Header(), r.Header)
 	} else {
 		h.engine.logger.WarnContext(r.Context(), "preflight refused: its origin is not in CORSPlugin.Origins",
-			"path", r.URL.Path, "origin", origin)
+			"path", loggable(r.URL.Path), "origin", loggable(origin))
 	}
 	h.exchanges.open(w, r, false).begin(false)
 	w.WriteHeader(http.StatusNoContent)

@@ -3,8 +3,12 @@ package rpc_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -148,6 +152,12 @@ func TestCORSOfAllOrigins(t *testing.T) {
 		require.Equal(t, c.status, w.Code, name)
 		require.Equal(t, "*", w.Header().Get("Access-Control-Allow-Origin"), name)
 	}
+	r := httptest.NewRequest(http.MethodPost, "/echo", strings.NewReader(`{"json":1}`))
+	r.Header = http.Header{"Content-Type": {"application/json"}, "Origin": {"https://any.example"}, "Sec-Fetch-Site": {"cross-site"}}
+	r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{{}}}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	require.Equal(t, 403, w.Code, "a certificate of the user")
 }
 
 // Requests that the handler passes on are not its to permit.
@@ -179,6 +189,10 @@ func TestCORSRefusalsAreLogged(t *testing.T) {
 	w := request(corsHandler(panics, o), http.MethodPost, "/echo", `{"json":1}`, http.Header{"Origin": {ours}})
 	require.Equal(t, http.StatusInternalServerError, w.Code)
 	require.Contains(t, text.String(), "level=ERROR")
+	require.Contains(t, text.String(), "TestCORSRefusalsAreLogged", "the stack")
+	text.Reset()
+	request(corsHandler(rpc.CORSPlugin{}, o), http.MethodOptions, "/echo", "", preflight("https://"+strings.Repeat("x", 100_000)))
+	require.Less(t, text.Len(), 1000)
 }
 
 // The plugin is copied.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -268,6 +269,37 @@ func TestHandlersOfEventsThatNobodyGets(t *testing.T) {
 	w := brokenWriter{httptest.NewRecorder()}
 	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/forever", nil)) // returns
 	require.Equal(t, http.StatusOK, w.Code)
+}
+
+// leftWriter fails from its second write on.
+type leftWriter struct {
+	*httptest.ResponseRecorder
+	left *bool
+}
+
+func (w leftWriter) Write(p []byte) (int, error) {
+	if *w.left {
+		return 0, errors.New("gone")
+	}
+	*w.left = true
+	return w.ResponseRecorder.Write(p)
+}
+
+// That a client has left is no failure of the handler to log, also where the transport
+// notices it before the context ends.
+func TestNothingIsLoggedOfCallersThatHaveLeft(t *testing.T) {
+	t.Parallel()
+	var log strings.Builder
+	ended := make(chan error, 1)
+	h := rpc.NewHandler(rpc.NewRouter(foreverRoute(ended)), &rpc.HandlerOptions{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	h.ServeHTTP(leftWriter{httptest.NewRecorder(), new(bool)}, httptest.NewRequest(http.MethodPost, "/forever", nil))
+	select {
+	case err := <-ended:
+		require.ErrorContains(t, err, "gone")
+	default:
+		require.Fail(t, "the handler has not run")
+	}
+	require.Empty(t, log.String())
 }
 
 // A stream that was declared with GET is read with GET.

@@ -379,9 +379,15 @@ func (o *origins) check(r *http.Request) (err error) {
 	return &Error{Code: CodeForbidden, Message: "Cross-origin request refused", cause: refused}
 }
 
+// loggable returns what is logged of a text that a client has chosen.
+func loggable(text string) string {
+	const limit = 256
+	return text[:min(len(text), limit)]
+}
+
 // refuseOrigin answers a request of a page of another origin. Its call runs nothing, no
 // interceptor either: the credentials in it are not those of the page that made it.
 func (h *Handler) refuseOrigin(ctx context.Context, x *exchange, call *Call, err error) {
-	h.engine.logger.WarnContext(ctx, "cross-origin request refused", "path", call.Path, "origin", x.r.Header.Get("Origin"), "err", err)
+	h.engine.logger.WarnContext(ctx, "cross-origin request refused", "path", call.Path, "origin", loggable(x.r.Header.Get("Origin")), "err", err)
 	x.writeAnswer(h.engine.answerError(ctx, call, err))
 }

@@ -2,6 +2,7 @@ package eventlog
 
 import (
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -50,10 +51,10 @@ func KeyWindow(log Log) time.Duration {
 	return 0
 }
 
-// CheckKey returns [ErrKey] for a Key that is too long. It is for implementations of [Keyed].
+// CheckKey returns an error that wraps [ErrKey] for a Key that is too long. It is for implementations of [Keyed].
 func CheckKey(key string) error {
 	if len(key) > MaxKeyBytes {
-		return ErrKey
+		return fmt.Errorf("%w: %d bytes, at most %d", ErrKey, len(key), MaxKeyBytes)
 	}
 	return nil
 }

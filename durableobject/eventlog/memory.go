@@ -106,6 +106,14 @@ func NewMemory(o *MemoryOptions) *Memory {
 
 var _ Keyed = (*Memory)(nil)
 
+// Retention implements [Expiring].
+func (m *Memory) Retention() time.Duration {
+	if m.retention == math.MaxInt64 {
+		return 0
+	}
+	return m.retention
+}
+
 // KeyWindow implements [Keyed].
 func (m *Memory) KeyWindow() time.Duration { return m.keyWindow }
 

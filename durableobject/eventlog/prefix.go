@@ -103,6 +103,9 @@ func (p *prefixed) Trim(ctx context.Context, _ time.Time) error {
 	return ctx.Err()
 }
 
+// Retention implements [Expiring].
+func (p *prefixed) Retention() time.Duration { return Retention(p.log) }
+
 // KeyWindow implements [Keyed].
 func (p *prefixed) KeyWindow() time.Duration { return KeyWindow(p.log) }
 

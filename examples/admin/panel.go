@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"html/template"
 	"iter"
@@ -146,9 +147,8 @@ func (p *panel) revoke(w http.ResponseWriter, r *http.Request) {
 	who.IssuedBefore = now
 	// Before Revoke, which closes with a code after which clients ask for a new token.
 	n, err := p.house.Disconnect(r.Context(), who, statusRemoved, "Revoked by an operator")
-	if err == nil {
-		err = p.house.Revoke(r.Context(), who, now.Add(p.tokenLife))
-	}
+	// Also if a node did not answer: the revocation is stored for it.
+	err = errors.Join(err, p.house.Revoke(r.Context(), who, now.Add(p.tokenLife)))
 	p.done(w, r, fmt.Sprintf("%s's tokens are revoked (%d closed)", who.Subject, n), err)
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/fstest"
 	"testing/synctest"
@@ -14,8 +15,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/client"
+	"github.com/go-orpc/durable-iterator/durableiterator"
 	"github.com/go-orpc/durable-iterator/internal/memhttp"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/token"
 )
 
 // A fresh clone has no scripts: the program says how to build them.
@@ -95,6 +98,52 @@ func (v visitor) hears(want ...string) {
 		}
 		require.Equal(v.t, want, got)
 	}
+}
+
+// A visitor whose name cannot be shown spoils the list of nobody else.
+func TestNamesThatAreTooLong(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log, err := openLog("")
+		require.NoError(t, err)
+		handler, shutdown := newServer(config{Key: "key"}, fstest.MapFS{}, log)
+		server := memhttp.NewServer(handler)
+		defer func() {
+			require.NoError(t, shutdown(context.Background()))
+			server.Close()
+			require.NoError(t, log.Close())
+		}()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL()+"/token?room=lobby&name="+strings.Repeat("x", 41), nil)
+		require.NoError(t, err)
+		resp, err := server.Client().Do(r)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, http.StatusBadRequest, resp.StatusCode)
+
+		long := durableiterator.New[Event]("lobby", &durableiterator.Options{
+			Att: User{strings.Repeat("x", 2000)}, Signer: token.Secret("key"),
+		})
+		tok, err := long.Token(t.Context())
+		require.NoError(t, err)
+		guest, err := client.Dial[Event](t.Context(), client.StaticToken(tok), &client.Options{
+			URL: server.URL() + "/room", HTTPClient: server.Client(),
+		})
+		require.NoError(t, err)
+		defer guest.Close()
+		ann := enter(t, server, "ann")
+		defer ann.room.Close()
+		people, err := People.Call(t.Context(), ann.room, rpc.Void{})
+		require.NoError(t, err)
+		defer people.Close()
+		seen := map[string]bool{}
+		for person, err := range people.All() {
+			require.NoError(t, err)
+			if seen[person.Name] = person.Here; len(seen) == 2 {
+				break
+			}
+		}
+		require.Equal(t, map[string]bool{"ann": true, "somebody": true}, seen)
+	})
 }
 
 func TestRoom(t *testing.T) {

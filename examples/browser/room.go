@@ -8,7 +8,6 @@ import (
 
 	"github.com/go-orpc/durable-iterator/durableobject"
 	"github.com/go-orpc/durable-iterator/rpc"
-	"github.com/go-orpc/durable-iterator/token"
 )
 
 // Room is a durable object: everybody in it gets what is published on it, and may call
@@ -55,20 +54,17 @@ func (r *Room) People(
 		if err != nil {
 			return rpc.Void{}, err
 		}
-		var user User
-		if err := json.Unmarshal(change.Member.Att, &user); err != nil {
-			return rpc.Void{}, err
-		}
-		before := pages[user.Name]
+		who := nameIn(change.Member.Att)
+		before := pages[who]
 		switch change.Kind {
 		case durableobject.PresenceJoined:
-			pages[user.Name]++
+			pages[who]++
 		case durableobject.PresenceLeft:
-			pages[user.Name]--
+			pages[who]--
 		case durableobject.PresenceChanged:
 		}
-		if is := pages[user.Name] > 0; is != (before > 0) {
-			if err := w.Send(Person{user.Name, is}); err != nil {
+		if is := pages[who] > 0; is != (before > 0) {
+			if err := w.Send(Person{who, is}); err != nil {
 				return rpc.Void{}, err
 			}
 		}
@@ -76,9 +72,13 @@ func (r *Room) People(
 	return rpc.Void{}, nil
 }
 
-func name(ws *durableobject.Websocket) string {
-	user, err := token.Att[User](ws.Token())
-	if err != nil {
+func name(ws *durableobject.Websocket) string { return nameIn(ws.Token().Att) }
+
+// nameIn returns the name in the attachment of a token. One without a name, which this
+// server does not sign, must not end the list of everybody else.
+func nameIn(att json.RawMessage) string {
+	var user User
+	if err := json.Unmarshal(att, &user); err != nil || user.Name == "" {
 		return "somebody"
 	}
 	return user.Name

@@ -10,6 +10,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/go-playground/validator/v10"
+
 	"github.com/go-orpc/durable-iterator/durableiterator"
 	"github.com/go-orpc/durable-iterator/durableobject"
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
@@ -58,6 +60,8 @@ func openLog(dir string) (eventlog.Log, error) {
 	return filelog.Open(dir, &filelog.Options{Retention: retention, KeyWindow: retention})
 }
 
+var validate = validator.New(validator.WithRequiredStructEnabled())
+
 // newServer returns the handler of everything, and a function to shut it down.
 func newServer(c config, files fs.FS, log eventlog.Log) (http.Handler, func(context.Context) error) {
 	rooms := durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[Event]) (*Room, error) {
@@ -90,7 +94,12 @@ func newServer(c config, files fs.FS, log eventlog.Log) (http.Handler, func(cont
 	}))
 	mux.Handle("/room", durableobject.UpgradeHandler(rooms, &durableobject.UpgradeOptions{OriginPatterns: c.Origins}))
 	mux.HandleFunc("GET /token", func(w http.ResponseWriter, r *http.Request) { // for a page without oRPC
-		tok, err := join(JoinInput{Room: r.FormValue("room"), Name: r.FormValue("name")}).Token(r.Context())
+		in := JoinInput{Room: r.FormValue("room"), Name: r.FormValue("name")}
+		if err := validate.Struct(in); err != nil { // as rpc does for the procedure
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		tok, err := join(in).Token(r.Context())
 		if err != nil {
 			http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 			return

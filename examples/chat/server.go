@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"net/http"
 	"slices"
 	"time"
@@ -32,10 +33,10 @@ func (r *Room) Say(ctx context.Context, ws *durableobject.Websocket, in Text) (r
 	return rpc.Void{}, r.PublishEvent(ctx, Message{name(ws), in.Text}, durableobject.WithExclude(ws))
 }
 
-// Whisper publishes to one person, on all the sockets that person has.
+// Whisper publishes to one person, on all the sockets that person has, on whichever node:
+// each token has a tag for its user.
 func (r *Room) Whisper(ctx context.Context, ws *durableobject.Websocket, in WhisperInput) (rpc.Void, error) {
-	return rpc.Void{}, r.PublishEvent(ctx, Message{name(ws), "(whispers) " + in.Text},
-		durableobject.WithTargetsFunc(func(ws *durableobject.Websocket) bool { return name(ws) == in.To }))
+	return rpc.Void{}, r.PublishEvent(ctx, Message{name(ws), "(whispers) " + in.Text}, durableobject.WithTags(userTag(in.To)))
 }
 
 // Report publishes to those whose token has the tag "admin".
@@ -48,11 +49,19 @@ func (r *Room) Announce(ctx context.Context, ws *durableobject.Websocket, in Tex
 	return rpc.Void{}, r.PublishEvent(ctx, Message{name(ws), "(announces) " + in.Text})
 }
 
-// Who returns the names of those who are here. It publishes nothing.
-func (r *Room) Who(context.Context, *durableobject.Websocket, rpc.Void) ([]string, error) {
+// Who returns the names of those who are here, on whichever node. It publishes nothing.
+func (r *Room) Who(ctx context.Context, _ *durableobject.Websocket, _ rpc.Void) ([]string, error) {
+	present, err := r.Presence(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var names []string
-	for ws := range r.Websockets() {
-		names = append(names, name(ws))
+	for _, member := range present.Members {
+		var user User
+		if err := json.Unmarshal(member.Att, &user); err != nil {
+			return nil, err
+		}
+		names = append(names, user.Name)
 	}
 	slices.Sort(names)
 	return slices.Compact(names), nil
@@ -70,6 +79,9 @@ func (r *Room) History(ctx context.Context, ws *durableobject.Websocket, in Hist
 	return HistoryPage{lines, page.Next}, err
 }
 
+// userTag returns the tag of a user's tokens. It differs from that of every role.
+func userTag(name string) string { return "user:" + name }
+
 func name(ws *durableobject.Websocket) string {
 	user, err := token.Att[User](ws.Token())
 	if err != nil {
@@ -83,7 +95,10 @@ func name(ws *durableobject.Websocket) string {
 func newServer(secret token.Secret, log eventlog.Log) (http.Handler, func(context.Context) error) {
 	rooms := durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[Message]) (*Room, error) {
 		return &Room{o}, nil
-	}, &durableobject.Options{Verifier: secret, ResumeRetention: retention, Log: log})
+	}, &durableobject.Options{
+		Verifier: secret, ResumeRetention: retention, Log: log,
+		Presence: &durableobject.PresenceOptions{Grace: -1}, // who is here now, not a moment ago
+	})
 	durableobject.Handle(rooms, Say, (*Room).Say)
 	durableobject.Handle(rooms, Whisper, (*Room).Whisper)
 	durableobject.Handle(rooms, Report, (*Room).Report)
@@ -92,10 +107,10 @@ func newServer(secret token.Secret, log eventlog.Log) (http.Handler, func(contex
 	durableobject.Handle(rooms, History, (*Room).History)
 
 	router := rpc.NewRouter(Join.Handler(func(_ context.Context, in JoinInput) (*durableiterator.Iterator[Message], error) {
-		options := &durableiterator.Options{Att: User(in)}
+		options := &durableiterator.Options{Att: User(in), Tags: []string{userTag(in.Name)}}
 		methods := []rpc.Method{Say, Whisper, Report, Who, History}
 		if in.Name == "admin" { // a real server asks for a password here
-			options.Tags = []string{"admin"}
+			options.Tags = append(options.Tags, "admin")
 			methods = append(methods, Announce)
 		}
 		return durableiterator.New[Message]("lobby", options).RPC(methods...), nil

@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
@@ -56,7 +57,8 @@ type Channel struct {
 	readers  index
 	feed     *feed
 	unfollow func()
-	released bool // it is not followed again
+	released bool          // it is not followed again
+	appended atomic.Uint64 // to a shared log by this process; else the tail counts
 	arrivals arrivals
 }
 
@@ -109,7 +111,11 @@ func (ch *Channel) head(ctx context.Context) (eventlog.Position, error) {
 // be later. The error is that of the log.
 func (ch *Channel) Publish(ctx context.Context, rec *eventlog.Record) error {
 	if log := ch.options.Log; log != nil {
-		return log.Append(ctx, ch.history.channel, rec, ch.deliver)
+		err := log.Append(ctx, ch.history.channel, rec, ch.deliver)
+		if err == nil && ch.options.Shared != nil {
+			ch.appended.Add(1)
+		}
+		return err
 	}
 	ch.tail.mu.Lock()
 	defer ch.tail.mu.Unlock()
@@ -117,6 +123,20 @@ func (ch *Channel) Publish(ctx context.Context, rec *eventlog.Record) error {
 	rec.Seq = rec.Prev + 1
 	ch.append(rec)
 	return nil
+}
+
+// Published returns how many records Publish has stored. In a shared log one counts again that
+// was stored before under its key.
+func (ch *Channel) Published() uint64 {
+	if ch.options.Shared != nil {
+		return ch.appended.Load()
+	}
+	ch.tail.mu.Lock()
+	defer ch.tail.mu.Unlock()
+	if ch.tail.newest == nil { // it was not opened
+		return 0
+	}
+	return ch.tail.newest.count
 }
 
 // receive is called by the log, in order of Seq, with each record that was stored.

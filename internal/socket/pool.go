@@ -97,6 +97,8 @@ type writer struct {
 	batch Batch  // of its goroutine
 	trier *trier // of its goroutine
 
+	events, bytes int // of its goroutine: sent and not in traffic yet
+
 	// mu guards queue and closed. A job is in queue at most once: its queued flag
 	// is set before it is put there and cleared when it runs.
 	mu     sync.Mutex
@@ -106,20 +108,31 @@ type writer struct {
 	traffic traffic
 }
 
-// traffic counts what a writer's connections send, once for each batch. Writers do not share
-// it, so that counting takes no memory from the cache of another one.
+// traffic counts what a writer's connections were given to send. Writers do not share it, so
+// that counting takes no memory from the cache of another one.
 type traffic struct {
 	_             [64]byte
 	events, bytes atomic.Uint64
 	_             [64]byte
 }
 
-func (t *traffic) add(b *Batch) {
-	if b.Events > 0 {
-		t.events.Add(uint64(b.Events))
-	}
-	if n := len(b.Own) + len(b.Shared); n > 0 {
-		t.bytes.Add(uint64(n))
+func (t *traffic) add(events, bytes int) {
+	t.events.Add(uint64(events))
+	t.bytes.Add(uint64(bytes))
+}
+
+// count counts a batch, on the writer's goroutine, until reckon adds it to the traffic.
+func (w *writer) count(b *Batch) {
+	w.events += b.Events
+	w.bytes += len(b.Own) + len(b.Shared)
+}
+
+// reckon adds what was counted to the traffic: once for all that a writer had to do, since
+// atomic additions cost as much as a small event.
+func (w *writer) reckon() {
+	if w.bytes > 0 {
+		w.traffic.add(w.events, w.bytes)
+		w.events, w.bytes = 0, 0
 	}
 }
 
@@ -168,6 +181,7 @@ func (w *writer) run() {
 			jobs[i] = nil
 			j.run(w)
 		}
+		w.reckon()
 		if closed {
 			return
 		}

@@ -71,7 +71,7 @@ func (c *Conn) flushOwned(w *writer, round int) (passed bool) {
 			c.end()
 			return false
 		}
-		w.traffic.add(b)
+		w.count(b)
 		n, err := w.try(c, b)
 		switch {
 		case err != nil:
@@ -124,7 +124,7 @@ func (c *Conn) drain(b *Batch, more More) {
 		if done {
 			c.end()
 		}
-		c.pool.writers[c.writer].traffic.add(b)
+		c.pool.writers[c.writer].traffic.add(b.Events, len(b.Own)+len(b.Shared))
 	}
 	c.writeBy(time.Time{})
 	c.owned.Store(false)

@@ -11,8 +11,9 @@
 //	}
 //
 // A shared log is checked by [RunShared] too: what its handles see of each other, what
-// followers receive, and what becomes of that in faults. [SharedMemory] is such a log, for
-// tests of what uses one.
+// followers receive, and what becomes of that in faults. What a shared log finds unavailable
+// is tried again, since its server may be busy, until nothing has been available for 30 s.
+// [SharedMemory] is such a log, for tests of what uses one.
 //
 // Cases run in parallel and each opens logs of its own, which the suite closes.
 // Those about retention run in a [testing/synctest] bubble, so that hours pass at

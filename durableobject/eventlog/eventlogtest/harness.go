@@ -45,7 +45,7 @@ func use(t *testing.T, l eventlog.Log) *log {
 			t.Errorf("Close: %v", err)
 		}
 	})
-	return &log{Log: l, t: t}
+	return &log{Log: usePatiently(l), t: t}
 }
 
 // ignore is for appends whose delivery does not matter.

@@ -1,7 +1,6 @@
 package eventlogtest
 
 import (
-	"errors"
 	"slices"
 	"sync"
 	"testing"
@@ -93,7 +92,7 @@ type nodes struct {
 	opened []*node
 }
 
-// node is a handle under test.
+// node is a handle under test. The log is patient, shared is not.
 type node struct {
 	*log
 	shared eventlog.Shared
@@ -104,7 +103,7 @@ func (n *nodes) open(count int) []*node {
 	n.t.Helper()
 	for range count {
 		h := n.Handle(n.t)
-		n.opened = append(n.opened, &node{log: &log{Log: h, t: n.t}, shared: h})
+		n.opened = append(n.opened, &node{log: &log{Log: usePatiently(h), t: n.t}, shared: h})
 	}
 	return slices.Clone(n.opened[len(n.opened)-count:])
 }
@@ -122,9 +121,6 @@ func (n *nodes) end() {
 	}
 }
 
-// patience is how long the suite waits for what must come.
-const patience = 30 * time.Second
-
 // recorder is a follower that keeps what it receives.
 type recorder struct {
 	t    *testing.T
@@ -141,21 +137,24 @@ func newRecorder(t *testing.T) *recorder {
 	return &recorder{t: t, changed: make(chan struct{})}
 }
 
-// follow follows channel until the test ends. A log that was just replaced may be
-// unavailable for a while.
+// follow follows channel until the test ends.
 func (n *node) follow(channel string) *recorder {
 	n.t.Helper()
-	for deadline := time.Now().Add(patience); ; <-time.After(time.Millisecond) {
-		r := newRecorder(n.t)
-		var err error
-		r.from, r.stop, err = n.shared.Follow(n.t.Context(), channel, r)
-		switch {
-		case err == nil:
-			return r
-		case !errors.Is(err, eventlog.ErrUnavailable) || time.Now().After(deadline):
-			n.t.Fatalf("Follow %q: %v", channel, err)
-		}
+	r, err := n.tryFollow(channel)
+	if err != nil {
+		n.t.Fatalf("Follow %q: %v", channel, err)
 	}
+	return r
+}
+
+// tryFollow follows channel, patiently.
+func (n *node) tryFollow(channel string) (r *recorder, err error) {
+	err = new(patient).try(n.t.Context(), func() error {
+		r = newRecorder(n.t)
+		r.from, r.stop, err = n.shared.Follow(n.t.Context(), channel, r)
+		return err
+	})
+	return r, err
 }
 
 // Deliver implements [eventlog.Follower].

@@ -226,7 +226,7 @@ var followCases = map[string]func(*nodes){
 	"twice is refused": func(n *nodes) {
 		a, b := n.two()
 		f := a.follow("a")
-		_, _, err := a.shared.Follow(n.t.Context(), "a", newRecorder(n.t))
+		_, err := a.tryFollow("a")
 		is(n.t, err, eventlog.ErrFollowed)
 		g := b.follow("a")
 		rs := a.publish("a", "x")

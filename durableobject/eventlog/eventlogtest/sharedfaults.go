@@ -168,7 +168,7 @@ var sharedCloseCases = map[string]func(*nodes){
 	"then Follow": func(n *nodes) {
 		a := n.open(1)[0]
 		a.shut()
-		_, _, err := a.shared.Follow(n.t.Context(), "a", newRecorder(n.t))
+		_, err := a.tryFollow("a")
 		is(n.t, err, eventlog.ErrClosed)
 	},
 }
@@ -342,9 +342,9 @@ var cutCases = map[string]func(*nodes){
 		a, b := n.two()
 		a.addN("a", 2)
 		n.Cut(b.shared, true)
-		_, err := b.After(n.t.Context(), "a", eventlog.Position{})
+		_, err := b.shared.After(n.t.Context(), "a", eventlog.Position{})
 		is(n.t, err, eventlog.ErrUnavailable)
-		_, err = b.Head(n.t.Context(), "a")
+		_, err = b.shared.Head(n.t.Context(), "a")
 		is(n.t, err, eventlog.ErrUnavailable)
 		_, _, err = b.shared.Follow(n.t.Context(), "a", newRecorder(n.t))
 		is(n.t, err, eventlog.ErrUnavailable)

@@ -145,6 +145,9 @@ func (l *Log) Append(ctx context.Context, channel string, r *eventlog.Record, de
 	return nil
 }
 
+// Retention implements eventlog.Expiring.
+func (l *Log) Retention() time.Duration { return l.options.Retention }
+
 // KeyWindow implements eventlog.Keyed.
 func (l *Log) KeyWindow() time.Duration { return l.options.KeyWindow }
 

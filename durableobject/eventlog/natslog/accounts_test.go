@@ -47,9 +47,25 @@ func TestAccounts(t *testing.T) {
 	_, err = l.renew(t.Context(), state)
 	require.NoError(t, err)
 	require.Error(t, f.isLost(t))
+	heard := make(chan []byte, 1)
+	stop, err := l.Bus().Listen(t.Context(), "t", func(data []byte) { heard <- data })
+	require.NoError(t, err)
+	defer stop()
+	require.NoError(t, l.Bus().Broadcast(t.Context(), "t", []byte("1")))
+	require.Equal(t, "1", string(<-heard))
+	require.NoError(t, l.Bus().Keep(t.Context(), "k", nil, time.Second))
+	kept, err := l.Bus().Kept(t.Context(), "")
+	require.NoError(t, err)
+	require.Contains(t, kept, "k")
+	require.Eventually(t, func() bool { // the last message is gone: the leader is asked for it
+		l.bus.kept.created = time.Time{}
+		kept, err = l.Bus().Kept(t.Context(), "")
+		return err == nil && len(kept) == 0
+	}, 30*time.Second, 200*time.Millisecond)
 	require.Empty(t, refused, "the node lacks a permission")
 
-	for _, subject := range []string{l.republished("x"), "$JS.API.STREAM.DELETE.chat", "$JS.API.STREAM.PURGE.chat", "di.other.x"} {
+	for _, subject := range []string{l.republished("x"), "$JS.API.STREAM.DELETE.chat", "$JS.API.STREAM.PURGE.chat", "di.other.x",
+		"dib.other.x", "dik.other.x", "$JS.API.STREAM.PURGE.chat_bus"} {
 		require.NoError(t, nc.Publish(subject, nil))
 		require.NoError(t, nc.Flush())
 		require.ErrorIs(t, <-refused, nats.ErrPermissionViolation, subject)

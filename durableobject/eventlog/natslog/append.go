@@ -69,6 +69,9 @@ func (l *Log) append(ctx context.Context, channel string, r *eventlog.Record, de
 	return nil
 }
 
+// Retention implements eventlog.Expiring.
+func (l *Log) Retention() time.Duration { return max(l.options.Retention, 0) }
+
 // KeyWindow implements [eventlog.Keyed]: it is the duplicate window of the stream.
 func (l *Log) KeyWindow() time.Duration { return l.options.duplicates() }
 
@@ -131,7 +134,7 @@ func (l *Log) send(ctx context.Context, m *nats.Msg, acks <-chan ack) (ack, erro
 	tries := 0 // after which it may be stored
 	failed := func(err error) error {
 		if tries > 0 {
-			return fmt.Errorf("%w: %w", eventlog.ErrUncertain, err)
+			return uncertain(err)
 		}
 		return unavailable(err)
 	}
@@ -206,13 +209,29 @@ func (l *Log) appendDelivered(
 	if err != nil {
 		return err
 	}
-	m := l.message(channel, r.Key, body)
+	return l.appendTo(ctx, f, l.message(channel, r.Key, body), r, deliver)
+}
+
+// appendTo stores a record, has a feed deliver it, and releases the feed.
+func (l *Log) appendTo(
+	ctx context.Context, f *feed, m *nats.Msg, r *eventlog.Record, deliver func(*eventlog.Record),
+) error {
 	id := idOf(m.Header)
-	w := f.await(id, r, deliver)
+	w, err := f.await(id, r, deliver)
+	if err != nil {
+		l.release(f)
+		return err
+	}
 	err = l.awaitDelivery(ctx, f, w, m)
 	if err == nil || ctx.Err() == nil {
 		f.forget(id)
 		l.release(f)
+		if err != nil {
+			select {
+			case err = <-w.done: // it was delivered after all
+			default:
+			}
+		}
 		return err
 	}
 	l.running.Go(func() { // it may have been sent: what is stored is delivered
@@ -238,7 +257,11 @@ func (l *Log) awaitDelivery(ctx context.Context, f *feed, w *waiter, m *nats.Msg
 	seq, epoch, repeated, err := l.publish(ctx, m)
 	if err == nil && repeated {
 		var first message
-		if first, _, err = l.leaderMessage(ctx, seq, ""); err == nil && first.id != idOf(m.Header) {
+		first, _, err = l.leaderMessage(ctx, seq, "")
+		switch {
+		case err != nil && ctx.Err() == nil:
+			return uncertain(err)
+		case err == nil && first.id != idOf(m.Header):
 			w.record.Seq, w.record.Epoch = seq, epoch
 			return nil
 		}

@@ -21,14 +21,15 @@ import (
 
 // cluster is three servers in this process, of which each can be stopped.
 type cluster struct {
-	t       *testing.T
+	t       testing.TB
 	dirs    []string
 	clients []int // ports
 	routes  []int
 	servers []*server.Server
 }
 
-func newCluster(t *testing.T) *cluster {
+func newCluster(t testing.TB) *cluster {
+	t.Helper()
 	c := &cluster{t: t, servers: make([]*server.Server, 3)}
 	for range c.servers {
 		c.dirs = append(c.dirs, t.TempDir())
@@ -71,13 +72,14 @@ func (c *cluster) stop(i int) {
 }
 
 // open opens a log with a connection that prefers a server.
-func (c *cluster) open(first int, o Options) *Log {
+func (c *cluster) open(first int, o Options, options ...nats.Option) *Log {
 	c.t.Helper()
 	var urls []string
 	for i := range c.clients {
 		urls = append(urls, fmt.Sprintf("nats://127.0.0.1:%d", c.clients[(first+i)%len(c.clients)]))
 	}
-	nc, err := nats.Connect(strings.Join(urls, ","), nats.DontRandomize(), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	options = append(options, nats.DontRandomize(), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	nc, err := nats.Connect(strings.Join(urls, ","), options...)
 	require.NoError(c.t, err)
 	c.t.Cleanup(nc.Close)
 	o.Stream, o.Replicas = "s", 3

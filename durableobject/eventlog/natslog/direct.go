@@ -1,6 +1,7 @@
 package natslog
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,8 +28,10 @@ const (
 	maxReads = 32
 )
 
-// directRequest asks any replica of the stream for messages.
+// directRequest asks any replica of a stream for messages: that of the log, unless it is named.
 type directRequest struct {
+	stream string
+
 	Seq       uint64   `json:"seq,omitempty"`
 	Batch     int      `json:"batch,omitempty"`
 	MaxBytes  int      `json:"max_bytes,omitempty"`
@@ -64,7 +67,7 @@ func (l *Log) read(ctx context.Context, r directRequest, restart func(), each fu
 	}
 	for i := range readTries {
 		restart()
-		at, err = l.readOnce(ctx, body, time.Duration(min(i+1, 2))*readTimeout, each)
+		at, err = l.readOnce(ctx, cmp.Or(r.stream, l.options.Stream), body, time.Duration(min(i+1, 2))*readTimeout, each)
 		if err == nil || ctx.Err() != nil || errors.Is(err, eventlog.ErrClosed) {
 			return at, err
 		}
@@ -72,7 +75,9 @@ func (l *Log) read(ctx context.Context, r directRequest, restart func(), each fu
 	return 0, unavailable(err)
 }
 
-func (l *Log) readOnce(ctx context.Context, body []byte, wait time.Duration, each func(message)) (at uint64, err error) {
+func (l *Log) readOnce(
+	ctx context.Context, stream string, body []byte, wait time.Duration, each func(message),
+) (at uint64, err error) {
 	select {
 	case l.reads <- struct{}{}:
 		defer func() { <-l.reads }()
@@ -91,7 +96,7 @@ func (l *Log) readOnce(ctx context.Context, body []byte, wait time.Duration, eac
 		return 0, unavailable(err)
 	}
 	defer func() { _ = sub.Unsubscribe() }() // the connection may be closed
-	if err := l.nc.PublishRequest(l.api+"DIRECT.GET."+l.options.Stream, inbox, body); err != nil {
+	if err := l.nc.PublishRequest(l.api+"DIRECT.GET."+stream, inbox, body); err != nil {
 		return 0, unavailable(err)
 	}
 	timeout := time.NewTimer(wait)
@@ -101,7 +106,7 @@ func (l *Log) readOnce(ctx context.Context, body []byte, wait time.Duration, eac
 		case m := <-answers:
 			switch status := m.Header.Get("Status"); status {
 			case "":
-				if msg, ok := parseMessage(l.options.Stream, m); ok {
+				if msg, ok := parseMessage(stream, m); ok {
 					each(msg)
 				}
 				timeout.Reset(wait)

@@ -56,6 +56,12 @@
 // every Options.TailCheck. Records that followers received lately are kept in memory,
 // up to Options.CacheBytes, and most resumes are served from there.
 //
+// # Bus
+//
+// [Log.Bus] is the [eventlog.Bus] over which nodes learn who is connected to the others, and
+// whom to disconnect. Its messages go to the subjects "dib.<stream>.>", which no stream has;
+// what it keeps is in a second stream, "<stream>_bus", under "dik.<stream>.>".
+//
 // # Out of reach
 //
 // Calls that need the server return [eventlog.ErrUnavailable] when it does not answer.
@@ -65,7 +71,7 @@
 // # Trust
 //
 // A client of NATS that may publish to the subjects of the stream can publish events, and
-// one that may publish to the republished ones can make feeds be lost. Both are for the
-// nodes' account only: testdata/accounts.conf grants a node what it needs, and no more. Messages
+// one that may publish to the republished ones can make feeds be lost; one that may publish
+// to those of the bus can have sockets closed. All are for the nodes' account only: testdata/accounts.conf grants a node what it needs, and no more. Messages
 // that are no records are counted, logged and skipped.
 package natslog

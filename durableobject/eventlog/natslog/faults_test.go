@@ -335,3 +335,39 @@ func TestTooLarge(t *testing.T) {
 	require.ErrorIs(t, l.Append(t.Context(), "room", large, nil), eventlog.ErrTooLarge)
 	publish(t, l, "room", "small")
 }
+
+// An append whose feed is lost first stores nothing, so that its caller may try again, and
+// one whose feed is lost later does not look as if it could be tried again.
+func TestAppendToALostFeed(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, t.TempDir())
+	l := openLog(t, connect(t, s), Options{Stream: freshName()})
+	closeLog(t, l)
+	never := func(*eventlog.Record) { t.Error("delivered") }
+	lose := func(f *feed) { f.lose(fmt.Errorf("out of reach: %w", eventlog.ErrUnavailable)) }
+
+	f := acquire(t, l, "room")
+	lose(f)
+	r := &eventlog.Record{Data: []byte("lost")}
+	require.ErrorIs(t, l.appendTo(t.Context(), f, l.message("room", "", encode(r)), r, never), eventlog.ErrUnavailable)
+	texts, _ := after(t, l, "room", eventlog.Position{})
+	require.Empty(t, texts)
+
+	f = acquire(t, l, "room")
+	defer l.release(f)
+	w, err := f.await("id", r, never)
+	require.NoError(t, err)
+	lose(f)
+	err = <-w.done
+	require.ErrorIs(t, err, eventlog.ErrUncertain)
+	require.NotErrorIs(t, err, eventlog.ErrUnavailable)
+}
+
+func acquire(t *testing.T, l *Log, channel string) (f *feed) {
+	t.Helper()
+	patiently(t, func() (err error) {
+		f, err = l.acquire(t.Context(), channel)
+		return err
+	})
+	return f
+}

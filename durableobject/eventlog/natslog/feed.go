@@ -198,7 +198,7 @@ func (f *feed) lose(err error) {
 	if f.ended {
 		return
 	}
-	f.end(fmt.Errorf("%w: %w", eventlog.ErrUncertain, err))
+	f.end(uncertain(err))
 	if f.follower != nil {
 		f.follower.Lost(err)
 		f.follower = nil
@@ -222,19 +222,20 @@ func (f *feed) end(err error) {
 	}
 }
 
-// await has the record delivered when the message with this id comes.
-func (f *feed) await(id string, r *eventlog.Record, deliver func(*eventlog.Record)) *waiter {
+// await has the record delivered when the message with this id comes. A feed that was lost
+// delivers nothing, and then the message must not be sent.
+func (f *feed) await(id string, r *eventlog.Record, deliver func(*eventlog.Record)) (*waiter, error) {
 	w := &waiter{record: r, deliver: deliver, done: make(chan error, 1)}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.ended {
-		w.done <- eventlog.ErrUnavailable
-		return w
+		return nil, eventlog.ErrUnavailable
 	}
 	f.waiting[id] = w
-	return w
+	return w, nil
 }
 
+// forget ends await. What has become of the record by then, if anything, is in done.
 func (f *feed) forget(id string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -65,11 +65,30 @@ func freshName() string { return "s" + strconv.FormatInt(streams.Add(1), 10) }
 
 func openLog(tb testing.TB, nc *nats.Conn, o Options) *Log {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	l, err := Open(ctx, nc, &o)
-	require.NoError(tb, err)
+	var l *Log
+	patiently(tb, func() (err error) {
+		l, err = Open(ctx, nc, &o)
+		return err
+	})
 	return l
+}
+
+// patience is how long a server that is busy, or was just started, is waited for.
+const patience = 30 * time.Second
+
+// patiently calls again while the log is unavailable, for a while.
+func patiently(tb testing.TB, call func() error) {
+	tb.Helper()
+	for timeout := time.Now().Add(patience); ; {
+		err := call()
+		if errors.Is(err, eventlog.ErrUnavailable) && time.Now().Before(timeout) {
+			continue
+		}
+		require.NoError(tb, err)
+		return
+	}
 }
 
 // machine is a server that can be stopped and started again.
@@ -138,7 +157,7 @@ func (f *follower) count() int {
 // until waits for done to hold of what was received.
 func (f *follower) until(t *testing.T, done func(got []*eventlog.Record, lost error) bool) {
 	t.Helper()
-	timeout := time.After(30 * time.Second)
+	timeout := time.After(patience)
 	for {
 		f.mu.Lock()
 		ok := done(f.got, f.lost)
@@ -178,36 +197,44 @@ func (f *follower) isLost(t *testing.T) error {
 func follow(t *testing.T, l *Log, channel string) *follower {
 	t.Helper()
 	f := newFollower()
-	for timeout := time.Now().Add(30 * time.Second); ; {
-		_, stop, err := l.Follow(t.Context(), channel, f)
-		if errors.Is(err, eventlog.ErrUnavailable) && time.Now().Before(timeout) {
-			continue // the server was just started
-		}
-		require.NoError(t, err)
-		t.Cleanup(stop)
-		return f
-	}
+	var stop func()
+	patiently(t, func() (err error) {
+		_, stop, err = l.Follow(t.Context(), channel, f)
+		return err
+	})
+	t.Cleanup(stop)
+	return f
 }
 
 func publish(t *testing.T, l *Log, channel, text string) *eventlog.Record {
 	t.Helper()
 	r := &eventlog.Record{Data: []byte(text)}
-	require.NoError(t, l.Append(t.Context(), channel, r, nil))
+	patiently(t, func() error { return l.Append(t.Context(), channel, r, nil) })
 	return r
 }
 
 // after returns the replay after p.
 func after(t *testing.T, l *Log, channel string, p eventlog.Position) (texts []string, truncated bool) {
 	t.Helper()
-	replay, err := l.After(t.Context(), channel, p)
-	require.NoError(t, err)
-	for r, err := range replay.Records {
-		require.NoError(t, err)
-		texts = append(texts, string(r.Data))
-	}
-	return texts, replay.Truncated
+	patiently(t, func() error {
+		texts = nil
+		replay, err := l.After(t.Context(), channel, p)
+		if err != nil {
+			return err
+		}
+		truncated = replay.Truncated
+		for r, err := range replay.Records {
+			if err != nil {
+				return err
+			}
+			texts = append(texts, string(r.Data))
+		}
+		return nil
+	})
+	return texts, truncated
 }
 
-func closeLog(t *testing.T, l *Log) {
+func closeLog(t testing.TB, l *Log) {
+	t.Helper()
 	t.Cleanup(func() { require.NoError(t, l.Close()) })
 }

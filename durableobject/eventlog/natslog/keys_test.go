@@ -14,7 +14,7 @@ import (
 func publishKey(t *testing.T, l *Log, key string) eventlog.Position {
 	t.Helper()
 	r := &eventlog.Record{Key: key, Data: []byte("of " + key)}
-	require.NoError(t, l.Append(t.Context(), "room", r, nil))
+	patiently(t, func() error { return l.Append(t.Context(), "room", r, nil) })
 	return r.Position()
 }
 
@@ -75,9 +75,9 @@ func TestRepetitionAtAnotherNode(t *testing.T) {
 		key := fmt.Sprint(i)
 		first := publishKey(t, here, key)
 		require.Equal(t, first, publishKey(t, there, key))
-		require.NoError(t, there.check(t.Context()))
+		patiently(t, func() error { return there.check(t.Context()) })
 		require.Equal(t, first, publishKey(t, here, key))
-		require.NoError(t, here.check(t.Context()))
+		patiently(t, func() error { return here.check(t.Context()) })
 	}
 	publish(t, there, "room", "last")
 	f.until(t, func(got []*eventlog.Record, _ error) bool { return len(got) > 20 })
@@ -92,13 +92,13 @@ func TestOwnRepetition(t *testing.T) {
 	s := startServer(t, t.TempDir())
 	l := openLog(t, connect(t, s), Options{Stream: freshName()})
 	closeLog(t, l)
-	f, err := l.acquire(t.Context(), "room")
-	require.NoError(t, err)
+	f := acquire(t, l, "room")
 	defer l.release(f)
 	r := &eventlog.Record{Key: "k", Data: []byte("x")}
 	delivered := 0
 	m := l.message("room", r.Key, encode(r))
-	w := f.await(idOf(m.Header), r, func(*eventlog.Record) { delivered++ })
+	w, err := f.await(idOf(m.Header), r, func(*eventlog.Record) { delivered++ })
+	require.NoError(t, err)
 	seq, _, repeated, err := l.publish(t.Context(), m)
 	require.NoError(t, err)
 	require.False(t, repeated)

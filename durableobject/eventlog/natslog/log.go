@@ -34,12 +34,13 @@ type Log struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	running sync.WaitGroup // dispatch and watch
-	calls   sync.WaitGroup // Append and Follow; grows only under mu while the log is open
+	calls   sync.WaitGroup // those that Close waits for; grows only under mu while the log is open
 	cache   cache
 	states  stateReader
 	reads   chan struct{} // holds a token for each read under way
 	skew    atomic.Int64  // how far the stream's clock is ahead of ours, in nanoseconds
 	stats   counters
+	bus     *bus        // nil with Options.NoBus
 	deaf    atomic.Bool // leaves out what is republished; set by tests
 
 	mu       sync.Mutex
@@ -57,6 +58,8 @@ type Log struct {
 var (
 	_ eventlog.Shared = (*Log)(nil)
 	_ eventlog.Keyed  = (*Log)(nil)
+
+	_ eventlog.BusCarrier = (*Log)(nil)
 )
 
 // anchor is the newest message that is known to have been stored. It must stay until it expires.
@@ -91,6 +94,9 @@ func Open(ctx context.Context, nc *nats.Conn, o *Options) (*Log, error) {
 	}
 	if err == nil {
 		err = l.openStream(ctx)
+	}
+	if err == nil && !options.NoBus {
+		l.bus, err = l.openBus(ctx)
 	}
 	if err == nil {
 		l.acks, err = nc.Subscribe(l.inbox+"*", l.acked)
@@ -247,12 +253,18 @@ func (l *Log) Close() error {
 	if first {
 		l.nc.RemoveStatusListener(l.status)
 	}
+	if l.bus != nil {
+		l.bus.cancel()
+	}
 	l.calls.Wait()
 	l.cancel()
 	l.running.Wait()
 	l.states.close()
 	for _, f := range l.takeFeeds() {
 		f.close()
+	}
+	if l.bus != nil {
+		l.bus.close()
 	}
 	if first {
 		if err := l.acks.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {

@@ -14,16 +14,24 @@ import (
 // the last that was read.
 func lastOf(t testing.TB, l *Log, channel string, n int, p eventlog.Position) (data []string, at eventlog.Position) {
 	t.Helper()
-	replay, err := l.Newest(t.Context(), channel, p)
-	require.NoError(t, err)
-	require.False(t, replay.Truncated)
-	for r, err := range replay.Records {
-		require.NoError(t, err)
-		data, at = append(data, string(r.Data)), r.Position()
-		if len(data) == n {
-			break
+	patiently(t, func() error {
+		data, at = nil, eventlog.Position{}
+		replay, err := l.Newest(t.Context(), channel, p)
+		if err != nil {
+			return err
 		}
-	}
+		require.False(t, replay.Truncated)
+		for r, err := range replay.Records {
+			if err != nil {
+				return err
+			}
+			data, at = append(data, string(r.Data)), r.Position()
+			if len(data) == n {
+				break
+			}
+		}
+		return nil
+	})
 	return data, at
 }
 
@@ -32,7 +40,7 @@ func publishMany(t testing.TB, l *Log, channel string, first, n int) {
 	t.Helper()
 	for i := range n {
 		r := &eventlog.Record{Data: []byte(strconv.Itoa(first + i))}
-		require.NoError(t, l.Append(t.Context(), channel, r, nil))
+		patiently(t, func() error { return l.Append(t.Context(), channel, r, nil) })
 	}
 }
 
@@ -101,7 +109,7 @@ func TestNewestOfLargeRecords(t *testing.T) {
 	closeLog(t, l)
 	sizes := []int{10, 3 << 20, 10, 700 << 10, 700 << 10, 700 << 10, 10, 2 << 20, 5, 5, 5, 400 << 10}
 	for _, size := range sizes {
-		require.NoError(t, l.Append(t.Context(), "a", &eventlog.Record{Data: make([]byte, size)}, nil))
+		patiently(t, func() error { return l.Append(t.Context(), "a", &eventlog.Record{Data: make([]byte, size)}, nil) })
 		publishMany(t, l, "b", 0, 30)
 	}
 	data, _ := lastOf(t, l, "a", 1000, eventlog.Position{})

@@ -31,7 +31,7 @@ const (
 type Options struct {
 	// Stream is the name of the JetStream stream: letters, digits, "-" and "_". It must
 	// be set. Records are stored under the subjects "di.<stream>.>", and republished
-	// under "dil.<stream>.>".
+	// under "dil.<stream>.>". See [Log.Bus] for what is beside it.
 	Stream string
 
 	// Replicas is how many servers store the stream: 1, 3 or 5. Zero is 1.
@@ -72,6 +72,10 @@ type Options struct {
 	// with the stream's. Zero is DefaultTailCheck.
 	TailCheck time.Duration
 
+	// NoBus leaves the log without an [eventlog.Bus], and the servers without its stream:
+	// see [Log.Bus]. The bus requires NATS 2.11.
+	NoBus bool
+
 	// Logger receives errors that are returned to no caller. Nil is no logging.
 	Logger *slog.Logger
 
@@ -79,6 +83,7 @@ type Options struct {
 	// memory any more, until feeds are lost, and until an append is given up. They are set
 	// by tests only.
 	tooLong, cutOff, giveUp time.Duration
+	busBytes                int64 // how large the stream of the bus may become; set by tests only
 }
 
 var streamName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
@@ -93,6 +98,7 @@ func (o *Options) withDefaults() (Options, error) {
 	c.CacheBytes = cmp.Or(c.CacheBytes, DefaultCacheBytes)
 	c.TailCheck = cmp.Or(c.TailCheck, DefaultTailCheck)
 	c.tooLong, c.cutOff = cmp.Or(c.tooLong, 10*time.Second), cmp.Or(c.cutOff, 30*time.Second)
+	c.busBytes = cmp.Or(c.busBytes, maxKeptBytes)
 	c.giveUp = cmp.Or(c.giveUp, min(30*time.Second, c.duplicates()/2))
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -158,39 +164,43 @@ func (o *Options) config(subjects, live string) jetstream.StreamConfig {
 // be otherwise.
 func (o *Options) check(c jetstream.StreamConfig, subjects, live string) error {
 	want := o.config(subjects, live)
-	var errs []error
-	differ := func(name string, is, should any) {
-		if is != should {
-			errs = append(errs, fmt.Errorf("%w: %s is %v, not %v", ErrConfig, name, is, should))
-		}
-	}
-	differ("Subjects", fmt.Sprint(c.Subjects), fmt.Sprint(want.Subjects))
-	differ("Retention", c.Retention, want.Retention)
-	differ("MaxAge", c.MaxAge, want.MaxAge)
-	differ("MaxBytes", max(c.MaxBytes, 0), max(want.MaxBytes, 0))
-	differ("Replicas", c.Replicas, want.Replicas)
-	differ("Storage", c.Storage, want.Storage)
-	differ("Discard", c.Discard, jetstream.DiscardOld)
-	differ("Duplicates", c.Duplicates, want.Duplicates)
-	differ("DenyDelete", c.DenyDelete, true)
-	differ("DenyPurge", c.DenyPurge, true)
-	differ("AllowDirect", c.AllowDirect, true)
-	differ("NoAck", c.NoAck, false)
-	differ("Sealed", c.Sealed, false)
+	var errs differences
+	errs.compare("Subjects", fmt.Sprint(c.Subjects), fmt.Sprint(want.Subjects))
+	errs.compare("Retention", c.Retention, want.Retention)
+	errs.compare("MaxAge", c.MaxAge, want.MaxAge)
+	errs.compare("MaxBytes", max(c.MaxBytes, 0), max(want.MaxBytes, 0))
+	errs.compare("Replicas", c.Replicas, want.Replicas)
+	errs.compare("Storage", c.Storage, want.Storage)
+	errs.compare("Discard", c.Discard, jetstream.DiscardOld)
+	errs.compare("Duplicates", c.Duplicates, want.Duplicates)
+	errs.compare("DenyDelete", c.DenyDelete, true)
+	errs.compare("DenyPurge", c.DenyPurge, true)
+	errs.compare("AllowDirect", c.AllowDirect, true)
+	errs.compare("NoAck", c.NoAck, false)
+	errs.compare("Sealed", c.Sealed, false)
 	// JetStream keeps no floor of each subject: whatever drops messages other than the
 	// oldest of the stream would drop them unseen.
-	differ("MaxMsgsPerSubject", max(c.MaxMsgsPerSubject, 0), int64(0))
-	differ("AllowRollup", c.AllowRollup, false)
-	differ("AllowMsgTTL", c.AllowMsgTTL, false)
-	differ("SubjectDeleteMarkerTTL", c.SubjectDeleteMarkerTTL, time.Duration(0))
-	differ("AllowMsgSchedules", c.AllowMsgSchedules, false)
-	differ("AllowMsgCounter", c.AllowMsgCounter, false)
-	differ("PersistMode", c.PersistMode, jetstream.DefaultPersistMode)
-	differ("Mirror", c.Mirror == nil, true)
-	differ("Sources", len(c.Sources), 0)
-	differ("SubjectTransform", c.SubjectTransform == nil, true)
+	errs.compare("MaxMsgsPerSubject", max(c.MaxMsgsPerSubject, 0), int64(0))
+	errs.compare("AllowRollup", c.AllowRollup, false)
+	errs.compare("AllowMsgTTL", c.AllowMsgTTL, false)
+	errs.compare("SubjectDeleteMarkerTTL", c.SubjectDeleteMarkerTTL, time.Duration(0))
+	errs.compare("AllowMsgSchedules", c.AllowMsgSchedules, false)
+	errs.compare("AllowMsgCounter", c.AllowMsgCounter, false)
+	errs.compare("PersistMode", c.PersistMode, jetstream.DefaultPersistMode)
+	errs.compare("Mirror", c.Mirror == nil, true)
+	errs.compare("Sources", len(c.Sources), 0)
+	errs.compare("SubjectTransform", c.SubjectTransform == nil, true)
 	if r := c.RePublish; r == nil || r.HeadersOnly || r.Source != subjects || r.Destination != live {
 		errs = append(errs, fmt.Errorf("%w: RePublish is not from %s to %s", ErrConfig, subjects, live))
 	}
 	return errors.Join(errs...)
+}
+
+// differences are the settings of a stream that are not as they should be.
+type differences []error
+
+func (d *differences) compare(name string, is, should any) {
+	if is != should {
+		*d = append(*d, fmt.Errorf("%w: %s is %v, not %v", ErrConfig, name, is, should))
+	}
 }

@@ -31,7 +31,9 @@ func (w *wire) Dial(network, address string) (net.Conn, error) {
 		return nil, net.ErrClosed
 	}
 	c, err := net.Dial(network, address)
-	w.conns = append(w.conns, c)
+	if err == nil {
+		w.conns = append(w.conns, c)
+	}
 	return c, err
 }
 

@@ -48,17 +48,17 @@ const (
 	errNoMessage     = 10037
 	errInProcess     = 10158 // a message with the same id is being stored
 	errMessageTooBig = 10054
+	errStoreFailed   = 10077
 )
 
-// request sends a request to the leader of the stream, or of the cluster, and decodes the
-// answer into v.
-func (l *Log) request(ctx context.Context, call string, body []byte, v any) error {
+// request sends a request to the leader of a stream and decodes the answer into v.
+func (l *Log) request(ctx context.Context, call, stream string, body []byte, v any) error {
 	if err := l.connected(); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	m, err := l.nc.RequestWithContext(ctx, l.api+call+"."+l.options.Stream, body)
+	m, err := l.nc.RequestWithContext(ctx, l.api+call+"."+stream, body)
 	if err != nil {
 		return unavailable(err)
 	}
@@ -93,6 +93,12 @@ func unavailable(err error) error {
 	return fmt.Errorf("%w: %w", eventlog.ErrUnavailable, err)
 }
 
+// uncertain marks an error of an append whose record may be stored. It is not ErrUnavailable
+// too, after which a caller would append the record again.
+func uncertain(err error) error {
+	return fmt.Errorf("%w: %s", eventlog.ErrUncertain, err.Error())
+}
+
 // readState asks the leader.
 func (l *Log) readState(ctx context.Context) (streamState, error) {
 	var info struct {
@@ -104,7 +110,7 @@ func (l *Log) readState(ctx context.Context) (streamState, error) {
 			Msgs  uint64 `json:"messages"`
 		} `json:"state"`
 	}
-	if err := l.request(ctx, "STREAM.INFO", nil, &info); err != nil {
+	if err := l.request(ctx, "STREAM.INFO", l.options.Stream, nil, &info); err != nil {
 		return streamState{}, unavailable(err)
 	}
 	s := streamState{epoch: epochOf(&info.Config, info.Created), config: info.Config}
@@ -123,6 +129,11 @@ func (l *Log) readState(ctx context.Context) (streamState, error) {
 // leaderMessage returns the message of a Seq, or the newest of a subject, that the
 // leader has; ok is false if it has none.
 func (l *Log) leaderMessage(ctx context.Context, seq uint64, subject string) (m message, ok bool, err error) {
+	return l.leaderMessageOf(ctx, l.options.Stream, seq, subject)
+}
+
+// leaderMessageOf asks the leader of a stream, otherwise as leaderMessage.
+func (l *Log) leaderMessageOf(ctx context.Context, stream string, seq uint64, subject string) (m message, ok bool, err error) {
 	select {
 	case l.reads <- struct{}{}:
 		defer func() { <-l.reads }()
@@ -142,7 +153,7 @@ func (l *Log) leaderMessage(ctx context.Context, seq uint64, subject string) (m 
 			Headers []byte `json:"hdrs"`
 		} `json:"message"`
 	}
-	err = l.request(ctx, "STREAM.MSG.GET", body, &answer)
+	err = l.request(ctx, "STREAM.MSG.GET", stream, body, &answer)
 	var refused *apiError
 	switch {
 	case errors.As(err, &refused) && refused.ErrCode == errNoMessage:

@@ -30,6 +30,7 @@ export class View {
   readonly #waiting = new Map<string, HTMLElement>()
   readonly #typing = new Map<string, ReturnType<typeof setTimeout>>()
   #last: Message | undefined
+  #scrolling = false
 
   constructor(room: string, listeners: Listeners) {
     $('room').textContent = room
@@ -215,13 +216,24 @@ export class View {
   }
 
   #isNearEnd(): boolean {
+    if (this.#scrolling) {
+      return true // soon; asking now would have the page laid out for each message
+    }
     const { scrollHeight, scrollTop, clientHeight } = $('scroll')
     return scrollHeight - scrollTop - clientHeight < NEAR
   }
 
+  /** #toEnd scrolls once for all messages that come before the page is drawn again. */
   #toEnd(): void {
-    $('scroll').scrollTop = $('scroll').scrollHeight
     $('newest').hidden = true
+    if (this.#scrolling) {
+      return
+    }
+    this.#scrolling = true
+    requestAnimationFrame(() => {
+      this.#scrolling = false
+      $('scroll').scrollTop = $('scroll').scrollHeight
+    })
   }
 
   #composer({ onSay, onTyping }: Listeners): void {

@@ -1,0 +1,154 @@
+package durableobject
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	// maxHooks is how many calls of OnJoined and OnLeft may wait on a node, half of them for
+	// one object. More are dropped.
+	maxHooks = 100_000
+	// maxHookObjects is how many objects have such a hook running at the same time.
+	maxHookObjects = 64
+	// maxOverdue is how many hooks that have outlived Options.HookTimeout are not counted
+	// among them, so that hooks which never return do not hold up other objects for ever.
+	maxOverdue = 1000
+	// dropLogInterval is how often dropped calls are logged.
+	dropLogInterval = 10 * time.Second
+)
+
+// hookCall is a call of OnJoined or OnLeft.
+type hookCall struct {
+	channel string
+	joined  bool
+	member  Member
+}
+
+// hookQueue calls OnJoined and OnLeft: the hooks of one object one after another, those of
+// different objects at the same time.
+type hookQueue struct {
+	core  *core
+	call  func(hookCall)         // set before the first push
+	start func(work func()) bool // runs work on a goroutine, unless the namespace shuts down
+
+	// mu may be locked while members.mu is held.
+	//
+	//   - waiting has an element for each channel that has a call waiting or running.
+	//   - ready are the channels that have a call waiting and none running, the one that
+	//     has waited longest first.
+	mu       sync.Mutex
+	waiting  map[string][]hookCall
+	ready    []string
+	count    int // calls in waiting
+	workers  int
+	overdue  int // workers whose hook has outlived HookTimeout
+	ending   bool
+	last     sync.WaitGroup // workers that finish has started
+	dropped  int            // calls since loggedAt
+	loggedAt time.Time
+}
+
+func newHookQueue(c *core, start func(func()) bool) hookQueue {
+	return hookQueue{core: c, start: start, waiting: map[string][]hookCall{}}
+}
+
+// push adds a call. It does not wait, and may drop it.
+func (q *hookQueue) push(h hookCall) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	calls, busy := q.waiting[h.channel]
+	if q.count >= maxHooks || len(calls) >= maxHooks/2 {
+		q.dropped++
+		q.report(h.channel)
+		return
+	}
+	q.waiting[h.channel] = append(calls, h)
+	q.count++
+	if !busy {
+		q.ready = append(q.ready, h.channel)
+	}
+	q.employ()
+}
+
+// report logs that calls were dropped. It is called with mu held.
+func (q *hookQueue) report(channel string) {
+	if now := time.Now(); q.dropped > 0 && now.Sub(q.loggedAt) >= dropLogInterval {
+		q.core.logger.Error("hooks of presence dropped: too many wait", "channel", channel, "dropped", q.dropped)
+		q.dropped, q.loggedAt = 0, now
+	}
+}
+
+// employ starts a worker if there is something to do and one more is allowed. It is called
+// with mu held.
+func (q *hookQueue) employ() {
+	if len(q.ready) == 0 || q.workers-q.overdue >= maxHookObjects {
+		return
+	}
+	if q.ending {
+		q.last.Go(q.work)
+	} else if !q.start(q.work) {
+		return // finish will
+	}
+	q.workers++
+}
+
+// work calls hooks, one of each channel in turn, until none is ready.
+func (q *hookQueue) work() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	defer func() { q.workers-- }()
+	for len(q.ready) > 0 && q.workers-q.overdue <= maxHookObjects {
+		channel := q.ready[0]
+		q.ready = q.ready[1:]
+		calls := q.waiting[channel]
+		h := calls[0]
+		calls[0] = hookCall{}
+		q.waiting[channel] = calls[1:]
+		q.count--
+		q.mu.Unlock()
+		q.run(h)
+		q.mu.Lock()
+		if len(q.waiting[channel]) > 0 {
+			q.ready = append(q.ready, channel)
+		} else {
+			delete(q.waiting, channel)
+		}
+		q.report(channel)
+	}
+}
+
+// run calls a hook. Once it is overdue, another worker may be started in its place.
+func (q *hookQueue) run(h hookCall) {
+	var overdue, done bool // guarded by mu
+	timer := time.AfterFunc(q.core.options.HookTimeout, func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		if !done && q.overdue < maxOverdue {
+			overdue = true
+			q.overdue++
+			q.employ()
+		}
+	})
+	defer func() {
+		timer.Stop()
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		if done = true; overdue {
+			q.overdue--
+		}
+	}()
+	q.call(h)
+}
+
+// finish calls the hooks that no worker could be started for, as the namespace shuts down,
+// and returns when all have returned.
+func (q *hookQueue) finish() {
+	q.mu.Lock()
+	q.ending = true
+	for range min(len(q.ready), maxHookObjects) {
+		q.employ()
+	}
+	q.mu.Unlock()
+	q.last.Wait()
+}

@@ -1,0 +1,33 @@
+package durableobject
+
+// The kinds of the messages that nodes send each other. They are for all nodes unless the
+// table names one.
+//
+//	hello           a node has begun to listen; the others answer with a beat
+//	beat            a node is there: sent in intervals. With presence, the number of its last
+//	                change, and the nodes that it knows
+//	bye             a node has shut down
+//	question        asks the other nodes, or again one that has not answered
+//	answer          to the node that has asked
+//	revoked         a revocation was kept
+//
+// These are about presence. Each node numbers its changes.
+//
+//	claims changed  some claims of the sender, with the number of the change
+//	claims wanted   asks one node for all its claims; with Of, asks all for those of node Of
+//	claims          a part of all claims of the sender; with Of, to the node that has asked,
+//	                of those of node Of
+//	buried          to a node that was heard again after the others have dropped its claims
+const (
+	kindHello    = "hello"
+	kindBeat     = "beat"
+	kindBye      = "bye"
+	kindQuestion = "question"
+	kindAnswer   = "answer"
+	kindRevoked  = "revoked"
+
+	kindChanged = "claims changed"
+	kindWanted  = "claims wanted"
+	kindClaims  = "claims"
+	kindBuried  = "buried"
+)

@@ -1,0 +1,196 @@
+package durableobject
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/token"
+)
+
+// inMembers runs a test on the members of a node, which was not started, in a bubble.
+func inMembers(t *testing.T, o Options, test func(t *testing.T, p *members)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		if o.Presence == nil {
+			o.Presence = &PresenceOptions{}
+		}
+		o.Verifier, o.Bus = token.Secret("secret"), eventlog.NewMemoryBus()
+		c, err := newClass(&o, func(context.Context, *class, string) (any, error) { return nil, errors.New("no objects") })
+		require.NoError(t, err)
+		test(t, c.members)
+		require.NoError(t, c.shutdown(context.Background()))
+	})
+}
+
+// hear passes messages of a kind to the members, as from another node.
+func (p *members) hear(fn func(from string, c *claims), from string, list ...claims) {
+	for i := range list {
+		p.mu.Lock()
+		fn(from, &list[i])
+		p.mu.Unlock()
+	}
+	synctest.Wait()
+}
+
+// allParts returns a transmission of n claims of a node.
+func (p *members) allParts(n int, seq uint64) []claims {
+	all := map[memberKey]*claim{}
+	for i := range n {
+		all[memberKey{"room", Recipient{ID: fmt.Sprint("client ", i)}}] = &claim{Since: time.Now(), Sockets: 1, Announced: true}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.transmit(all, claims{Seq: seq})
+}
+
+// A transmission of which parts are lost is not completed by those of another one, however
+// they arrive.
+func TestTransmissionsAreNotMixed(t *testing.T) {
+	const count = 500
+	for name, hear := range map[string]func(p *members, first, second []claims){
+		"the first part is lost": func(p *members, first, second []claims) {
+			p.hear(p.received, "other", first[1:]...)
+			p.hear(p.received, "other", second...)
+		},
+		"the second overtakes the first": func(p *members, first, second []claims) {
+			p.hear(p.received, "other", second[0])
+			p.hear(p.received, "other", first...)
+			p.hear(p.received, "other", second[1:]...)
+		},
+		"parts of both alternate": func(p *members, first, second []claims) {
+			for i := range second {
+				p.hear(p.received, "other", first[i], second[len(second)-1-i])
+			}
+		},
+		"parts come twice": func(p *members, first, second []claims) {
+			p.hear(p.received, "other", first[1], first[1], first[1], first[2])
+			p.hear(p.received, "other", second...)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inMembers(t, Options{}, func(t *testing.T, p *members) {
+				first, second := p.allParts(count, 7), p.allParts(count, 7)
+				require.Greater(t, len(first), 3)
+				hear(p, first, second)
+				require.True(t, p.replicas["other"].synced)
+				require.Equal(t, count, p.count("room"))
+			})
+		})
+	}
+}
+
+// Two nodes pass the claims of a third one at the same time, of which each loses a part.
+func TestTransmissionsOfTwoSendersAreNotMixed(t *testing.T) {
+	inMembers(t, Options{}, func(t *testing.T, p *members) {
+		first, second := p.allParts(500, 7), p.allParts(500, 7)
+		for i := range second {
+			first[i].Of, second[i].Of = "dead", "dead"
+		}
+		p.nodes.learn("dead", hearsay{Born: time.Now().UnixNano()}) // it is not known yet that it is
+		p.hear(p.changed, "dead", claims{Seq: 5})
+		p.hear(p.received, "a", first[1:]...)
+		p.hear(p.received, "b", second[:len(second)-1]...)
+		require.False(t, p.replicas["dead"].synced)
+		p.hear(p.received, "b", second[len(second)-1])
+		require.True(t, p.replicas["dead"].synced)
+		require.Equal(t, 500, p.count("room"))
+	})
+}
+
+// Members that a complete transmission does not have are gone, and changes that came while it
+// was applied count.
+func TestTransmissionReplacesWhatWasKnown(t *testing.T) {
+	inMembers(t, Options{}, func(t *testing.T, p *members) {
+		p.hear(p.received, "other", p.allParts(1000, 7)...)
+		require.Equal(t, 1000, p.count("room"))
+		key := memberKey{"room", Recipient{ID: "late"}}
+		p.hear(p.changed, "other", claims{Seq: 10, List: []wireClaim{wireClaimOf(key, &claim{Sockets: 1})}})
+		require.Equal(t, 1000, p.count("room"), "it comes before its turn")
+		p.hear(p.received, "other", p.allParts(400, 9)...)
+		require.Equal(t, 401, p.count("room"))
+	})
+}
+
+// The bus is not held up while many claims are put in place: they wait for no message, and no
+// caller for all of them.
+func TestTransmissionIsAppliedOnAGoroutine(t *testing.T) {
+	inMembers(t, Options{}, func(t *testing.T, p *members) {
+		list := p.allParts(1000, 7)
+		p.mu.Lock()
+		for i := range list {
+			p.received("other", &list[i])
+		}
+		require.Empty(t, p.rosters)
+		p.mu.Unlock()
+		synctest.Wait()
+		require.Equal(t, 1000, p.count("room"))
+	})
+}
+
+// No message of claims is much larger than claimBytes, and none is left out.
+func TestPartsAreBounded(t *testing.T) {
+	inMembers(t, Options{}, func(t *testing.T, p *members) {
+		att := `"` + strings.Repeat("x", maxAttBytes-2) + `"`
+		for i := range 300 {
+			key := memberKey{"room", Recipient{ID: fmt.Sprint("client ", i)}}
+			p.own[key] = &claim{node: p.nodes.name, Sockets: 1, Att: []byte(att), Tags: []string{strings.Repeat("t", 100*i)}}
+			p.dirty[key] = false
+		}
+		seen := map[string]map[memberKey]bool{kindChanged: {}, kindClaims: {}}
+		p.wanted = true
+		for kind, list := p.outgoing(); kind != ""; kind, list = p.outgoing() {
+			for _, c := range list {
+				size := 0
+				for i := range c.List {
+					size += c.List[i].size()
+					seen[kind][c.List[i].key()] = true
+				}
+				require.LessOrEqual(t, size, claimBytes)
+			}
+		}
+		require.Len(t, seen[kindChanged], 300)
+		require.Len(t, seen[kindClaims], 300)
+		clear(p.own)
+	})
+}
+
+// Changes that have come before their turn are kept up to a bound; past it all claims are
+// asked for.
+func TestEarlyChangesAreBounded(t *testing.T) {
+	inMembers(t, Options{}, func(t *testing.T, p *members) {
+		p.hear(p.received, "other", p.allParts(10, 1)...)
+		for seq := range uint64(5 * maxEarly) {
+			p.hear(p.changed, "other", claims{Seq: seq + 3}) // 2 is lost
+			require.LessOrEqual(t, len(p.replicas["other"].early), maxEarly+1)
+		}
+		require.False(t, p.replicas["other"].synced)
+		p.hear(p.received, "other", p.allParts(20, 5*maxEarly+3)...)
+		require.True(t, p.replicas["other"].synced)
+		require.Equal(t, 20, p.count("room"))
+	})
+}
+
+// The grace of a node that is gone for a second time is not ended by the timer of the first.
+func TestGraceOfANodeThatIsGoneTwice(t *testing.T) {
+	inMembers(t, Options{Presence: &PresenceOptions{Grace: time.Minute}}, func(t *testing.T, p *members) {
+		p.hear(p.received, "other", p.allParts(1, 1)...)
+		p.gone("other", time.Now())
+		time.Sleep(30 * time.Second)
+		p.hear(p.received, "other", p.allParts(1, 1)...)
+		time.Sleep(25 * time.Second)
+		p.gone("other", time.Now())
+		time.Sleep(59 * time.Second)
+		require.Equal(t, 1, p.count("room"))
+		time.Sleep(2 * time.Second)
+		require.Zero(t, p.count("room"))
+	})
+}
