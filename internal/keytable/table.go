@@ -10,10 +10,6 @@ import (
 	"time"
 )
 
-// Bytes is about what a key takes in memory, however long it and the name of its channel
-// are.
-const Bytes = 100
-
 // Digest stands for a channel and a key. It begins with its Channel.
 type Digest [16]byte
 
@@ -70,9 +66,6 @@ const parts = 8
 func New(window time.Duration, limit int) *Table {
 	return &Table{window: int64(window), limit: limit, channels: map[Channel]int32{}}
 }
-
-// Window returns how long a key is remembered.
-func (t *Table) Window() time.Duration { return time.Duration(t.window) }
 
 // Len returns how many keys take memory.
 func (t *Table) Len() int { return t.count }

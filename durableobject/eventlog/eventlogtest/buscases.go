@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -67,6 +68,41 @@ var broadcastCases = map[string]func(*buses){
 		b.broadcast(here, "t", "a")
 		open.hears("a")
 		stopped.hears()
+	},
+	"has no call that runs when stop returns, or comes later": func(b *buses) {
+		here, there := b.two()
+		var calls, ended atomic.Int32
+		running := make(chan struct{}, 1)
+		stop, err := there.Listen(b.t.Context(), "t", func([]byte) {
+			calls.Add(1)
+			select {
+			case running <- struct{}{}:
+			default:
+			}
+			<-time.After(20 * time.Millisecond)
+			ended.Add(1)
+		})
+		b.must(err)
+		open := b.listen(there, "t")
+		for range 10 { // most of which wait when stop is called
+			b.broadcast(here, "t", "a")
+		}
+		select {
+		case <-running:
+		case <-time.After(patience):
+			b.t.Fatal("fn was not called")
+		}
+		stop()
+		if called, done := calls.Load(), ended.Load(); called != done {
+			b.t.Errorf("%d calls, of which %d have ended when stop returns", called, done)
+		}
+		before := calls.Load()
+		b.broadcast(here, "t", "b")
+		open.hearsAlso("b")
+		<-time.After(50 * time.Millisecond) // a call that comes has come by now
+		if n := calls.Load() - before; n > 0 {
+			b.t.Errorf("%d calls after stop has returned", n)
+		}
 	},
 	"fails with its context": func(b *buses) {
 		here, _ := b.two()
