@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,11 +39,11 @@ func TestDisconnectCountsOnce(t *testing.T) {
 					}
 				}
 				for i := range 20 {
-					lost := 0
+					var lost atomic.Int32
 					for _, n := range nodes {
 						n.bus.Disturb(func(_ string, data []byte) eventlogtest.Fate {
 							if isKind(data, test.kind) {
-								if lost++; lost == 1 {
+								if lost.Add(1) == 1 {
 									return test.fate
 								}
 							}
@@ -53,7 +54,7 @@ func TestDisconnectCountsOnce(t *testing.T) {
 					n, err := nodes[i%3].halls.Disconnect(t.Context(), durableobject.Who{ID: fmt.Sprint(i)}, 4000, "")
 					require.NoError(t, err)
 					require.Equal(t, 3, n)
-					require.Positive(t, lost)
+					require.Positive(t, lost.Load())
 				}
 			})
 		})

@@ -212,44 +212,51 @@ func TestSharedLogWithoutBus(t *testing.T) {
 	})
 }
 
-// fixedBus returns always the same values.
+// fixedBus returns always the same values, until others are set.
 type fixedBus struct {
 	eventlog.Bus
-	values map[string][]byte
-	read   int
+	values atomic.Pointer[map[string][]byte]
+	read   atomic.Int32
+}
+
+func newFixedBus(values map[string][]byte) *fixedBus {
+	b := &fixedBus{Bus: eventlog.NewMemoryBus()}
+	b.values.Store(&values)
+	return b
 }
 
 func (b *fixedBus) Kept(context.Context, string) (map[string][]byte, error) {
-	b.read++
-	return b.values, nil
+	b.read.Add(1)
+	return *b.values.Load(), nil
 }
 
 // Revocations that have not changed cost nothing when they are read again.
 func TestRevocationsThatHaveNotChanged(t *testing.T) { //nolint:paralleltest // counts allocations
 	const count = 10_000
 	synctest.Test(t, func(t *testing.T) {
-		bus := &fixedBus{Bus: eventlog.NewMemoryBus(), values: map[string][]byte{}}
+		values := map[string][]byte{}
 		until := time.Now().Add(time.Hour)
 		for i := range count {
 			value, err := json.Marshal(map[string]any{"who": durableobject.Who{TokenID: fmt.Sprint("t", i)}, "until": until})
 			require.NoError(t, err)
-			bus.values[fmt.Sprint("revoked/", i)] = value
+			values[fmt.Sprint("revoked/", i)] = value
 		}
+		bus := newFixedBus(values)
 		f := newFixture(t, durableobject.Options{Bus: bus}, nil)
 		synctest.Wait()
 		require.False(t, f.accepts(401, "room", withTokenID("t17")))
-		read := bus.read
+		read := bus.read.Load()
 		var before, now runtime.MemStats
 		runtime.ReadMemStats(&before)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		runtime.ReadMemStats(&now)
-		require.Greater(t, bus.read, read+20)
-		require.Less(t, now.Mallocs-before.Mallocs, uint64(count), "allocations of %d reads", bus.read-read)
+		require.Greater(t, bus.read.Load(), read+20)
+		require.Less(t, now.Mallocs-before.Mallocs, uint64(count), "allocations of %d reads", bus.read.Load()-read)
 
-		changed := maps.Clone(bus.values)
+		changed := maps.Clone(values)
 		changed["revoked/17"] = []byte(`{"who":{"tokenID":"other"},"until":"` + until.Format(time.RFC3339) + `"}`)
-		bus.values = changed
+		bus.values.Store(&changed)
 		time.Sleep(3 * time.Second)
 		require.False(t, f.accepts(401, "room", withTokenID("other")))
 		f.end()

@@ -14,7 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/durableobject"
-	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/token"
 )
 
@@ -90,7 +89,7 @@ func TestRevocationsOfOneUser(t *testing.T) {
 	t.Parallel()
 	const count = 20_000
 	synctest.Test(t, func(t *testing.T) {
-		bus := &fixedBus{Bus: eventlog.NewMemoryBus(), values: map[string][]byte{}}
+		values := map[string][]byte{}
 		start := time.Now().Truncate(time.Second)
 		issued := func(i int) time.Time { return start.Add(time.Duration(i) * time.Second) }
 		for i := range count { // none covers another
@@ -99,8 +98,9 @@ func TestRevocationsOfOneUser(t *testing.T) {
 				"until": start.Add(time.Minute - time.Duration(i)*time.Millisecond),
 			})
 			require.NoError(t, err)
-			bus.values[fmt.Sprint("revoked/", i)] = value
+			values[fmt.Sprint("revoked/", i)] = value
 		}
+		bus := newFixedBus(values)
 		f := newFixture(t, durableobject.Options{Bus: bus, Subject: subjectOf, IdleTimeout: 10 * time.Second}, nil)
 		synctest.Wait()
 		of := func(subject string, at time.Time) bool {
@@ -114,7 +114,7 @@ func TestRevocationsOfOneUser(t *testing.T) {
 		time.Sleep(50*time.Second - time.Since(start))
 		require.True(t, of("ann", issued(count/2-1)))
 		require.False(t, of("ann", issued(count/2)))
-		clear(bus.values)
+		bus.values.Store(&map[string][]byte{})
 		time.Sleep(time.Minute)
 		require.False(t, of("ann", issued(0)))
 		f.end()
