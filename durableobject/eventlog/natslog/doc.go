@@ -72,6 +72,7 @@
 //
 // A client of NATS that may publish to the subjects of the stream can publish events, and
 // one that may publish to the republished ones can make feeds be lost; one that may publish
-// to those of the bus can have sockets closed. All are for the nodes' account only: testdata/accounts.conf grants a node what it needs, and no more. Messages
-// that are no records are counted, logged and skipped.
+// to those of the bus can have sockets closed. All are for the nodes' account only:
+// testdata/accounts.conf grants a node what it needs, and no more. Messages that are no records
+// are counted, logged and skipped.
 package natslog
