@@ -100,8 +100,9 @@ func (v visitor) hears(want ...string) {
 	}
 }
 
-// A visitor whose name cannot be shown spoils the list of nobody else.
-func TestNamesThatAreTooLong(t *testing.T) {
+// serve runs a test on a server with its log in memory, in a bubble.
+func serve(t *testing.T, test func(t *testing.T, server *memhttp.Server)) {
+	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		log, err := openLog("")
@@ -113,6 +114,13 @@ func TestNamesThatAreTooLong(t *testing.T) {
 			server.Close()
 			require.NoError(t, log.Close())
 		}()
+		test(t, server)
+	})
+}
+
+// A visitor whose name cannot be shown spoils the list of nobody else.
+func TestNamesThatAreTooLong(t *testing.T) {
+	serve(t, func(t *testing.T, server *memhttp.Server) {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL()+"/token?room=lobby&name="+strings.Repeat("x", 41), nil)
 		require.NoError(t, err)
 		resp, err := server.Client().Do(r)
@@ -147,17 +155,7 @@ func TestNamesThatAreTooLong(t *testing.T) {
 }
 
 func TestRoom(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		log, err := openLog("")
-		require.NoError(t, err)
-		handler, shutdown := newServer(config{Key: "key"}, fstest.MapFS{}, log)
-		server := memhttp.NewServer(handler)
-		defer func() {
-			require.NoError(t, shutdown(context.Background()))
-			server.Close()
-			require.NoError(t, log.Close())
-		}()
+	serve(t, func(t *testing.T, server *memhttp.Server) {
 		ann := enter(t, server, "ann")
 		defer ann.room.Close()
 		people, err := People.Call(t.Context(), ann.room, rpc.Void{})
@@ -198,12 +196,7 @@ func TestRoom(t *testing.T) {
 }
 
 func TestSayIsChecked(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		log, err := openLog("")
-		require.NoError(t, err)
-		handler, shutdown := newServer(config{Key: "key"}, fstest.MapFS{}, log)
-		server := memhttp.NewServer(handler)
+	serve(t, func(t *testing.T, server *memhttp.Server) {
 		ann := enter(t, server, "ann")
 		for name, in := range map[string]SayInput{
 			"nothing":      {},
@@ -215,8 +208,5 @@ func TestSayIsChecked(t *testing.T) {
 			require.Equal(t, rpc.CodeBadRequest, rpc.CodeOf(err), name)
 		}
 		require.NoError(t, ann.room.Close())
-		require.NoError(t, shutdown(t.Context()))
-		server.Close()
-		require.NoError(t, log.Close())
 	})
 }
