@@ -69,6 +69,12 @@ func (n *nodes) ask(ctx context.Context, what string, data any, each func(json.R
 	if err := n.broadcast(ctx, message{Kind: kindQuestion, Data: q}); err != nil {
 		return err
 	}
+	return n.collect(ctx, q, answers, fresh, each)
+}
+
+// collect waits for the answers to a question that was sent, and sends it again to nodes that
+// have not answered. With fresh it waits until then for nodes that are not known yet.
+func (n *nodes) collect(ctx context.Context, q []byte, answers <-chan answer, fresh bool, each func(json.RawMessage) error) error {
 	asking, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	again := time.NewTimer(askAgain)
@@ -97,19 +103,25 @@ func (n *nodes) ask(ctx context.Context, what string, data any, each func(json.R
 				}
 			}
 		case <-asking.Done():
-			names := missing()
-			switch {
-			case ctx.Err() != nil:
+			if ctx.Err() != nil {
 				return context.Cause(ctx)
-			case len(names) == 0: // the last one has shut down meanwhile
-				return nil
-			case failed != nil:
-				return fmt.Errorf("%w: %s: %w", ErrSilent, strings.Join(names, ", "), failed)
 			}
-			return fmt.Errorf("%w: %s", ErrSilent, strings.Join(names, ", "))
+			return silent(missing(), failed)
 		}
 	}
 	return nil
+}
+
+// silent returns the error of nodes that did not answer, and why one could not be asked
+// again; nil if there are none, since the last one has shut down meanwhile.
+func silent(names []string, failed error) error {
+	switch {
+	case len(names) == 0:
+		return nil
+	case failed != nil:
+		return fmt.Errorf("%w: %s: %w", ErrSilent, strings.Join(names, ", "), failed)
+	}
+	return fmt.Errorf("%w: %s", ErrSilent, strings.Join(names, ", "))
 }
 
 // answer answers a question of another node.

@@ -3,7 +3,7 @@ package durableobject
 // The kinds of the messages that nodes send each other. They are for all nodes unless the
 // table names one.
 //
-//	hello           a node has begun to listen; the others answer with a beat
+//	hello           a node has begun to listen; the others answer with theirs
 //	beat            a node is there: sent in intervals. With presence, the number of its last
 //	                change, and the nodes that it knows
 //	bye             a node has shut down

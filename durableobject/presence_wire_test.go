@@ -10,7 +10,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/durableobject"
@@ -35,9 +34,10 @@ type strictBus struct {
 }
 
 func (b strictBus) Broadcast(ctx context.Context, topic string, data []byte) error {
-	assert.LessOrEqual(b.t, len(data), eventlog.MaxBusBytes)
 	err := b.Bus.Broadcast(ctx, topic, data)
-	assert.NotErrorIs(b.t, err, eventlog.ErrTooLarge)
+	if len(data) > eventlog.MaxBusBytes || errors.Is(err, eventlog.ErrTooLarge) {
+		b.t.Errorf("a message of %d bytes: %v", len(data), err) // not on the goroutine of the test
+	}
 	return err
 }
 

@@ -87,11 +87,11 @@ type wireClaim struct {
 type plainClaim wireClaim
 
 // MarshalJSON implements [json.Marshaler].
-func (w wireClaim) MarshalJSON() ([]byte, error) {
+func (w *wireClaim) MarshalJSON() ([]byte, error) {
 	if w.encoded != nil {
 		return w.encoded, nil
 	}
-	return encodeJSON(plainClaim(w))
+	return encodeJSON((*plainClaim)(w))
 }
 
 // encode encodes the claim, and returns how many bytes it takes: 0 if that fails.

@@ -388,6 +388,7 @@ func loggable(text string) string {
 // refuseOrigin answers a request of a page of another origin. Its call runs nothing, no
 // interceptor either: the credentials in it are not those of the page that made it.
 func (h *Handler) refuseOrigin(ctx context.Context, x *exchange, call *Call, err error) {
-	h.engine.logger.WarnContext(ctx, "cross-origin request refused", "path", call.Path, "origin", loggable(x.r.Header.Get("Origin")), "err", err)
+	h.engine.logger.WarnContext(ctx, "cross-origin request refused",
+		"path", call.Path, "origin", loggable(x.r.Header.Get("Origin")), "err", err)
 	x.writeAnswer(h.engine.answerError(ctx, call, err))
 }
