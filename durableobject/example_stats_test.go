@@ -20,12 +20,12 @@ func ExampleNamespace_Stats() {
 	var s durableobject.Stats
 	check(json.Unmarshal([]byte(figures.String()), &s))
 	fmt.Println(s.Channels, s.Websockets, s.Subscriptions, s.Behind)
-	fmt.Println(s.Publishes, s.PublishErrors, s.Calls, s.Subscribes, s.ResumesTruncated)
+	fmt.Println(s.Publishes, s.PublishErrors, s.Calls, s.ResumesTruncated)
 	l.close()
 	fmt.Println(l.rooms.Stats().Closes)
 	// Output:
 	// 1 1 1 0
-	// 1 0 map[] 1 0
+	// 1 0 map[] 0
 	// ann: hello
 	// map[1000:1]
 }
@@ -72,10 +72,10 @@ func ExampleWebsocket_Stats() {
 
 	for ws := range l.room.Websockets() {
 		s := ws.Stats()
-		fmt.Println(s.State, s.LagEvents, s.LagBytes, s.PendingBytes, s.Since.IsZero())
+		fmt.Println(s.State == durableobject.WebsocketBehind, s.LagEvents, s.LagBytes, s.Since.IsZero())
 	}
 	// Output:
-	// live 0 0 0 false
+	// false 0 0 false
 	// ann: nothing
 }
 

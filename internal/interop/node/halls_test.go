@@ -97,7 +97,7 @@ func testHalls(t *testing.T, run runner) {
 		},
 		"a forger is refused": func(t *testing.T) {
 			h := newHall(t, time.Hour)
-			h.key, h.verifier = "a key", token.Secret("another key")
+			h.change(func() { h.key, h.verifier = "a key", token.Secret("another key") })
 			p := run(t, h, programConfig{})
 			p.expect("error", "refused", "end")
 			require.Equal(t, 2, h.asked())
