@@ -106,15 +106,15 @@ func (n *nodes) collect(ctx context.Context, q []byte, answers <-chan answer, fr
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			return silent(missing(), failed)
+			return silentError(missing(), failed)
 		}
 	}
 	return nil
 }
 
-// silent returns the error of nodes that did not answer, and why one could not be asked
+// silentError returns the error of nodes that did not answer, and why one could not be asked
 // again; nil if there are none, since the last one has shut down meanwhile.
-func silent(names []string, failed error) error {
+func silentError(names []string, failed error) error {
 	switch {
 	case len(names) == 0:
 		return nil

@@ -87,7 +87,6 @@ func (p *members) arrive(ws *Websocket) {
 		p.stay(key, c)
 		c.Sockets++
 		c.ended, c.Yielding = false, false
-		p.stay(key, c)
 		c.read(ws.Token())
 		p.touch(key)
 	})
@@ -165,7 +164,7 @@ func (p *members) schedule() {
 	}
 }
 
-// expireDue ends the grace of the members whose time has come. It is called without mu.
+// expireDue ends the grace of the members for which it is over. It is called without mu.
 func (p *members) expireDue() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -194,11 +193,7 @@ func (p *members) after(d time.Duration, fn func()) *time.Timer {
 // change changes the claims to a member, does what is to be done about it, and passes the
 // change to the watchers.
 func (p *members) change(key memberKey, fn func(m *member)) {
-	r := p.rosters[key.channel]
-	if r == nil {
-		r = &roster{members: map[Recipient]*member{}}
-		p.rosters[key.channel] = r
-	}
+	r := p.roster(key.channel)
 	m := r.members[key.Recipient]
 	if m == nil {
 		m = &member{}
@@ -222,9 +217,7 @@ func (p *members) change(key memberKey, fn func(m *member)) {
 		if known {
 			r.tell(PresenceLeft, before)
 		}
-		if len(r.members) == 0 && len(r.watchers) == 0 {
-			delete(p.rosters, key.channel)
-		}
+		p.tidy(key.channel, r)
 	case len(r.watchers) == 0:
 	case !known:
 		r.tell(PresenceJoined, m.view(key.Recipient))
@@ -232,6 +225,23 @@ func (p *members) change(key memberKey, fn func(m *member)) {
 		if after := m.view(key.Recipient); !reflect.DeepEqual(before, after) {
 			r.tell(PresenceChanged, after)
 		}
+	}
+}
+
+// roster returns the roster of a channel, which it makes if there is none.
+func (p *members) roster(channel string) *roster {
+	r := p.rosters[channel]
+	if r == nil {
+		r = &roster{members: map[Recipient]*member{}}
+		p.rosters[channel] = r
+	}
+	return r
+}
+
+// tidy removes a roster that nobody is in and nobody watches.
+func (p *members) tidy(channel string, r *roster) {
+	if len(r.members) == 0 && len(r.watchers) == 0 {
+		delete(p.rosters, channel)
 	}
 }
 
@@ -344,11 +354,7 @@ func (p *members) watch(channel string) *watcher {
 		w.fail(ErrClosed)
 		return w
 	}
-	r := p.rosters[channel]
-	if r == nil {
-		r = &roster{members: map[Recipient]*member{}}
-		p.rosters[channel] = r
-	}
+	r := p.roster(channel)
 	if r.watchers == nil {
 		r.watchers = map[*watcher]struct{}{}
 	}
@@ -362,12 +368,9 @@ func (p *members) watch(channel string) *watcher {
 func (p *members) unwatch(channel string, w *watcher) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	r := p.rosters[channel]
-	if r == nil {
-		return
-	}
-	if delete(r.watchers, w); len(r.members) == 0 && len(r.watchers) == 0 {
-		delete(p.rosters, channel)
+	if r := p.rosters[channel]; r != nil {
+		delete(r.watchers, w)
+		p.tidy(channel, r)
 	}
 }
 

@@ -34,7 +34,7 @@ func (h *parlor) note(line string) {
 	}
 }
 
-// guestBook has the hooks that were called, on all nodes.
+// guestBook records the calls of hooks, on all nodes.
 type guestBook struct {
 	mu    sync.Mutex
 	lines []string

@@ -35,11 +35,12 @@ func (p *members) reply(m message, c claims) {
 	p.nodes.soon(func() { p.post(p.core.ctx, m, &c) })
 }
 
-// want asks a node for all its claims.
-func (p *members) want(node string, r *replica) {
+// want asks a node for all its claims, or for those of another node if of is set; with an
+// empty to it asks all nodes. It asks for a replica once in wantAgain.
+func (p *members) want(r *replica, to, of string) {
 	if now := time.Now(); now.Sub(r.askedAt) >= wantAgain {
 		r.askedAt = now
-		p.reply(message{Kind: kindWanted, To: node}, claims{})
+		p.reply(message{Kind: kindWanted, To: to}, claims{Of: of})
 	}
 }
 
@@ -50,7 +51,7 @@ func (p *members) heardBeat(node string, c *claims) {
 	switch {
 	case r.generation > c.Generation:
 	case !r.synced, len(r.early) > 0, r.seq < r.heard:
-		p.want(node, r)
+		p.want(r, node, "")
 	}
 	r.heard = c.Seq
 	for name, h := range c.Nodes {
@@ -62,9 +63,8 @@ func (p *members) heardBeat(node string, c *claims) {
 		if r == nil {
 			r = p.replica(name, 0)
 		}
-		if now := time.Now(); !r.synced && !r.gone && now.Sub(r.askedAt) >= wantAgain {
-			r.askedAt = now
-			p.reply(message{Kind: kindWanted}, claims{Of: name})
+		if !r.synced && !r.gone {
+			p.want(r, "", name)
 		}
 	}
 }
@@ -109,7 +109,7 @@ func (p *members) changed(node string, c *claims) {
 	case r.synced:
 		p.catchUp(node, r)
 	default:
-		p.want(node, r)
+		p.want(r, node, "")
 	}
 }
 

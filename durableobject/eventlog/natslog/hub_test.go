@@ -32,7 +32,7 @@ type hubRoom struct {
 func (r hubRoom) OnJoined(_ context.Context, m durableobject.Member) { r.book.note("+" + m.ID) }
 func (r hubRoom) OnLeft(_ context.Context, m durableobject.Member)   { r.book.note("-" + m.ID) }
 
-// hubBook has the hooks that were called, on all hubs.
+// hubBook records the calls of hooks, on all hubs.
 type hubBook struct {
 	mu    sync.Mutex
 	lines []string
