@@ -309,22 +309,27 @@ func (m *Memory) expire(name string) {
 	}
 }
 
-// replay reads the records of a channel from a cursor to an end.
+// replay reads the records of a channel from a cursor to an end, or backwards from it to the
+// oldest one.
 type replay struct {
-	log     *Memory
-	ctx     context.Context
-	channel string
-	cursor  uint64 // Seq of the last record that was yielded
-	end     uint64 // Seq of the newest record when the replay was asked for
+	log       *Memory
+	ctx       context.Context
+	channel   string
+	cursor    uint64 // Seq of the last record that was yielded
+	end       uint64 // Seq of the newest record when the replay was asked for
+	backwards bool
 }
 
 // records implements [Replay.Records].
 func (r *replay) records(yield func(*Record, error) bool) {
 	var batch [replayBatch]*Record
-	for r.cursor < r.end {
+	for r.backwards || r.cursor < r.end {
 		n, err := r.next(batch[:])
 		if err != nil {
 			yield(nil, fmt.Errorf("eventlog: replay: %w", err))
+			return
+		}
+		if n == 0 {
 			return
 		}
 		for _, record := range batch[:n] {
@@ -336,8 +341,7 @@ func (r *replay) records(yield func(*Record, error) bool) {
 	}
 }
 
-// next fills batch with the records after the cursor and returns how many it is:
-// at least one, since the cursor is before the end.
+// next fills batch with the records that follow the cursor and returns how many it is.
 func (r *replay) next(batch []*Record) (n int, err error) {
 	m := r.log
 	m.mu.Lock()
@@ -347,7 +351,10 @@ func (r *replay) next(batch []*Record) (n int, err error) {
 	}
 	m.expire(r.channel)
 	c := m.history.channels[r.channel]
-	if c == nil || r.cursor < c.floor {
+	switch {
+	case r.backwards:
+		return c.before(r.cursor, batch), nil
+	case c == nil || r.cursor < c.floor:
 		return 0, ErrTrimmed
 	}
 	from := c.records.search(func(s *stored) bool { return s.Seq > r.cursor })

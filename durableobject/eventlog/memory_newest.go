@@ -16,60 +16,23 @@ func (m *Memory) Newest(ctx context.Context, channel string, p Position) (Replay
 		return Replay{}, fmt.Errorf("eventlog: newest: %w", err)
 	}
 	known := p.IsZero() || p.Epoch == m.epoch && p.Seq <= m.history.last
-	read := backwardReplay{log: m, ctx: ctx, channel: channel, cursor: math.MaxUint64}
+	read := replay{log: m, ctx: ctx, channel: channel, cursor: math.MaxUint64, backwards: true}
 	if known && !p.IsZero() {
 		read.cursor = p.Seq
 	}
 	return Replay{Truncated: !known, Records: read.records}, nil
 }
 
-// backwardReplay reads the records of a channel from its end.
-type backwardReplay struct {
-	log     *Memory
-	ctx     context.Context
-	channel string
-	cursor  uint64 // Seq of the last record that was yielded
-}
-
-// records implements [Replay.Records].
-func (r *backwardReplay) records(yield func(*Record, error) bool) {
-	var batch [replayBatch]*Record
-	for {
-		n, err := r.next(batch[:])
-		if err != nil {
-			yield(nil, fmt.Errorf("eventlog: replay: %w", err))
-			return
-		}
-		if n == 0 {
-			return
-		}
-		for _, record := range batch[:n] {
-			r.cursor = record.Seq
-			if !yield(record, nil) {
-				return
-			}
-		}
-	}
-}
-
-// next fills batch with the records before the cursor, newest first, and returns their
-// number.
-func (r *backwardReplay) next(batch []*Record) (n int, err error) {
-	m := r.log
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if err := m.usable(r.ctx); err != nil {
-		return 0, err
-	}
-	m.expire(r.channel)
-	c := m.history.channels[r.channel]
+// before fills batch with the records before a Seq, newest first, and returns their number. A
+// nil channel has none.
+func (c *channel) before(seq uint64, batch []*Record) (n int) {
 	if c == nil {
-		return 0, nil
+		return 0
 	}
-	end := c.records.search(func(s *stored) bool { return s.Seq >= r.cursor })
+	end := c.records.search(func(s *stored) bool { return s.Seq >= seq })
 	for n < len(batch) && n < end {
 		batch[n] = c.records.at(end - 1 - n).Record
 		n++
 	}
-	return n, nil
+	return n
 }

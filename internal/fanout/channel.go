@@ -68,7 +68,7 @@ func New(o *Options, name string) *Channel {
 	ch.tail.maxLag = o.MaxLagBytes
 	ch.tail.common.id = firstID
 	ch.history = history{
-		log: o.Log, channel: name, retention: o.Retention, options: o, tail: &ch.tail, readers: &ch.readers,
+		options: o, channel: name, retention: o.Retention, tail: &ch.tail, readers: &ch.readers,
 	}
 	if o.Shared == nil {
 		ch.deliver = ch.receive

@@ -10,10 +10,9 @@ import (
 
 // history reads a channel's log, for readers that are not at the tail.
 type history struct {
-	log       eventlog.Log // nil: nothing is kept
 	channel   string
 	retention time.Duration // 0: the log itself drops what is too old
-	options   *Options
+	options   *Options      // with the log, nil if nothing is kept
 	tail      *tail
 	readers   *index // guarded by the tail's mu
 	pages     pages
@@ -31,7 +30,7 @@ func (h *history) horizon() time.Time {
 // has none, and reports whether some that it had are gone, or too old to be replayed. It
 // is 1 if the first was just dropped.
 func (h *history) missed(ctx context.Context, from eventlog.Position) (first uint64, truncated bool, err error) {
-	replay, err := h.log.After(ctx, h.channel, from)
+	replay, err := h.options.Log.After(ctx, h.channel, from)
 	if err != nil {
 		return 0, false, err
 	}
@@ -42,7 +41,7 @@ func (h *history) missed(ctx context.Context, from eventlog.Position) (first uin
 		if err != nil {
 			return 0, false, err
 		}
-		// Who asks for what is retained misses nothing that is too old.
+		// A client that asks for what is retained misses nothing that is too old.
 		tooOld := rec.Time.Before(h.horizon())
 		return rec.Seq, replay.Truncated || tooOld && !from.IsZero(), nil
 	}
@@ -58,10 +57,10 @@ const maxLatestBytes = 1 << 20
 // are none.
 func (h *history) latest(ctx context.Context, live eventlog.Position, r *Reader) (eventlog.Position, error) {
 	o, begin := h.options, live
-	if o.Latest == 0 || h.log == nil {
+	if o.Latest == 0 || h.options.Log == nil {
 		return live, nil
 	}
-	replay, err := eventlog.ReadNewest(ctx, h.log, h.channel, eventlog.Position{})
+	replay, err := eventlog.ReadNewest(ctx, h.options.Log, h.channel, eventlog.Position{})
 	if err != nil {
 		return live, err
 	}
@@ -95,12 +94,12 @@ func (h *history) latest(ctx context.Context, live eventlog.Position, r *Reader)
 // after from are gone the error is [eventlog.ErrTrimmed]; with skipGaps, after is
 // where the remaining ones begin instead.
 func (h *history) page(ctx context.Context, from eventlog.Position, limit uint64, skipGaps bool) (p *page, after uint64, err error) {
-	if h.log == nil {
+	if h.options.Log == nil {
 		return nil, 0, eventlog.ErrTrimmed
 	}
 	// The log is asked each time, so that nothing is sent from a page that it has
 	// dropped since.
-	replay, err := h.log.After(ctx, h.channel, from)
+	replay, err := h.options.Log.After(ctx, h.channel, from)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -112,7 +111,7 @@ func (h *history) page(ctx context.Context, from eventlog.Position, limit uint64
 		if after, err = seqBefore(replay, limit); err != nil {
 			return nil, 0, err
 		}
-		if replay, err = h.log.After(ctx, h.channel, from); err != nil {
+		if replay, err = h.options.Log.After(ctx, h.channel, from); err != nil {
 			return nil, 0, err
 		}
 	}

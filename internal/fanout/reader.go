@@ -168,7 +168,7 @@ func (r *Reader) Prepare(ctx context.Context, s *Subscription, lastEventID strin
 		if s.lastSent = begin.Seq; begin != live {
 			s.state, s.cursor, s.from, s.latest = replaying, 0, begin, true
 		}
-	case r.history.log == nil:
+	case r.history.options.Log == nil:
 		s.Truncated = true
 	default:
 		s.from = eventlog.PositionOf(lastEventID)
@@ -220,7 +220,7 @@ func (r *Reader) late(s *Subscription) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), maxTailWait)
 	defer cancel()
-	head, err := r.history.log.Head(ctx, r.history.channel)
+	head, err := r.history.options.Log.Head(ctx, r.history.channel)
 	switch {
 	case err != nil:
 		return err
