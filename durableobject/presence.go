@@ -89,7 +89,7 @@ type PresenceChange struct {
 // Presence lists the clients of the object on all nodes: those with one of the tags, or all
 // of them. It is answered from what this node knows, which the others keep up to date; a
 // node that has just started waits for them, at most 250 ms. Members of a node that was
-// killed are gone 15 s later. Nodes that are connected by no bus know nothing of each
+// killed are gone within 30 s. Nodes that are connected by no bus know nothing of each
 // other's members: see Options.Bus.
 //
 // The error is [ErrNoPresence] without Options.Presence, or that of ctx.

@@ -104,6 +104,20 @@ func (c *cluster) leader() int {
 	return leader
 }
 
+// replaceServers restarts the servers one after the other, the leader first, and waits for
+// each to have the stream again.
+func (c *cluster) replaceServers() {
+	c.t.Helper()
+	first := c.leader()
+	for i := range c.servers {
+		which := (first + i) % len(c.servers)
+		c.stop(which)
+		c.start(which)
+		require.Eventually(c.t, func() bool { return c.servers[which].JetStreamIsStreamCurrent(server.DEFAULT_GLOBAL_ACCOUNT, "s") },
+			time.Minute, 50*time.Millisecond)
+	}
+}
+
 // TestServersAreReplaced restarts the servers one after the other, the leader first, while
 // three nodes publish: nothing that was acknowledged is lost, repeated or out of order.
 func TestServersAreReplaced(t *testing.T) {
@@ -129,14 +143,7 @@ func TestServersAreReplaced(t *testing.T) {
 			}
 		})
 	}
-	first := c.leader()
-	for i := range c.servers {
-		which := (first + i) % len(c.servers)
-		c.stop(which)
-		c.start(which)
-		require.Eventually(t, func() bool { return c.servers[which].JetStreamIsStreamCurrent(server.DEFAULT_GLOBAL_ACCOUNT, "s") },
-			time.Minute, 50*time.Millisecond)
-	}
+	c.replaceServers()
 	stop()
 	writers.Wait()
 	total := 0

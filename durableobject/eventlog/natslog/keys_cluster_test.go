@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
@@ -64,14 +63,7 @@ func TestKeysWhileServersAreReplaced(t *testing.T) {
 			}
 		})
 	}
-	first := c.leader()
-	for i := range c.servers {
-		which := (first + i) % len(c.servers)
-		c.stop(which)
-		c.start(which)
-		require.Eventually(t, func() bool { return c.servers[which].JetStreamIsStreamCurrent(server.DEFAULT_GLOBAL_ACCOUNT, "s") },
-			time.Minute, 50*time.Millisecond)
-	}
+	c.replaceServers()
 	stop()
 	writers.Wait()
 	require.GreaterOrEqual(t, total, times)
