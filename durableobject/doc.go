@@ -48,11 +48,11 @@
 // Options.Log.
 //
 // Some headers go beyond oRPC, and only to clients that ask for them with
-// "x-durable-iterator: 1" when they subscribe, as package client does. The answer
-// then has "x-durable-iterator-position", the head of the log or, with Options.Latest,
-// the position before the first event, and "x-durable-iterator-resume": "complete", "truncated", "off" (nothing is kept) or
-// "none" (there was no last event id). Such clients are also sent an event without
-// data now and then, whose id is the current position of the log.
+// "x-durable-iterator: 1" when they subscribe, as package client does. The answer then has
+// "x-durable-iterator-position", the head of the log or, with Options.Latest, the position
+// before the first event, and "x-durable-iterator-resume": "complete", "truncated", "off"
+// (nothing is kept) or "none" (there was no last event id). Such clients are also sent an event
+// without data now and then, whose id is the current position of the log.
 //
 // Pages in browsers see no pings. A client that subscribes with
 // "x-durable-iterator-heartbeat" and a number of seconds, 10 to 60, is sent an event

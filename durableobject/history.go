@@ -75,9 +75,10 @@ type Page[T any] struct {
 // them. Clients read a history through a method of the application, which passes its
 // socket as HistoryOptions.For. oRPC has nothing like it.
 //
-// A page ends after its limit, at 1 MiB of events, unless a single one is larger, and
-// after 10,000 events or 8 MiB that were looked at, for the client or not. So one with few events, or none, may have a
-// Next. Reading the newest page takes as long for a long history as for a short one.
+// A page ends after its limit, at 1 MiB of events, unless a single one is larger, and after
+// 10,000 events or 8 MiB that were looked at, for the client or not. So one with few events, or
+// none, may have a Next. Reading the newest page takes as long for a long history as for a
+// short one.
 //
 // If an event cannot be decoded as a T, the error names its id, and the page has the events
 // before it and a Next after it. Other errors are those of ctx, the log and the options,

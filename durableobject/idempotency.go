@@ -22,13 +22,13 @@ import (
 // Options.IdempotencyWindow and the options of the logs make it longer. A log that keeps
 // events over a crash keeps their keys as well, and nodes that share a log share keys.
 //
-// The key is any string of up to 128 bytes, or PublishEvent returns eventlog.ErrKey. "" is
-// no key, as [CallKey] returns for a call without one. Without events that are kept, and
-// with a log that has no keys, PublishEvent returns [ErrNoKeys], also for "", so that it
-// shows with the first call; while the log has no
-// place for another key, eventlog.ErrTooManyKeys. The last eighth of the places is for
-// objects with few keys, so that one with many leaves some to the others. Never use a key of a client's alone,
-// with which it could suppress the events of others: see [CallKey] and [JoinKey].
+// The key is any string of up to 128 bytes, or PublishEvent returns eventlog.ErrKey. "" is no
+// key, as [CallKey] returns for a call without one. Without events that are kept, and with a
+// log that has no keys, PublishEvent returns [ErrNoKeys], also for "", so that it shows with
+// the first call; while the log has no place for another key, eventlog.ErrTooManyKeys. The last
+// eighth of the places is for objects with few keys, so that one with many leaves some to the
+// others. Never use a key of a client's alone, with which it could suppress the events of
+// others: see [CallKey] and [JoinKey].
 //
 // oRPC has no counterpart.
 func WithIdempotencyKey(key string) PublishOption {

@@ -30,9 +30,9 @@ type Namespace[H any] struct{ class *class }
 //		return o, nil
 //	}, options)
 //
-// It panics if newHub is nil, and on options that are wrong: without a Verifier, with
-// negative numbers, a nil interceptor or plugin, serializers that contradict each other. oRPC: the class that
-// extends DurableIteratorObject.
+// It panics if newHub is nil, and on options that are wrong: without a Verifier, with negative
+// numbers, a nil interceptor or plugin, serializers that contradict each other. oRPC: the class
+// that extends DurableIteratorObject.
 func NewNamespace[T any, H Hub[T]](newHub func(context.Context, *Object[T]) (H, error), o *Options) *Namespace[H] {
 	if newHub == nil {
 		panic("durableobject: NewNamespace: newHub is nil")
@@ -101,7 +101,8 @@ func Handle[H, In, Out any](ns *Namespace[H], p rpc.Procedure[In, Out],
 // with w. Otherwise it is as [Handle]: an event of the stream, too, comes after the
 // events that fn has published before it.
 //
-// A stream waits while the client has too much unread, as all answers do. Options.MaxStreams bounds the streams of a socket.
+// A stream waits while the client has too much unread, as all answers do. Options.MaxStreams
+// bounds the streams of a socket.
 func HandleEvents[H, In, T, R any](ns *Namespace[H], p rpc.EventProcedure[In, T, R],
 	fn func(H, context.Context, *Websocket, In, *rpc.EventWriter[T]) (R, error), ics ...rpc.Interceptor,
 ) {

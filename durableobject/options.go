@@ -89,14 +89,14 @@ type Options struct {
 	// a client with a token of one channel can see how many events all channels of the
 	// log have. Tenants who must not know that of each other need a log each.
 	//
-	// The rest is about several processes only. An eventlog.Shared is a log that several processes share, each with a namespace of
-	// its own: then every socket gets the events of all of them, and a client may come
-	// back to any process. Each namespace needs a handle of its own, or a Prefix. While
-	// the log is out of reach, publishers get its error and clients 503; when its feed
-	// is lost the sockets are closed with 1012, and their clients resume from the log.
-	// Predicates fail with [ErrPredicate]. The clocks of the processes may
-	// differ from the log's by 10 s. Each process has an object of its own for a channel:
-	// keep state that must exist once elsewhere.
+	// The rest is about several processes only. An eventlog.Shared is a log that several
+	// processes share, each with a namespace of its own: then every socket gets the events of
+	// all of them, and a client may come back to any process. Each namespace needs a handle of
+	// its own, or a Prefix. While the log is out of reach, publishers get its error and clients
+	// 503; when its feed is lost the sockets are closed with 1012, and their clients resume
+	// from the log. Predicates fail with [ErrPredicate]. The clocks of the processes may differ
+	// from the log's by 10 s. Each process has an object of its own for a channel: keep state
+	// that must exist once elsewhere.
 	Log eventlog.Log
 
 	// Bus connects the nodes of the namespace for [Namespace.Disconnect],

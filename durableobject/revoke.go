@@ -14,10 +14,10 @@ import (
 
 // Disconnect closes the sockets that match, on all nodes, with a WebSocket close code and a
 // reason, and returns how many the nodes have closed. It does not keep clients from coming
-// back, which most do at once: see [Namespace.Revoke]. Nodes that are connected by no bus,
-// as with an eventlog.Shared that has none and without Options.Bus, are not asked. Codes are as in [Websocket.Close].
-// This library's clients take 4000 plus an HTTP status for a refusal with that status, and
-// do not come back after 4403 and 4410. A reason longer than 123 bytes is cut.
+// back, which most do at once: see [Namespace.Revoke]. Nodes that are connected by no bus, as
+// with an eventlog.Shared that has none and without Options.Bus, are not asked. Codes are as in
+// [Websocket.Close]. This library's clients take 4000 plus an HTTP status for a refusal with
+// that status, and do not come back after 4403 and 4410. A reason longer than 123 bytes is cut.
 //
 // The error wraps [ErrWho] or [ErrCloseCode], and nothing is closed then. It wraps
 // [ErrSilent] if a node did not answer within 600 ms, and is that of the bus or of ctx if

@@ -40,10 +40,10 @@ type Stats struct {
 	Deliveries uint64
 	// BytesSent counts the bytes that were passed to connections: frames with their headers.
 	BytesSent uint64
-	// Calls counts the calls of methods, interceptors included, by result: [ResultOK] or the code of the error, of
-	// which it distinguishes at least 64 and counts the others as [ResultOther]. A call that
-	// was aborted by its client has CLIENT_CLOSED_REQUEST. A stream of events counts once,
-	// when it begins.
+	// Calls counts the calls of methods, interceptors included, by result: [ResultOK] or the
+	// code of the error, of which it distinguishes at least 64 and counts the others as
+	// [ResultOther]. A call that was aborted by its client has CLIENT_CLOSED_REQUEST. A stream
+	// of events counts once, when it begins.
 	Calls map[string]uint64
 	// Subscribes counts the subscriptions. ResumesComplete are those of them that continued an
 	// earlier one and missed nothing, ResumesTruncated those where events were gone.

@@ -11,8 +11,9 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// Call is one call: on a client on the way from the caller to the transport, on a server
-// from the transport to the handler. Interceptors may change it before they pass it on. It belongs to one goroutine at a time.
+// Call is one call: on a client on the way from the caller to the transport, on a server from
+// the transport to the handler. Interceptors may change it before they pass it on. It belongs
+// to one goroutine at a time.
 type Call struct {
 	// Path is the procedure's path, outermost group first.
 	Path []string
@@ -55,8 +56,8 @@ func (c *Call) IdempotencyKey() string {
 }
 
 // DecodeInput decodes the input of a call that a client has sent, which is a [value.Value],
-// into the value that into points to; see [value.Value.Decode] for errors. Of the calls of one socket one
-// is decoded at a time, so that a client with large inputs takes at most one
+// into the value that into points to; see [value.Value.Decode] for errors. Of the calls of one
+// socket one is decoded at a time, so that a client with large inputs takes at most one
 // processor: DecodeInput waits for that, and returns the cause of ctx if it ends first. It is
 // for servers and their interceptors.
 func (c *Call) DecodeInput(ctx context.Context, into any) error {

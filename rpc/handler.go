@@ -99,10 +99,10 @@ type HandlerPlugin interface {
 //
 // Browsers send the cookies of a site along with the requests that pages of other sites make.
 // Such a request is refused with [CodeForbidden] before anything of it is run, as
-// [http.CrossOriginProtection] does it, unless [HandlerOptions.TrustedOrigins] has the
-// page's origin or a [CORSPlugin] allows it. Requests with neither an Origin nor a Sec-Fetch-Site header, as
-// programs send them, pass. So does GET, which any page may cause, though not read the
-// answer to: declare only procedures with GET that change nothing.
+// [http.CrossOriginProtection] does it, unless [HandlerOptions.TrustedOrigins] has the page's
+// origin or a [CORSPlugin] allows it. Requests with neither an Origin nor a Sec-Fetch-Site
+// header, as programs send them, pass. So does GET, which any page may cause, though not read
+// the answer to: declare only procedures with GET that change nothing.
 //
 // Any other body must arrive within [HandlerOptions.BodyTimeout], and the client must take
 // the answer, see [HandlerOptions.StallTimeout]. A request that is refused for its

@@ -135,8 +135,8 @@ func (p Procedure[In, Out]) Call(ctx context.Context, c Caller, in In, opts ...C
 // around it, after the input was decoded and checked, and see it typed in
 // [Call.Input].
 //
-// The context of fn ends when the caller cancels the call or goes away;
-// [CallOf] finds the call in it. It runs concurrently with itself. If it panics the call fails with a [*PanicError],
+// The context of fn ends when the caller cancels the call or goes away; [CallOf] finds the call
+// in it. It runs concurrently with itself. If it panics the call fails with a [*PanicError],
 // which interceptors see and the caller does not. Handler panics on a nil interceptor.
 func (p Procedure[In, Out]) Handler(fn func(context.Context, In) (Out, error), ics ...Interceptor) Route {
 	outHasRules := validate.HasRules[Out]()

@@ -52,7 +52,8 @@ func KeyWindow(log Log) time.Duration {
 	return 0
 }
 
-// CheckKey returns an error that wraps [ErrKey] for a Key that is too long. It is for implementations of [Keyed].
+// CheckKey returns an error that wraps [ErrKey] for a Key that is too long. It is for
+// implementations of [Keyed].
 func CheckKey(key string) error {
 	if len(key) > MaxKeyBytes {
 		return fmt.Errorf("%w: %d bytes, at most %d", ErrKey, len(key), MaxKeyBytes)

@@ -22,8 +22,8 @@ const (
 	minAdminToken = 16
 )
 
-// sessions recognizes those who have signed in by a cookie that is signed with the admin's token, so that
-// nothing is stored for it: another token ends all sessions.
+// sessions recognizes those who have signed in by a cookie that is signed with the admin's
+// token, so that nothing is stored for it: another token ends all sessions.
 type sessions struct{ admin string }
 
 func newSessions(admin string) (sessions, error) {

@@ -190,7 +190,8 @@ func TestOffline(t *testing.T) {
 	lab.Until("eve.texts.join() === 'one,two'")
 }
 
-// A page that was put away leaves the list within a second of the grace, and is complete when it is back.
+// A page that was put away leaves the list within a second of the grace, and is complete when
+// it is back.
 func TestPutAway(t *testing.T) {
 	t.Parallel()
 	isAlone := "document.querySelectorAll('#people-list li').length === 1"

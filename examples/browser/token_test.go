@@ -19,7 +19,8 @@ import (
 // slack is what a busy machine may add to a time that is promised, in milliseconds.
 const slack = 1000
 
-// longestLoss is a function of a listener: its longest time from a loss to the next live, in milliseconds.
+// longestLoss is a function of a listener: its longest time from a loss to the next live, in
+// milliseconds.
 const longestLoss = `(l => {
 	let longest = 0, lost = 0
 	for (const {state, at} of l.states) {

@@ -19,7 +19,8 @@ import (
 var (
 	// NewServers is a func(*ServerOptions[rpc.Call]) Servers.
 	NewServers any
-	// NewClient is a func(*ClientOptions[rpc.Interceptor]) Client[rpc.Call, rpc.CallOption, rpc.EventMeta].
+	// NewClient is a func(*ClientOptions[rpc.Interceptor]) Client[rpc.Call, rpc.CallOption,
+	// rpc.EventMeta].
 	NewClient any
 	// AnswerError is a func(status int, header http.Header, body string) *rpc.Error.
 	AnswerError any

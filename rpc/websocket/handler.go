@@ -47,9 +47,10 @@ type HandlerOptions struct {
 	// MaxCalls is how many calls of one connection may run at once, not counting open
 	// streams of events; 0 is 256. Further ones wait, as messages that are not decoded.
 	MaxCalls int
-	// MaxPendingBytes bounds the messages of one connection's calls that wait or run. A
-	// message counts its own size and 256 bytes. Beyond it the connection is not read
-	// until a call has returned; meanwhile the silence of the client does not count. 0 is twice MaxMessageBytes, at least 128 KiB.
+	// MaxPendingBytes bounds the messages of one connection's calls that wait or run. A message
+	// counts its own size and 256 bytes. Beyond it the connection is not read until a call has
+	// returned; meanwhile the silence of the client does not count. 0 is twice MaxMessageBytes,
+	// at least 128 KiB.
 	MaxPendingBytes int
 	// MaxStreams is how many streams of events of one connection may be open at once; 0
 	// is 100. A further one is answered [rpc.CodeTooManyRequests].
