@@ -18,9 +18,7 @@ type runner func(t *testing.T, h *hall, c programConfig) *program
 // promises on the WebSocket of Node.
 func TestClientsOfHalls(t *testing.T) {
 	t.Parallel()
-	tool(t, "node")
 	install(t)
-	buildClient(t)
 	w := buildWASM(t)
 	for name, run := range map[string]runner{"js/wasm": w.underNode, "TypeScript": script} {
 		t.Run(name, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,29 +30,26 @@ func tool(t *testing.T, name string) string {
 	return ""
 }
 
-// install installs the packages of the lock file, unless they are there.
+// install installs what the scripts need: the packages of the lock file, and our own
+// client for TypeScript, compiled. Tests that run at once share one installation.
 func install(t *testing.T) {
 	t.Helper()
-	installIn(t, ".")
-}
-
-// buildClient compiles our own client for TypeScript.
-func buildClient(t *testing.T) {
-	t.Helper()
-	const dir = "../../../client/js"
-	installIn(t, dir)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	require.NoError(t, npm.Run(ctx, dir, "run", "build"))
-}
-
-func installIn(t *testing.T, dir string) {
-	t.Helper()
+	tool(t, "node")
 	tool(t, "npm")
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	require.NoError(t, npm.Install(ctx, dir))
+	require.NoError(t, installOnce())
 }
+
+var installOnce = sync.OnceValue(func() error {
+	const client = "../../../client/js"
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for _, dir := range []string{".", client} {
+		if err := npm.Install(ctx, dir); err != nil {
+			return err
+		}
+	}
+	return npm.Run(ctx, client, "run", "build")
+})
 
 // patience is how long npm may take.
 const patience = 3 * time.Minute

@@ -15,9 +15,7 @@ var (
 
 func TestTypeScript(t *testing.T) {
 	t.Parallel()
-	tool(t, "node")
 	install(t)
-	buildClient(t)
 	ours, nodes, theirs := startGo(t), startGo(t, "-nodes", "2"), startTypeScript(t)
 	for name, c := range map[string]struct {
 		script string

@@ -4,32 +4,77 @@ package npm
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 )
 
-// installed is the lock file as it was when its packages were installed.
-const installed = "node_modules/.installed-lock.json"
+const (
+	packages = "node_modules"
+
+	// installed is the lock file as it was when its packages were installed.
+	installed = ".installed-lock.json"
+)
 
 // Install installs the packages of the lock file in dir, unless they are there.
+//
+// Tests and programs may install into one directory at once. Each of them runs
+// npm in a directory of its own, and the first to finish moves the packages to
+// dir: npm itself removes what another one is writing.
 func Install(ctx context.Context, dir string) error {
-	lock, err := os.ReadFile(filepath.Join(dir, "package-lock.json"))
-	if err != nil {
-		return fmt.Errorf("npm: install: %w", err)
-	}
-	mark := filepath.Join(dir, installed)
-	if present, err := os.ReadFile(mark); err == nil && bytes.Equal(present, lock) {
-		return nil
-	}
-	if err := Run(ctx, dir, "ci"); err != nil {
-		return err
-	}
-	if err := os.WriteFile(mark, lock, 0o600); err != nil { //nolint:gosec // of this project
+	if err := install(ctx, dir); err != nil {
 		return fmt.Errorf("npm: install: %w", err)
 	}
 	return nil
+}
+
+func install(ctx context.Context, dir string) (err error) {
+	lock, err := os.ReadFile(filepath.Join(dir, "package-lock.json"))
+	if err != nil || isInstalled(dir, lock) {
+		return err
+	}
+	temp, err := os.MkdirTemp(dir, packages+"-*") // on the file system of dir: a rename must do
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
+	for _, name := range []string{"package.json", "package-lock.json", ".npmrc"} {
+		text, err := os.ReadFile(filepath.Join(dir, name)) //nolint:gosec // of this project
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(temp, name), text, 0o600); err != nil {
+			return err
+		}
+	}
+	if err := Run(ctx, temp, "ci"); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(temp, packages, installed), lock, 0o600); err != nil {
+		return err
+	}
+	return move(dir, temp, lock)
+}
+
+// move moves the packages from temp to dir, unless they are there by now.
+func move(dir, temp string, lock []byte) error {
+	from, to := filepath.Join(temp, packages), filepath.Join(dir, packages)
+	err := os.Rename(from, to)
+	if err == nil || isInstalled(dir, lock) {
+		return nil
+	}
+	if err := os.Rename(to, filepath.Join(temp, "older")); err != nil {
+		return err
+	}
+	return os.Rename(from, to)
+}
+
+// isInstalled reports whether the packages of the lock file are in dir.
+func isInstalled(dir string, lock []byte) bool {
+	present, err := os.ReadFile(filepath.Join(dir, packages, installed))
+	return err == nil && bytes.Equal(present, lock)
 }
 
 // Run runs npm in dir. Its error has what npm has printed.
