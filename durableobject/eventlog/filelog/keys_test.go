@@ -336,7 +336,7 @@ func checkOldRecords(t *testing.T, l *Log) {
 	}
 }
 
-// A publisher gives up while its event is being written. One that tries again meanwhile waits
+// A publisher stops waiting while its event is being written. One that tries again meanwhile waits
 // for the outcome, and gets the id of the first or stores its own.
 func TestRepetitionWhileTheFirstIsWritten(t *testing.T) {
 	t.Parallel()
