@@ -100,7 +100,7 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
   #state: State = 'connecting'
   #lastError: unknown
 
-  // The connection. What belongs to an earlier attempt finds another number.
+  // The connection. What belongs to an earlier attempt, or was going on at the end, finds another number.
   #attempt = 0
   #connection: Connection | undefined
   #subscription: Subscription<T> | undefined
@@ -149,7 +149,7 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
       onOffline: () => this.#leave(new DisconnectedError('the network is offline')),
       onHidden: () => this.#park(),
     }, signal)
-    this.#connectTimer = setTimeout(() => this.#stop(this.#lastError ?? new DisconnectedError('connecting timed out')), Math.min(options.connectTimeout ?? 30_000, MAX_TIMEOUT))
+    this.#limitConnecting()
     this.#scheduleRefresh(0)
     void this.#connect()
   }
@@ -196,6 +196,14 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
     }
   }
 
+  /** #limitConnecting ends the iterator, unless it is live within connectTimeout from now. */
+  #limitConnecting(): void {
+    this.#connectTimer = setTimeout(
+      () => this.#stop(this.#lastError ?? new DisconnectedError('connecting timed out')),
+      Math.min(this.#options.connectTimeout ?? 30_000, MAX_TIMEOUT),
+    )
+  }
+
   get #ended(): boolean {
     return this.#state === 'closed'
   }
@@ -228,12 +236,12 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
       url = await this.#address()
     }
     catch (error) {
-      if (attempt === this.#attempt && !this.#ended) {
+      if (attempt === this.#attempt) {
         this.#tokenFailed(error)
       }
       return
     }
-    if (attempt === this.#attempt && !this.#ended) {
+    if (attempt === this.#attempt) {
       this.#dial(url)
     }
   }
@@ -326,7 +334,7 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
   async #lost(connection: Connection, url: URL, loss: Loss): Promise<void> {
     const { code, reason, opened } = loss
     this.#disconnect()
-    const attempt = ++this.#attempt
+    const attempt = this.#attempt
     const status = code >= 4400 && code <= 4599 ? code - 4000 : 0
     const error = status > 0
       ? new RefusedError(status, reason)
@@ -343,7 +351,7 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
       // Mostly a refusal, of which a page learns nothing. Asking for a token is answered with a status.
       this.#needNewToken = true
     }
-    if (attempt === this.#attempt && !this.#ended) {
+    if (attempt === this.#attempt) {
       this.#wait(error)
     }
   }
@@ -389,6 +397,7 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
   }
 
   #disconnect(): void {
+    this.#attempt++
     const connection = this.#connection
     this.#connection = this.#subscription = undefined
     this.#live = false
@@ -397,7 +406,6 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
 
   #leave(error: Error): void {
     if (!this.#ended && !this.#parked) {
-      this.#attempt++
       this.#disconnect()
       this.#wait(error)
     }
@@ -405,15 +413,18 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
 
   #park(): void {
     if (!this.#ended) {
-      this.#attempt++
       this.#disconnect()
       clearTimeout(this.#retryTimer)
+      clearTimeout(this.#connectTimer) // that would be late when the page is back
       this.#parked = true
       this.#setState('waiting', new DisconnectedError('the page is put away'))
     }
   }
 
   #hurry(): void {
+    if (this.#parked && !this.#everLive) {
+      this.#limitConnecting()
+    }
     if (this.#state === 'waiting') {
       void this.#connect()
     }
@@ -522,7 +533,6 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
     if (this.#ended) {
       return
     }
-    this.#attempt++
     this.#disconnect()
     this.#setState('closed', error)
     this.#lastError = error

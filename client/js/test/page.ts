@@ -1,0 +1,38 @@
+/** A window and its document, as far as a page is told by them what happens to it. */
+export class FakePage {
+  visibilityState: 'visible' | 'hidden' = 'visible'
+  readonly #window = new EventTarget()
+  readonly #document = new EventTarget()
+
+  constructor() {
+    const page = globalThis as any
+    page.addEventListener = this.#window.addEventListener.bind(this.#window)
+    page.removeEventListener = this.#window.removeEventListener.bind(this.#window)
+    page.document = this.#document
+    Object.defineProperty(this.#document, 'visibilityState', { get: () => this.visibilityState })
+  }
+
+  /** tell dispatches an event at the window, and one of a document at that. */
+  tell(name: 'online' | 'offline' | 'pagehide' | 'pageshow' | 'freeze' | 'resume' | 'hidden' | 'visible'): void {
+    switch (name) {
+      case 'hidden':
+      case 'visible':
+        this.visibilityState = name
+        this.#document.dispatchEvent(new Event('visibilitychange'))
+        break
+      case 'freeze':
+      case 'resume':
+        this.#document.dispatchEvent(new Event(name))
+        break
+      default:
+        this.#window.dispatchEvent(new Event(name))
+    }
+  }
+
+  restore(): void {
+    const page = globalThis as any
+    delete page.addEventListener
+    delete page.removeEventListener
+    delete page.document
+  }
+}
