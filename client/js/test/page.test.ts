@@ -127,6 +127,17 @@ describe('pages', () => {
     })
   }
 
+  test('a page that is put away while it waits does not try again', async () => {
+    const { it, states } = await open()
+    server.socket.drop()
+    page.tell('pagehide')
+    page.tell('offline')
+    await clock.advance(3_600_000)
+    assert.equal(server.sockets.length, 1)
+    assert.deepEqual(states, ['live', 'waiting', 'waiting'])
+    it.close()
+  })
+
   test('a hidden page stays connected', async () => {
     const { it, states } = await open()
     page.tell('hidden')
@@ -149,6 +160,25 @@ describe('pages', () => {
     it.close()
   })
 
+  test('a page that never connects is told so, also if it was put away', async () => {
+    const failed = assert.rejects(dial({ url: 'ws://server/room', token: token() }), /cannot connect|timed out/)
+    await settle()
+    page.tell('pagehide')
+    await clock.advance(3_600_000)
+    page.tell('pageshow')
+    await clock.advance(30_000)
+    await failed
+  })
+
+  test('a page that wakes up refreshes a token that is due', async () => {
+    const opened = await open({ token: async () => token({ life: 60 }), refreshTokenBeforeExpireInSeconds: 10 })
+    clock.sleep(55_000)
+    page.tell('visible')
+    await clock.advance(1)
+    assert.equal(opened.tokens, 2)
+    opened.it.close()
+  })
+
   test('a page that is put away while a token is fetched connects when it is back', async () => {
     let answer: ((token: string) => void) | undefined
     const { it, states } = await open({ token: () => answer ? new Promise<string>(resolve => answer = resolve) : Promise.resolve(token()) })
@@ -169,6 +199,7 @@ describe('pages', () => {
   test('an iterator that has ended hears nothing any more', async () => {
     const { it, states } = await open()
     it.close()
+    assert.equal(page.listeners, 0)
     for (const name of ['offline', 'online', 'pagehide', 'pageshow', 'freeze', 'resume', 'hidden', 'visible'] as const) {
       page.tell(name)
     }

@@ -1,13 +1,14 @@
 /** A window and its document, as far as a page is told by them what happens to it. */
 export class FakePage {
   visibilityState: 'visible' | 'hidden' = 'visible'
-  readonly #window = new EventTarget()
-  readonly #document = new EventTarget()
+  /** How many listeners there are. */
+  listeners = 0
+  readonly #window = this.#target()
+  readonly #document = this.#target()
 
   constructor() {
     const page = globalThis as any
-    page.addEventListener = this.#window.addEventListener.bind(this.#window)
-    page.removeEventListener = this.#window.removeEventListener.bind(this.#window)
+    page.addEventListener = this.#window.addEventListener
     page.document = this.#document
     Object.defineProperty(this.#document, 'visibilityState', { get: () => this.visibilityState })
   }
@@ -32,7 +33,18 @@ export class FakePage {
   restore(): void {
     const page = globalThis as any
     delete page.addEventListener
-    delete page.removeEventListener
     delete page.document
+  }
+
+  /** #target returns a target that counts its listeners. */
+  #target(): EventTarget {
+    const target = new EventTarget()
+    const add = target.addEventListener.bind(target)
+    target.addEventListener = (name: string, listener: EventListener, options: { signal: AbortSignal }) => {
+      add(name, listener, options)
+      this.listeners++
+      options.signal.addEventListener('abort', () => this.listeners--)
+    }
+    return target
   }
 }
