@@ -142,7 +142,7 @@ func (c *core) isClosing() bool {
 
 // hook runs a hook of a channel's object. A panic is returned as an error.
 func (c *core) hook(name, channel string, fn func() error) error {
-	a := &activity{name: []string{name}, channel: channel}
+	a := &activity{hook: name, channel: channel}
 	c.hooks.add(a)
 	defer c.hooks.remove(a)
 	return try(fn)

@@ -109,7 +109,7 @@ func (ws *Websocket) handle(ctx context.Context, call *rpc.Call) (any, error) {
 		return nil, rpc.ErrNoProcedure
 	}
 	if c, ok := call.State().(*callState); ok {
-		c.activity = activity{name: call.Path[min(1, len(call.Path)-1):], channel: ws.ch.name}
+		c.activity = activity{method: call.Path[min(1, len(call.Path)-1):], channel: ws.ch.name}
 		ws.calls.add(&c.activity)
 		defer ws.calls.remove(&c.activity)
 	}

@@ -18,7 +18,8 @@ type runningCode struct {
 // activity is one run of a method or a hook. It is itself an element of its list, so
 // that listing a call does not allocate.
 type activity struct {
-	name       []string // the path of a method, or the name of a hook
+	method     []string // its path
+	hook       string   // its name, in place of a method
 	channel    string
 	prev, next *activity
 }
@@ -51,7 +52,8 @@ func (r *runningCode) count(counts map[string]int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for a := r.first; a != nil; a = a.next {
-		counts[fmt.Sprintf("%s of %q", strings.Join(a.name, "."), a.channel)]++
+		name := cmp.Or(a.hook, strings.Join(a.method, "."))
+		counts[fmt.Sprintf("%s of %q", name, a.channel)]++
 	}
 }
 

@@ -137,9 +137,9 @@ var bodyHeaders = map[string]bool{
 
 // switchProtocols writes the answer to a handshake.
 func switchProtocols(nc net.Conn, header http.Header) error {
-	var answer bytes.Buffer
+	answer := bytes.NewBuffer(make([]byte, 0, 512))
 	answer.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
-	_ = header.WriteSubset(&answer, bodyHeaders) // to memory
+	_ = header.WriteSubset(answer, bodyHeaders) // to memory
 	answer.WriteString("\r\n")
 	// Also in place of the deadlines that net/http may have left on the connection.
 	_ = nc.SetDeadline(time.Now().Add(closeTimeout))

@@ -41,18 +41,18 @@ func install(ctx context.Context, dir string) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
 	for _, name := range []string{"package.json", "package-lock.json", ".npmrc"} {
-		text, err := os.ReadFile(filepath.Join(dir, name)) //nolint:gosec // of this project
+		text, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(temp, name), text, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(temp, name), text, 0o600); err != nil { //nolint:gosec // of this project
 			return err
 		}
 	}
 	if err := Run(ctx, temp, "ci"); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(temp, packages, installed), lock, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(temp, packages, installed), lock, 0o600); err != nil { //nolint:gosec // of this project
 		return err
 	}
 	return move(dir, temp, lock)
