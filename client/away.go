@@ -9,7 +9,7 @@ import (
 // changed acts on what has happened to the program.
 func (s *supervisor) changed(ctx context.Context, c dial.Change) {
 	switch {
-	case c == dial.Away:
+	case c == dial.Away && !s.away:
 		s.away = true
 		s.retryTimer.Stop()
 		s.connectTimer.Stop() // it would be late when the program is back

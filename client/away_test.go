@@ -41,6 +41,7 @@ func TestAway(t *testing.T) {
 		it, s := h.live(p.options(h))
 		s.event("e-1")
 		p.is(dial.Away)
+		p.is(dial.Away) // in a page there are pagehide and freeze
 		<-s.ended
 		require.Equal(t, client.StateWaiting, it.State())
 		time.Sleep(24 * time.Hour)

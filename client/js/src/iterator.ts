@@ -146,8 +146,8 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
     source.signal?.addEventListener('abort', () => this.#stop(source.signal!.reason, true), { signal })
     watchPage({
       onBack: () => this.#hurry(),
-      onOffline: () => this.#leave(new DisconnectedError('the network is offline')),
-      onHidden: () => this.#park(),
+      onOffline: () => this.#leave('the network is offline', false),
+      onHidden: () => this.#leave('the page is put away', true),
     }, signal)
     this.#limitConnecting()
     this.#scheduleRefresh(0)
@@ -390,9 +390,13 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
     }
     this.#liveSince = 0
     this.#lastError = error
-    const pause = this.#hint + this.#backoff(++this.#failures)
     clearTimeout(this.#retryTimer)
-    this.#retryTimer = setTimeout(() => this.#connect(), pause)
+    if (this.#parked) {
+      clearTimeout(this.#connectTimer) // it would be late when the page is back
+    }
+    else {
+      this.#retryTimer = setTimeout(() => this.#connect(), this.#hint + this.#backoff(++this.#failures))
+    }
     this.#setState('waiting', error)
   }
 
@@ -404,20 +408,11 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
     connection?.close()
   }
 
-  #leave(error: Error): void {
-    if (!this.#ended && !this.#parked) {
+  #leave(reason: string, park: boolean): void {
+    if (!this.#parked) {
+      this.#parked = park
       this.#disconnect()
-      this.#wait(error)
-    }
-  }
-
-  #park(): void {
-    if (!this.#ended) {
-      this.#disconnect()
-      clearTimeout(this.#retryTimer)
-      clearTimeout(this.#connectTimer) // that would be late when the page is back
-      this.#parked = true
-      this.#setState('waiting', new DisconnectedError('the page is put away'))
+      this.#wait(new DisconnectedError(reason))
     }
   }
 
@@ -495,7 +490,7 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
       if (status === 200) {
         connection.credential = credential
       }
-      else if (connection === this.#connection) {
+      else if (connection === this.#connection && ![403, 503].includes(status)) { // another socket would be refused, too
         this.reconnect()
       }
     }
@@ -505,7 +500,9 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
     finally {
       this.#sharing = false
     }
-    void this.#share() // if there is a newer one by now, or another connection
+    if (credential !== this.#credential || connection !== this.#connection) {
+      void this.#share()
+    }
   }
 
   // ---- calls, and the end
@@ -557,7 +554,7 @@ function isFinal(status: number): boolean {
 
 /** randomId returns an id that nobody can guess. crypto.randomUUID is missing on pages without TLS. */
 function randomId(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), byte => byte.toString(16).padStart(2, '0')).join('')
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), byte => byte.toString(36)).join('')
 }
 
 /** reportError lets an error of a callback be seen without breaking what called it. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import { describe, test } from 'node:test'
 import { CallError, DisconnectedError } from '../src/index.js'
 import { settle } from './clock.js'
@@ -47,6 +48,25 @@ describe('calls', () => {
     abort.abort(new Error('enough'))
     await running
     assert.equal(server.socket.sent.at(-1).t, 4)
+    it.close()
+  })
+
+  test('leave nothing behind at a signal that lives longer', async () => {
+    const { it } = await open()
+    const { signal } = new AbortController()
+    await it.rpc.say('x', { signal })
+    server.onCall = () => ({ s: 500, b: { json: {} } })
+    await assert.rejects(it.rpc.say('x', { signal }))
+    server.onCall = () => ({ h: { 'content-type': 'text/event-stream' } })
+    const ended = await it.rpc.count(undefined, { signal })
+    server.socket.receive({ i: server.socket.sent.at(-1).i, t: 3, p: { e: 'done', d: { json: 'end' } } })
+    await ended.next()
+    const left = await it.rpc.count(undefined, { signal })
+    await left.return()
+    const lost = await it.rpc.count(undefined, { signal })
+    server.socket.drop()
+    await assert.rejects(lost.next(), DisconnectedError)
+    assert.equal(getEventListeners(signal, 'abort').length, 0)
     it.close()
   })
 

@@ -164,6 +164,25 @@ describe('events', () => {
   })
 })
 
+describe('messages', () => {
+  for (const message of ['null', '5', '"x"', '[]', '{}', '{"i":1}', '{"i":"-9"}', '{"i":"-9","t":3}']) {
+    test(`${message} changes nothing`, async () => {
+      const { it } = await open()
+      server.socket.receive(message)
+      await server.publish('a', 'e-1')
+      assert.deepEqual(await read(it, 1), ['a'])
+      it.close()
+    })
+  }
+
+  test('one that is no JSON ends the connection', async () => {
+    const { it, errors } = await open()
+    server.socket.receive('{')
+    assert.match(String(errors[0]), /1007/)
+    it.close()
+  })
+})
+
 describe('gaps', () => {
   for (const [name, resume, reason] of [
     ['a truncated resume', 'truncated', 'truncated'],

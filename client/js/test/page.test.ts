@@ -82,6 +82,7 @@ describe('pages', () => {
       const { it, states } = await open()
       await server.publish('a', 'e-1')
       page.tell(away)
+      page.tell('freeze') // some browsers send it, too
       assert.equal(server.socket.closedWith, 1000, 'before the page stands still')
       assert.deepEqual(states, ['live', 'waiting'])
       await clock.advance(3_600_000)

@@ -100,6 +100,25 @@ describe('refresh', () => {
     opened.it.close()
   })
 
+  for (const [status, sockets] of [[401, 2], [403, 1], [503, 1]] as const) {
+    test(`a server that answers ${status} to a token has ${sockets} sockets in all`, async () => {
+      const opened = await open({ token: async () => token({ life: 60 }), refreshTokenBeforeExpireInSeconds: 10 })
+      server.onCall = () => ({ s: status, b: { json: null } })
+      await clock.advance(55_000)
+      assert.equal(server.sockets.length, sockets)
+      assert.equal(server.calls.length, 1)
+      if (sockets === 1) {
+        assert.equal(opened.it.state, 'live', 'with the token that is good')
+        server.socket.drop(1008, 'Token expired')
+        await clock.advance(500)
+      }
+      await server.accept()
+      assert.equal(opened.it.state, 'live')
+      assert.equal(opened.tokens, 2)
+      opened.it.close()
+    })
+  }
+
   test('a refusal of an older token than the current one costs none', async () => {
     const opened = await open({ token: async () => token({ life: 60 }), refreshTokenBeforeExpireInSeconds: 10 })
     server.onCall = () => undefined
