@@ -52,6 +52,7 @@ func TestAway(t *testing.T) {
 		s.open("complete", "e-1")
 		s.event("e-2")
 		take(t, it, "e-1", "e-2")
+		synctest.Wait()
 		require.Equal(t, []string{"connecting", "live", "waiting", "connecting", "live"}, h.seen())
 	})
 }

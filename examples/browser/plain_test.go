@@ -43,8 +43,9 @@ func TestReloadKeepsWhatWaits(t *testing.T) {
 	ann.Until("!(" + isLive + ")")
 	ann.Run(`{
 		window.written = 0
-		const setItem = Storage.prototype.setItem
-		Storage.prototype.setItem = function (name, value) {
+		const storage = Storage.prototype
+		const { setItem } = storage
+		storage.setItem = function (name, value) {
 			written += value.length
 			setItem.call(this, name, value)
 		}
