@@ -15,6 +15,9 @@ import (
 // writeTimeout is how long one write to a connection may take.
 const writeTimeout = 30 * time.Second
 
+// maxDoubt is how long the server may take to answer when it is in doubt that it is there.
+const maxDoubt = 5 * time.Second
+
 var (
 	errTooLarge     = errors.New("the message is larger than Options.MaxMessageBytes")
 	errNoPong       = errors.New("the server does not answer pings")
@@ -25,6 +28,7 @@ var (
 type connection struct {
 	*dial.Conn
 	done     chan struct{} // closed when nothing of the connection is running
+	doubt    chan struct{} // has an element when it is in doubt that the server is there
 	redact   func(error) error
 	maxBytes int64 // of a message
 
@@ -81,6 +85,14 @@ func (c *connection) read(calls *transport.ClientPeer) error {
 func hasOwner(err error) bool {
 	bad, ok := errors.AsType[*peer.DecodeError](err)
 	return ok && bad.ID != nil
+}
+
+// verify finds out soon whether the server is there, if it is pinged at all.
+func (c *connection) verify() {
+	select {
+	case c.doubt <- struct{}{}:
+	default:
+	}
 }
 
 // close ends the connection with a close frame, and returns when it has ended.

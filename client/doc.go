@@ -50,8 +50,11 @@
 // as while the server was away. So does a source that answers 401, 403 or 404.
 //
 // The token is in the address of the WebSocket, which proxies log, or with
-// [TokenInSubprotocol] in one of its headers. In js/wasm, where the WebSocket is that of the
-// browser, the latter is the default.
+// [TokenInSubprotocol] in one of its headers.
+//
+// In js/wasm the WebSocket is that of the browser, and TokenInSubprotocol the default. An
+// iterator closes its socket before its page is frozen, or is kept for the back button, and
+// connects when the page is back. It does not wait once the network is back.
 //
 // # Resume
 //

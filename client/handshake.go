@@ -30,7 +30,8 @@ func (c *core) open(ctx context.Context, cred credential) (*connection, error) {
 		return nil, err
 	}
 	return &connection{
-		Conn: conn, cred: cred, redact: c.redact, maxBytes: c.options.MaxMessageBytes, done: make(chan struct{}),
+		Conn: conn, cred: cred, redact: c.redact, maxBytes: c.options.MaxMessageBytes,
+		done: make(chan struct{}), doubt: make(chan struct{}, 1),
 	}, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-orpc/durable-iterator/internal/asynclog"
+	"github.com/go-orpc/durable-iterator/internal/dial"
 	"github.com/go-orpc/durable-iterator/internal/faults"
 	"github.com/go-orpc/durable-iterator/internal/serializer"
 	"github.com/go-orpc/durable-iterator/rpc"
@@ -134,6 +135,9 @@ type Options struct {
 	// read too slowly or a token could not be refreshed. Tokens are not logged. Nil
 	// discards.
 	Logger *slog.Logger
+
+	// watch is dial.Watch, except in tests.
+	watch func() (changes <-chan dial.Change, stop func())
 }
 
 // clone copies the options and lets the plugins change the copy. The error wraps
@@ -206,6 +210,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.OnStateChange == nil {
 		o.OnStateChange = func(State, error) {}
+	}
+	if o.watch == nil {
+		o.watch = dial.Watch
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -15,12 +15,15 @@ func (c *connection) keepAlive(ctx context.Context, interval time.Duration, _ *t
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
+		timeout := interval
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		case <-c.doubt:
+			timeout = min(interval, maxDoubt)
 		}
-		waiting, stop := context.WithTimeout(ctx, interval)
+		waiting, stop := context.WithTimeout(ctx, timeout)
 		received := c.Received()
 		err := c.Ping(waiting)
 		stop()

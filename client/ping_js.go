@@ -27,19 +27,22 @@ func (c *connection) keepAlive(ctx context.Context, interval time.Duration, call
 	defer ticker.Stop()
 	received := c.Received()
 	for silent := 0; ; {
+		timeout := min(interval, maxAnswerTime)
 		select {
 		case <-ctx.Done():
 			return
+		case <-c.doubt:
+			received, timeout = c.Received(), min(timeout, maxDoubt)
 		case <-ticker.C:
+			if now := c.Received(); now != received {
+				received, silent = now, 0
+				continue
+			}
+			if silent++; silent < listenTicks {
+				continue
+			}
 		}
-		if now := c.Received(); now != received {
-			received, silent = now, 0
-			continue
-		}
-		if silent++; silent < listenTicks {
-			continue
-		}
-		waiting, stop := context.WithTimeout(ctx, min(interval, maxAnswerTime))
+		waiting, stop := context.WithTimeout(ctx, timeout)
 		_, _ = calls.Call(waiting, &rpc.Call{Path: []string{"ping"}, Input: rpc.Void{}}) // that anything comes is what counts
 		stop()
 		if c.Received() == received {

@@ -28,8 +28,10 @@ type supervisor struct {
 
 	neverLive bool
 	dialing   bool
-	switching bool // the socket is being closed to open another one at once
-	attempt   int  // failed attempts since the last stable connection
+	switching bool  // the socket is being closed to open another one at once
+	leaving   error // why the socket, or the attempt to open one, is being ended; nil if it is not
+	away      bool  // the program stands still: no attempt is made
+	attempt   int   // failed attempts since the last stable connection
 	liveSince time.Time
 	lastErr   error        // of the last attempt
 	retryHint atomic.Int64 // the pause that the server asked for with its last event
@@ -40,6 +42,7 @@ type supervisor struct {
 	fetchFailures int
 	shareFailures int // since the server has last taken a token on an open socket
 
+	stopDialing    func() // while dialing
 	stop           func() // ends the subscription; nil if there is none
 	subscribing    bool
 	answered       bool // a subscription was answered before
@@ -76,10 +79,10 @@ func (s *supervisor) run(ctx context.Context) {
 	defer s.cancel(ErrClosed) // frees the context
 	working, stopWorking := context.WithCancel(ctx)
 	defer stopWorking()
-	if s.options.ConnectTimeout > 0 {
-		s.connectTimer.Reset(s.options.ConnectTimeout)
-	}
-	_, s.end = run(&s.app, func() (any, error) { return nil, s.loop(ctx, working) })
+	changes, unwatch := s.options.watch()
+	defer unwatch()
+	s.limitConnecting()
+	_, s.end = run(&s.app, func() (any, error) { return nil, s.loop(ctx, working, changes) })
 	close(s.quit)
 	stopWorking()
 	s.shutdown(ctx)
@@ -87,7 +90,7 @@ func (s *supervisor) run(ctx context.Context) {
 
 // loop keeps the iterator connected until end is set, and returns that. Operations end
 // with working.
-func (s *supervisor) loop(ctx, working context.Context) error {
+func (s *supervisor) loop(ctx, working context.Context, changes <-chan dial.Change) error {
 	s.scheduleRefresh(0)
 	s.connect(working)
 	for s.end == nil {
@@ -102,6 +105,8 @@ func (s *supervisor) loop(ctx, working context.Context) error {
 			s.connectTimedOut()
 		case <-s.buffer.room:
 			s.resubscribe(working)
+		case c := <-changes:
+			s.changed(working, c)
 		case <-ctx.Done():
 			s.end = causeOf(ctx)
 		}
@@ -182,8 +187,9 @@ func (s *supervisor) connect(ctx context.Context) {
 func (s *supervisor) dial(ctx context.Context) {
 	s.dialing = true
 	cred := s.credential()
+	waiting, stop := context.WithTimeout(ctx, s.options.DialTimeout)
+	s.stopDialing = stop
 	s.ops.Go(func() {
-		waiting, stop := context.WithTimeout(ctx, s.options.DialTimeout)
 		defer stop()
 		conn, err := run(&s.app, func() (*connection, error) { return s.open(waiting, cred) })
 		if !s.post(func() { s.dialed(ctx, conn, cred, err) }) && conn != nil {
@@ -194,6 +200,10 @@ func (s *supervisor) dial(ctx context.Context) {
 
 func (s *supervisor) dialed(ctx context.Context, conn *connection, cred credential, err error) {
 	s.dialing = false
+	if err == nil && s.leaving != nil {
+		conn.Drop()
+		err = s.leaving
+	}
 	if err != nil {
 		s.lost(ctx, cred, fmt.Errorf("client: dial: %w", s.redact(err)))
 		return
@@ -215,6 +225,9 @@ func (s *supervisor) dialed(ctx context.Context, conn *connection, cred credenti
 
 // lost decides how to go on without a connection.
 func (s *supervisor) lost(ctx context.Context, cred credential, err error) {
+	if s.leaving != nil {
+		err, s.leaving = fmt.Errorf("client: %w", s.leaving), nil
+	}
 	err = refusalOf(err)
 	refused := isTokenRefused(err) && cred.text == s.credential().text
 	switch {
@@ -251,13 +264,15 @@ func (s *supervisor) waitToRetry(ctx context.Context, err error) {
 	s.attempt++
 	s.lastErr = err
 	asked := max(time.Duration(s.retryHint.Load()), retryAfter(err, time.Now()))
-	s.retryTimer.Reset(min(asked, maxHint) + s.connectPauses(s.attempt))
+	if !s.away {
+		s.retryTimer.Reset(min(asked, maxHint) + s.connectPauses(s.attempt))
+	}
 	s.setState(ctx, StateWaiting, err)
 }
 
 // reconnect closes the socket and opens another one at once.
 func (s *supervisor) reconnect(ctx context.Context) {
-	if s.conn == nil || s.switching {
+	if s.conn == nil || s.switching || s.leaving != nil {
 		return
 	}
 	s.switching = true

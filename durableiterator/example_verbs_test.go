@@ -115,3 +115,11 @@ func ExampleHandlerPlugin_InitHandler() {
 	fmt.Println(w.Code, w.Header().Get("x-orpc-durable-iterator"), w.Header().Get("cache-control"))
 	// Output: 200 1 no-store
 }
+
+// Programs that write code from contracts find the type of the events.
+func ExampleContract_Describe() {
+	type message struct{ Text string }
+	d := durableiterator.Define[string, message]("onMessage").Describe()
+	fmt.Println(d.Path, d.Input.Type, (*durableiterator.Iterator[message])(nil).EventType())
+	// Output: [onMessage] string durableiterator_test.message
+}

@@ -93,6 +93,46 @@ func TestExtendedRevocationIsKeptOnce(t *testing.T) {
 	}
 }
 
+// A clock that is ahead for less than a day ends no revocation for good, over a restart too.
+func TestRevocationIsKeptForAnotherDay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		bus := eventlog.NewMemoryBus()
+		f := newFixture(t, durableobject.Options{Bus: bus}, nil)
+		defer f.end()
+		kept := func() int {
+			all, err := bus.Kept(t.Context(), "")
+			require.NoError(t, err)
+			return len(all)
+		}
+		require.NoError(t, f.rooms.Revoke(t.Context(), durableobject.Who{TokenID: "t1"}, time.Now().Add(time.Hour)))
+		time.Sleep(24 * time.Hour)
+		require.True(t, f.accepts(401, "room", withTokenID("t1")), "it has ended")
+		require.Equal(t, 1, kept())
+		time.Sleep(time.Hour)
+		require.Zero(t, kept())
+	})
+}
+
+// However many revocations are in force, one of them can be extended.
+func TestTooManyRevocations(t *testing.T) {
+	bubble(t, durableobject.Options{}, func(t *testing.T, f *fixture) {
+		revoke := func(i int, ttl time.Duration) error {
+			return f.rooms.Revoke(t.Context(), durableobject.Who{TokenID: fmt.Sprint(i)}, time.Now().Add(ttl))
+		}
+		const limit = 100_000
+		for i := range limit {
+			require.NoError(t, revoke(i, time.Hour))
+		}
+		require.ErrorIs(t, revoke(limit, time.Hour), durableobject.ErrTooManyRevocations)
+		require.NoError(t, revoke(7, time.Minute), "it is in force for longer")
+		require.NoError(t, revoke(8, 2*time.Hour))
+		time.Sleep(time.Hour)
+		require.NoError(t, revoke(limit, time.Hour), "those that have ended make room")
+		require.False(t, f.accepts(401, "room", withTokenID("8")))
+	})
+}
+
 // deafBus is a bus whose messages are lost, as a bus may.
 type deafBus struct{ eventlog.Bus }
 

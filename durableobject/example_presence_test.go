@@ -36,6 +36,10 @@ func (l *presenceLobby) OnJoined(_ context.Context, m durableobject.Member) {
 	fmt.Println("welcome,", m.ID)
 }
 
+func (l *presenceLobby) OnLeft(_ context.Context, m durableobject.Member) {
+	fmt.Println("farewell,", m.ID)
+}
+
 func ExampleObject_Presence() {
 	key := token.Secret("secret-key")
 	lobbies := durableobject.NewNamespace(
@@ -69,11 +73,12 @@ func ExampleObject_Presence() {
 	}
 	lobby, _ := lobbies.Get(ctx, "lobby")
 	present, err := lobby.Presence(ctx)
-	fmt.Println(len(present.Members), present.Members[0].ID, err)
+	fmt.Println(lobby.PresenceCount(), present.Members[0].ID, err)
 	fmt.Println(it.Close(), lobbies.Shutdown(ctx))
 	// Output:
 	// welcome, ann
 	// ann joined <nil>
 	// 1 ann <nil>
+	// farewell, ann
 	// <nil> <nil>
 }

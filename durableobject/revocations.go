@@ -19,13 +19,14 @@ const (
 	maxRevocations = 100_000
 	// maxRevoked is how long a revocation lasts at most.
 	maxRevoked = 100 * 365 * 24 * time.Hour
-	// keptSlack is how much longer than it lasts a revocation is kept by the bus: the clocks
-	// of the nodes and of the bus may differ by as much.
-	keptSlack = 10 * time.Minute
-	// sweepSlack is how much longer a node remembers it, so that a clock that is ahead for a
-	// while, as before NTP sets it, does not end it for good. Nothing is remembered beyond
-	// its end while half of maxRevocations are.
+	// sweepSlack is how much longer than it lasts a revocation is remembered, so that a clock
+	// that is ahead for a while, as before NTP sets it, does not end it for good. Nothing is
+	// remembered beyond its end while half of maxRevocations are.
 	sweepSlack = 24 * time.Hour
+	// keptSlack is how much longer the bus keeps it once there are keptFew: the clocks of the
+	// nodes and of the bus may differ by as much. Before that it is sweepSlack.
+	keptSlack = 10 * time.Minute
+	keptFew   = maxRevocations / 10
 )
 
 // ErrTooManyRevocations is returned by Revoke while 100,000 revocations are in force.
@@ -148,6 +149,20 @@ func (v *revocations) covers(r *revocation) bool {
 	list := v.cutoffs[selectorOf(&r.Who)]
 	i := reaching(list, c.issued, c.issued.IsZero())
 	return i < len(list) && list[i].until.After(c.until)
+}
+
+// isFull reports whether there are as many as may be in force.
+func (v *revocations) isFull(now time.Time) bool {
+	return v.count.Load() >= maxRevocations && v.sweep(now) >= maxRevocations
+}
+
+// slack returns how much longer than it lasts the bus is to keep a revocation. What it keeps
+// is read again and again, so it is less where there are many.
+func (v *revocations) slack() time.Duration {
+	if v.count.Load() < keptFew {
+		return sweepSlack
+	}
+	return keptSlack
 }
 
 // until returns when the revocation with the selector of r ends, the zero time if there is

@@ -118,18 +118,19 @@ func (c *class) revoke(ctx context.Context, w Who, until time.Time) error {
 		return fmt.Errorf("%w: %w", ErrWho, err)
 	case !until.After(now):
 		return errors.New("the time has passed")
-	case c.revocations.count.Load() >= maxRevocations && c.revocations.sweep(now) >= maxRevocations:
-		return ErrTooManyRevocations
-	}
-	if c.revocations.covers(r) {
+	case c.revocations.covers(r):
 		return nil
 	}
 	known := c.revocations.until(r)
+	if known.IsZero() && c.revocations.isFull(now) { // else it takes the place of another
+		return ErrTooManyRevocations
+	}
 	if c.nodes.bus != nil {
 		keeping, cancel := context.WithTimeout(ctx, busTimeout)
 		defer cancel()
 		err := try(func() error {
-			if err := c.nodes.bus.Keep(keeping, prefixRevoked+r.keptKey(), text, until.Sub(now)+keptSlack); err != nil {
+			ttl := until.Sub(now) + c.revocations.slack()
+			if err := c.nodes.bus.Keep(keeping, prefixRevoked+r.keptKey(), text, ttl); err != nil {
 				return err
 			}
 			if shorter := (revocation{Who: r.Who, Until: known}); !known.IsZero() && known.Before(r.Until) {

@@ -207,6 +207,27 @@ func TestKick(t *testing.T) {
 	})
 }
 
+// Nobody escapes the buttons by a name that is as long as a token allows.
+func TestLongNames(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site) {
+		s.signIn()
+		name := strings.Repeat("ž", 2500) // 15,000 bytes in a form
+		id := strings.Repeat("ž", 128)
+		form := url.Values{"channel": {"lobby"}, "subject": {name}, "id": {id}}
+		it := s.join("lobby", name, id)
+		status, page := s.ask("/admin/kick", form)
+		require.Equal(t, http.StatusOK, status)
+		require.Contains(t, page, "was sent away (1 closed)")
+		for _, err := range it.All() {
+			require.ErrorIs(t, err, client.ErrEnded)
+		}
+		_, page = s.ask("/admin/revoke", form)
+		require.Contains(t, page, "tokens are revoked")
+		_, err := s.dial("lobby", name, id)
+		require.Error(t, err)
+	})
+}
+
 func TestRevoke(t *testing.T) {
 	bubble(t, func(t *testing.T, s *site) {
 		s.signIn()

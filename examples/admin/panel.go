@@ -26,8 +26,9 @@ type house interface {
 }
 
 const (
-	// maxForm is the size of the largest form that is read, in bytes.
-	maxForm = 8 << 10
+	// maxForm is the size of the largest form that is read, in bytes: that of a client whose
+	// token is as large as may be, since nobody may escape by a long name.
+	maxForm = 3*durableobject.DefaultMaxTokenBytes + 8<<10
 	// statusRemoved is the close code for those who were sent away: clients of the library
 	// take it as final, and do not come back on their own.
 	statusRemoved = 4403

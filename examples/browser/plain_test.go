@@ -3,6 +3,7 @@
 package main
 
 import (
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -32,19 +33,37 @@ func TestPlain(t *testing.T) {
 }
 
 // What a user has written while the server is away survives a reload of the page, and is
-// sent once.
+// sent once, in order. A line is stored once, however many wait before it.
 func TestReloadKeepsWhatWaits(t *testing.T) {
 	t.Parallel()
+	const lines = 120 // more than are sent at a time
 	s := startServer(t, config{})
 	ann, bob := s.chat("ann"), s.chat("bob")
 	s.kill()
 	ann.Until("!(" + isLive + ")")
-	ann.Run("document.getElementById('text').value = 'hello'; document.getElementById('composer').requestSubmit()")
-	ann.Until("document.querySelectorAll('#waiting .message').length === 1")
+	ann.Run(`{
+		window.written = 0
+		const storage = Storage.prototype
+		const { setItem } = storage
+		storage.setItem = function (name, value) {
+			written += value.length
+			setItem.call(this, name, value)
+		}
+		for (let i = 0; i < ` + strconv.Itoa(lines) + `; i++) {
+			document.getElementById('text').value = 'line ' + i
+			document.getElementById('composer').requestSubmit()
+		}
+	}`)
+	ann.Until("document.querySelectorAll('#waiting .message').length === " + strconv.Itoa(lines))
+	require.Less(t, chromium.Eval[int](ann, "written"), lines*100)
 	s.start() // the page is loaded from it
 	ann.Navigate(s.url + "/?name=ann&reloaded")
 	ann.Until("location.search.includes('reloaded')")
 	ann.Until(isLive)
 	bob.Until(isLive)
-	requireSame(t, 1, bob, ann)
+	requireSame(t, lines, bob, ann)
+	for i, text := range chromium.Eval[[]string](ann, said) {
+		require.Equal(t, "line "+strconv.Itoa(i), text)
+	}
+	require.Empty(t, chromium.Eval[[]string](ann, "Object.keys(sessionStorage).filter(name => name.startsWith('outbox'))"))
 }

@@ -39,6 +39,8 @@ func TestChaos(t *testing.T) {
 	require.NoError(t, r.verdict())
 	require.Greater(t, r.acknowledged, 2000)
 	require.Positive(t, r.dropped)
+	require.Positive(t, r.leaders)
+	require.Greater(t, r.keyed, 100)
 }
 
 // The run finds out if the log does not check its feeds.

@@ -101,14 +101,14 @@ func openLog(ctx context.Context, nc *nats.Conn, c config) (*natslog.Log, error)
 }
 
 // publish publishes an event, and reports whether it is acknowledged.
-func (n *node) publish(ctx context.Context, channel, text string) error {
+func (n *node) publish(ctx context.Context, channel, text string, options ...durableobject.PublishOption) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	r, err := n.rooms.Get(ctx, channel)
 	if err != nil {
 		return err
 	}
-	return r.PublishEvent(ctx, event{text})
+	return r.PublishEvent(ctx, event{text}, options...)
 }
 
 // drop closes a socket of a channel, if there is one here.
@@ -127,15 +127,23 @@ func (n *node) drop(ctx context.Context, channel string) {
 func (n *node) consumers(ctx context.Context) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	js, err := jetstream.New(n.nc)
+	info, err := n.info(ctx)
 	if err != nil {
 		return 0, err
+	}
+	return info.State.Consumers, nil
+}
+
+func (n *node) info(ctx context.Context) (*jetstream.StreamInfo, error) {
+	js, err := jetstream.New(n.nc)
+	if err != nil {
+		return nil, err
 	}
 	s, err := js.Stream(ctx, stream)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return s.CachedInfo().State.Consumers, nil
+	return s.CachedInfo(), nil
 }
 
 func (n *node) close() (err error) {

@@ -41,13 +41,14 @@ type cluster struct {
 
 	mu     sync.Mutex // guards report and channelRun.acknowledged while events are published
 	report report
+	faults []span
 }
 
 // channelRun is a channel with its watchers.
 type channelRun struct {
 	name         string
 	watchers     []*watcher
-	acknowledged []string
+	acknowledged []sighting
 }
 
 // run starts everything, breaks things for a while, and judges. The error is that of what
@@ -89,7 +90,7 @@ func run(ctx context.Context, cfg config) (r *report, err error) {
 	}
 	for _, ch := range c.channels {
 		c.report.watchers += len(ch.watchers)
-		c.report.judge(ch.acknowledged, ch.watchers)
+		c.report.judge(ch.acknowledged, ch.watchers, c.faults)
 	}
 	c.report.channels = len(c.channels)
 	for _, n := range c.nodes {
@@ -145,12 +146,16 @@ func (c *cluster) storm(ctx context.Context) {
 		running.Go(func() { c.publishBusy(ctx, done, i) })
 	}
 	running.Go(func() { c.publishQuiet(ctx, done) })
+	running.Go(func() { c.publishKeyed(ctx, done) })
 	running.Go(func() { c.dropSockets(ctx, done) })
 	r := rand.New(rand.NewPCG(c.seed, 0))
 	for end := time.Now().Add(c.length); time.Now().Before(end); {
 		pause(ctx.Done(), time.Second)
+		start := time.Now()
 		c.breakSomething(ctx, r)
+		c.faults = append(c.faults, span{start, time.Now()})
 	}
+	start := time.Now()
 	for _, n := range c.nodes {
 		n.set(leaking)
 	}
@@ -163,6 +168,7 @@ func (c *cluster) storm(ctx context.Context) {
 	for _, n := range c.nodes {
 		n.set(healthy)
 	}
+	c.faults = append(c.faults, span{start, time.Now()})
 }
 
 func (n *node) set(f fault) {
@@ -173,12 +179,8 @@ func (n *node) set(f fault) {
 
 // breakSomething breaks one thing for a while.
 func (c *cluster) breakSomething(ctx context.Context, r *rand.Rand) {
-	if r.IntN(3) == 0 {
-		p := c.servers[r.IntN(len(c.servers))]
-		p.kill()
-		c.report.kills++
-		pause(ctx.Done(), time.Second)
-		_ = p.start(ctx) // if that fails the others go on, and the report shows it
+	if r.IntN(3) == 0 || c.report.leaders == 0 {
+		c.killServer(ctx, r)
 		return
 	}
 	n, f := c.nodes[r.IntN(len(c.nodes))], cut+fault(r.IntN(int(faults-cut)))
@@ -204,6 +206,22 @@ func (c *cluster) breakSomething(ctx context.Context, r *rand.Rand) {
 	}
 }
 
+// killServer kills a server, that which leads the stream in half of the cases and at first,
+// and starts it again.
+func (c *cluster) killServer(ctx context.Context, r *rand.Rand) {
+	leader, p := c.leader(ctx), c.servers[r.IntN(len(c.servers))]
+	if leader != nil && (r.IntN(2) == 0 || c.report.leaders == 0) {
+		p = leader
+	}
+	p.kill()
+	c.report.kills++
+	if p == leader {
+		c.report.leaders++
+	}
+	pause(ctx.Done(), time.Second)
+	_ = p.start(ctx) // if that fails the others go on, and the report shows it
+}
+
 func (c *cluster) publishBusy(ctx context.Context, done <-chan struct{}, publisher int) {
 	for i := 0; !closed(done); i++ {
 		n, ch := c.nodes[publisher%len(c.nodes)], c.channels[rand.IntN(busy)]
@@ -225,6 +243,11 @@ func (c *cluster) publishQuiet(ctx context.Context, done <-chan struct{}) {
 func (c *cluster) publish(ctx context.Context, n *node, ch *channelRun, event string) {
 	start := time.Now()
 	err := n.publish(ctx, ch.name, event)
+	c.note(ch, event, start, err)
+}
+
+// note notes the outcome of a publication.
+func (c *cluster) note(ch *channelRun, event string, start time.Time, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.report.longest = max(c.report.longest, time.Since(start))
@@ -233,7 +256,7 @@ func (c *cluster) publish(ctx context.Context, n *node, ch *channelRun, event st
 		return
 	}
 	c.report.acknowledged++
-	ch.acknowledged = append(ch.acknowledged, event)
+	ch.acknowledged = append(ch.acknowledged, sighting{event, time.Now()})
 }
 
 func (c *cluster) dropSockets(ctx context.Context, done <-chan struct{}) {

@@ -29,6 +29,8 @@ type serverConfig struct {
 	Routes []string `json:"routes"` // of the proxies in front of the routes of all servers, by number
 }
 
+func (c serverConfig) name() string { return fmt.Sprint("n", c.Number) }
+
 // listening is what a server reports when it is ready: where clients and routes reach it.
 type listening struct {
 	Client string `json:"client"`
@@ -52,7 +54,7 @@ func serveNATS(config string) error {
 		}
 	}
 	s, err := server.NewServer(&server.Options{
-		ServerName: fmt.Sprint("n", c.Number), JetStream: true, StoreDir: c.Dir, NoSigs: true, NoLog: true,
+		ServerName: c.name(), JetStream: true, StoreDir: c.Dir, NoSigs: true, NoLog: true,
 		Host: "127.0.0.1", Port: server.RANDOM_PORT,
 		Cluster: server.ClusterOpts{
 			Name: "chaos", Host: "127.0.0.1", Port: server.RANDOM_PORT, Advertise: c.Routes[c.Number],
@@ -113,6 +115,24 @@ func (p *process) kill() {
 	if p.child != nil {
 		_ = p.child.Kill()
 	}
+}
+
+// leader returns the server that leads the stream, or nil where none is known.
+func (c *cluster) leader(ctx context.Context) *process {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	for _, n := range c.nodes {
+		info, err := n.info(ctx)
+		if err != nil || info.Cluster == nil {
+			continue
+		}
+		for _, p := range c.servers {
+			if p.config.name() == info.Cluster.Leader {
+				return p
+			}
+		}
+	}
+	return nil
 }
 
 // startServers starts n servers that reach each other through proxies.

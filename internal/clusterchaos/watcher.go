@@ -14,9 +14,15 @@ import (
 // watcher is a client that keeps what it sees. It connects to any node.
 type watcher struct {
 	mu     sync.Mutex
-	seen   []string
+	seen   []sighting
 	gaps   int
 	failed error
+}
+
+// sighting is an event and when it was seen, or acknowledged.
+type sighting struct {
+	event string
+	at    time.Time
 }
 
 func newToken(ctx context.Context, channel string) (string, error) {
@@ -61,7 +67,7 @@ func watch(ctx context.Context, channel string, nodes []*node) (*watcher, <-chan
 func (w *watcher) see(event string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.seen = append(w.seen, event)
+	w.seen = append(w.seen, sighting{event, time.Now()})
 }
 
 func (w *watcher) fail(err error) {

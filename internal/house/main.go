@@ -1,6 +1,6 @@
 // Command house finds breaches of rules that no linter knows: phrases that comments and
-// messages of Go files must not contain, names that they must not declare, and imports
-// that docs/architecture.md does not draw.
+// messages of Go files must not contain, names that they must not declare, imports that
+// docs/architecture.md does not draw, and functions that no example shows.
 //
 //	go run ./internal/house .
 //
@@ -40,7 +40,7 @@ func run(dir string, out, complaints io.Writer) int {
 }
 
 // search returns the faults of all Go files, in the order of their names, and then those
-// of the imports.
+// of the imports and of the examples.
 func search(files fs.FS) ([]fault, error) {
 	var all []fault
 	err := walk(files, func(name string, source []byte) error {
@@ -51,8 +51,14 @@ func search(files fs.FS) ([]fault, error) {
 	if err != nil {
 		return nil, err
 	}
-	faults, err := checkImports(files)
-	return append(all, faults...), err
+	for _, check := range []func(fs.FS) ([]fault, error){checkImports, checkExamples} {
+		faults, err := check(files)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, faults...)
+	}
+	return all, nil
 }
 
 // walk calls visit with each Go file that is not a test's data.

@@ -34,6 +34,11 @@ func TestWhatCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	contracts := func(list ...rpc.Contract) *typescript.Options { return &typescript.Options{Contracts: list} }
 	iterators := func(list ...typescript.Iterator) *typescript.Options { return &typescript.Options{Iterators: list} }
+	original := func(method rpc.Contract, event reflect.Type) *typescript.Options {
+		o := iterators(typescript.Iterator{Name: "lobby", Event: event, Methods: []rpc.Contract{method}})
+		o.ClientModule = typescript.OriginalClientModule
+		return o
+	}
 	methods := func(list ...rpc.Contract) *typescript.Options {
 		return iterators(typescript.Iterator{Contract: Watch, Methods: list})
 	}
@@ -80,7 +85,22 @@ func TestWhatCannotBeWritten(t *testing.T) {
 		"an iterator twice":     {iterators(typescript.Iterator{Contract: Watch}, typescript.Iterator{Contract: Watch}), "watch: the iterator is there twice"},
 		"an unknown iterator":   {iterators(typescript.Iterator{Name: "a"}), `iterator "a": it needs a contract, or a name and the type of its events`},
 		"a stream for a method": {methods(Import), "watch: import: input: the input of a method cannot be a stream of events"},
-		"a method's iterator":   {methods(OnFile), "watch: chat.onFile: output: a method cannot return a durable iterator"},
+		"an original's event that is no object": {
+			original(rpc.Define[string, string]("a"), reflect.TypeFor[string]()), "typescript: event: string may be sent as something else than an object",
+		},
+		"an original's event that may be null": {
+			original(rpc.Define[string, string]("a"), reflect.TypeFor[*Address]()), "event: *typescript_test.Address may be sent as",
+		},
+		"an original's event of any type": {
+			original(rpc.Define[string, string]("a"), reflect.TypeFor[any]()), "event: interface {} may be sent as",
+		},
+		"an original's own member": {
+			original(rpc.Define[string, string]("return"), reflect.TypeFor[Address]()), "return: iterators of @orpc/experimental-durable-iterator have a member",
+		},
+		"an original without oRPC": {
+			&typescript.Options{Contracts: []rpc.Contract{Watch}, Plain: true, ClientModule: typescript.OriginalClientModule}, "not for a page without oRPC",
+		},
+		"a method's iterator": {methods(OnFile), "watch: chat.onFile: output: a method cannot return a durable iterator"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

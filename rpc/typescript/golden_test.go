@@ -23,6 +23,7 @@ func TestModules(t *testing.T) {
 	noNil.NoNil = true
 	for file, o := range map[string]*typescript.Options{
 		"kinds.ts": options(), "plain.ts": plain, "nonil.ts": noNil, "long.ts": longOptions(),
+		"original.ts": originalOptions(),
 	} {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()

@@ -47,12 +47,15 @@ func (m *module) iterator(it Iterator, of string) (*iteratorTypes, error) {
 			all = types.methods.expr()
 		}
 	}
+	types.iterator.comment = newComment("The events of `" + of + "`, and the methods that its token allows.")
+	if m.isOriginal() {
+		return types, m.original(types, it, event, of)
+	}
 	class := "ClientDurableIterator"
 	if m.Plain {
 		class = "DurableIterator"
 	}
 	m.importName(m.clientModule(), class)
-	types.iterator.comment = newComment("The events of `" + of + "`, and the methods that its token allows.")
 	types.iterator.write(m.alias(types.iterator, genericOf(class, event, all)))
 	return types, nil
 }

@@ -118,11 +118,22 @@ func (p *printer) print(d doc, depth int, broken bool, rest string) {
 // head is broken, or begins on a line of its own if it has a form for which prettier prefers that.
 func (a alias) layout() doc {
 	head, _ := oneLine(a.head)
-	own := a.typ.union == nil && (a.typ.form == bracketed || a.typ.form == named && a.parameters)
+	own := a.typ.union == nil && (a.typ.form == bracketed || a.typ.form == named && (a.parameters || !a.begins(head)))
 	if own && utf8.RuneCountInString(head)+len(" =") <= lineWidth {
 		return docs{text(head), text(" ="), group{indent{docs{space, a.typ.inner()}}}}
 	}
 	return docs{group{a.head}, text(" ="), a.typ.value()}
+}
+
+// begins reports whether the type can begin on the line of its head, and be broken after
+// the name that its arguments follow.
+func (a alias) begins(head string) bool {
+	parts, ok := a.typ.doc.(docs)
+	if !ok {
+		return true
+	}
+	first, _ := oneLine(parts[0])
+	return utf8.RuneCountInString(head+" = "+first+"<") <= lineWidth
 }
 
 func (p *printer) write(s string) {

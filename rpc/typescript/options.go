@@ -46,7 +46,8 @@ type Options struct {
 	Plain bool
 	// ClientModule is where the types of iterators are imported from. The default is
 	// [DefaultClientModule], without Plain with /orpc after it. A page on oRPC's own package has
-	// "@orpc/experimental-durable-iterator/client".
+	// [OriginalClientModule], with which the types of iterators are written for that package: it
+	// takes objects as events only.
 	ClientModule string
 }
 

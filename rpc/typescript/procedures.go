@@ -220,7 +220,7 @@ func (m *module) input(p *procedure) (expr, error) {
 
 func (m *module) output(p *procedure) (expr, error) {
 	switch {
-	case p.iterator != nil && m.Plain:
+	case p.iterator != nil && (m.Plain || m.isOriginal()):
 		return p.iterator.iterator.expr(), nil
 	case p.iterator != nil:
 		return p.iterator.iterator.ofContext(), nil

@@ -106,15 +106,18 @@ func genericOf(of string, args ...expr) expr {
 }
 
 func arguments(args []expr) doc {
-	if len(args) == 1 && (args[0].form == object || args[0].union == nil && isText(args[0].doc)) {
+	if len(args) == 1 && (args[0].form == object || args[0].union == nil && isWord(args[0].doc)) {
 		return docs{text("<"), args[0].inner(), text(">")}
 	}
 	return group{docs{text("<"), indent{docs{blank, joined(plain(args), docs{text(","), space})}}, blank, text(">")}}
 }
 
-func isText(d doc) bool {
-	_, ok := d.(text)
-	return ok
+func isWord(d doc) bool {
+	switch d.(type) {
+	case text, name:
+		return true
+	}
+	return false
 }
 
 func arrayOf(t expr) expr {

@@ -61,5 +61,6 @@ func TestModulesAreFormatted(t *testing.T) {
 	t.Parallel()
 	prettier, err := filepath.Abs("../../client/js/node_modules/prettier/bin/prettier.cjs")
 	require.NoError(t, err)
-	node(t, ".", prettier, "--check", "--no-config", "--no-semi", "--single-quote", "testdata/kinds.ts", "testdata/plain.ts", "testdata/nonil.ts", "testdata/long.ts")
+	node(t, ".", prettier, "--check", "--no-config", "--no-semi", "--single-quote", "testdata/kinds.ts", "testdata/plain.ts", "testdata/nonil.ts", "testdata/long.ts",
+		"testdata/original.ts")
 }

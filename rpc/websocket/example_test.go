@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 
+	coderws "github.com/coder/websocket"
+
 	"github.com/go-orpc/durable-iterator/internal/memhttp"
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/rpc/websocket"
@@ -55,9 +57,11 @@ func ExampleNewHandler() {
 	fmt.Println(double.Call(context.Background(), link, 21))
 	fmt.Println(server.Shutdown(context.Background()), sockets.Shutdown(context.Background()))
 	<-link.Done()
+	fmt.Println(coderws.CloseStatus(link.Err()))
 	// Output:
 	// 42 <nil>
 	// <nil> <nil>
+	// StatusServiceRestart
 }
 
 // Shutdown waits until all calls have returned.

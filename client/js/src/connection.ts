@@ -130,9 +130,9 @@ export class Connection {
       this.guest?.receive(data)
       return
     }
-    let frame: Frame
+    let frame: Frame | null
     try {
-      frame = JSON.parse(data) as Frame
+      frame = JSON.parse(data) as Frame | null
     }
     catch {
       this.fail(1007, 'a message that is no JSON')

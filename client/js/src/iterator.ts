@@ -100,7 +100,7 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
   #state: State = 'connecting'
   #lastError: unknown
 
-  // The connection. What belongs to an earlier attempt finds another number.
+  // The connection. What belongs to an earlier attempt, or was going on at the end, finds another number.
   #attempt = 0
   #connection: Connection | undefined
   #subscription: Subscription<T> | undefined
@@ -146,10 +146,10 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
     source.signal?.addEventListener('abort', () => this.#stop(source.signal!.reason, true), { signal })
     watchPage({
       onBack: () => this.#hurry(),
-      onOffline: () => this.#leave(new DisconnectedError('the network is offline')),
-      onHidden: () => this.#park(),
+      onOffline: () => this.#leave('the network is offline', false),
+      onHidden: () => this.#leave('the page is put away', true),
     }, signal)
-    this.#connectTimer = setTimeout(() => this.#stop(this.#lastError ?? new DisconnectedError('connecting timed out')), Math.min(options.connectTimeout ?? 30_000, MAX_TIMEOUT))
+    this.#limitConnecting()
     this.#scheduleRefresh(0)
     void this.#connect()
   }
@@ -196,6 +196,14 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
     }
   }
 
+  /** #limitConnecting ends the iterator, unless it is live within connectTimeout from now. */
+  #limitConnecting(): void {
+    this.#connectTimer = setTimeout(
+      () => this.#stop(this.#lastError ?? new DisconnectedError('connecting timed out')),
+      Math.min(this.#options.connectTimeout ?? 30_000, MAX_TIMEOUT),
+    )
+  }
+
   get #ended(): boolean {
     return this.#state === 'closed'
   }
@@ -228,12 +236,12 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
       url = await this.#address()
     }
     catch (error) {
-      if (attempt === this.#attempt && !this.#ended) {
+      if (attempt === this.#attempt) {
         this.#tokenFailed(error)
       }
       return
     }
-    if (attempt === this.#attempt && !this.#ended) {
+    if (attempt === this.#attempt) {
       this.#dial(url)
     }
   }
@@ -326,7 +334,7 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
   async #lost(connection: Connection, url: URL, loss: Loss): Promise<void> {
     const { code, reason, opened } = loss
     this.#disconnect()
-    const attempt = ++this.#attempt
+    const attempt = this.#attempt
     const status = code >= 4400 && code <= 4599 ? code - 4000 : 0
     const error = status > 0
       ? new RefusedError(status, reason)
@@ -343,7 +351,7 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
       // Mostly a refusal, of which a page learns nothing. Asking for a token is answered with a status.
       this.#needNewToken = true
     }
-    if (attempt === this.#attempt && !this.#ended) {
+    if (attempt === this.#attempt) {
       this.#wait(error)
     }
   }
@@ -382,38 +390,36 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
     }
     this.#liveSince = 0
     this.#lastError = error
-    const pause = this.#hint + this.#backoff(++this.#failures)
     clearTimeout(this.#retryTimer)
-    this.#retryTimer = setTimeout(() => this.#connect(), pause)
+    if (this.#parked) {
+      clearTimeout(this.#connectTimer) // it would be late when the page is back
+    }
+    else {
+      this.#retryTimer = setTimeout(() => this.#connect(), this.#hint + this.#backoff(++this.#failures))
+    }
     this.#setState('waiting', error)
   }
 
   #disconnect(): void {
+    this.#attempt++
     const connection = this.#connection
     this.#connection = this.#subscription = undefined
     this.#live = false
     connection?.close()
   }
 
-  #leave(error: Error): void {
-    if (!this.#ended && !this.#parked) {
-      this.#attempt++
+  #leave(reason: string, park: boolean): void {
+    if (!this.#parked) {
+      this.#parked = park
       this.#disconnect()
-      this.#wait(error)
-    }
-  }
-
-  #park(): void {
-    if (!this.#ended) {
-      this.#attempt++
-      this.#disconnect()
-      clearTimeout(this.#retryTimer)
-      this.#parked = true
-      this.#setState('waiting', new DisconnectedError('the page is put away'))
+      this.#wait(new DisconnectedError(reason))
     }
   }
 
   #hurry(): void {
+    if (this.#parked && !this.#everLive) {
+      this.#limitConnecting()
+    }
     if (this.#state === 'waiting') {
       void this.#connect()
     }
@@ -484,7 +490,7 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
       if (status === 200) {
         connection.credential = credential
       }
-      else if (connection === this.#connection) {
+      else if (connection === this.#connection && ![403, 503].includes(status)) { // another socket would be refused, too
         this.reconnect()
       }
     }
@@ -494,7 +500,9 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
     finally {
       this.#sharing = false
     }
-    void this.#share() // if there is a newer one by now, or another connection
+    if (credential !== this.#credential || connection !== this.#connection) {
+      void this.#share()
+    }
   }
 
   // ---- calls, and the end
@@ -522,7 +530,6 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
     if (this.#ended) {
       return
     }
-    this.#attempt++
     this.#disconnect()
     this.#setState('closed', error)
     this.#lastError = error
@@ -547,7 +554,7 @@ function isFinal(status: number): boolean {
 
 /** randomId returns an id that nobody can guess. crypto.randomUUID is missing on pages without TLS. */
 function randomId(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), byte => byte.toString(16).padStart(2, '0')).join('')
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), byte => byte.toString(36)).join('')
 }
 
 /** reportError lets an error of a callback be seen without breaking what called it. */

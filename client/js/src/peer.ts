@@ -66,8 +66,8 @@ export class Peer {
   }
 
   /** receive takes a frame if it is for a request of this peer, and reports whether it is. */
-  receive(frame: Frame, size: number): boolean {
-    if (typeof frame.i !== 'string' || !frame.i.startsWith('-')) {
+  receive(frame: Frame | null, size: number): boolean {
+    if (typeof frame?.i !== 'string' || !frame.i.startsWith('-')) {
       return false
     }
     const handler = this.#open.get(frame.i)
@@ -113,21 +113,38 @@ export interface CallOptions {
 export function call(peer: Peer, serializer: Serializer, path: readonly string[], input: unknown, { signal, lastEventId }: CallOptions = {}): Promise<unknown> {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted()
-    const stream = new Stream(serializer, () => abort())
+    const over = new AbortController() // ends the listening to a signal that lives longer than the call
+    const stream = new Stream(serializer, () => {
+      over.abort()
+      abort()
+    })
     const headers = lastEventId === undefined ? undefined : { 'last-event-id': lastEventId }
     const lost = (error: unknown): void => {
+      over.abort()
       reject(error) // without effect behind an answer
       stream.end(error)
     }
     const abort = peer.open('/call', encodeCall(serializer, path, input), headers, {
-      response: response => isStream(response.headers) ? resolve(stream) : resolve(decodeAnswer(serializer, response)),
-      event: event => stream.take(event),
+      response: (response) => {
+        if (isStream(response.headers)) {
+          resolve(stream)
+          return
+        }
+        over.abort()
+        resolve(decodeAnswer(serializer, response))
+      },
+      event: (event) => {
+        if (event.e !== 'message') {
+          over.abort()
+        }
+        stream.take(event)
+      },
       lost,
     })
     signal?.addEventListener('abort', () => {
       abort()
       lost(signal.reason)
-    }, { once: true })
+    }, { signal: over.signal })
   })
 }
 

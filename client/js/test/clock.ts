@@ -1,3 +1,5 @@
+import assert from 'node:assert/strict'
+
 interface Timer { at: number, run: () => void }
 
 /** A clock that only `advance` moves. It stands in for the timers and the clocks of the process. */
@@ -29,7 +31,8 @@ export class Clock {
   async advance(ms: number): Promise<void> {
     const end = this.#now + ms
     await settle()
-    for (;;) {
+    for (let fired = 0; ; fired++) {
+      assert.ok(fired < 10_000, 'a storm of timers')
       const due = [...this.#timers].filter(([, t]) => t.at <= end).sort(([, a], [, b]) => a.at - b.at)[0]
       if (!due) {
         break
@@ -40,6 +43,14 @@ export class Clock {
       await settle()
     }
     this.#now = end
+  }
+
+  /** sleep lets time pass in which timers stand still, as those of a machine that sleeps. */
+  sleep(ms: number): void {
+    this.#now += ms
+    for (const timer of this.#timers.values()) {
+      timer.at += ms
+    }
   }
 
   restore(): void {

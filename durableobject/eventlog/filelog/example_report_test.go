@@ -1,8 +1,10 @@
 package filelog_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog/filelog"
 )
@@ -18,4 +20,28 @@ func ExampleReport_Err() {
 	damaged := filelog.Report{Damage: []filelog.Damage{{File: "CHECKPOINT", Reason: "bad checksum"}}}
 	fmt.Println(filelog.Report{}.Err(), errors.Is(damaged.Err(), filelog.ErrDamaged))
 	// Output: <nil> true
+}
+
+// What is kept beside the events is there after a restart, as are keys.
+func ExampleLog_Bus() {
+	dir, remove := tempDir()
+	defer remove()
+	ctx := context.Background()
+	for range 2 {
+		log, err := filelog.Open(dir, &filelog.Options{Retention: time.Hour, KeyWindow: 10 * time.Minute})
+		if err != nil {
+			panic(err)
+		}
+		kept, err := log.Bus().Kept(ctx, "")
+		fmt.Println(len(kept), err, log.KeyWindow())
+		if err := log.Bus().Keep(ctx, "leader", []byte("a"), time.Hour); err != nil {
+			panic(err)
+		}
+		if err := log.Close(); err != nil {
+			panic(err)
+		}
+	}
+	// Output:
+	// 0 <nil> 10m0s
+	// 1 <nil> 10m0s
 }

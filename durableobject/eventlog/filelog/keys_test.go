@@ -1,6 +1,7 @@
 package filelog
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -332,5 +333,54 @@ func checkOldRecords(t *testing.T, l *Log) {
 			i += 2
 		}
 		require.Equal(t, 42-c, i)
+	}
+}
+
+// A publisher stops waiting while its event is being written. One that tries again meanwhile waits
+// for the outcome, and gets the id of the first or stores its own.
+func TestRepetitionWhileTheFirstIsWritten(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]error{"stored": nil, "not stored": syscall.ENOSPC} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				options, err := (&Options{}).withDefaults()
+				require.NoError(t, err)
+				d := newDisk(rand.New(rand.NewPCG(1, 7)))
+				l, err := open(d, options)
+				require.NoError(t, err)
+				mustAppendKey(t, l, "before")
+				leave := make(chan struct{})
+				var once sync.Once
+				d.arm(func(op, _ string) (err error) {
+					if op == "write" {
+						once.Do(func() {
+							<-leave
+							err = fault
+						})
+					}
+					return err
+				})
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				first := &eventlog.Record{Key: "k", Data: []byte("first")}
+				require.ErrorIs(t, l.Append(ctx, "room", first, func(*eventlog.Record) {}), context.DeadlineExceeded)
+				again := make(chan error, 1)
+				go func() {
+					_, err := appendKey(t, l, "k")
+					again <- err
+				}()
+				synctest.Wait()
+				require.Empty(t, again, "the outcome is not known yet")
+				close(leave)
+				require.NoError(t, <-again)
+				want := []string{"of before", "first"}
+				if fault != nil {
+					want[1] = "of k"
+				}
+				require.Equal(t, want, read(t, l, "room"))
+				require.NoError(t, l.Close())
+			})
+		})
 	}
 }

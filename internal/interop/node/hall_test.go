@@ -150,6 +150,12 @@ func (h *hall) publish(n int) {
 	require.NoError(h.t, room.PublishEvent(h.t.Context(), n))
 }
 
+// awaitSockets waits until there are n sockets.
+func (h *hall) awaitSockets(n int) {
+	h.t.Helper()
+	require.Eventually(h.t, func() bool { return h.rooms.Load().Stats().Websockets == n }, time.Minute, 10*time.Millisecond)
+}
+
 // cut ends all connections, without a close frame.
 func (h *hall) cut() {
 	h.change(func() {

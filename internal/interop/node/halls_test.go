@@ -147,4 +147,5 @@ func testHalls(t *testing.T, run runner) {
 			test(t)
 		})
 	}
+	testPages(t, run)
 }

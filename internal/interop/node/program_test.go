@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"io"
 	"os/exec"
 	"strings"
 	"sync"
@@ -34,6 +35,7 @@ type program struct {
 	hall  *hall
 	place client.TokenPlace
 	lines chan string
+	tell  func(event string) // what happens to its page
 
 	mu   sync.Mutex
 	text strings.Builder
@@ -64,7 +66,12 @@ func (p *program) printed() string {
 // of them.
 func (p *program) expect(texts ...string) {
 	p.hall.t.Helper()
-	late := time.NewTimer(time.Minute)
+	p.within(time.Minute, texts...)
+}
+
+func (p *program) within(d time.Duration, texts ...string) {
+	p.hall.t.Helper()
+	late := time.NewTimer(d)
 	defer late.Stop()
 	for len(texts) > 0 {
 		select {
@@ -110,7 +117,14 @@ func (p *program) isDiscreet(t *testing.T) {
 func (p *program) start(t *testing.T, c programConfig, args ...string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
+	args = append([]string{"--import", "./lib/page.mjs"}, args...)
 	cmd := exec.CommandContext(ctx, tool(t, "node"), append(args, c.of(p.hall))...)
+	in, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	p.tell = func(event string) {
+		_, err := io.WriteString(in, event+"\n")
+		require.NoError(t, err)
+	}
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	cmd.Stderr = cmd.Stdout

@@ -36,7 +36,7 @@ const outbox = new Outbox({
   onSent: line => view.markSent(line.key),
   onRefused: (line, error) => view.markRefused(line.key, String(error)),
 })
-for (const line of outbox.lines) {
+for (const line of outbox.lines()) {
   view.showWaiting(line)
 }
 void outbox.flush()

@@ -4,7 +4,7 @@ import type { Line } from './contract.js'
 const MOST = 50
 
 export interface OutboxOptions {
-  /** Names the place in the tab's storage, so that a reload loses nothing. */
+  /** Begins the names of the places in the tab's storage, so that a reload loses nothing. */
   name: string
   /** Sends lines. It may fail though they have arrived. */
   send: (lines: Line[]) => Promise<void>
@@ -22,34 +22,52 @@ export interface OutboxOptions {
  */
 export class Outbox {
   readonly #options: OutboxOptions
-  readonly #lines = new Map<string, Line>()
+  readonly #waiting = new Map<string, { line: Line, place: number }>()
+  #last = 0
   #sending = false
 
   constructor(options: OutboxOptions) {
     this.#options = options
-    for (const line of JSON.parse(sessionStorage.getItem(options.name) ?? '[]') as Line[]) {
-      this.#lines.set(line.key, line)
+    for (const place of this.#places()) {
+      const line = JSON.parse(sessionStorage.getItem(this.#at(place))!) as Line
+      this.#waiting.set(line.key, { line, place })
+      this.#last = place
     }
   }
 
-  /** The lines that wait, oldest first. */
-  get lines(): Line[] {
-    return [...this.#lines.values()]
+  /** lines returns the lines that wait, oldest first, at most so many. */
+  lines(most = Infinity): Line[] {
+    const lines: Line[] = []
+    for (const { line } of this.#waiting.values()) {
+      if (lines.length >= most) {
+        break
+      }
+      lines.push(line)
+    }
+    return lines
   }
 
   /** add takes a line to send. */
   add(text: string): Line {
     const line = { key: randomKey(), text }
-    this.#lines.set(line.key, line)
-    this.#save()
+    const place = ++this.#last
+    this.#waiting.set(line.key, { line, place })
+    try {
+      sessionStorage.setItem(this.#at(place), JSON.stringify(line))
+    }
+    catch {
+      // The storage is full: the line is sent all the same, but does not survive a reload.
+    }
     void this.flush()
     return line
   }
 
   /** remove drops a line that was heard, or is not wanted any more. */
   remove(key: string): void {
-    if (this.#lines.delete(key)) {
-      this.#save()
+    const waiting = this.#waiting.get(key)
+    if (waiting) {
+      this.#waiting.delete(key)
+      sessionStorage.removeItem(this.#at(waiting.place))
     }
   }
 
@@ -60,8 +78,8 @@ export class Outbox {
     }
     this.#sending = true
     try {
-      while (this.#lines.size > 0) {
-        await this.#sendSome(this.lines.slice(0, MOST))
+      while (this.#waiting.size > 0) {
+        await this.#sendSome(this.lines(MOST))
       }
     }
     finally {
@@ -87,8 +105,19 @@ export class Outbox {
     }
   }
 
-  #save(): void {
-    sessionStorage.setItem(this.#options.name, JSON.stringify(this.lines))
+  /** #at names a place in the storage. Each line has one, since rewriting all for each would take ever longer. */
+  #at(place: number): string {
+    return `${this.#options.name}:${place}`
+  }
+
+  /** #places returns the places that are in use, in order. */
+  #places(): number[] {
+    return Object.keys(sessionStorage)
+      .filter(name => name.startsWith(`${this.#options.name}:`))
+      .map(name => name.slice(this.#options.name.length + 1))
+      .filter(place => /^\d+$/.test(place))
+      .map(Number)
+      .sort((a, b) => a - b)
   }
 }
 

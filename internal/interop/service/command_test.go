@@ -1,4 +1,4 @@
-package main
+package service
 
 import (
 	"bufio"
@@ -24,7 +24,7 @@ const asServer = "INTEROP_SERVER"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asServer) != "" {
-		main()
+		Main(SharedMemory)
 		return
 	}
 	os.Exit(m.Run())

@@ -1,4 +1,4 @@
-package main
+package service
 
 import (
 	"cmp"
@@ -29,6 +29,7 @@ const (
 type options struct {
 	data      string       // directory of the log, see run
 	nodes     int          // more than 1: a cluster, see run
+	open      Opener       // the logs of a cluster
 	log       eventlog.Log // of the chat rooms; nil: in memory
 	retention time.Duration
 	logger    *slog.Logger

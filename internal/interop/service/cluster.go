@@ -1,10 +1,11 @@
-package main
+package service
 
 import (
 	"context"
 	"errors"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject"
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
@@ -16,22 +17,44 @@ import (
 // no log is shared: they are those of the first server.
 type cluster struct {
 	nodes    []*server
-	logs     []*eventlogtest.Handle
-	counters *counters // of all nodes, as a database would have them
+	logs     []Log
+	closeAll func() error // what the logs are in
+	counters *counters    // of all nodes, as a database would have them
 	turn     atomic.Uint64
 }
 
-func newCluster(o options, nodes int) *cluster {
+// Log is the log of one node, which others share.
+type Log interface {
+	eventlog.Shared
+	Close() error
+}
+
+// Opener opens a log for each of n nodes, which share what they keep. The function that it
+// returns is called when the logs are closed.
+type Opener func(ctx context.Context, n int, retention time.Duration) (logs []Log, closeAll func() error, err error)
+
+// SharedMemory is an [Opener] of logs in memory.
+func SharedMemory(_ context.Context, n int, retention time.Duration) (logs []Log, closeAll func() error, err error) {
+	log := eventlogtest.NewSharedMemory(&eventlog.MemoryOptions{Retention: retention})
+	for range n {
+		logs = append(logs, log.Open())
+	}
+	return logs, func() error { return nil }, nil
+}
+
+func newCluster(ctx context.Context, o options) (*cluster, error) {
 	c := &cluster{counters: newCounters()}
-	log := eventlogtest.NewSharedMemory(&eventlog.MemoryOptions{Retention: o.retention})
-	for range nodes {
-		handle := log.Open()
-		o.log, o.cluster = handle, c
+	var err error
+	if c.logs, c.closeAll, err = o.open(ctx, o.nodes, o.retention); err != nil {
+		return nil, err
+	}
+	for _, log := range c.logs {
+		o.log, o.cluster = log, c
 		node := newServer(o)
 		o.plain = node.plain
-		c.logs, c.nodes = append(c.logs, handle), append(c.nodes, node)
+		c.nodes = append(c.nodes, node)
 	}
-	return c
+	return c, nil
 }
 
 // ServeHTTP implements [http.Handler].
@@ -50,7 +73,7 @@ func (c *cluster) shutdown(ctx context.Context) error {
 	for i, n := range c.nodes {
 		errs = append(errs, n.shutdown(ctx), c.logs[i].Close())
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.closeAll())...)
 }
 
 // ids returns the ids of the sockets of a channel, on all nodes, for which a filter holds.
