@@ -112,5 +112,6 @@ func spread(all []time.Duration) string {
 		return "nothing"
 	}
 	all = slices.Sorted(slices.Values(all))
-	return fmt.Sprintf("%v, at most %v (%d times)", all[len(all)/2].Round(time.Millisecond), all[len(all)-1].Round(time.Millisecond), len(all))
+	median, longest := all[len(all)/2], all[len(all)-1]
+	return fmt.Sprintf("%v, at most %v (%d times)", median.Round(time.Millisecond), longest.Round(time.Millisecond), len(all))
 }
