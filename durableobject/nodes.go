@@ -7,8 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/maphash"
-	"maps"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -57,11 +55,8 @@ type nodes struct {
 	// last, in nanoseconds since began; 0 is never.
 	syncedAt, failedAt atomic.Int64
 	began              time.Time
-	// seen has a hash of each value that was read, by key, so that those that have not
-	// changed are not decoded again. It belongs to the reading that runs.
-	seen    map[string]uint64
-	seed    maphash.Seed
-	answers answers
+	kept               keptReader // belongs to the reading that runs
+	answers            answers
 
 	mu       sync.Mutex
 	reading  *reading        // that runs; nil if none does
@@ -94,7 +89,7 @@ func newNodes(c *core) *nodes {
 		core: c, began: time.Now(), name: nodeName(), alone: true,
 		handlers: map[string]func(string, json.RawMessage){}, onAsked: map[string]func(json.RawMessage) any{},
 		known: map[string]node{}, waiting: map[uint64]chan<- answer{},
-		seen: map[string]uint64{}, seed: maphash.MakeSeed(),
+		kept: newKeptReader(),
 	}
 	n.bus = c.options.Bus
 	n.alone = n.bus == nil && c.shared == nil
@@ -228,36 +223,6 @@ func (n *nodes) read() error {
 	}
 	n.syncedAt.Store(began) // what was kept later may not have been read
 	return nil
-}
-
-// readKept obeys the revocations that are kept and that it has not seen.
-func (n *nodes) readKept(ctx context.Context) error {
-	kept, err := n.bus.Kept(ctx, prefixRevoked)
-	if err != nil {
-		return fmt.Errorf("read what is kept: %w", err)
-	}
-	for key, value := range kept {
-		sum := maphash.Bytes(n.seed, value)
-		if old, found := n.seen[key]; found && old == sum {
-			continue
-		}
-		r := &revocation{}
-		if e := json.Unmarshal(value, r); e != nil {
-			n.core.logger.ErrorContext(ctx, "a revocation cannot be read, so nobody is accepted until it expires or is removed",
-				"key", key, "err", e)
-			err = fmt.Errorf("revocation %q: %w", key, e)
-			continue // the others are in force nevertheless
-		}
-		n.onRevoked(r)
-		n.seen[key] = sum
-	}
-	if len(n.seen) > len(kept) { // some have expired
-		maps.DeleteFunc(n.seen, func(key string, _ uint64) bool {
-			_, found := kept[key]
-			return !found
-		})
-	}
-	return err
 }
 
 // listen begins to listen to the other nodes, once. Only the reading that runs calls it.

@@ -103,3 +103,14 @@ func TestBusOf(t *testing.T) {
 	_, err = log.Bus().Kept(t.Context(), "")
 	require.ErrorIs(t, err, eventlog.ErrClosed)
 }
+
+// A bus that cannot report changes has no version, also behind a prefix.
+func TestKeptVersionOfAnotherBus(t *testing.T) {
+	t.Parallel()
+	bus := struct{ eventlog.Bus }{eventlog.NewMemoryBus()}
+	for _, b := range []eventlog.Bus{bus, eventlog.PrefixBus(bus, "p/")} {
+		version, err := eventlog.KeptVersion(t.Context(), b)
+		require.NoError(t, err)
+		require.Zero(t, version)
+	}
+}

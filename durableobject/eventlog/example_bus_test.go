@@ -73,6 +73,26 @@ func ExamplePrefixBus() {
 	// Output: 1 0
 }
 
+// What is kept is read again only if it has changed.
+func ExampleKeptVersion() {
+	ctx := context.Background()
+	bus := eventlog.NewMemoryBus()
+	before, err := bus.KeptVersion(ctx)
+	if err != nil {
+		panic(err)
+	}
+	same, _ := eventlog.KeptVersion(ctx, bus)
+	fmt.Println(same == before)
+	if err := bus.Keep(ctx, "leader", []byte("a"), time.Minute); err != nil {
+		panic(err)
+	}
+	changed, _ := eventlog.KeptVersion(ctx, bus)
+	fmt.Println(changed == before)
+	// Output:
+	// true
+	// false
+}
+
 // An implementation of Bus checks what it is passed.
 func ExampleCheckBusName() {
 	fmt.Println(eventlog.CheckBusName("news") == nil, eventlog.CheckBusName("") == nil)

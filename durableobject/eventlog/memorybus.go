@@ -30,10 +30,11 @@ type MemoryBus struct {
 	mu        sync.Mutex
 	listeners map[string][]*listener
 	kept      map[string]keptValue
-	bytes     int // of kept
+	bytes     int    // of kept
+	changes   uint64 // of kept, without those by time
 }
 
-var _ Bus = (*MemoryBus)(nil)
+var _ Versioned = (*MemoryBus)(nil)
 
 // NewMemoryBus returns an empty bus.
 func NewMemoryBus() *MemoryBus { return &MemoryBus{} }
@@ -108,6 +109,7 @@ func (b *MemoryBus) Keep(ctx context.Context, key string, value []byte, ttl time
 	case ttl <= 0:
 		delete(b.kept, key)
 		b.bytes = rest
+		b.changes++
 		return nil
 	case rest+size > maxKeptBytes:
 		return fmt.Errorf("eventlog: keep: %w", ErrBusFull)
@@ -115,6 +117,7 @@ func (b *MemoryBus) Keep(ctx context.Context, key string, value []byte, ttl time
 		b.kept = map[string]keptValue{}
 	}
 	b.kept[key], b.bytes = keptValue{bytes.Clone(value), time.Now().Add(ttl)}, rest+size
+	b.changes++
 	return nil
 }
 

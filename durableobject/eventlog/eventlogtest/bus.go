@@ -49,6 +49,9 @@ func RunBus(t *testing.T, s BusStore) {
 	if can.Cut != nil {
 		groups["Cut"] = busCutCases
 	}
+	if isVersioned(t, can) {
+		groups["Version"] = busVersionCases
+	}
 	for group, cases := range groups {
 		t.Run(group, func(t *testing.T) {
 			for name, run := range cases {

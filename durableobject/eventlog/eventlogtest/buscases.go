@@ -256,6 +256,11 @@ var busCutCases = map[string]func(*buses){
 		if _, err := here.Kept(ctx, ""); !errors.Is(err, eventlog.ErrUnavailable) {
 			b.t.Errorf("Kept: %v", err)
 		}
+		if versioned, ok := here.(eventlog.Versioned); ok {
+			if _, err := versioned.KeptVersion(ctx); !errors.Is(err, eventlog.ErrUnavailable) {
+				b.t.Errorf("KeptVersion: %v", err)
+			}
+		}
 		b.broadcast(there, "t", "missed")
 		b.keep(there, "k", "meanwhile", time.Hour)
 		b.Cut(here, false)

@@ -32,7 +32,7 @@ type BusHandle struct {
 	stops  map[*busFeed]func()
 }
 
-var _ eventlog.Bus = (*BusHandle)(nil)
+var _ eventlog.Versioned = (*BusHandle)(nil)
 
 // Disturb lets fate decide on each message that is on its way to a listener of the handle.
 // Nil passes all on.
@@ -89,6 +89,15 @@ func (h *BusHandle) Kept(ctx context.Context, prefix string) (map[string][]byte,
 	}
 	defer h.calls.Done()
 	return h.bus.Kept(ctx, prefix)
+}
+
+// KeptVersion implements [eventlog.Versioned].
+func (h *BusHandle) KeptVersion(ctx context.Context) (uint64, error) {
+	if err := h.enter("kept version"); err != nil {
+		return 0, err
+	}
+	defer h.calls.Done()
+	return h.bus.KeptVersion(ctx)
 }
 
 // Listen implements [eventlog.Bus].

@@ -24,7 +24,7 @@ type bus struct {
 func newBus(kept *keptFile) *bus { return &bus{kept: kept, writing: make(chan struct{}, 1)} }
 
 var (
-	_ eventlog.Bus        = (*bus)(nil)
+	_ eventlog.Versioned  = (*bus)(nil)
 	_ eventlog.BusCarrier = (*Log)(nil)
 )
 
@@ -101,6 +101,16 @@ func (b *bus) Kept(ctx context.Context, prefix string) (map[string][]byte, error
 		return nil, err
 	}
 	return b.kept.find(prefix, time.Now()), nil
+}
+
+// KeptVersion implements [eventlog.Versioned].
+func (b *bus) KeptVersion(ctx context.Context) (uint64, error) {
+	if err := b.check(ctx, "kept version"); err != nil {
+		return 0, err
+	}
+	b.kept.mu.RLock()
+	defer b.kept.mu.RUnlock()
+	return b.kept.version + 1, nil
 }
 
 // close releases the file.

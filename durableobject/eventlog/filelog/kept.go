@@ -59,10 +59,11 @@ type keptFile struct {
 	// changes is how many were made since the values that have expired were removed.
 	changes int
 
-	// mu guards all and bytes, which only the caller that changes the file changes.
-	mu    sync.RWMutex
-	all   map[string]keptValue
-	bytes int
+	// mu guards the others, which only the caller that changes the file changes.
+	mu      sync.RWMutex
+	all     map[string]keptValue
+	bytes   int
+	version uint64 // how many changes there were, without those by time
 }
 
 // readKept reads the file. damage has the lines that do not hold, except for one that a
@@ -137,6 +138,7 @@ func (k *keptFile) apply(change keptLine) {
 	key := string(change.Key)
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.version++
 	k.drop(key)
 	if !change.Removed {
 		k.all[key] = keptValue{change.Value, change.Expires}

@@ -188,6 +188,20 @@ func (b *bus) Kept(ctx context.Context, prefix string) (map[string][]byte, error
 	return found, nil
 }
 
+// KeptVersion implements [eventlog.Versioned]. It asks the stream's leader, as Kept does.
+func (b *bus) KeptVersion(ctx context.Context) (uint64, error) {
+	ctx, leave, err := b.enter(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("natslog: kept version: %w", err)
+	}
+	defer leave()
+	version, err := b.kept.version(ctx, b.broken)
+	if err != nil {
+		return 0, b.failed(ctx, "kept version", err)
+	}
+	return version, nil
+}
+
 // close ends the listeners. No call is under way, and none will begin.
 func (b *bus) close() {
 	b.mu.Lock()

@@ -39,6 +39,7 @@ type keptValues struct {
 	created time.Time // of the stream
 	through uint64    // the values are those of this Seq
 	values  map[string]keptValue
+	changes uint64 // of the values, without those by time
 }
 
 // keptValue is a value until it expires, by the clock of the servers.
@@ -184,12 +185,10 @@ func (k *keptValues) send(ctx context.Context, m *nats.Msg) (again bool, err err
 func (k *keptValues) read(
 	ctx context.Context, prefix string, each func(key string, value []byte), broken func(subject string, err error),
 ) error {
-	select {
-	case k.reading <- struct{}{}:
-		defer func() { <-k.reading }()
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := k.lock(ctx); err != nil {
+		return err
 	}
+	defer k.unlock()
 	now, err := k.refresh(ctx, broken)
 	if err != nil {
 		return err
@@ -204,6 +203,28 @@ func (k *keptValues) read(
 	}
 	return nil
 }
+
+// version returns a number that is another one after each change.
+func (k *keptValues) version(ctx context.Context, broken func(subject string, err error)) (uint64, error) {
+	if err := k.lock(ctx); err != nil {
+		return 0, err
+	}
+	defer k.unlock()
+	_, err := k.refresh(ctx, broken)
+	return k.changes + 1, err
+}
+
+// lock waits for other readings to end.
+func (k *keptValues) lock(ctx context.Context) error {
+	select {
+	case k.reading <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (k *keptValues) unlock() { <-k.reading }
 
 // keptInfo is what a server reports of the stream.
 type keptInfo struct {
@@ -255,6 +276,7 @@ func (k *keptValues) refresh(ctx context.Context, broken func(string, error)) (n
 	}
 	if !info.Created.Equal(k.created) || info.State.Last < k.through {
 		k.created, k.through, k.values = info.Created, 0, map[string]keptValue{} // it was made anew, or restored
+		k.changes++
 	}
 	last := info.State.Last
 	for stale := 0; k.through < last; {
@@ -297,6 +319,7 @@ func (k *keptValues) readSome(ctx context.Context, broken func(string, error)) (
 			continue
 		}
 		k.through = m.seq
+		k.changes++
 		key, v, err := k.decode(m)
 		switch {
 		case err != nil:
