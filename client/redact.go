@@ -23,6 +23,8 @@ const (
 	pieceLen = 8
 	// unescapeRounds is how many times over a token may be escaped to be found.
 	unescapeRounds = 4
+	// maxBraced is how much is looked at of an escape in braces, with the one that closes it.
+	maxBraced = 9
 
 	redacted = "[redacted]"
 )
@@ -188,10 +190,23 @@ func unescapeOne(text string) (n int, plain string) {
 		if c, err := strconv.ParseUint(text[2:4], 16, 8); err == nil {
 			return 4, string([]byte{byte(c)})
 		}
+	case strings.HasPrefix(text, `\u{`):
+		digits, _, ok := strings.Cut(text[3:min(len(text), 3+maxBraced)], "}")
+		if c, err := strconv.ParseUint(digits, 16, 21); ok && err == nil {
+			return len(`\u{}`) + len(digits), string(rune(c))
+		}
 	case strings.HasPrefix(text, `\u`) && len(text) >= 6:
 		c, err := strconv.ParseUint(text[2:6], 16, 16)
 		if err == nil && !utf16.IsSurrogate(rune(c)) {
 			return 6, string(rune(c))
+		}
+	case strings.HasPrefix(text, `\U`) && len(text) >= 10:
+		if c, err := strconv.ParseUint(text[2:10], 16, 21); err == nil {
+			return 10, string(rune(c))
+		}
+	case text[0] == '\\' && len(text) >= 4 && '0' <= text[1] && text[1] <= '3':
+		if c, err := strconv.ParseUint(text[1:4], 8, 8); err == nil {
+			return 4, string([]byte{byte(c)})
 		}
 	case text[0] == '\\' && len(text) >= 2 && strings.IndexByte(`"'\/`, text[1]) >= 0:
 		return 2, text[1:2]

@@ -36,16 +36,19 @@ func encodings(text string) []string {
 
 // escapings are the ways in which a text may be written.
 func escapings(text string) []string {
-	var unicode, percent, decimal strings.Builder
+	var unicode, braced, long, octal, percent, decimal strings.Builder
 	for _, c := range []byte(text) {
 		fmt.Fprintf(&unicode, `\u%04x`, c)
+		fmt.Fprintf(&braced, `\u{%x}`, c)
+		fmt.Fprintf(&long, `\U%08x`, c)
+		fmt.Fprintf(&octal, `\%03o`, c)
 		fmt.Fprintf(&percent, `%%%02x`, c)
 		fmt.Fprintf(&decimal, `&#%d;`, c)
 	}
 	quoted, _ := json.Marshal(text)
 	return []string{
 		text, url.QueryEscape(text), url.PathEscape(text), html.EscapeString(text), strings.Trim(string(quoted), `"`),
-		unicode.String(), percent.String(), decimal.String(),
+		unicode.String(), braced.String(), long.String(), octal.String(), percent.String(), decimal.String(),
 		url.QueryEscape(url.QueryEscape(text)), html.EscapeString(url.QueryEscape(text)),
 		strings.Trim(fmt.Sprintf("%+q", text), `"`),
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-orpc/durable-iterator/internal/jsontext"
 	"github.com/go-orpc/durable-iterator/token"
 )
 
@@ -34,14 +35,14 @@ func StaticToken(tok string) TokenSource {
 }
 
 // FileToken returns a source that reads the token from a file, each time anew. White space
-// around it is ignored. Another program must keep the file up to date.
+// around it is ignored, and a byte order mark before it. Another program must keep the file up to date.
 func FileToken(path string) TokenSource {
 	return TokenFunc(func(context.Context) (string, error) {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			return "", fmt.Errorf("client: file token: %w", err)
 		}
-		return strings.TrimSpace(string(text)), nil
+		return strings.TrimSpace(string(jsontext.TrimByteOrderMark(text))), nil
 	})
 }
 

@@ -27,7 +27,7 @@ func TestFileToken(t *testing.T) {
 	_, err := source.Token(t.Context())
 	require.ErrorIs(t, err, os.ErrNotExist)
 	for _, text := range []string{"one", "two"} {
-		require.NoError(t, os.WriteFile(path, []byte(" "+text+"\n"), 0o600))
+		require.NoError(t, os.WriteFile(path, []byte("\uFEFF "+text+"\n"), 0o600))
 		tok, err := source.Token(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, text, tok)

@@ -1,6 +1,7 @@
 package durableobject_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -283,6 +285,75 @@ func TestAuthorizeSeesTheRequestAgain(t *testing.T) {
 		for ws := range f.room("room").Websockets() {
 			require.JSONEq(t, `"ann"`, string(ws.Token().Att))
 		}
+		c.drop()
+		f.end()
+	})
+}
+
+// The copy of a request that is kept for Authorize is bounded, and has the token nowhere.
+func TestRequestIsKeptForAuthorize(t *testing.T) {
+	t.Parallel()
+	tok := sign(t, "room")
+	large := func(n int) string { return strings.Repeat("x", n) }
+	for name, test := range map[string]struct {
+		token  string // good if empty
+		query  url.Values
+		header http.Header
+		status int
+	}{
+		"as usual":              {header: http.Header{"Cookie": {large(30_000)}}, status: 501}, // the test's writer has no connection
+		"large header":          {header: http.Header{"Cookie": {large(60_000)}}, status: 431},
+		"many headers":          {header: http.Header{"Cookie": slices.Repeat([]string{large(100)}, 600)}, status: 431},
+		"names of many headers": {header: http.Header{large(100): make([]string, 600)}, status: 431},
+		"large query":           {query: url.Values{"x": {large(60_000)}}, status: 431},
+		"tokens beside it":      {query: url.Values{"token": {large(60_000), tok}}, status: 431},
+		"large subprotocols":    {header: http.Header{"Sec-Websocket-Protocol": {large(60_000)}}, status: 501},
+		"a token of that size":  {token: large(60_000), status: 401},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			query := url.Values{"id": {"a"}, "token": {cmp.Or(test.token, tok)}}
+			maps.Copy(query, test.query)
+			asked := false
+			for authorize, up := range map[bool]*durableobject.UpgradeOptions{
+				false: nil,
+				true:  {Authorize: func(*http.Request, *payload) error { asked = true; return nil }},
+			} {
+				f := newFixture(t, durableobject.Options{}, up)
+				want := test.status
+				if !authorize && want == 431 {
+					want = 501 // nothing is kept
+				}
+				require.Equal(t, want, f.handshake(query, test.header).Code, "with Authorize: %v", authorize)
+				f.end()
+			}
+			require.Equal(t, test.status == 501, asked)
+		})
+	}
+}
+
+func TestKeptRequestHasNoToken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var later *http.Request
+		f := newFixture(t, durableobject.Options{}, &durableobject.UpgradeOptions{Authorize: func(r *http.Request, _ *payload) error {
+			later = r
+			return nil
+		}})
+		upgrade := f.upgrade()
+		f.serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_ = r.ParseForm() // as a middleware may do
+			r.URL.RawQuery += "&%74oken=" + url.QueryEscape(r.FormValue("token")) + "&&lang=%7Ben%7D"
+			upgrade.ServeHTTP(w, r)
+		}))
+		tok := sign(t, "room")
+		c, err := f.dial(url.Values{"id": {"a"}, "token": {tok}})
+		require.NoError(t, err)
+		require.JSONEq(t, `{"i":"u","p":{"b":{}}}`, c.update(sign(t, "room", withLife(time.Hour))))
+		require.Equal(t, "id=a&lang=%7Ben%7D", later.URL.RawQuery)
+		require.Empty(t, later.Form)
+		require.Equal(t, "{en}", later.FormValue("lang"))
+		require.Empty(t, later.FormValue("token"))
 		c.drop()
 		f.end()
 	})

@@ -89,6 +89,8 @@
 //   - bytes that are being written, 128 KiB, or one answer or page of the log if that is larger;
 //   - goroutines, each of about 16 KiB: Options.MaxCalls, Options.MaxStreams, one hook, and
 //     up to four of its own;
+//   - where UpgradeOptions.Authorize is set, the request that opened it: its address twice, its
+//     header once, together 32 KiB and three times Options.MaxTokenBytes at most;
 //   - the values that the application keeps for its calls: an input may take several times the size
 //     of its message once it is decoded. One input of a socket is decoded at a time.
 //

@@ -14,6 +14,8 @@ import (
 // an answer that is no upgrade. A client that offers the subprotocol below may send its
 // token in that header too, and is refused by a close frame.
 const (
+	// headerSubprotocol is the canonical name of that header.
+	headerSubprotocol = "Sec-Websocket-Protocol"
 	// subprotocol is what such a client offers, and the server selects.
 	subprotocol = "durable-iterator"
 	// tokenProtocol begins another one, which has the token in base64url. It is never
@@ -34,7 +36,7 @@ const (
 // offeredProtocols returns whether a request offers our subprotocol, and the token among
 // the others, empty if there is none. A token of more than limit bytes is not decoded.
 func offeredProtocols(r *http.Request, limit int) (ours bool, tok string) {
-	for _, line := range r.Header.Values("Sec-Websocket-Protocol") {
+	for _, line := range r.Header.Values(headerSubprotocol) {
 		for name := range strings.SplitSeq(line, ",") {
 			name = strings.TrimSpace(name)
 			encoded, isToken := strings.CutPrefix(name, tokenProtocol)

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +21,9 @@ import (
 
 // maxIDBytes is the length of the longest id that a client may choose.
 const maxIDBytes = 256
+
+// maxKeptRequest bounds the request that is kept for Authorize, besides its token, in bytes.
+const maxKeptRequest = 32 << 10
 
 // maxLoggedHost is how much of an origin or a host is logged, in bytes.
 const maxLoggedHost = 256
@@ -45,7 +50,8 @@ type UpgradeOptions struct {
 	// For a token that replaces another one, r is a copy of the request that opened
 	// the socket, without its body and its token. Its context has the values of
 	// that request and ends with the call. The copy is kept as long as the socket
-	// is open.
+	// is open. Therefore a request is refused with 431 if its address and its header
+	// together are larger than 32 KiB and three times Options.MaxTokenBytes.
 	Authorize func(r *http.Request, p *token.Payload) error
 
 	// Context returns the context whose values the socket's hooks and calls see, for a
@@ -62,8 +68,8 @@ type UpgradeOptions struct {
 //
 // A request is refused with 426 if it is no upgrade, with 405 if its method is not
 // GET, with 403 for its origin, with 401 without an id, a token or a valid token that was
-// not revoked, with 400 if the id is longer than 256 bytes or the handshake is malformed, by
-// Authorize, with 503 while the token cannot be verified, the namespace shuts down or a
+// not revoked, with 400 if the id is longer than 256 bytes or the handshake is malformed, with
+// 431 if it is too large to be kept for Authorize, by Authorize, with 503 while the token cannot be verified, the namespace shuts down or a
 // log or a bus that nodes share is out of reach, with 500 if the object cannot be made, and with
 // 501 if middleware hides the
 // [http.Hijacker] of the ResponseWriter and has no Unwrap method as
@@ -157,6 +163,10 @@ func (u *upgrader) admit(r *http.Request, offered string) (id string, p *token.P
 	}
 	t := ticket{token: tok}
 	if u.options.Authorize != nil {
+		limit := u.class.options.MaxTokenBytes
+		if len(tok) <= limit && sizeToKeep(r) > maxKeptRequest+3*limit { // a token may be escaped
+			return "", nil, text(http.StatusRequestHeaderFieldsTooLarge, "Request Header Fields Too Large")
+		}
 		t.authorize = func(p *token.Payload) error { return u.options.Authorize(r, p) }
 	}
 	p, refusal = u.class.admit(r.Context(), t)
@@ -269,15 +279,52 @@ func (o *UpgradeOptions) authorizer(r *http.Request) func(context.Context, *toke
 	if o.Authorize == nil {
 		return nil
 	}
-	kept := r.Clone(context.WithoutCancel(r.Context()))
-	kept.Body, kept.RequestURI = http.NoBody, ""
-	query := kept.URL.Query()
-	query.Del("token")
-	kept.URL.RawQuery = query.Encode()
-	kept.Header.Del("Sec-Websocket-Protocol")
+	kept := copyToKeep(r)
 	return func(ctx context.Context, p *token.Payload) error {
 		return o.Authorize(kept.WithContext(updateContext{ctx, kept.Context()}), p)
 	}
+}
+
+// sizeToKeep returns how many bytes of a request its copy refers to: all of its first line,
+// since the values of its path are parts of that, and its header.
+func sizeToKeep(r *http.Request) int {
+	size := max(len(r.RequestURI), len(r.URL.Path)+len(r.URL.RawQuery))
+	for name, values := range r.Header {
+		if name == headerSubprotocol {
+			continue
+		}
+		for _, value := range values {
+			size += len(name) + len(value)
+		}
+	}
+	return size
+}
+
+// copyToKeep returns a copy of a request without body and token. What has the token is
+// left out before the copy is made: the values of a copied header share memory.
+func copyToKeep(r *http.Request) *http.Request {
+	bare := r.WithContext(context.WithoutCancel(r.Context()))
+	bare.Body, bare.GetBody, bare.RequestURI = http.NoBody, nil, ""
+	bare.Form, bare.PostForm, bare.MultipartForm = nil, nil, nil
+	bare.Header = maps.Clone(r.Header)
+	delete(bare.Header, headerSubprotocol)
+	kept := bare.Clone(bare.Context())
+	kept.URL.RawQuery = withoutToken(kept.URL.RawQuery)
+	return kept
+}
+
+// withoutToken returns a query without the pairs that have a token, and without those that
+// url.ParseQuery ignores. What is left stays as it is: escaped anew it could be larger.
+func withoutToken(query string) string {
+	var left []string
+	for pair := range strings.SplitSeq(query, "&") {
+		name, _, _ := strings.Cut(pair, "=")
+		name, err := url.QueryUnescape(name)
+		if pair != "" && err == nil && name != "token" && !strings.Contains(pair, ";") {
+			left = append(left, pair)
+		}
+	}
+	return strings.Join(left, "&")
 }
 
 // updateContext is the context of a call, with the values of the request that opened

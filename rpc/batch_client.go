@@ -323,7 +323,7 @@ func readBatchStream(whole *http.Response, stream *sse.Reader, calls []*batchedC
 
 // readBatchList settles calls with the answers of a list.
 func readBatchList(whole *http.Response, body io.Reader, calls []*batchedCall) error {
-	list := json.NewDecoder(body)
+	list := batch.NewDecoder(body)
 	if token, err := list.Token(); err != nil || token != json.Delim('[') {
 		return fmt.Errorf("read answer: %w", errors.Join(errNoBatch, err))
 	}

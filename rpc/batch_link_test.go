@@ -317,6 +317,29 @@ func both(call func()) {
 	calls.Wait()
 }
 
+func TestBatchLinkReadsAByteOrderMark(t *testing.T) {
+	t.Parallel()
+	for contentType, body := range map[string]string{
+		"application/json":  `[{"index":0,"body":{"json":1}},{"index":1,"body":{"json":1}}]`,
+		"text/event-stream": "event: message\ndata: {\"index\":0,\"body\":{\"json\":1}}\n\nevent: message\ndata: {\"index\":1,\"body\":{\"json\":1}}\n\n",
+	} {
+		t.Run(contentType, func(t *testing.T) {
+			t.Parallel()
+			network := roundTrip(func(*http.Request) (*http.Response, error) {
+				return reply(http.StatusMultiStatus, contentType, "\uFEFF"+body), nil
+			})
+			link := rpc.NewLink("http://example.test", &rpc.LinkOptions{
+				HTTPClient: network.client(), Plugins: []rpc.LinkPlugin{&rpc.BatchLinkPlugin{MaxSize: 2, Window: time.Hour}},
+			})
+			both(func() {
+				out, err := echo.Call(t.Context(), link, 1)
+				require.NoError(t, err)
+				require.EqualValues(t, 1, out)
+			})
+		})
+	}
+}
+
 func TestBatchLinkReadsBrokenAnswers(t *testing.T) {
 	t.Parallel()
 	good := `{"index":0,"status":200,"body":{"json":1}}`

@@ -120,6 +120,15 @@ func TestRequestsBeyondTheLimitAreNotRead(t *testing.T) {
 	require.Less(t, allocations, 500.0)
 }
 
+func TestByteOrderMarkIsDropped(t *testing.T) {
+	t.Parallel()
+	requests, err := batch.ParseRequests([]byte("\uFEFF"+`[{"url":"http://h/a"}]`), http.MethodPost, 1)
+	require.NoError(t, err)
+	require.Equal(t, "/a", requests[0].URL.Path)
+	_, err = batch.ParseRequests([]byte("\uFEFF\uFEFF[]"), http.MethodPost, 1)
+	require.ErrorIs(t, err, batch.ErrInvalid)
+}
+
 func TestNullMembersAreAbsent(t *testing.T) {
 	t.Parallel()
 	requests, err := batch.ParseRequests([]byte(`[{"url":"http://h/a","method":null,"headers":null,"more":1}]`), "GET", 1)

@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,8 @@ import (
 
 // MaxHeaderBytes bounds the JSON of the headers of all requests of one batch.
 const MaxHeaderBytes = 64 << 10
+
+const byteOrderMark = "\uFEFF"
 
 // Errors of [ParseRequests].
 var (
@@ -43,7 +46,7 @@ type request struct {
 // which is that of each request without one. It reads no further than the first
 // request beyond limit, so that its memory is bounded by that and the length of text.
 func ParseRequests(text []byte, method string, limit int) ([]Request, error) {
-	list := json.NewDecoder(bytes.NewReader(text))
+	list := NewDecoder(bytes.NewReader(text))
 	if err := expect(list, json.Delim('[')); err != nil {
 		return nil, err
 	}
@@ -73,6 +76,16 @@ func ParseRequests(text []byte, method string, limit int) ([]Request, error) {
 		return nil, fmt.Errorf("%w: text after the list", ErrInvalid)
 	}
 	return requests, nil
+}
+
+// NewDecoder returns a decoder of the list that a batch or its answer is, which may begin
+// with a byte order mark.
+func NewDecoder(r io.Reader) *json.Decoder {
+	text := bufio.NewReader(r)
+	if mark, err := text.Peek(len(byteOrderMark)); err == nil && string(mark) == byteOrderMark {
+		_, _ = text.Discard(len(mark)) // it is there
+	}
+	return json.NewDecoder(text)
 }
 
 func expect(list *json.Decoder, want json.Delim) error {

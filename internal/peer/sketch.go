@@ -3,6 +3,7 @@ package peer
 import (
 	"encoding/json"
 	"errors"
+	"unicode/utf8"
 )
 
 const (
@@ -132,7 +133,8 @@ func (s *Sketch) Error(err error) *DecodeError {
 	if string(s.kind) == typeAbort {
 		return e
 	}
-	if len(s.call) > 0 && len(s.call) <= MaxID && json.Valid(s.call) {
+	// An answer repeats the id, and json.Valid accepts what is not UTF-8.
+	if len(s.call) > 0 && len(s.call) <= MaxID && json.Valid(s.call) && utf8.Valid(s.call) {
 		e.ID = ID(s.call)
 	}
 	if e.Event {
