@@ -66,16 +66,16 @@ type UpgradeOptions struct {
 // the client's id and a token, whose channel names the object; of several, the
 // last counts.
 //
-// A request is refused with 426 if it is no upgrade, with 405 if its method is not
-// GET, with 403 for its origin, with 401 without an id, a token or a valid token that was
-// not revoked, with 400 if the id is longer than 256 bytes or the handshake is malformed, with
-// 431 if it is too large to be kept for Authorize, by Authorize, with 503 while the token cannot be verified, the namespace shuts down or a
-// log or a bus that nodes share is out of reach, with 500 if the object cannot be made, and with
-// 501 if middleware hides the
+// A request is refused with 426 if it is no upgrade, with 405 if its method is not GET, with
+// 403 for its origin, with 401 without an id, a token or a valid token that was not revoked,
+// with 400 if the id is longer than 256 bytes or the handshake is malformed, with 431 if it
+// is too large to be kept for Authorize, by Authorize, with 503 while the token cannot be
+// verified, the namespace shuts down or a log or a bus that nodes share is out of reach,
+// with 500 if the object cannot be made, and with 501 if middleware hides the
 // [http.Hijacker] of the ResponseWriter and has no Unwrap method as
-// [http.ResponseController] knows it, which is logged at level Error. No object is
-// made for a request whose origin or token is refused. The URL contains the token:
-// keep it out of access logs.
+// [http.ResponseController] knows it, which is logged at level Error. No object is made for
+// a request whose origin or token is refused. The URL contains the token: keep it out of
+// access logs.
 //
 // Pages see no status. A client that offers the subprotocol "durable-iterator" is
 // therefore refused, except for its origin, by a WebSocket that is opened and closed with
