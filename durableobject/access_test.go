@@ -1,9 +1,7 @@
 package durableobject_test
 
 import (
-	"context"
 	"fmt"
-	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -183,22 +181,6 @@ func TestSelectorsAreChecked(t *testing.T) {
 		_, err := f.rooms.Disconnect(t.Context(), durableobject.Who{ID: "a"}, 1005, "")
 		require.ErrorIs(t, err, durableobject.ErrCloseCode)
 		require.ErrorContains(t, f.rooms.Revoke(t.Context(), durableobject.Who{Tag: "x"}, time.Now()), "the time has passed")
-	})
-}
-
-// A client that is being accepted while its token is revoked is closed.
-func TestRevokedDuringTheUpgrade(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var f *fixture
-		f = newFixture(t, durableobject.Options{}, &durableobject.UpgradeOptions{
-			Authorize: func(*http.Request, *token.Payload) error {
-				return f.rooms.Revoke(context.Background(), durableobject.Who{TokenID: "t1"}, time.Now().Add(time.Hour))
-			},
-		})
-		c := f.connect("a", withTokenID("t1"))
-		require.Equal(t, 1008, c.closedWith())
-		f.end()
 	})
 }
 

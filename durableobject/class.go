@@ -32,7 +32,7 @@ func newClass(o *Options, newHub func(ctx context.Context, c *class, channel str
 	}
 	c := &class{core: base, hurried: make(chan bool, 2), finished: make(chan struct{})}
 	c.channels = channels{core: base, all: map[string]*liveChannel{}, leaving: map[string]chan struct{}{}}
-	c.sockets = sockets{core: base, all: map[*Websocket]struct{}{}}
+	c.sockets = sockets{core: base, all: map[*Websocket]struct{}{}, opening: map[*Websocket]struct{}{}}
 	c.system, c.peers = newSystem(), c.newPeers()
 	c.connectNodes()
 	if c.members != nil {

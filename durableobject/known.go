@@ -121,3 +121,11 @@ func (n *nodes) others() []string {
 	defer n.mu.Unlock()
 	return slices.Sorted(maps.Keys(n.known))
 }
+
+// heardWithin reports whether a node was heard within a time.
+func (n *nodes) heardWithin(name string, d time.Duration) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	other, found := n.known[name]
+	return found && time.Since(other.heard) < d
+}

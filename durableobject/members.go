@@ -248,7 +248,7 @@ func (p *members) tidy(channel string, r *roster) {
 // act does what this node has to do about its own claim.
 func (p *members) act(key memberKey, m *member) {
 	for range 2 { // a claim that was taken over may have to be announced
-		what := m.decide(p.nodes.name)
+		what := m.decide(p.nodes.name, p.isGone)
 		if !p.settled || what == nothing {
 			return
 		}

@@ -133,6 +133,10 @@ func (o *Object[T]) PresenceCount() int {
 // of its own first, on which clients empty theirs: a call with rpc.WithRetry opens the stream
 // again without the client's loop ending.
 //
+// A loop that does not go on holds the list and what has changed since, at most 10,000
+// changes more than there are members, of some 300 bytes each. Options.MaxStreams bounds
+// how many such streams a socket has.
+//
 // The error is also [ErrNoPresence], [ErrPresenceLag], or [ErrClosed] when the namespace
 // shuts down.
 func (o *Object[T]) PresenceChanges(ctx context.Context) iter.Seq2[PresenceChange, error] {

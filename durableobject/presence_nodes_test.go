@@ -304,6 +304,7 @@ func presenceRuns(t *testing.T, steps int, disturb func(seed uint64) func(*hallN
 				if disturb != nil {
 					r.disturb = disturb(seed)
 				}
+				t.Cleanup(r.end)
 				for range 3 {
 					r.start(newHallOn(t, r.bus, r.book))
 				}
@@ -317,7 +318,6 @@ func presenceRuns(t *testing.T, steps int, disturb func(seed uint64) func(*hallN
 				time.Sleep(30 * time.Second)
 				r.check()
 				test(r)
-				r.end()
 			})
 		})
 	}

@@ -14,9 +14,13 @@ func (p *members) replica(node string, generation uint64) *replica {
 		r = &replica{generation: generation, claims: map[memberKey]*claim{}}
 		p.replicas[node] = r
 	}
-	if r.gone = false; r.dropping != nil {
+	if r.dropping != nil {
 		r.dropping.Stop()
 		r.dropping = nil
+	}
+	if r.gone {
+		r.gone = false
+		p.returned()
 	}
 	if r.generation < generation {
 		r.generation, r.seq, r.heard, r.synced, r.early = generation, 0, 0, false, nil
@@ -48,6 +52,9 @@ func (p *members) want(r *replica, to, of string) {
 // second one that is ahead, as changes may be later than the beat.
 func (p *members) heardBeat(node string, c *claims) {
 	r := p.replica(node, c.Generation)
+	if r.doubted {
+		r.doubted, r.synced = false, false
+	}
 	switch {
 	case r.generation > c.Generation:
 	case !r.synced, len(r.early) > 0, r.seq < r.heard:
@@ -233,12 +240,9 @@ func (p *members) apply(node string, r *replica, w *wireClaim) {
 		p.change(key, func(m *member) {
 			c := m.claim(node)
 			switch {
-			case w.Left: // other claims are of nodes that are gone, or will be announced
+			case w.Left:
 				m.joined = false
-				m.claims = slices.DeleteFunc(m.claims, func(c *claim) bool {
-					other := p.replicas[c.node]
-					return c.node != p.nodes.name && (other == nil || other.gone)
-				})
+				p.forget(key, m)
 			case c != nil && !c.Announced && len(m.claims) == 1 && m.joined && p.nodes.isOldest():
 				// The node that had announced the member is gone, and this one has dropped its
 				// claim before the last node could take over.
@@ -252,6 +256,26 @@ func (p *members) apply(node string, r *replica, w *wireClaim) {
 	c.node = node
 	r.claims[key] = &c
 	p.change(key, func(m *member) { m.set(&c) })
+}
+
+// forget drops the claims of nodes that are gone to a member for which another node has called
+// OnLeft. That node may have taken them for dead before this one does, so one that has missed a
+// beat is gone too. If it is not, it sends its claims again.
+func (p *members) forget(key memberKey, m *member) {
+	m.claims = slices.DeleteFunc(m.claims, func(c *claim) bool {
+		r := p.replicas[c.node]
+		switch {
+		case c.node == p.nodes.name:
+			return false
+		case r == nil:
+			return true
+		case !r.gone && p.nodes.heardWithin(c.node, missedBeat):
+			return false // it will be announced
+		}
+		delete(r.claims, key) // a node that has just started would be passed it
+		r.doubted = !r.gone
+		return true
+	})
 }
 
 // gone drops the claims of a node that has said goodbye, or was last heard at a time, once the

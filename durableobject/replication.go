@@ -22,6 +22,8 @@ const (
 	// decideWait is how much later than the oldest node the others drop the claims of one that
 	// is gone: two beats.
 	decideWait = 2 * beatInterval
+	// missedBeat is how long a node has not been heard when it has missed a beat.
+	missedBeat = beatInterval * 3 / 2
 	// dropBatch is how many claims of a node that is gone are dropped at a time.
 	dropBatch = 256
 )
@@ -52,6 +54,7 @@ type replica struct {
 	generation, seq uint64
 	synced          bool // the claims are those of seq
 	gone            bool // the node is, and its claims will be dropped
+	doubted         bool // claims were dropped as of a node that is gone, which it may not be
 	claims          map[memberKey]*claim
 	early           map[uint64][]wireClaim // changes after a gap
 	askedAt         time.Time
@@ -184,9 +187,12 @@ func (p *members) connect() {
 			p.pass(from, c.Of)
 			return
 		}
-		dead := p.nodes.unheard(nodeTimeout)
+		// A node that has just started hears of no node that others have not heard for
+		// nodeTimeout, but they may still have its members. Those that are silent for less are
+		// passed too: it may be longer when the beat that names them arrives.
+		silent := p.nodes.unheard(silentAfter)
 		for name, r := range p.replicas {
-			if r.gone || slices.Contains(dead, name) { // a node that has just started will not hear of it
+			if r.gone || slices.Contains(silent, name) {
 				p.pass(from, name)
 			}
 		}
@@ -332,6 +338,21 @@ func (p *members) unsynced() []string {
 		r := p.replicas[node]
 		return r != nil && r.synced
 	})
+}
+
+// isGone reports whether the claims of a node will be dropped.
+func (p *members) isGone(node string) bool {
+	r := p.replicas[node]
+	return r != nil && r.gone
+}
+
+// returned drops the claims of this node that were only kept because another one was gone.
+func (p *members) returned() {
+	for key, c := range p.own {
+		if c.ended {
+			p.change(key, func(*member) {})
+		}
+	}
 }
 
 // notify wakes the callers of wait.

@@ -13,11 +13,12 @@ import (
 )
 
 // Disconnect closes the sockets that match, on all nodes, with a WebSocket close code and a
-// reason, and returns how many the nodes have closed. It does not keep clients from coming
-// back, which most do at once: see [Namespace.Revoke]. Nodes that are connected by no bus, as
-// with an eventlog.Shared that has none and without Options.Bus, are not asked. Codes are as in
-// [Websocket.Close]. This library's clients take 4000 plus an HTTP status for a refusal with
-// that status, and do not come back after 4403 and 4410. A reason longer than 123 bytes is cut.
+// reason, and returns how many the nodes have closed, those included that are admitted and
+// not open yet. It does not keep clients from coming back, which most do at once: see
+// [Namespace.Revoke]. Nodes that are connected by no bus, as with an eventlog.Shared that
+// has none and without Options.Bus, are not asked. Codes are as in [Websocket.Close]. This
+// library's clients take 4000 plus an HTTP status for a refusal with that status, and do not
+// come back after 4403 and 4410. A reason longer than 123 bytes is cut.
 //
 // The error wraps [ErrWho] or [ErrCloseCode], and nothing is closed then. It wraps
 // [ErrSilent] if a node did not answer within 600 ms, and is that of the bus or of ctx if
@@ -154,16 +155,23 @@ func (c *class) obey(r *revocation) {
 	}
 }
 
-// closeMatching closes the sockets that match, and returns how many it has closed.
+// closeMatching closes the sockets that match, and returns how many it has closed. Those that
+// are being opened are closed as soon as they are open, and count.
 func (s *sockets) closeMatching(w *Who, code int, reason string) (n int) {
 	var found []*Websocket
-	s.core.mu.RLock()
+	s.core.mu.Lock()
 	for ws := range s.all {
 		if w.matches(ws.recipient, ws.Token()) {
 			found = append(found, ws)
 		}
 	}
-	s.core.mu.RUnlock()
+	for ws := range s.opening {
+		if ws.sentAway == nil && w.matches(ws.recipient, ws.Token()) {
+			ws.sentAway = &disconnection{Code: code, Reason: reason}
+			n++
+		}
+	}
+	s.core.mu.Unlock()
 	for _, ws := range found {
 		if ws.conn.Close(code, reason) {
 			n++

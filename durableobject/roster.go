@@ -115,24 +115,35 @@ const (
 	dropAndBye         // and call OnLeft
 )
 
-// decide returns what the node does about its claim, after a claim to the member has changed.
-func (m *member) decide(node string) verdict {
+// decide returns what the node does about its claim, after a claim to the member has changed, or
+// a node is gone or back.
+func (m *member) decide(node string, gone func(node string) bool) verdict {
 	own := m.claim(node)
 	if own == nil {
 		return nothing
 	}
-	others, announced, lowest := 0, "", true
+	others, there, announced, lowest := 0, 0, "", true
 	for _, c := range m.claims {
 		if c == own || c.Yielding {
 			continue
 		}
-		others++
+		if others++; !gone(c.node) {
+			there++
+		}
 		lowest = lowest && node < c.node
 		if c.Announced && (announced == "" || c.node < announced) {
 			announced = c.node
 		}
 	}
 	switch {
+	// The oldest node may have dropped the claims of those that are gone already, and it called no
+	// OnLeft because of this claim. So this node does when it drops them too.
+	case own.ended && others > 0 && there == 0 && own.Announced && !own.Yielding:
+		return yield
+	case own.ended && others > 0 && there == 0 && m.joined:
+		return nothing
+	case own.ended && !own.Announced && len(m.claims) == 1 && m.joined:
+		return dropAndBye
 	case own.ended && !own.Announced:
 		return drop
 	case own.ended && others == 0:

@@ -167,6 +167,14 @@ func (u *upgrader) admit(r *http.Request, offered string) (id string, p *token.P
 // releases all that it has acquired.
 func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *token.Payload) *rpc.Error {
 	c := u.class
+	recipient, err := c.recipient(id, p)
+	if err != nil {
+		return c.failed(r.Context(), "Options.Subject failed", p.Channel, err)
+	}
+	ws := &Websocket{set: &c.sockets, id: id, recipient: recipient, authorize: u.options.authorizer(r)}
+	ws.payload.Store(p)
+	c.sockets.expect(ws)
+	defer c.sockets.forget(ws) // where it is not served
 	values, err := u.values(r)
 	if err != nil {
 		return c.failed(r.Context(), "UpgradeOptions.Context failed", p.Channel, err)
@@ -184,13 +192,7 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 	if err := c.channels.follow(r.Context(), ch); err != nil {
 		return c.cannotOpen(r.Context(), p.Channel, err)
 	}
-	recipient, err := c.recipient(id, p)
-	if err != nil {
-		return c.failed(r.Context(), "Options.Subject failed", p.Channel, err)
-	}
-	ws := &Websocket{ch: ch, set: &c.sockets, id: id, recipient: recipient, authorize: u.options.authorizer(r)}
-	ws.ctx, ws.opened = values, uint32(time.Since(c.start)/time.Second)
-	ws.payload.Store(p)
+	ws.ch, ws.ctx, ws.opened = ch, values, uint32(time.Since(c.start)/time.Second)
 	ws.peer = c.peers.New(ws.ctx, ws.newCallState, ws.send)
 	ws.outbox.Open(&ws.conn, c.options.MaxLagBytes)
 	if !c.enter() {
@@ -234,10 +236,10 @@ func (u *upgrader) values(r *http.Request) (_ context.Context, err error) {
 
 // serve adds the socket to its channel and its namespace, and starts to read it.
 func (ws *Websocket) serve() {
-	closing := ws.set.add(ws)
+	away := ws.set.add(ws)
 	ws.ch.events.Join(&ws.reader, (*endpoint)(ws), ws.Token().Tags, ws.recipient)
-	if closing { // drain may not have seen it
-		ws.conn.Close(statusServiceRestart, "Service restart")
+	if away != nil {
+		ws.conn.Close(away.Code, away.Reason)
 	}
 	if p := ws.core().members; p != nil {
 		p.arrive(ws)

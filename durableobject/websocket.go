@@ -40,7 +40,8 @@ type Recipient = eventlog.Recipient
 // DurableIteratorWebsocket. It is safe for concurrent use, and comparable.
 type Websocket struct {
 	ch        *liveChannel
-	set       *sockets // that it is in while it is open
+	set       *sockets       // that it is in while it is open
+	sentAway  *disconnection // that came while it was being opened; guarded by core.mu
 	reader    fanout.Reader
 	conn      socket.Conn
 	peer      *transport.ServerPeer
@@ -196,18 +197,38 @@ func (ws *Websocket) setToken(p *token.Payload) {
 }
 
 // sockets are those of a namespace that are open, or whose calls and hooks have not
-// all returned.
+// all returned. Those that were admitted and are not open yet stand beside them, so that
+// Disconnect misses none. The maps are guarded by core.mu.
 type sockets struct {
-	core *core
-	all  map[*Websocket]struct{} // guarded by core.mu
+	core    *core
+	all     map[*Websocket]struct{}
+	opening map[*Websocket]struct{}
 }
 
-// add adds a socket, and reports whether Shutdown has begun.
-func (s *sockets) add(ws *Websocket) (closing bool) {
+// expect notes a socket that was admitted. Either add or forget has to follow.
+func (s *sockets) expect(ws *Websocket) {
 	s.core.mu.Lock()
 	defer s.core.mu.Unlock()
+	s.opening[ws] = struct{}{}
+}
+
+func (s *sockets) forget(ws *Websocket) {
+	s.core.mu.Lock()
+	defer s.core.mu.Unlock()
+	delete(s.opening, ws)
+}
+
+// add adds a socket, and returns the close that it has to be sent: Shutdown has begun, or
+// Disconnect matched it while it was being opened.
+func (s *sockets) add(ws *Websocket) (away *disconnection) {
+	s.core.mu.Lock()
+	defer s.core.mu.Unlock()
+	delete(s.opening, ws)
 	s.all[ws] = struct{}{}
-	return s.core.closing
+	if s.core.closing { // drain may not have seen it
+		return &disconnection{Code: statusServiceRestart, Reason: "Service restart"}
+	}
+	return ws.sentAway
 }
 
 func (s *sockets) remove(ws *Websocket) {

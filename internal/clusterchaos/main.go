@@ -3,7 +3,7 @@
 // closed on one side, and hubs are deprived of single messages, while clients roam between
 // three hubs, four of them under Node with the client of oRPC. Every event that was acknowledged
 // has to reach every client of its channel once and in order, with no gap that is not
-// reported, and 12 seconds after the fault at the latest. What all hubs publish under one
+// reported; 12 seconds after a fault everybody has to be live again. What all hubs publish under one
 // idempotency key, again and again, has to be stored once. Most channels are quiet, so that nothing but the tail check of the log can
 // find out that the last event of one is missing.
 //

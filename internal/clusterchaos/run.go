@@ -18,6 +18,7 @@ const (
 	perBusy    = 6 // watchers
 	underNode  = 4 // busy channels with one more watcher, under Node
 	publishers = 12
+	inARow     = 3                // faults, after which everybody has to be live again
 	settleTime = 15 * time.Second // for everybody to see everything, after the last fault
 )
 
@@ -41,14 +42,13 @@ type cluster struct {
 
 	mu     sync.Mutex // guards report and channelRun.acknowledged while events are published
 	report report
-	faults []span
 }
 
 // channelRun is a channel with its watchers.
 type channelRun struct {
 	name         string
 	watchers     []*watcher
-	acknowledged []sighting
+	acknowledged []string
 }
 
 // run starts everything, breaks things for a while, and judges. The error is that of what
@@ -90,7 +90,7 @@ func run(ctx context.Context, cfg config) (r *report, err error) {
 	}
 	for _, ch := range c.channels {
 		c.report.watchers += len(ch.watchers)
-		c.report.judge(ch.acknowledged, ch.watchers, c.faults)
+		c.report.judge(ch.acknowledged, ch.watchers)
 	}
 	c.report.channels = len(c.channels)
 	for _, n := range c.nodes {
@@ -150,12 +150,12 @@ func (c *cluster) storm(ctx context.Context) {
 	running.Go(func() { c.dropSockets(ctx, done) })
 	r := rand.New(rand.NewPCG(c.seed, 0))
 	for end := time.Now().Add(c.length); time.Now().Before(end); {
-		pause(ctx.Done(), time.Second)
-		start := time.Now()
-		c.breakSomething(ctx, r)
-		c.faults = append(c.faults, span{start, time.Now()})
+		for range inARow {
+			pause(ctx.Done(), time.Second)
+			c.breakSomething(ctx, r)
+		}
+		c.report.recoveries = append(c.report.recoveries, c.awaitLive(ctx))
 	}
-	start := time.Now()
 	for _, n := range c.nodes {
 		n.set(leaking)
 	}
@@ -168,7 +168,6 @@ func (c *cluster) storm(ctx context.Context) {
 	for _, n := range c.nodes {
 		n.set(healthy)
 	}
-	c.faults = append(c.faults, span{start, time.Now()})
 }
 
 func (n *node) set(f fault) {
@@ -256,7 +255,7 @@ func (c *cluster) note(ch *channelRun, event string, start time.Time, err error)
 		return
 	}
 	c.report.acknowledged++
-	ch.acknowledged = append(ch.acknowledged, sighting{event, time.Now()})
+	ch.acknowledged = append(ch.acknowledged, event)
 }
 
 func (c *cluster) dropSockets(ctx context.Context, done <-chan struct{}) {
@@ -266,21 +265,33 @@ func (c *cluster) dropSockets(ctx context.Context, done <-chan struct{}) {
 	}
 }
 
-// settle waits until everybody has seen everything, or for too long.
-func (c *cluster) settle(ctx context.Context) {
+// awaitLive waits until everybody has seen what is acknowledged by now, or for too long, and
+// returns how long that took.
+func (c *cluster) awaitLive(ctx context.Context) time.Duration {
 	start := time.Now()
-	for time.Since(start) < settleTime && !c.complete() {
+	c.mu.Lock()
+	want := make([]int, len(c.channels))
+	for i, ch := range c.channels {
+		want[i] = len(ch.acknowledged)
+	}
+	c.mu.Unlock()
+	for time.Since(start) < settleTime && !c.haveSeen(want) {
 		pause(ctx.Done(), 50*time.Millisecond)
 	}
-	c.report.back = time.Since(start)
+	return time.Since(start)
+}
+
+// settle waits until everybody has seen everything, or for too long.
+func (c *cluster) settle(ctx context.Context) {
+	c.report.back = c.awaitLive(ctx)
 	pause(ctx.Done(), time.Second) // for what is too much
 }
 
-// complete reports whether every watcher has seen as many events as were acknowledged.
-func (c *cluster) complete() bool {
-	for _, ch := range c.channels {
+// haveSeen reports whether every watcher of each channel has seen as many events as wanted.
+func (c *cluster) haveSeen(want []int) bool {
+	for i, ch := range c.channels {
 		for _, w := range ch.watchers {
-			if w.count() < len(ch.acknowledged) {
+			if w.count() < want[i] {
 				return false
 			}
 		}

@@ -14,15 +14,9 @@ import (
 // watcher is a client that keeps what it sees. It connects to any node.
 type watcher struct {
 	mu     sync.Mutex
-	seen   []sighting
+	seen   []string
 	gaps   int
 	failed error
-}
-
-// sighting is an event and when it was seen, or acknowledged.
-type sighting struct {
-	event string
-	at    time.Time
 }
 
 func newToken(ctx context.Context, channel string) (string, error) {
@@ -67,7 +61,7 @@ func watch(ctx context.Context, channel string, nodes []*node) (*watcher, <-chan
 func (w *watcher) see(event string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.seen = append(w.seen, sighting{event, time.Now()})
+	w.seen = append(w.seen, event)
 }
 
 func (w *watcher) fail(err error) {

@@ -1,0 +1,67 @@
+package durableobject_test
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/durableobject"
+	"github.com/go-orpc/durable-iterator/token"
+)
+
+// A client that is being accepted while its token is revoked is closed.
+func TestRevokedDuringTheUpgrade(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var f *fixture
+		f = newFixture(t, durableobject.Options{}, &durableobject.UpgradeOptions{
+			Authorize: func(*http.Request, *token.Payload) error {
+				return f.rooms.Revoke(context.Background(), durableobject.Who{TokenID: "t1"}, time.Now().Add(time.Hour))
+			},
+		})
+		c := f.connect("a", withTokenID("t1"))
+		require.Equal(t, 1008, c.closedWith())
+		f.end()
+	})
+}
+
+// A client that is admitted before Disconnect is called is closed and counted, though the socket
+// is not open yet: its object is being made.
+func TestDisconnectedDuringTheUpgrade(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		who  durableobject.Who
+		n    int
+		code int
+	}{
+		"matches":  {durableobject.Who{ID: "a"}, 1, 4403},
+		"does not": {durableobject.Who{ID: "b"}, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var f *fixture
+				f = newFixture(t, durableobject.Options{}, &durableobject.UpgradeOptions{
+					Context: func(r *http.Request) context.Context {
+						n, err := f.rooms.Disconnect(r.Context(), test.who, 4403, "bye")
+						require.NoError(t, err)
+						require.Equal(t, test.n, n)
+						return r.Context()
+					},
+				})
+				c := f.connect("a")
+				if test.code != 0 {
+					require.Equal(t, test.code, c.closedWith())
+				}
+				n, err := f.rooms.Disconnect(t.Context(), durableobject.Who{ID: "a"}, 4410, "the end")
+				require.NoError(t, err)
+				require.Equal(t, 1-test.n, n)
+				f.end()
+			})
+		})
+	}
+}

@@ -1,0 +1,77 @@
+package durableobject_test
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog/eventlogtest"
+)
+
+// A client whose node is killed comes back, to a node that has just started or to another one, at
+// any time while the nodes find out one after another: joins minus leaves are 1, and 0 once it
+// has left.
+func TestPresenceOfAClientThatComesBackWhileItsNodeIsTakenForDead(t *testing.T) {
+	for _, toNew := range []bool{true, false} {
+		t.Run(fmt.Sprint("to a new node ", toNew), func(t *testing.T) {
+			t.Parallel()
+			for after := 12 * time.Second; after < 26*time.Second; after += 250 * time.Millisecond {
+				t.Run(after.String(), func(t *testing.T) {
+					inHalls(t, 4, func(t *testing.T, bus *eventlogtest.SharedBus, nodes []*hallNode, book *guestBook) {
+						nodes[1].connect("a")
+						synctest.Wait()
+						nodes[1].kill()
+						time.Sleep(after)
+						young := newHallOn(t, bus, book)
+						to := nodes[2]
+						if toNew {
+							to = young
+						}
+						c := to.connect("a")
+						time.Sleep(30 * time.Second)
+						require.Equal(t, []string{"a"}, book.present(), "%v", book.take())
+						for _, n := range []*hallNode{nodes[0], nodes[2], nodes[3], young} {
+							require.Equal(t, []string{"a"}, n.members())
+						}
+						c.drop()
+						time.Sleep(30 * time.Second)
+						require.Empty(t, book.present(), "%v", book.take())
+						young.end()
+					})
+				})
+			}
+		})
+	}
+}
+
+// A client whose node was killed goes to another one, and leaves that while the oldest node,
+// which would have called OnLeft, is killed too: another one calls it, once.
+func TestPresenceOfAClientThatLeavesWhileNodesAreTakenForDead(t *testing.T) {
+	for killed := 14 * time.Second; killed <= 22*time.Second; killed += time.Second {
+		for left := 4 * time.Second; left <= 32*time.Second; left += 2 * time.Second {
+			t.Run(fmt.Sprint(killed, " ", left), func(t *testing.T) {
+				inHalls(t, 4, func(t *testing.T, _ *eventlogtest.SharedBus, nodes []*hallNode, book *guestBook) {
+					nodes[1].connect("a")
+					synctest.Wait()
+					nodes[1].kill()
+					c := nodes[3].connect("a")
+					time.Sleep(100 * time.Millisecond) // or the oldest would be killed as it decides
+					for at := time.Duration(0); at < 80*time.Second; at += time.Second {
+						if at == killed {
+							nodes[0].kill()
+						}
+						if at == left {
+							c.drop()
+						}
+						time.Sleep(time.Second)
+					}
+					require.Equal(t, []string{"+a", "-a"}, book.take())
+					require.Empty(t, nodes[2].members())
+				})
+			})
+		}
+	}
+}
