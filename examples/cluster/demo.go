@@ -62,6 +62,7 @@ func demo(ctx context.Context, out io.Writer) (err error) {
 		{"three replicas, three NATS servers", func() {}},
 		{"replica 1 is killed, and its clients come back at another one", func() { s.kill(0) }},
 		{"NATS server 2 is killed, and the others elect who leads", func() { s.servers[1].Shutdown() }},
+		{"cat leaves, and is on no list once the grace of 5 s has passed", s.leave},
 	}
 	for _, step := range steps {
 		fmt.Fprintf(out, "\n-- %s\n", step.about)
@@ -76,7 +77,7 @@ func demo(ctx context.Context, out io.Writer) (err error) {
 			return err
 		}
 	}
-	fmt.Fprintln(out, "\nEverybody saw everything, once and in order.")
+	fmt.Fprintln(out, "\nEverybody saw everything, once and in order, and knows who is there.")
 	return nil
 }
 
@@ -120,7 +121,7 @@ func (s *stage) enter(ctx context.Context, name string) (*guest, error) {
 		}},
 	})}
 	var err error
-	if g.room, err = client.Subscribe(ctx, g.link, Join, rpc.Void{}); err != nil {
+	if g.room, err = client.Subscribe(ctx, g.link, Join, Guest{name}); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	go func() {
@@ -146,23 +147,52 @@ func (s *stage) say(ctx context.Context, g *guest, text string) error {
 	return nil
 }
 
-// check waits until everybody has seen everything, and prints who is where.
+// check waits until everybody has seen everything and knows who is there, and prints that.
 func (s *stage) check(ctx context.Context) error {
 	for _, g := range s.guests {
-		for !g.sawAll(s.said) {
-			select {
-			case <-time.After(20 * time.Millisecond):
-			case <-ctx.Done():
-				return fmt.Errorf("%s saw %q, want %q: %w", g.name, g.seen, s.said, ctx.Err())
-			}
+		if err := until(ctx, func() (bool, error) { return g.sawAll(s.said), nil }); err != nil {
+			return fmt.Errorf("%s saw %q, want %q: %w", g.name, g.seen, s.said, err)
 		}
 		where, err := Where.Call(ctx, g.room, rpc.Void{}, rpc.WithRetry(10))
 		if err != nil {
 			return fmt.Errorf("%s: %w", g.name, err)
 		}
-		fmt.Fprintf(s.out, "%s, at %s, saw %d of %d\n", g.name, where, len(s.said), len(s.said))
+		here, want := []string{}, s.names()
+		err = until(ctx, func() (_ bool, err error) { // replicas learn of each other's clients soon, not at once
+			here, err = Here.Call(ctx, g.room, rpc.Void{}, rpc.WithRetry(10))
+			slices.Sort(here)
+			return slices.Equal(here, want), err
+		})
+		if err != nil {
+			return fmt.Errorf("%s sees %q there, want %q: %w", g.name, here, want, err)
+		}
+		fmt.Fprintf(s.out, "%s, at %s, saw %d of %d; there are %s\n",
+			g.name, where, len(s.said), len(s.said), strings.Join(here, ", "))
 	}
 	return nil
+}
+
+// until calls done until it returns true, an error, or ctx ends.
+func until(ctx context.Context, done func() (bool, error)) error {
+	for {
+		if ok, err := done(); ok || err != nil {
+			return err
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// names returns those of the guests who are there.
+func (s *stage) names() []string {
+	names := make([]string, 0, len(s.guests))
+	for _, g := range s.guests {
+		names = append(names, g.name)
+	}
+	return slices.Sorted(slices.Values(names))
 }
 
 func (g *guest) sawAll(said []string) bool {
@@ -177,6 +207,13 @@ func (s *stage) kill(i int) {
 	cancel()
 	_ = s.web[i].Listener.Close()
 	_ = s.replicas[i].rooms.Shutdown(ctx) // cuts its sockets
+}
+
+// leave ends the last guest.
+func (s *stage) leave() {
+	last := len(s.guests) - 1
+	s.guests[last].room.Close()
+	s.guests = s.guests[:last]
 }
 
 func (s *stage) close() (err error) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/durableiterator"
 	"github.com/go-orpc/durable-iterator/durableobject"
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog/natslog"
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/token"
@@ -19,12 +21,20 @@ import (
 // The contract.
 var (
 	// Join returns a durable iterator of the room. It is called over HTTP.
-	Join = durableiterator.Define[rpc.Void, Message]("join")
+	Join = durableiterator.Define[Guest, Message]("join")
 	// Say publishes a message. It is called over HTTP, at any replica.
 	Say = rpc.Define[Message, rpc.Void]("say")
 	// Where returns the name of the replica that a socket is at. It is called over that.
 	Where = rpc.Define[rpc.Void, string]("where")
+	// Here returns the names of all guests, at whichever replica they are. It is called
+	// over a socket.
+	Here = rpc.Define[rpc.Void, []string]("here")
 )
+
+// Guest is who joins. A real service takes the name from its session.
+type Guest struct {
+	Name string `json:"name" validate:"required,max=64"`
+}
 
 // Message is an event.
 type Message struct {
@@ -42,6 +52,23 @@ type Room struct {
 // Where returns the name of the replica.
 func (r *Room) Where(context.Context, *durableobject.Websocket, rpc.Void) (string, error) {
 	return r.replica, nil
+}
+
+// Here returns the names of those who are present, in order of arrival.
+func (r *Room) Here(ctx context.Context, _ *durableobject.Websocket, _ rpc.Void) ([]string, error) {
+	present, err := r.Presence(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, 0, len(present.Members))
+	for _, m := range present.Members {
+		var g Guest
+		if err := json.Unmarshal(m.Att, &g); err != nil {
+			return nil, fmt.Errorf("attachment of a guest: %w", err)
+		}
+		names = append(names, g.Name)
+	}
+	return names, nil
 }
 
 // retention is how long a client may be away without missing events.
@@ -66,13 +93,25 @@ func newReplica(ctx context.Context, name, urls string, storedBy int, secret tok
 		nc.Close()
 		return nil, err
 	}
+	rooms := newRooms(name, log, secret)
+	return &replica{name, nc, log, rooms, newHandler(rooms, secret)}, nil
+}
+
+func newRooms(replica string, log eventlog.Log, secret token.Secret) *durableobject.Namespace[*Room] {
 	rooms := durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[Message]) (*Room, error) {
-		return &Room{o, name}, nil
-	}, &durableobject.Options{Verifier: secret, ResumeRetention: retention, Log: log})
+		return &Room{o, replica}, nil
+	}, &durableobject.Options{
+		Verifier: secret, ResumeRetention: retention, Log: log, Presence: &durableobject.PresenceOptions{},
+	})
 	durableobject.Handle(rooms, Where, (*Room).Where)
+	durableobject.Handle(rooms, Here, (*Room).Here)
+	return rooms
+}
+
+func newHandler(rooms *durableobject.Namespace[*Room], secret token.Secret) *http.ServeMux {
 	router := rpc.NewRouter(
-		Join.Handler(func(context.Context, rpc.Void) (*durableiterator.Iterator[Message], error) {
-			return durableiterator.New[Message]("lobby", nil).RPC(Where), nil
+		Join.Handler(func(_ context.Context, in Guest) (*durableiterator.Iterator[Message], error) {
+			return durableiterator.New[Message]("lobby", &durableiterator.Options{Att: in}).RPC(Where, Here), nil
 		}),
 		Say.Handler(func(ctx context.Context, in Message) (rpc.Void, error) {
 			room, err := rooms.Get(ctx, "lobby")
@@ -88,7 +127,7 @@ func newReplica(ctx context.Context, name, urls string, storedBy int, secret tok
 		Plugins: []rpc.HandlerPlugin{&durableiterator.HandlerPlugin{Signer: secret}},
 	}))
 	mux.Handle("/room", durableobject.UpgradeHandler(rooms, nil))
-	return &replica{name, nc, log, rooms, mux}, nil
+	return mux
 }
 
 // openLog waits for the servers to have elected who leads.
