@@ -49,6 +49,7 @@ var (
 	toolboxWhoami  = rpc.DefineIn[rpc.Void, whoami](toolbox, "whoami")
 	toolboxFail    = rpc.DefineIn[failInput, rpc.Void](toolbox, "fail", errTeapot)
 	toolboxSlow    = rpc.DefineIn[slowInput, string](toolbox, "slow")
+	toolboxBegun   = rpc.DefineIn[keyInput, int](toolbox, "begun")
 	toolboxAborted = rpc.DefineIn[keyInput, int](toolbox, "aborted")
 	toolboxFlaky   = rpc.DefineIn[flakyInput, int](toolbox, "flaky")
 	toolboxPublish = rpc.DefineIn[publishInput, rpc.Void](toolbox, "publish")

@@ -23,11 +23,14 @@ type room struct {
 // counters are by channel and key.
 type counters struct {
 	mu      sync.Mutex
-	aborted map[string]int
+	begun   map[string]int // calls of slow
+	aborted map[string]int // of these
 	calls   map[string]int
 }
 
-func newCounters() *counters { return &counters{aborted: map[string]int{}, calls: map[string]int{}} }
+func newCounters() *counters {
+	return &counters{begun: map[string]int{}, aborted: map[string]int{}, calls: map[string]int{}}
+}
 
 func (r *room) key(key string) string { return r.Channel() + "/" + key }
 
@@ -55,6 +58,7 @@ func handle(rooms *durableobject.Namespace[*room]) {
 	durableobject.Handle(rooms, toolboxWhoami, (*room).whoami)
 	durableobject.Handle(rooms, toolboxFail, (*room).fail)
 	durableobject.Handle(rooms, toolboxSlow, (*room).slow)
+	durableobject.Handle(rooms, toolboxBegun, (*room).countBegun)
 	durableobject.Handle(rooms, toolboxAborted, (*room).countAborted)
 	durableobject.Handle(rooms, toolboxFlaky, (*room).flaky)
 	durableobject.Handle(rooms, toolboxPublish, (*room).publishInput)
@@ -120,6 +124,9 @@ func (r *room) fail(_ context.Context, _ *durableobject.Websocket, in failInput)
 }
 
 func (r *room) slow(ctx context.Context, _ *durableobject.Websocket, in slowInput) (string, error) {
+	r.mu.Lock()
+	r.begun[r.key(in.Key)]++
+	r.mu.Unlock()
 	select {
 	case <-time.After(milliseconds(in.MS)):
 		return "done", nil
@@ -129,6 +136,12 @@ func (r *room) slow(ctx context.Context, _ *durableobject.Websocket, in slowInpu
 		r.aborted[r.key(in.Key)]++
 		return "", ctx.Err()
 	}
+}
+
+func (r *room) countBegun(_ context.Context, _ *durableobject.Websocket, in keyInput) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.begun[r.key(in.Key)], nil
 }
 
 func (r *room) countAborted(_ context.Context, _ *durableobject.Websocket, in keyInput) (int, error) {

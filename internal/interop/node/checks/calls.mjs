@@ -57,6 +57,7 @@ export function checkCalls(suite) {
   check('abort reaches the method', async (iterator) => {
     const controller = new AbortController()
     const call = iterator.call('toolbox.slow', { ms: 60_000, key: 'k' }, { signal: controller.signal })
+    await begun(iterator)
     equal(await iterator.call('toolbox.aborted', { key: 'k' }), 0)
     controller.abort(new Error('changed my mind'))
     equal((await failure(call)).message, 'changed my mind')
@@ -64,6 +65,7 @@ export function checkCalls(suite) {
   })
   check('a lost connection fails the call and reaches the method', async (iterator) => {
     const call = iterator.call('toolbox.slow', { ms: 60_000, key: 'k' })
+    await begun(iterator)
     equal(await iterator.call('toolbox.aborted', { key: 'k' }), 0)
     iterator.socket.reconnect()
     equal((await failure(call)).name, 'AbortError')
@@ -89,6 +91,11 @@ export function checkCalls(suite) {
     equal(await iterator.call('toolbox.flaky', { key: 'c', failures: 4 }), 5)
   })
   checkErrors(check)
+}
+
+/** Waits until the method has begun: it would not be run after its call has ended. */
+function begun(iterator) {
+  return until(async () => await iterator.call('toolbox.begun', { key: 'k' }) === 1)
 }
 
 function checkErrors(check) {
