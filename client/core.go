@@ -132,14 +132,22 @@ func (c *core) currentState() State {
 
 // setState sets the state and reports it.
 func (c *core) setState(ctx context.Context, state State, err error) {
+	c.storeState(state, err)
+	c.reportState(ctx, state, err)
+}
+
+func (c *core) storeState(state State, err error) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.state = state
 	if state == StateClosed {
 		c.err = err
 	}
 	close(c.changed)
 	c.changed = make(chan struct{})
-	c.mu.Unlock()
+}
+
+func (c *core) reportState(ctx context.Context, state State, err error) {
 	_, _ = run(&c.app, func() (any, error) { // a panic is logged, and of no further consequence
 		c.options.Logger.DebugContext(ctx, "state changed", "id", c.id, "state", state.String(), "err", err)
 		c.options.OnStateChange(state, err)

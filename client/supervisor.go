@@ -134,16 +134,19 @@ func (s *supervisor) shutdown(ctx context.Context) {
 	s.refreshTimer.Stop()
 	s.connectTimer.Stop()
 	reason := s.end
-	switch {
-	case errors.Is(reason, ErrClosed):
-		s.buffer.drop(nil)
+	if errors.Is(reason, ErrClosed) {
 		reason = nil
+	}
+	s.storeState(StateClosed, reason) // before loops end, which may ask for it
+	switch {
+	case reason == nil:
+		s.buffer.drop(nil)
 	case ctx.Err() != nil:
 		s.buffer.drop(reason)
 	default:
 		s.buffer.finish(reason)
 	}
-	s.setState(context.WithoutCancel(ctx), StateClosed, reason)
+	s.reportState(context.WithoutCancel(ctx), StateClosed, reason)
 	s.peer.Close(ErrClosed)
 	if s.conn != nil {
 		s.conn.close()

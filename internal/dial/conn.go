@@ -125,10 +125,11 @@ func (c *Conn) Write(message []byte, binary bool) error {
 	return nil
 }
 
-// Flush sends the messages that wait. If that fails the connection ends.
+// Flush sends the messages that wait. If that fails the connection ends, within a second:
+// a close frame that the server has sent before may still be read, and says more.
 func (c *Conn) Flush() {
 	if err := c.wire.flush(); err != nil {
-		c.Fail(c.lost(err))
+		time.AfterFunc(closeGrace, func() { c.Fail(c.lost(err)) })
 	}
 }
 
