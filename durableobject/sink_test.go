@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -29,8 +30,13 @@ type sink struct {
 	input  bytes.Reader
 }
 
-// lastWords are what a sink takes for the last event.
-const lastWords = "that was all"
+const (
+	// lastWords are what a sink takes for the last event.
+	lastWords = "that was all"
+	// closeFrame is the first byte of the frame after which a sink, like a client, closes
+	// its connection. It has no deadlines that would end it otherwise.
+	closeFrame = 0x88
+)
 
 func newSink(input []byte) *sink {
 	s := &sink{closed: make(chan struct{})}
@@ -58,6 +64,9 @@ func isHandshakeAnswer(p []byte) bool { return bytes.HasPrefix(p, []byte("HTTP/1
 
 func (s *sink) TryWrite(p []byte) (int, error) {
 	s.writes.Add(1)
+	if p[0] == closeFrame {
+		_ = s.Close()
+	}
 	if bytes.Contains(p[max(0, len(p)-256):], []byte(lastWords)) {
 		s.ended.Store(true)
 	}
@@ -67,6 +76,20 @@ func (s *sink) TryWrite(p []byte) (int, error) {
 func (s *sink) Close() error {
 	s.once.Do(func() { close(s.closed) })
 	return nil
+}
+
+// wait returns when the last event has come, and expects another one after it. It fails
+// the test if the connection is closed before.
+func (s *sink) wait(tb testing.TB) {
+	tb.Helper()
+	for !s.ended.Swap(false) {
+		select {
+		case <-s.closed:
+			require.FailNow(tb, "the server has closed the connection before its last event")
+		default:
+			runtime.Gosched()
+		}
+	}
 }
 
 func (*sink) LocalAddr() net.Addr              { return &net.TCPAddr{} }
