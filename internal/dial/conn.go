@@ -41,6 +41,8 @@ type Conn struct {
 	skipped io.Writer
 	skip    func()
 
+	unsent sync.Once // the first failure to send
+
 	// mu guards cause, which is set once: the reason that Fail was called with.
 	mu    sync.Mutex
 	cause error
@@ -129,7 +131,7 @@ func (c *Conn) Write(message []byte, binary bool) error {
 // a close frame that the server has sent before may still be read, and says more.
 func (c *Conn) Flush() {
 	if err := c.wire.flush(); err != nil {
-		time.AfterFunc(closeGrace, func() { c.Fail(c.lost(err)) })
+		c.unsent.Do(func() { time.AfterFunc(closeGrace, func() { c.Fail(c.lost(err)) }) })
 	}
 }
 
