@@ -181,10 +181,15 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 	if err != nil {
 		return c.failed(r.Context(), "Options.Subject failed", p.Channel, err)
 	}
-	ws := &Websocket{set: &c.sockets, id: id, recipient: recipient, authorize: u.options.authorizer(r)}
+	ws := &Websocket{set: &c.sockets, id: id, recipient: recipient}
 	ws.payload.Store(p)
 	c.sockets.expect(ws)
-	defer c.sockets.forget(ws) // where it is not served
+	served := false
+	defer func() {
+		if !served {
+			c.sockets.forget(ws)
+		}
+	}()
 	values, err := u.values(r)
 	if err != nil {
 		return c.failed(r.Context(), "UpgradeOptions.Context failed", p.Channel, err)
@@ -193,7 +198,6 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 	if err != nil {
 		return c.cannotOpen(r.Context(), p.Channel, err)
 	}
-	served := false
 	defer func() {
 		if !served {
 			ch.release()
@@ -202,7 +206,8 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 	if err := c.channels.follow(r.Context(), ch); err != nil {
 		return c.cannotOpen(r.Context(), p.Channel, err)
 	}
-	ws.ch, ws.ctx, ws.opened = ch, values, uint32(time.Since(c.start)/time.Second)
+	ws.ch, ws.ctx, ws.authorize = ch, values, u.options.authorizer(r)
+	ws.opened = uint32(time.Since(c.start) / time.Second)
 	ws.peer = c.peers.New(ws.ctx, ws.newCallState, ws.send)
 	ws.outbox.Open(&ws.conn, c.options.MaxLagBytes)
 	if !c.enter() {
