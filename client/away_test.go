@@ -20,7 +20,7 @@ import (
 // page sends what happens to the program to an iterator.
 type page chan dial.Change
 
-// options has pauses of an hour, so that attempts without one can be told.
+// options has pauses of an hour, so that attempts without a pause stand out.
 func (p page) options(h *harness) *client.Options {
 	o := h.options()
 	o.SetChanges(p)

@@ -22,15 +22,25 @@ func TestDocumentsShowCompiledCode(t *testing.T) {
 	for file, count := range map[string]int{"browsers.md": 1, "embedding.md": 15, "history.md": 1, "rpc.md": 6} {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
-			document, err := os.ReadFile(file)
-			require.NoError(t, err)
-			blocks := regexp.MustCompile("(?s)```go\n(.*?)\n```").FindAllSubmatch(document, -1)
-			require.Len(t, blocks, count)
-			for _, block := range blocks {
-				require.Contains(t, compiled, string(block[1]))
+			for _, block := range codeOf(t, file, "go", count) {
+				require.Contains(t, compiled, block)
 			}
 		})
 	}
+}
+
+// codeOf returns the blocks of code of a document in some languages, of which there are as
+// many as count.
+func codeOf(t *testing.T, document, languages string, count int) (code []string) {
+	t.Helper()
+	text, err := os.ReadFile(document)
+	require.NoError(t, err)
+	blocks := regexp.MustCompile("(?s)```(?:"+languages+")\n(.*?)\n```").FindAllSubmatch(text, -1)
+	require.Len(t, blocks, count, document)
+	for _, block := range blocks {
+		code = append(code, string(block[1]))
+	}
+	return code
 }
 
 // readSources returns the source of all programs below a directory.

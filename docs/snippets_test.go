@@ -61,12 +61,8 @@ func TestSnippetsAreCompiled(t *testing.T) {
 		return regexp.MustCompile(`(?m),?( //.*)?$`).ReplaceAllString(text, "")
 	}
 	for file, count := range map[string]int{"publishing.md": 3, "operating.md": 2} {
-		document, err := os.ReadFile(file)
-		require.NoError(t, err)
-		blocks := regexp.MustCompile("(?s)```go\n(.*?)\n```").FindAllSubmatch(document, -1)
-		require.Len(t, blocks, count, file)
-		for _, block := range blocks {
-			require.Contains(t, flat(string(source)), flat(string(block[1])), file)
+		for _, block := range codeOf(t, file, "go", count) {
+			require.Contains(t, flat(string(source)), flat(block), file)
 		}
 	}
 }

@@ -2,7 +2,6 @@ package docs_test
 
 import (
 	"os"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -22,11 +21,7 @@ func TestTypeScriptDocumentShowsCompiledCode(t *testing.T) {
 		require.NoError(t, err)
 		compiled.Write(source)
 	}
-	document, err := os.ReadFile("typescript.md")
-	require.NoError(t, err)
-	blocks := regexp.MustCompile("(?s)```(?:go|ts)\n(.*?)\n```").FindAllSubmatch(document, -1)
-	require.Len(t, blocks, 10)
-	for _, block := range blocks {
-		require.Contains(t, compiled.String(), string(block[1]))
+	for _, block := range codeOf(t, "typescript.md", "go|ts", 10) {
+		require.Contains(t, compiled.String(), block)
 	}
 }

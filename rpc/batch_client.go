@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-orpc/durable-iterator/internal/batch"
+	"github.com/go-orpc/durable-iterator/internal/jsontext"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/internal/sse"
 )
@@ -323,7 +324,7 @@ func readBatchStream(whole *http.Response, stream *sse.Reader, calls []*batchedC
 
 // readBatchList settles calls with the answers of a list.
 func readBatchList(whole *http.Response, body io.Reader, calls []*batchedCall) error {
-	list := batch.NewDecoder(body)
+	list := json.NewDecoder(jsontext.SkipByteOrderMark(body))
 	if token, err := list.Token(); err != nil || token != json.Delim('[') {
 		return fmt.Errorf("read answer: %w", errors.Join(errNoBatch, err))
 	}

@@ -1,7 +1,6 @@
 package batch
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -9,12 +8,12 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+
+	"github.com/go-orpc/durable-iterator/internal/jsontext"
 )
 
 // MaxHeaderBytes bounds the JSON of the headers of all requests of one batch.
 const MaxHeaderBytes = 64 << 10
-
-const byteOrderMark = "\uFEFF"
 
 // Errors of [ParseRequests].
 var (
@@ -46,7 +45,7 @@ type request struct {
 // which is that of each request without one. It reads no further than the first
 // request beyond limit, so that its memory is bounded by that and the length of text.
 func ParseRequests(text []byte, method string, limit int) ([]Request, error) {
-	list := NewDecoder(bytes.NewReader(text))
+	list := json.NewDecoder(bytes.NewReader(jsontext.TrimByteOrderMark(text)))
 	if err := expect(list, json.Delim('[')); err != nil {
 		return nil, err
 	}
@@ -76,16 +75,6 @@ func ParseRequests(text []byte, method string, limit int) ([]Request, error) {
 		return nil, fmt.Errorf("%w: text after the list", ErrInvalid)
 	}
 	return requests, nil
-}
-
-// NewDecoder returns a decoder of the list that a batch or its answer is, which may begin
-// with a byte order mark.
-func NewDecoder(r io.Reader) *json.Decoder {
-	text := bufio.NewReader(r)
-	if mark, err := text.Peek(len(byteOrderMark)); err == nil && string(mark) == byteOrderMark {
-		_, _ = text.Discard(len(mark)) // it is there
-	}
-	return json.NewDecoder(text)
 }
 
 func expect(list *json.Decoder, want json.Delim) error {

@@ -1,7 +1,9 @@
 package jsontext
 
 import (
+	"bufio"
 	"bytes"
+	"io"
 	"math"
 	"strconv"
 	"unicode/utf16"
@@ -149,8 +151,21 @@ func ValidUTF8(text []byte) []byte {
 	return valid
 }
 
+// byteOrderMark is what some programs put before the JSON that they write.
+const byteOrderMark = "\uFEFF"
+
 // TrimByteOrderMark returns text without the byte order mark that it may begin with.
-func TrimByteOrderMark(text []byte) []byte { return bytes.TrimPrefix(text, []byte("\uFEFF")) }
+func TrimByteOrderMark(text []byte) []byte { return bytes.TrimPrefix(text, []byte(byteOrderMark)) }
+
+// SkipByteOrderMark returns a reader of what r has after the byte order mark that it may
+// begin with.
+func SkipByteOrderMark(r io.Reader) io.Reader {
+	text := bufio.NewReader(r)
+	if mark, err := text.Peek(len(byteOrderMark)); err == nil && string(mark) == byteOrderMark {
+		_, _ = text.Discard(len(mark)) // it is there
+	}
+	return text
+}
 
 // AppendFloat appends a finite number as JavaScript prints it. With a size of 32 it is the
 // shortest text of the same float32, with 64 that of the same float64.
