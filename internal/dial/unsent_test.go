@@ -3,7 +3,7 @@
 package dial_test
 
 import (
-	"crypto/sha1" //nolint:gosec // of the handshake
+	"crypto/sha1"
 	"encoding/base64"
 	"errors"
 	"io"
@@ -46,7 +46,7 @@ func (d *deaf) Close() error {
 
 // RoundTrip answers the handshake.
 func (d *deaf) RoundTrip(r *http.Request) (*http.Response, error) {
-	sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // of the handshake
+	sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	return &http.Response{
 		StatusCode: http.StatusSwitchingProtocols, Request: r, Body: d,
 		Header: http.Header{
