@@ -200,7 +200,10 @@ func (h *Handler) openInput(server context.Context, w http.ResponseWriter, r *ht
 		return nil, nil, err
 	}
 	life, end := context.WithCancelCause(ctx)
-	in := &httpInput{life: life, leave: leave, controller: controller, serializer: h.engine.serializer, body: r.Body, woken: make(chan struct{})}
+	in := &httpInput{
+		life: life, leave: leave, controller: controller, serializer: h.engine.serializer,
+		body: r.Body, woken: make(chan struct{}),
+	}
 	in.reader = sse.NewReader(in, h.maxBodyBytes)
 	s := newEventStream(life, end)
 	s.source = in
