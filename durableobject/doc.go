@@ -92,7 +92,9 @@
 //   - where UpgradeOptions.Authorize is set, the request that opened it: its address twice, its
 //     header once, together 32 KiB and three times Options.MaxTokenBytes at most;
 //   - the values that the application keeps for its calls: an input may take several times the size
-//     of its message once it is decoded. One input of a socket is decoded at a time.
+//     of its message once it is decoded. One input of a socket is decoded at a time. While four
+//     outputs wait to be encoded no further call begins, so that a client that does not read
+//     makes calls wait rather than outputs.
 //
 // # Tokens
 //

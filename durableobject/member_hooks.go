@@ -93,21 +93,31 @@ func (q *hookQueue) employ() {
 	q.workers++
 }
 
-// work calls hooks, one of each channel in turn, until none is ready.
+// work calls hooks, one of each channel in turn, until none is ready. Another worker goes on
+// for one whose goroutine a hook has ended, as the functions of a test may.
 func (q *hookQueue) work() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	defer func() { q.workers-- }()
+	defer func() {
+		q.workers--
+		q.employ()
+	}()
 	for len(q.ready) > 0 && q.workers-q.overdue <= maxHookObjects {
-		channel := q.ready[0]
-		q.ready = q.ready[1:]
-		calls := q.waiting[channel]
-		h := calls[0]
-		calls[0] = hookCall{}
-		q.waiting[channel] = calls[1:]
-		q.count--
-		q.mu.Unlock()
-		q.run(h)
+		q.step()
+	}
+}
+
+// step calls the next hook, with mu held, which is free meanwhile.
+func (q *hookQueue) step() {
+	channel := q.ready[0]
+	q.ready = q.ready[1:]
+	calls := q.waiting[channel]
+	h := calls[0]
+	calls[0] = hookCall{}
+	q.waiting[channel] = calls[1:]
+	q.count--
+	q.mu.Unlock()
+	defer func() {
 		q.mu.Lock()
 		if len(q.waiting[channel]) > 0 {
 			q.ready = append(q.ready, channel)
@@ -115,7 +125,8 @@ func (q *hookQueue) work() {
 			delete(q.waiting, channel)
 		}
 		q.report(channel)
-	}
+	}()
+	q.run(h)
 }
 
 // run calls a hook. Once it is overdue, another worker may be started in its place.

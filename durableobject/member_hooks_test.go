@@ -3,6 +3,8 @@ package durableobject_test
 import (
 	"context"
 	"fmt"
+	"runtime"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -164,5 +166,25 @@ func TestPresenceHookThatPanics(t *testing.T) {
 		n.end()
 		log.has(t, "no seat left")
 		log.has(t, "stack")
+	})
+}
+
+// A hook may end its goroutine, as the functions of a test do that fails. It ended the
+// process.
+func TestPresenceHookThatEndsItsGoroutine(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var calls atomic.Int32
+		n := newFoyerNode(t, durableobject.Options{}, foyer{joined: func(string) {
+			if calls.Add(1) <= 2 {
+				runtime.Goexit()
+			}
+		}})
+		for i := range 4 {
+			n.connectTo("room", strconv.Itoa(i))
+		}
+		synctest.Wait()
+		require.EqualValues(t, 4, calls.Load())
+		n.end()
 	})
 }

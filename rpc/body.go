@@ -172,6 +172,7 @@ var errHalfDuplex = errors.New("rpc: read input: the http.ResponseWriter cannot 
 // httpInput reads the events in the body of a request.
 type httpInput struct {
 	life       context.Context
+	leave      func() // called when the answer is written
 	controller *http.ResponseController
 	serializer *serializer.Serializer
 	reader     *sse.Reader
@@ -187,16 +188,23 @@ type httpInput struct {
 	cut   bool // reading was ended before
 }
 
-// openInput returns the input of a request whose body is a stream of events. The caller
-// calls finish once the answer is written.
-func openInput(w http.ResponseWriter, r *http.Request, limit int64, values *serializer.Serializer) (*eventStream, *httpInput, error) {
+// openInput returns the input of a request whose body is a stream of events. It ends with
+// the server. The caller calls finish once the answer is written.
+func (h *Handler) openInput(server context.Context, w http.ResponseWriter, r *http.Request) (*eventStream, *httpInput, error) {
 	controller := http.NewResponseController(w)
 	if err := controller.EnableFullDuplex(); err != nil {
 		return nil, nil, &Error{Code: CodeNotImplemented, cause: fmt.Errorf("%w: %w", errHalfDuplex, err)}
 	}
-	life, end := context.WithCancelCause(r.Context())
-	in := &httpInput{life: life, controller: controller, serializer: values, body: r.Body, woken: make(chan struct{})}
-	in.reader = sse.NewReader(in, limit)
+	ctx, leave, err := h.streams.enter(r.Context(), server)
+	if err != nil {
+		return nil, nil, err
+	}
+	life, end := context.WithCancelCause(ctx)
+	in := &httpInput{
+		life: life, leave: leave, controller: controller, serializer: h.engine.serializer,
+		body: r.Body, woken: make(chan struct{}),
+	}
+	in.reader = sse.NewReader(in, h.maxBodyBytes)
 	s := newEventStream(life, end)
 	s.source = in
 	context.AfterFunc(life, in.wake)
@@ -240,7 +248,7 @@ func (i *httpInput) next() eventItem {
 	for {
 		i.expect()
 		if i.life.Err() != nil {
-			return eventItem{err: fmt.Errorf("rpc: read events: %w", withCause(i.life, context.Cause(i.life)))}
+			return eventItem{err: i.ended()}
 		}
 		m, err := i.reader.Next()
 		if err == io.EOF { //nolint:errorlint // a connection that broke may wrap it
@@ -259,6 +267,11 @@ func (i *httpInput) next() eventItem {
 	}
 }
 
+// ended returns the error of an input whose life has ended.
+func (i *httpInput) ended() error {
+	return fmt.Errorf("rpc: read events: %w", withCause(i.life, context.Cause(i.life)))
+}
+
 // failure returns the error of an input that cannot be read: the client's fault, unless
 // the call has ended.
 func (i *httpInput) failure(err error) error {
@@ -266,7 +279,7 @@ func (i *httpInput) failure(err error) error {
 	case errors.Is(err, os.ErrDeadlineExceeded) && !time.Now().Before(i.deadline):
 		return &Error{Code: CodeTimeout, cause: err} // for which net/http has ended the context
 	case i.life.Err() != nil:
-		return fmt.Errorf("rpc: read events: %w", withCause(i.life, err))
+		return i.ended()
 	case errors.Is(err, sse.ErrTooLarge):
 		return &Error{Code: CodePayloadTooLarge, cause: err}
 	}
@@ -288,6 +301,7 @@ func (i *httpInput) announce(w http.ResponseWriter, r *http.Request) {
 // finish ends the input when the answer is written. The time that is left is for
 // net/http, which reads on so that the client gets the answer.
 func (i *httpInput) finish(s *eventStream) {
+	defer i.leave()
 	s.close()
 	<-i.woken // it would undo what follows
 	i.mu.Lock()

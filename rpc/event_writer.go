@@ -129,7 +129,15 @@ func (r *eventRun) run(ctx context.Context, sink eventSink) {
 	ctx, cancel := context.WithCancelCause(peer.WithValues(ctx, r.ctx))
 	defer cancel(nil)
 	w := &eventWriter{ctx: ctx, cancel: cancel, sink: sink, turn: make(chan struct{}, 1)}
+	returned := false
+	defer func() {
+		if !returned { // the caller would wait for ever
+			_ = w.close()
+			sink.end(nil, errEndedGoroutine)
+		}
+	}()
 	result, err := guarded(func(ctx context.Context, _ *Call) (any, error) { return r.handle(ctx, w) })(ctx, r.call)
+	returned = true
 	// The caller learns that an event could not be sent, even if the handler ignores it.
 	if failed := w.close(); err == nil {
 		err = failed

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"math/big"
 	"net/http"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,6 +77,8 @@ func TestEventsHideErrors(t *testing.T) {
 		switch how {
 		case "panic":
 			panic("a secret")
+		case "goroutine ended":
+			runtime.Goexit()
 		case "declared":
 			return rpc.Void{}, declared.New(7)
 		}
@@ -84,7 +87,7 @@ func TestEventsHideErrors(t *testing.T) {
 	everyTransport(t, func(t *testing.T, connect func(...rpc.Route) rpc.Caller) {
 		c := connect(route)
 		_, local := c.(*rpc.Router)
-		for _, how := range []string{"error", "panic", "declared"} {
+		for _, how := range []string{"error", "panic", "goroutine ended", "declared"} {
 			events, err := plain.Call(t.Context(), c, how)
 			require.NoError(t, err)
 			all, err := readAll(events)

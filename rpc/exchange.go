@@ -331,6 +331,7 @@ func (x *exchange) sendEvents(ctx, server context.Context, added http.Header, ru
 		x.noStream(ctx, run.call, err)
 		return
 	}
+	defer stream.Close() //nolint:errcheck // for a handler that ends its goroutine
 	run.serve(ctx, x.engine, func(e *peer.Event) error {
 		return stream.Write(&sse.Message{Event: e.Kind, Data: e.Data, Meta: e.Meta})
 	})

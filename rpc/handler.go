@@ -110,8 +110,8 @@ type HandlerPlugin interface {
 // its body being waited for. Unless the rest of that has come already, the connection serves
 // no further request.
 //
-// Streams of events end with [CodeServiceUnavailable] when the [http.Server] that serves
-// them shuts down, or by [Handler.Shutdown].
+// Streams of events, as outputs and as inputs, end with [CodeServiceUnavailable] when the
+// [http.Server] that serves them shuts down, or by [Handler.Shutdown].
 //
 // An output with files is sent as these are read. If one fails, the answer is an
 // internal error or, once it has begun, cut off with a panic of
@@ -274,7 +274,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 		call.ResponseHeader.Set("Allow", allowedMethods(route))
 	case duplex:
 		var events *eventStream
-		if events, stream, err = openInput(w, r, h.maxBodyBytes, h.engine.serializer); err == nil {
+		if events, stream, err = h.openInput(server, w, r); err == nil {
 			call.Input = events
 			defer stream.finish(events)
 		}

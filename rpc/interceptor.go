@@ -84,6 +84,10 @@ func Recover(fn func(ctx context.Context, call *Call, value any) error) Intercep
 	}
 }
 
+// errEndedGoroutine is the cause of the answer to a call whose handler has called
+// runtime.Goexit, which nothing recovers from.
+var errEndedGoroutine = internalError(errors.New("rpc: the handler has ended its goroutine"))
+
 // guarded turns a panic in handle into a *PanicError.
 func guarded(handle CallFunc) CallFunc {
 	return func(ctx context.Context, call *Call) (out any, err error) {

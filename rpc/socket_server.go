@@ -99,8 +99,11 @@ func (s *socketServers) serve(ctx context.Context, r *peer.Request, c *peer.Call
 		call.Input = input
 	}
 	r.Body = peer.Body{} // freed once the input is decoded
-	unknown, answering := false, false
+	unknown, answering, returned := false, false, false
 	defer func() {
+		if !returned { // the client would wait for ever
+			s.respond(ctx, c, s.refuse(ctx, errEndedGoroutine))
+		}
 		if answering {
 			c.StopAnswer()
 		}
@@ -122,6 +125,7 @@ func (s *socketServers) serve(ctx context.Context, r *peer.Request, c *peer.Call
 		}
 		return value.Undefined{}, nil
 	})
+	returned = true
 	switch out := out.(type) {
 	case bridge.Hibernation:
 		s.hibernate(ctx, c, call, out)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -128,6 +129,7 @@ func TestServerPeerSurvivesHandlers(t *testing.T) {
 		answer string
 	}{
 		"panic":             {func(context.Context, *rpc.Call) (any, error) { panic("secret") }, internal},
+		"goroutine ended":   {func(context.Context, *rpc.Call) (any, error) { runtime.Goexit(); return nil, nil }, internal},
 		"output unfit":      {func(context.Context, *rpc.Call) (any, error) { return make(chan int), nil }, internal},
 		"error data unfit":  {func(context.Context, *rpc.Call) (any, error) { return nil, &rpc.Error{Code: "X", Data: func() {}} }, internal},
 		"status no error":   {func(context.Context, *rpc.Call) (any, error) { return nil, &rpc.Error{Code: "X", Status: 204} }, internal},

@@ -92,6 +92,61 @@ func TestStreamsEndWithTheirServer(t *testing.T) {
 	}
 }
 
+// A client that sends events for as long as it likes holds up no shutdown.
+func TestInputsEndWithTheirServer(t *testing.T) {
+	t.Parallel()
+	endless := rpc.Define[*rpc.Events[int, rpc.Void], rpc.Void]("endless")
+	for name, shutDown := range map[string]func(context.Context, *memhttp.Server, *rpc.Handler) error{
+		"the server":  func(ctx context.Context, server *memhttp.Server, _ *rpc.Handler) error { return server.Shutdown(ctx) },
+		"the handler": func(ctx context.Context, _ *memhttp.Server, h *rpc.Handler) error { return h.Shutdown(ctx) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				first := make(chan struct{}, 2)
+				h := rpc.NewHandler(rpc.NewRouter(endless.Handler(func(_ context.Context, in *rpc.Events[int, rpc.Void]) (rpc.Void, error) {
+					for _, err := range in.All() {
+						if err != nil {
+							return rpc.Void{}, err
+						}
+						first <- struct{}{}
+					}
+					return rpc.Void{}, nil
+				})), nil)
+				server := memhttp.NewServer(h)
+				defer server.Close()
+				link := rpc.NewLink(server.URL(), &rpc.LinkOptions{HTTPClient: server.Client()})
+				inputs, stop := context.WithCancel(t.Context())
+				defer stop() // for the server to close if this fails
+				call := func() error {
+					_, err := endless.Call(t.Context(), link, rpc.NewEvents(inputs,
+						func(ctx context.Context, w *rpc.EventWriter[int]) (rpc.Void, error) {
+							err := w.Send(1)
+							<-ctx.Done()
+							return rpc.Void{}, err
+						}))
+					return err
+				}
+				ended := make(chan error, 1)
+				go func() { ended <- call() }()
+				<-first
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				require.NoError(t, shutDown(ctx, server, h))
+				select {
+				case err := <-ended:
+					require.Equal(t, rpc.CodeServiceUnavailable, rpc.CodeOf(err))
+				case <-ctx.Done():
+					require.Fail(t, "the call goes on")
+				}
+				if name == "the handler" {
+					require.Equal(t, rpc.CodeServiceUnavailable, rpc.CodeOf(call()), "of a call that comes later")
+				}
+			})
+		})
+	}
+}
+
 func TestShutdownOfAHandler(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -54,8 +54,24 @@ func (c *Call) StopDecoding() { c.server.decoding.give() }
 
 // StartAnswer waits until an answer may be encoded: a few of the socket's are at a time,
 // until they have been sent, so that answers for which there is no room yet do not pile
-// up. StopAnswer ends that. Without a turn it returns the cause of ctx, or [ErrClosed].
-func (c *Call) StartAnswer(ctx context.Context) error { return c.server.answering.take(ctx) }
+// up. Nor do outputs: while some calls wait for that, no further handler of the socket
+// begins. StopAnswer ends the turn. Without one it returns the cause of ctx, or [ErrClosed].
+func (c *Call) StartAnswer(ctx context.Context) error {
+	s := c.server
+	if s.answering.tryTake() {
+		return nil
+	}
+	s.mu.Lock()
+	waits := c.occupies // a stream is not one of the calls that run
+	if waits {
+		c.lane.unanswered++
+	}
+	s.mu.Unlock()
+	if waits {
+		defer s.answered(c.lane)
+	}
+	return s.answering.take(ctx)
+}
 
 // StopAnswer ends the turn that StartAnswer has begun.
 func (c *Call) StopAnswer() { c.server.answering.give() }

@@ -59,16 +59,20 @@ func (t *callTable) remove(c *Call) {
 }
 
 // lane lets a number of calls run at a time; further ones wait in order. A call that
-// ends while it waits is removed in amortized constant time. No call waits while the lane
-// is free.
+// ends while it waits is removed in amortized constant time. While calls wait others run,
+// and each that ends lets up to two begin: after a pause in which the client has not read,
+// there are only as many outputs at a time as it does read.
 type lane struct {
-	limit   int
-	running int
-	calls   []*Call
-	ended   int // of calls
+	limit      int
+	running    int
+	unanswered int // of running: they wait with their outputs for a turn to answer
+	calls      []*Call
+	ended      int // of calls
 }
 
-func (l *lane) free() bool { return l.running < l.limit }
+func (l *lane) free() bool { return l.running < l.limit && l.unanswered < maxUnanswered }
+
+func (l *lane) empty() bool { return len(l.calls) == l.ended }
 
 func (l *lane) push(c *Call) { l.calls = append(l.calls, c) }
 
@@ -103,6 +107,17 @@ type turns struct {
 	free    int
 	closed  bool
 	waiters []chan struct{} // nil while free is above 0
+}
+
+// tryTake is take without waiting. It reports whether there was a turn.
+func (t *turns) tryTake() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed || t.free == 0 {
+		return false
+	}
+	t.free--
+	return true
 }
 
 // take waits for a turn, which ends with give. Without one it returns the cause of ctx, or

@@ -23,8 +23,8 @@ type Server struct {
 	//
 	//   - A call is in calls exactly while its over is nil, and in its lane while its
 	//     handler has not begun, perhaps a little longer.
-	//   - No call is in a lane that could run: see lane. The first lane is for calls that
-	//     are not urgent.
+	//   - A call is in a lane only while others of the lane run. The first lane is for
+	//     calls that are not urgent.
 	//   - bytes is the sum of the costs of all calls and of the events in their
 	//     inputs. freed is signalled when it falls, and when stopped is set.
 	//   - Once stopped is set no handler begins, and the lanes are empty; once closed is
@@ -117,7 +117,7 @@ func (s *Server) start(r *Request, f Frame) (run func(), err error) {
 		return nil, err
 	}
 	s.calls.add(c)
-	if c.lane.free() {
+	if c.lane.free() && c.lane.empty() {
 		ctx := s.occupy(c)
 		return func() { s.run(ctx, r, c) }, nil
 	}
@@ -176,17 +176,31 @@ func (s *Server) occupy(c *Call) context.Context {
 	return ctx
 }
 
-// vacate lets another handler run in place of that of c, with mu held.
+// vacate lets others run in place of the handler of c, with mu held.
 func (s *Server) vacate(c *Call) {
 	if !c.occupies {
 		return
 	}
 	c.occupies = false
 	c.lane.running--
-	if s.stopped {
-		return
-	}
-	if c := c.lane.pop(); c != nil {
+	s.fill(c.lane, 2)
+}
+
+// answered is called for a call that no longer waits for a turn to answer.
+func (s *Server) answered(l *lane) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.unanswered--
+	s.fill(l, 1)
+}
+
+// fill runs calls that wait, up to n of them and as many as may run, with mu held.
+func (s *Server) fill(l *lane, n int) {
+	for ; n > 0 && !s.stopped && l.free(); n-- {
+		c := l.pop()
+		if c == nil {
+			return
+		}
 		f := c.frame
 		ctx := s.occupy(c)
 		go s.runWaiting(ctx, f, c)

@@ -24,6 +24,9 @@ const (
 	largeFrame = 64 << 10
 	// maxEncoded is how many answers of one socket may be encoded and not yet sent.
 	maxEncoded = 4
+	// maxUnanswered is how many calls may wait for that with their outputs before no
+	// further handler of the socket begins.
+	maxUnanswered = 4
 )
 
 // ServerOptions are the options of [NewServer] and [NewServers]. Handle, Panic and,

@@ -92,7 +92,8 @@ type HandlerOptions struct {
 // can make the handler hold is bounded: a message that is being read
 // (MaxMessageBytes), calls that wait or run (MaxPendingBytes, and what MaxCalls and
 // MaxStreams handlers use), answers (MaxUnsentBytes, and four that are encoded and wait
-// for room), and what is just being written (128 KiB).
+// for room), and what is just being written (128 KiB). While four outputs wait to be
+// encoded no further call begins.
 //
 // net/http does not close such connections when a server shuts down: see
 // [Handler.Drain] and [Handler.Shutdown].
