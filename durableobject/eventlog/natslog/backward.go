@@ -20,15 +20,22 @@ type backwardReplay struct {
 	end    uint64             // only messages before it are wanted of the stream
 	must   uint64             // the stream has a message of this Seq, whatever a replica says; 0: it has none
 
-	first    uint64           // the Seq of the oldest message; 0: not known yet
-	distance uint64           // how far before end the next part begins
+	first    uint64           // the Seq of the oldest message; 0: not known, or not needed yet
+	distance uint64           // how far before end the next part begins; 0: nothing was read yet
+	sparse   int              // how many parts had too few messages while first was not known
 	oldest   *eventlog.Record // of the last part, not yielded: its Prev is in the next one
 }
 
-// How many messages a part is meant to have, and how many are too few.
 const (
+	// How many messages a part is meant to have, and how many are too few.
 	partMessages = 64
 	fewMessages  = partMessages / 2
+	// nearby is how far before the newest message the first part begins.
+	nearby = 2 * partMessages
+	// maxSparse is how many parts may have too few messages before the oldest one is looked
+	// for. That is better avoided: servers have a block of the newest messages in memory, but
+	// have to load that of the oldest one.
+	maxSparse = 2
 )
 
 // records implements [eventlog.Replay].Records.
@@ -85,7 +92,10 @@ func (r *backwardReplay) link(part []*eventlog.Record) []*eventlog.Record {
 // part returns the records of the next part, in order of Seq, and the floor of the stream.
 // It moves end to where the part begins.
 func (r *backwardReplay) part() (records []*eventlog.Record, floor uint64, err error) {
-	if r.first == 0 {
+	switch {
+	case r.distance == 0:
+		r.distance = r.end - min(r.end, r.must+1) + nearby
+	case r.first == 0 && r.sparse == maxSparse:
 		if err := r.survey(); err != nil {
 			return nil, 0, err
 		}
@@ -143,7 +153,7 @@ func (r *backwardReplay) survey() error {
 // read returns the messages of the next part, which is shorter than planned if there are
 // too many of them, and where it begins.
 func (r *backwardReplay) read() (list []message, begin uint64, err error) {
-	if r.end <= r.first {
+	if r.end <= max(r.first, 1) {
 		return nil, r.end, nil
 	}
 	begin = r.begin()
@@ -170,7 +180,7 @@ func (r *backwardReplay) read() (list []message, begin uint64, err error) {
 		switch {
 		case next >= r.end, next > r.must:
 			if len(list) < fewMessages && r.distance == planned {
-				r.distance *= 8
+				r.widen(len(list))
 			}
 			return list, begin, nil
 		case pending > 0 && r.distance > 1: // too many for a batch
@@ -185,6 +195,17 @@ func (r *backwardReplay) read() (list []message, begin uint64, err error) {
 				return list, begin, err
 			}
 		}
+	}
+}
+
+// widen moves the begin of the next part away from its end, after a part had only n messages.
+func (r *backwardReplay) widen(n int) {
+	if r.first > 0 {
+		r.distance *= 8
+		return
+	}
+	if r.sparse++; r.sparse < maxSparse {
+		r.distance = nearby * partMessages / uint64(max(n, 4)) // so few tell little
 	}
 }
 

@@ -65,10 +65,15 @@ func concurrently(b *testing.B, n int, f func(i int) error) {
 	}
 	running.Wait()
 	b.StopTimer()
+	reportTimes(b, times)
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+}
+
+func reportTimes(b *testing.B, times []time.Duration) {
+	b.Helper()
 	slices.Sort(times)
 	b.ReportMetric(float64(times[len(times)/2].Microseconds()), "p50-µs")
 	b.ReportMetric(float64(times[len(times)*99/100].Microseconds()), "p99-µs")
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }
 
 // BenchmarkLive measures the time until another node has an event. With bare it is that of
@@ -157,7 +162,8 @@ func BenchmarkResume(b *testing.B) {
 }
 
 // BenchmarkNewest reads the newest fifty of a channel with a million records, between which
-// there are those of another.
+// there are those of another: again and again, and after a silence in which the server has
+// dropped from its memory what it has read.
 func BenchmarkNewest(b *testing.B) {
 	const records = 2_000_000
 	s := startServer(b, b.TempDir())
@@ -175,12 +181,26 @@ func BenchmarkNewest(b *testing.B) {
 		})
 	}
 	publishers.Wait()
+	read := func(b *testing.B) {
+		b.Helper()
+		data, _ := lastOf(b, l, "0", 50, eventlog.Position{})
+		require.Len(b, data, 50)
+	}
 	b.Run("50", func(b *testing.B) {
 		concurrently(b, 1, func(int) error {
-			data, _ := lastOf(b, l, "0", 50, eventlog.Position{})
-			require.Len(b, data, 50)
+			read(b)
 			return nil
 		})
+	})
+	b.Run("50 after a silence", func(b *testing.B) {
+		times := make([]time.Duration, b.N)
+		for i := range times {
+			<-time.After(12 * time.Second)
+			start := time.Now()
+			read(b)
+			times[i] = time.Since(start)
+		}
+		reportTimes(b, times)
 	})
 	require.NoError(b, l.Close())
 }

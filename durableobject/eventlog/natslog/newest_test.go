@@ -1,10 +1,14 @@
 package natslog
 
 import (
+	"encoding/json"
+	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
@@ -78,6 +82,45 @@ func TestNewestReadsLittle(t *testing.T) {
 		require.LessOrEqual(t, second.InMsgs-first.InMsgs, uint64(600), channel)
 		require.LessOrEqual(t, second.OutMsgs-first.OutMsgs, uint64(20), channel)
 	}
+}
+
+// Where the newest messages of a channel are near each other nothing else of the stream is
+// read: the server would have to load it from its disk.
+func TestNewestReadsNearTheEnd(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, t.TempDir())
+	l := openLog(t, connect(t, s), Options{Stream: freshName()})
+	closeLog(t, l)
+	for i := range 30 {
+		for channel := range 10 {
+			publishMany(t, l, strconv.Itoa(channel), 20*i, 20)
+		}
+	}
+	var mu sync.Mutex
+	var from []uint64
+	watching := connect(t, s)
+	_, err := watching.Subscribe("$JS.API.DIRECT.GET."+l.options.Stream, func(m *nats.Msg) {
+		var r directRequest
+		_ = json.Unmarshal(m.Data, &r)
+		mu.Lock()
+		defer mu.Unlock()
+		from = append(from, r.Seq)
+	})
+	require.NoError(t, err)
+	require.NoError(t, watching.Flush())
+	state, err := l.state(t.Context())
+	require.NoError(t, err)
+	at := eventlog.Position{}
+	for page := range 3 {
+		var data []string
+		data, at = lastOf(t, l, "9", 50, at)
+		require.Equal(t, descending(599-50*page, 50), data)
+	}
+	require.NoError(t, watching.Flush())
+	mu.Lock()
+	defer mu.Unlock()
+	require.NotEmpty(t, from)
+	require.Greater(t, slices.Min(from), state.last-4000)
 }
 
 // A followed channel's newest records are in memory, and nobody is asked for them.
