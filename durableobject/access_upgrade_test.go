@@ -3,6 +3,7 @@ package durableobject_test
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -64,4 +65,22 @@ func TestDisconnectedDuringTheUpgrade(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A client that is refused once its object is made leaves nothing pinned: the object is
+// evicted. A panic of Options.Subject is such a refusal.
+func TestRefusedUpgradePinsNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, durableobject.Options{
+			IdleTimeout: time.Minute, Subject: func(*token.Payload) string { panic("broken") },
+		}, nil)
+		evicted := make(chan string, 1)
+		f.hooks.evicted = func(channel string) { evicted <- channel }
+		w := f.handshake(url.Values{"id": {"a"}, "token": {sign(t, "room")}}, nil)
+		require.Equal(t, http.StatusInternalServerError, w.Code)
+		time.Sleep(3 * time.Minute)
+		require.Equal(t, "room", <-evicted)
+		f.end()
+	})
 }

@@ -177,10 +177,7 @@ func (u *upgrader) admit(r *http.Request, offered string) (id string, p *token.P
 // releases all that it has acquired.
 func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *token.Payload) *rpc.Error {
 	c := u.class
-	recipient, err := c.recipient(id, p)
-	if err != nil {
-		return c.failed(r.Context(), "Options.Subject failed", p.Channel, err)
-	}
+	recipient, subjectErr := c.recipient(id, p)
 	ws := &Websocket{set: &c.sockets, id: id, recipient: recipient}
 	ws.payload.Store(p)
 	c.sockets.expect(ws)
@@ -205,6 +202,9 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 	}()
 	if err := c.channels.follow(r.Context(), ch); err != nil {
 		return c.cannotOpen(r.Context(), p.Channel, err)
+	}
+	if subjectErr != nil { // known before, for Disconnect, and reported in its place
+		return c.failed(r.Context(), "Options.Subject failed", p.Channel, subjectErr)
 	}
 	ws.ch, ws.ctx, ws.authorize = ch, values, u.options.authorizer(r)
 	ws.opened = uint32(time.Since(c.start) / time.Second)
