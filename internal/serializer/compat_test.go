@@ -140,7 +140,8 @@ var compatTexts = []string{
 	`{"any":{"a":[1,{"b":null}]},"addr":"1.2.3.4","byAddr":{"::1":5,"x":1},"level":"***","str":"\"q\"","int":"12","bool":"true"}`,
 	`{"two":[[{"id":1},null],null,[]],"bad\"name":1,"Bad":2,"bytes":[1,2],"num":"3","zero":{"n":1}}`,
 	`{"id":null,"ints":null,"any":null,"two":null,"str":null,"hidden":null,"level":null}`,
-	`{"id":"x"}`, `{"id":1.0}`, `{"id":1e2}`, `{"floats":{"a":1e39}}`, `{"level":5}`, `{"str":"q"}`, `{"int":"x"}`, `{"addr":1}`, `{"bytes":"*"}`,
+	`{"id":"x"}`, `{"id":1.0}`, `{"id":1e2}`, `{"floats":{"a":1e39}}`, `{"level":5}`, `{"str":"q"}`, `{"int":"x"}`, `{"int":" 0"}`, `{"int":"0 "}`, `{"str":" \"q\""}`, `{"bool":"\ttrue"}`,
+	`{"addr":1}`, `{"bytes":"*"}`,
 	`{"id":1,"id":2,"floats":{"a":1},"floats":{"b":2}}`, `"\ud83d\ude00\ud83d\u0041\u00e9"`, `[]`, `null`, `1e400`, `-0`, `[1,[2,[3]]]`, `{"a":{"b":[]}}`,
 	`{`, `{"a"}`, `[1,]`, `01`, `"` + "\n" + `"`, "\"\xff\"", ` { "id" : 5 } `, `{"ſide":1,"K":1}`,
 }

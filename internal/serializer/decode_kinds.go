@@ -181,8 +181,10 @@ func decodeQuoted(inner *plan) decodeFunc {
 			d.mismatch("string", at)
 			return
 		}
-		text, _, err := jsontext.Compact(d.Str(), maxDepth)
-		if err != nil || text[0] == '{' || text[0] == '[' {
+		quoted := d.Str()
+		text, _, err := jsontext.Compact(quoted, maxDepth)
+		// Like encoding/json: a literal only, without space around it.
+		if err != nil || text[0] == '{' || text[0] == '[' || len(text) != len(quoted) {
 			d.issue("JSON in a string", "string")
 			return
 		}
