@@ -47,7 +47,8 @@ type status struct {
 // reads, until the input ends.
 func serve(dir string) error {
 	s, err := server.NewServer(&server.Options{
-		JetStream: true, StoreDir: dir, Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true,
+		JetStream: true, StoreDir: dir, JetStreamMaxStore: roomForAll,
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true,
 	})
 	if err != nil {
 		return err

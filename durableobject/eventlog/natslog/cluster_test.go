@@ -56,8 +56,8 @@ func (c *cluster) start(i int) {
 		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", port))
 	}
 	s, err := server.NewServer(&server.Options{
-		ServerName: fmt.Sprintf("n%d", i), JetStream: true, StoreDir: c.dirs[i], Host: "127.0.0.1", Port: c.clients[i],
-		NoSigs: true, NoLog: true,
+		ServerName: fmt.Sprintf("n%d", i), JetStream: true, StoreDir: c.dirs[i], JetStreamMaxStore: roomForAll,
+		Host: "127.0.0.1", Port: c.clients[i], NoSigs: true, NoLog: true,
 		Cluster: server.ClusterOpts{Name: "c", Host: "127.0.0.1", Port: c.routes[i]}, Routes: server.RoutesFromStr(strings.Join(routes, ",")),
 	})
 	require.NoError(c.t, err)

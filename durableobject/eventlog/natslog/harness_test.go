@@ -18,11 +18,16 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
+// roomForAll is the storage that a server says it has. The stream of each bus sets 64 MiB
+// aside, and hundreds of logs are opened here. Left alone, a server has what its disk has free.
+const roomForAll = 1 << 40
+
 // startServer starts a server in this process that keeps its streams in dir.
 func startServer(tb testing.TB, dir string) *server.Server {
 	tb.Helper()
 	s, err := server.NewServer(&server.Options{
-		JetStream: true, StoreDir: dir, Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, MaxPayload: 8 << 20,
+		JetStream: true, StoreDir: dir, JetStreamMaxStore: roomForAll,
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, MaxPayload: 8 << 20,
 	})
 	require.NoError(tb, err)
 	s.Start()
@@ -109,7 +114,8 @@ func newMachine(t *testing.T) *machine {
 func (m *machine) start() {
 	m.t.Helper()
 	s, err := server.NewServer(&server.Options{
-		JetStream: true, StoreDir: m.dir, Host: "127.0.0.1", Port: m.port, NoSigs: true, NoLog: true,
+		JetStream: true, StoreDir: m.dir, JetStreamMaxStore: roomForAll,
+		Host: "127.0.0.1", Port: m.port, NoSigs: true, NoLog: true,
 	})
 	require.NoError(m.t, err)
 	s.Start()
