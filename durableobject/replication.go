@@ -1,7 +1,6 @@
 package durableobject
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"slices"
@@ -103,18 +102,6 @@ func (w *wireClaim) encode() int {
 	return len(w.encoded)
 }
 
-// encodeJSON returns v as JSON without the escapes for HTML, which make it up to six times as
-// large.
-func encodeJSON(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
-}
-
 func (w *wireClaim) key() memberKey {
 	return memberKey{string(w.Channel), Recipient{Subject: string(w.Subject), ID: string(w.ID)}}
 }
@@ -134,12 +121,6 @@ type claims struct {
 	Of string `json:"of,omitempty"`
 	// Nodes are those that the sender of a beat knows.
 	Nodes map[string]hearsay `json:"nodes,omitempty"`
-}
-
-// hearsay is what a node knows of another one.
-type hearsay struct {
-	Born  int64         `json:"born"`
-	Heard time.Duration `json:"heard"` // how long ago
 }
 
 func newReplication() replication {

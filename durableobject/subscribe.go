@@ -123,7 +123,10 @@ func (ws *Websocket) begin(s *subscription) {
 	if old != nil {
 		old.cancelHook()
 	}
-	ws.startHeartbeat(s.heartbeat)
+	ws.heartbeat.begin(s.heartbeat, time.Since(ws.core().start))
+	if s.heartbeat > 0 {
+		ws.conn.VisitAt(time.Now().Add(s.heartbeat))
+	}
 	replayed := ws.reader.Subscribe(&s.Subscription)
 	if old != nil {
 		done := peer.AppendEventRest(nil, peer.EventDone, []byte("{}"), nil)
@@ -134,7 +137,7 @@ func (ws *Websocket) begin(s *subscription) {
 		ws.startHook(s)
 	}
 	ws.mu.Unlock()
-	ws.core().counters.subscribed(s)
+	ws.core().counters.subscribed(s.lastEventID, s.Truncated)
 	if old != nil {
 		old.finish()
 	}
@@ -148,7 +151,7 @@ func (ws *Websocket) end(s *subscription) {
 	if ws.sub == s {
 		ws.sub = nil
 		ws.stopLate()
-		ws.heartbeat.interval.Store(0)
+		ws.heartbeat.stop()
 		ws.reader.Unsubscribe(&s.Subscription)
 	}
 }
