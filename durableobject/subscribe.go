@@ -175,7 +175,7 @@ func (ws *Websocket) startHook(s *subscription) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), c.options.HookTimeout)
 	s.ctx, s.cancel = nil, cancel
 	resume := Resume{LastEventID: s.lastEventID, Replayed: s.Replayed, Truncated: s.Truncated, Position: s.position}
-	s.position = ""
+	s.lastEventID, s.position = "", "" // which may be as long as a message
 	c.users.Go(func() {
 		err := errEndedGoroutine
 		defer func() { ws.hooked(s, err) }()
