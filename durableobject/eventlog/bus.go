@@ -155,7 +155,7 @@ func GuardListener(fn func(data []byte), logger *slog.Logger) func(data []byte) 
 	return func(data []byte) {
 		defer func() {
 			if v := recover(); v != nil {
-				logger.Error("event log: the listener of a bus panicked", "panic", v, "stack", string(debug.Stack()))
+				logger.Error("event log: the listener of a bus panicked", "panic", asynclog.PanicText(v), "stack", string(debug.Stack()))
 			}
 		}()
 		fn(data)

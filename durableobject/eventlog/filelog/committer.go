@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/asynclog"
 )
 
 // committer is the state of the one goroutine that writes. Nothing else uses it.
@@ -113,7 +114,7 @@ func (l *Log) commit(taken []*request) {
 func (l *Log) deliver(s *staged) {
 	defer func() {
 		if v := recover(); v != nil {
-			l.options.Logger.Error("event log: a deliver panicked", "channel", s.channel, "panic", v, "stack", string(debug.Stack()))
+			l.options.Logger.Error("event log: a deliver panicked", "channel", s.channel, "panic", asynclog.PanicText(v), "stack", string(debug.Stack()))
 		}
 	}()
 	if s.request.deliver != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/asynclog"
 )
 
 // feed is what the log knows of a channel that is followed, or being appended to with a
@@ -356,7 +357,7 @@ func (f *feed) call(fn func()) {
 	defer func() {
 		if v := recover(); v != nil {
 			f.log.options.Logger.Error("event log: a follower or a deliver panicked",
-				"subject", f.stored, "panic", v, "stack", string(debug.Stack()))
+				"subject", f.stored, "panic", asynclog.PanicText(v), "stack", string(debug.Stack()))
 		}
 	}()
 	fn()
