@@ -35,6 +35,19 @@ export class DisconnectedError extends Error {
   override readonly name = 'DisconnectedError'
 }
 
+/** closedError returns the error of calls on an iterator that has ended. */
+export function closedError(cause?: unknown): DisconnectedError {
+  return new DisconnectedError('the iterator is closed', { cause })
+}
+
+/**
+ * Ends the stream of a method that was read too slowly, after what was kept of it. The
+ * server has been told to stop.
+ */
+export class OverflowError extends Error {
+  override readonly name = 'OverflowError'
+}
+
 /**
  * Ends an iterator that the server does not admit: the upgrade was refused with a
  * status, or the socket was closed with a code that is final.

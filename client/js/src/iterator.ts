@@ -1,14 +1,13 @@
 import { spread } from './backoff.js'
-import type { ConnectionOptions, Guest, Loss } from './connection.js'
+import type { ConnectionOptions, Loss } from './connection.js'
 import { Connection } from './connection.js'
 import type { GapError } from './errors.js'
-import { callError, DisconnectedError, RefusedError, statusOf } from './errors.js'
+import { callError, closedError, DisconnectedError, RefusedError, statusOf } from './errors.js'
 import type { CallFunction, Methods } from './methods.js'
 import { methods } from './methods.js'
 import { watchPage } from './page.js'
 import type { PeerResponse } from './peer.js'
-import { closedError } from './peer.js'
-import { EventQueue } from './queue.js'
+import { DEFAULT_LIMITS, EventQueue } from './queue.js'
 import type { Serializer } from './serializer.js'
 import { Subscription } from './subscription.js'
 import type { Credential, TokenPayload } from './token.js'
@@ -47,7 +46,10 @@ export interface IteratorOptions {
   dialTimeout?: number
   /** After how many milliseconds of silence the server is asked for a sign of life. Default: 25,000. */
   heartbeat?: number
-  /** Bounds of what has arrived and was not read. Beyond, events are asked for again later. Default: 1,000 events, 4 Mi characters. */
+  /**
+   * Bounds of what has arrived and was not read. Beyond, events are asked for again later. Default:
+   * 1,000 events, 4 Mi characters. Streams of methods always have the bounds of the default.
+   */
   buffer?: { events?: number, size?: number }
   /** Returns the pause before an attempt to connect again, from 1, in milliseconds. Default: see `spread`. */
   backoff?: (attempt: number) => number
@@ -65,7 +67,6 @@ export interface Source {
   serializer: Serializer
   /** Makes the function behind `rpc`. `live` resolves with an open connection. */
   calls: (live: (signal?: AbortSignal) => Promise<Connection>) => CallFunction
-  guest?: (connection: Connection) => Guest
   lastEventId?: string | undefined
   signal?: AbortSignal | undefined
 }
@@ -134,7 +135,7 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
     this.#backoff = options.backoff ?? spread()
     this.id = options.createId?.(source.credential.payload) ?? randomId()
     this.#queue = new EventQueue<T>(
-      { events: options.buffer?.events ?? 1_000, size: options.buffer?.size ?? 4 << 20 },
+      { events: options.buffer?.events ?? DEFAULT_LIMITS.events, size: options.buffer?.size ?? DEFAULT_LIMITS.size },
       options.onGap,
       () => this.#resubscribe(),
       source.lastEventId || undefined,
@@ -270,7 +271,6 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
       onLost: loss => connection === this.#connection && void this.#lost(connection, url, loss),
     }
     const connection: Connection = new Connection(url, this.#credential, options)
-    connection.guest = this.#source.guest?.(connection)
     this.#connection = connection
   }
 

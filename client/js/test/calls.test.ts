@@ -70,17 +70,16 @@ describe('calls', () => {
     it.close()
   })
 
-  test('that return a stream', async () => {
+  test('that are answered with a file', async () => {
     const { it } = await open()
-    server.onCall = () => ({ h: { 'content-type': 'text/event-stream' } })
-    const stream = await it.rpc.count()
+    server.onCall = () => undefined
+    const running = assert.rejects(it.rpc.download(), /use the client of @orpc\/client/)
+    await settle()
     const { i } = server.socket.sent.at(-1)
-    server.socket.receive({ i, t: 3, p: { e: 'message', d: { json: 1 } } })
-    server.socket.receive({ i, t: 3, p: { e: 'message', d: { json: 2 } } })
-    server.socket.receive({ i, t: 3, p: { e: 'done', d: { json: 'end' } } })
-    assert.deepEqual(await stream.next(), { done: false, value: 1 })
-    assert.deepEqual(await stream.next(), { done: false, value: 2 })
-    assert.deepEqual(await stream.next(), { done: true, value: 'end' })
+    const head = JSON.stringify({ i, p: { h: { 'content-type': 'text/plain', 'content-disposition': 'attachment; filename="\ufffd.txt"' } } })
+    server.socket.receive(Uint8Array.from([...new TextEncoder().encode(head), 255, 0, 255, 1]).buffer)
+    await running
+    assert.equal(it.state, 'live')
     it.close()
   })
 })
