@@ -121,8 +121,8 @@ export class Connection {
     try {
       frame = JSON.parse(typeof data === 'string' ? data : textOf(data)) as Frame | null
     }
-    catch {
-      this.fail(1007, 'a message that is no JSON')
+    catch (error) { // the server would only send an event again if the connection ended
+      this.peer.refuse(error as Error)
       return
     }
     this.peer.receive(frame, data)

@@ -1,11 +1,11 @@
 import { call } from './call.js'
 import type { IteratorOptions } from './iterator.js'
-import { DurableIterator } from './iterator.js'
+import { dialTimeoutOf, DurableIterator } from './iterator.js'
 import type { Methods } from './methods.js'
 import { withMethods } from './methods.js'
 import type { CustomSerializer } from './serializer.js'
 import { newSerializer } from './serializer.js'
-import { newCredential } from './token.js'
+import { fetchCredential } from './token.js'
 
 /** Options of `dial`. */
 export interface DialOptions extends IteratorOptions {
@@ -27,9 +27,7 @@ export async function dial<T, M = Methods>(options: DialOptions): Promise<Durabl
   const { token, signal } = options
   const fetchToken = async (signal: AbortSignal): Promise<unknown> => typeof token === 'function' ? token(signal) : token
   const serializer = newSerializer(options.customJsonSerializers)
-  signal?.throwIfAborted()
-  const credential = newCredential(await fetchToken(signal ?? new AbortController().signal))
-  signal?.throwIfAborted()
+  const credential = await fetchCredential(fetchToken, signal ?? new AbortController().signal, dialTimeoutOf(options))
   const iterator = new DurableIterator<T, M>(options, {
     credential,
     fetch: fetchToken,

@@ -11,7 +11,7 @@ import { DEFAULT_LIMITS, EventQueue } from './queue.js'
 import type { Serializer } from './serializer.js'
 import { Subscription } from './subscription.js'
 import type { Credential, TokenPayload } from './token.js'
-import { newCredential, now, remaining, sameSocket } from './token.js'
+import { fetchCredential, now, remaining, sameSocket } from './token.js'
 
 /**
  * - `connecting`: a socket is being opened, or a token fetched for one;
@@ -74,6 +74,8 @@ export interface Source {
 const MAX_TIMEOUT = 2 ** 31 - 1
 const STABLE_AFTER = 10_000
 const MAX_HINT = 5 * 60_000
+/** The shortest time between refreshes that only the clock of this machine asks for. */
+const BLIND_DELAY = 60_000
 /** Closes of 4000 plus one of these are final at any time: the client was sent away. */
 const FINAL = [403, 410]
 
@@ -120,6 +122,8 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
   #refused = false // a token was refused, and none accepted since
   #renewing: Promise<void> | undefined
   #sharing = false
+  #refreshFailures = 0 // since the server has last known the current token
+  readonly #refreshBackoff: (attempt: number) => number
 
   #retryTimer: ReturnType<typeof setTimeout> | undefined
   #refreshTimer: ReturnType<typeof setTimeout> | undefined
@@ -127,12 +131,13 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
 
   constructor(options: IteratorOptions, source: Source) {
     this.#options = options
-    this.#dialTimeout = Math.min(options.dialTimeout ?? 10_000, MAX_TIMEOUT)
+    this.#dialTimeout = dialTimeoutOf(options)
     this.#heartbeat = Math.min(options.heartbeat ?? 25_000, MAX_TIMEOUT)
     this.#subprotocol = options.subprotocol ?? true
     this.#source = source
     this.#credential = source.credential
     this.#backoff = options.backoff ?? spread()
+    this.#refreshBackoff = options.backoff ?? spread()
     this.id = options.createId?.(source.credential.payload) ?? randomId()
     this.#queue = new EventQueue<T>(
       { events: options.buffer?.events ?? DEFAULT_LIMITS.events, size: options.buffer?.size ?? DEFAULT_LIMITS.size },
@@ -151,7 +156,7 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
       onHidden: () => this.#leave('the page is put away', true),
     }, signal)
     this.#limitConnecting()
-    this.#scheduleRefresh(0)
+    this.#scheduleRefresh()
     void this.#connect()
   }
 
@@ -300,7 +305,14 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
   }
 
   #subscriptionRefused(connection: Connection, response: PeerResponse): void {
-    const error = callError(response.status, this.#source.serializer.deserialize(response.body))
+    let body: unknown
+    try {
+      body = this.#source.serializer.deserialize(response.body)
+    }
+    catch {
+      // The status is enough.
+    }
+    const error = callError(response.status, body)
     this.#disconnect()
     this.#refusedWith(error.status, error, connection.credential)
   }
@@ -363,7 +375,8 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
         this.#wait(error) // there is a newer one
         return
       }
-      if (this.#refused && remaining(credential) > 0) {
+      const isOutlived = credential.life > 0 && remaining(credential) <= 0
+      if (this.#refused && !isOutlived) {
         this.#stop(error instanceof RefusedError ? error : new RefusedError(401, 'a new token was refused', { cause: error }))
         return
       }
@@ -426,21 +439,26 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
     else {
       this.#connection?.verify()
     }
-    this.#scheduleRefresh(0) // timers of a sleeping machine stand still
+    if (this.#refreshFailures === 0) {
+      this.#scheduleRefresh() // timers of a sleeping machine stand still
+    }
   }
 
   // ---- tokens
 
-  #scheduleRefresh(least: number): void {
+  #scheduleRefresh(): void {
     clearTimeout(this.#refreshTimer)
     const option = this.#options.refreshTokenBeforeExpireInSeconds
     const before = typeof option === 'function' ? option(this.token) : option
     if (this.#ended || before === undefined || !Number.isFinite(before)) {
       return
     }
-    const wait = Math.max(least, remaining(this.#credential) - before * 1_000)
+    const credential = this.#credential
+    const delay = credential === this.#source.credential ? 0 : this.#refreshDelay
+    const least = credential.receivedAt + Math.max(delay, credential.isBlind ? BLIND_DELAY : 0) - now()
+    const wait = Math.max(least, remaining(credential) - before * 1_000)
     this.#refreshTimer = wait > MAX_TIMEOUT
-      ? setTimeout(() => this.#scheduleRefresh(least), MAX_TIMEOUT)
+      ? setTimeout(() => this.#scheduleRefresh(), MAX_TIMEOUT)
       : setTimeout(() => this.#refresh(), wait)
   }
 
@@ -454,9 +472,17 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
         this.#stop(error)
       }
       else {
-        this.#scheduleRefresh(Math.max(this.#refreshDelay, 1_000))
+        this.#refreshLater()
       }
     })
+  }
+
+  /** #refreshLater fetches a token after a pause that grows, since the last was not taken, or there was none. */
+  #refreshLater(): void {
+    clearTimeout(this.#refreshTimer)
+    if (!this.#ended) {
+      this.#refreshTimer = setTimeout(() => this.#refresh(), Math.max(this.#refreshDelay, this.#refreshBackoff(++this.#refreshFailures)))
+    }
   }
 
   /** #renew fetches a token, once for all who ask at the same time. */
@@ -465,18 +491,20 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
   }
 
   async #fetch(): Promise<void> {
-    const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(this.#dialTimeout)])
-    const late = new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }))
-    this.#credential = newCredential(await Promise.race([this.#source.fetch(signal), late]))
+    this.#credential = await fetchCredential(this.#source.fetch, this.#stopping.signal, this.#dialTimeout)
     this.#needNewToken = false
-    this.#scheduleRefresh(this.#refreshDelay)
+    this.#scheduleRefresh()
   }
 
   /** #share tells the server of an open socket about a token that is newer than the one it knows. */
   async #share(): Promise<void> {
     const connection = this.#connection
     const credential = this.#credential
-    if (!connection || !this.#live || this.#sharing || connection.credential === credential) {
+    if (!connection || !this.#live || this.#sharing) {
+      return
+    }
+    if (connection.credential === credential) {
+      this.#refreshFailures = 0
       return
     }
     if (!sameSocket(connection.credential.payload, credential.payload)) {
@@ -484,25 +512,34 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
       return
     }
     this.#sharing = true
+    const replace = (): void => {
+      if (connection === this.#connection) {
+        this.reconnect()
+      }
+    }
+    const timer = setTimeout(replace, this.#dialTimeout)
     try {
       const input = this.#source.serializer.serialize({ token: credential.token })
       const { status } = await connection.peer.request('/updateToken', input)
       if (status === 200) {
         connection.credential = credential
       }
-      else if (connection === this.#connection && ![403, 503].includes(status)) { // another socket would be refused, too
-        this.reconnect()
+      else if (![403, 503].includes(status)) {
+        replace()
+      }
+      else if (credential === this.#credential) {
+        this.#refreshLater() // another socket would be refused, too, and this one has a token that is good
+        return
       }
     }
     catch {
-      // The connection is lost; the next one is opened with the new token.
+      replace() // unless the connection is lost; the next one is opened with the new token
     }
     finally {
+      clearTimeout(timer)
       this.#sharing = false
     }
-    if (credential !== this.#credential || connection !== this.#connection) {
-      void this.#share()
-    }
+    void this.#share() // if there is a newer one by now
   }
 
   // ---- calls, and the end
@@ -545,6 +582,11 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
     this.#waiters.clear()
     atOnce ? this.#queue.drop(error) : this.#queue.finish(error)
   }
+}
+
+/** dialTimeoutOf returns how long an attempt, or the fetch of a token, may take. */
+export function dialTimeoutOf({ dialTimeout = 10_000 }: IteratorOptions): number {
+  return Math.min(dialTimeout, MAX_TIMEOUT)
 }
 
 /** isFinal reports whether a first attempt that is answered so is not repeated. */

@@ -9,11 +9,12 @@ export interface Frame {
 }
 
 export interface PeerEvent {
-  /** `message`, `error` or `done`. */
+  /** `message`, `error` or `done`; `unreadable` for an event in place of which there is `error`, which is not the last. */
   e: string
   /** The encoded value; absent for an event that only moves the cursor, or shows that the server is there. */
   d?: unknown
   m?: { id?: string, retry?: number }
+  error?: Error
 }
 
 export interface PeerResponse {
@@ -35,6 +36,9 @@ export interface Handler {
 
 const EVENT = 3
 const ABORT = 4
+
+/** How long an event id may be: the server gets it back with the next subscription. */
+const MAX_EVENT_ID = 1 << 10
 
 /** Sends requests over one socket and finds their answers. */
 export class Peer {
@@ -82,18 +86,32 @@ export class Peer {
       return
     }
     if (frame!.t === EVENT) {
-      const event = (frame!.p ?? {}) as PeerEvent
-      if (event.e !== 'message') {
+      const event = toEvent(frame!.p)
+      if (event.e !== 'message' && !event.error) {
         this.#open.delete(id)
       }
       handler.event?.(event, (message as string).length)
     }
     else if (frame!.t !== ABORT) {
-      const { s: status = 200, h: headers = {}, b: body } = frame!.p ?? {}
+      const { s, h, b: body } = frame!.p ?? {}
+      const headers = h ?? {}
       if (!handler.event || !isStream(headers)) {
         this.#open.delete(id)
       }
-      handler.response({ status, headers, body, message })
+      handler.response({ status: s ?? 200, headers, body, message })
+    }
+  }
+
+  /** refuse is called in place of receive for a message that cannot be read, whichever request it was for. */
+  refuse(error: Error): void {
+    for (const [id, handler] of this.#open) {
+      if (handler.event) {
+        handler.event({ e: 'unreadable', error }, 0)
+      }
+      else {
+        this.#open.delete(id)
+        handler.lost?.(error)
+      }
     }
   }
 
@@ -105,6 +123,19 @@ export class Peer {
     }
     this.#open.clear()
   }
+}
+
+function toEvent(payload: any): PeerEvent {
+  const { e, m } = payload ?? {}
+  const { id, retry } = m ?? {}
+  const idFits = isEventId(id)
+  return typeof e === 'string' && (id === undefined || idFits) && (retry === undefined || retry >= 0)
+    ? payload
+    : { e: 'unreadable', m: idFits ? { id } : {}, error: new TypeError('an event of another form') }
+}
+
+export function isEventId(id: unknown): id is string {
+  return typeof id === 'string' && id.length <= MAX_EVENT_ID
 }
 
 export function isStream(headers: PeerResponse['headers']): boolean {

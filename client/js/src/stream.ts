@@ -79,7 +79,7 @@ export function exchange(open: (handler: Handler) => () => void, decode: DecodeE
           resolve(response)
         }
       },
-      event: (event, size) => stream.take(event, size),
+      event: (event, size) => event.error ? lost(event.error) : stream.take(event, size),
       lost,
     })
     signal?.addEventListener('abort', () => lost(signal.reason), { signal: over.signal })
