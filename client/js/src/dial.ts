@@ -1,8 +1,9 @@
 import { call } from './call.js'
-import type { IteratorOptions } from './iterator.js'
-import { dialTimeoutOf, DurableIterator } from './iterator.js'
+import { DurableIterator } from './iterator.js'
 import type { Methods } from './methods.js'
 import { withMethods } from './methods.js'
+import type { IteratorOptions } from './options.js'
+import { dialTimeoutOf } from './options.js'
 import type { CustomSerializer } from './serializer.js'
 import { newSerializer } from './serializer.js'
 import { fetchCredential } from './token.js'
@@ -28,6 +29,7 @@ export async function dial<T, M = Methods>(options: DialOptions): Promise<Durabl
   const fetchToken = async (signal: AbortSignal): Promise<unknown> => typeof token === 'function' ? token(signal) : token
   const serializer = newSerializer(options.customJsonSerializers)
   const credential = await fetchCredential(fetchToken, signal ?? new AbortController().signal, dialTimeoutOf(options))
+  signal?.throwIfAborted()
   const iterator = new DurableIterator<T, M>(options, {
     credential,
     fetch: fetchToken,

@@ -95,3 +95,20 @@ export function statusOf(error: unknown): number {
   const status = (error as { status?: unknown } | null | undefined)?.status
   return typeof status === 'number' ? status : 0
 }
+
+/** isRefusal reports whether a source that fails so has no token for this client, and is not asked again. */
+export function isRefusal(error: unknown): boolean {
+  return [401, 403, 404].includes(statusOf(error))
+}
+
+/** isFinal reports whether a first attempt that is answered so is not repeated. */
+export function isFinal(status: number): boolean {
+  return status >= 400 && status < 500 && ![401, 408, 425, 429].includes(status)
+}
+
+/** reportError lets an error of a callback be seen without breaking what called it. */
+export function reportError(error: unknown): void {
+  queueMicrotask(() => {
+    throw error
+  })
+}

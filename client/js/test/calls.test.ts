@@ -39,6 +39,45 @@ describe('calls', () => {
     await assert.rejects(it.rpc.say('z'), DisconnectedError)
   })
 
+  test('that wait leave nothing behind at a signal that lives longer', async () => {
+    const { it } = await open()
+    const { signal } = new AbortController()
+    server.socket.drop()
+    const waiting = [it.rpc.say('a', { signal }), it.rpc.say('b', { signal })]
+    await settle()
+    await clock.advance(500)
+    await server.accept()
+    await Promise.all(waiting)
+    assert.equal(getEventListeners(signal, 'abort').length, 0)
+    server.socket.drop()
+    const ended = assert.rejects(it.rpc.say('c', { signal }), DisconnectedError)
+    it.close()
+    await ended
+    assert.equal(getEventListeners(signal, 'abort').length, 0)
+  })
+
+  test('that wait end with the reason why the iterator does', async () => {
+    const abort = new AbortController()
+    const { it } = await open({ signal: abort.signal })
+    server.socket.drop()
+    const waiting = assert.rejects(it.rpc.say('a'), /enough/)
+    abort.abort(new Error('enough'))
+    await waiting
+  })
+
+  test('are aborted while they wait', async () => {
+    const { it } = await open()
+    server.socket.drop()
+    const abort = new AbortController()
+    const waiting = assert.rejects(it.rpc.say('a', { signal: abort.signal }), /enough/)
+    abort.abort(new Error('enough'))
+    await waiting
+    await clock.advance(500)
+    await server.accept()
+    assert.deepEqual(server.calls, [])
+    it.close()
+  })
+
   test('are aborted', async () => {
     const { it } = await open()
     server.onCall = () => undefined

@@ -220,6 +220,34 @@ describe('gaps', () => {
   })
 })
 
+describe('an address', () => {
+  for (const [name, url] of Object.entries({
+    'that is none': 'ws://server:port/room',
+    'that no socket can have': 'ftp://server/room',
+    'whose function fails': () => Promise.reject(new Error('no address')),
+  })) {
+    test(`${name} is the error of a first connection`, async () => {
+      const { WebSocket } = globalThis
+      globalThis.WebSocket = class extends WebSocket {
+        constructor(address: string | URL, protocols?: string | string[]) {
+          if (!['ws:', 'wss:'].includes(new URL(address).protocol)) {
+            throw new SyntaxError('no address of a socket') // as browsers do
+          }
+          super(address, protocols)
+        }
+      }
+      const states: unknown[] = []
+      const failed = assert.rejects(
+        dial({ url, token: token(), connectTimeout: 3_000, onState: (_, error) => error && states.push(error) }),
+        /invalid url|no address/i,
+      )
+      await clock.advance(3_000)
+      await failed
+      assert.ok(states.length > 1)
+    })
+  }
+})
+
 describe('the end', () => {
   test('by a signal is its reason, for next and for calls', async () => {
     const abort = new AbortController()
