@@ -41,6 +41,9 @@ var (
 // errLostContext is the error of a method whose socket is not found.
 var errLostContext = errors.New("an interceptor lost the context")
 
+// errEndedGoroutine is the outcome of a hook that has called runtime.Goexit.
+var errEndedGoroutine = errors.New("the hook has ended its goroutine")
+
 // try calls fn, which runs code of the application, and returns its error. A panic is
 // returned as a *rpc.PanicError.
 func try(fn func() error) (err error) {
