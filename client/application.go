@@ -10,16 +10,16 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// application knows the goroutines of an iterator on which functions of the application
-// run. A Close that one of these calls must not wait for it.
+// application tracks the goroutines of an iterator on which functions of the application
+// run, because Close must not wait for a function that calls it.
 type application struct {
 	logger *slog.Logger
 
 	mu         sync.Mutex
-	goroutines map[string]int // how many runs there are on each, one inside the other
+	goroutines map[string]int // number of nested runs on each
 }
 
-// run calls fn, in which functions of the application run. A panic is logged, and returned
+// run calls fn, which may call functions of the application. A panic is logged, and returned
 // as an *rpc.PanicError.
 func run[T any](a *application, fn func() (T, error)) (out T, err error) {
 	name := goroutine.Name()
