@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -24,8 +25,9 @@ const (
 // MemoryBus is a [Bus] in the memory of the process, for several namespaces of one process
 // that share their presence and revocations. Its values are lost when the process exits. It
 // keeps at most 64 MiB of values. For each listener it queues at most 4,096 messages and
-// 4 MiB, and drops further ones. The zero value is an empty bus. It needs no Close: its
-// goroutines run only while messages are queued.
+// 4 MiB, and drops further ones. Panics of listeners are logged with [slog.Default]. The
+// zero value is an empty bus. It needs no Close: its goroutines run only while messages are
+// queued.
 type MemoryBus struct {
 	mu        sync.Mutex
 	listeners map[string][]*listener
@@ -67,7 +69,7 @@ func (b *MemoryBus) Listen(ctx context.Context, topic string, fn func(data []byt
 	if err := cmp.Or(CheckBusName(topic), ctx.Err()); err != nil {
 		return nil, fmt.Errorf("eventlog: listen: %w", err)
 	}
-	l := &listener{fn: fn}
+	l := &listener{fn: GuardListener(fn, slog.Default())}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.listeners == nil {

@@ -77,7 +77,8 @@ type Options struct {
 	// requires NATS 2.11.
 	NoBus bool
 
-	// Logger receives errors that are returned to no caller. If it is nil, nothing is
+	// Logger receives errors that are returned to no caller. Its handler is called on a
+	// separate goroutine, so it may block and may use the log. If it is nil, nothing is
 	// logged.
 	Logger *slog.Logger
 
