@@ -291,8 +291,7 @@ func (l *Log) settle() {
 	}
 }
 
-// undo removes what a failed write has written, durably, before anything else is written
-// in its place.
+// undo removes what a failed write has written, before anything else takes its place.
 func (l *Log) undo(cause error) error {
 	a := l.c.active
 	a.torn = true
@@ -368,8 +367,8 @@ func (l *Log) breakDown(cause error) error {
 	return fmt.Errorf("%w: %w", eventlog.ErrUncertain, cause)
 }
 
-// checkEvery is how often commits that do not sync check that the directory still exists.
-// The check takes as long as writing a record.
+// checkEvery is how often commits that do not sync check that the directory still exists,
+// which takes as long as writing a record.
 const checkEvery = 10 * time.Millisecond
 
 // writable returns an error if nothing can be written.
