@@ -252,24 +252,24 @@ func (p *members) tidy(channel string, r *roster) {
 func (p *members) act(key memberKey, m *member) {
 	for range 2 { // a claim that was taken over may have to be announced
 		what := m.decide(p.nodes.name, p.isGone)
-		if !p.settled || what == nothing {
+		if !p.settled || what == doNothing {
 			return
 		}
 		p.touch(key)
 		own := p.own[key]
 		switch what {
-		case nothing:
-		case join:
+		case doNothing:
+		case doJoin:
 			own.Announced, m.joined = true, true
 			p.join(key, own, m)
-		case announce:
+		case doAnnounce:
 			own.Announced = true
-		case demote:
+		case doDemote:
 			own.Announced = false
-		case yield:
+		case doYield:
 			own.Yielding = true
-		case drop, dropAndBye:
-			if what == dropAndBye {
+		case doDrop, doDropAndBye:
+			if what == doDropAndBye {
 				p.bye(key, m, own.Joining)
 			}
 			p.stay(key, own)
