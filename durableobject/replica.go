@@ -89,7 +89,7 @@ func (p *members) replica(node string, generation uint64) *replica {
 
 // reply sends a message, without waiting for it.
 func (p *members) reply(m message, c claimsData) {
-	p.nodes.soon(func() { p.post(p.core.ctx, m, &c) })
+	p.nodes.soon(func() { p.post(p.base.ctx, m, &c) })
 }
 
 // want asks a node for all its claims, or for those of another node if of is set; with an
@@ -139,8 +139,8 @@ func (p *members) pass(to, node string) {
 	list := p.transmit(r.claims, r.owed, claimsData{Generation: r.generation, Seq: r.seq, Of: node})
 	p.passing[key] = p.nodes.soon(func() {
 		for i := range list {
-			if p.core.ctx.Err() == nil {
-				p.post(p.core.ctx, message{Kind: kindClaims, To: to}, &list[i])
+			if p.base.ctx.Err() == nil {
+				p.post(p.base.ctx, message{Kind: kindClaims, To: to}, &list[i])
 			}
 		}
 		p.mu.Lock()

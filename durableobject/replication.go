@@ -90,7 +90,7 @@ func (p *members) touch(key memberKey) {
 // kick starts to send what has changed, unless that is under way.
 func (p *members) kick() {
 	if !p.sending && !p.closed {
-		p.sending = p.nodes.soon(func() { p.send(p.core.ctx) })
+		p.sending = p.nodes.soon(func() { p.send(p.base.ctx) })
 	}
 }
 
@@ -127,7 +127,7 @@ func (p *members) post(ctx context.Context, m message, c *claimsData) {
 		err = p.nodes.broadcast(ctx, m)
 	}
 	if err != nil && !isClosing(err) {
-		p.core.logger.WarnContext(ctx, "presence not sent to other nodes", "kind", m.Kind, "err", err)
+		p.base.logger.WarnContext(ctx, "presence not sent to other nodes", "kind", m.Kind, "err", err)
 	}
 }
 
