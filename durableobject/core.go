@@ -170,6 +170,18 @@ func (c *core) failed(ctx context.Context, message, channel string, err error) *
 	return rpc.Errorf(rpc.CodeInternalServerError, "Internal Server Error")
 }
 
+// shuttingDown returns the error that a method failed with. If that is only that the
+// namespace shuts down, it is returned as one that clients know and that is no failure to log.
+func (c *core) shuttingDown(err error) error {
+	if !errors.Is(err, ErrClosed) {
+		return err
+	}
+	if _, answered := errors.AsType[*rpc.Error](err); answered || !c.isClosing() {
+		return err // it may be of another namespace
+	}
+	return (&rpc.Error{Code: rpc.CodeServiceUnavailable, Message: "Shutting down"}).WithCause(err)
+}
+
 // methods are the methods that were registered with Handle. They are complete when the
 // first of them is called.
 type methods struct {

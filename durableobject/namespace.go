@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/go-orpc/durable-iterator/rpc"
 )
@@ -51,6 +52,7 @@ func NewNamespace[T any, H Hub[T]](newHub func(context.Context, *Object[T]) (H, 
 	if err != nil {
 		panic(fmt.Sprintf("durableobject: NewNamespace: %v", err))
 	}
+	c.connectNodes()
 	c.startTasks()
 	return &Namespace[H]{c}
 }
@@ -154,3 +156,43 @@ func (ns *Namespace[H]) Drain() { ns.class.drain() }
 // deadline of ctx, the others when ctx ends. Shutdown may be called again to continue
 // waiting.
 func (ns *Namespace[H]) Shutdown(ctx context.Context) error { return ns.class.shutdown(ctx) }
+
+// Disconnect closes the sockets that match, on all nodes, with a WebSocket close code and a
+// reason, and returns how many the nodes have closed, those included that are admitted and
+// not open yet. It does not keep clients from coming back, which most do at once: see
+// [Namespace.Revoke]. Nodes that are connected by no bus, as with an eventlog.Shared that
+// has none and without Options.Bus, are not asked. Codes are as in [Websocket.Close]. This
+// library's clients take 4000 plus an HTTP status for a refusal with that status, and do not
+// come back after 4403 and 4410. A reason longer than 123 bytes is cut.
+//
+// The error wraps [ErrWho] or [ErrCloseCode], and nothing is closed then. It wraps
+// [ErrSilent] if a node did not answer within 600 ms, and is that of the bus or of ctx if
+// the other nodes could not be asked; n counts those that have answered.
+func (ns *Namespace[H]) Disconnect(ctx context.Context, w Who, code int, reason string) (n int, err error) {
+	if n, err = ns.class.disconnect(ctx, w, code, reason); err != nil {
+		return n, fmt.Errorf("durableobject: disconnect: %w", err)
+	}
+	return n, nil
+}
+
+// Revoke refuses the tokens that match until a time, which need not be later than they
+// expire: clients that connect with one, or send one over an open socket, get 401, and open
+// sockets are closed with 1008 "Token expired". Clients then ask for a new token, which is
+// where the application decides whether they get one. A revocation that was made before for
+// the same selector is extended, never cut short, on this node or on another. A time that is
+// more than 100 years ahead counts as 100 years.
+//
+// Revoke returns when the revocation is stored and in force on this node. The others obey
+// within a second, or 2.5 s if a message is lost, and nodes that start later from the
+// beginning. A node that has not reached the bus for 10 s accepts nobody, with 503. The
+// revocation is kept by Options.Bus, or by the bus of Options.Log: a filelog.Log keeps it
+// beside its segments. Without any it ends with the process, and no other node learns of it.
+//
+// The error wraps [ErrWho], [ErrTooManyRevocations], or is that of the bus, and the
+// revocation may then be in force or not. It is an error if until has passed.
+func (ns *Namespace[H]) Revoke(ctx context.Context, w Who, until time.Time) error {
+	if err := ns.class.revoke(ctx, w, until); err != nil {
+		return fmt.Errorf("durableobject: revoke: %w", err)
+	}
+	return nil
+}

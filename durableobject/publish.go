@@ -46,7 +46,7 @@ func (o *Object[T]) publish(ctx context.Context, event T, opts []PublishOption) 
 	if err != nil {
 		return err
 	}
-	rec, p, err := record(o.channels, o.name, data, opts)
+	rec, p, err := newRecord(o.channels, o.name, data, opts)
 	if err != nil {
 		return err
 	}
@@ -212,9 +212,9 @@ func (r *recipients) resolve(candidates []*Websocket) []Recipient {
 	return list
 }
 
-// record returns the record of an event, its audience resolved to tags and recipients,
+// newRecord returns the record of an event, its audience resolved to tags and recipients,
 // and its options, nil if there are none.
-func record(c *channels, channel string, data []byte, opts []PublishOption) (*eventlog.Record, *publication, error) {
+func newRecord(c *channels, channel string, data []byte, opts []PublishOption) (*eventlog.Record, *publication, error) {
 	if len(opts) == 0 {
 		return &eventlog.Record{Data: data}, nil, nil
 	}
@@ -254,6 +254,14 @@ func (p *publication) record(data []byte) (*eventlog.Record, error) {
 	}}, nil
 }
 
+// checkKey returns why the key cannot be used, if that is so.
+func (p *publication) checkKey() error {
+	if p.keyed && !p.channels.core.keyed {
+		return ErrNoKeys
+	}
+	return eventlog.CheckKey(p.key)
+}
+
 // recipients returns the clients that are named, and those that predicates choose among
 // the sockets that are connected now.
 func (p *publication) recipients() (targets, excludes []Recipient, err error) {
@@ -272,6 +280,17 @@ func (p *publication) recipients() (targets, excludes []Recipient, err error) {
 		return nil
 	})
 	return targets, excludes, err
+}
+
+// noteID stores the id of the record, which was published.
+func (p *publication) noteID(rec *eventlog.Record) {
+	switch {
+	case p.id == nil:
+	case p.channels.core.log != nil:
+		*p.id = rec.Position().String()
+	default:
+		*p.id = p.meta.ID
+	}
 }
 
 func notNil[E any](s []E) []E {
