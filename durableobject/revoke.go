@@ -13,16 +13,16 @@ import (
 )
 
 // Disconnect closes the sockets that match, on all nodes, with a WebSocket close code and a
-// reason, and returns how many the nodes have closed, those included that are admitted and
-// not open yet. It does not keep clients from coming back, which most do at once: see
-// [Namespace.Revoke]. Nodes that are connected by no bus, as with an eventlog.Shared that
-// has none and without Options.Bus, are not asked. Codes are as in [Websocket.Close]. This
-// library's clients take 4000 plus an HTTP status for a refusal with that status, and do not
-// come back after 4403 and 4410. A reason longer than 123 bytes is cut.
+// reason, and returns their number, including sockets that were admitted but are not open yet.
+// It does not prevent clients from reconnecting, which most do at once: see
+// [Namespace.Revoke]. Without Options.Bus and a log that has a bus, only the sockets of this
+// node are closed. Valid codes are those of [Websocket.Close]. Clients of this library treat
+// 4000 plus an HTTP status as a refusal with that status, and do not reconnect after 4403 and
+// 4410. A reason longer than 123 bytes is truncated.
 //
-// The error wraps [ErrWho] or [ErrCloseCode], and nothing is closed then. It wraps
-// [ErrSilent] if a node did not answer within 600 ms, and is that of the bus or of ctx if
-// the other nodes could not be asked; n counts those that have answered.
+// If the error wraps [ErrWho] or [ErrCloseCode], nothing was closed. It wraps [ErrSilent] if a
+// node did not answer within 600 ms, or is that of the bus or of ctx if the other nodes could
+// not be asked; n then counts only the sockets of nodes that have answered.
 func (ns *Namespace[H]) Disconnect(ctx context.Context, w Who, code int, reason string) (n int, err error) {
 	if n, err = ns.class.disconnect(ctx, w, code, reason); err != nil {
 		return n, fmt.Errorf("durableobject: disconnect: %w", err)
@@ -30,24 +30,24 @@ func (ns *Namespace[H]) Disconnect(ctx context.Context, w Who, code int, reason 
 	return n, nil
 }
 
-// ErrCloseCode is returned by Disconnect for a close code that cannot be sent.
+// ErrCloseCode is returned by Disconnect for an invalid close code.
 var ErrCloseCode = errors.New("durableobject: close code cannot be sent")
 
-// Revoke refuses the tokens that match until a time, which need not be later than they
-// expire: clients that connect with one, or send one over an open socket, get 401, and open
-// sockets are closed with 1008 "Token expired". Clients then ask for a new token, which is
-// where the application decides whether they get one. A revocation that was made before for
-// the same selector is extended, never cut short, on this node or on another. A time that is
-// more than 100 years ahead counts as 100 years.
+// Revoke refuses the tokens that match until a time, which does not have to be later than
+// their expiry. Clients that connect with such a token, or send one over an open socket, are
+// refused with 401, and open sockets are closed with code 1008, "Token expired". Clients then
+// request a new token, and the application decides whether they get one. An earlier revocation
+// with the same selector is extended, never shortened, on all nodes. A time that is more than
+// 100 years in the future counts as 100 years.
 //
-// Revoke returns when the revocation is stored and in force on this node. The others obey
-// within a second, or 2.5 s if a message is lost, and nodes that start later from the
-// beginning. A node that has not reached the bus for 10 s accepts nobody, with 503. The
-// revocation is kept by Options.Bus, or by the bus of Options.Log: a filelog.Log keeps it
-// beside its segments. Without any it ends with the process, and no other node learns of it.
+// Revoke returns when the revocation is stored and in force on this node. Other nodes apply it
+// within a second, or 2.5 s if a message is lost; nodes that start later apply it from the
+// beginning. A node that has not reached the bus for 10 s refuses all clients with 503. The
+// revocation is stored by Options.Bus, or by the bus of Options.Log; a filelog.Log has one.
+// Without a bus it is lost when the process exits, and other nodes do not apply it.
 //
-// The error wraps [ErrWho], [ErrTooManyRevocations], or is that of the bus, and the
-// revocation may then be in force or not. It is an error if until has passed.
+// The error wraps [ErrWho] or [ErrTooManyRevocations], or is that of the bus; in the last case
+// the revocation may be in force or not. It is an error if until has passed.
 func (ns *Namespace[H]) Revoke(ctx context.Context, w Who, until time.Time) error {
 	if err := ns.class.revoke(ctx, w, until); err != nil {
 		return fmt.Errorf("durableobject: revoke: %w", err)
@@ -55,14 +55,14 @@ func (ns *Namespace[H]) Revoke(ctx context.Context, w Who, until time.Time) erro
 	return nil
 }
 
-// disconnection is what the nodes are asked to do.
+// disconnection is a request to the nodes to close sockets.
 type disconnection struct {
 	Who    Who    `json:"who"`
 	Code   int    `json:"code"`
 	Reason string `json:"reason"`
 }
 
-// connectNodes sets what other nodes may ask of this one.
+// connectNodes registers the handlers of messages and questions of other nodes.
 func (c *class) connectNodes() {
 	c.nodes.onRevoked = c.obey
 	c.nodes.handlers[kindRevoked] = func(_ string, data json.RawMessage) {
@@ -110,7 +110,7 @@ func (c *class) revoke(ctx context.Context, w Who, until time.Time) error {
 	}
 	now := time.Now()
 	if longest := now.Add(maxRevoked); until.After(longest) {
-		until = longest // a later one has no time to live that fits a Duration, and perhaps no JSON
+		until = longest // a later time may not be expressible as a Duration or in JSON
 	}
 	r := &revocation{Who: w.key(), Until: until.UTC().Round(0)}
 	text, err := json.Marshal(r)
@@ -123,7 +123,7 @@ func (c *class) revoke(ctx context.Context, w Who, until time.Time) error {
 		return nil
 	}
 	known := c.revocations.until(r)
-	if known.IsZero() && c.revocations.isFull(now) { // else it takes the place of another
+	if known.IsZero() && c.revocations.isFull(now) { // otherwise it replaces another one
 		return ErrTooManyRevocations
 	}
 	if c.nodes.bus != nil {
@@ -144,19 +144,19 @@ func (c *class) revoke(ctx context.Context, w Who, until time.Time) error {
 		}
 	}
 	c.obey(r)
-	c.nodes.send(message{Kind: kindRevoked, Data: text}) // a node that misses it reads what is kept
+	c.nodes.send(message{Kind: kindRevoked, Data: text}) // a node that misses it reads it from the bus
 	return nil
 }
 
-// obey puts a revocation in force, and closes the sockets with tokens that it refuses.
+// obey puts a revocation in force and closes the sockets whose tokens it refuses.
 func (c *class) obey(r *revocation) {
 	if c.revocations.add(r, time.Now()) {
 		c.sockets.closeMatching(&r.Who, statusPolicyViolation, reasonExpired)
 	}
 }
 
-// closeMatching closes the sockets that match, and returns how many it has closed. Those that
-// are being opened are closed as soon as they are open, and count.
+// closeMatching closes the sockets that match and returns their number. Sockets that are being
+// opened are closed as soon as they are open; they are counted, too.
 func (s *sockets) closeMatching(w *Who, code int, reason string) (n int) {
 	var found []*Websocket
 	s.core.mu.Lock()
@@ -180,8 +180,8 @@ func (s *sockets) closeMatching(w *Who, code int, reason string) (n int) {
 	return n
 }
 
-// checkRevoked refuses a token that was revoked, and every token while this node may not
-// know of revocations.
+// checkRevoked refuses a token that was revoked, and every token while this node may not know
+// all revocations.
 func (c *core) checkRevoked(ctx context.Context, p *token.Payload) *rpc.Error {
 	if err := c.nodes.ready(ctx); err != nil {
 		c.logger.WarnContext(ctx, "revocations are not known", "channel", p.Channel, "err", err)
