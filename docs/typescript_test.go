@@ -28,3 +28,13 @@ func TestTypeScriptPageShowsCompiledCode(t *testing.T) {
 		require.Contains(t, compiled.String(), block)
 	}
 }
+
+// The store of the page about browsers is checked with the pages of the example.
+func TestBrowsersDocumentShowsCheckedCode(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile("../examples/browser/web/test/store.ts")
+	require.NoError(t, err)
+	for _, block := range codeOf(t, "browsers.md", "ts", 1) {
+		require.Contains(t, string(source), block)
+	}
+}

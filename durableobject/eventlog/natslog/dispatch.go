@@ -1,8 +1,6 @@
 package natslog
 
-import (
-	"time"
-)
+import "time"
 
 // dispatch passes republished messages to their feeds.
 func (l *Log) dispatch() {
