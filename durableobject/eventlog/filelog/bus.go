@@ -35,7 +35,8 @@ var (
 // Bus implements [eventlog.BusCarrier]. Messages reach the listeners of this process, which
 // is the only one that has the log open. A value is on the disk when Keep returns, whatever
 // Options.Sync is, in a file of its own; at most 200,000 are kept at once, and 64 MiB with
-// 128 bytes added for each. They expire by the clock of the machine.
+// 128 bytes added for each. They expire by the clock of the machine. Keep returns [ErrGone]
+// while the log's directory was removed, renamed or replaced.
 func (l *Log) Bus() eventlog.Bus { return l.bus }
 
 // check returns the error of a call that cannot go on.

@@ -52,8 +52,9 @@
 // ".damaged", and replaced by one with all records that do hold. Positions before
 // lost records are truncated, so that the rest is not taken for the whole.
 // [Log.Report] returns what was found, [Check] finds the same without changing
-// anything. Bytes that go bad later are found when they are read: the replay ends
-// with [ErrDamaged].
+// anything. Bytes that go bad later, and files that are removed, are found when they are
+// read: the replay ends with [ErrDamaged]. Positions before the lost records are truncated
+// from then on, and replays after these do without the records.
 //
 // # Retention
 //

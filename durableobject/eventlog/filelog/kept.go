@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"io/fs"
 	"strconv"
 	"strings"
@@ -52,8 +53,9 @@ type keptLine struct {
 // is cut short, at the end.
 type keptFile struct {
 	dir   directory
-	file  file  // nil before the first change
-	size  int64 // of what holds
+	lock  io.Closer // of the directory; nil if nothing will be changed
+	file  file      // nil before the first change
+	size  int64     // of what holds
 	lines int
 	stale bool // the end of the file is not known: it has to be written anew
 	// changes is how many were made since the values that have expired were removed.
@@ -68,8 +70,8 @@ type keptFile struct {
 
 // readKept reads the file. damage has the lines that do not hold, except for one that a
 // crash has left.
-func readKept(dir directory) (k *keptFile, damage []Damage, err error) {
-	k = &keptFile{dir: dir, all: map[string]keptValue{}}
+func readKept(dir directory, lock io.Closer) (k *keptFile, damage []Damage, err error) {
+	k = &keptFile{dir: dir, lock: lock, all: map[string]keptValue{}}
 	content, err := readFile(dir, keptName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return k, nil, nil
@@ -211,6 +213,9 @@ func (k *keptFile) isFull(c keptLine) bool {
 // change makes a change durable. If that fails the file may have it or not; a later change
 // writes the file anew.
 func (k *keptFile) change(c keptLine) error {
+	if !k.dir.Holds(k.lock) { // what is there now is not ours
+		return ErrGone
+	}
 	if k.stale || k.file == nil || !k.dir.Holds(k.file) ||
 		k.lines >= 2*len(k.all)+keptGarbage || k.size >= int64(3*k.bytes+keptGarbageBytes) {
 		return k.rewrite(c)

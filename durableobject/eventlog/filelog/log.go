@@ -28,9 +28,10 @@ type Log struct {
 	queue    queue
 	done     chan struct{} // closed when the committer has ended
 	closeErr error         // set before that
-	// dropped is a copy of index.floor for replays to look at as they go.
-	dropped atomic.Uint64
-	c       committer
+	// dropped is a copy of index.floor for replays to look at as they go, and found the
+	// newest record that one of them could not read.
+	dropped, found atomic.Uint64
+	c              committer
 
 	// mu guards what is below. Only the committer changes it, but for settled:
 	// therefore the committer may also read it without mu. It is never held
@@ -94,7 +95,7 @@ func open(dir directory, options Options) (*Log, error) {
 	if err := l.recover(); err != nil {
 		return nil, fmt.Errorf("filelog: open: %w", errors.Join(err, lock.Close()))
 	}
-	kept, damage, err := readKept(dir)
+	kept, damage, err := readKept(dir, lock)
 	if err != nil {
 		return nil, fmt.Errorf("filelog: open: %w", errors.Join(err, lock.Close()))
 	}

@@ -18,7 +18,8 @@ var (
 	ErrNotStored = errors.New("filelog: not stored")
 	// ErrGone is returned by Append and Trim, wrapped in ErrNotStored, while the log's
 	// directory or its newest file is not where it was: it was removed, renamed or
-	// replaced by another. The log goes on once it is back.
+	// replaced by another. Keep of the log's bus returns it too, and a replay may end
+	// with it. The log goes on once it is back.
 	ErrGone = errors.New("filelog: directory is gone")
 	// ErrBroken is returned by Append and Trim after a failure that the log
 	// cannot undo, for example a failed fsync. Reads go on; only another Open repairs it.

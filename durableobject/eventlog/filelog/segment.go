@@ -91,7 +91,7 @@ func createActive(dir directory, salt uint64, seed uint32, base uint64, keep boo
 	}
 	if err == nil {
 		err = dir.Sync()
-		uncertain = err != nil
+		uncertain = err != nil && !errors.Is(err, errNotTried)
 	}
 	if err != nil {
 		// What is left of it does no harm: the first error is the one that matters.
