@@ -2,11 +2,13 @@ package filelog
 
 import (
 	"context"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/asynclog"
 	"github.com/go-orpc/durable-iterator/internal/keytable"
 )
 
@@ -15,16 +17,16 @@ type request struct {
 	channel string
 	record  *eventlog.Record
 	deliver func(*eventlog.Record)
-	size    int             // at most so many bytes on disk
+	size    int             // upper limit of its size on disk
 	key     keytable.Digest // of the record's key, if it has one
 	// claimed is set by the committer when it takes the request, or by the publisher
-	// when it abandons it, whichever comes first.
+	// when it abandons the request, whichever comes first.
 	claimed atomic.Bool
-	done    chan error // takes one result without blocking
+	done    chan error // has capacity for one result
 }
 
-// wait returns the result, or ctx's error if that comes first. It is not over
-// if the committer may still use the request.
+// wait returns the result, or ctx's error if that comes first. over is false if the
+// committer may still use the request.
 func (r *request) wait(ctx context.Context) (over bool, err error) {
 	select {
 	case err := <-r.done:
@@ -38,17 +40,17 @@ func (r *request) wait(ctx context.Context) (over bool, err error) {
 // trimRequest is a Trim that waits for the committer.
 type trimRequest struct {
 	before time.Time
-	done   chan error // takes one result without blocking
+	done   chan error // has capacity for one result
 }
 
-// queue is where publishers leave work for the committer.
+// queue has the requests of publishers for the committer.
 type queue struct {
 	spare sync.Pool // of *request
-	// wake holds a token if there may be work.
+	// wake is full if there may be work.
 	wake chan struct{}
 
-	// mu guards what is below; closed may be read without. Nothing is added once
-	// it is set; what was added before is still answered.
+	// mu guards the fields below; closed may be read without it. Once closed is set,
+	// nothing is added. Requests that were added before are still answered.
 	mu      sync.Mutex
 	appends []*request
 	trims   []*trimRequest
@@ -60,7 +62,7 @@ type work struct {
 	appends []*request
 	trims   []*trimRequest
 	closed  bool
-	more    bool // appends were left for the next round
+	more    bool // appends were left for the next batch
 }
 
 func (q *queue) request() *request {
@@ -90,7 +92,7 @@ func (q *queue) add(put func()) bool {
 	return open
 }
 
-// close ends the queue. It reports if that was still to be done.
+// close closes the queue and reports whether it was open.
 func (q *queue) close() bool {
 	q.mu.Lock()
 	first := q.closed.CompareAndSwap(false, true)
@@ -106,10 +108,10 @@ func (q *queue) notify() {
 	}
 }
 
-// batchBytes is how much one commit writes, unless one record is larger.
+// batchBytes is the maximum size of a commit, unless it is a single larger record.
 const batchBytes = 1 << 20
 
-// take moves what waits into w, as much of it as makes one batch.
+// take moves requests from the queue into w, as many as make one batch.
 func (q *queue) take(w *work) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -129,4 +131,17 @@ func (q *queue) take(w *work) {
 	q.appends = q.appends[:rest]
 	w.trims, q.trims = q.trims, nil
 	w.closed, w.more = q.closed.Load(), rest > 0
+}
+
+// deliver calls the deliver of a stored record. A panic is logged: on this goroutine it would
+// end the process.
+func (l *Log) deliver(s *staged) {
+	defer func() {
+		if v := recover(); v != nil {
+			l.options.Logger.Error("event log: a deliver panicked", "channel", s.channel, "panic", asynclog.PanicText(v), "stack", string(debug.Stack()))
+		}
+	}()
+	if s.request.deliver != nil {
+		s.request.deliver(s.record)
+	}
 }
