@@ -170,8 +170,8 @@ func (c *core) failed(ctx context.Context, message, channel string, err error) *
 	return rpc.Errorf(rpc.CodeInternalServerError, "Internal Server Error")
 }
 
-// shuttingDown returns the error that a method failed with. If that is only that the
-// namespace shuts down, it is returned as one that clients know and that is no failure to log.
+// shuttingDown returns err, the error of a method. If err only means that the namespace is
+// shutting down, it returns an *rpc.Error for the client, which is not logged as a failure.
 func (c *core) shuttingDown(err error) error {
 	if !errors.Is(err, ErrClosed) {
 		return err
