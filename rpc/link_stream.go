@@ -51,7 +51,7 @@ type httpSource struct {
 func (s *httpSource) next() eventItem {
 	for {
 		m, err := s.reader.Next()
-		if err == io.EOF { //nolint:errorlint // a connection that broke may wrap it
+		if err == io.EOF { //nolint:errorlint // the error of a lost connection may wrap it
 			return eventItem{value: value.Value{}, done: true} // a return value need not be there
 		}
 		if err != nil {
