@@ -1,8 +1,10 @@
 package durableobject
 
 import (
+	"context"
 	"errors"
 
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/internal/bridge"
 	"github.com/go-orpc/durable-iterator/rpc"
 )
@@ -43,18 +45,6 @@ var errLostContext = errors.New("an interceptor lost the context")
 // errEndedGoroutine is the error of a hook that has called runtime.Goexit.
 var errEndedGoroutine = errors.New("the hook has ended its goroutine")
 
-// shuttingDown returns err, the error of a method. If err only means that the namespace is
-// shutting down, it returns an *rpc.Error for the client, which is not logged as a failure.
-func (c *core) shuttingDown(err error) error {
-	if !errors.Is(err, ErrClosed) {
-		return err
-	}
-	if _, answered := errors.AsType[*rpc.Error](err); answered || !c.isClosing() {
-		return err // it may be of another namespace
-	}
-	return (&rpc.Error{Code: rpc.CodeServiceUnavailable, Message: "Shutting down"}).WithCause(err)
-}
-
 // try calls fn, which runs code of the application, and returns its error. A panic is
 // returned as a *rpc.PanicError.
 func try(fn func() error) (err error) {
@@ -69,4 +59,9 @@ func details(err error, args ...any) []any {
 		args = append(args, "stack", string(p.Stack))
 	}
 	return args
+}
+
+// isClosing reports whether an error means only that the namespace or its log closes.
+func isClosing(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, eventlog.ErrClosed) || errors.Is(err, ErrClosed)
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
@@ -40,25 +39,6 @@ func WithIdempotencyKey(key string) PublishOption {
 // events are not kept, it is that of the metadata, or "". oRPC has no counterpart.
 func WithEventID(id *string) PublishOption {
 	return publishOptionFunc(func(p *publication) { p.id = id })
-}
-
-// noteID stores the id of the published record where WithEventID asks for it.
-func (p *publication) noteID(rec *eventlog.Record) {
-	switch {
-	case p.id == nil:
-	case p.channels.core.log != nil:
-		*p.id = rec.Position().String()
-	default:
-		*p.id = p.meta.ID
-	}
-}
-
-// checkKey returns an error if the key cannot be used.
-func (p *publication) checkKey() error {
-	if p.keyed && !p.channels.core.keyed {
-		return ErrNoKeys
-	}
-	return eventlog.CheckKey(p.key)
 }
 
 // CallKey returns a key for an event that a method publishes. ctx is the context of the call.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/go-orpc/durable-iterator/rpc"
 )
@@ -49,6 +50,7 @@ func NewNamespace[T any, H Hub[T]](newHub func(context.Context, *Object[T]) (H, 
 	if err != nil {
 		panic(fmt.Sprintf("durableobject: NewNamespace: %v", err))
 	}
+	c.connectNodes()
 	c.startTasks()
 	return &Namespace[H]{c}
 }
@@ -149,3 +151,43 @@ func (ns *Namespace[H]) Drain() { ns.class.drain() }
 // evicted nevertheless: unused ones after half of the time until the deadline of ctx, the
 // others when ctx ends. Shutdown may be called again to continue waiting.
 func (ns *Namespace[H]) Shutdown(ctx context.Context) error { return ns.class.shutdown(ctx) }
+
+// Disconnect closes the sockets that match, on all nodes, with a WebSocket close code and a
+// reason, and returns their number, including sockets that were admitted but are not open yet.
+// It does not prevent clients from reconnecting, which most do at once: see
+// [Namespace.Revoke]. Without Options.Bus and a log that has a bus, only the sockets of this
+// node are closed. Valid codes are those of [Websocket.Close]. Clients of this library treat
+// 4000 plus an HTTP status as a refusal with that status, and do not reconnect after 4403 and
+// 4410. A reason longer than 123 bytes is truncated.
+//
+// If the error wraps [ErrWho] or [ErrCloseCode], nothing was closed. It wraps [ErrSilent] if a
+// node did not answer within 600 ms, or is that of the bus or of ctx if the other nodes could
+// not be asked; n then counts only the sockets of nodes that have answered.
+func (ns *Namespace[H]) Disconnect(ctx context.Context, w Who, code int, reason string) (n int, err error) {
+	if n, err = ns.class.disconnect(ctx, w, code, reason); err != nil {
+		return n, fmt.Errorf("durableobject: disconnect: %w", err)
+	}
+	return n, nil
+}
+
+// Revoke refuses the tokens that match until a time, which does not have to be later than
+// their expiry. Clients that connect with such a token, or send one over an open socket, are
+// refused with 401, and open sockets are closed with code 1008, "Token expired". Clients then
+// request a new token, and the application decides whether they get one. An earlier revocation
+// with the same selector is extended, never shortened, on all nodes. A time that is more than
+// 100 years in the future counts as 100 years.
+//
+// Revoke returns when the revocation is stored and in force on this node. Other nodes apply it
+// within a second, or 2.5 s if a message is lost; nodes that start later apply it from the
+// beginning. A node that has not reached the bus for 10 s refuses all clients with 503. The
+// revocation is stored by Options.Bus, or by the bus of Options.Log; a filelog.Log has one.
+// Without a bus it is lost when the process exits, and other nodes do not apply it.
+//
+// The error wraps [ErrWho] or [ErrTooManyRevocations], or is that of the bus; in the last case
+// the revocation may be in force or not. It is an error if until has passed.
+func (ns *Namespace[H]) Revoke(ctx context.Context, w Who, until time.Time) error {
+	if err := ns.class.revoke(ctx, w, until); err != nil {
+		return fmt.Errorf("durableobject: revoke: %w", err)
+	}
+	return nil
+}

@@ -45,7 +45,7 @@ func (o *Object[T]) publish(ctx context.Context, event T, opts []PublishOption) 
 	if err != nil {
 		return err
 	}
-	rec, p, err := record(o.channels, o.name, data, opts)
+	rec, p, err := newRecord(o.channels, o.name, data, opts)
 	if err != nil {
 		return err
 	}
@@ -211,9 +211,9 @@ func (r *recipients) resolve(candidates []*Websocket) []Recipient {
 	return list
 }
 
-// record returns the record of an event, with its audience resolved to tags and recipients,
+// newRecord returns the record of an event, with its audience resolved to tags and recipients,
 // and the options, or nil if there are none.
-func record(c *channels, channel string, data []byte, opts []PublishOption) (*eventlog.Record, *publication, error) {
+func newRecord(c *channels, channel string, data []byte, opts []PublishOption) (*eventlog.Record, *publication, error) {
 	if len(opts) == 0 {
 		return &eventlog.Record{Data: data}, nil, nil
 	}
@@ -253,6 +253,14 @@ func (p *publication) record(data []byte) (*eventlog.Record, error) {
 	}}, nil
 }
 
+// checkKey returns an error if the key cannot be used.
+func (p *publication) checkKey() error {
+	if p.keyed && !p.channels.core.keyed {
+		return ErrNoKeys
+	}
+	return eventlog.CheckKey(p.key)
+}
+
 // recipients returns the named clients, and those of the connected sockets that predicates
 // select.
 func (p *publication) recipients() (targets, excludes []Recipient, err error) {
@@ -271,6 +279,17 @@ func (p *publication) recipients() (targets, excludes []Recipient, err error) {
 		return nil
 	})
 	return targets, excludes, err
+}
+
+// noteID stores the id of the published record where WithEventID asks for it.
+func (p *publication) noteID(rec *eventlog.Record) {
+	switch {
+	case p.id == nil:
+	case p.channels.core.log != nil:
+		*p.id = rec.Position().String()
+	default:
+		*p.id = p.meta.ID
+	}
 }
 
 func notNil[E any](s []E) []E {

@@ -3,18 +3,11 @@ package durableobject
 import (
 	"cmp"
 	"iter"
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/go-orpc/durable-iterator/internal/fanout"
-)
-
-// Results of calls in [Stats] that are not the code of an error.
-const (
-	// ResultOK is the result of a call that has succeeded.
-	ResultOK = "OK"
-	// ResultOther is the result of calls whose error code is not among the first 64.
-	ResultOther = "OTHER"
 )
 
 // Stats describes the state of a namespace in this process: see [Namespace.Stats]. The first
@@ -193,4 +186,29 @@ func (ch *liveChannel) stats() ChannelStats {
 		s.MaxLagEvents, s.MaxLagBytes = max(s.MaxLagEvents, w.LagEvents), max(s.MaxLagBytes, w.LagBytes)
 	}
 	return s
+}
+
+// fill sets the fields of s that are counted here.
+func (c *counters) fill(s *Stats) {
+	s.PublishErrors = c.unpublished.Load()
+	s.ResumesComplete, s.ResumesTruncated = c.complete.Load(), c.truncated.Load()
+	s.Subscribes = c.fresh.Load() + s.ResumesComplete + s.ResumesTruncated
+	s.Calls = map[string]uint64{}
+	for i := range c.calls {
+		c.calls[i].addTo(s.Calls)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.Closes = maps.Clone(c.closes)
+}
+
+func (c *callCounters) addTo(calls map[string]uint64) {
+	if n := c.ok.Load(); n > 0 {
+		calls[ResultOK] += n
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for result, n := range c.failed {
+		calls[result] += n
+	}
 }

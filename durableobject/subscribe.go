@@ -120,8 +120,12 @@ func (ws *Websocket) begin(s *subscription) {
 	if old != nil {
 		old.cancelHook()
 	}
-	ws.startHeartbeat(s.heartbeat)
+	ws.heartbeat.begin(s.heartbeat, time.Since(ws.core().start))
+	if s.heartbeat > 0 {
+		ws.conn.VisitAt(time.Now().Add(s.heartbeat))
+	}
 	replayed := ws.reader.Subscribe(&s.Subscription)
+	ws.core().counters.subscribed(s.lastEventID, s.Truncated) // before the hook, for which s is reset
 	if old != nil {
 		done := peer.AppendEventRest(nil, peer.EventDone, []byte("{}"), nil)
 		// There is only one such frame for each subscription, whose answer has waited for room.
@@ -131,7 +135,6 @@ func (ws *Websocket) begin(s *subscription) {
 		ws.startHook(s)
 	}
 	ws.mu.Unlock()
-	ws.core().counters.subscribed(s)
 	if old != nil {
 		old.finish()
 	}
@@ -145,7 +148,7 @@ func (ws *Websocket) end(s *subscription) {
 	if ws.sub == s {
 		ws.sub = nil
 		ws.stopLate()
-		ws.heartbeat.interval.Store(0)
+		ws.heartbeat.stop()
 		ws.reader.Unsubscribe(&s.Subscription)
 	}
 }

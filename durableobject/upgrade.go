@@ -126,7 +126,7 @@ func (u *upgrader) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if err.Status == http.StatusForbidden {
 			u.logOrigin(r)
 		}
-		writeRefusal(w, text(err.Status, err.Message))
+		writeRefusal(w, statusError(err.Status, err.Message))
 		return
 	}
 	ours, offered := offeredProtocols(r, u.class.options.MaxTokenBytes)
@@ -157,20 +157,20 @@ func (u *upgrader) logOrigin(r *http.Request) {
 // subprotocols takes precedence over one in the query.
 func (u *upgrader) admit(r *http.Request, offered string) (id string, p *token.Payload, refusal *rpc.Error) {
 	query := r.URL.Query()
-	id, tok := last(query["id"]), cmp.Or(offered, last(query["token"]))
+	id, tok := lastOf(query["id"]), cmp.Or(offered, lastOf(query["token"]))
 	switch {
 	case id == "":
-		return "", nil, text(http.StatusUnauthorized, "ID is required")
+		return "", nil, statusError(http.StatusUnauthorized, "ID is required")
 	case len(id) > maxIDBytes:
-		return "", nil, text(http.StatusBadRequest, "ID is too long")
+		return "", nil, statusError(http.StatusBadRequest, "ID is too long")
 	case tok == "":
-		return "", nil, text(http.StatusUnauthorized, "Token is required")
+		return "", nil, statusError(http.StatusUnauthorized, "Token is required")
 	}
 	t := ticket{token: tok}
 	if u.options.Authorize != nil {
 		limit := u.class.options.MaxTokenBytes
 		if len(tok) <= limit && sizeToKeep(r) > maxKeptRequest+3*limit { // a token may be escaped
-			return "", nil, text(http.StatusRequestHeaderFieldsTooLarge, "Request Header Fields Too Large")
+			return "", nil, statusError(http.StatusRequestHeaderFieldsTooLarge, "Request Header Fields Too Large")
 		}
 		t.authorize = func(p *token.Payload) error { return u.options.Authorize(r, p) }
 	}
@@ -216,7 +216,7 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 	ws.peer = c.peers.New(ws.ctx, ws.newCallState, ws.send)
 	ws.outbox.Open(&ws.conn, c.options.MaxLagBytes)
 	if !c.enter() {
-		return text(http.StatusServiceUnavailable, "Shutting down")
+		return statusError(http.StatusServiceUnavailable, "Shutting down")
 	}
 	defer func() {
 		if !served {
@@ -236,10 +236,10 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 func (c *class) cannotOpen(ctx context.Context, channel string, err error) *rpc.Error {
 	switch {
 	case errors.Is(err, ErrClosed):
-		return text(http.StatusServiceUnavailable, "Shutting down")
+		return statusError(http.StatusServiceUnavailable, "Shutting down")
 	case errors.Is(err, eventlog.ErrUnavailable):
 		c.logger.WarnContext(ctx, "event log unavailable", "channel", channel, "err", err)
-		return text(http.StatusServiceUnavailable, "Try again later")
+		return statusError(http.StatusServiceUnavailable, "Try again later")
 	default:
 		return c.failed(ctx, "opening a channel failed", channel, err)
 	}
@@ -259,7 +259,7 @@ func (ws *Websocket) serve() {
 	away := ws.set.add(ws)
 	ws.ch.events.Join(&ws.reader, (*endpoint)(ws), ws.Token().Tags, ws.recipient)
 	if away != nil {
-		ws.conn.Close(away.Code, away.Reason)
+		ws.conn.Close(away.code, away.reason)
 	}
 	if p := ws.core().members; p != nil {
 		p.arrive(ws)
@@ -268,7 +268,9 @@ func (ws *Websocket) serve() {
 	ws.conn.Serve((*endpoint)(ws))
 }
 
-func text(status int, message string) *rpc.Error { return &rpc.Error{Status: status, Message: message} }
+func statusError(status int, message string) *rpc.Error {
+	return &rpc.Error{Status: status, Message: message}
+}
 
 func writeRefusal(w http.ResponseWriter, e *rpc.Error) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -276,7 +278,7 @@ func writeRefusal(w http.ResponseWriter, e *rpc.Error) {
 	_, _ = w.Write([]byte(e.Message))
 }
 
-func last(values []string) string {
+func lastOf(values []string) string {
 	if len(values) == 0 {
 		return ""
 	}

@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/internal/fanout"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/internal/socket"
@@ -29,18 +28,21 @@ const (
 // reasonExpired is the reason of statusPolicyViolation that makes clients fetch a new token.
 const reasonExpired = "Token expired"
 
+// closeFrame is the code and the reason that a socket is closed with.
+type closeFrame struct {
+	code   int
+	reason string
+}
+
 // maxEventHead is the maximum size of the part of an event's frame before the suffix.
 const maxEventHead = socket.MaxHeader + len(`{"i":`) + peer.MaxID
 
-// Recipient identifies a client that an event is for: see [WithTargetRecipients].
-type Recipient = eventlog.Recipient
-
 // Websocket is the connection of a client to an object. It is oRPC's DurableIteratorWebsocket.
-// It is safe for concurrent use.
+// It is safe for concurrent use, and comparable.
 type Websocket struct {
 	ch        *liveChannel
-	set       *sockets       // has it while it is open
-	sentAway  *disconnection // received while it was being opened; guarded by core.mu
+	set       *sockets    // has it while it is open
+	sentAway  *closeFrame // received while it was being opened; guarded by core.mu
 	reader    fanout.Reader
 	conn      socket.Conn
 	peer      *transport.ServerPeer
@@ -182,14 +184,11 @@ func (ws *Websocket) expired() bool {
 	return true
 }
 
-// setToken makes p the socket's token, and schedules its expiry.
-func (ws *Websocket) setToken(p *token.Payload) {
-	ws.payload.Store(p)
-	ws.conn.VisitAt(p.ExpiresAt.Add(time.Millisecond))
-	if p := ws.core().members; p != nil {
-		p.renew(ws)
+// closeRevoked closes a socket whose token was revoked while it was being accepted.
+func (ws *Websocket) closeRevoked() {
+	if ws.core().revocations.match(ws.recipient.Subject, ws.Token(), time.Now()) {
+		ws.conn.Close(statusPolicyViolation, reasonExpired)
 	}
-	ws.closeRevoked() // it may have been revoked since it was admitted
 }
 
 // sockets has the sockets of a namespace that are open, or whose calls and hooks have not all
@@ -216,13 +215,13 @@ func (s *sockets) forget(ws *Websocket) {
 
 // add adds an open socket. If it must be closed at once, because Shutdown has begun or
 // Disconnect matched it while it was being opened, add returns the close code and reason.
-func (s *sockets) add(ws *Websocket) (away *disconnection) {
+func (s *sockets) add(ws *Websocket) (away *closeFrame) {
 	s.core.mu.Lock()
 	defer s.core.mu.Unlock()
 	delete(s.opening, ws)
 	s.all[ws] = struct{}{}
 	if s.core.closing { // drain may have run before it was added
-		return &disconnection{Code: statusServiceRestart, Reason: "Service restart"}
+		return &closeFrame{statusServiceRestart, "Service restart"}
 	}
 	return ws.sentAway
 }
@@ -263,4 +262,29 @@ func (s *sockets) countCalls(counts map[string]int) {
 	for ws := range s.all {
 		ws.calls.count(counts)
 	}
+}
+
+// closeMatching closes the sockets that match and returns their number. Sockets that are being
+// opened are closed as soon as they are open; they are counted, too.
+func (s *sockets) closeMatching(w *Who, code int, reason string) (n int) {
+	var found []*Websocket
+	s.core.mu.Lock()
+	for ws := range s.all {
+		if w.matches(ws.recipient, ws.Token()) {
+			found = append(found, ws)
+		}
+	}
+	for ws := range s.opening {
+		if ws.sentAway == nil && w.matches(ws.recipient, ws.Token()) {
+			ws.sentAway = &closeFrame{code, reason}
+			n++
+		}
+	}
+	s.core.mu.Unlock()
+	for _, ws := range found {
+		if ws.conn.Close(code, reason) {
+			n++
+		}
+	}
+	return n
 }
