@@ -39,6 +39,7 @@ const (
 type nodes struct {
 	core  *core
 	bus   eventlog.Bus // nil if this process is alone and keeps nothing
+	guard *guardedBus  // bus
 	alone bool         // there are no other nodes
 	name  string
 
@@ -95,6 +96,9 @@ func newNodes(c *core) *nodes {
 	n.alone = n.bus == nil && c.shared == nil
 	if n.bus == nil && c.options.Log != nil {
 		n.bus = eventlog.BusOf(c.options.Log)
+	}
+	if n.guard = guardBus(n.bus); n.guard != nil {
+		n.bus = n.guard
 	}
 	n.alone = n.alone || n.bus == nil
 	if n.bus == nil && c.shared != nil {
