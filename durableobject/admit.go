@@ -99,8 +99,8 @@ func (c *core) checkChannel(ctx context.Context, p *token.Payload) *rpc.Error {
 	return nil
 }
 
-// checkRevoked refuses a token that was revoked, and every token while this node may not
-// know of revocations.
+// checkRevoked refuses a token that was revoked, and every token while this node may not know
+// all revocations.
 func (c *core) checkRevoked(ctx context.Context, p *token.Payload) *rpc.Error {
 	if err := c.nodes.ready(ctx); err != nil {
 		c.logger.WarnContext(ctx, "revocations are not known", "channel", p.Channel, "err", err)

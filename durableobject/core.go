@@ -112,8 +112,8 @@ func (c *core) encode(event any) (data []byte, err error) {
 	return c.serializer.Append(nil, event)
 }
 
-// shuttingDown returns the error that a method failed with. If that is only that the
-// namespace shuts down, it is returned as one that clients know and that is no failure to log.
+// shuttingDown returns err, the error of a method. If err only means that the namespace is
+// shutting down, it returns an *rpc.Error for the client, which is not logged as a failure.
 func (c *core) shuttingDown(err error) error {
 	if !errors.Is(err, ErrClosed) {
 		return err

@@ -13,7 +13,7 @@ import (
 const (
 	// ResultOK is the result of a call that has succeeded.
 	ResultOK = "OK"
-	// ResultOther stands for all error codes after the first 64 of them.
+	// ResultOther is the result of calls whose error code is not among the first 64.
 	ResultOther = "OTHER"
 )
 

@@ -37,7 +37,7 @@ type PresenceOptions struct {
 	Grace time.Duration
 }
 
-// Recipient names a client that an event is for: see [WithTargetRecipients].
+// Recipient identifies a client that an event is for: see [WithTargetRecipients].
 type Recipient = eventlog.Recipient
 
 // Member is a client that is connected, to whichever node: all sockets with one id, of one

@@ -10,17 +10,17 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/socket"
 )
 
-// ErrCloseCode is returned by Disconnect for a close code that cannot be sent.
+// ErrCloseCode is returned by Disconnect for an invalid close code.
 var ErrCloseCode = errors.New("durableobject: close code cannot be sent")
 
-// disconnection is what the nodes are asked to do.
+// disconnection is a request to the nodes to close sockets.
 type disconnection struct {
 	Who    Who    `json:"who"`
 	Code   int    `json:"code"`
 	Reason string `json:"reason"`
 }
 
-// connectNodes sets what other nodes may ask of this one.
+// connectNodes registers the handlers of messages and questions of other nodes.
 func (c *class) connectNodes() {
 	c.nodes.kept.obey = c.obey
 	c.nodes.handlers[kindRevoked] = func(_ string, data json.RawMessage) {
@@ -68,7 +68,7 @@ func (c *class) revoke(ctx context.Context, w Who, until time.Time) error {
 	}
 	now := time.Now()
 	if longest := now.Add(maxRevoked); until.After(longest) {
-		until = longest // a later one has no time to live that fits a Duration, and perhaps no JSON
+		until = longest // a later time may not be expressible as a Duration or in JSON
 	}
 	r := &revocation{Who: w.key(), Until: until.UTC().Round(0)}
 	text, err := json.Marshal(r)
@@ -81,7 +81,7 @@ func (c *class) revoke(ctx context.Context, w Who, until time.Time) error {
 		return nil
 	}
 	known := c.revocations.until(r)
-	if known.IsZero() && c.revocations.isFull(now) { // else it takes the place of another
+	if known.IsZero() && c.revocations.isFull(now) { // otherwise it replaces another one
 		return ErrTooManyRevocations
 	}
 	if c.nodes.bus != nil {
@@ -102,11 +102,11 @@ func (c *class) revoke(ctx context.Context, w Who, until time.Time) error {
 		}
 	}
 	c.obey(r)
-	c.nodes.send(message{Kind: kindRevoked, Data: text}) // a node that misses it reads what is kept
+	c.nodes.send(message{Kind: kindRevoked, Data: text}) // a node that misses it reads it from the bus
 	return nil
 }
 
-// obey puts a revocation in force, and closes the sockets with tokens that it refuses.
+// obey puts a revocation in force and closes the sockets whose tokens it refuses.
 func (c *class) obey(r *revocation) {
 	if c.revocations.add(r, time.Now()) {
 		c.sockets.closeMatching(&r.Who, statusPolicyViolation, reasonExpired)
