@@ -108,11 +108,19 @@ const minInterval = 10 * time.Millisecond
 // task runs do in intervals.
 func (c *class) task(name string, interval time.Duration, do func(now time.Time) error) {
 	c.users.Go(func() {
+		ended := false
+		defer func() {
+			if !ended { // by a log of the application, with runtime.Goexit
+				c.logger.Error("a task failed", "task", name, "err", errEndedGoroutine)
+				c.task(name, interval, do)
+			}
+		}()
 		ticker := time.NewTicker(max(interval, minInterval))
 		defer ticker.Stop()
 		for {
 			select {
 			case <-c.ctx.Done():
+				ended = true
 				return
 			case <-ticker.C:
 			}

@@ -33,9 +33,10 @@ const (
 
 // nodes connects a namespace with those of other processes, its nodes, which share a bus.
 type nodes struct {
-	core  *core
-	bus   eventlog.Bus // nil if this process is alone and keeps nothing
-	alone bool         // there are no other nodes
+	core    *core
+	bus     eventlog.Bus // nil if this process is alone and keeps nothing
+	guarded *guardedBus  // bus
+	alone   bool         // there are no other nodes
 	neighbours
 
 	// handlers are for messages, by kind, and must not block. They and the functions below are
@@ -72,6 +73,9 @@ func newNodes(c *core) *nodes {
 	n.alone = n.bus == nil && c.shared == nil
 	if n.bus == nil && c.options.Log != nil {
 		n.bus = eventlog.BusOf(c.options.Log)
+	}
+	if n.guarded = guardBus(n.bus); n.guarded != nil {
+		n.bus = n.guarded
 	}
 	n.alone = n.alone || n.bus == nil
 	if n.bus == nil && c.shared != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"sync/atomic"
 	"time"
 )
 
@@ -41,8 +40,6 @@ type replication struct {
 	replicas   map[string]*replica
 	buried     map[string]uint64 // the generations of nodes that are gone
 	news       chan struct{}     // closed, and replaced, when a replica is complete
-
-	broadcasting atomic.Int64 // calls of the bus that are under way
 }
 
 // passage is a transmission of a node's claims to another one.
@@ -177,8 +174,6 @@ func (p *members) send(ctx context.Context) {
 // post broadcasts claims, and logs a failure: the others notice that they are missing. It is
 // called without mu.
 func (p *members) post(ctx context.Context, m message, c *claims) {
-	p.broadcasting.Add(1)
-	defer p.broadcasting.Add(-1)
 	var err error
 	if m.Data, err = encodeJSON(c); err == nil {
 		err = p.nodes.broadcast(ctx, m)
