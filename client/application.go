@@ -19,12 +19,12 @@ type application struct {
 	goroutines map[string]int // number of nested runs on each
 }
 
-// errEndedGoroutine is the error of an iterator or an attempt if a function of the application
-// has ended its goroutine, as the functions of a failing test do.
+// errEndedGoroutine is the error of an attempt, or of an iterator, if a function of the
+// application has ended its goroutine, as the functions of a failing test do.
 var errEndedGoroutine = errors.New("client: a function of the application has ended its goroutine")
 
 // run calls fn, which may call functions of the application. A panic is logged, and returned
-// as an *rpc.PanicError. run does not return if fn calls runtime.Goexit, which is logged.
+// as an *rpc.PanicError. If one calls runtime.Goexit, it is logged and run does not return.
 func run[T any](a *application, fn func() (T, error)) (out T, err error) {
 	name := goroutine.Name()
 	a.count(name, 1)

@@ -64,8 +64,8 @@ func optionsOf(ctx context.Context, opts []rpc.CallOption) (call *rpc.Call, err 
 	return call, err
 }
 
-// withTimeout returns a source whose fetches end after d, so that the first does not wait for
-// ever for a server that accepts the connection and does not answer.
+// withTimeout returns a source whose fetches end after d. Without it, the first one would
+// wait forever for a server that accepts the connection and does not answer.
 func withTimeout(src TokenSource, d time.Duration) TokenSource {
 	return TokenFunc(func(ctx context.Context) (string, error) {
 		ctx, cancel := context.WithTimeout(ctx, d)

@@ -38,9 +38,8 @@ const (
 // If a function panics that the iterator calls on its own goroutines, the panic is logged at
 // level Error, with its stack. If it is URLFunc, HTTPClient or a TokenSource, the current
 // attempt fails; if it is RefreshTokenBeforeExpireFunc or Backoff, the iterator ends with an
-// [*rpc.PanicError]; if it is OnStateChange, there is no further effect. If one
-// calls runtime.Goexit, the attempt fails too; Backoff, RefreshTokenBeforeExpireFunc and
-// OnStateChange then end the iterator.
+// [*rpc.PanicError]; if it is OnStateChange, there is no further effect. A function that
+// calls runtime.Goexit has the same effect, except that OnStateChange also ends the iterator.
 type Options struct {
 	// URL is the address for WebSockets, with scheme ws, wss, http or https. The client's
 	// id and, depending on TokenPlace, the token are appended to its query. If it is
@@ -79,9 +78,9 @@ type Options struct {
 	// 30 s; a negative value means no limit. Once it was connected, there is no limit.
 	ConnectTimeout time.Duration
 	// DialTimeout is how long one attempt may take: a handshake, a subscription, or
-	// fetching a token with its retries. 0 means 10 s. For the first token, if it is retried
-	// by [rpc.WithRetry] or [rpc.Retry], it applies to each try of [Dial], and not at all to
-	// those of [Subscribe], which end with ctx.
+	// fetching a token with its retries. 0 means 10 s. If the first fetch is retried, by
+	// [rpc.WithRetry] or [rpc.Retry], [Dial] applies it to each try, and [Subscribe] does
+	// not apply it: its tries end only with ctx.
 	DialTimeout time.Duration
 	// Backoff returns the pause before an attempt to connect. attempt is 1 for the first
 	// attempt after a loss, and increases until a connection has lasted 10 s. The pause

@@ -28,3 +28,17 @@ func TestTypeScriptPageShowsCompiledCode(t *testing.T) {
 		require.Contains(t, compiled.String(), block)
 	}
 }
+
+// The store of the page about browsers is checked with the pages of the example.
+func TestBrowsersPageShowsCheckedCode(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile("../examples/browser/web/test/store.ts")
+	require.NoError(t, err)
+	page, err := os.ReadFile("browsers.md")
+	require.NoError(t, err)
+	blocks := blocksOf(string(page), "ts")
+	require.Len(t, blocks, 1)
+	for _, block := range blocks {
+		require.Contains(t, string(source), block)
+	}
+}

@@ -3,7 +3,6 @@ package durableobject
 import (
 	"context"
 	"fmt"
-	"iter"
 	"math"
 	"sync/atomic"
 	"time"
@@ -15,7 +14,7 @@ import (
 // that read them. It is made when its name is first used and evicted when it has been
 // idle for a while. Its users pin it: a PublishEvent, a Get, and a socket from its
 // upgrade until it is closed. Making, pinning and evicting look at the same map under
-// core.mu, and a channel that was taken out of the map has no pins, so there is never
+// base.mu, and a channel that was taken out of the map has no pins, so there is never
 // more than one channel of a name that sockets read.
 type liveChannel struct {
 	core   *core
@@ -29,8 +28,8 @@ type liveChannel struct {
 	hub     any          // the application's object, once maker has succeeded
 }
 
-// evicted as a count of pins keeps new users away.
-const evicted = math.MinInt64 / 2
+// evictedPins as a count of pins keeps new users away.
+const evictedPins = math.MinInt64 / 2
 
 // release ends the use of a channel by one user.
 func (ch *liveChannel) release() {
@@ -76,9 +75,9 @@ func (ch *liveChannel) onEvicted() {
 // channels are those of a namespace that are in memory.
 type channels struct {
 	core *core
-	all  map[string]*liveChannel // guarded by core.mu
+	all  map[string]*liveChannel // guarded by base.mu
 
-	// leaving has the evicted channels that still follow a shared log; guarded by core.mu.
+	// leaving has the evicted channels that still follow a shared log; guarded by base.mu.
 	// Their values are closed when they have stopped.
 	leaving map[string]chan struct{}
 }
@@ -154,25 +153,6 @@ func (c *channels) lookup(name string) *liveChannel {
 	return c.all[name]
 }
 
-// websockets returns the sockets of a channel that have one of the tags, or all of them if
-// there are no tags.
-func (c *channels) websockets(name string, tags []string) iter.Seq[*Websocket] {
-	if len(tags) == 0 {
-		tags = nil // all
-	}
-	return func(yield func(*Websocket) bool) {
-		ch := c.lookup(name)
-		if ch == nil {
-			return
-		}
-		for _, ws := range websocketsOf(ch, tags) {
-			if !yield(ws) {
-				return
-			}
-		}
-	}
-}
-
 // evict drops the channels that have been idle since before, or all of them if force
 // is set, and calls OnEvicted of each, on a goroutine of its own.
 func (c *channels) evict(before time.Time, force bool) {
@@ -182,7 +162,7 @@ func (c *channels) evict(before time.Time, force bool) {
 		if !force && ch.touched.Load() > before.UnixNano() {
 			continue
 		}
-		if ch.pins.CompareAndSwap(0, evicted) || force {
+		if ch.pins.CompareAndSwap(0, evictedPins) || force {
 			delete(c.all, name)
 			c.unfollow(ch)
 			c.core.counters.evicted.Add(ch.events.Published())
@@ -234,7 +214,7 @@ func (c *channels) follow(ctx context.Context, ch *liveChannel) error {
 }
 
 // unfollow ends the feed of a channel that is evicted, on a goroutine of its own. It is
-// called with core.mu held.
+// called with base.mu held.
 func (c *channels) unfollow(ch *liveChannel) {
 	if c.core.shared == nil {
 		return

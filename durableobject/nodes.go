@@ -18,8 +18,6 @@ import (
 const (
 	// topicNodes is the topic that the nodes of a namespace listen to.
 	topicNodes = "nodes"
-	// prefixRevoked begins the keys of the revocations that are kept.
-	prefixRevoked = "revoked/"
 
 	// beatInterval is how often a node shows that it is there, and reads the revocations.
 	beatInterval = 2500 * time.Millisecond
@@ -31,23 +29,19 @@ const (
 	// maxBusSilence is how old the revocations that a node knows may be. After that it
 	// accepts nobody.
 	maxBusSilence = 10 * time.Second
-	// nodeTimeout is how long a node may send nothing before it is taken for dead.
-	nodeTimeout = 15 * time.Second
 )
 
 // nodes connects a namespace with those of other processes, its nodes, which share a bus.
 type nodes struct {
-	core  *core
-	bus   eventlog.Bus // nil if this process is alone and keeps nothing
-	guard *guardedBus  // bus
-	alone bool         // there are no other nodes
-	name  string
+	base    *base
+	bus     eventlog.Bus // nil if this process is alone and keeps nothing
+	guarded *guardedBus  // bus
+	alone   bool         // there are no other nodes
+	neighbours
 
-	// The functions are set before the first task. Those for messages must not block.
-	handlers  map[string]func(from string, data json.RawMessage) // by kind
-	onAsked   map[string]func(data json.RawMessage) any          // on a goroutine of its own
-	onRevoked func(*revocation)
-	// These are nil without presence.
+	// handlers are for messages, by kind, and must not block. They and the functions below are
+	// set before the first task; these are nil without presence.
+	handlers    map[string]func(from string, data json.RawMessage)
 	onListening func()
 	onGone      func(node string, since time.Time)
 	beatData    func() any
@@ -55,17 +49,12 @@ type nodes struct {
 	// syncedAt is when the last reading that succeeded began, and failedAt when one failed
 	// last, in nanoseconds since began; 0 is never.
 	syncedAt, failedAt atomic.Int64
-	began              time.Time
 	kept               keptReader // belongs to the reading that runs
-	answers            answers
 
 	mu       sync.Mutex
-	reading  *reading        // that runs; nil if none does
-	known    map[string]node // the others that are taken to be there
-	stop     func()          // of the listener; nil before it listens
-	since    time.Time       // when it began to listen
-	asked    uint64
-	waiting  map[uint64]chan<- answer
+	reading  *reading  // that runs; nil if none does
+	stop     func()    // of the listener; nil before it listens
+	since    time.Time // when it began to listen
 	finished bool
 }
 
@@ -76,33 +65,21 @@ type reading struct {
 	err  error
 }
 
-// message is what the nodes broadcast.
-type message struct {
-	Kind string          `json:"kind"`
-	From string          `json:"from"`
-	Born int64           `json:"born"`         // when the node began, in Unix nanoseconds
-	To   string          `json:"to,omitempty"` // empty is all
-	Data json.RawMessage `json:"data,omitempty"`
-}
-
-func newNodes(c *core) *nodes {
+func newNodes(b *base, shared bool) *nodes {
 	n := &nodes{
-		core: c, began: time.Now(), name: nodeName(), alone: true,
-		handlers: map[string]func(string, json.RawMessage){}, onAsked: map[string]func(json.RawMessage) any{},
-		known: map[string]node{}, waiting: map[uint64]chan<- answer{},
-		kept: newKeptReader(),
+		base: b, bus: b.options.Bus, neighbours: newNeighbours(nodeName()),
+		handlers: map[string]func(string, json.RawMessage){},
 	}
-	n.bus = c.options.Bus
-	n.alone = n.bus == nil && c.shared == nil
-	if n.bus == nil && c.options.Log != nil {
-		n.bus = eventlog.BusOf(c.options.Log)
+	n.alone = n.bus == nil && !shared
+	if n.bus == nil && b.options.Log != nil {
+		n.bus = eventlog.BusOf(b.options.Log)
 	}
-	if n.guard = guardBus(n.bus); n.guard != nil {
-		n.bus = n.guard
+	if n.guarded = guardBus(n.bus); n.guarded != nil {
+		n.bus = n.guarded
 	}
 	n.alone = n.alone || n.bus == nil
-	if n.bus == nil && c.shared != nil {
-		c.logger.Warn("the log is shared but has no bus: Disconnect, Revoke and presence are about this process only; set Options.Bus")
+	if n.bus == nil && shared {
+		b.logger.Warn("the log is shared but has no bus: Disconnect, Revoke and presence are about this process only; set Options.Bus")
 	}
 	n.handlers[kindHello] = func(from string, data json.RawMessage) {
 		n.soon(func() { n.send(n.beat(kindBeat)) })
@@ -110,7 +87,7 @@ func newNodes(c *core) *nodes {
 			heard(from, data)
 		}
 	}
-	n.handlers[kindQuestion], n.handlers[kindAnswer] = n.answer, n.answered
+	n.kept = newKeptReader(n.bus, b.logger)
 	return n
 }
 
@@ -137,6 +114,24 @@ func (n *nodes) task(ctx context.Context) error {
 	err = cmp.Or(n.sync(ctx), err)
 	n.bury(wasCut)
 	return err
+}
+
+// bury forgets the nodes that have not been heard for long, unless it is this one that
+// cannot hear, or could not until now.
+func (n *nodes) bury(wasCut bool) {
+	if !n.connected() {
+		return
+	}
+	for name, heard := range n.silent(wasCut) {
+		n.base.logger.Warn("another node is silent", "node", name)
+		n.gone(name, heard)
+	}
+}
+
+func (n *nodes) gone(name string, since time.Time) {
+	if n.forget(name) && n.onGone != nil {
+		n.onGone(name, since)
+	}
 }
 
 // beat returns a message that shows that the node is there.
@@ -212,14 +207,14 @@ func (n *nodes) end(r *reading, err error) {
 }
 
 func (n *nodes) read() error {
-	ctx, cancel := context.WithTimeout(n.core.ctx, readTimeout)
+	ctx, cancel := context.WithTimeout(n.base.ctx, readTimeout)
 	defer cancel()
 	began := n.elapsed()
 	err := try(func() error {
 		if err := n.listen(ctx); err != nil {
 			return fmt.Errorf("listen: %w", err)
 		}
-		return n.readKept(ctx)
+		return n.kept.read(ctx)
 	})
 	if err != nil {
 		n.failedAt.Store(n.elapsed())
@@ -260,6 +255,14 @@ func (n *nodes) listening() bool {
 	return n.stop != nil
 }
 
+// isNew reports whether the node began to listen so recently that there may be others which
+// it has not heard.
+func (n *nodes) isNew() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return time.Since(n.since) < beatInterval
+}
+
 // close lets the other nodes know that this one has shut down, and stops listening.
 func (n *nodes) close() {
 	n.mu.Lock()
@@ -277,7 +280,7 @@ func (n *nodes) close() {
 		return err
 	})
 	if err != nil && !errors.Is(err, eventlog.ErrClosed) {
-		n.core.logger.Warn("shutdown not announced to other nodes", "err", err)
+		n.base.logger.Warn("shutdown not announced to other nodes", "err", err)
 	}
 }
 
@@ -299,11 +302,11 @@ func (n *nodes) broadcast(ctx context.Context, m message) error {
 // soon runs a function on a goroutine of its own, unless the namespace shuts down: what the
 // bus calls must not block. It reports whether it does.
 func (n *nodes) soon(fn func()) bool {
-	if !n.core.enter() {
+	if !n.base.enter() {
 		return false
 	}
 	go func() {
-		defer n.core.users.Done()
+		defer n.base.users.Done()
 		fn()
 	}()
 	return true
@@ -311,8 +314,8 @@ func (n *nodes) soon(fn func()) bool {
 
 // send broadcasts a message, and logs a failure.
 func (n *nodes) send(m message) {
-	if err := n.broadcast(n.core.ctx, m); err != nil && !isClosing(err) {
-		n.core.logger.Warn("message to other nodes not sent", "kind", m.Kind, "err", err)
+	if err := n.broadcast(n.base.ctx, m); err != nil && !isClosing(err) {
+		n.base.logger.Warn("message to other nodes not sent", "kind", m.Kind, "err", err)
 	}
 }
 
@@ -320,11 +323,11 @@ func (n *nodes) send(m message) {
 func (n *nodes) receive(data []byte) {
 	var m message
 	if err := json.Unmarshal(data, &m); err != nil {
-		n.core.logger.Warn("bad message of another node", "err", err)
+		n.base.logger.Warn("bad message of another node", "err", err)
 		return
 	}
 	if m.From == "" || m.Kind == "" { // of no node
-		n.core.logger.Warn("message without a sender or a kind")
+		n.base.logger.Warn("message without a sender or a kind")
 		return
 	}
 	if m.From == n.name || m.To != "" && m.To != n.name {
@@ -334,9 +337,7 @@ func (n *nodes) receive(data []byte) {
 		n.gone(m.From, time.Now())
 		return
 	}
-	n.mu.Lock()
-	n.known[m.From] = node{heard: time.Now(), born: m.Born}
-	n.mu.Unlock()
+	n.hear(m.From, m.Born)
 	if handle := n.handlers[m.Kind]; handle != nil { // a newer version may send others
 		handle(m.From, m.Data)
 	}

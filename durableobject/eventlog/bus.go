@@ -146,9 +146,10 @@ func (p *prefixedBus) Kept(ctx context.Context, prefix string) (map[string][]byt
 	return kept, nil
 }
 
-// GuardListener returns a function that calls fn and logs its panics at level Error. It is for
-// implementations of [Bus], which call fn on goroutines of their own: a panic would end the
-// process. A panic of the logger's handler is ignored.
+// GuardListener returns a function that calls fn and logs its panics to logger at level
+// Error. It is for implementations of [Bus], in which a panic of a listener would end the
+// process, because no caller could recover from it. A panic of the logger's handler is
+// ignored.
 func GuardListener(fn func(data []byte), logger *slog.Logger) func(data []byte) {
 	logger = asynclog.Guard(logger)
 	return func(data []byte) {

@@ -52,9 +52,9 @@ type Log interface {
 	// and Time, and returns when it is as durable as the log promises. After the record
 	// is stored and before Append returns, deliver is called with it, on any goroutine:
 	// for each channel in order of Seq and never concurrently. deliver must not block
-	// and must not call the log. If it panics, the record is stored nevertheless and the
-	// log continues: Append panics if deliver was called on its goroutine, otherwise the
-	// panic is logged.
+	// and must not call the log. If it panics, the record is stored nevertheless, and the
+	// log continues to work; Append panics too if deliver runs on its goroutine, and
+	// otherwise the panic is logged.
 	//
 	// If Append fails, deliver was not called and never will be, with one
 	// exception: if ctx ends while the record is already being committed, Append

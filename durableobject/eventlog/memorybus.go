@@ -25,8 +25,9 @@ const (
 // MemoryBus is a [Bus] in the memory of the process, for several namespaces of one process
 // that share their presence and revocations. Its values are lost when the process exits. It
 // keeps at most 64 MiB of values. For each listener it queues at most 4,096 messages and
-// 4 MiB, and drops further ones. Panics of listeners are logged with [slog.Default]. The zero value is an empty bus. It needs no Close: its
-// goroutines run only while messages are queued.
+// 4 MiB, and drops further ones. Panics of listeners are logged with [slog.Default]. The
+// zero value is an empty bus. It needs no Close: its goroutines run only while messages are
+// queued.
 type MemoryBus struct {
 	mu        sync.Mutex
 	listeners map[string][]*listener

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/asynclog"
 )
 
 // committer is the state of the goroutine that writes, and is used only by it.
@@ -105,6 +107,19 @@ func (l *Log) commit(taken []*request) {
 		r.done <- err
 	}
 	clear(taken)
+}
+
+// deliver delivers a stored record. It recovers from a panic, which would end the process
+// because it is on the goroutine of the committer.
+func (l *Log) deliver(s *staged) {
+	defer func() {
+		if v := recover(); v != nil {
+			l.options.Logger.Error("event log: a deliver panicked", "channel", s.channel, "panic", asynclog.PanicText(v), "stack", string(debug.Stack()))
+		}
+	}()
+	if s.request.deliver != nil {
+		s.request.deliver(s.record)
+	}
 }
 
 // unstage discards the state of a batch, whether it was published or not.
@@ -276,8 +291,7 @@ func (l *Log) settle() {
 	}
 }
 
-// undo removes what a failed write has written, durably, before anything else is written
-// in its place.
+// undo removes what a failed write has written, before anything else takes its place.
 func (l *Log) undo(cause error) error {
 	a := l.c.active
 	a.torn = true
@@ -353,8 +367,8 @@ func (l *Log) breakDown(cause error) error {
 	return fmt.Errorf("%w: %w", eventlog.ErrUncertain, cause)
 }
 
-// checkEvery is how often commits that do not sync check that the directory still exists.
-// The check takes as long as writing a record.
+// checkEvery is how often commits that do not sync check that the directory still exists,
+// which takes as long as writing a record.
 const checkEvery = 10 * time.Millisecond
 
 // writable returns an error if nothing can be written.

@@ -2,13 +2,11 @@ package filelog
 
 import (
 	"context"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
-	"github.com/go-orpc/durable-iterator/internal/asynclog"
 	"github.com/go-orpc/durable-iterator/internal/keytable"
 )
 
@@ -131,17 +129,4 @@ func (q *queue) take(w *work) {
 	q.appends = q.appends[:rest]
 	w.trims, q.trims = q.trims, nil
 	w.closed, w.more = q.closed.Load(), rest > 0
-}
-
-// deliver calls the deliver of a stored record. A panic is logged: on this goroutine it would
-// end the process.
-func (l *Log) deliver(s *staged) {
-	defer func() {
-		if v := recover(); v != nil {
-			l.options.Logger.Error("event log: a deliver panicked", "channel", s.channel, "panic", asynclog.PanicText(v), "stack", string(debug.Stack()))
-		}
-	}()
-	if s.request.deliver != nil {
-		s.request.deliver(s.record)
-	}
 }

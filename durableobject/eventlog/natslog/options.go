@@ -78,7 +78,7 @@ type Options struct {
 	NoBus bool
 
 	// Logger receives errors that are returned to no caller. Its handler is called on a
-	// goroutine of its own, so it may block and may use the log. If it is nil, nothing is
+	// separate goroutine, so it may block and may use the log. If it is nil, nothing is
 	// logged.
 	Logger *slog.Logger
 
