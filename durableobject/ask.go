@@ -22,7 +22,7 @@ const (
 
 // ErrSilent is returned, with what the others have answered, if a node that is taken to be
 // there did not answer. It may have been killed within the last 15 s.
-var ErrSilent = errors.New("durableobject: nodes did not answer")
+var ErrSilent = errors.New("nodes did not answer")
 
 // question and answer are the data of messages of their name.
 type question struct {

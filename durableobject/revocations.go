@@ -31,7 +31,7 @@ const (
 
 // ErrTooManyRevocations is returned by Revoke while 100,000 revocations are in force.
 // Revoke by subject, channel or time of issue in place of single tokens.
-var ErrTooManyRevocations = errors.New("durableobject: too many revocations")
+var ErrTooManyRevocations = errors.New("too many revocations")
 
 // revocation refuses the tokens that match until it ends.
 type revocation struct {
