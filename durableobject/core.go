@@ -20,40 +20,40 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/transport"
 )
 
-// core is the part of a namespace that its channels and sockets share. It knows neither.
+// core is the part of a namespace that its channels and sockets share. It does not refer to them.
 type core struct {
 	ctx    context.Context // ends with Shutdown
 	cancel context.CancelFunc
 	start  time.Time
-	logger *slog.Logger // never runs code of the application on the caller's goroutine
+	logger *slog.Logger // calls the application's handler on a separate goroutine
 	logs   *asynclog.Queue
 
-	options    Options         // complete, with the additions of the plugins
-	log        eventlog.Log    // nil if nothing is kept
-	shared     eventlog.Shared // log, if other nodes append to it; nil otherwise
-	ownLog     bool            // log was made by the namespace
+	options    Options         // with defaults and the additions of the plugins
+	log        eventlog.Log    // nil if events are not kept
+	shared     eventlog.Shared // log, if other nodes append to it; otherwise nil
+	ownLog     bool            // log was created by the namespace
 	keyed      bool            // log remembers keys
-	guarded    *guardedLog     // log, if it was not; nil otherwise
+	guarded    *guardedLog     // log, if it is the application's; otherwise nil
 	events     fanout.Options  // of the channels
 	serializer *serializer.Serializer
 	pool       *socket.Pool
 	newHub     func(ctx context.Context, channel string) (any, error)
 	methods    methods
-	system     *rpc.Router // the procedures of every socket, but "subscribe"
+	system     *rpc.Router // the procedures of every socket except "subscribe"
 	peers      *transport.ServerPeers
 
 	users     sync.WaitGroup // readers, hooks of sockets, runs of newHub, and tasks
 	evictions sync.WaitGroup // of channels, with OnEvicted
 	hooks     runningCode
-	refusals  atomic.Int64 // connections that are open only to be refused
+	refusals  atomic.Int64 // number of connections of refused clients
 	counters  counters
 
 	nodes       *nodes
 	revocations revocations
 	members     *members // nil without Options.Presence
 
-	// mu guards closing, and the members of channels and of sockets: nothing is added to
-	// channels once closing is set, and to sockets only what had entered before.
+	// mu guards closing, and the maps of channels and of sockets. Once closing is set, nothing
+	// is added to channels, and to sockets only those that entered before.
 	mu      sync.RWMutex
 	closing bool
 }
@@ -104,7 +104,7 @@ func newCore(options *Options) (*core, error) {
 	if o.Presence != nil {
 		c.members = newMembers(c, o.Presence)
 	}
-	if c.ownLog { // which drops old events by a clock that cannot be set
+	if c.ownLog { // it drops old events itself, by a monotonic clock
 		c.events.Retention = 0
 	}
 	return c, nil
@@ -123,8 +123,8 @@ func (c *core) watchLog(log eventlog.Log) {
 	}
 }
 
-// enter counts a user that Shutdown has to wait for: a socket, before the client
-// learns that it is open, or a newHub. It reports false if Shutdown has begun.
+// enter adds a user that Shutdown must wait for: a socket, before the client receives the response
+// to its upgrade, or a call of newHub. It returns false if Shutdown has begun.
 func (c *core) enter() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -157,14 +157,14 @@ func (c *core) hook(name, channel string, fn func() error) error {
 	return err
 }
 
-// encode encodes an event. Serializers of the application may panic in it.
+// encode encodes an event. It recovers from panics of the application's serializers.
 func (c *core) encode(event any) (data []byte, err error) {
 	defer bridge.RecoverTo(&err)
 	return c.serializer.Append(nil, event)
 }
 
-// failed logs a failure of the application or the server, and returns the error that
-// the client is sent instead of it.
+// failed logs a failure of the application or the server, and returns the error to send to the
+// client.
 func (c *core) failed(ctx context.Context, message, channel string, err error) *rpc.Error {
 	c.logger.ErrorContext(ctx, message, details(err, "channel", channel)...) //nolint:sloglint // each caller's is constant
 	return rpc.Errorf(rpc.CodeInternalServerError, "Internal Server Error")
@@ -182,15 +182,15 @@ func (c *core) shuttingDown(err error) error {
 	return (&rpc.Error{Code: rpc.CodeServiceUnavailable, Message: "Shutting down"}).WithCause(err)
 }
 
-// methods are the methods that were registered with Handle. They are complete when the
-// first of them is called.
+// methods has the methods that were registered with Handle. None can be added after the first call
+// of one.
 type methods struct {
-	mu     sync.Mutex // guards routes until router is made of them
+	mu     sync.Mutex // guards routes until router is created from them
 	routes []rpc.Route
 	router *rpc.Router
 }
 
-// add adds a method. It panics if the path is taken.
+// add adds a method. It panics if the path is already registered.
 func (m *methods) add(route rpc.Route) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
