@@ -13,7 +13,7 @@ import (
 // liveChannel is the part of an object that does not depend on its types: the events of a channel
 // and the sockets that read them. It is created when its name is first used and evicted when it has
 // been idle for a while. Its users pin it: a PublishEvent, a Get, and a socket from its upgrade
-// until it is closed. Creating, pinning and evicting use the same map with core.mu held, and a
+// until it is closed. Creating, pinning and evicting use the same map with base.mu held, and a
 // channel that was removed from the map has no pins, so sockets never read from two channels with
 // the same name.
 type liveChannel struct {
@@ -75,10 +75,10 @@ func (ch *liveChannel) onEvicted() {
 // channels has the channels of a namespace that are in memory.
 type channels struct {
 	core *core
-	all  map[string]*liveChannel // guarded by core.mu
+	all  map[string]*liveChannel // guarded by base.mu
 
 	// leaving has the evicted channels that still follow a shared log. Its values are closed
-	// when they have stopped. It is guarded by core.mu.
+	// when they have stopped. It is guarded by base.mu.
 	leaving map[string]chan struct{}
 }
 
@@ -213,7 +213,7 @@ func (c *channels) follow(ctx context.Context, ch *liveChannel) error {
 	return ch.events.Follow(ctx)
 }
 
-// unfollow ends the feed of an evicted channel, on a separate goroutine. It is called with core.mu
+// unfollow ends the feed of an evicted channel, on a separate goroutine. It is called with base.mu
 // held.
 func (c *channels) unfollow(ch *liveChannel) {
 	if c.core.shared == nil {

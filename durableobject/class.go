@@ -25,14 +25,14 @@ type class struct {
 
 // newClass returns a class. Its tasks are not started yet.
 func newClass(o *Options, newHub func(ctx context.Context, c *class, channel string) (any, error)) (*class, error) {
-	base, err := newCore(o)
+	common, err := newCore(o)
 	if err != nil {
 		return nil, err
 	}
-	c := &class{core: base, hurried: make(chan bool, 2), finished: make(chan struct{})}
-	c.channels = channels{core: base, all: map[string]*liveChannel{}, leaving: map[string]chan struct{}{}}
-	c.sockets = sockets{core: base, all: map[*Websocket]struct{}{}, opening: map[*Websocket]struct{}{}}
-	c.questions = newQuestions(base.nodes)
+	c := &class{core: common, hurried: make(chan bool, 2), finished: make(chan struct{})}
+	c.channels = channels{core: common, all: map[string]*liveChannel{}, leaving: map[string]chan struct{}{}}
+	c.sockets = sockets{core: common, all: map[*Websocket]struct{}{}, opening: map[*Websocket]struct{}{}}
+	c.questions = newQuestions(common.nodes)
 	c.system, c.peers = newSystem(), c.newPeers()
 	if c.members != nil {
 		c.members.hooks.call = c.presenceHook

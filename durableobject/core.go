@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
-	"github.com/go-orpc/durable-iterator/internal/asynclog"
 	"github.com/go-orpc/durable-iterator/internal/bridge"
 	"github.com/go-orpc/durable-iterator/internal/fanout"
 	"github.com/go-orpc/durable-iterator/internal/faults"
@@ -22,13 +19,8 @@ import (
 
 // core is the part of a namespace that its channels and sockets share. It does not refer to them.
 type core struct {
-	ctx    context.Context // ends with Shutdown
-	cancel context.CancelFunc
-	start  time.Time
-	logger *slog.Logger // calls the application's handler on a separate goroutine
-	logs   *asynclog.Queue
+	base
 
-	options    Options         // with defaults and the additions of the plugins
 	log        eventlog.Log    // nil if events are not kept
 	shared     eventlog.Shared // log, if other nodes append to it; otherwise nil
 	ownLog     bool            // log was created by the namespace
@@ -42,20 +34,12 @@ type core struct {
 	system     *rpc.Router // the procedures of every socket except "subscribe"
 	peers      *transport.ServerPeers
 
-	users     sync.WaitGroup // readers, hooks of sockets, runs of newHub, and tasks
-	evictions sync.WaitGroup // of channels, with OnEvicted
-	hooks     runningCode
-	refusals  atomic.Int64 // number of connections of refused clients
-	counters  counters
+	refusals atomic.Int64 // number of connections of refused clients
+	counters counters
 
 	nodes       *nodes
 	revocations revocations
 	members     *members // nil without Options.Presence
-
-	// mu guards closing, and the maps of channels and of sockets. Once closing is set, nothing
-	// is added to channels, and to sockets only those that entered before.
-	mu      sync.RWMutex
-	closing bool
 }
 
 // newCore returns a core without newHub, system and peers.
@@ -77,10 +61,9 @@ func newCore(options *Options) (*core, error) {
 	if err != nil {
 		return nil, fmt.Errorf("serializers: %w", err)
 	}
-	c := &core{options: o, serializer: ser, start: time.Now(), pool: socket.NewPool(0, o.PingInterval)}
+	c := &core{serializer: ser, pool: socket.NewPool(0, o.PingInterval)}
+	c.begin(o)
 	c.counters = newCounters(c.pool.Size())
-	c.ctx, c.cancel = context.WithCancel(context.Background())
-	c.logger, c.logs = asynclog.New(o.Logger)
 	if o.ResumeRetention > 0 {
 		if c.ownLog = o.Log == nil; c.ownLog {
 			c.log = eventlog.NewMemory(&eventlog.MemoryOptions{Retention: o.ResumeRetention, KeyWindow: o.IdempotencyWindow})
@@ -100,9 +83,9 @@ func newCore(options *Options) (*core, error) {
 		Retention: o.ResumeRetention, MaxLagBytes: o.MaxLagBytes, Pool: c.pool,
 		Latest: o.Latest, LatestScan: o.LatestScan,
 	}
-	c.nodes = newNodes(c)
+	c.nodes = newNodes(&c.base, c.shared != nil)
 	if o.Presence != nil {
-		c.members = newMembers(c, o.Presence)
+		c.members = newMembers(&c.base, c.nodes, o.Presence)
 	}
 	if c.ownLog { // it drops old events itself, by a monotonic clock
 		c.events.Retention = 0
@@ -123,51 +106,10 @@ func (c *core) watchLog(log eventlog.Log) {
 	}
 }
 
-// enter adds a user that Shutdown must wait for: a socket, before the client receives the response
-// to its upgrade, or a call of newHub. It returns false if Shutdown has begun.
-func (c *core) enter() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.closing {
-		c.users.Add(1)
-	}
-	return !c.closing
-}
-
-func (c *core) isClosing() bool {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.closing
-}
-
-// hook runs a hook of a channel's object. A panic is returned as an error. A hook that ends
-// its goroutine with runtime.Goexit ends the caller, which must be ready for that.
-func (c *core) hook(name, channel string, fn func() error) error {
-	a := &activity{hook: name, channel: channel}
-	c.hooks.add(a)
-	returned := false
-	defer func() {
-		c.hooks.remove(a)
-		if !returned {
-			c.logger.Error("a hook failed", "hook", name, "channel", channel, "err", errEndedGoroutine)
-		}
-	}()
-	err := try(fn)
-	returned = true
-	return err
-}
-
 // encode encodes an event. It recovers from panics of the application's serializers.
 func (c *core) encode(event any) (data []byte, err error) {
 	defer bridge.RecoverTo(&err)
 	return c.serializer.Append(nil, event)
-}
-
-// failed logs a failure of the application or the server, and returns the error to send to the
-// client.
-func (c *core) failed(ctx context.Context, message, channel string, err error) *rpc.Error {
-	c.logger.ErrorContext(ctx, message, details(err, "channel", channel)...) //nolint:sloglint // each caller's is constant
-	return rpc.Errorf(rpc.CodeInternalServerError, "Internal Server Error")
 }
 
 // shuttingDown returns err, the error of a method. If err only means that the namespace is
