@@ -22,7 +22,7 @@ const (
 
 // ErrSilent is returned, together with the answers of the others, if a node did not answer. The
 // node may have been killed within the last 15 s.
-var ErrSilent = errors.New("durableobject: nodes did not answer")
+var ErrSilent = errors.New("nodes did not answer")
 
 // question and answer are the data of the messages with these kinds.
 type question struct {

@@ -32,7 +32,7 @@ const (
 
 // ErrTooManyRevocations is returned by Revoke if 100,000 revocations are in force. Revoke tokens by
 // subject, channel or time of issue instead of single tokens.
-var ErrTooManyRevocations = errors.New("durableobject: too many revocations")
+var ErrTooManyRevocations = errors.New("too many revocations")
 
 // revocation refuses the tokens that match until it ends.
 type revocation struct {
