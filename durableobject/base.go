@@ -10,8 +10,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// base is the part of a namespace that all other parts refer to: its options, its logger and its
-// lifetime.
+// base is the part of a namespace that all others use: its options, its logger and its lifetime.
 type base struct {
 	ctx    context.Context // ends with Shutdown
 	cancel context.CancelFunc
@@ -30,7 +29,7 @@ type base struct {
 	closing bool
 }
 
-// begin begins the lifetime of a namespace.
+// begin starts the lifetime of a namespace.
 func (b *base) begin(o Options) {
 	b.options, b.start = o, time.Now()
 	b.ctx, b.cancel = context.WithCancel(context.Background())
