@@ -55,9 +55,10 @@ func (c *Client) sendQueue() {
 		}
 		c.mu.Lock()
 		batch, c.queue, c.withdrawn = c.queue, batch[:0], 0
+		closed := c.closed != nil
 		c.mu.Unlock()
-		if len(batch) == 0 {
-			return
+		if closed && len(batch) == 0 {
+			return // without closed, all that was queued has been withdrawn
 		}
 		for _, f := range batch {
 			c.sendOne(f)

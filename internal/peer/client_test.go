@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -294,6 +297,32 @@ func TestWithdrawnRequestsAreForgotten(t *testing.T) {
 		c.mu.Unlock()
 		stop()
 		close(stuck)
+		c.Close(nil)
+		c.Wait()
+	})
+}
+
+// A request that is withdrawn just as it would be sent does not end the sending.
+func TestSenderOutlivesWithdrawnRequests(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var sent atomic.Int32
+		c := NewClient(func(context.Context, Frame) error { sent.Add(1); return nil }, nil)
+		call := func(ctx context.Context) { _, _, _ = c.Do(ctx, &Request{URL: mustURL(t, "/a")}) }
+		go call(t.Context()) // with others about, the sender lets them call before it sends
+		for range 2000 {
+			ctx, cancel := context.WithCancel(t.Context())
+			var callers sync.WaitGroup
+			callers.Go(func() { call(ctx) })
+			runtime.Gosched()
+			cancel()
+			callers.Wait()
+		}
+		synctest.Wait()
+		before := sent.Load()
+		go call(t.Context())
+		synctest.Wait()
+		require.Equal(t, before+1, sent.Load())
 		c.Close(nil)
 		c.Wait()
 	})
