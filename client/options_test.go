@@ -170,7 +170,7 @@ func TestBufferIsBoundedByBytes(t *testing.T) {
 
 // Comments take many times as much memory as in the message that they came in.
 func TestBufferCountsComments(t *testing.T) {
-	inBubble(t, func(t *testing.T, h *harness) {
+	inBubble(t, func(_ *testing.T, h *harness) {
 		o := h.options()
 		o.BufferBytes = 10_000
 		_, s := h.live(o)

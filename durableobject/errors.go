@@ -62,7 +62,7 @@ func details(err error, args ...any) []any {
 	return args
 }
 
-// isClosing reports whether an error means only that the namespace or its log closes.
+// isClosing reports whether an error only means that the namespace or its log is closing.
 func isClosing(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, eventlog.ErrClosed) || errors.Is(err, ErrClosed)
 }

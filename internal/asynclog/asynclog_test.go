@@ -122,9 +122,11 @@ func TestAHandlerThatEndsItsGoroutine(t *testing.T) {
 			}
 		}}
 		l, q := asynclog.New(slog.New(r))
-		for _, message := range []string{"one", "ends", "two", "ends", "ends"} {
-			l.Warn(message)
-		}
+		l.Warn("one")
+		l.Warn("ends")
+		l.Warn("two")
+		l.Warn("ends")
+		l.Warn("ends")
 		q.Wait(t.Context())
 		l.Warn("three")
 		q.Wait(t.Context())

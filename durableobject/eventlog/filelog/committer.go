@@ -4,11 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"runtime/debug"
 	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
-	"github.com/go-orpc/durable-iterator/internal/asynclog"
 )
 
 // committer is the state of the goroutine that writes, and is used only by it.
@@ -97,7 +95,7 @@ func (l *Log) commit(taken []*request) {
 	if err == nil {
 		l.publish()
 		for i := range l.c.staged {
-			l.deliver(&l.c.staged[i])
+			l.c.staged[i].delivers(l.options.Logger)
 		}
 		l.settle()
 	}
@@ -107,19 +105,6 @@ func (l *Log) commit(taken []*request) {
 		r.done <- err
 	}
 	clear(taken)
-}
-
-// deliver delivers a stored record. It recovers from a panic, which would end the process
-// because it is on the goroutine of the committer.
-func (l *Log) deliver(s *staged) {
-	defer func() {
-		if v := recover(); v != nil {
-			l.options.Logger.Error("event log: a deliver panicked", "channel", s.channel, "panic", asynclog.PanicText(v), "stack", string(debug.Stack()))
-		}
-	}()
-	if s.request.deliver != nil {
-		s.request.deliver(s.record)
-	}
 }
 
 // unstage discards the state of a batch, whether it was published or not.

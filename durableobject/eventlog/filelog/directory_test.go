@@ -130,7 +130,8 @@ func TestDirectoryIsGone(t *testing.T) {
 			if name != "its files removed" && name != "replaced by a copy" {
 				replay, err := l.After(t.Context(), "a", eventlog.Position{})
 				require.NoError(t, err)
-				for _, err = range replay.Records {
+				for _, failed := range replay.Records {
+					err = failed
 				}
 				require.Error(t, err)
 				require.NotErrorIs(t, err, filelog.ErrDamaged, "it may come back")

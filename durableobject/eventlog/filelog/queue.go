@@ -2,11 +2,14 @@ package filelog
 
 import (
 	"context"
+	"log/slog"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/asynclog"
 	"github.com/go-orpc/durable-iterator/internal/keytable"
 )
 
@@ -33,6 +36,20 @@ func (r *request) wait(ctx context.Context) (over bool, err error) {
 	}
 	r.claimed.CompareAndSwap(false, true)
 	return false, ctx.Err()
+}
+
+// delivers calls deliver for a record that was stored. It recovers from a panic, which would
+// end the process because it is on the goroutine of the committer.
+func (r *request) delivers(logger *slog.Logger) {
+	defer func() {
+		if v := recover(); v != nil {
+			text, stack := asynclog.PanicText(v), string(debug.Stack())
+			logger.Error("event log: a deliver panicked", "channel", r.channel, "panic", text, "stack", stack)
+		}
+	}()
+	if r.deliver != nil {
+		r.deliver(r.record)
+	}
 }
 
 // trimRequest is a Trim that waits for the committer.

@@ -73,8 +73,8 @@ func onRoom(run func(*T, *listener)) func(*T) {
 	return func(t *T) { run(t, t.room().subscribe(subscribeInput{})) }
 }
 
-// slow calls the method that takes long, and returns a channel for its error.
-// It returns when the method has begun, as far as that can be told from outside.
+// slow calls the slow method, and returns a channel for its error. It returns after a time in which
+// the method has very probably begun.
 func (t *T) slow(ctx context.Context, l *listener) <-chan error {
 	answer := make(chan error, 1)
 	go func() {
