@@ -10,11 +10,9 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-const (
-	// blindDelay is the minimum time between refreshes that depend on the clock of this
-	// machine. If the clock is wrong, every token may seem to have expired.
-	blindDelay = time.Minute
-)
+// blindDelay is the minimum time between refreshes that depend on the clock of this
+// machine. If the clock is wrong, every token may seem to have expired.
+const blindDelay = time.Minute
 
 // refreshDelay returns how long to wait before replacing a token that has arrived at now: its
 // lifetime minus before, but at least least. Since the lifetime is counted from now, the clock
