@@ -10,14 +10,9 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-const (
-	// longestLife is the longest lifetime of a token whose iat is trusted. If it is
-	// longer, iat is probably meaningless, such as 0.
-	longestLife = 366 * 24 * time.Hour
-	// blindDelay is the minimum time between refreshes that depend on the clock of this
-	// machine. If the clock is wrong, every token may seem to have expired.
-	blindDelay = time.Minute
-)
+// blindDelay is the minimum time between refreshes that depend on the clock of this
+// machine. If the clock is wrong, every token may seem to have expired.
+const blindDelay = time.Minute
 
 // refreshDelay returns how long to wait before replacing a token that has arrived at now: its
 // lifetime minus before, but at least least. Since the lifetime is counted from now, the clock
@@ -38,21 +33,6 @@ func refreshDelay(now time.Time, p *token.Payload, before, least time.Duration) 
 		delay = math.MinInt64
 	}
 	return max(least, delay)
-}
-
-// lifetime returns how long a token that has arrived at now is valid, or 0 if that is not
-// known.
-func lifetime(now time.Time, p *token.Payload) time.Duration {
-	life := p.ExpiresAt.Sub(p.IssuedAt)
-	if life <= 0 || life > longestLife {
-		return 0
-	}
-	// IssuedAt is rounded down to the second. If the clock agrees with it, the clock is more
-	// accurate.
-	if left := p.ExpiresAt.Sub(now); life-time.Second < left && left < life {
-		return left
-	}
-	return life
 }
 
 // scheduleRefresh sets the timer of the next refresh, which is not before least.

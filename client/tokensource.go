@@ -83,3 +83,22 @@ func (c credential) fitsSocketOf(old credential) bool {
 		slices.Equal(c.payload.Tags, old.payload.Tags) &&
 		(c.payload.Tags == nil) == (old.payload.Tags == nil)
 }
+
+// longestLife is the longest lifetime of a token whose iat is trusted. If it is
+// longer, iat is probably meaningless, such as 0.
+const longestLife = 366 * 24 * time.Hour
+
+// lifetime returns how long a token that has arrived at now is valid, or 0 if that is not
+// known.
+func lifetime(now time.Time, p *token.Payload) time.Duration {
+	life := p.ExpiresAt.Sub(p.IssuedAt)
+	if life <= 0 || life > longestLife {
+		return 0
+	}
+	// IssuedAt is rounded down to the second. If the clock agrees with it, the clock is more
+	// accurate.
+	if left := p.ExpiresAt.Sub(now); life-time.Second < left && left < life {
+		return left
+	}
+	return life
+}

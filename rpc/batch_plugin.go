@@ -159,21 +159,6 @@ func isReserved(name string) bool {
 		slices.ContainsFunc(reservedPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }
 
-// itemHeader returns the headers of a call in a batch: those of the batch, replaced by the call's
-// own headers where it may set them.
-func (b *batchServer) itemHeader(ofBatch, own http.Header) http.Header {
-	header := ofBatch.Clone()
-	for _, name := range []string{headerContentType, headerDisposition, "Content-Encoding", "Content-Length", headerBatch} {
-		header.Del(name)
-	}
-	for name, values := range own {
-		if !b.reserved[name] && !isReserved(name) {
-			header[name] = values
-		}
-	}
-	return header
-}
-
 // reservedPart returns a string with the reserved headers of a call. Calls for which it differs
 // cannot be in the same batch.
 func reservedPart(header http.Header) string {

@@ -249,3 +249,18 @@ func (w *itemWriter) answer(index int) *batch.Response {
 	}
 	return a
 }
+
+// itemHeader returns the headers of a call in a batch: those of the batch, replaced by the call's
+// own headers where it may set them.
+func (b *batchServer) itemHeader(ofBatch, own http.Header) http.Header {
+	header := ofBatch.Clone()
+	for _, name := range []string{headerContentType, headerDisposition, "Content-Encoding", "Content-Length", headerBatch} {
+		header.Del(name)
+	}
+	for name, values := range own {
+		if !b.reserved[name] && !isReserved(name) {
+			header[name] = values
+		}
+	}
+	return header
+}
