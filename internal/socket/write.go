@@ -152,14 +152,17 @@ const (
 // there was room only after a wait are a sign of life: the peer has taken others. It may
 // be long before it reads the ping that is behind them.
 func (c *Conn) write(p []byte) bool {
+	if len(p) == 0 {
+		return true
+	}
 	step, chunk, slack := c.stallTimeout/stallSteps, len(p), time.Duration(0)
 	if c.fd == nil { // a TLS connection cannot be used after a timeout
 		step, chunk = c.stallTimeout, blindChunk
 	}
 	var deadline time.Time
-	moved := time.Now()
+	begun := time.Now()
+	moved := begun
 	for len(p) > 0 {
-		begun := time.Now()
 		if deadline.Sub(begun) < step {
 			deadline = begun.Add(step + slack)
 			c.writeBy(deadline)
@@ -169,8 +172,9 @@ func (c *Conn) write(p []byte) bool {
 		}
 		n, err := c.wire.Write(p[:min(len(p), chunk)])
 		p = p[n:]
+		now := time.Now()
 		if n > 0 {
-			moved = time.Now()
+			moved = now
 			if moved.Sub(begun) >= waited {
 				c.alive(moved)
 			}
@@ -179,9 +183,10 @@ func (c *Conn) write(p []byte) bool {
 		case err == nil || n > 0 && isTimeout(err):
 		case !isTimeout(err) || c.ending.Load():
 			return false
-		case time.Since(moved) >= c.stallTimeout:
+		case now.Sub(moved) >= c.stallTimeout:
 			c.abandon(statusTryAgainLater, "Too slow")
 		}
+		begun = now
 	}
 	return true
 }
