@@ -23,7 +23,11 @@ const (
 // heartbeatOf returns the interval that a client asks for within the bounds, 0 if it asks
 // for none. What is no number is ignored.
 func heartbeatOf(header http.Header) time.Duration {
-	seconds, err := strconv.ParseUint(header.Get(headerHeartbeat), 10, 64)
+	value := header.Get(headerHeartbeat)
+	if value == "" { // most clients ask for none, and an error is not free
+		return 0
+	}
+	seconds, err := strconv.ParseUint(value, 10, 64)
 	if err != nil && !errors.Is(err, strconv.ErrRange) { // the value is the largest then
 		return 0
 	}
