@@ -6,6 +6,8 @@ import (
 	"net"
 	"syscall"
 	"time"
+
+	"github.com/go-orpc/durable-iterator/internal/goroutine"
 )
 
 // maxRounds is how many batches of one connection are written before others' are.
@@ -109,6 +111,7 @@ func (w *writer) try(c *Conn, b *Batch) (n int, err error) {
 // drain owns the write side and writes, waiting for the peer if necessary, until
 // nothing is left. more is what there is besides b.
 func (c *Conn) drain(b *Batch, more More) {
+	goroutine.GrowStack()
 	for {
 		if !c.write(b.Own) || !c.write(b.Shared) {
 			c.fail()
