@@ -19,15 +19,22 @@ type application struct {
 	goroutines map[string]int // how many runs there are on each, one inside the other
 }
 
+// errEndedGoroutine is what becomes of an iterator or an attempt whose goroutine a function
+// of the application has ended, as the functions of a test do that fails.
+var errEndedGoroutine = errors.New("client: a function of the application has ended its goroutine")
+
 // run calls fn, in which functions of the application run. A panic is logged, and returned
-// as an *rpc.PanicError.
+// as an *rpc.PanicError. It does not return if one calls runtime.Goexit, which is logged.
 func run[T any](a *application, fn func() (T, error)) (out T, err error) {
 	name := goroutine.Name()
 	a.count(name, 1)
-	defer a.count(name, -1)
+	err = errEndedGoroutine
 	defer func() {
+		a.count(name, -1)
 		if p, ok := errors.AsType[*rpc.PanicError](err); ok {
 			a.logger.Error("function of the application panicked", "err", p, "stack", string(p.Stack))
+		} else if errors.Is(err, errEndedGoroutine) {
+			a.logger.Error("function of the application failed", "err", err)
 		}
 	}()
 	defer bridge.RecoverTo(&err)

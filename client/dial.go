@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/rpc/transport"
@@ -38,7 +39,7 @@ func Dial[T any](ctx context.Context, src TokenSource, o *Options, opts ...rpc.C
 	if err != nil {
 		return nil, fmt.Errorf("client: dial: %w", err)
 	}
-	src = withOptions(src, opts)
+	src = withOptions(withTimeout(src, options.DialTimeout), opts)
 	cred, err := fetchCredential(ctx, src)
 	if err != nil {
 		return nil, fmt.Errorf("client: dial: %w", err)
@@ -59,6 +60,16 @@ func optionsOf(ctx context.Context, opts []rpc.CallOption) (call *rpc.Call, err 
 		return rpc.Void{}, nil
 	}).Call(ctx, &rpc.Call{}, append(slices.Clip(opts), rpc.WithIdempotencyKey(""))...)
 	return call, err
+}
+
+// withTimeout returns a source each of whose fetches ends after d, or the first would wait for
+// ever for a server that accepts the connection and does not answer.
+func withTimeout(src TokenSource, d time.Duration) TokenSource {
+	return TokenFunc(func(ctx context.Context) (string, error) {
+		ctx, cancel := context.WithTimeout(ctx, d)
+		defer cancel()
+		return src.Token(ctx)
+	})
 }
 
 // withOptions returns a source that repeats the fetch of a token as the options ask for.

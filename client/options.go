@@ -38,7 +38,8 @@ const (
 // A panic of a function that the iterator calls on its own goroutines is logged at level
 // Error, with its stack. One of URLFunc, HTTPClient or a TokenSource fails that attempt,
 // one of OnStateChange has no further effect, and one of RefreshTokenBeforeExpireFunc or
-// Backoff ends the iterator with an [*rpc.PanicError].
+// Backoff ends the iterator with an [*rpc.PanicError]. One that calls runtime.Goexit fails
+// the attempt too, or ends the iterator, OnStateChange among the latter.
 type Options struct {
 	// URL is the address at which WebSockets are opened, of scheme ws, wss, http or
 	// https. The client's id and, depending on TokenPlace, the token are appended to its
@@ -77,7 +78,9 @@ type Options struct {
 	// 30 s, negative is no limit. Once it was connected, there is no limit.
 	ConnectTimeout time.Duration
 	// DialTimeout is how long one attempt may take: the handshake, or the answer to
-	// a subscription, or a fetch of a token after the first. 0 is 10 s.
+	// a subscription, or a fetch of a token with its retries. 0 is 10 s. The first fetch is
+	// different if it is retried by [rpc.WithRetry] or [rpc.Retry]: by [Dial] each try may
+	// take as long, and those of [Subscribe] end with ctx alone.
 	DialTimeout time.Duration
 	// Backoff returns the pause before an attempt to connect; attempt is 1 for the
 	// first one after a loss, and counts on until a connection has lasted 10 s. The

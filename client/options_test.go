@@ -168,6 +168,21 @@ func TestBufferIsBoundedByBytes(t *testing.T) {
 	})
 }
 
+// Comments take many times as much memory as in the message that they came in.
+func TestBufferCountsComments(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *harness) {
+		o := h.options()
+		o.BufferBytes = 10_000
+		_, s := h.live(o)
+		comments := strings.TrimSuffix(strings.Repeat(`"",`, 300), ",") // 4,800 bytes in memory, 900 here
+		for _, n := range []string{"1", "2", "3"} {
+			s.send(`{"i":%s,"t":3,"p":{"e":"message","d":{"json":%q},"m":{"id":"e-%s","comments":[%s]}}}`, s.sub, n, n, comments)
+		}
+		synctest.Wait()
+		s.expectAbort()
+	})
+}
+
 func TestAnEventLargerThanTheBuffer(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *harness) {
 		o := h.options()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -20,16 +21,16 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// A panic of the application's code on a goroutine of the iterator does not end the
-// process: the iterator goes on, or ends with it.
-func TestPanicsOfTheApplication(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		prepare func(h *harness, o *client.Options, strange func())
-		provoke func(s *socket)
-		ends    bool
-		silent  bool // it cannot be logged
-	}{
+// misbehaviour is code of the application that does something strange once.
+type misbehaviour struct {
+	prepare func(h *harness, o *client.Options, strange func())
+	provoke func(s *socket)
+	ends    bool // the iterator, by a panic
+	silent  bool // it cannot be logged
+}
+
+func misbehaviours() map[string]misbehaviour {
+	return map[string]misbehaviour{
 		"OnStateChange": {
 			prepare: func(_ *harness, o *client.Options, strange func()) {
 				o.OnStateChange = func(client.State, error) { strange() }
@@ -78,7 +79,14 @@ func TestPanicsOfTheApplication(t *testing.T) {
 			},
 			provoke: (*socket).drop, silent: true,
 		},
-	} {
+	}
+}
+
+// A panic of the application's code on a goroutine of the iterator does not end the
+// process: the iterator goes on, or ends with it.
+func TestPanicsOfTheApplication(t *testing.T) {
+	t.Parallel()
+	for name, c := range misbehaviours() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			inBubble(t, func(t *testing.T, h *harness) {
@@ -113,6 +121,46 @@ func TestPanicsOfTheApplication(t *testing.T) {
 				if !c.silent {
 					require.Regexp(t, `level=ERROR .*misbehaving `+name+`.* stack="goroutine`, log.String())
 				}
+			})
+		})
+	}
+}
+
+// Code of the application that ends its goroutine, as the functions of a test do that fails,
+// keeps nobody waiting: the iterator goes on, or ends.
+func TestApplicationThatEndsItsGoroutine(t *testing.T) {
+	t.Parallel()
+	for name, c := range misbehaviours() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(t *testing.T, h *harness) {
+				var armed atomic.Bool
+				var log strings.Builder
+				o := h.options()
+				o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+				c.prepare(h, o, func() {
+					if armed.CompareAndSwap(true, false) {
+						runtime.Goexit()
+					}
+				})
+				it, s := h.live(o)
+				armed.Store(true)
+				c.provoke(s)
+				if onAttempt := name == "TokenSource" || name == "URLFunc" || name == "HTTPClient"; onAttempt {
+					again := h.accept().expectSubscribe("e-0")
+					again.open("complete", "e-0")
+					again.event("goes on")
+					read(t, it).expect("goes on")
+				} else {
+					var last error
+					for _, err := range it.All() {
+						last = err
+					}
+					require.ErrorContains(t, last, "ended its goroutine")
+					require.Equal(t, client.StateClosed, it.State())
+				}
+				require.NoError(t, it.Close())
+				require.Contains(t, log.String(), "ended its goroutine")
 			})
 		})
 	}

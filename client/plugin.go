@@ -40,6 +40,11 @@ func (p *LinkPlugin) InitLink(o *rpc.LinkOptions) {
 			}
 			found.options = &own
 			found.begin = &rpc.Call{Path: call.Path, LastEventID: call.LastEventID}
+			if !found.retried { // else this is around all tries
+				var stop context.CancelFunc
+				ctx, stop = context.WithTimeout(ctx, own.DialTimeout)
+				defer stop()
+			}
 		}
 		return next(ctx, call)
 	})
@@ -48,6 +53,7 @@ func (p *LinkPlugin) InitLink(o *rpc.LinkOptions) {
 // discovery is filled by the plugin of a link during the call of Subscribe, whose state
 // it is.
 type discovery struct {
+	retried bool // by an option of the call
 	options *Options
 	begin   *rpc.Call
 }
@@ -67,7 +73,10 @@ func Subscribe[In, T any](
 	call := func(ctx context.Context, opts []rpc.CallOption) (string, error) {
 		return c.Procedure().Call(ctx, tokenCaller{link}, in, opts...)
 	}
-	var found discovery
+	found := discovery{retried: slices.ContainsFunc(opts, func(o rpc.CallOption) bool {
+		retry, ok := o.(rpc.Retry)
+		return ok && retry.Max > 0
+	})}
 	cred, err := fetchCredential(ctx, TokenFunc(func(ctx context.Context) (string, error) {
 		return call(ctx, append(slices.Clip(opts), rpc.WithState(&found)))
 	}))

@@ -77,8 +77,9 @@ func (s *supervisor) fetch(ctx context.Context) {
 	s.ops.Go(func() {
 		waiting, stop := context.WithTimeout(ctx, s.options.DialTimeout)
 		defer stop()
-		cred, err := run(&s.app, func() (credential, error) { return fetchCredential(waiting, s.source) })
-		s.post(func() { s.fetched(ctx, cred, err) })
+		cred, err := credential{}, errEndedGoroutine
+		defer func() { s.post(func() { s.fetched(ctx, cred, err) }) }()
+		cred, err = run(&s.app, func() (credential, error) { return fetchCredential(waiting, s.source) })
 	})
 }
 

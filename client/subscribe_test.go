@@ -193,3 +193,45 @@ func TestKeyServiceIsDown(t *testing.T) {
 		readNumbers(t, it, 3)
 	})
 }
+
+// A server that accepts the connection and never answers does not keep Dial for ever, nor
+// Subscribe.
+func TestFirstFetchHasADeadline(t *testing.T) {
+	t.Parallel()
+	hanging := client.TokenFunc(func(ctx context.Context) (string, error) {
+		<-ctx.Done()
+		return "", context.Cause(ctx)
+	})
+	for name, begin := range map[string]func(ctx context.Context, opts ...rpc.CallOption) error{
+		"Dial": func(ctx context.Context, opts ...rpc.CallOption) error {
+			_, err := client.Dial[string](ctx, hanging, &client.Options{URL: "ws://memory", DialTimeout: time.Minute}, opts...)
+			return err
+		},
+		"Subscribe": func(ctx context.Context, opts ...rpc.CallOption) error {
+			link := rpc.NewLink("http://memory/rpc", &rpc.LinkOptions{
+				HTTPClient: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+					_, err := hanging.Token(r.Context())
+					return nil, err
+				})},
+				Plugins: []rpc.LinkPlugin{&client.LinkPlugin{URL: "ws://memory", DialTimeout: time.Minute}},
+			})
+			_, err := client.Subscribe(ctx, link, onNumber, listenInput{}, opts...)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				require.ErrorIs(t, begin(t.Context()), context.DeadlineExceeded)
+				require.Equal(t, time.Minute, time.Since(start))
+				if name == "Dial" {
+					start = time.Now()
+					retry := rpc.Retry{Max: 1, Delay: func(int, error) time.Duration { return time.Second }}
+					require.ErrorIs(t, begin(t.Context(), retry), context.DeadlineExceeded)
+					require.Equal(t, 2*time.Minute+time.Second, time.Since(start))
+				}
+			})
+		})
+	}
+}

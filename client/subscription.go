@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/go-orpc/durable-iterator/rpc/transport"
 )
@@ -116,8 +117,18 @@ func (s *subscription) event(e transport.PeerEvent) {
 			s.feed.move(e.Meta.ID)
 		}
 	default:
-		s.add(item{event: e}, e.Meta.ID, s.size())
+		s.add(item{event: e}, e.Meta.ID, s.size()+commentsSize(e.Meta.Comments))
 	}
+}
+
+// commentsSize returns how many bytes comments take in memory, which can be many times what
+// they take in their message.
+func commentsSize(comments []string) int {
+	size := cap(comments) * int(unsafe.Sizeof(""))
+	for _, comment := range comments {
+		size += len(comment)
+	}
+	return size
 }
 
 func (s *subscription) add(it item, id string, size int) {

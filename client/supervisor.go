@@ -82,10 +82,15 @@ func (s *supervisor) run(ctx context.Context) {
 	changes, unwatch := s.options.watch()
 	defer unwatch()
 	s.limitConnecting()
+	defer func() { // also if a function of the application ends the goroutine
+		if s.end == nil {
+			s.end = errEndedGoroutine
+		}
+		close(s.quit)
+		stopWorking()
+		s.shutdown(ctx)
+	}()
 	_, s.end = run(&s.app, func() (any, error) { return nil, s.loop(ctx, working, changes) })
-	close(s.quit)
-	stopWorking()
-	s.shutdown(ctx)
 }
 
 // loop keeps the iterator connected until end is set, and returns that. Operations end
@@ -146,12 +151,14 @@ func (s *supervisor) shutdown(ctx context.Context) {
 	default:
 		s.buffer.finish(reason)
 	}
+	defer func() { // also if OnStateChange ends the goroutine
+		s.peer.Close(ErrClosed)
+		if s.conn != nil {
+			s.conn.close()
+		}
+		s.ops.Wait()
+	}()
 	s.reportState(context.WithoutCancel(ctx), StateClosed, reason)
-	s.peer.Close(ErrClosed)
-	if s.conn != nil {
-		s.conn.close()
-	}
-	s.ops.Wait()
 }
 
 // post passes next to the goroutine of run, which calls it. It reports false if run has
@@ -194,10 +201,13 @@ func (s *supervisor) dial(ctx context.Context) {
 	s.stopDialing = stop
 	s.ops.Go(func() {
 		defer stop()
-		conn, err := run(&s.app, func() (*connection, error) { return s.open(waiting, cred) })
-		if !s.post(func() { s.dialed(ctx, conn, cred, err) }) && conn != nil {
-			conn.Drop() // the iterator has ended
-		}
+		conn, err := (*connection)(nil), errEndedGoroutine
+		defer func() {
+			if !s.post(func() { s.dialed(ctx, conn, cred, err) }) && conn != nil {
+				conn.Drop() // the iterator has ended
+			}
+		}()
+		conn, err = run(&s.app, func() (*connection, error) { return s.open(waiting, cred) })
 	})
 }
 

@@ -89,10 +89,16 @@ func (c *channels) acquire(ctx context.Context, name string) (*liveChannel, erro
 	if err != nil {
 		return nil, err
 	}
+	opened := false
+	defer func() {
+		if !opened { // also if the log ends its goroutine
+			ch.release()
+		}
+	}()
 	if err := ch.opened.do(ctx, func() error { return ch.events.Open(ctx) }); err != nil {
-		ch.release()
 		return nil, fmt.Errorf("open channel: %w", err)
 	}
+	opened = true
 	return ch, nil
 }
 
@@ -102,10 +108,16 @@ func (c *channels) acquireHub(ctx context.Context, name string) (*liveChannel, e
 	if err != nil {
 		return nil, err
 	}
+	made := false
+	defer func() {
+		if !made { // also if newHub ends its goroutine, as the functions of a test may
+			ch.release()
+		}
+	}()
 	if err := ch.makeHub(ctx); err != nil {
-		ch.release()
 		return nil, err
 	}
+	made = true
 	return ch, nil
 }
 

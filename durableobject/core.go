@@ -140,12 +140,21 @@ func (c *core) isClosing() bool {
 	return c.closing
 }
 
-// hook runs a hook of a channel's object. A panic is returned as an error.
+// hook runs a hook of a channel's object. A panic is returned as an error. A hook that ends
+// its goroutine with runtime.Goexit ends the caller, which must be ready for that.
 func (c *core) hook(name, channel string, fn func() error) error {
 	a := &activity{hook: name, channel: channel}
 	c.hooks.add(a)
-	defer c.hooks.remove(a)
-	return try(fn)
+	returned := false
+	defer func() {
+		c.hooks.remove(a)
+		if !returned {
+			c.logger.Error("a hook failed", "hook", name, "channel", channel, "err", errEndedGoroutine)
+		}
+	}()
+	err := try(fn)
+	returned = true
+	return err
 }
 
 // encode encodes an event. Serializers of the application may panic in it.

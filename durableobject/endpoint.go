@@ -120,6 +120,7 @@ func (e *endpoint) Ended(int) {
 	ws.outbox.Discard() // the events that come before these answers will not
 	ws.peer.Close()
 	ws.ch.events.Leave(&ws.reader)
+	defer ws.leave() // also if the hook ends its goroutine
 	err := c.hook("OnDisconnected", ws.ch.name, func() error {
 		ws.hooks().OnDisconnected(ws.ctx, ws)
 		return nil
@@ -127,8 +128,12 @@ func (e *endpoint) Ended(int) {
 	if err != nil {
 		c.logger.Error("a hook panicked", details(err, "hook", "OnDisconnected", "channel", ws.ch.name)...)
 	}
-	if c.members != nil {
-		c.members.leave(ws)
+}
+
+// leave takes a socket that has ended out of what knows it.
+func (ws *Websocket) leave() {
+	if p := ws.core().members; p != nil {
+		p.leave(ws)
 	}
 	ws.peer.Wait()
 	ws.set.remove(ws)

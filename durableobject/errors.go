@@ -39,6 +39,9 @@ var (
 // errLostContext is the error of a method whose socket is not found.
 var errLostContext = errors.New("an interceptor lost the context")
 
+// errEndedGoroutine is the outcome of a hook that has called runtime.Goexit.
+var errEndedGoroutine = errors.New("the hook has ended its goroutine")
+
 // shuttingDown returns the error that a method failed with. If that is only that the
 // namespace shuts down, it is returned as one that clients know and that is no failure to log.
 func (c *core) shuttingDown(err error) error {

@@ -23,6 +23,7 @@ type hookCall struct {
 	channel string
 	joined  bool
 	member  Member
+	done    func() // called when the hook has returned or is overdue, without locks; may be nil
 }
 
 // hookQueue calls OnJoined and OnLeft: the hooks of one object one after another, those of
@@ -53,15 +54,15 @@ func newHookQueue(c *core, start func(func()) bool) hookQueue {
 	return hookQueue{core: c, start: start, waiting: map[string][]hookCall{}}
 }
 
-// push adds a call. It does not wait, and may drop it.
-func (q *hookQueue) push(h hookCall) {
+// push adds a call. It does not wait. It reports whether it has not dropped the call.
+func (q *hookQueue) push(h hookCall) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	calls, busy := q.waiting[h.channel]
 	if q.count >= maxHooks || len(calls) >= maxHooks/2 {
 		q.dropped++
 		q.report(h.channel)
-		return
+		return false
 	}
 	q.waiting[h.channel] = append(calls, h)
 	q.count++
@@ -69,6 +70,7 @@ func (q *hookQueue) push(h hookCall) {
 		q.ready = append(q.ready, h.channel)
 	}
 	q.employ()
+	return true
 }
 
 // report logs that calls were dropped. It is called with mu held.
@@ -131,8 +133,15 @@ func (q *hookQueue) step() {
 
 // run calls a hook. Once it is overdue, another worker may be started in its place.
 func (q *hookQueue) run(h hookCall) {
+	returned := sync.OnceFunc(func() {
+		if h.done != nil {
+			h.done()
+		}
+	})
+	defer returned()
 	var overdue, done bool // guarded by mu
 	timer := time.AfterFunc(q.core.options.HookTimeout, func() {
+		defer returned()
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		if !done && q.overdue < maxOverdue {

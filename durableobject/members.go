@@ -36,12 +36,15 @@ type members struct {
 	//
 	//   - own has the claims of this node, and replicas those of the others. A roster has
 	//     all of them.
+	//   - owed has the members whose OnLeft was queued and has not returned, unless this node
+	//     is alone.
 	//   - departures has a *departure for each own claim without a socket, in order of time,
 	//     since the grace is always the same. timer is set for the first of them.
 	mu         sync.Mutex
 	rosters    map[string]*roster
 	own        map[memberKey]*claim
 	departures list.List
+	owed       map[memberKey]*debt
 	timer      *time.Timer
 	settling   []*time.Timer // run settle
 	begun      time.Time     // when this node began to listen to the others
@@ -60,7 +63,7 @@ type departure struct {
 func newMembers(c *core, o *PresenceOptions) *members {
 	p := &members{
 		core: c, nodes: c.nodes, grace: o.Grace, settled: c.nodes.alone,
-		rosters: map[string]*roster{}, own: map[memberKey]*claim{},
+		rosters: map[string]*roster{}, own: map[memberKey]*claim{}, owed: map[memberKey]*debt{},
 		hooks: newHookQueue(c, c.nodes.soon), replication: newReplication(),
 	}
 	if p.grace == 0 {
@@ -258,7 +261,7 @@ func (p *members) act(key memberKey, m *member) {
 		case nothing:
 		case join:
 			own.Announced, m.joined = true, true
-			p.hook(key, true, m)
+			p.join(key, own, m)
 		case announce:
 			own.Announced = true
 		case demote:
@@ -267,7 +270,7 @@ func (p *members) act(key memberKey, m *member) {
 			own.Yielding = true
 		case drop, dropAndBye:
 			if what == dropAndBye {
-				p.bye(key, m)
+				p.bye(key, m, own.Joining)
 			}
 			p.stay(key, own)
 			delete(p.own, key)
@@ -277,14 +280,9 @@ func (p *members) act(key memberKey, m *member) {
 	}
 }
 
-// hook queues the call of a hook of the channel's object.
-func (p *members) hook(key memberKey, joined bool, m *member) {
-	p.hooks.push(hookCall{key.channel, joined, m.view(key.Recipient)})
-}
-
 // bye calls OnLeft, and lets the other nodes know.
-func (p *members) bye(key memberKey, m *member) {
-	p.hook(key, false, m)
+func (p *members) bye(key memberKey, m *member, joining bool) {
+	p.owe(key, m.view(key.Recipient), joining)
 	if p.touch(key); !p.nodes.alone {
 		p.dirty[key] = true
 	}
@@ -330,6 +328,9 @@ func (p *members) close() {
 	defer cancel()
 	p.send(ctx)
 	ending.Wait()
+	ctx, cancel = context.WithTimeout(context.Background(), busTimeout)
+	defer cancel()
+	p.send(ctx) // that the hooks have returned
 }
 
 // stopTimers stops all timers, which would keep the namespace in memory.

@@ -7,12 +7,14 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/durableobject"
@@ -174,19 +176,40 @@ func (f *fixture) visit(t *testing.T) {
 }
 
 // After a panic anywhere the object works, is evicted when nobody uses it, and the
-// namespace shuts down.
+// namespace shuts down. The same holds for code that ends its goroutine, as the functions
+// of a test do that fails.
 func TestPanicsOfTheApplication(t *testing.T) {
 	t.Parallel()
-	for _, kind := range kinds() {
-		t.Run(kind, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				panicked := false
-				testMisbehaving(t, newMisbehaving(t, kind, func() { panicked = true; panic("misbehaving " + kind) }))
-				require.True(t, panicked)
+	for name, do := range map[string]func(){
+		"panics":             func() { panic("misbehaving") },
+		"ends its goroutine": runtime.Goexit,
+	} {
+		for _, kind := range kinds() {
+			t.Run(kind+" "+name, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					misbehaved := false
+					testMisbehaving(t, newMisbehaving(t, kind, func() { misbehaved = true; do() }))
+					require.True(t, misbehaved)
+				})
 			})
-		})
+		}
 	}
+}
+
+// A subscription whose hook has ended its goroutine is like one whose hook has panicked.
+func TestOnSubscribedEndsItsGoroutine(t *testing.T) {
+	var book logBook
+	bubble(t, durableobject.Options{Logger: book.logger()}, func(t *testing.T, f *fixture) {
+		f.hooks.subscribed = func(*room, *durableobject.Websocket, durableobject.Resume) error {
+			runtime.Goexit()
+			return nil
+		}
+		c := f.connect("a")
+		c.subscribe()
+		require.Equal(t, websocket.StatusInternalError, (<-c.closed).Code)
+		book.matches(t, "hook=OnSubscribed channel=room .*has ended its goroutine")
+	})
 }
 
 func testMisbehaving(t *testing.T, m *misbehaving) {

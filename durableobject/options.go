@@ -176,7 +176,8 @@ type Options struct {
 	MaxCalls int
 
 	// MaxPendingBytes bounds the messages of one socket's calls that wait or run. A
-	// message counts its own size and 256 bytes. Beyond it the socket is not read until
+	// message counts its own size and 256 bytes, and 128 bytes for each of its headers and
+	// 16 for each value of one. Beyond it the socket is not read until
 	// a call has returned, and the client's silence does not count meanwhile. 0 is twice
 	// MaxMessageBytes, at least 128 KiB.
 	MaxPendingBytes int

@@ -165,8 +165,9 @@ func (o *Object[T]) PresenceChanges(ctx context.Context) iter.Seq2[PresenceChang
 }
 
 // OnJoined is called when a client has become a member: its first socket is open, on
-// whichever node. It is called on one node, usually that of the socket, and once; twice if
-// the client comes to two nodes at the same moment, or messages between nodes are lost.
+// whichever node. It is called at least once, usually on the node of the socket, and twice if
+// the client comes to two nodes at the same moment, if messages between nodes are lost, or if
+// the node is killed while the call runs or waits: another one calls it then.
 // If such a message is late or lost, OnLeft may also have been called in between. The calls of
 // OnJoined and OnLeft of an object on one node follow one another, in order: one that blocks
 // holds up the next. At most 100,000 calls wait on a node, 50,000 of them for one object; more
@@ -176,9 +177,9 @@ func (o *Object[T]) PresenceChanges(ctx context.Context) iter.Seq2[PresenceChang
 func (o *Object[T]) OnJoined(context.Context, Member) {}
 
 // OnLeft is called when a member is gone: its last socket, on all nodes, has closed, and the
-// grace has passed. If its node was killed another one calls it, but nobody does if that was
-// the last node, or if it is killed at that moment. It may also be missed, or called before a
-// late OnJoined, if messages between nodes are lost. At Shutdown of the only node it is called
+// grace has passed. It is called at least once. If its node is killed, also while the call runs
+// or waits, another one calls it, but nobody does if that was the last node. It may be missed, or
+// called before a late OnJoined, if messages between nodes are lost. At Shutdown of the only node it is called
 // without grace, for objects that are in memory and were not evicted because code of the
 // application kept Shutdown waiting. In everything else it is like OnJoined. The default does
 // nothing.

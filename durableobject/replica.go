@@ -1,7 +1,6 @@
 package durableobject
 
 import (
-	"maps"
 	"slices"
 	"time"
 )
@@ -11,7 +10,7 @@ import (
 func (p *members) replica(node string, generation uint64) *replica {
 	r := p.replicas[node]
 	if r == nil {
-		r = &replica{generation: generation, claims: map[memberKey]*claim{}}
+		r = &replica{generation: generation, claims: map[memberKey]*claim{}, owed: map[memberKey]*debt{}}
 		p.replicas[node] = r
 	}
 	if r.dropping != nil {
@@ -83,7 +82,7 @@ func (p *members) pass(to, node string) {
 	if r == nil || !r.synced && !r.gone || r.applying != nil || p.passing[key] {
 		return
 	}
-	list := p.transmit(r.claims, claims{Generation: r.generation, Seq: r.seq, Of: node})
+	list := p.transmit(r.claims, r.owed, claims{Generation: r.generation, Seq: r.seq, Of: node})
 	p.passing[key] = p.nodes.soon(func() {
 		for i := range list {
 			if p.core.ctx.Err() == nil {
@@ -177,10 +176,19 @@ func (p *members) replace(node string, r *replica, t *transmission, gone bool) {
 		list = append(list, part...)
 	}
 	p.mu.Lock()
-	for key := range r.claims {
+	for key, c := range r.claims {
 		if !there[key] {
-			gone, _ := wireClaimOf(key, nil, false)
+			// The message that it has left was lost: a node that knows of another claim does
+			// not drop one that it has announced before that other is announced.
+			own := p.own[key]
+			left := c.Announced && !c.Yielding && own != nil && !own.Announced
+			gone, _ := wireClaimOf(key, nil, nil, left)
 			list = append(list, gone)
+		}
+	}
+	for key := range r.owed {
+		if !there[key] {
+			delete(r.owed, key)
 		}
 	}
 	p.mu.Unlock()
@@ -235,6 +243,9 @@ func (p *members) isApplying(node string, r *replica, t *transmission) bool {
 // apply replaces or removes the claim of another node to a member, as the message requires.
 func (p *members) apply(node string, r *replica, w *wireClaim) {
 	key := w.key()
+	if delete(r.owed, key); w.Owed != nil {
+		r.owed[key] = w.Owed
+	}
 	if w.Gone {
 		delete(r.claims, key)
 		p.change(key, func(m *member) {
@@ -246,7 +257,7 @@ func (p *members) apply(node string, r *replica, w *wireClaim) {
 			case c != nil && !c.Announced && len(m.claims) == 1 && m.joined && p.nodes.isOldest():
 				// The node that had announced the member is gone, and this one has dropped its
 				// claim before the last node could take over.
-				p.bye(key, m)
+				p.bye(key, m, c.Joining)
 			}
 			m.remove(node)
 		})
@@ -256,134 +267,4 @@ func (p *members) apply(node string, r *replica, w *wireClaim) {
 	c.node = node
 	r.claims[key] = &c
 	p.change(key, func(m *member) { m.set(&c) })
-}
-
-// forget drops the claims of nodes that are gone to a member for which another node has called
-// OnLeft. That node may have taken them for dead before this one does, so one that has missed a
-// beat is gone too. If it is not, it sends its claims again.
-func (p *members) forget(key memberKey, m *member) {
-	m.claims = slices.DeleteFunc(m.claims, func(c *claim) bool {
-		r := p.replicas[c.node]
-		switch {
-		case c.node == p.nodes.name:
-			return false
-		case r == nil:
-			return true
-		case !r.gone && p.nodes.heardWithin(c.node, missedBeat):
-			return false // it will be announced
-		}
-		delete(r.claims, key) // a node that has just started would be passed it
-		r.doubted = !r.gone
-		return true
-	})
-}
-
-// gone drops the claims of a node that has said goodbye, or was last heard at a time, once the
-// grace has passed since then. It is called without mu.
-func (p *members) gone(node string, since time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	r := p.replicas[node]
-	if r == nil || p.closed {
-		return
-	}
-	r.gone, r.synced, r.transmissions, r.applying = true, false, nil, nil
-	r.goings++
-	p.notify()
-	oldest, _ := p.nodes.oldest()
-	p.dropAfter(max(p.grace-time.Since(since), 0), node, r, oldest)
-}
-
-// dropAfter drops the claims of a node that is gone after a time. The oldest node decides who
-// has left, and tells this one, which waits longer. It is called with mu held.
-func (p *members) dropAfter(wait time.Duration, node string, r *replica, oldest string) {
-	if oldest != "" {
-		wait += decideWait
-	}
-	p.dropIn(wait, node, r, oldest, time.Now().Add(wait))
-}
-
-func (p *members) dropIn(wait time.Duration, node string, r *replica, oldest string, due time.Time) {
-	if r.dropping != nil {
-		r.dropping.Stop()
-	}
-	going := r.goings
-	r.dropping = p.after(wait, func() { p.drop(node, r, going, oldest, due) })
-}
-
-// drop removes the claims of a node that is gone, some at a time, unless it has been there
-// again since. oldest is the node that was to decide before due. It must have been heard
-// since, or it may have been killed before it has: then the next oldest decides, which may be
-// this one. It is called without mu.
-func (p *members) drop(node string, r *replica, going uint64, oldest string, due time.Time) {
-	p.mu.Lock()
-	if p.closed || !r.gone || r.goings != going || p.replicas[node] != r {
-		p.mu.Unlock()
-		return
-	}
-	switch now, heard := p.nodes.oldest(); {
-	case now == "": // this one decides
-	case now != oldest:
-		p.dropAfter(0, node, r, now)
-		p.mu.Unlock()
-		return
-	case heard.Before(due):
-		p.dropIn(beatInterval/2, node, r, oldest, due)
-		p.mu.Unlock()
-		return
-	}
-	delete(p.replicas, node)
-	if len(p.buried) >= maxBuried {
-		clear(p.buried)
-	}
-	p.buried[node] = r.generation
-	p.mu.Unlock()
-	for batch := range slices.Chunk(slices.Collect(maps.Keys(r.claims)), dropBatch) {
-		p.dropSome(node, r, batch)
-	}
-}
-
-// dropSome removes claims of a node. The oldest node calls OnLeft of a member that no other
-// node has a claim to. It is called without mu.
-func (p *members) dropSome(node string, r *replica, keys []memberKey) {
-	first := p.nodes.isOldest() // another one may not know the claims
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, key := range keys {
-		if p.closed {
-			return
-		}
-		p.change(key, func(m *member) {
-			c := m.claim(node)
-			if c == nil || c != r.claims[key] { // it has come back with another one
-				return
-			}
-			if len(m.claims) == 1 && m.joined && first {
-				p.bye(key, m)
-			}
-			m.remove(node)
-		})
-	}
-}
-
-// rise begins another generation, since the others have taken this one for dead: they have
-// called OnLeft for its members, which are announced again.
-func (p *members) rise(generation uint64) {
-	if generation != p.generation {
-		return
-	}
-	p.generation++
-	p.seq = 0
-	for key, c := range p.own {
-		if !c.Announced || c.Sockets == 0 {
-			continue
-		}
-		p.change(key, func(m *member) {
-			if len(m.claims) == 1 {
-				p.hook(key, true, m)
-			}
-		})
-	}
-	p.wanted = true
-	p.kick()
 }

@@ -49,7 +49,7 @@ func (p *members) allParts(n int, seq uint64) []claims {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.transmit(all, claims{Seq: seq})
+	return p.transmit(all, nil, claims{Seq: seq})
 }
 
 // A transmission of which parts are lost is not completed by those of another one, however
@@ -113,7 +113,7 @@ func TestTransmissionReplacesWhatWasKnown(t *testing.T) {
 		p.hear(p.received, "other", p.allParts(1000, 7)...)
 		require.Equal(t, 1000, p.count("room"))
 		key := memberKey{"room", Recipient{ID: "late"}}
-		came, _ := wireClaimOf(key, &claim{Sockets: 1}, false)
+		came, _ := wireClaimOf(key, &claim{Sockets: 1}, nil, false)
 		p.hear(p.changed, "other", claims{Seq: 10, List: []wireClaim{came}})
 		require.Equal(t, 1000, p.count("room"), "it comes before its turn")
 		p.hear(p.received, "other", p.allParts(400, 9)...)

@@ -1,7 +1,6 @@
 package durableobject
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"slices"
@@ -35,7 +34,7 @@ type replication struct {
 	generation uint64             // grows each time the others have taken this node for dead
 	seq        uint64             // of the last message of changes
 	sent       uint64             // transmissions of all claims
-	dirty      map[memberKey]bool // own claims that have changed since; true if OnLeft was called
+	dirty      map[memberKey]bool // own claims that have changed since; true if a member has left
 	wanted     bool               // another node has asked for all claims
 	sending    bool
 	passing    map[passage]bool // transmissions of other nodes' claims that are under way
@@ -56,6 +55,7 @@ type replica struct {
 	gone            bool // the node is, and its claims will be dropped
 	doubted         bool // claims were dropped as of a node that is gone, which it may not be
 	claims          map[memberKey]*claim
+	owed            map[memberKey]*debt
 	early           map[uint64][]wireClaim // changes after a gap
 	askedAt         time.Time
 	heard           uint64 // seq of the last beat
@@ -71,75 +71,6 @@ type replica struct {
 type transmission struct {
 	sent, seq uint64
 	parts     map[int][]wireClaim
-}
-
-// wireClaim is a claim as it is sent, or that it is gone.
-// The names are any bytes.
-type wireClaim struct {
-	Channel []byte `json:"chn"`
-	Subject []byte `json:"sub,omitempty"`
-	ID      []byte `json:"id"`
-	Gone    bool   `json:"gone,omitempty"`
-	Left    bool   `json:"left,omitempty"` // OnLeft was called
-	claim
-
-	encoded []byte // by encode
-}
-
-// plainClaim is a wireClaim without its methods.
-type plainClaim wireClaim
-
-// MarshalJSON implements [json.Marshaler].
-func (w *wireClaim) MarshalJSON() ([]byte, error) {
-	if w.encoded != nil {
-		return w.encoded, nil
-	}
-	return encodeJSON((*plainClaim)(w))
-}
-
-// encode encodes the claim, and returns how many bytes it takes: 0 if that fails.
-func (w *wireClaim) encode() int {
-	w.encoded, _ = encodeJSON((*plainClaim)(w)) // a verifier may let an Att pass that is no JSON
-	return len(w.encoded)
-}
-
-// encodeJSON returns v as JSON without the escapes for HTML, which make it up to six times as
-// large.
-func encodeJSON(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
-}
-
-func (w *wireClaim) key() memberKey {
-	return memberKey{string(w.Channel), Recipient{Subject: string(w.Subject), ID: string(w.ID)}}
-}
-
-// claims is the data of messages: some that have changed, a part of all, or none.
-type claims struct {
-	Generation uint64 `json:"gen"`
-	Seq        uint64 `json:"seq"`
-	Part       int    `json:"part,omitempty"`
-	Parts      int    `json:"parts,omitempty"`
-	// Sent numbers the sender's transmissions of all claims, whose parts must not be mixed.
-	Sent uint64      `json:"sent,omitempty"`
-	List []wireClaim `json:"list,omitempty"`
-
-	// Of is the node that the claims are of, or wanted of, if it is not the sender or the
-	// receiver: one that was killed cannot send its own to a node that has just started.
-	Of string `json:"of,omitempty"`
-	// Nodes are those that the sender of a beat knows.
-	Nodes map[string]hearsay `json:"nodes,omitempty"`
-}
-
-// hearsay is what a node knows of another one.
-type hearsay struct {
-	Born  int64         `json:"born"`
-	Heard time.Duration `json:"heard"` // how long ago
 }
 
 func newReplication() replication {
@@ -263,13 +194,13 @@ func (p *members) outgoing() (kind string, list []claims) {
 	switch {
 	case p.wanted:
 		p.wanted = false
-		return kindClaims, p.transmit(p.own, claims{Generation: p.generation, Seq: p.seq})
+		return kindClaims, p.transmit(p.own, p.owed, claims{Generation: p.generation, Seq: p.seq})
 	case len(p.dirty) > 0:
 		p.seq++
 		c := claims{Generation: p.generation, Seq: p.seq}
 		size := 0
 		for key, left := range p.dirty {
-			w, n := wireClaimOf(key, p.own[key], left)
+			w, n := wireClaimOf(key, p.own[key], p.owed[key], left)
 			if size+n > claimBytes && len(c.List) > 0 {
 				break
 			}
@@ -282,15 +213,14 @@ func (p *members) outgoing() (kind string, list []claims) {
 	return "", nil
 }
 
-// transmit returns a new transmission of all claims of a node, as messages that are copies of c
-// in everything else.
-func (p *members) transmit(all map[memberKey]*claim, c claims) []claims {
+// transmit returns a new transmission of all claims of a node and of what it owes, as messages
+// that are copies of c in everything else.
+func (p *members) transmit(all map[memberKey]*claim, owed map[memberKey]*debt, c claims) []claims {
 	p.sent++
 	c.Sent = p.sent
 	list := []claims{c}
 	size := 0
-	for key, own := range all {
-		w, n := wireClaimOf(key, own, false)
+	add := func(w wireClaim, n int) {
 		if size += n; size > claimBytes {
 			list, size = append(list, c), n
 		}
@@ -298,31 +228,18 @@ func (p *members) transmit(all map[memberKey]*claim, c claims) []claims {
 			last.List = append(last.List, w)
 		}
 	}
+	for key, own := range all {
+		add(wireClaimOf(key, own, owed[key], false))
+	}
+	for key, d := range owed {
+		if all[key] == nil {
+			add(wireClaimOf(key, nil, d, false))
+		}
+	}
 	for i := range list {
 		list[i].Part, list[i].Parts = i, len(list)
 	}
 	return list
-}
-
-// wireClaimOf returns a claim as it is sent, nil as one that is gone, and how many bytes it
-// takes. One that is larger than a message may be, as that of a token that is larger than
-// usual, is sent without tags and attachment. It takes none if it cannot be sent even so.
-func wireClaimOf(key memberKey, c *claim, left bool) (w wireClaim, size int) {
-	w = wireClaim{
-		Channel: []byte(key.channel), Subject: []byte(key.Subject), ID: []byte(key.ID),
-		Gone: c == nil, Left: left && c == nil,
-	}
-	if c != nil {
-		w.claim = *c
-	}
-	if size = w.encode(); size > 0 && size <= claimBytes {
-		return w, size
-	}
-	w.Tags, w.Att = nil, nil
-	if size = w.encode(); size > claimBytes {
-		size = 0
-	}
-	return w, size
 }
 
 // beat returns the data of a beat.

@@ -28,7 +28,8 @@ type claim struct {
 	Sockets   int             `json:"n"`
 	Announced bool            `json:"announced,omitempty"`
 	Yielding  bool            `json:"yielding,omitempty"`
-	Joined    bool            `json:"joined,omitempty"` // as the node sees the member
+	Joined    bool            `json:"joined,omitempty"`  // as the node sees the member
+	Joining   bool            `json:"joining,omitempty"` // its OnJoined has not returned
 
 	node string
 

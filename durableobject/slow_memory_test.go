@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/durableobject"
@@ -49,6 +50,57 @@ func TestMemoryOfAStalledSocketIsBounded(t *testing.T) {
 		stalled.seesNothing()
 		f.end()
 		require.NoError(t, log.Close())
+	})
+}
+
+// Headers take many times as much memory as in their message. They are held no longer than
+// the call runs, and count.
+//
+//nolint:paralleltest // looks at the heap
+func TestMemoryOfHeadersIsBounded(t *testing.T) {
+	const (
+		pending = 200_000
+		margin  = 200_000 // for everything else
+	)
+	small := make([]string, 256)
+	for i := range small {
+		small[i] = fmt.Sprintf(`"a%x":""`, i)
+	}
+	for name, header := range map[string]string{
+		"many headers": strings.Join(small, ","),
+		"many values":  `"a":["",` + strings.Repeat(`"",`, 254) + `""]`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFixture(t, durableobject.Options{MaxPendingBytes: pending}, nil)
+				c := f.connect("a")
+				before := heap()
+				go func() {
+					for i := range 256 {
+						frame := strings.Replace(fmt.Sprintf(hangFrame, i), `"p":{`, `"p":{"h":{`+header+`},`, 1)
+						if c.ws.Write(t.Context(), websocket.MessageText, []byte(frame)) != nil {
+							return
+						}
+					}
+				}()
+				synctest.Wait()
+				require.Less(t, heap(), before+pending+margin)
+				c.drop()
+				f.end()
+			})
+		})
+	}
+	t.Run("last event id", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFixture(t, durableobject.Options{}, nil)
+			c := f.connect("a")
+			before := heap()
+			c.subscribe(lastEventID(strings.Repeat("x", 1_000_000)))
+			synctest.Wait()
+			require.Less(t, heap(), before+margin)
+			c.drop()
+			f.end()
+		})
 	})
 }
 

@@ -175,18 +175,26 @@ func (ws *Websocket) startHook(s *subscription) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), c.options.HookTimeout)
 	s.ctx, s.cancel = nil, cancel
 	resume := Resume{LastEventID: s.lastEventID, Replayed: s.Replayed, Truncated: s.Truncated, Position: s.position}
-	s.position = ""
+	s.lastEventID, s.position = "", "" // which may be as long as a message
 	c.users.Go(func() {
-		err := c.hook("OnSubscribed", ws.ch.name, func() error {
-			return ws.hooks().OnSubscribed(ctx, ws, resume)
-		})
-		if current := ws.endHook(s); err != nil && current {
-			ws.conn.Close(statusInternalError, "Subscription failed")
-			c.logger.Error("subscription hook failed", details(err, "channel", ws.ch.name, "socket_id", ws.id)...)
-			return
-		}
-		ws.reader.Release(&s.Subscription)
+		err := errEndedGoroutine
+		defer func() { ws.hooked(s, err) }()
+		err = c.hook("OnSubscribed", ws.ch.name, func() error { return ws.hooks().OnSubscribed(ctx, ws, resume) })
 	})
+}
+
+// hooked lets live events follow what a hook has sent, or closes the socket if the hook of its
+// newest subscription has failed.
+func (ws *Websocket) hooked(s *subscription, err error) {
+	current := ws.endHook(s)
+	if err == nil || !current {
+		ws.reader.Release(&s.Subscription)
+		return
+	}
+	ws.conn.Close(statusInternalError, "Subscription failed")
+	if !errors.Is(err, errEndedGoroutine) { // which hook has logged
+		ws.core().logger.Error("subscription hook failed", details(err, "channel", ws.ch.name, "socket_id", ws.id)...)
+	}
 }
 
 // endHook frees the context of a hook that has returned, and starts the hook of the newest

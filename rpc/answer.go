@@ -96,7 +96,7 @@ func (e *engine) answerError(ctx context.Context, call *Call, err error) answer 
 func (e *engine) logError(ctx context.Context, call *Call, err error) {
 	path := strings.Join(call.Path, ".")
 	if p, ok := errors.AsType[*PanicError](err); ok {
-		e.logger.ErrorContext(ctx, "handler panicked", "path", path, "panic", panicText(p.Value), "stack", string(p.Stack))
+		e.logger.ErrorContext(ctx, "handler panicked", "path", path, "panic", asynclog.PanicText(p.Value), "stack", string(p.Stack))
 		return
 	}
 	ended := ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx)))

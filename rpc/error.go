@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"reflect"
 
+	"github.com/go-orpc/durable-iterator/internal/asynclog"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
@@ -286,17 +287,4 @@ type PanicError struct {
 
 // Error returns the text of the value, without the stack. Of a value that is neither an
 // error nor a [fmt.Stringer] nor of a basic type it is the type.
-func (e *PanicError) Error() string { return "rpc: handler panicked: " + panicText(e.Value) }
-
-// panicText formats the argument of panic. Of a slice or a map it returns the type only: one
-// may contain itself, and formatting that ends the process.
-func panicText(v any) string {
-	switch v.(type) {
-	case error, fmt.Stringer:
-		return fmt.Sprint(v)
-	}
-	if t := reflect.TypeOf(v); t != nil && t.Kind() > reflect.Complex128 && t.Kind() != reflect.String {
-		return t.String()
-	}
-	return fmt.Sprint(v)
-}
+func (e *PanicError) Error() string { return "rpc: handler panicked: " + asynclog.PanicText(e.Value) }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-orpc/durable-iterator/internal/asynclog"
 	"github.com/go-orpc/durable-iterator/internal/bridge"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/internal/serializer"
@@ -148,7 +149,7 @@ func (s *socketServers) refuse(ctx context.Context, err error) *peer.Response {
 
 // panicked logs panics outside of Handle, whose own answer recovers.
 func (s *socketServers) panicked(r *peer.Request, v any) {
-	s.engine.logger.Error("call panicked", "path", r.URL.EscapedPath(), "panic", v)
+	s.engine.logger.Error("call panicked", "path", r.URL.EscapedPath(), "panic", asynclog.PanicText(v))
 }
 
 // response puts an answer into the form of the peer protocol. If its files cannot

@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"runtime/debug"
 	"strings"
 	"time"
+
+	"github.com/go-orpc/durable-iterator/internal/asynclog"
 )
 
 // Limits of a [Bus].
@@ -36,7 +40,8 @@ type Bus interface {
 
 	// Listen calls fn for each message of topic that is sent after Listen has returned,
 	// one at a time, until stop is called. fn must not block and must not keep data. A
-	// listener that is too slow misses messages.
+	// listener that is too slow misses messages. A panic of fn is logged, and fn is called
+	// for the next message; fn must not call runtime.Goexit.
 	//
 	// When stop returns, fn does not run and is not called again. stop must not be called
 	// by fn, nor with a lock held that fn takes. Calling it again does nothing.
@@ -140,6 +145,21 @@ func (p *prefixedBus) Kept(ctx context.Context, prefix string) (map[string][]byt
 		kept[strings.TrimPrefix(key, p.prefix)] = value
 	}
 	return kept, nil
+}
+
+// GuardListener returns a function that calls fn and logs its panics at level Error, for
+// implementations: no caller of theirs could recover from a panic in Listen's fn, which
+// would end the process. A panic of the logger's handler is ignored.
+func GuardListener(fn func(data []byte), logger *slog.Logger) func(data []byte) {
+	logger = asynclog.Guard(logger)
+	return func(data []byte) {
+		defer func() {
+			if v := recover(); v != nil {
+				logger.Error("event log: the listener of a bus panicked", "panic", asynclog.PanicText(v), "stack", string(debug.Stack()))
+			}
+		}()
+		fn(data)
+	}
 }
 
 // CheckBusName returns the error of a topic or key that no [Bus] accepts, for

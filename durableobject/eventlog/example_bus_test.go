@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"os"
 	"strings"
 	"time"
 
@@ -118,4 +120,22 @@ func ExampleRetention() {
 	// Output:
 	// 1h0m0s
 	// 0s
+}
+
+// A bus calls the listeners of its users on goroutines of its own.
+func ExampleGuardListener() {
+	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey || a.Key == "stack" {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+	listener := eventlog.GuardListener(func(data []byte) {
+		fmt.Println(data[0])
+	}, logger)
+	listener(nil)
+	listener([]byte{42})
+	// Output:
+	// level=ERROR msg="event log: the listener of a bus panicked" panic="runtime error: index out of range [0] with length 0"
+	// 42
 }

@@ -52,7 +52,9 @@ type Log interface {
 	// and Time, and returns once it is as durable as the log promises. Before it
 	// returns, deliver was called with the record: for each channel in order of
 	// Seq and never concurrently, after the record is stored, by whichever
-	// goroutine committed it. deliver must not block and must not call the log.
+	// goroutine committed it. deliver must not block and must not call the log. If it
+	// panics the record is stored nevertheless, and the log goes on: the panic is that of
+	// Append if deliver runs on its goroutine, else it is logged.
 	//
 	// If Append fails, deliver was not called and never will be, with one
 	// exception: if ctx ends while the record is already being committed, Append

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -24,8 +25,8 @@ const (
 // MemoryBus is a [Bus] in the memory of the process. Namespaces of one process that are
 // to act as one share it; what it keeps ends with the process. It keeps at most 64 MiB;
 // of the messages that wait for one listener it holds 4,096, and 4 MiB, and drops the
-// others. The zero value is an empty bus. It needs no Close: a goroutine runs only while
-// messages wait.
+// others. Panics of listeners are logged with [slog.Default]. The zero value is an empty
+// bus. It needs no Close: a goroutine runs only while messages wait.
 type MemoryBus struct {
 	mu        sync.Mutex
 	listeners map[string][]*listener
@@ -67,7 +68,7 @@ func (b *MemoryBus) Listen(ctx context.Context, topic string, fn func(data []byt
 	if err := cmp.Or(CheckBusName(topic), ctx.Err()); err != nil {
 		return nil, fmt.Errorf("eventlog: listen: %w", err)
 	}
-	l := &listener{fn: fn}
+	l := &listener{fn: GuardListener(fn, slog.Default())}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.listeners == nil {

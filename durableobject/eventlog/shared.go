@@ -51,7 +51,7 @@ type Shared interface {
 }
 
 // Follower receives the records of a channel. Its methods are never called concurrently;
-// they must not block and must not call the log.
+// they must not block and must not call the log. Their panics are logged.
 type Follower interface {
 	// Deliver is called with records in order of Seq, each at most once. Some may be left
 	// out: the Prev of the next one is then later than the Seq of the one before it, or

@@ -16,7 +16,7 @@ const maxQueued = 1024
 // New returns a logger that hands its records to l from a goroutine of its own, in
 // order, and the queue that they wait in. The goroutine runs only while records
 // wait. Logging never blocks, except that a record below slog.LevelWarn asks the
-// handler of l whether it is enabled; a panic of the handler is ignored.
+// handler of l whether it is enabled; a panic of the handler is ignored, and so is runtime.Goexit.
 func New(l *slog.Logger) (*slog.Logger, *Queue) {
 	q := &Queue{}
 	if l.Handler() == slog.DiscardHandler {
@@ -128,24 +128,38 @@ func (q *Queue) add(e entry) {
 	}
 }
 
-// run handles records until none is left.
+// run handles records until none is left. If a handler ends the goroutine, with
+// runtime.Goexit, another one goes on.
 func (q *Queue) run(idle chan struct{}) {
-	defer close(idle)
+	var entries []entry // that are left of those taken
+	ended := false
+	defer func() {
+		if !ended {
+			q.mu.Lock()
+			q.entries = append(entries, q.entries...)
+			q.mu.Unlock()
+			go q.run(idle)
+		}
+	}()
 	for {
 		q.mu.Lock()
-		entries, dropped := q.entries, q.dropped
+		dropped := q.dropped
+		entries = q.entries
 		q.entries, q.dropped = nil, 0
-		if len(entries) == 0 {
+		if ended = len(entries) == 0; ended {
 			q.idle = nil
+			close(idle)
 			q.mu.Unlock()
 			return
 		}
 		q.mu.Unlock()
-		for _, e := range entries {
-			e.handle()
+		last := entries[len(entries)-1]
+		for len(entries) > 0 {
+			next := entries[0]
+			entries = entries[1:]
+			next.handle()
 		}
 		if dropped > 0 {
-			last := entries[len(entries)-1]
 			last.record = slog.NewRecord(time.Now(), slog.LevelWarn, "log records were dropped", 0)
 			last.record.AddAttrs(slog.Int("count", dropped))
 			last.handle()

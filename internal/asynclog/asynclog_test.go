@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -111,4 +112,22 @@ func TestNothingIsDoneForNoLog(t *testing.T) {
 	require.Same(t, discard, l)
 	require.Same(t, discard, asynclog.Guard(discard))
 	q.Wait(t.Context())
+}
+
+func TestAHandlerThatEndsItsGoroutine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{handle: func(message string) {
+			if message == "ends" {
+				runtime.Goexit()
+			}
+		}}
+		l, q := asynclog.New(slog.New(r))
+		for _, message := range []string{"one", "ends", "two", "ends", "ends"} {
+			l.Warn(message)
+		}
+		q.Wait(t.Context())
+		l.Warn("three")
+		q.Wait(t.Context())
+		require.Equal(t, []string{"one", "ends", "two", "ends", "ends", "three"}, r.messages())
+	})
 }

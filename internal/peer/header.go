@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"github.com/go-orpc/durable-iterator/internal/jsontext"
 )
@@ -49,6 +50,19 @@ func decodeHeader(value []byte) (http.Header, error) {
 		}
 	}
 	return h, nil
+}
+
+// headerOverhead is about what a header takes in memory besides its bytes and values.
+const headerOverhead = 128
+
+// headerSize is about how many bytes decoded headers take in memory besides their text,
+// which can be many times the size of that.
+func headerSize(h http.Header) int {
+	size := 0
+	for _, values := range h {
+		size += headerOverhead + len(values)*int(unsafe.Sizeof(""))
+	}
+	return size
 }
 
 func headerValues(value []byte) ([]string, error) {

@@ -105,7 +105,7 @@ func (s *Server) call(id ID) *Call {
 }
 
 func (s *Server) start(r *Request, f Frame) (run func(), err error) {
-	c := &Call{server: s, id: r.ID, cost: cap(f.Data) + callOverhead, lane: &s.lanes[s.o.Urgent(r)]}
+	c := &Call{server: s, id: r.ID, cost: cap(f.Data) + headerSize(r.Header) + callOverhead, lane: &s.lanes[s.o.Urgent(r)]}
 	if IsEventStream(r.Header) && s.o.TakesEvents(r) {
 		c.input = newInput(s.free)
 	}

@@ -15,6 +15,8 @@ import (
 const (
 	// minBuffer is the initial size of a Reader's buffer.
 	minBuffer = 4 << 10
+	// commentOverhead is what a comment takes in memory besides its text.
+	commentOverhead = 16
 	// maxEmptyReads is how often in a row a source may return neither data nor an
 	// error.
 	maxEmptyReads = 100
@@ -46,7 +48,8 @@ type Reader struct {
 
 // NewReader returns a Reader of r, normally the body of a response. maxMessage is the
 // maximum length of a message in bytes: of all its lines, ignored ones included, each
-// with one byte for its end. It is required.
+// with one byte for its end, and with 16 more if it is a comment after the first. It is
+// required.
 func NewReader(r io.Reader, maxMessage int64) *Reader {
 	return &Reader{src: r, limit: int(max(0, min(maxMessage, math.MaxInt-1)))}
 }
@@ -88,6 +91,9 @@ func (r *Reader) next() (*Message, error) {
 		room -= len(line) + 1
 		if m == nil {
 			m = new(Message)
+		}
+		if line[0] == ':' && len(m.Meta.Comments) > 0 {
+			room = max(room-commentOverhead, 0)
 		}
 		m.addLine(line)
 	}

@@ -207,3 +207,18 @@ func TestReaderMessagesAreTheCallers(t *testing.T) {
 	require.Equal(t, "1a"+"x", first.Meta.ID+string(first.Data)+first.Meta.Comments[0])
 	require.Equal(t, "2b"+"y", second.Meta.ID+string(second.Data)+second.Meta.Comments[0])
 }
+
+// A comment takes more memory than in the message.
+func TestCommentsAreLimited(t *testing.T) {
+	t.Parallel()
+	const limit = 1000
+	for _, n := range []int{50, 60} {
+		m, err := NewReader(strings.NewReader(strings.Repeat(":\n", n)+"data: 1\n\n"), limit).Next()
+		if n == 60 {
+			require.ErrorIs(t, err, ErrTooLarge)
+			continue
+		}
+		require.NoError(t, err)
+		require.Len(t, m.Meta.Comments, n)
+	}
+}

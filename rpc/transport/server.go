@@ -66,7 +66,8 @@ type ServerPeerOptions struct {
 
 	// MaxPendingBytes bounds the messages of calls that wait or run; 0 is 2 MiB. While a
 	// further one would exceed it, Receive waits. One message is always admitted,
-	// whatever its size. Each counts its own size and 256 bytes.
+	// whatever its size. Each counts its own size and 256 bytes, and 128 bytes for each of
+	// its headers and 16 for each value of one.
 	MaxPendingBytes int
 
 	// Logger receives panics at level Error, the causes of internal errors at level

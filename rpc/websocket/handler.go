@@ -48,9 +48,9 @@ type HandlerOptions struct {
 	// streams of events; 0 is 256. Further ones wait, as messages that are not decoded.
 	MaxCalls int
 	// MaxPendingBytes bounds the messages of one connection's calls that wait or run. A message
-	// counts its own size and 256 bytes. Beyond it the connection is not read until a call has
-	// returned; meanwhile the silence of the client does not count. 0 is twice MaxMessageBytes,
-	// at least 128 KiB.
+	// counts its own size and 256 bytes, and 128 bytes for each of its headers and 16 for each
+	// value of one. Beyond it the connection is not read until a call has returned; meanwhile
+	// the silence of the client does not count. 0 is twice MaxMessageBytes, at least 128 KiB.
 	MaxPendingBytes int
 	// MaxStreams is how many streams of events of one connection may be open at once; 0
 	// is 100. A further one is answered [rpc.CodeTooManyRequests].

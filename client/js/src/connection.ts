@@ -1,5 +1,5 @@
 import { DisconnectedError } from './errors.js'
-import type { Frame } from './peer.js'
+import type { Frame, Message } from './peer.js'
 import { Peer } from './peer.js'
 import type { Credential } from './token.js'
 import { base64url, now } from './token.js'
@@ -10,12 +10,6 @@ export interface Loss {
   reason: string
   /** Reports whether the handshake had succeeded. */
   opened: boolean
-}
-
-/** What else uses the socket: the client of @orpc/client. */
-export interface Guest {
-  receive: (data: string | ArrayBuffer) => void
-  close: (reason: Error) => void
 }
 
 export interface ConnectionOptions {
@@ -38,7 +32,6 @@ const SUBPROTOCOL = 'durable-iterator'
 /** One WebSocket, from its handshake until it is lost. It ends with one call of `onLost`, unless it is closed. */
 export class Connection {
   readonly peer: Peer
-  guest: Guest | undefined
   /** The token that the server knows. */
   credential: Credential
 
@@ -76,7 +69,7 @@ export class Connection {
     return !this.#ended && this.#ws.readyState === WebSocket.OPEN
   }
 
-  send(data: string | ArrayBufferLike | Uint8Array): void {
+  send(data: Message): void {
     if (!this.isOpen) {
       throw new DisconnectedError('the connection is lost')
     }
@@ -117,30 +110,22 @@ export class Connection {
     clearTimeout(this.#timer)
     this.#ws.onopen = this.#ws.onmessage = this.#ws.onclose = null
     this.#ws.close(1000)
-    const error = new DisconnectedError(`the connection is lost: ${code} ${reason}`.trim())
-    this.peer.close(error)
-    this.guest?.close(error)
+    this.peer.close(new DisconnectedError(`the connection is lost: ${code} ${reason}`.trim()))
     return true
   }
 
   #receive(data: string | ArrayBuffer): void {
     this.#heardAt = now()
     this.#asked = false
-    if (typeof data !== 'string') {
-      this.guest?.receive(data)
-      return
-    }
     let frame: Frame | null
     try {
-      frame = JSON.parse(data) as Frame | null
+      frame = JSON.parse(typeof data === 'string' ? data : textOf(data)) as Frame | null
     }
-    catch {
-      this.fail(1007, 'a message that is no JSON')
+    catch (error) { // the server would only send an event again if the connection ended
+      this.peer.refuse(error as Error)
       return
     }
-    if (!this.peer.receive(frame, data.length)) {
-      this.guest?.receive(data)
-    }
+    this.peer.receive(frame, data)
   }
 
   /** #ask makes a request that any server answers, if only by refusing it. */
@@ -150,4 +135,11 @@ export class Connection {
     this.peer.request('/ping', {}).catch(() => {})
     this.#timer = setTimeout(() => this.#asked ? this.fail(1006, 'no sign of life') : this.watch(), timeout)
   }
+}
+
+/** textOf returns the JSON of a binary message, in which the byte 255 and the content of files may follow. */
+function textOf(data: ArrayBuffer): string {
+  const bytes = new Uint8Array(data)
+  const end = bytes.indexOf(255)
+  return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end))
 }

@@ -1,11 +1,12 @@
-import type { IteratorOptions } from './iterator.js'
+import { call } from './call.js'
 import { DurableIterator } from './iterator.js'
 import type { Methods } from './methods.js'
 import { withMethods } from './methods.js'
-import { call } from './peer.js'
+import type { IteratorOptions } from './options.js'
+import { dialTimeoutOf } from './options.js'
 import type { CustomSerializer } from './serializer.js'
 import { newSerializer } from './serializer.js'
-import { newCredential } from './token.js'
+import { fetchCredential } from './token.js'
 
 /** Options of `dial`. */
 export interface DialOptions extends IteratorOptions {
@@ -27,8 +28,7 @@ export async function dial<T, M = Methods>(options: DialOptions): Promise<Durabl
   const { token, signal } = options
   const fetchToken = async (signal: AbortSignal): Promise<unknown> => typeof token === 'function' ? token(signal) : token
   const serializer = newSerializer(options.customJsonSerializers)
-  signal?.throwIfAborted()
-  const credential = newCredential(await fetchToken(signal ?? new AbortController().signal))
+  const credential = await fetchCredential(fetchToken, signal ?? new AbortController().signal, dialTimeoutOf(options))
   signal?.throwIfAborted()
   const iterator = new DurableIterator<T, M>(options, {
     credential,

@@ -35,6 +35,19 @@ export class DisconnectedError extends Error {
   override readonly name = 'DisconnectedError'
 }
 
+/** closedError returns the error of calls on an iterator that has ended. */
+export function closedError(cause?: unknown): DisconnectedError {
+  return new DisconnectedError('the iterator is closed', { cause })
+}
+
+/**
+ * Ends the stream of a method that was read too slowly, after what was kept of it. The
+ * server has been told to stop.
+ */
+export class OverflowError extends Error {
+  override readonly name = 'OverflowError'
+}
+
 /**
  * Ends an iterator that the server does not admit: the upgrade was refused with a
  * status, or the socket was closed with a code that is final.
@@ -81,4 +94,21 @@ export function callError(status: number, body: unknown): CallError {
 export function statusOf(error: unknown): number {
   const status = (error as { status?: unknown } | null | undefined)?.status
   return typeof status === 'number' ? status : 0
+}
+
+/** isRefusal reports whether a source that fails so has no token for this client, and is not asked again. */
+export function isRefusal(error: unknown): boolean {
+  return [401, 403, 404].includes(statusOf(error))
+}
+
+/** isFinal reports whether a first attempt that is answered so is not repeated. */
+export function isFinal(status: number): boolean {
+  return status >= 400 && status < 500 && ![401, 408, 425, 429].includes(status)
+}
+
+/** reportError lets an error of a callback be seen without breaking what called it. */
+export function reportError(error: unknown): void {
+  queueMicrotask(() => {
+    throw error
+  })
 }

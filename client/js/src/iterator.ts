@@ -1,76 +1,20 @@
+import { addressOf, isReachable, randomId } from './address.js'
 import { spread } from './backoff.js'
-import type { ConnectionOptions, Guest, Loss } from './connection.js'
+import type { ConnectionOptions, Loss } from './connection.js'
 import { Connection } from './connection.js'
-import type { GapError } from './errors.js'
-import { callError, DisconnectedError, RefusedError, statusOf } from './errors.js'
-import type { CallFunction, Methods } from './methods.js'
+import { callError, closedError, DisconnectedError, isFinal, isRefusal, RefusedError, reportError, statusOf } from './errors.js'
+import type { Methods } from './methods.js'
 import { methods } from './methods.js'
+import type { IteratorOptions, Source, State } from './options.js'
+import { dialTimeoutOf, MAX_TIMEOUT } from './options.js'
 import { watchPage } from './page.js'
 import type { PeerResponse } from './peer.js'
-import { closedError } from './peer.js'
-import { EventQueue } from './queue.js'
-import type { Serializer } from './serializer.js'
+import { DEFAULT_LIMITS, EventQueue } from './queue.js'
+import { Refresher } from './refresh.js'
 import { Subscription } from './subscription.js'
 import type { Credential, TokenPayload } from './token.js'
-import { newCredential, now, remaining, sameSocket } from './token.js'
+import { now, remaining } from './token.js'
 
-/**
- * - `connecting`: a socket is being opened, or a token fetched for one;
- * - `live`: events arrive as they are published, calls are sent at once;
- * - `waiting`: the connection is lost, and it is too early to try again;
- * - `closed`: the iterator has ended.
- */
-export type State = 'connecting' | 'live' | 'waiting' | 'closed'
-
-/** Options that `dial` and the link plugin share. */
-export interface IteratorOptions {
-  /**
-   * Where sockets are opened, of the scheme `ws`, `wss`, `http` or `https`, or relative to the
-   * page. A function is called for each connection, with the current token.
-   */
-  url: string | URL | ((token: TokenPayload) => string | URL | Promise<string | URL>)
-  /** Returns the id of this client, the same over its reconnections. Default: random. */
-  createId?: (token: TokenPayload) => string
-  /**
-   * Sends the token in the WebSocket's subprotocol, out of addresses and logs, and lets the
-   * server name the status of a refusal. Default: true. Set it to false for a server of
-   * oRPC, or behind a proxy that removes the header: the token is then in the address.
-   */
-  subprotocol?: boolean
-  /** How long before it expires a token is replaced. Default: never; it is replaced once it was refused. */
-  refreshTokenBeforeExpireInSeconds?: number | ((token: TokenPayload) => number)
-  /** The least time between two refreshes. Default: 2. */
-  refreshTokenDelayInSeconds?: number
-  /** How long a first connection is tried, in milliseconds. Default: 30,000. */
-  connectTimeout?: number
-  /** How long one attempt, or the fetch of a token, may take, in milliseconds. Default: 10,000. */
-  dialTimeout?: number
-  /** After how many milliseconds of silence the server is asked for a sign of life. Default: 25,000. */
-  heartbeat?: number
-  /** Bounds of what has arrived and was not read. Beyond, events are asked for again later. Default: 1,000 events, 4 Mi characters. */
-  buffer?: { events?: number, size?: number }
-  /** Returns the pause before an attempt to connect again, from 1, in milliseconds. Default: see `spread`. */
-  backoff?: (attempt: number) => number
-  /** Called with each state, and with the error that led to it. */
-  onState?: (state: State, error?: unknown) => void
-  /** Called for a gap, in order with the events. Without it, `next` throws the gap, and can be called again. */
-  onGap?: (gap: GapError) => void
-}
-
-/** What an iterator needs of those who create it. */
-export interface Source {
-  credential: Credential
-  /** Fetches a token. */
-  fetch: (signal: AbortSignal) => Promise<unknown>
-  serializer: Serializer
-  /** Makes the function behind `rpc`. `live` resolves with an open connection. */
-  calls: (live: (signal?: AbortSignal) => Promise<Connection>) => CallFunction
-  guest?: (connection: Connection) => Guest
-  lastEventId?: string | undefined
-  signal?: AbortSignal | undefined
-}
-
-const MAX_TIMEOUT = 2 ** 31 - 1
 const STABLE_AFTER = 10_000
 const MAX_HINT = 5 * 60_000
 /** Closes of 4000 plus one of these are final at any time: the client was sent away. */
@@ -111,30 +55,25 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
   #parked = false
   #failures = 0
   #hint = 0
-  #waiters = new Set<{ resolve: (connection: Connection) => void, reject: (error: unknown) => void }>()
+  #waiters = new Set<(connection?: Connection) => void>()
 
   // The token.
-  #credential: Credential
-  #needNewToken = false
+  readonly #tokens: Refresher
   #refused = false // a token was refused, and none accepted since
-  #renewing: Promise<void> | undefined
-  #sharing = false
 
   #retryTimer: ReturnType<typeof setTimeout> | undefined
-  #refreshTimer: ReturnType<typeof setTimeout> | undefined
   #connectTimer: ReturnType<typeof setTimeout> | undefined
 
   constructor(options: IteratorOptions, source: Source) {
     this.#options = options
-    this.#dialTimeout = Math.min(options.dialTimeout ?? 10_000, MAX_TIMEOUT)
+    this.#dialTimeout = dialTimeoutOf(options)
     this.#heartbeat = Math.min(options.heartbeat ?? 25_000, MAX_TIMEOUT)
     this.#subprotocol = options.subprotocol ?? true
     this.#source = source
-    this.#credential = source.credential
     this.#backoff = options.backoff ?? spread()
     this.id = options.createId?.(source.credential.payload) ?? randomId()
     this.#queue = new EventQueue<T>(
-      { events: options.buffer?.events ?? 1_000, size: options.buffer?.size ?? 4 << 20 },
+      { events: options.buffer?.events ?? DEFAULT_LIMITS.events, size: options.buffer?.size ?? DEFAULT_LIMITS.size },
       options.onGap,
       () => this.#resubscribe(),
       source.lastEventId || undefined,
@@ -149,8 +88,13 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
       onOffline: () => this.#leave('the network is offline', false),
       onHidden: () => this.#leave('the page is put away', true),
     }, signal)
+    this.#tokens = new Refresher(options, source, signal, {
+      live: () => this.#live ? this.#connection : undefined,
+      reconnect: () => this.reconnect(),
+      refused: error => this.#stop(error),
+    })
     this.#limitConnecting()
-    this.#scheduleRefresh(0)
+    this.#tokens.schedule()
     void this.#connect()
   }
 
@@ -165,7 +109,7 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
 
   /** The claims of the current token. */
   get token(): TokenPayload {
-    return this.#credential.payload
+    return this.#tokens.credential.payload
   }
 
   /** next waits for an event. It throws a `GapError` in place of missing ones, unless there is `onGap`. */
@@ -228,37 +172,21 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
     clearTimeout(this.#retryTimer)
     this.#parked = false
     this.#setState('connecting')
-    let url: URL
     try {
-      if (this.#needNewToken) {
-        await this.#renew()
+      if (this.#tokens.needsNew) {
+        await this.#tokens.renew()
       }
-      url = await this.#address()
+      const url = await addressOf(this.#options.url, this.token, this.id)
+      if (attempt === this.#attempt) {
+        this.#dial(url)
+      }
     }
     catch (error) {
       if (attempt === this.#attempt) {
-        this.#tokenFailed(error)
+        const ends = isRefusal(error) || (!this.#everLive && isFinal(statusOf(error)))
+        ends ? this.#stop(error) : this.#wait(error)
       }
-      return
     }
-    if (attempt === this.#attempt) {
-      this.#dial(url)
-    }
-  }
-
-  async #address(): Promise<URL> {
-    const { url: option } = this.#options
-    const base = (globalThis as { location?: Location }).location?.href
-    const url = new URL(typeof option === 'function' ? await option(this.#credential.payload) : option, base)
-    url.protocol = url.protocol.replace(/^http/, 'ws')
-    url.searchParams.append('id', this.id)
-    return url
-  }
-
-  #tokenFailed(error: unknown): void {
-    const status = statusOf(error)
-    const final = [401, 403, 404].includes(status) || (!this.#everLive && isFinal(status))
-    final ? this.#stop(error) : this.#wait(error)
   }
 
   #dial(url: URL): void {
@@ -269,8 +197,7 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
       onOpen: () => this.#queue.full ? this.#setLive(connection) : this.#subscribe(connection),
       onLost: loss => connection === this.#connection && void this.#lost(connection, url, loss),
     }
-    const connection: Connection = new Connection(url, this.#credential, options)
-    connection.guest = this.#source.guest?.(connection)
+    const connection: Connection = new Connection(url, this.#tokens.credential, options)
     this.#connection = connection
   }
 
@@ -300,9 +227,15 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
   }
 
   #subscriptionRefused(connection: Connection, response: PeerResponse): void {
-    const error = callError(response.status, this.#source.serializer.deserialize(response.body))
+    let body: unknown
+    try {
+      body = this.#source.serializer.deserialize(response.body)
+    }
+    catch {
+      // The status is enough.
+    }
     this.#disconnect()
-    this.#refusedWith(error.status, error, connection.credential)
+    this.#refusedWith(response.status, callError(response.status, body), connection.credential)
   }
 
   #setLive(connection: Connection): void {
@@ -314,11 +247,8 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
     this.#everLive = true
     this.#setState('live')
     this.#opening.resolve()
-    for (const waiter of this.#waiters) {
-      waiter.resolve(connection)
-    }
-    this.#waiters.clear()
-    void this.#share()
+    this.#answerWaiters(connection)
+    void this.#tokens.share()
   }
 
   /** #resubscribe asks for the events again that there was no room for. */
@@ -335,21 +265,18 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
     const { code, reason, opened } = loss
     this.#disconnect()
     const attempt = this.#attempt
-    const status = code >= 4400 && code <= 4599 ? code - 4000 : 0
-    const error = status > 0
-      ? new RefusedError(status, reason)
+    const refusal = code >= 4400 && code <= 4599 ? code - 4000 : 0
+    const error = refusal > 0
+      ? new RefusedError(refusal, reason)
       : new DisconnectedError(`${opened ? 'the connection is lost' : 'cannot connect'}: ${code} ${reason}`.trim())
+    const status = code === 1008 && reason === 'Token expired' ? 401 : refusal
     if (status > 0) {
       this.#refusedWith(status, error, connection.credential)
       return
     }
-    if (code === 1008 && reason === 'Token expired') {
-      this.#refusedWith(401, error, connection.credential)
-      return
-    }
-    if (!opened && !this.#subprotocol && connection.credential === this.#credential && await this.#isReachable(url)) {
+    if (!opened && !this.#subprotocol && connection.credential === this.#tokens.credential && await isReachable(url, this.#dialTimeout)) {
       // Mostly a refusal, of which a page learns nothing. Asking for a token is answered with a status.
-      this.#needNewToken = true
+      this.#tokens.needsNew = true
     }
     if (attempt === this.#attempt) {
       this.#wait(error)
@@ -359,29 +286,22 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
   /** #refusedWith goes on after the server has refused the client with an HTTP status. */
   #refusedWith(status: number, error: Error, credential: Credential): void {
     if (status === 401) {
-      if (credential !== this.#credential) {
+      if (credential !== this.#tokens.credential) {
         this.#wait(error) // there is a newer one
         return
       }
-      if (this.#refused && remaining(credential) > 0) {
+      const isOutlived = credential.life > 0 && remaining(credential) <= 0
+      if (this.#refused && !isOutlived) {
         this.#stop(error instanceof RefusedError ? error : new RefusedError(401, 'a new token was refused', { cause: error }))
         return
       }
-      this.#refused = this.#needNewToken = true
+      this.#refused = this.#tokens.needsNew = true
     }
     else if ((!this.#everLive && isFinal(status)) || (error instanceof RefusedError && FINAL.includes(status))) {
       this.#stop(error)
       return
     }
     this.#wait(error)
-  }
-
-  #isReachable(url: URL): Promise<boolean> {
-    const plain = new URL(url)
-    plain.protocol = plain.protocol.replace(/^ws/, 'http')
-    plain.search = ''
-    const signal = AbortSignal.timeout(this.#dialTimeout)
-    return fetch(plain, { mode: 'no-cors', credentials: 'omit', cache: 'no-store', signal }).then(() => true, () => false)
   }
 
   #wait(error: unknown): void {
@@ -426,83 +346,7 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
     else {
       this.#connection?.verify()
     }
-    this.#scheduleRefresh(0) // timers of a sleeping machine stand still
-  }
-
-  // ---- tokens
-
-  #scheduleRefresh(least: number): void {
-    clearTimeout(this.#refreshTimer)
-    const option = this.#options.refreshTokenBeforeExpireInSeconds
-    const before = typeof option === 'function' ? option(this.token) : option
-    if (this.#ended || before === undefined || !Number.isFinite(before)) {
-      return
-    }
-    const wait = Math.max(least, remaining(this.#credential) - before * 1_000)
-    this.#refreshTimer = wait > MAX_TIMEOUT
-      ? setTimeout(() => this.#scheduleRefresh(least), MAX_TIMEOUT)
-      : setTimeout(() => this.#refresh(), wait)
-  }
-
-  get #refreshDelay(): number {
-    return (this.#options.refreshTokenDelayInSeconds ?? 2) * 1_000
-  }
-
-  #refresh(): void {
-    this.#renew().then(() => this.#share(), (error) => {
-      if ([401, 403, 404].includes(statusOf(error))) {
-        this.#stop(error)
-      }
-      else {
-        this.#scheduleRefresh(Math.max(this.#refreshDelay, 1_000))
-      }
-    })
-  }
-
-  /** #renew fetches a token, once for all who ask at the same time. */
-  #renew(): Promise<void> {
-    return this.#renewing ??= this.#fetch().finally(() => this.#renewing = undefined)
-  }
-
-  async #fetch(): Promise<void> {
-    const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(this.#dialTimeout)])
-    const late = new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }))
-    this.#credential = newCredential(await Promise.race([this.#source.fetch(signal), late]))
-    this.#needNewToken = false
-    this.#scheduleRefresh(this.#refreshDelay)
-  }
-
-  /** #share tells the server of an open socket about a token that is newer than the one it knows. */
-  async #share(): Promise<void> {
-    const connection = this.#connection
-    const credential = this.#credential
-    if (!connection || !this.#live || this.#sharing || connection.credential === credential) {
-      return
-    }
-    if (!sameSocket(connection.credential.payload, credential.payload)) {
-      this.reconnect()
-      return
-    }
-    this.#sharing = true
-    try {
-      const input = this.#source.serializer.serialize({ token: credential.token })
-      const { status } = await connection.peer.request('/updateToken', input)
-      if (status === 200) {
-        connection.credential = credential
-      }
-      else if (connection === this.#connection && ![403, 503].includes(status)) { // another socket would be refused, too
-        this.reconnect()
-      }
-    }
-    catch {
-      // The connection is lost; the next one is opened with the new token.
-    }
-    finally {
-      this.#sharing = false
-    }
-    if (credential !== this.#credential || connection !== this.#connection) {
-      void this.#share()
-    }
+    this.#tokens.awake()
   }
 
   // ---- calls, and the end
@@ -517,13 +361,24 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
         resolve(this.#connection)
         return
       }
-      const waiter = { resolve, reject }
-      this.#waiters.add(waiter)
-      signal?.addEventListener('abort', () => {
+      const onAbort = (): void => {
         this.#waiters.delete(waiter)
-        reject(signal.reason)
-      }, { once: true })
+        reject(signal!.reason)
+      }
+      const waiter = (connection?: Connection): void => {
+        signal?.removeEventListener('abort', onAbort)
+        connection ? resolve(connection) : reject(this.#lastError ?? closedError())
+      }
+      this.#waiters.add(waiter)
+      signal?.addEventListener('abort', onAbort)
     })
+  }
+
+  #answerWaiters(connection?: Connection): void {
+    for (const answer of this.#waiters) {
+      answer(connection)
+    }
+    this.#waiters.clear()
   }
 
   #stop(error: unknown, atOnce = false): void {
@@ -534,32 +389,10 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
     this.#setState('closed', error)
     this.#lastError = error
     this.#stopping.abort()
-    for (const timer of [this.#retryTimer, this.#refreshTimer, this.#connectTimer]) {
-      clearTimeout(timer)
-    }
-    const closed = error ?? closedError()
-    this.#opening.reject(closed)
-    for (const waiter of this.#waiters) {
-      waiter.reject(closed)
-    }
-    this.#waiters.clear()
+    clearTimeout(this.#retryTimer)
+    clearTimeout(this.#connectTimer)
+    this.#opening.reject(error ?? closedError())
+    this.#answerWaiters()
     atOnce ? this.#queue.drop(error) : this.#queue.finish(error)
   }
-}
-
-/** isFinal reports whether a first attempt that is answered so is not repeated. */
-function isFinal(status: number): boolean {
-  return status >= 400 && status < 500 && ![401, 408, 425, 429].includes(status)
-}
-
-/** randomId returns an id that nobody can guess. crypto.randomUUID is missing on pages without TLS. */
-function randomId(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), byte => byte.toString(36)).join('')
-}
-
-/** reportError lets an error of a callback be seen without breaking what called it. */
-function reportError(error: unknown): void {
-  queueMicrotask(() => {
-    throw error
-  })
 }

@@ -1,4 +1,4 @@
-import type { CallOptions } from './peer.js'
+import type { CallOptions } from './call.js'
 
 /** A method of a room. */
 export type Method<In = any, Out = any> = (...args: undefined extends In ? [input?: In, options?: CallOptions] : [input: In, options?: CallOptions]) => Promise<Out>

@@ -1,12 +1,17 @@
 import type { ClientContext, ClientOptions, NestedClient } from '@orpc/client'
+import { ErrorEvent, withEventMeta } from '@orpc/client'
 import type { StandardLinkOptions, StandardLinkPlugin, StandardRPCCustomJsonSerializer, StandardRPCLinkOptions } from '@orpc/client/standard'
 import { StandardRPCJsonSerializer, StandardRPCLink, StandardRPCSerializer } from '@orpc/client/standard'
-import { ClientPeer } from '@orpc/standard-server-peer'
-import type { Connection, Guest } from './connection.js'
-import type { IteratorOptions } from './iterator.js'
+import { getGlobalOtelConfig, isTypescriptObject } from '@orpc/shared'
+import { decodeResponseMessage, encodeRequestMessage, MessageType } from '@orpc/standard-server-peer'
+import type { Connection } from './connection.js'
 import { DurableIterator } from './iterator.js'
 import type { CallFunction } from './methods.js'
 import { withMethods } from './methods.js'
+import type { IteratorOptions } from './options.js'
+import type { PeerEvent } from './peer.js'
+import { isStream } from './peer.js'
+import { exchange } from './stream.js'
 import type { Credential, TokenPayload } from './token.js'
 import { newCredential } from './token.js'
 
@@ -81,7 +86,6 @@ export class DurableIteratorLinkPlugin<C extends ClientContext> implements Stand
       fetch,
       serializer: new StandardRPCSerializer(new StandardRPCJsonSerializer(this.#options)) as never,
       calls: live => this.#calls(live),
-      guest: connection => new CallPeer(connection),
       lastEventId: call.lastEventId,
       signal: call.signal,
     })
@@ -93,10 +97,15 @@ export class DurableIteratorLinkPlugin<C extends ClientContext> implements Stand
     const { interceptors = [], clientInterceptors = [], plugins = [], customJsonSerializers = [] } = this.#options
     const linkOptions = { interceptors, clientInterceptors, plugins, customJsonSerializers }
     const link = new StandardRPCLink<C>({
-      call: async (request) => {
-        const { peer } = (await live(request.signal)).guest as CallPeer
-        const response = await peer.request({ ...request, body: withInput(request.body) })
-        return { ...response, body: async () => response.body }
+      call: async ({ signal, ...request }) => {
+        const { peer } = await live(signal)
+        const id = peer.newId()
+        const encoded = await encodeRequestMessage(id, MessageType.REQUEST, {
+          ...request, headers: traced(request.headers), body: withInput(request.body),
+        })
+        const { status, headers, body, message } = await exchange(handler => peer.start(id, encoded, handler), eventValue, signal)
+        const output: any = isStream(headers) ? body : ((await decodeResponseMessage(message))[2] as { body: unknown }).body
+        return { status, headers, body: async () => output }
       },
     }, {
       url: 'http://orpc',
@@ -106,21 +115,23 @@ export class DurableIteratorLinkPlugin<C extends ClientContext> implements Stand
   }
 }
 
-/** oRPC's own peer, for calls: what it does not have to be told of is for ours. */
-class CallPeer implements Guest {
-  readonly peer: ClientPeer
+/** traced returns the headers with the trace that is active, if the page has set up tracing. */
+function traced<H extends object>(headers: H): H {
+  const all = { ...headers }
+  const tracing = getGlobalOtelConfig()
+  tracing?.propagation.inject(tracing.context.active(), all)
+  return all
+}
 
-  constructor(connection: Connection) {
-    this.peer = new ClientPeer(async message => connection.send(message))
+/** eventValue returns what oRPC's serializer makes of an event: its data, with its metadata beside it. */
+function eventValue({ e, d, m }: PeerEvent): unknown {
+  const failed = e === 'error'
+  const plain = failed ? new ErrorEvent({ data: d }) : d
+  const value = m && isTypescriptObject(plain) ? withEventMeta(plain, m) : plain
+  if (failed) {
+    throw value
   }
-
-  receive(data: string | ArrayBuffer): void {
-    this.peer.message(data).catch(() => {})
-  }
-
-  close(reason: Error): void {
-    this.peer.close({ reason })
-  }
+  return value
 }
 
 /** withInput adds the key `input` to a call without input: servers of oRPC refuse it otherwise. */

@@ -7,13 +7,16 @@ export interface QueueLimits {
   size: number
 }
 
+/** The bounds of an iterator without `buffer`, and of each stream of a method. */
+export const DEFAULT_LIMITS: QueueLimits = { events: 1_000, size: 4 << 20 }
+
 type Item<T> =
   /** `cursor` is the last event id once the item was read. */
   | { value: T, size: number, cursor: string | undefined }
   | { gap: GapError, size: 0, cursor: string | undefined }
 
 interface Reader<T> {
-  resolve: (result: IteratorResult<T, undefined>) => void
+  resolve: (result: IteratorResult<T, any>) => void
   reject: (error: unknown) => void
 }
 
@@ -22,8 +25,6 @@ interface Reader<T> {
  * there are some only while nothing is held.
  */
 export class EventQueue<T> {
-  /** The last event id that was read. */
-  cursor: string | undefined
   /** Set while events are dropped because there was no room. */
   full = false
   /** Set if something was dropped that has no id, so it cannot be asked for again. */
@@ -34,16 +35,16 @@ export class EventQueue<T> {
   #readers: Reader<T>[] = []
   #ended = false
   #error: unknown
+  #result: unknown
 
   constructor(
     private readonly limits: QueueLimits,
-    private readonly onGap: ((gap: GapError) => void) | undefined,
+    private readonly onGap?: (gap: GapError) => void,
     /** Called when a queue that was full is half empty again. */
-    private readonly onRoom: () => void,
-    cursor: string | undefined,
-  ) {
-    this.cursor = cursor
-  }
+    private readonly onRoom?: () => void,
+    /** The last event id that was read. */
+    public cursor?: string,
+  ) {}
 
   /** The last event id once everything is read: what to resume from. */
   get end(): string | undefined {
@@ -104,18 +105,20 @@ export class EventQueue<T> {
     })
   }
 
-  /** finish lets readers have what is held, and then the end: `error` for one of them, if there is one. */
-  finish(error?: unknown): void {
+  /** finish lets readers have what is held, and then the end. One of them gets `error` if there is one, or `result`. */
+  finish(error?: unknown, result?: unknown): void {
     if (!this.#ended) {
       this.#ended = true
       this.#error = error
+      this.#result = result
       this.#deliver()
     }
   }
 
-  /** drop ends at once: what is held is not read any more. */
+  /** drop ends at once: neither what is held is read any more, nor an earlier end. */
   drop(error?: unknown): void {
     this.#items = []
+    this.#ended = false
     this.finish(error)
   }
 
@@ -144,7 +147,7 @@ export class EventQueue<T> {
       }
     }
     if (this.full && this.halfEmpty) {
-      this.onRoom()
+      this.onRoom?.()
     }
   }
 
@@ -163,9 +166,10 @@ export class EventQueue<T> {
 
   #finishOne(reader: Reader<T>): void {
     const error = this.#error
-    this.#error = undefined
+    const value = this.#result
+    this.#error = this.#result = undefined
     if (error === undefined) {
-      reader.resolve({ done: true, value: undefined })
+      reader.resolve({ done: true, value })
     }
     else {
       reader.reject(error)

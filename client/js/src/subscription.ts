@@ -1,5 +1,6 @@
 import type { GapReason } from './errors.js'
 import type { Peer, PeerEvent, PeerResponse } from './peer.js'
+import { isEventId } from './peer.js'
 import type { EventQueue } from './queue.js'
 import type { Serializer } from './serializer.js'
 
@@ -76,7 +77,7 @@ export class Subscription<T> {
     if (reason) {
       this.queue.gap(reason, this.options.channel, this.#resumed)
     }
-    if (position && this.#resumed === undefined) {
+    if (isEventId(position) && this.#resumed === undefined) {
       this.queue.move(position)
     }
   }
@@ -101,32 +102,34 @@ export class Subscription<T> {
     if (retry !== undefined) {
       this.options.onRetry(retry)
     }
-    if (event.e !== 'message') {
+    const ends = event.e !== 'message' && !event.error
+    const isEmpty = event.e === 'message' && event.d === undefined && this.extended // a heartbeat, or a new cursor
+    if (!ends && !isEmpty) {
+      this.#add(event, id, size)
+      return
+    }
+    if (id !== undefined) {
+      this.queue.move(id)
+    }
+    if (ends) {
       this.options.onEnded(`the server has ended the subscription: ${event.e}`)
-    }
-    else if (event.d === undefined && this.extended) {
-      if (id !== undefined) {
-        this.queue.move(id)
-      }
-    }
-    else {
-      this.#add(event.d, id, size)
     }
   }
 
-  #add(data: unknown, id: string | undefined, size: number): void {
+  #add({ d, error }: PeerEvent, id: string | undefined, size: number): void {
     if (decimal(id) <= this.#floor) {
       this.#floor = Number.NaN
       this.queue.gap('reset', this.options.channel, '0')
     }
     let value: T
     try {
-      value = this.serializer.deserialize(data) as T
-    }
-    catch (error) {
-      if (!this.queue.full) {
-        this.queue.gap('unreadable', this.options.channel, id ?? this.queue.end, error)
+      if (error) {
+        throw error
       }
+      value = this.serializer.deserialize(d) as T
+    }
+    catch (cause) {
+      this.queue.gap('unreadable', this.options.channel, id ?? this.queue.end, cause)
       return
     }
     if (!this.queue.push(value, id, size)) {

@@ -13,12 +13,19 @@ export interface TokenPayload {
   exp: number
 }
 
-/** A token and when it came, by a clock that nobody sets. */
+/** A token and when it came, in milliseconds of a clock that nobody sets. */
 export interface Credential {
   token: string
   payload: TokenPayload
   receivedAt: number
+  /** How long it is good from then on. */
+  life: number
+  /** Reports whether only the clock of this machine, which may be wrong, knows that. */
+  isBlind: boolean
 }
+
+/** The longest lifetime that `iat` is believed for, a leap year in milliseconds. */
+const LONGEST_LIFE = 366 * 86_400_000
 
 /** now returns milliseconds of a clock that never jumps. */
 export const now = (): number => performance.now()
@@ -45,17 +52,32 @@ function isStrings(value: unknown): boolean {
   return value === undefined || (Array.isArray(value) && value.every(item => typeof item === 'string'))
 }
 
+/**
+ * newCredential reads a token that has just come. Its lifetime is the difference of the
+ * server's two times, since the clock here may be wrong. One that agrees is more exact, as
+ * `iat` is rounded down to the second, and it is all that there is without a lifetime that
+ * makes sense.
+ */
 export function newCredential(token: unknown): Credential {
   const payload = parseToken(token)
-  return { token: token as string, payload, receivedAt: now() }
+  const life = (payload.exp - payload.iat) * 1_000
+  const left = payload.exp * 1_000 - Date.now()
+  const isBlind = !(life > 0 && life <= LONGEST_LIFE)
+  const isExact = left > life - 1_000 && left < life
+  return { token: token as string, payload, receivedAt: now(), life: isBlind || isExact ? left : life, isBlind }
 }
 
-/**
- * remaining returns how many milliseconds a token lives on. Only the difference of the
- * server's two times counts, since the clock here may be wrong.
- */
-export function remaining({ payload, receivedAt }: Credential): number {
-  return receivedAt + (payload.exp - payload.iat) * 1000 - now()
+/** fetchCredential fetches a token, within `timeout` and until the signal fires. */
+export async function fetchCredential(fetch: (signal: AbortSignal) => Promise<unknown>, signal: AbortSignal, timeout: number): Promise<Credential> {
+  const either = AbortSignal.any([signal, AbortSignal.timeout(timeout)])
+  either.throwIfAborted()
+  const late = new Promise<never>((_, reject) => either.addEventListener('abort', () => reject(either.reason)))
+  return newCredential(await Promise.race([fetch(either), late]))
+}
+
+/** remaining returns how many milliseconds a token lives on. */
+export function remaining({ life, receivedAt }: Credential): number {
+  return receivedAt + life - now()
 }
 
 /** sameSocket reports whether a socket that was opened with one token can go on with the other. */

@@ -39,6 +39,45 @@ describe('calls', () => {
     await assert.rejects(it.rpc.say('z'), DisconnectedError)
   })
 
+  test('that wait leave nothing behind at a signal that lives longer', async () => {
+    const { it } = await open()
+    const { signal } = new AbortController()
+    server.socket.drop()
+    const waiting = [it.rpc.say('a', { signal }), it.rpc.say('b', { signal })]
+    await settle()
+    await clock.advance(500)
+    await server.accept()
+    await Promise.all(waiting)
+    assert.equal(getEventListeners(signal, 'abort').length, 0)
+    server.socket.drop()
+    const ended = assert.rejects(it.rpc.say('c', { signal }), DisconnectedError)
+    it.close()
+    await ended
+    assert.equal(getEventListeners(signal, 'abort').length, 0)
+  })
+
+  test('that wait end with the reason why the iterator does', async () => {
+    const abort = new AbortController()
+    const { it } = await open({ signal: abort.signal })
+    server.socket.drop()
+    const waiting = assert.rejects(it.rpc.say('a'), /enough/)
+    abort.abort(new Error('enough'))
+    await waiting
+  })
+
+  test('are aborted while they wait', async () => {
+    const { it } = await open()
+    server.socket.drop()
+    const abort = new AbortController()
+    const waiting = assert.rejects(it.rpc.say('a', { signal: abort.signal }), /enough/)
+    abort.abort(new Error('enough'))
+    await waiting
+    await clock.advance(500)
+    await server.accept()
+    assert.deepEqual(server.calls, [])
+    it.close()
+  })
+
   test('are aborted', async () => {
     const { it } = await open()
     server.onCall = () => undefined
@@ -70,17 +109,16 @@ describe('calls', () => {
     it.close()
   })
 
-  test('that return a stream', async () => {
+  test('that are answered with a file', async () => {
     const { it } = await open()
-    server.onCall = () => ({ h: { 'content-type': 'text/event-stream' } })
-    const stream = await it.rpc.count()
+    server.onCall = () => undefined
+    const running = assert.rejects(it.rpc.download(), /use the client of @orpc\/client/)
+    await settle()
     const { i } = server.socket.sent.at(-1)
-    server.socket.receive({ i, t: 3, p: { e: 'message', d: { json: 1 } } })
-    server.socket.receive({ i, t: 3, p: { e: 'message', d: { json: 2 } } })
-    server.socket.receive({ i, t: 3, p: { e: 'done', d: { json: 'end' } } })
-    assert.deepEqual(await stream.next(), { done: false, value: 1 })
-    assert.deepEqual(await stream.next(), { done: false, value: 2 })
-    assert.deepEqual(await stream.next(), { done: true, value: 'end' })
+    const head = JSON.stringify({ i, p: { h: { 'content-type': 'text/plain', 'content-disposition': 'attachment; filename="\ufffd.txt"' } } })
+    server.socket.receive(Uint8Array.from([...new TextEncoder().encode(head), 255, 0, 255, 1]).buffer)
+    await running
+    assert.equal(it.state, 'live')
     it.close()
   })
 })

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 
-interface Timer { at: number, run: () => void }
+interface Timer { at: number, run: () => void, isSignal?: boolean }
 
 /** A clock that only `advance` moves. It stands in for the timers and the clocks of the process. */
 export class Clock {
   #now = 0
   #timers = new Map<number, Timer>()
   #last = 0
-  readonly #saved = { setTimeout, clearTimeout, performanceNow: performance.now, dateNow: Date.now }
+  readonly #saved = { setTimeout, clearTimeout, performanceNow: performance.now, dateNow: Date.now, timeout: AbortSignal.timeout }
 
   constructor(start = 1_700_000_000_000) {
     globalThis.setTimeout = ((run: () => void, ms = 0) => {
@@ -15,6 +15,12 @@ export class Clock {
       return this.#last
     }) as unknown as typeof setTimeout
     globalThis.clearTimeout = ((id: number) => this.#timers.delete(id)) as unknown as typeof clearTimeout
+    AbortSignal.timeout = (ms) => {
+      const abort = new AbortController()
+      const run = (): void => abort.abort(new DOMException('The operation was aborted due to timeout', 'TimeoutError'))
+      this.#timers.set(++this.#last, { at: this.#now + ms, run, isSignal: true })
+      return abort.signal
+    }
     performance.now = () => this.#now
     Date.now = () => start + this.#now
   }
@@ -23,9 +29,9 @@ export class Clock {
     return this.#now
   }
 
-  /** How many timers are set. */
+  /** How many timers are set. Those of `AbortSignal.timeout` cannot be cleared, and do not count. */
   get timers(): number {
-    return this.#timers.size
+    return [...this.#timers.values()].filter(({ isSignal }) => !isSignal).length
   }
 
   async advance(ms: number): Promise<void> {
@@ -58,6 +64,7 @@ export class Clock {
     globalThis.clearTimeout = this.#saved.clearTimeout
     performance.now = this.#saved.performanceNow
     Date.now = this.#saved.dateNow
+    AbortSignal.timeout = this.#saved.timeout
   }
 }
 

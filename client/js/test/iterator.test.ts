@@ -174,13 +174,6 @@ describe('messages', () => {
       it.close()
     })
   }
-
-  test('one that is no JSON ends the connection', async () => {
-    const { it, errors } = await open()
-    server.socket.receive('{')
-    assert.match(String(errors[0]), /1007/)
-    it.close()
-  })
 })
 
 describe('gaps', () => {
@@ -217,17 +210,6 @@ describe('gaps', () => {
     it.close()
   })
 
-  test('an event that cannot be read is a gap, not a loop', async () => {
-    const { it } = await open()
-    const { i } = server.socket.sent[0]
-    server.socket.receive({ i, t: 3, p: { e: 'message', d: { json: 'x', meta: [[0, 'nowhere']] }, m: { id: 'e-1' } } })
-    await server.publish('b', 'e-2')
-    await assert.rejects(it.next(), (gap: GapError) => gap.reason === 'unreadable')
-    assert.deepEqual(await read(it, 1), ['b'])
-    assert.equal(server.sockets.length, 1)
-    it.close()
-  })
-
   test('a server of oRPC that counts anew', async () => {
     server.resume = undefined
     const { it } = await open({ lastEventId: '40' })
@@ -236,6 +218,34 @@ describe('gaps', () => {
     assert.deepEqual(await read(it, 1), ['a'])
     it.close()
   })
+})
+
+describe('an address', () => {
+  for (const [name, url] of Object.entries({
+    'that is none': 'ws://server:port/room',
+    'that no socket can have': 'ftp://server/room',
+    'whose function fails': () => Promise.reject(new Error('no address')),
+  })) {
+    test(`${name} is the error of a first connection`, async () => {
+      const { WebSocket } = globalThis
+      globalThis.WebSocket = class extends WebSocket {
+        constructor(address: string | URL, protocols?: string | string[]) {
+          if (!['ws:', 'wss:'].includes(new URL(address).protocol)) {
+            throw new SyntaxError('no address of a socket') // as browsers do
+          }
+          super(address, protocols)
+        }
+      }
+      const states: unknown[] = []
+      const failed = assert.rejects(
+        dial({ url, token: token(), connectTimeout: 3_000, onState: (_, error) => error && states.push(error) }),
+        /invalid url|no address/i,
+      )
+      await clock.advance(3_000)
+      await failed
+      assert.ok(states.length > 1)
+    })
+  }
 })
 
 describe('the end', () => {

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, test } from 'node:test'
 import { createORPCClient, ORPCError } from '@orpc/client'
 import { RPCLink } from '@orpc/client/fetch'
 import { ClientRetryPlugin } from '@orpc/client/plugins'
+import { setGlobalOtelConfig } from '@orpc/shared'
 import type { DurableIteratorLinkPluginOptions } from '../src/orpc.js'
 import { DurableIteratorLinkPlugin } from '../src/orpc.js'
 import { Clock, settle } from './clock.js'
@@ -128,5 +129,43 @@ test('a call that is under way when the connection is lost fails', async () => {
   await settle()
   server.socket.drop()
   await running
+  it.close()
+})
+
+test('calls carry the trace that is active', async () => {
+  const made = client().onMessage()
+  await server.accept()
+  const it = await made
+  const inject = (context: string, headers: Record<string, string>): unknown => headers['traceparent'] = context
+  setGlobalOtelConfig({ context: { active: () => 'here' }, trace: { getActiveSpan: () => undefined }, propagation: { inject } } as never)
+  try {
+    await it.echo(1, { lastEventId: 'e-1' })
+  }
+  finally {
+    setGlobalOtelConfig(undefined)
+  }
+  assert.deepEqual(server.calls.at(-1).h, { 'last-event-id': 'e-1', 'traceparent': 'here' })
+  await it.echo(1)
+  assert.equal(server.calls.at(-1).h, undefined)
+  it.close()
+})
+
+test('files go both ways', async () => {
+  const made = client().onMessage()
+  await server.accept()
+  const it = await made
+  const answered = it.echo(new File(['a file'], 'a.txt', { type: 'text/plain' }))
+  for (let i = 0; i < 100 && server.socket.sent.length < 2; i++) {
+    await settle() // until the file was read
+  }
+  const bytes = new Uint8Array(server.socket.sent[1])
+  const end = bytes.indexOf(255)
+  const { i, p } = JSON.parse(new TextDecoder().decode(bytes.subarray(0, end)))
+  assert.match(p.h['content-type'], /^multipart\/form-data/)
+  const head = new TextEncoder().encode(JSON.stringify({ i, p: { h: p.h } }))
+  server.socket.receive(Uint8Array.from([...head, ...bytes.subarray(end)]).buffer)
+  const { path, input } = await answered
+  assert.deepEqual(path, ['echo'])
+  assert.equal(await input.text(), 'a file')
   it.close()
 })

@@ -128,6 +128,23 @@ describe('pages', () => {
     })
   }
 
+  test('coming back costs no token before its time', async () => {
+    const opened = await open({ token: async () => token({ life: 30 }), refreshTokenBeforeExpireInSeconds: 60, refreshTokenDelayInSeconds: 5 })
+    await clock.advance(0)
+    assert.equal(opened.tokens, 2, 'the first is due at once')
+    for (let n = 0; n < 4; n++) {
+      page.tell('hidden')
+      page.tell('visible')
+      await clock.advance(1_000)
+    }
+    assert.equal(opened.tokens, 2)
+    clock.sleep(5_000)
+    page.tell('visible')
+    await clock.advance(0)
+    assert.equal(opened.tokens, 3, 'timers of a sleeping machine stand still')
+    opened.it.close()
+  })
+
   test('a page that is put away while it waits does not try again', async () => {
     const { it, states } = await open()
     server.socket.drop()

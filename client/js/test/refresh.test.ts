@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { dial } from '../src/index.js'
 import { settle } from './clock.js'
 import { clock, open, server } from './harness.js'
 import { token } from './server.js'
@@ -100,24 +101,118 @@ describe('refresh', () => {
     opened.it.close()
   })
 
-  for (const [status, sockets] of [[401, 2], [403, 1], [503, 1]] as const) {
-    test(`a server that answers ${status} to a token has ${sockets} sockets in all`, async () => {
-      const opened = await open({ token: async () => token({ life: 60 }), refreshTokenBeforeExpireInSeconds: 10 })
-      server.onCall = () => ({ s: status, b: { json: null } })
-      await clock.advance(55_000)
-      assert.equal(server.sockets.length, sockets)
+  for (const [name, answer] of [
+    ['that answers 401', { s: 401, b: { json: null } }],
+    ['whose answer cannot be read', '{'],
+    ['that does not answer', undefined],
+  ] as const) {
+    test(`a server ${name} to a token gets another socket`, async () => {
+      const opened = await open({ token: async () => token({ life: 60 }), refreshTokenBeforeExpireInSeconds: 30 })
+      server.onCall = () => undefined
+      await clock.advance(30_000)
       assert.equal(server.calls.length, 1)
-      if (sockets === 1) {
-        assert.equal(opened.it.state, 'live', 'with the token that is good')
-        server.socket.drop(1008, 'Token expired')
-        await clock.advance(500)
+      if (answer) {
+        server.socket.receive(answer === '{' ? answer : { i: server.socket.sent.at(-1).i, p: answer })
       }
+      await clock.advance(answer ? 0 : 10_000)
+      assert.equal(server.sockets.length, 2)
       await server.accept()
       assert.equal(opened.it.state, 'live')
+      assert.equal(server.calls.length, 1, 'the socket was opened with the token')
       assert.equal(opened.tokens, 2)
       opened.it.close()
     })
   }
+
+  for (const status of [403, 503]) {
+    test(`a server that answers ${status} to a token keeps its socket, and gets others after pauses`, async () => {
+      const opened = await open({
+        token: async () => token({ life: 60 }), refreshTokenBeforeExpireInSeconds: 30, backoff: attempt => attempt * 4_000,
+      })
+      server.onCall = () => ({ s: status, b: { json: null } })
+      await clock.advance(30_000)
+      for (const [pause, tokens] of [[4_000, 3], [8_000, 4], [12_000, 5]] as const) {
+        await clock.advance(pause - 1)
+        assert.equal(opened.tokens, tokens - 1)
+        await clock.advance(1)
+        assert.equal(opened.tokens, tokens)
+      }
+      assert.equal(server.calls.length, 4)
+      assert.equal(server.sockets.length, 1)
+      assert.equal(opened.it.state, 'live', 'with the token that is good')
+      server.onCall = () => ({ b: { json: null } })
+      await clock.advance(16_000)
+      assert.equal(server.calls.length, 5)
+      await clock.advance(29_000)
+      assert.equal(opened.tokens, 6, 'taken')
+      opened.it.close()
+    })
+  }
+
+  test('a refresh that fails is tried again after pauses that grow', async () => {
+    let fail = false
+    const opened = await open({ token: async () => {
+      if (fail) {
+        throw new Error('no answer')
+      }
+      return token({ life: 3600 })
+    }, refreshTokenBeforeExpireInSeconds: 1_800, backoff: attempt => attempt * 1_000 })
+    fail = true
+    await clock.advance(1_800_000)
+    assert.equal(opened.tokens, 2)
+    for (const [pause, tokens] of [[2_000, 3], [2_000, 4], [3_000, 5], [4_000, 6]] as const) {
+      await clock.advance(pause - 1)
+      assert.equal(opened.tokens, tokens - 1)
+      await clock.advance(1)
+      assert.equal(opened.tokens, tokens)
+    }
+    fail = false
+    await clock.advance(5_000)
+    assert.equal(server.calls.at(-1).u, '/updateToken')
+    fail = true
+    await clock.advance(1_800_000)
+    assert.equal(opened.tokens, 8)
+    await clock.advance(2_000)
+    assert.equal(opened.tokens, 9, 'the pauses begin anew')
+    opened.it.close()
+  })
+
+  for (const [name, change] of Object.entries({
+    'without the time of its issue': { iat: 0 },
+    'issued after it expires': { iat: 4_000_000_000 },
+    'for two years': { iat: 1_700_000_000, exp: 1_763_072_000 },
+  })) {
+    for (const skew of [-3600, 0, 3600]) {
+      test(`a token ${name} is replaced by the clock, which is ${skew} s wrong, and once a minute at most`, async () => {
+        const tokenOf = (): string => {
+          const [payload] = token({ life: 1_000, skew }).split('.signature')
+          return `${JSON.stringify({ ...JSON.parse(payload!), ...change })}.signature`
+        }
+        const opened = await open({ token: async () => tokenOf(), refreshTokenBeforeExpireInSeconds: 100 })
+        const left = opened.it.token.exp - Date.now() / 1_000 - 100
+        const due = Math.max(left, 60) * 1_000
+        await clock.advance(Math.min(due, 2_000_000) - 2_000)
+        assert.equal(opened.tokens, 1)
+        if (due < 2_000_000) {
+          await clock.advance(4_000)
+          assert.equal(opened.tokens, 2)
+          await clock.advance(50_000)
+          assert.equal(opened.tokens, 2)
+        }
+        opened.it.close()
+      })
+    }
+  }
+
+  test('by a clock that agrees the part of a second counts before iat was issued', async () => {
+    await clock.advance(800)
+    const opened = await open({ token: async () => token({ life: 60 }), refreshTokenBeforeExpireInSeconds: 10 })
+    await clock.advance(49_199)
+    assert.equal(opened.tokens, 1)
+    await clock.advance(1)
+    assert.equal(opened.tokens, 2)
+    opened.it.close()
+  })
 
   test('a refusal of an older token than the current one costs none', async () => {
     const opened = await open({ token: async () => token({ life: 60 }), refreshTokenBeforeExpireInSeconds: 10 })
@@ -172,4 +267,45 @@ describe('refresh', () => {
       opened.it.close()
     })
   }
+})
+
+describe('a source', () => {
+  const never = (): Promise<string> => new Promise(() => {})
+
+  test('has dialTimeout for the first token', async () => {
+    const failed = assert.rejects(dial({ url: 'ws://server/room', token: never, dialTimeout: 3_000 }), { name: 'TimeoutError' })
+    await clock.advance(3_000)
+    await failed
+    assert.equal(server.sockets.length, 0)
+  })
+
+  test('has dialTimeout for others, and is asked again', async () => {
+    let hang = false
+    const opened = await open({ token: () => hang ? never() : Promise.resolve(token()), dialTimeout: 3_000 })
+    hang = true
+    server.socket.drop(1008, 'Token expired')
+    await clock.advance(500 + 3_000)
+    assert.equal(opened.it.state, 'waiting')
+    hang = false
+    await clock.advance(1_000)
+    await server.accept()
+    assert.equal(opened.it.state, 'live')
+    assert.equal(opened.tokens, 3)
+    opened.it.close()
+  })
+
+  test('that does not heed the signal does not keep dial from it', async () => {
+    const abort = new AbortController()
+    const failed = assert.rejects(dial({ url: 'ws://server/room', token: never, signal: abort.signal }), /enough/)
+    await settle()
+    abort.abort(new Error('enough'))
+    await failed
+  })
+
+  test('is not asked after the signal', async () => {
+    let asked = 0
+    const token = async (): Promise<string> => String(++asked)
+    await assert.rejects(dial({ url: 'ws://server/room', token, signal: AbortSignal.abort(new Error('enough')) }), /enough/)
+    assert.equal(asked, 0)
+  })
 })

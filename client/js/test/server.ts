@@ -55,7 +55,8 @@ export class FakeSocket {
   }
 
   receive(frame: unknown): void {
-    this.onmessage?.({ data: typeof frame === 'string' ? frame : JSON.stringify(frame) })
+    const isRaw = typeof frame === 'string' || frame instanceof ArrayBuffer
+    this.onmessage?.({ data: isRaw ? frame : JSON.stringify(frame) })
   }
 
   get isOpen(): boolean {

@@ -104,6 +104,27 @@ var broadcastCases = map[string]func(*buses){
 			b.t.Errorf("%d calls after stop has returned", n)
 		}
 	},
+	"goes on after a listener has panicked": func(b *buses) {
+		here, there := b.two()
+		var calls atomic.Int32
+		stop, err := there.Listen(b.t.Context(), "t", func([]byte) {
+			if calls.Add(1)%2 == 1 {
+				panic("a listener of the test panics")
+			}
+		})
+		b.must(err)
+		other := b.listen(there, "t")
+		b.broadcast(here, "t", "a")
+		other.hearsAlso("a")
+		b.broadcast(here, "t", "b")
+		other.hearsAlso("b")
+		for deadline := time.Now().Add(patience); calls.Load() < 2; <-time.After(time.Millisecond) {
+			if time.Now().After(deadline) {
+				b.t.Fatalf("%d calls of the listener that panics, want 2", calls.Load())
+			}
+		}
+		stop()
+	},
 	"fails with its context": func(b *buses) {
 		here, _ := b.two()
 		ctx, cancel := context.WithCancel(b.t.Context())

@@ -3,6 +3,7 @@ package eventlogtest
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -106,7 +107,7 @@ func (h *BusHandle) Listen(ctx context.Context, topic string, fn func(data []byt
 		return nil, err
 	}
 	defer h.calls.Done()
-	f := &busFeed{handle: h, topic: topic, fn: fn}
+	f := &busFeed{handle: h, topic: topic, fn: eventlog.GuardListener(fn, slog.Default())}
 	end, err := h.bus.Listen(ctx, topic, f.pass)
 	if err != nil {
 		return nil, err

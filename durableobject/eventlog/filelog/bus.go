@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -19,9 +20,12 @@ type bus struct {
 	closed   atomic.Bool
 	kept     *keptFile
 	writing  chan struct{} // holds one value while the file is changed or closed
+	logger   *slog.Logger
 }
 
-func newBus(kept *keptFile) *bus { return &bus{kept: kept, writing: make(chan struct{}, 1)} }
+func newBus(kept *keptFile, logger *slog.Logger) *bus {
+	return &bus{kept: kept, writing: make(chan struct{}, 1), logger: logger}
+}
 
 var (
 	_ eventlog.Versioned  = (*bus)(nil)
@@ -59,7 +63,7 @@ func (b *bus) Listen(ctx context.Context, topic string, fn func(data []byte)) (s
 	if err := b.check(ctx, "listen"); err != nil {
 		return nil, err
 	}
-	return b.messages.Listen(ctx, topic, fn)
+	return b.messages.Listen(ctx, topic, eventlog.GuardListener(fn, b.logger))
 }
 
 // Keep implements [eventlog.Bus]. The disk is written on a goroutine that close waits for.

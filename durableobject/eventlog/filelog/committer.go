@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/asynclog"
 )
 
 // committer is the state of the one goroutine that writes. Nothing else uses it.
@@ -95,9 +97,7 @@ func (l *Log) commit(taken []*request) {
 	if err == nil {
 		l.publish()
 		for i := range l.c.staged {
-			if s := &l.c.staged[i]; s.deliver != nil {
-				s.deliver(s.record)
-			}
+			l.deliver(&l.c.staged[i])
 		}
 		l.settle()
 	}
@@ -107,6 +107,19 @@ func (l *Log) commit(taken []*request) {
 		r.done <- err
 	}
 	clear(taken)
+}
+
+// deliver passes a stored record on. A panic must not end the process, which could not
+// recover from one on this goroutine.
+func (l *Log) deliver(s *staged) {
+	defer func() {
+		if v := recover(); v != nil {
+			l.options.Logger.Error("event log: a deliver panicked", "channel", s.channel, "panic", asynclog.PanicText(v), "stack", string(debug.Stack()))
+		}
+	}()
+	if s.request.deliver != nil {
+		s.request.deliver(s.record)
+	}
 }
 
 // unstage ends the work on a batch. What was not published of it leaves no trace.

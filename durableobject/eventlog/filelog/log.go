@@ -98,12 +98,12 @@ func open(dir directory, options Options) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("filelog: open: %w", errors.Join(err, lock.Close()))
 	}
-	l.bus = newBus(kept)
 	if l.report.Damage = append(l.report.Damage, damage...); len(damage) > 0 {
 		l.options.Logger.Error("event log: damage found", "err", Report{Damage: damage}.Err())
 	}
 	// From here on the committer logs, and a handler may wait for an Append.
 	l.options.Logger, _ = asynclog.New(l.options.Logger)
+	l.bus = newBus(kept, l.options.Logger)
 	go l.run()
 	return l, nil
 }

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
@@ -65,4 +67,37 @@ func TestLoggersThatMisbehave(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A deliver that panics fails nobody: its record and those beside it are stored and delivered,
+// and the panic is logged.
+func TestDeliverThatPanics(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var logged atomic.Int32
+		options, err := (&Options{Logger: slog.New(handlerFunc(func() { logged.Add(1) }))}).withDefaults()
+		require.NoError(t, err)
+		log, err := open(newDisk(rand.New(rand.NewPCG(1, 2))), options)
+		require.NoError(t, err)
+		var delivered atomic.Int32
+		var appends sync.WaitGroup
+		for i := range 10 {
+			appends.Go(func() {
+				err := log.Append(t.Context(), "room", &eventlog.Record{Data: []byte("1")}, func(*eventlog.Record) {
+					if delivered.Add(1); i%2 == 0 {
+						panic("a deliver of the test panics")
+					}
+				})
+				assert.NoError(t, err)
+			})
+		}
+		appends.Wait()
+		head, err := log.Head(t.Context(), "room")
+		require.NoError(t, err)
+		require.EqualValues(t, 10, head.Seq)
+		require.EqualValues(t, 10, delivered.Load())
+		require.NoError(t, log.Close())
+		synctest.Wait()
+		require.EqualValues(t, 5, logged.Load())
+	})
 }

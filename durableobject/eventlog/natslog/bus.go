@@ -122,7 +122,7 @@ func (b *bus) listen(ctx context.Context, topic string, fn func(data []byte)) (s
 	if !b.log.nc.IsConnected() {
 		return nil, unavailable(nats.ErrDisconnected)
 	}
-	l := &busListener{fn: fn}
+	l := &busListener{fn: eventlog.GuardListener(fn, b.log.options.Logger)}
 	if l.sub, err = b.log.nc.Subscribe(b.subject(topic), func(m *nats.Msg) { b.pass(l, m) }); err != nil {
 		return nil, unavailable(err)
 	}

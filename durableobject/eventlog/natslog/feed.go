@@ -3,12 +3,14 @@ package natslog
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/asynclog"
 )
 
 // feed is what the log knows of a channel that is followed, or being appended to with a
@@ -200,7 +202,7 @@ func (f *feed) lose(err error) {
 	}
 	f.end(uncertain(err))
 	if f.follower != nil {
-		f.follower.Lost(err)
+		f.call(func() { f.follower.Lost(err) })
 		f.follower = nil
 	}
 }
@@ -294,53 +296,6 @@ func (f *feed) quiet(seq, upTo uint64) {
 	}
 }
 
-// dispatch passes republished messages to their feeds.
-func (l *Log) dispatch() {
-	var reconnects uint64
-	for {
-		select {
-		case m := <-l.live:
-			if n := l.nc.Stats().Reconnects; n != reconnects {
-				reconnects = n
-				l.doubt()
-			}
-			l.mu.Lock()
-			f := l.feeds[m.Subject]
-			l.mu.Unlock()
-			if f == nil || l.deaf.Load() {
-				continue
-			}
-			msg, ok := parseMessage(l.options.Stream, m)
-			if !ok || msg.subject != f.stored {
-				l.broken(m.Subject, nil)
-				continue
-			}
-			l.skew.Store(int64(time.Until(msg.time)))
-			f.mu.Lock()
-			f.take(msg)
-			f.mu.Unlock()
-		case <-l.ctx.Done():
-			return
-		}
-	}
-}
-
-// doubt has the feeds check, before they take another message, that the stream still has
-// the one that they took last: a server that was away may have lost some.
-func (l *Log) doubt() {
-	for _, t := range l.tails() {
-		t.mu.Lock()
-		t.doubtful = true
-		t.mu.Unlock()
-	}
-}
-
-// broken notes a message that is no record. It is skipped.
-func (l *Log) broken(subject string, err error) {
-	l.stats.broken.Add(1)
-	l.options.Logger.Warn("event log: a message is no record", "subject", subject, "err", err)
-}
-
 // take takes a republished message. It is called with mu held.
 func (f *feed) take(m message) {
 	switch {
@@ -388,10 +343,22 @@ func (f *feed) hand(m message) {
 	}
 	if f.follower != nil {
 		f.log.cache.add(f, r)
-		f.follower.Deliver(r)
+		f.call(func() { f.follower.Deliver(r) })
 	}
 	if w != nil {
-		w.deliver(r)
+		f.call(func() { w.deliver(r) })
 		w.done <- nil
 	}
+}
+
+// call calls a function of the log's user, whose panic must not end the process. It is
+// called with mu held.
+func (f *feed) call(fn func()) {
+	defer func() {
+		if v := recover(); v != nil {
+			f.log.options.Logger.Error("event log: a follower or a deliver panicked",
+				"subject", f.stored, "panic", asynclog.PanicText(v), "stack", string(debug.Stack()))
+		}
+	}()
+	fn()
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nuid"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
+	"github.com/go-orpc/durable-iterator/internal/asynclog"
 )
 
 // Log is an [eventlog.Shared] in a JetStream stream. It is safe for concurrent use.
@@ -80,6 +81,7 @@ func Open(ctx context.Context, nc *nats.Conn, o *Options) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("natslog: open: %w", err)
 	}
+	options.Logger, _ = asynclog.New(options.Logger) // whose handler must not run under the lock of a feed
 	l := &Log{
 		nc: nc, options: options, node: nuid.Next(), api: "$JS.API.",
 		inbox: nc.NewInbox() + ".", live: make(chan *nats.Msg, liveBuffer), wake: make(chan struct{}, 1),

@@ -76,7 +76,8 @@ type Options struct {
 	// see [Log.Bus]. The bus requires NATS 2.11.
 	NoBus bool
 
-	// Logger receives errors that are returned to no caller. Nil is no logging.
+	// Logger receives errors that are returned to no caller. Its handler is called on a
+	// goroutine of its own, so it may block and may use the log. Nil is no logging.
 	Logger *slog.Logger
 
 	// Bounds of how long the stream may be out of reach: until nothing is answered from

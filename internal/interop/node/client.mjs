@@ -9,7 +9,15 @@ import { newRoom } from './lib/durable.mjs'
 import { Proxy } from './lib/proxy.mjs'
 import { equal, failsWith, failure, pause, Suite, until } from './lib/suite.mjs'
 
-globalThis.WebSocket ??= WebSocket
+/** How many messages have arrived. */
+let received = 0
+
+globalThis.WebSocket = class extends WebSocket {
+  constructor(...options) {
+    super(...options)
+    this.addEventListener('message', () => received++)
+  }
+}
 
 const plain = createORPCClient(new RPCLink({ url: addresses.rpc }))
 
@@ -62,6 +70,27 @@ suite.check('dial, without oRPC', async () => {
   await failsWith(iterator.rpc.toolbox.fail({ kind: 'orpc' }), { name: 'CallError', code: 'CONFLICT', status: 409 })
   iterator.close()
 })
+
+for (const [how, open] of Object.entries({
+  'dial': input => dial({ url: addresses.chat, token: () => requestToken(input) }),
+  'oRPC': input => withPlugin().onMessage(input),
+})) {
+  suite.check(`a stream that nobody reads is ended at the server, ${how}`, async () => {
+    const iterator = await open({ room: newRoom() })
+    const start = received
+    const stream = await iterator.rpc.toolbox.count({ to: 1_000_000_000 })
+    await until(() => received > start + 1_001) // with the answer one more than is kept
+    await iterator.rpc.routerClient.ping() // the server has heard what was sent before
+    const end = received
+    await pause(100)
+    equal(received, end)
+    const numbers = await read(stream, 1_000)
+    equal(numbers.map(({ n }) => n), Array.from({ length: 1_000 }, (_, i) => i + 1))
+    await failsWith(stream.next(), { name: 'OverflowError' })
+    equal((await stream.next()).done, true)
+    iterator.close()
+  })
+}
 
 suite.check('each event once and in order, over cuts of the connection', async () => {
   const room = newRoom()

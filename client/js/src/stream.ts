@@ -1,0 +1,87 @@
+import { OverflowError } from './errors.js'
+import type { Handler, PeerEvent, PeerResponse } from './peer.js'
+import { isStream } from './peer.js'
+import { DEFAULT_LIMITS, EventQueue } from './queue.js'
+
+/** Returns the value of an event; throws the error that one of kind `error` carries. */
+export type DecodeEvent = (event: PeerEvent) => unknown
+
+/** The events of a method that returns a stream. It holds no more of them than an iterator without `buffer`; then it ends. */
+class Stream implements AsyncIterableIterator<unknown> {
+  #queue = new EventQueue<unknown>(DEFAULT_LIMITS)
+
+  constructor(private readonly decode: DecodeEvent, private readonly abort: () => void) {}
+
+  take(event: PeerEvent, size: number): void {
+    try {
+      const value = this.decode(event)
+      if (event.e !== 'message') {
+        this.end(undefined, value)
+      }
+      else if (this.#queue.push(value, undefined, size)) {
+        return
+      }
+      else {
+        throw new OverflowError('too many events of a stream are unread')
+      }
+    }
+    catch (error) {
+      this.end(error)
+    }
+    this.abort()
+  }
+
+  /** end lets readers have what has arrived, and then `error` if there is one, or the stream's return value. */
+  end(error: unknown, value?: unknown): void {
+    this.#queue.finish(error, value)
+  }
+
+  next(): Promise<IteratorResult<unknown>> {
+    return this.#queue.next()
+  }
+
+  async return(value?: unknown): Promise<IteratorResult<unknown>> {
+    this.#queue.drop()
+    this.abort()
+    return { done: true, value }
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+}
+
+/**
+ * exchange makes the request that `open` opens, and resolves with its response, whose
+ * body is a `Stream` if it is answered with one.
+ */
+export function exchange(open: (handler: Handler) => () => void, decode: DecodeEvent, signal: AbortSignal | undefined): Promise<PeerResponse> {
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted()
+    const over = new AbortController() // ends the listening to a signal that lives longer than the call
+    const stop = (): void => {
+      over.abort()
+      abort()
+    }
+    const stream = new Stream(decode, stop)
+    const lost = (error: unknown): void => {
+      stop()
+      reject(error) // without effect behind an answer
+      stream.end(error)
+    }
+    const abort = open({
+      response: (response) => {
+        if (isStream(response.headers)) {
+          resolve({ ...response, body: stream })
+        }
+        else {
+          over.abort()
+          resolve(response)
+        }
+      },
+      event: (event, size) => event.error ? lost(event.error) : stream.take(event, size),
+      lost,
+    })
+    signal?.addEventListener('abort', () => lost(signal.reason), { signal: over.signal })
+  })
+}
