@@ -111,7 +111,9 @@ func (w *writer) try(c *Conn, b *Batch) (n int, err error) {
 // drain owns the write side and writes, waiting for the peer if necessary, until
 // nothing is left. more is what there is besides b.
 func (c *Conn) drain(b *Batch, more More) {
-	goroutine.GrowStack()
+	if more == WouldBlock { // what only writes does without
+		goroutine.GrowStack()
+	}
 	for {
 		if !c.write(b.Own) || !c.write(b.Shared) {
 			c.fail()
