@@ -22,16 +22,16 @@ func parseAddress(text string) (*url.URL, error) {
 	return nil, errors.New("URL: it must be like ws://host/path or https://host/path")
 }
 
-// withParameters appends parameters, which are encoded, to the query of an address. Of
-// several values of a name servers take the last one.
+// withParameters appends encoded parameters to the query of an address. If a name occurs
+// several times, servers use the last value.
 func withParameters(u *url.URL, parameters string) *url.URL {
 	full := *u
 	full.RawQuery = normalizeQuery(u.RawQuery) + parameters
 	return &full
 }
 
-// normalizeQuery returns a query as it may stand in a request, in its own order, with an &
-// at the end unless it is empty.
+// normalizeQuery returns a query with names and values escaped as requests need it, in the
+// same order, with an & at the end unless it is empty.
 func normalizeQuery(query string) string {
 	var b strings.Builder
 	for pair := range strings.SplitSeq(query, "&") {
@@ -47,7 +47,7 @@ func normalizeQuery(query string) string {
 	return b.String()
 }
 
-// normalizeText escapes a name or a value. An invalid escape counts as it stands.
+// normalizeText escapes a name or a value. Invalid escapes in it are taken literally.
 func normalizeText(text string) string {
 	if plain, err := url.QueryUnescape(text); err == nil {
 		text = plain

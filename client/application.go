@@ -10,21 +10,21 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// application knows the goroutines of an iterator on which functions of the application
-// run. A Close that one of these calls must not wait for it.
+// application tracks the goroutines of an iterator on which functions of the application
+// run, because Close must not wait for a function that calls it.
 type application struct {
 	logger *slog.Logger
 
 	mu         sync.Mutex
-	goroutines map[string]int // how many runs there are on each, one inside the other
+	goroutines map[string]int // number of nested runs on each
 }
 
-// errEndedGoroutine is what becomes of an iterator or an attempt whose goroutine a function
-// of the application has ended, as the functions of a test do that fails.
+// errEndedGoroutine is the error of an attempt, or of an iterator, if a function of the
+// application has ended its goroutine, as the functions of a failing test do.
 var errEndedGoroutine = errors.New("client: a function of the application has ended its goroutine")
 
-// run calls fn, in which functions of the application run. A panic is logged, and returned
-// as an *rpc.PanicError. It does not return if one calls runtime.Goexit, which is logged.
+// run calls fn, which may call functions of the application. A panic is logged, and returned
+// as an *rpc.PanicError. If one calls runtime.Goexit, it is logged and run does not return.
 func run[T any](a *application, fn func() (T, error)) (out T, err error) {
 	name := goroutine.Name()
 	a.count(name, 1)

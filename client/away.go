@@ -6,13 +6,13 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/dial"
 )
 
-// changed acts on what has happened to the program.
+// changed reacts to a change of the program or its network.
 func (s *supervisor) changed(ctx context.Context, c dial.Change) {
 	switch {
 	case c == dial.Away && !s.away:
 		s.away = true
 		s.retryTimer.Stop()
-		s.connectTimer.Stop() // it would be late when the program is back
+		s.connectTimer.Stop() // it would have fired when the program is back
 		s.leave(ctx, dial.ErrAway)
 	case c == dial.Offline && !s.away:
 		s.leave(ctx, dial.ErrOffline)
@@ -25,8 +25,7 @@ func (s *supervisor) changed(ctx context.Context, c dial.Change) {
 	}
 }
 
-// leave closes the connection, or ends the attempt to open one. When that has happened,
-// lost goes on.
+// leave closes the connection, or cancels the attempt to open one. Then lost is called.
 func (s *supervisor) leave(ctx context.Context, reason error) {
 	s.switching = false
 	switch {

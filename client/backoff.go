@@ -11,23 +11,23 @@ const (
 	firstWindow   = time.Second
 	longestWindow = 30 * time.Second
 
-	// stableAfter is how long a connection has to last for the attempts to count from
-	// 1 again.
+	// stableAfter is how long a connection must last for attempts to be counted from 1
+	// again.
 	stableAfter = 10 * time.Second
 
-	// maxHint bounds how long a server can make its clients wait, by the retry of an
+	// maxHint limits how long a server can make its clients wait, by the retry of an
 	// event or by Retry-After.
 	maxHint = 5 * time.Minute
 )
 
-// spread returns a function of the default pauses. The time since a loss is divided into windows, each
-// of which is half as long as all those before it together, within the bounds above. The
-// client makes one attempt in each, at the same point of every window, which random
-// chooses anew after each loss, between 0 and 1.
+// spread returns the default of [Options.Backoff]. The time since a loss is divided into
+// windows. Each is half as long as all windows before it together, but not shorter than
+// firstWindow or longer than longestWindow. The client makes one attempt in each window,
+// always at the same point of it, which random chooses after each loss, between 0 and 1.
 //
-// So clients that have lost the same server are spread evenly over each window, and when
-// it is back they are back within half of the time that it was away. With independent
-// random pauses many would connect at the same time, and some very late.
+// Clients that have lost the same server are thus spread evenly over each window, and
+// reconnect within half of the time for which the server was down. With independent random
+// pauses, many would connect at the same time and some very late.
 func spread(random func() float64) func(attempt int) time.Duration {
 	var point float64
 	var start, length, last time.Duration // of the window, and the last attempt
@@ -44,9 +44,9 @@ func spread(random func() float64) func(attempt int) time.Duration {
 	}
 }
 
-// FullJitter returns a function for [Options.Backoff]. Its pauses are random times below
-// base for the first attempt, below twice that for the second, and so on, never more than
-// limit.
+// FullJitter returns a function for [Options.Backoff] whose pauses are random: less than
+// base before the first attempt, less than twice base before the second, and so on, with
+// limit as the maximum.
 func FullJitter(base, limit time.Duration) func(attempt int) time.Duration {
 	return func(attempt int) time.Duration {
 		most := min(base, limit)
@@ -59,6 +59,6 @@ func FullJitter(base, limit time.Duration) func(attempt int) time.Duration {
 		if most <= 0 {
 			return 0
 		}
-		return rand.N(most) //nolint:gosec // it need not be hard to guess
+		return rand.N(most) //nolint:gosec // it does not have to be hard to guess
 	}
 }

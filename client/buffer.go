@@ -7,35 +7,34 @@ import (
 )
 
 // buffer holds the events that have arrived and were not read yet, and the position of
-// the application. Subscriptions put events in, one subscription at a time; loops take
-// them out.
+// the application. One subscription at a time adds events; loops take them out.
 type buffer struct {
 	maxItems, maxBytes int
-	// stopping reports that drop is about to be called: nothing is taken out any more.
+	// stopping reports whether drop is about to be called. Nothing is taken out then.
 	stopping func() bool
-	// room receives a value when a buffer that was full may have become half empty.
+	// room receives a value when a buffer that was full may be half empty.
 	room chan struct{}
 
 	// mu guards the fields below.
 	//
-	//   - cursor is the last event id that was taken out. Each item has what cursor
-	//     will be once it is taken: the id of its event or, if that has none, that of
-	//     the item before.
-	//   - Only what owner delivers is added. An earlier subscription that still
-	//     delivers is ignored, so that nothing is doubled or reordered.
-	//   - Once full is set nothing is added, until another subscription begins after
-	//     the last item.
-	//   - Once ended is set nothing is added.
+	//   - cursor is the id of the last event that was taken out. Each item has the value
+	//     that cursor will have once it is taken: the id of its event or, if that has
+	//     none, that of the previous item.
+	//   - Only events of owner are added. Those of an earlier subscription are ignored,
+	//     so that events are neither duplicated nor reordered.
+	//   - Once full is set, nothing is added until another subscription begins after the
+	//     last item.
+	//   - Once ended is set, nothing is added.
 	mu     sync.Mutex
-	wake   *sync.Cond // items or ended
+	wake   *sync.Cond // signaled when items or ended change
 	items  []item
 	bytes  int // of all items
 	cursor string
 	owner  *feed
 	full   bool
-	lossy  bool  // something was dropped that has no id, so it cannot be asked for again
-	ended  bool  // no item will follow
-	err    error // for one reader, after the items
+	lossy  bool  // an event without an id was dropped, which cannot be requested again
+	ended  bool  // no items will be added
+	err    error // returned to one reader, after the items
 }
 
 // item is an event, or a gap in place of one.
@@ -44,25 +43,25 @@ type item struct {
 	gap    *GapError
 	cursor string
 	before string // the cursor before it was taken
-	bytes  int    // that it keeps in memory
+	bytes  int    // memory that it uses
 }
 
-// itemOverhead is what an item takes up beside its message, in bytes.
+// itemOverhead is the memory of an item in addition to its message, in bytes.
 const itemOverhead = 256
 
-// replayed reports whether the item stands for an event, which a server that is asked
-// for it again will send again. Other gaps lie between two subscriptions.
+// replayed reports whether the item stands for an event that a server sends again when the
+// client resumes before it. Other gaps are between two subscriptions.
 func (it item) replayed() bool { return it.gap == nil || it.gap.Reason == GapUnreadable }
 
-// newBuffer returns a buffer of some events, and of some bytes or a single event. It
-// begins after the event with the id cursor.
+// newBuffer returns a buffer for at most maxItems events, and for maxBytes or a single event.
+// It begins after the event with the id cursor.
 func newBuffer(maxItems, maxBytes int, cursor string, stopping func() bool) *buffer {
 	b := &buffer{maxItems: maxItems, maxBytes: maxBytes, cursor: cursor, stopping: stopping, room: make(chan struct{}, 1)}
 	b.wake = sync.NewCond(&b.mu)
 	return b
 }
 
-// end is the cursor once all items are taken.
+// end returns the value that cursor will have when all items are taken.
 func (b *buffer) end() string {
 	if len(b.items) == 0 {
 		return b.cursor
@@ -70,16 +69,16 @@ func (b *buffer) end() string {
 	return b.items[len(b.items)-1].cursor
 }
 
-// feed adds what one subscription brings to a buffer, while no later one has taken over.
+// feed adds the events of one subscription to a buffer, until a later subscription replaces it.
 type feed struct{ *buffer }
 
-// attach returns the feed of a new subscription, which takes over. It also returns the id
-// to resume from, empty if there is none, and reports whether something is lost even if
-// the resume is complete.
+// attach returns the feed of a new subscription, which replaces the previous one. It also
+// returns the id to resume from, empty if there is none, and reports whether an event is lost
+// even if the resume is complete.
 //
-// With rewind the server's replay is out of order, so that the last event that came
-// means nothing: as its own client does, attach drops the unread events, which are
-// asked for again.
+// rewind means that the server replays events out of order, so that it is not possible to
+// resume after the last one that arrived. Like oRPC's own client, attach then drops the
+// unread events, which the server will send again.
 func (b *buffer) attach(rewind bool) (f *feed, lastEventID string, lossy bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -92,8 +91,8 @@ func (b *buffer) attach(rewind bool) (f *feed, lastEventID string, lossy bool) {
 	return f, b.end(), lossy
 }
 
-// rewind drops the events that the server will send again, which are those with an
-// id after the last gap.
+// rewind drops the events that the server will send again: those with an id after the last
+// gap.
 func (b *buffer) rewind() {
 	keep, cursor := 0, b.cursor
 	for i, it := range b.items {
@@ -113,9 +112,8 @@ func (b *buffer) rewind() {
 	b.items = b.items[:keep]
 }
 
-// add adds an event, or the gap in place of one that cannot be read. id is empty if it has
-// none, and size is that of its message. It reports false if that was the one
-// too many.
+// add adds an event, or the gap in place of one that cannot be read. id is the event's id, or
+// empty, and size the size of its message. add returns false if the buffer has become full.
 func (f *feed) add(it item, id string, size int) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -143,7 +141,7 @@ func (b *buffer) fits(it item) bool {
 	return len(b.items) == 0 || len(b.items) < b.maxItems && b.bytes+it.bytes <= b.maxBytes
 }
 
-// gap adds a gap. From now on the server is asked for events after cursor.
+// gap adds a gap. A later resume begins after cursor.
 func (f *feed) gap(gap *GapError, cursor string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -155,9 +153,8 @@ func (f *feed) gap(gap *GapError, cursor string) {
 	}
 }
 
-// merge makes one gap of it and the last item, if that is a gap too, with mu held. So
-// gaps without an event in between take up no room. Of two reasons that is kept after
-// which more events may be missing.
+// merge merges it into the last item if that is a gap too, and reports whether it was. The
+// merged gap has the reason with which more events may be missing. It is called with mu held.
 func (b *buffer) merge(it item) bool {
 	if len(b.items) == 0 || b.items[len(b.items)-1].gap == nil {
 		return false
@@ -172,7 +169,7 @@ func (b *buffer) merge(it item) bool {
 	return true
 }
 
-// move moves the cursor on to a later id, once all that has arrived is read.
+// move sets the cursor to a later id once all items so far are read.
 func (f *feed) move(cursor string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -185,7 +182,7 @@ func (f *feed) move(cursor string) {
 	}
 }
 
-// put adds an item, with mu held.
+// put adds an item. It is called with mu held.
 func (b *buffer) put(it item) {
 	if it.gap != nil {
 		it.gap.LastEventID = b.end()
@@ -195,20 +192,20 @@ func (b *buffer) put(it item) {
 	b.wake.Signal()
 }
 
-// take waits for the next item. At the end it reports false, and returns the reason to
-// one reader and nil to the others.
+// take waits for the next item. At the end ok is false, and one reader receives the reason as
+// err.
 func (b *buffer) take() (it item, ok bool, err error) {
 	it, ok, room, err := b.next()
 	if room {
 		select {
 		case b.room <- struct{}{}:
-		default: // there is one already
+		default: // it already has one
 		}
 	}
 	return it, ok, err
 }
 
-// next is take, but reports that there is room now instead of sending to it.
+// next is take, but reports that there is room instead of sending to the channel.
 func (b *buffer) next() (it item, ok, room bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -227,27 +224,27 @@ func (b *buffer) next() (it item, ok, room bool, err error) {
 	return it, true, b.full && b.halfEmpty(), nil
 }
 
-// halfEmpty reports, with mu held, whether enough was read to ask for more.
+// halfEmpty reports whether enough was read to resume. It is called with mu held.
 func (b *buffer) halfEmpty() bool {
 	return len(b.items) <= b.maxItems/2 && b.bytes <= b.maxBytes/2
 }
 
-// paused reports whether the buffer was full and not half of it was read since.
+// paused reports whether the buffer was full and less than half of it was read since.
 func (b *buffer) paused() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.full && !b.halfEmpty()
 }
 
-// isFull reports whether the owner's events are dropped.
+// isFull reports whether events of the owner are being dropped.
 func (b *buffer) isFull() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.full
 }
 
-// finish ends the buffer: readers get what it holds and then err. Only the first
-// end counts.
+// finish ends the buffer: readers receive its items and then err. Only the first call of
+// finish or drop has an effect.
 func (b *buffer) finish(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -257,7 +254,7 @@ func (b *buffer) finish(err error) {
 	}
 }
 
-// drop ends the buffer at once: readers no longer get what it holds.
+// drop ends the buffer at once and discards its items.
 func (b *buffer) drop(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -15,12 +15,12 @@ import (
 // writeTimeout is how long one write to a connection may take.
 const writeTimeout = 30 * time.Second
 
-// maxDoubt is how long the server may take to answer when it is in doubt that it is there.
+// maxDoubt is how long the server may take to answer a ping when its connection may be dead.
 const maxDoubt = 5 * time.Second
 
 var (
 	errTooLarge     = errors.New("the message is larger than Options.MaxMessageBytes")
-	errNoPong       = errors.New("the server does not answer pings")
+	errNoPong       = errors.New("the server did not answer a ping")
 	errNotConnected = errors.New("client: there is no connection")
 )
 
@@ -28,7 +28,7 @@ var (
 type connection struct {
 	*dial.Conn
 	done     chan struct{} // closed when nothing of the connection is running
-	doubt    chan struct{} // has an element when it is in doubt that the server is there
+	doubt    chan struct{} // has an element when the connection may be dead
 	redact   func(error) error
 	maxBytes int64 // of a message
 
@@ -37,12 +37,12 @@ type connection struct {
 	size  int         // of the message that is being delivered, in bytes
 
 	// These belong to the supervisor.
-	cred     credential // the last that the server has accepted
-	updating bool       // a newer one was sent, and not answered yet
+	cred     credential // the last one that the server has accepted
+	updating bool       // a newer one was sent and has not been answered yet
 }
 
-// serve starts to read messages, which it passes to calls. When the connection has ended
-// it calls ended with the reason.
+// serve starts a goroutine that reads messages and passes them to calls. When the connection
+// has ended, it calls ended with the reason.
 func (c *connection) serve(calls *transport.ClientPeer, pingInterval time.Duration, ended func(error)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var pings sync.WaitGroup
@@ -59,12 +59,11 @@ func (c *connection) serve(calls *transport.ClientPeer, pingInterval time.Durati
 	}()
 }
 
-// read returns the reason why the connection has ended. A message that cannot be read is
-// no such reason: what it was is not known, but if it was an event then the server would
-// only send it again.
+// read reads messages until the connection ends and returns the reason. It skips messages
+// that cannot be read: after a reconnect the server would only send such an event again.
 func (c *connection) read(calls *transport.ClientPeer) error {
 	c.SkipLarge(c.maxBytes, &c.large, func() {
-		c.size = 0 // nothing is kept
+		c.size = 0 // the message is not kept
 		calls.Refuse(c.large.Error(errTooLarge))
 		c.large.Reset()
 	})
@@ -80,14 +79,14 @@ func (c *connection) read(calls *transport.ClientPeer) error {
 	}
 }
 
-// hasOwner reports whether the call or subscription that a bad message belongs to has
-// received the error.
+// hasOwner reports whether the call or subscription of a malformed message has received the
+// error.
 func hasOwner(err error) bool {
 	bad, ok := errors.AsType[*peer.DecodeError](err)
 	return ok && bad.ID != nil
 }
 
-// verify finds out soon whether the server is there, if it is pinged at all.
+// verify makes keepAlive check soon that the connection is alive, unless pings are disabled.
 func (c *connection) verify() {
 	select {
 	case c.doubt <- struct{}{}:
@@ -95,7 +94,7 @@ func (c *connection) verify() {
 	}
 }
 
-// close ends the connection with a close frame, and returns when it has ended.
+// close closes the connection with a close frame and waits until it has ended.
 func (c *connection) close() {
 	c.Close()
 	<-c.done

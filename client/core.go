@@ -16,30 +16,30 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// core is the part of an Iterator that does not depend on its type. Loops, calls and the
+// core is the part of an Iterator that does not depend on T. Loops, calls and the
 // supervisor share it.
 type core struct {
 	options Options
 	source  TokenSource
 	id      string
-	path    string          // of the procedure that tokens come from, empty for none
+	path    string          // of the procedure that returns the tokens, or empty
 	header  http.Header     // of subscriptions
 	life    context.Context //nolint:containedctx // of the iterator, for OnGap
 	buffer  *buffer
 	peer    *transport.ClientPeer
 	caller  rpc.Caller
 	cancel  context.CancelCauseFunc
-	answer  http.Header // of the first subscription, set before opened is closed
+	answer  http.Header // response header of the first subscription, set before opened is closed
 	app     application
 	opened  chan struct{} // closed when the iterator is live for the first time
 	done    chan struct{} // closed when nothing of the iterator is running
 
-	// mu guards the fields below, which the supervisor alone changes.
+	// mu guards the fields below, which only the supervisor changes.
 	//
-	//   - changed is closed, and replaced, whenever state changes.
-	//   - err is why state is StateClosed.
+	//   - changed is closed and replaced whenever state changes.
+	//   - err is the reason for StateClosed.
 	//   - conn is nil while there is no socket.
-	//   - recent are the last tokens, which must not get into errors.
+	//   - recent has the last tokens, which must not appear in errors.
 	mu      sync.Mutex
 	state   State
 	changed chan struct{}
@@ -49,14 +49,15 @@ type core struct {
 	recent  []string
 }
 
-// closeTimeout is how long the end of an iterator waits for functions of the
-// application that do not return. It is longer than a close handshake takes.
+// closeTimeout is how long Close waits for functions of the application that do not return.
+// It is longer than a close handshake takes.
 const closeTimeout = 3 * time.Second
 
-// maxRecent is how many tokens an iterator remembers.
+// maxRecent is the length of core.recent.
 const maxRecent = 4
 
-// close ends the iterator and waits for that, unless the caller is what it would wait for.
+// close ends the iterator and waits until it has ended, unless it is called by a function
+// that it would wait for.
 func (c *core) close() {
 	c.buffer.drop(nil)
 	c.cancel(ErrClosed)
@@ -65,8 +66,7 @@ func (c *core) close() {
 	}
 }
 
-// join waits until nothing of the iterator is running, or closeTimeout: a function of the
-// application may not return.
+// join waits until nothing of the iterator is running, but not longer than closeTimeout.
 func (c *core) join() {
 	late := time.NewTimer(closeTimeout)
 	defer late.Stop()
@@ -89,7 +89,7 @@ func (c *core) setCredential(cred credential) {
 	c.remember(cred.text)
 }
 
-// remember adds a token to the recent ones, with mu held.
+// remember adds a token to the recent ones. It is called with mu held.
 func (c *core) remember(tok string) {
 	if !slices.Contains(c.recent, tok) {
 		c.recent = append(c.recent, tok)
@@ -111,7 +111,7 @@ func (c *core) redact(err error) error {
 	return newRedactor(c.recentTokens()...).clean(err)
 }
 
-// gapOf returns a function that makes the gaps of a socket with these credentials.
+// gapOf returns a function that creates the gaps of a socket with these credentials.
 func (c *core) gapOf(cred credential) func(reason GapReason, err error) *GapError {
 	return func(reason GapReason, err error) *GapError {
 		return &GapError{Reason: reason, Channel: cred.payload.Channel, Path: c.path, Err: c.redact(err)}
@@ -148,7 +148,7 @@ func (c *core) storeState(state State, err error) {
 }
 
 func (c *core) reportState(ctx context.Context, state State, err error) {
-	_, _ = run(&c.app, func() (any, error) { // a panic is logged, and of no further consequence
+	_, _ = run(&c.app, func() (any, error) { // a panic is only logged
 		c.options.Logger.DebugContext(ctx, "state changed", "id", c.id, "state", state.String(), "err", err)
 		c.options.OnStateChange(state, err)
 		return nil, nil //nolint:nilnil // there is no result
@@ -222,8 +222,8 @@ func (c *core) tryCall(ctx context.Context, call *rpc.Call) (any, error) {
 	return out, err
 }
 
-// present returns input, or for an absent one a value that is sent with an input member,
-// which servers of oRPC require.
+// present returns input or, if it is absent, a value that is sent as an input member, which
+// servers of oRPC require.
 func present(input any) any {
 	switch in := input.(type) {
 	case rpc.Void, *rpc.Void, value.Undefined:
@@ -258,7 +258,7 @@ func (c *core) awaitLive(ctx context.Context) error {
 	}
 }
 
-// closedError returns why the iterator has ended, once it has.
+// closedError returns the reason why the iterator has ended. It is called after that.
 func (c *core) closedError() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

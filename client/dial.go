@@ -13,20 +13,22 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/transport"
 )
 
-// Dial opens an iterator with tokens of any origin, without package rpc on the way.
-// It returns when the server has answered the subscription, or with the reason why that
-// has failed: the error of the source for the first token, the answer of the server to
-// the first connection if its status is one of 400 to 499 but not 401, 408, 425 or 429,
-// or the end of Options.ConnectTimeout.
+// Dial opens an iterator with tokens from src. To open one with the token of a procedure of
+// package rpc, use [Subscribe].
 //
-// ctx is the life of the iterator, not only of Dial: when it ends, the iterator ends.
+// Dial returns when the server has answered the subscription, or with an error: that of src
+// for the first token, that of the first connection if the server refuses it with a status
+// from 400 to 499 other than 401, 408, 425 and 429, or a timeout after
+// Options.ConnectTimeout. If options are wrong, the error wraps [ErrOptions].
 //
-// All options of a call count. [rpc.WithLastEventID] is where to begin, as
-// [Iterator.LastEventID] of an earlier iterator. [rpc.WithHeader] adds to the request of
-// each subscription, not to that which opens the socket. [rpc.WithRetry] and [rpc.Retry]
-// repeat the fetch of a token, the first one and each later one.
-// [rpc.WithResponseHeader] stores the header of the answer to the first subscription
-// before Dial returns.
+// ctx is the context of the iterator, not only of Dial: when it ends, the iterator ends.
+//
+// These options of a call have an effect. [rpc.WithLastEventID] sets the id of the event
+// after which to begin, such as [Iterator.LastEventID] of an earlier iterator.
+// [rpc.WithHeader] adds headers to the request of each subscription, not to the request that
+// opens the socket. [rpc.WithRetry] and [rpc.Retry] apply to fetching each token.
+// [rpc.WithResponseHeader] stores the response header of the first subscription before Dial
+// returns.
 func Dial[T any](ctx context.Context, src TokenSource, o *Options, opts ...rpc.CallOption) (*Iterator[T], error) {
 	if src == nil {
 		return nil, fmt.Errorf("%w: %w", ErrOptions, errNoSource)
@@ -52,8 +54,8 @@ func Dial[T any](ctx context.Context, src TokenSource, o *Options, opts ...rpc.C
 	return it, nil
 }
 
-// optionsOf returns a call with the values of the options. It has no idempotency key, which
-// is for the fetch of a token.
+// optionsOf returns a call with the values of the options, except for the idempotency key,
+// which is used only for fetching a token.
 func optionsOf(ctx context.Context, opts []rpc.CallOption) (call *rpc.Call, err error) {
 	_, err = rpc.NewCaller(func(_ context.Context, c *rpc.Call) (any, error) {
 		call = c
@@ -62,8 +64,8 @@ func optionsOf(ctx context.Context, opts []rpc.CallOption) (call *rpc.Call, err 
 	return call, err
 }
 
-// withTimeout returns a source each of whose fetches ends after d, or the first would wait for
-// ever for a server that accepts the connection and does not answer.
+// withTimeout returns a source whose fetches end after d. Without it, the first one would
+// wait forever for a server that accepts the connection and does not answer.
 func withTimeout(src TokenSource, d time.Duration) TokenSource {
 	return TokenFunc(func(ctx context.Context) (string, error) {
 		ctx, cancel := context.WithTimeout(ctx, d)
@@ -72,7 +74,7 @@ func withTimeout(src TokenSource, d time.Duration) TokenSource {
 	})
 }
 
-// withOptions returns a source that repeats the fetch of a token as the options ask for.
+// withOptions returns a source that fetches tokens with the options, such as retries.
 func withOptions(src TokenSource, opts []rpc.CallOption) TokenSource {
 	if len(opts) == 0 {
 		return src
@@ -86,8 +88,8 @@ func withOptions(src TokenSource, opts []rpc.CallOption) TokenSource {
 	})
 }
 
-// withoutHeader returns options that store the header of an answer nowhere: what
-// [rpc.WithResponseHeader] points to belongs to the application once it has its iterator.
+// withoutHeader returns options without [rpc.WithResponseHeader]: the header that it points
+// to belongs to the application once it has its iterator.
 func withoutHeader(opts []rpc.CallOption) []rpc.CallOption {
 	return append(slices.Clip(opts), rpc.WithResponseHeader(new(http.Header)))
 }

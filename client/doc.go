@@ -4,15 +4,15 @@
 // DurableIteratorLinkPlugin and ClientDurableIterator, and works with servers of oRPC as
 // well as with those of package durableobject.
 //
-// Where the token comes from a procedure of package rpc, the link gets a plugin that
-// knows the address of the sockets:
+// If a procedure of package rpc returns the token, its link needs a plugin that has the
+// address of the sockets:
 //
 //	link := rpc.NewLink("http://localhost:3000/rpc", &rpc.LinkOptions{
 //		Plugins: []rpc.LinkPlugin{&client.LinkPlugin{
 //			URL:                      "ws://localhost:3000/chat-room",
 //			RefreshTokenBeforeExpire: 10 * time.Minute,
 //			OnGap: func(ctx context.Context, _ *client.GapError) {
-//				reload(ctx) // some events are gone: fetch the state anew, then go on
+//				reload(ctx) // some events are missing: fetch the state again
 //			},
 //		}},
 //	})
@@ -28,80 +28,77 @@
 //		fmt.Println(msg.Message)
 //	}
 //
-// [Dial] takes tokens of any other origin, a [TokenSource]. Methods are called with
-// their contracts, on the iterator:
+// [Dial] opens an iterator with tokens of any other [TokenSource]. Methods of the object are
+// called on the iterator, with their contracts:
 //
 //	text, err := chat.Echo.Call(ctx, it, chat.EchoInput{Text: "Hello"}, rpc.WithRetry(3))
 //
 // # Connecting
 //
 // An iterator is connecting, live, waiting to connect again, or closed: see [State]
-// and Options.OnStateChange. The first connection fails with the server's answer if that
-// is final, and when Options.ConnectTimeout has passed. Once it was live, an iterator
-// connects again after every loss until its context ends, with growing random pauses.
-// Pings detect dead connections.
+// and Options.OnStateChange. The first connection fails if the server refuses it for good,
+// and after Options.ConnectTimeout. Once it was live, an iterator reconnects after every loss
+// until its context ends, with growing random pauses. Pings detect dead connections.
 //
-// With Options.RefreshTokenBeforeExpire the token is replaced in time. The open socket
-// goes on with the new one if its channel and tags are those of the old one; otherwise
-// another socket is opened, and the events go on after the last one. Without
-// that option a new token is fetched when the server has refused the old one, by status
-// 401 or by close code 1008, "Token expired". A token that is fetched then and refused
-// again before it was ever accepted ends the iterator, unless it has expired meanwhile,
-// as while the server was away. So does a source that answers 401, 403 or 404.
+// With Options.RefreshTokenBeforeExpire a new token is fetched before the old one expires. If
+// it has the same channel and tags, the open socket continues with it; otherwise another
+// socket is opened, and the events continue after the last one. Without that option, a new
+// token is fetched when the server has refused the old one, with status 401 or with close
+// code 1008 and "Token expired". The iterator ends if the server also refuses the new token
+// before it has ever accepted it, unless it has expired, for example while the server was
+// down. It also ends if the source of tokens returns status 401, 403 or 404.
 //
-// The token is in the address of the WebSocket, which proxies log, or with
-// [TokenInSubprotocol] in one of its headers.
+// The token is part of the address of the WebSocket, which proxies log, or with
+// [TokenInSubprotocol] of a header.
 //
-// In js/wasm the WebSocket is that of the browser, and TokenInSubprotocol the default. An
-// iterator closes its socket before its page is frozen, or is kept for the back button, and
-// connects when the page is back. It does not wait once the network is back.
+// In js/wasm, iterators use the browser's WebSocket, and TokenInSubprotocol is the default.
+// An iterator closes its socket before its page is frozen or put into the back/forward cache,
+// and reconnects when the page is resumed. When the network is back, it reconnects at once.
 //
 // # Resume
 //
-// Each event comes once and in order, whatever happens to the connection: the iterator
-// resumes after the last event that has arrived, and keeps events that have arrived and
-// were not read yet. [Iterator.LastEventID] and [rpc.WithLastEventID] carry that over to
-// another process.
+// Each event is returned once and in order, even if connections are lost: the iterator
+// resumes after the last event that has arrived, and keeps events that have arrived but
+// were not read yet. [Iterator.LastEventID] and [rpc.WithLastEventID] do the same across
+// processes.
 //
-// An application that reads too slowly gets everything all the same. When the buffer is
-// full, by Options.BufferSize or Options.BufferBytes, the iterator drops events, and asks
-// for them again on the same socket once half of the buffer is read. Calls go on
-// meanwhile.
+// An application that reads slowly still receives all events. When the buffer is full, by
+// Options.BufferSize or Options.BufferBytes, the iterator drops events, and requests them
+// again on the same socket once half of the buffer is read. Calls are not affected.
 //
-// Events outside of the log, which a server sends to one socket alone, have no id. They
+// Events that a server sends to one socket only are not in the log and have no id. They
 // are lost if the connection is lost before they arrive.
 //
 // # Gaps
 //
-// Missing events are never left out in silence. A [*GapError] stands in their place, also
-// if it is only possible that there were any: the server did not keep them long enough,
-// it keeps none at all, or it has lost its log. So does one for an event that the client
-// can never read, as it is too large, malformed or of another type; the iterator moves
-// past it.
+// Missing events are always reported, by a [*GapError] in their place, even if it is only
+// possible that there were any: the server did not keep them long enough, keeps no events at
+// all, or has lost its log. An event that the client cannot read, because it is too large,
+// malformed or of another type, is reported in the same way and skipped.
 //
-// [Iterator.All] calls Options.OnGap in place of a gap and goes on; without OnGap the gap
-// ends the loop, as every error does, and ranging again goes on after it.
-// [Iterator.Events] returns gaps as errors and goes on.
+// [Iterator.All] calls Options.OnGap for a gap and continues. Without OnGap the gap ends the
+// loop, as every error does, and ranging again continues after it. [Iterator.Events] returns
+// gaps as errors and continues.
 //
-// A server of oRPC sends less, so against one the iterator is as good as oRPC's own
-// client and no better. Such a server does not report where a first subscription begins,
-// so events between that and the first one that is read are lost with the connection;
-// nor that it keeps no events, or not long enough; and it replays events in the order of
-// their ids as strings, so that 10 comes before 9, after which a further resume may
-// repeat some. Ids that begin anew can be seen, and are a gap with [GapReset]. Unread
-// events are dropped with the connection and asked for again.
+// A server of oRPC reports less, so with such a server an iterator works as oRPC's own client
+// does, with these weaknesses. The server does not report the position at which a first
+// subscription begins, so events between it and the first event that is read are lost if the
+// connection is. It does not report that it keeps no events, or not long enough. It replays
+// events in the order of their ids as strings, so that 10 comes before 9, and another resume
+// may then repeat some. If its ids begin at 1 again, the iterator detects it and reports a gap
+// with [GapReset]. Unread events are dropped with the connection and requested again.
 //
 // # Errors
 //
-// Errors that a server has sent are *rpc.Error, whether by a procedure, a method or the
-// answer to a handshake. [ErrRefused] and the error of the context end an iterator;
-// [ErrGap] does not. A call that was under way when the connection was lost fails with
-// rpc.ErrDisconnected. Errors and logs contain no piece of a token: where a server repeats
-// one, they have [redacted] in its place.
+// Errors that a server has sent are *rpc.Error, whether they are of a procedure, a method or
+// a handshake. [ErrRefused], [ErrEnded] and the error of the context end an iterator; [ErrGap]
+// does not. A call that is running when the connection is lost fails with
+// rpc.ErrDisconnected. Errors and logs never contain tokens or parts of them: if a server
+// repeats one, it is replaced by [redacted].
 //
 // # Concurrency
 //
-// An [Iterator] is safe for concurrent use. One goroutine keeps it connected, one reads
+// An [Iterator] is safe for concurrent use. One goroutine keeps it connected and one reads
 // its socket; both end with it, and Close waits for them. Loops that range over one
 // iterator at the same time share its events.
 package client

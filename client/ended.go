@@ -8,24 +8,24 @@ import (
 	"github.com/coder/websocket"
 )
 
-// closeRefused plus the HTTP status of a refusal is the code of a close frame that means
-// the same as an upgrade refused with that status.
+// closeRefused plus an HTTP status is the code of a close frame that means the same as an
+// upgrade that was refused with that status.
 const closeRefused = 4000
 
-// EndedError is the error of an iterator whose server has closed its socket with 4403
-// or 4410: this client is not to come back, as after durableobject.Namespace.Disconnect
-// with such a code. errors.Is(err, [ErrEnded]) finds it, and errors.As an [*rpc.Error] with
-// the status 403 or 410.
+// EndedError is the error of an iterator whose socket the server has closed with code 4403
+// or 4410, which mean that the client must not reconnect. The server does so, for example,
+// with durableobject.Namespace.Disconnect. It wraps [ErrEnded] and an [*rpc.Error] with
+// status 403 or 410.
 type EndedError struct {
 	// Code is the code of the close frame, 4403 or 4410.
 	Code int
-	// Reason is its reason, which may be empty.
+	// Reason is the reason in the close frame, which may be empty.
 	Reason string
 
 	refusal error
 }
 
-// Error returns code and reason.
+// Error returns the code and the reason.
 func (e *EndedError) Error() string {
 	text := ErrEnded.Error() + ": " + strconv.Itoa(e.Code)
 	if e.Reason != "" {
@@ -37,8 +37,8 @@ func (e *EndedError) Error() string {
 // Unwrap returns [ErrEnded], and the refusal as an [*rpc.Error].
 func (e *EndedError) Unwrap() []error { return []error{ErrEnded, e.refusal} }
 
-// refusalOf returns the error of a connection that has ended with err: a close frame whose
-// code has an HTTP status in it is a refusal with that status.
+// refusalOf returns the error of a connection that has ended with err. If err is a close
+// frame whose code contains an HTTP status, it is a refusal with that status.
 func refusalOf(err error) error {
 	closed, ok := errors.AsType[websocket.CloseError](err)
 	status := int(closed.Code) - closeRefused

@@ -14,46 +14,46 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/transport"
 )
 
-// Errors that a caller may branch on. They arrive wrapped.
+// Errors that callers may test for with [errors.Is]. They are wrapped when returned.
 var (
 	// ErrGap means that events are missing: see [GapError].
 	ErrGap = errors.New("client: events are missing")
-	// ErrRefused means that the server rejected a freshly fetched token that has not
-	// expired meanwhile, or the TokenSource returned 401, 403 or 404.
+	// ErrRefused means that the server rejected a newly fetched token that had not
+	// expired, or that the TokenSource returned an error with status 401, 403 or 404.
 	ErrRefused = errors.New("client: token refused")
-	// ErrEnded means that the server has sent this client away for good: see [EndedError].
+	// ErrEnded means that the server has ended the iterator: see [EndedError].
 	ErrEnded = errors.New("client: ended by the server")
 	// ErrClosed is the error of calls on an iterator that has ended.
 	ErrClosed = errors.New("client: iterator closed")
 	// ErrNoToken means that a [TokenSource], or the procedure of a subscription, has
 	// returned a value that is not a token.
 	ErrNoToken = errors.New("client: expected valid token")
-	// ErrNoPlugin means that a link was made without [LinkPlugin].
+	// ErrNoPlugin means that a link has no [LinkPlugin].
 	ErrNoPlugin = errors.New("client: the link has no client.LinkPlugin")
-	// ErrOptions means that [Options] cannot be used.
+	// ErrOptions means that [Options] are wrong.
 	ErrOptions = errors.New("client: bad options")
 )
 
-// GapReason is why events are missing.
+// GapReason is the reason why events are missing.
 type GapReason int
 
 const (
 	// GapTruncated means that the server no longer keeps all missed events, or does
-	// not know the last event id. The events that it does keep follow.
+	// not know the last event id. The events that it still keeps follow.
 	GapTruncated GapReason = iota + 1
-	// GapNoResume means that there was nothing to resume from, mostly since the
-	// server keeps no events. Events published without a connection are lost.
+	// GapNoResume means that the client could not resume, usually because the server
+	// keeps no events. Events published while it was not connected are lost.
 	GapNoResume
-	// GapReset means that the server has begun to count its events anew, so that
-	// the last event id means nothing to it.
+	// GapReset means that the server has started to count its events from 1 again, so
+	// that it does not know the last event id.
 	GapReset
-	// GapUnreadable means that an event has arrived that this client can never read:
-	// it is larger than Options.MaxMessageBytes, it is malformed, or its value is not
-	// of the iterator's type. GapError.Err has the details.
+	// GapUnreadable means that an event has arrived that this client cannot read: it is
+	// larger than Options.MaxMessageBytes, it is malformed, or its value is not of the
+	// iterator's type. GapError.Err has the details.
 	GapUnreadable
 )
 
-// String returns the reason in lower-case words.
+// String returns the reason in lower case.
 func (r GapReason) String() string {
 	switch r {
 	case GapTruncated:
@@ -68,22 +68,21 @@ func (r GapReason) String() string {
 	return "GapReason(" + strconv.Itoa(int(r)) + ")"
 }
 
-// GapError stands in place of events that the iterator could not get: after those
-// before the gap, before those after it. It does not end the iterator. See
-// Options.OnGap, [Iterator.All] and [Iterator.Events]. errors.Is(err, [ErrGap]) finds
-// it.
+// GapError reports that events are missing. It is returned in their place: after the events
+// before the gap and before those after it. It does not end the iterator. See
+// Options.OnGap, [Iterator.All] and [Iterator.Events]. It wraps [ErrGap].
 type GapError struct {
 	// Reason is why events are missing.
 	Reason GapReason
 	// Channel is the channel of the events.
 	Channel string
 	// Path is the path of the procedure that [Subscribe] has called, its names joined
-	// by dots, and empty for [Dial].
+	// by dots. It is empty for [Dial].
 	Path string
-	// LastEventID is the id of the last event before the gap, empty if none had one.
+	// LastEventID is the id of the last event before the gap, or empty if none had one.
 	LastEventID string
-	// Err is an [*EventError] if Reason is GapUnreadable, and nil otherwise. If
-	// several events in a row cannot be read it is about the last one.
+	// Err is an [*EventError] if Reason is GapUnreadable, and nil otherwise. If several
+	// successive events cannot be read, it is about the last one.
 	Err error
 }
 
@@ -106,9 +105,9 @@ func (e *GapError) Unwrap() []error {
 
 // EventError describes an event that cannot be read. It is the Err of a [*GapError].
 type EventError struct {
-	// ID is the event's id, empty if it has none or none can be made out.
+	// ID is the event's id, or empty if it has none or its id cannot be read.
 	ID string
-	// Err is why the event cannot be read.
+	// Err is the reason why the event cannot be read.
 	Err error
 }
 
@@ -118,7 +117,7 @@ func (e *EventError) Error() string { return fmt.Sprintf("client: read event %q:
 // Unwrap returns the reason.
 func (e *EventError) Unwrap() error { return e.Err }
 
-// answerError returns the error of an HTTP answer, in the form that a link returns it.
+// answerError returns the error of an HTTP response, as a link returns it.
 func answerError(status int, header http.Header, body string) *rpc.Error {
 	text := http.StatusText(status)
 	if body = strings.TrimSpace(body); body != "" {
@@ -129,7 +128,7 @@ func answerError(status int, header http.Header, body string) *rpc.Error {
 	return err
 }
 
-// statusOf returns the HTTP status of an error that the server has sent, and 0 for other
+// statusOf returns the HTTP status of an error that the server has sent, or 0 for other
 // errors.
 func statusOf(err error) int {
 	if e, ok := errors.AsType[*rpc.Error](err); ok {
@@ -138,7 +137,7 @@ func statusOf(err error) int {
 	return 0
 }
 
-// isFinal reports whether a first connection that has failed with err is not tried again.
+// isFinal reports whether a first connection that has failed with err is not retried.
 func isFinal(err error) bool {
 	switch status := statusOf(err); status {
 	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
@@ -148,8 +147,7 @@ func isFinal(err error) bool {
 	}
 }
 
-// reasonExpired is the reason of the close frame with which a server ends a socket whose
-// token has expired.
+// reasonExpired is the reason in the close frame of a socket whose token has expired.
 const reasonExpired = "Token expired"
 
 // isTokenRefused reports whether the server has rejected the token of the connection.
@@ -159,7 +157,7 @@ func isTokenRefused(err error) bool {
 		statusOf(err) == http.StatusUnauthorized
 }
 
-// isFetchRefused reports whether the source of the tokens denies this client one.
+// isFetchRefused reports whether the source has refused to return a token.
 func isFetchRefused(err error) bool {
 	switch statusOf(err) {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound:
@@ -168,7 +166,7 @@ func isFetchRefused(err error) bool {
 	return false
 }
 
-// retryAfter returns how long the server asks to wait, 0 if it does not.
+// retryAfter returns how long the server asks the client to wait, or 0.
 func retryAfter(err error, now time.Time) time.Duration {
 	answer, dataErr := rpc.ErrorData[rpc.ErrorResponse](err)
 	if dataErr != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/dial"
 )
 
-// open opens the socket. An error may have the token in it.
+// open opens the socket. The error may contain the token.
 func (c *core) open(ctx context.Context, cred credential) (*connection, error) {
 	text := c.options.URL
 	if c.options.URLFunc != nil {
@@ -35,12 +35,12 @@ func (c *core) open(ctx context.Context, cred credential) (*connection, error) {
 	}, nil
 }
 
-// handshake opens a WebSocket at an address. If the server answers with anything else,
-// the error is an *rpc.Error. It may contain what is in the address and the subprotocols.
+// handshake opens a WebSocket at an address. If the server refuses it, the error is an
+// *rpc.Error. Errors may contain the address and the subprotocols.
 func handshake(ctx context.Context, address *url.URL, subprotocols []string, hc *http.Client) (*dial.Conn, error) {
 	own := *hc
-	// As browsers do for WebSockets. The request after a redirect would send the
-	// address of the first server, and so the token, to another one.
+	// Redirects are not followed, as in browsers. The request after a redirect would send
+	// the address of the first server, and so the token, to another one.
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	//nolint:bodyclose // Open has read the body
 	conn, response, err := dial.Open(ctx, address.String(), dial.Options{

@@ -14,29 +14,31 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/jsontext"
 )
 
-// maxTokenBytes bounds the answer of a token route. Tokens are sent in addresses, so
-// useful ones are much shorter.
+// maxTokenBytes is the maximum size of the response of a token route. Tokens are sent in
+// addresses, so useful ones are much shorter.
 const maxTokenBytes = 1 << 20
 
-// maxErrorBody bounds what is kept of an answer that is an error, in bytes.
+// maxErrorBody is how many bytes of an error response are kept.
 const maxErrorBody = 1 << 10
 
 // HTTPTokenOptions configures [HTTPToken]. The zero value is usable.
 type HTTPTokenOptions struct {
-	// Method is that of the request. Empty is GET.
+	// Method is the method of the request. Empty means GET.
 	Method string
-	// Header returns headers to send, such as authorization. It is called for each
-	// fetch, which fails with its error.
+	// Header returns headers to send, such as Authorization. It is called for each
+	// fetch; if it returns an error, the fetch fails with it. Nil means no headers.
 	Header func(ctx context.Context) (http.Header, error)
-	// HTTPClient sends the request. Nil is http.DefaultClient.
+	// HTTPClient sends the request. Nil means http.DefaultClient.
 	HTTPClient *http.Client
 }
 
-// HTTPToken returns a source of the tokens of an address that answers as
-// durableiterator.Iterator.ServeHTTP does, or with the token as plain text. Nil
-// options are the defaults. An answer with an error status becomes an *rpc.Error; that
-// there is none is a *url.Error, without the path and query of the address. An address
-// that is not one of http or https is [ErrOptions].
+// HTTPToken returns a source that fetches tokens from an address. The server there responds
+// as durableiterator.Iterator.ServeHTTP does, or with the token as plain text. If o is nil,
+// the defaults are used.
+//
+// If the response has an error status, the error of the source wraps an *rpc.Error; if there
+// is no response, it wraps a *url.Error without the path and query of the address. If the
+// address is not an http or https URL, it wraps [ErrOptions].
 //
 // For a procedure of package rpc use [Subscribe].
 func HTTPToken(address string, o *HTTPTokenOptions) TokenSource {

@@ -35,90 +35,91 @@ const (
 // URLFunc is required; the zero value of any other field is its default. Options are
 // copied.
 //
-// A panic of a function that the iterator calls on its own goroutines is logged at level
-// Error, with its stack. One of URLFunc, HTTPClient or a TokenSource fails that attempt,
-// one of OnStateChange has no further effect, and one of RefreshTokenBeforeExpireFunc or
-// Backoff ends the iterator with an [*rpc.PanicError]. One that calls runtime.Goexit fails
-// the attempt too, or ends the iterator, OnStateChange among the latter.
+// If a function panics that the iterator calls on its own goroutines, the panic is logged at
+// level Error, with its stack. If it is URLFunc, HTTPClient or a TokenSource, the current
+// attempt fails; if it is RefreshTokenBeforeExpireFunc or Backoff, the iterator ends with an
+// [*rpc.PanicError]; if it is OnStateChange, there is no further effect. A function that
+// calls runtime.Goexit has the same effect, except that OnStateChange also ends the iterator.
 type Options struct {
-	// URL is the address at which WebSockets are opened, of scheme ws, wss, http or
-	// https. The client's id and, depending on TokenPlace, the token are appended to its
-	// query. A bad address is an error of [Dial] or [Subscribe] that wraps [ErrOptions].
+	// URL is the address for WebSockets, with scheme ws, wss, http or https. The client's
+	// id and, depending on TokenPlace, the token are appended to its query. If it is
+	// invalid, [Dial] and [Subscribe] return an error that wraps [ErrOptions].
 	URL string
-	// URLFunc returns the address of each connection, in place of URL, from the
-	// token that it will be opened with. An error counts as a failed attempt.
+	// URLFunc returns the address for each connection, in place of URL, for the token
+	// that the connection will be opened with. If it returns an error, the attempt fails.
 	URLFunc func(ctx context.Context, p *token.Payload) (string, error)
 
-	// TokenPlace is where the token is in the request that opens a WebSocket. 0 is
-	// TokenInURL, and in browsers TokenInSubprotocol.
+	// TokenPlace is where the token is placed in the request that opens a WebSocket. 0
+	// means TokenInURL, or in browsers TokenInSubprotocol.
 	TokenPlace TokenPlace
 
-	// CreateID returns the id by which the server knows the client. It is called once
-	// per iterator. A client that knows the id of another one can pass for it, unless
-	// the server prevents that. Nil is a random id that cannot be guessed. oRPC:
+	// CreateID returns the id that identifies the client at the server. It is called once
+	// per iterator. A client that knows the id of another one can impersonate it, unless
+	// the server prevents that. Nil means a random id that cannot be guessed. It is oRPC's
 	// createId.
 	CreateID func(p *token.Payload) string
 
-	// RefreshTokenBeforeExpire is how long before its expiry a token is replaced by
-	// a new one. 0 or less is never: a new token is then fetched when the server has
-	// refused the old one. oRPC: refreshTokenBeforeExpireInSeconds.
+	// RefreshTokenBeforeExpire is how long before the expiry of a token a new one is
+	// fetched. 0 or less means never: a new token is then fetched when the server has
+	// refused the old one. It is oRPC's refreshTokenBeforeExpireInSeconds.
 	//
 	// The lifetime of a token, exp - iat, is counted from its arrival, so the clock of
-	// this machine need not be right. If that is not between 0 and 366 days the clock
-	// is asked, and tokens are then refreshed once a minute at the most.
+	// this machine does not have to be right. If that is not between 0 and 366 days, the
+	// clock is used, and tokens are then refreshed at most once a minute.
 	RefreshTokenBeforeExpire time.Duration
-	// RefreshTokenBeforeExpireFunc returns that duration for each token, in place of
+	// RefreshTokenBeforeExpireFunc returns this duration for each token, in place of
 	// RefreshTokenBeforeExpire. It must return soon.
 	RefreshTokenBeforeExpireFunc func(p *token.Payload) time.Duration
-	// RefreshTokenDelay is the shortest time between a token and the next refresh,
-	// also after one that has failed. 0 is 2 s. oRPC: refreshTokenDelayInSeconds.
+	// RefreshTokenDelay is the minimum time between fetching a token and the next
+	// refresh, also after a failure. 0 means 2 s. It is oRPC's refreshTokenDelayInSeconds.
 	RefreshTokenDelay time.Duration
 
-	// ConnectTimeout is how long a new iterator tries to connect before it fails. 0 is
-	// 30 s, negative is no limit. Once it was connected, there is no limit.
+	// ConnectTimeout is how long a new iterator tries to connect before it fails. 0 means
+	// 30 s; a negative value means no limit. Once it was connected, there is no limit.
 	ConnectTimeout time.Duration
-	// DialTimeout is how long one attempt may take: the handshake, or the answer to
-	// a subscription, or a fetch of a token with its retries. 0 is 10 s. The first fetch is
-	// different if it is retried by [rpc.WithRetry] or [rpc.Retry]: by [Dial] each try may
-	// take as long, and those of [Subscribe] end with ctx alone.
+	// DialTimeout is how long one attempt may take: a handshake, a subscription, or
+	// fetching a token with its retries. 0 means 10 s. If the first fetch is retried, by
+	// [rpc.WithRetry] or [rpc.Retry], [Dial] applies it to each try, and [Subscribe] does
+	// not apply it: its tries end only with ctx.
 	DialTimeout time.Duration
-	// Backoff returns the pause before an attempt to connect; attempt is 1 for the
-	// first one after a loss, and counts on until a connection has lasted 10 s. The
-	// pause that the server asks for, by the retry of an event or by Retry-After, is
-	// added, up to 5 min. Backoff is also called before another attempt to refresh
-	// the token.
+	// Backoff returns the pause before an attempt to connect. attempt is 1 for the first
+	// attempt after a loss, and increases until a connection has lasted 10 s. The pause
+	// that the server asks for, by the retry of an event or by Retry-After, is added, up
+	// to 5 min. Backoff is also called before another attempt to refresh the token.
 	//
-	// Nil spreads clients evenly: the first attempt is within a second, and a server
-	// that was away has them back within half of the time that it was, at least a
-	// second and at most 30 s.
+	// Nil means the default, which spreads clients evenly: the first attempt is made
+	// within a second, and after an outage of the server its clients are back within half
+	// of the time of the outage, or within a second if that is longer, and at most 30 s.
 	Backoff func(attempt int) time.Duration
-	// PingInterval is how often the server is pinged. A connection on which nothing
-	// arrives for as long after a ping is lost. 0 is 30 s, negative is never. In browsers,
-	// which send no pings, the server is asked for a heartbeat; a connection on which
-	// nothing arrives for PingInterval, nor an answer within 8 s, is lost.
+	// PingInterval is how often the server is pinged. If nothing arrives for as long
+	// after a ping, the connection is lost. 0 means 30 s; a negative value means never.
+	// Browsers cannot send pings; there the server is asked for heartbeats, and if nothing
+	// arrives for PingInterval, nor the answer to a request within 8 s, the connection is
+	// lost.
 	PingInterval time.Duration
 
-	// BufferSize and BufferBytes are how many events may wait to be read, and how
-	// large their messages may be together. When there are more, the client drops what
-	// arrives, and asks for it again once half of the buffer is read; calls go on. A
-	// single event may be larger than BufferBytes. 0 is 1024 events and 16 MiB.
+	// BufferSize and BufferBytes are the maximum number of unread events, and the maximum
+	// size of their messages together. If there are more, the client drops events that
+	// arrive, and requests them again once half of the buffer is read; calls are not
+	// affected. A single event may be larger than BufferBytes. 0 means 1024 events and
+	// 16 MiB.
 	BufferSize  int
 	BufferBytes int
-	// MaxMessageBytes is the size of the largest message that is accepted. A larger
-	// one is skipped: an event becomes a gap with [GapUnreadable], and the call that
-	// it is the answer to fails. 0 is 16 MiB.
+	// MaxMessageBytes is the size of the largest message that is accepted. A larger one
+	// is skipped: if it is an event, there is a gap with [GapUnreadable]; if it is the
+	// answer to a call, the call fails. 0 means 16 MiB.
 	MaxMessageBytes int64
 
-	// OnGap is called by [Iterator.All] where events are missing, in place of ending
-	// the loop. It runs on the goroutine that ranges, in order: after the events before
-	// the gap and before those after it. It may block, as to load the state that the
-	// events had built up. ctx is that of the iterator: it ends when the iterator does.
+	// OnGap is called by [Iterator.All] when events are missing; the loop then continues.
+	// It is called on the goroutine that ranges, after the events before the gap and
+	// before those after it. It may block, for example to reload the state that the
+	// events describe. ctx ends when the iterator ends. Without OnGap the gap ends the
+	// loop.
 	OnGap func(ctx context.Context, g *GapError)
 
-	// OnStateChange is called for every change of the iterator's state, with its
-	// cause: for StateWaiting the error of the connection, for StateClosed the reason
-	// for its end, nil after Close. It is called by one goroutine, in
-	// order, which does nothing else meanwhile: it must return soon.
+	// OnStateChange is called for every change of the iterator's state, in order. err is
+	// the error of the connection for StateWaiting, and the reason for StateClosed, which
+	// is nil after Close. It must return soon: the iterator waits for it.
 	OnStateChange func(s State, err error)
 
 	// Interceptors run around each call on the iterator and its retries, the first
@@ -126,17 +127,17 @@ type Options struct {
 	Interceptors []rpc.Interceptor
 	// Plugins may add interceptors and serializers.
 	Plugins []rpc.LinkPlugin
-	// Serializers are types of the application that may be sent. A [LinkPlugin]
-	// without any has those of its link.
+	// Serializers are for types of the application. If a [LinkPlugin] has none, those of
+	// its link are used.
 	Serializers []value.Serializer
 
-	// HTTPClient opens the WebSockets. Redirects are not followed. Nil is that of
-	// the link for a [LinkPlugin], otherwise http.DefaultClient. It is not used in
+	// HTTPClient opens the WebSockets. It does not follow redirects. Nil means that of
+	// the link for a [LinkPlugin], and otherwise http.DefaultClient. It is not used in
 	// browsers.
 	HTTPClient *http.Client
-	// Logger receives state changes at level Debug, and at level Warn that events are
-	// read too slowly or a token could not be refreshed. Tokens are not logged. Nil
-	// discards.
+	// Logger receives state changes at level Debug, and warnings that events are read too
+	// slowly or that a token could not be refreshed. Tokens are not logged. Nil means no
+	// logging.
 	Logger *slog.Logger
 
 	// watch is dial.Watch, except in tests.
@@ -220,7 +221,7 @@ func (o *Options) setDefaults() {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	o.Logger = asynclog.Guard(o.Logger) // it is called on goroutines of the iterator
+	o.Logger = asynclog.Guard(o.Logger) // a panic of its handler must not end the iterator's goroutines
 }
 
 // pauses returns the pauses of one iterator.

@@ -27,12 +27,12 @@ func (c *connection) keepAlive(ctx context.Context, interval time.Duration, _ *t
 		received := c.Received()
 		err := c.Ping(waiting)
 		stop()
-		if err != nil && c.Received() == received { // a pong has to wait for the end of a large message
+		if err != nil && c.Received() == received { // the pong may be waiting behind a large message
 			c.Fail(errNoPong)
 			return
 		}
 	}
 }
 
-// askHeartbeat does nothing: pings find out whether the server is there.
+// askHeartbeat does nothing, because pings detect dead connections.
 func askHeartbeat(http.Header, time.Duration) {}

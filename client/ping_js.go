@@ -11,12 +11,12 @@ import (
 )
 
 const (
-	// headerHeartbeat asks the server for an event without data after so many seconds of
-	// silence. A server of oRPC ignores it.
+	// headerHeartbeat asks the server for an event without data after this number of
+	// seconds of silence. A server of oRPC ignores it.
 	headerHeartbeat = "X-Durable-Iterator-Heartbeat"
-	// listenTicks is in how many parts an interval of silence is counted.
+	// listenTicks is how often received bytes are checked in an interval.
 	listenTicks = 16
-	// maxAnswerTime is how long the server may take to answer when it is asked.
+	// maxAnswerTime is how long the server may take to answer a request.
 	maxAnswerTime = 8 * time.Second
 )
 
@@ -43,7 +43,7 @@ func (c *connection) keepAlive(ctx context.Context, interval time.Duration, call
 			}
 		}
 		waiting, stop := context.WithTimeout(ctx, timeout)
-		_, _ = calls.Call(waiting, &rpc.Call{Path: []string{"ping"}, Input: rpc.Void{}}) // that anything comes is what counts
+		_, _ = calls.Call(waiting, &rpc.Call{Path: []string{"ping"}, Input: rpc.Void{}}) // any answer will do
 		stop()
 		if c.Received() == received {
 			c.Fail(errNoPong)
@@ -52,7 +52,7 @@ func (c *connection) keepAlive(ctx context.Context, interval time.Duration, call
 	}
 }
 
-// askHeartbeat asks the server for a sign of life before the interval of silence is over.
+// askHeartbeat asks the server for heartbeats that are more frequent than interval.
 func askHeartbeat(header http.Header, interval time.Duration) {
 	if interval > 0 {
 		header.Set(headerHeartbeat, strconv.Itoa(max(1, int((interval*4/5).Seconds()))))

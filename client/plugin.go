@@ -18,12 +18,13 @@ import (
 // iterator.
 const headerIterator = "X-Orpc-Durable-Iterator"
 
-// LinkPlugin configures the iterators that [Subscribe] opens through an rpc.Link: oRPC's
+// LinkPlugin configures the iterators that [Subscribe] opens with an rpc.Link. It is oRPC's
 // DurableIteratorLinkPlugin. Its fields are those of [Options]. It is copied when the
-// link is made.
+// link is created.
 type LinkPlugin Options
 
-// InitLink implements [rpc.LinkPlugin]. Options that are wrong are an error of [Subscribe].
+// InitLink implements [rpc.LinkPlugin]. If the options are wrong, [Subscribe] returns an
+// error.
 func (p *LinkPlugin) InitLink(o *rpc.LinkOptions) {
 	own := Options(*p)
 	if own.HTTPClient == nil {
@@ -50,8 +51,7 @@ func (p *LinkPlugin) InitLink(o *rpc.LinkOptions) {
 	})
 }
 
-// discovery is filled by the plugin of a link during the call of Subscribe, whose state
-// it is.
+// discovery is the state of the call that Subscribe makes. The plugin of the link fills it in.
 type discovery struct {
 	retried bool // by an option of the call
 	options *Options
@@ -59,14 +59,14 @@ type discovery struct {
 }
 
 // Subscribe calls a procedure whose output is a durable iterator, and opens the iterator.
-// link is an rpc.Link with a [LinkPlugin]; in and opts are those of the call, which is
-// repeated for each refresh of the token. [rpc.WithLastEventID] is also where the events
-// begin. [rpc.WithResponseHeader] stores the header of the first answer, before Subscribe
-// returns.
+// link is an rpc.Link with a [LinkPlugin]. in and opts are those of the call, which is
+// repeated for each refresh of the token. The events begin after the id set by
+// [rpc.WithLastEventID]. [rpc.WithResponseHeader] stores the header of the first response
+// before Subscribe returns.
 //
-// It returns when the server of the sockets has answered the subscription. An error of
-// the call is returned as it is; otherwise see [Dial]. ctx is the life of the iterator,
-// not only of Subscribe: when it ends, the iterator ends.
+// Subscribe returns when the server of the sockets has answered the subscription. It returns
+// an error of the call unchanged; other errors are those of [Dial]. ctx is the context of
+// the iterator, not only of Subscribe: when it ends, the iterator ends.
 func Subscribe[In, T any](
 	ctx context.Context, link rpc.Caller, c durableiterator.Contract[In, T], in In, opts ...rpc.CallOption,
 ) (*Iterator[T], error) {
@@ -95,7 +95,7 @@ func Subscribe[In, T any](
 type tokenCaller struct{ link rpc.Caller }
 
 func (c tokenCaller) Call(ctx context.Context, call *rpc.Call, opts ...rpc.CallOption) (any, error) {
-	call.New = nil // so that any output can be examined
+	call.New = nil // leave the output encoded, whatever its type
 	out, err := c.link.Call(ctx, call, opts...)
 	if err != nil {
 		return nil, err
@@ -107,7 +107,7 @@ func (c tokenCaller) Call(ctx context.Context, call *rpc.Call, opts ...rpc.CallO
 	return tok, nil
 }
 
-var errNotMarked = errors.New("the answer is no durable iterator")
+var errNotMarked = errors.New("the answer is not a durable iterator")
 
 func tokenIn(call *rpc.Call, out any) (tok string, err error) {
 	value, ok := out.(value.Value)

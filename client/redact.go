@@ -19,24 +19,24 @@ import (
 )
 
 const (
-	// pieceLen is how much of a token may stand in an error, less one.
+	// pieceLen is the length of the shortest part of a token that is removed.
 	pieceLen = 8
-	// unescapeRounds is how many times over a token may be escaped to be found.
+	// unescapeRounds is how many levels of escaping are undone to find a token.
 	unescapeRounds = 4
-	// maxBraced is how much is looked at of an escape in braces, with the one that closes it.
+	// maxBraced is the maximum length of an escape in braces, including the closing one.
 	maxBraced = 9
 
 	redacted = "[redacted]"
 )
 
-// redactor removes tokens, and pieces of them, from what comes from outside: servers and
-// proxies repeat the address that they were asked for, escaped in one way or another.
+// redactor removes tokens and parts of them from errors: servers and proxies repeat the
+// address of a request, escaped in various ways.
 type redactor struct {
-	pieces map[[pieceLen]byte]struct{} // all of the tokens, folded
-	shapes bool                        // also what looks like any token
+	pieces map[[pieceLen]byte]struct{} // all parts of the tokens, folded
+	shapes bool                        // also remove everything that looks like a token
 }
 
-// newRedactor returns a redactor of these tokens, and of all that looks like a token.
+// newRedactor returns a redactor of these tokens, and of everything that looks like a token.
 func newRedactor(tokens ...string) *redactor {
 	r := &redactor{pieces: map[[pieceLen]byte]struct{}{}, shapes: true}
 	for _, tok := range tokens {
@@ -45,12 +45,12 @@ func newRedactor(tokens ...string) *redactor {
 	return r
 }
 
-// newSignatureRedactor returns a redactor of the secret part of tokens alone. The rest
-// of a token has names in it that an application's own errors may have too.
+// newSignatureRedactor returns a redactor that removes only the signatures of tokens. The
+// rest of a token has names that also occur in the application's own errors.
 func newSignatureRedactor(tokens ...string) *redactor {
 	r := &redactor{pieces: map[[pieceLen]byte]struct{}{}}
 	for _, tok := range tokens {
-		if strings.Contains(tok, "{") { // oRPC's, of which only the signature is opaque
+		if strings.Contains(tok, "{") { // in oRPC's form only the signature is opaque
 			tok = tok[strings.LastIndexByte(tok, '.')+1:]
 		}
 		r.addPieces(tok)
@@ -58,8 +58,8 @@ func newSignatureRedactor(tokens ...string) *redactor {
 	return r
 }
 
-// addPieces adds the pieces of a text, and those that it has in Base64, wherever it
-// stands in what was encoded, and in hexadecimal digits.
+// addPieces adds the pieces of a text, of its encoding in hexadecimal, and of its encoding in
+// Base64 at each of the three possible offsets.
 func (r *redactor) addPieces(text string) {
 	r.addPlain(text)
 	r.addPlain(hex.EncodeToString([]byte(text)))
@@ -76,7 +76,7 @@ func (r *redactor) addPlain(text string) {
 	}
 }
 
-// fold makes what is the same in an address the same.
+// fold maps strings that are equivalent in an address to the same bytes.
 func fold(text string) []byte {
 	folded := []byte(text)
 	for i, c := range folded {
@@ -90,9 +90,9 @@ func fold(text string) []byte {
 	return folded
 }
 
-// text removes pieces of tokens: those that stand in the text as they are, the words that
-// have them escaped, or the whole text if they are spread over it, or of a token whose
-// end is not known.
+// text removes pieces of tokens from a text: unescaped pieces, the words that have escaped
+// ones, or the whole text if they are spread over several words, or if the end of a token
+// cannot be found.
 func (r *redactor) text(text string) string {
 	text = r.cut(text)
 	if !r.taints(text) {
@@ -111,7 +111,7 @@ func (r *redactor) text(text string) string {
 	return text
 }
 
-// taints reports whether there is a piece of a token in a text, escaped or not.
+// taints reports whether a text contains a piece of a token, escaped or not.
 func (r *redactor) taints(text string) bool {
 	for range unescapeRounds {
 		if r.looksLikeToken(text) || r.has(text) {
@@ -136,8 +136,8 @@ func (r *redactor) has(text string) bool {
 	return false
 }
 
-// looksLikeToken reports whether a text has the first member of oRPC's tokens in it, or
-// the beginning of a JWT.
+// looksLikeToken reports whether a text contains the first member of oRPC's tokens or the
+// beginning of a JWT.
 func (r *redactor) looksLikeToken(text string) bool {
 	if !r.shapes {
 		return false
@@ -145,11 +145,11 @@ func (r *redactor) looksLikeToken(text string) bool {
 	return strings.Contains(text, `"chn"`) || strings.Contains(text, "eyJ") && strings.Count(text, ".") >= 2
 }
 
-// cut replaces the pieces that stand in a text as they are.
+// cut replaces the unescaped pieces in a text.
 func (r *redactor) cut(text string) string {
 	folded := fold(text)
 	var b strings.Builder
-	kept, end := 0, 0 // the end of what is written, and of the run of pieces
+	kept, end := 0, 0 // the end of the written part, and of the current run of pieces
 	for i := range len(folded) - pieceLen + 1 {
 		if _, found := r.pieces[[pieceLen]byte(folded[i:])]; !found {
 			continue
@@ -164,8 +164,8 @@ func (r *redactor) cut(text string) string {
 	return b.String() + text[kept:]
 }
 
-// unescape undoes one round of percent, backslash and HTML escapes. What is no valid
-// escape stays.
+// unescape undoes one level of percent, backslash and HTML escapes. Invalid escapes are left
+// unchanged.
 func unescape(text string) string {
 	if !strings.ContainsAny(text, `%\&`) {
 		return text
@@ -179,7 +179,7 @@ func unescape(text string) string {
 	return html.UnescapeString(b.String())
 }
 
-// unescapeOne returns the length of what text begins with, and what it stands for.
+// unescapeOne returns the length of the first escape or character of text, and its meaning.
 func unescapeOne(text string) (n int, plain string) {
 	switch {
 	case text[0] == '%' && len(text) >= 3:
@@ -224,9 +224,8 @@ func (r *redactor) header(header http.Header) http.Header {
 	return clean
 }
 
-// clean returns err without tokens. An error that has none is returned as it is.
-// Otherwise errors.Is finds all that it found before, and errors.As what the package
-// itself looks for.
+// clean returns err without tokens. If it has none, it is returned unchanged. Otherwise
+// errors.Is works as for err, and errors.As for the types that this package looks for.
 func (r *redactor) clean(err error) error {
 	if err == nil {
 		return nil
@@ -262,7 +261,7 @@ func (r *redactor) sentError(e *rpc.Error) (clean *rpc.Error, changed bool) {
 	}
 	changed = own.Message != e.Message || own.Code != e.Code
 	if cause := e.Unwrap(); cause != nil && r.text(cause.Error()) != cause.Error() {
-		changed = true // own has none
+		changed = true // own has no cause
 	}
 	switch data := e.Data.(type) {
 	case nil:
@@ -282,8 +281,8 @@ func (r *redactor) sentError(e *rpc.Error) (clean *rpc.Error, changed bool) {
 	return &own, true
 }
 
-// body returns data without tokens: a text without them, and anything else as a whole or
-// not at all.
+// body returns data without tokens. If data is not a string and contains one, body returns
+// nil.
 func (r *redactor) body(data any) any {
 	if text, ok := data.(string); ok {
 		return r.text(text)
@@ -299,7 +298,7 @@ func (r *redactor) body(data any) any {
 	return data
 }
 
-// redactedError takes the place of an error with a token in it.
+// redactedError replaces an error that contains a token.
 type redactedError struct {
 	text  string
 	is    func(target error) bool
@@ -312,5 +311,5 @@ func (e *redactedError) Error() string { return e.text }
 // Is reports whether the error was target.
 func (e *redactedError) Is(target error) bool { return e.is(target) }
 
-// Unwrap returns what the error had of the types that a client looks for.
+// Unwrap returns the parts of the error that have the types that a client looks for.
 func (e *redactedError) Unwrap() []error { return e.parts }

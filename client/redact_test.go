@@ -207,7 +207,7 @@ func TestLogsOfARefreshDoNotContainTheToken(t *testing.T) {
 		s.send(`{"i":%s,"p":{"s":400,"b":{"json":{"defined":false,"code":"BAD_REQUEST","status":400,"message":%q}}}}`, f.ID, url.QueryEscape(tok))
 		s.closedWith(websocket.StatusNormalClosure)
 		synctest.Wait()
-		require.Contains(t, log.String(), "token not taken")
+		require.Contains(t, log.String(), "token not accepted")
 		requireNoPiece(t, tok, log.String())
 		requireNoPiece(t, s.query.Get("token"), log.String())
 	})

@@ -12,20 +12,20 @@ import (
 )
 
 const (
-	// longestLife is the longest lifetime of a token that iat is believed for. A
-	// longer one is more likely an iat that means nothing, such as 0.
+	// longestLife is the longest lifetime of a token whose iat is trusted. If it is
+	// longer, iat is probably meaningless, such as 0.
 	longestLife = 366 * 24 * time.Hour
-	// blindDelay is the shortest time between refreshes that only the clock of this
-	// machine asks for. If that is wrong, every token seems to be due at once.
+	// blindDelay is the minimum time between refreshes that depend on the clock of this
+	// machine. If the clock is wrong, every token may seem to have expired.
 	blindDelay = time.Minute
 )
 
-// refreshDelay returns how long after a token has come, at now, it is replaced: before
-// the end of its lifetime, which is counted from now. So the clock of this machine need
-// not agree with that of the server. Without a lifetime that makes sense the clock is
-// all that there is.
+// refreshDelay returns how long to wait before replacing a token that has arrived at now: its
+// lifetime minus before, but at least least. Since the lifetime is counted from now, the clock
+// of this machine does not have to agree with that of the server. If the lifetime is not
+// plausible, the clock is used.
 //
-// Times that are too far away for a Duration are as far as it goes, some 292 years.
+// Delays that are too long for a Duration become the longest one, about 292 years.
 func refreshDelay(now time.Time, p *token.Payload, before, least time.Duration) time.Duration {
 	left := lifetime(now, p)
 	if left == 0 {
@@ -41,13 +41,15 @@ func refreshDelay(now time.Time, p *token.Payload, before, least time.Duration) 
 	return max(least, delay)
 }
 
-// lifetime returns how long a token is good that has come at now, 0 if it does not say.
+// lifetime returns how long a token that has arrived at now is valid, or 0 if that is not
+// known.
 func lifetime(now time.Time, p *token.Payload) time.Duration {
 	life := p.ExpiresAt.Sub(p.IssuedAt)
 	if life <= 0 || life > longestLife {
 		return 0
 	}
-	// IssuedAt is rounded down to the second. A clock that agrees is more exact.
+	// IssuedAt is rounded down to the second. If the clock agrees with it, the clock is more
+	// accurate.
 	if left := p.ExpiresAt.Sub(now); life-time.Second < left && left < life {
 		return left
 	}
@@ -62,13 +64,13 @@ func (s *supervisor) scheduleRefresh(least time.Duration) {
 		before = s.options.RefreshTokenBeforeExpireFunc(payload)
 	}
 	if before <= 0 {
-		s.refreshTimer.Stop() // it may run for an earlier token
+		s.refreshTimer.Stop() // it may have been set for an earlier token
 		return
 	}
 	s.refreshTimer.Reset(refreshDelay(time.Now(), payload, before, least))
 }
 
-// fetch starts the fetch of a new token, unless one is being fetched.
+// fetch starts fetching a new token, unless one is already being fetched.
 func (s *supervisor) fetch(ctx context.Context) {
 	if s.fetching {
 		return
@@ -99,11 +101,11 @@ func (s *supervisor) fetched(ctx context.Context, cred credential, err error) {
 	s.sendUpdateToken(ctx)
 }
 
-// fetchFailed schedules another fetch, or ends an iterator that gets no token any more.
+// fetchFailed schedules another fetch, or ends the iterator if its source refuses tokens.
 func (s *supervisor) fetchFailed(ctx context.Context, err error) {
 	err = fmt.Errorf("client: refresh: %w", s.redact(err))
 	switch {
-	case ctx.Err() != nil: // which is the reason
+	case ctx.Err() != nil: // the reason is that the iterator has ended
 	case isFetchRefused(err):
 		s.fail(fmt.Errorf("%w: %w", ErrRefused, err))
 	case s.needNewToken && s.neverLive && isFinal(err):
@@ -118,7 +120,7 @@ func (s *supervisor) fetchFailed(ctx context.Context, err error) {
 }
 
 // sendUpdateToken sends the current token on the open socket, unless the server already
-// has it. A socket that the token does not fit is replaced.
+// has it. If the token is for another channel or has other tags, the socket is replaced.
 func (s *supervisor) sendUpdateToken(ctx context.Context) {
 	cred := s.credential()
 	conn := s.conn
@@ -152,13 +154,13 @@ func (s *supervisor) updateTokenAnswered(ctx context.Context, conn *connection, 
 	case err == nil:
 		s.shareFailures = 0
 		conn.cred = cred
-		s.sendUpdateToken(ctx) // if there is a newer one by now
+		s.sendUpdateToken(ctx) // there may be a newer one
 	default:
 		err = s.redact(err)
-		s.options.Logger.WarnContext(ctx, "token not taken on the open socket", "id", s.id, "err", err)
+		s.options.Logger.WarnContext(ctx, "token not accepted on the open socket", "id", s.id, "err", err)
 		switch rpc.CodeOf(err) {
 		case rpc.CodeForbidden, rpc.CodeServiceUnavailable:
-			// Another socket would be refused too, and this one has a token that is good.
+			// Another socket would be refused too, and this one still has a valid token.
 			s.shareFailures++
 			s.refreshTimer.Reset(max(s.options.RefreshTokenDelay, s.refreshPauses(s.shareFailures)))
 		default:

@@ -58,7 +58,7 @@ func (s *supervisor) subscribed(ctx context.Context, conn *connection, sub *subs
 	s.unsubscribe(ctx) // if the buffer is full already
 }
 
-// unsubscribe stops the events of a full buffer. The socket stays open, and calls go on.
+// unsubscribe ends the subscription of a full buffer. The socket stays open for calls.
 func (s *supervisor) unsubscribe(ctx context.Context) {
 	if s.stop == nil || !s.buffer.isFull() {
 		return
@@ -67,10 +67,10 @@ func (s *supervisor) unsubscribe(ctx context.Context) {
 		"max_events", s.options.BufferSize, "max_bytes", s.options.BufferBytes)
 	s.stop()
 	s.stop = nil
-	s.resubscribe(ctx) // if there is room again
+	s.resubscribe(ctx) // there may be room again
 }
 
-// resubscribe subscribes to the events that there was no room for, once there is.
+// resubscribe subscribes to the dropped events if the buffer has room again.
 func (s *supervisor) resubscribe(ctx context.Context) {
 	idle := s.state == StateLive && s.conn != nil && s.stop == nil && !s.subscribing
 	if idle && s.buffer.isFull() && !s.buffer.paused() {

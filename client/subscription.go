@@ -10,22 +10,22 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/transport"
 )
 
-// The headers of a subscription that go beyond oRPC. A server of oRPC ignores the
-// first and knows none of the others.
+// Headers of a subscription that oRPC does not have. A server of oRPC ignores the first
+// one and does not send the others.
 const (
 	headerExtension = "X-Durable-Iterator"
 	headerPosition  = "X-Durable-Iterator-Position"
 	headerResume    = "X-Durable-Iterator-Resume"
 )
 
-// The kinds of events that are not the end of the stream.
+// Kinds of events, other than the end of the stream.
 const (
 	kindMessage    = "message"
 	kindUnreadable = "unreadable"
 )
 
-// maxEventID is how long an event id may be, in bytes. The server gets it back with the
-// next subscription, and may accept requests of a limited size only.
+// maxEventID is the maximum length of an event id in bytes. It is sent with the next
+// subscription, and the server may limit the size of requests.
 const maxEventID = 1 << 10
 
 var errEventID = errors.New("its id is too long")
@@ -38,30 +38,30 @@ type subscription struct {
 	size func() int
 	// newGap returns a gap of the iterator.
 	newGap func(reason GapReason, err error) *GapError
-	// again means that a subscription of this iterator was answered before, so that
-	// events published between the two are missed if this one does not resume.
+	// again means that an earlier subscription of this iterator was answered, so that
+	// events between the two are missing if this one does not resume.
 	again bool
-	// resumed is the last event id that was sent to the server, empty for none.
+	// resumed is the last event id that was sent to the server, or empty.
 	resumed string
-	// lossy means that something is missing even if the resume is complete.
+	// lossy means that an event is missing even if the resume is complete.
 	lossy bool
 	// retryHint is set to the pause that the last event asks for.
 	retryHint *atomic.Int64
-	// full is called when there is no room for an event any more, and ended when
-	// the server has ended the subscription.
+	// full is called when the buffer has become full, and ended when the server has
+	// ended the subscription.
 	full  func()
 	ended func(err error)
 
-	// header is that of the answer. extended means that it has the names above.
+	// header is the response header. extended means that it has the headers above.
 	header   http.Header
 	extended bool
-	// lastNumericID is the last event id sent to an original server: ids at or below
-	// it mean that its counter has restarted. It counts if hasNumericID is set.
+	// lastNumericID is the last event id sent to a server of oRPC: ids at or below it
+	// mean that its counter has restarted. It is valid if hasNumericID is set.
 	lastNumericID uint64
 	hasNumericID  bool
 }
 
-// open handles the header of the answer.
+// open handles the response header.
 func (s *subscription) open(header http.Header) {
 	s.header = header
 	resume := header.Get(headerResume)
@@ -78,8 +78,8 @@ func (s *subscription) open(header http.Header) {
 	}
 }
 
-// missing returns why events are missing before the first one, 0 if none are, as far as
-// the server has sent the headers.
+// missing returns the reason why events are missing before the first one, or 0 if the headers
+// do not report that any are.
 func (s *subscription) missing(resume string) GapReason {
 	switch resume {
 	case "truncated":
@@ -112,7 +112,7 @@ func (s *subscription) event(e transport.PeerEvent) {
 		s.ended(e.Err)
 	case e.Err != nil:
 		s.add(item{gap: s.newGap(GapUnreadable, &EventError{e.Meta.ID, e.Err})}, e.Meta.ID, s.size())
-	case s.extended && !e.HasValue: // it moves the cursor, or is a heartbeat
+	case s.extended && !e.HasValue: // a cursor event or a heartbeat
 		if e.Meta.ID != "" {
 			s.feed.move(e.Meta.ID)
 		}
@@ -138,9 +138,9 @@ func (s *subscription) add(it item, id string, size int) {
 	}
 }
 
-// checkReset detects that a server of oRPC has lost its table of events: ids then begin at
-// 1, and the id that was resumed from is one in the future. The resume after that begins
-// at 0, which is before its first event.
+// checkReset detects that a server of oRPC has lost its table of events. Ids then begin at 1
+// again, and the id that was resumed from is in the future. The next resume then begins at 0,
+// before the first event.
 func (s *subscription) checkReset(id string) {
 	n, err := strconv.ParseUint(id, 10, 64)
 	if err != nil || !s.hasNumericID || n > s.lastNumericID {

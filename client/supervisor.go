@@ -12,7 +12,7 @@ import (
 )
 
 // supervisor keeps an iterator connected. Its fields belong to the goroutine of run. Slow
-// operations run on goroutines of their own, which return their results by post.
+// operations run on other goroutines, which return their results with post.
 type supervisor struct {
 	*core
 	inbox chan func()
@@ -28,27 +28,27 @@ type supervisor struct {
 
 	neverLive bool
 	dialing   bool
-	switching bool  // the socket is being closed to open another one at once
-	leaving   error // why the socket, or the attempt to open one, is being ended; nil if it is not
-	away      bool  // the program stands still: no attempt is made
+	switching bool  // the socket is being closed so that another one is opened at once
+	leaving   error // why the socket or the attempt to open one is being ended, or nil
+	away      bool  // the program is suspended: no attempts are made
 	attempt   int   // failed attempts since the last stable connection
 	liveSince time.Time
 	lastErr   error        // of the last attempt
 	retryHint atomic.Int64 // the pause that the server asked for with its last event
 
-	needNewToken  bool // the token was refused, and another one not fetched yet
-	tokenRefused  bool // a token was refused, and none accepted since
+	needNewToken  bool // the token was refused, and no other one has been fetched yet
+	tokenRefused  bool // a token was refused, and none has been accepted since
 	fetching      bool
 	fetchFailures int
-	shareFailures int // since the server has last taken a token on an open socket
+	shareFailures int // since the server last accepted a token on an open socket
 
 	stopDialing    func() // while dialing
-	stop           func() // ends the subscription; nil if there is none
+	stop           func() // ends the subscription, or nil
 	subscribing    bool
-	answered       bool // a subscription was answered before
+	answered       bool // an earlier subscription was answered
 	originalServer bool // by a server of oRPC
 
-	end error // why run returns; nil while it goes on
+	end error // why run returns, or nil while it runs
 }
 
 func newSupervisor(c *core) *supervisor {
@@ -76,7 +76,7 @@ func stoppedTimer() *time.Timer {
 // running.
 func (s *supervisor) run(ctx context.Context) {
 	defer close(s.done)
-	defer s.cancel(ErrClosed) // frees the context
+	defer s.cancel(ErrClosed) // releases the context
 	working, stopWorking := context.WithCancel(ctx)
 	defer stopWorking()
 	changes, unwatch := s.options.watch()
@@ -93,8 +93,8 @@ func (s *supervisor) run(ctx context.Context) {
 	_, s.end = run(&s.app, func() (any, error) { return nil, s.loop(ctx, working, changes) })
 }
 
-// loop keeps the iterator connected until end is set, and returns that. Operations end
-// with working.
+// loop keeps the iterator connected until end is set, and returns it. Operations use the
+// context working.
 func (s *supervisor) loop(ctx, working context.Context, changes <-chan dial.Change) error {
 	s.scheduleRefresh(0)
 	s.connect(working)
@@ -120,8 +120,8 @@ func (s *supervisor) loop(ctx, working context.Context, changes <-chan dial.Chan
 }
 
 // causeOf returns the error of an iterator whose context has ended. Unless the iterator
-// was closed, errors.Is finds context.Canceled or context.DeadlineExceeded in it, whatever
-// the cause of the context is.
+// was closed, it wraps context.Canceled or context.DeadlineExceeded, whatever the cause of
+// the context is.
 func causeOf(ctx context.Context) error {
 	cause := context.Cause(ctx)
 	if errors.Is(cause, ErrClosed) {
@@ -142,7 +142,7 @@ func (s *supervisor) shutdown(ctx context.Context) {
 	if errors.Is(reason, ErrClosed) {
 		reason = nil
 	}
-	s.storeState(StateClosed, reason) // before loops end, which may ask for it
+	s.storeState(StateClosed, reason) // before loops end, which may read it
 	switch {
 	case reason == nil:
 		s.buffer.drop(nil)
@@ -161,7 +161,7 @@ func (s *supervisor) shutdown(ctx context.Context) {
 	s.reportState(context.WithoutCancel(ctx), StateClosed, reason)
 }
 
-// post passes next to the goroutine of run, which calls it. It reports false if run has
+// post passes next to the goroutine of run, which calls it. It returns false if run has
 // returned.
 func (s *supervisor) post(next func()) bool {
 	select {
@@ -188,7 +188,7 @@ func (s *supervisor) connectTimedOut() {
 func (s *supervisor) connect(ctx context.Context) {
 	s.setState(ctx, StateConnecting, nil)
 	if s.needNewToken {
-		s.fetch(ctx) // goes on to dial
+		s.fetch(ctx) // which then dials
 		return
 	}
 	s.dial(ctx)
@@ -236,7 +236,7 @@ func (s *supervisor) dialed(ctx context.Context, conn *connection, cred credenti
 	s.subscribe(ctx)
 }
 
-// lost decides how to go on without a connection.
+// lost decides what to do after a connection was lost or not opened.
 func (s *supervisor) lost(ctx context.Context, cred credential, err error) {
 	if s.leaving != nil {
 		err, s.leaving = fmt.Errorf("client: %w", s.leaving), nil
@@ -262,7 +262,8 @@ func (s *supervisor) lost(ctx context.Context, cred credential, err error) {
 		s.fail(err)
 		return
 	case errors.Is(err, dial.ErrNotOpened) && s.options.TokenPlace == TokenInURL:
-		// A refusal, for all that a browser lets the client know. A source has an answer.
+		// The server may have refused the token, which browsers do not report. If so, the
+		// source will.
 		s.needNewToken = true
 	}
 	s.waitToRetry(ctx, err)

@@ -8,21 +8,21 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/dial"
 )
 
-// TokenPlace is where a client puts its token in the request that opens a WebSocket.
+// TokenPlace is the place of the token in the request that opens a WebSocket.
 type TokenPlace int
 
 const (
-	// TokenInURL puts the token into the query of the address, as oRPC's client does. A
-	// server of oRPC reads it nowhere else. Proxies log addresses.
+	// TokenInURL puts the token into the query of the address, as oRPC's client does. It
+	// is the only place that servers of oRPC support. Proxies often log addresses.
 	TokenInURL TokenPlace = iota + 1
-	// TokenInSubprotocol puts the token into the header Sec-WebSocket-Protocol, out of
-	// addresses and logs. A server of this library then refuses the client by a close
-	// frame, whose code is 4000 plus the status, which a browser can see.
+	// TokenInSubprotocol puts the token into the header Sec-WebSocket-Protocol, so that
+	// it is not in addresses and logs. A server of this library then refuses a client
+	// with a close frame, whose code is 4000 plus the status and which browsers report.
 	TokenInSubprotocol
 )
 
-// The subprotocols that are offered with [TokenInSubprotocol]: the first is selected by the
-// server, the second has the token in base64url.
+// The subprotocols of [TokenInSubprotocol]: the server selects the first; the second has the
+// token in base64url.
 const (
 	subprotocol   = "durable-iterator"
 	tokenProtocol = "token."
@@ -30,8 +30,8 @@ const (
 
 func (p TokenPlace) valid() bool { return p >= 0 && p <= TokenInSubprotocol }
 
-// withDefault returns where the token is put by default: in a browser only the subprotocol
-// lets the client learn that it was refused.
+// withDefault returns p or, if it is 0, the default: in a browser a client can find out that
+// it was refused only with the subprotocol.
 func (p TokenPlace) withDefault() TokenPlace {
 	if dial.InBrowser {
 		return cmp.Or(p, TokenInSubprotocol)
@@ -39,8 +39,7 @@ func (p TokenPlace) withDefault() TokenPlace {
 	return cmp.Or(p, TokenInURL)
 }
 
-// put returns the address at which a socket is opened, and the subprotocols that are
-// offered.
+// put returns the address and the subprotocols with which a socket is opened.
 func (p TokenPlace) put(u *url.URL, id, tok string) (address *url.URL, subprotocols []string) {
 	parameters := "id=" + url.QueryEscape(id)
 	if p == TokenInURL {

@@ -13,29 +13,30 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// TokenSource returns the tokens that an iterator connects with: the first one, and
-// another one for each refresh. Implementations are safe for concurrent use.
-// [TokenFunc] makes a source of a function.
+// TokenSource returns the tokens of an iterator: the first one, and another one for each
+// refresh. Implementations must be safe for concurrent use. See also [TokenFunc],
+// [HTTPToken], [StaticToken] and [FileToken].
 type TokenSource interface {
-	// Token fetches a token. It returns when ctx ends. An [*rpc.Error] with status
-	// 401, 403 or 404 ends the iterator; after any other error it is called again.
+	// Token returns a token. It must return when ctx ends. An [*rpc.Error] with status
+	// 401, 403 or 404 ends the iterator; after any other error Token is called again.
 	Token(ctx context.Context) (string, error)
 }
 
-// TokenFunc is a function as a [TokenSource].
+// TokenFunc is a function that implements [TokenSource].
 type TokenFunc func(ctx context.Context) (string, error)
 
-// Token calls the function.
+// Token returns f(ctx).
 func (f TokenFunc) Token(ctx context.Context) (string, error) { return f(ctx) }
 
-// StaticToken returns a source of one token. When that expires, the iterator ends with
-// [ErrRefused].
+// StaticToken returns a source that always returns tok. When it expires, the iterator ends
+// with [ErrRefused].
 func StaticToken(tok string) TokenSource {
 	return TokenFunc(func(context.Context) (string, error) { return tok, nil })
 }
 
-// FileToken returns a source that reads the token from a file, each time anew. White space
-// around it is ignored, and a byte order mark before it. Another program must keep the file up to date.
+// FileToken returns a source that reads the file at path each time a token is needed. White
+// space around the token is ignored, and a byte order mark before it. Another program must
+// keep the file up to date.
 func FileToken(path string) TokenSource {
 	return TokenFunc(func(context.Context) (string, error) {
 		text, err := os.ReadFile(path)
@@ -46,22 +47,22 @@ func FileToken(path string) TokenSource {
 	})
 }
 
-// credential is a token with its payload, and when it came.
+// credential is a token with its payload and the time of its arrival.
 type credential struct {
 	text    string
 	payload *token.Payload
 	came    time.Time
 }
 
-// outlived reports whether the token was good when it came and has expired since. The
-// clock may have been wrong when it came, or have been set since.
+// outlived reports whether the token was valid when it arrived and has expired since. The
+// clock may have been wrong at its arrival, or may have been set since.
 func (c credential) outlived() bool {
 	now := time.Now()
 	life := lifetime(c.came, c.payload)
 	return life > 0 && now.Sub(c.came) >= life || !c.payload.Expired(c.came) && c.payload.Expired(now)
 }
 
-// fetchCredential asks a source for a token and reads it.
+// fetchCredential fetches a token from a source and parses it.
 func fetchCredential(ctx context.Context, source TokenSource) (credential, error) {
 	text, err := source.Token(ctx)
 	if err != nil {
@@ -76,8 +77,8 @@ func fetchCredential(ctx context.Context, source TokenSource) (credential, error
 
 var errNoSource = errors.New("no TokenSource")
 
-// fitsSocketOf reports whether a socket that was opened with old may go on with c. The
-// server compares tags as they are written: none is not the same as an empty list.
+// fitsSocketOf reports whether a socket that was opened with old can continue with c. The
+// server compares tags as they are encoded: no tags differ from an empty list.
 func (c credential) fitsSocketOf(old credential) bool {
 	return c.payload.Channel == old.payload.Channel &&
 		slices.Equal(c.payload.Tags, old.payload.Tags) &&

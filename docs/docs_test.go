@@ -16,29 +16,53 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestDocumentsShowCompiledCode(t *testing.T) {
-	t.Parallel()
-	compiled := readSources(t, "../examples") + readSources(t, "../internal/stacks")
-	for file, count := range map[string]int{"browsers.md": 1, "embedding.md": 15, "history.md": 1, "rpc.md": 6} {
-		t.Run(file, func(t *testing.T) {
-			t.Parallel()
-			for _, block := range codeOf(t, file, "go", count) {
-				require.Contains(t, compiled, block)
-			}
-		})
-	}
+// compiled are the files, besides the examples, whose code stands in pages.
+var compiled = []string{
+	"snippets_test.go", "../rpc/typescript/fixture_test.go", "../durableobject/eventlog/natslog/page_test.go",
 }
 
-// codeOf returns the blocks of code of a document in some languages, of which there are as
-// many as count.
-func codeOf(t *testing.T, document, languages string, count int) (code []string) {
-	t.Helper()
-	text, err := os.ReadFile(document)
+// Every block of Go in a page stands in a file that is compiled: as it is in an example, and
+// otherwise up to its indentation and comments.
+func TestPagesShowCompiledCode(t *testing.T) {
+	t.Parallel()
+	examples := readSources(t, "../examples") + readSources(t, "../internal/stacks")
+	var others strings.Builder
+	for _, file := range compiled {
+		source, err := os.ReadFile(file)
+		require.NoError(t, err)
+		others.Write(source)
+	}
+	pages, err := filepath.Glob("*.md")
 	require.NoError(t, err)
-	blocks := regexp.MustCompile("(?s)```(?:"+languages+")\n(.*?)\n```").FindAllSubmatch(text, -1)
-	require.Len(t, blocks, count, document)
-	for _, block := range blocks {
-		code = append(code, string(block[1]))
+	shown := 0
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for i, fence := range regexp.MustCompile("(?m)^ *```(.*)$").FindAllSubmatch(text, -1) {
+			// Code without a language would not be compared.
+			require.Equal(t, i%2 == 0, len(fence[1]) > 0, "%s: fence %d", page, i)
+		}
+		for _, block := range blocksOf(string(text), "go") {
+			shown++
+			if !strings.Contains(examples, block) {
+				require.Contains(t, flat(others.String()), flat(block), page)
+			}
+		}
+	}
+	require.Greater(t, shown, 35)
+}
+
+// flat returns code without what depends on where it stands, and without what only a linter
+// requires.
+func flat(code string) string {
+	code = regexp.MustCompile(`(?m)^\t+(_, _ = )?`).ReplaceAllString(code, "")
+	return regexp.MustCompile(`(?m),?( //.*)?$`).ReplaceAllString(code, "")
+}
+
+// blocksOf returns the blocks of code of a text in some languages.
+func blocksOf(text, languages string) (code []string) {
+	for _, block := range regexp.MustCompile("(?s)```(?:"+languages+")\n(.*?)\n```").FindAllStringSubmatch(text, -1) {
+		code = append(code, block[1])
 	}
 	return code
 }

@@ -5,23 +5,75 @@ import (
 	"expvar"
 	"fmt"
 	"net/http"
-	"os"
-	"regexp"
-	"testing"
+	"time"
 
-	"github.com/stretchr/testify/require"
-
+	"github.com/go-orpc/durable-iterator/client"
 	"github.com/go-orpc/durable-iterator/durableobject"
 	"github.com/go-orpc/durable-iterator/rpc"
+	"github.com/go-orpc/durable-iterator/token"
 )
 
-// Code of documents that is too short for an example is compiled here, and not run.
-var _ = []any{(*Room).Say, publishOrder, keysOfCalls, publishFigures}
+// Code of pages that is too short for an example is compiled here, but not run.
+var _ = []any{(*Room).Say, (*Room).Members, newRooms, ban, publishOrder, keysOfCalls, publishFigures, readOldest}
 
 type (
 	Room    struct{ *durableobject.Object[Message] }
 	Message struct{ ID string }
+	Change  struct{ Kind, ID string }
 )
+
+func newRoom(_ context.Context, o *durableobject.Object[Message]) (*Room, error) {
+	return &Room{o}, nil
+}
+
+func newRooms(key token.Secret) *durableobject.Namespace[*Room] {
+	rooms := durableobject.NewNamespace(newRoom, &durableobject.Options{
+		Verifier: key,
+		Presence: &durableobject.PresenceOptions{}, // nil means off
+	})
+	return rooms
+}
+
+func (r *Room) Members(
+	ctx context.Context, _ *durableobject.Websocket, _ rpc.Void, w *rpc.EventWriter[Change],
+) (rpc.Void, error) {
+	if err := w.Send(Change{Kind: "reset"}); err != nil { // each time that the stream is opened
+		return rpc.Void{}, err
+	}
+	for change, err := range r.PresenceChanges(ctx) {
+		if err != nil {
+			return rpc.Void{}, err
+		}
+		if err := w.Send(Change{Kind: string(change.Kind), ID: change.Member.ID}); err != nil {
+			return rpc.Void{}, err
+		}
+	}
+	return rpc.Void{}, nil
+}
+
+func ban(ctx context.Context, rooms *durableobject.Namespace[*Room], tokenTTL time.Duration) error {
+	const margin = 10 * time.Second // longer than the procedure takes that makes tokens
+	last := time.Now().Add(margin)
+	who := durableobject.Who{Subject: "mallory", IssuedBefore: last}
+	if _, err := rooms.Disconnect(ctx, who, 4403, "You were banned"); err != nil {
+		return err
+	}
+	return rooms.Revoke(ctx, who, last.Add(tokenTTL))
+}
+
+func readOldest(room *client.Iterator[Message], show func(Message)) error {
+	oldest := ""
+	for e, err := range room.Events() {
+		if err != nil {
+			return err
+		}
+		if oldest == "" {
+			oldest = e.Meta.ID // History with Before: oldest returns the events before it
+		}
+		show(e.Data)
+	}
+	return nil
+}
 
 func (r *Room) Say(ctx context.Context, _ *durableobject.Websocket, in Message) (rpc.Void, error) {
 	return rpc.Void{}, r.PublishEvent(ctx, in, durableobject.WithIdempotencyKey(durableobject.CallKey(ctx)))
@@ -49,20 +101,4 @@ func publishFigures(rooms *durableobject.Namespace[*Room]) {
 			_, _ = fmt.Fprintf(w, "rooms_calls_total{result=%q} %d\n", result, n)
 		}
 	})
-}
-
-func TestSnippetsAreCompiled(t *testing.T) {
-	t.Parallel()
-	source, err := os.ReadFile("snippets_test.go")
-	require.NoError(t, err)
-	// flat leaves out what depends on where code stands, and what only a linter wants.
-	flat := func(text string) string {
-		text = regexp.MustCompile(`(?m)^\t+(_, _ = )?`).ReplaceAllString(text, "")
-		return regexp.MustCompile(`(?m),?( //.*)?$`).ReplaceAllString(text, "")
-	}
-	for file, count := range map[string]int{"publishing.md": 3, "operating.md": 2} {
-		for _, block := range codeOf(t, file, "go", count) {
-			require.Contains(t, flat(string(source)), flat(block), file)
-		}
-	}
 }

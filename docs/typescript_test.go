@@ -8,20 +8,33 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The code of the page about TypeScript stands in files that are compiled, or written by
-// the generator.
-func TestTypeScriptDocumentShowsCompiledCode(t *testing.T) {
+// The TypeScript in the page about it stands in files that are compiled, or written by the
+// generator.
+func TestTypeScriptPageShowsCompiledCode(t *testing.T) {
 	t.Parallel()
 	var compiled strings.Builder
 	for _, file := range []string{
-		"../examples/contract/tickets/tickets.go", "../examples/contract/typescript/main.go", "../examples/contract/web/page.ts",
-		"../rpc/typescript/fixture_test.go", "../rpc/typescript/testdata/usage.ts", "../rpc/typescript/testdata/kinds.ts",
+		"../examples/contract/web/page.ts", "../rpc/typescript/testdata/usage.ts", "../rpc/typescript/testdata/kinds.ts",
 	} {
 		source, err := os.ReadFile(file)
 		require.NoError(t, err)
 		compiled.Write(source)
 	}
-	for _, block := range codeOf(t, "typescript.md", "go|ts", 10) {
+	page, err := os.ReadFile("typescript.md")
+	require.NoError(t, err)
+	blocks := blocksOf(string(page), "ts")
+	require.Len(t, blocks, 4)
+	for _, block := range blocks {
 		require.Contains(t, compiled.String(), block)
+	}
+}
+
+// The store of the page about browsers is checked with the pages of the example.
+func TestBrowsersDocumentShowsCheckedCode(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile("../examples/browser/web/test/store.ts")
+	require.NoError(t, err)
+	for _, block := range codeOf(t, "browsers.md", "ts", 1) {
+		require.Contains(t, string(source), block)
 	}
 }

@@ -6,17 +6,16 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// Contract is the contract of a procedure whose output is a durable iterator: its path,
-// the type In of its input and the type T of the events. Server and client share it. The
-// server implements it with [Contract.Handler], the client subscribes with
-// client.Subscribe.
+// Contract describes a procedure whose output is a durable iterator: its path, the type
+// In of its input and the type T of the events. The server implements it with
+// [Contract.Handler]; the client subscribes with client.Subscribe.
 type Contract[In, T any] struct {
 	server rpc.Procedure[In, *Iterator[T]]
 	client rpc.Procedure[In, string]
 }
 
-// Define returns a contract. Path and options are those of [rpc.Define], which
-// panics on a bad path.
+// Define returns the contract of a procedure. The path and the options are those of
+// [rpc.Define]; like it, Define panics if the path is invalid.
 func Define[In, T any](path string, opts ...rpc.ProcedureOption) Contract[In, T] {
 	return Contract[In, T]{
 		server: rpc.Define[In, *Iterator[T]](path, opts...),
@@ -24,19 +23,19 @@ func Define[In, T any](path string, opts ...rpc.ProcedureOption) Contract[In, T]
 	}
 }
 
-// Path returns the path, its names joined by dots.
+// Path returns the path of the procedure: its names, joined by dots.
 func (c Contract[In, T]) Path() string { return c.client.Path() }
 
-// Procedure returns the procedure as a client sees it, whose output is the token. Call it
-// where only the token is needed, for example in a client.TokenFunc.
+// Procedure returns the procedure as a client calls it, with the token as its output.
+// Use it where only the token is needed, for example in a client.TokenFunc.
 func (c Contract[In, T]) Procedure() rpc.Procedure[In, string] { return c.client }
 
-// Describe implements [rpc.Contract]. The type of the output is that of an [Iterator],
-// whose EventType returns that of the events.
+// Describe implements [rpc.Contract]. The output in the description is an [Iterator],
+// whose EventType method returns the type of the events.
 func (c Contract[In, T]) Describe() rpc.Description { return c.server.Describe() }
 
 // Handler returns a route that handles the procedure with fn, as [rpc.Procedure.Handler]
-// does. It needs [HandlerPlugin] in the options of the rpc.Handler.
+// does. The rpc.Handler that serves the route must have a [HandlerPlugin].
 func (c Contract[In, T]) Handler(fn func(context.Context, In) (*Iterator[T], error), ics ...rpc.Interceptor) rpc.Route {
 	return c.server.Handler(fn, ics...)
 }

@@ -1,13 +1,13 @@
-// Package durableiterator makes the tokens of durable iterators, which open a channel,
-// and the contracts of the procedures that return them. It is oRPC's DurableIterator and
-// DurableIteratorHandlerPlugin.
+// Package durableiterator makes the tokens with which clients subscribe to channels, and
+// defines the contracts of the procedures that return them. It is oRPC's DurableIterator
+// and DurableIteratorHandlerPlugin.
 //
-// A contract is shared by server and client:
+// Server and client share a contract:
 //
 //	var OnMessage = durableiterator.Define[rpc.Void, Message]("onMessage")
 //
-// Its handler decides which channel the caller may listen to, the tags of its socket, the
-// attachment of the token, and which methods may be called:
+// Its handler decides which channel the caller may listen to, which tags its socket has,
+// what is attached to the token, and which methods the caller may call:
 //
 //	router := rpc.NewRouter(
 //		OnMessage.Handler(func(ctx context.Context, _ rpc.Void) (*durableiterator.Iterator[Message], error) {
@@ -22,22 +22,22 @@
 //		Plugins: []rpc.HandlerPlugin{&durableiterator.HandlerPlugin{Signer: key}},
 //	}))
 //
-// The handler runs for every caller, again for each refresh of a token. It has to check
-// that the caller may listen: the server of the sockets checks only the token. Clients
-// use package client; the server of the sockets is package durableobject, which may be
-// another process that has the key.
+// The handler runs for every token, also when a client refreshes one. It must check that
+// the caller may listen, because the server of the sockets checks only the token. Clients
+// use package client. The server of the sockets uses package durableobject; it may be
+// another process, with the same key.
 //
 // # Without rpc
 //
-// An [Iterator] is not bound to package rpc. [Iterator.Token] returns the token itself,
-// for the answer of any other framework, and an Iterator is an
-// [http.Handler] for a plain route. Both need [Options.Signer].
+// An [Iterator] does not need package rpc. [Iterator.Token] returns the token, for
+// responses of other frameworks, and an Iterator is an [http.Handler] for a plain
+// route. Both need [Options.Signer].
 //
 // # Errors
 //
-// [ErrNoSigner] and [ErrNoPlugin] mean that the wiring is incomplete. Other errors of
-// signing are those of package token, or of encoding the attachment. Callers over
-// rpc see none of them, only an internal error.
+// [ErrNoSigner] and [ErrNoPlugin] mean that the server is not set up completely. Other
+// errors of signing come from package token or from encoding the attachment. Callers
+// over rpc see only an internal server error.
 //
 // # Concurrency
 //

@@ -18,64 +18,66 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// DefaultTokenTTL is how long tokens are valid by default. It is oRPC's.
+// DefaultTokenTTL is the default lifetime of tokens, the same as oRPC's.
 const DefaultTokenTTL = 24 * time.Hour
 
-// NoID as Options.ID leaves the id out of a token, which is then byte for byte that of oRPC.
+// NoID is the value of [Options.ID] that leaves the ID out of the token. The token is then
+// the same, byte for byte, as one made by oRPC.
 const NoID = "-"
 
-// Errors that a caller may branch on.
+// Errors that callers may test for with [errors.Is].
 var (
-	// ErrNoSigner means that there is no key to sign a token with: neither
-	// [Options] nor [HandlerPlugin] has a Signer.
+	// ErrNoSigner means that neither [Options] nor [HandlerPlugin] has a Signer, so
+	// that the token cannot be signed.
 	ErrNoSigner = errors.New("durableiterator: no signer")
-	// ErrNoPlugin means that an rpc.Handler has no [HandlerPlugin], so that an Iterator
-	// would be sent in place of its token.
+	// ErrNoPlugin means that an rpc.Handler has no [HandlerPlugin], so that it cannot
+	// replace an Iterator by its token.
 	ErrNoPlugin = errors.New("durableiterator: an iterator cannot be sent, only its token: install durableiterator.HandlerPlugin")
 )
 
 // Options configures an Iterator. The zero value is usable with [HandlerPlugin].
 type Options struct {
-	// Signer signs the token. Nil is that of [HandlerPlugin]. oRPC: signingKey.
+	// Signer signs the token. If it is nil, the Signer of [HandlerPlugin] does.
+	// It is oRPC's signingKey.
 	Signer token.Signer
-	// TokenTTL is how long the token is valid. 0 is that of [HandlerPlugin], or
-	// [DefaultTokenTTL]; with a negative one the token has expired when it is made,
-	// as with oRPC. oRPC: tokenTTLSeconds.
+	// TokenTTL is the lifetime of the token. 0 means the TokenTTL of [HandlerPlugin],
+	// or [DefaultTokenTTL]. If it is negative, the token has expired when it is made,
+	// as with oRPC. It is oRPC's tokenTTLSeconds.
 	TokenTTL time.Duration
-	// Tags are the tags of the sockets that the token opens; see
-	// durableobject.WithTags. Nil is left out of the token, an empty list is not.
+	// Tags are the tags of the sockets that are opened with the token; see
+	// durableobject.WithTags. A nil list is left out of the token, an empty one is not.
 	Tags []string
 	// Att is attached to the token: any value that encoding/json can encode. The
-	// methods of the durable object can read it, and so can the client. Nil is
-	// none. Keep it small: a durableobject.Namespace refuses a token that is larger
-	// than its MaxTokenBytes, by default 8 KiB.
+	// methods of the durable object can read it, and so can the client. If it is nil,
+	// nothing is attached. Keep it small: a durableobject.Namespace refuses tokens
+	// larger than its MaxTokenBytes, by default 8 KiB.
 	Att any
-	// ID names the token, so that it can be revoked alone: see
-	// durableobject.Namespace.Revoke. Empty is a random one for each token that is made,
-	// also of a client that refreshes its own; with [NoID] there is none. oRPC has no
-	// counterpart, and its clients ignore it.
+	// ID identifies the token, so that it can be revoked on its own: see
+	// durableobject.Namespace.Revoke. If it is empty, each token has a random ID, also
+	// when a client refreshes its token; [NoID] leaves the ID out. oRPC has no
+	// counterpart, and its clients ignore the ID.
 	ID string
-	// Logger receives the errors of [Iterator.ServeHTTP]. Nil discards them.
+	// Logger receives the errors of [Iterator.ServeHTTP]. If it is nil, they are
+	// discarded.
 	Logger *slog.Logger
 }
 
-// Iterator is the output of a procedure whose caller may listen to the events of a
-// channel, values of type T: oRPC's DurableIterator. It describes a token that is not
-// signed yet, and cannot be iterated itself; client.Iterator can.
+// Iterator is the output of a procedure that lets its caller listen to a channel, whose
+// events are values of type T. It is oRPC's DurableIterator. It describes a token that is
+// not signed yet. It cannot be iterated; a client.Iterator can.
 //
 // With [HandlerPlugin] the rpc.Handler of the procedure sends the signed token.
 type Iterator[T any] struct{ grant grant }
 
-// grant is the part of an Iterator that does not depend on its type: the claims of its
-// token.
+// grant is the part of an Iterator that does not depend on T: the claims of its token.
 type grant struct {
 	channel string
 	options Options
-	methods []string // nil: RPC was not called
+	methods []string // nil if RPC was not called
 }
 
-// New returns an iterator of the events of a channel. Nil options are the defaults. The
-// options are copied; Att is encoded when the token is made.
+// New returns an iterator over the events of a channel. If o is nil, the defaults are
+// used. The options are copied; Att is encoded when the token is made.
 func New[T any](channel string, o *Options) *Iterator[T] {
 	g := grant{channel: channel}
 	if o != nil {
@@ -85,10 +87,11 @@ func New[T any](channel string, o *Options) *Iterator[T] {
 	return &Iterator[T]{g}
 }
 
-// RPC returns a copy that also allows methods of the durable object to be called: oRPC's
-// .rpc(…). A token allows them by their top-level name, so a procedure in a
-// group is allowed by naming its [rpc.MethodGroup]; naming the procedure panics.
-// Called without methods, it adds an empty list to the token, which allows none.
+// RPC returns a copy of it that also allows the client to call methods of the durable
+// object. It is oRPC's .rpc(…). A token allows methods by their top-level names, so a
+// procedure in a group is allowed by passing its [rpc.MethodGroup]; RPC panics if it is
+// passed a procedure of a group. Without arguments, it adds an empty list to the token,
+// which allows no method.
 func (it *Iterator[T]) RPC(methods ...rpc.Method) *Iterator[T] {
 	g := it.grant
 	g.methods = make([]string, 0, len(it.grant.methods)+len(methods))
@@ -108,21 +111,21 @@ func topLevel(method rpc.Method) string {
 	return path
 }
 
-// Token returns the signed token. It is for answers that do not go through
+// Token returns the signed token. It is for responses that are not sent through
 // [HandlerPlugin]. The error wraps [ErrNoSigner] if Options has no Signer.
 func (it *Iterator[T]) Token(ctx context.Context) (string, error) {
 	return it.sign(ctx, nil, 0)
 }
 
-// EventType returns the type T, for programs that write code or documents from
-// contracts. The iterator may be nil.
+// EventType returns the type T, for programs that generate code or documentation from
+// contracts. It may be called on a nil Iterator.
 func (*Iterator[T]) EventType() reflect.Type { return reflect.TypeFor[T]() }
 
-// MarshalJSON fails with [ErrNoPlugin].
+// MarshalJSON returns [ErrNoPlugin]: only the token of an iterator can be sent.
 func (*Iterator[T]) MarshalJSON() ([]byte, error) { return nil, ErrNoPlugin }
 
-// sign returns the token. The signer and the lifetime are the defaults for an iterator
-// without its own.
+// sign returns the token. signer and ttl are used where the options of the iterator have
+// none.
 func (it *Iterator[T]) sign(ctx context.Context, signer token.Signer, ttl time.Duration) (string, error) {
 	if it == nil {
 		return "", errors.New("durableiterator: token: the iterator is nil")
@@ -149,7 +152,7 @@ func (g *grant) sign(ctx context.Context, signer token.Signer, ttl time.Duration
 	if id == NoID {
 		id = ""
 	}
-	now := time.Now().Truncate(time.Second) // as iat is, so that the lifetime is exact
+	now := time.Now().Truncate(time.Second) // iat is in whole seconds, so that the lifetime is exact
 	return signer.Sign(ctx, &token.Payload{
 		Channel:   g.channel,
 		Tags:      g.options.Tags,

@@ -12,31 +12,30 @@ import (
 )
 
 const (
-	// headerName marks an answer: it means that the output is the token of a durable iterator.
+	// headerName marks responses whose output is the token of a durable iterator.
 	headerName  = "X-Orpc-Durable-Iterator"
 	headerValue = "1"
 
 	headerExpose = "Access-Control-Expose-Headers"
 )
 
-// HandlerPlugin sends the token where a procedure returns an [Iterator], marked by the
-// response header x-orpc-durable-iterator, which it exposes to pages of other origins.
-// No cache may keep such an answer, and no browser take it for anything but JSON. Other
-// outputs are not changed. It is oRPC's DurableIteratorHandlerPlugin.
+// HandlerPlugin replaces an [Iterator] that a procedure returns by its token. It marks the
+// response with the header x-orpc-durable-iterator and exposes that header to pages of
+// other origins. It also forbids caches to store the response, and browsers to guess its
+// type. Other outputs are not changed. It is oRPC's DurableIteratorHandlerPlugin.
 //
-// It runs inside of the interceptors that the options had before it, so they see the
-// token.
+// It runs inside the interceptors that the options had before it, so they see the token.
 type HandlerPlugin struct {
 	// Signer signs the tokens of iterators that have no Signer of their own.
 	Signer token.Signer
-	// TokenTTL is how long the tokens of iterators without a TokenTTL of their own
-	// are valid. 0 is [DefaultTokenTTL].
+	// TokenTTL is the lifetime of the tokens of iterators that have no TokenTTL of
+	// their own. 0 means [DefaultTokenTTL].
 	TokenTTL time.Duration
 }
 
-// InitHandler implements [rpc.HandlerPlugin]. It copies the plugin, whose fields may
-// be changed later without effect, and panics on a negative TokenTTL and on an empty
-// [token.Secret], which signs nothing.
+// InitHandler implements [rpc.HandlerPlugin]. It copies the plugin, so later changes of
+// its fields have no effect. It panics if TokenTTL is negative or if Signer is an empty
+// [token.Secret], which cannot sign.
 func (p *HandlerPlugin) InitHandler(o *rpc.HandlerOptions) {
 	if p.TokenTTL < 0 {
 		panic("durableiterator: HandlerPlugin: TokenTTL is negative")
@@ -65,12 +64,12 @@ func (p *HandlerPlugin) answer(ctx context.Context, call *rpc.Call, next rpc.Cal
 	return tok, nil
 }
 
-// signable is an *Iterator of any type.
+// signable is implemented by *Iterator[T] for every T.
 type signable interface {
 	sign(ctx context.Context, signer token.Signer, ttl time.Duration) (string, error)
 }
 
-// announce sets the headers of an answer that is a token, which is a secret.
+// announce sets the headers of a response that is a token. A token is a secret.
 func announce(response, request http.Header) {
 	response.Set(headerName, headerValue)
 	response.Set("Cache-Control", "no-store")
@@ -80,7 +79,7 @@ func announce(response, request http.Header) {
 	}
 }
 
-// exposes reports whether pages of other origins may read a header already.
+// exposes reports whether a response already exposes a header to pages of other origins.
 func exposes(response http.Header, name string) bool {
 	return slices.ContainsFunc(response.Values(headerExpose), func(line string) bool {
 		return slices.ContainsFunc(strings.Split(line, ","), func(element string) bool {

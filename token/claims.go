@@ -14,26 +14,26 @@ import (
 )
 
 // lastSecond is the last Unix second of the year 9999. Times that are read lie in
-// the years 1 to 9999, so that they survive the layouts of package time.
+// the years 1 to 9999, so that every layout of package time can write them.
 const lastSecond = 253402300799
 
-// maxIDBytes is the length of the longest ID that is signed.
+// maxIDBytes is the length of the longest ID that Sign accepts.
 const maxIDBytes = 256
 
 // claims are the members of a payload as they are on the wire, in the order
-// in which they are signed. A nil one is missing. The bounds of the times are
+// in which they are signed. A nil member is absent. The bounds of the times are
 // the first second of the year 1, which is Go's zero time, and the year 10000.
 type claims struct {
 	Channel   *string         `wire:"chn" validate:"required"`
-	Tags      texts           `wire:"tags"`
+	Tags      nonNullStrings  `wire:"tags"`
 	Att       json.RawMessage `wire:"att"`
-	RPC       texts           `wire:"rpc"`
+	RPC       nonNullStrings  `wire:"rpc"`
 	IssuedAt  *seconds        `wire:"iat" validate:"required,gt=-62135596800,lt=253402300800"`
 	ExpiresAt *seconds        `wire:"exp" validate:"required,gt=-62135596800,lt=253402300800"`
 	ID        string          `wire:"jti"`
 }
 
-// validate checks the tags of claims and names members as the wire does.
+// validate checks claims by their struct tags. Its errors have the names of the wire.
 var validate = func() *validator.Validate {
 	v := validator.New()
 	v.RegisterTagNameFunc(func(f reflect.StructField) string { return f.Tag.Get("wire") })
@@ -49,7 +49,7 @@ func decode(text []byte) (*Payload, error) {
 	return m.payload(text)
 }
 
-// members are those of a payload's JSON, by their exact names.
+// members maps the exact names of the members of a payload's JSON to their values.
 type members map[string]json.RawMessage
 
 // readMembers reads the JSON of a payload. Every error wraps [ErrMalformed].
@@ -64,8 +64,8 @@ func readMembers(text []byte) (members, error) {
 	return m, nil
 }
 
-// payload returns the payload that the members of text make. Every error wraps
-// [ErrMalformed].
+// payload returns the payload with the members m, which were read from text. Every
+// error wraps [ErrMalformed].
 func (m members) payload(text []byte) (*Payload, error) {
 	c, err := m.claims()
 	if err == nil {
@@ -87,8 +87,8 @@ func (m members) payload(text []byte) (*Payload, error) {
 }
 
 // claims decodes the members one by one and not straight into the struct, because
-// encoding/json would take members whose names differ in case. An expiry after
-// [lastSecond] becomes that second: oRPC accepts it, even an infinite one.
+// encoding/json would accept names that differ in case. An expiry after [lastSecond]
+// becomes that second, because oRPC accepts it, even an infinite one.
 func (m members) claims() (*claims, error) {
 	c := &claims{Att: m["att"]}
 	for _, member := range [...]struct {
@@ -105,7 +105,7 @@ func (m members) claims() (*claims, error) {
 		if !ok {
 			continue
 		}
-		if string(value) == "null" { // would read as a missing member
+		if string(value) == "null" { // would be decoded as an absent member
 			return nil, fmt.Errorf("%s is null", member.name)
 		}
 		if err := json.Unmarshal(value, member.into); err != nil {
@@ -153,7 +153,7 @@ func encode(p *Payload) ([]byte, error) {
 
 var errNotUTF8 = errors.New("not UTF-8")
 
-// check applies the validate tags and returns the first failure.
+// check validates the claims and returns the first failure.
 func (c *claims) check() error {
 	err := validate.Struct(c)
 	if failed, ok := errors.AsType[validator.ValidationErrors](err); ok {
@@ -166,7 +166,7 @@ func (c *claims) check() error {
 	return err
 }
 
-// seconds is a time in Unix seconds. Whole seconds survive the conversions exactly.
+// seconds is a time in Unix seconds. Whole seconds are converted exactly.
 type seconds float64
 
 // UnmarshalJSON reads a number that is too large for a float64 as infinite, as
@@ -189,21 +189,21 @@ func (s seconds) time() time.Time {
 	return time.Unix(int64(whole), int64(math.Round(fraction*1e9))).UTC()
 }
 
-// texts is a list of strings without null.
-type texts []string
+// nonNullStrings is a list of strings. Unlike a []string it refuses null as an element.
+type nonNullStrings []string
 
 // UnmarshalJSON reads pointers, which distinguish null from the empty string.
-func (t *texts) UnmarshalJSON(text []byte) error {
+func (s *nonNullStrings) UnmarshalJSON(text []byte) error {
 	var list []*string
 	if err := json.Unmarshal(text, &list); err != nil {
 		return err
 	}
-	*t = make(texts, len(list))
+	*s = make(nonNullStrings, len(list))
 	for i, element := range list {
 		if element == nil {
 			return fmt.Errorf("element %d is null", i)
 		}
-		(*t)[i] = *element
+		(*s)[i] = *element
 	}
 	return nil
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/jsontext"
 )
 
-// appendJSON appends the members that are present as JSON.stringify writes
-// them. encoding/json cannot do it: it escapes U+2028 and U+2029, so the text
-// would not be the one that oRPC signs.
+// appendJSON appends the JSON of the members that are present, exactly as
+// JSON.stringify writes it, because its bytes are signed. encoding/json would escape
+// U+2028 and U+2029, which JSON.stringify does not.
 func (c *claims) appendJSON(dst []byte) ([]byte, error) {
 	for _, text := range slices.Concat([]string{*c.Channel, c.ID}, c.Tags, c.RPC) {
 		if !utf8.ValidString(text) {

@@ -17,15 +17,17 @@ import (
 
 // JWTOptions configures a [JWT]. A nil *JWTOptions is the same as a zero value.
 type JWTOptions struct {
-	// KeyID is written to the header "kid" of tokens that are signed, for
-	// verifiers that choose among keys. Empty writes none. Verify ignores it,
-	// because a JWT has only one key.
+	// KeyID is written to the header "kid" of signed tokens, for verifiers that
+	// choose among several keys. If it is empty, no "kid" is written. Verify ignores
+	// it, because a JWT has only one key.
 	KeyID string
-	// Issuer is written to the claim "iss", and tokens of another issuer are
-	// refused. Empty writes none and accepts any.
+	// Issuer is written to the claim "iss" of signed tokens, and Verify refuses
+	// tokens of another issuer. If it is empty, no "iss" is written and any is
+	// accepted.
 	Issuer string
-	// Audience is written to the claim "aud", and tokens that do not name it
-	// there are refused. Empty writes none and accepts any.
+	// Audience is written to the claim "aud" of signed tokens, and Verify refuses
+	// tokens without it there. If it is empty, no "aud" is written and any is
+	// accepted.
 	Audience string
 }
 
@@ -33,17 +35,17 @@ type JWTOptions struct {
 // [Payload]. It is for Go clients only: clients in TypeScript read signed values,
 // which [Secret] makes. oRPC has no counterpart.
 //
-// Only the algorithm that it was made with is accepted. The claims chn, iat and
-// exp are required, and nbf is obeyed if it is there. There is no leeway for
+// A JWT accepts only the algorithm that it was created with. The claims chn, iat and
+// exp are required, and nbf is checked if it is present. There is no leeway for
 // clocks that differ.
 //
-// [NewJWT] returns one; the zero JWT is not usable. It prints as "[redacted]".
+// Use [NewJWT] to create one; the zero JWT is not usable. A JWT prints as "[redacted]".
 type JWT struct {
 	opaque
 
 	alg       string
-	header    string         // of every token it signs, encoded
-	extra     []byte         // the members that it adds to those of a payload
+	header    string         // of every token that it signs, encoded
+	extra     []byte         // the JSON of the claims that it adds to a payload
 	validator *jwt.Validator // of issuer, audience and nbf
 
 	// The keys are in closures, see opaque. sign is nil without a private key.
@@ -58,9 +60,10 @@ type JWT struct {
 //	ES256, ES384, ES512                       *ecdsa.PrivateKey or *ecdsa.PublicKey
 //	EdDSA                                     ed25519.PrivateKey or ed25519.PublicKey
 //
-// A public key verifies and cannot sign. The error reports an unknown
-// algorithm, or a key that is not for it. The key of an HS algorithm should be
-// at least 32, 48 or 64 random bytes; an empty one is refused.
+// With a public key it can verify but not sign. NewJWT returns an error for an unknown
+// algorithm and for a key that the algorithm cannot use. The key of an HS algorithm
+// should be at least 32, 48 or 64 random bytes; an empty one is refused. Nil options
+// are the defaults.
 func NewJWT(alg string, key any, o *JWTOptions) (*JWT, error) {
 	if o == nil {
 		o = &JWTOptions{}
@@ -96,8 +99,8 @@ func NewJWT(alg string, key any, o *JWTOptions) (*JWT, error) {
 	return j, nil
 }
 
-// Sign returns a JWT of p. The error wraps [ErrNoSigningKey] or
-// [ErrInvalidPayload], or is that of the key.
+// Sign returns a JSON Web Token with the payload p. The error wraps [ErrNoSigningKey],
+// [ErrInvalidPayload] or the error of the key.
 func (j *JWT) Sign(_ context.Context, p *Payload) (string, error) {
 	if j.sign == nil {
 		return "", fmt.Errorf("token: sign: %w", ErrNoSigningKey)
@@ -116,9 +119,9 @@ func (j *JWT) Sign(_ context.Context, p *Payload) (string, error) {
 	return signed + "." + base64.RawURLEncoding.EncodeToString(signature), nil
 }
 
-// Verify checks a JWT. It decodes neither the header nor the claims before it has
-// checked the signature, which must be of the one algorithm of j. The error wraps
-// [ErrMalformed] if the token has not three parts; otherwise [ErrSignature],
+// Verify checks a JSON Web Token and returns its payload. It checks the signature, with
+// the one algorithm of j, before it decodes the header or the claims. The error wraps
+// [ErrMalformed] if the token does not have three parts; otherwise [ErrSignature],
 // [ErrMalformed], [ErrClaims] or [ErrExpired], in this order if several apply.
 func (j *JWT) Verify(_ context.Context, token string) (*Payload, error) {
 	p, err := j.read(token)
@@ -160,10 +163,10 @@ func (j *JWT) read(token string) (*Payload, error) {
 	return p, nil
 }
 
-// checkHeader checks the demands of a signed header. A critical extension
-// is unknown here, so a token that has one is refused, as RFC 7515 requires.
+// checkHeader checks the algorithm in a signed header. It refuses critical extensions,
+// of which none is implemented, as RFC 7515 requires.
 func (j *JWT) checkHeader(encoded string) error {
-	var header map[string]any // and not a struct: names are exact
+	var header map[string]any // not a struct, because names are case-sensitive
 	text, err := base64.RawURLEncoding.DecodeString(encoded)
 	if err == nil {
 		err = json.Unmarshal(text, &header)
@@ -179,8 +182,8 @@ func (j *JWT) checkHeader(encoded string) error {
 	return nil
 }
 
-// checkClaims checks the claims that a Payload does not have: iss, aud and nbf. The
-// expiry is left to [Payload.Expired], so that both forms of token agree.
+// checkClaims checks the claims that are not part of a Payload: iss, aud and nbf. The
+// expiry is left to [Payload.Expired], so that both forms of token agree on it.
 func (j *JWT) checkClaims(m members) error {
 	claims := jwt.MapClaims{}
 	for _, name := range [...]string{"iss", "aud", "nbf"} {
@@ -192,7 +195,7 @@ func (j *JWT) checkClaims(m members) error {
 		if err := json.Unmarshal(text, &value); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		if seconds, ok := value.(float64); ok { // more would overflow in golang-jwt
+		if seconds, ok := value.(float64); ok { // larger ones would overflow in golang-jwt
 			value = min(seconds, lastSecond)
 		}
 		claims[name] = value
@@ -212,7 +215,7 @@ func parseJWT(token string) (*Payload, error) {
 	return m.payload(text)
 }
 
-// jwtParts are the parts of a JWT, encoded as they are in it.
+// jwtParts has the parts of a JWT, still encoded. signed is the header and the claims.
 type jwtParts struct{ signed, header, claims, signature string }
 
 func cutJWT(token string) (jwtParts, error) {
@@ -240,6 +243,6 @@ type jwtHeader struct {
 }
 
 func (h jwtHeader) encode() string {
-	text, _ := json.Marshal(h) //nolint:errchkjson // three texts cannot fail
+	text, _ := json.Marshal(h) //nolint:errchkjson // three strings cannot fail
 	return base64.RawURLEncoding.EncodeToString(text)
 }

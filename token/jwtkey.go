@@ -12,7 +12,7 @@ import (
 )
 
 // splitKey returns the keys that a method signs and verifies with. private is nil if key is
-// a public key. The error never shows the key.
+// a public key. The error does not contain the key.
 func splitKey(method jwt.SigningMethod, key any) (private, public any, err error) {
 	switch method := method.(type) {
 	case *jwt.SigningMethodHMAC:
@@ -71,7 +71,7 @@ func splitECDSA(key any, bits int) (private, public any, err error) {
 		return nil, nil, wrongType(key)
 	}
 	if got := point.Curve.Params().BitSize; got != bits {
-		return nil, nil, fmt.Errorf("a curve of %d bits is needed, the key has %d", bits, got)
+		return nil, nil, fmt.Errorf("the curve of the key has %d bits, not %d", got, bits)
 	}
 	return private, point, nil
 }
@@ -90,4 +90,4 @@ func splitEd25519(key any) (private, public any, err error) {
 	return nil, nil, wrongType(key)
 }
 
-func wrongType(key any) error { return fmt.Errorf("%T is no key for it, or not a whole one", key) }
+func wrongType(key any) error { return fmt.Errorf("%T is the wrong type of key or incomplete", key) }

@@ -12,12 +12,12 @@ import (
 // previous one everywhere, then make it the current one. Drop the old one when
 // its last token has expired.
 //
-// The zero Keyring has no secret: it cannot sign, and no token passes it. A
+// The zero Keyring has no secrets: it cannot sign, and it refuses every token. A
 // Keyring prints as "[redacted]".
 type Keyring struct {
 	opaque
 
-	// secrets returns the current secret and then the previous ones.
+	// secrets returns the current secret, followed by the previous ones.
 	secrets func() []Secret
 }
 
@@ -28,15 +28,15 @@ func NewKeyring(current Secret, previous ...Secret) *Keyring {
 	return &Keyring{secrets: func() []Secret { return secrets }}
 }
 
-// Sign returns a signed value of p with the current secret. The error wraps
-// [ErrNoSigningKey] or [ErrInvalidPayload].
+// Sign returns a token with the payload p, signed with the current secret. The error
+// wraps [ErrNoSigningKey] or [ErrInvalidPayload].
 func (k *Keyring) Sign(ctx context.Context, p *Payload) (string, error) {
 	return k.all()[0].Sign(ctx, p)
 }
 
-// Verify checks a signed value with every secret. The error wraps
-// [ErrMalformed], [ErrSignature] or [ErrExpired]; the second only if no secret
-// made the signature.
+// Verify checks a token with every secret and returns its payload. The error wraps
+// [ErrMalformed], [ErrSignature] or [ErrExpired]. It is ErrSignature only if none of
+// the secrets made the signature.
 func (k *Keyring) Verify(_ context.Context, token string) (*Payload, error) {
 	p, err := verifySigned(token, k.all()...)
 	if err != nil {
@@ -45,7 +45,7 @@ func (k *Keyring) Verify(_ context.Context, token string) (*Payload, error) {
 	return p, nil
 }
 
-// all returns at least one secret; that of the zero Keyring is empty.
+// all returns at least one secret, which for the zero Keyring is empty.
 func (k *Keyring) all() []Secret {
 	if k.secrets == nil {
 		return []Secret{""}

@@ -8,10 +8,10 @@ import (
 
 const redacted = "[redacted]"
 
-// opaque is embedded by types that hold keys, so that they print as nothing.
-// It is not enough alone: package fmt does not call the methods of an unexported
-// field, and other printers call none at all. Such types keep their keys in
-// closures, where no printer can follow.
+// opaque is embedded by types that hold keys, so that their keys are not printed.
+// It does not suffice: package fmt does not call the methods of an unexported
+// field, and other printers call no methods at all. Such types therefore keep their
+// keys in closures, which no printer looks into.
 type opaque struct{}
 
 func (opaque) String() string               { return redacted }

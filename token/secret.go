@@ -12,15 +12,15 @@ import (
 	"time"
 )
 
-// Secret signs and verifies oRPC's signed values; it is oRPC's signingKey. Any
-// string will do, and it should be as hard to guess as 32 random bytes. The empty
-// Secret cannot sign, and no token passes it.
+// Secret signs and verifies oRPC's signed values. It is oRPC's signingKey. Any
+// string is allowed; it should be as hard to guess as 32 random bytes. The empty
+// Secret cannot sign, and it refuses every token.
 //
 // A Secret prints as "[redacted]"; the package documentation lists the
-// exceptions. Convert it to a string to get the secret.
+// exceptions. Convert it to a string to read it.
 type Secret string
 
-// Sign returns a signed value of p. The error wraps [ErrNoSigningKey] or
+// Sign returns a token with the payload p. The error wraps [ErrNoSigningKey] or
 // [ErrInvalidPayload].
 func (s Secret) Sign(_ context.Context, p *Payload) (string, error) {
 	if s == "" {
@@ -33,9 +33,9 @@ func (s Secret) Sign(_ context.Context, p *Payload) (string, error) {
 	return s.sign(text), nil
 }
 
-// Verify checks a signed value. The error wraps [ErrMalformed], [ErrSignature]
-// or [ErrExpired]. The payload is not parsed before the signature is checked,
-// which is compared in constant time.
+// Verify checks a token and returns its payload. It checks the signature, in constant
+// time, before it parses the payload. The error wraps [ErrMalformed], [ErrSignature]
+// or [ErrExpired].
 func (s Secret) Verify(_ context.Context, token string) (*Payload, error) {
 	p, err := verifySigned(token, s)
 	if err != nil {
@@ -44,7 +44,7 @@ func (s Secret) Verify(_ context.Context, token string) (*Payload, error) {
 	return p, nil
 }
 
-// sign returns a signed value of any bytes.
+// sign returns text followed by a dot and its signature.
 func (s Secret) sign(text []byte) string {
 	return string(text) + "." + signatureEncoding.EncodeToString(s.mac(text))
 }
@@ -55,14 +55,14 @@ func (s Secret) mac(text []byte) []byte {
 	return mac.Sum(nil)
 }
 
-// matches reports whether mac is that of text. The empty secret is known to
-// everyone, so nothing matches it.
+// matches reports whether mac is the HMAC of text. With the empty secret, which
+// everyone knows, it returns false.
 func (s Secret) matches(text, mac []byte) bool {
 	return s != "" && hmac.Equal(s.mac(text), mac)
 }
 
-// verifySigned verifies with the first secret that made the signature, so that a
-// secret that does not match cannot hide a fault of the payload.
+// verifySigned verifies a token with the first of the secrets that made its signature.
+// If one matches, the error is about the payload, whatever the other secrets are.
 func verifySigned(token string, secrets ...Secret) (*Payload, error) {
 	text, signature, ok := cutSigned(token)
 	if !ok {
@@ -80,7 +80,7 @@ func verifySigned(token string, secrets ...Secret) (*Payload, error) {
 	return nil, ErrSignature
 }
 
-// decodeCurrent reads a payload that must not have expired.
+// decodeCurrent decodes a payload and returns [ErrExpired] if it has expired.
 func decodeCurrent(text []byte) (*Payload, error) {
 	p, err := decode(text)
 	if err != nil {
@@ -102,7 +102,7 @@ func parseSigned(token string) (*Payload, error) {
 
 var errNoDot = fmt.Errorf("%w: no dot", ErrMalformed)
 
-// cutSigned splits a signed value at its last dot: the payload may have dots.
+// cutSigned splits a signed value at its last dot, since the payload may contain dots.
 func cutSigned(token string) (text []byte, signature string, ok bool) {
 	dot := strings.LastIndexByte(token, '.')
 	if dot < 0 {
@@ -113,15 +113,15 @@ func cutSigned(token string) (text []byte, signature string, ok bool) {
 
 var signatureEncoding = base64.RawURLEncoding
 
-// toPlain turns base64url into plain base64 and drops ASCII white space.
+// toPlain replaces the alphabet of base64url by that of base64 and drops ASCII white space.
 var toPlain = strings.NewReplacer("-", "+", "_", "/", " ", "", "\t", "", "\n", "", "\f", "", "\r", "")
 
-// decodeSignature is as lenient as oRPC, which pads the text to a multiple of
-// four and then decodes it as browsers do: they drop white space, and up to two
-// signs of padding if that leaves a multiple of four. Since white space is
-// dropped after padding, it passes only where the two numbers fit.
+// decodeSignature is as lenient as oRPC, which pads the string to a multiple of four
+// characters and then decodes it as browsers do: they drop white space and, if the
+// length is then a multiple of four, up to two padding characters. White space is
+// counted when padding, so most signatures with white space are refused.
 func decodeSignature(signature string) ([]byte, error) {
-	// The signatures of most tokens are as written. Go skips line breaks, oRPC counts them.
+	// Most signatures need no such leniency. Go skips line breaks, but oRPC counts them.
 	if mac, err := signatureEncoding.DecodeString(signature); err == nil && !strings.ContainsAny(signature, "\r\n") {
 		return mac, nil
 	}

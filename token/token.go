@@ -9,21 +9,21 @@ import (
 	"time"
 )
 
-// Errors that a caller may branch on. They arrive wrapped.
+// Errors that callers may test for with [errors.Is]. They are wrapped when returned.
 var (
-	// ErrMalformed means that the string is no token, or that its payload lacks a
-	// member or has one of a wrong type.
+	// ErrMalformed means that the string is not a token, or that its payload lacks a
+	// required member or has one of a wrong type.
 	ErrMalformed = errors.New("malformed")
 	// ErrSignature means that the signature is missing or was not made with the
 	// key and the algorithm of the verifier.
 	ErrSignature = errors.New("wrong signature")
-	// ErrExpired means that the token was good and has expired.
+	// ErrExpired means that the token is otherwise valid but has expired.
 	ErrExpired = errors.New("expired")
-	// ErrClaims means that a JWT is of another issuer, for another audience or
-	// not valid yet.
+	// ErrClaims means that a JWT has another issuer or audience than the verifier
+	// requires, or is not valid yet.
 	ErrClaims = errors.New("claims refused")
-	// ErrNoSigningKey means that the key cannot sign: it is an empty secret or a
-	// public key.
+	// ErrNoSigningKey means that the key cannot sign, because it is an empty secret
+	// or a public key.
 	ErrNoSigningKey = errors.New("no signing key")
 	// ErrInvalidPayload means that a payload cannot be signed, because no
 	// verifier would accept it.
@@ -32,15 +32,15 @@ var (
 	ErrNoAttachment = errors.New("no attachment")
 )
 
-// Signer makes tokens. Implementations are safe for concurrent use. [Secret],
+// Signer makes tokens. Implementations must be safe for concurrent use. [Secret],
 // [*Keyring] and [*JWT] are signers; they do no I/O and ignore the context,
-// which is there for signers that ask a key service.
+// which is for signers that call a key service.
 type Signer interface {
-	// Sign makes a token of p. It does not change p.
+	// Sign returns a token with the payload p. It does not change p.
 	Sign(ctx context.Context, p *Payload) (string, error)
 }
 
-// Verifier checks tokens. Implementations are safe for concurrent use.
+// Verifier checks tokens. Implementations must be safe for concurrent use.
 // [Secret], [*Keyring] and [*JWT] are verifiers; they do no I/O and ignore the
 // context.
 type Verifier interface {
@@ -54,40 +54,41 @@ type Payload struct {
 	// Channel is the channel that the token opens, "chn" on the wire.
 	// The empty string is a channel like any other.
 	Channel string
-	// Tags are those of the socket, "tags" on the wire. nil is left out of the
-	// token; an empty list is written as one.
+	// Tags are the tags of the socket, "tags" on the wire. A nil list is left out
+	// of the token; an empty one is not.
 	Tags []string
-	// RPC has the names of the methods that may be called, "rpc" on the wire.
-	// nil and an empty list differ on the wire only: both allow nothing.
+	// RPC lists the names of the methods that the client may call, "rpc" on the
+	// wire. A nil list is left out of the token, an empty one is not; both allow
+	// no method.
 	RPC []string
 	// Att is the attachment, any JSON value, "att" on the wire. Clients can read
-	// it. Empty is left out of the token. See [Att].
+	// it. If it is empty, it is left out of the token. See the function [Att].
 	Att json.RawMessage
 	// IssuedAt is "iat" on the wire. Sign writes it in whole seconds, rounded
-	// down, and writes the current second if it is zero. Verify does not compare
-	// it with the clock.
+	// down, or the current time if it is zero. Verify does not compare it with the
+	// clock.
 	IssuedAt time.Time
-	// ExpiresAt is "exp" on the wire, in seconds, with a fraction only if it has
-	// one. It is required. The fraction has the precision of a float64, which is
-	// better than a microsecond. Verify and Parse read a time after the year 9999
-	// as the last second of that year; Sign refuses one.
+	// ExpiresAt is "exp" on the wire, in seconds and, if need be, a fraction. It is
+	// required. The fraction has the precision of a float64, which is better than a
+	// microsecond. Verify and Parse read a time after the year 9999 as the last
+	// second of that year; Sign refuses one.
 	ExpiresAt time.Time
-	// ID names the token, "jti" on the wire, so that it can be told from others, for
-	// instance to revoke it. Clients can read it; those of oRPC ignore it. Empty is left
-	// out of the token. Sign refuses one of more than 256 bytes; Verify and Parse read a
-	// "jti" that is no string as an empty one.
+	// ID identifies the token, "jti" on the wire, for example to revoke it. Clients can
+	// read it; those of oRPC ignore it. If it is empty, it is left out of the token.
+	// Sign refuses an ID of more than 256 bytes; Verify and Parse read a "jti" that is
+	// not a string as an empty ID.
 	ID string
-	// Raw is the JSON of the payload as it came, with the members that this
-	// package does not know. Verify and Parse set it; Sign does not look at it.
+	// Raw is the JSON of the payload as it was received, including the members that
+	// this package does not know. Verify and Parse set it; Sign ignores it.
 	Raw json.RawMessage
 }
 
-// Expired reports whether the payload has expired at now. A payload is still
-// good at ExpiresAt itself.
+// Expired reports whether the payload has expired at now. At ExpiresAt itself it has
+// not expired yet.
 func (p *Payload) Expired(now time.Time) bool { return p.ExpiresAt.Before(now) }
 
-// Att decodes the attachment of a payload. The error wraps [ErrNoAttachment] if
-// there is none; otherwise it comes from [json.Unmarshal].
+// Att decodes the attachment of a payload with [json.Unmarshal]. The error wraps
+// [ErrNoAttachment] if there is none; otherwise it wraps that of json.Unmarshal.
 func Att[A any](p *Payload) (A, error) {
 	var att A
 	if len(p.Att) == 0 {
@@ -100,11 +101,11 @@ func Att[A any](p *Payload) (A, error) {
 }
 
 // Parse reads a token of either form without checking its signature or its
-// expiry. It is for clients, which have no key: never trust its result on a
-// server. The error wraps [ErrMalformed].
+// expiry. It is for clients, which have no key; a server must not trust its result.
+// The error wraps [ErrMalformed].
 func Parse(token string) (*Payload, error) {
 	read := parseSigned
-	if !strings.Contains(token, "{") { // a signed value has its payload in clear, a JWT is all base64
+	if !strings.Contains(token, "{") { // the payload of a signed value is plain JSON, a JWT is all base64
 		read = parseJWT
 	}
 	p, err := read(token)

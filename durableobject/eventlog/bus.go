@@ -14,28 +14,28 @@ import (
 
 // Limits of a [Bus].
 const (
-	// MaxBusBytes is the size of the largest message or kept value.
+	// MaxBusBytes is the size in bytes of the largest message or kept value.
 	MaxBusBytes = 64 << 10
-	// MaxBusName is the length of the longest topic or key, in bytes. A prefix counts.
+	// MaxBusName is the length in bytes of the longest topic or key, including its prefix.
 	MaxBusName = 512
 )
 
-// ErrBusFull is returned by Keep if the values that are kept already leave no room for
-// another one.
+// ErrBusFull is returned by Keep if the bus has no capacity for another value.
 var ErrBusFull = errors.New("eventlog: bus full")
 
 // Bus carries small messages between the processes of a service, and keeps small values
-// for all of them. Presence and revocations of package durableobject use it; what it
-// carries is never sent to clients.
+// for all of them. Presence and revocations of package durableobject use it; its messages
+// and values are never sent to clients.
 //
-// Implementations are safe for concurrent use and pass eventlogtest.RunBus. Topics and
-// keys are any strings that are not empty, up to [MaxBusName] bytes; messages and values
-// are at most [MaxBusBytes] long, else the error is ErrTooLarge. A bus that cannot be
-// reached returns ErrUnavailable, one that was closed ErrClosed. A method whose context
-// has ended returns the context's error.
+// Implementations must be safe for concurrent use and pass eventlogtest.RunBus. Topics and
+// keys are strings of 1 to [MaxBusName] bytes; messages and values have at most
+// [MaxBusBytes]. For larger ones the error is [ErrTooLarge], for a bus that cannot be
+// reached [ErrUnavailable], for a closed bus [ErrClosed]. A method whose context has ended
+// returns the context's error.
 type Bus interface {
-	// Broadcast sends data to every process that listens to topic, this one included:
-	// soon, at most once, in no order. It does not wait for them. The data is copied.
+	// Broadcast sends data to every process that listens to topic, including this one.
+	// Each receives it at most once; messages may arrive in any order. Broadcast does
+	// not wait for the listeners. It copies data.
 	Broadcast(ctx context.Context, topic string, data []byte) error
 
 	// Listen calls fn for each message of topic that is sent after Listen has returned,
@@ -43,34 +43,33 @@ type Bus interface {
 	// listener that is too slow misses messages. A panic of fn is logged, and fn is called
 	// for the next message; fn must not call runtime.Goexit.
 	//
-	// When stop returns, fn does not run and is not called again. stop must not be called
-	// by fn, nor with a lock held that fn takes. Calling it again does nothing.
+	// When stop returns, fn is not running and is not called again. stop must not be
+	// called by fn, nor while holding a lock that fn takes. Calling it again does nothing.
 	Listen(ctx context.Context, topic string, fn func(data []byte)) (stop func(), err error)
 
-	// Keep stores value under key for ttl, in place of an earlier value, and returns when
-	// it is as durable as the bus promises: every Kept of any process that begins later
-	// returns it. A ttl of zero or less removes the value; every other one keeps it, up to the
-	// longest Duration.
+	// Keep stores value under key for ttl, replacing an earlier value. It returns when the
+	// value is as durable as the bus promises: each call of Kept that begins later, in any
+	// process, returns it. If ttl is zero or negative, the value is removed; otherwise any
+	// Duration is allowed.
 	//
-	// If it fails the value may be kept or not; it is not removed by a Keep that failed
-	// without being sent.
+	// If Keep fails, the value may have been stored or not. An earlier value is not removed
+	// by a Keep that failed before it was sent.
 	Keep(ctx context.Context, key string, value []byte, ttl time.Duration) error
 
-	// Kept returns the values whose keys begin with prefix, by key, without those whose
-	// time is over. An empty prefix selects all. The values belong to the caller. If the
-	// bus cannot be sure to have all values it returns an error.
+	// Kept returns the values whose keys begin with prefix, by key, except those that have
+	// expired. An empty prefix selects all. The values belong to the caller. If the bus
+	// cannot be sure to have all values, it returns an error.
 	Kept(ctx context.Context, prefix string) (map[string][]byte, error)
 }
 
-// BusCarrier is implemented by a Log that has a [Bus]: one in memory of the process, on
-// the disk beside the log, or in the engine that a [Shared] log is kept in.
+// BusCarrier is implemented by a [Log] that has a [Bus].
 type BusCarrier interface {
-	// Bus returns the log's bus, which is closed with the log, or nil if it has none.
+	// Bus returns the log's bus, or nil if it has none. The bus is closed with the log.
 	Bus() Bus
 }
 
-// BusOf returns the bus of log, or nil if it has none. The bus of a view that [Prefix] has
-// made has the prefix of the view.
+// BusOf returns the bus of log, or nil if it has none. The bus of a view made by [Prefix]
+// is a view with the same prefix.
 func BusOf(log Log) Bus {
 	if carrier, ok := log.(BusCarrier); ok {
 		return carrier.Bus()
@@ -78,9 +77,9 @@ func BusOf(log Log) Bus {
 	return nil
 }
 
-// PrefixBus returns a view of bus in which every topic and key begins with prefix, so
-// that several namespaces can share one bus. No prefix used with a bus may begin with
-// another one. It returns nil for a nil bus.
+// PrefixBus returns a view of bus that adds prefix to every topic and key, so that several
+// namespaces can share one bus. None of the prefixes used with a bus may begin with another
+// one. If bus is nil, PrefixBus returns nil.
 func PrefixBus(bus Bus, prefix string) Bus {
 	if bus == nil {
 		return nil
@@ -94,7 +93,7 @@ type prefixedBus struct {
 	closed func() bool // nil if the view cannot be closed
 }
 
-// check returns the error of a call on a view that was closed.
+// check returns an error if the view has been closed.
 func (p *prefixedBus) check(call string) error {
 	if p.closed != nil && p.closed() {
 		return fmt.Errorf("eventlog: %s: %w", call, ErrClosed)
@@ -147,9 +146,10 @@ func (p *prefixedBus) Kept(ctx context.Context, prefix string) (map[string][]byt
 	return kept, nil
 }
 
-// GuardListener returns a function that calls fn and logs its panics at level Error, for
-// implementations: no caller of theirs could recover from a panic in Listen's fn, which
-// would end the process. A panic of the logger's handler is ignored.
+// GuardListener returns a function that calls fn and logs its panics to logger at level
+// Error. It is for implementations of [Bus], in which a panic of a listener would end the
+// process, because no caller could recover from it. A panic of the logger's handler is
+// ignored.
 func GuardListener(fn func(data []byte), logger *slog.Logger) func(data []byte) {
 	logger = asynclog.Guard(logger)
 	return func(data []byte) {
@@ -162,8 +162,8 @@ func GuardListener(fn func(data []byte), logger *slog.Logger) func(data []byte) 
 	}
 }
 
-// CheckBusName returns the error of a topic or key that no [Bus] accepts, for
-// implementations.
+// CheckBusName returns an error if name is not a valid topic or key. It is for
+// implementations of [Bus].
 func CheckBusName(name string) error {
 	switch {
 	case name == "":
@@ -174,8 +174,8 @@ func CheckBusName(name string) error {
 	return nil
 }
 
-// CheckBusData returns the error of a message or value that no [Bus] accepts, for
-// implementations.
+// CheckBusData returns an error that wraps [ErrTooLarge] if data is longer than
+// [MaxBusBytes]. It is for implementations of [Bus].
 func CheckBusData(data []byte) error {
 	if len(data) > MaxBusBytes {
 		return fmt.Errorf("%w: %d bytes", ErrTooLarge, len(data))

@@ -2,11 +2,11 @@ package eventlog
 
 import "time"
 
-// Expiring is implemented by a [Log] that drops records by their age itself. With it a
-// namespace reports that its events are kept for less than it needs.
+// Expiring is implemented by a [Log] that drops records by itself when they reach a certain
+// age. A namespace uses it to report that events are kept for less time than it needs.
 type Expiring interface {
 	Log
-	// Retention returns how long records are kept, or 0 if their age does not matter.
+	// Retention returns how long records are kept, or 0 if they are not dropped by age.
 	Retention() time.Duration
 }
 

@@ -2,17 +2,17 @@ package eventlog
 
 import "sync"
 
-// What the bookkeeping of a record and of a channel takes, rounded up, so that
-// the bounds of a Memory are about what the process really uses. A record has a
+// The memory that a record and a channel take beside their data, rounded up, so that
+// the limits of a Memory are close to what the process really uses. A record has a
 // Record (192 bytes), a stored (64) and up to four slots of 8 bytes in its queue;
-// a channel has a channel, its least queue and its place in the map.
+// a channel has a channel, a queue of the minimum size and an entry in the map.
 const (
 	recordOverhead  = 288
 	channelOverhead = 320
 )
 
-// stored is a record in a history. It is a member of two queues: its channel's,
-// and the list of all records from the oldest to the newest.
+// stored is a record in a history. It is in the queue of its channel and in the list of
+// all records from the oldest to the newest.
 type stored struct {
 	*Record
 	channel      *channel
@@ -21,12 +21,12 @@ type stored struct {
 	older, newer *stored
 }
 
-// channel is what a history knows of a channel that has records or is in use.
+// channel is the state of a channel that has records or is in use.
 type channel struct {
 	name string
 
-	// order is held from before a record gets its Seq until it is delivered, so
-	// that the channel's deliveries keep its order.
+	// order is locked from before a record is assigned its Seq until it has been
+	// delivered, so that records are delivered in order.
 	order sync.Mutex
 
 	pins    int // calls that use order; a pinned channel is not forgotten
@@ -36,13 +36,13 @@ type channel struct {
 	floor   uint64 // Seq of the last record dropped
 }
 
-// history is the content of a Memory, which guards it. Records go in at the
-// newest end and are dropped one by one at the oldest end of their channel.
+// history is the content of a Memory, guarded by its mu. Records are added at the
+// newest end and dropped one by one at the oldest end of their channel.
 type history struct {
 	channels       map[string]*channel
 	oldest, newest *stored // of all channels
 	bytes          int64   // of everything
-	last           uint64  // Seq of the newest record that ever was
+	last           uint64  // Seq of the newest record, also if it was dropped
 	floor          uint64  // the highest floor of the channels that were forgotten
 }
 
@@ -50,7 +50,7 @@ type history struct {
 func (h *history) pin(name string) *channel {
 	c := h.channels[name]
 	if c == nil {
-		// It may be a channel that was forgotten: what it lost lies up to the floor.
+		// The channel may have been forgotten: the records that it lost are at or before the floor.
 		c = &channel{name: name, last: h.floor, floor: h.floor}
 		h.channels[name] = c
 		h.bytes += channelSize(name)
@@ -79,7 +79,7 @@ func (h *history) add(s *stored) {
 	h.newest = s
 }
 
-// dropOldest drops the oldest record of c, which has one.
+// dropOldest drops the oldest record of c, which must have one.
 func (h *history) dropOldest(c *channel) {
 	s := c.records.at(0)
 	c.records.pop()
@@ -99,8 +99,8 @@ func (h *history) dropOldest(c *channel) {
 	h.forgetEmpty(c)
 }
 
-// dropWhile drops the oldest records of all channels for which old holds, at most
-// limit of them, and returns how many.
+// dropWhile drops the oldest records of all channels as long as old reports true for them,
+// at most limit of them, and returns how many it dropped.
 func (h *history) dropWhile(old func(*stored) bool, limit int) (n int) {
 	for n < limit && h.oldest != nil && old(h.oldest) {
 		h.dropOldest(h.oldest.channel)

@@ -11,7 +11,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/keytable"
 )
 
-// Bounds of a Memory whose options leave them out.
+// Default limits of a Memory.
 const (
 	DefaultMaxChannelBytes = 64 << 20
 	DefaultMaxBytes        = 1 << 30
@@ -20,72 +20,75 @@ const (
 const (
 	// replayBatch is how many records a replay takes from a Memory at a time.
 	replayBatch = 64
-	// expireBatch is how many records an append drops at most for their age. It
-	// adds one, so whatever is too old goes in the end.
+	// expireBatch is how many expired records an append drops at most. An append adds
+	// one record, so all expired records are dropped in the end.
 	expireBatch = 64
-	// trimBatch is how many records Trim drops before it lets others in.
+	// trimBatch is how many records Trim drops before it releases the lock for others.
 	trimBatch = 1024
 )
 
-// MemoryOptions configure a Memory.
+// MemoryOptions configures a [Memory].
 type MemoryOptions struct {
-	// MaxChannelBytes bounds the memory that the records of one channel take,
-	// bookkeeping included. Past it the channel's oldest are dropped. Zero or less
-	// is DefaultMaxChannelBytes, 64 MiB.
+	// MaxChannelBytes limits the memory that the records of one channel take,
+	// including overhead. Beyond it the oldest records of the channel are dropped. Zero
+	// or less means DefaultMaxChannelBytes, 64 MiB.
 	MaxChannelBytes int64
 
-	// MaxBytes bounds the memory that the log takes. Past it the oldest records of
-	// all channels are dropped. Zero or less is DefaultMaxBytes, 1 GiB.
+	// MaxBytes limits the memory that the log takes. Beyond it the oldest records of
+	// all channels are dropped. Zero or less means DefaultMaxBytes, 1 GiB.
 	MaxBytes int64
 
-	// Retention is how long records are kept. An older one is never replayed. Its
-	// memory is freed by one of the next appends, by a replay of its channel or by
-	// Trim. Age counts on the monotonic clock, so that setting the time of the
-	// machine does not change it. Zero or less is no limit.
+	// Retention is how long records are kept. Older ones are never replayed. Their
+	// memory is freed by one of the next appends, by a replay of the channel or by
+	// Trim. Ages are measured on the monotonic clock, so setting the time of the
+	// machine does not change them. Zero or less means no limit.
 	Retention time.Duration
 
 	// KeyWindow is how long the Key of a record is remembered, see [Keyed]. Zero or less
-	// is DefaultKeyWindow, 2 min. It is never longer than Retention, unless that is no
-	// limit. A key is remembered also if its record is dropped for lack of memory.
+	// means DefaultKeyWindow, 2 minutes. If it is longer than Retention, Retention is
+	// used, unless that is not limited. A key is remembered even if its record is
+	// dropped for lack of memory.
 	KeyWindow time.Duration
 
-	// MaxKeys is how many keys are remembered at most, beside MaxBytes; see
-	// ErrTooManyKeys. Zero or less is DefaultMaxKeys, about 100 MiB.
+	// MaxKeys is the maximum number of keys to remember; see ErrTooManyKeys. Their
+	// memory is not part of MaxBytes. Zero or less means DefaultMaxKeys, which takes
+	// about 100 MiB.
 	MaxKeys int
 }
 
-// Memory is a Log in the memory of the process. It is the default of an object's
-// namespace. Its records end with the process, and so do positions: a Memory starts a
-// new epoch when it is created.
+// Memory is a [Log] in the memory of the process. It is the default log of a namespace. A
+// Memory starts a new epoch when it is created, so that after a restart of the process
+// replays from earlier positions are truncated.
 //
-// Past a bound the oldest records are dropped, and a record that is larger than a
-// bound is refused with ErrTooLarge. Appends and drops take constant time, counted
-// over many; finding a position takes a binary search.
+// Beyond a limit the oldest records are dropped, and a record that is larger than a
+// limit is refused with ErrTooLarge. Appending and dropping take amortized constant
+// time; finding a position takes a binary search.
 type Memory struct {
 	maxChannelBytes int64
 	maxBytes        int64
 	retention       time.Duration
 	keyWindow       time.Duration
 	epoch           string
-	start           time.Time // where its monotonic clock begins
+	start           time.Time // the zero of its monotonic clock
 
-	// calls counts those inside Append and Head, for Close. It grows only under
-	// mu while the log is open.
+	// calls counts the running calls of Append and Head, for which Close waits. It
+	// grows only under mu and while the log is open.
 	calls sync.WaitGroup
 
-	// mu is held briefly only, never while deliver or a reader runs. The order of a
+	// mu is only held briefly, never while deliver or a reader runs. The order of a
 	// channel is locked before it.
 	//
-	// Under it the records of each channel, and all together, are in order of Seq
-	// and of Time, and history.last is the Seq of the newest that ever was.
+	// While it is unlocked, the records of each channel, and all records together, are
+	// in order of Seq and of Time, and history.last is the Seq of the newest record
+	// that was ever appended.
 	mu      sync.Mutex
 	history history
 	keys    *keytable.Table
-	newest  time.Time // Time of the newest record that ever was
+	newest  time.Time // Time of the newest record, also if it was dropped
 	closed  bool
 }
 
-// NewMemory returns an empty log. Nil options are the defaults.
+// NewMemory returns an empty log. If o is nil, the defaults are used.
 func NewMemory(o *MemoryOptions) *Memory {
 	var options MemoryOptions
 	if o != nil {
@@ -117,8 +120,8 @@ func (m *Memory) Retention() time.Duration {
 // KeyWindow implements [Keyed].
 func (m *Memory) KeyWindow() time.Duration { return m.keyWindow }
 
-// Append implements [Log]. It copies nothing of r. Appends to one channel wait for
-// each other's deliver, those to different channels do not.
+// Append implements [Log]. It does not copy r. Appends to the same channel wait for
+// each other's deliver; appends to different channels do not.
 func (m *Memory) Append(ctx context.Context, channel string, r *Record, deliver func(*Record)) error {
 	size := recordSize(r)
 	if size > m.maxChannelBytes || size+channelSize(channel) > m.maxBytes {
@@ -144,8 +147,8 @@ func (m *Memory) Append(ctx context.Context, channel string, r *Record, deliver 
 	return nil
 }
 
-// store makes r the newest record and drops what is then too old or too much. A
-// repetition only gets the position of the first record.
+// store adds r as the newest record and drops records that are then beyond a limit. If r
+// is a repetition, store only sets its position to that of the first record.
 func (m *Memory) store(ctx context.Context, c *channel, r *Record, size int64) (repeated bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -176,8 +179,9 @@ func (m *Memory) store(ctx context.Context, c *channel, r *Record, size int64) (
 	return false, nil
 }
 
-// identify looks for the first record with the key of r, and reports whether there is
-// one. Otherwise it remembers the key for r, which gets the next Seq. The caller holds mu.
+// identify reports whether the key of r is known, and if so sets the position of r to that
+// of the first record with it. Otherwise it remembers the key for r, which is to have the
+// next Seq. The caller holds mu.
 func (m *Memory) identify(c *channel, r *Record, now int64) (repeated bool, err error) {
 	digest := keytable.DigestOf(c.name, r.Key)
 	if first, ok := m.keys.Find(digest, now); ok {
@@ -209,7 +213,7 @@ func (m *Memory) After(ctx context.Context, channel string, p Position) (Replay,
 	return Replay{Records: read.records}, nil
 }
 
-// Head implements [Log]. It waits for a deliver of the channel that runs.
+// Head implements [Log]. It waits for a running deliver of the channel.
 func (m *Memory) Head(ctx context.Context, channel string) (Position, error) {
 	c, err := m.pin(ctx, channel)
 	if err != nil {
@@ -223,7 +227,7 @@ func (m *Memory) Head(ctx context.Context, channel string) (Position, error) {
 	return Position{Epoch: m.epoch, Seq: m.history.last}, nil
 }
 
-// Trim implements [Log]. It also frees what is older than the retention.
+// Trim implements [Log]. It also frees records that are older than the retention.
 func (m *Memory) Trim(ctx context.Context, before time.Time) error {
 	for {
 		n, err := m.trimSome(ctx, before)
@@ -246,8 +250,8 @@ func (m *Memory) trimSome(ctx context.Context, before time.Time) (int, error) {
 	m.keys.Expire(m.clock(now))
 	expiry, aged := m.expiry(now), m.clock(now)-int64(now.Sub(before))
 	old := func(s *stored) bool {
-		// What was stored before the machine's clock was set back is as old as the log
-		// has run since then.
+		// The age of a record that was stored before the machine's clock was set back is
+		// the time for which the log has been running since then.
 		ahead := s.Time.After(now) && !before.After(now)
 		return s.Time.Before(before) || ahead && s.at < aged || s.at < expiry
 	}
@@ -284,7 +288,7 @@ func (m *Memory) unpin(c *channel) {
 	m.calls.Done()
 }
 
-// usable returns why a call may not go on. The caller holds mu.
+// usable returns an error if the log is closed or ctx has ended. The caller holds mu.
 func (m *Memory) usable(ctx context.Context) error {
 	if m.closed {
 		return ErrClosed
@@ -295,11 +299,11 @@ func (m *Memory) usable(ctx context.Context) error {
 // clock returns now on the log's monotonic clock, in nanoseconds.
 func (m *Memory) clock(now time.Time) int64 { return int64(now.Sub(m.start)) }
 
-// expiry returns when a record was stored that is now as old as the retention, on
-// the log's monotonic clock. What was stored before is too old.
+// expiry returns the time on the log's monotonic clock that is one retention before now.
+// Records stored before it have expired.
 func (m *Memory) expiry(now time.Time) int64 { return m.clock(now) - int64(m.retention) }
 
-// expire drops the records of the channel that are past the retention. The caller
+// expire drops the records of the channel that are older than the retention. The caller
 // holds mu.
 func (m *Memory) expire(name string) {
 	c := m.history.channels[name]
@@ -316,7 +320,7 @@ type replay struct {
 	ctx       context.Context
 	channel   string
 	cursor    uint64 // Seq of the last record that was yielded
-	end       uint64 // Seq of the newest record when the replay was asked for
+	end       uint64 // Seq of the newest record when the replay was created
 	backwards bool
 }
 
@@ -343,7 +347,7 @@ func (r *replay) records(yield func(*Record, error) bool) {
 	}
 }
 
-// next fills batch with the records that follow the cursor and returns how many it is.
+// next fills batch with the records after the cursor and returns their number.
 func (r *replay) next(batch []*Record) (n int, err error) {
 	m := r.log
 	m.mu.Lock()

@@ -23,8 +23,8 @@ func (m *Memory) Newest(ctx context.Context, channel string, p Position) (Replay
 	return Replay{Truncated: !known, Records: read.records}, nil
 }
 
-// before fills batch with the records before a Seq, newest first, and returns their number. A
-// nil channel has none.
+// before fills batch with the records before a Seq, newest first, and returns their number.
+// A nil channel has no records.
 func (c *channel) before(seq uint64, batch []*Record) (n int) {
 	if c == nil {
 		return 0

@@ -13,26 +13,27 @@ import (
 )
 
 const (
-	// maxBusQueue and maxBusQueueBytes bound the messages that wait for one listener.
+	// maxBusQueue and maxBusQueueBytes limit the messages that are queued for a listener.
 	maxBusQueue      = 4096
 	maxBusQueueBytes = 4 << 20
-	// maxKeptBytes bounds the keys and values of a MemoryBus.
+	// maxKeptBytes limits the keys and values of a MemoryBus, with their overhead.
 	maxKeptBytes = 64 << 20
-	// keptOverhead is about what the map needs for a value beside its bytes.
+	// keptOverhead is about the memory that a value takes in addition to its bytes.
 	keptOverhead = 128
 )
 
-// MemoryBus is a [Bus] in the memory of the process. Namespaces of one process that are
-// to act as one share it; what it keeps ends with the process. It keeps at most 64 MiB;
-// of the messages that wait for one listener it holds 4,096, and 4 MiB, and drops the
-// others. Panics of listeners are logged with [slog.Default]. The zero value is an empty
-// bus. It needs no Close: a goroutine runs only while messages wait.
+// MemoryBus is a [Bus] in the memory of the process, for several namespaces of one process
+// that share their presence and revocations. Its values are lost when the process exits. It
+// keeps at most 64 MiB of values. For each listener it queues at most 4,096 messages and
+// 4 MiB, and drops further ones. Panics of listeners are logged with [slog.Default]. The
+// zero value is an empty bus. It needs no Close: its goroutines run only while messages are
+// queued.
 type MemoryBus struct {
 	mu        sync.Mutex
 	listeners map[string][]*listener
 	kept      map[string]keptValue
 	bytes     int    // of kept
-	changes   uint64 // of kept, without those by time
+	changes   uint64 // number of changes of kept, except by expiry
 }
 
 var _ Versioned = (*MemoryBus)(nil)
@@ -40,7 +41,7 @@ var _ Versioned = (*MemoryBus)(nil)
 // NewMemoryBus returns an empty bus.
 func NewMemoryBus() *MemoryBus { return &MemoryBus{} }
 
-// keptValue is a value until it expires, by the monotonic clock.
+// keptValue is a value and when it expires, on the monotonic clock.
 type keptValue struct {
 	value   []byte
 	expires time.Time
@@ -52,7 +53,7 @@ func (b *MemoryBus) Broadcast(ctx context.Context, topic string, data []byte) er
 		return fmt.Errorf("eventlog: broadcast: %w", err)
 	}
 	b.mu.Lock()
-	list := b.listeners[topic] // which is never changed, only replaced
+	list := b.listeners[topic] // a list is never changed, only replaced
 	b.mu.Unlock()
 	if len(list) > 0 {
 		data = bytes.Clone(data)
@@ -124,7 +125,7 @@ func (b *MemoryBus) Keep(ctx context.Context, key string, value []byte, ttl time
 
 func keptSize(key string, value []byte) int { return len(key) + len(value) + keptOverhead }
 
-// sweep removes what has expired. It is called with mu held.
+// sweep removes the values that have expired. It is called with mu held.
 func (b *MemoryBus) sweep(now time.Time) {
 	for key, k := range b.kept {
 		if !now.Before(k.expires) {
@@ -151,8 +152,8 @@ func (b *MemoryBus) Kept(ctx context.Context, prefix string) (map[string][]byte,
 	return found, nil
 }
 
-// listener calls a function for the messages of its queue, on a goroutine that runs only
-// while there are some.
+// listener calls a function for each message in its queue, on a goroutine that runs only
+// while the queue is not empty.
 type listener struct {
 	fn func(data []byte)
 
@@ -206,7 +207,7 @@ func (l *listener) isStopped() bool {
 	return l.stopped
 }
 
-// stop returns when fn does not run, and is not called again.
+// stop stops calling fn and waits until it is not running.
 func (l *listener) stop() {
 	l.mu.Lock()
 	l.stopped, l.queue, l.bytes = true, nil, 0

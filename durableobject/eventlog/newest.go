@@ -8,24 +8,25 @@ import (
 	"math"
 )
 
-// Newest is implemented by a [Log] that can read a channel from its end. The logs of this
-// module do. [ReadNewest] reads any log in this way.
+// Newest is implemented by a [Log] that can read a channel backwards from its end. The logs
+// of this module implement it. [ReadNewest] reads any log in this way.
 type Newest interface {
-	// Newest returns what channel retains before p, newest first. The zero Position asks
-	// for all that is retained, and so does, with Truncated set, a position that the log
-	// does not know: its epoch is unknown, or it is ahead of what its epoch kept. Where
-	// nothing is left before a known position the replay is empty, and not truncated.
+	// Newest returns the records that channel retains before p, newest first. For the zero
+	// Position it returns all records that are retained. It also does so, with Truncated
+	// set, if the log does not know p: its epoch is unknown, or it is after the last record
+	// kept of its epoch. If no records before a known position are left, the replay is
+	// empty and not truncated.
 	//
-	// Records are as those of [Log.After], in the opposite order, and begin with the
-	// channel's newest at the time of the call or later. If what is still to be yielded
-	// was dropped meanwhile, they end without an error. Reading the newest n takes a time
-	// that depends on n, and hardly on how many records there are.
+	// The records are like those of [Log.After], in the opposite order, beginning with the
+	// channel's newest record at the time of the call or later. If records that are still to
+	// be yielded are dropped meanwhile, the replay ends without an error. The time to read
+	// the newest n records depends on n, but hardly on how many records there are.
 	Newest(ctx context.Context, channel string, p Position) (Replay, error)
 }
 
-// ReadNewest returns what channel retains before p, newest first, as [Newest] describes.
-// If the log does not implement that, it reads the channel forwards and keeps the last few
-// records: as often as its caller reads on for another 256 of them, or 1 MiB.
+// ReadNewest returns the records that channel retains before p, newest first, as described
+// at [Newest]. If the log does not implement Newest, it reads the whole channel forwards for
+// every 256 records, or every 1 MiB of them, that its caller consumes.
 func ReadNewest(ctx context.Context, log Log, channel string, p Position) (Replay, error) {
 	if n, ok := log.(Newest); ok {
 		return n.Newest(ctx, channel, p)
@@ -33,8 +34,8 @@ func ReadNewest(ctx context.Context, log Log, channel string, p Position) (Repla
 	return ReadForwards(ctx, log, channel, p)
 }
 
-// ReadForwards is [ReadNewest] for a log that does not implement [Newest]. A log that
-// wraps another calls it with itself where the other one does not.
+// ReadForwards is [ReadNewest] for a log that does not implement [Newest]. A log that wraps
+// another log calls it, with itself as log, if the other one does not implement Newest.
 func ReadForwards(ctx context.Context, log Log, channel string, p Position) (Replay, error) {
 	known, err := knows(ctx, log, channel, p)
 	if err != nil {
@@ -48,18 +49,18 @@ func ReadForwards(ctx context.Context, log Log, channel string, p Position) (Rep
 	return Replay{Truncated: !known, Records: records}, nil
 }
 
-// knows reports whether a log knows what a position stands for.
+// knows reports whether log knows the position p.
 func knows(ctx context.Context, log Log, channel string, p Position) (bool, error) {
 	head, err := log.Head(ctx, channel)
 	if err != nil || p.IsZero() || p.Epoch == head.Epoch && p.Seq <= head.Seq {
 		return true, err
 	}
-	// It is of an earlier epoch or, in a shared log, ahead of what its follower received.
+	// It is in an earlier epoch or, in a shared log, after what its follower has received.
 	replay, err := log.After(ctx, channel, p)
 	return !replay.Truncated, err
 }
 
-// What [ReadNewest] keeps of a channel that it reads forwards, at least one record.
+// How much of a channel [ReadNewest] keeps when it reads it forwards; at least one record.
 const (
 	windowRecords = 256
 	windowBytes   = 1 << 20

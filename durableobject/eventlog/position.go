@@ -6,23 +6,23 @@ import (
 	"strings"
 )
 
-// Position is a point in a log. As an event id on the wire it is the string
-// "<epoch>-<seq>", see String and ParsePosition. The zero Position, which is "0",
-// is before everything that is retained.
+// Position is a point in a log. On the wire it is an event id, the string
+// "<epoch>-<seq>"; see String and ParsePosition. The zero Position, "0", is before
+// all records that are retained.
 type Position struct {
 	Epoch string
 	Seq   uint64
 }
 
-// maxEpochLen bounds the epochs that ParsePosition accepts. NewEpoch makes
-// shorter ones; a store that takes its epochs from elsewhere has room.
+// maxEpochLen is the length of the longest epoch that ParsePosition accepts. NewEpoch
+// makes shorter ones; a store may use other epochs.
 const maxEpochLen = 32
 
-// unknownEpoch is the epoch of positions that no log knows. ParsePosition does not
-// accept it.
+// unknownEpoch is the epoch of positions that are unknown to every log. ParsePosition does
+// not accept it.
 const unknownEpoch = "?"
 
-// maxPositionLen is the length of the longest event id that is a position.
+// maxPositionLen is the length of the longest event id.
 const maxPositionLen = maxEpochLen + len("-18446744073709551615")
 
 // Position returns the position of the record, which is its event id.
@@ -31,10 +31,10 @@ func (r *Record) Position() Position { return Position{Epoch: r.Epoch, Seq: r.Se
 // String returns the event id "<epoch>-<seq>", and "0" for the zero Position.
 func (p Position) String() string { return string(p.Append(nil)) }
 
-// IsZero reports whether p is the zero Position, which asks for all that is retained.
+// IsZero reports whether p is the zero Position, which is before all retained records.
 func (p Position) IsZero() bool { return p == Position{} }
 
-// Append appends what String returns.
+// Append appends the string that String returns to dst.
 func (p Position) Append(dst []byte) []byte {
 	if p.IsZero() {
 		return append(dst, '0')
@@ -42,10 +42,10 @@ func (p Position) Append(dst []byte) []byte {
 	return strconv.AppendUint(append(append(dst, p.Epoch...), '-'), p.Seq, 10)
 }
 
-// ParsePosition reads an event id "<epoch>-<seq>". The epoch is 1 to 32 lower
-// case letters and digits, the seq a decimal number of 64 bits without sign and
-// leading zeros, so that each position has one id. Anything else, also "0", is
-// no event id of a log.
+// ParsePosition parses an event id "<epoch>-<seq>". The epoch is 1 to 32 lower case
+// letters and digits, the seq a decimal number of 64 bits without a sign or leading
+// zeros, so that each position has one id. For any other string, including "0", ok is
+// false.
 func ParsePosition(id string) (p Position, ok bool) {
 	if len(id) > maxPositionLen {
 		return Position{}, false
@@ -61,10 +61,10 @@ func ParsePosition(id string) (p Position, ok bool) {
 	return Position{Epoch: epoch, Seq: seq}, true
 }
 
-// PositionOf returns the position that a last event id of a client asks for: for "0" the zero
-// Position, for an event id its position, and for any other string a position that no
-// log knows, so that the replay from it is truncated. That includes the empty string: a
-// caller for whom it means that there is no last event id has to check first.
+// PositionOf returns the position for the last event id of a client. For "0" it is the zero
+// Position, for an event id that of the event, and for any other string a position that is
+// unknown to every log, so that the replay from it is truncated. This includes the empty
+// string: if it means that there is no last event id, the caller must check for it first.
 func PositionOf(lastEventID string) Position {
 	if lastEventID == "0" {
 		return Position{}
@@ -87,8 +87,8 @@ func isEpoch(s string) bool {
 	return true
 }
 
-// NewEpoch returns a new epoch: 13 random lower case letters and digits, 65 bits,
-// so that no two logs share one, and no log begins the same one twice.
+// NewEpoch returns a new epoch of 13 random lower case letters and digits. They have 65
+// random bits, so that all epochs of all logs are different.
 func NewEpoch() string {
 	return strings.ToLower(rand.Text()[:13])
 }

@@ -8,18 +8,16 @@ import (
 	"time"
 )
 
-// Prefix returns a view of log in which every channel name begins with prefix, so
-// that several namespaces can share one log: "room" of the view with the prefix
-// "chat/" is "chat/room" of the log. Positions are those of the log. No prefix
-// used with a log may begin with another one, or two channels could have one name.
+// Prefix returns a view of log that adds prefix to every channel name, so that several
+// namespaces can share one log: the channel "room" of the view with the prefix "chat/" is
+// the channel "chat/room" of the log. None of the prefixes used with a log may begin with
+// another one, or two channels could have the same name. Positions are those of the log.
 //
-// The log belongs to the caller. Close closes the view and leaves the log
-// open. Trim of a view drops nothing, since the age that one namespace keeps must
-// not cost another its events: trim the log itself.
+// The log belongs to the caller: Close closes the view but not the log. Trim of a view does
+// nothing, because one namespace must not drop the events of another: trim the log itself.
 //
-// The view of a [Shared] log is a Shared log. Its [Bus], if the log has one, is a view of
-// that of the log.
-// Its KeyWindow is that of the log.
+// The view of a [Shared] log is a Shared log. The view has the KeyWindow of the log and, if
+// the log has a [Bus], a view of it with the same prefix.
 func Prefix(log Log, prefix string) Log {
 	view := &prefixed{log: log, prefix: prefix}
 	if shared, ok := log.(Shared); ok {
@@ -34,8 +32,8 @@ type prefixed struct {
 	log    Log
 	prefix string
 
-	// calls counts those inside Append and Follow, for Close. It grows only under mu
-	// while the view is open.
+	// calls counts the running calls of Append and Follow, for which Close waits. It
+	// grows only under mu and while the view is open.
 	calls sync.WaitGroup
 
 	mu     sync.Mutex
@@ -62,7 +60,7 @@ func (p *prefixed) After(ctx context.Context, channel string, after Position) (R
 	return replay, nil
 }
 
-// Newest implements [Newest], as far as the log does.
+// Newest implements [Newest], with [ReadForwards] if the log does not.
 func (p *prefixed) Newest(ctx context.Context, channel string, before Position) (Replay, error) {
 	if p.isClosed() {
 		return Replay{}, fmt.Errorf("eventlog: newest: %w", ErrClosed)
@@ -75,7 +73,7 @@ func (p *prefixed) Newest(ctx context.Context, channel string, before Position) 
 	return replay, nil
 }
 
-// guard ends records with ErrClosed when the view is closed.
+// guard yields records, and [ErrClosed] once the view is closed.
 func (p *prefixed) guard(records iter.Seq2[*Record, error]) iter.Seq2[*Record, error] {
 	return func(yield func(*Record, error) bool) {
 		for r, err := range records {
@@ -148,8 +146,8 @@ type prefixedShared struct {
 	*prefixed
 	shared Shared
 
-	// stops end the feeds of the view. mu guards them; both are used with prefixed.mu
-	// free. next is the key of the next one.
+	// stops has the functions that stop the feeds of the view, and next is the key of
+	// the next one. mu guards both; prefixed.mu is not held while it is locked.
 	mu    sync.Mutex
 	stops map[uint64]func()
 	next  uint64
@@ -180,7 +178,7 @@ func (p *prefixedShared) Follow(ctx context.Context, channel string, f Follower)
 }
 
 func (p *prefixedShared) Close() error {
-	err := p.prefixed.Close() // no Follow runs after it
+	err := p.prefixed.Close() // after it no Follow is running
 	p.mu.Lock()
 	stops := p.stops
 	p.stops = nil

@@ -1,18 +1,18 @@
 package eventlog
 
-// queue is a first-in first-out queue that can be read anywhere. The zero queue
-// is empty. It grows and shrinks with what it holds: it has at most four slots
-// for each item.
+// queue is a first-in first-out queue whose items can be read by index. The zero queue
+// is empty. It grows and shrinks with its content: it has at most four slots for each
+// item.
 type queue[T any] struct {
 	ring  []T // its length is 0 or a power of two
 	first int // index in ring of item 0
 	len   int
 }
 
-// minQueue is the least number of slots that a queue has once it was written to.
+// minQueue is the minimum number of slots of a queue that was ever written to.
 const minQueue = 4
 
-// at returns item i, 0 being the oldest.
+// at returns item i. The oldest is item 0.
 func (q *queue[T]) at(i int) T { return q.ring[(q.first+i)&(len(q.ring)-1)] }
 
 // push adds an item as the newest.
@@ -35,8 +35,9 @@ func (q *queue[T]) pop() {
 	}
 }
 
-// search returns the index of the oldest item for which f holds, which must then
-// hold for all that are newer, and the length of the queue if there is none.
+// search returns the index of the oldest item for which f returns true, or the length of
+// the queue if there is none. If f returns true for an item, it must do so for all newer
+// ones.
 func (q *queue[T]) search(f func(T) bool) int {
 	low, high := 0, q.len
 	for low < high {

@@ -7,35 +7,34 @@ import (
 
 var (
 	// ErrUnavailable is returned by the methods of a [Shared] log, and yielded by its
-	// replays, when the log cannot be reached or not be asked reliably just now. The
-	// call may succeed later. Append returns it only if the record is not stored, else
-	// ErrUncertain.
+	// replays, if the log cannot be reached or cannot answer reliably at the moment. The
+	// call may succeed later. Append returns it only if the record is not stored;
+	// otherwise it returns ErrUncertain.
 	ErrUnavailable = errors.New("eventlog: unavailable")
-	// ErrFollowed is returned by Follow for a channel that has a follower already.
+	// ErrFollowed is returned by Follow for a channel that already has a follower.
 	ErrFollowed = errors.New("eventlog: channel is followed already")
 )
 
-// Shared is a Log that other processes append to as well, each through a handle of its
-// own. A process learns of their records by following a channel. Implementations pass
-// the shared group of eventlogtest.RunStore.
+// Shared is a [Log] that several processes append to, each with its own Shared value, its
+// handle. A process receives the records of other processes by following a channel.
+// Implementations must pass the shared group of eventlogtest.RunStore.
 //
-// The promises of a Log hold for each handle, with these differences:
+// Each handle keeps the promises of a Log, with these differences:
 //
-//   - Append may be called with a nil deliver, and then sets only Seq and Epoch of its
+//   - Append may be called with a nil deliver, and then sets only the Seq and Epoch of the
 //     record. A follower of the channel receives the record independently of Append, as
-//     it receives those of other handles.
-//   - After covers at least all records of the channel that a follower of this handle
-//     has received, and all whose Append through this handle has returned. The head that
-//     it compares a position with is the log's own: a client may have seen more at
-//     another process. If that cannot be found out the error is ErrUnavailable, never
-//     a replay that may have a hole.
-//   - Head of a channel that this handle follows is answered without asking others. Every
-//     record at or before it was passed to the follower, and every later one will be. It
-//     is ErrUnavailable if the log has been out of reach for too long.
-//   - Trim drops nothing, since one process must not cost the others their records. The
-//     log keeps a retention of its own.
-//   - Time is that of the log, whose clock may differ from the machine's by some
-//     seconds.
+//     it receives the records of other handles.
+//   - After returns at least all records of the channel that a follower of this handle
+//     has received, and all whose Append through this handle has returned. It compares a
+//     position with the head of the whole log, because a client may have received more
+//     from another process. If it cannot find out that head, it returns ErrUnavailable
+//     rather than a replay that may lack records.
+//   - Head of a channel that this handle follows does no I/O. Every record at or before it
+//     was passed to the follower, and every later one will be. It returns ErrUnavailable if
+//     the log could not be reached for too long.
+//   - Trim does nothing, because one process must not drop the records of others. The log
+//     has its own retention.
+//   - Time is that of the log, whose clock may differ from the machine's by some seconds.
 type Shared interface {
 	Log
 
@@ -44,25 +43,25 @@ type Shared interface {
 	// position before the next. A handle has at most one follower of a channel, else
 	// Follow returns ErrFollowed.
 	//
-	// When stop returns, no call of f runs, and none will come. It must not be called by
-	// f, nor with a lock held that f takes. Calling it again does nothing. Close stops
-	// all feeds in the same way.
+	// When stop returns, no method of f is running and none is called again. stop must not
+	// be called by f, nor while holding a lock that f takes. Calling it again does nothing.
+	// Close stops all feeds in the same way.
 	Follow(ctx context.Context, channel string, f Follower) (from Position, stop func(), err error)
 }
 
 // Follower receives the records of a channel. Its methods are never called concurrently;
 // they must not block and must not call the log. Their panics are logged.
 type Follower interface {
-	// Deliver is called with records in order of Seq, each at most once. Some may be left
-	// out: the Prev of the next one is then later than the Seq of the one before it, or
-	// than from for the first. The missing records are in the log. The log makes sure that
-	// a later record, or one of those left out, follows within seconds. The record is
-	// immutable and may be kept.
+	// Deliver is called with records in order of Seq, each at most once. Some may be
+	// missing: the Prev of the next record is then after the Seq of the previous one, or
+	// after from if it is the first. The missing records can be read from the log. The log
+	// ensures that a later record, or one of the missing ones, follows within seconds. The
+	// record is immutable and may be kept.
 	Deliver(r *Record)
 
-	// Lost is called last, instead of more records, when the feed cannot go on: the log
-	// was replaced by another, it lost records that were acknowledged, or it was out of
-	// reach for too long. After returns the records that are left after a position.
-	// The channel can be followed anew.
+	// Lost is called once, as the last method, when the feed cannot continue: the log was
+	// replaced by another, it lost records that were acknowledged, or it could not be
+	// reached for too long. The records that are left can be read with After. The channel
+	// can be followed again.
 	Lost(err error)
 }

@@ -5,18 +5,17 @@ import (
 	"fmt"
 )
 
-// Versioned is implemented by a [Bus] that can report at little cost whether what it keeps
-// has changed. A namespace then reads what is kept after a change and once a minute; without
-// Versioned it reads all of it every 2.5 seconds.
+// Versioned is implemented by a [Bus] that can report at little cost whether its kept values
+// have changed. A namespace then reads them after a change and once a minute; without
+// Versioned it reads them every 2.5 seconds.
 type Versioned interface {
 	Bus
 
-	// KeptVersion returns a number that was never returned before by this Bus if a value
-	// was kept, replaced or removed since it last was asked, by any process. It need not be
-	// another one when a value expires. Every change whose Keep has returned counts, so a
-	// caller that asks for the number, calls Kept, and later is returned the same number
-	// knows what is kept. The number 0 means that the Bus does not know. Errors are as
-	// those of Kept.
+	// KeptVersion returns the version of the kept values. It differs from all versions
+	// returned before if any process has kept, replaced or removed a value since, but not
+	// necessarily if a value has expired. Every change whose Keep has returned counts: if a
+	// call of KeptVersion before Kept and a later one return the same version, no value has
+	// changed. The version 0 means that the Bus does not know. The errors are those of Kept.
 	KeptVersion(ctx context.Context) (uint64, error)
 }
 

@@ -68,7 +68,7 @@ func prepare() (err error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("go generate ./examples/browser prepares these tests: %w: %s", err, out)
 	}
-	for _, name := range []string{"public/index.html", "public/plain.html", "public/style.css", "public/icon.svg", "test/lab.html"} {
+	for _, name := range []string{"public/index.html", "public/plain.html", "public/plain.css", "public/style.css", "public/icon.svg", "test/lab.html"} {
 		text, err := os.ReadFile(filepath.Join("web", filepath.FromSlash(name)))
 		if err == nil {
 			err = os.WriteFile(filepath.Join(webDir, filepath.Base(name)), text, 0o600)

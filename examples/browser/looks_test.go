@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -43,7 +44,7 @@ func write(p *chromium.Page, text string) {
 }
 
 func press(p *chromium.Page, key string) {
-	code := map[string]int{"Enter": 13, "Tab": 9}[key]
+	code := map[string]int{"Enter": 13, "Tab": 9, "Escape": 27}[key]
 	text := map[string]string{"Enter": "\r"}[key]
 	p.Do("Input.dispatchKeyEvent", map[string]any{"type": "keyDown", "key": key, "code": key, "windowsVirtualKeyCode": code, "text": text})
 	p.Do("Input.dispatchKeyEvent", map[string]any{"type": "keyUp", "key": key, "code": key, "windowsVirtualKeyCode": code})
@@ -98,6 +99,30 @@ func TestLooks(t *testing.T) {
 	require.Len(t, chromium.Eval[[]string](ann, said), 7)
 }
 
+// Long names and words fit into a phone's width.
+func TestLongWords(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, config{})
+	name := "Bartholomew " + strings.Repeat("o", 27)
+	chat, plain := s.chat(name), browser.Open(t, s.url+"/plain.html")
+	look(chat, 320, 640, "light", true)
+	look(plain, 320, 640, "dark", true)
+	const fits = "(e => e.scrollHeight <= e.clientHeight)(document.getElementById('text'))"
+	chat.Until("document.getElementById('text').placeholder.includes('Bartholomew') && " + fits)
+	write(chat, strings.Repeat("w", 200))
+	chat.Run("document.getElementById('text').focus()")
+	for range 3 {
+		chat.Do("Input.insertText", map[string]any{"text": "some words "})
+		require.True(t, chromium.Eval[bool](chat, fits))
+	}
+	chat.Run("document.getElementById('people-toggle').click()")
+	plain.Until("document.querySelectorAll('li').length === 1")
+	for _, p := range []*chromium.Page{chat, plain} {
+		require.LessOrEqual(t, chromium.Eval[int](p, "document.documentElement.scrollWidth - innerWidth"), 0)
+	}
+	require.NotEqual(t, "rgb(255, 255, 255)", chromium.Eval[string](plain, "getComputedStyle(document.querySelector('input')).backgroundColor"), "it is dark")
+}
+
 // The name is asked for in a dialog, and all can be done with the keyboard.
 func TestKeyboard(t *testing.T) {
 	t.Parallel()
@@ -106,6 +131,16 @@ func TestKeyboard(t *testing.T) {
 	look(p, 390, 700, "light", true)
 	p.Until("document.activeElement.id === 'name'")
 	screenshot(t, p, "phone-name")
+	for _, text := range []string{"", " ", "An"} { // no name yet
+		p.Do("Input.insertText", map[string]any{"text": text})
+		press(p, "Escape")
+		p.Until("document.getElementById('who').open && document.activeElement.id === 'name'")
+		if text == " " {
+			press(p, "Enter")
+			p.Until("document.getElementById('who').open && document.activeElement.id === 'name'")
+		}
+	}
+	p.Run("document.activeElement.select()")
 	p.Do("Input.insertText", map[string]any{"text": "Ann"})
 	press(p, "Enter")
 	p.Until(isLive)

@@ -13,7 +13,7 @@ import { DEFAULT_LIMITS, EventQueue } from './queue.js'
 import { Refresher } from './refresh.js'
 import { Subscription } from './subscription.js'
 import type { Credential, TokenPayload } from './token.js'
-import { now, remaining } from './token.js'
+import { now, remaining, until } from './token.js'
 
 const STABLE_AFTER = 10_000
 const MAX_HINT = 5 * 60_000
@@ -35,7 +35,6 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
   readonly #options: IteratorOptions
   readonly #dialTimeout: number
   readonly #heartbeat: number
-  readonly #subprotocol: boolean
   readonly #source: Source
   readonly #queue: EventQueue<T>
   readonly #stopping = new AbortController()
@@ -57,10 +56,8 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
   #hint = 0
   #waiters = new Set<(connection?: Connection) => void>()
 
-  // The token.
   readonly #tokens: Refresher
   #refused = false // a token was refused, and none accepted since
-
   #retryTimer: ReturnType<typeof setTimeout> | undefined
   #connectTimer: ReturnType<typeof setTimeout> | undefined
 
@@ -68,7 +65,6 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
     this.#options = options
     this.#dialTimeout = dialTimeoutOf(options)
     this.#heartbeat = Math.min(options.heartbeat ?? 25_000, MAX_TIMEOUT)
-    this.#subprotocol = options.subprotocol ?? true
     this.#source = source
     this.#backoff = options.backoff ?? spread()
     this.id = options.createId?.(source.credential.payload) ?? randomId()
@@ -83,18 +79,18 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
     this.rpc = methods(source.calls(signal => this.#whenLive(signal))) as M
     const { signal } = this.#stopping
     source.signal?.addEventListener('abort', () => this.#stop(source.signal!.reason, true), { signal })
-    watchPage({
-      onBack: () => this.#hurry(),
-      onOffline: () => this.#leave('the network is offline', false),
-      onHidden: () => this.#leave('the page is put away', true),
-    }, signal)
     this.#tokens = new Refresher(options, source, signal, {
       live: () => this.#live ? this.#connection : undefined,
       reconnect: () => this.reconnect(),
       refused: error => this.#stop(error),
     })
-    this.#limitConnecting()
     this.#tokens.schedule()
+    watchPage({
+      onBack: () => this.#hurry(),
+      onOffline: () => this.#leave('the network is offline', false),
+      onHidden: () => this.#leave('the page is put away', true),
+    }, signal)
+    this.#limitConnecting()
     void this.#connect()
   }
 
@@ -142,10 +138,8 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
 
   /** #limitConnecting ends the iterator, unless it is live within connectTimeout from now. */
   #limitConnecting(): void {
-    this.#connectTimer = setTimeout(
-      () => this.#stop(this.#lastError ?? new DisconnectedError('connecting timed out')),
-      Math.min(this.#options.connectTimeout ?? 30_000, MAX_TIMEOUT),
-    )
+    const stop = (): void => this.#stop(this.#lastError ?? new DisconnectedError('connecting timed out'))
+    this.#connectTimer = setTimeout(stop, Math.min(this.#options.connectTimeout ?? 30_000, MAX_TIMEOUT))
   }
 
   get #ended(): boolean {
@@ -176,29 +170,29 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
       if (this.#tokens.needsNew) {
         await this.#tokens.renew()
       }
-      const url = await addressOf(this.#options.url, this.token, this.id)
+      const url = await until(AbortSignal.timeout(this.#dialTimeout), addressOf(this.#options.url, this.token, this.id))
       if (attempt === this.#attempt) {
         this.#dial(url)
       }
     }
     catch (error) {
-      if (attempt === this.#attempt) {
-        const ends = isRefusal(error) || (!this.#everLive && isFinal(statusOf(error)))
-        ends ? this.#stop(error) : this.#wait(error)
+      if (attempt !== this.#attempt) {
+        return
       }
+      const ends = isRefusal(error) || (!this.#everLive && isFinal(statusOf(error)))
+      ends ? this.#stop(error) : this.#wait(error)
     }
   }
 
   #dial(url: URL): void {
     const options: ConnectionOptions = {
-      subprotocol: this.#subprotocol,
+      subprotocol: this.#options.subprotocol !== false,
       dialTimeout: this.#dialTimeout,
       heartbeat: this.#heartbeat,
       onOpen: () => this.#queue.full ? this.#setLive(connection) : this.#subscribe(connection),
       onLost: loss => connection === this.#connection && void this.#lost(connection, url, loss),
     }
-    const connection: Connection = new Connection(url, this.#tokens.credential, options)
-    this.#connection = connection
+    const connection = this.#connection = new Connection(url, this.#tokens.credential, options)
   }
 
   #subscribe(connection: Connection): void {
@@ -245,10 +239,12 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
     this.#liveSince = now()
     clearTimeout(this.#connectTimer)
     this.#everLive = true
-    this.#setState('live')
     this.#opening.resolve()
-    this.#answerWaiters(connection)
-    void this.#tokens.share()
+    this.#setState('live')
+    if (connection === this.#connection) { // which onState may have ended
+      this.#answerWaiters(connection)
+      void this.#tokens.share()
+    }
   }
 
   /** #resubscribe asks for the events again that there was no room for. */
@@ -261,8 +257,7 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
 
   // ---- losing the connection
 
-  async #lost(connection: Connection, url: URL, loss: Loss): Promise<void> {
-    const { code, reason, opened } = loss
+  async #lost(connection: Connection, url: URL, { code, reason, opened }: Loss): Promise<void> {
     this.#disconnect()
     const attempt = this.#attempt
     const refusal = code >= 4400 && code <= 4599 ? code - 4000 : 0
@@ -274,7 +269,7 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
       this.#refusedWith(status, error, connection.credential)
       return
     }
-    if (!opened && !this.#subprotocol && connection.credential === this.#tokens.credential && await isReachable(url, this.#dialTimeout)) {
+    if (!opened && this.#options.subprotocol === false && connection.credential === this.#tokens.credential && await isReachable(url, this.#dialTimeout)) {
       // Mostly a refusal, of which a page learns nothing. Asking for a token is answered with a status.
       this.#tokens.needsNew = true
     }
@@ -315,7 +310,13 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
       clearTimeout(this.#connectTimer) // it would be late when the page is back
     }
     else {
-      this.#retryTimer = setTimeout(() => this.#connect(), this.#hint + this.#backoff(++this.#failures))
+      try {
+        const pause = this.#hint + this.#backoff(++this.#failures)
+        this.#retryTimer = setTimeout(() => this.#connect(), Math.min(pause, MAX_TIMEOUT))
+      }
+      catch (thrown) {
+        this.#stop(thrown)
+      }
     }
     this.#setState('waiting', error)
   }

@@ -64,7 +64,7 @@ export class Refresher {
     const delay = credential === this.#first ? 0 : this.#delay
     const least = credential.receivedAt + Math.max(delay, credential.isBlind ? BLIND_DELAY : 0) - now()
     const wait = Math.max(least, remaining(credential) - before * 1_000)
-    this.#after(Math.min(wait, MAX_TIMEOUT), () => wait > MAX_TIMEOUT ? this.schedule() : this.#refresh())
+    this.#after(wait, () => wait > MAX_TIMEOUT ? this.schedule() : this.#refresh())
   }
 
   /** renew fetches a token, once for all who ask at the same time. */
@@ -127,6 +127,7 @@ export class Refresher {
 
   #refresh(): void {
     this.renew().then(() => this.share(), error => isRefusal(error) ? this.hooks.refused(error) : this.#refreshLater(++this.#failures))
+      .catch(this.hooks.refused) // backoff has thrown
   }
 
   #refreshLater(failures: number): void {
@@ -136,7 +137,7 @@ export class Refresher {
   #after(wait: number, next: () => void): void {
     clearTimeout(this.#timer)
     if (!this.signal.aborted) {
-      this.#timer = setTimeout(next, wait)
+      this.#timer = setTimeout(next, Math.min(wait, MAX_TIMEOUT))
     }
   }
 }

@@ -71,8 +71,15 @@ export function newCredential(token: unknown): Credential {
 export async function fetchCredential(fetch: (signal: AbortSignal) => Promise<unknown>, signal: AbortSignal, timeout: number): Promise<Credential> {
   const either = AbortSignal.any([signal, AbortSignal.timeout(timeout)])
   either.throwIfAborted()
-  const late = new Promise<never>((_, reject) => either.addEventListener('abort', () => reject(either.reason)))
-  return newCredential(await Promise.race([fetch(either), late]))
+  return newCredential(await until(either, fetch(either)))
+}
+
+/** until returns what a promise resolves with, or throws the reason of the signal if that fires before. */
+export function until<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason))
+    promise.then(resolve, reject)
+  })
 }
 
 /** remaining returns how many milliseconds a token lives on. */

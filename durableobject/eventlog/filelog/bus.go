@@ -12,14 +12,14 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// bus implements [eventlog.Bus]: messages go through the memory of the process, which is
-// the only one that has the log open, and values are kept on the disk. A disk that hangs
-// holds up nothing but Keep, and that no longer than its context.
+// bus implements [eventlog.Bus]. Messages stay in the memory of the process, which is the
+// only one that has the log open; values are stored on disk. A disk that hangs blocks only
+// Keep, until its context ends.
 type bus struct {
 	messages eventlog.MemoryBus
 	closed   atomic.Bool
 	kept     *keptFile
-	writing  chan struct{} // holds one value while the file is changed or closed
+	writing  chan struct{} // a semaphore: full while the file is changed or closed
 	logger   *slog.Logger
 }
 
@@ -33,12 +33,12 @@ var (
 )
 
 // Bus implements [eventlog.BusCarrier]. Messages reach the listeners of this process, which
-// is the only one that has the log open. A value is on the disk when Keep returns, whatever
-// Options.Sync is, in a file of its own; at most 200,000 are kept at once, and 64 MiB with
-// 128 bytes added for each. They expire by the clock of the machine.
+// is the only one that has the log open. Values are stored in a separate file and are synced
+// to disk when Keep returns, whatever Options.Sync is. At most 200,000 values are kept, and
+// at most 64 MiB, with 128 bytes added for each. They expire by the clock of the machine.
 func (l *Log) Bus() eventlog.Bus { return l.bus }
 
-// check returns the error of a call that cannot go on.
+// check returns an error if ctx has ended, the bus is closed, or one of faults is not nil.
 func (b *bus) check(ctx context.Context, call string, faults ...error) error {
 	err := cmp.Or(append(faults, ctx.Err())...)
 	if err == nil && b.closed.Load() {
@@ -76,7 +76,7 @@ func (b *bus) Keep(ctx context.Context, key string, value []byte, ttl time.Durat
 	case <-ctx.Done():
 		return b.check(ctx, "keep")
 	}
-	if err := b.check(ctx, "keep"); err != nil { // closed meanwhile
+	if err := b.check(ctx, "keep"); err != nil { // closed while it waited
 		<-b.writing
 		return err
 	}

@@ -24,12 +24,12 @@ const (
 	flagFullSync
 )
 
-// checkpoint is what the log knows beside its segments.
+// checkpoint is the state of the log that its segments do not contain.
 type checkpoint struct {
-	clean    bool // the log was closed, nothing was written since
-	fullSync bool // since it was opened every commit is synced
+	clean    bool // the log was closed, and nothing was written since
+	fullSync bool // every commit since the log was opened was synced
 	salt     uint64
-	// next is the Seq that the next record would have had. All before were durable.
+	// next is the Seq of the next record. All records before it were durable.
 	next        uint64
 	floor, lost uint64 // see index
 	time        int64  // of the log's clock: at or after the newest record's
@@ -40,16 +40,16 @@ type checkpoint struct {
 	keys    []droppedKey
 }
 
-// droppedKey is the key of a record that was dropped before the key is forgotten.
+// droppedKey is a remembered key whose record has been dropped.
 type droppedKey struct {
 	digest keytable.Digest
 	keytable.Entry
 }
 
-// droppedKeyBytes is what a dropped key takes.
+// droppedKeyBytes is the size of an encoded droppedKey.
 const droppedKeyBytes = 16 + 3*8
 
-// quietChannel is a channel that has no records left.
+// quietChannel is a channel that has no records left but is not forgotten yet.
 type quietChannel struct {
 	name string
 	last uint64
@@ -116,7 +116,7 @@ func parseCheckpoint(b []byte) (c checkpoint, ok bool) {
 	for range d.count(2) {
 		c.quiet = append(c.quiet, quietChannel{name: string(d.bytes()), last: d.uvarint()})
 	}
-	if len(d.b) > 0 { // there may be none
+	if len(d.b) > 0 { // the list of keys is optional
 		for range d.count(droppedKeyBytes) {
 			k := droppedKey{digest: keytable.Digest(d.b[:16])}
 			k.Epoch, k.Seq, k.At = le.Uint64(d.b[16:]), le.Uint64(d.b[24:]), int64(le.Uint64(d.b[32:]))
@@ -127,7 +127,7 @@ func parseCheckpoint(b []byte) (c checkpoint, ok bool) {
 	return c, !d.bad && len(c.epochs) > 0 && c.next > 0
 }
 
-// readCheckpoint returns the checkpoint; it is not ok if there is none that holds.
+// readCheckpoint returns the checkpoint. ok is false if it is missing or damaged.
 func readCheckpoint(dir directory) (c checkpoint, ok bool, err error) {
 	b, err := readFile(dir, checkpointName)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -140,13 +140,13 @@ func readCheckpoint(dir directory) (c checkpoint, ok bool, err error) {
 	return c, ok, nil
 }
 
-// write puts the checkpoint in place of the one before, durably or not at all.
+// write replaces the checkpoint on disk, durably. If it fails, the earlier one remains.
 func (c *checkpoint) write(dir directory) error {
 	return replaceFile(dir, checkpointName, c.encode())
 }
 
-// replaceFile writes a file beside name and renames it over: after a crash
-// there is either what was there before or all of b.
+// replaceFile writes b to a temporary file and renames it to name. After a crash the file
+// has either its earlier content or all of b.
 func replaceFile(dir directory, name string, b []byte) error {
 	temp := name + tempSuffix
 	f, err := dir.Create(temp)
@@ -160,7 +160,7 @@ func replaceFile(dir directory, name string, b []byte) error {
 		err = dir.Rename(temp, name)
 	}
 	if err != nil {
-		_ = dir.Remove(temp) // what is left of it is removed by the next Open
+		_ = dir.Remove(temp) // if this fails, the next Open removes it
 		return err
 	}
 	return dir.Sync()
@@ -180,8 +180,8 @@ func readFile(dir directory, name string) ([]byte, error) {
 	return b, err
 }
 
-// checkpoint returns what is to be written now. All that the index refers to
-// must be durable.
+// checkpoint returns the checkpoint of the current state. All records in the index must
+// be durable.
 func (l *Log) checkpoint(clean bool) *checkpoint {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -200,8 +200,8 @@ func (l *Log) checkpoint(clean bool) *checkpoint {
 	return c
 }
 
-// epoch is a period of the log in which no id can have been lost or used again. Its
-// records have Seqs from first up to the next epoch's first.
+// epoch is a period of the log in which no id was lost or used again. Its records have
+// Seqs from first up to the next epoch's first.
 type epoch struct {
 	id    uint64
 	text  string
@@ -212,13 +212,13 @@ func newEpoch(id, first uint64) epoch {
 	return epoch{id: id, text: strconv.FormatUint(id, 36), first: first}
 }
 
-// epochs is the table of the epochs that positions may be of, oldest first.
+// epochs lists the epochs that the log knows, oldest first.
 type epochs []epoch
 
 func (t epochs) current() epoch { return t[len(t)-1] }
 
-// knows reports if the log kept every record that a position of this epoch up
-// to seq can speak of; head is the newest Seq of the log.
+// knows reports whether the log kept all records of an epoch up to seq. head is the Seq
+// of the newest record of the log.
 func (t epochs) knows(text string, seq, head uint64) bool {
 	for i, e := range t {
 		if e.text != text {
@@ -232,7 +232,7 @@ func (t epochs) knows(text string, seq, head uint64) bool {
 	return false
 }
 
-// text returns an epoch's id as positions have it.
+// text returns the id of an epoch as it is written in positions.
 func (t epochs) text(id uint64) string {
 	for _, e := range slices.Backward(t) {
 		if e.id == id {
@@ -242,8 +242,8 @@ func (t epochs) text(id uint64) string {
 	return newEpoch(id, 0).text
 }
 
-// prune returns the table without epochs that ended before floor: no position
-// of theirs can be complete. It never changes a table that readers may hold.
+// prune returns a list without the epochs that ended before floor, since every replay from
+// a position in them is truncated. It does not change t, which readers may be using.
 func (t epochs) prune(floor uint64) epochs {
 	for len(t) > 1 && t[1].first <= floor {
 		t = t[1:]

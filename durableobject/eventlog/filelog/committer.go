@@ -11,23 +11,23 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/asynclog"
 )
 
-// committer is the state of the one goroutine that writes. Nothing else uses it.
+// committer is the state of the goroutine that writes, and is used only by it.
 type committer struct {
-	active *active // nil if the next could not be made yet
+	active *active // nil if the next segment could not be created yet
 	work   work
 	buffer []byte
 	staged []staged
-	// fresh are the channels that the batch is the first to write to. They are not
-	// in the index before the batch is stored.
+	// fresh has the new channels of the batch. They are added to the index when the
+	// batch is stored.
 	fresh map[string]*channel
 	// stamped is the time of the newest batch.
 	stamped instant
-	// checked is when the directory was last seen to be there.
+	// checked is when the directory was last found to exist.
 	checked time.Time
-	// unmarked is set while the checkpoint on disk is that of the process before, as
-	// after an Open on a full disk. Nothing is written before it is replaced.
+	// unmarked is set while the checkpoint on disk is that of the previous process, for
+	// example after an Open on a full disk. It is replaced before anything is written.
 	unmarked  bool
-	syncTimer *time.Timer // runs while something is not synced; under SyncInterval only
+	syncTimer *time.Timer // under SyncInterval, runs while records are not synced
 	keys      keys
 	unlinker
 }
@@ -40,8 +40,8 @@ type staged struct {
 	ref   ref
 }
 
-// run is the committer goroutine. It ends when the queue is closed and all that
-// was in it is answered.
+// run is the committer goroutine. It returns when the queue is closed and all requests in
+// it have been answered.
 func (l *Log) run() {
 	defer close(l.done)
 	var expire <-chan time.Time
@@ -49,7 +49,7 @@ func (l *Log) run() {
 		ticker := time.NewTicker(max(l.options.Retention/8, time.Millisecond))
 		defer ticker.Stop()
 		expire = ticker.C
-		l.expire() // a process that is often restarted may never see it tick
+		l.expire() // in a process that is often restarted the ticker may never fire
 		l.unlink()
 	}
 	l.c.syncTimer = time.NewTimer(time.Hour)
@@ -73,8 +73,8 @@ func (l *Log) run() {
 				l.endSweep(done)
 			}
 		}
-		// Publishers that the last commit woke soon publish again: to let them run
-		// first doubles what one commit carries.
+		// Publishers that the last commit woke soon publish again. Letting them run
+		// first doubles the number of records in a commit.
 		runtime.Gosched()
 		l.queue.take(w)
 		l.commit(w.appends)
@@ -109,8 +109,8 @@ func (l *Log) commit(taken []*request) {
 	clear(taken)
 }
 
-// deliver passes a stored record on. A panic must not end the process, which could not
-// recover from one on this goroutine.
+// deliver delivers a stored record. It recovers from a panic, which would end the process
+// because it is on the goroutine of the committer.
 func (l *Log) deliver(s *staged) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -122,7 +122,7 @@ func (l *Log) deliver(s *staged) {
 	}
 }
 
-// unstage ends the work on a batch. What was not published of it leaves no trace.
+// unstage discards the state of a batch, whether it was published or not.
 func (l *Log) unstage() {
 	for _, s := range l.c.staged {
 		s.to.staged = s.to.last
@@ -132,7 +132,8 @@ func (l *Log) unstage() {
 	l.c.staged = l.c.staged[:0]
 }
 
-// store writes a batch after the records of the active segment, all or nothing.
+// store writes a batch after the records of the active segment. If it fails, no record of
+// the batch is stored.
 func (l *Log) store(batch []*request) error {
 	now := l.instant()
 	if l.options.Sync == SyncCommit || now.at.Sub(l.c.checked) >= checkEvery {
@@ -167,7 +168,7 @@ func (l *Log) store(batch []*request) error {
 	return nil
 }
 
-// makeRoom makes sure that the active segment may take size bytes now.
+// makeRoom ensures that there is an active segment with capacity for size bytes.
 func (l *Log) makeRoom(size int, now int64) error {
 	a := l.c.active
 	if a != nil {
@@ -185,7 +186,7 @@ func (l *Log) makeRoom(size int, now int64) error {
 	return l.ensureActive()
 }
 
-// ensureActive makes the next segment if there is none.
+// ensureActive creates the next segment if there is no active one.
 func (l *Log) ensureActive() error {
 	if l.c.active != nil {
 		return nil
@@ -207,7 +208,7 @@ func (l *Log) ensureActive() error {
 func (l *Log) stage(batch []*request, now int64) {
 	c, a, next, epoch := &l.c, l.c.active, l.next(), l.epochs.current().id
 	if cap(c.buffer) > 2*batchBytes {
-		c.buffer = nil // grown for a large record
+		c.buffer = nil // it has grown for a large record
 	}
 	c.buffer = c.buffer[:0]
 	for _, r := range batch {
@@ -226,8 +227,8 @@ func (l *Log) stage(batch []*request, now int64) {
 	}
 }
 
-// newcomer returns a channel that is not in the index. The log may have dropped
-// records of it, none after floor, and forgotten it.
+// newcomer returns a new channel that is not in the index. It may be one that the log has
+// forgotten; all records of it that were dropped are at or before floor.
 func (c *committer) newcomer(name string, floor uint64) *channel {
 	to := c.fresh[name]
 	if to == nil {
@@ -237,7 +238,7 @@ func (c *committer) newcomer(name string, floor uint64) *channel {
 	return to
 }
 
-// publish lets readers see the batch.
+// publish makes the batch visible to readers.
 func (l *Log) publish() {
 	a, c := l.c.active, &l.c
 	text := l.epochs.current().text
@@ -279,7 +280,7 @@ func (l *Log) publish() {
 	}
 }
 
-// settle ends the delivery of a batch: positions may speak of it now.
+// settle marks all records as delivered, so that Head may return the newest of them.
 func (l *Log) settle() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -290,8 +291,7 @@ func (l *Log) settle() {
 	}
 }
 
-// undo takes back a write that failed. What was written must be gone for good
-// before anything else takes its place.
+// undo removes what a failed write has written, before anything else takes its place.
 func (l *Log) undo(cause error) error {
 	a := l.c.active
 	a.torn = true
@@ -303,7 +303,7 @@ func (l *Log) undo(cause error) error {
 	return fmt.Errorf("%w: %w", ErrNotStored, cause)
 }
 
-// mend removes what a failed write has left of itself, if anything.
+// mend truncates the active segment after a failed write, if need be.
 func (l *Log) mend(a *active) error {
 	if !a.torn {
 		return nil
@@ -320,7 +320,7 @@ func (l *Log) mend(a *active) error {
 	return nil
 }
 
-// mark replaces the checkpoint of the process before, unless Open could.
+// mark replaces the checkpoint of the previous process if Open could not.
 func (l *Log) mark() error {
 	if !l.c.unmarked {
 		return nil
@@ -332,8 +332,8 @@ func (l *Log) mark() error {
 	return nil
 }
 
-// sync makes the file durable. After a sync that failed it is unknown what is on disk,
-// so the log ends there.
+// sync makes the file durable. If it fails, the content of the disk is unknown, so no
+// more records can be written.
 func (l *Log) sync(f file) error {
 	if err := f.Sync(); err != nil {
 		return l.breakDown(err)
@@ -358,7 +358,7 @@ func (l *Log) syncActive() {
 	l.mu.Unlock()
 }
 
-// breakDown ends all writing and returns the error for what was in flight.
+// breakDown makes all later writes fail and returns the error for the current one.
 func (l *Log) breakDown(cause error) error {
 	l.mu.Lock()
 	l.failure = cause
@@ -367,11 +367,11 @@ func (l *Log) breakDown(cause error) error {
 	return fmt.Errorf("%w: %w", eventlog.ErrUncertain, cause)
 }
 
-// checkEvery is how often commits that do not sync look whether the directory is still
-// there, which takes as long as to write a record.
+// checkEvery is how often commits that do not sync check that the directory still exists,
+// which takes as long as writing a record.
 const checkEvery = 10 * time.Millisecond
 
-// writable returns why nothing can be written, if that is so.
+// writable returns an error if nothing can be written.
 func (l *Log) writable() error {
 	if err := l.broken(); err != nil {
 		return err
@@ -386,7 +386,7 @@ func (l *Log) writable() error {
 	return nil
 }
 
-// broken returns the error of every write after breakDown.
+// broken returns the error of breakDown, or nil if it was not called.
 func (l *Log) broken() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -9,9 +9,9 @@ const (
 	trailerBytes = 76
 )
 
-// ref is where a record lies in a segment.
+// ref is the position of a record in a segment.
 type ref struct {
-	seq uint32 // less the base of the segment
+	seq uint32 // minus the base of the segment
 	off uint32
 }
 
@@ -22,17 +22,17 @@ type run struct {
 	refs    []ref
 }
 
-// trailer ends a sealed segment and has the sum of all of it.
+// trailer is the end of a sealed segment and has checksums of all of it.
 type trailer struct {
 	base, last, count, epoch uint64
 	firstTime, lastTime      int64
 	dataEnd                  int64
 	sum                      uint32 // of everything up to dataEnd
-	runs                     uint32 // how many the footer lists
+	runs                     uint32 // number of runs in the footer
 }
 
-// appendFooter appends what follows the records of a sealed segment: where each
-// channel's records are, and the trailer.
+// appendFooter appends the footer of a sealed segment: the positions of each channel's
+// records, and the trailer.
 func appendFooter(b []byte, seed uint32, t trailer, runs func(yield func(run) bool)) []byte {
 	start := len(b)
 	var list []byte
@@ -58,7 +58,7 @@ func appendFooter(b []byte, seed uint32, t trailer, runs func(yield func(run) bo
 	return le.AppendUint32(b, update(seed, b[start:]))
 }
 
-// appendRefs appends the distances from one record to the next.
+// appendRefs appends the differences between successive refs.
 func appendRefs(b []byte, refs []ref) []byte {
 	var at ref
 	for _, r := range refs {
@@ -69,8 +69,8 @@ func appendRefs(b []byte, refs []ref) []byte {
 	return b
 }
 
-// parseTrailer reads the end of a file of that size. It is valid only if
-// checkFooter agrees.
+// parseTrailer parses the end of a file of this size. The trailer is valid only if
+// checkFooter also returns true.
 func parseTrailer(b []byte, size int64) (t trailer, ok bool) {
 	if len(b) != trailerBytes || string(b[:8]) != trailerMagic {
 		return trailer{}, false
@@ -85,13 +85,13 @@ func parseTrailer(b []byte, size int64) (t trailer, ok bool) {
 	return t, t.dataEnd >= headerBytes && t.dataEnd <= size-trailerBytes
 }
 
-// checkFooter reports if footer, all that follows the records, is as it was written.
+// checkFooter reports whether the checksum of footer, which includes the trailer, is right.
 func checkFooter(footer []byte, seed uint32) bool {
 	body, sum := footer[:len(footer)-4], footer[len(footer)-4:]
 	return update(seed, body) == binary.LittleEndian.Uint32(sum)
 }
 
-// storedRun is a run as the footer describes it.
+// storedRun is the description of a run in a footer.
 type storedRun struct {
 	channel   []byte
 	before    uint64
@@ -99,8 +99,8 @@ type storedRun struct {
 	off, size int // of its list, from the start of the footer
 }
 
-// storedRuns yields the runs of a footer that was checked. It ends with
-// false if the footer was written wrong.
+// storedRuns yields the runs of a footer whose checksum is right. It returns false if the
+// footer is malformed.
 func storedRuns(footer []byte, runs uint32, yield func(storedRun)) bool {
 	body := footer[:len(footer)-trailerBytes]
 	d := decoder{b: body}

@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// directory is all that the log asks of a file system: one flat directory of
-// files. Tests put one in its place that loses power or runs out of space.
+// directory is the interface to the file system: one flat directory of files. Tests use
+// an implementation that simulates a loss of power or a full disk.
 type directory interface {
 	// List returns the names of all files.
 	List() ([]string, error)
@@ -19,17 +19,17 @@ type directory interface {
 	Open(name string) (file, error)
 	// Edit opens a file to read and write.
 	Edit(name string) (file, error)
-	// Create makes a file, or empties the one that is there, to read and write.
+	// Create creates a file, or truncates an existing one, to read and write.
 	Create(name string) (file, error)
 	Rename(from, to string) error
 	Remove(name string) error
 	// Sync makes created, renamed and removed names durable.
 	Sync() error
-	// Lock takes the lock of the directory until the closer is closed. A shared
-	// lock keeps only writers away, and changes nothing on disk.
+	// Lock locks the directory until the closer is closed. A shared lock excludes only
+	// writers, and changes nothing on disk.
 	Lock(shared bool) (io.Closer, error)
-	// Holds reports whether f, which Create or Lock returned, is still in the
-	// directory. It is not if the file or the directory was removed, renamed or replaced.
+	// Holds reports whether f, which Create or Lock returned, is still in the directory.
+	// It returns false if the file or the directory was removed, renamed or replaced.
 	Holds(f io.Closer) bool
 }
 
@@ -49,7 +49,7 @@ const lockName = "LOCK"
 // osDirectory is a directory of the operating system.
 type osDirectory string
 
-// directoryAt returns the directory at path, which need not exist.
+// directoryAt returns the directory at path, which does not have to exist.
 func directoryAt(path string) (osDirectory, error) {
 	if path == "" {
 		return "", fmt.Errorf("empty path: %w", fs.ErrInvalid)
@@ -58,7 +58,7 @@ func directoryAt(path string) (osDirectory, error) {
 	return osDirectory(path), err
 }
 
-// makeDirectory makes path and its missing parents, durably.
+// makeDirectory creates path and its missing parents, durably.
 func makeDirectory(path string) (osDirectory, error) {
 	dir, err := directoryAt(path)
 	if err != nil {
@@ -150,7 +150,7 @@ func (d osDirectory) Holds(f io.Closer) bool {
 // osFile is a file of the operating system.
 type osFile struct {
 	*os.File
-	info fs.FileInfo // distinguishes it from another of the same name
+	info fs.FileInfo // distinguishes it from another file of the same name
 }
 
 func newOSFile(f *os.File) (osFile, error) {

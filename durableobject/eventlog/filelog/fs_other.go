@@ -2,8 +2,8 @@
 
 package filelog
 
-// syncDirectory does nothing: directories cannot be synced here.
+// syncDirectory does nothing: directories cannot be synced on this system.
 func syncDirectory(string) error { return nil }
 
-// isFull returns false: errors for the lack of space are not known here.
+// isFull returns false: the error for a full disk is not known on this system.
 func isFull(error) bool { return false }

@@ -16,7 +16,7 @@ func syncDirectory(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// isFull reports whether err is for the lack of space, which may be there later.
+// isFull reports whether err means that the disk is full or a quota is used up.
 func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }

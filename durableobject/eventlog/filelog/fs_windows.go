@@ -6,9 +6,9 @@ import (
 	"syscall"
 )
 
-// lockFile opens the file so that no other process can, which ends with the process
-// however it ends. A shared lock admits other shared ones. A shared lock of a
-// directory that no log has ever locked is an error that wraps fs.ErrNotExist.
+// lockFile opens the file so that no other process can open it until this one closes it or
+// exits. A shared lock permits other shared ones. If it is shared and no log has ever locked
+// the directory, the error wraps fs.ErrNotExist.
 func lockFile(path string, shared bool) (*os.File, error) {
 	name, err := syscall.UTF16PtrFromString(path)
 	if err != nil {
@@ -29,11 +29,11 @@ func lockFile(path string, shared bool) (*os.File, error) {
 	return os.NewFile(uintptr(h), path), nil
 }
 
-// syncDirectory does nothing: directories cannot be synced here, names are
-// made durable by the file system's own journal.
+// syncDirectory does nothing: directories cannot be synced on Windows; the journal of the
+// file system makes names durable.
 func syncDirectory(string) error { return nil }
 
-// isFull reports whether err is for the lack of space, which may be there later.
+// isFull reports whether err means that the disk is full or a quota is used up.
 func isFull(err error) bool {
 	const handleDiskFull, diskFull, diskQuotaExceeded = syscall.Errno(39), syscall.Errno(112), syscall.Errno(1295)
 	return errors.Is(err, handleDiskFull) || errors.Is(err, diskFull) || errors.Is(err, diskQuotaExceeded)

@@ -2,13 +2,13 @@ package filelog
 
 import "slices"
 
-// index maps channels to the places of their records. Log.mu guards it.
+// index maps channels to the positions of their records. Log.mu guards it.
 type index struct {
 	channels map[string]*channel
 	// sealed are the closed segments, oldest first.
 	sealed []*segment
-	// quiet are the channels without records that the latest drop left. They are
-	// forgotten by the next.
+	// quiet are the channels that have had no records since the latest drop. The next
+	// drop forgets them.
 	quiet []*channel
 	// floor is the Seq of the last record dropped from the log.
 	floor uint64
@@ -16,15 +16,15 @@ type index struct {
 	lost uint64
 }
 
-// channel is what the log remembers of a channel.
+// channel is the state of a channel.
 type channel struct {
 	name string
 	last uint64 // Seq of its newest record, floor if it has none
-	// floor is the Seq of its last record dropped, or one at or after that.
+	// floor is at or after the Seq of its last record dropped.
 	floor uint64
-	// runs are where its records are in sealed segments, oldest first, and live in
-	// the active one. Both are only appended to and replaced, so that a reader may
-	// keep a slice of them.
+	// runs has the positions of its records in sealed segments, oldest first, and live
+	// those in the active one. Both are only appended to or replaced, so that readers
+	// may keep slices of them.
 	runs []runRef
 	live []ref
 	// staged is the Seq of its newest record in the batch being written, or last.
@@ -32,7 +32,7 @@ type channel struct {
 	staged uint64
 }
 
-// runRef is where the list of a run is.
+// runRef is the position of the list of a run.
 type runRef struct {
 	seg  *segment
 	last uint64 // Seq of the last record of the run
@@ -60,7 +60,7 @@ func (x *index) load(seg *segment, footer []byte, runs uint32) bool {
 			c = &channel{name: string(r.channel), floor: r.before}
 			x.channels[c.name] = c
 		case c.before() != r.before:
-			// Records between the runs are gone, to damage or to a drop that was cut short.
+			// Records between the runs were lost to damage or in an interrupted drop.
 			c.floor = max(c.floor, r.before)
 		}
 		c.last = seg.base + uint64(r.last)
@@ -83,8 +83,8 @@ func (x *index) remember(name string, last uint64) {
 	}
 }
 
-// seal moves the records of the active segment to the sealed ones. lists has
-// the place of each channel's list in footer order.
+// seal makes the active segment a sealed one. lists has the position of each channel's
+// list, in the order of the footer.
 func (x *index) seal(seg *segment, lists []runRef) {
 	for i, c := range seg.channels {
 		c.runs = append(c.runs, lists[i])
@@ -93,8 +93,8 @@ func (x *index) seal(seg *segment, lists []runRef) {
 	x.sealed = append(x.sealed, seg)
 }
 
-// drop forgets the records of the n oldest segments, and those channels that the
-// drop before left without any.
+// drop forgets the records of the n oldest segments, and the channels that have had no
+// records since the previous drop.
 func (x *index) drop(n int) {
 	x.forgetQuiet()
 	for _, seg := range x.sealed[:n] {
@@ -129,8 +129,7 @@ func (x *index) forgetQuiet() {
 	x.quiet = nil
 }
 
-// unseal makes the newest sealed segment one that may be written to, with the runs that
-// its footer was to list.
+// unseal makes the newest sealed segment the active one, with the runs of its footer.
 func (x *index) unseal(runs []run) *segment {
 	last := len(x.sealed) - 1
 	seg := x.sealed[last]

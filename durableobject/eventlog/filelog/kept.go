@@ -17,28 +17,28 @@ import (
 
 const (
 	keptName = "KEPT"
-	// keptGarbage is how many lines of the file may be of no use before it is written
-	// anew, beside as many as are of use.
+	// keptGarbage is how many more obsolete lines than current ones the file may have
+	// before it is rewritten.
 	keptGarbage = 1000
 	// keptGarbageBytes is the same in bytes.
 	keptGarbageBytes = 4 << 20
-	// maxKept and maxKeptBytes are how many values are kept at once, and how many bytes
-	// they may have with their keys and keptOverhead for each.
+	// maxKept and maxKeptBytes limit the number of values and their size, with their keys
+	// and keptOverhead for each.
 	maxKept      = 200_000
 	maxKeptBytes = 64 << 20
 	keptOverhead = 128
-	// sweepAfter is how many changes are made before those that have expired are sought,
-	// beside half as many as there are values.
+	// sweepAfter plus half the number of values is the number of changes after which
+	// expired values are removed.
 	sweepAfter = 50
 )
 
-// keptValue is a value until it expires, by the wall clock.
+// keptValue is a value and when it expires, by the wall clock.
 type keptValue struct {
 	value   []byte
 	expires time.Time
 }
 
-// keptLine is a line of the file, without its sum. A value that was removed has none.
+// keptLine is a line of the file, without its checksum: a value that was kept or removed.
 type keptLine struct {
 	Key     []byte    `json:"k"`
 	Value   []byte    `json:"v"`
@@ -46,28 +46,27 @@ type keptLine struct {
 	Removed bool      `json:"r,omitempty"`
 }
 
-// keptFile is the file of the values that are kept beside the log. Each change is a line,
-// synced before it counts: the sum of the rest of the line in hexadecimal, a space, and
-// JSON. The last line for a key is the one that holds. A crash leaves at most one line that
-// is cut short, at the end.
+// keptFile is the file of the kept values. Each change appends a line and syncs it: the
+// checksum of the rest of the line in hexadecimal, a space, and JSON. The last line for a key
+// counts. A crash leaves at most one incomplete line, at the end.
 type keptFile struct {
 	dir   directory
 	file  file  // nil before the first change
-	size  int64 // of what holds
+	size  int64 // of the valid part
 	lines int
-	stale bool // the end of the file is not known: it has to be written anew
-	// changes is how many were made since the values that have expired were removed.
+	stale bool // the end of the file is unknown, so it must be rewritten
+	// changes is the number of changes since expired values were last removed.
 	changes int
 
-	// mu guards the others, which only the caller that changes the file changes.
+	// mu guards the fields below. They are changed only by the caller that changes the file.
 	mu      sync.RWMutex
 	all     map[string]keptValue
 	bytes   int
-	version uint64 // how many changes there were, without those by time
+	version uint64 // number of changes, except by expiry
 }
 
-// readKept reads the file. damage has the lines that do not hold, except for one that a
-// crash has left.
+// readKept reads the file. damage describes the damaged lines, without one that was
+// incomplete because of a crash.
 func readKept(dir directory) (k *keptFile, damage []Damage, err error) {
 	k = &keptFile{dir: dir, all: map[string]keptValue{}}
 	content, err := readFile(dir, keptName)
@@ -89,11 +88,11 @@ func readKept(dir directory) (k *keptFile, damage []Damage, err error) {
 			k.stale = true
 		default:
 			k.stale = true
-			if change, ok := parseKept(line[:max(0, len(line)-1)]); ok && !whole { // only the newline is bad
+			if change, ok := parseKept(line[:max(0, len(line)-1)]); ok && !whole { // only the newline is wrong
 				k.apply(change)
 			}
 			damage = append(damage, Damage{
-				File: keptName, Offset: offset, Length: int64(len(line)), Reason: "a kept value does not hold",
+				File: keptName, Offset: offset, Length: int64(len(line)), Reason: "a kept value is damaged",
 			})
 		}
 		offset += int64(len(content) - len(rest))
@@ -103,8 +102,8 @@ func readKept(dir directory) (k *keptFile, damage []Damage, err error) {
 	return k, damage, nil
 }
 
-// isTorn reports whether a crash may have left the last line, which does not hold: then its
-// end is missing, or there are zeros where the disk has lost a part.
+// isTorn reports whether a crash may be the reason that the last line is wrong: its end is
+// missing, or it has zeros where the disk has lost a part.
 func isTorn(line []byte, whole bool) bool {
 	if bytes.IndexByte(line, 0) >= 0 {
 		return true
@@ -129,7 +128,7 @@ func parseKept(line []byte) (change keptLine, ok bool) {
 }
 
 func appendKept(b []byte, change keptLine) []byte {
-	text, _ := json.Marshal(change) //nolint:errchkjson // bytes and a time cannot fail
+	text, _ := json.Marshal(change) //nolint:errchkjson // bytes and numbers cannot fail
 	b = fmt.Appendf(b, "%08x %s\n", crc32.Checksum(text, castagnoli), text)
 	return b
 }
@@ -181,7 +180,8 @@ func (k *keptFile) find(prefix string, now time.Time) map[string][]byte {
 	return found
 }
 
-// keep makes a change durable if it is one, and if there is capacity for it.
+// keep makes a change durable, unless it changes nothing. It returns an error if there is no
+// capacity for it.
 func (k *keptFile) keep(c keptLine, now time.Time) error {
 	if k.changes++; k.changes > sweepAfter+len(k.all)/2 || k.isFull(c) {
 		k.sweep(now)
@@ -195,7 +195,7 @@ func (k *keptFile) keep(c keptLine, now time.Time) error {
 	return k.change(c)
 }
 
-// isFull reports whether a change does not fit.
+// isFull reports whether there is no capacity for a change.
 func (k *keptFile) isFull(c keptLine) bool {
 	if c.Removed {
 		return false
@@ -208,8 +208,8 @@ func (k *keptFile) isFull(c keptLine) bool {
 	return bytes > maxKeptBytes || !found && len(k.all) >= maxKept
 }
 
-// change makes a change durable. If that fails the file may have it or not; a later change
-// writes the file anew.
+// change makes a change durable. If it fails, the file may have the change or not, and the
+// next change rewrites the file.
 func (k *keptFile) change(c keptLine) error {
 	if k.stale || k.file == nil || !k.dir.Holds(k.file) ||
 		k.lines >= 2*len(k.all)+keptGarbage || k.size >= int64(3*k.bytes+keptGarbageBytes) {
@@ -230,7 +230,7 @@ func (k *keptFile) change(c keptLine) error {
 	return nil
 }
 
-// rewrite puts a file in place of the file, with what is kept and one more change.
+// rewrite replaces the file by one with the current values and one more change.
 func (k *keptFile) rewrite(c keptLine) error {
 	var content []byte
 	lines := 1
@@ -242,7 +242,7 @@ func (k *keptFile) rewrite(c keptLine) error {
 	}
 	content = appendKept(content, c)
 	k.stale = true
-	if k.file != nil { // Windows replaces no open file
+	if k.file != nil { // Windows cannot replace an open file
 		_ = k.file.Close() // every change was synced
 		k.file = nil
 	}

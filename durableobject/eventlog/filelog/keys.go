@@ -9,12 +9,12 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/keytable"
 )
 
-// keys are those of records that are stored, and of the batch that is being written. Only
-// the committer uses them. All that are stored are durable, or as durable as their records.
+// keys has the keys of the stored records and of the batch that is being written. Only the
+// committer uses it. A key is as durable as its record.
 type keys struct {
 	*keytable.Table
-	// staged has the first request of each new key in the batch, stagedOf how many there are
-	// of each channel, and repeats those that wait for the outcome of the first.
+	// staged has the first request of each new key in the batch, stagedOf the number of
+	// new keys of each channel, and repeats the requests that wait for a first one.
 	staged   map[keytable.Digest]*request
 	stagedOf map[keytable.Channel]int
 	repeats  []repeat
@@ -23,11 +23,11 @@ type keys struct {
 // repeat is a request with the key of another one in the batch.
 type repeat struct{ request, first *request }
 
-// identify answers the requests whose keys are known, sets aside those that repeat
-// another one of the batch, and returns the others, which are to be stored.
+// identify answers the requests whose keys are known, sets those aside that repeat another
+// one of the batch, and returns the rest, which must be stored.
 func (l *Log) identify(batch []*request) []*request {
 	k, kept := &l.c.keys, 0
-	now := int64(-1) // not asked for yet
+	now := int64(-1) // not read yet
 	for _, r := range batch {
 		if r.record.Key != "" {
 			if now < 0 {
@@ -58,8 +58,8 @@ func (l *Log) identify(batch []*request) []*request {
 	return batch[:kept]
 }
 
-// remember ends the work on the keys of a batch that was stored, or failed with err, and
-// answers the requests that repeat others of it.
+// remember adds the keys of a batch that was stored, or discards them if it failed with err,
+// and answers the requests that repeat others of the batch.
 func (l *Log) remember(batch []*request, err error) {
 	k := &l.c.keys
 	if len(k.staged) == 0 {
@@ -83,7 +83,7 @@ func (l *Log) remember(batch []*request, err error) {
 	k.repeats = k.repeats[:0]
 }
 
-// expireKeys frees the memory of keys that are forgotten.
+// expireKeys frees the memory of expired keys.
 func (l *Log) expireKeys() {
 	l.c.keys.Expire(l.now())
 	l.mu.Lock()
@@ -91,8 +91,8 @@ func (l *Log) expireKeys() {
 	l.stats.Keys = l.c.keys.Len()
 }
 
-// dropped returns the keys of records up to floor that are remembered at the time now.
-// They are in no segment.
+// dropped returns the keys of records up to floor that have not expired at the time now.
+// These records are in no segment.
 func (k *keys) dropped(floor uint64, now int64) (list []droppedKey) {
 	for digest, e := range k.All(now) {
 		if e.Seq <= floor {
@@ -103,7 +103,7 @@ func (k *keys) dropped(floor uint64, now int64) (list []droppedKey) {
 	return list
 }
 
-// recallDropped loads the keys that the checkpoint has. The next one has them too.
+// recallDropped loads the keys in the checkpoint. The next checkpoint will have them too.
 func (l *Log) recallDropped(list []droppedKey) {
 	after := l.now() - int64(l.options.KeyWindow)
 	for _, k := range list {
@@ -113,8 +113,8 @@ func (l *Log) recallDropped(list []droppedKey) {
 	}
 }
 
-// recallStored loads the keys of the records that are stored, after recallDropped, since
-// they are later.
+// recallStored loads the keys of the stored records. It runs after recallDropped, because
+// these are later.
 func (l *Log) recallStored() error {
 	after := l.now() - int64(l.options.KeyWindow)
 	segments := l.index.sealed
@@ -132,7 +132,7 @@ func (l *Log) recallStored() error {
 	return nil
 }
 
-// recallFrom loads the keys of the records in a segment that are not from before after.
+// recallFrom loads the keys of the records of a segment that were written at or after a time.
 func (l *Log) recallFrom(s *segment, after int64) error {
 	f, err := l.dir.Open(s.name())
 	if err != nil {

@@ -4,9 +4,9 @@ package filelog
 
 import "os"
 
-// lockFile opens the file and takes no lock: this system has none that ends with its
-// process, and a lock that outlives a crash would keep the log locked. A shared lock of
-// a directory that no log has ever locked is an error that wraps fs.ErrNotExist.
+// lockFile opens the file without locking it: this system has no locks that are released
+// when the process exits, and a lock that survives a crash would keep the log locked. If
+// it is shared and no log has ever locked the directory, the error wraps fs.ErrNotExist.
 func lockFile(path string, shared bool) (*os.File, error) {
 	if shared {
 		return os.Open(path)

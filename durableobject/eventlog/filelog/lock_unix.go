@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// lockFile takes a flock, which ends with the process however it ends. A shared lock of
-// a directory that no log has ever locked is an error that wraps fs.ErrNotExist.
+// lockFile locks the file with flock, until this process closes it or exits. If it is
+// shared and no log has ever locked the directory, the error wraps fs.ErrNotExist.
 func lockFile(path string, shared bool) (*os.File, error) {
 	flag, how := os.O_RDWR|os.O_CREATE, syscall.LOCK_EX
 	if shared {

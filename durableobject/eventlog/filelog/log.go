@@ -15,7 +15,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/keytable"
 )
 
-// Log is an eventlog.Log in a directory. It is safe for concurrent use.
+// Log is an [eventlog.Log] in a directory. It is safe for concurrent use.
 type Log struct {
 	dir     directory
 	options Options
@@ -27,42 +27,42 @@ type Log struct {
 
 	queue    queue
 	done     chan struct{} // closed when the committer has ended
-	closeErr error         // set before that
-	// dropped is a copy of index.floor for replays to look at as they go.
+	closeErr error         // set before done is closed
+	// dropped is a copy of index.floor that replays read without mu.
 	dropped atomic.Uint64
 	c       committer
 
-	// mu guards what is below. Only the committer changes it, but for settled:
-	// therefore the committer may also read it without mu. It is never held
-	// across I/O or deliver.
+	// mu guards the fields below. Except for settled, only the committer changes them,
+	// so the committer may read them without mu. It is never held during I/O or deliver.
 	//
-	// durable and delivered never pass head. Every record up to head, and none
-	// after it, is in the index, wholly written and, under SyncCommit, durable.
-	// No two of them are out of order in Seq or in time.
+	// durable and delivered are never after head. Every record up to head, and none
+	// after it, is in the index, completely written and, under SyncCommit, durable.
+	// Records are in order of both Seq and time.
 	mu        sync.Mutex
 	index     index
 	live      *segment // the active segment, nil if there is none
 	epochs    epochs
 	head      uint64        // Seq of the newest record that may be read
 	durable   uint64        // Seq of the newest record that is known to be on disk
-	delivered uint64        // all records up to it were passed to their deliver
-	settled   chan struct{} // closed when delivered reaches head, nil if no call waits for it
+	delivered uint64        // Seq of the newest record that was passed to its deliver
+	settled   chan struct{} // closed when delivered reaches head; nil if no call waits for that
 	time      int64         // the log's clock at timeAt, when the newest record was written or the log opened
 	timeAt    time.Time
 	trimmed   int64 // records before this time are not replayed
-	unsynced  bool  // the sync timer runs
-	failure   error // why nothing more is written
+	unsynced  bool  // the sync timer is running
+	failure   error // why nothing more can be written
 	stats     Stats
 }
 
 var _ eventlog.Keyed = (*Log)(nil)
 
-// Open opens the log in the directory at path, and makes both if need be. A nil
-// o is all defaults. It holds the directory until Close; for a directory that is
-// held it returns ErrLocked.
+// Open opens the log in the directory at path, and creates both if they do not exist. If o
+// is nil, the defaults are used. The directory is locked until Close; if it is already
+// locked, Open returns ErrLocked.
 //
-// Open checks every byte of the log. What a crash left unfinished is cut, what
-// was damaged is kept aside and the rest is mended: see Log.Report.
+// Open verifies every byte of the log. It removes the rest of a write that a crash has
+// interrupted, keeps damaged files under another name, and repairs the log: see
+// [Log.Report].
 func Open(path string, o *Options) (*Log, error) {
 	options, err := o.withDefaults()
 	if err != nil {
@@ -101,7 +101,7 @@ func open(dir directory, options Options) (*Log, error) {
 	if l.report.Damage = append(l.report.Damage, damage...); len(damage) > 0 {
 		l.options.Logger.Error("event log: damage found", "err", Report{Damage: damage}.Err())
 	}
-	// From here on the committer logs, and a handler may wait for an Append.
+	// From now on the committer logs, and a handler may wait for an Append.
 	l.options.Logger, _ = asynclog.New(l.options.Logger)
 	l.bus = newBus(kept, l.options.Logger)
 	go l.run()
@@ -111,8 +111,9 @@ func open(dir directory, options Options) (*Log, error) {
 // Report returns what Open found.
 func (l *Log) Report() Report { return l.report }
 
-// Append implements eventlog.Log. It may return ErrTooLarge, ErrKey, ErrTooManyKeys,
-// ErrClosed and ErrUncertain of package eventlog, and ErrNotStored and ErrBroken of this one.
+// Append implements [eventlog.Log]. It may return ErrTooLarge, ErrKey, ErrTooManyKeys,
+// ErrClosed and ErrUncertain of package eventlog, and ErrNotStored, ErrGone and ErrBroken of
+// this package.
 func (l *Log) Append(ctx context.Context, channel string, r *eventlog.Record, deliver func(*eventlog.Record)) error {
 	err := ctx.Err()
 	size := recordSize(channel, r)
@@ -152,8 +153,8 @@ func (l *Log) Retention() time.Duration { return l.options.Retention }
 // KeyWindow implements eventlog.Keyed.
 func (l *Log) KeyWindow() time.Duration { return l.options.KeyWindow }
 
-// Head implements eventlog.Log. While a batch is being delivered it waits for
-// that, so deliver must not call it nor wait for a lock that is held across it.
+// Head implements [eventlog.Log]. It waits while a batch is being delivered, so deliver
+// must neither call it nor wait for a lock that is held during a call of Head.
 func (l *Log) Head(ctx context.Context, _ string) (eventlog.Position, error) {
 	for {
 		p, settled, err := l.position()
@@ -175,7 +176,7 @@ func (l *Log) Head(ctx context.Context, _ string) (eventlog.Position, error) {
 	}
 }
 
-// position returns the head or, while it is not wholly delivered, what to wait for.
+// position returns the head or, while it has not been delivered, a channel to wait for.
 func (l *Log) position() (p eventlog.Position, settled <-chan struct{}, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -190,9 +191,9 @@ func (l *Log) position() (p eventlog.Position, settled <-chan struct{}, err erro
 	return p, l.settled, nil
 }
 
-// Close implements eventlog.Log: appends that wait are stored, the active segment is
-// sealed and synced, and the directory is released. On a full disk it returns an error
-// though all that was acknowledged is stored.
+// Close implements [eventlog.Log]. It stores the appends that wait, seals and syncs the
+// active segment, and unlocks the directory. On a full disk it returns an error although all
+// acknowledged records are stored.
 func (l *Log) Close() error {
 	first := l.queue.close()
 	<-l.done
@@ -202,22 +203,23 @@ func (l *Log) Close() error {
 	return nil
 }
 
-// Stats are figures of a log at one moment.
+// Stats describes the state of a log.
 type Stats struct {
 	// Head is the Seq of the newest record, Floor that of the last dropped.
 	Head, Floor uint64
-	// Segments and Bytes are what is on disk, Channels how many the log remembers.
+	// Segments and Bytes are the number of segments and their size on disk. Channels is
+	// the number of channels that the log remembers.
 	Segments, Channels int
 	Bytes              int64
-	// Appends, Commits and Syncs count since Open.
+	// Appends, Commits and Syncs are the numbers of these since Open.
 	Appends, Commits, Syncs uint64
-	// Keys is how many keys of records take memory, 100 bytes each.
+	// Keys is the number of keys in memory, which take about 100 bytes each.
 	Keys int
-	// Failure is why nothing more can be written, nil if all is well.
+	// Failure is the reason that nothing more can be written, or nil.
 	Failure error
 }
 
-// Stats returns figures of the log, also when it is closed.
+// Stats returns the state of the log. It may be called after Close.
 func (l *Log) Stats() Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -235,17 +237,16 @@ func (l *Log) Stats() Stats {
 	return s
 }
 
-// instant is a moment on the log's clock, in nanoseconds since 1970, and on the machine's.
+// instant is a time on the log's clock and on the machine's, in nanoseconds since 1970.
 type instant struct {
 	log int64
 	at  time.Time
 }
 
-// instant returns the present moment. The log's clock is the machine's, but never goes
-// back and never stands still: where the machine's is set back, and after an Open whose
-// newest record is from the future, it goes on at the pace of the monotonic clock, so
-// that records age. It is ahead of the machine's clock from then on, unless that
-// overtakes it.
+// instant returns the current time. The log's clock is the machine's clock, but it never
+// goes back and never stops: when the machine's clock is set back, and when Open finds that
+// the newest record is in the future, it continues with the monotonic clock, so that records
+// age. It is then ahead of the machine's clock until that catches up.
 func (l *Log) instant() instant {
 	at := time.Now()
 	passed := max(int64(at.Sub(l.timeAt)), 0)

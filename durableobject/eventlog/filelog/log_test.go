@@ -202,7 +202,7 @@ func TestDamageIsReported(t *testing.T) {
 	var logged bytes.Buffer
 	l = openLog(t, dir, &filelog.Options{Logger: slog.New(slog.NewTextHandler(&logged, nil))})
 	require.Equal(t, found.Damage, l.Report().Damage)
-	require.Contains(t, logged.String(), "records do not hold")
+	require.Contains(t, logged.String(), "records are damaged")
 	require.Equal(t, 99, replayAll(t, l, "a"))
 	require.Len(t, l.Report().Quarantine, 1)
 	aside, err := os.ReadFile(filepath.Join(dir, l.Report().Quarantine[0]))

@@ -14,8 +14,9 @@ import (
 
 var _ eventlog.Newest = (*Log)(nil)
 
-// Newest implements eventlog.Newest. It reads the channel's records and, of each segment
-// that has some, where they are. If bytes do not hold, the replay ends with ErrDamaged.
+// Newest implements [eventlog.Newest]. It reads only the channel's records, and the list of
+// their positions in each segment that has some. If bytes are damaged, the replay ends with
+// [ErrDamaged].
 func (l *Log) Newest(ctx context.Context, channel string, p eventlog.Position) (eventlog.Replay, error) {
 	v, known, err := l.viewBefore(channel, p)
 	if err == nil {
@@ -27,8 +28,8 @@ func (l *Log) Newest(ctx context.Context, channel string, p eventlog.Position) (
 	return eventlog.Replay{Truncated: !known, Records: v.backwards(ctx)}, nil
 }
 
-// viewBefore returns what the log holds of a channel before a position: all, if the log
-// does not know it.
+// viewBefore returns a view of a channel's records before a position, or of all of them if
+// the log does not know the position.
 func (l *Log) viewBefore(name string, p eventlog.Position) (v view, known bool, err error) {
 	if v, err = l.view(name, eventlog.Position{}); err != nil {
 		return v, false, err
@@ -45,7 +46,7 @@ func (l *Log) viewBefore(name string, p eventlog.Position) (v view, known bool, 
 // backwards yields the records of the view before its limit, newest first.
 func (v *view) backwards(ctx context.Context) iter.Seq2[*eventlog.Record, error] {
 	return func(yield func(*eventlog.Record, error) bool) {
-		// Times only grow: before a record that is too old there is nothing that is not.
+		// Times never decrease, so all records before one that is too old are too old.
 		r := &reader{view: *v, ctx: ctx, yield: yield, backwards: true}
 		r.window.back = true
 		if len(v.live) > 0 && v.liveBase < v.limit {
@@ -73,12 +74,11 @@ func (r *reader) liveBackwards() error {
 	return r.refsBackwards(r.live[:end])
 }
 
-// refsInMemory is how many of the places that a footer lists are in memory at a time, at
-// least.
+// refsInMemory is the minimum number of refs of a footer in memory at a time.
 const refsInMemory = 4096
 
-// sealedBackwards yields the records of a run. The list in the footer can be read only
-// forwards, and is read again where it is longer than what is kept of it.
+// sealedBackwards yields the records of a run, newest first. The list in the footer can be
+// read only forwards, so it is read several times if it is long.
 func (r *reader) sealedBackwards(run runRef) error {
 	for {
 		refs, cut, err := r.lastRefs(run)
@@ -92,11 +92,11 @@ func (r *reader) sealedBackwards(run runRef) error {
 	}
 }
 
-// errEnough ends the reading of a list.
+// errEnough stops reading a list.
 var errEnough = errors.New("filelog: enough")
 
-// lastRefs returns the last places of a run before the limit, and reports whether there
-// are others before them.
+// lastRefs returns the last refs of a run before the limit, and reports whether there are
+// others before them.
 func (r *reader) lastRefs(run runRef) (refs []ref, cut bool, err error) {
 	err = r.places(run, func(at ref) error {
 		if r.base+uint64(at.seq) >= r.limit {
@@ -115,12 +115,12 @@ func (r *reader) lastRefs(run runRef) (refs []ref, cut bool, err error) {
 	return refs, cut, err
 }
 
-// refsBackwards yields the records at these places, the last one first.
+// refsBackwards yields the records at these refs, the last one first.
 func (r *reader) refsBackwards(refs []ref) error {
 	for _, at := range slices.Backward(refs) {
 		err := r.read(at, r.base+uint64(at.seq))
 		switch {
-		case errors.Is(err, errOld): // and so is all that is before it
+		case errors.Is(err, errOld): // all records before it are too old, too
 			return errStop
 		case err != nil:
 			return err

@@ -145,7 +145,7 @@ func TestNewestOfLargeRecords(t *testing.T) {
 	require.Less(t, dir.bytes.Load(), int64(2*total))
 }
 
-// TestNewestIsDamaged: bytes that do not hold end the reading with an error.
+// TestNewestIsDamaged: damaged bytes end the reading with an error.
 func TestNewestIsDamaged(t *testing.T) {
 	t.Parallel()
 	l, dir := openReading(t, 64<<10)

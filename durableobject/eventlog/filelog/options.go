@@ -10,27 +10,28 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// Errors that a caller may branch on, beside those of package eventlog.
+// Errors that callers may test for with [errors.Is], in addition to those of package
+// eventlog.
 var (
-	// ErrNotStored is returned by Append for a write that failed and was undone,
-	// as on a full disk. The record is not stored and never will be; a later
-	// Append may succeed.
+	// ErrNotStored is returned by Append if a write failed and was undone, for example
+	// on a full disk. The record is not stored and never will be; a later Append may
+	// succeed.
 	ErrNotStored = errors.New("filelog: not stored")
-	// ErrGone is returned by Append and Trim, wrapped in ErrNotStored, while the log's
-	// directory or its newest file is not where it was: it was removed, renamed or
-	// replaced by another. The log goes on once it is back.
+	// ErrGone is returned by Append and Trim, together with ErrNotStored, while the log's
+	// directory or its newest file has been removed, renamed or replaced. When it is back,
+	// the log works again.
 	ErrGone = errors.New("filelog: directory is gone")
-	// ErrBroken is returned by Append and Trim after a failure that the log
-	// cannot undo, for example a failed fsync. Reads go on; only another Open repairs it.
+	// ErrBroken is returned by Append and Trim after a failure that the log cannot undo,
+	// for example a failed fsync. Reads still work; another Open repairs the log.
 	ErrBroken = errors.New("filelog: broken until opened anew")
-	// ErrDamaged is yielded by a replay that meets bytes which are not what was
-	// written, and wrapped by Report.Err.
+	// ErrDamaged is yielded by a replay that reads bytes which differ from what was
+	// written. The error of [Report.Err] wraps it.
 	ErrDamaged = errors.New("filelog: damaged")
-	// ErrLocked is returned by Open and Check for a directory that an open log holds.
+	// ErrLocked is returned by Open and Check if the directory is in use by an open log.
 	ErrLocked = errors.New("filelog: directory is in use")
 )
 
-// Sync selects when what was written is forced to the disk.
+// Sync selects when written records are synced to disk.
 type Sync int
 
 const (
@@ -38,18 +39,18 @@ const (
 	// acknowledged: neither a crash nor a power loss loses an acknowledged record.
 	SyncCommit Sync = iota
 	// SyncInterval syncs at most Options.SyncInterval after a commit: a crash of the
-	// process loses nothing, a power loss at most the records of that time.
+	// process loses nothing, a power loss at most the records of that interval.
 	SyncInterval
-	// SyncNever leaves it to the operating system, but for a segment that is full
-	// and for Close: a crash of the process loses nothing, a power loss may lose
-	// what the newest segment holds.
+	// SyncNever syncs only full segments and on Close, and otherwise leaves it to the
+	// operating system: a crash of the process loses nothing, a power loss may lose
+	// the records of the newest segment.
 	SyncNever
 )
 
 // Limits and defaults.
 const (
-	// MaxRecordBytes is how long a record may be on disk: its data, metadata,
-	// audience and channel name, and about a hundred bytes of the log's own.
+	// MaxRecordBytes is the maximum size of a record on disk: its data, metadata,
+	// audience and channel name, and about a hundred bytes more.
 	MaxRecordBytes = 16 << 20
 	// DefaultSegmentBytes is the size at which a segment is closed.
 	DefaultSegmentBytes = 4 << 20
@@ -61,35 +62,38 @@ const (
 	defaultCutBytes = 1 << 20
 )
 
-// Options are the options of Open. The zero value and nil are the defaults.
+// Options configures [Open]. The zero value and nil mean the defaults.
 type Options struct {
 	// Retention is how long records are kept. Older ones are never replayed, and
-	// the segments that hold nothing else are removed: the log trims itself, whether
-	// or not Trim is called. Zero keeps records until Trim, which a
-	// durableobject.Namespace calls only with TrimLog.
+	// segments that have only older ones are removed, even if Trim is never called.
+	// Zero keeps records until Trim, which a durableobject.Namespace calls only with
+	// TrimLog.
 	Retention time.Duration
-	// Sync selects when what was written is forced to the disk. The default is every commit.
+	// Sync selects when written records are synced to disk. The default is SyncCommit.
 	Sync Sync
-	// SyncInterval is the time between syncs under SyncInterval; otherwise it is
-	// not used. Zero is DefaultSyncInterval.
+	// SyncInterval is the time between syncs if Sync is SyncInterval, and otherwise
+	// unused. Zero means DefaultSyncInterval, 100 ms.
 	SyncInterval time.Duration
-	// SegmentBytes is the size at which a segment is closed; whole segments are
-	// what is removed. Zero is DefaultSegmentBytes; at most 1 GiB.
+	// SegmentBytes is the size in bytes at which a segment is closed. Records are
+	// removed only by whole segments. Zero means DefaultSegmentBytes, 4 MiB; the maximum
+	// is 1 GiB.
 	SegmentBytes int
-	// KeyWindow is how long the key of a record is remembered, see eventlog.Keyed: at most
-	// for Retention, unless that is zero. Zero is eventlog.DefaultKeyWindow, 2 min, or
-	// Retention if that is shorter.
+	// KeyWindow is how long the key of a record is remembered, see [eventlog.Keyed]. It
+	// must not be longer than Retention, unless that is zero. Zero means
+	// eventlog.DefaultKeyWindow, 2 minutes, or Retention if that is shorter.
 	KeyWindow time.Duration
-	// MaxKeys is how many keys are remembered at most, in about 100 bytes of memory each;
-	// see eventlog.ErrTooManyKeys. Zero is eventlog.DefaultMaxKeys, 2^20. The keys that an
-	// Open finds are remembered even if they are more.
+	// MaxKeys is the maximum number of keys to remember; see
+	// [eventlog.ErrTooManyKeys]. Each takes about 100 bytes of memory. Zero means
+	// eventlog.DefaultMaxKeys, 2^20. The keys that Open finds are all remembered, even if
+	// there are more.
 	MaxKeys int
-	// Logger receives damage found by Open and errors that are returned to no caller,
-	// such as that a segment cannot be removed. After Open its handler is called on a
-	// goroutine of its own, so it may block and may use the log. Nil is no logging.
+	// Logger receives the damage that Open finds, and errors that are returned to no
+	// caller, for example that a segment cannot be removed. After Open its handler is
+	// called on a separate goroutine, so it may block and may use the log. If it is nil,
+	// nothing is logged.
 	Logger *slog.Logger
 
-	cutBytes int // defaultCutBytes but in tests
+	cutBytes int // defaultCutBytes, except in tests
 }
 
 func (o *Options) withDefaults() (Options, error) {

@@ -15,16 +15,16 @@ type request struct {
 	channel string
 	record  *eventlog.Record
 	deliver func(*eventlog.Record)
-	size    int             // at most so many bytes on disk
+	size    int             // upper limit of its size on disk
 	key     keytable.Digest // of the record's key, if it has one
 	// claimed is set by the committer when it takes the request, or by the publisher
-	// when it abandons it, whichever comes first.
+	// when it abandons the request, whichever comes first.
 	claimed atomic.Bool
-	done    chan error // takes one result without blocking
+	done    chan error // has capacity for one result
 }
 
-// wait returns the result, or ctx's error if that comes first. It is not over
-// if the committer may still use the request.
+// wait returns the result, or ctx's error if that comes first. over is false if the
+// committer may still use the request.
 func (r *request) wait(ctx context.Context) (over bool, err error) {
 	select {
 	case err := <-r.done:
@@ -38,17 +38,17 @@ func (r *request) wait(ctx context.Context) (over bool, err error) {
 // trimRequest is a Trim that waits for the committer.
 type trimRequest struct {
 	before time.Time
-	done   chan error // takes one result without blocking
+	done   chan error // has capacity for one result
 }
 
-// queue is where publishers leave work for the committer.
+// queue has the requests of publishers for the committer.
 type queue struct {
 	spare sync.Pool // of *request
-	// wake holds a token if there may be work.
+	// wake is full if there may be work.
 	wake chan struct{}
 
-	// mu guards what is below; closed may be read without. Nothing is added once
-	// it is set; what was added before is still answered.
+	// mu guards the fields below; closed may be read without it. Once closed is set,
+	// nothing is added. Requests that were added before are still answered.
 	mu      sync.Mutex
 	appends []*request
 	trims   []*trimRequest
@@ -60,7 +60,7 @@ type work struct {
 	appends []*request
 	trims   []*trimRequest
 	closed  bool
-	more    bool // appends were left for the next round
+	more    bool // appends were left for the next batch
 }
 
 func (q *queue) request() *request {
@@ -90,7 +90,7 @@ func (q *queue) add(put func()) bool {
 	return open
 }
 
-// close ends the queue. It reports if that was still to be done.
+// close closes the queue and reports whether it was open.
 func (q *queue) close() bool {
 	q.mu.Lock()
 	first := q.closed.CompareAndSwap(false, true)
@@ -106,10 +106,10 @@ func (q *queue) notify() {
 	}
 }
 
-// batchBytes is how much one commit writes, unless one record is larger.
+// batchBytes is the maximum size of a commit, unless it is a single larger record.
 const batchBytes = 1 << 20
 
-// take moves what waits into w, as much of it as makes one batch.
+// take moves requests from the queue into w, as many as make one batch.
 func (q *queue) take(w *work) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -11,9 +11,9 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// After implements eventlog.Log. The records are read as they are yielded. If
-// their bytes do not hold, the replay ends with ErrDamaged. All that are yielded
-// share one piece of memory, so each is good only until the next.
+// After implements [eventlog.Log]. The records are read as they are yielded. If
+// their bytes are damaged, the replay ends with [ErrDamaged]. All records use the same
+// memory, so each is valid only until the next.
 func (l *Log) After(ctx context.Context, channel string, p eventlog.Position) (eventlog.Replay, error) {
 	v, err := l.view(channel, p)
 	if err == nil {
@@ -32,13 +32,13 @@ func (l *Log) After(ctx context.Context, channel string, p eventlog.Position) (e
 	return eventlog.Replay{Truncated: expired, Records: v.all(ctx)}, nil
 }
 
-// view is what the log held of a channel at one moment.
+// view is a snapshot of where the records of a channel are.
 type view struct {
 	log       *Log
 	channel   string
-	from      uint64 // only records after it
-	limit     uint64 // and, read backwards, before it
-	cutoff    int64  // and not before this time
+	from      uint64 // only records after this Seq are yielded
+	limit     uint64 // when reading backwards, only records before this Seq
+	cutoff    int64  // only records at or after this time
 	truncated bool
 	runs      []runRef
 	live      []ref
@@ -77,8 +77,8 @@ func (l *Log) view(name string, p eventlog.Position) (view, error) {
 	return v, nil
 }
 
-// beginsExpired reports if the first record is past the retention. Times only
-// grow, so none is if that is not.
+// beginsExpired reports whether the first record has expired. Since times never decrease,
+// no record has expired if the first has not.
 func (v *view) beginsExpired(ctx context.Context) (bool, error) {
 	switch {
 	case len(v.runs) > 0 && v.runs[0].seg.firstTime >= v.cutoff,
@@ -116,7 +116,7 @@ func (v *view) all(ctx context.Context) iter.Seq2[*eventlog.Record, error] {
 	}
 }
 
-// errStop ends a replay that the caller wants no more of.
+// errStop ends a replay whose caller has stopped iterating.
 var errStop = errors.New("filelog: stopped")
 
 // reader reads a view from segment to segment.
@@ -126,18 +126,19 @@ type reader struct {
 	yield  func(*eventlog.Record, error) bool
 	file   file
 	base   uint64
-	window window // on the records
-	list   window // on their places
+	window window // of the records
+	list   window // of the list of refs
 	stored stored
 	mem    scratch
 	epoch  epoch // of the latest record
-	// expired is the cutoff as it was not many records ago.
+	// expired is a recent value of Log.cutoff.
 	expired   int64
 	count     int
-	backwards bool // what was dropped is the end
+	backwards bool // the replay then ends without an error at records that were dropped
 }
 
-// part opens a segment, reads from it and closes it. It reports if there is to be more.
+// part opens a segment, reads from it and closes it. It reports whether to continue with
+// the next segment.
 func (r *reader) part(base uint64, end int64, read func() error) bool {
 	name := segmentName(base)
 	f, err := r.open(name)
@@ -153,7 +154,7 @@ func (r *reader) part(base uint64, end int64, read func() error) bool {
 	case errors.Is(err, errStop):
 		return false
 	case base <= r.log.dropped.Load() && r.ctx.Err() == nil && !errors.Is(err, eventlog.ErrClosed):
-		err = eventlog.ErrTrimmed // what was read may be the rest of a file
+		err = eventlog.ErrTrimmed // the file may have been truncated while it was read
 	}
 	if r.backwards && errors.Is(err, eventlog.ErrTrimmed) {
 		return false
@@ -173,7 +174,7 @@ func (r *reader) open(name string) (file, error) {
 // sealed yields the records of a run.
 func (r *reader) sealed(run runRef) error { return r.places(run, r.one) }
 
-// places calls each with the places of a run's records, which are listed in the footer.
+// places calls each with the refs of a run's records, which it reads from the footer.
 func (r *reader) places(run runRef, each func(ref) error) error {
 	off, end := int64(run.off), int64(run.off)+int64(run.size)
 	r.list.reset(r.file, end)
@@ -200,9 +201,9 @@ func (r *reader) places(run runRef, each func(ref) error) error {
 	return nil
 }
 
-// overtaken returns why the replay must end, if it must.
+// overtaken returns an error if the replay must end.
 func (r *reader) overtaken() error {
-	const often = 16 // reading the clock costs as much as reading a small record
+	const often = 16 // reading the clock takes as long as reading a small record
 	if r.count%often == 0 {
 		r.log.mu.Lock()
 		r.expired = r.log.cutoff()
@@ -224,7 +225,7 @@ func (r *reader) refs(refs []ref) error {
 	return nil
 }
 
-// one yields the record at a place, if it is to be yielded.
+// one yields the record at a ref, if it is part of the view.
 func (r *reader) one(at ref) error {
 	seq := r.base + uint64(at.seq)
 	if seq <= r.from {
@@ -232,7 +233,7 @@ func (r *reader) one(at ref) error {
 	}
 	err := r.read(at, seq)
 	if errors.Is(err, errOld) {
-		return nil // the replay is truncated by it
+		return nil // the replay is then truncated
 	}
 	if err != nil {
 		return err
@@ -244,10 +245,10 @@ func (r *reader) one(at ref) error {
 	return nil
 }
 
-// errOld is for a record that was too old when the view was made.
+// errOld means that a record had expired when the view was made.
 var errOld = errors.New("filelog: past the retention")
 
-// read reads the record at a place into mem.
+// read reads the record at a ref into mem.
 func (r *reader) read(at ref, seq uint64) error {
 	if err := r.overtaken(); err != nil {
 		return err

@@ -11,8 +11,8 @@ import (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// seedOf starts every checksum of a log with its secret salt, so that no
-// payload can be made to look like a record of the log.
+// seedOf returns the start value of a log's checksums, made from its secret salt, so that
+// nobody can craft a payload that looks like a record of the log.
 func seedOf(salt uint64) uint32 {
 	return crc32.Checksum(binary.LittleEndian.AppendUint64(nil, salt), castagnoli)
 }
@@ -21,16 +21,16 @@ func seedOf(salt uint64) uint32 {
 func update(sum uint32, b []byte) uint32 { return crc32.Update(sum, castagnoli, b) }
 
 const (
-	// lengthBytes hold the length of what follows the checksum, and the checksum.
+	// lengthBytes is the size of a record's length and checksum.
 	lengthBytes = 8
-	// stampBytes is where the varying part of a record begins.
+	// stampBytes is the offset of the part of a record with variable length.
 	stampBytes = lengthBytes + 8 + 8 + 8 + 8 + 1
-	// minRecordBytes is a record of an empty channel name without data.
+	// minRecordBytes is the size of a record with an empty channel name and no data.
 	minRecordBytes = stampBytes + 2
 )
 
-// Flags of a record: which of its optional parts it has. A part that is nil is
-// left out, one that is empty is there.
+// Flags of a record, one for each optional part that it has. A part that is nil is left
+// out, an empty one is not.
 const (
 	hasTags = 1 << iota
 	hasTargets
@@ -40,7 +40,7 @@ const (
 	hasKey
 )
 
-// stamp is what the log adds to a record.
+// stamp has the fields that the log adds to a record.
 type stamp struct {
 	epoch, seq, prev uint64
 	time             int64 // nanoseconds since 1970
@@ -48,7 +48,7 @@ type stamp struct {
 	durable uint64
 }
 
-// recordSize returns at most how many bytes the record takes on disk.
+// recordSize returns an upper limit of the size of the record on disk.
 func recordSize(channel string, r *eventlog.Record) int {
 	const most = binary.MaxVarintLen64
 	n := stampBytes + 6*most + len(channel) + len(r.Meta) + len(r.Data)
@@ -67,8 +67,8 @@ func recordSize(channel string, r *eventlog.Record) int {
 	return n
 }
 
-// appendRecord appends the record as it is on disk. Of r it reads only what the
-// publisher set.
+// appendRecord appends the encoded record. It uses only the fields of r that the publisher
+// sets.
 func appendRecord(b []byte, seed uint32, s stamp, channel string, r *eventlog.Record) []byte {
 	start := len(b)
 	var flags byte
@@ -132,21 +132,21 @@ func appendRecipients(b []byte, list []eventlog.Recipient) []byte {
 	return b
 }
 
-// recordSum covers all of rec but the checksum itself: the length seeds it.
+// recordSum returns the checksum of rec, including its length.
 func recordSum(seed uint32, rec []byte) uint32 {
 	return crc32.Update(seed^binary.LittleEndian.Uint32(rec), castagnoli, rec[lengthBytes:])
 }
 
-// stored is a record as read back, still in the bytes of the file.
+// stored is a record that was read; its fields refer to the bytes of the file.
 type stored struct {
 	stamp
 	flags   byte
 	channel []byte
-	body    []byte // what follows the channel
+	body    []byte // everything after the channel
 }
 
-// parse reads the record that b begins with. It is not ok unless its checksum
-// holds; n is its size.
+// parse parses the record at the start of b and returns its size n. ok is false if its
+// checksum is wrong.
 func (s *stored) parse(b []byte, seed uint32) (n int, ok bool) {
 	n, ok = recordLength(b)
 	if !ok || n > len(b) || n < minRecordBytes {
@@ -176,7 +176,7 @@ func (s *stored) key() string {
 	return string(d.bytes())
 }
 
-// recordLength returns the size of the record that b begins with, which may be wrong.
+// recordLength returns the size of the record at the start of b, without verifying it.
 func recordLength(b []byte) (n int, ok bool) {
 	if len(b) < lengthBytes {
 		return 0, false
@@ -190,8 +190,8 @@ func recordLength(b []byte) (n int, ok bool) {
 
 func recordTime(ns int64) time.Time { return time.Unix(0, ns).UTC() }
 
-// nanoseconds is the reverse, for any time: one that is out of range becomes
-// the nearest that a record can have.
+// nanoseconds is the inverse of recordTime. A time out of range becomes the nearest time
+// that a record can have.
 func nanoseconds(t time.Time) int64 {
 	switch {
 	case t.Before(recordTime(0)):
@@ -202,7 +202,7 @@ func nanoseconds(t time.Time) int64 {
 	return t.UnixNano()
 }
 
-// decoder takes values from the front of b. Once bad it yields zeros.
+// decoder reads values from the front of b. After an error it returns zeros.
 type decoder struct {
 	b   []byte
 	bad bool
@@ -229,7 +229,7 @@ func (d *decoder) bytes() []byte {
 	return v
 }
 
-// count reads how many elements follow, each of at least size bytes.
+// count reads the number of elements that follow, each of which has at least size bytes.
 func (d *decoder) count(size int) int {
 	n := d.uvarint()
 	if n > uint64(len(d.b)/size) {
@@ -239,23 +239,22 @@ func (d *decoder) count(size int) int {
 	return int(n)
 }
 
-// scratch is the record that a replay yields, time and again with other content,
-// and the memory for its audience. A replay that made each record anew would spend
-// more on that and on collecting it than on reading.
+// scratch is the record that a replay yields repeatedly with other content, and the memory
+// of its audience. Allocating each record would take longer than reading it.
 type scratch struct {
 	record            eventlog.Record
 	tags              []string
 	targets, excludes []eventlog.Recipient
 }
 
-// load makes the record that of s. Its data and metadata stay where s has them.
+// load sets the record to the content of s. It does not copy the data and the metadata.
 func (m *scratch) load(s *stored, epoch string) (ok bool) {
 	r := &m.record
 	r.Seq, r.Prev, r.Epoch, r.Time = s.seq, s.prev, epoch, recordTime(s.time)
 	r.Data, r.Meta, r.Audience = nil, nil, eventlog.Audience{}
 	d := decoder{b: s.body}
 	if s.flags&hasKey != 0 {
-		d.bytes() // nobody asks for it
+		d.bytes() // not part of a replayed record
 	}
 	if s.flags&hasTags != 0 {
 		m.tags = resize(m.tags, d.count(1))
@@ -281,7 +280,7 @@ func (m *scratch) load(s *stored, epoch string) (ok bool) {
 	return !d.bad
 }
 
-// recipients reads a list into the memory of another.
+// recipients reads a list into the memory of list.
 func (d *decoder) recipients(list []eventlog.Recipient) []eventlog.Recipient {
 	list = resize(list, d.count(2))
 	for i := range list {
@@ -291,16 +290,16 @@ func (d *decoder) recipients(list []eventlog.Recipient) []eventlog.Recipient {
 	return list
 }
 
-// text reads a string into s. Records that follow one another are often for the same
-// audience: then no new string is made.
+// text reads a string into s. If s already has that value, it is not allocated again:
+// successive records often have the same audience.
 func (d *decoder) text(s *string) {
 	if b := d.bytes(); string(b) != *s {
 		*s = string(b)
 	}
 }
 
-// resize returns a list of n elements, not nil, with what is in the list so far as far
-// as it goes.
+// resize returns a list of n elements that is not nil and keeps the elements of list that
+// fit.
 func resize[T any](list []T, n int) []T {
 	if list == nil || n > cap(list) {
 		return append(make([]T, 0, n), list...)[:n]

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// recover brings the directory and the log into a state to go on from. It may
-// be cut short anywhere and begun again.
+// recover repairs the directory and loads the state of the log. If it is interrupted, it
+// can be run again.
 func (l *Log) recover() error {
 	s, err := take(l.dir, false)
 	if err != nil {
@@ -30,9 +30,9 @@ func (l *Log) recover() error {
 		l.epochs = append(l.epochs, newEpoch(randomID(), s.next))
 	}
 	l.recallDropped(s.checkpoint.keys)
-	// The checkpoint comes first: once a repair hides what was wrong, the new
-	// epoch and the lost records must be on record. Where nothing was wrong, it can
-	// wait until there is space for it.
+	// The checkpoint is written first, since it must have the new epoch and the lost
+	// records before a repair hides that anything was wrong. If nothing was wrong, it can
+	// be written later, when there is space for it.
 	if err := l.checkpoint(false).write(l.dir); err != nil {
 		if l.c.unmarked = isFull(err) && s.known && len(s.report.Damage) == 0; !l.c.unmarked {
 			return err
@@ -63,7 +63,7 @@ func (l *Log) recover() error {
 			return err
 		}
 	}
-	// Like any newest segment, one that holds nothing is removed only once there is another.
+	// An empty newest segment, like any newest segment, is removed only once there is another.
 	if l.c.active != nil {
 		if err := l.removeAll(empty); err != nil {
 			return err
@@ -76,9 +76,9 @@ func (l *Log) recover() error {
 	return nil
 }
 
-// repair replaces a segment by what is left of it, if anything is. On a full disk it
-// drops what has expired first and, if that does not help, uses the file that is there,
-// provided that it is whole.
+// repair replaces a segment by its intact records, or removes it if it has none. On a full
+// disk it first drops expired segments and, if that does not help, uses the existing file,
+// if that has all of its records.
 func (l *Log) repair(r repair, report *Report) error {
 	if r.expired(l.index.sealed) {
 		return nil
@@ -107,14 +107,14 @@ func (l *Log) repair(r repair, report *Report) error {
 	return err
 }
 
-// expired reports whether the segment was dropped meanwhile.
+// expired reports whether the segment has been dropped.
 func (r *repair) expired(sealed []*segment) bool {
 	return r.segment != nil && !slices.Contains(sealed, r.segment)
 }
 
-// reuse makes the file of a segment that is not sealed the active one, cut to its
-// records. All bytes are written again, in their place, since those of a sync that
-// failed may be in memory only.
+// reuse makes the file of a segment that is not sealed the active one and truncates it
+// after its records. It writes all bytes again, in the same place, because after a failed
+// sync they may be only in memory.
 func (l *Log) reuse(r repair) error {
 	f, err := l.dir.Edit(r.name)
 	if err != nil {
@@ -135,13 +135,13 @@ func (l *Log) reuse(r repair) error {
 	return nil
 }
 
-// keepAside copies a damaged file to a name of its own.
+// keepAside copies a damaged file to a new name, which it returns.
 func (l *Log) keepAside(name string) (string, error) {
 	content, err := readFile(l.dir, name)
 	if err != nil {
 		return "", err
 	}
-	// The epoch that the damage begins makes the name unique.
+	// Damage begins a new epoch, which makes the name unique.
 	aside := fmt.Sprintf("%s-%s%s", name, l.epochs.current().text, damagedSuffix)
 	return aside, replaceFile(l.dir, aside, content)
 }
@@ -158,9 +158,9 @@ func (l *Log) removeAll(names []string) error {
 	return l.dir.Sync()
 }
 
-// Check verifies the log in the directory at path record by record and changes
-// nothing. It returns an error if it cannot look, for example ErrLocked while
-// the log is open; what it finds is in the report.
+// Check verifies every record of the log in the directory at path and changes nothing. The
+// report describes what it found. It returns an error only if it cannot read the log, for
+// example [ErrLocked] while the log is open.
 func Check(path string) (Report, error) {
 	dir, err := directoryAt(path)
 	var report Report

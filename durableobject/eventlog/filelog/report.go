@@ -9,31 +9,33 @@ import (
 type Report struct {
 	// Clean is set if the log was closed by the process that last had it open, or is new.
 	Clean bool
-	// NewEpoch is set if Open began a new epoch, or would: positions past what
-	// was kept of the one before are truncated.
+	// NewEpoch is set if Open began a new epoch, or would. Replays from positions after
+	// the last record kept of the previous epoch are then truncated.
 	NewEpoch bool
-	// Segments, Records, Channels and Bytes count what is kept.
+	// Segments, Records, Channels and Bytes are the numbers of these that were kept.
 	Segments, Channels int
 	Records            uint64
 	Bytes              int64
-	// Cut is how many bytes of an unfinished write were cut from the end. That is
-	// what a crash may leave; no acknowledged record was in them.
+	// Cut is the number of bytes of an incomplete write that were removed from the end.
+	// They are the result of a crash and had no acknowledged record.
 	Cut int64
-	// Damage is what was found to differ from what was written and synced.
+	// Damage lists the bytes that differ from what was written and synced.
 	Damage []Damage
-	// Quarantine names the files in the directory that hold damaged originals,
-	// of this Open and of earlier ones. They are never read and may be removed.
+	// Quarantine lists the names of the files in the directory that are damaged
+	// originals, of this Open and of earlier ones. They are never read and may be
+	// removed.
 	Quarantine []string
 }
 
-// Damage is a part of the log that is not as it was written. Open keeps the
-// original file aside and goes on with all records that still hold.
+// Damage describes a part of the log that differs from what was written. Open keeps the
+// original file under another name and continues with all records that are intact.
 type Damage struct {
 	// File is the name of the file in the directory.
 	File string
-	// Offset and Length are the place in it, in bytes.
+	// Offset and Length are the position in the file, in bytes.
 	Offset, Length int64
-	// First and Last are the Seqs of the records that were lost; both are 0 if none was.
+	// First and Last are the Seqs of the first and last record that were lost, or 0 if
+	// none was.
 	First, Last uint64
 	// Reason describes what is wrong.
 	Reason string
@@ -47,8 +49,8 @@ func (d Damage) String() string {
 	return s
 }
 
-// Err returns nil if nothing was damaged, else an error that wraps ErrDamaged and lists
-// the damage.
+// Err returns an error that wraps [ErrDamaged] and lists the damage, or nil if there is
+// none.
 func (r Report) Err() error {
 	var errs []error
 	for _, d := range r.Damage {

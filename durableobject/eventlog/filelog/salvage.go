@@ -7,30 +7,30 @@ import (
 	"slices"
 )
 
-// salvage gets what it can from a segment that is not sealed or not sound.
+// salvage finds the intact records of a segment that is damaged or not sealed.
 type salvage struct {
 	*survey
 	base, limit uint64
 	content     []byte
 
 	trailer trailer
-	ended   bool // trailer holds
-	header  bool // so does the header
+	ended   bool // the trailer is valid
+	header  bool // the header is valid
 
 	records []found
 	holes   []hole
-	durable uint64 // the newest Seq of this segment known to have been durable
+	durable uint64 // newest Seq of this segment that is known to have been durable
 	damaged bool
 }
 
-// run adds to the survey what the segment still holds, and how to repair it.
+// run adds the intact records of the segment to the survey, and how to repair the segment.
 func (v *salvage) run() {
 	v.read()
 	v.judge()
 	v.rebuild()
 }
 
-// read finds the records and what is known of them.
+// read reads the records and finds out which of them were durable.
 func (v *salvage) read() {
 	salt, ok := parseHeader(v.content, v.base)
 	v.header = ok && salt == v.checkpoint.salt
@@ -53,7 +53,7 @@ func (v *salvage) read() {
 	switch {
 	case v.ended:
 		v.durable = v.trailer.last
-	case v.limit > 0: // the next segment was not begun before this one was durable
+	case v.limit > 0: // the next segment was created after this one was durable
 		v.durable = v.limit - 1
 	}
 	v.survey.durable = max(v.survey.durable, v.durable)
@@ -66,12 +66,12 @@ func (v *salvage) read() {
 	}
 }
 
-// judge distinguishes damage from the traces of a write that was cut short: a hole is
-// such a trace if nothing in it or after it is known to have been durable.
-// There the log ends.
+// judge distinguishes damage from the traces of an interrupted write. A hole is such a
+// trace, and the end of the log, if no record in it or after it is known to have been
+// durable.
 func (v *salvage) judge() {
-	// A segment for Seqs that the log had not reached when it was closed was begun since,
-	// unless it is what Close leaves of an empty one.
+	// A segment for Seqs after the end of the closed log was created later, unless it is
+	// an empty one that Close has left.
 	begun := v.base >= v.checkpoint.next && len(v.content) != headerBytes
 	unclosed := v.limit == 0 && (!v.report.Clean || begun)
 	if unclosed && len(v.records) == 0 && v.durable < v.base {
@@ -82,7 +82,7 @@ func (v *salvage) judge() {
 		return
 	}
 	if !v.header {
-		v.blame(Damage{Length: headerBytes, Reason: "header does not hold"})
+		v.blame(Damage{Length: headerBytes, Reason: "header is damaged"})
 	}
 	for _, h := range v.holes {
 		d := Damage{Offset: int64(h.off), Length: int64(h.end - h.off), First: h.first, Last: h.next - 1}
@@ -91,16 +91,16 @@ func (v *salvage) judge() {
 		}
 		switch {
 		case d.Length == 0 && v.known && d.Last <= v.checkpoint.lost:
-			// An earlier Open mended and reported it.
+			// An earlier Open has repaired and reported it.
 		case h.first <= v.durable:
-			d.Reason = "records do not hold"
+			d.Reason = "records are damaged"
 			v.blame(d)
 			v.index.lost = max(v.index.lost, d.Last)
 		case unclosed:
 			v.cut(h)
 			return
-		default: // all records are there, so these bytes are the footer
-			d.First, d.Last, d.Reason = 0, 0, "footer does not hold"
+		default: // no records are missing, so these bytes are the footer
+			d.First, d.Last, d.Reason = 0, 0, "footer is damaged"
 			v.blame(d)
 		}
 	}
@@ -109,7 +109,7 @@ func (v *salvage) judge() {
 	}
 }
 
-// blame notes damage of this segment.
+// blame records damage of this segment.
 func (v *salvage) blame(d Damage) {
 	d.File = segmentName(v.base)
 	v.damaged = true
@@ -122,7 +122,7 @@ func (v *salvage) cut(h hole) {
 	v.report.Cut += int64(len(v.content) - h.off)
 }
 
-// rebuild adds what is left as a sealed segment, and the repair that makes it so.
+// rebuild adds the intact records as a sealed segment, and the repair that creates it.
 func (v *salvage) rebuild() {
 	name := segmentName(v.base)
 	if len(v.records) == 0 {
@@ -154,12 +154,12 @@ func (v *salvage) rebuild() {
 	content = append(content, footer...)
 	same := slices.Equal(content, v.content)
 	if !same && v.ended && !v.damaged {
-		v.blame(Damage{Offset: t.dataEnd, Reason: "footer is not that of the records"})
+		v.blame(Damage{Offset: t.dataEnd, Reason: "footer does not match the records"})
 	}
-	// After an unclean end the newest segment may be in memory only, even if it
-	// was synced: a sync that failed may have left it so.
+	// If the log was not closed cleanly, the newest segment may be only in memory, even
+	// if it was synced, because the sync may have failed.
 	repaired := !same || v.limit == 0 && !v.report.Clean
-	// A footer just made always makes sense.
+	// A footer that was just made is always valid.
 	_ = v.add(t, int64(len(content)), footer)
 	if repaired {
 		seg := v.index.sealed[len(v.index.sealed)-1]
@@ -171,22 +171,22 @@ func (v *salvage) rebuild() {
 	}
 }
 
-// found is a record that a scan found, and where.
+// found is a record that a scan found, with its position.
 type found struct {
 	stored
 	off, size int
 }
 
-// hole is a stretch between records, or after the last, that holds none. It is
-// empty where only Seqs are missing.
+// hole is a range of bytes between records, or after the last one, without a valid record.
+// It is empty if only Seqs are missing.
 type hole struct {
 	off, end int
-	first    uint64 // the Seq that was to come
-	next     uint64 // the Seq that came; 0 at the end of the file
+	first    uint64 // the Seq that was expected
+	next     uint64 // the Seq that was found; 0 at the end of the file
 }
 
-// scan reads all records in b, a segment of records from next on whose header
-// is not looked at. Records must come in order; what does not hold is a hole.
+// scan yields all records in b, a segment whose first Seq is next, and returns the holes.
+// It ignores the header. Bytes that are not a valid record, or not in order, are a hole.
 func scan(b []byte, seed uint32, next uint64, yield func(found)) (holes []hole) {
 	off := min(headerBytes, len(b))
 	for off < len(b) {
@@ -210,11 +210,11 @@ func scan(b []byte, seed uint32, next uint64, yield func(found)) (holes []hole) 
 	return holes
 }
 
-// resync finds the next record from off on that may follow.
+// resync finds the first record at or after off whose Seq is at least next.
 func resync(b []byte, off int, seed uint32, next uint64) (at int, rec stored, size int, ok bool) {
 	for ; off+minRecordBytes <= len(b); off++ {
-		// A segment spans no more Seqs than its refs can distinguish. Few other places
-		// pass for one of them, so few checksums are tried in vain.
+		// A segment spans no more Seqs than a ref can express. Few other bytes look like
+		// one of them, so few checksums are computed in vain.
 		if binary.LittleEndian.Uint64(b[off+16:])-next > math.MaxUint32 {
 			continue
 		}

@@ -13,21 +13,21 @@ const (
 	headerMagic   = "orpclog1"
 	headerBytes   = 32
 	segmentSuffix = ".seg"
-	// damagedSuffix ends the name of a file that was kept aside.
+	// damagedSuffix is the suffix of the names of damaged originals.
 	damagedSuffix = ".damaged"
 	tempSuffix    = ".tmp"
 )
 
 // segment is a file of records. Once sealed it does not change.
 type segment struct {
-	base, last          uint64 // the Seqs that it is for: base to last
-	count               uint64 // how many records it holds
+	base, last          uint64 // its first and last Seq
+	count               uint64 // number of records
 	firstTime, lastTime int64
-	dataEnd             int64 // where the records end
+	dataEnd             int64 // offset of the end of the records
 	size                int64
-	// raw is set if the file is not yet as it is described here: see repair.
+	// raw is set if the file still has to be repaired to be as described here: see repair.
 	raw bool
-	// channels are those with records in it, in order of their first one.
+	// channels are the channels with records in it, in order of their first one.
 	channels []*channel
 }
 
@@ -35,7 +35,7 @@ func (s *segment) name() string { return segmentName(s.base) }
 
 func segmentName(base uint64) string { return fmt.Sprintf("%020d%s", base, segmentSuffix) }
 
-// parseSegmentName returns the first Seq that the segment of this name is for.
+// parseSegmentName returns the first Seq of the segment with this name.
 func parseSegmentName(name string) (base uint64, ok bool) {
 	digits, ok := strings.CutSuffix(name, segmentSuffix)
 	if !ok || len(digits) != 20 {
@@ -55,8 +55,8 @@ func appendHeader(b []byte, salt, base uint64) []byte {
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b[start:], castagnoli))
 }
 
-// parseHeader returns the salt of the segment that b begins with, if it is a
-// header for that base.
+// parseHeader parses the header at the start of b and returns its salt. ok is false if it
+// is not a valid header of the segment with this base.
 func parseHeader(b []byte, base uint64) (salt uint64, ok bool) {
 	if len(b) < headerBytes {
 		return 0, false
@@ -66,18 +66,19 @@ func parseHeader(b []byte, base uint64) (salt uint64, ok bool) {
 	return salt, string(b) == string(appendHeader(nil, salt, base))
 }
 
-// active is the segment that is written to. Only the committer uses it.
+// active is the segment that records are written to. Only the committer uses it.
 type active struct {
 	*segment
 	file file
 	// sum is the checksum of the file up to dataEnd.
 	sum uint32
-	// torn is set if bytes of a write that failed may still follow dataEnd.
+	// torn is set if there may be bytes of a failed write after dataEnd.
 	torn bool
 }
 
-// createActive makes an empty segment, durable with its name. A file of that name is
-// emptied. If it fails and not keep, the file is removed. Uncertain is set if a sync failed.
+// createActive creates an empty segment, or truncates an existing one with this name, and
+// makes it and its name durable. If it fails and keep is not set, the file is removed.
+// uncertain is set if a sync failed.
 func createActive(dir directory, salt uint64, seed uint32, base uint64, keep bool) (a *active, uncertain bool, err error) {
 	header := appendHeader(nil, salt, base)
 	seg := &segment{base: base, last: base - 1, dataEnd: headerBytes, size: headerBytes}
@@ -94,7 +95,7 @@ func createActive(dir directory, salt uint64, seed uint32, base uint64, keep boo
 		uncertain = err != nil
 	}
 	if err != nil {
-		// What is left of it does no harm: the first error is the one that matters.
+		// A file that is left does no harm, so only the first error is returned.
 		_ = f.Close()
 		if !keep {
 			_ = dir.Remove(seg.name())
@@ -111,7 +112,7 @@ func (l *Log) seal() error {
 		return err
 	}
 	if l.durable < l.head {
-		// A footer on disk implies that the records before it are there too.
+		// A footer on disk implies that the records before it are on disk too.
 		if err := l.sync(a.file); err != nil {
 			return err
 		}
@@ -138,11 +139,11 @@ func (l *Log) seal() error {
 // closeFile closes the file of a segment that was synced.
 func (l *Log) closeFile(a *active) {
 	if err := a.file.Close(); err != nil {
-		l.options.Logger.Warn("event log: cannot close a segment", "file", a.name(), "err", err)
+		l.options.Logger.Warn("event log: closing a segment failed", "file", a.name(), "err", err)
 	}
 }
 
-// footer returns the footer of the segment as it is.
+// footer returns the footer of the segment in its current state.
 func (a *active) footer(seed uint32, epoch uint64) []byte {
 	t := trailer{
 		base: a.base, last: a.last, count: a.count, epoch: epoch,
@@ -157,7 +158,7 @@ func (a *active) footer(seed uint32, epoch uint64) []byte {
 	})
 }
 
-// lists returns where the list of each channel is once the footer is written.
+// lists returns the positions that the lists of the channels will have in the file.
 func (a *active) lists(footer []byte) []runRef {
 	lists := make([]runRef, 0, len(a.channels))
 	storedRuns(footer, uint32(len(a.channels)), func(r storedRun) {
@@ -169,9 +170,9 @@ func (a *active) lists(footer []byte) []runRef {
 	return lists
 }
 
-// finish is the last that the committer does: it seals the active segment and marks
-// the log as closed. If that fails only for want of space, all records are stored
-// nevertheless, and the next Open finds the log as after a crash.
+// finish seals the active segment and marks the log as closed, as the committer's last
+// action. If it fails only for lack of space, all records are stored, and the next Open
+// finds the log as after a crash.
 func (l *Log) finish() error {
 	err := l.writable()
 	if err == nil {

@@ -8,35 +8,35 @@ import (
 	"strings"
 )
 
-// survey is the result of reading a directory: the state that the log goes on from,
-// and what Open has to change on disk first. Taking it changes nothing.
+// survey is the result of reading a directory: the state of the log, and what Open must
+// change on disk first. Reading changes nothing.
 type survey struct {
 	dir  directory
-	deep bool // look at every record, not only at the sums of sealed segments
+	deep bool // verify every record, not only the checksums of sealed segments
 
 	fresh      bool // there is no log yet
 	checkpoint checkpoint
-	known      bool // checkpoint holds
+	known      bool // checkpoint is valid
 	seed       uint32
 	salted     bool // seed is known
 
 	index    index
 	epochs   epochs
 	next     uint64 // Seq of the next record
-	durable  uint64 // the newest Seq known to be on disk
+	durable  uint64 // newest Seq that is known to be on disk
 	time     int64
 	repairs  []repair
-	leftover []string // files that are of no use
+	leftover []string // files to remove
 	report   Report
 }
 
-// repair replaces a segment by what is left of it.
+// repair describes how to replace a segment by its intact records.
 type repair struct {
 	name    string
-	content []byte // nil if nothing is
-	damaged bool   // keep the original aside
-	// segment and runs describe the content. It is whole if the file begins with all
-	// of its records.
+	content []byte // nil if there are none
+	damaged bool   // keep the original under another name
+	// segment and runs describe the content. whole is set if the file begins with all
+	// of the records.
 	segment *segment
 	runs    []run
 	whole   bool
@@ -53,8 +53,8 @@ func take(dir directory, deep bool) (*survey, error) {
 		return nil, err
 	}
 	if s.fresh = len(bases) == 0 && !s.known; s.fresh {
-		// A first Open that was cut short may have left files, but nothing was
-		// appended before its checkpoint was durable.
+		// A first Open that was interrupted may have left files, but records are appended
+		// only after its checkpoint is durable.
 		s.next = 1
 		s.report.Clean, s.report.NewEpoch = true, true
 		return s, nil
@@ -86,7 +86,7 @@ func take(dir directory, deep bool) (*survey, error) {
 	return s, nil
 }
 
-// list sorts the files of the directory by what they are.
+// list classifies the files of the directory.
 func (s *survey) list() (bases []uint64, err error) {
 	names, err := s.dir.List()
 	if err != nil {
@@ -106,7 +106,8 @@ func (s *survey) list() (bases []uint64, err error) {
 	return bases, nil
 }
 
-// findSalt takes the salt from the checkpoint or, without one, from the first header that holds.
+// findSalt reads the salt from the checkpoint or, if there is none, from the first valid
+// header.
 func (s *survey) findSalt(bases []uint64) error {
 	s.salted = s.known
 	for i := 0; i < len(bases) && !s.salted; i++ {
@@ -131,7 +132,7 @@ func (s *survey) findSalt(bases []uint64) error {
 
 // segment surveys the segment for the Seqs from base up to limit.
 func (s *survey) segment(base, limit uint64) error {
-	if s.next == 0 { // the oldest: what was before it was dropped
+	if s.next == 0 { // the oldest segment: those before it were dropped
 		s.index.floor = max(s.index.floor, base-1)
 	} else if base > s.next {
 		s.gap(Damage{File: segmentName(base), First: s.next, Last: base - 1, Reason: "segments before it are missing"})
@@ -153,7 +154,7 @@ func (s *survey) segment(base, limit uint64) error {
 	return nil
 }
 
-// sealed adds the segment if it is sealed and its sums hold.
+// sealed adds the segment if it is sealed and its checksums are right.
 func (s *survey) sealed(base, limit uint64) (sound bool, err error) {
 	f, err := s.dir.Open(segmentName(base))
 	if err != nil {
@@ -194,7 +195,7 @@ func (s *survey) add(t trailer, size int64, footer []byte) error {
 		dataEnd: t.dataEnd, size: size,
 	}
 	if !s.index.load(seg, footer, t.runs) {
-		return fmt.Errorf("%w: footer holds but makes no sense", ErrDamaged)
+		return fmt.Errorf("%w: footer has a valid checksum but is malformed", ErrDamaged)
 	}
 	if !s.known && (len(s.epochs) == 0 || s.epochs.current().id != t.epoch) {
 		s.epochs = append(s.epochs, newEpoch(t.epoch, t.base))
@@ -207,7 +208,7 @@ func (s *survey) add(t trailer, size int64, footer []byte) error {
 	return nil
 }
 
-// gap notes that records are missing which were durable.
+// gap records that durable records are missing.
 func (s *survey) gap(d Damage) {
 	if d.Last > s.index.lost || !s.known {
 		s.index.lost = max(s.index.lost, d.Last)
@@ -217,11 +218,11 @@ func (s *survey) gap(d Damage) {
 
 func (s *survey) damage(d ...Damage) { s.report.Damage = append(s.report.Damage, d...) }
 
-// finish draws the conclusions of all segments.
+// finish completes the survey after all segments were read.
 func (s *survey) finish() {
 	if s.known {
 		if s.next < s.checkpoint.next {
-			// Nothing but damage removes records that were durable, unless all were dropped.
+			// Durable records are missing only because of damage, unless all were dropped.
 			if first := max(s.next, s.index.floor+1); first < s.checkpoint.next {
 				s.gap(Damage{File: checkpointName, First: first, Last: s.checkpoint.next - 1, Reason: "the newest segments are missing"})
 			}
@@ -232,7 +233,7 @@ func (s *survey) finish() {
 		}
 	}
 	s.durable = min(s.durable, s.next-1)
-	for i, e := range s.epochs { // an epoch kept nothing from where the log ends
+	for i, e := range s.epochs { // no epoch has records after the end of the log
 		s.epochs[i].first = min(e.first, s.next)
 	}
 	s.report.Channels = len(s.index.channels)
@@ -240,7 +241,7 @@ func (s *survey) finish() {
 		!s.report.Clean && !s.checkpoint.fullSync
 }
 
-// sumBuffer is how much is read at a time where all of a file is.
+// sumBuffer is the size of the buffer for reading a whole file.
 const sumBuffer = 256 << 10
 
 // sumOf returns the checksum of the file up to end, and the salt in its header.

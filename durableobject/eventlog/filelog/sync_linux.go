@@ -5,7 +5,7 @@ import (
 	"syscall"
 )
 
-// syncData syncs bytes and size, which spares the file's times.
+// syncData syncs the content and the size of a file, but not its times.
 func syncData(f *os.File) error {
 	conn, err := f.SyscallConn()
 	if err != nil {

@@ -10,11 +10,11 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// Trim makes After pass over records older than before, at once and for good,
-// and removes the segments that hold nothing else. It returns when their files
-// are removed, or when ctx ends; the removal then goes on. A record that carries a
-// later time than the machine shows now, since its clock was set back, is as old as
-// the log has run since then.
+// Trim implements [eventlog.Log]. Records older than before are no longer replayed, and
+// the segments that have no others are removed. Trim returns when their files are removed,
+// or when ctx ends; the removal then continues. A record whose time is in the future,
+// because the machine's clock was set back, counts as old as the log has been running since
+// then.
 func (l *Log) Trim(ctx context.Context, before time.Time) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("filelog: trim: %w", err)
@@ -42,12 +42,12 @@ func (l *Log) cutoff() int64 {
 	return max(l.trimmed, l.now()-int64(l.options.Retention))
 }
 
-// cut selects the segments to drop: those whose records are older than before, and
-// those written after wall, which is a time in the future, but before aged.
+// cut selects the segments to drop: those whose records are older than before, and those
+// whose records are between wall, which is a time in the future, and aged.
 type cut struct{ before, wall, aged int64 }
 
-// cutAt returns the cut of a Trim. While the log's clock is ahead of the machine's, as
-// it is after that was set back, a record of the time between the two counts by its age.
+// cutAt returns the cut of a Trim. While the log's clock is ahead of the machine's, because
+// that was set back, records with times between the two are selected by their age.
 func (l *Log) cutAt(before int64) cut {
 	wall, now := nanoseconds(time.Now()), l.now()
 	if before > wall || now <= wall {
@@ -60,7 +60,7 @@ func (c cut) covers(s *segment) bool {
 	return s.lastTime < c.before || s.firstTime > c.wall && s.lastTime < c.aged
 }
 
-// trim serves Trims that wait.
+// trim runs the Trims that wait.
 func (l *Log) trim(trims []*trimRequest) {
 	if len(trims) > 0 {
 		l.expireKeys()
@@ -72,8 +72,8 @@ func (l *Log) trim(trims []*trimRequest) {
 			t.done <- err
 			continue
 		}
-		// Records of the newest time that are old enough are dropped by now, others
-		// of that time may come.
+		// Records with the newest time that are old enough have been dropped; more
+		// records may be written with that time.
 		mark := min(before, l.time)
 		moved := mark > l.trimmed
 		if moved {
@@ -88,12 +88,12 @@ func (l *Log) trim(trims []*trimRequest) {
 	}
 }
 
-// expire drops what is past the retention.
+// expire drops records that are older than the retention.
 func (l *Log) expire() {
 	l.expireKeys()
 	dropped, err := l.drop(cut{before: l.cutoff(), wall: math.MaxInt64})
 	if err != nil {
-		l.options.Logger.Warn("event log: cannot drop old records", "err", err)
+		l.options.Logger.Warn("event log: dropping old records failed", "err", err)
 	}
 	if dropped || l.c.stale {
 		l.planCheckpoint()
@@ -101,8 +101,8 @@ func (l *Log) expire() {
 }
 
 // drop forgets the segments that the cut covers, and reports whether there were any.
-// The caller then plans a checkpoint; after that is written their files are removed
-// one by one. On a full disk all this needs no space: see spare and recycle.
+// The caller then plans a checkpoint; when that is written, the files are removed one by
+// one. On a full disk this needs no space: see spare and recycle.
 func (l *Log) drop(cut cut) (dropped bool, err error) {
 	if err := l.writable(); err != nil {
 		return false, err
@@ -121,7 +121,7 @@ func (l *Log) drop(cut cut) (dropped bool, err error) {
 				return false, err
 			}
 			return true, nil
-		default: // the files of the others go first, which makes space
+		default: // the files of the others are removed first, which frees space
 			c.left = &cut
 		}
 	}
@@ -137,8 +137,8 @@ func (l *Log) drop(cut cut) (dropped bool, err error) {
 	return true, nil
 }
 
-// covered returns how many sealed segments the cut covers and others follow, and the
-// newest segment of the log if the cut covers that too.
+// covered returns the number of sealed segments that the cut covers and that are not the
+// newest segment, and the newest segment if the cut covers that too.
 func (l *Log) covered(cut cut) (n int, newest *segment) {
 	sealed, a := l.index.sealed, l.c.active
 	for n < len(sealed) && cut.covers(sealed[n]) {
@@ -155,9 +155,9 @@ func (l *Log) covered(cut cut) (n int, newest *segment) {
 	return n, nil
 }
 
-// spare seals the newest segment and begins the next, since the newest always stays:
-// its name is the least that the next Seq can be. It reports whether the segment has to
-// be spared nevertheless: it is not on disk as the index has it.
+// spare seals the newest segment and creates the next one, because the newest is never
+// removed: its name is a lower limit of the next Seq. It reports whether the segment must
+// be kept nevertheless, because the file is not as the index describes it.
 func (l *Log) spare(newest *segment) (spared bool, err error) {
 	if newest.raw {
 		return true, nil
@@ -170,9 +170,10 @@ func (l *Log) spare(newest *segment) (spared bool, err error) {
 	return false, l.ensureActive()
 }
 
-// recycle makes the file of the only segment, all of whose records are to be dropped,
-// that of the next one. That takes no space on disk: the name comes first, so that no
-// Seq is used again, and what a crash then leaves in the file is before its first Seq.
+// recycle renames the file of the only segment, all of whose records are to be dropped, to
+// the next segment and truncates it. This needs no space on disk. The name is changed
+// first, so that no Seq is used again; if a crash follows, the records in the file are
+// before its first Seq.
 func (l *Log) recycle(s *segment) error {
 	next := segmentName(l.next())
 	if err := l.dir.Rename(s.name(), next); err != nil {

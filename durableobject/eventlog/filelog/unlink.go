@@ -8,39 +8,39 @@ import (
 
 // unlinker is the part of the committer that removes dropped segments.
 type unlinker struct {
-	// unsaved is the checkpoint to be written next, since it has to be known on disk what
-	// is dropped. floor is that of the newest checkpoint there. stale is set if it lacks
-	// something, since the write after it failed.
+	// unsaved is the next checkpoint to be written, because drops must be recorded on
+	// disk. floor is the floor of the newest checkpoint there. stale is set if a later
+	// write failed, so that the checkpoint on disk is out of date.
 	unsaved *checkpoint
 	floor   uint64
 	stale   bool
-	// doomed are dropped segments whose files are still to be removed, oldest first,
-	// and uncut is what is left of the first file, 0 if that is not known.
+	// doomed are dropped segments whose files must still be removed, oldest first,
+	// and uncut is the remaining size of the first file, or 0 if it is not known.
 	doomed []*segment
 	uncut  int64
-	// left is a cut that could not drop all that it covers before there is space.
+	// left is a cut that needs more space to drop everything that it covers.
 	left *cut
-	// freed is set if there is more space than when something last failed for the lack of
-	// it; gains counts how often there was more.
+	// freed is set if space was freed since something last failed for lack of it; gains
+	// counts how often space was freed.
 	freed bool
 	gains int
-	// unlinking is set while there is something to be done about all that, sweeping while a
-	// goroutine does a step, which ends by sending what follows from it to swept.
+	// unlinking is set while there is work of this kind, and sweeping while a goroutine
+	// runs a step. At its end it sends a function to swept, which the committer calls.
 	unlinking bool
 	sweeping  bool
 	swept     chan func()
-	// urgent is set while commits wait for space, so that no step spares them.
+	// urgent is set while commits wait for space; there are then no pauses between steps.
 	urgent bool
-	trims  []*trimRequest // answered when nothing is left to be done
+	trims  []*trimRequest // answered when no work is left
 }
 
-// planCheckpoint schedules the write of a checkpoint of what is known now, in place of
-// one that was to be written.
+// planCheckpoint schedules writing a checkpoint of the current state, in place of one that
+// was scheduled before.
 func (l *Log) planCheckpoint() { l.c.unsaved, l.c.unlinking = l.checkpoint(false), true }
 
-// unlink begins the next step: to write the checkpoint, then to remove the files of
-// dropped segments, the oldest first and each durably, so that those left are always
-// the newest. The steps run beside the commits, since they take longer than to sync a
+// unlink starts the next step: writing the checkpoint, then removing the files of dropped
+// segments, the oldest first and each durably, so that the remaining ones are always the
+// newest. The steps run concurrently with commits, because they take longer than syncing a
 // few records.
 func (l *Log) unlink() {
 	c := &l.c
@@ -68,14 +68,14 @@ func (l *Log) unlink() {
 	}
 }
 
-// dropLeft does what failed before for the lack of space.
+// dropLeft continues a drop that failed for lack of space.
 func (l *Log) dropLeft() {
 	c := &l.c
 	left := c.left
 	c.freed, c.left = false, nil
 	if left != nil {
 		if _, err := l.drop(*left); err != nil {
-			l.options.Logger.Warn("event log: cannot drop old records", "err", err)
+			l.options.Logger.Warn("event log: dropping old records failed", "err", err)
 			l.endTrims(err)
 			return
 		}
@@ -84,9 +84,9 @@ func (l *Log) dropLeft() {
 	l.unlink()
 }
 
-// unlinkFirst takes the next step to remove a segment. To free a large file takes
-// the system long, and commits with it, so the file is cut short bit by bit first:
-// unless a crash would bring the segment back, which then has to be whole.
+// unlinkFirst starts the next step of removing a segment. Removing a large file delays
+// commits, so the file is first truncated in steps, unless the segment could be used again
+// after a crash, for which it must be complete.
 func (l *Log) unlinkFirst(s *segment) {
 	c := &l.c
 	if c.uncut == 0 {
@@ -100,21 +100,21 @@ func (l *Log) unlinkFirst(s *segment) {
 	l.sweep(func() error { return l.cut(s.name(), rest) }, func(err error) {
 		c.uncut = rest
 		if err != nil {
-			c.uncut = 1 // it may be possible to remove it
+			c.uncut = 1 // try to remove it
 			return
 		}
 		c.gained()
 	})
 }
 
-// After a step there is a pause of sweepPause times as long: the system delays commits
-// during a step, and only some of them are to be delayed.
+// A pause of sweepPause times the duration of the step follows each step, because the
+// system delays commits during a step and only some of them may be delayed.
 const (
 	sweepPause    = 2
 	maxSweepPause = 200 * time.Millisecond
 )
 
-// sweep does a step beside the commits, and then has the committer call done with its error.
+// sweep runs a step on another goroutine. The committer then calls done with its error.
 func (l *Log) sweep(step func() error, done func(error)) {
 	l.c.sweeping = true
 	urgent := l.c.urgent
@@ -133,8 +133,8 @@ func (l *Log) endSweep(done func()) {
 	done()
 }
 
-// reclaim drops what has expired and finishes the removal of all that was dropped, for
-// a commit that waits for space. It reports whether there is more space than before.
+// reclaim drops expired records and completes the removal of all dropped segments, for a
+// commit that waits for space. It reports whether space was freed.
 func (l *Log) reclaim() bool {
 	c := &l.c
 	c.urgent = true
@@ -150,12 +150,12 @@ func (l *Log) reclaim() bool {
 	return c.gains != before
 }
 
-// saved notes the outcome of writing a checkpoint. A full disk must not prevent us from
-// making space: without the checkpoint a crash merely undoes a part of the trim.
+// saved records the result of writing a checkpoint. If the disk is full, files are removed
+// without it, to free space: a crash then merely undoes a part of the trim.
 func (l *Log) saved(c *checkpoint, err error) {
 	l.c.stale = err != nil
 	if err != nil {
-		l.options.Logger.Warn("event log: cannot write the checkpoint", "err", err)
+		l.options.Logger.Warn("event log: writing the checkpoint failed", "err", err)
 		return
 	}
 	l.c.floor, l.c.unmarked = c.floor, false
@@ -173,7 +173,7 @@ func (l *Log) cut(name string, size int64) error {
 	return errors.Join(err, f.Close())
 }
 
-// remove removes a file durably, if it is still there.
+// remove removes a file durably. It is not an error if the file does not exist.
 func (l *Log) remove(name string) error {
 	if err := l.dir.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -181,11 +181,11 @@ func (l *Log) remove(name string) error {
 	return l.dir.Sync()
 }
 
-// unlinked notes the outcome of removing the first doomed segment.
+// unlinked records the result of removing the first doomed segment.
 func (l *Log) unlinked(err error) {
 	c := &l.c
 	if err != nil {
-		l.options.Logger.Warn("event log: cannot remove a segment", "err", err)
+		l.options.Logger.Warn("event log: removing a segment failed", "err", err)
 		l.endTrims(err) // tried again by the next Trim or expiry
 		return
 	}
@@ -193,7 +193,7 @@ func (l *Log) unlinked(err error) {
 	c.gained()
 }
 
-// gained notes that there is more space than before.
+// gained records that space was freed.
 func (u *unlinker) gained() {
 	u.freed = true
 	u.gains++

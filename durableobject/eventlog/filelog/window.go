@@ -3,20 +3,20 @@ package filelog
 import "fmt"
 
 const (
-	// minAhead is how much is read for a record that stands alone, maxAhead for
-	// records that follow one another.
+	// minAhead is how many bytes are read for a single record, maxAhead for successive
+	// records.
 	minAhead = 4 << 10
 	maxAhead = 128 << 10
 )
 
-// window is a part of a file in memory, for reading forwards or backwards.
+// window buffers a part of a file, for reading forwards or backwards.
 type window struct {
 	file  file
-	end   int64 // nothing is read past it
-	start int64 // where b is from
+	end   int64 // nothing is read after this offset
+	start int64 // offset of b in the file
 	b     []byte
 	ahead int
-	back  bool // the next record to be read lies before the last one
+	back  bool // records are read backwards
 }
 
 func (w *window) reset(f file, end int64) {
@@ -24,7 +24,7 @@ func (w *window) reset(f file, end int64) {
 	w.ahead = max(w.ahead, minAhead)
 }
 
-// record returns the bytes of the record at off until the next call.
+// record returns the bytes of the record at off, which are valid until the next call.
 func (w *window) record(off int64) ([]byte, error) {
 	b, err := w.at(off, lengthBytes)
 	if err != nil {
@@ -51,8 +51,8 @@ func (w *window) at(off int64, n int) ([]byte, error) {
 	return w.b[i : i+int64(n)], nil
 }
 
-// move reads the file from off on: more each time if that is close to where the
-// window ended, else little. To read backwards it takes what lies before off, too.
+// move reads the file from off on: more each time if that is close to the end of the
+// window, and otherwise little. For reading backwards it also reads bytes before off.
 func (w *window) move(off int64, n int) error {
 	size := max(n, minAhead)
 	if w.follows(off, size) {
@@ -77,8 +77,8 @@ func (w *window) move(off int64, n int) error {
 	return nil
 }
 
-// follows reports whether the n bytes at off are close to the window, on the side where
-// it is to move.
+// follows reports whether the n bytes at off are close to the window, in the direction of
+// reading.
 func (w *window) follows(off int64, n int) bool {
 	if w.back {
 		return off < w.start && off+int64(n) >= w.start

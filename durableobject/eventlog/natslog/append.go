@@ -14,18 +14,18 @@ import (
 )
 
 const (
-	// headerBytes is what the headers of a message take at most.
+	// headerBytes is the maximum size of the headers of a message.
 	headerBytes = 1024
-	// ackWait is how long an ack is waited for before the message is sent again, under
-	// the same id; retryPause is the wait after one that reports it as not stored.
+	// ackWait is how long to wait for an ack before the message is sent again, under
+	// the same id; retryPause is the pause after an ack that reports a failure.
 	ackWait    = 2 * time.Second
 	retryPause = 50 * time.Millisecond
-	// leap is how far a Seq may be ahead of the newest that this handle knows without being
-	// looked into: the Seqs of a new stream are ahead by a microsecond each.
+	// leap is how far a Seq may be ahead of the newest one known to this handle before the
+	// stream is checked: a new stream begins with a Seq that is the time in microseconds.
 	leap = 1000
 )
 
-// ack is an answer to a message.
+// ack is the server's response to a message.
 type ack struct {
 	Stream    string    `json:"stream"`
 	Seq       uint64    `json:"seq"`
@@ -33,8 +33,8 @@ type ack struct {
 	Error     *apiError `json:"error"`
 }
 
-// Append implements [eventlog.Shared]. It tries for 30 seconds at most, and then returns
-// ErrUncertain. It may also return ErrTooLarge, ErrUnavailable and ErrClosed.
+// Append implements [eventlog.Shared]. It retries for at most 30 seconds, and then returns
+// ErrUncertain. It may also return ErrTooLarge, ErrKey, ErrUnavailable and ErrClosed.
 func (l *Log) Append(ctx context.Context, channel string, r *eventlog.Record, deliver func(*eventlog.Record)) error {
 	if err := l.append(ctx, channel, r, deliver); err != nil {
 		return fmt.Errorf("natslog: append: %w", err)
@@ -69,15 +69,15 @@ func (l *Log) append(ctx context.Context, channel string, r *eventlog.Record, de
 	return nil
 }
 
-// Retention implements eventlog.Expiring.
+// Retention implements [eventlog.Expiring].
 func (l *Log) Retention() time.Duration { return max(l.options.Retention, 0) }
 
 // KeyWindow implements [eventlog.Keyed]: it is the duplicate window of the stream.
 func (l *Log) KeyWindow() time.Duration { return l.options.duplicates() }
 
-// message returns the message of a record. The server stores one for each id that it is
-// told: without a key one that no other message has, so that it can be sent again. A
-// message with a key has such an id of its own beside that of the key.
+// message returns the message of a record. The server stores only one message for each
+// message id. Without a key the id is unique, so that the message can be sent repeatedly;
+// with a key it is derived from the key, and a unique id is added as a header.
 func (l *Log) message(channel, key string, body []byte) *nats.Msg {
 	l.mu.Lock()
 	l.nextID++
@@ -94,8 +94,8 @@ func (l *Log) message(channel, key string, body []byte) *nats.Msg {
 	return m
 }
 
-// publish stores a message and returns its Seq. It reports whether the server has answered
-// with that of a message with the same key, which may be this one, sent twice.
+// publish stores a message and returns its Seq. repeated is set if the Seq is that of an
+// earlier message with the same key, which may be this one, sent twice.
 func (l *Log) publish(ctx context.Context, m *nats.Msg) (seq uint64, epoch string, repeated bool, err error) {
 	acks := make(chan ack, 4)
 	l.mu.Lock()
@@ -115,13 +115,13 @@ func (l *Log) publish(ctx context.Context, m *nats.Msg) (seq uint64, epoch strin
 		return 0, "", false, err
 	}
 	if !a.Duplicate && (a.Seq <= newest || newest > 0 && a.Seq > newest+leap) {
-		// The stream may be another one by now.
+		// The stream may have been replaced.
 		if err := l.check(ctx); err != nil {
 			l.suspect()
 		}
 	}
 	epoch = l.epoch()
-	if repeated = a.Duplicate && len(m.Header[ownIDHeader]) > 0; !repeated { // it may be another's
+	if repeated = a.Duplicate && len(m.Header[ownIDHeader]) > 0; !repeated { // else the Seq may be that of another append
 		l.saw(epoch, a.Seq, idOf(m.Header))
 	}
 	return a.Seq, epoch, repeated, nil
@@ -131,7 +131,7 @@ func (l *Log) publish(ctx context.Context, m *nats.Msg) (seq uint64, epoch strin
 func (l *Log) send(ctx context.Context, m *nats.Msg, acks <-chan ack) (ack, error) {
 	deadline := time.NewTimer(l.options.giveUp)
 	defer deadline.Stop()
-	tries := 0 // after which it may be stored
+	tries := 0 // attempts that may have stored it
 	failed := func(err error) error {
 		if tries > 0 {
 			return uncertain(err)
@@ -177,7 +177,7 @@ func (l *Log) send(ctx context.Context, m *nats.Msg, acks <-chan ack) (ack, erro
 	}
 }
 
-// acked passes an ack on to the append that waits for it.
+// acked passes an ack to the append that waits for it.
 func (l *Log) acked(m *nats.Msg) {
 	key, err := strconv.ParseUint(m.Subject[len(l.inbox):], 36, 64)
 	if err != nil {
@@ -189,7 +189,7 @@ func (l *Log) acked(m *nats.Msg) {
 	if acks == nil {
 		return
 	}
-	var a ack // without Seq nobody has stored the message
+	var a ack // without a Seq the message was not stored
 	if m.Header.Get("Status") == "" {
 		if err := json.Unmarshal(m.Data, &a); err != nil || a.Error == nil && a.Stream != l.options.Stream {
 			return
@@ -228,13 +228,13 @@ func (l *Log) appendTo(
 		l.release(f)
 		if err != nil {
 			select {
-			case err = <-w.done: // it was delivered after all
+			case err = <-w.done: // it has just been delivered
 			default:
 			}
 		}
 		return err
 	}
-	l.running.Go(func() { // it may have been sent: what is stored is delivered
+	l.running.Go(func() { // it may have been stored, and is then delivered
 		late := time.NewTimer(l.options.giveUp)
 		defer late.Stop()
 		select {

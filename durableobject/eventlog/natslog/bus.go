@@ -20,8 +20,8 @@ const (
 	maxListenBytes = 4 << 20
 )
 
-// bus implements [eventlog.Bus]: messages are published to subjects of their own, which no
-// stream has, and values are kept in a small stream beside that of the log.
+// bus implements [eventlog.Bus]. Messages are published to subjects that no stream stores;
+// values are stored in a second, small stream.
 type bus struct {
 	log    *Log
 	ctx    context.Context // ends when the log is closed
@@ -32,20 +32,21 @@ type bus struct {
 	listeners map[*busListener]struct{}
 }
 
-// Bus implements [eventlog.BusCarrier]. Messages are those of NATS. Values are kept by the
-// stream "<stream>_bus", with as many replicas as that of the log and on the same storage:
-// 64 MiB of them, each for its time by the clock of the servers. Keep tries for 10 seconds
-// at most. While the stream does not answer, Keep and Kept return ErrUnavailable.
+// Bus implements [eventlog.BusCarrier]. Messages are sent with NATS Core. Values are stored
+// in the stream "<stream>_bus", with as many replicas as the stream of the log and on the
+// same kind of storage: at most 64 MiB of them. They expire by the clock of the servers.
+// Keep retries for at most 10 seconds. While the stream does not respond, Keep and Kept
+// return ErrUnavailable.
 //
-// It is nil with Options.NoBus. The connection must not have the option [nats.NoEcho].
+// With Options.NoBus, Bus returns nil. The connection must not have the option [nats.NoEcho].
 func (l *Log) Bus() eventlog.Bus {
 	if l.bus == nil {
-		return nil // and not a bus that is
+		return nil // an untyped nil
 	}
 	return l.bus
 }
 
-// openBus creates the stream of the bus, or checks the one that is there.
+// openBus creates the stream of the bus, or checks the existing one.
 func (l *Log) openBus(ctx context.Context) (*bus, error) {
 	kept, err := l.openKept(ctx)
 	if err != nil {
@@ -59,7 +60,7 @@ func (l *Log) openBus(ctx context.Context) (*bus, error) {
 // subject returns the subject of a topic.
 func (b *bus) subject(topic string) string { return "dib." + b.log.options.Stream + "." + token(topic) }
 
-// enter begins a call that Close waits for. The context that it returns ends with Close.
+// enter begins a call that Close waits for. Close ends the returned context.
 func (b *bus) enter(ctx context.Context, faults ...error) (_ context.Context, leave func(), err error) {
 	if err := cmp.Or(faults...); err != nil {
 		return nil, nil, err
@@ -76,7 +77,7 @@ func (b *bus) enter(ctx context.Context, faults ...error) (_ context.Context, le
 	}, nil
 }
 
-// failed returns the error of a call: that of its context if that has ended.
+// failed returns the error of a call, or that of its context if it has ended.
 func (b *bus) failed(ctx context.Context, call string, err error) error {
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = cause
@@ -94,7 +95,7 @@ func (b *bus) Broadcast(ctx context.Context, topic string, data []byte) error {
 		return fmt.Errorf("natslog: broadcast: %w", err)
 	}
 	defer leave()
-	// What is published without a connection would be sent with the next one, much later.
+	// Without a connection the message would be buffered and sent much later.
 	if err = unavailable(nats.ErrDisconnected); b.log.nc.IsConnected() {
 		err = b.log.nc.Publish(b.subject(topic), data)
 	}
@@ -148,7 +149,7 @@ func (b *bus) listen(ctx context.Context, topic string, fn func(data []byte)) (s
 	return stop, nil
 }
 
-// pass calls a listener with a message, unless no bus has sent it.
+// pass calls a listener with a message, unless the message is malformed.
 func (b *bus) pass(l *busListener, m *nats.Msg) {
 	if err := eventlog.CheckBusData(m.Data); err != nil {
 		b.broken(m.Subject, err)
@@ -159,7 +160,7 @@ func (b *bus) pass(l *busListener, m *nats.Msg) {
 
 func (b *bus) broken(subject string, err error) {
 	b.log.stats.broken.Add(1)
-	b.log.options.Logger.Warn("event log: a message is not of the bus", "subject", subject, "err", err)
+	b.log.options.Logger.Warn("event log: malformed message of the bus", "subject", subject, "err", err)
 }
 
 // Keep implements [eventlog.Bus].
@@ -172,8 +173,8 @@ func (b *bus) Keep(ctx context.Context, key string, value []byte, ttl time.Durat
 	return b.failed(ctx, "keep", b.kept.keep(ctx, key, value, ttl))
 }
 
-// Kept implements [eventlog.Bus]. It asks the stream's leader for what has changed since the
-// last call, and answers from memory otherwise.
+// Kept implements [eventlog.Bus]. It reads only the values that have changed since the last
+// call, which the stream's leader reports; the others are in memory.
 func (b *bus) Kept(ctx context.Context, prefix string) (map[string][]byte, error) {
 	ctx, leave, err := b.enter(ctx)
 	if err != nil {
@@ -202,7 +203,7 @@ func (b *bus) KeptVersion(ctx context.Context) (uint64, error) {
 	return version, nil
 }
 
-// close ends the listeners. No call is under way, and none will begin.
+// close stops the listeners. No call is running and none will begin.
 func (b *bus) close() {
 	b.mu.Lock()
 	listeners := b.listeners

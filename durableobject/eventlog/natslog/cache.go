@@ -8,8 +8,8 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// cache keeps the newest records of followed channels, within limit bytes. Those of the
-// channels that were used least recently are dropped first.
+// cache keeps the newest records of followed channels, up to limit bytes. The records of
+// the least recently used channels are dropped first.
 type cache struct {
 	limit int64
 
@@ -21,7 +21,7 @@ type cache struct {
 // tail is the part of the cache that belongs to a feed.
 type tail struct {
 	kept    bool
-	from    uint64 // all records after it are here
+	from    uint64 // all records after this Seq are in the cache
 	records []*eventlog.Record
 	bytes   int64
 	place   *list.Element
@@ -41,7 +41,7 @@ func cost(r *eventlog.Record) int64 {
 	return int64(n)
 }
 
-// begin begins to keep the records of a feed after from.
+// begin starts caching the records of a feed after from.
 func (c *cache) begin(f *feed, from uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -49,7 +49,7 @@ func (c *cache) begin(f *feed, from uint64) {
 	f.tail.kept, f.tail.from = c.limit > 0, from
 }
 
-// add keeps a record, the newest of a feed.
+// add adds the newest record of a feed.
 func (c *cache) add(f *feed, r *eventlog.Record) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -107,7 +107,7 @@ func (c *cache) clear(f *feed) {
 	}
 }
 
-// drop ends the keeping of f's records.
+// drop stops caching the records of f.
 func (c *cache) drop(f *feed) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -115,8 +115,8 @@ func (c *cache) drop(f *feed) {
 	f.tail.kept = false
 }
 
-// after returns the records of f after seq, if all are here that are not older than
-// horizon.
+// after returns the records of f after seq. ok is false if one that is not older than
+// horizon may be missing.
 func (c *cache) after(f *feed, seq uint64, horizon time.Time) (records []*eventlog.Record, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

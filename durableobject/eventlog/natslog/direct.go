@@ -15,20 +15,21 @@ import (
 )
 
 const (
-	// readBatch is how many messages are read at a time, readBytes how large they may be
-	// together, unless one is larger.
+	// readBatch is the maximum number of messages of a read, and readBytes their maximum
+	// total size, unless a single one is larger.
 	readBatch = 256
 	readBytes = 1 << 20
-	// Any replica may answer a read, also one that is just going down and does not. If
-	// the next one does not either, the servers may be busy: it has twice the time.
+	// A read may be sent to a replica that is shutting down and never responds, so it is
+	// tried again. Since the servers may just be busy, later tries have twice the time.
 	readTries   = 3
 	readTimeout = 2 * time.Second // without a message
-	// maxReads is how many reads run at a time: others wait, so that many resumes at once
-	// neither fill the memory nor time out.
+	// maxReads is how many reads run at a time. Others wait, so that many resumes at once
+	// neither use too much memory nor time out.
 	maxReads = 32
 )
 
-// directRequest asks any replica of a stream for messages: that of the log, unless it is named.
+// directRequest is a request for messages, which any replica may answer. Without the name of
+// a stream it is for that of the log.
 type directRequest struct {
 	stream string
 
@@ -40,21 +41,22 @@ type directRequest struct {
 	UpTo      uint64   `json:"up_to_seq,omitempty"`
 }
 
-// messagesFrom reads messages of a subject from a Seq on. The replica that answers may be
-// behind.
+// messagesFrom reads messages of a subject from a Seq on. The replica that responds may lag
+// behind the leader.
 func (l *Log) messagesFrom(ctx context.Context, subject string, seq uint64) (list []message, err error) {
 	return l.messagesUpTo(ctx, subject, seq, readBatch)
 }
 
-// messagesUpTo reads n messages at most, otherwise as messagesFrom.
+// messagesUpTo is like messagesFrom, but reads at most n messages.
 func (l *Log) messagesUpTo(ctx context.Context, subject string, seq uint64, n int) (list []message, err error) {
 	r := directRequest{Seq: max(seq, 1), Batch: n, MaxBytes: readBytes, Next: subject}
 	_, err = l.read(ctx, r, func() { list = nil }, func(m message) { list = append(list, m) })
 	return list, err
 }
 
-// lastMessages reads the newest message of each subject up to a Seq, 0 for the end. It
-// returns the Seq that the replica was at; 0 if that is not known, as it has none.
+// lastMessages reads the newest message of each subject up to the Seq upTo; 0 means the end.
+// It returns the last Seq of the replica, or 0 if it is not known because there are no
+// messages.
 func (l *Log) lastMessages(ctx context.Context, subjects []string, upTo uint64, each func(message)) (at uint64, err error) {
 	return l.read(ctx, directRequest{MultiLast: subjects, UpTo: upTo}, func() {}, each)
 }

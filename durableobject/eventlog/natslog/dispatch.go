@@ -1,8 +1,6 @@
 package natslog
 
-import (
-	"time"
-)
+import "time"
 
 // dispatch passes republished messages to their feeds.
 func (l *Log) dispatch() {
@@ -35,8 +33,8 @@ func (l *Log) dispatch() {
 	}
 }
 
-// doubt has the feeds check, before they take another message, that the stream still has
-// the one that they took last: a server that was away may have lost some.
+// doubt makes each feed check, before it takes another message, that the stream still has
+// the last message that it took: a server that was unreachable may have lost some.
 func (l *Log) doubt() {
 	for _, t := range l.tails() {
 		t.mu.Lock()
@@ -45,8 +43,8 @@ func (l *Log) doubt() {
 	}
 }
 
-// broken notes a message that is no record. It is skipped.
+// broken counts and logs a message that is not a valid record, and is skipped.
 func (l *Log) broken(subject string, err error) {
 	l.stats.broken.Add(1)
-	l.options.Logger.Warn("event log: a message is no record", "subject", subject, "err", err)
+	l.options.Logger.Warn("event log: a message is not a valid record", "subject", subject, "err", err)
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/asynclog"
 )
 
-// feed is what the log knows of a channel that is followed, or being appended to with a
-// deliver. The server republishes each message with the Seq of the one before it of the
-// same subject: as long as that is the newest that was taken, none is missing.
+// feed is the state of a channel that is followed, or appended to with a deliver. The server
+// republishes each message with the Seq of the previous message of the same subject. As long
+// as that is the last message that the feed has taken, none is missing.
 type feed struct {
 	log          *Log
 	stored, live string // subjects
@@ -29,12 +29,12 @@ type feed struct {
 	mu       sync.Mutex
 	ended    bool
 	follower eventlog.Follower
-	last     anchor // the newest message that was taken; without id it may be an earlier Seq than that
-	good     uint64 // the newest that was a record
-	upTo     uint64 // no message is between last and it
-	acked    uint64 // the newest that was stored through this handle
-	doubtful bool   // the stream may have gone back before last since it came
-	reading  bool   // what comes in waits, since the stream is read up to target
+	last     anchor // the newest message that was taken; without an id it is a lower limit of that
+	good     uint64 // Seq of the newest message that was a valid record
+	upTo     uint64 // there are no messages between last and this Seq
+	acked    uint64 // Seq of the newest message stored through this handle
+	doubtful bool   // the stream may have lost last since it was taken
+	reading  bool   // the stream is being read up to target; republished messages wait
 	target   uint64
 	backlog  []message
 	waiting  map[string]*waiter // by message id
@@ -50,10 +50,10 @@ type waiter struct {
 }
 
 const (
-	// maxBacklog is how many messages wait for a feed that reads the stream. It reads the
-	// others from there too.
+	// maxBacklog is how many messages wait while a feed reads the stream. Further ones are
+	// dropped, and read from the stream too.
 	maxBacklog = 1024
-	// repairWait is how long a message that was stored may be on its way.
+	// repairWait is how long to wait for the republished copy of a stored message.
 	repairWait = 100 * time.Millisecond
 	stalePause = 25 * time.Millisecond
 )
@@ -135,14 +135,14 @@ func (l *Log) acquire(ctx context.Context, channel string) (*feed, error) {
 	return f, nil
 }
 
-// open subscribes, and finds out where the channel stands.
+// open subscribes and finds out the newest message of the channel.
 func (f *feed) open(ctx context.Context) error {
 	sub, err := f.log.nc.ChanSubscribe(f.live, f.log.live)
 	if err != nil {
 		return unavailable(err)
 	}
-	// The leader may be another server than that which the subscription was sent to, and
-	// republish before it knows of it: the chain and the tail check cover that.
+	// The leader may be another server than the one that received the subscription, and may
+	// republish a message before it knows of it. The tail check finds such a message.
 	s, err := f.log.state(ctx)
 	var m message
 	var ok bool
@@ -158,7 +158,7 @@ func (f *feed) open(ctx context.Context) error {
 	f.epoch, f.upTo = s.epoch, s.last
 	f.last, f.good = anchor{seq: s.last}, s.floor
 	if ok {
-		// It may be newer than what the state says: then nothing is known past it.
+		// If it is newer than the state, nothing is known about messages after it.
 		f.last, f.good = anchor{m.seq, m.id}, m.seq
 		f.upTo = max(m.seq, s.last)
 	}
@@ -224,8 +224,8 @@ func (f *feed) end(err error) {
 	}
 }
 
-// await has the record delivered when the message with this id comes. A feed that was lost
-// delivers nothing, and then the message must not be sent.
+// await arranges that r is delivered when the message with this id arrives. It returns an
+// error if the feed was lost; the message must then not be sent.
 func (f *feed) await(id string, r *eventlog.Record, deliver func(*eventlog.Record)) (*waiter, error) {
 	w := &waiter{record: r, deliver: deliver, done: make(chan error, 1)}
 	f.mu.Lock()
@@ -237,21 +237,21 @@ func (f *feed) await(id string, r *eventlog.Record, deliver func(*eventlog.Recor
 	return w, nil
 }
 
-// forget ends await. What has become of the record by then, if anything, is in done.
+// forget undoes await. If the record was delivered before, the result is in done.
 func (f *feed) forget(id string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.waiting, id)
 }
 
-// noteAck notes that a message was stored.
+// noteAck records that a message was stored.
 func (f *feed) noteAck(seq uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.acked = max(f.acked, seq)
 }
 
-// base returns the Seq up to which all is taken. It is called with mu held.
+// base returns the Seq up to which all messages were taken. It is called with mu held.
 func (f *feed) base() uint64 { return max(f.last.seq, f.upTo) }
 
 // newest returns the newest message that was taken.
@@ -261,8 +261,8 @@ func (f *feed) newest() anchor {
 	return f.last
 }
 
-// known returns the newest Seq of the channel that this handle knows to be stored, and the
-// epoch that it is of.
+// known returns the newest Seq of the channel that this handle knows to be stored, and its
+// epoch.
 func (f *feed) known() (seq uint64, epoch string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -272,22 +272,22 @@ func (f *feed) known() (seq uint64, epoch string) {
 	return max(f.last.seq, f.acked), f.epoch
 }
 
-// head returns the position that everything at or before was delivered; it is not ok if
-// there is no follower.
+// head returns a position such that all records at or before it were delivered. ok is false
+// if there is no follower.
 func (f *feed) head() (p eventlog.Position, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return eventlog.Position{Epoch: f.epoch, Seq: f.base()}, f.follower != nil
 }
 
-// behind reports whether the feed has not taken seq, and will.
+// behind reports whether the feed has not taken seq yet but will.
 func (f *feed) behind(seq uint64) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return !f.ended && f.err == nil && seq > f.base()
 }
 
-// quiet notes that the stream has no message of the channel after seq up to upTo.
+// quiet records that the stream has no messages of the channel after seq up to upTo.
 func (f *feed) quiet(seq, upTo uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -305,7 +305,7 @@ func (f *feed) take(m message) {
 			f.backlog = append(f.backlog, m)
 		}
 		f.target = max(f.target, m.seq)
-	case m.seq == f.last.seq && m.id == f.last.id: // it was just read
+	case m.seq == f.last.seq && m.id == f.last.id: // it was already read from the stream
 	case m.seq <= f.base():
 		f.doubtful = true // its Seq may have been used again
 		f.log.suspect()
@@ -326,7 +326,7 @@ func (f *feed) follows(m message) bool {
 	return !f.doubtful && m.prev == f.last.seq
 }
 
-// hand passes a message on that follows the newest. It is called with mu held.
+// hand delivers the message that follows the newest one. It is called with mu held.
 func (f *feed) hand(m message) {
 	f.last, f.upTo = anchor{m.seq, m.id}, m.seq
 	r, err := m.record(f.epoch, f.good)

@@ -18,37 +18,37 @@ import (
 )
 
 const (
-	// maxKeptBytes is how large the stream of a bus may become, and with it what a node
-	// has of it in memory.
+	// maxKeptBytes is the maximum size of the stream of a bus, and so of its values in the
+	// memory of a node.
 	maxKeptBytes = 64 << 20
-	// keptVersion begins the messages of the stream.
+	// keptVersion is the first byte of the messages of the stream.
 	keptVersion = 1
 )
 
 // keptValues are the values that a bus keeps: the newest message of each subject of a stream.
-// A message has the key, for which the subject may have only a hash, and how long its value
-// is kept. A value that was removed is replaced by a message without time, which the server
+// A message has the key, of which the subject may have only a hash, and how long its value
+// is kept. When a value is removed, a message without a time replaces it, which the server
 // drops soon after.
 //
-// The values are in memory as well, up to a Seq, so that only what is newer has to be read.
+// The values up to a Seq are also in memory, so that only newer ones have to be read.
 type keptValues struct {
 	log     *Log
 	stream  string
-	reading chan struct{} // has an element while the fields below are used
+	reading chan struct{} // a lock for the fields below: full while it is held
 
 	created time.Time // of the stream
-	through uint64    // the values are those of this Seq
+	through uint64    // Seq up to which messages were read
 	values  map[string]keptValue
-	changes uint64 // of the values, without those by time
+	changes uint64 // number of changes of the values, except by expiry
 }
 
-// keptValue is a value until it expires, by the clock of the servers.
+// keptValue is a value and when it expires, by the clock of the servers.
 type keptValue struct {
 	value   []byte
 	expires time.Time
 }
 
-// openKept creates the stream, or checks the one that is there.
+// openKept creates the stream, or checks the existing one.
 func (l *Log) openKept(ctx context.Context) (*keptValues, error) {
 	k := &keptValues{
 		log: l, stream: l.options.Stream + "_bus", reading: make(chan struct{}, 1), values: map[string]keptValue{},
@@ -65,13 +65,13 @@ func (l *Log) openKept(ctx context.Context) (*keptValues, error) {
 
 func (k *keptValues) subject(token string) string { return "dik." + k.log.options.Stream + "." + token }
 
-// config is that of a new stream. It drops nothing to make room: a value that is gone before
-// its time may be a revocation.
+// config returns the configuration of a new stream. When it is full, it refuses new values
+// rather than drop others before they expire, since those may be revocations.
 func (k *keptValues) config() jetstream.StreamConfig {
 	o := &k.log.options
 	c := jetstream.StreamConfig{
 		Name:              k.stream,
-		Description:       "what nodes of durable iterators keep for each other",
+		Description:       "values that nodes of durable iterators share",
 		Subjects:          []string{k.subject(">")},
 		MaxMsgsPerSubject: 1,
 		MaxBytes:          o.busBytes,
@@ -89,8 +89,8 @@ func (k *keptValues) config() jetstream.StreamConfig {
 	return c
 }
 
-// check returns an error that wraps ErrConfig and names what of an existing stream has to
-// be otherwise.
+// check returns an error that wraps ErrConfig and lists the settings of an existing stream
+// that must be changed.
 func (k *keptValues) check(c jetstream.StreamConfig) error {
 	want := k.config()
 	var d differences
@@ -131,7 +131,7 @@ func (k *keptValues) keep(ctx context.Context, key string, value []byte, ttl tim
 		Subject: k.subject(token(key)), Data: append(appendString(body, key), value...),
 		Header: nats.Header{
 			nats.MsgIdHdr: {id}, nats.ExpectedStreamHdr: {k.stream},
-			// The server knows whole seconds. Readers look at the time themselves.
+			// The server expires by whole seconds. Readers check the exact time themselves.
 			jetstream.MsgTTLHeader: {strconv.FormatInt(int64(ttl/time.Second)+2, 10)},
 		},
 	}
@@ -153,7 +153,7 @@ func (k *keptValues) keep(ctx context.Context, key string, value []byte, ttl tim
 	}
 }
 
-// send sends a message. It reports whether it may be sent again, under the same id.
+// send sends a message. again reports whether it may be sent again, under the same id.
 func (k *keptValues) send(ctx context.Context, m *nats.Msg) (again bool, err error) {
 	if !k.log.nc.IsConnected() {
 		return true, nats.ErrDisconnected
@@ -180,8 +180,8 @@ func (k *keptValues) send(ctx context.Context, m *nats.Msg) (again bool, err err
 	return false, a.Error
 }
 
-// read calls each with the values whose keys begin with prefix. broken is called for a
-// message that no bus has sent.
+// read calls each with the values whose keys begin with prefix. broken is called for
+// malformed messages.
 func (k *keptValues) read(
 	ctx context.Context, prefix string, each func(key string, value []byte), broken func(subject string, err error),
 ) error {
@@ -204,7 +204,7 @@ func (k *keptValues) read(
 	return nil
 }
 
-// version returns a number that is another one after each change.
+// version returns a number that differs after each change.
 func (k *keptValues) version(ctx context.Context, broken func(subject string, err error)) (uint64, error) {
 	if err := k.lock(ctx); err != nil {
 		return 0, err
@@ -214,7 +214,7 @@ func (k *keptValues) version(ctx context.Context, broken func(subject string, er
 	return k.changes + 1, err
 }
 
-// lock waits for other readings to end.
+// lock waits until no other call reads the stream.
 func (k *keptValues) lock(ctx context.Context) error {
 	select {
 	case k.reading <- struct{}{}:
@@ -226,7 +226,7 @@ func (k *keptValues) lock(ctx context.Context) error {
 
 func (k *keptValues) unlock() { <-k.reading }
 
-// keptInfo is what a server reports of the stream.
+// keptInfo is the part that is used here of what a server reports about the stream.
 type keptInfo struct {
 	Created time.Time `json:"created"`
 	Now     time.Time `json:"ts"`
@@ -237,18 +237,18 @@ type keptInfo struct {
 		Leader   string `json:"leader"`
 		Replicas []struct {
 			Offline bool          `json:"offline"`
-			Active  time.Duration `json:"active"` // since the server has heard of it
+			Active  time.Duration `json:"active"` // time since the leader last heard from it
 		} `json:"replicas"`
 	} `json:"cluster"`
 }
 
-// maxQuiet is how long the leader of a stream may not have heard of a replica, which sends a
-// heartbeat each second.
+// maxQuiet is how long a replica may be silent before it counts as unreachable. Replicas send
+// the leader a heartbeat each second.
 const maxQuiet = 5 * time.Second
 
-// led reports whether the stream has a leader that most of its replicas follow. A server that
-// is cut off from the others answers too, also when it is the leader no more, and may not have
-// what was kept since.
+// led reports whether the stream has a leader that a majority of its replicas follow. A
+// server that is cut off from the others responds as well, even if it is no longer the
+// leader, but may lack newer values.
 func (i *keptInfo) led(replicas int) bool {
 	if replicas == 1 {
 		return true
@@ -262,7 +262,7 @@ func (i *keptInfo) led(replicas int) bool {
 	return i.Cluster.Leader != "" && there > replicas/2
 }
 
-// refresh reads what was kept since the last call, and returns the time of the stream.
+// refresh reads the messages since the last call, and returns the time of the servers.
 func (k *keptValues) refresh(ctx context.Context, broken func(string, error)) (now time.Time, err error) {
 	if !k.log.nc.IsConnected() {
 		return now, unavailable(nats.ErrDisconnected)
@@ -275,7 +275,7 @@ func (k *keptValues) refresh(ctx context.Context, broken func(string, error)) (n
 		return now, fmt.Errorf("%w: the leader of %s is cut off", eventlog.ErrUnavailable, k.stream)
 	}
 	if !info.Created.Equal(k.created) || info.State.Last < k.through {
-		k.created, k.through, k.values = info.Created, 0, map[string]keptValue{} // it was made anew, or restored
+		k.created, k.through, k.values = info.Created, 0, map[string]keptValue{} // it was created again, or restored
 		k.changes++
 	}
 	last := info.State.Last
@@ -287,7 +287,7 @@ func (k *keptValues) refresh(ctx context.Context, broken func(string, error)) (n
 		if n > 0 || k.through >= last {
 			continue
 		}
-		// The last messages have expired, or this replica does not have them yet.
+		// The last messages have expired, or the replica does not have them yet.
 		newest, found, err := k.log.leaderMessageOf(ctx, k.stream, 0, k.subject(">"))
 		switch {
 		case err != nil:
@@ -306,7 +306,7 @@ func (k *keptValues) refresh(ctx context.Context, broken func(string, error)) (n
 	return info.Now, nil
 }
 
-// readSome reads the next messages from a replica, and returns how many there were.
+// readSome reads the next messages from a replica, and returns their number.
 func (k *keptValues) readSome(ctx context.Context, broken func(string, error)) (n int, err error) {
 	var list []message
 	r := directRequest{stream: k.stream, Seq: k.through + 1, Batch: readBatch, MaxBytes: readBytes, Next: k.subject(">")}

@@ -17,39 +17,39 @@ import (
 )
 
 // Log is an [eventlog.Shared] in a JetStream stream. It is safe for concurrent use.
-//
-// Locks are taken in this order: that of a feed, that of the cache, that of the log.
-// While a feed's is held its follower is called.
 type Log struct {
+	// Locks are taken in this order: that of a feed, that of the cache, mu. Followers are
+	// called with the lock of their feed held.
+
 	nc      *nats.Conn
 	js      jetstream.JetStream
 	options Options
 	api     string // prefix of the subjects of JetStream's API
 	node    string // makes message ids unique
 
-	inbox   string // prefix of the subjects that acks come to
+	inbox   string // prefix of the subjects for acks
 	acks    *nats.Subscription
-	live    chan *nats.Msg // what comes in on all feeds
+	live    chan *nats.Msg // republished messages of all feeds
 	status  chan nats.Status
-	wake    chan struct{} // holds a token if the stream is to be checked at once
+	wake    chan struct{} // full if the stream must be checked at once
 	ctx     context.Context
 	cancel  context.CancelFunc
 	running sync.WaitGroup // dispatch and watch
-	calls   sync.WaitGroup // those that Close waits for; grows only under mu while the log is open
+	calls   sync.WaitGroup // calls that Close waits for; grows only under mu while the log is open
 	cache   cache
 	states  stateReader
-	reads   chan struct{} // holds a token for each read under way
-	skew    atomic.Int64  // how far the stream's clock is ahead of ours, in nanoseconds
+	reads   chan struct{} // has an element for each running read
+	skew    atomic.Int64  // how far the stream's clock is ahead of this machine's, in nanoseconds
 	stats   counters
 	bus     *bus        // nil with Options.NoBus
-	deaf    atomic.Bool // leaves out what is republished; set by tests
+	deaf    atomic.Bool // ignore republished messages; set by tests
 
 	mu       sync.Mutex
 	closed   bool
 	stream   streamState
 	anchor   anchor
-	heard    time.Time // when the stream was last known to be well
-	verified bool      // it was since the connection was made
+	heard    time.Time // when the stream was last known to be intact
+	verified bool      // it was checked since the connection was made
 	renewing bool      // it has lost records, and has no new epoch yet
 	pending  map[uint64]chan ack
 	feeds    map[string]*feed // by the subject of republished messages
@@ -63,19 +63,20 @@ var (
 	_ eventlog.BusCarrier = (*Log)(nil)
 )
 
-// anchor is the newest message that is known to have been stored. It must stay until it expires.
+// anchor is the newest message that is known to have been stored. If it disappears before it
+// expires, the stream has lost records.
 type anchor struct {
 	seq uint64
 	id  string
 }
 
-// liveBuffer is how many republished messages wait at most for the followers. Those that
-// do not fit are left out, and read from the stream later.
+// liveBuffer is the maximum number of republished messages that wait for the followers.
+// Further ones are dropped, and read from the stream later.
 const liveBuffer = 8192
 
-// Open opens the log in the stream that o names, and creates the stream if need be. It
-// returns ErrConfig for a stream with other settings. The connection belongs to the
-// caller, who closes it after the log; it should reconnect without limit.
+// Open opens the log in the stream o.Stream, and creates the stream if it does not exist. If
+// an existing stream has other settings, the error wraps [ErrConfig]. The connection belongs
+// to the caller, which must close it after the log; it should reconnect without limit.
 func Open(ctx context.Context, nc *nats.Conn, o *Options) (*Log, error) {
 	options, err := o.withDefaults()
 	if err != nil {
@@ -114,7 +115,7 @@ func Open(ctx context.Context, nc *nats.Conn, o *Options) (*Log, error) {
 	return l, nil
 }
 
-// openStream creates the stream, or checks the one that is there.
+// openStream creates the stream, or checks the existing one.
 func (l *Log) openStream(ctx context.Context) error {
 	config := l.options.config(l.stored(">"), l.republished(">"))
 	config.Metadata = map[string]string{epochKey: eventlog.NewEpoch()}
@@ -136,10 +137,10 @@ func (l *Log) openStream(ctx context.Context) error {
 	return nil
 }
 
-// stored returns the subject that records of the channel with this token are stored under.
+// stored returns the subject of the stored records of the channel with this token.
 func (l *Log) stored(token string) string { return "di." + l.options.Stream + "." + token }
 
-// republished returns the subject that they are republished under.
+// republished returns the subject under which these records are republished.
 func (l *Log) republished(token string) string { return "dil." + l.options.Stream + "." + token }
 
 // enter begins a call that Close waits for.
@@ -153,15 +154,14 @@ func (l *Log) enter(ctx context.Context) error {
 	return err
 }
 
-// usable returns why a call may not go on.
+// usable returns an error if the log is closed or ctx has ended.
 func (l *Log) usable(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.open(ctx)
 }
 
-// open returns why a call may not begin or go on, nil if it may. It is called with mu
-// held.
+// open returns an error if the log is closed or ctx has ended. It is called with mu held.
 func (l *Log) open(ctx context.Context) error {
 	switch {
 	case ctx.Err() != nil:
@@ -172,7 +172,7 @@ func (l *Log) open(ctx context.Context) error {
 	return nil
 }
 
-// feedOf returns the feed of a channel, nil if it has none.
+// feedOf returns the feed of a channel, or nil if it has none.
 func (l *Log) feedOf(channel string) *feed {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -200,7 +200,7 @@ func (l *Log) head(ctx context.Context, channel string) (eventlog.Position, erro
 	}
 	s, err := l.state(ctx)
 	if err == nil && f != nil {
-		// Appends are under way that are delivered here: what the head covers must have been.
+		// The feed is of appends with a deliver: all records up to the head must have been delivered.
 		err = l.awaitTail(ctx, f)
 	}
 	if err != nil {
@@ -209,7 +209,7 @@ func (l *Log) head(ctx context.Context, channel string) (eventlog.Position, erro
 	return eventlog.Position{Epoch: s.epoch, Seq: s.last}, nil
 }
 
-// awaitTail waits until a feed has taken what the stream has of its channel.
+// awaitTail waits until a feed has taken all messages of its channel that the stream has.
 func (l *Log) awaitTail(ctx context.Context, f *feed) error {
 	select {
 	case <-f.opened:
@@ -235,10 +235,10 @@ func (l *Log) awaitTail(ctx context.Context, f *feed) error {
 	return nil
 }
 
-// headPause is how often a head looks whether what it covers was delivered.
+// headPause is how often Head checks whether the records before the head were delivered.
 const headPause = 5 * time.Millisecond
 
-// Trim implements [eventlog.Shared]: it drops nothing. The stream has a retention of its own.
+// Trim implements [eventlog.Shared]. It does nothing: the stream has its own retention.
 func (l *Log) Trim(ctx context.Context, _ time.Time) error {
 	if err := l.usable(ctx); err != nil {
 		return fmt.Errorf("natslog: trim: %w", err)
@@ -246,7 +246,7 @@ func (l *Log) Trim(ctx context.Context, _ time.Time) error {
 	return nil
 }
 
-// Close implements [eventlog.Shared]. It leaves the stream and the connection as they are.
+// Close implements [eventlog.Shared]. It does not close the connection.
 func (l *Log) Close() error {
 	l.mu.Lock()
 	first := !l.closed
@@ -285,29 +285,30 @@ func (l *Log) takeFeeds() map[string]*feed {
 	return feeds
 }
 
-// counters count since Open.
+// counters count events since Open.
 type counters struct {
 	appends, retries, gaps, repairs, found, broken, resets, stale atomic.Int64
 }
 
-// Stats are figures of a log at one moment.
+// Stats describes the state of a log.
 type Stats struct {
-	// Followed is how many channels have a feed, CacheBytes what their records take.
+	// Followed is the number of channels with a feed, and CacheBytes the memory of their
+	// cached records.
 	Followed   int
 	CacheBytes int64
 	// Epoch is the current epoch of the stream.
 	Epoch string
-	// Heard is when the stream was last known to be reachable and well.
+	// Heard is when the stream was last known to be reachable and intact.
 	Heard time.Time
 
-	// The others count since Open: appends; publications that were repeated; gaps seen in
-	// feeds; times that a feed read what it missed; records that only a tail check found;
-	// messages that are no records, which were skipped; times that the epoch changed; and
-	// reads that were repeated since a replica was behind.
+	// The others count since Open: appends; messages that were sent again; gaps found in
+	// feeds; how often a feed read missed messages; records that only a tail check found;
+	// malformed messages, which were skipped; changes of the epoch; and reads that were
+	// repeated because a replica lagged behind.
 	Appends, Retries, Gaps, Repairs, TailFinds, Broken, Resets, Stale int64
 }
 
-// Stats returns figures of the log.
+// Stats returns the state of the log.
 func (l *Log) Stats() Stats {
 	c := &l.stats
 	s := Stats{

@@ -12,13 +12,13 @@ import (
 
 var _ eventlog.Newest = (*Log)(nil)
 
-// Newest implements [eventlog.Newest]. The newest records of a followed channel come from
-// memory. Those before are read from the stream in parts that end where the part before
-// began, since JetStream reads a subject only forwards. Records that are yielded may be kept.
+// Newest implements [eventlog.Newest]. The newest records of a followed channel are read from
+// memory. Earlier ones are read from the stream, part by part from its end, since JetStream
+// reads a subject only forwards. Unlike those of other logs, the records may be kept.
 func (l *Log) Newest(ctx context.Context, channel string, p eventlog.Position) (eventlog.Replay, error) {
 	replay, err := l.newest(ctx, channel, p)
 	if err != nil {
-		if ctx.Err() == nil && errors.Is(err, context.Canceled) { // by Close, which ends what it does not wait for
+		if ctx.Err() == nil && errors.Is(err, context.Canceled) { // canceled by Close
 			err = eventlog.ErrClosed
 		}
 		return eventlog.Replay{}, fmt.Errorf("natslog: newest: %w", err)
@@ -50,11 +50,11 @@ func (l *Log) newest(ctx context.Context, channel string, p eventlog.Position) (
 	return eventlog.Replay{Truncated: !known, Records: r.records}, nil
 }
 
-// maxCached is how many records in memory a replay takes at once.
+// maxCached is how many cached records a replay takes at once.
 const maxCached = 1024
 
-// lastCached makes r begin with the records before p that are in memory. It reports false if p
-// is not known to be a position, or if those in memory may not be the newest.
+// lastCached makes r begin with the records before p that are in memory. It returns false if
+// p is not known to be a position, or if the records in memory may not be the newest.
 func (f *feed) lastCached(r *backwardReplay, p eventlog.Position) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -65,7 +65,7 @@ func (f *feed) lastCached(r *backwardReplay, p eventlog.Position) bool {
 	if !ok || len(list) == 0 {
 		return false
 	}
-	// The stream has the oldest of them, so what is read of it has to come there.
+	// The stream has the oldest of them, so reading it must reach that one.
 	r.epoch, r.must, r.end = f.epoch, list[0].Seq, from+1
 	if !p.IsZero() {
 		list = slices.DeleteFunc(list, func(rec *eventlog.Record) bool { return rec.Seq >= p.Seq })
@@ -76,7 +76,7 @@ func (f *feed) lastCached(r *backwardReplay, p eventlog.Position) bool {
 }
 
 // newest returns the newest records of f that are not older than horizon, at most
-// maxCached, and the Seq after which they are all.
+// maxCached. They are all records after from.
 func (c *cache) newest(f *feed, horizon time.Time) (records []*eventlog.Record, from uint64, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -13,78 +13,79 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// ErrConfig is returned by Open for a stream whose settings could lose events unseen, or
-// are not those of the options. The error lists the settings that differ.
+// ErrConfig is returned by Open if an existing stream has settings with which events could
+// be lost without being noticed, or that differ from the options. The error lists them.
 var ErrConfig = errors.New("natslog: stream has other settings")
 
 // Defaults of Options.
 const (
-	// DefaultRetention is how long a stream that Open creates keeps records.
+	// DefaultRetention is the default of Options.Retention.
 	DefaultRetention = time.Hour
-	// DefaultCacheBytes is the memory for the newest records of followed channels.
+	// DefaultCacheBytes is the default of Options.CacheBytes.
 	DefaultCacheBytes = 64 << 20
-	// DefaultTailCheck is how often it is checked that no feed misses a record.
+	// DefaultTailCheck is the default of Options.TailCheck.
 	DefaultTailCheck = 2 * time.Second
 )
 
-// Options are the options of Open.
+// Options configures [Open]. Stream is required.
 type Options struct {
 	// Stream is the name of the JetStream stream: letters, digits, "-" and "_". It must
-	// be set. Records are stored under the subjects "di.<stream>.>", and republished
-	// under "dil.<stream>.>". See [Log.Bus] for what is beside it.
+	// be set. Records are stored under the subjects "di.<stream>.>" and republished under
+	// "dil.<stream>.>". See [Log.Bus] for the stream of the bus.
 	Stream string
 
-	// Replicas is how many servers store the stream: 1, 3 or 5. Zero is 1.
+	// Replicas is the number of servers that store the stream: 1, 3 or 5. Zero means 1.
 	Replicas int
 
-	// Retention is how long the stream keeps records. Zero is DefaultRetention, negative
-	// is without limit. The smallest is ten times TailCheck, since a feed that has missed
-	// a record must read it from the stream.
+	// Retention is how long the stream keeps records. Zero means DefaultRetention, 1 hour;
+	// a negative value means no limit. It must be at least ten times TailCheck, since a
+	// feed that has missed a record must read it from the stream.
 	Retention time.Duration
 
 	// KeyWindow is how long the stream remembers the keys of records, see [eventlog.Keyed],
-	// and the ids under which appends are sent again: its duplicate window. It is at most
-	// Retention. Zero is 2 min, or Retention if that is shorter. The servers keep the ids of all
-	// messages of the window in memory.
+	// and the message ids of appends that are sent again. It is the duplicate window of
+	// the stream, and must not be longer than Retention. Zero means 2 minutes, or Retention
+	// if that is shorter. The servers keep the ids of all messages of the window in memory.
 	KeyWindow time.Duration
 
-	// MaxBytes is how large the stream may become. Past it the oldest records are dropped.
-	// Zero is no limit but the account's.
+	// MaxBytes is the maximum size of the stream. Beyond it the oldest records are dropped.
+	// Zero means that only the limit of the account applies.
 	MaxBytes int64
 
-	// Memory stores the stream in the memory of the servers.
+	// Memory stores the stream in the memory of the servers instead of on disk.
 	Memory bool
 
-	// Placement selects the servers. Nil leaves it to JetStream. An existing stream is
-	// not checked for it.
+	// Placement selects the servers. If it is nil, JetStream does. It is not compared
+	// with that of an existing stream.
 	Placement *jetstream.Placement
 
-	// Domain is the JetStream domain, for connections to a leaf node. Empty is the
+	// Domain is the JetStream domain, for connections to a leaf node. Empty means the
 	// domain of the connection.
 	Domain string
 
-	// CacheBytes bounds the memory for the newest records of followed channels, from which
-	// most resumes are served. All channels share it; the least recently used are dropped
-	// first. Zero is DefaultCacheBytes, negative is no cache.
+	// CacheBytes limits the memory for the newest records of followed channels, from which
+	// most resumes are served. All channels share it; the records of the least recently
+	// used ones are dropped first. Zero means DefaultCacheBytes, 64 MiB; a negative value
+	// means no cache.
 	CacheBytes int64
 
 	// TailCheck is how often the newest records of all followed channels are compared
-	// with the stream's. Zero is DefaultTailCheck.
+	// with the stream. Zero means DefaultTailCheck, 2 seconds.
 	TailCheck time.Duration
 
-	// NoBus leaves the log without an [eventlog.Bus], and the servers without its stream:
-	// see [Log.Bus]. The bus requires NATS 2.11.
+	// NoBus disables the [eventlog.Bus] of the log and its stream: see [Log.Bus]. The bus
+	// requires NATS 2.11.
 	NoBus bool
 
 	// Logger receives errors that are returned to no caller. Its handler is called on a
-	// goroutine of its own, so it may block and may use the log. Nil is no logging.
+	// separate goroutine, so it may block and may use the log. If it is nil, nothing is
+	// logged.
 	Logger *slog.Logger
 
-	// Bounds of how long the stream may be out of reach: until nothing is answered from
-	// memory any more, until feeds are lost, and until an append is given up. They are set
-	// by tests only.
+	// How long the stream may be unreachable until calls are no longer answered from
+	// memory, until feeds are lost, and until an append fails. Only tests set them.
 	tooLong, cutOff, giveUp time.Duration
-	busBytes                int64 // how large the stream of the bus may become; set by tests only
+	busBytes                int64 // maximum size of the stream of the bus; only tests set it
 }
 
 var streamName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
@@ -123,8 +124,8 @@ func (o *Options) withDefaults() (Options, error) {
 	return c, nil
 }
 
-// duplicates is how long the stream remembers the ids of messages, so that a retried
-// append is stored once.
+// duplicates returns the duplicate window of the stream: how long it remembers the ids of
+// messages, so that an append that is sent again is stored once.
 func (o *Options) duplicates() time.Duration {
 	window := cmp.Or(o.KeyWindow, eventlog.DefaultKeyWindow)
 	if o.Retention > 0 {
@@ -133,10 +134,11 @@ func (o *Options) duplicates() time.Duration {
 	return window
 }
 
-// epochKey is the entry of the stream's metadata that Open and a loss of records set.
+// epochKey is the entry of the stream's metadata that is set by Open, and again after a loss
+// of records.
 const epochKey = "durable-iterator-epoch"
 
-// config is that of a new stream.
+// config returns the configuration of a new stream.
 func (o *Options) config(subjects, live string) jetstream.StreamConfig {
 	c := jetstream.StreamConfig{
 		Name:        o.Stream,
@@ -152,7 +154,7 @@ func (o *Options) config(subjects, live string) jetstream.StreamConfig {
 		DenyPurge:   true,
 		AllowDirect: true,
 		RePublish:   &jetstream.RePublish{Source: subjects, Destination: live},
-		// Seqs of a stream that is made anew go on after those of the old one.
+		// If a stream is created again, its Seqs are after those of the old one.
 		FirstSeq: uint64(time.Now().UnixMicro()),
 	}
 	if o.Memory {
@@ -161,8 +163,8 @@ func (o *Options) config(subjects, live string) jetstream.StreamConfig {
 	return c
 }
 
-// check returns an error that wraps ErrConfig and names what of an existing stream has to
-// be otherwise.
+// check returns an error that wraps ErrConfig and lists the settings of an existing stream
+// that must be changed.
 func (o *Options) check(c jetstream.StreamConfig, subjects, live string) error {
 	want := o.config(subjects, live)
 	var errs differences
@@ -179,8 +181,8 @@ func (o *Options) check(c jetstream.StreamConfig, subjects, live string) error {
 	errs.compare("AllowDirect", c.AllowDirect, true)
 	errs.compare("NoAck", c.NoAck, false)
 	errs.compare("Sealed", c.Sealed, false)
-	// JetStream keeps no floor of each subject: whatever drops messages other than the
-	// oldest of the stream would drop them unseen.
+	// JetStream does not record what was dropped of a subject: if other messages than the
+	// oldest of the stream were dropped, it would not be noticed.
 	errs.compare("MaxMsgsPerSubject", max(c.MaxMsgsPerSubject, 0), int64(0))
 	errs.compare("AllowRollup", c.AllowRollup, false)
 	errs.compare("AllowMsgTTL", c.AllowMsgTTL, false)
@@ -197,7 +199,7 @@ func (o *Options) check(c jetstream.StreamConfig, subjects, live string) error {
 	return errors.Join(errs...)
 }
 
-// differences are the settings of a stream that are not as they should be.
+// differences are errors about the settings of a stream.
 type differences []error
 
 func (d *differences) compare(name string, is, should any) {

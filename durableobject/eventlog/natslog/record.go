@@ -14,9 +14,9 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// token returns the subject token of a channel: any string is a channel name.
+// token returns a valid subject token for a channel, whose name may be any string.
 func token(channel string) string {
-	const longest = 96 // subjects have a limit
+	const longest = 96 // the length of subjects is limited
 	if len(channel) <= longest {
 		return "b" + base64.RawURLEncoding.EncodeToString([]byte(channel))
 	}
@@ -24,16 +24,17 @@ func token(channel string) string {
 	return "h" + base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// ownIDHeader has the id of an append with a key, whose message id is that of the key.
+// ownIDHeader is the header with the id of an append with a key. The message id of such an
+// append is made from the key.
 const ownIDHeader = "Durable-Iterator-Id"
 
-// keyID returns the message id of a channel and a key. No id of an append is as long.
+// keyID returns the message id for a channel and a key. It is longer than all ids of appends.
 func keyID(channel, key string) string {
 	sum := sha256.Sum256(append(appendString(nil, channel), key...))
 	return "k" + base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// idOf returns the id of the append that has made a message with this header.
+// idOf returns the id of the append of a message with this header.
 func idOf(h nats.Header) string {
 	return cmp.Or(h.Get(ownIDHeader), h.Get(nats.MsgIdHdr))
 }
@@ -83,10 +84,10 @@ func encode(r *eventlog.Record) []byte {
 	return append(b, r.Data...)
 }
 
-// errBroken is for a message that is no record.
-var errBroken = errors.New("natslog: broken message")
+// errBroken means that a message is not a valid record.
+var errBroken = errors.New("natslog: malformed message")
 
-// decoder takes values from the front of b. Once bad it returns zeros.
+// decoder reads values from the front of b. After an error it returns zeros.
 type decoder struct {
 	b   []byte
 	bad bool
@@ -125,7 +126,7 @@ func (d *decoder) recipients() []eventlog.Recipient {
 	return list
 }
 
-// decode sets what the publisher set of a record. The record keeps references to b.
+// decode sets the fields of a record that its publisher has set. They refer to b.
 func decode(b []byte, r *eventlog.Record) error {
 	if len(b) == 0 || b[0] > allFlags {
 		return errBroken
@@ -165,18 +166,18 @@ func decode(b []byte, r *eventlog.Record) error {
 // message is a message of the stream: republished or read.
 type message struct {
 	seq uint64
-	// prev is the Seq of the message before it of the same subject, where it was
-	// republished; 0 if that is gone.
+	// prev is the Seq of the previous message of the same subject, or 0 if there is none.
+	// It is set if the message was republished.
 	prev    uint64
-	pending uint64 // how many follow, where it was read
+	pending uint64 // number of messages after it; set if the message was read
 	time    time.Time
-	id      string // of the append; no two have the same
-	subject string // that it is stored under
+	id      string // of the append; unique
+	subject string // under which it is stored
 	data    []byte
 }
 
-// parseMessage reads what the server has added to a message. It must be complete, since
-// others may publish too.
+// parseMessage reads the headers that the server has added to a message. It returns false
+// if one is missing, since other clients may publish messages too.
 func parseMessage(stream string, m *nats.Msg) (message, bool) {
 	first := func(key string) string {
 		if list := m.Header[key]; len(list) > 0 {
@@ -203,7 +204,7 @@ func parseMessage(stream string, m *nats.Msg) (message, bool) {
 	return msg, err == nil
 }
 
-// parseNumber reads a number that may be left out.
+// parseNumber parses a number, and returns 0 for the empty string.
 func parseNumber(s string) (uint64, error) {
 	if s == "" {
 		return 0, nil

@@ -4,7 +4,8 @@ import (
 	"time"
 )
 
-// catchUp has the stream read up to seq, unless that was taken. It reports whether it was not.
+// catchUp starts reading the stream up to seq, unless the feed has taken that message, and
+// reports whether it has not.
 func (f *feed) catchUp(seq uint64) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -19,14 +20,14 @@ func (f *feed) catchUp(seq uint64) bool {
 	return true
 }
 
-// read begins to read the stream up to seq, which it has. It is called with mu held.
+// read starts reading the stream up to seq, which the stream has. It is called with mu held.
 func (f *feed) read(seq uint64) {
 	f.reading, f.target = true, seq
 	f.log.stats.repairs.Add(1)
 	f.log.running.Go(f.repair)
 }
 
-// repair reads what the feed has missed, until it has taken target.
+// repair reads the messages that the feed has missed, until it has taken target.
 func (f *feed) repair() {
 	l := f.log
 	pause := stalePause
@@ -36,7 +37,7 @@ func (f *feed) repair() {
 			return
 		}
 		if err != nil {
-			l.options.Logger.Warn("event log: cannot read what a feed has missed", "subject", f.stored, "err", err)
+			l.options.Logger.Warn("event log: reading missed messages failed", "subject", f.stored, "err", err)
 			pause = min(2*pause, time.Second)
 		}
 		select {
@@ -46,15 +47,15 @@ func (f *feed) repair() {
 	}
 }
 
-// readOn takes the next messages from the stream. It is done when the feed has taken all
-// that it knew of.
+// readOn takes the next messages from the stream. done is set when the feed has taken all
+// messages that it knows of.
 func (f *feed) readOn() (done bool, err error) {
 	l := f.log
 	f.mu.Lock()
 	from, last, epoch := f.base(), f.last, f.epoch
 	f.doubtful = false
 	f.mu.Unlock()
-	// What was missed may be that of another stream, or of one that has gone back.
+	// The stream may have been replaced, or may have lost records.
 	err = l.check(l.ctx)
 	if err == nil && last.id != "" {
 		err = l.confirm(l.ctx, epoch, last)
@@ -70,7 +71,7 @@ func (f *feed) readOn() (done bool, err error) {
 		return false, err
 	}
 	var floor uint64
-	if len(list) == 0 { // expired, or not at this replica yet
+	if len(list) == 0 { // they have expired, or the replica does not have them yet
 		s, err := l.state(l.ctx)
 		if err != nil {
 			return false, err
@@ -89,7 +90,7 @@ func (f *feed) readOn() (done bool, err error) {
 			l.saw(f.epoch, m.seq, m.id)
 		}
 	}
-	if floor >= f.target { // all of it has expired, and shows as a gap
+	if floor >= f.target { // all of them have expired; followers see a gap
 		f.last, f.good, f.upTo = anchor{seq: f.target}, f.target, f.target
 	}
 	if f.base() < f.target {
@@ -119,7 +120,7 @@ func (f *feed) drain() {
 		}
 		f.hand(m)
 	}
-	if f.base() < f.target { // some did not fit
+	if f.base() < f.target { // some were dropped
 		f.reading = true
 		if f.opening() {
 			f.log.running.Go(f.repair)
@@ -127,7 +128,7 @@ func (f *feed) drain() {
 	}
 }
 
-// opening reports whether no repair runs that would go on.
+// opening reports whether no repair is running that would continue.
 func (f *feed) opening() bool {
 	select {
 	case <-f.opened:

@@ -9,12 +9,12 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// After implements [eventlog.Shared]. Where the newest records of a followed channel are
-// in memory, it asks nobody. Records that are yielded may be kept.
+// After implements [eventlog.Shared]. If the records of a followed channel are in memory, it
+// does no I/O. Unlike those of other logs, the records may be kept.
 func (l *Log) After(ctx context.Context, channel string, p eventlog.Position) (eventlog.Replay, error) {
 	replay, err := l.after(ctx, channel, p)
 	if err != nil {
-		if ctx.Err() == nil && errors.Is(err, context.Canceled) { // by Close, which ends what it does not wait for
+		if ctx.Err() == nil && errors.Is(err, context.Canceled) { // canceled by Close
 			err = eventlog.ErrClosed
 		}
 		return eventlog.Replay{}, fmt.Errorf("natslog: after: %w", err)
@@ -42,7 +42,7 @@ func (l *Log) after(ctx context.Context, channel string, p eventlog.Position) (e
 	}
 	r.must = min(r.must, r.end)
 	if known := p.Epoch == s.epoch && p.Seq <= s.last; !known || p.Seq < s.floor {
-		// The first record is the first that is left, whatever was before it.
+		// The replay begins with the first record that is left.
 		r.cursor, r.prev, r.loose = s.floor, s.floor, true
 		return eventlog.Replay{Truncated: !p.IsZero(), Records: r.records}, nil
 	}
@@ -53,8 +53,8 @@ func (l *Log) after(ctx context.Context, channel string, p eventlog.Position) (e
 	return eventlog.Replay{Records: r.records}, nil
 }
 
-// cached returns the records after p if they are in memory, and are all that this handle
-// knows to be stored.
+// cached returns the records after p if all of them that this handle knows to be stored are
+// in memory.
 func (f *feed) cached(p eventlog.Position) ([]*eventlog.Record, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -72,8 +72,8 @@ func (l *Log) horizon() time.Time {
 	return time.Now().Add(time.Duration(l.skew.Load()) - l.options.Retention)
 }
 
-// mustReach returns the newest Seq of the channel that a replay has to come to, whichever
-// replica answers.
+// mustReach returns the newest Seq of the channel that a replay must reach, whichever replica
+// responds.
 func (l *Log) mustReach(ctx context.Context, f *feed, subject, epoch string) (uint64, error) {
 	if f != nil {
 		if seq, of := f.known(); seq > 0 && of == epoch {
@@ -88,8 +88,8 @@ func (l *Log) mustReach(ctx context.Context, f *feed, subject, epoch string) (ui
 }
 
 // before returns the Seq of the newest message of a subject up to seq, or the stream's
-// floor if it has none. Of a stream in memory it may be a later one, up to seq: the server
-// would look at each Seq below, and block the stream meanwhile.
+// floor if it has none. For a stream in memory it may return a later Seq, up to seq, because
+// the server would have to look at each Seq, and would block the stream meanwhile.
 func (l *Log) before(ctx context.Context, subject string, seq, floor uint64) (prev uint64, err error) {
 	if seq <= floor {
 		return floor, nil
@@ -126,14 +126,14 @@ type replay struct {
 	ctx     context.Context
 	subject string
 	epoch   string
-	cursor  uint64 // everything up to it was yielded, or is not wanted
+	cursor  uint64 // Seq after which the next message is read
 	prev    uint64 // Prev of the next record
-	end     uint64 // where the stream ended when the replay was asked for
-	must    uint64 // the stream has a message of this Seq, whatever a replica says
-	loose   bool   // what is missing at the beginning is no news
+	end     uint64 // last Seq of the stream when the replay was created
+	must    uint64 // a Seq that the stream has, even if a replica does not have it yet
+	loose   bool   // messages that are missing at the beginning are not an error
 }
 
-// staleTries is how often a replica that is behind is asked again: five seconds long.
+// staleTries is how often a read is repeated because the replica lags behind: for five seconds.
 const staleTries = 200
 
 // records implements [eventlog.Replay].Records.
@@ -159,7 +159,7 @@ func (r *replay) records(yield func(*eventlog.Record, error) bool) {
 	}
 }
 
-// next returns the next messages, none at the end of the replay.
+// next returns the next messages, or none at the end of the replay.
 func (r *replay) next() ([]message, error) {
 	for stale := 0; r.cursor < r.end; stale++ {
 		list, err := r.read()
@@ -176,7 +176,7 @@ func (r *replay) next() ([]message, error) {
 	return nil, nil
 }
 
-// record returns the record of the next message. It is not ok if it is none, or not wanted.
+// record returns the record of the next message. ok is false if the message must be skipped.
 func (r *replay) record(m message) (rec *eventlog.Record, ok bool) {
 	r.cursor, r.loose = m.seq, false
 	if m.seq > r.end {
@@ -191,8 +191,8 @@ func (r *replay) record(m message) (rec *eventlog.Record, ok bool) {
 	return rec, true
 }
 
-// read returns the next messages, none if the replica that answers has none. It fails if
-// some may have been dropped since the cursor was there.
+// read returns the next messages, or none if the replica has none. It returns an error if
+// messages after the cursor may have been dropped.
 func (r *replay) read() ([]message, error) {
 	if err := r.log.usable(r.ctx); err != nil {
 		return nil, err

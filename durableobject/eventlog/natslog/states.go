@@ -7,8 +7,8 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// stateReader asks for the stream's state, for many callers at a time: there is one request
-// under way at most, and those that come meanwhile share the next one.
+// stateReader requests the stream's state for many callers: at most one request is running,
+// and calls that are made meanwhile share the next one.
 type stateReader struct {
 	ctx  context.Context // of the log
 	read func(context.Context) (streamState, error)
@@ -21,14 +21,14 @@ type stateReader struct {
 	next    *stateRead
 }
 
-// stateRead is a request, and what came of it once done is closed.
+// stateRead is a request. Its result is set when done is closed.
 type stateRead struct {
 	done  chan struct{}
 	state streamState
 	err   error
 }
 
-// after returns the state that the stream has at some time after the call.
+// after returns the state of the stream at some time after the call has begun.
 func (r *stateReader) after(ctx context.Context) (streamState, error) {
 	r.mu.Lock()
 	var mine *stateRead
@@ -55,7 +55,7 @@ func (r *stateReader) after(ctx context.Context) (streamState, error) {
 	}
 }
 
-// run answers requests until there are no more.
+// run sends requests until no caller waits for one.
 func (r *stateReader) run() {
 	for {
 		r.mu.Lock()
@@ -75,7 +75,7 @@ func (r *stateReader) run() {
 	}
 }
 
-// close ends the request that is under way. The context of the log has ended.
+// close waits for the running request, whose context has ended.
 func (r *stateReader) close() {
 	r.mu.Lock()
 	r.closed = true

@@ -16,25 +16,25 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// requestTimeout is how long an answer of the server is waited for.
+// requestTimeout is how long to wait for a response of the server.
 const requestTimeout = 3 * time.Second
 
-// streamState is what the stream's leader says of it.
+// streamState is the state of the stream as its leader reports it.
 type streamState struct {
 	epoch  string
-	last   uint64 // Seq of the newest message that ever was, 0 if there was none
+	last   uint64 // Seq of the newest message, also if it was dropped; 0 if there never was one
 	floor  uint64 // Seq of the newest message that was dropped, 0 if none was
 	config jetstream.StreamConfig
 }
 
-// epochOf returns the epoch of a stream: another for each stream of a name, and for each
-// loss of records that was noticed.
+// epochOf returns the epoch of a stream. It differs for each stream with the same name, and
+// after each loss of records that was noticed.
 func epochOf(config *jetstream.StreamConfig, created time.Time) string {
 	sum := sha256.Sum256([]byte(config.Name + "\x00" + created.UTC().Format(time.RFC3339Nano) + "\x00" + config.Metadata[epochKey]))
 	return new(big.Int).SetBytes(sum[:8]).Text(36)
 }
 
-// apiError is an error that the server answers with.
+// apiError is an error response of the server.
 type apiError struct {
 	Code        int    `json:"code"`
 	ErrCode     int    `json:"err_code"`
@@ -51,7 +51,7 @@ const (
 	errStoreFailed   = 10077
 )
 
-// request sends a request to the leader of a stream and decodes the answer into v.
+// request sends a request to the leader of a stream and decodes the response into v.
 func (l *Log) request(ctx context.Context, call, stream string, body []byte, v any) error {
 	if err := l.connected(); err != nil {
 		return err
@@ -85,7 +85,7 @@ func (l *Log) connected() error {
 	return nil
 }
 
-// unavailable marks an error of the connection or the server as one that may pass.
+// unavailable wraps an error of the connection or the server in [eventlog.ErrUnavailable].
 func unavailable(err error) error {
 	if err == nil || errors.Is(err, eventlog.ErrUnavailable) || errors.Is(err, context.Canceled) {
 		return err
@@ -93,13 +93,13 @@ func unavailable(err error) error {
 	return fmt.Errorf("%w: %w", eventlog.ErrUnavailable, err)
 }
 
-// uncertain marks an error of an append whose record may be stored. It is not ErrUnavailable
-// too, after which a caller would append the record again.
+// uncertain wraps the error of an append whose record may be stored. The result does not
+// wrap ErrUnavailable, after which a caller would append the record again.
 func uncertain(err error) error {
 	return fmt.Errorf("%w: %s", eventlog.ErrUncertain, err.Error())
 }
 
-// readState asks the leader.
+// readState requests the state from the leader.
 func (l *Log) readState(ctx context.Context) (streamState, error) {
 	var info struct {
 		Config  jetstream.StreamConfig `json:"config"`
@@ -126,13 +126,13 @@ func (l *Log) readState(ctx context.Context) (streamState, error) {
 	return s, nil
 }
 
-// leaderMessage returns the message of a Seq, or the newest of a subject, that the
-// leader has; ok is false if it has none.
+// leaderMessage returns the message with a Seq, or the newest message of a subject, from the
+// leader. ok is false if there is none.
 func (l *Log) leaderMessage(ctx context.Context, seq uint64, subject string) (m message, ok bool, err error) {
 	return l.leaderMessageOf(ctx, l.options.Stream, seq, subject)
 }
 
-// leaderMessageOf asks the leader of a stream, otherwise as leaderMessage.
+// leaderMessageOf is like leaderMessage, for any stream.
 func (l *Log) leaderMessageOf(ctx context.Context, stream string, seq uint64, subject string) (m message, ok bool, err error) {
 	select {
 	case l.reads <- struct{}{}:
@@ -168,7 +168,8 @@ func (l *Log) leaderMessageOf(ctx context.Context, stream string, seq uint64, su
 	return m, true, nil
 }
 
-// state asks the leader and notices if the stream is another one or has gone back.
+// state returns the state of the stream from its leader, and notices if the stream was
+// replaced or has lost records.
 func (l *Log) state(ctx context.Context) (streamState, error) {
 	l.mu.Lock()
 	newest := l.anchor.seq
@@ -194,21 +195,21 @@ func (l *Log) state(ctx context.Context) (streamState, error) {
 	return s, nil
 }
 
-// check asks the leader whether the stream is well: it is the one that it was, and has
-// what was stored.
+// check checks with the leader that the stream was not replaced and has all messages that
+// were stored.
 func (l *Log) check(ctx context.Context) error {
 	l.mu.Lock()
 	a, epoch := l.anchor, l.stream.epoch
 	l.mu.Unlock()
 	s, err := l.state(ctx)
 	if err == nil && s.epoch != epoch {
-		a = anchor{} // of another stream
+		a = anchor{} // it is of another stream
 	}
 	if err == nil && a.seq > s.floor {
 		err = l.confirm(ctx, s.epoch, a)
 	}
 	if err == nil && s.last > max(a.seq, s.floor) {
-		// Positions up to the end may have been given out, so it has to stay.
+		// Clients may have positions up to the end, so the last message must not disappear.
 		var m message
 		if m, _, err = l.leaderMessage(ctx, s.last, ""); err == nil {
 			l.saw(s.epoch, m.seq, m.id)
@@ -247,13 +248,13 @@ func (l *Log) confirm(ctx context.Context, epoch string, a anchor) error {
 	return err
 }
 
-// renew begins a new epoch of a stream that has lost records: it may use their Seqs again.
-// All nodes see it in the stream's metadata.
+// renew begins a new epoch of a stream that has lost records, because it may use their Seqs
+// again. All nodes read the epoch from the stream's metadata.
 func (l *Log) renew(ctx context.Context, s streamState) (streamState, error) {
 	l.mu.Lock()
 	if s.epoch != l.stream.epoch {
 		l.mu.Unlock()
-		return s, nil // it was done meanwhile
+		return s, nil // another node has done it
 	}
 	l.renewing = true
 	l.mu.Unlock()
@@ -278,7 +279,7 @@ func (l *Log) renew(ctx context.Context, s streamState) (streamState, error) {
 
 var errReplaced = errors.New("natslog: the stream was replaced, or has lost records")
 
-// reset goes over to another epoch: what was followed is lost.
+// reset changes to another epoch. All feeds are lost.
 func (l *Log) reset(s streamState) {
 	l.mu.Lock()
 	if l.stream.epoch == s.epoch {
@@ -296,7 +297,7 @@ func (l *Log) reset(s streamState) {
 	}
 }
 
-// saw notes a message that was stored.
+// saw records that a message was stored.
 func (l *Log) saw(epoch string, seq uint64, id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -305,7 +306,7 @@ func (l *Log) saw(epoch string, seq uint64, id string) {
 	}
 }
 
-// ready returns an error unless what is known of the stream can be relied on.
+// ready returns an error if the known state of the stream may be out of date.
 func (l *Log) ready(ctx context.Context) error {
 	if err := l.usable(ctx); err != nil {
 		return err

@@ -11,7 +11,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// suspect has the stream checked at once.
+// suspect makes the watch check the stream at once.
 func (l *Log) suspect() {
 	select {
 	case l.wake <- struct{}{}:
@@ -19,7 +19,7 @@ func (l *Log) suspect() {
 	}
 }
 
-// leastPause is how long the watch rests at least between two checks.
+// leastPause is the minimum pause between two checks.
 const leastPause = 100 * time.Millisecond
 
 // watch checks the stream and the tails of all feeds until the log is closed.
@@ -33,7 +33,7 @@ func (l *Log) watch() {
 		case status := <-l.status:
 			if status == nats.CONNECTED {
 				l.mu.Lock()
-				l.verified = false // the server may have lost records meanwhile
+				l.verified = false // the server may have lost records
 				l.mu.Unlock()
 			}
 		case <-l.ctx.Done():
@@ -54,12 +54,12 @@ func (l *Log) watch() {
 	}
 }
 
-// report logs a check that failed, and ends all feeds if that lasts.
+// report logs that a check has failed, and ends all feeds if checks have failed for long.
 func (l *Log) report(err error) {
 	if err == nil || l.ctx.Err() != nil {
 		return
 	}
-	l.options.Logger.Warn("event log: cannot check the stream", "stream", l.options.Stream, "err", err)
+	l.options.Logger.Warn("event log: checking the stream failed", "stream", l.options.Stream, "err", err)
 	l.mu.Lock()
 	since := time.Since(l.heard)
 	l.mu.Unlock()
@@ -67,14 +67,14 @@ func (l *Log) report(err error) {
 		return
 	}
 	for _, f := range l.takeFeeds() {
-		f.lose(fmt.Errorf("natslog: the stream is out of reach: %w", eventlog.ErrUnavailable))
+		f.lose(fmt.Errorf("natslog: the stream cannot be reached: %w", eventlog.ErrUnavailable))
 	}
 }
 
-// tailBatch is how many channels are checked with one request: a server answers for no more.
+// tailBatch is how many channels are checked with one request, which is the server's limit.
 const tailBatch = 1000
 
-// feedTail is a feed and the newest message that it had taken.
+// feedTail is a feed and the newest message that it has taken.
 type feedTail struct {
 	*feed
 	newest anchor
@@ -94,7 +94,7 @@ func (l *Log) tails() []feedTail {
 	return tails
 }
 
-// checkTails compares what was followed with the stream, which was checked since.
+// checkTails compares the feeds with the stream, which was checked after tails were read.
 func (l *Log) checkTails(ctx context.Context, tails []feedTail) error {
 	l.mu.Lock()
 	s := l.stream
@@ -130,10 +130,10 @@ func (l *Log) checkSome(ctx context.Context, s streamState, tails []feedTail) er
 		case t.newest.id == "":
 			t.quiet(t.newest.seq, upTo)
 		case t.newest.seq > s.last:
-			// No message of the stream: it was forged, or the stream lost it.
+			// The stream has no such message: it was forged, or the stream has lost it.
 			t.lose(errReplaced)
 		case is.seq == t.newest.seq, upTo >= t.newest.seq && t.newest.seq > s.floor:
-			// A replica that is as far as that has another message, or none.
+			// A replica that has messages up to there has another message, or none.
 			if err := l.confirm(ctx, s.epoch, t.newest); err != nil {
 				return err
 			}

@@ -17,7 +17,7 @@ func main() {
 		Plugins: []rpc.LinkPlugin{&client.LinkPlugin{
 			URL: "ws://127.0.0.1:3000/room",
 			OnGap: func(_ context.Context, gap *client.GapError) {
-				fmt.Println(gap) // here an application with state loads it anew
+				fmt.Println(gap) // an application with state reloads it here
 			},
 		}},
 	})
@@ -29,7 +29,7 @@ func main() {
 	if _, err := chat.Say.Call(ctx, room, chat.Message{Text: "hello"}); err != nil {
 		log.Fatal(err)
 	}
-	for m, err := range room.All() { // goes on over reconnects, restarts and gaps
+	for m, err := range room.All() { // continues after reconnects, restarts and gaps
 		if err != nil {
 			log.Fatal(err)
 		}

@@ -1,6 +1,6 @@
 // A room without oRPC: everything that is needed to show events and to call a method.
 
-import { dial } from '@go-orpc/durable-iterator-client'
+import { dial, httpToken } from '@go-orpc/durable-iterator-client'
 import type { Event, Line } from './contract.js'
 
 interface Methods { say: (input: { lines: Line[] }) => Promise<void> }
@@ -11,7 +11,7 @@ const show = (text: string): unknown => list.appendChild(document.createElement(
 
 const room = await dial<Event, Methods>({
   url: '/room',
-  token: async signal => (await fetch(`/token?room=lobby&name=${name}`, { signal })).text(),
+  token: httpToken(`/token?room=lobby&name=${name}`),
   onState: state => document.querySelector('output')!.textContent = state,
   onGap: () => show('(some messages are missing)'),
 })

@@ -56,10 +56,13 @@ export class View {
       return known
     }
     const dialog = $<HTMLDialogElement>('who')
-    dialog.oncancel = event => event.preventDefault()
-    dialog.showModal()
-    await new Promise(resolve => dialog.onclose = resolve)
-    const name = $<HTMLInputElement>('name').value.trim() || 'Somebody'
+    let name = ''
+    while (name === '') { // Escape closes it, too
+      dialog.returnValue = ''
+      dialog.showModal()
+      await new Promise(resolve => dialog.onclose = resolve)
+      name = dialog.returnValue === 'join' ? $<HTMLInputElement>('name').value.trim() : ''
+    }
     sessionStorage.setItem('name', name)
     return name
   }
@@ -257,7 +260,7 @@ export class View {
     }
     text.oninput = () => {
       text.style.height = ''
-      text.style.height = `${text.scrollHeight}px`
+      text.style.height = `${text.scrollHeight + text.offsetHeight - text.clientHeight}px` // with its border
       onTyping()
     }
   }
