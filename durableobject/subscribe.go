@@ -117,6 +117,7 @@ func (s *subscription) outcome(kept bool) string {
 
 // begin makes s the socket's subscription, in place of an earlier one.
 func (ws *Websocket) begin(s *subscription) {
+	ws.core().counters.subscribed(s) // before its hook may begin, which takes what this reads
 	ws.mu.Lock()
 	old := ws.sub
 	ws.sub = s
@@ -134,7 +135,6 @@ func (ws *Websocket) begin(s *subscription) {
 		ws.startHook(s)
 	}
 	ws.mu.Unlock()
-	ws.core().counters.subscribed(s)
 	if old != nil {
 		old.finish()
 	}
