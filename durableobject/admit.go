@@ -99,6 +99,27 @@ func (c *core) checkChannel(ctx context.Context, p *token.Payload) *rpc.Error {
 	return nil
 }
 
+// checkRevoked refuses a token that was revoked, and every token while this node may not know
+// all revocations.
+func (c *core) checkRevoked(ctx context.Context, p *token.Payload) *rpc.Error {
+	if err := c.nodes.ready(ctx); err != nil {
+		c.logger.WarnContext(ctx, "revocations are not known", "channel", p.Channel, "err", err)
+		return rpc.Errorf(rpc.CodeServiceUnavailable, "Try again later")
+	}
+	subject := ""
+	if c.revocations.bySubject() {
+		r, err := c.recipient("", p)
+		if err != nil {
+			return c.failed(ctx, "Options.Subject failed", p.Channel, err)
+		}
+		subject = r.Subject
+	}
+	if c.revocations.match(subject, p, time.Now()) {
+		return rpc.Errorf(rpc.CodeUnauthorized, "Token revoked")
+	}
+	return nil
+}
+
 // authorize asks the application, whose refusal may be an *rpc.Error.
 func (c *core) authorize(ctx context.Context, p *token.Payload, ask func(*token.Payload) error) *rpc.Error {
 	err := try(func() error { return ask(p) })

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -36,52 +37,70 @@ type answer struct {
 	Data json.RawMessage `json:"data"`
 }
 
+// questions are what the nodes of a namespace ask each other.
+type questions struct {
+	nodes    *nodes
+	handlers map[string]func(data json.RawMessage) any // by What, on a goroutine of its own; set before the first question
+	answers  answers
+
+	mu      sync.Mutex
+	asked   uint64 // the id of the last one of this node
+	waiting map[uint64]chan<- answer
+}
+
+func newQuestions(n *nodes) *questions {
+	q := &questions{nodes: n, handlers: map[string]func(json.RawMessage) any{}, waiting: map[uint64]chan<- answer{}}
+	n.handlers[kindQuestion], n.handlers[kindAnswer] = q.answer, q.answered
+	return q
+}
+
 // ask asks the other nodes, and calls each with the data of the answers, one for each node.
 // It waits for the nodes that are known, and a little for others if this one is new.
-func (n *nodes) ask(ctx context.Context, what string, data any, each func(json.RawMessage) error) error {
-	if n.alone {
+func (q *questions) ask(ctx context.Context, what string, data any, each func(json.RawMessage) error) error {
+	if q.nodes.alone {
 		return nil
 	}
 	text, err := json.Marshal(data)
 	if err != nil {
 		return err
 	}
-	if !n.listening() {
-		if err := n.sync(ctx); err != nil && !n.listening() {
+	if !q.nodes.listening() {
+		if err := q.nodes.sync(ctx); err != nil && !q.nodes.listening() {
 			return err
 		}
 	}
 	answers := make(chan answer, maxAnswers)
-	n.mu.Lock()
-	n.asked++
-	id, fresh := n.asked, time.Since(n.since) < beatInterval
-	n.waiting[id] = answers
-	n.mu.Unlock()
+	fresh := q.nodes.isNew()
+	q.mu.Lock()
+	q.asked++
+	id := q.asked
+	q.waiting[id] = answers
+	q.mu.Unlock()
 	defer func() {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		delete(n.waiting, id)
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		delete(q.waiting, id)
 	}()
-	q, err := json.Marshal(question{id, what, text})
+	encoded, err := json.Marshal(question{id, what, text})
 	if err != nil {
 		return err
 	}
-	if err := n.broadcast(ctx, message{Kind: kindQuestion, Data: q}); err != nil {
+	if err := q.nodes.broadcast(ctx, message{Kind: kindQuestion, Data: encoded}); err != nil {
 		return err
 	}
-	return n.collect(ctx, q, answers, fresh, each)
+	return q.collect(ctx, encoded, answers, fresh, each)
 }
 
 // collect waits for the answers to a question that was sent, and sends it again to nodes that
 // have not answered. With fresh it waits until then for nodes that are not known yet.
-func (n *nodes) collect(ctx context.Context, q []byte, answers <-chan answer, fresh bool, each func(json.RawMessage) error) error {
+func (q *questions) collect(ctx context.Context, encoded []byte, answers <-chan answer, fresh bool, each func(json.RawMessage) error) error {
 	asking, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	again := time.NewTimer(askAgain)
 	defer again.Stop()
 	got := map[string]bool{}
 	missing := func() []string {
-		return slices.DeleteFunc(n.others(), func(name string) bool { return got[name] })
+		return slices.DeleteFunc(q.nodes.others(), func(name string) bool { return got[name] })
 	}
 	var failed error // to ask again
 	for fresh || len(missing()) > 0 {
@@ -97,7 +116,7 @@ func (n *nodes) collect(ctx context.Context, q []byte, answers <-chan answer, fr
 		case <-again.C:
 			fresh = false // those that this node did not know have answered by now
 			for _, name := range missing() {
-				err := n.broadcast(asking, message{Kind: kindQuestion, To: name, Data: q})
+				err := q.nodes.broadcast(asking, message{Kind: kindQuestion, To: name, Data: encoded})
 				if err != nil && asking.Err() == nil {
 					failed = err
 				}
@@ -125,49 +144,49 @@ func silentError(names []string, failed error) error {
 }
 
 // answer answers a question of another node.
-func (n *nodes) answer(from string, data json.RawMessage) {
-	var q question
-	if json.Unmarshal(data, &q) != nil {
+func (q *questions) answer(from string, data json.RawMessage) {
+	var asks question
+	if json.Unmarshal(data, &asks) != nil {
 		return
 	}
-	fn := n.onAsked[q.What]
-	if fn == nil {
+	handle := q.handlers[asks.What]
+	if handle == nil {
 		return // of a newer version
 	}
-	id := asked{from, q.ID}
-	sent, isNew := n.answers.begin(id)
+	id := asked{from, asks.ID}
+	sent, isNew := q.answers.begin(id)
 	if !isNew && sent == nil {
 		return
 	}
-	n.soon(func() {
+	q.nodes.soon(func() {
 		if !isNew {
-			n.send(message{Kind: kindAnswer, To: from, Data: sent})
+			q.nodes.send(message{Kind: kindAnswer, To: from, Data: sent})
 			return
 		}
-		result, err := json.Marshal(fn(q.Data))
+		result, err := json.Marshal(handle(asks.Data))
 		if err == nil {
-			result, err = json.Marshal(answer{ID: q.ID, Data: result})
+			result, err = json.Marshal(answer{ID: asks.ID, Data: result})
 		}
 		if err != nil {
-			n.core.logger.Error("answer to another node cannot be encoded", "what", q.What, "err", err)
-			n.answers.end(id, nil)
+			q.nodes.core.logger.Error("answer to another node cannot be encoded", "what", asks.What, "err", err)
+			q.answers.end(id, nil)
 			return
 		}
-		n.answers.end(id, result)
-		n.send(message{Kind: kindAnswer, To: from, Data: result})
+		q.answers.end(id, result)
+		q.nodes.send(message{Kind: kindAnswer, To: from, Data: result})
 	})
 }
 
 // answered passes an answer to the caller that waits for it.
-func (n *nodes) answered(from string, data json.RawMessage) {
+func (q *questions) answered(from string, data json.RawMessage) {
 	var a answer
 	if json.Unmarshal(data, &a) != nil {
 		return
 	}
 	a.From = from
-	n.mu.Lock()
-	waiting := n.waiting[a.ID]
-	n.mu.Unlock()
+	q.mu.Lock()
+	waiting := q.waiting[a.ID]
+	q.mu.Unlock()
 	select {
 	case waiting <- a: // blocks for ever on a nil channel, so that default is taken
 	default:

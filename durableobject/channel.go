@@ -3,7 +3,6 @@ package durableobject
 import (
 	"context"
 	"fmt"
-	"iter"
 	"math"
 	"sync/atomic"
 	"time"
@@ -29,8 +28,8 @@ type liveChannel struct {
 	hub     any          // the application's object, once maker has succeeded
 }
 
-// evicted as a count of pins keeps new users away.
-const evicted = math.MinInt64 / 2
+// evictedPins as a count of pins keeps new users away.
+const evictedPins = math.MinInt64 / 2
 
 // release ends the use of a channel by one user.
 func (ch *liveChannel) release() {
@@ -154,25 +153,6 @@ func (c *channels) lookup(name string) *liveChannel {
 	return c.all[name]
 }
 
-// websockets returns the sockets of a channel that have one of the tags, or all of them if
-// there are no tags.
-func (c *channels) websockets(name string, tags []string) iter.Seq[*Websocket] {
-	if len(tags) == 0 {
-		tags = nil // all
-	}
-	return func(yield func(*Websocket) bool) {
-		ch := c.lookup(name)
-		if ch == nil {
-			return
-		}
-		for _, ws := range websocketsOf(ch, tags) {
-			if !yield(ws) {
-				return
-			}
-		}
-	}
-}
-
 // evict drops the channels that have been idle since before, or all of them if force
 // is set, and calls OnEvicted of each, on a goroutine of its own.
 func (c *channels) evict(before time.Time, force bool) {
@@ -182,7 +162,7 @@ func (c *channels) evict(before time.Time, force bool) {
 		if !force && ch.touched.Load() > before.UnixNano() {
 			continue
 		}
-		if ch.pins.CompareAndSwap(0, evicted) || force {
+		if ch.pins.CompareAndSwap(0, evictedPins) || force {
 			delete(c.all, name)
 			c.unfollow(ch)
 			c.core.counters.evicted.Add(ch.events.Published())

@@ -5,16 +5,15 @@ import (
 	"errors"
 	"sync"
 	"time"
-
-	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
 // class is a Namespace without its types.
 type class struct {
 	*core
 
-	channels channels
-	sockets  sockets
+	channels  channels
+	sockets   sockets
+	questions *questions
 
 	// finish runs once, from the first Shutdown on, and closes finished. closeErr is
 	// set before that.
@@ -33,8 +32,8 @@ func newClass(o *Options, newHub func(ctx context.Context, c *class, channel str
 	c := &class{core: base, hurried: make(chan bool, 2), finished: make(chan struct{})}
 	c.channels = channels{core: base, all: map[string]*liveChannel{}, leaving: map[string]chan struct{}{}}
 	c.sockets = sockets{core: base, all: map[*Websocket]struct{}{}, opening: map[*Websocket]struct{}{}}
+	c.questions = newQuestions(base.nodes)
 	c.system, c.peers = newSystem(), c.newPeers()
-	c.connectNodes()
 	if c.members != nil {
 		c.members.hooks.call = c.presenceHook
 		c.members.connect()
@@ -122,9 +121,4 @@ func (c *class) task(name string, interval time.Duration, do func(now time.Time)
 			}
 		}
 	})
-}
-
-// isClosing reports whether an error means only that the namespace or its log closes.
-func isClosing(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, eventlog.ErrClosed) || errors.Is(err, ErrClosed)
 }

@@ -170,6 +170,18 @@ func (c *core) failed(ctx context.Context, message, channel string, err error) *
 	return rpc.Errorf(rpc.CodeInternalServerError, "Internal Server Error")
 }
 
+// shuttingDown returns err, the error of a method. If err only means that the namespace is
+// shutting down, it returns an *rpc.Error for the client, which is not logged as a failure.
+func (c *core) shuttingDown(err error) error {
+	if !errors.Is(err, ErrClosed) {
+		return err
+	}
+	if _, answered := errors.AsType[*rpc.Error](err); answered || !c.isClosing() {
+		return err // it may be of another namespace
+	}
+	return (&rpc.Error{Code: rpc.CodeServiceUnavailable, Message: "Shutting down"}).WithCause(err)
+}
+
 // methods are the methods that were registered with Handle. They are complete when the
 // first of them is called.
 type methods struct {

@@ -3,11 +3,18 @@ package durableobject
 import (
 	"context"
 	"errors"
-	"maps"
 	"sync"
 	"sync/atomic"
 
 	"github.com/go-orpc/durable-iterator/rpc"
+)
+
+// Results of calls in [Stats] that are not the code of an error.
+const (
+	// ResultOK is the result of a call that has succeeded.
+	ResultOK = "OK"
+	// ResultOther is the result of calls whose error code is not among the first 64.
+	ResultOther = "OTHER"
 )
 
 const (
@@ -46,12 +53,12 @@ func newCounters(writers int) counters {
 	return counters{calls: make([]callCounters, writers), closes: map[int]uint64{}}
 }
 
-// subscribed counts a subscription.
-func (c *counters) subscribed(s *subscription) {
+// subscribed counts a subscription, which resumes an earlier one if it has its last event id.
+func (c *counters) subscribed(lastEventID string, truncated bool) {
 	switch {
-	case s.lastEventID == "":
+	case lastEventID == "":
 		c.fresh.Add(1)
-	case s.Truncated:
+	case truncated:
 		c.truncated.Add(1)
 	default:
 		c.complete.Add(1)
@@ -97,29 +104,4 @@ func (c *callCounters) add(result string) {
 		result = ResultOther
 	}
 	c.failed[result]++
-}
-
-// fill sets the fields of s that are counted here.
-func (c *counters) fill(s *Stats) {
-	s.PublishErrors = c.unpublished.Load()
-	s.ResumesComplete, s.ResumesTruncated = c.complete.Load(), c.truncated.Load()
-	s.Subscribes = c.fresh.Load() + s.ResumesComplete + s.ResumesTruncated
-	s.Calls = map[string]uint64{}
-	for i := range c.calls {
-		c.calls[i].addTo(s.Calls)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s.Closes = maps.Clone(c.closes)
-}
-
-func (c *callCounters) addTo(calls map[string]uint64) {
-	if n := c.ok.Load(); n > 0 {
-		calls[ResultOK] += n
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for result, n := range c.failed {
-		calls[result] += n
-	}
 }

@@ -3,6 +3,7 @@ package durableobject
 import (
 	"context"
 	"errors"
+	"iter"
 	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
@@ -23,8 +24,21 @@ func (e *endpoint) Pull(b *socket.Batch, wait bool) socket.More {
 	}
 	before := len(b.Own)
 	more := ws.pull(b, wait)
-	ws.pullHeartbeat(b, before, more)
+	if ws.heartbeat.runs() {
+		ws.pullHeartbeat(b, before, more)
+	}
 	return more
+}
+
+// pullHeartbeat is called after what there is to send was added to b, which had a size
+// before. It adds a heartbeat if that is due and there was nothing.
+func (ws *Websocket) pullHeartbeat(b *socket.Batch, before int, more socket.More) {
+	if more == socket.None && len(b.Own) == before && b.Shared == nil && ws.heartbeat.due.Load() {
+		ws.reader.Heartbeat(b, func() bool { return !ws.outbox.Empty() })
+	}
+	if len(b.Own) > before || b.Shared != nil {
+		ws.heartbeat.sent(time.Since(ws.core().start))
+	}
 }
 
 func (ws *Websocket) pull(b *socket.Batch, wait bool) socket.More {
@@ -80,7 +94,11 @@ func (e *endpoint) Visit(now time.Time) (again time.Time) {
 		return time.Time{}
 	}
 	again = ws.Token().ExpiresAt.Add(time.Millisecond) // it is expired after that, not at it
-	if beat := ws.visitHeartbeat(now); !beat.IsZero() && beat.Before(again) {
+	due, next := ws.heartbeat.visit(now.Sub(ws.core().start))
+	if due {
+		ws.conn.Wake()
+	}
+	if beat := ws.core().start.Add(next); next > 0 && beat.Before(again) {
 		return beat
 	}
 	return again
@@ -193,4 +211,23 @@ func websocketsOf(ch *liveChannel, tags []string) []*Websocket {
 		}
 	}
 	return list
+}
+
+// websockets returns the sockets of a channel that have one of the tags, or all of them if
+// there are no tags.
+func (c *channels) websockets(name string, tags []string) iter.Seq[*Websocket] {
+	if len(tags) == 0 {
+		tags = nil // all
+	}
+	return func(yield func(*Websocket) bool) {
+		ch := c.lookup(name)
+		if ch == nil {
+			return
+		}
+		for _, ws := range websocketsOf(ch, tags) {
+			if !yield(ws) {
+				return
+			}
+		}
+	}
 }

@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
-
-	"github.com/go-orpc/durable-iterator/internal/socket"
 )
 
 // headerHeartbeat is the header of a subscription in which a client asks for a sign of
@@ -35,53 +33,43 @@ func heartbeatOf(header http.Header) time.Duration {
 	return max(time.Duration(seconds)*time.Second, minHeartbeat)
 }
 
-// heartbeat keeps a socket from being silent. The zero value does nothing.
+// heartbeat keeps a socket from being silent. The zero value does nothing. Times are on the
+// clock of the namespace: since core.start.
 type heartbeat struct {
 	interval atomic.Int64 // nanoseconds; 0: the subscription has not asked for it
-	lastSent atomic.Int64 // when something was sent, in nanoseconds since core.start
+	lastSent atomic.Int64 // when something was sent, in nanoseconds
 	due      atomic.Bool  // nothing was sent for the interval
 }
 
-// startHeartbeat begins, or with 0 ends, the heartbeat of a subscription.
-func (ws *Websocket) startHeartbeat(interval time.Duration) {
-	h := &ws.heartbeat
+// begin begins, or with 0 ends, the heartbeat of a subscription.
+func (h *heartbeat) begin(interval, now time.Duration) {
 	h.due.Store(false)
-	h.lastSent.Store(int64(time.Since(ws.core().start)))
+	h.lastSent.Store(int64(now))
 	h.interval.Store(int64(interval))
-	if interval > 0 {
-		ws.conn.VisitAt(time.Now().Add(interval))
-	}
 }
 
-// visitHeartbeat wakes the connection if a heartbeat is due, and returns when to look
-// again, the zero time for never.
-func (ws *Websocket) visitHeartbeat(now time.Time) (again time.Time) {
-	h := &ws.heartbeat
+// stop ends the heartbeat.
+func (h *heartbeat) stop() { h.interval.Store(0) }
+
+// runs reports whether there is a heartbeat.
+func (h *heartbeat) runs() bool { return h.interval.Load() != 0 }
+
+// visit makes the heartbeat due if nothing was sent for the interval. It returns when to look
+// again, 0 for never.
+func (h *heartbeat) visit(now time.Duration) (due bool, again time.Duration) {
 	interval := time.Duration(h.interval.Load())
 	if interval == 0 {
-		return time.Time{}
+		return false, 0
 	}
-	next := ws.core().start.Add(time.Duration(h.lastSent.Load()) + interval)
-	if now.Before(next) {
-		return next
+	if next := time.Duration(h.lastSent.Load()) + interval; now < next {
+		return false, next
 	}
 	h.due.Store(true)
-	ws.conn.Wake()
-	return now.Add(interval)
+	return true, now + interval
 }
 
-// pullHeartbeat is called after what there is to send was added to b, which had a size
-// before. It adds a heartbeat if that is due and there was nothing.
-func (ws *Websocket) pullHeartbeat(b *socket.Batch, before int, more socket.More) {
-	h := &ws.heartbeat
-	if h.interval.Load() == 0 {
-		return
-	}
-	if more == socket.None && len(b.Own) == before && b.Shared == nil && h.due.Load() {
-		ws.reader.Heartbeat(b, func() bool { return !ws.outbox.Empty() })
-	}
-	if len(b.Own) > before || b.Shared != nil {
-		h.lastSent.Store(int64(time.Since(ws.core().start)))
-		h.due.Store(false)
-	}
+// sent notes that something was sent.
+func (h *heartbeat) sent(now time.Duration) {
+	h.lastSent.Store(int64(now))
+	h.due.Store(false)
 }

@@ -14,44 +14,44 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// Bounds of HistoryOptions.Limit.
+// The default and the maximum of HistoryOptions.Limit.
 const (
 	DefaultHistoryLimit = 100
 	MaxHistoryLimit     = 1000
 )
 
-// HistoryNewest is the Before of [HistoryOptions] that asks for the newest page.
+// HistoryNewest is the value of [HistoryOptions].Before for the newest page.
 const HistoryNewest = fanout.Newest
 
 // HistoryOptions selects a page of a history. The zero HistoryOptions selects the oldest.
 type HistoryOptions struct {
-	// After is the event id after which the page begins, oldest first. Empty, and "0", is
-	// the beginning.
+	// After is the id of the event after which the page begins, with the oldest event
+	// first. Empty or "0" means the beginning.
 	After string
 
-	// Before is the event id before which the page begins, newest first: that of an event
-	// is not part of it. HistoryNewest, which is "newest", is the end. Empty reads
-	// forwards. It is an error if After is set too.
+	// Before is the id of the event before which the page begins, with the newest event
+	// first. HistoryNewest, "newest", means the end. Empty means to read forwards. It is an
+	// error if After is set too.
 	Before string
 
-	// Limit is how many events the page has at most: 0 is 100, and 1000 is the most.
+	// Limit is the maximum number of events of the page. 0 means 100; the maximum is 1000.
 	Limit int
 
-	// For selects the events that are for the client of this socket, as a replay does: by
-	// its tags and its recipient. It may be closed, and must be a socket of the object. Nil
+	// For selects the events that are for the client of this socket, by its tags and its
+	// recipient, as a replay does. It must be a socket of the object, and may be closed. Nil
 	// selects all events.
 	For *Websocket
 }
 
 // HistoryEvent is an event as it was stored.
 type HistoryEvent[T any] struct {
-	ID    string // its event id
+	ID    string // the event id
 	Time  time.Time
 	Event T
 	Meta  rpc.EventMeta // as it was published, without an ID
 
-	// Audience selects the clients that the event is for. It names others than the one
-	// that asks, so it is nothing to be sent to clients.
+	// Audience selects the clients that the event is for. It may contain the ids of other
+	// clients, so do not send it to clients.
 	Audience eventlog.Audience
 }
 
@@ -59,30 +59,30 @@ type HistoryEvent[T any] struct {
 type Page[T any] struct {
 	Events []HistoryEvent[T]
 
-	// Next is After or Before of the next page, whichever this one had. It is empty if
-	// there are no more events now.
+	// Next is the value of After or Before, whichever was set, for the next page. It is
+	// empty if there are no more events.
 	Next string
 
-	// Truncated is set if events after After are gone, or may be, or if the log does not
-	// know Before, for instance because it was in memory and the process was restarted. Then the
-	// page begins with the oldest or the newest event that is retained.
+	// Truncated is set if events after After are missing, or may be, or if the log does not
+	// know Before, for example because it is in memory and the process was restarted. The
+	// page then begins with the oldest or the newest event that is retained.
 	Truncated bool
 }
 
-// History returns a page of the events that the log retains of the object, wherever they
-// were published: forwards after an event, or backwards before one. Events older than
-// Options.ResumeRetention, which are not replayed, are part of it as long as the log has
-// them. Clients read a history through a method of the application, which passes its
-// socket as HistoryOptions.For. oRPC has nothing like it.
+// History returns a page of the events that the log retains of the object, whichever node has
+// published them: forwards after an event, or backwards before one. It includes events older
+// than Options.ResumeRetention, which are not replayed, as long as the log has them. Clients
+// read the history with a method of the application, which passes their socket as
+// HistoryOptions.For. oRPC has no counterpart.
 //
-// A page ends after its limit, at 1 MiB of events, unless a single one is larger, and after
-// 10,000 events or 8 MiB that were looked at, for the client or not. So one with few events, or
-// none, may have a Next. Reading the newest page takes as long for a long history as for a
-// short one.
+// A page ends at its limit, at 1 MiB of events, unless a single one is larger, and after
+// 10,000 events or 8 MiB were read, including events for others. So a page with few events, or
+// none, may have a Next. Reading the newest page of a long history does not take longer than
+// that of a short one.
 //
-// If an event cannot be decoded as a T, the error names its id, and the page has the events
-// before it and a Next after it. Other errors are those of ctx, the log and the options,
-// [ErrNotKept] and [ErrForeignWebsocket]; their page is empty.
+// If an event cannot be decoded as a T, the error contains its id, the page has the events
+// before it, and Next continues after it. Other errors are those of ctx, of the log and of
+// invalid options, [ErrNotKept] and [ErrForeignWebsocket]; the page is then empty.
 func (o *Object[T]) History(ctx context.Context, h HistoryOptions) (Page[T], error) {
 	page, err := o.history(ctx, h)
 	if err != nil {
@@ -108,8 +108,8 @@ func (o *Object[T]) history(ctx context.Context, h HistoryOptions) (Page[T], err
 	return page, nil
 }
 
-// past reads the records of a page. Nothing is pinned, so code of the application may run
-// after it.
+// past reads the records of a page. The channel is not pinned when it returns, so that code of
+// the application may run.
 func (c *channels) past(ctx context.Context, name string, h HistoryOptions) (fanout.Past, error) {
 	q := fanout.Query{After: h.After, Before: h.Before, Limit: h.Limit}
 	switch {
@@ -135,7 +135,7 @@ func (c *channels) past(ctx context.Context, name string, h HistoryOptions) (fan
 	return past, err
 }
 
-// decodeRecord decodes what a record was published with. Serializers and types of the
+// decodeRecord decodes the event and the metadata of a record. Serializers and types of the
 // application may panic in it.
 func (c *core) decodeRecord(rec *eventlog.Record, event any, meta *rpc.EventMeta) (err error) {
 	defer bridge.RecoverTo(&err)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/maphash"
+	"log/slog"
 	"maps"
 	"time"
 
@@ -14,9 +15,16 @@ import (
 // keptInterval is how often all that is kept is read from a bus that reports no change.
 const keptInterval = time.Minute
 
-// keptReader knows what was read of the revocations that are kept, so that little is done
+// prefixRevoked begins the keys of the revocations that are kept.
+const prefixRevoked = "revoked/"
+
+// keptReader reads the revocations that a bus keeps. It knows what was read, so that little is done
 // where nothing has changed.
 type keptReader struct {
+	bus    eventlog.Bus
+	logger *slog.Logger
+	obey   func(*revocation) // set before the first reading
+
 	// version is that of the bus when the last reading that succeeded began, at readAt; 0
 	// is not known.
 	version uint64
@@ -27,8 +35,8 @@ type keptReader struct {
 	seed maphash.Seed
 }
 
-func newKeptReader() keptReader {
-	return keptReader{seen: map[string]uint64{}, seed: maphash.MakeSeed()}
+func newKeptReader(bus eventlog.Bus, logger *slog.Logger) keptReader {
+	return keptReader{bus: bus, logger: logger, seen: map[string]uint64{}, seed: maphash.MakeSeed()}
 }
 
 // isRead reports whether a reading would find nothing new.
@@ -36,10 +44,9 @@ func (k *keptReader) isRead(version uint64) bool {
 	return version != 0 && version == k.version && time.Since(k.readAt) < keptInterval
 }
 
-// readKept obeys the revocations that are kept and that it has not seen.
-func (n *nodes) readKept(ctx context.Context) error {
-	k := &n.kept
-	version, err := eventlog.KeptVersion(ctx, n.bus)
+// read obeys the revocations that are kept and that it has not seen.
+func (k *keptReader) read(ctx context.Context) error {
+	version, err := eventlog.KeptVersion(ctx, k.bus)
 	if err != nil {
 		return fmt.Errorf("read what is kept: %w", err)
 	}
@@ -47,7 +54,7 @@ func (n *nodes) readKept(ctx context.Context) error {
 		return nil
 	}
 	began := time.Now()
-	kept, err := n.bus.Kept(ctx, prefixRevoked)
+	kept, err := k.bus.Kept(ctx, prefixRevoked)
 	if err != nil {
 		return fmt.Errorf("read what is kept: %w", err)
 	}
@@ -58,12 +65,12 @@ func (n *nodes) readKept(ctx context.Context) error {
 		}
 		r := &revocation{}
 		if e := json.Unmarshal(value, r); e != nil {
-			n.core.logger.ErrorContext(ctx, "a revocation cannot be read, so nobody is accepted until it expires or is removed",
+			k.logger.ErrorContext(ctx, "a revocation cannot be read, so nobody is accepted until it expires or is removed",
 				"key", key, "err", e)
 			err = fmt.Errorf("revocation %q: %w", key, e)
 			continue // the others are in force nevertheless
 		}
-		n.onRevoked(r)
+		k.obey(r)
 		k.seen[key] = sum
 	}
 	if len(k.seen) > len(kept) { // some have expired

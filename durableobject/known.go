@@ -5,8 +5,21 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
+
+// nodeTimeout is how long a node may send nothing before it is taken for dead.
+const nodeTimeout = 15 * time.Second
+
+// neighbours are the other nodes that are taken to be there.
+type neighbours struct {
+	name  string    // of this node
+	began time.Time // when this node did
+
+	guard sync.Mutex
+	known map[string]node // by name; guarded by guard
+}
 
 // node is another node.
 type node struct {
@@ -16,13 +29,37 @@ type node struct {
 	hearsay bool
 }
 
-// bury forgets the nodes that have not been heard for long, unless it is this one that
-// cannot hear, or could not until now.
-func (n *nodes) bury(wasCut bool) {
-	if !n.connected() {
-		return
-	}
-	n.mu.Lock()
+// hearsay is what a node knows of another one.
+type hearsay struct {
+	Born  int64         `json:"born"`
+	Heard time.Duration `json:"heard"` // how long ago
+}
+
+func newNeighbours(name string) neighbours {
+	return neighbours{name: name, began: time.Now(), known: map[string]node{}}
+}
+
+// hear notes that a node has sent something.
+func (n *neighbours) hear(name string, born int64) {
+	n.guard.Lock()
+	defer n.guard.Unlock()
+	n.known[name] = node{heard: time.Now(), born: born}
+}
+
+// forget removes a node, and reports whether it was known.
+func (n *neighbours) forget(name string) bool {
+	n.guard.Lock()
+	defer n.guard.Unlock()
+	_, found := n.known[name]
+	delete(n.known, name)
+	return found
+}
+
+// silent returns the nodes that are to be taken for dead, and when each was heard last. With
+// wasCut there are none, and each has as much time as one that was heard now.
+func (n *neighbours) silent(wasCut bool) map[string]time.Time {
+	n.guard.Lock()
+	defer n.guard.Unlock()
 	dead := map[string]time.Time{}
 	for name, other := range n.known {
 		if wasCut {
@@ -32,27 +69,13 @@ func (n *nodes) bury(wasCut bool) {
 			dead[name] = other.heard
 		}
 	}
-	n.mu.Unlock()
-	for name, heard := range dead {
-		n.core.logger.Warn("another node is silent", "node", name)
-		n.gone(name, heard)
-	}
-}
-
-func (n *nodes) gone(name string, since time.Time) {
-	n.mu.Lock()
-	_, found := n.known[name]
-	delete(n.known, name)
-	n.mu.Unlock()
-	if found && n.onGone != nil {
-		n.onGone(name, since)
-	}
+	return dead
 }
 
 // unheard returns the names of the nodes that were not heard for a time.
-func (n *nodes) unheard(d time.Duration) (names []string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+func (n *neighbours) unheard(d time.Duration) (names []string) {
+	n.guard.Lock()
+	defer n.guard.Unlock()
 	for name, other := range n.known {
 		if time.Since(other.heard) > d {
 			names = append(names, name)
@@ -62,9 +85,9 @@ func (n *nodes) unheard(d time.Duration) (names []string) {
 }
 
 // hearsay returns what this node knows of the others.
-func (n *nodes) hearsay() map[string]hearsay {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+func (n *neighbours) hearsay() map[string]hearsay {
+	n.guard.Lock()
+	defer n.guard.Unlock()
 	all := make(map[string]hearsay, len(n.known))
 	for name, other := range n.known {
 		all[name] = hearsay{other.born, time.Since(other.heard)}
@@ -74,9 +97,9 @@ func (n *nodes) hearsay() map[string]hearsay {
 
 // learn notes that another node knows of one. It reports whether this one has not heard of
 // it itself.
-func (n *nodes) learn(name string, h hearsay) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+func (n *neighbours) learn(name string, h hearsay) bool {
+	n.guard.Lock()
+	defer n.guard.Unlock()
 	other, found := n.known[name]
 	if !found && h.Heard < nodeTimeout {
 		other = node{heard: time.Now().Add(-h.Heard), born: h.Born, hearsay: true}
@@ -87,16 +110,16 @@ func (n *nodes) learn(name string, h hearsay) bool {
 
 // isOldest reports whether this node has been there for longer than all others, by what
 // they say: all nodes agree on which one has.
-func (n *nodes) isOldest() bool {
+func (n *neighbours) isOldest() bool {
 	name, _ := n.oldest()
 	return name == ""
 }
 
 // oldest returns the node that has been there for longest and when it was heard last, no
 // name if it is this one.
-func (n *nodes) oldest() (name string, heard time.Time) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+func (n *neighbours) oldest() (name string, heard time.Time) {
+	n.guard.Lock()
+	defer n.guard.Unlock()
 	born, first := n.began.UnixNano(), n.name
 	for other, is := range n.known {
 		if cmp.Or(cmp.Compare(is.born, born), strings.Compare(other, first)) < 0 {
@@ -108,24 +131,24 @@ func (n *nodes) oldest() (name string, heard time.Time) {
 }
 
 // knows reports whether a node is taken to be there.
-func (n *nodes) knows(name string) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+func (n *neighbours) knows(name string) bool {
+	n.guard.Lock()
+	defer n.guard.Unlock()
 	_, found := n.known[name]
 	return found
 }
 
 // others returns the names of the other nodes that are taken to be there.
-func (n *nodes) others() []string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+func (n *neighbours) others() []string {
+	n.guard.Lock()
+	defer n.guard.Unlock()
 	return slices.Sorted(maps.Keys(n.known))
 }
 
 // heardWithin reports whether a node was heard within a time.
-func (n *nodes) heardWithin(name string, d time.Duration) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+func (n *neighbours) heardWithin(name string, d time.Duration) bool {
+	n.guard.Lock()
+	defer n.guard.Unlock()
 	other, found := n.known[name]
 	return found && time.Since(other.heard) < d
 }

@@ -1,5 +1,10 @@
 package durableobject
 
+import (
+	"bytes"
+	"encoding/json"
+)
+
 // The kinds of the messages that nodes send each other. They are for all nodes unless the
 // table names one.
 //
@@ -31,3 +36,24 @@ const (
 	kindClaims  = "claims"
 	kindBuried  = "buried"
 )
+
+// message is what the nodes broadcast.
+type message struct {
+	Kind string          `json:"kind"`
+	From string          `json:"from"`
+	Born int64           `json:"born"`         // when the node began, in Unix nanoseconds
+	To   string          `json:"to,omitempty"` // empty is all
+	Data json.RawMessage `json:"data,omitempty"`
+}
+
+// encodeJSON returns v as JSON without the escapes for HTML, which make it up to six times as
+// large.
+func encodeJSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}

@@ -4,25 +4,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// Namespace makes and holds the objects of one class, one for each channel: oRPC's
-// DurableObjectNamespace. H is the type of the objects. It is safe for concurrent
-// use; end it with Shutdown.
+// Namespace creates and holds objects of type H, one for each channel. It is oRPC's
+// DurableObjectNamespace. It is safe for concurrent use. Call Shutdown to end it.
 type Namespace[H any] struct{ class *class }
 
-// NewNamespace returns a namespace. It calls newHub when a channel is first used,
-// with the live object to embed; the hub that newHub returns must be that object or
-// embed it. newHub must not block for long, since the users of the channel wait for
-// it; if it fails, they get the error and the next user tries again.
+// NewNamespace returns a namespace. When a channel is first used, it calls newHub with the
+// channel's object; newHub must return that object or a value that embeds it. newHub must
+// not block for long, because the users of the channel wait for it. If it fails, they
+// receive the error, and newHub is called again for the next user.
 //
-// A newHub may publish with the object that it was given, and may get other objects.
-// A Get that would wait for this very newHub, directly or through the newHub of other
-// objects, fails with [ErrRecursive]. It is recognized by the ctx of newHub or by its
-// goroutine. On another goroutine and with another context it waits until that context
-// ends.
+// newHub may publish with the object that it is called with, and may get other objects.
+// A Get that would wait for the newHub that calls it, directly or through the newHub of
+// other objects, returns [ErrRecursive]. This is detected by the ctx of newHub or by its
+// goroutine. A Get on another goroutine with another context waits until that context ends.
 //
 // If the objects have no state and no methods, return the object itself:
 //
@@ -30,9 +29,9 @@ type Namespace[H any] struct{ class *class }
 //		return o, nil
 //	}, options)
 //
-// It panics if newHub is nil, and on options that are wrong: without a Verifier, with negative
-// numbers, a nil interceptor or plugin, serializers that contradict each other. oRPC: the class
-// that extends DurableIteratorObject.
+// NewNamespace panics if newHub is nil or if options are wrong: no Verifier, negative numbers,
+// a nil interceptor or plugin, or serializers that contradict each other. Its counterpart in
+// oRPC is a class that extends DurableIteratorObject.
 func NewNamespace[T any, H Hub[T]](newHub func(context.Context, *Object[T]) (H, error), o *Options) *Namespace[H] {
 	if newHub == nil {
 		panic("durableobject: NewNamespace: newHub is nil")
@@ -51,14 +50,14 @@ func NewNamespace[T any, H Hub[T]](newHub func(context.Context, *Object[T]) (H, 
 	if err != nil {
 		panic(fmt.Sprintf("durableobject: NewNamespace: %v", err))
 	}
+	c.connectNodes()
 	c.startTasks()
 	return &Namespace[H]{c}
 }
 
-// Get returns the object of a channel, and makes it if it is not in memory. Objects
-// that are not used are evicted, with the state that they hold: get them again
-// rather than keep them. The error is that of newHub, of the log, of ctx,
-// [ErrRecursive] or [ErrClosed].
+// Get returns the object of a channel, and creates it if it is not in memory. Objects that
+// are not used are evicted, together with their state: call Get again rather than keep
+// them. The error is that of newHub, of the log or of ctx, [ErrRecursive] or [ErrClosed].
 func (ns *Namespace[H]) Get(ctx context.Context, channel string) (H, error) {
 	var zero H
 	ch, err := ns.class.channels.acquireHub(ctx, channel)
@@ -73,16 +72,15 @@ func (ns *Namespace[H]) Get(ctx context.Context, channel string) (H, error) {
 	return typed, nil
 }
 
-// Handle registers a method of the namespace's objects, to be called over the
-// socket by clients whose token allows it. fn is a method expression: it is called with
-// the object, the caller's socket and the input. It runs concurrently with itself
-// and with everything else. An event that it publishes with its ctx reaches the
-// caller's socket before its answer does. The interceptors run around it, after
-// the input was decoded and checked.
+// Handle registers a method of the namespace's objects, which clients whose token allows it
+// can call over their socket. fn is a method expression: it is called with the object, the
+// caller's socket and the input. Calls run concurrently. An event that fn publishes with its
+// ctx is sent to the caller's socket before the answer. The interceptors run around fn, after
+// the input was decoded and validated.
 //
-// Handle panics if an interceptor is nil, if the path is taken, if a client has called
-// a method, and if the input is a stream of events, which the protocol of methods cannot
-// carry.
+// Handle panics if an interceptor is nil, if the path is already registered, if a client has
+// already called a method, and if the input is a stream of events, which oRPC's protocol of
+// methods does not support.
 func Handle[H, In, Out any](ns *Namespace[H], p rpc.Procedure[In, Out],
 	fn func(H, context.Context, *Websocket, In) (Out, error), ics ...rpc.Interceptor,
 ) {
@@ -97,16 +95,16 @@ func Handle[H, In, Out any](ns *Namespace[H], p rpc.Procedure[In, Out],
 	}, ics...))
 }
 
-// HandleEvents registers a method whose output is a stream of events, which fn sends
-// with w. Otherwise it is as [Handle]: an event of the stream, too, comes after the
-// events that fn has published before it.
+// HandleEvents registers a method whose output is a stream of events, which fn sends with w.
+// In all other respects it is like [Handle]. An event of the stream is sent after the events
+// that fn has published before it.
 //
-// A stream waits while the client has too much unread, as all answers do. Options.MaxStreams
-// bounds the streams of a socket.
+// Like all answers, a stream waits while the client has too many unread bytes.
+// Options.MaxStreams limits the number of streams of a socket.
 func HandleEvents[H, In, T, R any](ns *Namespace[H], p rpc.EventProcedure[In, T, R],
 	fn func(H, context.Context, *Websocket, In, *rpc.EventWriter[T]) (R, error), ics ...rpc.Interceptor,
 ) {
-	// Clients see the errors of "call", which declares none: see undeclared in procedures.go.
+	// Errors that the method declares are not sent as such: see undeclared in procedures.go.
 	bare := rpc.DefineEvents[In, T, R](p.Path())
 	ns.class.handle(bare.Handler(func(ctx context.Context, in In, w *rpc.EventWriter[T]) (R, error) {
 		hub, call, err := target[H](ctx, p.Path())
@@ -138,19 +136,58 @@ func target[H any](ctx context.Context, path string) (hub H, call *callState, er
 	return hub, call, nil
 }
 
-// Drain begins to shut down: no object is made and no socket accepted from now on,
-// and every socket is closed with 1012, which clients take as a reason to connect
-// again. It does not wait, so it suits http.Server.RegisterOnShutdown.
+// Drain begins a shutdown: from now on no object is created and no socket is accepted, and
+// every socket is closed with code 1012, after which clients reconnect. It does not wait, so
+// it can be passed to http.Server.RegisterOnShutdown.
 func (ns *Namespace[H]) Drain() { ns.class.drain() }
 
-// Shutdown drains, then waits for the sockets to close and for calls and hooks to
-// return, evicts all objects, and waits for OnEvicted. A log of the namespace's own
-// is closed, and no goroutine is left.
+// Shutdown calls Drain, waits for the sockets to close and for calls and hooks to return,
+// evicts all objects, and waits for OnEvicted. It closes the log if the namespace has created
+// it. No goroutine is left.
 //
-// If ctx ends before, the connections that are left are cut off and Shutdown returns
-// an error at once, even if methods and hooks hang. The error wraps the cause of ctx
-// and names the methods and hooks that still run, with their channels; they go on.
-// Objects are evicted all the same: unused ones after half of the time until the
-// deadline of ctx, the others when ctx ends. Shutdown may be called again to continue
-// waiting.
+// If ctx ends before that, the remaining connections are cut off and Shutdown returns an error
+// at once, even if methods and hooks hang. The error wraps the cause of ctx and lists the
+// methods and hooks that are still running, with their channels; they continue. Objects are
+// evicted nevertheless: unused ones after half of the time until the deadline of ctx, the
+// others when ctx ends. Shutdown may be called again to continue waiting.
 func (ns *Namespace[H]) Shutdown(ctx context.Context) error { return ns.class.shutdown(ctx) }
+
+// Disconnect closes the sockets that match, on all nodes, with a WebSocket close code and a
+// reason, and returns their number, including sockets that were admitted but are not open yet.
+// It does not prevent clients from reconnecting, which most do at once: see
+// [Namespace.Revoke]. Without Options.Bus and a log that has a bus, only the sockets of this
+// node are closed. Valid codes are those of [Websocket.Close]. Clients of this library treat
+// 4000 plus an HTTP status as a refusal with that status, and do not reconnect after 4403 and
+// 4410. A reason longer than 123 bytes is truncated.
+//
+// If the error wraps [ErrWho] or [ErrCloseCode], nothing was closed. It wraps [ErrSilent] if a
+// node did not answer within 600 ms, or is that of the bus or of ctx if the other nodes could
+// not be asked; n then counts only the sockets of nodes that have answered.
+func (ns *Namespace[H]) Disconnect(ctx context.Context, w Who, code int, reason string) (n int, err error) {
+	if n, err = ns.class.disconnect(ctx, w, code, reason); err != nil {
+		return n, fmt.Errorf("durableobject: disconnect: %w", err)
+	}
+	return n, nil
+}
+
+// Revoke refuses the tokens that match until a time, which does not have to be later than
+// their expiry. Clients that connect with such a token, or send one over an open socket, are
+// refused with 401, and open sockets are closed with code 1008, "Token expired". Clients then
+// request a new token, and the application decides whether they get one. An earlier revocation
+// with the same selector is extended, never shortened, on all nodes. A time that is more than
+// 100 years in the future counts as 100 years.
+//
+// Revoke returns when the revocation is stored and in force on this node. Other nodes apply it
+// within a second, or 2.5 s if a message is lost; nodes that start later apply it from the
+// beginning. A node that has not reached the bus for 10 s refuses all clients with 503. The
+// revocation is stored by Options.Bus, or by the bus of Options.Log; a filelog.Log has one.
+// Without a bus it is lost when the process exits, and other nodes do not apply it.
+//
+// The error wraps [ErrWho] or [ErrTooManyRevocations], or is that of the bus; in the last case
+// the revocation may be in force or not. It is an error if until has passed.
+func (ns *Namespace[H]) Revoke(ctx context.Context, w Who, until time.Time) error {
+	if err := ns.class.revoke(ctx, w, until); err != nil {
+		return fmt.Errorf("durableobject: revoke: %w", err)
+	}
+	return nil
+}

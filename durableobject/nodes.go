@@ -18,8 +18,6 @@ import (
 const (
 	// topicNodes is the topic that the nodes of a namespace listen to.
 	topicNodes = "nodes"
-	// prefixRevoked begins the keys of the revocations that are kept.
-	prefixRevoked = "revoked/"
 
 	// beatInterval is how often a node shows that it is there, and reads the revocations.
 	beatInterval = 2500 * time.Millisecond
@@ -31,8 +29,6 @@ const (
 	// maxBusSilence is how old the revocations that a node knows may be. After that it
 	// accepts nobody.
 	maxBusSilence = 10 * time.Second
-	// nodeTimeout is how long a node may send nothing before it is taken for dead.
-	nodeTimeout = 15 * time.Second
 )
 
 // nodes connects a namespace with those of other processes, its nodes, which share a bus.
@@ -40,13 +36,11 @@ type nodes struct {
 	core  *core
 	bus   eventlog.Bus // nil if this process is alone and keeps nothing
 	alone bool         // there are no other nodes
-	name  string
+	neighbours
 
-	// The functions are set before the first task. Those for messages must not block.
-	handlers  map[string]func(from string, data json.RawMessage) // by kind
-	onAsked   map[string]func(data json.RawMessage) any          // on a goroutine of its own
-	onRevoked func(*revocation)
-	// These are nil without presence.
+	// handlers are for messages, by kind, and must not block. They and the functions below are
+	// set before the first task; these are nil without presence.
+	handlers    map[string]func(from string, data json.RawMessage)
 	onListening func()
 	onGone      func(node string, since time.Time)
 	beatData    func() any
@@ -54,17 +48,12 @@ type nodes struct {
 	// syncedAt is when the last reading that succeeded began, and failedAt when one failed
 	// last, in nanoseconds since began; 0 is never.
 	syncedAt, failedAt atomic.Int64
-	began              time.Time
 	kept               keptReader // belongs to the reading that runs
-	answers            answers
 
 	mu       sync.Mutex
-	reading  *reading        // that runs; nil if none does
-	known    map[string]node // the others that are taken to be there
-	stop     func()          // of the listener; nil before it listens
-	since    time.Time       // when it began to listen
-	asked    uint64
-	waiting  map[uint64]chan<- answer
+	reading  *reading  // that runs; nil if none does
+	stop     func()    // of the listener; nil before it listens
+	since    time.Time // when it began to listen
 	finished bool
 }
 
@@ -75,23 +64,11 @@ type reading struct {
 	err  error
 }
 
-// message is what the nodes broadcast.
-type message struct {
-	Kind string          `json:"kind"`
-	From string          `json:"from"`
-	Born int64           `json:"born"`         // when the node began, in Unix nanoseconds
-	To   string          `json:"to,omitempty"` // empty is all
-	Data json.RawMessage `json:"data,omitempty"`
-}
-
 func newNodes(c *core) *nodes {
 	n := &nodes{
-		core: c, began: time.Now(), name: nodeName(), alone: true,
-		handlers: map[string]func(string, json.RawMessage){}, onAsked: map[string]func(json.RawMessage) any{},
-		known: map[string]node{}, waiting: map[uint64]chan<- answer{},
-		kept: newKeptReader(),
+		core: c, bus: c.options.Bus, neighbours: newNeighbours(nodeName()),
+		handlers: map[string]func(string, json.RawMessage){},
 	}
-	n.bus = c.options.Bus
 	n.alone = n.bus == nil && c.shared == nil
 	if n.bus == nil && c.options.Log != nil {
 		n.bus = eventlog.BusOf(c.options.Log)
@@ -106,7 +83,7 @@ func newNodes(c *core) *nodes {
 			heard(from, data)
 		}
 	}
-	n.handlers[kindQuestion], n.handlers[kindAnswer] = n.answer, n.answered
+	n.kept = newKeptReader(n.bus, c.logger)
 	return n
 }
 
@@ -133,6 +110,24 @@ func (n *nodes) task(ctx context.Context) error {
 	err = cmp.Or(n.sync(ctx), err)
 	n.bury(wasCut)
 	return err
+}
+
+// bury forgets the nodes that have not been heard for long, unless it is this one that
+// cannot hear, or could not until now.
+func (n *nodes) bury(wasCut bool) {
+	if !n.connected() {
+		return
+	}
+	for name, heard := range n.silent(wasCut) {
+		n.core.logger.Warn("another node is silent", "node", name)
+		n.gone(name, heard)
+	}
+}
+
+func (n *nodes) gone(name string, since time.Time) {
+	if n.forget(name) && n.onGone != nil {
+		n.onGone(name, since)
+	}
 }
 
 // beat returns a message that shows that the node is there.
@@ -215,7 +210,7 @@ func (n *nodes) read() error {
 		if err := n.listen(ctx); err != nil {
 			return fmt.Errorf("listen: %w", err)
 		}
-		return n.readKept(ctx)
+		return n.kept.read(ctx)
 	})
 	if err != nil {
 		n.failedAt.Store(n.elapsed())
@@ -254,6 +249,14 @@ func (n *nodes) listening() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.stop != nil
+}
+
+// isNew reports whether the node began to listen so recently that there may be others which
+// it has not heard.
+func (n *nodes) isNew() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return time.Since(n.since) < beatInterval
 }
 
 // close lets the other nodes know that this one has shut down, and stops listening.
@@ -330,9 +333,7 @@ func (n *nodes) receive(data []byte) {
 		n.gone(m.From, time.Now())
 		return
 	}
-	n.mu.Lock()
-	n.known[m.From] = node{heard: time.Now(), born: m.Born}
-	n.mu.Unlock()
+	n.hear(m.From, m.Born)
 	if handle := n.handlers[m.Kind]; handle != nil { // a newer version may send others
 		handle(m.From, m.Data)
 	}

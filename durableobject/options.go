@@ -29,188 +29,189 @@ const (
 	DefaultLatestScan      = 1000
 )
 
-// minPendingBytes is the least default of Options.MaxPendingBytes.
+// minPendingBytes is the minimum default of Options.MaxPendingBytes.
 const minPendingBytes = 128 << 10
 
-// Options configures a Namespace. Verifier is required; the zero value of
-// everything else is its default. Options are copied, the slices too: changes after
-// [NewNamespace] have no effect.
+// Options configures a [Namespace]. Verifier is required; the zero value of any other field
+// is its default. Options and their slices are copied: changes after [NewNamespace] have no
+// effect.
 type Options struct {
-	// Verifier checks the tokens of clients: a token.Secret, a token.Keyring or a
-	// token.JWT. An error that wraps none of the errors that package token names for
-	// a refusal is a failure of the verifier, for example of a key service: it is
-	// logged, and clients get 503 and try again. oRPC: signingKey.
+	// Verifier verifies the tokens of clients: a token.Secret, a token.Keyring or a
+	// token.JWT. If its error wraps none of the errors of package token, the verifier has
+	// failed, for example because a key service is down: the error is logged, and clients
+	// receive 503 and try again. It is oRPC's signingKey.
 	//
-	// A token names its channel and not its namespace. Use one key for each
-	// namespace, or set Channels, so that a token of another one is not accepted.
+	// A token names its channel but not its namespace. Use a separate key for each
+	// namespace, or set Channels, so that tokens of other namespaces are not accepted.
 	Verifier token.Verifier
 
-	// Channels reports whether a name may be that of a channel of this namespace,
-	// for instance by its prefix. A token for any other is refused as an invalid one
-	// is. Get is not restricted. Nil allows every name.
+	// Channels reports whether a channel with this name may exist in this namespace, for
+	// example by its prefix. A token for any other channel is refused as invalid. Get is
+	// not restricted. Nil allows every name.
 	Channels func(name string) bool
 
 	// MaxTokenBytes is the size of the largest token that is accepted; a larger one
-	// is refused before it is verified. 0 is 8 KiB.
+	// is refused before it is verified. 0 means 8 KiB.
 	MaxTokenBytes int
 
-	// ResumeRetention is how long events are kept for clients that come back. 0
-	// keeps nothing: events have no ids, and a client that reconnects has missed
-	// the events in between. oRPC: resumeRetentionSeconds.
+	// ResumeRetention is how long events are kept for clients that reconnect. 0 means
+	// that no events are kept: they have no ids, and a client that reconnects misses
+	// those that were published meanwhile. It is oRPC's resumeRetentionSeconds.
 	ResumeRetention time.Duration
 
-	// Latest is how many of the newest events that are for it a client begins with if it
-	// subscribes without a last event id, as it does for the first time. They come with
-	// their ids, in order, before what OnSubscribed sends, so that every client can read
-	// them. One that is cut off meanwhile resumes and misses none. They are as old as
-	// ResumeRetention at most, which they require. 0 is none, as in oRPC.
+	// Latest is the number of events with which a client begins if it subscribes without
+	// a last event id, for example for the first time: the newest ones that are for it.
+	// They have ids and are sent in order, before events that OnSubscribed sends, so every
+	// client understands them. A client that is disconnected meanwhile resumes and misses
+	// none. They are not older than ResumeRetention, which must be set. 0 means none, as
+	// in oRPC.
 	Latest int
 
-	// LatestScan is how many of the newest events of the channel are looked at for those
-	// that Latest asks for: those that are for other clients count, too. At most 1 MiB is
-	// looked at. 0 is 1000, or Latest if that is more.
+	// LatestScan is how many of the newest events of the channel are read for Latest,
+	// including events for other clients. At most 1 MiB is read. 0 means 1000, or Latest if
+	// that is more.
 	LatestScan int
 
-	// Log is where events are kept. Nil is a log in memory of the namespace's own.
-	// The namespace does not close this log, and does not trim it unless TrimLog is set. It
-	// requires ResumeRetention, without which nothing would be stored. The log should keep
-	// events for at least that long: if it drops them earlier, resumes are truncated,
-	// and a line at level Warn reports it if the log is an eventlog.Expiring.
+	// Log stores events. Nil means a log in memory. The namespace does not close a Log
+	// that is set here, and does not trim it unless TrimLog is set. Log requires
+	// ResumeRetention, without which no events are stored. It should keep events for at
+	// least that long: if it drops them earlier, resumes are truncated. A warning is
+	// logged if the log implements eventlog.Expiring.
 	//
-	// Each namespace needs a log of its own or an eventlog.Prefix of one. Two namespaces on
-	// the same log have each other's events in channels of the same name. That is a line
-	// at level Warn in the log of the second.
+	// Each namespace needs a separate log or an eventlog.Prefix of one. Two namespaces with
+	// the same log share the events of channels with the same name; the second namespace
+	// logs a warning.
 	//
-	// If the log is bounded by size, and other channels push out even the latest
-	// event of a channel soon after it was published, the channel's next event closes
-	// its sockets once, with 1013; their clients come back.
+	// If the size of the log is limited, and other channels displace even the newest event
+	// of a channel soon after it was published, the channel's next event closes its sockets
+	// once, with code 1013; their clients reconnect.
 	//
-	// Positions are numbered for a whole log, and clients can read the numbers, so
-	// a client with a token of one channel can see how many events all channels of the
-	// log have. Tenants who must not know that of each other need a log each.
+	// Event ids contain numbers that count the events of the whole log, so a client with a
+	// token for one channel can see how many events all channels have. Tenants that must
+	// not know this of each other need separate logs.
 	//
-	// The rest is about several processes only. An eventlog.Shared is a log that several
-	// processes share, each with a namespace of its own: then every socket gets the events of
-	// all of them, and a client may come back to any process. Each namespace needs a handle of
-	// its own, or a Prefix. While the log is out of reach, publishers get its error and clients
-	// 503; when its feed is lost the sockets are closed with 1012, and their clients resume
-	// from the log. Predicates fail with [ErrPredicate]. The clocks of the processes may differ
-	// from the log's by 10 s. Each process has an object of its own for a channel: keep state
-	// that must exist once elsewhere.
+	// The following applies only to several processes. An eventlog.Shared is a log that
+	// several processes use, each with its own namespace: every socket then receives the
+	// events of all of them, and a client may reconnect to any process. Each namespace needs
+	// its own handle, or a Prefix. While the log cannot be reached, publishers receive its
+	// error and clients 503; when its feed is lost, the sockets are closed with code 1012
+	// and their clients resume from the log. Predicates fail with [ErrPredicate]. The clocks
+	// of the processes may differ from the log's by 10 s. Each process has its own object for
+	// a channel: keep state that must be shared elsewhere.
 	Log eventlog.Log
 
 	// Bus connects the nodes of the namespace for [Namespace.Disconnect],
-	// [Namespace.Revoke] and presence, and keeps the revocations. Each node needs a handle
-	// of its own; other namespaces need a bus of their own or an eventlog.PrefixBus. It is
-	// not closed by the namespace. Nil is the bus of Log, if it has one: see
-	// eventlog.BusOf. Without any bus these are about this process only, which is logged
-	// at Warn if the log is an eventlog.Shared.
+	// [Namespace.Revoke] and presence, and stores the revocations. Each node needs its own
+	// handle; other namespaces need another bus or an eventlog.PrefixBus. The namespace does
+	// not close it. Nil means the bus of Log, if it has one: see eventlog.BusOf. Without a
+	// bus these apply only to this process, and a warning is logged if the log is an
+	// eventlog.Shared.
 	//
-	// A namespace with a bus that others share, which is one that was set here or that of
-	// an eventlog.Shared, sends a message every 2.5 s. While it cannot reach the bus for
-	// more than 10 s it refuses clients with 503.
+	// If the bus is shared, because it is set here or is the bus of an eventlog.Shared, the
+	// namespace sends a message every 2.5 s. If it has not reached the bus for more than
+	// 10 s, it refuses clients with 503.
 	Bus eventlog.Bus
 
-	// Presence turns on the lists of who is connected: see [Object.Presence]. Every node
-	// then has all members of the namespace in memory, some 500 bytes each, and sends
-	// the others a message for each client that comes or goes. Nil is off, which costs
-	// nothing. It is copied.
+	// Presence enables the lists of connected clients: see [Object.Presence]. Every node
+	// then has all members of the namespace in memory, about 500 bytes each, and sends the
+	// others a message for each client that joins or leaves. Nil disables it, at no cost.
+	// It is copied.
 	Presence *PresenceOptions
 
 	// TrimLog makes the namespace delete events that are older than ResumeRetention
-	// from Log. Leave it unset where the log trims itself, as a filelog with
-	// a Retention does, where it is shared with others, and where history is to be
-	// kept. An eventlog.Shared is never trimmed. Events older than ResumeRetention are not
-	// replayed in any case. It requires Log.
+	// from Log. Do not set it if the log trims itself, such as a filelog with a Retention,
+	// if it is shared with other namespaces, or if the history must be kept. An
+	// eventlog.Shared is never trimmed. Events older than ResumeRetention are never
+	// replayed. It requires Log.
 	TrimLog bool
 
-	// IdempotencyWindow is how long the log in memory of the namespace's own remembers the
-	// keys of [WithIdempotencyKey]. It is at most ResumeRetention. 0 is 2 min, or
-	// ResumeRetention if that is shorter. A Log has an option of its own for that.
+	// IdempotencyWindow is how long the default log, in memory, remembers the keys of
+	// [WithIdempotencyKey]. It must not be longer than ResumeRetention. 0 means 2 min, or
+	// ResumeRetention if that is shorter. A Log that is set has its own option for it.
 	IdempotencyWindow time.Duration
 
-	// Interceptors run around each request on a socket: "subscribe",
-	// "updateToken" and the methods, whose Path is "call" followed by the
-	// method's own path. The first is outermost.
+	// Interceptors run around each request on a socket: "subscribe", "updateToken" and the
+	// methods, whose Path is "call" followed by the method's path. The first one is
+	// outermost.
 	Interceptors []rpc.Interceptor
 
 	// Plugins may add interceptors and serializers.
 	Plugins []rpc.HandlerPlugin
 
-	// Serializers send the application's own types, in events too. Clients need
-	// the same. oRPC: customJsonSerializers.
+	// Serializers are for types of the application, also in events. Clients need the same
+	// ones. They are oRPC's customJsonSerializers.
 	Serializers []value.Serializer
 
-	// Validator checks the inputs of methods. Nil is the default of rpc.
+	// Validator checks the inputs of methods. Nil means the default of package rpc.
 	Validator rpc.Validator
 
-	// Subject returns the user whose token it is, for instance from its attachment.
-	// With it, targets and excludes match subject and id together, so that knowing the
-	// id of another user's socket is worth nothing without a token of that user. If it
-	// is nil, the id alone counts, which clients choose freely.
+	// Subject returns the user that a token was issued to, for example from its attachment.
+	// Targets and excludes then match subject and id together, so that knowing the id of
+	// another user's client is useless without a token of that user. If it is nil, only the
+	// id counts, which clients choose freely.
 	Subject func(*token.Payload) string
 
-	// MaxLagBytes bounds the memory that a socket which reads too slowly can hold.
-	// Beyond it the socket reads on from the log; if there is none, it is closed with
-	// 1013. Answers to calls, and what Websocket.Send sends, wait for room while more
-	// than half of it is unread; a single one may be larger. 0 is 1 MiB.
+	// MaxLagBytes limits the memory that a socket can use that reads too slowly. Beyond it,
+	// the socket continues to read from the log; without a log, it is closed with code
+	// 1013. Answers to calls and events of Websocket.Send wait while more than half of
+	// MaxLagBytes is unread; a single one may be larger. 0 means 1 MiB.
 	MaxLagBytes int
 
-	// StallTimeout is how long a connection may accept no bytes while some wait to be
-	// sent. Then it is closed with 1013, and its calls are cancelled. A client that reads
-	// slowly, but reads, is kept; where this process itself ends TLS, one that takes 16 KiB
-	// in that time. 0 is 10 s.
+	// StallTimeout is how long a connection may accept no bytes while some are waiting to
+	// be sent. It is then closed with code 1013, and its calls are canceled. A client that
+	// reads slowly is not affected; with TLS in this process, it must read 16 KiB in that
+	// time. 0 means 10 s.
 	StallTimeout time.Duration
 
-	// MaxMessageBytes is the size of the largest message of a client; a larger
-	// one closes its socket with 1009, as soon as it is announced. 0 is 1 MiB.
+	// MaxMessageBytes is the size of the largest message of a client. A larger one closes
+	// its socket with code 1009 as soon as its header arrives. 0 means 1 MiB.
 	MaxMessageBytes int64
 
 	// MessageTimeout is how long a message of a client may take from its first frame
-	// to its last. One that takes longer closes the socket with 1008. 0 is 30 s.
+	// to its last. If it takes longer, the socket is closed with code 1008. 0 means 30 s.
 	MessageTimeout time.Duration
 
-	// MaxCalls is how many calls of one socket may run at once, not counting open
-	// streams of events. Further ones wait, as messages that are not decoded; aborts
-	// and new tokens do not wait for them. 0 is 256.
+	// MaxCalls is how many calls of one socket may run at once, not counting open streams
+	// of events. Further ones wait without being decoded; aborts and new tokens do not wait
+	// for them. 0 means 256.
 	MaxCalls int
 
-	// MaxPendingBytes bounds the messages of one socket's calls that wait or run. A
-	// message counts its own size and 256 bytes, and 128 bytes for each of its headers and
-	// 16 for each value of one. Beyond it the socket is not read until
-	// a call has returned, and the client's silence does not count meanwhile. 0 is twice
-	// MaxMessageBytes, at least 128 KiB.
+	// MaxPendingBytes limits the messages of one socket's calls that wait or run. Each
+	// message counts its size and 256 bytes, and 128 bytes for each of its headers and 16
+	// for each value of a header. Beyond it, the socket is not read until a call has
+	// returned; meanwhile the client is not considered silent. 0 means twice
+	// MaxMessageBytes, but at least 128 KiB.
 	MaxPendingBytes int
 
-	// MaxStreams is how many streams of events of one socket may be open at once. A
-	// further one is refused with TOO_MANY_REQUESTS, but for the subscription. 0 is 100.
+	// MaxStreams is how many streams of events of one socket may be open at once, besides
+	// the subscription. Further ones are refused with TOO_MANY_REQUESTS. 0 means 100.
 	MaxStreams int
 
-	// HookTimeout is how long OnSubscribed may keep live events from a subscription.
-	// Its context ends then. It runs once at a time for each socket: of the
-	// subscriptions that come meanwhile the newest waits for it, and its events wait
-	// as well, for HookTimeout from when it was sent what it missed. 0 is 10 s.
+	// HookTimeout is how long OnSubscribed may delay the live events of a subscription.
+	// Then its context ends. It runs once at a time for each socket. If the socket
+	// subscribes again meanwhile, the newest subscription and its events wait for it, for
+	// HookTimeout after the missed events have been sent. 0 means 10 s.
 	HookTimeout time.Duration
 
-	// IdleTimeout is how long an object without sockets and users stays in
-	// memory. 0 is 10 min.
+	// IdleTimeout is how long an object without sockets and users stays in memory. 0 means
+	// 10 min.
 	IdleTimeout time.Duration
 
-	// PingInterval is how long a socket may be silent before it is sent a ping. It
-	// is closed after two of them without a sign of life. A client that reads what had
-	// to wait for it is not silent. 0 is 30 s, negative is never.
+	// PingInterval is how long a socket may be silent before a ping is sent. After two
+	// intervals of silence it is closed. A client that reads bytes that were waiting for it
+	// is not silent. 0 means 30 s; a negative value means never.
 	PingInterval time.Duration
 
-	// Logger receives errors that are returned to no caller. Tokens are not logged,
-	// unless a Verifier puts them into its errors. Its handler runs on a goroutine of
-	// its own, so it may block and may use the namespace; what 1024 records that wait
-	// for it leave no capacity for is dropped and counted, and a panic of it is
-	// ignored. Shutdown waits for it, at most HookTimeout. Nil discards.
+	// Logger receives errors that are returned to no caller. Tokens are not logged, unless
+	// they are in the errors of a Verifier. Its handler is called on a separate goroutine, so
+	// it may block and may use the namespace. Up to 1024 records wait for it; further ones
+	// are dropped and counted. Its panics are ignored. Shutdown waits for it, for at most
+	// HookTimeout. Nil means no logging.
 	Logger *slog.Logger
 }
 
-// withDefaults returns a copy of the options that is complete and shares no slice
-// with them. The error has a sentence for each fault.
+// withDefaults returns a copy of the options with defaults, which shares no slices with them.
+// The error has a sentence for each fault.
 func (o *Options) withDefaults() (Options, error) {
 	var c Options
 	if o != nil {
@@ -240,7 +241,7 @@ func (o *Options) withDefaults() (Options, error) {
 	return c, nil
 }
 
-// check returns a sentence for each fault.
+// check returns an error with a sentence for each fault.
 func (o *Options) check() error {
 	var list faults.List
 	list.If(o.Verifier == nil, "no Verifier")

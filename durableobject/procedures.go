@@ -6,11 +6,13 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-orpc/durable-iterator/internal/socket"
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/rpc/transport"
 	"github.com/go-orpc/durable-iterator/rpc/value"
+	"github.com/go-orpc/durable-iterator/token"
 )
 
 // The procedures that every socket has, besides "subscribe". A call of a method of the
@@ -185,4 +187,14 @@ func (ws *Websocket) updateToken(ctx context.Context, tok string) error {
 	}
 	ws.setToken(p)
 	return nil
+}
+
+// setToken makes p the socket's token, and schedules its expiry.
+func (ws *Websocket) setToken(p *token.Payload) {
+	ws.payload.Store(p)
+	ws.conn.VisitAt(p.ExpiresAt.Add(time.Millisecond))
+	if p := ws.core().members; p != nil {
+		p.renew(ws)
+	}
+	ws.closeRevoked() // it may have been since it was admitted
 }

@@ -12,23 +12,22 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/transport"
 )
 
-// PublishEvent stores the event and sends it to the sockets that it is for,
-// without waiting for any of them. When it returns nil, the event is in the log,
-// as durably as the log promises; subscribers see the events of an object in one
-// order, the same for all, and a publisher that waits for one call before the
-// next keeps its own order.
+// PublishEvent stores the event and sends it to its recipients, without waiting for any of
+// their sockets. When it returns nil, the event is in the log, as durably as the log promises.
+// All subscribers receive the events of an object in the same order; the events of a publisher
+// that waits for each call to return are in its order.
 //
-// Without options the event is for all clients. Options narrow that down, and all
-// of them must hold: see [WithTags], [WithTargets] and [WithExclude]. With
-// [WithIdempotencyKey] it can be published again without harm.
+// Without options the event is for all clients. Options limit it to some of them; if there are
+// several, all must match: see [WithTags], [WithTargets] and [WithExclude]. With
+// [WithIdempotencyKey] the event can be published again without being stored twice.
 //
-// It fails if the event cannot be encoded, its metadata is bad, an option is, the log
-// fails, or a serializer or a predicate panics; then nothing was published. If ctx
-// ends while the event is being stored, the error is that of ctx and the event may
-// have been published. That is so, too, if the error is eventlog.ErrUncertain.
+// It returns an error if the event cannot be encoded, its metadata or an option is invalid, the
+// log fails, or a serializer or a predicate panics; then nothing was published. But if ctx ends
+// while the event is being stored, the error is that of ctx and the event may have been
+// published. The same applies if the error wraps eventlog.ErrUncertain.
 //
-// If nodes share a log (see Options.Log), the sockets of all nodes get the event, soon
-// after it is stored.
+// If nodes share a log (see Options.Log), the event is sent to the sockets of all nodes, soon
+// after it was stored.
 func (o *Object[T]) PublishEvent(ctx context.Context, event T, opts ...PublishOption) error {
 	if err := o.publish(ctx, event, opts); err != nil {
 		o.channels.core.counters.unpublished.Add(1)
@@ -41,12 +40,12 @@ func (o *Object[T]) publish(ctx context.Context, event T, opts []PublishOption) 
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	// Code of the application runs before the channel is pinned.
+	// This may run code of the application, so it comes before pinning the channel.
 	data, err := o.channels.core.encode(event)
 	if err != nil {
 		return err
 	}
-	rec, p, err := record(o.channels, o.name, data, opts)
+	rec, p, err := newRecord(o.channels, o.name, data, opts)
 	if err != nil {
 		return err
 	}
@@ -67,8 +66,8 @@ func (o *Object[T]) publish(ctx context.Context, event T, opts []PublishOption) 
 	return nil
 }
 
-// PublishOption configures a PublishEvent: it limits the clients that the event is for,
-// or sets its metadata.
+// PublishOption configures a call of PublishEvent, for example the recipients of the event or
+// its metadata.
 type PublishOption interface{ applyToPublication(p *publication) }
 
 type publishOptionFunc func(*publication)
@@ -80,7 +79,7 @@ type publication struct {
 	channels *channels
 	channel  string
 	meta     rpc.EventMeta
-	key      string // of WithIdempotencyKey, which was used if keyed is set
+	key      string // of WithIdempotencyKey; keyed is set if that was used
 	keyed    bool
 	id       *string // where the id of the event is stored
 	tags     []string
@@ -88,74 +87,74 @@ type publication struct {
 	excludes recipients
 }
 
-// recipients are clients that are named, and predicates that choose others.
+// recipients has recipients and predicates that select further ones.
 type recipients struct {
 	named []Recipient // not nil if there was any option
 	match []func(*Websocket) bool
 	err   error
 }
 
-// WithTags limits the event to clients whose token has one of the tags, whether
-// they are connected or come back later. Without tags the event is for no client, as
-// in oRPC. If the option is used twice, the tags of both count.
+// WithTags limits the event to clients whose token has at least one of the tags, whether they
+// are connected or reconnect later. Without tags the event is for no client, as in oRPC. If
+// the option is used several times, the tags are combined.
 func WithTags(tags ...string) PublishOption {
 	return publishOptionFunc(func(p *publication) { p.tags = append(slices.Clip(notNil(p.tags)), tags...) })
 }
 
-// WithTargets limits the event to the clients of these sockets. It uses their ids: the
-// event reaches every socket with one of them, and a client that reconnects
-// under such an id gets the event when it resumes. Several target options add up.
-// Without sockets the event is for no client.
+// WithTargets limits the event to the clients of these sockets. It selects them by their ids:
+// the event is sent to every socket with one of these ids, also to clients that resume with
+// one later. The targets of several options are combined. Without sockets the event is for no
+// client.
 func WithTargets(ws ...*Websocket) PublishOption {
 	return publishOptionFunc(func(p *publication) { p.targets.sockets(p, ws) })
 }
 
-// WithTargetsFunc limits the event to clients for which match returns true. It is called
-// once, at publication, for each socket that is connected and has one of the
-// tags; clients that are away are not targets. No lock is held meanwhile. If nodes
-// share a log, PublishEvent returns [ErrPredicate].
+// WithTargetsFunc limits the event to clients for which match returns true. PublishEvent calls
+// match once for each socket that is connected and has one of the tags; clients that are not
+// connected are not targets. No lock is held during the call. If nodes share a log,
+// PublishEvent returns [ErrPredicate].
 func WithTargetsFunc(match func(*Websocket) bool) PublishOption {
 	return publishOptionFunc(func(p *publication) { p.targets.matching(match) })
 }
 
-// WithTargetIDs limits the event to clients with these ids, also those that are
-// away. With Options.Subject use [WithTargetRecipients].
+// WithTargetIDs limits the event to clients with these ids, also if they are not connected.
+// With Options.Subject use [WithTargetRecipients].
 func WithTargetIDs(ids ...string) PublishOption {
 	return publishOptionFunc(func(p *publication) { p.targets.ids(p, ids) })
 }
 
-// WithTargetRecipients limits the event to these clients, also those that are away.
+// WithTargetRecipients limits the event to these clients, also if they are not connected.
 func WithTargetRecipients(r ...Recipient) PublishOption {
 	return publishOptionFunc(func(p *publication) { p.targets.add(r...) })
 }
 
-// WithExclude keeps the event from the clients of these sockets, by id as in
-// [WithTargets]. Excludes win over targets. It is a convenience, not a safeguard:
-// clients choose their ids.
+// WithExclude excludes the clients of these sockets, by their ids as in [WithTargets]. Excludes
+// take precedence over targets. It is not a means of protection, because clients choose their
+// ids.
 func WithExclude(ws ...*Websocket) PublishOption {
 	return publishOptionFunc(func(p *publication) { p.excludes.sockets(p, ws) })
 }
 
-// WithExcludeFunc keeps the event from clients for which match returns true, which is
-// called as in [WithTargetsFunc]. Clients that are away are not excluded. If nodes share a log,
+// WithExcludeFunc excludes clients for which match returns true. It is called as in
+// [WithTargetsFunc]. Clients that are not connected are not excluded. If nodes share a log,
 // PublishEvent returns [ErrPredicate].
 func WithExcludeFunc(match func(*Websocket) bool) PublishOption {
 	return publishOptionFunc(func(p *publication) { p.excludes.matching(match) })
 }
 
-// WithExcludeIDs keeps the event from clients with these ids, also those that are
-// away. With Options.Subject use [WithExcludeRecipients].
+// WithExcludeIDs excludes clients with these ids, also if they are not connected. With
+// Options.Subject use [WithExcludeRecipients].
 func WithExcludeIDs(ids ...string) PublishOption {
 	return publishOptionFunc(func(p *publication) { p.excludes.ids(p, ids) })
 }
 
-// WithExcludeRecipients keeps the event from these clients, also those that are away.
+// WithExcludeRecipients excludes these clients, also if they are not connected.
 func WithExcludeRecipients(r ...Recipient) PublishOption {
 	return publishOptionFunc(func(p *publication) { p.excludes.add(r...) })
 }
 
-// WithEventMeta adds metadata: oRPC's withEventMeta. While events are kept for
-// resume they have ids of their own, and the ID of m is ignored.
+// WithEventMeta adds metadata to the event. It is oRPC's withEventMeta. If events are kept, the
+// log assigns their ids, and the ID of m is ignored.
 func WithEventMeta(m rpc.EventMeta) PublishOption {
 	return publishOptionFunc(func(p *publication) { p.meta = m })
 }
@@ -200,8 +199,8 @@ func (r *recipients) matching(match func(*Websocket) bool) {
 	r.match = append(r.match, match)
 }
 
-// resolve returns the recipients that are named and those that the predicates choose
-// among candidates, or nil if there was no option. A predicate may panic.
+// resolve returns the named recipients and those of candidates that the predicates select, or
+// nil if there was no option. A predicate may panic.
 func (r *recipients) resolve(candidates []*Websocket) []Recipient {
 	list := r.named
 	for _, ws := range candidates {
@@ -212,9 +211,9 @@ func (r *recipients) resolve(candidates []*Websocket) []Recipient {
 	return list
 }
 
-// record returns the record of an event, its audience resolved to tags and recipients,
-// and its options, nil if there are none.
-func record(c *channels, channel string, data []byte, opts []PublishOption) (*eventlog.Record, *publication, error) {
+// newRecord returns the record of an event, with its audience resolved to tags and recipients,
+// and the options, or nil if there are none.
+func newRecord(c *channels, channel string, data []byte, opts []PublishOption) (*eventlog.Record, *publication, error) {
 	if len(opts) == 0 {
 		return &eventlog.Record{Data: data}, nil, nil
 	}
@@ -254,8 +253,16 @@ func (p *publication) record(data []byte) (*eventlog.Record, error) {
 	}}, nil
 }
 
-// recipients returns the clients that are named, and those that predicates choose among
-// the sockets that are connected now.
+// checkKey returns an error if the key cannot be used.
+func (p *publication) checkKey() error {
+	if p.keyed && !p.channels.core.keyed {
+		return ErrNoKeys
+	}
+	return eventlog.CheckKey(p.key)
+}
+
+// recipients returns the named clients, and those of the connected sockets that predicates
+// select.
 func (p *publication) recipients() (targets, excludes []Recipient, err error) {
 	if len(p.targets.match) == 0 && len(p.excludes.match) == 0 {
 		return p.targets.named, p.excludes.named, nil
@@ -272,6 +279,17 @@ func (p *publication) recipients() (targets, excludes []Recipient, err error) {
 		return nil
 	})
 	return targets, excludes, err
+}
+
+// noteID stores the id of the published record where WithEventID asks for it.
+func (p *publication) noteID(rec *eventlog.Record) {
+	switch {
+	case p.id == nil:
+	case p.channels.core.log != nil:
+		*p.id = rec.Position().String()
+	default:
+		*p.id = p.meta.ID
+	}
 }
 
 func notNil[E any](s []E) []E {

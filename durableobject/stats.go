@@ -3,62 +3,53 @@ package durableobject
 import (
 	"cmp"
 	"iter"
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/go-orpc/durable-iterator/internal/fanout"
 )
 
-// Results of calls in [Stats] that are not the code of an error.
-const (
-	// ResultOK is the result of a call that has succeeded.
-	ResultOK = "OK"
-	// ResultOther stands for all error codes after the first 64 of them.
-	ResultOther = "OTHER"
-)
-
-// Stats describes what a namespace does and has done in this process: see [Namespace.Stats].
-// The first four fields are what there is now; the others count since NewNamespace and
-// never become less.
+// Stats describes the state of a namespace in this process: see [Namespace.Stats]. The first
+// four fields are current values; the others count from NewNamespace on and never decrease.
 type Stats struct {
-	// Channels is how many channels are in memory.
+	// Channels is the number of channels in memory.
 	Channels int
-	// Websockets is how many sockets are open.
+	// Websockets is the number of open sockets.
 	Websockets int
-	// Subscriptions is how many of the sockets have a subscription.
+	// Subscriptions is the number of sockets with a subscription.
 	Subscriptions int
-	// Behind is how many of the sockets are too slow for what is published, and read the
+	// Behind is the number of sockets that are too slow for live events and read from the
 	// log: see [WebsocketBehind].
 	Behind int
 
-	// Publishes counts the events that PublishEvent has stored, PublishErrors its calls that
-	// have failed. An event that was stored before under its key counts again only where
-	// nodes share the log.
+	// Publishes counts the events that PublishEvent has stored, PublishErrors its failed
+	// calls. A repetition of an event with an idempotency key is counted again only if nodes
+	// share the log.
 	Publishes, PublishErrors uint64
 	// Deliveries counts the events of channels that were passed to a connection, once for
-	// each of them. What Websocket.Send sends is not counted.
+	// each connection. Events of Websocket.Send are not counted.
 	Deliveries uint64
 	// BytesSent counts the bytes that were passed to connections: frames with their headers.
 	BytesSent uint64
-	// Calls counts the calls of methods, interceptors included, by result: [ResultOK] or the
-	// code of the error, of which it distinguishes at least 64 and counts the others as
-	// [ResultOther]. A call that was aborted by its client has CLIENT_CLOSED_REQUEST. A stream
-	// of events counts once, when it begins.
+	// Calls counts the calls of methods, including their interceptors, by result: [ResultOK]
+	// or the code of the error. It distinguishes at least 64 codes and counts the others as
+	// [ResultOther]. A call that its client has aborted has the result
+	// CLIENT_CLOSED_REQUEST. A stream of events is counted once, when it begins.
 	Calls map[string]uint64
-	// Subscribes counts the subscriptions. ResumesComplete are those of them that continued an
-	// earlier one and missed nothing, ResumesTruncated those where events were gone.
+	// Subscribes counts the subscriptions. ResumesComplete counts those that resumed and
+	// missed nothing, ResumesTruncated those for which events were missing.
 	Subscribes, ResumesComplete, ResumesTruncated uint64
-	// Closes counts the sockets that have closed by close code: the one that was sent first,
-	// by the server or the client. 1005 is a close frame without a code, 1006 a connection
-	// that has ended without a close frame. Codes from 3000 on that clients have chosen are
-	// counted as 3000.
+	// Closes counts the closed sockets by close code: the code that was sent first, by the
+	// server or the client. 1005 means a close frame without a code, 1006 a connection that
+	// ended without a close frame. Codes from 3000 on that clients have sent are counted as
+	// 3000.
 	Closes map[int]uint64
 }
 
-// Stats returns what the namespace does and has done in this process. Counting costs
-// publishing and delivery nothing that can be measured; the call looks at every socket, which
-// takes about a millisecond for 10,000. The figures are not of one instant. Other nodes have
-// their own.
+// Stats returns the state of the namespace in this process; other nodes have their own. It
+// visits every socket, which takes about a millisecond for 10,000. The figures are not of a
+// single instant.
 func (ns *Namespace[H]) Stats() Stats {
 	s := Stats{}
 	for _, ch := range ns.class.channels.stats(&s.Publishes) {
@@ -74,21 +65,23 @@ func (ns *Namespace[H]) Stats() Stats {
 
 // ChannelStats describes a channel that is in memory: see [Namespace.Channels].
 type ChannelStats struct {
-	// Name is the channel of its tokens.
+	// Name is the name of the channel, as in tokens.
 	Name string
-	// Websockets is how many sockets are connected to it in this process, Subscriptions how
-	// many of these have a subscription, and Behind how many are behind.
+	// Websockets is the number of sockets that are connected to it in this process,
+	// Subscriptions the number of these with a subscription, and Behind the number of these
+	// that are behind.
 	Websockets, Subscriptions, Behind int
-	// MaxLagEvents and MaxLagBytes are the largest of its sockets: see [WebsocketStats].
+	// MaxLagEvents and MaxLagBytes are the maxima of its sockets: see [WebsocketStats].
 	MaxLagEvents int
 	MaxLagBytes  int64
-	// Publishes is how many events this process has published since the channel is in memory.
+	// Publishes is the number of events that this process has published since the channel
+	// was created in memory.
 	Publishes uint64
 }
 
-// Channels returns the channels that are in memory, by name: those with a socket, and those
-// that were used within Options.IdleTimeout. It neither makes an object nor keeps one
-// from eviction. Other nodes have their own. The cost is as that of [Namespace.Stats].
+// Channels returns the channels that are in memory in this process, sorted by name: those with
+// a socket, and those that were used within Options.IdleTimeout. It does not create objects or
+// delay their eviction. It takes as long as [Namespace.Stats].
 func (ns *Namespace[H]) Channels() []ChannelStats {
 	var publishes uint64
 	list := ns.class.channels.stats(&publishes)
@@ -96,29 +89,29 @@ func (ns *Namespace[H]) Channels() []ChannelStats {
 	return list
 }
 
-// Websockets returns the sockets of a channel as [Object.Websockets] does, for those who have
-// no object: it neither makes one nor keeps one from eviction.
+// Websockets returns the sockets of a channel, as [Object.Websockets] does. It does not create
+// an object or delay its eviction.
 func (ns *Namespace[H]) Websockets(channel string, tags ...string) iter.Seq[*Websocket] {
 	return ns.class.channels.websockets(channel, tags)
 }
 
-// WebsocketState is what a socket does.
+// WebsocketState is the state of a socket.
 type WebsocketState string
 
 // The states of a socket.
 const (
-	// WebsocketUnsubscribed is the state of a socket without a subscription.
+	// WebsocketUnsubscribed means that the socket has no subscription.
 	WebsocketUnsubscribed WebsocketState = "unsubscribed"
-	// WebsocketReplaying is the state of one that is sent the events that it missed.
+	// WebsocketReplaying means that missed events are being sent.
 	WebsocketReplaying WebsocketState = "replaying"
-	// WebsocketWaiting is the state of one whose OnSubscribed runs.
+	// WebsocketWaiting means that OnSubscribed is running.
 	WebsocketWaiting WebsocketState = "waiting"
-	// WebsocketLive is the state of one that is sent events as they are published.
+	// WebsocketLive means that events are sent as they are published.
 	WebsocketLive WebsocketState = "live"
-	// WebsocketBehind is the state of one that was too slow for that, by Options.MaxLagBytes: it
-	// is sent what it lacks from the log, at its own pace.
+	// WebsocketBehind means that the socket lags by more than Options.MaxLagBytes and is sent
+	// events from the log, at its own pace.
 	WebsocketBehind WebsocketState = "behind"
-	// WebsocketClosing is the state of one that is being closed.
+	// WebsocketClosing means that the socket is being closed.
 	WebsocketClosing WebsocketState = "closing"
 )
 
@@ -127,19 +120,20 @@ type WebsocketStats struct {
 	State WebsocketState
 	// Since is when the socket was opened, to the second.
 	Since time.Time
-	// LagEvents is how many events of the channel, for whomever they are, were published and
-	// not looked at yet for this socket, because its client takes them too slowly. LagBytes
-	// is their size as they are sent. While the socket is replaying, missed events are not
-	// counted; behind on a log that nodes share, events of a lost message may not be.
+	// LagEvents is the number of events of the channel, whatever their recipients, that were
+	// published but not yet processed for this socket, because its client reads too slowly.
+	// LagBytes is their size on the wire. While the socket is replaying, missed events are not
+	// counted. If it is behind and nodes share the log, events whose message was lost may not
+	// be counted.
 	LagEvents int
 	LagBytes  int64
-	// PendingBytes is what answers to calls and events of Send hold that wait for the client:
-	// see Options.MaxLagBytes.
+	// PendingBytes is the size of the answers to calls and the events of Send that wait for
+	// the client: see Options.MaxLagBytes.
 	PendingBytes int
 }
 
-// Stats returns what the socket does and how far it has fallen behind. What the kernel has
-// taken for it counts as sent, and up to a batch that waits for the kernel.
+// Stats returns the state of the socket and its lag. Bytes that the kernel has accepted count
+// as sent, and so does one batch that waits for the kernel.
 func (ws *Websocket) Stats() WebsocketStats {
 	p := ws.reader.Progress()
 	s := WebsocketStats{
@@ -160,8 +154,8 @@ var states = map[fanout.Phase]WebsocketState{
 	fanout.Behind:       WebsocketBehind,
 }
 
-// stats returns the figures of all channels, and how many events were published in them and
-// in those that were evicted. No socket is looked at with a lock that others need.
+// stats returns the figures of all channels, and the number of events published in them and in
+// evicted ones. It does not hold a lock that others need while it visits sockets.
 func (c *channels) stats(publishes *uint64) []ChannelStats {
 	c.core.mu.RLock()
 	channels := make([]*liveChannel, 0, len(c.all))
@@ -192,4 +186,29 @@ func (ch *liveChannel) stats() ChannelStats {
 		s.MaxLagEvents, s.MaxLagBytes = max(s.MaxLagEvents, w.LagEvents), max(s.MaxLagBytes, w.LagBytes)
 	}
 	return s
+}
+
+// fill sets the fields of s that are counted here.
+func (c *counters) fill(s *Stats) {
+	s.PublishErrors = c.unpublished.Load()
+	s.ResumesComplete, s.ResumesTruncated = c.complete.Load(), c.truncated.Load()
+	s.Subscribes = c.fresh.Load() + s.ResumesComplete + s.ResumesTruncated
+	s.Calls = map[string]uint64{}
+	for i := range c.calls {
+		c.calls[i].addTo(s.Calls)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.Closes = maps.Clone(c.closes)
+}
+
+func (c *callCounters) addTo(calls map[string]uint64) {
+	if n := c.ok.Load(); n > 0 {
+		calls[ResultOK] += n
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for result, n := range c.failed {
+		calls[result] += n
+	}
 }

@@ -79,7 +79,7 @@ func (c *core) refuseOpenly(w http.ResponseWriter, r *http.Request, o socket.Opt
 		return false
 	}
 	o.ReadLimit = refusalMessage
-	refused := &refusal{core: c}
+	refused := &refusedConn{core: c}
 	if err := refused.conn.Accept(w, r, c.pool, refused, o); err != nil { // Accept has answered
 		c.logger.Log(r.Context(), socket.RefusalLevel(err), "upgrade refused", "err", err)
 		refused.Ended(0)
@@ -91,21 +91,21 @@ func (c *core) refuseOpenly(w http.ResponseWriter, r *http.Request, o socket.Opt
 	return true
 }
 
-// refusal is the connection of a client that is refused by a close frame. It implements
+// refusedConn is the connection of a client that is refused by a close frame. It implements
 // [socket.Source] and [socket.Handler], and sends and reads nothing.
-type refusal struct {
+type refusedConn struct {
 	core *core
 	conn socket.Conn
 	drop *time.Timer // nil until it is served
 }
 
-func (*refusal) Pull(*socket.Batch, bool) socket.More { return socket.None }
-func (*refusal) Visit(time.Time) (again time.Time)    { return again }
-func (*refusal) Receive([]byte, bool) (run func())    { return nil }
-func (*refusal) Closing()                             {}
+func (*refusedConn) Pull(*socket.Batch, bool) socket.More { return socket.None }
+func (*refusedConn) Visit(time.Time) (again time.Time)    { return again }
+func (*refusedConn) Receive([]byte, bool) (run func())    { return nil }
+func (*refusedConn) Closing()                             {}
 
 // Ended implements [socket.Handler].
-func (f *refusal) Ended(int) {
+func (f *refusedConn) Ended(int) {
 	if f.drop != nil {
 		f.drop.Stop()
 	}

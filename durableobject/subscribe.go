@@ -15,8 +15,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/transport"
 )
 
-// The headers of a subscription that go beyond oRPC: see the package
-// documentation.
+// Headers of a subscription that go beyond oRPC: see the package documentation.
 const (
 	headerExtension = "X-Durable-Iterator"
 	headerPosition  = "X-Durable-Iterator-Position"
@@ -25,38 +24,36 @@ const (
 
 // Resume describes how a subscription continues an earlier one.
 type Resume struct {
-	// LastEventID is the last event that the client reports to have seen, or empty
-	// if it named none.
+	// LastEventID is the last event id that the client has sent, or empty.
 	LastEventID string
-	// Replayed is the number of events that the client was sent since or, if it named
-	// none, of those that Options.Latest let it begin with.
+	// Replayed is the number of events that were sent to the client since then or, if it
+	// sent no last event id, because of Options.Latest.
 	Replayed int
-	// Truncated is set if events for the client are gone, or may be: without
-	// Options.ResumeRetention, always. Send a snapshot then.
+	// Truncated is set if events for the client are missing, or may be. It is always set
+	// without Options.ResumeRetention. If it is set, send a snapshot.
 	Truncated bool
-	// Position is the event id after which the events are live: the client was sent those
-	// up to it that it missed, and gets all later ones that are for it when OnSubscribed
-	// has returned. To begin with a state, load one that holds at least everything up to
-	// Position, and send it: then nothing is lost. An event that the state holds
-	// already may come again. Position is empty if no events are kept.
+	// Position is the event id after which events are live. Missed events up to it were
+	// sent, and all later ones that are for the client are sent when OnSubscribed has
+	// returned. To begin with a state, load one that includes at least all events up to
+	// Position, and send it: then nothing is lost. Events that the state already includes
+	// may be sent too. Position is empty if no events are kept.
 	Position string
 }
 
-// socketHooks are the methods of a hub that the library calls while a socket is open or when
-// it has ended.
+// socketHooks are the hooks of a hub for its sockets.
 type socketHooks interface {
 	OnSubscribed(ctx context.Context, ws *Websocket, r Resume) error
 	OnDisconnected(ctx context.Context, ws *Websocket)
 }
 
-// hooks returns the hooks of the socket's object. NewNamespace takes no object without them.
+// hooks returns the hooks of the socket's object, which always has them: see [Hub].
 func (ws *Websocket) hooks() socketHooks {
 	h, _ := ws.ch.hub.(socketHooks)
 	return h
 }
 
-// subscribe answers the request for a subscription. After the answer the client is sent
-// the events that it has missed, then what OnSubscribed sends, then live events.
+// subscribe answers the request for a subscription. After the answer the client is sent the
+// missed events, then events of OnSubscribed, then live events.
 func (ws *Websocket) subscribe(ctx context.Context, call *rpc.Call) (any, error) {
 	if err := checkSubscribe(call); err != nil {
 		return nil, err
@@ -86,7 +83,7 @@ func (ws *Websocket) subscribe(ctx context.Context, call *rpc.Call) (any, error)
 	}, nil
 }
 
-// checkSubscribe refuses every request but a POST of JSON, which is what clients send.
+// checkSubscribe refuses requests other than a POST of JSON, which is what clients send.
 func checkSubscribe(call *rpc.Call) error {
 	if call.Method != http.MethodPost {
 		return &rpc.Error{Code: rpc.CodeMethodNotSupported}
@@ -100,7 +97,7 @@ func checkSubscribe(call *rpc.Call) error {
 	return nil
 }
 
-// outcome returns the value of the header that reports how the resume went. kept reports
+// outcome returns the value of the header that reports the result of the resume. kept reports
 // whether events are kept.
 func (s *subscription) outcome(kept bool) string {
 	switch {
@@ -117,30 +114,33 @@ func (s *subscription) outcome(kept bool) string {
 
 // begin makes s the socket's subscription, in place of an earlier one.
 func (ws *Websocket) begin(s *subscription) {
-	ws.core().counters.subscribed(s) // before its hook may begin, which takes what this reads
 	ws.mu.Lock()
 	old := ws.sub
 	ws.sub = s
 	if old != nil {
 		old.cancelHook()
 	}
-	ws.startHeartbeat(s.heartbeat)
+	ws.heartbeat.begin(s.heartbeat, time.Since(ws.core().start))
+	if s.heartbeat > 0 {
+		ws.conn.VisitAt(time.Now().Add(s.heartbeat))
+	}
 	replayed := ws.reader.Subscribe(&s.Subscription)
 	if old != nil {
 		done := peer.AppendEventRest(nil, peer.EventDone, []byte("{}"), nil)
-		// There is one for each subscription, whose answer has waited for room.
+		// There is only one such frame for each subscription, whose answer has waited for room.
 		ws.outbox.Force(fanout.AppendFrame(nil, old.ID, done))
 	}
 	if replayed {
 		ws.startHook(s)
 	}
 	ws.mu.Unlock()
+	ws.core().counters.subscribed(s.lastEventID, s.Truncated)
 	if old != nil {
 		old.finish()
 	}
 }
 
-// end is called when the client has aborted s, or the socket is gone.
+// end is called when the client has aborted s, or when the socket has closed.
 func (ws *Websocket) end(s *subscription) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
@@ -148,22 +148,22 @@ func (ws *Websocket) end(s *subscription) {
 	if ws.sub == s {
 		ws.sub = nil
 		ws.stopLate()
-		ws.heartbeat.interval.Store(0)
+		ws.heartbeat.stop()
 		ws.reader.Unsubscribe(&s.Subscription)
 	}
 }
 
-// startHook calls OnSubscribed on a goroutine of its own, after the hook of an earlier
-// subscription of the socket has returned. If s is no longer the newest then, its hook is
-// not called. Events wait for the hook, but not longer than Options.HookTimeout. startHook
-// is called with mu held.
+// startHook calls OnSubscribed on a new goroutine, after the hook of an earlier subscription of
+// the socket has returned. If s is no longer the newest subscription then, its hook is not
+// called. Events wait for the hook, but not longer than Options.HookTimeout. startHook is called
+// with mu held.
 func (ws *Websocket) startHook(s *subscription) {
 	c := ws.core()
 	if s.hookBy.IsZero() {
 		s.hookBy = time.Now().Add(c.options.HookTimeout)
 		if ws.late == nil {
 			ws.late = time.AfterFunc(c.options.HookTimeout, ws.releaseLate)
-		} else { // a client could make timers without end if each subscription had one
+		} else { // if each subscription had a timer, a client could create any number of them
 			ws.late.Reset(c.options.HookTimeout)
 		}
 	}
@@ -171,11 +171,11 @@ func (ws *Websocket) startHook(s *subscription) {
 		return // endHook calls again
 	}
 	ws.hooking = true
-	// Not a child of the call's context, which would refer to it for as long as it lives.
+	// It is not a child of the call's context, which would keep it in memory.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), c.options.HookTimeout)
 	s.ctx, s.cancel = nil, cancel
 	resume := Resume{LastEventID: s.lastEventID, Replayed: s.Replayed, Truncated: s.Truncated, Position: s.position}
-	s.lastEventID, s.position = "", "" // which may be as long as a message
+	s.lastEventID, s.position = "", "" // they may be as long as a message
 	c.users.Go(func() {
 		err := errEndedGoroutine
 		defer func() { ws.hooked(s, err) }()
@@ -183,8 +183,8 @@ func (ws *Websocket) startHook(s *subscription) {
 	})
 }
 
-// hooked lets live events follow what a hook has sent, or closes the socket if the hook of its
-// newest subscription has failed.
+// hooked releases the live events after a hook, or closes the socket if the hook of its newest
+// subscription has failed.
 func (ws *Websocket) hooked(s *subscription, err error) {
 	current := ws.endHook(s)
 	if err == nil || !current {
@@ -192,12 +192,12 @@ func (ws *Websocket) hooked(s *subscription, err error) {
 		return
 	}
 	ws.conn.Close(statusInternalError, "Subscription failed")
-	if !errors.Is(err, errEndedGoroutine) { // which hook has logged
+	if !errors.Is(err, errEndedGoroutine) { // core.hook has logged that
 		ws.core().logger.Error("subscription hook failed", details(err, "channel", ws.ch.name, "socket_id", ws.id)...)
 	}
 }
 
-// endHook frees the context of a hook that has returned, and starts the hook of the newest
+// endHook releases the context of a hook that has returned, and starts the hook of the newest
 // subscription if that is waiting. It reports whether s is still the socket's subscription.
 func (ws *Websocket) endHook(s *subscription) (current bool) {
 	ws.mu.Lock()
@@ -225,7 +225,8 @@ func (ws *Websocket) releaseLate() {
 	}
 }
 
-// stopLate stops the timer of releaseLate, with mu held. An idle socket keeps none.
+// stopLate stops the timer of releaseLate, so that an idle socket has none. It is called with
+// mu held.
 func (ws *Websocket) stopLate() {
 	if ws.late != nil {
 		ws.late.Stop()
@@ -233,7 +234,8 @@ func (ws *Websocket) stopLate() {
 	}
 }
 
-// unavailable makes err one that asks the client to try again if the log is out of reach.
+// unavailable returns err or, if the log cannot be reached, an error that asks the client to
+// try again.
 func unavailable(err error) error {
 	if !errors.Is(err, eventlog.ErrUnavailable) {
 		return err

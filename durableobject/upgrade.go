@@ -22,70 +22,76 @@ import (
 // maxIDBytes is the length of the longest id that a client may choose.
 const maxIDBytes = 256
 
-// maxKeptRequest bounds the request that is kept for Authorize, besides its token, in bytes.
+// maxKeptRequest is the maximum size of a request that is kept for Authorize, without its token.
 const maxKeptRequest = 32 << 10
 
-// maxLoggedHost is how much of an origin or a host is logged, in bytes.
+// maxLoggedHost is how many bytes of an origin or a host are logged.
 const maxLoggedHost = 256
 
-// UpgradeOptions configures an UpgradeHandler. The zero value is fine. They are
-// copied.
+// UpgradeOptions configures an [UpgradeHandler]. The zero value is usable. They are copied.
 type UpgradeOptions struct {
-	// OriginPatterns are hosts, as in path.Match ("*.example.com"), besides the
-	// server's own from whose pages browsers may connect. A pattern with "://" is
-	// compared with scheme and host. Requests from other origins are refused with
-	// 403, before their token is read and before Authorize or an object is asked, and
-	// logged at level Warn; those without an Origin header are not.
+	// OriginPatterns lists the hosts, besides the server's own, whose pages may connect, as
+	// patterns of path.Match ("*.example.com"). A pattern with "://" is compared with scheme
+	// and host. Requests of pages of other origins are refused with 403 and logged at level
+	// Warn, before their token is read and Authorize is called. Requests without an Origin
+	// header are not refused.
 	OriginPatterns []string
 
-	// AnyOrigin lets pages of all origins connect.
+	// AnyOrigin allows pages of all origins to connect.
 	AnyOrigin bool
 
-	// Authorize is called for each request whose token is good, and for each token
-	// that a client sends over an open socket to replace its own. An error refuses
-	// the token: an *rpc.Error with its status and message, any other with 403
-	// "Forbidden". A status outside 400 to 599 and a panic are logged and answered
-	// with 500. Nil allows all.
+	// Authorize is called for each request with a valid token, and for each valid token that
+	// a client sends over an open socket to replace its own. If it returns an error, the
+	// token is refused: with the status and message of an *rpc.Error, or with 403
+	// "Forbidden" for any other error. A status outside 400 to 599 and a panic are logged and
+	// result in 500. Nil allows all tokens.
 	//
-	// For a token that replaces another one, r is a copy of the request that opened
-	// the socket, without its body and its token. Its context has the values of
-	// that request and ends with the call. The copy is kept as long as the socket
-	// is open. Therefore a request is refused with 431 if its address and its header
-	// together are larger than 32 KiB and three times Options.MaxTokenBytes.
+	// For a token that replaces another one, r is a copy of the request that opened the
+	// socket, without its body and its token. Its context has the values of that request and
+	// ends with the call. The copy is kept as long as the socket is open. Therefore a request
+	// is refused with 431 if its address and header together are larger than 32 KiB plus
+	// three times Options.MaxTokenBytes.
 	Authorize func(r *http.Request, p *token.Payload) error
 
-	// Context returns the context whose values the socket's hooks and calls see, for a
-	// request that may connect, for instance with the user that a middleware found.
-	// Nil is a context without values. The request's own would do, but it keeps what
-	// net/http has made for the request as long as the socket is open.
+	// Context returns a context whose values are visible to the socket's hooks and calls, for
+	// example the user that middleware has authenticated. It is called for each accepted
+	// request; the cancellation of the context is ignored. Nil means a context without
+	// values. It may return the request's own context, but that keeps the memory of the
+	// request in use as long as the socket is open.
 	Context func(r *http.Request) context.Context
 }
 
-// UpgradeHandler returns the HTTP handler that clients open their WebSocket on:
-// oRPC's upgradeDurableIteratorRequest. Mount it for all methods. The query has
-// the client's id and a token, whose channel names the object; of several, the
-// last counts.
+// UpgradeHandler returns an HTTP handler that accepts the WebSockets of clients. It is oRPC's
+// upgradeDurableIteratorRequest. Mount it for all methods. The query of a request has the
+// client's id and a token, whose channel is the name of the object; if there are several, the
+// last one counts. If o is nil, the defaults are used.
 //
-// A request is refused with 426 if it is no upgrade, with 405 if its method is not GET, with
-// 403 for its origin, with 401 without an id, a token or a valid token that was not revoked,
-// with 400 if the id is longer than 256 bytes or the handshake is malformed, with 431 if it
-// is too large to be kept for Authorize, by Authorize, with 503 while the token cannot be
-// verified, the namespace shuts down or a log or a bus that nodes share is out of reach,
-// with 500 if the object cannot be made, and with 501 if middleware hides the
-// [http.Hijacker] of the ResponseWriter and has no Unwrap method as
-// [http.ResponseController] knows it, which is logged at level Error. No object is made for
-// a request whose origin or token is refused. The URL contains the token: keep it out of
-// access logs.
+// A request is refused with one of these statuses:
 //
-// Pages see no status. A client that offers the subprotocol "durable-iterator" is
-// therefore refused, except for its origin, by a WebSocket that is opened and closed with
-// 4000 plus the status, within a second and for at most 256 clients at once. It may
-// offer its token as a second subprotocol, "token." and the token in base64url without
-// padding, in place of the one in the URL. The TypeScript client in client/js does
-// both, and package client with TokenInSubprotocol; oRPC's own offers no subprotocol.
+//	400  the id is longer than 256 bytes, or the handshake is malformed
+//	401  the id or the token is missing, or the token is invalid or was revoked
+//	403  pages of its origin may not connect
+//	405  its method is not GET
+//	426  it is not an upgrade
+//	431  it is too large to be kept for Authorize
+//	500  the object cannot be made
+//	501  middleware hides the [http.Hijacker] of the ResponseWriter and has no Unwrap method
+//	     as described at [http.ResponseController]; this is logged at level Error
+//	503  the token cannot be verified at the moment, the namespace is shutting down, or a
+//	     log or bus that nodes share cannot be reached
 //
-// The handler returns when the socket is open, and the namespace serves it from then on.
-// UpgradeHandler panics on an origin pattern that is malformed.
+// Authorize may refuse it with other statuses. No object is created for a request whose origin
+// or token is refused. The URL contains the token: keep it out of access logs.
+//
+// Browsers do not report the status to pages. If a client offers the subprotocol
+// "durable-iterator", a refusal, except because of its origin, therefore opens the WebSocket and
+// closes it with code 4000 plus the status, within a second and for at most 256 clients at once.
+// Such a client may send its token in a second subprotocol, "token." followed by the token in
+// base64url without padding, instead of in the URL. The TypeScript client in client/js does
+// both, and so does package client with TokenInSubprotocol; oRPC's client offers no subprotocol.
+//
+// The handler returns when the socket is open; the namespace then serves it. UpgradeHandler
+// panics if an origin pattern is malformed.
 func UpgradeHandler[H any](ns *Namespace[H], o *UpgradeOptions) http.Handler {
 	u := &upgrader{class: ns.class}
 	if o != nil {
@@ -120,7 +126,7 @@ func (u *upgrader) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if err.Status == http.StatusForbidden {
 			u.logOrigin(r)
 		}
-		writeRefusal(w, text(err.Status, err.Message))
+		writeRefusal(w, statusError(err.Status, err.Message))
 		return
 	}
 	ours, offered := offeredProtocols(r, u.class.options.MaxTokenBytes)
@@ -137,40 +143,39 @@ func (u *upgrader) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// logOrigin logs the origin of a page that may not connect, and the host that the page
-// asked for. The page itself sees nothing but a WebSocket that does not open, so the log
-// names the option.
+// logOrigin logs the origin of a page that may not connect, and the requested host. Since the
+// page learns nothing but that the WebSocket was not opened, the log record names the option.
 func (u *upgrader) logOrigin(r *http.Request) {
-	short := func(text string) string { // it waits to be logged
+	short := func(text string) string { // the record is kept until it is logged
 		return strings.Clone(text[:min(len(text), maxLoggedHost)])
 	}
 	u.class.logger.WarnContext(r.Context(), "origin refused: it is not in UpgradeOptions.OriginPatterns",
 		"origin", short(r.Header.Get("Origin")), "host", short(r.Host))
 }
 
-// admit returns the id and the payload of a request that may connect. A token that is
-// offered among the subprotocols is used instead of that of the query.
+// admit returns the id and the payload of a request that may connect. A token in the
+// subprotocols takes precedence over one in the query.
 func (u *upgrader) admit(r *http.Request, offered string) (id string, p *token.Payload, refusal *rpc.Error) {
 	query := r.URL.Query()
-	id, tok := last(query["id"]), cmp.Or(offered, last(query["token"]))
+	id, tok := lastOf(query["id"]), cmp.Or(offered, lastOf(query["token"]))
 	switch {
 	case id == "":
-		return "", nil, text(http.StatusUnauthorized, "ID is required")
+		return "", nil, statusError(http.StatusUnauthorized, "ID is required")
 	case len(id) > maxIDBytes:
-		return "", nil, text(http.StatusBadRequest, "ID is too long")
+		return "", nil, statusError(http.StatusBadRequest, "ID is too long")
 	case tok == "":
-		return "", nil, text(http.StatusUnauthorized, "Token is required")
+		return "", nil, statusError(http.StatusUnauthorized, "Token is required")
 	}
 	t := ticket{token: tok}
 	if u.options.Authorize != nil {
 		limit := u.class.options.MaxTokenBytes
 		if len(tok) <= limit && sizeToKeep(r) > maxKeptRequest+3*limit { // a token may be escaped
-			return "", nil, text(http.StatusRequestHeaderFieldsTooLarge, "Request Header Fields Too Large")
+			return "", nil, statusError(http.StatusRequestHeaderFieldsTooLarge, "Request Header Fields Too Large")
 		}
 		t.authorize = func(p *token.Payload) error { return u.options.Authorize(r, p) }
 	}
 	p, refusal = u.class.admit(r.Context(), t)
-	return strings.Clone(id), p, refusal // or it would keep the URL
+	return strings.Clone(id), p, refusal // without a copy the id would keep the URL in memory
 }
 
 // open upgrades the connection and starts to serve it. Unless the socket is served, it
@@ -203,7 +208,7 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 	if err := c.channels.follow(r.Context(), ch); err != nil {
 		return c.cannotOpen(r.Context(), p.Channel, err)
 	}
-	if subjectErr != nil { // known before, for Disconnect, and reported in its place
+	if subjectErr != nil { // computed above for Disconnect, but reported here
 		return c.failed(r.Context(), "Options.Subject failed", p.Channel, subjectErr)
 	}
 	ws.ch, ws.ctx, ws.authorize = ch, values, u.options.authorizer(r)
@@ -211,7 +216,7 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 	ws.peer = c.peers.New(ws.ctx, ws.newCallState, ws.send)
 	ws.outbox.Open(&ws.conn, c.options.MaxLagBytes)
 	if !c.enter() {
-		return text(http.StatusServiceUnavailable, "Shutting down")
+		return statusError(http.StatusServiceUnavailable, "Shutting down")
 	}
 	defer func() {
 		if !served {
@@ -231,22 +236,22 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 func (c *class) cannotOpen(ctx context.Context, channel string, err error) *rpc.Error {
 	switch {
 	case errors.Is(err, ErrClosed):
-		return text(http.StatusServiceUnavailable, "Shutting down")
+		return statusError(http.StatusServiceUnavailable, "Shutting down")
 	case errors.Is(err, eventlog.ErrUnavailable):
 		c.logger.WarnContext(ctx, "event log unavailable", "channel", channel, "err", err)
-		return text(http.StatusServiceUnavailable, "Try again later")
+		return statusError(http.StatusServiceUnavailable, "Try again later")
 	default:
 		return c.failed(ctx, "opening a channel failed", channel, err)
 	}
 }
 
-// values returns the context that the contexts of a socket's hooks and calls derive from.
+// values returns the parent of the contexts of a socket's hooks and calls.
 func (u *upgrader) values(r *http.Request) (_ context.Context, err error) {
 	if u.options.Context == nil {
 		return context.Background(), nil
 	}
 	defer bridge.RecoverTo(&err)
-	return context.WithoutCancel(u.options.Context(r)), nil // which panics on nil
+	return context.WithoutCancel(u.options.Context(r)), nil // WithoutCancel panics on nil
 }
 
 // serve adds the socket to its channel and its namespace, and starts to read it.
@@ -254,16 +259,18 @@ func (ws *Websocket) serve() {
 	away := ws.set.add(ws)
 	ws.ch.events.Join(&ws.reader, (*endpoint)(ws), ws.Token().Tags, ws.recipient)
 	if away != nil {
-		ws.conn.Close(away.Code, away.Reason)
+		ws.conn.Close(away.code, away.reason)
 	}
 	if p := ws.core().members; p != nil {
 		p.arrive(ws)
 	}
-	ws.closeRevoked() // its token may have been since it was admitted
+	ws.closeRevoked() // its token may have been revoked since it was admitted
 	ws.conn.Serve((*endpoint)(ws))
 }
 
-func text(status int, message string) *rpc.Error { return &rpc.Error{Status: status, Message: message} }
+func statusError(status int, message string) *rpc.Error {
+	return &rpc.Error{Status: status, Message: message}
+}
 
 func writeRefusal(w http.ResponseWriter, e *rpc.Error) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -271,7 +278,7 @@ func writeRefusal(w http.ResponseWriter, e *rpc.Error) {
 	_, _ = w.Write([]byte(e.Message))
 }
 
-func last(values []string) string {
+func lastOf(values []string) string {
 	if len(values) == 0 {
 		return ""
 	}
@@ -290,8 +297,8 @@ func (o *UpgradeOptions) authorizer(r *http.Request) func(context.Context, *toke
 	}
 }
 
-// sizeToKeep returns how many bytes of a request its copy refers to: all of its first line,
-// since the values of its path are parts of that, and its header.
+// sizeToKeep returns the number of bytes that the copy of a request keeps in memory: its first
+// line, because the values of its path are substrings of it, and its header.
 func sizeToKeep(r *http.Request) int {
 	size := max(len(r.RequestURI), len(r.URL.Path)+len(r.URL.RawQuery))
 	for name, values := range r.Header {
@@ -305,8 +312,8 @@ func sizeToKeep(r *http.Request) int {
 	return size
 }
 
-// copyToKeep returns a copy of a request without body and token. What has the token is
-// left out before the copy is made: the values of a copied header share memory.
+// copyToKeep returns a copy of a request without body and token. Headers with the token are
+// removed before the copy is made, because the values of a copied header share memory.
 func copyToKeep(r *http.Request) *http.Request {
 	bare := r.WithContext(context.WithoutCancel(r.Context()))
 	bare.Body, bare.GetBody, bare.RequestURI = http.NoBody, nil, ""
@@ -318,8 +325,8 @@ func copyToKeep(r *http.Request) *http.Request {
 	return kept
 }
 
-// withoutToken returns a query without the pairs that have a token, and without those that
-// url.ParseQuery ignores. What is left stays as it is: escaped anew it could be larger.
+// withoutToken returns a query without the parameters that have a token and those that
+// url.ParseQuery ignores. The others are not escaped again, which could make them longer.
 func withoutToken(query string) string {
 	var left []string
 	for pair := range strings.SplitSeq(query, "&") {
@@ -332,8 +339,8 @@ func withoutToken(query string) string {
 	return strings.Join(left, "&")
 }
 
-// updateContext is the context of a call, with the values of the request that opened
-// the socket, where a middleware may have put the session.
+// updateContext is the context of a call that also has the values of the request that opened
+// the socket, such as a session that middleware has added.
 type updateContext struct {
 	context.Context //nolint:containedctx // this is a context
 

@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/internal/fanout"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/internal/socket"
@@ -23,30 +22,32 @@ const (
 	statusPolicyViolation = 1008 // the token has expired, or was revoked
 	statusInternalError   = 1011 // OnSubscribed failed, or the log cannot be read
 	statusServiceRestart  = 1012 // the namespace is shutting down, or lost the feed of a shared log
-	statusTryAgainLater   = 1013 // the socket was too slow, or the log is out of reach
+	statusTryAgainLater   = 1013 // the socket was too slow, or the log cannot be reached
 )
 
-// reasonExpired is the reason of statusPolicyViolation, by which clients know that they need
-// a new token.
+// reasonExpired is the reason of statusPolicyViolation that makes clients fetch a new token.
 const reasonExpired = "Token expired"
 
-// maxEventHead is the size of the largest part of an event's frame before its suffix.
+// closeFrame is the code and the reason that a socket is closed with.
+type closeFrame struct {
+	code   int
+	reason string
+}
+
+// maxEventHead is the maximum size of the part of an event's frame before the suffix.
 const maxEventHead = socket.MaxHeader + len(`{"i":`) + peer.MaxID
 
-// Recipient names a client that an event is for: see [WithTargetRecipients].
-type Recipient = eventlog.Recipient
-
-// Websocket is one client's connection to an object: oRPC's
-// DurableIteratorWebsocket. It is safe for concurrent use, and comparable.
+// Websocket is the connection of a client to an object. It is oRPC's DurableIteratorWebsocket.
+// It is safe for concurrent use, and comparable.
 type Websocket struct {
 	ch        *liveChannel
-	set       *sockets       // that it is in while it is open
-	sentAway  *disconnection // that came while it was being opened; guarded by core.mu
+	set       *sockets    // has it while it is open
+	sentAway  *closeFrame // received while it was being opened; guarded by core.mu
 	reader    fanout.Reader
 	conn      socket.Conn
 	peer      *transport.ServerPeer
 	ctx       context.Context // for its values: the peer ends the contexts of its calls
-	closing   atomic.Bool     // the decision to close the connection was made
+	closing   atomic.Bool     // the connection is going to be closed
 	left      atomic.Bool     // the connection has ended
 	id        string
 	recipient Recipient
@@ -62,9 +63,9 @@ type Websocket struct {
 
 	// mu guards the subscription. It is held briefly.
 	//
-	//   - sub is nil, or the subscription that events go to.
+	//   - sub is the subscription that events are sent to, or nil.
 	//   - hooking is set while OnSubscribed runs.
-	//   - late is the timer of the newest hook that runs or waits, nil if there is none.
+	//   - late is the timer of the newest hook that runs or waits, or nil.
 	mu      sync.Mutex
 	sub     *subscription
 	hooking bool
@@ -77,38 +78,37 @@ type subscription struct {
 	fanout.Subscription
 
 	lastEventID string
-	heartbeat   time.Duration      // that the client asks for; 0: none
-	position    string             // that the hook learns; empty once it has begun
-	finish      func()             // frees the id
+	heartbeat   time.Duration      // requested by the client; 0 means none
+	position    string             // Resume.Position for the hook; empty once it has begun
+	finish      func()             // releases the id
 	ctx         context.Context    // of its call; nil once the hook has begun
 	cancel      context.CancelFunc // ends the context of its hook; nil before the hook has begun
-	hookBy      time.Time          // when its hook is late; zero before the replay has ended
+	hookBy      time.Time          // deadline of its hook; zero before the replay has ended
 }
 
-// cancelHook ends the context of the hook, which may not have begun.
+// cancelHook ends the context of the hook, if that has begun.
 func (s *subscription) cancelHook() {
 	if s.cancel != nil {
 		s.cancel()
 	}
 }
 
-// ID returns the id that the client chose when it connected. It stays the same when
-// the client reconnects. Clients choose freely: two sockets may have one id, and
-// a client with a token of the channel can take any id.
+// ID returns the id that the client chose when it connected. A client keeps its id when it
+// reconnects. Several sockets may have the same id, and a client with a token for the channel
+// can use any id.
 func (ws *Websocket) ID() string { return ws.id }
 
-// Token returns the payload of the socket's current token. It is shared: do not
-// change it.
+// Token returns the payload of the socket's current token. It must not be changed.
 func (ws *Websocket) Token() *token.Payload { return ws.payload.Load() }
 
 // Channel returns the name of the object.
 func (ws *Websocket) Channel() string { return ws.ch.name }
 
-// Attach stores a value of the application with the socket, in place of an earlier
-// one. A nil v removes it.
+// Attach stores a value of the application with the socket, replacing an earlier one. If v is
+// nil, the value is removed.
 func (ws *Websocket) Attach(v any) { ws.attached.Store(&v) }
 
-// Attachment returns the value that Attach stored last, or nil if there is none.
+// Attachment returns the value that Attach has stored, or nil if there is none.
 func (ws *Websocket) Attachment() any {
 	if v, ok := ws.attached.Load().(*any); ok {
 		return *v
@@ -116,13 +116,12 @@ func (ws *Websocket) Attachment() any {
 	return nil
 }
 
-// Close closes the socket with a WebSocket close code and a reason. It does not wait.
-// Clients connect again, but those of this library do not after 4403 and 4410: see
-// [Namespace.Disconnect]. Those of oRPC do after any code.
+// Close closes the socket with a WebSocket close code and a reason. It does not wait. Clients
+// reconnect afterwards; those of this library do not after 4403 and 4410: see
+// [Namespace.Disconnect].
 //
-// Codes are 1000 to 1014, but not 1004 to 1006, and 3000 to 4999. No other may be sent:
-// Close sends 1011 in its place, and logs a warning. A reason longer than 123 bytes is
-// cut between two characters.
+// Valid codes are 1000 to 1003, 1007 to 1014, and 3000 to 4999. For any other code, Close sends
+// 1011 and logs a warning. A reason longer than 123 bytes is truncated between two characters.
 func (ws *Websocket) Close(code int, reason string) {
 	sent := code
 	if !socket.MaySend(code) {
@@ -134,12 +133,11 @@ func (ws *Websocket) Close(code int, reason string) {
 	}
 }
 
-// Send sends an event to this socket alone, without storing it and without an
-// id: a snapshot in OnSubscribed, for instance, where it arrives after the replayed
-// events and before live ones. While more than half of [Options].MaxLagBytes
-// waits for the client, Send waits for it to read. The error wraps [ErrNotSubscribed] if
-// the socket has no subscription or is closing, or the cause of ctx if that ends first,
-// or it is the error of encoding the event.
+// Send sends an event only to this socket. The event is not stored and has no id. An event that
+// OnSubscribed sends, for example a snapshot, arrives after the replayed events and before live
+// ones. While more than half of [Options].MaxLagBytes waits for the client to read, Send
+// waits too. The error wraps [ErrNotSubscribed] if the socket has no subscription or is closing,
+// the cause of ctx if that ends first, or the error of encoding the event.
 func (ws *Websocket) Send(ctx context.Context, event any) error {
 	if err := ws.sendEvent(ctx, event); err != nil {
 		return fmt.Errorf("durableobject: send: %w", err)
@@ -162,7 +160,7 @@ func (ws *Websocket) sendEvent(ctx context.Context, event any) error {
 	}
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	if err = context.Cause(ctx); err == nil && ws.sub == nil { // checked with mu held, so that a hook cannot reach the next subscription
+	if err = context.Cause(ctx); err == nil && ws.sub == nil { // checked with mu held, so that a hook does not send to the next subscription
 		err = ErrNotSubscribed
 	}
 	if err != nil {
@@ -186,26 +184,23 @@ func (ws *Websocket) expired() bool {
 	return true
 }
 
-// setToken makes p the socket's token, and schedules its expiry.
-func (ws *Websocket) setToken(p *token.Payload) {
-	ws.payload.Store(p)
-	ws.conn.VisitAt(p.ExpiresAt.Add(time.Millisecond))
-	if p := ws.core().members; p != nil {
-		p.renew(ws)
+// closeRevoked closes a socket whose token was revoked while it was being accepted.
+func (ws *Websocket) closeRevoked() {
+	if ws.core().revocations.match(ws.recipient.Subject, ws.Token(), time.Now()) {
+		ws.conn.Close(statusPolicyViolation, reasonExpired)
 	}
-	ws.closeRevoked() // it may have been since it was admitted
 }
 
-// sockets are those of a namespace that are open, or whose calls and hooks have not
-// all returned. Those that were admitted and are not open yet stand beside them, so that
-// Disconnect misses none. The maps are guarded by core.mu.
+// sockets has the sockets of a namespace that are open, or whose calls and hooks have not all
+// returned, and those that were admitted but are not open yet, so that Disconnect misses none.
+// The maps are guarded by core.mu.
 type sockets struct {
 	core    *core
 	all     map[*Websocket]struct{}
 	opening map[*Websocket]struct{}
 }
 
-// expect notes a socket that was admitted. Either add or forget has to follow.
+// expect adds a socket that was admitted. The caller must then call add or forget.
 func (s *sockets) expect(ws *Websocket) {
 	s.core.mu.Lock()
 	defer s.core.mu.Unlock()
@@ -218,15 +213,15 @@ func (s *sockets) forget(ws *Websocket) {
 	delete(s.opening, ws)
 }
 
-// add adds a socket, and returns the close that it has to be sent: Shutdown has begun, or
-// Disconnect matched it while it was being opened.
-func (s *sockets) add(ws *Websocket) (away *disconnection) {
+// add adds an open socket. If it must be closed at once, because Shutdown has begun or
+// Disconnect matched it while it was being opened, add returns the close code and reason.
+func (s *sockets) add(ws *Websocket) (away *closeFrame) {
 	s.core.mu.Lock()
 	defer s.core.mu.Unlock()
 	delete(s.opening, ws)
 	s.all[ws] = struct{}{}
-	if s.core.closing { // drain may not have seen it
-		return &disconnection{Code: statusServiceRestart, Reason: "Service restart"}
+	if s.core.closing { // drain may have run before it was added
+		return &closeFrame{statusServiceRestart, "Service restart"}
 	}
 	return ws.sentAway
 }
@@ -247,7 +242,7 @@ func (s *sockets) close(code int, reason string) {
 	}
 }
 
-// kill ends the connections that are still open at once, and returns their number.
+// kill ends the connections that are still open, at once, and returns their number.
 func (s *sockets) kill() (n int) {
 	s.core.mu.Lock()
 	defer s.core.mu.Unlock()
@@ -267,4 +262,29 @@ func (s *sockets) countCalls(counts map[string]int) {
 	for ws := range s.all {
 		ws.calls.count(counts)
 	}
+}
+
+// closeMatching closes the sockets that match and returns their number. Sockets that are being
+// opened are closed as soon as they are open; they are counted, too.
+func (s *sockets) closeMatching(w *Who, code int, reason string) (n int) {
+	var found []*Websocket
+	s.core.mu.Lock()
+	for ws := range s.all {
+		if w.matches(ws.recipient, ws.Token()) {
+			found = append(found, ws)
+		}
+	}
+	for ws := range s.opening {
+		if ws.sentAway == nil && w.matches(ws.recipient, ws.Token()) {
+			ws.sentAway = &closeFrame{code, reason}
+			n++
+		}
+	}
+	s.core.mu.Unlock()
+	for _, ws := range found {
+		if ws.conn.Close(code, reason) {
+			n++
+		}
+	}
+	return n
 }

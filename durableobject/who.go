@@ -9,32 +9,32 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// Who selects clients for [Namespace.Disconnect] and tokens for [Namespace.Revoke]. Every
-// field that is set must match; the zero Who matches nothing.
+// Who selects clients for [Namespace.Disconnect] and tokens for [Namespace.Revoke]. All fields
+// that are set must match; the zero Who matches nothing.
 type Who struct {
 	// Channel is the channel of the token.
 	Channel string `json:"channel,omitzero"`
-	// Subject is the user whose token it is. It requires Options.Subject.
+	// Subject is the user that Options.Subject, which must be set, returns for the token.
 	Subject string `json:"subject,omitzero"`
-	// ID is the id that a client has chosen. It is good to close a socket; Revoke refuses
-	// it, since the client can come back under another one.
+	// ID is the id that a client has chosen. It is only for Disconnect; Revoke returns an
+	// error, because the client could reconnect with another id.
 	ID string `json:"id,omitzero"`
 	// Tag is one of the tags of the token.
 	Tag string `json:"tag,omitzero"`
 	// TokenID is the id of the token: see token.Payload.ID.
 	TokenID string `json:"tokenID,omitzero"`
-	// IssuedBefore matches tokens that were issued at that time or before. Tokens have whole
-	// seconds, so one that was issued later in the same second matches too. To ban a user,
-	// add to the present time as long as the procedure that makes tokens may take: a call
-	// of it that found no ban may sign a token after the ban.
+	// IssuedBefore matches tokens that were issued at or before this time. Times of issue
+	// are in whole seconds, so a token that was issued later in the same second matches too.
+	// To ban a user, add to the current time the time that the procedure which makes tokens
+	// may take: a call that has just found no ban may sign a token after the ban.
 	IssuedBefore time.Time `json:"issuedBefore,omitzero"`
 }
 
-// ErrWho is returned by Disconnect and Revoke for a [Who] that cannot be used: one without
-// any field, with a Subject where Options.Subject is not set, or, in Revoke, with an ID.
+// ErrWho is returned by Disconnect and Revoke for an invalid [Who]: no field is set, Subject is
+// set although Options.Subject is not, or, for Revoke, ID is set.
 var ErrWho = errors.New("durableobject: bad selector")
 
-// key returns what distinguishes w from others: its fields with IssuedBefore in UTC.
+// key returns a normalized copy of w, with IssuedBefore in UTC, for comparisons.
 func (w *Who) key() Who {
 	key := *w
 	if !w.IssuedBefore.IsZero() {
@@ -43,8 +43,8 @@ func (w *Who) key() Who {
 	return key
 }
 
-// matches reports whether w selects a token, and the socket that it opened if that is known:
-// a Who without ID selects every socket.
+// matches reports whether w selects the token p of a socket with the recipient r. If w has no
+// ID, r may be zero.
 func (w *Who) matches(r Recipient, p *token.Payload) bool {
 	switch {
 	case *w == Who{},
@@ -59,7 +59,7 @@ func (w *Who) matches(r Recipient, p *token.Payload) bool {
 	return true
 }
 
-// check returns the error of a selector that cannot be used.
+// check returns an error if w is invalid.
 func (w *Who) check(o *Options) error {
 	switch {
 	case *w == Who{}:
@@ -67,7 +67,7 @@ func (w *Who) check(o *Options) error {
 	case !utf8.ValidString(w.Channel + w.Subject + w.ID + w.Tag + w.TokenID):
 		return errors.New("not UTF-8")
 	case w.Subject != "" && o.Subject == nil:
-		return errors.New("there is a Subject, but no Options.Subject")
+		return errors.New("Subject is set, but Options.Subject is not")
 	}
 	return nil
 }

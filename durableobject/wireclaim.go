@@ -1,11 +1,5 @@
 package durableobject
 
-import (
-	"bytes"
-	"encoding/json"
-	"time"
-)
-
 // wireClaim is a claim as it is sent, or that it is gone.
 // The names are any bytes.
 type wireClaim struct {
@@ -37,18 +31,6 @@ func (w *wireClaim) encode() int {
 	return len(w.encoded)
 }
 
-// encodeJSON returns v as JSON without the escapes for HTML, which make it up to six times as
-// large.
-func encodeJSON(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
-}
-
 func (w *wireClaim) key() memberKey {
 	return memberKey{string(w.Channel), Recipient{Subject: string(w.Subject), ID: string(w.ID)}}
 }
@@ -68,12 +50,6 @@ type claims struct {
 	Of string `json:"of,omitempty"`
 	// Nodes are those that the sender of a beat knows.
 	Nodes map[string]hearsay `json:"nodes,omitempty"`
-}
-
-// hearsay is what a node knows of another one.
-type hearsay struct {
-	Born  int64         `json:"born"`
-	Heard time.Duration `json:"heard"` // how long ago
 }
 
 // wireClaimOf returns a claim as it is sent, nil as one that is gone, and how many bytes it

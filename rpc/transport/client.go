@@ -20,50 +20,49 @@ var (
 	answerError = bridge.AnswerError.(func(status int, header http.Header, body string) *rpc.Error)
 )
 
-// AnswerError returns the error of an HTTP answer that refused to open a socket, as a
-// [rpc.Link] returns it for an answer that is no RPC error: its data is an
-// [rpc.ErrorResponse].
+// AnswerError returns the error for an HTTP response that refused to open a socket, in the form
+// of the errors of an [rpc.Link]: its data is an [rpc.ErrorResponse].
 func AnswerError(status int, header http.Header, body string) *rpc.Error {
 	return answerError(status, header, body)
 }
 
 // ClientPeerOptions configures a [ClientPeer]. Send is required.
 type ClientPeerOptions struct {
-	// Send writes one message to the current socket. It is called for one message after
-	// another; an error fails the call with [rpc.ErrDisconnected]. ctx has the values of
-	// the call's context, and ends when the peer is disconnected, not when the call does:
-	// a call that ends is followed by an abort message, unless its message still waits
-	// for others, and then is not sent.
+	// Send writes a message to the current socket. It is called for one message at a time.
+	// If it returns an error, the call fails with [rpc.ErrDisconnected]. ctx has the values
+	// of the call's context, but ends when the peer is disconnected and not when the call
+	// ends. If a call ends early, an abort message is sent after its message, or, if its
+	// message is still waiting for others, the message is not sent.
 	//
-	// After a Disconnect, one Send for the next socket may begin before that for the last
-	// one has returned.
+	// After a Disconnect, one Send for the next socket may begin before the Send for the
+	// previous socket has returned.
 	Send func(ctx context.Context, message []byte, binary bool) error
 
-	// Flush is called, under the same rules, after Send when no other message waits for
-	// it: until then Send may hold messages back, to write them together. If that fails,
-	// the owner of the socket calls Disconnect. Nil does nothing.
+	// Flush is called, under the same rules, after Send when no other message is waiting.
+	// Send may buffer messages until then, to write them together. If writing fails, the
+	// owner of the socket must call Disconnect. Nil means that there is nothing to flush.
 	Flush func()
 
-	// Serializers are types of the application that may be sent.
+	// Serializers are for types of the application.
 	Serializers []value.Serializer
 
 	// Interceptors run around each call and its retries, the first one outermost.
 	Interceptors []rpc.Interceptor
 }
 
-// ClientPeer makes calls over messages of a socket: oRPC's ClientPeer. Messages go out
-// through [ClientPeerOptions.Send] and come in through Receive. It is an [rpc.Caller]. All
-// methods but Receive are safe for concurrent use.
+// ClientPeer makes calls with messages over a socket. It is oRPC's ClientPeer. It sends messages
+// with [ClientPeerOptions.Send]; received messages are passed to Receive. It is an [rpc.Caller].
+// All methods but Receive are safe for concurrent use.
 //
-// It may outlive sockets, one after another: after Disconnect, Send writes to the next one.
-// The ids of requests run on.
+// It can be used with several sockets, one after another: after Disconnect, Send writes to the
+// next one. The ids of requests are not reused.
 //
-// Every request is sent as POST. Servers answer it for every procedure, whatever method the
+// Every request is sent as POST, which servers accept for every procedure, whatever method the
 // procedure declares for HTTP.
 type ClientPeer struct{ client client }
 
-// NewClientPeer returns a peer. It panics without Send, on a nil interceptor, and on
-// serializers that contradict each other.
+// NewClientPeer returns a peer. It panics if Send or an interceptor is nil, or if serializers
+// contradict each other.
 func NewClientPeer(o *ClientPeerOptions) *ClientPeer {
 	var list faults.List
 	list.If(o.Send == nil, "Send is required")
@@ -75,59 +74,58 @@ func NewClientPeer(o *ClientPeerOptions) *ClientPeer {
 }
 
 // Call sends the call and waits for its answer. An error that the server has sent is an
-// [*rpc.Error]. When ctx ends, Call returns at once and the server is sent an abort.
+// [*rpc.Error]. When ctx ends, Call returns at once and an abort is sent to the server.
 func (p *ClientPeer) Call(ctx context.Context, call *rpc.Call, opts ...rpc.CallOption) (any, error) {
 	return p.client.Call(ctx, call, opts...)
 }
 
-// Receive handles one message, in the order of arrival. It waits for nothing but the
-// functions that were passed to Subscribe. The error is about that message only: if it
-// belongs to a call, the call fails too.
+// Receive handles a received message. Messages must be passed in the order of their arrival. It
+// waits only for functions that were passed to Subscribe. The error is about this message only:
+// if it belongs to a call, the call fails too.
 func (p *ClientPeer) Receive(message []byte, binary bool) error {
 	return p.client.Receive(message, binary)
 }
 
-// Refuse takes the place of Receive for a message that was not read, such as one that is too
-// large, for the reason err. The call that the message belongs to fails, if err names it,
-// and otherwise every call, since any of them may have waited for it. Streams of Subscribe
-// go on, with an event "unreadable" in its place.
+// Refuse is called instead of Receive for a message that was not read because of err, for
+// example because it is too large. If err names the call of the message, that call fails, and
+// otherwise all calls do, since each may have been waiting for it. Streams of Subscribe receive
+// an event "unreadable" instead and continue.
 func (p *ClientPeer) Refuse(err error) { p.client.Refuse(err) }
 
-// Disconnect reports to the peer that its socket has closed. All calls in flight fail with
-// an error that wraps [rpc.ErrDisconnected] and cause, which may be nil. Later calls are for
-// the next socket.
+// Disconnect must be called when the socket has closed. All running calls fail with an error
+// that wraps [rpc.ErrDisconnected] and cause, which may be nil. Later calls are sent over the
+// next socket.
 func (p *ClientPeer) Disconnect(cause error) { p.client.Disconnect(cause) }
 
-// Close is a Disconnect after which there is no next socket: later calls fail at once. It
-// waits until no Send is running any more.
+// Close is like Disconnect, but there is no next socket: later calls fail at once. It waits
+// until no Send is running.
 func (p *ClientPeer) Close(cause error) { p.client.Close(cause) }
 
-// PeerEvent is one event of a stream, as it came.
+// PeerEvent is an event of a stream, still encoded.
 type PeerEvent struct {
-	// Kind is "message", or "done" or "error", which are the last, or "unreadable" for an
-	// event that cannot be read: of its metadata only the id may be set.
+	// Kind is "message", or for the last event "done" or "error". It is "unreadable" for an
+	// event that cannot be read, of whose metadata only the id may be set.
 	Kind string
-	// Value is the event's value, undefined if HasValue is false. Of "done" it is the
+	// Value is the event's value, or undefined if HasValue is false. For "done" it is the
 	// return value.
 	Value    value.Value
 	HasValue bool
 	// Meta is the metadata.
 	Meta rpc.EventMeta
-	// Err is set for "error", where it is an [*rpc.Error] if the server has sent one, and
-	// for "unreadable".
+	// Err is set for "unreadable" and for "error". In the latter case it is an [*rpc.Error]
+	// if the server has sent one.
 	Err error
 }
 
-// Subscribe makes a call whose answer is a stream of events. It calls open with the header
-// of the answer, then event with each event: both run on the goroutine of Receive, in
-// order, and keep it waiting. Subscribe returns when open has. It fails with the error of
-// the server, or if the answer is not a stream; then neither function is called. Interceptors
-// do not run around it. ctx governs the wait for the answer, not the stream.
+// Subscribe makes a call whose answer is a stream of events. It calls open with the header of
+// the answer, then event with each event. Both are called on the goroutine of Receive, which
+// waits for them, in order. Subscribe returns when open has returned. If the server sends an
+// error, or the answer is not a stream, Subscribe returns an error and neither function is
+// called. Interceptors are not called. ctx limits only the wait for the answer, not the stream.
 //
-// The caller must call stop in the end. It sends an abort if the stream has not ended by
-// itself; no event is begun after it. An event that cannot be read is passed as
-// "unreadable", and the stream goes on. When the peer is disconnected, event is not called
-// any more.
+// The caller must call stop in the end, which sends an abort if the stream has not ended. event
+// is not called again after that, or after the peer was disconnected. An event that cannot be
+// read is passed as "unreadable", and the stream continues.
 func (p *ClientPeer) Subscribe(
 	ctx context.Context, call *rpc.Call, open func(http.Header), event func(PeerEvent),
 ) (stop func(), err error) {

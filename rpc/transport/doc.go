@@ -1,13 +1,12 @@
-// Package transport carries the calls of package rpc over a socket of any kind, in the
-// messages of oRPC's peer protocol. It is for programs that bring their own socket; those
-// that are content with WebSockets use package websocket.
+// Package transport makes and answers calls of package rpc over sockets of any kind, with the
+// messages of oRPC's peer protocol. For WebSockets, use package websocket instead.
 //
-// A peer knows nothing of its socket. Messages come in through its Receive method and go
-// out through the Send function of its options: a [ServerPeer] answers calls, and a
-// [ClientPeer] makes them. They are oRPC's ServerPeer and ClientPeer.
+// A [ServerPeer] answers calls, and a [ClientPeer] makes them. Pass received messages to the
+// Receive method of a peer; it sends messages with the Send function of its options. They are
+// oRPC's ServerPeer and ClientPeer.
 //
 // # Hibernation
 //
-// A handler whose output is a [Hibernation] opens a stream of events that something else
-// sends, as one place that sends the events of many sockets.
+// A handler whose output is a [Hibernation] opens a stream of events that the application sends
+// by other means than the peer, for example together with the events of many other sockets.
 package transport

@@ -1,7 +1,8 @@
-// Package value has the values that oRPC can send and JSON cannot.
+// Package value defines types for the values that oRPC can send but JSON cannot.
 //
-// They may stand anywhere in the inputs, outputs, events and error data of package rpc, beside
-// what encoding/json takes. What is received into an any is of the first type in each line:
+// They may be used anywhere in the inputs, outputs, events and error data of package rpc, in
+// addition to the types that encoding/json supports. A value that is received into an any has
+// the first type in its line:
 //
 //	Date        time.Time; received into any in UTC, or as InvalidDate
 //	bigint      *big.Int
@@ -10,7 +11,7 @@
 //	undefined   Undefined
 //	/a/g        RegExp
 //	Set         Set, or map[K]struct{}
-//	Map         Map, or a Go map whose keys are no strings
+//	Map         Map, or a Go map whose keys are not strings
 //	File, Blob  *File
 //	a class     a type with a Serializer
 //

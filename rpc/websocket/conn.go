@@ -12,11 +12,10 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/transport"
 )
 
-// conn is one connection of a [Handler], and the source of what
-// the connection has to send.
+// conn is a connection of a [Handler]. It implements [socket.Source] and [socket.Handler].
 type conn struct {
-	conn    atomic.Pointer[socket.Conn] // nil until the handshake is done
-	outbox  socket.Outbox               // opened with conn, as what follows
+	conn    atomic.Pointer[socket.Conn] // nil until the handshake is complete
+	outbox  socket.Outbox               // set, like the fields below, together with conn
 	peer    *transport.ServerPeer
 	log     *slog.Logger
 	handler *Handler
@@ -45,9 +44,9 @@ func (c *conn) Closing() {
 	c.peer.Stop()
 }
 
-// Ended implements [socket.Handler]. It returns when all calls have.
+// Ended implements [socket.Handler]. It returns when all calls have returned.
 func (c *conn) Ended(int) {
-	defer c.handler.leave(c) // Shutdown waits for that
+	defer c.handler.leave(c) // Shutdown waits for this
 	c.peer.Close()
 	c.outbox.Discard()
 	c.peer.Wait()
@@ -68,7 +67,7 @@ func (c *conn) Pull(b *socket.Batch, _ bool) socket.More {
 
 func always(uint64) bool { return true }
 
-// Visit implements [socket.Source]; there is nothing to look after.
+// Visit implements [socket.Source]. A connection needs no visits.
 func (c *conn) Visit(time.Time) (again time.Time) { return time.Time{} }
 
 // close closes the connection so that the client connects to another server.

@@ -1,13 +1,13 @@
-// Package websocket calls procedures of package rpc over WebSocket connections: oRPC's
-// RPCHandler and RPCLink for WebSockets. An unmodified TypeScript client of oRPC v1 calls a
-// [Handler], and a [Link] calls a TypeScript server.
+// Package websocket serves and calls procedures of package rpc over WebSocket connections. It is
+// oRPC's RPCHandler and RPCLink for WebSockets. Unmodified TypeScript clients of oRPC v1 can call
+// a [Handler], and a [Link] can call a TypeScript server.
 //
 //	mux.Handle("/rpc-ws", websocket.NewHandler(router, nil))
 //
 //	link, err := websocket.Dial(ctx, "ws://localhost:3000/rpc-ws", nil)
 //	text, err := Greet.Call(ctx, link, Greeting{Name: "Ada"})
 //
-// One connection carries any number of calls side by side, streams of events in both
-// directions among them. Durable iterators have connections of their own: see package
+// Any number of calls can use a connection at the same time, including calls with streams of
+// events in both directions. Durable iterators have separate connections: see package
 // durableobject for the server and package client for the client.
 package websocket

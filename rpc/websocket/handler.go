@@ -31,62 +31,62 @@ type HandlerOptions struct {
 	// Interceptors run around each call, the first one outermost, before the input
 	// is decoded: [rpc.Call.Input] is a [value.Value].
 	Interceptors []rpc.Interceptor
-	// Plugins are those of an [rpc.Handler]. Of the options that they change,
-	// Interceptors, Serializers, Validator and Logger count.
+	// Plugins are plugins for an [rpc.Handler]. Only their changes of Interceptors,
+	// Serializers, Validator and Logger have an effect.
 	Plugins []rpc.HandlerPlugin
-	// Serializers are types of the application that may be sent.
+	// Serializers are for types of the application.
 	Serializers []value.Serializer
 	// Validator checks inputs and outputs, as in [rpc.HandlerOptions].
 	Validator rpc.Validator
-	// MaxMessageBytes is how large a message of a client may be. 0 is 1 MiB. A
-	// larger one closes the connection with code 1009.
+	// MaxMessageBytes is the size of the largest message of a client. A larger one closes
+	// the connection with code 1009. 0 means 1 MiB.
 	MaxMessageBytes int64
-	// MessageTimeout is how long a message may take from its first frame to its last. 0
-	// is 30 s. One that takes longer closes the connection with code 1008.
+	// MessageTimeout is how long a message may take from its first frame to its last. If it
+	// takes longer, the connection is closed with code 1008. 0 means 30 s.
 	MessageTimeout time.Duration
 	// MaxCalls is how many calls of one connection may run at once, not counting open
-	// streams of events; 0 is 256. Further ones wait, as messages that are not decoded.
+	// streams of events. Further ones wait without being decoded. 0 means 256.
 	MaxCalls int
 	// MaxPendingBytes bounds the messages of one connection's calls that wait or run. A message
 	// counts its own size and 256 bytes, and 128 bytes for each of its headers and 16 for each
 	// value of one. Beyond it the connection is not read until a call has returned; meanwhile
 	// the silence of the client does not count. 0 is twice MaxMessageBytes, at least 128 KiB.
 	MaxPendingBytes int
-	// MaxStreams is how many streams of events of one connection may be open at once; 0
-	// is 100. A further one is answered [rpc.CodeTooManyRequests].
+	// MaxStreams is how many streams of events of one connection may be open at once.
+	// Further ones are refused with [rpc.CodeTooManyRequests]. 0 means 100.
 	MaxStreams int
-	// MaxUnsentBytes bounds the answers of one connection that wait for the client to
-	// read. Beyond half of it calls wait for room with their answers; a single answer may
-	// be larger. 0 is 1 MiB.
+	// MaxUnsentBytes limits the answers of one connection that wait for the client to read.
+	// Beyond half of it, calls wait with their answers; a single answer may be larger. 0
+	// means 1 MiB.
 	MaxUnsentBytes int
-	// StallTimeout is how long a connection may accept no bytes while answers wait. Then
-	// it is closed with code 1013 and its calls are cancelled. A client that reads
-	// slowly, but reads, is kept; where this process itself ends TLS, one that takes 16 KiB
-	// in that time. 0 is 10 s.
+	// StallTimeout is how long a connection may accept no bytes while answers are waiting.
+	// It is then closed with code 1013 and its calls are canceled. A client that reads
+	// slowly is not affected; with TLS in this process, it must read 16 KiB in that time.
+	// 0 means 10 s.
 	StallTimeout time.Duration
-	// OriginPatterns are the hosts, besides the request's own, whose pages may
-	// connect, in the form of path.Match: "*.example.com". A pattern with "://" is
-	// compared with scheme and host. Requests without an Origin, as programs send
-	// them, are never refused for it.
+	// OriginPatterns lists the hosts, besides the request's own, whose pages may connect,
+	// as patterns of path.Match: "*.example.com". A pattern with "://" is compared with
+	// scheme and host. Requests without an Origin header, which come from other programs
+	// than browsers, are not refused.
 	OriginPatterns []string
 	// AnyOrigin allows pages of all origins to connect.
 	AnyOrigin bool
-	// PingInterval is how long a client may be silent before it is sent a ping. One
-	// that is silent for two intervals is dropped. A client that reads answers which had
-	// to wait for it is not silent. 0 is 30 s, negative is never.
+	// PingInterval is how long a client may be silent before a ping is sent. After two
+	// intervals of silence the connection is closed. A client that reads answers that were
+	// waiting for it is not silent. 0 means 30 s; a negative value means never.
 	PingInterval time.Duration
-	// Logger receives panics, and middleware that keeps connections from being
-	// opened, at level Error, the causes of internal errors at level Warn, and
-	// messages that cannot be read at level Debug. Nil discards them.
+	// Logger receives panics, and middleware that prevents connections from being opened,
+	// at level Error, the causes of internal errors at level Warn, and malformed messages
+	// at level Debug. Nil means no logging.
 	Logger *slog.Logger
 }
 
-// Handler serves the procedures of an [rpc.Router] over WebSocket connections:
-// oRPC's RPCHandler for WebSockets. Clients are a [Link] or a TypeScript
-// RPCLink. It is safe for concurrent use.
+// Handler serves the procedures of an [rpc.Router] over WebSocket connections. It is oRPC's
+// RPCHandler for WebSockets. Clients use a [Link] or a TypeScript RPCLink. It is safe for
+// concurrent use.
 //
-// The context of a call has the values of the request that opened the connection. It
-// ends when the client aborts the call or is gone.
+// The context of a call has the values of the request that opened the connection. It ends when
+// the client aborts the call or disconnects.
 //
 // Only the calls of a client wait for it to read its answers. The memory that one connection
 // can make the handler hold is bounded: a message that is being read
@@ -102,11 +102,11 @@ type Handler struct {
 	logger  *slog.Logger
 	options HandlerOptions
 
-	idle chan struct{} // closed when the handler is drained and nothing runs any more
+	idle chan struct{} // closed when the handler is drained and nothing is running
 
-	// mu guards the fields below. pool is there from the first connection on. Once
-	// draining is set conns only shrinks; the first to find it empty then sets ended
-	// and closes the pool.
+	// mu guards the fields below. pool is set when the first connection is opened. Once
+	// draining is set, conns only shrinks; when it is empty, ended is set and the pool is
+	// closed.
 	mu       sync.Mutex
 	pool     *socket.Pool
 	conns    map[*conn]struct{}
@@ -114,13 +114,12 @@ type Handler struct {
 	ended    bool
 }
 
-// NewHandler returns a handler; nil options are the defaults. It panics on options that are
-// wrong: negative numbers but for PingInterval, a nil interceptor or plugin, serializers that
-// contradict each other, malformed OriginPatterns.
+// NewHandler returns a handler. If o is nil, the defaults are used. It panics if options are
+// wrong: negative numbers except for PingInterval, a nil interceptor or plugin, serializers that
+// contradict each other, or malformed OriginPatterns.
 //
-// The sockets of durable iterators are served by durableobject.UpgradeHandler, which has no
-// type of its own because its sockets belong to the namespace, and so do the limits of the
-// sockets and their shutdown.
+// The sockets of durable iterators are served by durableobject.UpgradeHandler. They belong to a
+// namespace, which also has their limits and shuts them down.
 func NewHandler(r *rpc.Router, o *HandlerOptions) *Handler {
 	var own HandlerOptions
 	if o != nil {
@@ -186,7 +185,7 @@ func (o *HandlerOptions) check(r *rpc.Router) {
 	list.Panic("websocket: NewHandler")
 }
 
-// serveKnown keeps calls that lead nowhere from the interceptors, as over HTTP.
+// serveKnown answers calls of unknown procedures without calling interceptors, as over HTTP.
 func serveKnown(r *rpc.Router, serve rpc.CallFunc) rpc.CallFunc {
 	return func(ctx context.Context, call *rpc.Call) (any, error) {
 		if !r.Has(call.Path) {
@@ -197,9 +196,8 @@ func serveKnown(r *rpc.Router, serve rpc.CallFunc) rpc.CallFunc {
 }
 
 // ServeHTTP opens a connection and returns; the connection is served in the background.
-// Middleware must
-// not hide the [http.Hijacker] of the ResponseWriter, or have an Unwrap method as
-// [http.ResponseController] knows it; otherwise the answer is 501.
+// Middleware must not hide the [http.Hijacker] of the ResponseWriter, or its ResponseWriter must
+// have an Unwrap method as described at [http.ResponseController]; otherwise the status is 501.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &conn{}
 	pool, ok := h.join(c)
@@ -221,15 +219,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.open(context.WithoutCancel(r.Context()), h, accepted)
-	if h.isDraining() { // it has begun without seeing this one
+	if h.isDraining() { // Drain has begun before this connection was added
 		c.close()
 	}
 	accepted.Serve(c)
 }
 
-// Drain refuses new connections from now on, with status 503, and closes all that
-// there are, with code 1012. It does not wait: it is meant for
-// http.Server.RegisterOnShutdown.
+// Drain refuses new connections from now on, with status 503, and closes all open ones with code
+// 1012. It does not wait, so it can be passed to http.Server.RegisterOnShutdown.
 func (h *Handler) Drain() {
 	h.mu.Lock()
 	h.draining = true
@@ -240,9 +237,9 @@ func (h *Handler) Drain() {
 	h.settle()
 }
 
-// Shutdown drains the handler and waits until all connections are closed and all
-// their calls have returned. If ctx ends first the connections are cut, and the
-// error wraps its cause; calls that ignore their context continue.
+// Shutdown calls Drain and waits until all connections are closed and all of their calls have
+// returned. If ctx ends first, the connections are cut off and the error wraps the cause of ctx;
+// calls that ignore their context continue.
 func (h *Handler) Shutdown(ctx context.Context) error {
 	h.Drain()
 	select {
@@ -268,8 +265,8 @@ func (h *Handler) isDraining() bool {
 	return h.draining
 }
 
-// join counts a connection in, unless the handler is draining. The first one
-// starts what all of them share.
+// join adds a connection, unless the handler is draining, and returns the pool that all
+// connections share.
 func (h *Handler) join(c *conn) (pool *socket.Pool, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -290,8 +287,7 @@ func (h *Handler) leave(c *conn) {
 	h.settle()
 }
 
-// settle ends what runs in the background once the last connection has left a
-// handler that is draining.
+// settle closes the pool once the last connection has left a handler that is draining.
 func (h *Handler) settle() {
 	h.mu.Lock()
 	last := h.draining && len(h.conns) == 0 && !h.ended

@@ -24,43 +24,42 @@ const (
 
 // LinkOptions configures a [Link]. The zero value is usable.
 type LinkOptions struct {
-	// HTTPClient sends the request that opens the connection. Nil is
-	// http.DefaultClient. In a browser it does not count.
+	// HTTPClient sends the request that opens the connection. Nil means
+	// http.DefaultClient. It is not used in browsers.
 	HTTPClient *http.Client
-	// Header is sent with that request, such as authorization. A browser cannot do that:
-	// there it is an error.
+	// Header is sent with that request, for example Authorization. In browsers, which
+	// cannot send it, it must be empty.
 	Header http.Header
 	// Interceptors run around each call and its retries, the first one outermost.
 	Interceptors []rpc.Interceptor
-	// Serializers are types of the application that may be sent.
+	// Serializers are for types of the application.
 	Serializers []value.Serializer
-	// MaxMessageBytes is how large a message of the server may be. 0 is 16 MiB. A
-	// larger one ends the link with close code 1009.
+	// MaxMessageBytes is the size of the largest message of the server. A larger one ends
+	// the link with close code 1009. 0 means 16 MiB.
 	MaxMessageBytes int64
-	// WriteTimeout is how long the connection may take for what is sent at a time,
-	// which is one message or some small ones; then the link ends. 0 is 30 s.
+	// WriteTimeout is how long a write to the connection may take, of one message or of
+	// several small ones; then the link ends. 0 means 30 s.
 	WriteTimeout time.Duration
 }
 
-// Link calls procedures over one WebSocket connection: oRPC's RPCLink for
-// WebSockets. It is a [rpc.Caller] and safe for concurrent use. Calls run side by side,
-// each with its own context, which never affects the others.
+// Link calls procedures over a WebSocket connection. It is oRPC's RPCLink for WebSockets. It is
+// an [rpc.Caller] and safe for concurrent use. Calls run concurrently; the end of the context
+// of one call does not affect others.
 //
-// When the connection ends, the link has ended: it does not connect again. The calls
-// in flight, and all later ones, fail with [rpc.ErrDisconnected].
+// When the connection ends, the link has ended: it does not reconnect. Running calls and all
+// later ones fail with [rpc.ErrDisconnected].
 type Link struct {
 	conn   *dial.Conn
 	peer   *transport.ClientPeer
 	closed atomic.Bool // by Close
 	done   chan struct{}
-	err    error // why the reader has ended; set before done is closed
+	err    error // reason why the reader has ended; set before done is closed
 }
 
-// Dial connects to the handler at an address, as
-// "ws://localhost:3000/rpc". Nil options are the defaults. ctx governs the
-// connecting only. If the server refuses, the error is an [*rpc.Error] with an
-// [rpc.ErrorResponse] as its data, as for a call. Dial panics on options
-// that are wrong: negative numbers, a nil interceptor, serializers that contradict each other.
+// Dial connects to the handler at an address, such as "ws://localhost:3000/rpc". If o is nil, the
+// defaults are used. ctx limits only connecting. If the server refuses the connection, the error
+// is an [*rpc.Error] with an [rpc.ErrorResponse] as its data, as for a call. Dial panics if
+// options are wrong: negative numbers, a nil interceptor, serializers that contradict each other.
 func Dial(ctx context.Context, address string, o *LinkOptions) (*Link, error) {
 	var own LinkOptions
 	if o != nil {
@@ -88,19 +87,19 @@ func Dial(ctx context.Context, address string, o *LinkOptions) (*Link, error) {
 	}
 	l.conn = conn
 	l.conn.SetReadLimit(cmp.Or(own.MaxMessageBytes, defaultMaxAnswerBytes))
-	go l.run() // the connection outlives the dialing
+	go l.run() // ends when the connection does
 	return l, nil
 }
 
-// Call sends the call and waits for its answer. When ctx ends, Call returns at once and the
-// server is sent an abort.
+// Call sends the call and waits for its answer. When ctx ends, Call returns at once and an abort
+// is sent to the server.
 func (l *Link) Call(ctx context.Context, call *rpc.Call, opts ...rpc.CallOption) (any, error) {
 	return l.peer.Call(ctx, call, opts...)
 }
 
-// Close closes the connection with code 1000 and waits until nothing of the link is
-// running any more. Calls in flight fail at once. The error is that of a link that had
-// ended before, see [Link.Err].
+// Close closes the connection with code 1000 and waits until all goroutines of the link have
+// ended. Running calls fail at once. If the link had already ended, Close returns the error of
+// [Link.Err].
 func (l *Link) Close() error {
 	if l.closed.Swap(true) || l.ended() {
 		<-l.done
@@ -114,12 +113,12 @@ func (l *Link) Close() error {
 
 var errLinkClosed = errors.New("the link is closed")
 
-// Done is closed when the link has ended and nothing of it is running any more.
+// Done returns a channel that is closed when the link and all of its goroutines have ended.
 func (l *Link) Done() <-chan struct{} { return l.done }
 
-// Err returns the reason why the link has ended. It is nil before, and after a Close that was
-// not too late. If the server has closed the connection, its code is
-// websocket.CloseStatus(err) of github.com/coder/websocket.
+// Err returns the reason why the link has ended. It returns nil before that, and if Close has
+// ended it. If the server has closed the connection, websocket.CloseStatus(err) of
+// github.com/coder/websocket returns the code.
 func (l *Link) Err() error {
 	if !l.ended() {
 		return nil
@@ -145,7 +144,7 @@ func (l *Link) run() {
 			l.end(err)
 			return
 		}
-		// A message that cannot be read fails the call that it belongs to.
+		// If the message is malformed, its call fails.
 		_ = l.peer.Receive(message, binary)
 	}
 }
@@ -168,7 +167,7 @@ func (l *Link) send(_ context.Context, message []byte, binary bool) error {
 
 func (l *Link) flush() { l.conn.Flush() }
 
-// dialError returns the error of a dial in the form of the error of a call.
+// dialError returns the error of Dial in the form of the error of a call.
 func dialError(ctx context.Context, r *http.Response, err error) error {
 	if r == nil || 200 <= r.StatusCode && r.StatusCode < 400 || r.StatusCode == http.StatusSwitchingProtocols {
 		if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
