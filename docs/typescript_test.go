@@ -30,7 +30,7 @@ func TestTypeScriptPageShowsCompiledCode(t *testing.T) {
 }
 
 // The store of the page about browsers is checked with the pages of the example.
-func TestBrowsersDocumentShowsCheckedCode(t *testing.T) {
+func TestBrowsersPageShowsCheckedCode(t *testing.T) {
 	t.Parallel()
 	source, err := os.ReadFile("../examples/browser/web/test/store.ts")
 	require.NoError(t, err)

@@ -125,6 +125,7 @@ func (ws *Websocket) begin(s *subscription) {
 		ws.conn.VisitAt(time.Now().Add(s.heartbeat))
 	}
 	replayed := ws.reader.Subscribe(&s.Subscription)
+	ws.core().counters.subscribed(s.lastEventID, s.Truncated) // before the hook, for which s is reset
 	if old != nil {
 		done := peer.AppendEventRest(nil, peer.EventDone, []byte("{}"), nil)
 		// There is only one such frame for each subscription, whose answer has waited for room.
@@ -134,7 +135,6 @@ func (ws *Websocket) begin(s *subscription) {
 		ws.startHook(s)
 	}
 	ws.mu.Unlock()
-	ws.core().counters.subscribed(s.lastEventID, s.Truncated)
 	if old != nil {
 		old.finish()
 	}

@@ -117,12 +117,13 @@ export class Connection {
   #receive(data: string | ArrayBuffer): void {
     this.#heardAt = now()
     this.#asked = false
+    const text = typeof data === 'string' ? data : textOf(data)
     let frame: Frame | null
     try {
-      frame = JSON.parse(typeof data === 'string' ? data : textOf(data)) as Frame | null
+      frame = JSON.parse(text) as Frame | null
     }
     catch (error) { // the server would only send an event again if the connection ended
-      this.peer.refuse(error as Error)
+      this.peer.refuse(error as Error, /^\{"i":"([^"]*)"/.exec(text)?.[1])
       return
     }
     this.peer.receive(frame, data)

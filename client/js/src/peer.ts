@@ -90,7 +90,7 @@ export class Peer {
       if (event.e !== 'message' && !event.error) {
         this.#open.delete(id)
       }
-      handler.event?.(event, (message as string).length)
+      handler.event?.(event, typeof message === 'string' ? message.length : message.byteLength)
     }
     else if (frame!.t !== ABORT) {
       const { s, h, b: body } = frame!.p ?? {}
@@ -102,9 +102,12 @@ export class Peer {
     }
   }
 
-  /** refuse is called in place of receive for a message that cannot be read, whichever request it was for. */
-  refuse(error: Error): void {
+  /** refuse is called in place of receive for a message that cannot be read. If the request that it was for is not known it may be any. */
+  refuse(error: Error, request: string | undefined): void {
     for (const [id, handler] of this.#open) {
+      if (request !== undefined && request !== id) {
+        continue
+      }
       if (handler.event) {
         handler.event({ e: 'unreadable', error }, 0)
       }

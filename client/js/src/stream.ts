@@ -69,17 +69,22 @@ export function exchange(open: (handler: Handler) => () => void, decode: DecodeE
       reject(error) // without effect behind an answer
       stream.end(error)
     }
+    let answered = false
     const abort = open({
       response: (response) => {
-        if (isStream(response.headers)) {
-          resolve({ ...response, body: stream })
+        if (answered) {
+          lost(new TypeError('a second answer'))
+          return
         }
-        else {
+        answered = isStream(response.headers)
+        if (!answered) {
           over.abort()
-          resolve(response)
         }
+        resolve(answered ? { ...response, body: stream } : response)
       },
-      event: (event, size) => event.error ? lost(event.error) : stream.take(event, size),
+      event: (event, size) => event.error || !answered
+        ? lost(event.error ?? new TypeError('an event before the answer'))
+        : stream.take(event, size),
       lost,
     })
     signal?.addEventListener('abort', () => lost(signal.reason), { signal: over.signal })

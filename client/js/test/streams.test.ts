@@ -111,6 +111,48 @@ for (const [name, newRoom] of Object.entries(rooms)) {
       it.close()
     })
 
+    test('that nobody reads is bounded in size, also in binary messages', async () => {
+      const it = await newRoom()
+      const stream = await it.rpc.count()
+      const { i } = server.socket.sent.findLast(frame => frame.p?.u === '/call')
+      const bytes = new TextEncoder().encode(JSON.stringify({ i, t: 3, p: { e: 'message', d: { json: 'x'.repeat(MIB - 100) } } }))
+      for (let n = 0; n < 5; n++) {
+        server.socket.receive(bytes.buffer)
+      }
+      assert.equal(aborts().length, 1)
+      assert.equal((await read(stream, 4)).length, 4)
+      await assert.rejects(stream.next(), OverflowError)
+      it.close()
+    })
+
+    for (const [what, frame] of Object.entries({
+      'an event': { t: 3, p: { e: 'message', d: { json: 1 } } },
+      'the end of events': { t: 3, p: { e: 'done', d: { json: 1 } } },
+    })) {
+      test(`of which ${what} comes before the answer fails the call`, async () => {
+        const it = await newRoom()
+        server.onCall = () => undefined
+        const failed = assert.rejects(it.rpc.count())
+        await settle()
+        const { i } = server.socket.sent.findLast(sent => sent.p?.u === '/call')
+        server.socket.receive({ i, ...frame })
+        await failed
+        assert.equal(it.state, 'live')
+        it.close()
+      })
+    }
+
+    test('that is answered twice fails', async () => {
+      const it = await newRoom()
+      const stream = await it.rpc.count()
+      await send(1)
+      const { i } = server.socket.sent.findLast(sent => sent.p?.u === '/call')
+      server.socket.receive({ i, p: { b: { json: 'an answer' } } })
+      assert.deepEqual(await read(stream, 1), [1])
+      await assert.rejects(stream.next(), TypeError)
+      it.close()
+    })
+
     test('may have an event that is larger than all that it may hold', async () => {
       const it = await newRoom()
       const stream = await it.rpc.count()

@@ -77,6 +77,22 @@ describe('what cannot be read', () => {
     })
   }
 
+  test('an answer to one call fails no other, and is no gap', async () => {
+    const { it } = await open()
+    server.onCall = () => undefined
+    const [bad, good] = [it.rpc.echo(1), it.rpc.echo(2)]
+    await clock.advance(0)
+    const [first, second] = server.socket.sent.slice(-2)
+    server.socket.receive(`{"i":"${first.i}","p":{"b":{"json":oops}}}`)
+    server.socket.receive({ i: second.i, p: { b: { json: 'good' } } })
+    await assert.rejects(bad, SyntaxError)
+    assert.equal(await good, 'good')
+    server.socket.receive(`{"i":"${first.i}","p":oops}`) // once more
+    await server.publish('a', 'e-1')
+    assert.deepEqual(await read(it, 1), ['a'])
+    it.close()
+  })
+
   test('a refusal of the subscription without a body that can be read counts by its status', async () => {
     const { it } = await open()
     const accepts = server.socket

@@ -36,6 +36,7 @@ var (
 // is the only one that has the log open. Values are stored in a separate file and are synced
 // to disk when Keep returns, whatever Options.Sync is. At most 200,000 values are kept, and
 // at most 64 MiB, with 128 bytes added for each. They expire by the clock of the machine.
+// Keep returns [ErrGone] while the log's directory has been removed, renamed or replaced.
 func (l *Log) Bus() eventlog.Bus { return l.bus }
 
 // check returns an error if ctx has ended, the bus is closed, or one of faults is not nil.

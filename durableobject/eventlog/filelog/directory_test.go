@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog/filelog"
 )
 
@@ -114,23 +115,41 @@ func TestDirectoryIsGone(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "parent", "log")
 			l := openLog(t, dir, nil)
 			fill(t, l, 3, "a")
+			keep := func(key string) error { return l.Bus().Keep(t.Context(), key, []byte("v"), time.Hour) }
+			require.NoError(t, keep("before"))
 			c.take(t, dir)
+			if name != "its files removed" {
+				require.ErrorIs(t, keep("meanwhile"), filelog.ErrGone)
+			}
 			for range 2 {
 				err := l.Append(t.Context(), "a", newRecord(), nil)
 				require.ErrorIs(t, err, filelog.ErrGone)
 				require.ErrorIs(t, err, filelog.ErrNotStored)
 			}
 			require.ErrorIs(t, l.Trim(t.Context(), time.Now().Add(time.Hour)), filelog.ErrGone)
+			if name != "its files removed" && name != "replaced by a copy" {
+				replay, err := l.After(t.Context(), "a", eventlog.Position{})
+				require.NoError(t, err)
+				for _, err = range replay.Records {
+				}
+				require.Error(t, err)
+				require.NotErrorIs(t, err, filelog.ErrDamaged, "it may come back")
+			}
 			if c.back == nil {
 				require.ErrorIs(t, l.Close(), filelog.ErrGone)
 				return
 			}
 			c.back(t, dir)
+			require.Equal(t, 3, replayAll(t, l, "a"))
 			fill(t, l, 3, "a")
+			require.NoError(t, keep("after"))
 			require.NoError(t, l.Close())
 			l = openLog(t, dir, nil)
 			require.NoError(t, l.Report().Err())
 			require.Equal(t, 6, replayAll(t, l, "a"))
+			kept, err := l.Bus().Kept(t.Context(), "")
+			require.NoError(t, err)
+			require.Equal(t, map[string][]byte{"before": []byte("v"), "after": []byte("v")}, kept)
 			require.NoError(t, l.Close())
 		})
 	}

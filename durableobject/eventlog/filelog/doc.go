@@ -53,7 +53,9 @@
 // ".damaged", and replaces it by one with all records that are intact. Replays from before
 // lost records are truncated, so that they are not taken to be complete. [Log.Report]
 // returns what Open found; [Check] finds the same without changing anything. Bytes that are
-// damaged later are detected when they are read: the replay ends with [ErrDamaged].
+// damaged later, and files that are removed, are detected when they are read: the replay
+// ends with [ErrDamaged]. From then on replays from before the lost records are truncated,
+// and leave these out.
 //
 // # Retention
 //

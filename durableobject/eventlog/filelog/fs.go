@@ -23,7 +23,8 @@ type directory interface {
 	Create(name string) (file, error)
 	Rename(from, to string) error
 	Remove(name string) error
-	// Sync makes created, renamed and removed names durable.
+	// Sync makes created, renamed and removed names durable. After an error that wraps
+	// errNotTried it can be called again, and may then succeed.
 	Sync() error
 	// Lock locks the directory until the closer is closed. A shared lock excludes only
 	// writers, and changes nothing on disk.
@@ -43,6 +44,10 @@ type file interface {
 	// Sync makes the bytes and the size durable, but not the name.
 	Sync() error
 }
+
+// errNotTried means that names could not be synced, and that nothing was tried: it is as if
+// they had just been changed.
+var errNotTried = errors.New("not synced")
 
 const lockName = "LOCK"
 

@@ -4,14 +4,15 @@ package filelog
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"syscall"
 )
 
 func syncDirectory(path string) error {
 	f, err := os.Open(path)
-	if err != nil {
-		return err
+	if err != nil { // the process may have too many files open
+		return fmt.Errorf("%w: %w", errNotTried, err)
 	}
 	return errors.Join(f.Sync(), f.Close())
 }

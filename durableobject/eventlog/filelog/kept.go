@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"io/fs"
 	"strconv"
 	"strings"
@@ -51,8 +52,9 @@ type keptLine struct {
 // counts. A crash leaves at most one incomplete line, at the end.
 type keptFile struct {
 	dir   directory
-	file  file  // nil before the first change
-	size  int64 // of the valid part
+	lock  io.Closer // of the directory; nil if the file is only read
+	file  file      // nil before the first change
+	size  int64     // of the valid part
 	lines int
 	stale bool // the end of the file is unknown, so it must be rewritten
 	// changes is the number of changes since expired values were last removed.
@@ -67,8 +69,8 @@ type keptFile struct {
 
 // readKept reads the file. damage describes the damaged lines, without one that was
 // incomplete because of a crash.
-func readKept(dir directory) (k *keptFile, damage []Damage, err error) {
-	k = &keptFile{dir: dir, all: map[string]keptValue{}}
+func readKept(dir directory, lock io.Closer) (k *keptFile, damage []Damage, err error) {
+	k = &keptFile{dir: dir, lock: lock, all: map[string]keptValue{}}
 	content, err := readFile(dir, keptName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return k, nil, nil
@@ -211,6 +213,9 @@ func (k *keptFile) isFull(c keptLine) bool {
 // change makes a change durable. If it fails, the file may have the change or not, and the
 // next change rewrites the file.
 func (k *keptFile) change(c keptLine) error {
+	if !k.dir.Holds(k.lock) { // what is there now is not ours
+		return ErrGone
+	}
 	if k.stale || k.file == nil || !k.dir.Holds(k.file) ||
 		k.lines >= 2*len(k.all)+keptGarbage || k.size >= int64(3*k.bytes+keptGarbageBytes) {
 		return k.rewrite(c)

@@ -28,9 +28,10 @@ type Log struct {
 	queue    queue
 	done     chan struct{} // closed when the committer has ended
 	closeErr error         // set before done is closed
-	// dropped is a copy of index.floor that replays read without mu.
-	dropped atomic.Uint64
-	c       committer
+	// dropped is a copy of index.floor that replays read without mu, and found the Seq of the
+	// newest record that a replay could not read.
+	dropped, found atomic.Uint64
+	c              committer
 
 	// mu guards the fields below. Except for settled, only the committer changes them,
 	// so the committer may read them without mu. It is never held during I/O or deliver.
@@ -94,7 +95,7 @@ func open(dir directory, options Options) (*Log, error) {
 	if err := l.recover(); err != nil {
 		return nil, fmt.Errorf("filelog: open: %w", errors.Join(err, lock.Close()))
 	}
-	kept, damage, err := readKept(dir)
+	kept, damage, err := readKept(dir, lock)
 	if err != nil {
 		return nil, fmt.Errorf("filelog: open: %w", errors.Join(err, lock.Close()))
 	}

@@ -50,7 +50,7 @@ func (v *view) backwards(ctx context.Context) iter.Seq2[*eventlog.Record, error]
 		r := &reader{view: *v, ctx: ctx, yield: yield, backwards: true}
 		r.window.back = true
 		if len(v.live) > 0 && v.liveBase < v.limit {
-			if !r.part(v.liveBase, v.liveEnd, r.liveBackwards) {
+			if !r.part(v.liveBase, v.liveEnd, v.liveLast(), r.liveBackwards) {
 				return
 			}
 		}
@@ -61,7 +61,7 @@ func (v *view) backwards(ctx context.Context) iter.Seq2[*eventlog.Record, error]
 			case run.seg.lastTime < v.cutoff:
 				return
 			}
-			if !r.part(run.seg.base, run.seg.dataEnd, func() error { return r.sealedBackwards(run) }) {
+			if !r.part(run.seg.base, run.seg.dataEnd, run.last, func() error { return r.sealedBackwards(run) }) {
 				return
 			}
 		}
@@ -118,8 +118,11 @@ func (r *reader) lastRefs(run runRef) (refs []ref, cut bool, err error) {
 // refsBackwards yields the records at these refs, the last one first.
 func (r *reader) refsBackwards(refs []ref) error {
 	for _, at := range slices.Backward(refs) {
-		err := r.read(at, r.base+uint64(at.seq))
+		seq := r.base + uint64(at.seq)
+		err := r.read(at, seq)
 		switch {
+		case errors.Is(err, ErrDamaged):
+			return r.damaged(seq, err)
 		case errors.Is(err, errOld): // all records before it are too old, too
 			return errStop
 		case err != nil:

@@ -18,8 +18,9 @@ var (
 	// succeed.
 	ErrNotStored = errors.New("filelog: not stored")
 	// ErrGone is returned by Append and Trim, together with ErrNotStored, while the log's
-	// directory or its newest file has been removed, renamed or replaced. When it is back,
-	// the log works again.
+	// directory or its newest file has been removed, renamed or replaced. Keep of the log's
+	// bus returns it too, and a replay may end with it. When the directory is back, the log
+	// works again.
 	ErrGone = errors.New("filelog: directory is gone")
 	// ErrBroken is returned by Append and Trim after a failure that the log cannot undo,
 	// for example a failed fsync. Reads still work; another Open repairs the log.

@@ -12,8 +12,9 @@ import (
 )
 
 // After implements [eventlog.Log]. The records are read as they are yielded. If
-// their bytes are damaged, the replay ends with [ErrDamaged]. All records use the same
-// memory, so each is valid only until the next.
+// their bytes are damaged or their file is missing, the replay ends with [ErrDamaged]. From
+// then on positions before such a record are truncated, and replays from there leave it
+// out. All records use the same memory, so each is valid only until the next.
 func (l *Log) After(ctx context.Context, channel string, p eventlog.Position) (eventlog.Replay, error) {
 	v, err := l.view(channel, p)
 	if err == nil {
@@ -40,6 +41,7 @@ type view struct {
 	limit     uint64 // when reading backwards, only records before this Seq
 	cutoff    int64  // only records at or after this time
 	truncated bool
+	lost      uint64 // records up to it that cannot be read are left out
 	runs      []runRef
 	live      []ref
 	segment   *segment // of live
@@ -56,13 +58,18 @@ func (l *Log) view(name string, p eventlog.Position) (view, error) {
 		return view{}, eventlog.ErrClosed
 	}
 	c := l.index.channels[name]
-	floor := max(l.index.floor, l.index.lost)
+	found := l.found.Load()
+	lost := max(l.index.lost, found)
+	floor := max(l.index.floor, lost)
 	if c != nil {
-		floor = max(c.floor, l.index.lost)
+		floor = max(c.floor, lost)
 	}
 	v := view{log: l, channel: name, from: p.Seq, cutoff: l.cutoff(), epochs: l.epochs}
 	if v.truncated = p.Seq < floor || !l.epochs.knows(p.Epoch, p.Seq, l.head); v.truncated {
 		v.from = 0
+		if !p.IsZero() { // else nothing shows the hole
+			v.lost = found
+		}
 	}
 	if c == nil || c.last <= v.from {
 		return v, nil
@@ -76,6 +83,9 @@ func (l *Log) view(name string, p eventlog.Position) (view, error) {
 	}
 	return v, nil
 }
+
+// liveLast returns the Seq of the channel's last record in the active segment, which has one.
+func (v *view) liveLast() uint64 { return v.liveBase + uint64(v.live[len(v.live)-1].seq) }
 
 // beginsExpired reports whether the first record has expired. Since times never decrease,
 // no record has expired if the first has not.
@@ -106,12 +116,12 @@ func (v *view) all(ctx context.Context) iter.Seq2[*eventlog.Record, error] {
 			if run.seg.lastTime < v.cutoff {
 				continue
 			}
-			if !r.part(run.seg.base, run.seg.dataEnd, func() error { return r.sealed(run) }) {
+			if !r.part(run.seg.base, run.seg.dataEnd, run.last, func() error { return r.sealed(run) }) {
 				return
 			}
 		}
 		if len(v.live) > 0 {
-			r.part(v.liveBase, v.liveEnd, func() error { return r.refs(v.live) })
+			r.part(v.liveBase, v.liveEnd, v.liveLast(), func() error { return r.refs(v.live) })
 		}
 	}
 }
@@ -137,13 +147,14 @@ type reader struct {
 	backwards bool // the replay then ends without an error at records that were dropped
 }
 
-// part opens a segment, reads from it and closes it. It reports whether to continue with
-// the next segment.
-func (r *reader) part(base uint64, end int64, read func() error) bool {
+// part opens a segment, reads from it up to the record last, and closes it. It reports
+// whether to continue with the next segment.
+func (r *reader) part(base uint64, end int64, last uint64, read func() error) bool {
 	name := segmentName(base)
-	f, err := r.open(name)
-	if err == nil {
-		r.file, r.base = f, base
+	r.base = base
+	f, err := r.open(name, last)
+	if f != nil {
+		r.file = f
 		r.window.reset(f, end)
 		err = read()
 		_ = f.Close() // nothing was written
@@ -163,16 +174,54 @@ func (r *reader) part(base uint64, end int64, read func() error) bool {
 	return false
 }
 
-func (r *reader) open(name string) (file, error) {
+// open opens a segment. There is no file for one that is missing and may be left out.
+func (r *reader) open(name string, last uint64) (file, error) {
 	f, err := r.log.dir.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case err == nil:
+		return f, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	case r.base <= r.log.dropped.Load():
 		return nil, eventlog.ErrTrimmed
+	case !r.log.dir.Holds(r.log.lock):
+		return nil, ErrGone // it may come back
 	}
-	return f, err
+	return nil, r.damaged(last, fmt.Errorf("%w: the file is missing", ErrDamaged))
+}
+
+// damaged is called for records up to last that cannot be read. It returns err, or nil if they
+// are left out.
+func (r *reader) damaged(last uint64, err error) error {
+	switch {
+	case r.base <= r.log.dropped.Load(): // it is being removed
+		return eventlog.ErrTrimmed
+	case last <= r.lost:
+		return nil
+	}
+	r.log.lose(last, err)
+	return err
+}
+
+// lose makes positions before a record that cannot be read truncated. Without that a reader
+// that needs it could only begin again and again.
+func (l *Log) lose(seq uint64, err error) {
+	for {
+		found := l.found.Load()
+		if seq <= found {
+			return
+		}
+		if l.found.CompareAndSwap(found, seq) {
+			l.options.Logger.Error("event log: damage found, records are lost", "last", seq, "err", err)
+			return
+		}
+	}
 }
 
 // sealed yields the records of a run.
 func (r *reader) sealed(run runRef) error { return r.places(run, r.one) }
+
+var errBadFooter = fmt.Errorf("%w: footer", ErrDamaged)
 
 // places calls each with the refs of a run's records, which it reads from the footer.
 func (r *reader) places(run runRef, each func(ref) error) error {
@@ -181,14 +230,16 @@ func (r *reader) places(run runRef, each func(ref) error) error {
 	var at ref
 	for off < end {
 		b, err := r.list.at(off, int(min(end-off, 2*binary.MaxVarintLen32)))
-		if err != nil {
+		if errors.Is(err, ErrDamaged) {
+			return r.damaged(run.last, err)
+		} else if err != nil {
 			return err
 		}
 		d := decoder{b: b}
 		at.seq += uint32(d.uvarint())
 		at.off += uint32(d.uvarint())
 		if d.bad {
-			return fmt.Errorf("%w: footer", ErrDamaged)
+			return r.damaged(run.last, errBadFooter)
 		}
 		off += int64(len(b) - len(d.b))
 		if err := each(at); err != nil {
@@ -196,7 +247,7 @@ func (r *reader) places(run runRef, each func(ref) error) error {
 		}
 	}
 	if r.base+uint64(at.seq) != run.last {
-		return fmt.Errorf("%w: footer", ErrDamaged)
+		return r.damaged(run.last, errBadFooter)
 	}
 	return nil
 }
@@ -232,10 +283,12 @@ func (r *reader) one(at ref) error {
 		return nil
 	}
 	err := r.read(at, seq)
-	if errors.Is(err, errOld) {
+	switch {
+	case errors.Is(err, errOld):
 		return nil // the replay is then truncated
-	}
-	if err != nil {
+	case errors.Is(err, ErrDamaged):
+		return r.damaged(seq, err)
+	case err != nil:
 		return err
 	}
 	r.from = seq

@@ -179,7 +179,7 @@ func check(dir directory) (Report, error) {
 		return Report{}, err
 	}
 	s, err := take(dir, true)
-	_, damage, keptErr := readKept(dir)
+	_, damage, keptErr := readKept(dir, nil)
 	if err = errors.Join(err, keptErr, lock.Close()); err != nil {
 		return Report{}, err
 	}

@@ -92,7 +92,7 @@ func createActive(dir directory, salt uint64, seed uint32, base uint64, keep boo
 	}
 	if err == nil {
 		err = dir.Sync()
-		uncertain = err != nil
+		uncertain = err != nil && !errors.Is(err, errNotTried)
 	}
 	if err != nil {
 		// A file that is left does no harm, so only the first error is returned.

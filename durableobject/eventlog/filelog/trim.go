@@ -176,10 +176,15 @@ func (l *Log) spare(newest *segment) (spared bool, err error) {
 // before its first Seq.
 func (l *Log) recycle(s *segment) error {
 	next := segmentName(l.next())
+	l.dropped.Store(s.last) // before replays find no file
 	if err := l.dir.Rename(s.name(), next); err != nil {
+		l.dropped.Store(l.index.floor)
 		return fmt.Errorf("%w: %w", ErrNotStored, err)
 	}
-	if err := l.dir.Sync(); err != nil {
+	if err := l.dir.Sync(); errors.Is(err, errNotTried) && l.dir.Rename(next, s.name()) == nil {
+		l.dropped.Store(l.index.floor)
+		return fmt.Errorf("%w: %w", ErrNotStored, err)
+	} else if err != nil {
 		return l.breakDown(err)
 	}
 	l.mu.Lock()

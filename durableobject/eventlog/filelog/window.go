@@ -1,6 +1,10 @@
 package filelog
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"io"
+)
 
 const (
 	// minAhead is how many bytes are read for a single record, maxAhead for successive
@@ -72,6 +76,9 @@ func (w *window) move(off int64, n int) error {
 	w.start, w.b = start, w.b[:size]
 	if _, err := w.file.ReadAt(w.b, start); err != nil {
 		w.b = w.b[:0]
+		if errors.Is(err, io.EOF) {
+			return fmt.Errorf("%w: file ends before %d", ErrDamaged, start+int64(size))
+		}
 		return fmt.Errorf("at %d: %w", off, err)
 	}
 	return nil
