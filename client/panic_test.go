@@ -29,6 +29,23 @@ type misbehaviour struct {
 	silent  bool // it cannot be logged
 }
 
+// misbehave returns a live iterator that calls strange once, in the function that c is about; armed is
+// false from then on. The log is written until the iterator is closed.
+func (c *misbehaviour) misbehave(h *harness, strange func()) (it *client.Iterator[string], armed *atomic.Bool, log *strings.Builder) {
+	armed, log = &atomic.Bool{}, &strings.Builder{}
+	o := h.options()
+	o.Logger = slog.New(slog.NewTextHandler(log, nil))
+	c.prepare(h, o, func() {
+		if armed.CompareAndSwap(true, false) {
+			strange()
+		}
+	})
+	it, s := h.live(o)
+	armed.Store(true)
+	c.provoke(s)
+	return it, armed, log
+}
+
 func misbehaviours() map[string]misbehaviour {
 	return map[string]misbehaviour{
 		"OnStateChange": {
@@ -90,18 +107,7 @@ func TestPanicsOfTheApplication(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			inBubble(t, func(t *testing.T, h *harness) {
-				var armed atomic.Bool
-				var log strings.Builder
-				o := h.options()
-				o.Logger = slog.New(slog.NewTextHandler(&log, nil))
-				c.prepare(h, o, func() {
-					if armed.CompareAndSwap(true, false) {
-						panic("misbehaving " + name)
-					}
-				})
-				it, s := h.live(o)
-				armed.Store(true)
-				c.provoke(s)
+				it, armed, log := c.misbehave(h, func() { panic("misbehaving " + name) })
 				if c.ends {
 					var last error
 					for _, err := range it.All() {
@@ -134,18 +140,7 @@ func TestApplicationThatEndsItsGoroutine(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			inBubble(t, func(t *testing.T, h *harness) {
-				var armed atomic.Bool
-				var log strings.Builder
-				o := h.options()
-				o.Logger = slog.New(slog.NewTextHandler(&log, nil))
-				c.prepare(h, o, func() {
-					if armed.CompareAndSwap(true, false) {
-						runtime.Goexit()
-					}
-				})
-				it, s := h.live(o)
-				armed.Store(true)
-				c.provoke(s)
+				it, armed, log := c.misbehave(h, runtime.Goexit)
 				if onAttempt := name == "TokenSource" || name == "URLFunc" || name == "HTTPClient"; onAttempt {
 					again := h.accept().expectSubscribe("e-0")
 					again.open("complete", "e-0")
@@ -160,6 +155,7 @@ func TestApplicationThatEndsItsGoroutine(t *testing.T) {
 					require.Equal(t, client.StateClosed, it.State())
 				}
 				require.NoError(t, it.Close())
+				require.False(t, armed.Load())
 				require.Contains(t, log.String(), "ended its goroutine")
 			})
 		})

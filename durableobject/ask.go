@@ -168,7 +168,7 @@ func (q *questions) answer(from string, data json.RawMessage) {
 			result, err = json.Marshal(answer{ID: asks.ID, Data: result})
 		}
 		if err != nil {
-			q.nodes.core.logger.Error("answer to another node cannot be encoded", "what", asks.What, "err", err)
+			q.nodes.base.logger.Error("answer to another node cannot be encoded", "what", asks.What, "err", err)
 			q.answers.end(id, nil)
 			return
 		}

@@ -14,7 +14,7 @@ import (
 // that read them. It is made when its name is first used and evicted when it has been
 // idle for a while. Its users pin it: a PublishEvent, a Get, and a socket from its
 // upgrade until it is closed. Making, pinning and evicting look at the same map under
-// core.mu, and a channel that was taken out of the map has no pins, so there is never
+// base.mu, and a channel that was taken out of the map has no pins, so there is never
 // more than one channel of a name that sockets read.
 type liveChannel struct {
 	core   *core
@@ -75,9 +75,9 @@ func (ch *liveChannel) onEvicted() {
 // channels are those of a namespace that are in memory.
 type channels struct {
 	core *core
-	all  map[string]*liveChannel // guarded by core.mu
+	all  map[string]*liveChannel // guarded by base.mu
 
-	// leaving has the evicted channels that still follow a shared log; guarded by core.mu.
+	// leaving has the evicted channels that still follow a shared log; guarded by base.mu.
 	// Their values are closed when they have stopped.
 	leaving map[string]chan struct{}
 }
@@ -214,7 +214,7 @@ func (c *channels) follow(ctx context.Context, ch *liveChannel) error {
 }
 
 // unfollow ends the feed of a channel that is evicted, on a goroutine of its own. It is
-// called with core.mu held.
+// called with base.mu held.
 func (c *channels) unfollow(ch *liveChannel) {
 	if c.core.shared == nil {
 		return

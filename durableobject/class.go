@@ -25,14 +25,14 @@ type class struct {
 
 // newClass returns a class. It does nothing before its tasks are started.
 func newClass(o *Options, newHub func(ctx context.Context, c *class, channel string) (any, error)) (*class, error) {
-	base, err := newCore(o)
+	common, err := newCore(o)
 	if err != nil {
 		return nil, err
 	}
-	c := &class{core: base, hurried: make(chan bool, 2), finished: make(chan struct{})}
-	c.channels = channels{core: base, all: map[string]*liveChannel{}, leaving: map[string]chan struct{}{}}
-	c.sockets = sockets{core: base, all: map[*Websocket]struct{}{}, opening: map[*Websocket]struct{}{}}
-	c.questions = newQuestions(base.nodes)
+	c := &class{core: common, hurried: make(chan bool, 2), finished: make(chan struct{})}
+	c.channels = channels{core: common, all: map[string]*liveChannel{}, leaving: map[string]chan struct{}{}}
+	c.sockets = sockets{core: common, all: map[*Websocket]struct{}{}, opening: map[*Websocket]struct{}{}}
+	c.questions = newQuestions(common.nodes)
 	c.system, c.peers = newSystem(), c.newPeers()
 	if c.members != nil {
 		c.members.hooks.call = c.presenceHook
@@ -108,11 +108,19 @@ const minInterval = 10 * time.Millisecond
 // task runs do in intervals.
 func (c *class) task(name string, interval time.Duration, do func(now time.Time) error) {
 	c.users.Go(func() {
+		ended := false
+		defer func() {
+			if !ended { // by a log of the application, with runtime.Goexit
+				c.logger.Error("a task failed", "task", name, "err", errEndedGoroutine)
+				c.task(name, interval, do)
+			}
+		}()
 		ticker := time.NewTicker(max(interval, minInterval))
 		defer ticker.Stop()
 		for {
 			select {
 			case <-c.ctx.Done():
+				ended = true
 				return
 			case <-ticker.C:
 			}

@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
-	"github.com/go-orpc/durable-iterator/internal/asynclog"
 	"github.com/go-orpc/durable-iterator/internal/bridge"
 	"github.com/go-orpc/durable-iterator/internal/fanout"
 	"github.com/go-orpc/durable-iterator/internal/faults"
@@ -22,13 +19,8 @@ import (
 
 // core is the part of a namespace that its channels and sockets share. It knows neither.
 type core struct {
-	ctx    context.Context // ends with Shutdown
-	cancel context.CancelFunc
-	start  time.Time
-	logger *slog.Logger // never runs code of the application on the caller's goroutine
-	logs   *asynclog.Queue
+	base
 
-	options    Options         // complete, with the additions of the plugins
 	log        eventlog.Log    // nil if nothing is kept
 	shared     eventlog.Shared // log, if other nodes append to it; nil otherwise
 	ownLog     bool            // log was made by the namespace
@@ -42,20 +34,12 @@ type core struct {
 	system     *rpc.Router // the procedures of every socket, but "subscribe"
 	peers      *transport.ServerPeers
 
-	users     sync.WaitGroup // readers, hooks of sockets, runs of newHub, and tasks
-	evictions sync.WaitGroup // of channels, with OnEvicted
-	hooks     runningCode
-	refusals  atomic.Int64 // connections that are open only to be refused
-	counters  counters
+	refusals atomic.Int64 // connections that are open only to be refused
+	counters counters
 
 	nodes       *nodes
 	revocations revocations
 	members     *members // nil without Options.Presence
-
-	// mu guards closing, and the members of channels and of sockets: nothing is added to
-	// channels once closing is set, and to sockets only what had entered before.
-	mu      sync.RWMutex
-	closing bool
 }
 
 // newCore returns a core without newHub, system and peers.
@@ -77,10 +61,9 @@ func newCore(options *Options) (*core, error) {
 	if err != nil {
 		return nil, fmt.Errorf("serializers: %w", err)
 	}
-	c := &core{options: o, serializer: ser, start: time.Now(), pool: socket.NewPool(0, o.PingInterval)}
+	c := &core{serializer: ser, pool: socket.NewPool(0, o.PingInterval)}
+	c.begin(o)
 	c.counters = newCounters(c.pool.Size())
-	c.ctx, c.cancel = context.WithCancel(context.Background())
-	c.logger, c.logs = asynclog.New(o.Logger)
 	if o.ResumeRetention > 0 {
 		if c.ownLog = o.Log == nil; c.ownLog {
 			c.log = eventlog.NewMemory(&eventlog.MemoryOptions{Retention: o.ResumeRetention, KeyWindow: o.IdempotencyWindow})
@@ -100,9 +83,9 @@ func newCore(options *Options) (*core, error) {
 		Retention: o.ResumeRetention, MaxLagBytes: o.MaxLagBytes, Pool: c.pool,
 		Latest: o.Latest, LatestScan: o.LatestScan,
 	}
-	c.nodes = newNodes(c)
+	c.nodes = newNodes(&c.base, c.shared != nil)
 	if o.Presence != nil {
-		c.members = newMembers(c, o.Presence)
+		c.members = newMembers(&c.base, c.nodes, o.Presence)
 	}
 	if c.ownLog { // which drops old events by a clock that cannot be set
 		c.events.Retention = 0
@@ -123,51 +106,10 @@ func (c *core) watchLog(log eventlog.Log) {
 	}
 }
 
-// enter counts a user that Shutdown has to wait for: a socket, before the client
-// learns that it is open, or a newHub. It reports false if Shutdown has begun.
-func (c *core) enter() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.closing {
-		c.users.Add(1)
-	}
-	return !c.closing
-}
-
-func (c *core) isClosing() bool {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.closing
-}
-
-// hook runs a hook of a channel's object. A panic is returned as an error. A hook that ends
-// its goroutine with runtime.Goexit ends the caller, which must be ready for that.
-func (c *core) hook(name, channel string, fn func() error) error {
-	a := &activity{hook: name, channel: channel}
-	c.hooks.add(a)
-	returned := false
-	defer func() {
-		c.hooks.remove(a)
-		if !returned {
-			c.logger.Error("a hook failed", "hook", name, "channel", channel, "err", errEndedGoroutine)
-		}
-	}()
-	err := try(fn)
-	returned = true
-	return err
-}
-
 // encode encodes an event. Serializers of the application may panic in it.
 func (c *core) encode(event any) (data []byte, err error) {
 	defer bridge.RecoverTo(&err)
 	return c.serializer.Append(nil, event)
-}
-
-// failed logs a failure of the application or the server, and returns the error that
-// the client is sent instead of it.
-func (c *core) failed(ctx context.Context, message, channel string, err error) *rpc.Error {
-	c.logger.ErrorContext(ctx, message, details(err, "channel", channel)...) //nolint:sloglint // each caller's is constant
-	return rpc.Errorf(rpc.CodeInternalServerError, "Internal Server Error")
 }
 
 // shuttingDown returns err, the error of a method. If err only means that the namespace is

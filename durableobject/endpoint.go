@@ -151,7 +151,7 @@ func (e *endpoint) Ended(int) {
 // leave takes a socket that has ended out of what knows it.
 func (ws *Websocket) leave() {
 	if p := ws.core().members; p != nil {
-		p.leave(ws)
+		p.leave(ws.memberKey())
 	}
 	ws.peer.Wait()
 	ws.set.remove(ws)

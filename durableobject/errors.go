@@ -42,8 +42,9 @@ var (
 // errLostContext is the error of a method whose context does not have its call.
 var errLostContext = errors.New("an interceptor lost the context")
 
-// errEndedGoroutine is the error of a hook that has called runtime.Goexit.
-var errEndedGoroutine = errors.New("the hook has ended its goroutine")
+// errEndedGoroutine is the error of a function of the application that has called
+// runtime.Goexit.
+var errEndedGoroutine = errors.New("a function of the application has ended its goroutine")
 
 // try calls fn, which runs code of the application, and returns its error. A panic is
 // returned as a *rpc.PanicError.

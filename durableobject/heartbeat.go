@@ -34,7 +34,7 @@ func heartbeatOf(header http.Header) time.Duration {
 }
 
 // heartbeat keeps a socket from being silent. The zero value does nothing. Times are on the
-// clock of the namespace: since core.start.
+// clock of the namespace: since base.start.
 type heartbeat struct {
 	interval atomic.Int64 // nanoseconds; 0: the subscription has not asked for it
 	lastSent atomic.Int64 // when something was sent, in nanoseconds

@@ -29,7 +29,7 @@ type hookCall struct {
 // hookQueue calls OnJoined and OnLeft: the hooks of one object one after another, those of
 // different objects at the same time.
 type hookQueue struct {
-	core  *core
+	base  *base
 	call  func(hookCall)         // set before the first push
 	start func(work func()) bool // runs work on a goroutine, unless the namespace shuts down
 
@@ -50,8 +50,8 @@ type hookQueue struct {
 	loggedAt time.Time
 }
 
-func newHookQueue(c *core, start func(func()) bool) hookQueue {
-	return hookQueue{core: c, start: start, waiting: map[string][]hookCall{}}
+func newHookQueue(b *base, start func(func()) bool) hookQueue {
+	return hookQueue{base: b, start: start, waiting: map[string][]hookCall{}}
 }
 
 // push adds a call. It does not wait. It reports whether it has not dropped the call.
@@ -76,7 +76,7 @@ func (q *hookQueue) push(h hookCall) bool {
 // report logs that calls were dropped. It is called with mu held.
 func (q *hookQueue) report(channel string) {
 	if now := time.Now(); q.dropped > 0 && now.Sub(q.loggedAt) >= dropLogInterval {
-		q.core.logger.Error("hooks of presence dropped: too many wait", "channel", channel, "dropped", q.dropped)
+		q.base.logger.Error("hooks of presence dropped: too many wait", "channel", channel, "dropped", q.dropped)
 		q.dropped, q.loggedAt = 0, now
 	}
 }
@@ -140,7 +140,7 @@ func (q *hookQueue) run(h hookCall) {
 	})
 	defer returned()
 	var overdue, done bool // guarded by mu
-	timer := time.AfterFunc(q.core.options.HookTimeout, func() {
+	timer := time.AfterFunc(q.base.options.HookTimeout, func() {
 		defer returned()
 		q.mu.Lock()
 		defer q.mu.Unlock()

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/go-orpc/durable-iterator/token"
 )
 
 const (
@@ -25,7 +27,7 @@ const (
 // members are the clients that are connected to the nodes of a namespace, as far as this node
 // knows: all claims of all nodes. A namespace without Options.Presence has none.
 type members struct {
-	core  *core
+	base  *base
 	nodes *nodes
 	grace time.Duration
 	hooks hookQueue
@@ -60,11 +62,11 @@ type departure struct {
 	key memberKey
 }
 
-func newMembers(c *core, o *PresenceOptions) *members {
+func newMembers(b *base, n *nodes, o *PresenceOptions) *members {
 	p := &members{
-		core: c, nodes: c.nodes, grace: o.Grace, settled: c.nodes.alone,
+		base: b, nodes: n, grace: o.Grace, settled: n.alone,
 		rosters: map[string]*roster{}, own: map[memberKey]*claim{}, owed: map[memberKey]*debt{},
-		hooks: newHookQueue(c, c.nodes.soon), replication: newReplication(),
+		hooks: newHookQueue(b, n.soon), replication: newReplication(),
 	}
 	if p.grace == 0 {
 		p.grace = DefaultPresenceGrace
@@ -72,9 +74,8 @@ func newMembers(c *core, o *PresenceOptions) *members {
 	return p
 }
 
-// arrive adds a socket.
-func (p *members) arrive(ws *Websocket) {
-	key := memberKey{ws.ch.name, ws.recipient}
+// arrive adds a socket of a member.
+func (p *members) arrive(key memberKey, t *token.Payload) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.change(key, func(m *member) {
@@ -90,27 +91,25 @@ func (p *members) arrive(ws *Websocket) {
 		p.stay(key, c)
 		c.Sockets++
 		c.ended, c.Yielding = false, false
-		c.read(ws.Token())
+		c.read(t)
 		p.touch(key)
 	})
 }
 
-// renew notes that a socket has another token.
-func (p *members) renew(ws *Websocket) {
-	key := memberKey{ws.ch.name, ws.recipient}
+// renew notes that a socket of a member has another token.
+func (p *members) renew(key memberKey, t *token.Payload) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if c := p.own[key]; c != nil {
 		p.change(key, func(*member) {
-			c.read(ws.Token())
+			c.read(t)
 			p.touch(key)
 		})
 	}
 }
 
-// leave removes a socket.
-func (p *members) leave(ws *Websocket) {
-	key := memberKey{ws.ch.name, ws.recipient}
+// leave removes a socket of a member.
+func (p *members) leave(key memberKey) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := p.own[key]
@@ -186,8 +185,8 @@ func (p *members) expireDue() {
 // run any more; Shutdown waits for one that is running.
 func (p *members) after(d time.Duration, fn func()) *time.Timer {
 	return time.AfterFunc(d, func() {
-		if p.core.enter() {
-			defer p.core.users.Done()
+		if p.base.enter() {
+			defer p.base.users.Done()
 			fn()
 		}
 	})
@@ -252,24 +251,24 @@ func (p *members) tidy(channel string, r *roster) {
 func (p *members) act(key memberKey, m *member) {
 	for range 2 { // a claim that was taken over may have to be announced
 		what := m.decide(p.nodes.name, p.isGone)
-		if !p.settled || what == nothing {
+		if !p.settled || what == doNothing {
 			return
 		}
 		p.touch(key)
 		own := p.own[key]
 		switch what {
-		case nothing:
-		case join:
+		case doNothing:
+		case doJoin:
 			own.Announced, m.joined = true, true
 			p.join(key, own, m)
-		case announce:
+		case doAnnounce:
 			own.Announced = true
-		case demote:
+		case doDemote:
 			own.Announced = false
-		case yield:
+		case doYield:
 			own.Yielding = true
-		case drop, dropAndBye:
-			if what == dropAndBye {
+		case doDrop, doDropAndBye:
+			if what == doDropAndBye {
 				p.bye(key, m, own.Joining)
 			}
 			p.stay(key, own)
@@ -348,7 +347,7 @@ func (p *members) stopTimers() {
 
 // watch returns a watcher that begins with all members.
 func (p *members) watch(channel string) *watcher {
-	w := newWatcher(p)
+	w := newWatcher(&p.mu)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {

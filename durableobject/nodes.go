@@ -33,9 +33,10 @@ const (
 
 // nodes connects a namespace with those of other processes, its nodes, which share a bus.
 type nodes struct {
-	core  *core
-	bus   eventlog.Bus // nil if this process is alone and keeps nothing
-	alone bool         // there are no other nodes
+	base    *base
+	bus     eventlog.Bus // nil if this process is alone and keeps nothing
+	guarded *guardedBus  // bus
+	alone   bool         // there are no other nodes
 	neighbours
 
 	// handlers are for messages, by kind, and must not block. They and the functions below are
@@ -64,18 +65,21 @@ type reading struct {
 	err  error
 }
 
-func newNodes(c *core) *nodes {
+func newNodes(b *base, shared bool) *nodes {
 	n := &nodes{
-		core: c, bus: c.options.Bus, neighbours: newNeighbours(nodeName()),
+		base: b, bus: b.options.Bus, neighbours: newNeighbours(nodeName()),
 		handlers: map[string]func(string, json.RawMessage){},
 	}
-	n.alone = n.bus == nil && c.shared == nil
-	if n.bus == nil && c.options.Log != nil {
-		n.bus = eventlog.BusOf(c.options.Log)
+	n.alone = n.bus == nil && !shared
+	if n.bus == nil && b.options.Log != nil {
+		n.bus = eventlog.BusOf(b.options.Log)
+	}
+	if n.guarded = guardBus(n.bus); n.guarded != nil {
+		n.bus = n.guarded
 	}
 	n.alone = n.alone || n.bus == nil
-	if n.bus == nil && c.shared != nil {
-		c.logger.Warn("the log is shared but has no bus: Disconnect, Revoke and presence are about this process only; set Options.Bus")
+	if n.bus == nil && shared {
+		b.logger.Warn("the log is shared but has no bus: Disconnect, Revoke and presence are about this process only; set Options.Bus")
 	}
 	n.handlers[kindHello] = func(from string, data json.RawMessage) {
 		n.soon(func() { n.send(n.beat(kindBeat)) })
@@ -83,7 +87,7 @@ func newNodes(c *core) *nodes {
 			heard(from, data)
 		}
 	}
-	n.kept = newKeptReader(n.bus, c.logger)
+	n.kept = newKeptReader(n.bus, b.logger)
 	return n
 }
 
@@ -119,7 +123,7 @@ func (n *nodes) bury(wasCut bool) {
 		return
 	}
 	for name, heard := range n.silent(wasCut) {
-		n.core.logger.Warn("another node is silent", "node", name)
+		n.base.logger.Warn("another node is silent", "node", name)
 		n.gone(name, heard)
 	}
 }
@@ -203,7 +207,7 @@ func (n *nodes) end(r *reading, err error) {
 }
 
 func (n *nodes) read() error {
-	ctx, cancel := context.WithTimeout(n.core.ctx, readTimeout)
+	ctx, cancel := context.WithTimeout(n.base.ctx, readTimeout)
 	defer cancel()
 	began := n.elapsed()
 	err := try(func() error {
@@ -276,7 +280,7 @@ func (n *nodes) close() {
 		return err
 	})
 	if err != nil && !errors.Is(err, eventlog.ErrClosed) {
-		n.core.logger.Warn("shutdown not announced to other nodes", "err", err)
+		n.base.logger.Warn("shutdown not announced to other nodes", "err", err)
 	}
 }
 
@@ -298,11 +302,11 @@ func (n *nodes) broadcast(ctx context.Context, m message) error {
 // soon runs a function on a goroutine of its own, unless the namespace shuts down: what the
 // bus calls must not block. It reports whether it does.
 func (n *nodes) soon(fn func()) bool {
-	if !n.core.enter() {
+	if !n.base.enter() {
 		return false
 	}
 	go func() {
-		defer n.core.users.Done()
+		defer n.base.users.Done()
 		fn()
 	}()
 	return true
@@ -310,8 +314,8 @@ func (n *nodes) soon(fn func()) bool {
 
 // send broadcasts a message, and logs a failure.
 func (n *nodes) send(m message) {
-	if err := n.broadcast(n.core.ctx, m); err != nil && !isClosing(err) {
-		n.core.logger.Warn("message to other nodes not sent", "kind", m.Kind, "err", err)
+	if err := n.broadcast(n.base.ctx, m); err != nil && !isClosing(err) {
+		n.base.logger.Warn("message to other nodes not sent", "kind", m.Kind, "err", err)
 	}
 }
 
@@ -319,11 +323,11 @@ func (n *nodes) send(m message) {
 func (n *nodes) receive(data []byte) {
 	var m message
 	if err := json.Unmarshal(data, &m); err != nil {
-		n.core.logger.Warn("bad message of another node", "err", err)
+		n.base.logger.Warn("bad message of another node", "err", err)
 		return
 	}
 	if m.From == "" || m.Kind == "" { // of no node
-		n.core.logger.Warn("message without a sender or a kind")
+		n.base.logger.Warn("message without a sender or a kind")
 		return
 	}
 	if m.From == n.name || m.To != "" && m.To != n.name {

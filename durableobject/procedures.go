@@ -194,7 +194,7 @@ func (ws *Websocket) setToken(p *token.Payload) {
 	ws.payload.Store(p)
 	ws.conn.VisitAt(p.ExpiresAt.Add(time.Millisecond))
 	if p := ws.core().members; p != nil {
-		p.renew(ws)
+		p.renew(ws.memberKey(), ws.Token())
 	}
 	ws.closeRevoked() // it may have been since it was admitted
 }

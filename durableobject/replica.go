@@ -1,9 +1,63 @@
 package durableobject
 
 import (
+	"encoding/json"
 	"slices"
 	"time"
 )
+
+// connect sets what other nodes may send.
+func (p *members) connect() {
+	n := p.nodes
+	if n.alone {
+		return
+	}
+	receive := func(fn func(from string, c *claimsData)) func(string, json.RawMessage) {
+		return func(from string, data json.RawMessage) {
+			c := &claimsData{}
+			if json.Unmarshal(data, c) != nil {
+				return
+			}
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if !p.closed {
+				fn(from, c)
+			}
+		}
+	}
+	n.beatData = p.beat
+	n.onGone = p.gone
+	n.onListening = func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.begun = time.Now(); p.closed {
+			return
+		}
+		p.settling = append(p.settling,
+			p.after(settleDelay, func() { p.settle(false) }), p.after(settleMax, func() { p.settle(true) }))
+	}
+	n.handlers[kindBeat] = receive(p.heardBeat)
+	n.handlers[kindChanged] = receive(p.changed)
+	n.handlers[kindClaims] = receive(p.received)
+	n.handlers[kindWanted] = receive(func(from string, c *claimsData) {
+		if c.Of != "" && c.Of != n.name {
+			p.pass(from, c.Of)
+			return
+		}
+		// A node that has just started hears of no node that others have not heard for
+		// nodeTimeout, but they may still have its members. Those that are silent for less are
+		// passed too: it may be longer when the beat that names them arrives.
+		silent := p.nodes.unheard(silentAfter)
+		for name, r := range p.replicas {
+			if r.gone || slices.Contains(silent, name) {
+				p.pass(from, name)
+			}
+		}
+		p.wanted = true
+		p.kick()
+	})
+	n.handlers[kindBuried] = receive(func(_ string, c *claimsData) { p.rise(c.Generation) })
+}
 
 // replica returns the replica of a node that was heard, or was heard of. It is empty if the
 // node is new, or announces its members again after the others have taken it for dead.
@@ -27,15 +81,15 @@ func (p *members) replica(node string, generation uint64) *replica {
 	}
 	if died, found := p.buried[node]; found {
 		if delete(p.buried, node); died >= generation {
-			p.reply(message{Kind: kindBuried, To: node}, claims{Generation: generation})
+			p.reply(message{Kind: kindBuried, To: node}, claimsData{Generation: generation})
 		}
 	}
 	return r
 }
 
 // reply sends a message, without waiting for it.
-func (p *members) reply(m message, c claims) {
-	p.nodes.soon(func() { p.post(p.core.ctx, m, &c) })
+func (p *members) reply(m message, c claimsData) {
+	p.nodes.soon(func() { p.post(p.base.ctx, m, &c) })
 }
 
 // want asks a node for all its claims, or for those of another node if of is set; with an
@@ -43,13 +97,13 @@ func (p *members) reply(m message, c claims) {
 func (p *members) want(r *replica, to, of string) {
 	if now := time.Now(); now.Sub(r.askedAt) >= wantAgain {
 		r.askedAt = now
-		p.reply(message{Kind: kindWanted, To: to}, claims{Of: of})
+		p.reply(message{Kind: kindWanted, To: to}, claimsData{Of: of})
 	}
 }
 
 // heardBeat asks for claims that are missing: at the first beat after a gap, or at the
 // second one that is ahead, as changes may be later than the beat.
-func (p *members) heardBeat(node string, c *claims) {
+func (p *members) heardBeat(node string, c *claimsData) {
 	r := p.replica(node, c.Generation)
 	if r.doubted {
 		r.doubted, r.synced = false, false
@@ -82,11 +136,11 @@ func (p *members) pass(to, node string) {
 	if r == nil || !r.synced && !r.gone || r.applying != nil || p.passing[key] {
 		return
 	}
-	list := p.transmit(r.claims, r.owed, claims{Generation: r.generation, Seq: r.seq, Of: node})
+	list := p.transmit(r.claims, r.owed, claimsData{Generation: r.generation, Seq: r.seq, Of: node})
 	p.passing[key] = p.nodes.soon(func() {
 		for i := range list {
-			if p.core.ctx.Err() == nil {
-				p.post(p.core.ctx, message{Kind: kindClaims, To: to}, &list[i])
+			if p.base.ctx.Err() == nil {
+				p.post(p.base.ctx, message{Kind: kindClaims, To: to}, &list[i])
 			}
 		}
 		p.mu.Lock()
@@ -96,7 +150,7 @@ func (p *members) pass(to, node string) {
 }
 
 // changed applies changes in their order.
-func (p *members) changed(node string, c *claims) {
+func (p *members) changed(node string, c *claimsData) {
 	r := p.replica(node, c.Generation)
 	switch {
 	case r.generation > c.Generation || r.synced && c.Seq <= r.seq:
@@ -132,7 +186,7 @@ func (p *members) catchUp(node string, r *replica) {
 
 // received collects the parts of a transmission of all claims of a node. When it is complete
 // they are put in place of those that were known, on a goroutine: the bus must not be held up.
-func (p *members) received(from string, c *claims) {
+func (p *members) received(from string, c *claimsData) {
 	node, gone := from, false
 	if c.Of != "" {
 		node = c.Of

@@ -32,7 +32,7 @@ func inMembers(t *testing.T, o Options, test func(t *testing.T, p *members)) {
 }
 
 // hear passes messages of a kind to the members, as from another node.
-func (p *members) hear(fn func(from string, c *claims), from string, list ...claims) {
+func (p *members) hear(fn func(from string, c *claimsData), from string, list ...claimsData) {
 	for i := range list {
 		p.mu.Lock()
 		fn(from, &list[i])
@@ -42,36 +42,36 @@ func (p *members) hear(fn func(from string, c *claims), from string, list ...cla
 }
 
 // allParts returns a transmission of n claims of a node.
-func (p *members) allParts(n int, seq uint64) []claims {
+func (p *members) allParts(n int, seq uint64) []claimsData {
 	all := map[memberKey]*claim{}
 	for i := range n {
 		all[memberKey{"room", Recipient{ID: fmt.Sprint("client ", i)}}] = &claim{Since: time.Now(), Sockets: 1, Announced: true}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.transmit(all, nil, claims{Seq: seq})
+	return p.transmit(all, nil, claimsData{Seq: seq})
 }
 
 // A transmission of which parts are lost is not completed by those of another one, however
 // they arrive.
 func TestTransmissionsAreNotMixed(t *testing.T) {
 	const count = 2000
-	for name, hear := range map[string]func(p *members, first, second []claims){
-		"the first part is lost": func(p *members, first, second []claims) {
+	for name, hear := range map[string]func(p *members, first, second []claimsData){
+		"the first part is lost": func(p *members, first, second []claimsData) {
 			p.hear(p.received, "other", first[1:]...)
 			p.hear(p.received, "other", second...)
 		},
-		"the second overtakes the first": func(p *members, first, second []claims) {
+		"the second overtakes the first": func(p *members, first, second []claimsData) {
 			p.hear(p.received, "other", second[0])
 			p.hear(p.received, "other", first...)
 			p.hear(p.received, "other", second[1:]...)
 		},
-		"parts of both alternate": func(p *members, first, second []claims) {
+		"parts of both alternate": func(p *members, first, second []claimsData) {
 			for i := range second {
 				p.hear(p.received, "other", first[i], second[len(second)-1-i])
 			}
 		},
-		"parts come twice": func(p *members, first, second []claims) {
+		"parts come twice": func(p *members, first, second []claimsData) {
 			p.hear(p.received, "other", first[1], first[1], first[1], first[2])
 			p.hear(p.received, "other", second...)
 		},
@@ -96,7 +96,7 @@ func TestTransmissionsOfTwoSendersAreNotMixed(t *testing.T) {
 			first[i].Of, second[i].Of = "dead", "dead"
 		}
 		p.nodes.learn("dead", hearsay{Born: time.Now().UnixNano()}) // it is not known yet that it is
-		p.hear(p.changed, "dead", claims{Seq: 5})
+		p.hear(p.changed, "dead", claimsData{Seq: 5})
 		p.hear(p.received, "a", first[1:]...)
 		p.hear(p.received, "b", second[:len(second)-1]...)
 		require.False(t, p.replicas["dead"].synced)
@@ -114,7 +114,7 @@ func TestTransmissionReplacesWhatWasKnown(t *testing.T) {
 		require.Equal(t, 1000, p.count("room"))
 		key := memberKey{"room", Recipient{ID: "late"}}
 		came, _ := wireClaimOf(key, &claim{Sockets: 1}, nil, false)
-		p.hear(p.changed, "other", claims{Seq: 10, List: []wireClaim{came}})
+		p.hear(p.changed, "other", claimsData{Seq: 10, List: []wireClaim{came}})
 		require.Equal(t, 1000, p.count("room"), "it comes before its turn")
 		p.hear(p.received, "other", p.allParts(400, 9)...)
 		require.Equal(t, 401, p.count("room"))
@@ -170,7 +170,7 @@ func TestEarlyChangesAreBounded(t *testing.T) {
 	inMembers(t, Options{}, func(t *testing.T, p *members) {
 		p.hear(p.received, "other", p.allParts(10, 1)...)
 		for seq := range uint64(5 * maxEarly) {
-			p.hear(p.changed, "other", claims{Seq: seq + 3}) // 2 is lost
+			p.hear(p.changed, "other", claimsData{Seq: seq + 3}) // 2 is lost
 			require.LessOrEqual(t, len(p.replicas["other"].early), maxEarly+1)
 		}
 		require.False(t, p.replicas["other"].synced)

@@ -2,16 +2,11 @@ package durableobject
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
-	"sync/atomic"
 	"time"
 )
 
 const (
-	// claimBytes bounds the claims of a message, as they are encoded. What is around them is
-	// much less than the rest of eventlog.MaxBusBytes.
-	claimBytes = 32 << 10
 	// maxEarly is how many messages that have come before their turn are kept for a node.
 	maxEarly = 256
 	// wantAgain is how long a node has to send its claims before it is asked again.
@@ -41,8 +36,6 @@ type replication struct {
 	replicas   map[string]*replica
 	buried     map[string]uint64 // the generations of nodes that are gone
 	news       chan struct{}     // closed, and replaced, when a replica is complete
-
-	broadcasting atomic.Int64 // calls of the bus that are under way
 }
 
 // passage is a transmission of a node's claims to another one.
@@ -80,59 +73,6 @@ func newReplication() replication {
 	}
 }
 
-// connect sets what other nodes may send.
-func (p *members) connect() {
-	n := p.nodes
-	if n.alone {
-		return
-	}
-	receive := func(fn func(from string, c *claims)) func(string, json.RawMessage) {
-		return func(from string, data json.RawMessage) {
-			c := &claims{}
-			if json.Unmarshal(data, c) != nil {
-				return
-			}
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			if !p.closed {
-				fn(from, c)
-			}
-		}
-	}
-	n.beatData = p.beat
-	n.onGone = p.gone
-	n.onListening = func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if p.begun = time.Now(); p.closed {
-			return
-		}
-		p.settling = append(p.settling,
-			p.after(settleDelay, func() { p.settle(false) }), p.after(settleMax, func() { p.settle(true) }))
-	}
-	n.handlers[kindBeat] = receive(p.heardBeat)
-	n.handlers[kindChanged] = receive(p.changed)
-	n.handlers[kindClaims] = receive(p.received)
-	n.handlers[kindWanted] = receive(func(from string, c *claims) {
-		if c.Of != "" && c.Of != n.name {
-			p.pass(from, c.Of)
-			return
-		}
-		// A node that has just started hears of no node that others have not heard for
-		// nodeTimeout, but they may still have its members. Those that are silent for less are
-		// passed too: it may be longer when the beat that names them arrives.
-		silent := p.nodes.unheard(silentAfter)
-		for name, r := range p.replicas {
-			if r.gone || slices.Contains(silent, name) {
-				p.pass(from, name)
-			}
-		}
-		p.wanted = true
-		p.kick()
-	})
-	n.handlers[kindBuried] = receive(func(_ string, c *claims) { p.rise(c.Generation) })
-}
-
 // touch notes that an own claim has changed.
 func (p *members) touch(key memberKey) {
 	if p.nodes.alone {
@@ -147,7 +87,7 @@ func (p *members) touch(key memberKey) {
 // kick starts to send what has changed, unless that is under way.
 func (p *members) kick() {
 	if !p.sending && !p.closed {
-		p.sending = p.nodes.soon(func() { p.send(p.core.ctx) })
+		p.sending = p.nodes.soon(func() { p.send(p.base.ctx) })
 	}
 }
 
@@ -156,7 +96,7 @@ func (p *members) kick() {
 func (p *members) send(ctx context.Context) {
 	for {
 		p.mu.Lock()
-		kind, list := "", []claims(nil)
+		kind, list := "", []claimsData(nil)
 		if ctx.Err() == nil { // otherwise close sends the rest, as far as it has time
 			kind, list = p.outgoing()
 		}
@@ -176,28 +116,26 @@ func (p *members) send(ctx context.Context) {
 
 // post broadcasts claims, and logs a failure: the others notice that they are missing. It is
 // called without mu.
-func (p *members) post(ctx context.Context, m message, c *claims) {
-	p.broadcasting.Add(1)
-	defer p.broadcasting.Add(-1)
+func (p *members) post(ctx context.Context, m message, c *claimsData) {
 	var err error
 	if m.Data, err = encodeJSON(c); err == nil {
 		err = p.nodes.broadcast(ctx, m)
 	}
 	if err != nil && !isClosing(err) {
-		p.core.logger.WarnContext(ctx, "presence not sent to other nodes", "kind", m.Kind, "err", err)
+		p.base.logger.WarnContext(ctx, "presence not sent to other nodes", "kind", m.Kind, "err", err)
 	}
 }
 
 // outgoing returns the kind of what is to be sent next, empty if there is nothing, and the
 // messages.
-func (p *members) outgoing() (kind string, list []claims) {
+func (p *members) outgoing() (kind string, list []claimsData) {
 	switch {
 	case p.wanted:
 		p.wanted = false
-		return kindClaims, p.transmit(p.own, p.owed, claims{Generation: p.generation, Seq: p.seq})
+		return kindClaims, p.transmit(p.own, p.owed, claimsData{Generation: p.generation, Seq: p.seq})
 	case len(p.dirty) > 0:
 		p.seq++
-		c := claims{Generation: p.generation, Seq: p.seq}
+		c := claimsData{Generation: p.generation, Seq: p.seq}
 		size := 0
 		for key, left := range p.dirty {
 			w, n := wireClaimOf(key, p.own[key], p.owed[key], left)
@@ -208,17 +146,17 @@ func (p *members) outgoing() (kind string, list []claims) {
 				c.List, size = append(c.List, w), size+n
 			}
 		}
-		return kindChanged, []claims{c}
+		return kindChanged, []claimsData{c}
 	}
 	return "", nil
 }
 
 // transmit returns a new transmission of all claims of a node and of what it owes, as messages
 // that are copies of c in everything else.
-func (p *members) transmit(all map[memberKey]*claim, owed map[memberKey]*debt, c claims) []claims {
+func (p *members) transmit(all map[memberKey]*claim, owed map[memberKey]*debt, c claimsData) []claimsData {
 	p.sent++
 	c.Sent = p.sent
-	list := []claims{c}
+	list := []claimsData{c}
 	size := 0
 	add := func(w wireClaim, n int) {
 		if size += n; size > claimBytes {
@@ -246,7 +184,7 @@ func (p *members) transmit(all map[memberKey]*claim, owed map[memberKey]*debt, c
 func (p *members) beat() any {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return claims{Generation: p.generation, Seq: p.seq, Nodes: p.nodes.hearsay()}
+	return claimsData{Generation: p.generation, Seq: p.seq, Nodes: p.nodes.hearsay()}
 }
 
 // unsynced returns the nodes whose claims are not known.

@@ -63,12 +63,12 @@ const (
 	allFields = 1<<iota - 1
 )
 
-// selector has the fields of a Who that are compared for equality.
-type selector struct{ tokenID, subject, channel, tag string }
+// criteria are the fields of a Who that are compared for equality.
+type criteria struct{ tokenID, subject, channel, tag string }
 
-func selectorOf(w *Who) selector { return selector{w.TokenID, w.Subject, w.Channel, w.Tag} }
+func criteriaOf(w *Who) criteria { return criteria{w.TokenID, w.Subject, w.Channel, w.Tag} }
 
-func (s *selector) fields() (f fields) {
+func (s *criteria) fields() (f fields) {
 	for i, value := range [...]string{s.tokenID, s.subject, s.channel, s.tag} {
 		if value != "" {
 			f |= 1 << i
@@ -98,7 +98,7 @@ type revocations struct {
 	// mu guards the others. The cutoffs of a selector are in order of issued, zero last,
 	// and in reverse order of until, since one that another covers is left out.
 	mu       sync.RWMutex
-	cutoffs  map[selector][]cutoff
+	cutoffs  map[criteria][]cutoff
 	selected [allFields + 1]int // how many selectors have these fields
 }
 
@@ -109,7 +109,7 @@ func (v *revocations) add(r *revocation, now time.Time) (changed bool) {
 	if !now.Before(r.Until.Add(sweepSlack)) || r.Who.ID != "" || r.Who == (Who{}) {
 		return false
 	}
-	at, c := selectorOf(&r.Who), cutoff{r.Who.IssuedBefore, r.Until}
+	at, c := criteriaOf(&r.Who), cutoff{r.Who.IssuedBefore, r.Until}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	list := v.cutoffs[at]
@@ -118,7 +118,7 @@ func (v *revocations) add(r *revocation, now time.Time) (changed bool) {
 		return false
 	}
 	if v.cutoffs == nil {
-		v.cutoffs = map[selector][]cutoff{}
+		v.cutoffs = map[criteria][]cutoff{}
 	}
 	if len(list) == 0 {
 		v.selected[at.fields()]++
@@ -146,7 +146,7 @@ func (v *revocations) covers(r *revocation) bool {
 	c := cutoff{r.Who.IssuedBefore, r.Until}
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	list := v.cutoffs[selectorOf(&r.Who)]
+	list := v.cutoffs[criteriaOf(&r.Who)]
 	i := reaching(list, c.issued, c.issued.IsZero())
 	return i < len(list) && list[i].until.After(c.until)
 }
@@ -170,7 +170,7 @@ func (v *revocations) slack() time.Duration {
 func (v *revocations) until(r *revocation) time.Time {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	list, issued := v.cutoffs[selectorOf(&r.Who)], r.Who.IssuedBefore
+	list, issued := v.cutoffs[criteriaOf(&r.Who)], r.Who.IssuedBefore
 	if i := reaching(list, issued, issued.IsZero()); i < len(list) && list[i].issued.Equal(issued) {
 		return list[i].until
 	}
@@ -223,7 +223,7 @@ func (v *revocations) match(subject string, p *token.Payload, now time.Time) boo
 	}
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	refused := func(at selector) bool {
+	refused := func(at criteria) bool {
 		list := v.cutoffs[at]
 		i := reaching(list, p.IssuedAt, false)
 		return i < len(list) && now.Before(list[i].until)
@@ -232,7 +232,7 @@ func (v *revocations) match(subject string, p *token.Payload, now time.Time) boo
 		if n == 0 {
 			continue
 		}
-		var at selector
+		var at criteria
 		if fields(f)&byTokenID != 0 {
 			at.tokenID = p.ID
 		}

@@ -107,13 +107,13 @@ func (m *member) view(r Recipient) Member {
 type verdict int
 
 const (
-	nothing    verdict = iota
-	join               // announce, and call OnJoined
-	announce           // take over from a node that is gone or yielding
-	demote             // leave it to another node, which has announced too
-	yield              // wait for another node to announce
-	drop               // the claim
-	dropAndBye         // and call OnLeft
+	doNothing    verdict = iota
+	doJoin               // announce, and call OnJoined
+	doAnnounce           // take over from a node that is gone or yielding
+	doDemote             // leave it to another node, which has announced too
+	doYield              // wait for another node to announce
+	doDrop               // the claim
+	doDropAndBye         // and call OnLeft
 )
 
 // decide returns what the node does about its claim, after a claim to the member has changed, or
@@ -121,7 +121,7 @@ const (
 func (m *member) decide(node string, gone func(node string) bool) verdict {
 	own := m.claim(node)
 	if own == nil {
-		return nothing
+		return doNothing
 	}
 	others, there, announced, lowest := 0, 0, "", true
 	for _, c := range m.claims {
@@ -140,29 +140,29 @@ func (m *member) decide(node string, gone func(node string) bool) verdict {
 	// The oldest node may have dropped the claims of those that are gone already, and it called no
 	// OnLeft because of this claim. So this node does when it drops them too.
 	case own.ended && others > 0 && there == 0 && own.Announced && !own.Yielding:
-		return yield
+		return doYield
 	case own.ended && others > 0 && there == 0 && m.joined:
-		return nothing
+		return doNothing
 	case own.ended && !own.Announced && len(m.claims) == 1 && m.joined:
-		return dropAndBye
+		return doDropAndBye
 	case own.ended && !own.Announced:
-		return drop
+		return doDrop
 	case own.ended && others == 0:
-		return dropAndBye
+		return doDropAndBye
 	case own.ended && announced != "":
-		return drop
+		return doDrop
 	case own.ended && !own.Yielding:
-		return yield
+		return doYield
 	case own.ended:
-		return nothing
+		return doNothing
 	case !m.joined:
-		return join
+		return doJoin
 	case own.Announced && announced != "" && announced < node:
-		return demote
+		return doDemote
 	case !own.Announced && announced == "" && lowest:
-		return announce
+		return doAnnounce
 	}
-	return nothing
+	return doNothing
 }
 
 // roster has the members of a channel and their watchers. It exists while there is one of

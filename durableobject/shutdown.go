@@ -62,6 +62,7 @@ func (c *class) finish() {
 	c.channels.evict(time.Now(), true)
 	c.evictions.Wait()
 	c.nodes.close()
+	c.nodes.guarded.wait()
 	c.pool.Close()
 	if c.ownLog {
 		c.closeErr = c.log.Close()
@@ -98,10 +99,8 @@ func (c *class) describeRunning() string {
 			counts["Options.Log"] = int(n)
 		}
 	}
-	if c.members != nil {
-		if n := c.members.broadcasting.Load(); n > 0 {
-			counts["Options.Bus"] = int(n)
-		}
+	if n := c.nodes.guarded.count(); n > 0 {
+		counts["Options.Bus"] = n
 	}
 	return describe(counts)
 }

@@ -105,7 +105,7 @@ func TestShutdownWithABusThatDoesNotReturn(t *testing.T) {
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		require.ErrorContains(t, n.foyers.Shutdown(ctx), "Options.Bus (1)")
+		require.ErrorContains(t, n.foyers.Shutdown(ctx), "calls and hooks: Options.Bus (")
 		synctest.Wait()
 		require.EqualValues(t, 1, evicted.Load())
 		close(bus.release)

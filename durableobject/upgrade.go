@@ -262,7 +262,7 @@ func (ws *Websocket) serve() {
 		ws.conn.Close(away.code, away.reason)
 	}
 	if p := ws.core().members; p != nil {
-		p.arrive(ws)
+		p.arrive(ws.memberKey(), ws.Token())
 	}
 	ws.closeRevoked() // its token may have been revoked since it was admitted
 	ws.conn.Serve((*endpoint)(ws))

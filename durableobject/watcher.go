@@ -3,22 +3,23 @@ package durableobject
 import (
 	"context"
 	"slices"
+	"sync"
 )
 
 // maxWaiting is how many changes may wait for a watcher, or as many as there are members.
 const maxWaiting = 10_000
 
-// watcher reads the changes of the members of a channel. It is guarded by members.mu.
+// watcher reads the changes of the members of a channel.
 type watcher struct {
-	members *members
+	mu      *sync.Mutex // members.mu, which guards the others
 	waiting map[Recipient]PresenceChange
 	order   []Recipient // of waiting; may have some that are not
 	err     error
 	changed chan struct{} // has an element if there is something to take
 }
 
-func newWatcher(p *members) *watcher {
-	return &watcher{members: p, waiting: map[Recipient]PresenceChange{}, changed: make(chan struct{}, 1)}
+func newWatcher(mu *sync.Mutex) *watcher {
+	return &watcher{mu: mu, waiting: map[Recipient]PresenceChange{}, changed: make(chan struct{}, 1)}
 }
 
 // add adds a change, merged with one of the same member that was not taken yet. It does
@@ -88,8 +89,8 @@ func (w *watcher) next(ctx context.Context) ([]PresenceChange, error) {
 }
 
 func (w *watcher) take() ([]PresenceChange, error) {
-	w.members.mu.Lock()
-	defer w.members.mu.Unlock()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.err != nil {
 		return nil, w.err
 	}

@@ -42,7 +42,7 @@ const maxEventHead = socket.MaxHeader + len(`{"i":`) + peer.MaxID
 type Websocket struct {
 	ch        *liveChannel
 	set       *sockets    // has it while it is open
-	sentAway  *closeFrame // received while it was being opened; guarded by core.mu
+	sentAway  *closeFrame // received while it was being opened; guarded by base.mu
 	reader    fanout.Reader
 	conn      socket.Conn
 	peer      *transport.ServerPeer
@@ -69,7 +69,7 @@ type Websocket struct {
 	mu      sync.Mutex
 	sub     *subscription
 	hooking bool
-	opened  uint32 // seconds after core.start; never changed, and here for its size
+	opened  uint32 // seconds after base.start; never changed, and here for its size
 	late    *time.Timer
 }
 
@@ -175,6 +175,9 @@ func (ws *Websocket) sendEvent(ctx context.Context, event any) error {
 
 func (ws *Websocket) core() *core { return ws.ch.core }
 
+// memberKey names the member whose socket it is.
+func (ws *Websocket) memberKey() memberKey { return memberKey{ws.ch.name, ws.recipient} }
+
 // expired closes a socket whose token has expired, and reports whether it did.
 func (ws *Websocket) expired() bool {
 	if !ws.Token().Expired(time.Now()) {
@@ -193,7 +196,7 @@ func (ws *Websocket) closeRevoked() {
 
 // sockets has the sockets of a namespace that are open, or whose calls and hooks have not all
 // returned, and those that were admitted but are not open yet, so that Disconnect misses none.
-// The maps are guarded by core.mu.
+// The maps are guarded by base.mu.
 type sockets struct {
 	core    *core
 	all     map[*Websocket]struct{}

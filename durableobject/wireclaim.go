@@ -1,5 +1,9 @@
 package durableobject
 
+// claimBytes bounds the claims of a message, as they are encoded. What is around them is
+// much less than the rest of eventlog.MaxBusBytes.
+const claimBytes = 32 << 10
+
 // wireClaim is a claim as it is sent, or that it is gone.
 // The names are any bytes.
 type wireClaim struct {
@@ -35,8 +39,8 @@ func (w *wireClaim) key() memberKey {
 	return memberKey{string(w.Channel), Recipient{Subject: string(w.Subject), ID: string(w.ID)}}
 }
 
-// claims is the data of messages: some that have changed, a part of all, or none.
-type claims struct {
+// claimsData is the data of messages: some that have changed, a part of all, or none.
+type claimsData struct {
 	Generation uint64 `json:"gen"`
 	Seq        uint64 `json:"seq"`
 	Part       int    `json:"part,omitempty"`

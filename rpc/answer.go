@@ -22,9 +22,8 @@ type engine struct {
 	logger     *slog.Logger
 }
 
-// newEngine takes nil for the default validator and for no log. It panics on
-// serializers that contradict each other. A panic of the log does no harm: many lines
-// are logged where nothing recovers from one.
+// newEngine returns an engine. A nil v means the default validator, and a nil l no logging. It
+// panics if serializers contradict each other. Panics of the log's handler are ignored.
 func newEngine(customs []value.Serializer, v Validator, l *slog.Logger) *engine {
 	if l == nil {
 		l = slog.New(slog.DiscardHandler)
@@ -32,19 +31,18 @@ func newEngine(customs []value.Serializer, v Validator, l *slog.Logger) *engine 
 	return &engine{serializer: newSerializer(customs), validator: v, logger: asynclog.Guard(l)}
 }
 
-// answer is what a call is answered with.
+// answer is the answer to a call.
 type answer struct {
 	status int
 	header http.Header        // the call's ResponseHeader
 	body   serializer.Encoded // the output or error
 }
 
-// answer runs a call with handle and encodes its output or its error. It
-// never fails and never panics: what cannot be sent is logged and answered as
-// CodeInternalServerError.
+// answer runs a call with handle and encodes its output or its error. It does not panic. An
+// output or error that cannot be sent is logged, and the answer is CodeInternalServerError.
 //
-// An output that is not sent as a value comes back as out, with an answer
-// without body; out is nil for any other.
+// An output that is not sent as a value is returned as out, with an answer without body; for
+// any other output, out is nil.
 func (e *engine) answer(ctx context.Context, call *Call, handle CallFunc) (out any, a answer) {
 	if call.Header == nil {
 		call.Header = http.Header{}
@@ -68,8 +66,7 @@ func (e *engine) answer(ctx context.Context, call *Call, handle CallFunc) (out a
 	return nil, e.answerError(ctx, call, err)
 }
 
-// isStream reports whether an output is not sent as a value but opens a stream of
-// events.
+// isStream reports whether an output opens a stream of events instead of being sent as a value.
 func isStream(out any) bool {
 	switch out.(type) {
 	case bridge.Hibernation, *eventRun:
@@ -90,9 +87,9 @@ func (e *engine) answerError(ctx context.Context, call *Call, err error) answer 
 	return answer{status: sent.Status, header: call.ResponseHeader, body: body}
 }
 
-// logError logs what the caller is not sent: panics, and the cause of internal
-// errors. It does not log that a call ended because its caller went away or the server
-// shuts down, which are the causes of the end of ctx.
+// logError logs panics and the causes of internal errors, which are not sent to the caller. It
+// does not log errors that mean that ctx has ended, because the caller has disconnected or the
+// server is shutting down.
 func (e *engine) logError(ctx context.Context, call *Call, err error) {
 	path := strings.Join(call.Path, ".")
 	if p, ok := errors.AsType[*PanicError](err); ok {
@@ -105,7 +102,8 @@ func (e *engine) logError(ctx context.Context, call *Call, err error) {
 	}
 }
 
-// localCause returns the cause of the outermost errors that are sent, or the last of these.
+// localCause unwraps the outermost errors of type *Error and returns the first other error, or
+// the last *Error if there is none.
 func localCause(err error) error {
 	for {
 		e, ok := err.(*Error) //nolint:errorlint // what wraps an Error has more detail than its cause
@@ -116,14 +114,14 @@ func localCause(err error) error {
 	}
 }
 
-// encode encodes an output or an error. Serializers of the application may panic
-// in it.
+// encode encodes an output or an error. It recovers from panics of the application's
+// serializers.
 func (e *engine) encode(v any) (body serializer.Encoded, err error) {
 	defer bridge.RecoverTo(&err)
 	return encodeValue(e.serializer, v)
 }
 
-// serve runs it for a caller at the other end of a connection.
+// serve runs it and sends the events over a connection.
 func (r *eventRun) serve(ctx context.Context, e *engine, send func(*peer.Event) error) {
 	r.run(ctx, &wireSink{ctx: ctx, engine: e, call: r.call, send: send})
 }
@@ -133,11 +131,11 @@ type wireSink struct {
 	ctx    context.Context // of the call
 	engine *engine
 	call   *Call
-	peer   *peer.Call // of a socket, where events are encoded in turns; nil otherwise
+	peer   *peer.Call // set for a socket, whose events are encoded one at a time
 	send   func(*peer.Event) error
 
-	// unsent is why the transport did not take an event: the caller is gone, which may be
-	// found out here before ctx ends. Messages are sent one at a time, and end comes last.
+	// unsent is the error of the transport for an event that it did not send: the caller has
+	// disconnected, perhaps before ctx ends. Messages are sent one at a time, and end is last.
 	unsent error
 }
 
@@ -156,7 +154,7 @@ func (s *wireSink) message(value any, meta EventMeta) error {
 	})
 }
 
-// inTurn calls send, which encodes and sends an event.
+// inTurn calls send, which encodes and sends an event, when it is its turn.
 func (s *wireSink) inTurn(send func() error) error {
 	if s.peer != nil {
 		if err := s.peer.StartAnswer(s.ctx); err != nil {
@@ -181,8 +179,8 @@ func (s *wireSink) end(result any, err error) {
 	}
 }
 
-// logError is logError of the engine, but for an error that is only that events no longer
-// reach the caller.
+// logError logs an error like the engine's logError, unless it only means that the caller has
+// disconnected.
 func (s *wireSink) logError(err error) {
 	if s.unsent == nil || !errors.Is(err, s.unsent) {
 		s.engine.logError(s.ctx, s.call, err)
@@ -203,7 +201,7 @@ func (s *wireSink) sendEnd(result any, err error) error {
 	return s.send(last)
 }
 
-// encode returns the data of an event, which contains no files.
+// encode returns the data of an event, which must not contain files.
 func (s *wireSink) encode(v any) (data []byte, err error) {
 	defer bridge.RecoverTo(&err)
 	return appendValue(nil, s.engine.serializer, v)

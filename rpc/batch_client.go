@@ -27,34 +27,34 @@ type batcher struct {
 	waiting map[batchKey]*batchQueue
 }
 
-// batchKey is what the calls of a batch have in common.
+// batchKey has the properties that all calls of a batch share.
 type batchKey struct {
 	group    string
 	get      bool
-	reserved string // their headers that are not for a call to set
+	reserved string // the headers that a call of a batch cannot set
 }
 
-// batchQueue is calls that wait for company. It is not empty.
+// batchQueue has the calls that wait for others. It is not empty.
 type batchQueue struct {
 	calls []*batchedCall
 	timer *time.Timer
 }
 
-// batchedCall is the request of a call on its way through a batch.
+// batchedCall is a call that is sent in a batch.
 type batchedCall struct {
 	ctx      context.Context
 	request  *http.Request
 	body     []byte
-	answered chan batchedAnswer // has room for the answer, the only one
+	answered chan batchedAnswer // has capacity for the only answer
 }
 
 type batchedAnswer struct {
 	response *http.Response
 	err      error
-	alone    bool // instead: the caller must send the request
+	alone    bool // the caller must send the request itself
 }
 
-// settle answers the call. Only the first answer counts.
+// settle answers the call. Only the first answer has an effect.
 func (c *batchedCall) settle(a batchedAnswer) {
 	select {
 	case c.answered <- a:
@@ -75,7 +75,7 @@ func (b *batcher) takes(call *Call, r *http.Request) bool {
 	return !stream
 }
 
-// do sends the request of a call, whose body is body, and returns the answer to it.
+// do sends the request of a call, with its body, and returns the response.
 func (b *batcher) do(ctx context.Context, call *Call, r *http.Request, body []byte) (*http.Response, error) {
 	c := &batchedCall{ctx: ctx, request: r, body: body, answered: make(chan batchedAnswer, 1)}
 	key := batchKey{get: r.Method == http.MethodGet, reserved: reservedPart(r.Header)}
@@ -94,8 +94,8 @@ func (b *batcher) do(ctx context.Context, call *Call, r *http.Request, body []by
 	}
 }
 
-// add puts a call into the queue, which is sent when it is full, or when the window
-// of its first call has passed.
+// add adds a call to the queue, which is sent when it is full or when the window of its first
+// call has passed.
 func (b *batcher) add(key batchKey, c *batchedCall) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -112,20 +112,20 @@ func (b *batcher) add(key batchKey, c *batchedCall) {
 	}
 }
 
-// expire sends what has waited for long enough.
+// expire sends the queue when its window has passed.
 func (b *batcher) expire(key batchKey, q *batchQueue) {
 	b.mu.Lock()
 	delete(b.waiting, key)
 	calls := q.calls
 	b.mu.Unlock()
-	for len(calls) > b.plugin.MaxSize { // it was full when its window passed
+	for len(calls) > b.plugin.MaxSize { // it became full at the same time
 		go b.send(calls[:b.plugin.MaxSize])
 		calls = calls[b.plugin.MaxSize:]
 	}
 	b.send(calls)
 }
 
-// batchPath is added to the address of a batch's first call.
+// batchPath is appended to the address of a batch's first call.
 const batchPath = "/__batch__"
 
 var errBatchIncomplete = errors.New("the answer to the batch has no answer to the call")
@@ -158,8 +158,8 @@ func failAll(calls []*batchedCall, err error) {
 	}
 }
 
-// sendTogether sends a batch and settles its calls. It reports false, having sent
-// nothing, if the address would be too long.
+// sendTogether sends a batch and settles its calls. If the address would be too long, it sends
+// nothing and returns false.
 func (b *batcher) sendTogether(calls []*batchedCall) bool {
 	ctx, cancel := sharedContext(calls)
 	defer cancel()
@@ -175,7 +175,8 @@ func (b *batcher) sendTogether(calls []*batchedCall) bool {
 	return true
 }
 
-// sharedContext has the values of the first call, and ends when all calls have.
+// sharedContext returns a context with the values of the first call's context that ends when the
+// contexts of all calls have ended.
 func sharedContext(calls []*batchedCall) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(calls[0].ctx))
 	var mu sync.Mutex // guards open
@@ -198,7 +199,7 @@ func sharedContext(calls []*batchedCall) (context.Context, context.CancelFunc) {
 	}
 }
 
-// request returns the request of a batch, nil if its address would be too long.
+// request returns the request of a batch, or nil if its address would be too long.
 func (b *batcher) request(ctx context.Context, calls []*batchedCall) (*http.Request, error) {
 	first := calls[0].request
 	method := http.MethodPost
@@ -234,7 +235,7 @@ func (b *batcher) request(ctx context.Context, calls []*batchedCall) (*http.Requ
 	return r, nil
 }
 
-// commonHeader returns the headers that all calls have with the same values.
+// commonHeader returns the headers that have the same values in all calls.
 func commonHeader(calls []*batchedCall) http.Header {
 	header := http.Header{}
 	for name, values := range calls[0].request.Header {
@@ -259,8 +260,8 @@ func ownHeader(header, common http.Header) http.Header {
 	return own
 }
 
-// roundTrip sends a batch and settles the calls that are answered. The error is that
-// of all others.
+// roundTrip sends a batch and settles the calls that are answered. The error is for all other
+// calls.
 func (b *batcher) roundTrip(r *http.Request, calls []*batchedCall) error {
 	response, err := b.link.client.Do(r)
 	if err != nil {
@@ -284,7 +285,7 @@ func (b *batcher) roundTrip(r *http.Request, calls []*batchedCall) error {
 	return err
 }
 
-// refusedBatch answers each call as the batch was.
+// refusedBatch settles each call with the response to the batch, which was refused.
 func refusedBatch(response *http.Response, body io.Reader, calls []*batchedCall) error {
 	text, err := io.ReadAll(body)
 	if err != nil {
@@ -299,11 +300,11 @@ func refusedBatch(response *http.Response, body io.Reader, calls []*batchedCall)
 	return nil
 }
 
-// readBatchStream settles calls with answers as they come.
+// readBatchStream settles calls with answers of a stream, as they arrive.
 func readBatchStream(whole *http.Response, stream *sse.Reader, calls []*batchedCall) error {
 	for {
 		m, err := stream.Next()
-		if err == io.EOF { //nolint:errorlint // a connection that broke may wrap it
+		if err == io.EOF { //nolint:errorlint // the error of a lost connection may wrap it
 			return nil
 		}
 		if err != nil {
@@ -340,10 +341,9 @@ func readBatchList(whole *http.Response, body io.Reader, calls []*batchedCall) e
 	return nil
 }
 
-var errNoBatch = errors.New("it is no answer to a batch")
+var errNoBatch = errors.New("it is not an answer to a batch")
 
-// settleItem settles the call that an answer belongs to, with the answer in the form
-// that it has over HTTP.
+// settleItem settles a call with its answer, in the form of an HTTP response.
 func settleItem(whole *http.Response, text []byte, calls []*batchedCall) error {
 	item, err := batch.ParseResponse(text)
 	if err != nil {

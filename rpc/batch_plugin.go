@@ -13,39 +13,36 @@ import (
 // defaultBatchSize is how many requests a batch may have: oRPC's default.
 const defaultBatchSize = 10
 
-// BatchPlugin makes a [Handler] answer batches: requests of a TypeScript
-// BatchLinkPlugin or a [BatchLinkPlugin] that carry several calls. It is oRPC's
-// BatchHandlerPlugin. The zero BatchPlugin is usable. It has no effect on a
-// websocket.Handler, whose connections carry any number of calls anyway.
+// BatchPlugin makes a [Handler] serve batches: requests with several calls, as sent by the
+// TypeScript BatchLinkPlugin or a [BatchLinkPlugin]. It is oRPC's BatchHandlerPlugin. The zero
+// BatchPlugin is usable. It has no effect on a websocket.Handler, whose connections can have any
+// number of calls anyway.
 //
-// A batch is recognized by the header x-orpc-batch, at any path under
-// [HandlerOptions.Prefix]. It is a POST whose body lists the calls, or a GET whose
-// query does. Each call in it is served as a separate request: it passes the same
-// checks and interceptors, has a path under the prefix, and is answered with a status
-// and headers of its own, that of a durable iterator included. These rules hold:
+// A batch is recognized by the header x-orpc-batch, at any path below [HandlerOptions.Prefix]. It
+// is a POST with the calls in its body, or a GET with the calls in its query. Each call is served
+// like a separate request: the same checks and interceptors apply, its path is below the prefix,
+// and its answer has its own status and headers, including that of a durable iterator. These
+// rules apply:
 //
-//   - The body limit is that of one request, [HandlerOptions.MaxBodyBytes], for the
-//     whole batch. All calls share the context of the request, and so its deadline.
-//   - A call has the headers of the batch and its own, which win. Headers that no
-//     page may set, as Cookie, Origin and Sec-Fetch-Site, and those in which proxies
-//     name the client, as X-Forwarded-For, are those of the batch alone.
+//   - The limit of the body, [HandlerOptions.MaxBodyBytes], is for the whole batch. All calls
+//     share the context of the request, and so its deadline.
+//   - A call has the headers of the batch and its own, which take precedence. Headers that pages
+//     cannot set, such as Cookie, Origin and Sec-Fetch-Site, and those in which proxies name the
+//     client, such as X-Forwarded-For, are always those of the batch.
 //   - The host of a call's address is ignored.
-//   - A call in a GET batch that has another method is refused with
-//     [CodeMethodNotSupported]. A call that is itself a batch is refused with
-//     [CodeBadRequest].
-//   - An output with files and a stream of events do not fit into a batch. The call
-//     is answered with status 500 and oRPC's text for it, a stream without having
-//     run its handler.
+//   - A call in a GET batch with another method is refused with [CodeMethodNotSupported]. A call
+//     that is itself a batch is refused with [CodeBadRequest].
+//   - Outputs with files and streams of events are not supported. The call is answered with
+//     status 500 and oRPC's message for this case; the handler of a stream is not run.
 //
-// Calls run at the same time, and an answer is sent as soon as it is ready, unless the
-// client requests all answers at once. A batch with too many calls is refused with
-// status 413, one that cannot be read with 400; then no call runs. The answer is not
-// to be stored by caches.
+// Calls run concurrently. Each answer is sent as soon as it is ready, unless the client requests
+// all answers at once. A batch with too many calls is refused with status 413, a malformed one
+// with 400; then no call runs. The response forbids caches to store it.
 type BatchPlugin struct {
-	// MaxSize is how many calls a batch may have. 0 is 10.
+	// MaxSize is the maximum number of calls in a batch. 0 means 10.
 	MaxSize int
-	// ReservedHeaders are names of further headers that a call cannot set by itself:
-	// those that a proxy adds to requests and the application trusts.
+	// ReservedHeaders lists further headers that a call cannot set: those that a proxy adds
+	// to requests and that the application trusts.
 	ReservedHeaders []string
 }
 
@@ -68,37 +65,36 @@ func (p *BatchPlugin) InitHandler(o *HandlerOptions) {
 // defaultBatchWindow is how long a call waits for others to share its request.
 const defaultBatchWindow = time.Millisecond
 
-// BatchLinkPlugin makes a [Link] send calls that are made at about the same time as
-// one request, a batch: oRPC's BatchLinkPlugin. The server needs a [BatchPlugin] or
-// oRPC's BatchHandlerPlugin. The zero BatchLinkPlugin is usable. One can serve
-// several links, which do not share batches.
+// BatchLinkPlugin makes a [Link] send calls that are made at about the same time in one request,
+// a batch. It is oRPC's BatchLinkPlugin. The server needs a [BatchPlugin] or oRPC's
+// BatchHandlerPlugin. The zero BatchLinkPlugin is usable. Several links may use the same plugin;
+// they do not share batches.
 //
-// A batch holds calls with GET, or calls with any other method, and is itself a GET or
-// a POST. A GET whose address would be longer than [LinkOptions.MaxURLLength] is sent
-// as several. Headers that all calls have in common are those of the batch. A call
-// without company is sent as if there were no plugin; so are calls with files, calls
-// whose input or output is a stream of events, and those that Exclude names. A
-// procedure whose output has files must be excluded, as servers cannot answer it in
-// a batch.
+// A batch has either calls with GET or calls with other methods, and is itself a GET or a POST. A
+// GET whose address would be longer than [LinkOptions.MaxURLLength] is sent as several batches.
+// Headers that all calls have in common are sent as headers of the batch. A single call is sent as
+// if there were no plugin; so are calls with files, calls whose input or output is a stream of
+// events, and those that Exclude selects. A procedure whose output has files must be excluded,
+// because servers cannot answer it in a batch.
 //
-// Each call ends with its own context; the request ends with its last call.
-// It has the values of the first call's context. An answer to the whole batch that is
-// an error, as that of a server without the plugin, is the answer to each call.
-// [LinkOptions.MaxBodyBytes] is for the answers of a batch together.
+// Each call ends with its own context; the request ends with the last of its calls. It has the
+// values of the first call's context. If the response to the whole batch is an error, for example
+// because the server does not have the plugin, it is the response to each call.
+// [LinkOptions.MaxBodyBytes] is for all answers of a batch together.
 type BatchLinkPlugin struct {
-	// MaxSize is how many calls a batch may have; more are sent as several batches.
-	// 0 is 10, which is also what servers accept by default.
+	// MaxSize is the maximum number of calls in a batch; more calls are sent in several
+	// batches. 0 means 10, which is also the default of servers.
 	MaxSize int
-	// Window is how long the first call of a batch waits for others. A full batch
-	// waits no longer. 0 is 1 ms.
+	// Window is how long the first call of a batch waits for others. A full batch is sent
+	// at once. 0 means 1 ms.
 	Window time.Duration
-	// Buffered requests all answers at once, for servers and proxies that cannot
-	// stream them. By default each is sent as soon as it is ready.
+	// Buffered requests all answers at once, for servers and proxies that cannot stream
+	// them. By default each answer is sent as soon as it is ready.
 	Buffered bool
-	// Exclude reports whether a call is sent by itself. Nil excludes none.
+	// Exclude reports whether a call must be sent by itself. Nil excludes none.
 	Exclude func(call *Call) bool
-	// Group returns the name of the calls that a call may be sent with. Nil puts all
-	// calls into one group.
+	// Group returns the name of a call's group; only calls of the same group are sent
+	// together. Nil means that all calls are in one group.
 	Group func(call *Call) string
 }
 
@@ -114,10 +110,9 @@ func (p *BatchLinkPlugin) InitLink(o *LinkOptions) {
 	o.batch = func(l *Link) batchSender { return newBatcher(&own, l) }
 }
 
-// reservedHeaders are the headers of a batch that its calls cannot replace: those
-// that the Fetch standard keeps from pages, so that they can be trusted to show where
-// a request comes from; those that belong to the connection; and those in which
-// proxies name the client.
+// reservedHeaders are the headers of a batch that its calls cannot replace: those that the Fetch
+// standard forbids pages to set, so that servers can rely on them; those of the connection; and
+// those in which proxies name the client.
 var reservedHeaders = []string{
 	"Accept-Charset",
 	"Accept-Encoding",
@@ -155,17 +150,17 @@ var reservedHeaders = []string{
 	"X-Rewrite-Url",
 }
 
-// reservedPrefixes begin the names of further such headers.
+// reservedPrefixes are prefixes of the names of further such headers.
 var reservedPrefixes = []string{"Access-Control-", "Proxy-", "Sec-", "X-Forwarded-"}
 
-// isReserved reports whether a header with a canonical name is that of the batch.
+// isReserved reports whether a header, by its canonical name, can only be set by the batch.
 func isReserved(name string) bool {
 	return slices.Contains(reservedHeaders, name) ||
 		slices.ContainsFunc(reservedPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }
 
-// itemHeader returns the headers of a call in a batch: those of the batch, which the
-// call's own replace where it may set them.
+// itemHeader returns the headers of a call in a batch: those of the batch, replaced by the call's
+// own headers where it may set them.
 func (b *batchServer) itemHeader(ofBatch, own http.Header) http.Header {
 	header := ofBatch.Clone()
 	for _, name := range []string{headerContentType, headerDisposition, "Content-Encoding", "Content-Length", headerBatch} {
@@ -179,8 +174,8 @@ func (b *batchServer) itemHeader(ofBatch, own http.Header) http.Header {
 	return header
 }
 
-// reservedPart describes the reserved headers of a call. Calls that differ in it
-// cannot share a batch.
+// reservedPart returns a string with the reserved headers of a call. Calls for which it differs
+// cannot be in the same batch.
 func reservedPart(header http.Header) string {
 	var part []string
 	for name, values := range header {

@@ -27,20 +27,19 @@ const (
 	batchMethodsAllow = "GET, POST"
 )
 
-// batchServer answers batches with the calls of a handler: a [BatchPlugin] with its defaults.
+// batchServer serves batches of calls with a handler. It is a [BatchPlugin] with its defaults.
 type batchServer struct {
 	handler  *Handler
 	maxSize  int
 	reserved map[string]bool // by canonical name
 }
 
-// takes reports whether a request carries several calls.
+// takes reports whether a request is a batch.
 func (b *batchServer) takes(r *http.Request) bool {
 	return len(r.Header[headerBatch]) > 0 && strings.HasPrefix(r.URL.EscapedPath(), b.handler.prefix+"/")
 }
 
-// ServeHTTP answers a request that carries several calls. When it returns, all of
-// them have.
+// ServeHTTP serves a batch. It returns when all of its calls have returned.
 func (b *batchServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := b.handler.exchanges.open(w, r, false)
 	if err := b.handler.origins.check(r); err != nil {
@@ -81,7 +80,7 @@ func (b *batchServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.writeJSON(batch.Status, append(list, ']'))
 }
 
-// readBatch reads the requests of a batch, or answers what is none.
+// readBatch reads the requests of a batch. If it is malformed, readBatch sends the response.
 func (b *batchServer) readBatch(x *exchange) (requests []batch.Request, ok bool) {
 	text, err := b.batchText(x.w, x.r)
 	x.bodyRead()
@@ -121,8 +120,8 @@ func (b *batchServer) batchText(w http.ResponseWriter, r *http.Request) ([]byte,
 	return nil, &Error{Code: CodeMethodNotSupported}
 }
 
-// streamBatch sends n answers as they get ready. It reports false, having sent
-// nothing, if the writer cannot do that; then all answers are sent at once.
+// streamBatch sends n answers as they become ready. If the writer does not support that, it
+// returns false without having sent anything, and all answers are sent at once.
 func (b *batchServer) streamBatch(ctx context.Context, x *exchange, n int, answers <-chan *batch.Response) bool {
 	if !canFlush(x.w) {
 		return false
@@ -150,8 +149,8 @@ func (b *batchServer) streamBatch(ctx context.Context, x *exchange, n int, answe
 const noFitText = "Batch responses do not support file/blob, or event-iterator. " +
 	"Please call this procedure separately outside of the batch request."
 
-// serveItem serves one call of a batch as a separate request. It never panics: unlike
-// net/http, nothing would recover.
+// serveItem serves one call of a batch like a separate request. It recovers from panics, which
+// net/http does not do on this goroutine.
 func (b *batchServer) serveItem(ctx context.Context, whole *http.Request, index int, item *batch.Request) *batch.Response {
 	w := &itemWriter{header: http.Header{}}
 	if err := protect(func() { b.runItem(ctx, w, whole, item) }); err != nil {
@@ -161,7 +160,7 @@ func (b *batchServer) serveItem(ctx context.Context, whole *http.Request, index 
 	return w.answer(index)
 }
 
-// protect turns a panic of fn into a *PanicError.
+// protect calls fn and returns a panic as a *PanicError.
 func protect(fn func()) (err error) {
 	defer bridge.RecoverTo(&err)
 	fn()
@@ -183,8 +182,8 @@ func (b *batchServer) runItem(ctx context.Context, w *itemWriter, whole *http.Re
 	}
 }
 
-// itemRequest returns the request of a call in a batch. Where it comes from and whom
-// it is sent to is that of the batch.
+// itemRequest returns the request of a call in a batch. Its sender and its host are those of the
+// batch.
 func (b *batchServer) itemRequest(ctx context.Context, whole *http.Request, item *batch.Request) *http.Request {
 	r := whole.WithContext(ctx)
 	r.Method = item.Method
@@ -208,12 +207,12 @@ func (b *batchServer) refuseItem(w *itemWriter, r *http.Request, err error) {
 	b.handler.exchanges.open(w, r, false).writeAnswer(b.handler.engine.answerError(r.Context(), &Call{ResponseHeader: http.Header{}}, err))
 }
 
-// itemWriter keeps the answer to a call of a batch.
+// itemWriter stores the response to a call of a batch.
 type itemWriter struct {
 	header http.Header
 	status int
 	body   []byte
-	text   string // instead of a body
+	text   string // sent instead of a body
 }
 
 func (w *itemWriter) Header() http.Header { return w.header }
@@ -226,16 +225,16 @@ func (w *itemWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// refuse answers with a bare text instead of a value.
+// refuse responds with a string instead of a value.
 func (w *itemWriter) refuse(status int, text string) {
 	w.header, w.status, w.text = http.Header{}, status, text
 }
 
-// refuseLarge answers for an output that does not fit into a batch.
+// refuseLarge responds to a call whose output cannot be part of a batch.
 func (w *itemWriter) refuseLarge() { w.refuse(http.StatusInternalServerError, noFitText) }
 
-// answer returns what was written, in the form of a batch. A body that is no JSON,
-// as middleware may write it, becomes a string.
+// answer returns the stored response as an element of a batch. A body that is not JSON, for
+// example of middleware, becomes a string.
 func (w *itemWriter) answer(index int) *batch.Response {
 	a := &batch.Response{Index: index, Status: cmp.Or(w.status, http.StatusOK), Header: w.header}
 	isJSON := strings.HasPrefix(a.Header.Get(headerContentType), "application/json")

@@ -19,8 +19,8 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// isJSONBody reports whether the headers announce a body with an encoded value. A
-// content-disposition makes a file of any body.
+// isJSONBody reports whether the headers are those of an encoded value. With a
+// content-disposition, any body is a file.
 func isJSONBody(header http.Header) bool {
 	contentType := strings.ToLower(header.Get("Content-Type"))
 	return header.Get("Content-Disposition") == "" &&
@@ -51,7 +51,8 @@ func readAll(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error
 	return data, nil
 }
 
-// readForeignBody accepts a body that is no encoded value only if it is empty.
+// readForeignBody reads a body that is not an encoded value. It returns an error unless the body
+// is empty.
 func readForeignBody(r *http.Request) (value.Value, error) {
 	switch _, err := io.ReadFull(r.Body, make([]byte, 1)); err {
 	case io.EOF:
@@ -63,7 +64,7 @@ func readForeignBody(r *http.Request) (value.Value, error) {
 	}
 }
 
-// bodyError returns the error that the caller is sent for a body that could not be read.
+// bodyError returns the error to send for a body that could not be read.
 func bodyError(err error) *Error {
 	_, tooLarge := errors.AsType[*http.MaxBytesError](err)
 	switch {
@@ -75,7 +76,7 @@ func bodyError(err error) *Error {
 	return malformedRequest(err)
 }
 
-// readQuery reads the input of a GET request: the last data of its query.
+// readQuery reads the input of a GET request from the last parameter "data" of its query.
 func readQuery(u *url.URL, s *serializer.Serializer) (value.Value, error) {
 	text, err := queryParameter(u, "data")
 	if err != nil {
@@ -84,8 +85,8 @@ func readQuery(u *url.URL, s *serializer.Serializer) (value.Value, error) {
 	return readInput([]byte(text), s)
 }
 
-// queryParameter returns the last value of a parameter, empty if there is none.
-// Other parameters need not even be well-formed. Its errors are *Error.
+// queryParameter returns the last value of a parameter, or "" if there is none. Other parameters
+// may be malformed. Its errors are *Error.
 func queryParameter(u *url.URL, parameter string) (string, error) {
 	last := ""
 	for pair := range strings.SplitSeq(u.RawQuery, "&") {
@@ -109,7 +110,7 @@ func readInput(data []byte, s *serializer.Serializer) (value.Value, error) {
 	return v, nil
 }
 
-// withData puts an input into the query of an address, unless it is undefined.
+// withData adds an input to the query of an address, unless it is undefined.
 func withData(address string, input []byte) string {
 	if string(input) == "{}" {
 		return address
@@ -126,8 +127,7 @@ func withParameter(address, name string, value []byte) string {
 	return address + separator + name + "=" + url.QueryEscape(string(value))
 }
 
-// formError returns the error that the caller is sent for a form that could not be
-// read.
+// formError returns the error to send for a form that could not be read.
 func formError(err error) error {
 	_, onDisk := errors.AsType[*fs.PathError](err)
 	switch {
@@ -151,45 +151,45 @@ func readBodyForm(w http.ResponseWriter, r *http.Request, limit int64, s *serial
 	options := form.Options{MaxBytes: limit}
 	v, f, err := readForm(body, r.Header.Get(headerContentType), options, s)
 	if err == nil {
-		_, _ = io.Copy(io.Discard, body) // what may follow a form is no part of it
+		_, _ = io.Copy(io.Discard, body) // bytes after the form are ignored
 	}
 	return v, f, formError(err)
 }
 
 const (
-	// inputSilence is how long a client may take for the next event of its input. A
-	// comment counts as one: clients send them while they have no event.
+	// inputSilence is how long a client may take for the next event of its input, or for a
+	// comment, which clients send while they have no event.
 	inputSilence = time.Minute
-	// inputLinger is how long a client that has not sent all of its input may read
-	// the answer before its connection is closed.
+	// inputLinger is how long a client that has not sent all of its input may read the
+	// response before its connection is closed.
 	inputLinger = 500 * time.Millisecond
 )
 
-// errHalfDuplex is the cause of an answer to an input that cannot be read while the
-// answer is written.
+// errHalfDuplex means that the input cannot be read while the response is written.
 var errHalfDuplex = errors.New("rpc: read input: the http.ResponseWriter cannot be written while the body is read")
 
 // httpInput reads the events in the body of a request.
 type httpInput struct {
 	life       context.Context
-	leave      func() // called when the answer is written
+	leave      func() // called when the response has been written
 	controller *http.ResponseController
 	serializer *serializer.Serializer
 	reader     *sse.Reader
 	body       io.Reader
-	deadline   time.Time     // of the read
-	woken      chan struct{} // closed when life has ended and a read that waits does too
+	deadline   time.Time     // of reading
+	woken      chan struct{} // closed when life has ended and waiting reads have been interrupted
 
-	// mu guards the fields below, and is held while the read deadline is set. Once the
-	// body is read net/http reads on by itself, to see whether the client goes away. A
-	// deadline would have it think so, for the next request of the connection too.
+	// mu guards the fields below, and is held while the read deadline is set. When the
+	// body has been read, net/http continues to read, to detect that the client has
+	// disconnected. A deadline would look like that, also for the next request of the
+	// connection.
 	mu    sync.Mutex
 	whole bool // the body was read to its end
-	cut   bool // reading was ended before
+	cut   bool // reading was ended before the end of the body
 }
 
-// openInput returns the input of a request whose body is a stream of events. It ends with
-// the server. The caller calls finish once the answer is written.
+// openInput returns the input of a request whose body is a stream of events. The input ends when
+// the server shuts down. The caller must call finish when the response has been written.
 func (h *Handler) openInput(server context.Context, w http.ResponseWriter, r *http.Request) (*eventStream, *httpInput, error) {
 	controller := http.NewResponseController(w)
 	if err := controller.EnableFullDuplex(); err != nil {
@@ -211,14 +211,14 @@ func (h *Handler) openInput(server context.Context, w http.ResponseWriter, r *ht
 	return s, in, nil
 }
 
-// wake ends a read that waits.
+// wake interrupts a read that waits.
 func (i *httpInput) wake() {
 	defer close(i.woken)
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if !i.whole {
 		i.cut = true
-		_ = i.controller.SetReadDeadline(time.Now()) // not all writers have deadlines
+		_ = i.controller.SetReadDeadline(time.Now()) // not all writers support deadlines
 	}
 }
 
@@ -232,8 +232,8 @@ func (i *httpInput) expect() {
 	}
 }
 
-// Read implements [io.Reader] for the reader of events. At the end of the body net/http
-// takes the deadline off.
+// Read implements [io.Reader] for the reader of events. At the end of the body it removes the
+// deadline.
 func (i *httpInput) Read(p []byte) (int, error) {
 	n, err := i.body.Read(p)
 	if err == io.EOF {
@@ -251,8 +251,8 @@ func (i *httpInput) next() eventItem {
 			return eventItem{err: i.ended()}
 		}
 		m, err := i.reader.Next()
-		if err == io.EOF { //nolint:errorlint // a connection that broke may wrap it
-			return eventItem{value: value.Value{}, done: true} // a return value need not be there
+		if err == io.EOF { //nolint:errorlint // the error of a lost connection may wrap it
+			return eventItem{value: value.Value{}, done: true} // the return value is optional
 		}
 		if err != nil {
 			return eventItem{err: i.failure(err)}
@@ -272,12 +272,12 @@ func (i *httpInput) ended() error {
 	return fmt.Errorf("rpc: read events: %w", withCause(i.life, context.Cause(i.life)))
 }
 
-// failure returns the error of an input that cannot be read: the client's fault, unless
-// the call has ended.
+// failure returns the error of an input that cannot be read: an error of the client, unless the
+// call has ended.
 func (i *httpInput) failure(err error) error {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded) && !time.Now().Before(i.deadline):
-		return &Error{Code: CodeTimeout, cause: err} // for which net/http has ended the context
+		return &Error{Code: CodeTimeout, cause: err} // net/http has ended the context because of it
 	case i.life.Err() != nil:
 		return i.ended()
 	case errors.Is(err, sse.ErrTooLarge):
@@ -288,8 +288,8 @@ func (i *httpInput) failure(err error) error {
 
 func (i *httpInput) close() {}
 
-// announce prepares the header of an answer that begins. A connection on which there
-// is input left cannot be used again: what is left could be read as a request.
+// announce prepares the header of a response. If there is unread input, the connection cannot be
+// used again, because the rest of the input could be read as a request.
 func (i *httpInput) announce(w http.ResponseWriter, r *http.Request) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -298,12 +298,12 @@ func (i *httpInput) announce(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// finish ends the input when the answer is written. The time that is left is for
-// net/http, which reads on so that the client gets the answer.
+// finish ends the input when the response has been written. For inputLinger, net/http continues
+// to read, so that the client receives the response.
 func (i *httpInput) finish(s *eventStream) {
 	defer i.leave()
 	s.close()
-	<-i.woken // it would undo what follows
+	<-i.woken // wake would undo the following
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if !i.whole {

@@ -10,9 +10,9 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// bodyInput is the input of a call as long as it is in the body of a request: that is read
-// when the input is first used, so that a call which is refused before does not cost it. It
-// is the codec of the value that stands for it.
+// bodyInput is an input in the body of a request that is read when the input is first used, so
+// that it is not read for a call that is refused before. It is the codec of the [value.Value] in
+// Call.Input.
 type bodyInput struct {
 	mu    sync.Mutex // guards the fields below; held while the body is read
 	read  func() (value.Value, *form.Form, error)
@@ -23,7 +23,7 @@ type bodyInput struct {
 
 var errAnswered = errors.New("rpc: read input: the request has been answered")
 
-// newBodyInput returns the input in the body of x, and the value that stands for it.
+// newBodyInput returns the input in the body of x, and the value for Call.Input.
 func (h *Handler) newBodyInput(w http.ResponseWriter, x *exchange) (*bodyInput, value.Value) {
 	b := &bodyInput{read: func() (v value.Value, f *form.Form, err error) {
 		defer x.bodyRead()
@@ -36,7 +36,7 @@ func (h *Handler) newBodyInput(w http.ResponseWriter, x *exchange) (*bodyInput, 
 	return b, value.Value(encoded.New(encoded.Content{Codec: b}))
 }
 
-// resolve reads the body, once. The error is an *Error.
+// resolve reads the body when it is first called. Its error is an *Error.
 func (b *bodyInput) resolve() (value.Value, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -47,8 +47,8 @@ func (b *bodyInput) resolve() (value.Value, error) {
 	return b.value, b.err
 }
 
-// end keeps the body from being read any more, and returns the form that was in it, which
-// has to be closed, or nil. b may be nil.
+// end prevents the body from being read later. It returns the form in the body, which the caller
+// must close, or nil. b may be nil.
 func (b *bodyInput) end() *form.Form {
 	if b == nil {
 		return nil

@@ -7,7 +7,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/peer"
 )
 
-func init() { //nolint:gochecknoinits // package transport cannot reach these in any other way
+func init() { //nolint:gochecknoinits // package transport cannot access these in any other way
 	bridge.Set(newSocketServers, newSocketClient, func(status int, header http.Header, body string) *Error {
 		return ErrorResponse{Status: status, Headers: header, Body: body}.err()
 	}, func(dst []byte, m EventMeta) ([]byte, error) {

@@ -10,14 +10,14 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// Caller is what procedures are called on: a [Link], a
-// websocket.Link, a [Router] in the same process, or a client iterator. Implementations are safe
-// for concurrent use. [NewCaller] makes one from a [CallFunc].
+// Caller calls procedures: a [Link], a websocket.Link, a [Router] in the same process, or a
+// client.Iterator. Implementations must be safe for concurrent use. [NewCaller] returns one for a
+// [CallFunc].
 type Caller interface {
 	Call(ctx context.Context, call *Call, opts ...CallOption) (any, error)
 }
 
-// CallOption changes one call.
+// CallOption configures a call.
 type CallOption interface{ applyToCall(o *callOptions) }
 
 type callOptions struct {
@@ -31,20 +31,20 @@ type callOptionFunc func(*callOptions)
 
 func (f callOptionFunc) applyToCall(o *callOptions) { f(o) }
 
-// WithLastEventID names the last event that the caller has seen, so that a
-// stream of events goes on after it: oRPC's lastEventId. "" is none.
+// WithLastEventID sets the id of the last event that the caller has received, after which a stream
+// of events continues. It is oRPC's lastEventId. "" means none.
 func WithLastEventID(id string) CallOption {
 	return callOptionFunc(func(o *callOptions) { o.call.LastEventID = id })
 }
 
-// WithHeader sends a header with the call. A name that is set several times is sent with
-// all its values.
+// WithHeader sends a header with the call. If the same name is used several times, all values
+// are sent.
 func WithHeader(name, value string) CallOption {
 	return callOptionFunc(func(o *callOptions) { o.call.Header.Add(name, value) })
 }
 
-// WithState makes v the call's state, which interceptors of the client read with
-// [Call.State]. It is not sent. A nil v has no effect.
+// WithState sets the call's state, which interceptors of the client read with [Call.State]. It is
+// not sent. If v is nil, it has no effect.
 func WithState(v any) CallOption {
 	return callOptionFunc(func(o *callOptions) {
 		if v != nil {
@@ -53,23 +53,22 @@ func WithState(v any) CallOption {
 	})
 }
 
-// WithResponseHeader stores the header of the answer in *into when the call is
-// done, nil if there was no answer.
+// WithResponseHeader stores the response header in *into when the call returns, or nil if there
+// was no response.
 func WithResponseHeader(into *http.Header) CallOption {
 	return callOptionFunc(func(o *callOptions) { o.responseHeader = into })
 }
 
-// WithRetry calls up to n more times when a call fails, 2 s apart, unless the server has
-// refused it for good: see [Retry.If]. It is Retry{Max: n}.
+// WithRetry repeats a call that fails up to n times, every 2 s, unless a further try cannot
+// succeed: see [Retry.If]. It is Retry{Max: n}.
 func WithRetry(n int) CallOption { return Retry{Max: n} }
 
 func (r Retry) applyToCall(o *callOptions) { o.retry = r }
 
-// NewCaller makes a [Caller] of a transport: it applies the options of a call,
-// runs the interceptors around it, the first one outermost, and retries send inside of
-// them as the [Retry] of the call specifies. A context that has ended is not tried. It is
-// for transports of one's own; send receives a Call that it may keep and whose Header is
-// not nil.
+// NewCaller returns a [Caller] that applies the options of a call, runs the interceptors around
+// it, the first one outermost, and calls send inside of them, repeatedly if the call has a
+// [Retry]. If the context has already ended, send is not called. send may keep its Call, whose
+// Header is not nil. NewCaller is for implementing transports.
 func NewCaller(send CallFunc, interceptors ...Interceptor) Caller {
 	return &caller{send: send, interceptors: interceptors, once: Chain(interceptors, Retry{}.around(send))}
 }
@@ -77,7 +76,7 @@ func NewCaller(send CallFunc, interceptors ...Interceptor) Caller {
 type caller struct {
 	send         CallFunc
 	interceptors []Interceptor
-	once         CallFunc // what a call without retries goes through
+	once         CallFunc // send with the interceptors, for calls without retries
 }
 
 var errNilOption = errors.New("an option is nil")
@@ -112,8 +111,7 @@ func (c *caller) Call(ctx context.Context, call *Call, opts ...CallOption) (any,
 	return out, err
 }
 
-// readAnswer returns the output of an answer whose body is an encoded value, or the
-// error that it stands for.
+// readAnswer returns the output or the error of a response whose body is an encoded value.
 func readAnswer(call *Call, status int, header http.Header, body value.Value) (any, error) {
 	if !isErrorStatus(status) {
 		return decodeOutput(call, body)
@@ -124,7 +122,7 @@ func readAnswer(call *Call, status int, header http.Header, body value.Value) (a
 	return nil, ErrorResponse{Status: status, Headers: header, Body: body}.err()
 }
 
-// decodeOutput reads an answer into the type that the caller wants.
+// decodeOutput decodes a response into the type that the caller wants.
 func decodeOutput(call *Call, v value.Value) (any, error) {
 	if call.New == nil {
 		return v, nil

@@ -1,7 +1,7 @@
 package rpc
 
-// Code names the kind of an [Error]. Any non-empty string is a code; the ones
-// below are oRPC's common codes, which have a default status and message.
+// Code identifies the kind of an [Error]. Any non-empty string may be a code. oRPC's common codes
+// have a default status and message.
 type Code string
 
 // oRPC's common codes.
@@ -26,8 +26,8 @@ const (
 	CodeServiceUnavailable   Code = "SERVICE_UNAVAILABLE"    // 503
 	CodeGatewayTimeout       Code = "GATEWAY_TIMEOUT"        // 504
 
-	// CodeMalformedErrorResponse is the code that a client uses for an error answer whose
-	// body is no RPC error and whose status has no common code.
+	// CodeMalformedErrorResponse is the code that a client uses for an error response whose
+	// body is not an RPC error and whose status has no common code.
 	CodeMalformedErrorResponse Code = "MALFORMED_ORPC_ERROR_RESPONSE"
 )
 
@@ -37,7 +37,7 @@ type commonCode struct {
 	message string
 }
 
-// commonCodes is in order of status: by status, the first one counts.
+// commonCodes is sorted by status. If several have a status, codeOfStatus returns the first.
 var commonCodes = []commonCode{
 	{CodeBadRequest, 400, "Bad Request"},
 	{CodeUnauthorized, 401, "Unauthorized"},
@@ -60,8 +60,7 @@ var commonCodes = []commonCode{
 	{CodeGatewayTimeout, 504, "Gateway Timeout"},
 }
 
-// Status is the HTTP status that the code has by default: 500 for a code that
-// is not a common one.
+// Status returns the default HTTP status of the code: 500 for a code that is not a common one.
 func (c Code) Status() int {
 	for _, k := range commonCodes {
 		if k.code == c {
@@ -71,8 +70,7 @@ func (c Code) Status() int {
 	return 500
 }
 
-// Message is the message that the code has by default: its own name for a code
-// that is not a common one.
+// Message returns the default message of the code: the code itself if it is not a common one.
 func (c Code) Message() string {
 	for _, k := range commonCodes {
 		if k.code == c {
@@ -82,7 +80,7 @@ func (c Code) Message() string {
 	return string(c)
 }
 
-// codeOfStatus is the code of an error answer that does not name one.
+// codeOfStatus returns the code of an error response without a code.
 func codeOfStatus(status int) Code {
 	for _, k := range commonCodes {
 		if k.status == status {
@@ -92,5 +90,5 @@ func codeOfStatus(status int) Code {
 	return CodeMalformedErrorResponse
 }
 
-// isErrorStatus reports whether an error may have a status.
+// isErrorStatus reports whether an error may have this status.
 func isErrorStatus(status int) bool { return status < 200 || status >= 400 }

@@ -11,45 +11,44 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/bridge"
 )
 
-// CORSPlugin lets pages of other origins call the procedures of a [Handler] and read
-// the answers, without middleware: oRPC's CORSPlugin. It answers the preflight
-// requests of browsers, OPTIONS with an Origin, with status 204, and adds the headers of
-// cross-origin resource sharing to all answers of the handler, errors among them.
-// Requests that [HandlerOptions.NotFound] answers are left alone.
+// CORSPlugin allows pages of other origins to call the procedures of a [Handler] and to read the
+// responses, without middleware. It is oRPC's CORSPlugin. It responds to the preflight requests of
+// browsers, OPTIONS with an Origin, with status 204, and adds the headers of cross-origin
+// resource sharing to all responses of the handler, including errors. Responses of
+// [HandlerOptions.NotFound] are not changed.
 //
-// An origin that it allows is trusted like one of [HandlerOptions.TrustedOrigins]. Unlike
-// oRPC's, the plugin allows no origin that was not named: the zero value allows none.
-// A preflight of another origin is answered without leave, and logged at level Warn.
+// An origin that it allows is trusted like one of [HandlerOptions.TrustedOrigins]. Unlike oRPC's,
+// the plugin allows only origins that are listed: the zero value allows none. The response to a
+// preflight of another origin grants nothing, and the refusal is logged at level Warn.
 //
-// The WebSockets have lists of their own, as durableobject.UpgradeOptions.OriginPatterns.
+// WebSockets have separate options, such as durableobject.UpgradeOptions.OriginPatterns.
 type CORSPlugin struct {
-	// Origins are the allowed origins, as "https://app.example.com". They are compared
-	// exactly. "*" allows all, to public procedures: a request of an origin that is not
-	// allowed otherwise is refused if it has what browsers add by themselves: cookies, a
-	// password, or a certificate of the user.
+	// Origins lists the allowed origins, such as "https://app.example.com". They are compared
+	// exactly. "*" allows all origins to call public procedures: a request of an origin that
+	// is not allowed otherwise is refused if it has credentials that browsers add by
+	// themselves: cookies, a password, or a certificate of the user.
 	Origins []string
-	// OriginFunc reports whether an origin that is not among Origins is allowed. It is
-	// called more than once for a request, and must be safe for concurrent use. One that
-	// panics allows nothing. A sandboxed page has the origin "null". Nil allows none.
+	// OriginFunc reports whether an origin that is not in Origins is allowed. It is called
+	// more than once for a request, and must be safe for concurrent use. If it panics, the
+	// origin is not allowed. A sandboxed page has the origin "null". Nil allows none.
 	OriginFunc func(origin string) bool
-	// Credentials lets pages send the user's cookies along. It cannot be set together
-	// with "*".
+	// Credentials allows pages to send the user's cookies. It cannot be combined with "*".
 	Credentials bool
-	// MaxAge is how long browsers may remember the answer to a preflight, in full
-	// seconds. 0 leaves that to them: 5 s, mostly.
+	// MaxAge is how long browsers may cache the response to a preflight, in whole seconds.
+	// 0 means the browser's default, usually 5 s.
 	MaxAge time.Duration
-	// AllowHeaders are the request headers that pages may set. Nil allows those that
-	// they ask for.
+	// AllowHeaders lists the request headers that pages may set. Nil allows all that they
+	// request.
 	AllowHeaders []string
-	// ExposeHeaders are the response headers that pages may read, besides those that
+	// ExposeHeaders lists the response headers that pages may read, in addition to those that
 	// clients of this library and of oRPC need.
 	ExposeHeaders []string
 }
 
-// InitHandler implements [HandlerPlugin]. It copies the plugin, and panics on an origin
-// that is none or that no browser sends, as one in upper case or with the port of its
-// scheme, on a negative MaxAge, and on "*" with Credentials. Of several
-// CORSPlugins, the last one counts.
+// InitHandler implements [HandlerPlugin]. It copies the plugin. It panics if an origin is
+// malformed or is one that browsers do not send, for example in upper case or with the default
+// port of its scheme, if MaxAge is negative, and if "*" is combined with Credentials. If there
+// are several CORSPlugins, the last one is used.
 func (p *CORSPlugin) InitHandler(o *HandlerOptions) {
 	c := &cors{
 		origins: make(map[string]bool, len(p.Origins)), allowed: p.OriginFunc,
@@ -82,18 +81,18 @@ func (p *CORSPlugin) InitHandler(o *HandlerOptions) {
 // corsMethods are the methods that pages may use: those that run procedures.
 const corsMethods = "GET, POST, PUT, PATCH, DELETE"
 
-// cors is a CORSPlugin with its defaults. A nil one allows nothing.
+// cors is a CORSPlugin with its defaults. A nil *cors allows no origin.
 type cors struct {
 	origins     map[string]bool
-	any         bool // also those that are not in origins
+	any         bool // "*" is one of the origins
 	allowed     func(origin string) bool
 	credentials bool
-	maxAge      string // empty: none
-	headers     string // empty: those that are asked for
+	maxAge      string // empty means none
+	headers     string // empty means those that are requested
 	exposed     []string
 }
 
-// names reports whether an origin was allowed by its name.
+// names reports whether an origin is allowed other than by "*".
 func (c *cors) names(origin string) (yes bool, err error) {
 	defer bridge.RecoverTo(&err)
 	return c.origins[origin] || c.allowed != nil && c.allowed(origin), nil
@@ -119,11 +118,11 @@ func hasAmbientCredentials(r *http.Request) bool {
 		r.TLS != nil && len(r.TLS.PeerCertificates) > 0
 }
 
-// announce sets the headers of an answer to a page of an origin, and reports whether the
-// page may read it.
+// announce sets the headers of a response to a page of an origin, and reports whether the page
+// may read it.
 func (c *cors) announce(header http.Header, origin string) (allowed bool, err error) {
 	if !c.any && !listed(header["Vary"], "Origin") {
-		header.Add("Vary", "Origin") // of caches between
+		header.Add("Vary", "Origin") // for caches
 	}
 	if origin == "" {
 		return false, nil
@@ -146,10 +145,10 @@ func (c *cors) announce(header http.Header, origin string) (allowed bool, err er
 	return true, err
 }
 
-// headerExpose names the headers that pages of other origins may read.
+// headerExpose is the header that lists the headers that pages of other origins may read.
 const headerExpose = "Access-Control-Expose-Headers"
 
-// permit sets the headers of the answer to a preflight.
+// permit sets the headers of the response to a preflight.
 func (c *cors) permit(header, asked http.Header) {
 	header.Del(headerExpose)
 	header.Set("Access-Control-Allow-Methods", corsMethods)
@@ -165,8 +164,8 @@ func (c *cors) permit(header, asked http.Header) {
 	}
 }
 
-// serveCORS sets the headers for a page of another origin, and reports whether it has
-// answered a preflight by that.
+// serveCORS sets the headers for a page of another origin. If the request is a preflight, it sends
+// the response and returns true.
 func (h *Handler) serveCORS(w http.ResponseWriter, r *http.Request) (answered bool) {
 	c, origin := h.origins.cors, r.Header.Get("Origin")
 	preflight := r.Method == http.MethodOptions && origin != ""
@@ -191,7 +190,7 @@ func (h *Handler) serveCORS(w http.ResponseWriter, r *http.Request) (answered bo
 	return true
 }
 
-// isOurs reports whether the handler answers a request itself.
+// isOurs reports whether the handler serves a request itself, rather than NotFound.
 func (h *Handler) isOurs(r *http.Request, preflight bool) bool {
 	_, known := h.route(r)
 	switch {
@@ -199,7 +198,7 @@ func (h *Handler) isOurs(r *http.Request, preflight bool) bool {
 		return true
 	case h.batch == nil:
 		return false
-	case preflight: // of a batch, whose path may be any
+	case preflight: // of a batch, which may have any path
 		return strings.HasPrefix(r.URL.EscapedPath(), h.prefix+"/") &&
 			listed(r.Header["Access-Control-Request-Headers"], headerBatch)
 	default:

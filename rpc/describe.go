@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// Contract is the contract of a procedure of any types: a [Procedure], an
-// [EventProcedure], a durableiterator.Contract or, with its handler, a [Route].
+// Contract is the contract of a procedure with any types. It is implemented by [Procedure],
+// [EventProcedure], durableiterator.Contract and [Route].
 type Contract interface {
 	// Path returns the dotted path.
 	Path() string
@@ -15,14 +15,14 @@ type Contract interface {
 	Describe() Description
 }
 
-// Description has what a contract consists of, for programs that write code or
-// documents from contracts, such as package typescript: oRPC's procedure['~orpc'].
+// Description describes a contract, for programs that generate code or documentation, such as
+// package typescript. It is oRPC's procedure['~orpc'].
 type Description struct {
 	// Path is the path of the procedure, name by name.
 	Path []string
-	// Method is the HTTP method that [WithMethod] declares, empty without it.
+	// Method is the HTTP method that [WithMethod] declares, or empty.
 	Method string
-	// Input and Output are what the procedure takes and returns.
+	// Input and Output describe the input and the output of the procedure.
 	Input, Output Payload
 	// Errors are the errors that the procedure declares, in order.
 	Errors []DeclaredError
@@ -30,10 +30,10 @@ type Description struct {
 
 // Payload is the type of an input or output.
 type Payload struct {
-	// Type is the type of the value or, of a stream of events, of its result. It is
-	// that of [Void] where there is none.
+	// Type is the type of the value or, for a stream of events, of its result. It is that of
+	// [Void] if there is none.
 	Type reflect.Type
-	// Event is the type of the events of a stream, nil for a value.
+	// Event is the type of the events of a stream, or nil for a value.
 	Event reflect.Type
 }
 
@@ -76,7 +76,7 @@ func (d ErrorDef[D]) describe() DeclaredError {
 	return DeclaredError{Code: d.code, Status: d.status, Message: d.message, Data: reflect.TypeFor[D]()}
 }
 
-// payloadOf returns the payload of an input or output that is a T.
+// payloadOf returns the payload of an input or output of type T.
 func payloadOf[T any]() Payload {
 	var t T
 	if s, ok := any(t).(streamInput); ok {

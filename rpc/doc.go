@@ -1,6 +1,6 @@
-// Package rpc calls typed procedures over HTTP on the wire of oRPC v1: an unmodified
-// TypeScript client calls a Go server, and a Go client a TypeScript server. Package
-// websocket does so over WebSockets, and package transport over sockets of any kind.
+// Package rpc serves and calls typed procedures over HTTP, with the wire format of oRPC v1.
+// Unmodified TypeScript clients can call a Go server, and Go clients a TypeScript server. Package
+// websocket does the same over WebSockets, and package transport over sockets of any kind.
 //
 // A procedure begins with its contract, a value that server and client share:
 //
@@ -19,14 +19,15 @@
 //	)
 //	mux.Handle("/rpc/", rpc.NewHandler(router, &rpc.HandlerOptions{Prefix: "/rpc"}))
 //
-// The client calls it on a [Caller], which leads to the server:
+// The client calls it with a [Caller], such as a [Link]:
 //
 //	link := rpc.NewLink("http://localhost:3000/rpc", nil)
 //	text, err := Greet.Call(ctx, link, Greeting{Name: "Ada"})
 //
-// Inputs and outputs are the Go types that encoding/json supports, and what JSON lacks: dates,
-// big integers, URLs, sets, maps, undefined, files, and types of the application. Package
-// [value] has those that Go lacks. Inputs are checked by their validate tags, see [Validator].
+// Inputs and outputs may have the types that encoding/json supports, and types of values that
+// JSON lacks: dates, big integers, URLs, sets, maps, undefined, files, and types of the
+// application. Package [value] has those that Go lacks. Inputs are validated by their validate
+// tags, see [Validator].
 //
 // # Streams of events
 //
@@ -34,61 +35,57 @@
 //
 //	var Search = rpc.DefineEvents[Query, Hit, Summary]("search")
 //
-// Its handler sends them with an [EventWriter] and returns the result of the stream;
-// [EventProcedure.Call] returns an [Events] to range over. A stream ends on both sides
-// when either stops. It resumes after the last event that was read if the call has a
-// [Retry] and the handler observes the [Call.LastEventID] of [CallOf]. Its memory is
-// bounded, however slow the reader is.
+// Its handler sends events with an [EventWriter] and returns the result of the stream.
+// [EventProcedure.Call] returns an [Events] to range over. When one side stops, the stream also
+// ends on the other side. If the call has a [Retry] and the handler uses the [Call.LastEventID]
+// of [CallOf], the stream resumes after the last event that was read. Its memory is limited, even
+// if the reader is slow.
 //
-// The input can be a stream too, alone or together with the output: then the input type
-// is a [*Events], which the handler ranges over and the client makes with [NewEvents].
+// The input can be a stream too, alone or together with the output. Its type is then [*Events],
+// which the handler ranges over and the client creates with [NewEvents].
 //
-// An http.Client with a Timeout cuts off streams that last longer, and so does an
-// http.Server with a WriteTimeout if [HandlerOptions.StallTimeout] is negative or
-// middleware hides the deadlines of the ResponseWriter.
+// An http.Client with a Timeout ends streams that last longer. So does an http.Server with a
+// WriteTimeout if [HandlerOptions.StallTimeout] is negative or middleware hides the deadlines of
+// the ResponseWriter.
 //
 // # Batches
 //
-// With a [BatchPlugin] a [Handler] also answers requests that carry several calls, as a
-// TypeScript client with a BatchLinkPlugin sends them, and a [Link] with a
-// [BatchLinkPlugin].
+// With a [BatchPlugin], a [Handler] also serves requests with several calls, which TypeScript
+// clients with a BatchLinkPlugin send, and a [Link] with a [BatchLinkPlugin].
 //
 // # Files
 //
-// A [*value.File] may stand anywhere in an input or an output. It has its content in
-// memory, see [value.NewFile], or opens it when it is sent, see [value.NewFileFunc]:
+// A [*value.File] may be anywhere in an input or an output. Its content is in memory, see
+// [value.NewFile], or is opened when it is sent, see [value.NewFileFunc]:
 //
 //	type Photo struct {
 //		Title string      `json:"title"`
 //		Image *value.File `json:"image" validate:"required"`
 //	}
 //
-// Files count for the limits of bodies and messages, MaxBodyBytes and
-// MaxMessageBytes of the options, and one body or message has room for 999 of them.
+// Files count towards the limits of bodies and messages, MaxBodyBytes and MaxMessageBytes of the
+// options. A body or message may have up to 999 files.
 //
 // # Errors
 //
-// An [*Error] that a handler returns is sent to its caller. Any other error, and a panic,
-// reaches the caller as [CodeInternalServerError] with a fixed message: nothing of it leaves
-// the server, where [OnError] and the Logger of the options receive it. [DefineError]
-// declares an error with typed data.
+// An [*Error] that a handler returns is sent to its caller. For any other error, and for a panic,
+// the caller receives [CodeInternalServerError] with a fixed message. The error itself is not
+// sent; [OnError] and the Logger of the options receive it. [DefineError] declares an error with
+// typed data.
 //
-// A client returns an *Error for an error that the server has sent, and other errors for
-// failures on the way; errors.Is finds context.Canceled and context.DeadlineExceeded in the
-// latter if the context ended. A call is repeated after an
-// error only with [WithRetry] or [Retry].
+// A client returns an *Error for an error that the server has sent, and other errors for other
+// failures; if the context ended, these wrap context.Canceled or context.DeadlineExceeded. A call
+// is repeated after an error only with [WithRetry] or [Retry].
 //
 // # Concurrency
 //
-// Contracts, routers, handlers and links are safe for concurrent use and do not
-// change after they were made; options are copied. Handlers of procedures run
-// concurrently. A [Call] belongs to one goroutine at a time.
+// Contracts, routers, handlers and links are immutable and safe for concurrent use; options are
+// copied. Handlers of procedures run concurrently. A [Call] must not be used concurrently.
 //
 // # Order of interceptors and plugins
 //
-// Of several interceptors the first is outermost. On a server the interceptors of
-// the options run first, around the decoding of the input, then those of the
-// procedure:
+// The first of several interceptors is the outermost. On a server, the interceptors of the
+// options run first, around the decoding of the input, then those of the procedure:
 //
 //	HandlerOptions.Interceptors   Call.Input is a Value
 //	  decoding and validation of the input
@@ -96,12 +93,11 @@
 //	      the handler, validation of the output
 //	encoding of the output or error
 //
-// On a client the interceptors of the options run around a call and all its
-// retries, so they see one call however many requests it takes.
+// On a client, the interceptors of the options run once around a call and all of its retries.
 //
-// Around a call with a stream of events they run until it is open: the output is
-// then an *Events on a client, and opaque on a server.
+// For a call with a stream of events, interceptors return when the stream is open. Its output is
+// then an *Events on a client, and has an opaque type on a server.
 //
-// Plugins change a copy of the options, one after the other, before anything is
-// made of it. The interceptors that they append run inside of those of the application.
+// Plugins change a copy of the options, one after the other, before it is used. Interceptors that
+// they append run inside those of the application.
 package rpc

@@ -16,7 +16,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// newSerializer panics on customs that contradict each other: they are wiring.
+// newSerializer returns a serializer. It panics if customs contradict each other.
 func newSerializer(customs []value.Serializer) *serializer.Serializer {
 	s, err := serializer.New(customs...)
 	if err != nil {
@@ -25,7 +25,7 @@ func newSerializer(customs []value.Serializer) *serializer.Serializer {
 	return s
 }
 
-// encodeValue encodes a value that may hold files.
+// encodeValue encodes a value that may contain files.
 func encodeValue(s *serializer.Serializer, v any) (serializer.Encoded, error) {
 	if isVoid(v) {
 		v = value.Undefined{}
@@ -43,15 +43,14 @@ func appendValue(dst []byte, s *serializer.Serializer, v any) ([]byte, error) {
 
 const formType = "multipart/form-data"
 
-// isFormBody reports whether the headers announce a form, which holds a value with
-// its files.
+// isFormBody reports whether the headers are those of a form, which has a value with files.
 func isFormBody(header http.Header) bool {
 	return header.Get(headerDisposition) == "" &&
 		strings.HasPrefix(strings.ToLower(header.Get(headerContentType)), formType)
 }
 
-// readForm reads a value with its files. Some of them may be on disk until the
-// form is closed, which is nil after an error.
+// readForm reads a value with its files, some of which may be on disk until the form is closed.
+// The form is nil if there is an error.
 func readForm(r io.Reader, contentType string, o form.Options, s *serializer.Serializer) (value.Value, *form.Form, error) {
 	f, err := form.Read(r, contentType, o)
 	if err != nil {
@@ -64,21 +63,21 @@ func readForm(r io.Reader, contentType string, o form.Options, s *serializer.Ser
 	return v, f, nil
 }
 
-// readFormToMemory is readForm without a disk, so there is nothing to close.
+// readFormToMemory is like readForm, but keeps all files in memory, so there is no form to close.
 func readFormToMemory(r io.Reader, contentType string, limit int64, s *serializer.Serializer) (value.Value, error) {
 	v, _, err := readForm(r, contentType, form.Options{MaxBytes: limit, MaxMemory: limit}, s)
 	return v, err
 }
 
-// writeForm writes an encoded value with its files, which code of the application opens and
-// reads. That may panic.
+// writeForm writes an encoded value with its files. It recovers from panics of the application's
+// code, which opens and reads the files.
 func writeForm(w io.Writer, boundary string, e serializer.Encoded) (err error) {
 	defer bridge.RecoverTo(&err)
 	return form.Write(w, boundary, e.JSON, e.Files)
 }
 
-// formLength returns how many bytes writeForm writes, -1 if the size of a file is
-// not known.
+// formLength returns the number of bytes that writeForm writes, or -1 if the size of a file is not
+// known.
 func formLength(boundary string, e serializer.Encoded) int64 {
 	var length byteCount
 	empty := make([]*value.File, len(e.Files))
@@ -93,7 +92,7 @@ func formLength(boundary string, e serializer.Encoded) int64 {
 	return int64(length)
 }
 
-// byteCount counts what is written to it.
+// byteCount counts the bytes that are written to it.
 type byteCount int64
 
 func (n *byteCount) Write(p []byte) (int, error) {
@@ -101,13 +100,12 @@ func (n *byteCount) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// formHeld is how much of a form is made before anything is sent: as long as it
-// may still be answered that a file cannot be read.
+// formHeld is how many bytes of a form are buffered before anything is sent. If a file cannot be
+// read until then, an error can be sent instead.
 const formHeld = 64 << 10
 
-// peerBody returns the body of a message of the peer protocol, and sets the headers
-// that belong to it: none for an encoded value without files. The content of files
-// is read to memory.
+// peerBody returns the body of a message of the peer protocol and sets its headers; an encoded
+// value without files has none. The content of files is read into memory.
 func peerBody(header http.Header, e serializer.Encoded) (peer.Body, error) {
 	header.Del(headerContentType)
 	header.Del(headerDisposition)
@@ -131,8 +129,8 @@ func readPeerForm(header http.Header, b peer.Body, s *serializer.Serializer) (va
 	return readFormToMemory(bytes.NewReader(b.Bytes), header.Get(headerContentType), int64(len(b.Bytes)), s)
 }
 
-// plainText returns the text of a body that is not the serializer's: a file, or a bare
-// string, which servers send for people to read.
+// plainText returns the text of a body that is not an encoded value: a file, or a JSON string that
+// servers send as a message for people.
 func plainText(b peer.Body) (text string, plain bool) {
 	if b.Bytes != nil {
 		return string(b.Bytes), true

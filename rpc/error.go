@@ -11,36 +11,35 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// internalMessage is the message that is sent for an error that is no [Error].
-// Its spelling differs from the code's default message, as in oRPC.
+// internalMessage is the message that is sent for an error that is not an [Error]. As in oRPC, its
+// spelling differs from the code's default message.
 const internalMessage = "Internal server error"
 
-// Error is an error with a code that is sent to the client or the server: oRPC's
-// ORPCError. A handler returns one to be understood by its caller; any other error reaches
-// the caller as [CodeInternalServerError] without detail. An Error is not changed after it
-// was returned, so it may be shared.
+// Error is an error with a code that is sent to the client or the server. It is oRPC's ORPCError.
+// If a handler returns one, its caller receives it; for any other error the caller receives
+// [CodeInternalServerError] without details. An Error must not be changed after it was returned,
+// because it may be shared.
 type Error struct {
-	// Code names the kind of error.
+	// Code identifies the kind of error.
 	Code Code
-	// Status is the HTTP status. 0 is the code's default. It must be below 200
-	// or from 400 up; an error with another status is sent as
-	// [CodeInternalServerError].
+	// Status is the HTTP status. 0 means the code's default. It must be less than 200 or at
+	// least 400; an error with another status is sent as [CodeInternalServerError].
 	Status int
-	// Message is for people. Empty is the code's default.
+	// Message is a message for people. Empty means the code's default.
 	Message string
-	// Data is any serializable value; nil is none, and a JSON null is Value.
-	// In an error that was received it is a [value.Value]: read it with [ErrorData].
+	// Data is any serializable value. Nil means no data; to send null, use a [value.Value]. In
+	// an error that was received it is a value.Value: read it with [ErrorData].
 	Data any
-	// Defined means that the procedure declares this error (see [DefineError]) and that
-	// code, status and data fit the declaration. The server sets it; what a handler sets
+	// Defined means that the procedure declares this error, see [DefineError], and that code,
+	// status and data match the declaration. The server sets it; a value that a handler sets
 	// is ignored.
 	Defined bool
 
 	cause error
 }
 
-// Errorf returns an Error with a formatted message. Errors formatted with %w are its cause:
-// errors.Is and errors.As find them, and they are not sent.
+// Errorf returns an Error with a formatted message. It wraps errors that are formatted with %w;
+// except for their text in the message, these are not sent.
 func Errorf(c Code, format string, a ...any) *Error {
 	err := fmt.Errorf(format, a...)
 	e := &Error{Code: c, Message: err.Error(), cause: errors.Unwrap(err)}
@@ -62,7 +61,7 @@ func (e *Error) Error() string {
 	return string(e.Code) + ": " + message
 }
 
-// Unwrap returns the local cause, which is never sent.
+// Unwrap returns the local cause, which is not sent.
 func (e *Error) Unwrap() error {
 	if e == nil {
 		return nil
@@ -89,25 +88,25 @@ func CodeOf(err error) Code {
 	return CodeInternalServerError
 }
 
-// findError returns the first Error in err's tree. A nil *Error that was returned
-// as an error, an easy mistake, is none; it is an error all the same.
+// findError returns the first Error in err's tree. A nil *Error that was returned as an error, an
+// easy mistake, does not count as one, although err is not nil.
 func findError(err error) (*Error, bool) {
 	e, ok := errors.AsType[*Error](err)
 	return e, ok && e != nil
 }
 
-// internalError returns the error that is sent in place of one that the caller must not see.
+// internalError returns the error that is sent instead of cause, which the caller must not see.
 func internalError(cause error) *Error {
 	return &Error{Code: CodeInternalServerError, Status: 500, Message: internalMessage, cause: cause}
 }
 
-// unencodableError stands in for an error whose data cannot be encoded.
+// unencodableError is sent instead of an error whose data cannot be encoded.
 var unencodableError = []byte(`{"json":{"defined":false,"code":"` + string(CodeInternalServerError) +
 	`","status":500,"message":"` + internalMessage + `"}}`)
 
-// ToError returns err as it will be sent: the first [Error] in its tree with the
-// defaults of its code filled in, or [CodeInternalServerError] with err as its
-// local cause. It is oRPC's toORPCError. ToError(nil) is nil.
+// ToError returns err in the form in which it is sent: the first [Error] in its tree, with the
+// defaults of its code filled in, or [CodeInternalServerError] with err as its local cause. It is
+// oRPC's toORPCError. If err is nil, it returns nil.
 func ToError(err error) *Error {
 	if err == nil {
 		return nil
@@ -125,9 +124,9 @@ func ToError(err error) *Error {
 	return &full
 }
 
-// ErrorData reads the data of the first [Error] in err's tree as a D. It works
-// on both sides: on an error that was received, and on one that was made here.
-// As a [Void] any data can be read, also none; without data an any is nil.
+// ErrorData returns the data of the first [Error] in err's tree as a D. It can be used for errors
+// that were received and for errors that were created locally. If D is [Void], any data and no
+// data are accepted; if D is any, it returns nil without data.
 func ErrorData[D any](err error) (D, error) {
 	var d D
 	e, ok := findError(err)
@@ -155,7 +154,7 @@ func ErrorData[D any](err error) (D, error) {
 
 var errNoError = errors.New("no *rpc.Error")
 
-// wireError is an Error as it is serialized: these members, in this order.
+// wireError is the serialized form of an Error: these members, in this order.
 type wireError struct {
 	Defined bool   `json:"defined"`
 	Code    Code   `json:"code"`
@@ -172,8 +171,8 @@ func (e *Error) wire() wireError {
 	return w
 }
 
-// readError returns the RPC error that a value is, and reports whether it is one, which has
-// these members only, each of the right type.
+// readError reads a value as an RPC error. It returns false if the value has other members than
+// those of wireError, or members of other types.
 func readError(v value.Value) (*Error, bool) {
 	var members map[string]value.Value
 	e := &Error{}
@@ -198,7 +197,7 @@ func readError(v value.Value) (*Error, bool) {
 	return e, true
 }
 
-// readMember takes a member that is a T, and nothing that can be converted to one.
+// readMember reads a member if it is a T, without converting other types.
 func readMember[T any](members map[string]value.Value, name string, into *T) bool {
 	var v any
 	if members[name].Decode(&v) != nil {
@@ -210,18 +209,17 @@ func readMember[T any](members map[string]value.Value, name string, into *T) boo
 	return ok
 }
 
-// ErrorDef is an error that a procedure declares: its code, its status and the
-// type of its data. Make one with [DefineError], pass it to [Define], return
-// [ErrorDef.New] from the handler and recognize it with [ErrorDef.As]. It is an
-// entry of oRPC's .errors(…).
+// ErrorDef is an error that a procedure declares: its code, its status and the type of its data.
+// Create one with [DefineError], pass it to [Define], return [ErrorDef.New] from the handler and
+// recognize it with [ErrorDef.As]. It is an entry of oRPC's .errors(…).
 type ErrorDef[D any] struct {
 	code    Code
 	status  int
 	message string
 }
 
-// DefineError declares an error. Status 0 and message "" are the code's
-// defaults. It panics if the code is empty or the status cannot be an error's.
+// DefineError declares an error. Status 0 and message "" mean the defaults of the code. It panics
+// if the code is empty or the status is not one that an [Error] may have.
 func DefineError[D any](c Code, status int, message string) ErrorDef[D] {
 	d := ErrorDef[D]{c, cmp.Or(status, c.Status()), cmp.Or(message, c.Message())}
 	if c == "" {
@@ -233,13 +231,13 @@ func DefineError[D any](c Code, status int, message string) ErrorDef[D] {
 	return d
 }
 
-// New returns the error with data, for a handler to return.
+// New returns the error with this data, for a handler to return.
 func (d ErrorDef[D]) New(data D) *Error {
 	return &Error{Code: d.code, Status: d.status, Message: d.message, Data: data}
 }
 
-// As returns the data of err, and reports whether err is this error, by code, status and
-// data. It ignores [Error.Defined], which the methods of a durable object can never set.
+// As reports whether err is this error, by its code, status and data, and returns the data. It
+// ignores [Error.Defined], which is never set for methods of durable objects.
 func (d ErrorDef[D]) As(err error) (D, bool) {
 	e, ok := findError(err)
 	if !ok || !d.fits(e) {
@@ -250,7 +248,7 @@ func (d ErrorDef[D]) As(err error) (D, bool) {
 	return data, err == nil
 }
 
-// declares reports whether e is this error, for Error.Defined.
+// declares reports whether e matches this declaration, for Error.Defined.
 func (d ErrorDef[D]) declares(e *Error) bool {
 	if !d.fits(e) {
 		return false
@@ -263,10 +261,9 @@ func (d ErrorDef[D]) fits(e *Error) bool {
 	return e.Code == d.code && cmp.Or(e.Status, e.Code.Status()) == d.status
 }
 
-// ErrorResponse is the data of the error that a client returns for an answer that failed
-// without an RPC error in it, such as the answer of a proxy: read it with [ErrorData].
-// The code of that error is the common code of the status, or
-// [CodeMalformedErrorResponse] if there is none.
+// ErrorResponse is the data of the error that a client returns for an error response that is not
+// an RPC error, for example of a proxy. Read it with [ErrorData]. The code of the error is the
+// common code of the status, or [CodeMalformedErrorResponse] if there is none.
 type ErrorResponse struct {
 	Status  int         `json:"status"`
 	Headers http.Header `json:"headers"`
@@ -285,6 +282,6 @@ type PanicError struct {
 	Stack []byte // the stack at the panic
 }
 
-// Error returns the text of the value, without the stack. Of a value that is neither an
-// error nor a [fmt.Stringer] nor of a basic type it is the type.
+// Error returns the value as a string, without the stack. If the value is neither an error nor a
+// [fmt.Stringer] nor of a basic type, it returns the name of the type.
 func (e *PanicError) Error() string { return "rpc: handler panicked: " + asynclog.PanicText(e.Value) }

@@ -12,25 +12,23 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/peer"
 )
 
-// ErrEventMeta is wrapped by the error of an [EventMeta] that cannot be sent.
+// ErrEventMeta is wrapped by errors about an invalid [EventMeta].
 var ErrEventMeta = errors.New("rpc: event metadata")
 
-// EventMeta is the metadata of an event: oRPC's event metadata.
-// The zero EventMeta is none.
+// EventMeta is the metadata of an event. The zero EventMeta means no metadata.
 type EventMeta struct {
-	// ID identifies the event, so that a stream can resume after it. Empty is none.
-	// It is sent back in an HTTP header, so it is UTF-8 without control characters,
-	// and without white space at either end.
+	// ID identifies the event, so that a stream can resume after it. Empty means no id. Since
+	// clients send it in an HTTP header, it must be UTF-8 without control characters, and
+	// without white space at either end.
 	ID string
-	// Retry asks the client to wait that long before it connects again. It is
-	// sent in whole milliseconds, rounded down; less than one is an error. 0 is none.
+	// Retry asks the client to wait for this time before it reconnects. It is sent in whole
+	// milliseconds, rounded down. Values between 0 and 1 ms are invalid. 0 means no retry.
 	Retry time.Duration
-	// RetryNow asks the client to connect again without a pause: the retry of 0 that
-	// Retry cannot express. Retry must be 0 then. An original client tries without end
-	// and without any pause; one of this module waits as long as for an event that
-	// does not have one.
+	// RetryNow asks the client to reconnect without a pause. It is sent as a retry of 0, which
+	// Retry cannot express; Retry must then be 0. oRPC's client retries forever without any
+	// pause; clients of this module ignore it.
 	RetryNow bool
-	// Comments are for people who read the messages. Each is UTF-8 without control
+	// Comments are for people who read the messages. Each must be UTF-8 without control
 	// characters other than tabs.
 	Comments []string
 }
@@ -41,8 +39,7 @@ type Event[T any] struct {
 	Meta EventMeta
 }
 
-// Validate reports whether the metadata can be sent. If not, the error wraps
-// [ErrEventMeta].
+// Validate returns an error that wraps [ErrEventMeta] if the metadata is invalid.
 func (m EventMeta) Validate() error {
 	switch {
 	case !isPrintable(m.ID) || strings.Contains(m.ID, "\t"):
@@ -52,7 +49,7 @@ func (m EventMeta) Validate() error {
 	case m.Retry < 0:
 		return fmt.Errorf("%w: retry %v is negative", ErrEventMeta, m.Retry)
 	case m.Retry > 0 && m.Retry < time.Millisecond:
-		// It would be sent as 0: clients would come back without any pause.
+		// It would be sent as 0, and clients would reconnect without any pause.
 		return fmt.Errorf("%w: retry %v is less than a millisecond", ErrEventMeta, m.Retry)
 	case m.RetryNow && m.Retry != 0:
 		return fmt.Errorf("%w: retry is both now and %v", ErrEventMeta, m.Retry)
@@ -65,13 +62,13 @@ func (m EventMeta) Validate() error {
 	return nil
 }
 
-// isPrintable reports whether text is UTF-8 without control characters other than tabs.
+// isPrintable reports whether text is UTF-8 and has no control characters other than tabs.
 func isPrintable(text string) bool {
 	return utf8.ValidString(text) &&
 		strings.IndexFunc(text, func(r rune) bool { return r != '\t' && unicode.IsControl(r) }) < 0
 }
 
-// peerMeta returns the metadata in the form of the peer protocol, checked.
+// peerMeta validates the metadata and converts it to the form of the peer protocol.
 func (m EventMeta) peerMeta() (peer.EventMeta, error) {
 	if err := m.Validate(); err != nil {
 		return peer.EventMeta{}, err
@@ -87,7 +84,7 @@ func (m EventMeta) peerMeta() (peer.EventMeta, error) {
 	return p, nil
 }
 
-// eventMeta reads metadata as it came. An empty id is none.
+// eventMeta converts received metadata. An empty id counts as none.
 func eventMeta(p peer.EventMeta) EventMeta {
 	m := EventMeta{ID: p.ID}
 	if p.Retry != nil {

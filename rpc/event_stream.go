@@ -16,16 +16,16 @@ import (
 
 // StreamError is the error of a stream of events that has failed.
 type StreamError struct {
-	// Err is what has happened: an [*Error] if the server has sent one.
+	// Err is the reason: an [*Error] if the server has sent one.
 	Err error
-	// LastEventID is the id of the last event with one, empty if there was none.
-	// [WithLastEventID] goes on after it.
+	// LastEventID is the id of the last event that had one, or empty. A call with
+	// [WithLastEventID] can continue after it.
 	LastEventID string
-	// Retry is how long the server wants its clients to wait before they try
-	// again: the [EventMeta.Retry] of the last event that had one. 0 is none.
+	// Retry is how long the server asks its clients to wait before they try again: the
+	// [EventMeta.Retry] of the last event that had one. 0 means none.
 	Retry time.Duration
-	// Data is what the server has sent in place of an [*Error], as a server that is
-	// not oRPC's may. It is undefined otherwise.
+	// Data is the value that the server has sent in place of an [*Error], which servers
+	// other than oRPC's may do. Otherwise it is undefined.
 	Data value.Value
 }
 
@@ -35,17 +35,16 @@ func (e *StreamError) Error() string { return e.Err.Error() }
 // Unwrap returns Err.
 func (e *StreamError) Unwrap() error { return e.Err }
 
-// eventItem is what a source returns: an event, or the end.
+// eventItem is an event of a source, or its end.
 type eventItem struct {
-	value any // a Value, or what a handler in this process has sent
+	value any // a Value, or the event of a handler in this process
 	meta  EventMeta
-	done  bool  // it is the last one: value is the return value
-	err   error // it is the last one: the stream has failed
+	done  bool  // the stream has ended, and value is its return value
+	err   error // the stream has failed
 }
 
-// eventSource is where the events of a stream come from: one answer of a server.
-// Next and close are called by one goroutine at a time; next returns when the life
-// of the stream ends.
+// eventSource is the source of the events of a stream: a response of a server. next and close are
+// called by one goroutine at a time; next returns when the life of the stream ends.
 type eventSource interface {
 	next() eventItem
 	close()
@@ -55,15 +54,15 @@ type eventSource interface {
 type eventStream struct {
 	life   context.Context // of the stream
 	cancel context.CancelCauseFunc
-	again  func(*StreamError) (eventSource, error) // of Retry; nil: a failure is final
+	again  func(*StreamError) (eventSource, error) // of Retry; if it is nil, a failure is final
 
-	// Of an input. The functions are nil where nothing is checked.
+	// These are for an input. The functions are nil if nothing is validated.
 	checkEvent  func(event any) error
 	checkResult func(result any) error
 	claimed     atomic.Bool // it is the input of a call
 
-	// turn holds a value while a goroutine reads or closes, to which source belongs
-	// meanwhile. source is nil after the stream has ended.
+	// turn is full while a goroutine reads or closes; source belongs to that goroutine. source
+	// is nil after the stream has ended.
 	turn   chan struct{}
 	source eventSource
 
@@ -83,19 +82,19 @@ func newEventStream(life context.Context, cancel context.CancelCauseFunc) *event
 var (
 	errStreamClosed     = errors.New("rpc: the stream of events is closed")
 	errStreamFailed     = errors.New("rpc: the stream of events has failed")
-	errNoStream         = errors.New("the answer is no stream of events")
+	errNoStream         = errors.New("the answer is not a stream of events")
 	errUnexpectedStream = errors.New("the answer is a stream of events")
 )
 
-// ErrNoResult is wrapped by the error of [Events.Result] where there is no return
-// value: the stream has not ended yet, or it was closed before.
+// ErrNoResult is wrapped by the error of [Events.Result] if there is no return value, because the
+// stream has not ended yet or was closed before its end.
 var ErrNoResult = errors.New("rpc: the stream of events has no return value")
 
-// ErrOverflow is wrapped by the error of a stream of events that was read too
-// slowly: see [Events].
+// ErrOverflow is wrapped by the error of a stream of events that was read too slowly: see
+// [Events].
 var ErrOverflow = errors.New("rpc: too many unread events")
 
-// streamOf returns the stream that an output is, or that it is to become.
+// streamOf returns the stream of an output that is an *Events, or a pointer to one.
 func streamOf(out any) (*eventStream, bool) {
 	events, ok := out.(interface{ stream() *eventStream })
 	if !ok {
@@ -104,8 +103,8 @@ func streamOf(out any) (*eventStream, bool) {
 	return events.stream(), true
 }
 
-// next returns the next event, or the failure of the stream. ok is false if the stream has
-// ended in any other way.
+// next returns the next event, or an item with an error if the stream has failed. ok is false if
+// the stream has ended in any other way.
 func (s *eventStream) next() (item eventItem, ok bool) {
 	s.turn <- struct{}{}
 	defer func() { <-s.turn }()
@@ -127,7 +126,7 @@ func (s *eventStream) next() (item eventItem, ok bool) {
 	return eventItem{}, false
 }
 
-// reopen puts another source in place of one that has failed.
+// reopen replaces a source that has failed.
 func (s *eventStream) reopen(failure *StreamError) (err error) {
 	if s.again == nil || s.life.Err() != nil {
 		return failure
@@ -154,8 +153,8 @@ func (s *eventStream) failure(item eventItem) *StreamError {
 	return &StreamError{Err: item.err, LastEventID: s.lastID, Retry: s.retry, Data: data}
 }
 
-// end ends the stream, with the turn and without a source. It returns the error for
-// readers: none for a stream that was closed.
+// end ends the stream. The caller has the turn and has closed the source. It returns the error for
+// readers, which is nil for a stream that was closed.
 func (s *eventStream) end(result any, err error) error {
 	s.source = nil
 	s.mu.Lock()
@@ -181,7 +180,7 @@ func (s *eventStream) fail(err error) error {
 	return failure
 }
 
-// stop ends a stream without waiting for its reader. The stream may be nil.
+// stop ends a stream without waiting for its reader. s may be nil.
 func (s *eventStream) stop() {
 	if s != nil {
 		s.cancel(errStreamClosed)
@@ -212,8 +211,8 @@ func (s *eventStream) outcome() (any, error) {
 	return s.result, s.err
 }
 
-// undecodable returns the error of what is not of the type that is read: of an input
-// it is the client's fault.
+// undecodable returns the error for a value that cannot be decoded. For an input it is an error of
+// the client.
 func (s *eventStream) undecodable(what string, err error) error {
 	err = fmt.Errorf("rpc: decode %s: %w", what, err)
 	if s.checkEvent != nil {
@@ -228,7 +227,7 @@ func (s *eventStream) lastEventID() string {
 	return s.lastID
 }
 
-// readEvent reads an event as it came over a wire. It is not ok if it means nothing.
+// readEvent decodes a received event. ok is false if its kind is unknown.
 func readEvent(s *serializer.Serializer, kind peer.EventKind, data []byte, meta peer.EventMeta) (item eventItem, ok bool) {
 	switch kind {
 	case peer.EventMessage, peer.EventDone, peer.EventError:
@@ -251,7 +250,7 @@ func readEvent(s *serializer.Serializer, kind peer.EventKind, data []byte, meta 
 	return item, true
 }
 
-// readInputEvent is readEvent for an event that a client has sent.
+// readInputEvent is like readEvent, for an event that a client has sent.
 func readInputEvent(values *serializer.Serializer, kind peer.EventKind, data []byte, meta peer.EventMeta) (item eventItem, ok bool) {
 	item, ok = readEvent(values, kind, data, meta)
 	if _, malformed := errors.AsType[*serializer.MalformedError](item.err); malformed {
@@ -265,12 +264,12 @@ func (s *eventStream) sendTo(values *serializer.Serializer, send func(*peer.Even
 	for {
 		item, more := s.next()
 		if !more || item.err != nil {
-			_ = send(s.lastEvent(values)) // no reader is left if it fails
+			_ = send(s.lastEvent(values)) // if it fails, there is no reader to notify
 			return
 		}
 		e, err := encodeEvent(values, item)
 		if err != nil {
-			_ = s.fail(err) // which is the last event
+			_ = s.fail(err) // sent as the last event
 			continue
 		}
 		if send(e) != nil {
@@ -291,7 +290,7 @@ func encodeEvent(values *serializer.Serializer, item eventItem) (e *peer.Event, 
 	return e, err
 }
 
-// lastEvent returns the event that reports how a stream has ended.
+// lastEvent returns the event for the end of a stream.
 func (s *eventStream) lastEvent(values *serializer.Serializer) *peer.Event {
 	result, err := s.outcome()
 	if err == nil {
@@ -302,7 +301,7 @@ func (s *eventStream) lastEvent(values *serializer.Serializer) *peer.Event {
 		}
 	}
 	if errors.Is(err, ErrNoResult) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		err = &Error{Code: CodeClientClosedRequest} // it has not failed, but was abandoned
+		err = &Error{Code: CodeClientClosedRequest} // it has not failed but was closed
 	}
 	e, err := encodeEvent(values, eventItem{value: ToError(err).wire()})
 	if err != nil {

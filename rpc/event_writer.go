@@ -8,39 +8,39 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/peer"
 )
 
-// EventWriter sends the events of a stream, for the handler of an
-// [EventProcedure]. It is safe for concurrent use, until the handler returns.
+// EventWriter sends the events of a stream. It is passed to the handler of an [EventProcedure] and
+// is safe for concurrent use until the handler returns.
 type EventWriter[T any] struct {
 	core  *eventWriter
 	check func(event T) error
 }
 
-// Send sends an event. It returns when the event has been handed to the transport,
-// and waits while the caller reads more slowly than events are sent.
+// Send sends an event. It returns when the transport has accepted the event, and waits while the
+// caller reads more slowly than events are sent.
 //
-// The error is final, and ends the context of the handler: the caller has stopped
-// or is gone, which the handler need not report; or the event cannot be sent,
-// because it does not pass validation or encoding. Events cannot hold files. Then
-// the stream ends with this error, also if the handler returns none.
+// An error is final and ends the context of the handler. Either the caller has stopped reading or
+// has disconnected, which the handler does not have to report; or the event cannot be sent,
+// because it is invalid or cannot be encoded, for example because it contains a file. The stream
+// then ends with this error, even if the handler returns nil.
 func (w *EventWriter[T]) Send(event T) error { return w.SendEvent(Event[T]{Data: event}) }
 
-// SendEvent sends an event with metadata: oRPC's withEventMeta. An id lets callers
-// go on after the event. Metadata that cannot be sent is an [ErrEventMeta].
-// Otherwise it is as Send.
+// SendEvent sends an event with metadata. It is oRPC's withEventMeta. With an id, callers can
+// continue after the event. If the metadata is invalid, the error wraps [ErrEventMeta]. In all
+// other respects it is like Send.
 func (w *EventWriter[T]) SendEvent(event Event[T]) error {
 	return w.core.send(event.Data, event.Meta, func() error { return w.check(event.Data) })
 }
 
 var errWriterClosed = errors.New("rpc: send event: the handler has returned")
 
-// eventWriter is an EventWriter without its type.
+// eventWriter is the part of an EventWriter that does not depend on T.
 type eventWriter struct {
 	ctx    context.Context // of the handler
 	cancel context.CancelCauseFunc
 	sink   eventSink
 
-	// turn holds a value while a goroutine sends, so that others wait no longer than
-	// ctx. err belongs to that goroutine; nothing is sent after err is set.
+	// turn is full while a goroutine sends, so that others can wait for it until ctx ends. err
+	// belongs to that goroutine; nothing is sent after err is set.
 	turn chan struct{}
 	err  error
 }
@@ -68,7 +68,7 @@ func (w *eventWriter) send(value any, meta EventMeta, check func() error) error 
 	return w.err
 }
 
-// take waits for the turn. It reports false if the context has ended before.
+// take waits for the turn. It returns false if the context ends before that.
 func (w *eventWriter) take() bool {
 	select {
 	case w.turn <- struct{}{}:
@@ -83,7 +83,7 @@ func (w *eventWriter) take() bool {
 	}
 }
 
-// ended returns the reason why the context has ended, nil if it has not.
+// ended returns the reason why the context has ended, or nil if it has not.
 func (w *eventWriter) ended() error {
 	if w.ctx.Err() == nil {
 		return nil
@@ -91,8 +91,8 @@ func (w *eventWriter) ended() error {
 	return withCause(w.ctx, context.Cause(w.ctx))
 }
 
-// close waits for the goroutine that sends, and returns the reason why events could not be
-// sent, nil if all were.
+// close waits for the goroutine that sends, and returns the error because of which an event could
+// not be sent, or nil.
 func (w *eventWriter) close() error {
 	w.turn <- struct{}{}
 	defer func() { <-w.turn }()
@@ -103,20 +103,20 @@ func (w *eventWriter) close() error {
 	return failed
 }
 
-// eventRun is the output of an event procedure on a server: what is left to do once
-// the answer has begun. It is run once, by the goroutine that answers the call.
+// eventRun is the output of an event procedure on a server. It runs the handler, once, after the
+// response has begun, on the goroutine that answers the call.
 type eventRun struct {
-	ctx    context.Context // only its values count: interceptors have returned
+	ctx    context.Context // used only for its values, because interceptors have returned
 	call   *Call
 	mark   func(error) error // sets Error.Defined; nil for a stream without a contract
 	handle func(ctx context.Context, w *eventWriter) (result any, err error)
 }
 
-// errShuttingDown is the cause of the end of a stream of events that is cut short by a
-// shutdown, and the error that its caller is sent.
+// errShuttingDown is the cause of the end of a stream of events during a shutdown, and the error
+// that is sent to its caller.
 var errShuttingDown = &Error{Code: CodeServiceUnavailable, Message: "Shutting down"}
 
-// eventSink is where the events of a run go.
+// eventSink sends the events of a run.
 type eventSink interface {
 	// message sends an event. It waits until there is room.
 	message(value any, meta EventMeta) error
@@ -131,20 +131,20 @@ func (r *eventRun) run(ctx context.Context, sink eventSink) {
 	w := &eventWriter{ctx: ctx, cancel: cancel, sink: sink, turn: make(chan struct{}, 1)}
 	returned := false
 	defer func() {
-		if !returned { // the caller would wait for ever
+		if !returned { // otherwise the caller would wait forever
 			_ = w.close()
 			sink.end(nil, errEndedGoroutine)
 		}
 	}()
 	result, err := guarded(func(ctx context.Context, _ *Call) (any, error) { return r.handle(ctx, w) })(ctx, r.call)
 	returned = true
-	// The caller learns that an event could not be sent, even if the handler ignores it.
+	// The caller receives the error of an event that could not be sent, even if the handler ignores it.
 	if failed := w.close(); err == nil {
 		err = failed
 	}
 	if _, answered := findError(err); !answered && errors.Is(context.Cause(ctx), errShuttingDown) {
-		// The error of a handler whose context has ended is no result, and its caller is
-		// still connected and can come back.
+		// The handler has returned an error because its context has ended. Its caller is still
+		// connected and may try again.
 		result, err = nil, errShuttingDown
 	}
 	if err != nil && r.mark != nil {
@@ -187,7 +187,7 @@ func (s *localSource) close() {
 	<-s.ended
 }
 
-// localSink hands events to a localSource as they are, one by one.
+// localSink passes events to a localSource, one by one and without encoding them.
 type localSink struct {
 	ctx   context.Context
 	items chan<- eventItem
@@ -201,7 +201,7 @@ func (s localSink) message(value any, meta EventMeta) error {
 }
 
 func (s localSink) end(result any, err error) {
-	_ = s.put(eventItem{value: result, done: err == nil, err: err}) // fails if no reader is left
+	_ = s.put(eventItem{value: result, done: err == nil, err: err}) // fails if there is no reader
 }
 
 func (s localSink) put(item eventItem) error {

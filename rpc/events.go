@@ -10,9 +10,8 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/validate"
 )
 
-// Events is a stream of events: oRPC's Event Iterator. It is what a call of an
-// [EventProcedure] returns, and the input of a procedure whose input type it is, which
-// [NewEvents] makes.
+// Events is a stream of events. It is oRPC's Event Iterator. A call of an [EventProcedure] returns
+// one. It may also be the input of a procedure; a client creates such a stream with [NewEvents].
 //
 //	events, err := Progress.Call(ctx, link, job)
 //	if err != nil {
@@ -27,19 +26,18 @@ import (
 //	}
 //	report, err := events.Result()
 //
-// The events and the return value of an input are validated as they are read; a
-// handler gets the error of one that is refused from the loop, and returns it. The
-// input is closed when the handler has returned.
+// The events and the return value of an input are validated when they are read. If one is
+// invalid, the loop of the handler receives the error, which the handler should return. The input
+// is closed when the handler has returned.
 //
-// All methods are safe for concurrent use. Loops that range at the same time share
-// the events: each goes to one of them.
+// All methods are safe for concurrent use. Loops that range at the same time share the events:
+// each event is returned to one of them.
 //
-// Over HTTP a server waits for a slow reader. Over a socket it cannot, as the calls
-// of one socket share it: a stream of which too much is unread, 1024 events or
-// 4 MiB, fails with [ErrOverflow].
+// Over HTTP a server waits for a slow reader. Over a socket it cannot, because all calls share the
+// socket: if more than 1024 events or 4 MiB are unread, the stream fails with [ErrOverflow].
 type Events[T, R any] struct{ core *eventStream }
 
-// stream returns nil for a nil e, which is no input.
+// stream returns the core of e, or nil if e is nil.
 func (e *Events[T, R]) stream() *eventStream {
 	if e == nil {
 		return nil
@@ -47,7 +45,8 @@ func (e *Events[T, R]) stream() *eventStream {
 	return e.core
 }
 
-// All returns the events in order and waits for further ones. See [Events.Events].
+// All returns an iterator over the events in order that waits for further ones. See
+// [Events.Events].
 func (e *Events[T, R]) All() iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for event, err := range e.Events() {
@@ -58,13 +57,12 @@ func (e *Events[T, R]) All() iter.Seq2[T, error] {
 	}
 }
 
-// Events returns the events with their metadata, in order, and waits for further
-// ones. The loop ends with the stream. If the stream has failed, a [*StreamError]
-// comes first, once: of the server, of the connection, or of the context of the
-// call. After Close the loop just ends.
+// Events returns an iterator over the events with their metadata, in order, that waits for further
+// ones. The loop ends when the stream ends. If the stream fails, because of the server, the
+// connection, or the context of the call, the loop receives a [*StreamError] before it ends; it is
+// returned only once. After Close the loop ends without an error.
 //
-// Breaking out of the loop does not close the stream: ranging again goes on with
-// the next event.
+// Breaking out of the loop does not close the stream: ranging again continues with the next event.
 func (e *Events[T, R]) Events() iter.Seq2[Event[T], error] {
 	return func(yield func(Event[T], error) bool) {
 		for {
@@ -97,9 +95,9 @@ func (e *Events[T, R]) read(value any) (T, error) {
 	return event, err
 }
 
-// Result returns the return value of a stream that a loop has read to its end. It
-// does not wait: before that, and after Close, the error wraps [ErrNoResult]. Of a
-// stream that has failed it returns the error.
+// Result returns the return value of a stream that a loop has read to its end. It does not wait:
+// before the end, and after Close, the error wraps [ErrNoResult]. If the stream has failed, it
+// returns the error of the stream.
 func (e *Events[T, R]) Result() (R, error) {
 	var zero R
 	value, err := e.core.outcome()
@@ -118,22 +116,21 @@ func (e *Events[T, R]) Result() (R, error) {
 	return result, nil
 }
 
-// LastEventID returns the id of the last event that was yielded and had one. A call
-// [WithLastEventID] goes on after it, if the procedure supports that.
+// LastEventID returns the id of the last event that a loop has received and that had one. A call
+// with [WithLastEventID] continues after it, if the procedure supports that.
 func (e *Events[T, R]) LastEventID() string { return e.core.lastEventID() }
 
-// Close ends the stream on both sides: loops end, and the server is sent an abort.
-// It does not wait for a handler on another machine; one in this process it does
-// wait for. Closing again, or after the end, does nothing. It is not for the
-// functions of a [Retry], which a waiting loop calls. The error is always nil.
+// Close ends the stream on both sides: loops end, and an abort is sent to the server. It waits for
+// a handler in this process, but not for one on a server. Closing a stream that has ended does
+// nothing. Close must not be called by the functions of a [Retry]. The error is always nil.
 func (e *Events[T, R]) Close() error {
 	e.core.close()
 	return nil
 }
 
-// NewEvents returns a stream of the events that fn sends, with what fn returns at its
-// end. It is for the input of a procedure whose input type is [*Events], oRPC's Event
-// Iterator as an input, and can be read in this process too.
+// NewEvents returns a stream of the events that fn sends; the value that fn returns is its return
+// value. It is for the input of a procedure whose input type is [*Events], oRPC's Event Iterator as
+// an input. It can also be read in this process.
 //
 //	var Import = rpc.Define[*rpc.Events[Row, rpc.Void], Report]("import")
 //
@@ -142,14 +139,14 @@ func (e *Events[T, R]) Close() error {
 //	})
 //	report, err := Import.Call(ctx, link, rows)
 //
-// fn runs on a goroutine of its own from the first read on. Its context ends with ctx,
-// when the call ends, and when the server stops reading. An error of fn ends the
-// stream: the server is sent it as the error of a handler, so what is no [*Error] stays
-// here, where [Events.Result] returns it.
+// fn runs on a separate goroutine, which starts with the first read. Its context ends with ctx,
+// when the call ends, and when the server stops reading. If fn returns an error, the stream ends.
+// The error is sent to the server like the error of a handler: an [*Error] is sent as it is, and
+// any other error without details; [Events.Result] returns it locally.
 //
-// A stream is the input of one call, which closes it; [Retry] does not repeat such a
-// call. A stream that is used for no call must be closed. Over HTTP the stream is sent as it is
-// read there, over a socket each event waits until the one before is written.
+// A stream can be the input of one call, which closes it; [Retry] does not repeat such a call. A
+// stream that is not passed to a call must be closed. Over HTTP, events are sent as the server
+// reads them; over a socket, each event waits until the previous one has been written.
 func NewEvents[T, R any](ctx context.Context, fn func(context.Context, *EventWriter[T]) (R, error)) *Events[T, R] {
 	life, end := context.WithCancelCause(ctx)
 	run := &eventRun{ctx: ctx, call: &Call{}, handle: func(ctx context.Context, core *eventWriter) (any, error) {
@@ -160,8 +157,8 @@ func NewEvents[T, R any](ctx context.Context, fn func(context.Context, *EventWri
 	return &Events[T, R]{s}
 }
 
-// EventsOf returns a stream of the elements of a sequence: see [NewEvents]. A sequence
-// that waits for something is not interrupted when the stream ends.
+// EventsOf returns a stream of the elements of a sequence: see [NewEvents]. If the sequence waits
+// for something, it is not interrupted when the stream ends.
 func EventsOf[T any](ctx context.Context, events iter.Seq[T]) *Events[T, Void] {
 	return NewEvents(ctx, func(_ context.Context, w *EventWriter[T]) (Void, error) {
 		for event := range events {
@@ -173,7 +170,7 @@ func EventsOf[T any](ctx context.Context, events iter.Seq[T]) *Events[T, Void] {
 	})
 }
 
-// lazySource is a localSource that begins with the first read.
+// lazySource is a localSource that starts with the first read.
 type lazySource struct {
 	life   context.Context
 	run    *eventRun
@@ -201,12 +198,12 @@ var (
 	errStreamSent   = errors.New("rpc: the stream of events was the input of a call before")
 )
 
-// MarshalJSON always fails: a stream of events is no part of a value.
+// MarshalJSON returns an error: a stream of events cannot be a part of a value.
 func (*Events[T, R]) MarshalJSON() ([]byte, error) { return nil, errNestedStream }
 
 // streamInput is a type of input that is a stream of events.
 type streamInput interface {
-	// adopt returns a stream of that type whose events are checked by a validator.
+	// adopt returns s as a stream of this type whose events are validated by v.
 	adopt(ctx context.Context, v Validator, s *eventStream) any
 	// payload returns the types of its events and its result.
 	payload() Payload
@@ -219,14 +216,14 @@ func (*Events[T, R]) adopt(ctx context.Context, v Validator, s *eventStream) any
 	return &Events[T, R]{s}
 }
 
-// takesStream reports whether an input of type In is a stream of events.
+// takesStream reports whether In is a stream of events.
 func takesStream[In any]() bool {
 	var in In
 	_, ok := any(in).(streamInput)
 	return ok
 }
 
-// inputStream returns the stream of events that the input of a call is.
+// inputStream returns the input of a call if it is a stream of events.
 func inputStream(call *Call) (*eventStream, bool) {
 	if s, ok := call.Input.(*eventStream); ok {
 		return s, true
@@ -234,7 +231,7 @@ func inputStream(call *Call) (*eventStream, bool) {
 	return streamOf(call.Input)
 }
 
-// decodeStream returns the input of a call, an In, which is a stream of events.
+// decodeStream returns the input of a call as an In, which must be a stream of events.
 func decodeStream[In any](ctx context.Context, call *Call) (any, error) {
 	var in In
 	if s, ok := inputStream(call); ok && s != nil {
@@ -248,8 +245,8 @@ func decodeStream[In any](ctx context.Context, call *Call) (any, error) {
 	}
 }
 
-// endInput ends the input of a handler, if it is a stream of events, with the context of
-// the handler, whatever that ends of, and when done is called.
+// endInput ends the input of a handler, if it is a stream of events, when the context of the
+// handler ends for any reason, and when done is called.
 func endInput(ctx context.Context, in any) (done func()) {
 	s, ok := streamOf(in)
 	if !ok || s == nil {
@@ -262,8 +259,8 @@ func endInput(ctx context.Context, in any) (done func()) {
 	}
 }
 
-// claimInput returns the stream that a client must send as the input of a call, nil
-// if the input is a value.
+// claimInput returns the input of a call that a client must send as a stream, or nil if the input
+// is a value.
 func claimInput(call *Call) (*eventStream, error) {
 	s, ok := streamOf(call.Input)
 	if !ok || s == nil {
@@ -275,8 +272,8 @@ func claimInput(call *Call) (*eventStream, error) {
 	return s, nil
 }
 
-// wantedStream returns a pointer to decode the output of a call into, and the stream
-// in it if the caller wants one.
+// wantedStream returns a pointer to decode the output of a call into, and its stream if the caller
+// expects one.
 func wantedStream(call *Call) (out any, s *eventStream, ok bool) {
 	if call.New == nil {
 		return nil, nil, false

@@ -181,7 +181,7 @@ func TestRetryOfEventsGivesNoEvents(t *testing.T) {
 		require.NoError(t, err)
 		all, err := readAll(events)
 		require.Len(t, all, 1)
-		require.ErrorContains(t, err, "no stream of events")
+		require.ErrorContains(t, err, "not a stream of events")
 	})
 }
 

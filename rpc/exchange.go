@@ -24,39 +24,39 @@ const (
 	defaultBodyTimeout = 30 * time.Second
 	// defaultStallTimeout is the default of HandlerOptions.StallTimeout.
 	defaultStallTimeout = 10 * time.Second
-	// lingerTimeout is how long the rest of a body may take that no handler reads. The answer
-	// does not wait for it, but can be lost on its way if the connection is closed while
-	// the client sends.
+	// lingerTimeout is how long the rest of a body may take that no handler reads. The
+	// response does not wait for it, but may be lost if the connection is closed while the
+	// client is sending.
 	lingerTimeout = 5 * time.Second
-	// lingerBytes is how much of such a body may be there already, for the connection to
-	// be used again.
+	// lingerBytes is how many received bytes of such a body are discarded at most in order
+	// to use the connection again.
 	lingerBytes = 16 << 10
-	// stallBytes is what a client takes within a stall timeout, at least.
+	// stallBytes is the minimum number of bytes that a client must read within a stall timeout.
 	stallBytes = 16 << 10
 )
 
-// exchanges are what the exchanges of a handler have in common.
+// exchanges has the properties that all exchanges of a handler share.
 type exchanges struct {
 	engine       *engine
 	streams      *streams
-	bodyTimeout  time.Duration // not positive: none
-	stallTimeout time.Duration // not positive: none
+	bodyTimeout  time.Duration // none if not positive
+	stallTimeout time.Duration // none if not positive
 }
 
-// exchange is a request and its answer over HTTP, and how long either may take.
+// exchange is an HTTP request and its response, with their deadlines.
 type exchange struct {
 	*exchanges
 	w          http.ResponseWriter
-	r          *http.Request // its body is the one below, if that is limited
+	r          *http.Request // has the body below, if that is limited
 	controller *http.ResponseController
 	body       *requestBody
-	linger     time.Duration // 0: a body may take any time
-	stall      time.Duration // 0: an answer may take any time
+	linger     time.Duration // 0 means that a body may take any time
+	stall      time.Duration // 0 means that a response may take any time
 }
 
-// open limits how long the body may take, from when it is first read. A shorter ReadTimeout
-// of the server stays in force. With duplex the body is a stream that is read while the answer is
-// written, and limited by httpInput instead.
+// open limits how long the body may take, from the first read on. A shorter ReadTimeout of the
+// server remains in force. With duplex the body is a stream that is read while the response is
+// written, and is limited by httpInput instead.
 func (e *exchanges) open(w http.ResponseWriter, r *http.Request, duplex bool) *exchange {
 	x := &exchange{
 		exchanges: e,
@@ -67,7 +67,7 @@ func (e *exchanges) open(w http.ResponseWriter, r *http.Request, duplex bool) *e
 	if x.body.ended || e.bodyTimeout <= 0 {
 		return x
 	}
-	x.r = r.WithContext(r.Context()) // the request is the server's
+	x.r = r.WithContext(r.Context()) // a copy, because the request belongs to the server
 	x.r.Body = x.body
 	x.linger = min(lingerTimeout, e.bodyTimeout)
 	x.body.begin = x.bodyBegins
@@ -78,20 +78,20 @@ func (e *exchanges) open(w http.ResponseWriter, r *http.Request, duplex bool) *e
 func (x *exchange) bodyBegins() {
 	x.body.until = time.Now().Add(x.bodyTimeout)
 	if server := serverOf(x.r); server == nil || server.ReadTimeout <= 0 || server.ReadTimeout > x.bodyTimeout {
-		_ = x.controller.SetReadDeadline(x.body.until) // else see requestBody
+		_ = x.controller.SetReadDeadline(x.body.until) // if this fails, requestBody checks the time
 	}
 }
 
-// bodyRead is called when the input was read. A deadline that is left over would end an
-// HTTP/2 stream in the middle of its answer.
+// bodyRead is called when the input was read. It removes the deadline, which would otherwise end
+// an HTTP/2 stream in the middle of its response.
 func (x *exchange) bodyRead() {
 	if x.linger > 0 && x.body.ended {
 		_ = x.controller.SetReadDeadline(time.Time{})
 	}
 }
 
-// begin is called before the header of an answer is written. A stream of events may
-// last longer than the WriteTimeout of the server, another answer not.
+// begin is called before the header of a response is written. A stream of events, unlike other
+// responses, may last longer than the WriteTimeout of the server.
 func (x *exchange) begin(stream bool) {
 	if server := serverOf(x.r); !stream && server != nil && server.WriteTimeout > 0 {
 		x.stall = 0
@@ -102,12 +102,12 @@ func (x *exchange) begin(stream bool) {
 	x.extend()
 }
 
-// leaveBody ensures that the answer does not wait for a body that was not read. What has
-// come of a small one is read away; if that is not all, the connection serves no further
-// request, and takes a little more before it is closed.
+// leaveBody ensures that the response does not wait for a body that was not read. It discards the
+// received part of a small body. If there is more, the connection is closed after a while and
+// serves no further requests.
 func (x *exchange) leaveBody() {
 	if x.r.ProtoMajor != 1 {
-		return // HTTP/2 has an end for each direction of a request
+		return // in HTTP/2 each direction of a request ends separately
 	}
 	if x.controller.SetReadDeadline(time.Unix(1, 0)) != nil {
 		return
@@ -120,21 +120,21 @@ func (x *exchange) leaveBody() {
 		}
 	}
 	x.w.Header().Set("Connection", "close")
-	if x.body.until.IsZero() || time.Now().Before(x.body.until) { // else it has had its time
+	if x.body.until.IsZero() || time.Now().Before(x.body.until) { // otherwise the body has timed out
 		_ = x.controller.SetReadDeadline(time.Now().Add(x.linger))
 	}
 }
 
-// extend moves the deadline of writing. The last one stays: net/http sends the end of the
-// answer under it, and removes it then.
+// extend extends the write deadline. The last one remains for net/http, which sends the end of the
+// response with it and then removes it.
 func (x *exchange) extend() {
 	if x.stall > 0 {
 		_ = x.controller.SetWriteDeadline(time.Now().Add(x.stall))
 	}
 }
 
-// Write writes a part of the answer. It fails once the client takes less than stallBytes
-// within the stall timeout.
+// Write writes a part of the response. It returns an error if the client reads less than
+// stallBytes within the stall timeout.
 func (x *exchange) Write(p []byte) (n int, err error) {
 	if x.stall <= 0 {
 		return x.w.Write(p)
@@ -149,8 +149,8 @@ func (x *exchange) Write(p []byte) (n int, err error) {
 	}
 }
 
-// flushEvent sends what was written of a stream. No deadline stays until the next
-// event: an HTTP/2 stream would be ended by it.
+// flushEvent flushes the written events of a stream and removes the deadline, which would end an
+// HTTP/2 stream before the next event.
 func (x *exchange) flushEvent() error {
 	x.extend()
 	err := x.flush()
@@ -160,8 +160,8 @@ func (x *exchange) flushEvent() error {
 	return err
 }
 
-// flush flushes every writer that middleware has put around that of the server. Some
-// flush the next one only if it is an http.Flusher itself, others panic if it is not.
+// flush flushes the writer of the server and every writer that middleware has put around it. Some
+// of these flush the next one only if it is an http.Flusher, others panic if it is not.
 func (x *exchange) flush() error {
 	for w := x.w; ; {
 		inner := writers.Unwrap(w)
@@ -186,8 +186,8 @@ func flushOne(w http.ResponseWriter) (err error) {
 	return http.ErrNotSupported
 }
 
-// canFlush reports whether the innermost writer that can be reached flushes. A writer around
-// it may have the method and not flush.
+// canFlush reports whether the innermost accessible writer can flush. A writer around it may have
+// the method without flushing.
 func canFlush(w http.ResponseWriter) bool {
 	switch writers.Innermost(w).(type) {
 	case interface{ FlushError() error }, http.Flusher:
@@ -196,12 +196,12 @@ func canFlush(w http.ResponseWriter) bool {
 	return false
 }
 
-// requestBody is the body of a request. Where middleware hides that reading can have a
-// deadline, it is kept between two reads.
+// requestBody is the body of a request. If middleware hides the read deadline, it checks the time
+// between reads instead.
 type requestBody struct {
 	io.ReadCloser
 	begin func()    // sets until, at the first Read
-	until time.Time // zero before that
+	until time.Time // zero before the first Read
 	ended bool      // it was read to its end
 }
 
@@ -217,8 +217,8 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// writeAnswer sends an answer without files. It does not look at whether the
-// client is still there: no caller is left to report to.
+// writeAnswer sends an answer without files. It ignores errors, since there is no caller to report
+// them to.
 func (x *exchange) writeAnswer(a answer) {
 	mergeHeader(x.w.Header(), a.header)
 	x.writeJSON(httpStatus(a.status), a.body.JSON)
@@ -233,15 +233,15 @@ func (x *exchange) writeJSON(status int, body []byte) {
 	_, _ = x.Write(body)
 }
 
-// writeText answers with a bare text as the JSON of the body, as oRPC does where
-// there is no call that an error could belong to.
+// writeText responds with a JSON string, as oRPC does if there is no call that an error could
+// belong to.
 func (x *exchange) writeText(status int, text string) {
 	body, _ := json.Marshal(text) //nolint:errchkjson // a string
 	x.writeJSON(status, body)
 }
 
-// httpStatus returns the HTTP status for a status that an Error may have but an HTTP answer
-// may not; the error in the body keeps its own.
+// httpStatus returns a valid HTTP status for the status of an Error. The error in the body keeps
+// its own status.
 func httpStatus(status int) int {
 	if status != http.StatusOK && (status < 400 || status > 599) {
 		return http.StatusInternalServerError
@@ -249,8 +249,8 @@ func httpStatus(status int) int {
 	return status
 }
 
-// writeForm sends an answer that holds files, as they are read. Once it has
-// begun it can only be cut off.
+// writeForm sends an answer with files while these are read. If that fails after the response has
+// begun, the response is cut off.
 func (x *exchange) writeForm(ctx context.Context, call *Call, a answer) {
 	boundary := form.Boundary()
 	header := x.w.Header()
@@ -281,7 +281,7 @@ func (x *exchange) writeForm(ctx context.Context, call *Call, a answer) {
 	panic(http.ErrAbortHandler)
 }
 
-// formAnswer sends the header of an answer with the first of its body.
+// formAnswer sends the header of a response with the first part of its body.
 type formAnswer struct {
 	x      *exchange
 	status int
@@ -304,7 +304,7 @@ func (a *formAnswer) Write(p []byte) (int, error) {
 
 var errNoFlush = errors.New("rpc: send events: middleware hides the http.Flusher of the ResponseWriter")
 
-// sendEvents answers a request with a stream of events, to its end.
+// sendEvents responds with a stream of events and returns when it has ended.
 func (x *exchange) sendEvents(ctx, server context.Context, added http.Header, run *eventRun) {
 	if !canFlush(x.w) {
 		x.logNoStream(ctx, run.call, errNoFlush)
@@ -323,8 +323,8 @@ func (x *exchange) sendEvents(ctx, server context.Context, added http.Header, ru
 	header.Del("Content-Length")
 	header.Set(headerContentType, eventStreamType)
 	x.begin(true)
-	// The writers of frameworks and compressors do not know of a header that only a
-	// flush has sent.
+	// The writers of frameworks and compressors do not notice a header that is sent only by
+	// a flush.
 	x.w.WriteHeader(http.StatusOK)
 	stream, err := sse.NewWriter(x, x.flushEvent, sse.Options{})
 	if err != nil {
@@ -340,8 +340,8 @@ func (x *exchange) sendEvents(ctx, server context.Context, added http.Header, ru
 	}
 }
 
-// noStream ends a stream that could not be sent to its end. Where that is the fault of
-// the server the answer is cut off, for the client not to take it for a whole one.
+// noStream ends a stream that could not be sent completely. If the server is the reason, the
+// response is cut off, so that the client does not treat it as complete.
 func (x *exchange) noStream(ctx context.Context, call *Call, err error) {
 	_, panicked := errors.AsType[*PanicError](err)
 	if !panicked && !errors.Is(err, http.ErrNotSupported) && !errors.Is(err, http.ErrHandlerTimeout) {

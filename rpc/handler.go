@@ -17,133 +17,126 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// defaultMaxBodyBytes bounds the body of a request.
+// defaultMaxBodyBytes is the default of HandlerOptions.MaxBodyBytes.
 const defaultMaxBodyBytes = 1 << 20
 
 // HandlerOptions configures a [Handler]. The zero value is usable.
 type HandlerOptions struct {
-	// Prefix is the path below which the procedures are, as "/rpc". It is compared
-	// in its encoded form. Empty is none.
+	// Prefix is the path below which the procedures are, such as "/rpc". It is compared in
+	// its encoded form. Empty means no prefix.
 	Prefix string
-	// Interceptors run around each call, the first one outermost, before the input
-	// is decoded: [Call.Input] is a [value.Value]. This is where callers are
-	// authenticated. The body of the request is read when the value is first used: by
-	// an interceptor, or after all of them. So a call that they refuse costs no more than
-	// its header and 16 KiB of the body. They also see the refusals of a request whose method
-	// or body is not accepted.
+	// Interceptors run around each call, the first one outermost, before the input is
+	// decoded: [Call.Input] is a [value.Value]. They may authenticate the caller. The body of
+	// the request is read when the value is first used, by an interceptor or after all of
+	// them, so for a call that they refuse only the header and at most 16 KiB of the body are
+	// read. Interceptors also run for requests that are refused because of their method or
+	// body.
 	Interceptors []Interceptor
-	// Plugins change the options before the handler is made, in order.
+	// Plugins change the options before the handler is created, in order.
 	Plugins []HandlerPlugin
-	// Serializers are types of the application that may be sent.
+	// Serializers are for types of the application.
 	Serializers []value.Serializer
-	// Validator checks inputs and outputs. Nil runs go-playground/validator on the
-	// types that have validate tags; [NoValidation] turns it off.
+	// Validator validates inputs and outputs. Nil means go-playground/validator for types
+	// that have validate tags; [NoValidation] disables validation.
 	Validator Validator
-	// MaxBodyBytes is how large the body of a request may be, files included. 0 is
-	// 1 MiB. A larger one is refused with [CodePayloadTooLarge]. Of an input that is a
-	// stream of events it is the limit for each event.
+	// MaxBodyBytes is the maximum size of the body of a request, including files. A larger
+	// one is refused with [CodePayloadTooLarge]. If the input is a stream of events, it is
+	// the limit for each event. 0 means 1 MiB.
 	MaxBodyBytes int64
-	// NotFound answers requests that match no procedure. Nil answers 404.
+	// NotFound serves requests that match no procedure. Nil means a response with 404.
 	NotFound http.Handler
-	// BodyTimeout is how long the body of a request may take from when it is first read. 0 is 30 s, a
-	// negative one does not limit it. A slower request is answered [CodeTimeout].
-	// A shorter ReadTimeout of the [http.Server] stays in force. Raise it along with
-	// MaxBodyBytes. Where middleware hides the SetReadDeadline method of the
-	// ResponseWriter, a body that stops arriving altogether is ended by the
-	// ReadTimeout of the server alone.
+	// BodyTimeout is how long the body of a request may take from the first read on. A slower
+	// request is refused with [CodeTimeout]. 0 means 30 s; a negative value means no limit.
+	// A shorter ReadTimeout of the [http.Server] remains in force. Raise it together with
+	// MaxBodyBytes. If middleware hides the SetReadDeadline method of the ResponseWriter, only
+	// the ReadTimeout of the server ends a body that stops arriving.
 	BodyTimeout time.Duration
-	// StallTimeout is how long a client may take nothing of an answer, or less than
-	// 16 KiB of it, before its connection is closed. 0 is 10 s, a negative one does
-	// not limit it. It takes the place of the WriteTimeout of the [http.Server] for
-	// streams of events, which may last longer then; other answers are limited by
-	// that if it is set. It has no effect where middleware hides the
-	// SetWriteDeadline method of the ResponseWriter.
+	// StallTimeout is how long a client may take to read 16 KiB of a response, or the rest of
+	// it, before its connection is closed. 0 means 10 s; a negative value means no limit. For
+	// streams of events it replaces the WriteTimeout of the [http.Server], so that they may
+	// last longer; for other responses that applies too. It has no effect if middleware hides
+	// the SetWriteDeadline method of the ResponseWriter.
 	StallTimeout time.Duration
-	// TrustedOrigins are the origins, as "https://app.example.com", whose pages may
-	// call procedures besides those of the handler's own. They are compared
-	// exactly. Requests of other pages are refused, see [Handler]. For these pages to
-	// read the answers, use a [CORSPlugin] instead, or middleware.
+	// TrustedOrigins lists the origins, such as "https://app.example.com", whose pages may
+	// call procedures, besides pages of the handler's own origin. They are compared exactly.
+	// Requests of other pages are refused, see [Handler]. To also allow these pages to read
+	// the responses, use a [CORSPlugin] instead, or middleware.
 	TrustedOrigins []string
-	// TrustedOriginFunc reports whether pages of an origin that is not among
-	// TrustedOrigins may call procedures. Nil trusts none. It must be safe for
-	// concurrent use.
+	// TrustedOriginFunc reports whether pages of an origin that is not in TrustedOrigins may
+	// call procedures. It must be safe for concurrent use. Nil trusts none.
 	TrustedOriginFunc func(origin string) bool
-	// Logger receives panics, and middleware that keeps events from being streamed,
-	// at level Error, and the causes of internal errors and refused origins at level
-	// Warn. None of these are sent to callers. Nil discards them.
+	// Logger receives panics, and middleware that prevents streams of events, at level
+	// Error, and the causes of internal errors and refused origins at level Warn. None of
+	// these are sent to callers. Nil means no logging.
 	Logger *slog.Logger
 
-	batch func(*Handler) batchHandler // of a BatchPlugin, nil without
-	cors  *cors                       // of a CORSPlugin, nil without
+	batch func(*Handler) batchHandler // of a BatchPlugin, or nil
+	cors  *cors                       // of a CORSPlugin, or nil
 }
 
-// HandlerPlugin changes how a handler works: oRPC's handler plugins.
+// HandlerPlugin changes the options of a handler. It is oRPC's handler plugin.
 type HandlerPlugin interface {
-	// InitHandler may change the options of a handler that is being made, for
-	// example append to its interceptors. They are the handler's own copy.
+	// InitHandler may change the options of a handler that is being created, for example
+	// append interceptors. o is the handler's own copy.
 	InitHandler(o *HandlerOptions)
 }
 
-// Handler serves the procedures of a [Router] over HTTP: oRPC's RPCHandler. Mount
-// it without http.StripPrefix; [HandlerOptions.Prefix] does that. It is safe for
-// concurrent use.
+// Handler serves the procedures of a [Router] over HTTP. It is oRPC's RPCHandler. Mount it without
+// http.StripPrefix; use [HandlerOptions.Prefix]. It is safe for concurrent use.
 //
-// A procedure is called with POST, PUT, PATCH or DELETE, and with GET if it is
-// declared with [WithMethod]; other methods run nothing and are answered
-// [CodeMethodNotSupported], OPTIONS among them, unless a [CORSPlugin] answers it. A body
-// that is neither JSON nor a form is refused with [CodeUnsupportedMediaType], one
-// that cannot be decoded with [CodeBadRequest]. A stream of events is accepted where the
-// input type is [*Events], if the http.ResponseWriter can be written while the body is
-// read, and refused with [CodeNotImplemented] if it cannot. A client that then sends
-// neither an event nor a comment for a minute gets [CodeTimeout].
+// A procedure can be called with POST, PUT, PATCH or DELETE, and with GET if [WithMethod] declares
+// it. Other methods are refused with [CodeMethodNotSupported], including OPTIONS unless a
+// [CORSPlugin] responds to it. A body that is neither JSON nor a form is refused with
+// [CodeUnsupportedMediaType], and one that cannot be decoded with [CodeBadRequest]. If the input
+// type is [*Events], the body may be a stream of events; it is refused with [CodeNotImplemented] if
+// the http.ResponseWriter cannot be written while the body is read, and with [CodeTimeout] if the
+// client sends neither an event nor a comment for a minute.
 //
-// Browsers send the cookies of a site along with the requests that pages of other sites make.
-// Such a request is refused with [CodeForbidden] before anything of it is run, as
-// [http.CrossOriginProtection] does it, unless [HandlerOptions.TrustedOrigins] has the page's
-// origin or a [CORSPlugin] allows it. Requests with neither an Origin nor a Sec-Fetch-Site
-// header, as programs send them, pass. So does GET, which any page may cause, though not read
-// the answer to: declare only procedures with GET that change nothing.
+// Browsers send the cookies of a site with the requests that pages of other sites make. Like
+// [http.CrossOriginProtection], a handler refuses such requests with [CodeForbidden] before it runs
+// anything, unless [HandlerOptions.TrustedOrigins] has the page's origin or a [CORSPlugin] allows
+// it. Requests without Origin and Sec-Fetch-Site headers, which come from other programs, are not
+// refused. Neither are GET requests, which any page can make, although it cannot read the response:
+// declare GET only for procedures that change nothing.
 //
-// Any other body must arrive within [HandlerOptions.BodyTimeout], and the client must take
-// the answer, see [HandlerOptions.StallTimeout]. A request that is refused for its
-// path, method, origin, type or announced length, or by an interceptor, is answered without
-// its body being waited for. Unless the rest of that has come already, the connection serves
-// no further request.
+// Other bodies must arrive within [HandlerOptions.BodyTimeout], and the client must read the
+// response, see [HandlerOptions.StallTimeout]. A request that is refused because of its path,
+// method, origin, type or declared length, or by an interceptor, is answered without waiting for its
+// body. Unless the whole body has already arrived, the connection is then not used again.
 //
-// Streams of events, as outputs and as inputs, end with [CodeServiceUnavailable] when the
+// Streams of events, both outputs and inputs, end with [CodeServiceUnavailable] when the
 // [http.Server] that serves them shuts down, or by [Handler.Shutdown].
 //
-// An output with files is sent as these are read. If one fails, the answer is an
-// internal error or, once it has begun, cut off with a panic of
-// [http.ErrAbortHandler], which middleware must not recover.
+// The files of an output are read while they are sent. If reading fails, the response is an
+// internal error or, if it has begun, is cut off with a panic of [http.ErrAbortHandler], from
+// which middleware must not recover.
 //
-// Headers that a call adds to [Call.ResponseHeader] are added to those of middleware if the
-// header is a list, as Vary, Set-Cookie and
-// Access-Control-Expose-Headers are, and replace them if it is not. The context
-// of a call is that of its request.
+// Headers in [Call.ResponseHeader] replace those that middleware has set, or are added to them if
+// the header is a list, such as Vary, Set-Cookie and Access-Control-Expose-Headers. The context of
+// a call is that of its request.
 type Handler struct {
 	engine       *engine
-	routes       map[string]Route // by encoded path, prefix included
+	routes       map[string]Route // by encoded path with the prefix
 	interceptors []Interceptor
 	maxBodyBytes int64
 	exchanges    *exchanges
 	origins      *origins
 	notFound     http.Handler
-	ownNotFound  bool // the handler's own
+	ownNotFound  bool // notFound is not that of the options
 	streams      *streams
 	prefix       string       // encoded, without trailing slash
-	batch        batchHandler // nil: batches are requests like others
+	batch        batchHandler // nil if batches are treated like other requests
 }
 
-// batchHandler answers requests that carry several calls.
+// batchHandler serves batches of calls.
 type batchHandler interface {
 	http.Handler
 	takes(r *http.Request) bool
 }
 
-// NewHandler returns a handler; nil options are the defaults. It panics on options that are
-// wrong: a prefix without leading slash, a negative MaxBodyBytes, a nil interceptor or
-// plugin, serializers that contradict each other, trusted origins that are none.
+// NewHandler returns a handler. If o is nil, the defaults are used. It panics if options are wrong:
+// a prefix without a leading slash, a negative MaxBodyBytes, a nil interceptor or plugin,
+// serializers that contradict each other, malformed trusted origins.
 func NewHandler(r *Router, o *HandlerOptions) *Handler {
 	var own HandlerOptions
 	if o != nil {

@@ -5,17 +5,17 @@ import (
 	"errors"
 )
 
-// maxIdempotencyKey is how long the key of a call may be.
+// maxIdempotencyKey is the maximum length of the key of a call.
 const maxIdempotencyKey = 128
 
 var errIdempotencyKey = errors.New("idempotency key is not 1 to 128 visible ASCII characters")
 
-// WithIdempotencyKey sends key as the header "idempotency-key" with the call and each of
-// its retries, over HTTP and over sockets, so that the server can tell them from other
-// calls: see [Call.IdempotencyKey]. A call with a [Retry] has a random key by default. Set
-// one where the application itself repeats a call, also in another process; it must be
-// another for each call that is not a repetition. It is up to 128 visible ASCII characters,
-// or the call fails. "" sends none. oRPC has no counterpart.
+// WithIdempotencyKey sends key in the header "idempotency-key" of the call and each of its retries,
+// over HTTP and over sockets, so that the server recognizes them as repetitions: see
+// [Call.IdempotencyKey]. A call with a [Retry] has a random key by default. Set a key if the
+// application itself repeats a call, perhaps in another process; calls that are not repetitions
+// must have different keys. A key has up to 128 visible ASCII characters; otherwise the call fails.
+// "" means no key. oRPC has no counterpart.
 func WithIdempotencyKey(key string) CallOption {
 	return callOptionFunc(func(o *callOptions) { o.key = &key })
 }
@@ -32,7 +32,7 @@ func (o *callOptions) identify() error {
 		}
 		header.Set(headerIdempotency, *o.key)
 	case o.retry.Max > 0 && len(header.Values(headerIdempotency)) == 0:
-		if _, streams := streamOf(o.call.Input); !streams { // which is sent once
+		if _, streams := streamOf(o.call.Input); !streams { // calls with streams are not repeated
 			header.Set(headerIdempotency, rand.Text())
 		}
 	}

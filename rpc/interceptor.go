@@ -8,16 +8,16 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/bridge"
 )
 
-// Interceptor runs around a call, on a client or on a server: it may inspect the call, change
-// it, refuse it, or inspect the outcome. It passes the call on with next, at most once.
-// oRPC's interceptor: ({next, path, …}).
+// Interceptor runs around a call, on a client or on a server. It may inspect, change or refuse the
+// call, and inspect or change the result. It passes the call on by calling next, at most once. It
+// is oRPC's interceptor, ({next, path, …}).
 //
-// Interceptors see errors as they were returned, before [ToError]. Of several,
-// the first is outermost.
+// Interceptors receive errors as they were returned, before [ToError]. The first of several
+// interceptors is the outermost.
 type Interceptor func(ctx context.Context, call *Call, next CallFunc) (any, error)
 
-// Chain puts interceptors around a CallFunc, the first one outermost. It panics on a nil
-// interceptor.
+// Chain returns a CallFunc that runs interceptors around last, the first one outermost. It panics if
+// an interceptor is nil.
 func Chain(interceptors []Interceptor, last CallFunc) CallFunc {
 	for _, in := range slices.Backward(interceptors) {
 		if in == nil {
@@ -29,7 +29,7 @@ func Chain(interceptors []Interceptor, last CallFunc) CallFunc {
 	return last
 }
 
-// OnStart calls fn before each call.
+// OnStart returns an interceptor that calls fn before each call.
 func OnStart(fn func(ctx context.Context, call *Call)) Interceptor {
 	return func(ctx context.Context, call *Call, next CallFunc) (any, error) {
 		fn(ctx, call)
@@ -37,7 +37,7 @@ func OnStart(fn func(ctx context.Context, call *Call)) Interceptor {
 	}
 }
 
-// OnSuccess calls fn with the output of each call that succeeds.
+// OnSuccess returns an interceptor that calls fn with the output of each call that succeeds.
 func OnSuccess(fn func(ctx context.Context, call *Call, output any)) Interceptor {
 	return func(ctx context.Context, call *Call, next CallFunc) (any, error) {
 		out, err := next(ctx, call)
@@ -48,7 +48,7 @@ func OnSuccess(fn func(ctx context.Context, call *Call, output any)) Interceptor
 	}
 }
 
-// OnError calls fn with the error of each call that fails.
+// OnError returns an interceptor that calls fn with the error of each call that fails.
 func OnError(fn func(ctx context.Context, call *Call, err error)) Interceptor {
 	return func(ctx context.Context, call *Call, next CallFunc) (any, error) {
 		out, err := next(ctx, call)
@@ -59,7 +59,7 @@ func OnError(fn func(ctx context.Context, call *Call, err error)) Interceptor {
 	}
 }
 
-// OnFinish calls fn after each call.
+// OnFinish returns an interceptor that calls fn after each call, with its output or error.
 func OnFinish(fn func(ctx context.Context, call *Call, output any, err error)) Interceptor {
 	return func(ctx context.Context, call *Call, next CallFunc) (any, error) {
 		out, err := next(ctx, call)
@@ -68,12 +68,11 @@ func OnFinish(fn func(ctx context.Context, call *Call, output any, err error)) I
 	}
 }
 
-// Recover turns a panic of the call, and of the interceptors inside, into an error. fn returns
-// the error for the argument of panic; with nil it is a [*PanicError].
+// Recover returns an interceptor that recovers from panics of the call and of the interceptors
+// inside it. fn returns the error for the argument of panic; if fn is nil, it is a [*PanicError].
 //
-// Servers recover from panics without it, and their handlers' panics reach
-// interceptors as errors: it is for those who want an error of their own, and for
-// clients whose interceptors may panic.
+// Servers also recover from panics without it: interceptors receive the panics of handlers as
+// errors. Use it to return another error, and for clients whose interceptors may panic.
 func Recover(fn func(ctx context.Context, call *Call, value any) error) Interceptor {
 	return func(ctx context.Context, call *Call, next CallFunc) (any, error) {
 		out, err := guarded(next)(ctx, call)
@@ -84,11 +83,11 @@ func Recover(fn func(ctx context.Context, call *Call, value any) error) Intercep
 	}
 }
 
-// errEndedGoroutine is the cause of the answer to a call whose handler has called
-// runtime.Goexit, which nothing recovers from.
+// errEndedGoroutine is the error of a call whose handler has called runtime.Goexit, from which it
+// is not possible to recover.
 var errEndedGoroutine = internalError(errors.New("rpc: the handler has ended its goroutine"))
 
-// guarded turns a panic in handle into a *PanicError.
+// guarded returns a CallFunc that calls handle and returns a panic as a *PanicError.
 func guarded(handle CallFunc) CallFunc {
 	return func(ctx context.Context, call *Call) (out any, err error) {
 		defer bridge.RecoverTo(&err)

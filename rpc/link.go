@@ -26,44 +26,43 @@ const (
 
 // LinkOptions configures a [Link]. The zero value is usable.
 type LinkOptions struct {
-	// HTTPClient sends the requests. Nil is http.DefaultClient. Redirects are
-	// its business: by default it follows them, and turns a POST into a GET
-	// without body unless the status is 307 or 308.
+	// HTTPClient sends the requests. It also handles redirects: by default it follows them,
+	// and changes a POST to a GET without a body unless the status is 307 or 308. Nil means
+	// http.DefaultClient.
 	HTTPClient *http.Client
-	// Header returns headers to send with a call, such as authorization. It is called
-	// for each try, so that a token may change in between. The headers of [WithHeader]
-	// replace those of the same name. An error fails the try.
+	// Header returns headers to send with a call, such as Authorization. It is called for
+	// each try, so that a token may change in between. Headers of [WithHeader] replace those
+	// with the same name. If it returns an error, the try fails. Nil means no headers.
 	Header func(ctx context.Context, call *Call) (http.Header, error)
 	// Interceptors run around each call and its retries, the first one outermost.
 	Interceptors []Interceptor
-	// Plugins change the options before the link is made, in order.
+	// Plugins change the options before the link is created, in order.
 	Plugins []LinkPlugin
-	// Serializers are types of the application that may be sent.
+	// Serializers are for types of the application.
 	Serializers []value.Serializer
-	// MaxBodyBytes is how large the body of an answer may be, files included. 0 is
-	// 16 MiB. A larger one fails the call with an [*http.MaxBytesError].
+	// MaxBodyBytes is the maximum size of the body of a response, including files. If it is
+	// larger, the call fails with an [*http.MaxBytesError]. 0 means 16 MiB.
 	MaxBodyBytes int64
-	// MaxURLLength is how long the address of a GET request may be; longer ones
-	// are sent as POST. 0 is 2083.
+	// MaxURLLength is the maximum length of the address of a GET request; a call with a
+	// longer one is sent as POST. 0 means 2083.
 	MaxURLLength int
 
-	batch func(*Link) batchSender // of a BatchLinkPlugin, nil without
+	batch func(*Link) batchSender // of a BatchLinkPlugin, or nil
 }
 
-// LinkPlugin changes how a link works: oRPC's link plugins.
+// LinkPlugin changes the options of a link. It is oRPC's link plugin.
 type LinkPlugin interface {
-	// InitLink may change the options of a link that is being made, for example
-	// append to its interceptors. They are the link's own copy.
+	// InitLink may change the options of a link that is being created, for example append
+	// interceptors. o is the link's own copy.
 	InitLink(o *LinkOptions)
 }
 
-// Link calls procedures over HTTP: oRPC's RPCLink. It is a [Caller] and safe for
-// concurrent use.
+// Link calls procedures over HTTP. It is oRPC's RPCLink. It is a [Caller] and safe for concurrent
+// use.
 //
-// An error that the server has sent comes back as an [*Error]. So does any other
-// answer with an error status, with an [ErrorResponse] as its data. All other
-// errors are local: of the network, of the context, of an answer that cannot be
-// read.
+// An error that the server has sent is returned as an [*Error]. So is any other response with an
+// error status, with an [ErrorResponse] as its data. All other errors are local: of the network, of
+// the context, or of a malformed response.
 type Link struct {
 	prefix     string // scheme, host and path, without trailing slash
 	query      string // of the address, with its question mark
@@ -73,25 +72,25 @@ type Link struct {
 	maxBody    int64
 	maxURL     int
 	caller     Caller
-	bad        error       // of each call: what is wrong with the address
-	batcher    batchSender // nil: each call is a request
+	bad        error       // returned by each call if the address is invalid
+	batcher    batchSender // nil if each call is a separate request
 }
 
-// batchSender sends calls together.
+// batchSender sends calls in batches.
 type batchSender interface {
 	takes(call *Call, r *http.Request) bool
 	do(ctx context.Context, call *Call, r *http.Request, body []byte) (*http.Response, error)
 }
 
-// ErrAddress is wrapped by the error of every call on a link whose address is not one of
-// http or https.
+// ErrAddress is wrapped by the error of every call on a link whose address is not an http or https
+// URL.
 var ErrAddress = errors.New("rpc: bad address")
 
-// NewLink returns a link to the handler at an address, its prefix included, such as
-// "http://localhost:3000/rpc". A slash at its end does not count. Nil options are the
-// defaults. With an address that is not one of http or https each call fails with
-// [ErrAddress]. NewLink panics on options that are wrong: negative numbers, a nil
-// interceptor or plugin, serializers that contradict each other.
+// NewLink returns a link to the handler at an address, including its prefix, such as
+// "http://localhost:3000/rpc". A trailing slash is ignored. If o is nil, the defaults are used. If
+// the address is not an http or https URL, each call returns an error that wraps [ErrAddress].
+// NewLink panics if options are wrong: negative numbers, a nil interceptor or plugin, serializers
+// that contradict each other.
 func NewLink(address string, o *LinkOptions) *Link {
 	base, bad := parseAddress(address)
 	var own LinkOptions
@@ -135,8 +134,8 @@ func (o *LinkOptions) check() {
 	list.Panic("rpc: NewLink")
 }
 
-// parseAddress returns the address of a link, never nil. The error does not contain it,
-// since it may have a password in it.
+// parseAddress parses the address of a link. The result is never nil. The error does not contain
+// the address, because that may have a password.
 func parseAddress(address string) (*url.URL, error) {
 	base, err := url.Parse(address)
 	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
@@ -187,7 +186,7 @@ func (l *Link) roundTrip(ctx context.Context, call *Call) (*http.Response, error
 	return l.client.Do(r)
 }
 
-// output reads an answer that is no stream.
+// output reads a response that is not a stream.
 func (l *Link) output(ctx context.Context, call *Call, r *http.Response) (any, error) {
 	call.ResponseHeader = r.Header
 	out, err := l.read(call, r)
@@ -197,8 +196,8 @@ func (l *Link) output(ctx context.Context, call *Call, r *http.Response) (any, e
 	return out, err
 }
 
-// request returns the request of a call. Its body is also returned, nil if there is
-// none or it is a form.
+// request returns the request of a call and its body, which is nil if there is none or if it is a
+// form.
 func (l *Link) request(ctx context.Context, call *Call) (*http.Request, []byte, error) {
 	if s, ok := streamOf(call.Input); ok && s != nil {
 		return l.streamRequest(ctx, call, s)
@@ -287,8 +286,8 @@ func (l *Link) readForm(body io.Reader, header http.Header) (value.Value, error)
 	return readFormToMemory(body, header.Get("Content-Type"), l.maxBody, l.serializer)
 }
 
-// setForm makes a value with its files the body of a request. A small one is made
-// at once, so that the call fails before anything is sent if a file cannot be read.
+// setForm sets the body of a request to a value with its files. A small body is created at once, so
+// that nothing is sent if a file cannot be read.
 func setForm(r *http.Request, e serializer.Encoded) error {
 	boundary := form.Boundary()
 	r.Header.Set(headerContentType, form.ContentType(boundary))
@@ -306,8 +305,7 @@ func setForm(r *http.Request, e serializer.Encoded) error {
 	return err
 }
 
-// formReader is the text of a form, which is made as it is read. Only what is on
-// its way is in memory.
+// formReader creates a form while it is read, without keeping it in memory.
 type formReader struct {
 	boundary string
 	encoded  serializer.Encoded
@@ -328,7 +326,7 @@ func (f *formReader) Read(p []byte) (int, error) {
 	return f.reader.Read(p)
 }
 
-// Close waits until no file is being read any more.
+// Close waits until no file is being read.
 func (f *formReader) Close() error {
 	f.begin.Do(func() { close(f.done) })
 	_ = f.reader.Close() // never fails

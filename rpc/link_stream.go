@@ -12,9 +12,8 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// openStream calls a procedure whose output is a stream of events. The request, and
-// the input if that is a stream too, lasts as long as the stream; ctx governs the opening
-// only.
+// openStream calls a procedure whose output is a stream of events. The request lasts as long as the
+// stream, and so does the input if that is a stream too; ctx limits only opening it.
 func (l *Link) openStream(ctx context.Context, call *Call, out any, s, input *eventStream) (any, error) {
 	life, cancel := context.WithCancelCause(peer.WithValues(s.life, ctx))
 	opened := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
@@ -37,7 +36,7 @@ func (l *Link) openStream(ctx context.Context, call *Call, out any, s, input *ev
 	return out, nil
 }
 
-// httpSource reads the events in the body of an answer.
+// httpSource reads the events in the body of a response.
 type httpSource struct {
 	life       context.Context
 	cancel     context.CancelCauseFunc // of the request
@@ -45,14 +44,14 @@ type httpSource struct {
 	serializer *serializer.Serializer
 	body       io.Closer
 	reader     *sse.Reader
-	input      *eventStream // nil if it is a value
+	input      *eventStream // nil if the input is a value
 }
 
 func (s *httpSource) next() eventItem {
 	for {
 		m, err := s.reader.Next()
-		if err == io.EOF { //nolint:errorlint // a connection that broke may wrap it
-			return eventItem{value: value.Value{}, done: true} // a return value need not be there
+		if err == io.EOF { //nolint:errorlint // the error of a lost connection may wrap it
+			return eventItem{value: value.Value{}, done: true} // the return value is optional
 		}
 		if err != nil {
 			return eventItem{err: callError(s.life, s.call, err)}
@@ -92,7 +91,7 @@ func (l *Link) streamRequest(ctx context.Context, call *Call, s *eventStream) (*
 	return r, nil, nil
 }
 
-// inputBody is the text of a stream of events, which is made as it is read.
+// inputBody encodes a stream of events while it is read.
 type inputBody struct {
 	stream     *eventStream
 	serializer *serializer.Serializer
@@ -112,16 +111,16 @@ func (b *inputBody) Read(p []byte) (int, error) {
 	return b.reader.Read(p)
 }
 
-// Close does not wait for the application, which may be about to make an event.
+// Close does not wait for the application, which may be creating an event.
 func (b *inputBody) Close() error {
 	b.stream.stop()
 	return b.reader.Close()
 }
 
-// write sends the stream, with comments while there is no event.
+// write sends the stream, and comments while there are no events.
 func (b *inputBody) write() {
 	text, err := sse.NewWriter(b.writer, nil, sse.Options{})
-	if err != nil { // closed at once
+	if err != nil { // it was closed before it began
 		b.stream.close()
 		return
 	}

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// checkOrigin returns an error for an origin that no browser sends, and that therefore
-// would never match: they send it in lower case, an international name in Punycode, and
-// without the default port. Whether it is an origin at all is not checked.
+// checkOrigin returns an error for an origin that browsers do not send and that would therefore
+// never match: they send origins in lower case, international names in Punycode, and no default
+// port. It does not check whether it is a valid origin at all.
 func checkOrigin(origin string) error {
 	u, err := url.Parse(origin)
 	if err != nil {

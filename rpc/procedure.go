@@ -10,31 +10,31 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/validate"
 )
 
-// Procedure is a contract: the path of a procedure and the types of its input
-// and output. It is a value that server and client share. The server adds a
-// handler ([Procedure.Handler], or durableobject.Handle for the method of a
-// durable object), the client calls it ([Procedure.Call]).
+// Procedure is the contract of a procedure: its path and the types of its input and output. Server
+// and client share it. The server adds a handler with [Procedure.Handler], or with
+// durableobject.Handle for the method of a durable object. The client calls it with
+// [Procedure.Call].
 type Procedure[In, Out any] struct{ spec *spec }
 
-// spec is a contract without its types.
+// spec is the part of a contract that does not depend on its types.
 type spec struct {
 	path   []string
 	method string
 	errors []declaration
-	fresh  func() any // a pointer to an output, for clients; nil for events
+	fresh  func() any // returns a pointer to an output, for clients; nil for events
 	stream bool       // the input is a stream of events
 	input  Payload
 	output Payload
 }
 
-// declaration is an [ErrorDef] of any data.
+// declaration is implemented by ErrorDef[D] for every D.
 type declaration interface {
 	declares(e *Error) bool
 	describe() DeclaredError
 }
 
-// Method is something that a token can allow by name: a [Procedure], a
-// [MethodGroup], or a bare [Name].
+// Method is implemented by everything that a token can allow by name: a [Procedure], a
+// [MethodGroup], or a [Name].
 type Method interface {
 	// Path returns the dotted path.
 	Path() string
@@ -46,18 +46,17 @@ type Name string
 // Path returns the name.
 func (n Name) Path() string { return string(n) }
 
-// ProcedureOption configures a procedure: [WithMethod], or an [ErrorDef] that
-// its handler may return.
+// ProcedureOption configures a procedure. It is the result of [WithMethod], or an [ErrorDef] that
+// the handler may return.
 type ProcedureOption interface{ applyToProcedure(s *spec) }
 
 type procedureOptionFunc func(*spec)
 
 func (f procedureOptionFunc) applyToProcedure(s *spec) { f(s) }
 
-// WithMethod declares the HTTP method that a [Link] uses for the procedure. GET
-// also lets servers answer GET requests for it, which they refuse otherwise: it
-// is for procedures without effects. It panics on other methods than GET, POST,
-// PUT, PATCH and DELETE.
+// WithMethod declares the HTTP method that a [Link] uses for the procedure. With GET, servers also
+// accept GET requests for it, which they otherwise refuse; use it only for procedures that change
+// nothing. WithMethod panics if the method is not GET, POST, PUT, PATCH or DELETE.
 func WithMethod(method string) ProcedureOption {
 	methods := []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 	if !slices.Contains(methods, method) {
@@ -66,9 +65,8 @@ func WithMethod(method string) ProcedureOption {
 	return procedureOptionFunc(func(s *spec) { s.method = method })
 }
 
-// Define returns the contract of a procedure. The path is one name, or several
-// joined by dots for a procedure in a group: "ping", "users.find". It panics on
-// an empty path or an empty name in it.
+// Define returns the contract of a procedure. The path is a name, or several names joined by dots
+// for a procedure in a group: "ping", "users.find". It panics if the path or a name in it is empty.
 func Define[In, Out any](path string, opts ...ProcedureOption) Procedure[In, Out] {
 	s := newSpec("Define", path, opts)
 	s.fresh = func() any { return new(Out) }
@@ -88,11 +86,11 @@ func newSpec(caller, path string, opts []ProcedureOption) *spec {
 	return s
 }
 
-// MethodGroup is a named group of methods. A token allows a group as a whole.
+// MethodGroup is a named group of methods. A token allows all or none of the methods of a group.
 type MethodGroup struct{ name string }
 
-// Group returns a group of methods, to be filled with [DefineIn] and
-// [DefineEventsIn]. It panics on an empty name or one with a dot.
+// Group returns a group of methods, which are defined with [DefineIn] and [DefineEventsIn]. It
+// panics if the name is empty or contains a dot.
 func Group(name string) MethodGroup {
 	if name == "" || strings.Contains(name, ".") {
 		panic(fmt.Sprintf("rpc: Group: bad name %q", name))
@@ -103,7 +101,7 @@ func Group(name string) MethodGroup {
 // Path returns the group's name.
 func (g MethodGroup) Path() string { return g.name }
 
-// DefineIn returns the contract of a procedure in a group, as Define(g.Path()+"."+name).
+// DefineIn returns the contract of a procedure in a group. It is Define(g.Path()+"."+name).
 func DefineIn[In, Out any](g MethodGroup, name string, opts ...ProcedureOption) Procedure[In, Out] {
 	return Define[In, Out](g.name+"."+name, opts...)
 }
@@ -111,8 +109,8 @@ func DefineIn[In, Out any](g MethodGroup, name string, opts ...ProcedureOption) 
 // Path returns the dotted path.
 func (p Procedure[In, Out]) Path() string { return strings.Join(p.spec.path, ".") }
 
-// Call calls the procedure on c and returns its output. An error that the other
-// side sent is an [*Error]; ctx ends the call, and the handler's context with it.
+// Call calls the procedure with c and returns its output. An error that the server has sent is an
+// [*Error]. When ctx ends, the call ends, and so does the context of the handler.
 func (p Procedure[In, Out]) Call(ctx context.Context, c Caller, in In, opts ...CallOption) (Out, error) {
 	var zero Out
 	out, err := c.Call(ctx, &Call{
@@ -131,13 +129,12 @@ func (p Procedure[In, Out]) Call(ctx context.Context, c Caller, in In, opts ...C
 	return typed, nil
 }
 
-// Handler returns the procedure with a handler, for [NewRouter]. The interceptors run
-// around it, after the input was decoded and checked, and see it typed in
-// [Call.Input].
+// Handler returns a route that handles the procedure with fn, for [NewRouter]. The interceptors run
+// around fn, after the input was decoded and validated; [Call.Input] has type In.
 //
-// The context of fn ends when the caller cancels the call or goes away; [CallOf] finds the call
-// in it. It runs concurrently with itself. If it panics the call fails with a [*PanicError],
-// which interceptors see and the caller does not. Handler panics on a nil interceptor.
+// The context of fn ends when the caller cancels the call or disconnects; [CallOf] returns the call
+// from it. fn may be called concurrently. If it panics, the call fails with a [*PanicError], which
+// interceptors receive but the caller does not. Handler panics if an interceptor is nil.
 func (p Procedure[In, Out]) Handler(fn func(context.Context, In) (Out, error), ics ...Interceptor) Route {
 	outHasRules := validate.HasRules[Out]()
 	return newRoute[In](p.spec, func(ctx context.Context, call *Call) (any, error) {
@@ -152,13 +149,13 @@ func (p Procedure[In, Out]) Handler(fn func(context.Context, In) (Out, error), i
 		if err != nil {
 			return nil, err
 		}
-		var out any = typed // once: it costs an allocation
+		var out any = typed // converted once, because it allocates
 		return out, checkOutput(ctx, call.validator, out, outHasRules)
 	}, ics)
 }
 
-// newRoute puts the decoding of the input and the interceptors around what runs a
-// handler.
+// newRoute returns a route that decodes the input, runs the interceptors and then run, which calls
+// the handler.
 func newRoute[In any](s *spec, run CallFunc, ics []Interceptor) Route {
 	inHasRules := validate.HasRules[In]()
 	handle := Chain(ics, guarded(func(ctx context.Context, call *Call) (any, error) {
@@ -184,7 +181,7 @@ func newRoute[In any](s *spec, run CallFunc, ics []Interceptor) Route {
 	}}
 }
 
-// handlerInput returns the input as the interceptors have left it.
+// handlerInput returns the input after all interceptors have run.
 func handlerInput[In any](call *Call) (In, error) {
 	in, ok := call.Input.(In)
 	if !ok && call.Input != nil {
@@ -193,8 +190,8 @@ func handlerInput[In any](call *Call) (In, error) {
 	return in, nil
 }
 
-// markDefined returns err with Error.Defined set for errors that the contract declares; err
-// itself is not changed.
+// markDefined returns err with Error.Defined set if the contract declares it. It does not change
+// err itself.
 func (s *spec) markDefined(err error) error {
 	e, ok := findError(err)
 	if !ok {
@@ -223,14 +220,14 @@ func (r Route) Path() string { return strings.Join(r.spec.path, ".") }
 // TakesEvents reports whether the input of the procedure is a stream of events.
 func (r Route) TakesEvents() bool { return r.spec.stream }
 
-// decodeInput returns the input of a call, an In, checked. hasRules is
-// validate.HasRules of In.
+// decodeInput decodes and validates the input of a call, an In. hasRules is the result of
+// validate.HasRules for In.
 func decodeInput[In any](ctx context.Context, call *Call, hasRules bool) (any, error) {
 	decoded, err := decodeAs[In](ctx, call)
 	if err != nil {
 		return nil, err
 	}
-	var in any = decoded // once: it costs an allocation
+	var in any = decoded // converted once, because it allocates
 	return in, inputError(check(ctx, call.validator, in, hasRules))
 }
 
@@ -244,10 +241,9 @@ func decodeAs[In any](ctx context.Context, call *Call) (in In, err error) {
 	return in, inputError(err)
 }
 
-// EventProcedure is the contract of a procedure whose output is a stream of
-// events, oRPC's Event Iterator: any number of values of type T, then one of type
-// R, which is [Void] where there is no result at the end. It is a [Method],
-// and as a [Procedure] in all other respects.
+// EventProcedure is the contract of a procedure whose output is a stream of events, oRPC's Event
+// Iterator: any number of values of type T, then a result of type R, which is [Void] if there is
+// none. It is a [Method]. In all other respects it is like a [Procedure].
 type EventProcedure[In, T, R any] struct{ spec *spec }
 
 // DefineEvents returns the contract of a procedure with a stream of events as
@@ -259,7 +255,7 @@ func DefineEvents[In, T, R any](path string, opts ...ProcedureOption) EventProce
 	return EventProcedure[In, T, R]{s}
 }
 
-// DefineEventsIn returns the contract of such a procedure in a group, as
+// DefineEventsIn returns the contract of such a procedure in a group. It is
 // DefineEvents(g.Path()+"."+name).
 func DefineEventsIn[In, T, R any](g MethodGroup, name string, opts ...ProcedureOption) EventProcedure[In, T, R] {
 	return DefineEvents[In, T, R](g.name+"."+name, opts...)
@@ -268,15 +264,15 @@ func DefineEventsIn[In, T, R any](g MethodGroup, name string, opts ...ProcedureO
 // Path returns the dotted path.
 func (p EventProcedure[In, T, R]) Path() string { return strings.Join(p.spec.path, ".") }
 
-// Handler returns the procedure with a handler, for [NewRouter]: oRPC's generator
-// functions. fn sends events with w, and what it returns ends the stream. It runs
-// once the answer has begun, after all interceptors: these may refuse the call and
-// set headers of the answer, and see neither the events nor the end. An error
-// of fn is the last event, treated as the error of a [Procedure].
+// Handler returns a route that handles the procedure with fn, for [NewRouter]. fn is the counterpart
+// of oRPC's generator functions: it sends events, and its return value is the result of the stream.
+// It runs after the response has begun, when all interceptors have returned. Interceptors may refuse
+// the call and set response headers, but do not receive the events or the result. An error of fn is
+// sent as the last event, like the error of a [Procedure].
 //
-// The context of fn ends when the caller stops reading or goes away, and when
-// an event could not be sent; it has the values that interceptors have added. A
-// deadline of theirs is for the opening of the stream only.
+// The context of fn ends when the caller stops reading or disconnects, and when an event could not
+// be sent. It has the values that interceptors have added, but not their deadlines, which limit only
+// opening the stream.
 func (p EventProcedure[In, T, R]) Handler(fn func(context.Context, In, *EventWriter[T]) (R, error), ics ...Interceptor) Route {
 	eventHasRules, resultHasRules := validate.HasRules[T](), validate.HasRules[R]()
 	return newRoute[In](p.spec, func(ctx context.Context, call *Call) (any, error) {
@@ -285,7 +281,7 @@ func (p EventProcedure[In, T, R]) Handler(fn func(context.Context, In, *EventWri
 			return nil, err
 		}
 		validator := call.validator
-		own := *call // what the handler finds in it is no longer the caller's
+		own := *call // the caller may change its call while the handler runs
 		own.ResponseHeader = call.ResponseHeader.Clone()
 		ctx = withCall(ctx, &own)
 		return &eventRun{ctx: ctx, call: &own, mark: p.spec.markDefined, handle: func(ctx context.Context, core *eventWriter) (any, error) {
@@ -302,18 +298,17 @@ func (p EventProcedure[In, T, R]) Handler(fn func(context.Context, In, *EventWri
 	}, ics)
 }
 
-// Call calls the procedure on c, and returns when the stream has been opened. The
-// error is as that of [Procedure.Call]; what happens later is an error of the
-// stream. ctx governs the stream as a whole: when it ends, so does the handler's
-// context.
+// Call calls the procedure with c, and returns when the stream has been opened. Errors are those of
+// [Procedure.Call]; later errors are those of the stream. When ctx ends, the stream ends, and so
+// does the context of the handler.
 //
-// The stream holds resources until it has come to its end, ctx ends, or it is
-// closed: close it, unless it is read to the end.
+// The stream uses resources until it has been read to its end, ctx ends, or it is closed. Close it
+// unless it is read to its end.
 //
-// With [Retry] a stream that fails is opened again after the last event that was
-// read, as long as there are tries left; the caller does not notice. A try is made
-// after [Retry.Delay] or, if that is nil, after what the last event with a
-// [EventMeta.Retry] has asked for. [Retry.If] and the others see a [*StreamError].
+// With a [Retry], a stream that fails is opened again after the last event that was read, without
+// the caller noticing, as long as there are tries left. The pause before a try is [Retry.Delay] or,
+// if that is nil, the [EventMeta.Retry] of the last event that had one. The functions of the Retry
+// are called with a [*StreamError].
 func (p EventProcedure[In, T, R]) Call(ctx context.Context, c Caller, in In, opts ...CallOption) (*Events[T, R], error) {
 	life, end := context.WithCancelCause(ctx)
 	out, err := c.Call(life, &Call{

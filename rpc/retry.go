@@ -9,33 +9,34 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/peer"
 )
 
-// Unlimited as [Retry.Max] tries until the call succeeds or its context ends.
+// Unlimited is a value of [Retry.Max] with which a call is repeated until it succeeds or its context
+// ends.
 const Unlimited = math.MaxInt
 
-// defaultRetryDelay is oRPC's.
+// defaultRetryDelay is the same as oRPC's.
 const defaultRetryDelay = 2 * time.Second
 
-// Retry is a [CallOption] that calls again when a call fails: oRPC's client
-// retry plugin. The zero Retry calls once. A context that has ended ends it, also
-// during the pause between two tries; then the last error is returned. A call whose
-// input is a stream of events is made once. All tries of a call carry one idempotency
-// key, see [WithIdempotencyKey].
+// Retry is a [CallOption] that repeats a call that fails. It is oRPC's client retry plugin. The zero
+// Retry does not repeat calls. When the context ends, also during the pause between two tries, the
+// last error is returned. A call whose input is a stream of events is not repeated. All tries of a
+// call have the same idempotency key, see [WithIdempotencyKey].
 type Retry struct {
-	// Max is how many tries may follow the first one.
+	// Max is the maximum number of tries after the first one.
 	Max int
-	// Delay returns the pause before a try; attempt is 1 for the first retry. Nil is 2 s,
+	// Delay returns the pause before a try; attempt is 1 for the first retry. Nil means 2 s,
 	// or for a stream of events the pause that the server has requested.
 	Delay func(attempt int, err error) time.Duration
-	// If reports whether to try again after err. Nil is after every error but those
-	// that a further try cannot change: an [*Error] with a status from 400 to 499,
-	// except 408, 425 and 429. oRPC repeats these, too.
+	// If reports whether to try again after err. Nil means to try again unless that cannot
+	// succeed, because err is an [*Error] with a status from 400 to 499 other than 408, 425
+	// and 429. oRPC also repeats these.
 	If func(err error) bool
-	// OnRetry is called before each further try. The function that it returns, if not
-	// nil, is called after that try and receives whether it succeeded.
+	// OnRetry is called before each further try. The function that it returns, if it is not
+	// nil, is called after that try with whether it has succeeded.
 	OnRetry func(attempt int, err error) func(success bool)
 }
 
-// around does not even try once if the context has ended.
+// around returns a CallFunc that calls send with retries. If the context has already ended, send is
+// not called.
 func (r Retry) around(send CallFunc) CallFunc {
 	return func(ctx context.Context, call *Call) (any, error) {
 		if ctx.Err() != nil {
@@ -43,7 +44,7 @@ func (r Retry) around(send CallFunc) CallFunc {
 		}
 		out, err := send(ctx, call)
 		if _, streams := streamOf(call.Input); r.Max <= 0 || streams {
-			return out, err // a stream cannot be sent again
+			return out, err // the input, a stream, cannot be sent again
 		}
 		t := &tries{Retry: r, send: send, call: call}
 		if err != nil {
@@ -58,16 +59,16 @@ func (r Retry) around(send CallFunc) CallFunc {
 	}
 }
 
-// tries are those of one call.
+// tries has the state of the tries of a call.
 type tries struct {
 	Retry
 	send   CallFunc
 	call   *Call
 	made   int          // after the first one
-	stream *StreamError // why a stream must be opened again, nil if there was none
+	stream *StreamError // why a stream must be opened again, or nil
 }
 
-// more tries again after err, until that succeeds or no further try is allowed.
+// more tries again after err, until a try succeeds or no further one is allowed.
 func (t *tries) more(ctx context.Context, err error) (out any, _ error) {
 	for err != nil && t.made < t.Max {
 		if !t.again(err) || !t.pause(ctx, t.made+1, err) {
@@ -106,7 +107,7 @@ func (t *tries) again(err error) bool {
 	}
 }
 
-// reopen tries to go on with a stream that has failed.
+// reopen tries to continue a stream that has failed.
 func (t *tries) reopen(ctx context.Context, failure *StreamError) (eventSource, error) {
 	t.stream = failure
 	if failure.LastEventID != "" {

@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// Router finds the handler of a call by its path. It is made once and then only
-// read. A Router is a [Caller]: procedures can be called on it within the process.
+// Router finds the handler of a call by its path. It is immutable and safe for concurrent use. It is
+// a [Caller], which calls procedures in the same process.
 type Router struct {
 	routes map[string]Route // by dotted path
 	caller Caller
 }
 
-// NewRouter returns a router. It panics if two routes have the same path, or if
-// the path of one is a group of another's.
+// NewRouter returns a router. It panics if two routes have the same path, or if the path of one is a
+// group of another one.
 func NewRouter(routes ...Route) *Router {
 	r := &Router{routes: make(map[string]Route, len(routes))}
 	r.caller = NewCaller(r.call)
@@ -29,34 +29,33 @@ func (r *Router) add(route Route) {
 	path := route.Path()
 	for other := range r.routes {
 		if path == other || strings.HasPrefix(path, other+".") || strings.HasPrefix(other, path+".") {
-			panic(fmt.Sprintf("rpc: NewRouter: %q and %q cannot both be there", path, other))
+			panic(fmt.Sprintf("rpc: NewRouter: %q conflicts with %q", path, other))
 		}
 	}
 	r.routes[path] = route
 }
 
-// Has reports whether there is a procedure under the path.
+// Has reports whether there is a procedure with the path.
 func (r *Router) Has(path []string) bool {
 	_, ok := r.find(path)
 	return ok
 }
 
-// TakesEvents reports whether there is a procedure under the path whose input is a
-// stream of events.
+// TakesEvents reports whether there is a procedure with the path whose input is a stream of events.
 func (r *Router) TakesEvents(path []string) bool {
 	route, ok := r.find(path)
 	return ok && route.TakesEvents()
 }
 
-// Call runs the procedure of call.Path in this process. The input may be of the
-// procedure's type or a [value.Value]; it is checked as if it came from a client. A
-// path without procedure is [CodeNotFound].
+// Call runs the procedure with the path call.Path in this process. The input may have the
+// procedure's type or be a [value.Value]; it is validated like that of a client. If there is no such
+// procedure, the error has [CodeNotFound].
 func (r *Router) Call(ctx context.Context, call *Call, opts ...CallOption) (any, error) {
 	return r.caller.Call(ctx, call, opts...)
 }
 
-// Serve runs the procedure of call.Path as [Router.Call] does, but on the call
-// itself and without options: it is the [CallFunc] of a server.
+// Serve runs the procedure with the path call.Path, like [Router.Call], but without options and
+// without copying the call. It is the [CallFunc] of a server.
 func (r *Router) Serve(ctx context.Context, call *Call) (any, error) {
 	route, ok := r.find(call.Path)
 	if !ok {

@@ -15,9 +15,9 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/serializer"
 )
 
-// ErrDisconnected is wrapped by the error of a call that failed because its socket
-// went away or was not there. Whether the server has carried it out is not known.
-// It is not an [*Error]: no server has sent it.
+// ErrDisconnected is wrapped by the error of a call that failed because its socket was closed or not
+// open. The server may have run the call or not. It is not an [*Error], because no server has sent
+// it.
 var ErrDisconnected = errors.New("rpc: disconnected")
 
 // socketClient makes calls over sockets, one after another: see transport.ClientPeer.
@@ -28,19 +28,19 @@ type socketClient struct {
 	caller     Caller
 	direct     bool // there are no interceptors
 	ids        peer.Sequence
-	retired    sync.WaitGroup // sends on sockets that are gone
+	retired    sync.WaitGroup // sends on earlier sockets
 
-	// mu guards socket, which is never nil. Only the last one may be closed.
+	// mu guards socket, which is never nil. Only the last socket may be closed.
 	mu     sync.Mutex
 	socket *clientSocket
 	closed bool
 }
 
-// clientSocket is what belongs to one socket.
+// clientSocket is the state of a socket.
 type clientSocket struct {
 	client *peer.Client
 	end    context.CancelCauseFunc // ends the contexts of Send
-	cause  func() error            // what end was called with
+	cause  func() error            // returns the argument of end
 }
 
 func newSocketClient(o *bridge.ClientOptions[Interceptor]) bridge.Client[Call, CallOption, EventMeta] {
@@ -90,7 +90,7 @@ func (p *socketClient) Disconnect(cause error) {
 	if closed {
 		return
 	}
-	go func() { // nothing is added to what it waits for: old is disconnected
+	go func() { // old is disconnected, so no sends are added that it would have to wait for
 		defer p.retired.Done()
 		old.client.Wait()
 	}()
@@ -182,7 +182,7 @@ func (p *socketClient) request(call *Call) (peer.Request, error) {
 			return peer.Request{}, err
 		}
 	}
-	var header http.Header // nil is empty
+	var header http.Header // may remain nil
 	if len(call.Header) > 0 || len(input.Files) > 0 || call.LastEventID != "" || s != nil {
 		header = http.Header{}
 		maps.Copy(header, call.Header)
@@ -204,8 +204,7 @@ func (p *socketClient) request(call *Call) (peer.Request, error) {
 	return peer.Request{URL: address, Header: header, Body: body}, nil
 }
 
-// do sends a request, and its input if that is a stream of events, which is nil
-// otherwise.
+// do sends a request, and its input if that is a stream of events; otherwise input is nil.
 func (p *socketClient) do(
 	ctx context.Context, socket *clientSocket, r *peer.Request, input *eventStream,
 ) (*peer.Response, *peer.Stream, error) {
@@ -229,7 +228,7 @@ func (p *socketClient) do(
 
 var errForeignBody = errors.New("the answer is a file without a value, which cannot be read")
 
-// output reads an answer that is no stream.
+// output reads an answer that is not a stream.
 func (p *socketClient) output(ctx context.Context, call *Call, r *peer.Response) (any, error) {
 	call.ResponseHeader = r.Header
 	out, err := p.read(call, r)
@@ -262,10 +261,10 @@ func (p *socketClient) read(call *Call, r *peer.Response) (any, error) {
 	return readAnswer(call, r.Status, r.Header, body)
 }
 
-// socketEvent is one event of a stream: see transport.PeerEvent.
+// socketEvent is an event of a stream: see transport.PeerEvent.
 type socketEvent = bridge.Event[EventMeta]
 
-// kindUnreadable is the kind of an event that takes the place of one that cannot be read.
+// kindUnreadable is the kind of an event that replaces one that cannot be read.
 const kindUnreadable = "unreadable"
 
 // Subscribe implements [bridge.Client].
@@ -319,8 +318,8 @@ func opensStream(r *peer.Response) bool {
 	return peer.IsEventStream(r.Header) && !isErrorStatus(r.Status)
 }
 
-// deliver passes an event on and reports whether others may follow. Unknown kinds are
-// skipped.
+// deliver passes an event to the function event and reports whether others may follow. It skips
+// unknown kinds.
 func (p *socketClient) deliver(e *peer.Event, event func(socketEvent)) (more bool) {
 	out := socketEvent{Kind: string(e.Kind), HasValue: e.Data != nil, Meta: eventMeta(e.Meta)}
 	var err error
@@ -359,7 +358,7 @@ func (p *socketClient) openStream(
 	}
 	s.source = &peerSource{
 		life: s.life, call: call, serializer: p.serializer, socket: socket, stream: stream,
-		// The server is sent an abort even if no goroutine reads at that moment.
+		// An abort must be sent to the server even if no goroutine is reading the stream.
 		stop: context.AfterFunc(s.life, func() { _ = stream.Close() }),
 	}
 	return out, nil

@@ -18,18 +18,18 @@ import (
 
 const noProcedureBody = `"` + noProcedureText + `"`
 
-// socketServer answers the calls of one socket: see transport.socketServer.
+// socketServer answers the calls of a socket: see transport.ServerPeer.
 type socketServer struct {
 	server   *peer.Server
 	newState func() any
 	send     bridge.Send
 }
 
-// socketServers are the servers of many sockets: see transport.socketServers.
+// socketServers creates the servers of many sockets: see transport.ServerPeers.
 type socketServers struct {
 	engine  *engine
 	handle  CallFunc
-	takes   func(path []string) bool // nil: none
+	takes   func(path []string) bool // nil if no input is a stream
 	servers *peer.Servers
 }
 
@@ -102,7 +102,7 @@ func (s *socketServers) serve(ctx context.Context, r *peer.Request, c *peer.Call
 	r.Body = peer.Body{} // freed once the input is decoded
 	unknown, answering, returned := false, false, false
 	defer func() {
-		if !returned { // the client would wait for ever
+		if !returned { // otherwise the client would wait forever
 			s.respond(ctx, c, s.refuse(ctx, errEndedGoroutine))
 		}
 		if answering {
@@ -121,7 +121,7 @@ func (s *socketServers) serve(ctx context.Context, r *peer.Request, c *peer.Call
 		if answering = c.StartAnswer(ctx) == nil; answering {
 			return out, err
 		}
-		if err != nil { // no client waits for it any more
+		if err != nil { // the client has disconnected or aborted the call
 			s.engine.logError(ctx, call, err)
 		}
 		return value.Undefined{}, nil
@@ -141,26 +141,26 @@ func (s *socketServers) serve(ctx context.Context, r *peer.Request, c *peer.Call
 	}
 }
 
-// refuse answers what does not become a call.
+// refuse returns the answer to a request that does not become a call.
 func (s *socketServers) refuse(ctx context.Context, err error) *peer.Response {
 	call := &Call{ResponseHeader: http.Header{}}
 	return s.engine.response(ctx, call, s.engine.answerError(ctx, call, err))
 }
 
-// panicked logs panics outside of Handle, whose own answer recovers.
+// panicked logs panics outside of Handle; engine.answer recovers from those in it.
 func (s *socketServers) panicked(r *peer.Request, v any) {
 	s.engine.logger.Error("call panicked", "path", r.URL.EscapedPath(), "panic", asynclog.PanicText(v))
 }
 
-// response puts an answer into the form of the peer protocol. If its files cannot
-// be read it is another one.
+// response converts an answer to the form of the peer protocol. If its files cannot be read, it
+// returns an error answer.
 func (e *engine) response(ctx context.Context, call *Call, a answer) *peer.Response {
 	body, err := peerBody(a.header, a.body)
-	if err != nil { // not again: the answer to this has no files
+	if err != nil { // this does not recur, because an error answer has no files
 		return e.response(ctx, call, e.answerError(ctx, call, internalError(fmt.Errorf("rpc: send output: %w", err))))
 	}
 	status := a.status
-	if status <= 0 { // an Error may have it, a message may not
+	if status <= 0 { // valid in an Error but not in a message
 		status = http.StatusInternalServerError
 	}
 	return &peer.Response{Status: status, Header: a.header, Body: body}
@@ -172,8 +172,8 @@ func (s *socketServers) respond(ctx context.Context, c *peer.Call, r *peer.Respo
 	}
 }
 
-// openStream announces a stream of events. It reports whether that is open: it is not if
-// there is one too many; then the client is sent an error.
+// openStream announces a stream of events and reports whether it is open. If there are too many
+// streams, it sends an error instead.
 func (s *socketServers) openStream(ctx context.Context, c *peer.Call, call *Call) bool {
 	header := call.ResponseHeader
 	header.Del(headerDisposition)
@@ -192,7 +192,7 @@ func (s *socketServers) openStream(ctx context.Context, c *peer.Call, call *Call
 	return false
 }
 
-// hibernate opens a stream and hands it over.
+// hibernate opens a stream and passes it to the application.
 func (s *socketServers) hibernate(ctx context.Context, c *peer.Call, call *Call, h bridge.Hibernation) {
 	if s.openStream(ctx, c, call) {
 		c.Hold()
@@ -203,7 +203,7 @@ func (s *socketServers) hibernate(ctx context.Context, c *peer.Call, call *Call,
 	}
 }
 
-// sendEvents opens a stream and sends it, to its end.
+// sendEvents opens a stream and sends its events until it ends.
 func (s *socketServers) sendEvents(ctx context.Context, c *peer.Call, call *Call, run *eventRun) {
 	if s.openStream(ctx, c, call) {
 		send := func(e *peer.Event) error { return c.Event(ctx, e) }
@@ -228,8 +228,8 @@ func (s *socketServers) call(r *peer.Request) (*Call, CallFunc) {
 	return call, s.handle
 }
 
-// readInput refuses, as over HTTP, what is sent for something else than an
-// encoded value.
+// readInput reads the input of a request. As over HTTP, it refuses bodies that are not an encoded
+// value.
 func (s *socketServers) readInput(r *peer.Request) (value.Value, error) {
 	switch {
 	case r.Method == http.MethodGet:
@@ -247,7 +247,7 @@ func (s *socketServers) readInput(r *peer.Request) (value.Value, error) {
 	return readInput(r.Body.JSON, s.engine.serializer)
 }
 
-// urgent returns the number of a path, from 1, for a request that is for it.
+// urgent returns a function that returns the index of a request's path in paths, from 1 on, or 0.
 func urgent(paths []string) func(*peer.Request) int {
 	addresses := make([]string, len(paths))
 	for i, path := range paths {
@@ -258,8 +258,8 @@ func urgent(paths []string) func(*peer.Request) int {
 	}
 }
 
-// takesEvents reports whether the input of a request is a stream of events, and may
-// be one.
+// takesEvents reports whether the input of a request is a stream of events and is permitted to be
+// one.
 func (s *socketServers) takesEvents(r *peer.Request) bool {
 	if s.takes == nil || !peer.IsEventStream(r.Header) {
 		return false
@@ -275,8 +275,8 @@ type peerInput struct {
 	serializer *serializer.Serializer
 }
 
-// newPeerInput returns the input of a call. The caller stops it when the handler has
-// returned; the call itself notifies the client when it ends.
+// newPeerInput returns the input of a call. The caller must stop it when the handler has returned.
+// When the call ends, the client is notified by the call itself.
 func newPeerInput(ctx context.Context, c *peer.Call, values *serializer.Serializer) *eventStream {
 	life, end := context.WithCancelCause(ctx)
 	s := newEventStream(life, end)
@@ -299,5 +299,5 @@ func (i *peerInput) next() eventItem {
 	}
 }
 
-// close requests that the client stop, unless it has sent everything.
+// close asks the client to stop, unless it has sent everything.
 func (i *peerInput) close() { _ = i.call.CloseInput() }

@@ -9,15 +9,15 @@ import (
 	"weak"
 )
 
-// streams are the streams of events that a handler serves over HTTP. They end with the
-// server that serves them, and with the handler.
+// streams tracks the streams of events that a handler serves over HTTP. They end when their server
+// or the handler shuts down.
 type streams struct {
 	life context.Context // of the handler
 	stop context.CancelCauseFunc
-	idle chan struct{} // closed when life has ended and no stream runs any more
+	idle chan struct{} // closed when life has ended and no stream is running
 
-	// mu guards the fields below. servers has what ends with each server that has
-	// sent a request; the map does not keep them in memory.
+	// mu guards the fields below. servers has a context for each server that has passed a
+	// request, which ends when the server shuts down; the map does not keep servers in memory.
 	mu      sync.Mutex
 	servers map[weak.Pointer[http.Server]]context.Context
 	running int
@@ -29,8 +29,9 @@ func newStreams() *streams {
 	return s
 }
 
-// of returns the life of the server that a request came to. It is called before anything
-// is done that takes time: a server that is already shutting down calls nothing back.
+// of returns a context that ends when the server of a request shuts down. It must be called before
+// anything that takes time, because a server that is already shutting down does not call functions
+// that are registered then.
 func (s *streams) of(r *http.Request) context.Context {
 	server := serverOf(r)
 	if server == nil {
@@ -43,13 +44,13 @@ func (s *streams) of(r *http.Request) context.Context {
 		return life
 	}
 	life, end := context.WithCancelCause(context.Background())
-	s.servers[key] = life //nolint:fatcontext // one for each server, none in another
+	s.servers[key] = life //nolint:fatcontext // one for each server, not nested
 	server.RegisterOnShutdown(func() { end(errShuttingDown) })
 	runtime.AddCleanup(server, s.forget, key)
 	return life
 }
 
-// serverOf returns the server that a request came to, nil if it is none of net/http.
+// serverOf returns the server of a request, or nil if it is not an http.Server.
 func serverOf(r *http.Request) *http.Server {
 	server, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
 	return server
@@ -61,8 +62,8 @@ func (s *streams) forget(key weak.Pointer[http.Server]) {
 	delete(s.servers, key)
 }
 
-// enter returns the context of a new stream on a server, and a function that is to be
-// called when it has ended. It fails during a shutdown.
+// enter returns the context of a new stream on a server, and a function that the caller must call
+// when the stream has ended. It returns an error during a shutdown.
 func (s *streams) enter(ctx, server context.Context) (context.Context, func(), error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -89,7 +90,7 @@ func (s *streams) leave() {
 	s.settle()
 }
 
-// settle needs mu.
+// settle closes idle if life has ended and no stream is running. It is called with mu held.
 func (s *streams) settle() {
 	select {
 	case <-s.idle:
@@ -116,5 +117,5 @@ func (s *streams) shutdown(ctx context.Context) error {
 	if s.running == 0 {
 		return nil
 	}
-	return fmt.Errorf("rpc: shutdown: %d event streams still run: %w", s.running, context.Cause(ctx))
+	return fmt.Errorf("rpc: shutdown: %d event streams are still running: %w", s.running, context.Cause(ctx))
 }

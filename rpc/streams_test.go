@@ -181,7 +181,7 @@ func TestShutdownDoesNotWaitForEver(t *testing.T) {
 		defer cancel()
 		err := h.Shutdown(ctx)
 		require.ErrorIs(t, err, gone)
-		require.ErrorContains(t, err, "1 event streams still run")
+		require.ErrorContains(t, err, "1 event streams are still running")
 		close(release)
 		require.NoError(t, h.Shutdown(t.Context()))
 	})

@@ -11,21 +11,19 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// Validator checks a decoded input or an output that is a struct or a pointer to
-// one. *validator.Validate of go-playground/validator satisfies it.
+// Validator validates a decoded input or an output that is a struct or a pointer to one.
+// *validator.Validate of go-playground/validator implements it.
 //
-// Where an input or output is a slice, an array or a map, or a pointer to one,
-// its elements are checked in place of it, at any depth. Inside a struct the validator
-// decides: go-playground's enters nested structs by itself and slices and maps that are
-// tagged with dive. time.Time is not checked. A value
-// that a validator would have to follow deeper than 1000 levels, such as one that
-// contains itself, is not passed to it: that is an internal error.
+// If an input or output is a slice, an array or a map, or a pointer to one, its elements are
+// validated instead, at any depth. Within a struct the validator decides: that of go-playground
+// validates nested structs, and slices and maps with the tag dive. A time.Time is not validated. A
+// value with more than 1000 levels, such as one that contains itself, is not passed to the
+// validator; it results in an internal error.
 //
-// An input that is refused is answered as [CodeBadRequest] with
-// [ValidationIssues] as data: one issue for each of validator.ValidationErrors,
-// at most 100, and for any other error one with its text. An [*Error] is answered
-// as it is. An output that is refused is answered as [CodeInternalServerError]
-// without any detail.
+// If an input is invalid, the call fails with [CodeBadRequest] and [ValidationIssues] as data: one
+// issue for each of validator.ValidationErrors, at most 100, and for any other error one issue with
+// its message. An [*Error] is sent unchanged. If an output is invalid, the call fails with
+// [CodeInternalServerError] without details.
 type Validator interface {
 	StructCtx(ctx context.Context, v any) error
 }
@@ -37,24 +35,23 @@ type noValidation struct{}
 
 func (noValidation) StructCtx(context.Context, any) error { return nil }
 
-// Issue is one thing that is wrong with an input.
+// Issue describes an invalid part of an input.
 type Issue struct {
-	// Message is for people.
+	// Message is a message for people.
 	Message string `json:"message"`
-	// Path leads from the root of the input to what is wrong: names of members
-	// as they are on the wire, and indexes. It is not nil; empty is the root.
+	// Path is the path from the root of the input to the invalid part: names of members, as
+	// on the wire, and indexes. It is not nil; an empty path means the root.
 	Path []any `json:"path"`
 }
 
-// ValidationIssues is the data of the [CodeBadRequest] error that answers an
-// input which fails validation. Clients read it with [ErrorData]. A server that
-// is not written in Go may send other kinds of path segments, and further
-// members, which are ignored.
+// ValidationIssues is the data of the [CodeBadRequest] error for an invalid input. Clients read it
+// with [ErrorData]. Servers that are not written in Go may send other kinds of path segments, and
+// further members, which are ignored.
 type ValidationIssues struct {
 	Issues []Issue `json:"issues"`
 }
 
-// check validates a value. The default validator does not run on types without rules.
+// check validates a value. The default validator is not called for types without rules.
 func check(ctx context.Context, v Validator, value any, hasRules bool) error {
 	if v == NoValidation || isVoid(value) {
 		return nil
@@ -62,13 +59,13 @@ func check(ctx context.Context, v Validator, value any, hasRules bool) error {
 	return validate.Value(ctx, v, value, hasRules, isOwn)
 }
 
-// isOwn reports whether an error of a validator is sent as it is.
+// isOwn reports whether an error of a validator is sent unchanged.
 func isOwn(err error) bool {
 	_, own := findError(err)
 	return own
 }
 
-// malformedMessage is oRPC's text for what cannot be decoded.
+// malformedMessage is oRPC's message for a request that cannot be decoded.
 const malformedMessage = "Malformed request. Ensure the request body is properly formatted and the 'Content-Type' header is set correctly."
 
 func malformedRequest(cause error) *Error {
@@ -79,7 +76,7 @@ func malformedRequest(cause error) *Error {
 func typed[T any](given any) (t T, err error) {
 	if isVoid(t) {
 		if v, ok := given.(value.Value); ok && !v.IsUndefined() {
-			err = v.Decode(new(value.Value)) // whatever it is, it must be well-formed
+			err = v.Decode(new(value.Value)) // the value is ignored, but must be well-formed
 		}
 		return t, err
 	}
@@ -99,8 +96,7 @@ func typed[T any](given any) (t T, err error) {
 	return t, fmt.Errorf("rpc: value is a %T, not a %T", given, t)
 }
 
-// inputError returns the error that the caller is sent for an input that could not
-// be decoded or was refused.
+// inputError returns the error to send for an input that could not be decoded or is invalid.
 func inputError(err error) error {
 	if err == nil {
 		return nil
@@ -120,7 +116,7 @@ func inputError(err error) error {
 	}
 }
 
-// checkOutput checks an output of a type with or without rules.
+// checkOutput validates an output.
 func checkOutput(ctx context.Context, v Validator, out any, hasRules bool) error {
 	switch err := check(ctx, v, out, hasRules); {
 	case errors.Is(err, validate.ErrTooDeep):
@@ -131,7 +127,7 @@ func checkOutput(ctx context.Context, v Validator, out any, hasRules bool) error
 	return nil
 }
 
-// checkEvent checks an event, or the return value of a stream.
+// checkEvent validates an event, or the return value of a stream.
 func checkEvent(ctx context.Context, v Validator, event any, hasRules bool) error {
 	if err := check(ctx, v, event, hasRules); err != nil {
 		return &Error{Code: "EVENT_ITERATOR_VALIDATION_FAILED", Message: "Event iterator validation failed", cause: err}
@@ -139,7 +135,7 @@ func checkEvent(ctx context.Context, v Validator, event any, hasRules bool) erro
 	return nil
 }
 
-// issuesOf returns what is wrong with an input, and reports whether err is about that.
+// issuesOf returns the issues of an input, and reports whether err has any.
 func issuesOf(err error) ([]Issue, bool) {
 	if r, ok := errors.AsType[*validate.Error](err); ok {
 		issues := make([]Issue, len(r.Issues))

@@ -1,7 +1,7 @@
 package rpc
 
-// Void is the input or output of a procedure that has none. It is sent as undefined, and
-// whatever is received for it is ignored.
+// Void is the type of the input or output of a procedure that has none. It is sent as undefined. A
+// received value is ignored.
 type Void struct{}
 
 func isVoid(v any) bool {

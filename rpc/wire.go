@@ -19,15 +19,15 @@ const (
 	urlEncodedType    = "application/x-www-form-urlencoded"
 )
 
-// noProcedureText is oRPC's message for a path that has no procedure.
+// noProcedureText is oRPC's message for a path without a procedure.
 const noProcedureText = "No procedure matched"
 
-// ErrNoProcedure is returned by the handler of a server for a path that has no procedure. The
-// caller receives status 404 with oRPC's message for it, which is no RPC error.
+// ErrNoProcedure is returned by the Handle function of a server for a path without a procedure. The
+// caller receives status 404 with oRPC's message for this case, which is not an RPC error.
 var ErrNoProcedure = errors.New("rpc: no procedure matched")
 
-// listHeaders are the response headers whose values add up. Middleware around a
-// handler may have set them before.
+// listHeaders are the response headers to whose values others are added. Middleware around a handler
+// may already have set them.
 var listHeaders = []string{
 	"Access-Control-Allow-Headers",
 	"Access-Control-Allow-Methods",
@@ -40,8 +40,8 @@ var listHeaders = []string{
 	"Www-Authenticate",
 }
 
-// mergeHeader writes the headers of a call to those of a response: to lists it
-// adds the lines that are not there yet, other headers it replaces.
+// mergeHeader adds the headers of a call to those of a response. To a header that is a list it adds
+// the missing values; other headers are replaced.
 func mergeHeader(into, from http.Header) {
 	for name, values := range from {
 		name = http.CanonicalHeaderKey(name)
@@ -57,14 +57,14 @@ func mergeHeader(into, from http.Header) {
 	}
 }
 
-// replaceHeader writes headers over those of the same name.
+// replaceHeader replaces headers with the same names.
 func replaceHeader(into, from http.Header) {
 	for name, values := range from {
 		into[http.CanonicalHeaderKey(name)] = slices.Clone(values)
 	}
 }
 
-// listed reports whether value is a whole line, or an element of one.
+// listed reports whether value is one of the lines, or an element of one.
 func listed(lines []string, value string) bool {
 	return slices.ContainsFunc(lines, func(line string) bool {
 		return line == value || slices.ContainsFunc(strings.Split(line, ","), func(element string) bool {
@@ -73,8 +73,7 @@ func listed(lines []string, value string) bool {
 	})
 }
 
-// encodePath returns the path of a procedure in the form of an address, with a slash
-// before each segment.
+// encodePath returns the path of a procedure as the path of a URL, with a slash before each segment.
 func encodePath(path []string) string {
 	var b strings.Builder
 	for _, segment := range path {
@@ -86,8 +85,8 @@ func encodePath(path []string) string {
 	return b.String()
 }
 
-// encodeSegment percent-encodes what JavaScript's encodeURIComponent does, which
-// is more than url.PathEscape: servers compare encoded paths letter by letter.
+// encodeSegment percent-encodes a segment like JavaScript's encodeURIComponent, which encodes more
+// characters than url.PathEscape: servers compare encoded paths byte by byte.
 func encodeSegment(segment string) string {
 	const hex = "0123456789ABCDEF"
 	reserved := 0
@@ -114,9 +113,8 @@ func isUnreserved(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-_.!~*'()", c) >= 0
 }
 
-// decodePath reads the path of a procedure from an address. Each segment has to be
-// spelled as encodeSegment does, so that a procedure has one address only; a trailing
-// slash does not count.
+// decodePath returns the path of a procedure from a URL. Each segment must be encoded as
+// encodeSegment does, so that a procedure has only one address. A trailing slash is ignored.
 func decodePath(u *url.URL) ([]string, error) {
 	encoded, ok := strings.CutPrefix(strings.TrimSuffix(u.EscapedPath(), "/"), "/")
 	if !ok {

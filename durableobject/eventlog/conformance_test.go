@@ -33,3 +33,11 @@ func TestPrefix(t *testing.T) {
 		OpenRetention: open,
 	})
 }
+
+// plain is a log with the methods of [eventlog.Log] alone.
+type plain struct{ eventlog.Log }
+
+func TestPlainLog(t *testing.T) {
+	t.Parallel()
+	eventlogtest.Run(t, func(*testing.T) eventlog.Log { return plain{eventlog.NewMemory(nil)} })
+}

@@ -13,7 +13,7 @@ import (
 	"os/exec"
 )
 
-// Process is a server process. Only PID, Ended, Err, Wait and IsReady may be called
+// Process is a server process. Only Ended, Err, Wait and IsReady may be called
 // concurrently.
 type Process struct {
 	cmd   *exec.Cmd
@@ -66,9 +66,6 @@ func (p *Process) read(stdout io.Reader, take func(line string) error) {
 	}
 	p.err = errors.Join(p.err, lines.Err())
 }
-
-// PID returns the id of the process.
-func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // Ended returns a channel that is closed when the process has ended and take has returned
 // for all its lines.

@@ -9,60 +9,61 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/socket"
 )
 
-// Options are what the channels of a namespace have in common. They must not be changed
-// once a channel was made with them.
+// Options configures the channels of a namespace. It must not be changed once a channel was
+// created with it.
 type Options struct {
-	// Log is where records are stored. Nil keeps nothing.
+	// Log stores records. Nil means that records are not stored.
 	Log eventlog.Log
 
-	// Shared is Log if other processes append to it as well, else nil.
+	// Shared is Log if other processes append to it too, and otherwise nil.
 	Shared eventlog.Shared
 
-	// SoleWriter is set if nothing but these channels appends to Log.
+	// SoleWriter is set if only these channels append to Log.
 	SoleWriter bool
 
-	// Retention is the age at which records are not replayed any more, even if Log still
-	// has them. 0 leaves that to Log.
+	// Retention is the age from which on records are not replayed, even if Log still has
+	// them. 0 means that only Log limits the age.
 	Retention time.Duration
 
-	// Latest is how many of the newest records for its client a subscription without a
-	// last event id begins with, among the newest LatestScan. 0 is none.
+	// Latest is the number of records with which a subscription without a last event id
+	// begins: the newest ones for its client, among the newest LatestScan. 0 means none.
 	Latest, LatestScan int
 
-	// MaxLagBytes bounds the part of the tail that a slow reader keeps in memory.
+	// MaxLagBytes limits the part of the tail that a slow reader keeps in memory.
 	MaxLagBytes int
 
 	// Pool has the writers of the sinks.
 	Pool *socket.Pool
 }
 
-// Channel is a log and the connections that read it. It is safe for concurrent use.
+// Channel is a channel of a log, with the readers of its connections. It is safe for concurrent
+// use.
 //
-// The tail's mu guards the index too, so that these hold whenever it is free:
+// The tail's mu also guards the index. These invariants hold whenever it is unlocked:
 //
-//   - The tail has every record that the channel was given, and each reader that a
-//     record may be for was notified of it, on its own or by its group.
-//   - The tail counts the subscriptions of the readers in the index, and no others.
-//   - The nodes that groups of the index have yet to notify readers of are in the tail's
-//     list. Where that begins anew the groups forget them: from a node of the old list no
-//     reader finds the records that come later.
-//   - In a shared log, feed is nil or the feed that is opened or passes records, and
-//     unfollow releases the one that passed them last. Where feed is nil all readers of
-//     the index have left, or the channel is released.
+//   - The tail has every record that the channel has received, and each reader that a record
+//     may be for was notified of it, on its own or through its group.
+//   - The tail counts exactly the subscriptions of the readers in the index.
+//   - The nodes for which groups of the index still have to notify readers are in the tail's
+//     list. When the tail begins a new list, the groups forget them, because readers cannot
+//     get from a node of the old list to later records.
+//   - In a shared log, feed is nil or the feed that is being opened or delivers records, and
+//     unfollow releases the last feed that did. If feed is nil, all readers of the index have
+//     left, or the channel is released.
 type Channel struct {
 	options  *Options
-	deliver  func(*eventlog.Record) // the method receive, made once; nil in a shared log
+	deliver  func(*eventlog.Record) // the method value receive, created once; nil in a shared log
 	history  history
 	tail     tail
 	readers  index
 	feed     *feed
 	unfollow func()
-	released bool          // it is not followed again
-	appended atomic.Uint64 // to a shared log by this process; else the tail counts
+	released bool          // the channel must not be followed again
+	appended atomic.Uint64 // number of records appended to a shared log by this process; otherwise the tail counts
 	arrivals arrivals
 }
 
-// New returns a channel, which has to be opened before it is used.
+// New returns a channel. It must be opened before it is used.
 func New(o *Options, name string) *Channel {
 	ch := &Channel{options: o}
 	ch.tail.maxLag = o.MaxLagBytes
@@ -82,8 +83,8 @@ func New(o *Options, name string) *Channel {
 // without effect.
 const clockSkew = 10 * time.Second
 
-// Open asks the log for its head. Only records after that are delivered. If it fails it
-// can be called again. In a shared log that is for [Channel.Follow] to do.
+// Open reads the head of the log. Only records after it are delivered. If it fails, it can be
+// called again. In a shared log it does nothing; [Channel.Follow] reads the head.
 func (ch *Channel) Open(ctx context.Context) error {
 	var head eventlog.Position
 	if ch.options.Shared == nil {
@@ -106,9 +107,9 @@ func (ch *Channel) head(ctx context.Context) (eventlog.Position, error) {
 	return ch.options.Log.Head(ctx, ch.history.channel)
 }
 
-// Publish stores a record and sets its Seq, then delivers it to the readers that it is
-// for, without waiting for any. Readers of a shared log get it from the feed, which may
-// be later. The error is that of the log.
+// Publish stores a record, sets its Seq and delivers it to the readers that it is for, without
+// waiting for them. Readers of a shared log receive it from the feed, possibly later. The error
+// is that of the log.
 func (ch *Channel) Publish(ctx context.Context, rec *eventlog.Record) error {
 	if log := ch.options.Log; log != nil {
 		err := log.Append(ctx, ch.history.channel, rec, ch.deliver)
@@ -125,15 +126,15 @@ func (ch *Channel) Publish(ctx context.Context, rec *eventlog.Record) error {
 	return nil
 }
 
-// Published returns how many records Publish has stored. In a shared log one counts again that
-// was stored before under its key.
+// Published returns the number of records that Publish has stored. In a shared log, repetitions of
+// a record with the same key are counted too.
 func (ch *Channel) Published() uint64 {
 	if ch.options.Shared != nil {
 		return ch.appended.Load()
 	}
 	ch.tail.mu.Lock()
 	defer ch.tail.mu.Unlock()
-	if ch.tail.newest == nil { // it was not opened
+	if ch.tail.newest == nil { // the channel was not opened
 		return 0
 	}
 	return ch.tail.newest.count
@@ -154,12 +155,12 @@ func (ch *Channel) accept(rec *eventlog.Record) {
 	}
 }
 
-// append adds a record to the tail and notifies its readers. If its Prev shows that the
-// channel was not given a record before it, readers read on from the log. It is called
-// with the lock held.
+// append adds a record to the tail and notifies its readers. If its Prev shows that the channel
+// has not received the record before it, readers continue from the log. It is called with the
+// tail's mu held.
 func (ch *Channel) append(rec *eventlog.Record) {
-	// Where nobody else writes, Prev may be the floor of a log that has forgotten the
-	// channel, but nothing was left out.
+	// In a log without other writers, no record is missing even if Prev is later: it is then
+	// the floor of a log that has forgotten the channel.
 	gap := !ch.options.SoleWriter && rec.Prev > ch.tail.seen
 	ch.readers.notify(ch.tail.append(rec, gap, ch.readers.count))
 	if len(ch.arrivals) > 0 {
@@ -167,9 +168,9 @@ func (ch *Channel) append(rec *eventlog.Record) {
 	}
 }
 
-// Join makes r, which is new, a reader of the channel, for a client that has these tags
-// and is this recipient. It reads nothing until [Reader.Subscribe]. If the feed of a
-// shared log was lost since [Channel.Follow], the sink fails with ErrLost.
+// Join makes r, which must be new, a reader of the channel, for a client with these tags and this
+// recipient. It reads nothing before [Reader.Subscribe]. If the feed of a shared log was lost
+// since [Channel.Follow], sink.Fail is called with ErrLost.
 func (ch *Channel) Join(r *Reader, sink Sink, tags []string, recipient eventlog.Recipient) {
 	if !ch.join(r, sink, tags, recipient) {
 		sink.Fail(ErrLost)
@@ -188,7 +189,7 @@ func (ch *Channel) join(r *Reader, sink Sink, tags []string, recipient eventlog.
 	return true
 }
 
-// Leave ends a reader. It is called once, after Join.
+// Leave removes a reader. It must be called once, after Join.
 func (ch *Channel) Leave(r *Reader) {
 	ch.tail.mu.Lock()
 	defer ch.tail.mu.Unlock()
@@ -200,17 +201,16 @@ func (ch *Channel) Leave(r *Reader) {
 	}
 }
 
-// Sinks returns the sinks of the readers that have one of the tags, or of all readers
-// if tags is nil.
+// Sinks returns the sinks of the readers with one of the tags, or of all readers if tags is nil.
 func (ch *Channel) Sinks(tags []string) []Sink {
 	ch.tail.mu.Lock()
 	defer ch.tail.mu.Unlock()
 	return ch.readers.sinks(tags)
 }
 
-// MoveCursors notes the head of the log, and sends it to clients that were sent nothing
-// else lately, so that no client's position gets older than what is retained. It does
-// nothing for a channel of a shared log that is not followed.
+// MoveCursors reads the head of the log, and sends it to clients that have been sent nothing else
+// recently, so that the position of a client does not become older than the retained records. It
+// does nothing for a channel of a shared log that is not followed.
 func (ch *Channel) MoveCursors(ctx context.Context) error {
 	f := ch.openFeed()
 	if ch.options.Shared != nil && f == nil {
@@ -224,7 +224,7 @@ func (ch *Channel) MoveCursors(ctx context.Context) error {
 	n.suffix = appendPositionedSuffix(nil, head, nil, nil)
 	ch.tail.mu.Lock()
 	defer ch.tail.mu.Unlock()
-	if ch.feed != f { // it was lost since, and the head may be that of another log
+	if ch.feed != f { // the feed was lost meanwhile, so the head may be of another log
 		return nil
 	}
 	ch.tail.seen = max(ch.tail.seen, head.Seq)
@@ -232,7 +232,7 @@ func (ch *Channel) MoveCursors(ctx context.Context) error {
 	return nil
 }
 
-// openFeed returns the feed that passes records, nil if there is none.
+// openFeed returns the feed that delivers records, or nil if there is none.
 func (ch *Channel) openFeed() *feed {
 	ch.tail.mu.Lock()
 	defer ch.tail.mu.Unlock()

@@ -9,8 +9,8 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// ErrLost is what sinks fail with when the feed of their channel has ended. Their
-// clients find out from the log what they have missed.
+// ErrLost is passed to sinks when the feed of their channel has ended. Their clients reconnect and
+// read missed records from the log.
 var ErrLost = errors.New("fanout: feed of the channel lost")
 
 var (
@@ -18,15 +18,15 @@ var (
 	errReleased = errors.New("fanout: channel released")
 )
 
-// feed passes the records of a shared log to a channel. The tail's mu guards early and
-// lost, and Channel.feed, which is the feed that counts.
+// feed delivers the records of a shared log to a channel. The tail's mu guards early, lost and
+// Channel.feed, which is the current feed.
 //
-//   - early is the newest record that came before it was known where the feed begins.
-//     Those before it are read from the log, as its Prev shows.
+//   - early is the newest record that arrived before the position was known at which the feed
+//     begins. Readers read those before it from the log, because of its Prev.
 //   - err and stop are set once ready is closed.
 type feed struct {
 	ch       *Channel
-	previous func() // releases the feed before this one; nil if there was none
+	previous func() // releases the previous feed; nil if there was none
 	ready    chan struct{}
 	started  bool
 	early    *eventlog.Record
@@ -35,11 +35,10 @@ type feed struct {
 	stop     func()
 }
 
-// Follow begins to follow the channel in a log that other processes append to as well,
-// unless that was done already. It must be called before readers join; in a log of this
-// process it does nothing. The error is that of the log, which is
-// [eventlog.ErrUnavailable] also if the channel is followed and the log has not been heard
-// of for too long.
+// Follow starts following the channel in a shared log, unless it is already followed. It must be
+// called before readers join. For other logs it does nothing. The error is that of the log; it is
+// [eventlog.ErrUnavailable] also if the channel is followed but the log has not been reached for
+// too long.
 func (ch *Channel) Follow(ctx context.Context) error {
 	if ch.options.Shared == nil {
 		return nil
@@ -59,12 +58,12 @@ func (ch *Channel) Follow(ctx context.Context) error {
 			return err
 		}
 		if ctx.Err() != nil || !errors.Is(f.err, context.Canceled) && !errors.Is(f.err, context.DeadlineExceeded) {
-			return f.err // else it was the context of the one that opened it
+			return f.err // otherwise the context of the caller that opened it has ended
 		}
 	}
 }
 
-// currentFeed returns the feed that counts, and reports whether the caller has to open it.
+// currentFeed returns the current feed, and reports whether the caller must open it.
 func (ch *Channel) currentFeed() (f *feed, mine bool) {
 	ch.tail.mu.Lock()
 	defer ch.tail.mu.Unlock()
@@ -77,7 +76,7 @@ func (ch *Channel) currentFeed() (f *feed, mine bool) {
 
 func (f *feed) open(ctx context.Context) (err error) {
 	ch, from := f.ch, eventlog.Position{}
-	err = errAborted // if the log panics
+	err = errAborted // remains if the log panics
 	defer func() {
 		if err == nil {
 			err = f.start(from)
@@ -100,7 +99,7 @@ func (f *feed) open(ctx context.Context) (err error) {
 	return err
 }
 
-// start begins the tail anew after from.
+// start begins a new tail after from.
 func (f *feed) start(from eventlog.Position) error {
 	ch := f.ch
 	ch.tail.mu.Lock()
@@ -135,15 +134,15 @@ func (f *feed) Deliver(rec *eventlog.Record) {
 	}
 }
 
-// Lost implements [eventlog.Follower]: what the readers have read may not be what the log
-// has now, so none of them reads on.
+// Lost implements [eventlog.Follower]. It ends all readers, because the log may have other records
+// now than those that they have read.
 func (f *feed) Lost(err error) {
 	for _, sink := range f.end(err) {
 		sink.Fail(fmt.Errorf("%w: %w", ErrLost, err))
 	}
 }
 
-// end takes the feed from its channel, ends the readers and returns their sinks.
+// end removes the feed from its channel, ends the readers and returns their sinks.
 func (f *feed) end(err error) []Sink {
 	ch := f.ch
 	ch.tail.mu.Lock()
@@ -159,9 +158,9 @@ func (f *feed) end(err error) []Sink {
 	return sinks
 }
 
-// Unfollow ends the feed, if there is one, and keeps the channel from being followed
-// again. When it returns, nothing of the log calls the channel any more. It is called
-// once, when the channel is not used any more.
+// Unfollow ends the feed, if there is one, and prevents the channel from being followed again.
+// When it returns, the log no longer calls the channel. It must be called once, when the channel
+// is no longer used.
 func (ch *Channel) Unfollow() {
 	ch.tail.mu.Lock()
 	stop := ch.unfollow
@@ -172,8 +171,8 @@ func (ch *Channel) Unfollow() {
 	}
 }
 
-// arrivals are the records of a shared log that are waited for until the feed brings
-// them. They are guarded by the tail's mu.
+// arrivals are waits for the feed to deliver records of a shared log. They are guarded by the
+// tail's mu.
 type arrivals []arrival
 
 type arrival struct {
@@ -221,14 +220,14 @@ func (as *arrivals) end() {
 	*as = nil
 }
 
-// maxOwnWait is how long an answer waits at most for the events that its call has
-// published, where the feed that brings them is cut.
+// maxOwnWait is how long an answer waits at most for the events that its call has published, if
+// the feed is interrupted.
 const maxOwnWait = 5 * time.Second
 
-// Settle sees to it that [Reader.Passed] counts the record seq, which was published, also
-// if the group of the reader has yet to be scanned. In a shared log it waits until the
-// feed has brought the record, at most 5 s and as long as ctx allows, and reports whether
-// it has; where r has no subscription it does not wait.
+// Settle ensures that [Reader.Passed] takes the published record seq into account, even if the
+// reader's group has not been scanned yet. In a shared log it waits until the feed has delivered
+// the record, until ctx ends, but at most 5 s, and reports whether it was delivered. If r has no
+// subscription, it does not wait.
 func (ch *Channel) Settle(ctx context.Context, r *Reader, seq uint64) (arrived bool) {
 	done := ch.settle(r, seq)
 	if done == nil {
@@ -249,7 +248,7 @@ func (ch *Channel) Settle(ctx context.Context, r *Reader, seq uint64) (arrived b
 	return arrived
 }
 
-// settle returns what to wait for, nil for nothing.
+// settle returns a channel to wait for, or nil.
 func (ch *Channel) settle(r *Reader, seq uint64) (done chan struct{}) {
 	ch.tail.mu.Lock()
 	defer ch.tail.mu.Unlock()

@@ -6,15 +6,13 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/socket"
 )
 
-// AppendFrame appends the frame of an event, given its suffix: the part of the message
-// after the subscription's id, which is the same for every subscription. See
-// [peer.AppendEventRest].
+// AppendFrame appends the frame of an event with this suffix, the part of the message after the
+// subscription's id, which is the same for all subscriptions. See [peer.AppendEventRest].
 func AppendFrame(dst []byte, id peer.ID, suffix []byte) []byte {
 	return peer.JoinEvent(socket.AppendHeader(dst, false, messageSize(id, len(suffix))), id, suffix)
 }
 
-// maxFrameSize returns the length that the frame of an event has at most, given the
-// length of its suffix.
+// maxFrameSize returns the maximum length of the frame of an event with a suffix of this length.
 func maxFrameSize(id peer.ID, suffix int) int { return socket.MaxHeader + messageSize(id, suffix) }
 
 func messageSize(id peer.ID, suffix int) int {
@@ -24,8 +22,8 @@ func messageSize(id peer.ID, suffix int) int {
 	return len(`{"i":`) + len(id) + suffix
 }
 
-// appendSuffix appends the suffix of a record's frame. A record of a channel that keeps
-// nothing has no epoch, and no event id but the one in its publisher's metadata.
+// appendSuffix appends the suffix of a record's frame. If records are not stored, a record has no
+// epoch, and only the event id in its publisher's metadata.
 func appendSuffix(dst []byte, rec *eventlog.Record) []byte {
 	if rec.Epoch == "" {
 		return peer.AppendEventRest(dst, peer.EventMessage, rec.Data, rec.Meta)
@@ -44,17 +42,17 @@ func appendPositionedSuffix(dst []byte, at eventlog.Position, data, meta []byte)
 	return peer.AppendEventRest(dst, peer.EventMessage, data, members)
 }
 
-// firstID is the id that clients give their first subscription.
+// firstID is the id of a client's first subscription.
 var firstID = peer.ID("1")
 
-// sharedID keeps track of the id that most of the current subscriptions have: the one
-// for which frames are made that subscriptions share. Each operation takes constant
-// time, whatever ids clients choose, and an id is forgotten with its last subscription.
+// sharedID tracks the id that most of the current subscriptions have, for which shared frames are
+// created. Each operation takes constant time, whatever ids clients choose, and an id is forgotten
+// with its last subscription.
 //
-//   - counts has the number of subscriptions of each id, if there are any, and byCount
-//     the ids of each number.
-//   - most is the greatest number in byCount, 0 if there is none.
-//   - id has that number of subscriptions, or any if most is 0.
+//   - counts has the number of subscriptions of each id that has any, and byCount the ids with
+//     each number.
+//   - most is the greatest number in byCount, or 0 if there is none.
+//   - id is an id with that number of subscriptions; it is arbitrary if most is 0.
 type sharedID struct {
 	id      peer.ID
 	counts  map[string]int
@@ -62,10 +60,10 @@ type sharedID struct {
 	most    int
 }
 
-// add counts a subscription, unless it has no id: no frame is shared without one.
+// add counts a subscription, unless it has no id: frames without an id are not shared.
 func (s *sharedID) add(id peer.ID) { s.change(id, +1) }
 
-// remove takes back what add counted.
+// remove undoes add.
 func (s *sharedID) remove(id peer.ID) { s.change(id, -1) }
 
 func (s *sharedID) change(id peer.ID, by int) {
@@ -80,7 +78,7 @@ func (s *sharedID) change(id peer.ID, by int) {
 	s.move(string(id), before, after)
 	s.most = max(s.most, after)
 	if s.byCount[s.most] == nil {
-		s.most = after // id was the only one that had as many
+		s.most = after // id was the only one with that number
 	}
 	if s.counts[string(s.id)] == s.most {
 		return

@@ -6,18 +6,17 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/socket"
 )
 
-// group is the readers of a channel whose connections have the same writer. A publisher
-// notifies the group of a record for everybody, and the writer scans the readers. Its
-// fields are guarded by the tail's mu, which a scan releases again and again, so that a
-// publisher waits for a few readers at most.
+// group has the readers of a channel whose connections have the same writer. A publisher enqueues
+// a record for everybody in the group, and the writer scans the readers. The fields are guarded by
+// the tail's mu, which a scan releases repeatedly, so that a publisher waits for a few readers at
+// most.
 //
-//   - pending is the oldest record that was enqueued since the scan began, nil if there
-//     is none.
-//   - scanning is the record that the scan began with, nil if none is under way. The
-//     first scanned readers were notified of it, the others not yet.
-//   - Both are in the list of the tail that has its newest node: see forget.
-//   - A reader that is notified on its own has to be notified of scanning and pending
-//     first: see notify.
+//   - pending is the oldest record that was enqueued since the scan began, or nil.
+//   - scanning is the record with which the scan began, or nil if there is no scan. The first
+//     scanned readers were notified of it, the others not yet.
+//   - Both are in the current list of the tail: see forget.
+//   - A reader that is notified on its own must first be notified of scanning and pending: see
+//     notify.
 type group struct {
 	tail     *tail
 	task     *socket.Task
@@ -25,7 +24,7 @@ type group struct {
 	pending  *node
 	scanning *node
 	scanned  int
-	found    []*Reader // of the writer, while it runs
+	found    []*Reader // used by the writer during a scan
 }
 
 // scanSize is the number of readers that are scanned before the lock is released.
@@ -45,15 +44,15 @@ func (g *group) enqueue(n *node) {
 	}
 }
 
-// forget drops what is enqueued, and ends the scan. It is called when the tail begins a new
-// list: as long as pending is a node of the old one, no record of the new one is enqueued.
+// forget drops enqueued records and ends the scan. It is called when the tail begins a new list;
+// otherwise, while pending is a node of the old list, no record of the new one would be enqueued.
 func (g *group) forget() { g.pending, g.scanning = nil, nil }
 
-// idle reports whether the readers have been notified of everything.
+// idle reports whether the readers have been notified of all records.
 func (g *group) idle() bool { return g.pending == nil && g.scanning == nil }
 
-// notify wakes a reader if a record, or one that was enqueued for its group, may be for
-// it and nothing else is pending. The record may be nil.
+// notify wakes a reader that has read everything if n, or a record that was enqueued for its
+// group, may be for it. n may be nil.
 func (g *group) notify(r *Reader, n *node) {
 	for _, n := range [...]*node{g.scanning, g.pending, n} {
 		if n != nil && r.notify(n) {
@@ -63,8 +62,8 @@ func (g *group) notify(r *Reader, n *node) {
 	}
 }
 
-// scan notifies the readers of what was enqueued and sends what they have. It runs on
-// the group's writer.
+// scan notifies the readers of enqueued records and flushes their connections. It runs on the
+// group's writer.
 func (g *group) scan(flush func(*socket.Conn)) {
 	for more := true; more; {
 		more = g.scanSome()
@@ -76,7 +75,7 @@ func (g *group) scan(flush func(*socket.Conn)) {
 	}
 }
 
-// scanSome continues the scan, or begins one, and reports whether there is more of it.
+// scanSome continues the scan, or begins one, and reports whether it is incomplete.
 func (g *group) scanSome() (more bool) {
 	g.tail.mu.Lock()
 	defer g.tail.mu.Unlock()
@@ -99,8 +98,8 @@ func (g *group) scanSome() (more bool) {
 	return more
 }
 
-// remove takes out a reader. The last one takes its place, which the scan may have
-// passed, so it is notified now.
+// remove removes a reader. The last reader takes its place, which the scan may have passed, so it
+// is notified now.
 func (g *group) remove(r *Reader) {
 	i := slices.Index(g.readers, r)
 	if i < 0 {

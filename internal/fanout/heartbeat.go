@@ -9,11 +9,10 @@ import (
 // bareSuffix is the suffix of an event without data and id.
 var bareSuffix = peer.AppendEventRest(nil, peer.EventMessage, nil, nil)
 
-// Heartbeat adds an event without data to b, for a client that has asked for a sign of
-// life and has nothing to read. Where events are kept and the reader has read all of
-// them, it is a cursor event. Heartbeat adds nothing if there is no subscription, if there
-// is something to read after all, or if stop reports that the connection was given
-// something else to send.
+// Heartbeat adds an event without data to b, for a client that has requested heartbeats and has
+// nothing to read. If events are stored and the reader has read all of them, it is a cursor event.
+// Heartbeat adds nothing if there is no subscription, if there is something to read, or if stop
+// reports that the connection has something else to send.
 func (r *Reader) Heartbeat(b *socket.Batch, stop func() bool) {
 	t := r.history.tail
 	t.mu.Lock()
@@ -31,8 +30,8 @@ func (r *Reader) Heartbeat(b *socket.Batch, stop func() bool) {
 	b.Own = AppendFrame(b.Own, r.sub.ID, suffix)
 }
 
-// headOf returns the head of the log if the reader has read everything up to there. It is
-// called with both locks held.
+// headOf returns the head of the log if the reader has read everything up to it. It is called with
+// both locks held.
 func (r *Reader) headOf(t *tail) (head eventlog.Position, ok bool) {
 	head = eventlog.Position{Epoch: t.newest.rec.Epoch, Seq: t.seen}
 	switch {
@@ -40,7 +39,7 @@ func (r *Reader) headOf(t *tail) (head eventlog.Position, ok bool) {
 		return head, false
 	case r.cursor > head.Seq: // it has resumed ahead of the tail
 		return head, false
-	default: // where its group was not notified yet, something may be for it
+	default: // if its group has not been scanned yet, there may be a record for it
 		return head, r.history.readers.groups[r.writer].idle()
 	}
 }

@@ -8,17 +8,17 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// history reads a channel's log, for readers that are not at the tail.
+// history reads the log of a channel, for readers that do not read from the tail.
 type history struct {
 	channel   string
-	retention time.Duration // 0: the log itself drops what is too old
-	options   *Options      // with the log, nil if nothing is kept
+	retention time.Duration // 0 if only the log drops old records
+	options   *Options      // has the log, which is nil if records are not stored
 	tail      *tail
 	readers   *index // guarded by the tail's mu
 	pages     pages
 }
 
-// horizon returns the time before which events are too old to be replayed.
+// horizon returns the time before which records are too old to be replayed.
 func (h *history) horizon() time.Time {
 	if h.retention == 0 {
 		return time.Time{}
@@ -26,9 +26,9 @@ func (h *history) horizon() time.Time {
 	return time.Now().Add(-h.retention)
 }
 
-// missed returns the Seq of the first record that the log has after a position, 0 if it
-// has none, and reports whether some that it had are gone, or too old to be replayed. It
-// is 1 if the first was just dropped.
+// missed returns the Seq of the first record that the log has after a position, or 0 if it has
+// none. truncated is set if records after the position were dropped or are too old to be replayed.
+// If the first record has just been dropped, first is 1.
 func (h *history) missed(ctx context.Context, from eventlog.Position) (first uint64, truncated bool, err error) {
 	replay, err := h.options.Log.After(ctx, h.channel, from)
 	if err != nil {
@@ -41,20 +41,19 @@ func (h *history) missed(ctx context.Context, from eventlog.Position) (first uin
 		if err != nil {
 			return 0, false, err
 		}
-		// A client that asks for what is retained misses nothing that is too old.
+		// A client that asks for all retained records does not miss those that are too old.
 		tooOld := rec.Time.Before(h.horizon())
 		return rec.Seq, replay.Truncated || tooOld && !from.IsZero(), nil
 	}
 	return 0, replay.Truncated, nil
 }
 
-// maxLatestBytes bounds the records that are looked at for [Options].Latest, unless a
-// single one is larger.
+// maxLatestBytes limits the records that are read for [Options].Latest, unless a single one is
+// larger.
 const maxLatestBytes = 1 << 20
 
-// latest returns the position before the last few records, up to live, that are for a
-// reader: as many as [Options].Latest, among as many as LatestScan. It is live if there
-// are none.
+// latest returns the position before the newest records up to live that are for a reader: as many
+// as [Options].Latest, among the newest LatestScan. If there are none, it returns live.
 func (h *history) latest(ctx context.Context, live eventlog.Position, r *Reader) (eventlog.Position, error) {
 	o, begin := h.options, live
 	if o.Latest == 0 || h.options.Log == nil {
@@ -78,7 +77,7 @@ func (h *history) latest(ctx context.Context, live eventlog.Position, r *Reader)
 			break
 		}
 		if rec.Seq <= live.Seq && r.Includes(&rec.Audience) {
-			// Seqs go on over epochs, so that the epoch of the head will do.
+			// Seqs continue across epochs, so the epoch of the head can be used.
 			begin.Seq = rec.Seq - 1
 			found++
 		}
@@ -89,16 +88,15 @@ func (h *history) latest(ctx context.Context, live eventlog.Position, r *Reader)
 	return begin, nil
 }
 
-// page returns a page with what the log has after from, up to limit, and the Seq that
-// from stands for. The page may begin before after, and end after limit. If records
-// after from are gone the error is [eventlog.ErrTrimmed]; with skipGaps, after is
-// where the remaining ones begin instead.
+// page returns a page with the records that the log has after from, up to limit, and the Seq of
+// from. The page may begin before after and end after limit. If records after from were dropped,
+// the error is [eventlog.ErrTrimmed] or, with skipGaps, after is the Seq before the first
+// remaining record instead.
 func (h *history) page(ctx context.Context, from eventlog.Position, limit uint64, skipGaps bool) (p *page, after uint64, err error) {
 	if h.options.Log == nil {
 		return nil, 0, eventlog.ErrTrimmed
 	}
-	// The log is asked each time, so that nothing is sent from a page that it has
-	// dropped since.
+	// The log is read each time, so that records that it has dropped are not sent from a page.
 	replay, err := h.options.Log.After(ctx, h.channel, from)
 	if err != nil {
 		return nil, 0, err
@@ -134,7 +132,7 @@ func seqBefore(replay eventlog.Replay, limit uint64) (uint64, error) {
 	return limit, nil
 }
 
-// load reads the page that begins after a Seq.
+// load reads a page that begins after a Seq.
 func (h *history) load(replay eventlog.Replay, after, limit uint64) *page {
 	p := &page{after: after, last: after, id: h.tail.id(), everybody: true}
 	var suffix []byte
@@ -148,6 +146,6 @@ func (h *history) load(replay eventlog.Replay, after, limit uint64) *page {
 			return p
 		}
 	}
-	p.last = max(p.last, limit) // the log has nothing more up to there
+	p.last = max(p.last, limit) // the log has no more records up to limit
 	return p
 }

@@ -7,10 +7,10 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/socket"
 )
 
-// index is the readers of a channel, found by what records are addressed to. It is
-// guarded by the tail's mu.
+// index finds the readers of a channel by the audience of a record. It is guarded by the tail's
+// mu.
 //
-//   - A reader is in the group of its writer, in byTag under each of its tags and in
+//   - A reader is in the group of its writer, in byTag for each of its tags and in
 //     byRecipient, from Join until Leave.
 //   - groups is nil until a reader has joined.
 type index struct {
@@ -45,7 +45,7 @@ func (x *index) remove(r *Reader) {
 	drop(x.byRecipient, r.recipient, r)
 }
 
-// drop takes a reader out of one of the lists of an index, whose order does not matter.
+// drop removes a reader from one of the lists of an index, whose order does not matter.
 func drop[K comparable](lists map[K][]*Reader, key K, r *Reader) {
 	list := lists[key]
 	i, last := slices.Index(list, r), len(list)-1
@@ -59,11 +59,11 @@ func drop[K comparable](lists map[K][]*Reader, key K, r *Reader) {
 	}
 }
 
-// notify notifies the readers that a record may be for, which check that themselves. If
-// it is for everybody, that takes the same time for any number of readers.
+// notify notifies the readers that a record may be for. They check whether it is when they read
+// it. If it is for everybody, notify takes the same time for any number of readers.
 func (x *index) notify(n *node) {
 	switch rec := n.rec; {
-	case n.gap: // what is missing may be for anybody
+	case n.gap: // the missing records may be for any reader
 		x.enqueue(n)
 	case rec.Targets != nil:
 		for _, target := range rec.Targets {
@@ -90,7 +90,7 @@ func (x *index) notifyEach(readers []*Reader, n *node) {
 	}
 }
 
-// announce has the readers that have read everything send a cursor event.
+// announce makes the readers that have read everything send a cursor event.
 func (x *index) announce(n *node) {
 	for _, g := range x.groups {
 		if g.idle() {
@@ -101,14 +101,14 @@ func (x *index) announce(n *node) {
 	}
 }
 
-// forget drops what the readers have not been notified of yet, none of which reads.
+// forget drops records of which readers have not been notified yet. No reader is reading.
 func (x *index) forget() {
 	for _, g := range x.groups {
 		g.forget()
 	}
 }
 
-// leave ends all readers, which stay in the index until [Channel.Leave].
+// leave ends all readers. They remain in the index until [Channel.Leave].
 func (x *index) leave() {
 	for _, g := range x.groups {
 		for _, r := range g.readers {
@@ -117,8 +117,7 @@ func (x *index) leave() {
 	}
 }
 
-// sinks returns the sinks of the readers that have one of the tags, or of all readers
-// if tags is nil.
+// sinks returns the sinks of the readers with one of the tags, or of all readers if tags is nil.
 func (x *index) sinks(tags []string) []Sink {
 	var list []Sink
 	add := func(readers []*Reader) {

@@ -12,36 +12,36 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/peer"
 )
 
-// pageSize is about how many bytes of frames a page has.
+// pageSize is the approximate number of bytes of the frames of a page.
 const pageSize = 128 << 10
 
-// page is a part of a channel's log as it is sent: read and encoded once, and shared by
-// all readers that are there. It does not change once it is loaded.
+// page is an encoded part of a channel's log. It is read and encoded once and shared by all
+// readers at that position. It is immutable once it is loaded.
 type page struct {
-	after, last uint64 // it has every record of the channel after after, up to last
+	after, last uint64 // it has all records of the channel after after, up to last
 	id          peer.ID
 	frames      []byte // of the records, for id, one after the other
 	records     []pageRecord
-	everybody   bool  // every record is for everybody
-	err         error // why there is nothing after last, if that could not be read
+	everybody   bool  // all records are for everybody
+	err         error // the error of reading the records after last, or nil
 }
 
 type pageRecord struct {
 	seq      uint64
-	suffix   int // in frames: where the suffix begins
-	stop     int // in frames: where the frame ends
+	suffix   int // offset in frames of the suffix
+	stop     int // offset in frames of the end of the frame
 	time     time.Time
-	audience *eventlog.Audience // nil: everybody
+	audience *eventlog.Audience // nil means everybody
 }
 
-// add appends a record, given the suffix of its frame.
+// add appends a record, whose frame has this suffix.
 func (p *page) add(rec *eventlog.Record, suffix []byte) {
 	p.frames = AppendFrame(p.frames, p.id, suffix)
 	stop := len(p.frames)
 	r := pageRecord{seq: rec.Seq, suffix: stop - len(suffix), stop: stop, time: rec.Time}
 	if !rec.Everybody() {
 		p.everybody = false
-		r.audience = &eventlog.Audience{ // the log may use the record again
+		r.audience = &eventlog.Audience{ // a copy, because the log may reuse the record
 			Tags: slices.Clone(rec.Tags), Targets: slices.Clone(rec.Targets), Excludes: slices.Clone(rec.Excludes),
 		}
 	}
@@ -69,33 +69,33 @@ func (p *page) framesOf(i, end int) []byte {
 // suffixOf returns the suffix of a record's frame.
 func (p *page) suffixOf(i int) []byte { return p.frames[p.records[i].suffix:p.records[i].stop] }
 
-// pages are the pages of a channel that readers hold now. They are not kept here: a
-// page is garbage as soon as no reader holds it.
+// pages finds the pages of a channel that readers currently use, without keeping them in memory: a
+// page is garbage as soon as no reader uses it.
 //
-// mu guards the fields and is never held while the log is read. A load is in loads,
-// under the point after which its page begins, from its start until its page is in list;
-// a page that was read with an error is never in list.
+// mu guards the fields and is never held while the log is read. A load is in loads, by the Seq
+// after which its page begins, from its start until its page is in list. A page that was read
+// with an error is never in list.
 type pages struct {
 	mu    sync.Mutex
 	list  []weak.Pointer[page]
 	loads map[uint64]*pageLoad
 }
 
-// pageLoad is a page that is being loaded. The other fields are set once done is closed.
+// pageLoad is a page that is being loaded. The other fields are set when done is closed.
 type pageLoad struct {
 	done chan struct{}
 	page *page
-	// abandoned is set if the connection that the page was loaded for has ended
-	// meanwhile, so that others load it again.
+	// abandoned is set if the connection that loaded the page has ended, so that others
+	// must load it again.
 	abandoned bool
 }
 
-// maxPages is the number of pages of a channel that are known at a time.
+// maxPages is the maximum length of pages.list.
 const maxPages = 64
 
-// get returns a page that has what comes after a Seq, and loads it, with ctx, if there is
-// none. Callers that want the same page at the same time wait for one of them to load it,
-// each until its own ctx ends.
+// get returns a page with the records after a Seq. If there is none, it loads the page, with ctx.
+// If several callers need the same page at the same time, one loads it and the others wait, each
+// until its ctx ends.
 func (ps *pages) get(ctx context.Context, after uint64, load func() *page) (*page, error) {
 	for {
 		known, l, mine := ps.begin(after)
@@ -116,8 +116,7 @@ func (ps *pages) get(ctx context.Context, after uint64, load func() *page) (*pag
 	}
 }
 
-// begin returns a page that is known, or the load of one, and reports whether that is for
-// the caller to do.
+// begin returns a known page, or the load of one. mine is set if the caller must load it.
 func (ps *pages) begin(after uint64) (known *page, l *pageLoad, mine bool) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
@@ -140,7 +139,7 @@ func (ps *pages) load(ctx context.Context, after uint64, l *pageLoad, load func(
 	l.abandoned = l.page.err != nil && ctx.Err() != nil
 
 	ps.mu.Lock()
-	if ps.loads[after] == l { // or it is of a log that was replaced
+	if ps.loads[after] == l { // otherwise it is of a log that has been replaced
 		delete(ps.loads, after)
 		if l.page.err == nil {
 			ps.keep(l.page)
@@ -151,7 +150,7 @@ func (ps *pages) load(ctx context.Context, after uint64, l *pageLoad, load func(
 	return l.page
 }
 
-// reset forgets all pages, also those that are being loaded.
+// reset forgets all pages, including those that are being loaded.
 func (ps *pages) reset() {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()

@@ -8,27 +8,27 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// Bounds of what is read for one [Query].
+// Limits of a [Query].
 const (
-	// MaxPastBytes bounds the records that are returned, unless a single one is larger.
+	// MaxPastBytes limits the size of the returned records, unless a single one is larger.
 	MaxPastBytes = 1 << 20
-	// MaxPastScan is how many records are looked at, MaxPastScanBytes how large they are, with
-	// the last one beyond: also those that are not returned are read from the log.
+	// MaxPastScan limits the number of records that are read, including those that are not
+	// returned, and MaxPastScanBytes their size, except that of the last one.
 	MaxPastScan      = 10_000
 	MaxPastScanBytes = 8 << 20
 )
 
-// Newest as the Before of a [Query] reads from the end.
+// Newest is the value of Query.Before for reading from the end.
 const Newest = "newest"
 
-// Query selects a page of what a log retains of a channel.
+// Query selects a page of the records that a log retains of a channel.
 type Query struct {
-	// After is the event id after which a page begins that is read forwards, or empty for
-	// the beginning. It is not used if Before is set.
+	// After is the event id after which the page begins, if it is read forwards, or empty for
+	// the beginning. It is ignored if Before is set.
 	After string
-	// Before is the event id before which a page begins that is read backwards, or Newest.
+	// Before is the event id before which the page begins, if it is read backwards, or Newest.
 	Before string
-	// Limit is how many records are returned at most. It must be positive.
+	// Limit is the maximum number of returned records. It must be positive.
 	Limit int
 	// Includes selects records by their audience. Nil selects all.
 	Includes func(*eventlog.Audience) bool
@@ -38,15 +38,15 @@ type Query struct {
 type Past struct {
 	// Records are in the order in which they were read. They may be kept.
 	Records []*eventlog.Record
-	// Next is After or Before of the next page, empty if there is none.
+	// Next is the value of After or Before for the next page, or empty if there is none.
 	Next string
-	// Truncated is set if records after After are gone, or may be, or if the log does not
-	// know Before: then the page begins at the oldest or the newest record.
+	// Truncated is set if records after After are missing, or may be, or if the log does not
+	// know Before. The page then begins with the oldest or the newest record.
 	Truncated bool
 }
 
-// ReadPast reads a page, of what a log retains of a channel, that no reader need be at. A
-// page ends with the last record, after Limit, and at the bounds of this package.
+// ReadPast reads a page of the records that a log retains of a channel. It needs no Channel. A
+// page ends with the last record, after Limit records, and at the limits above.
 func ReadPast(ctx context.Context, log eventlog.Log, channel string, q Query) (Past, error) {
 	if q.Before != "" {
 		return readBackwards(ctx, log, channel, q)
@@ -55,10 +55,10 @@ func ReadPast(ctx context.Context, log eventlog.Log, channel string, q Query) (P
 }
 
 func readBackwards(ctx context.Context, log eventlog.Log, channel string, q Query) (Past, error) {
-	var from eventlog.Position // the end
+	var from eventlog.Position // zero means the end
 	if q.Before != Newest {
 		if from = eventlog.PositionOf(q.Before); from.IsZero() {
-			return Past{}, nil // nothing is before it
+			return Past{}, nil // there are no records before it
 		}
 	}
 	replay, err := eventlog.ReadNewest(ctx, log, channel, from)
@@ -66,17 +66,17 @@ func readBackwards(ctx context.Context, log eventlog.Log, channel string, q Quer
 		return Past{}, err
 	}
 	p := pastReader{Query: q, Past: Past{Truncated: replay.Truncated}}
-	if err := p.read(replay.Records); err != nil && !errors.Is(err, eventlog.ErrTrimmed) { // else nothing is left before
+	if err := p.read(replay.Records); err != nil && !errors.Is(err, eventlog.ErrTrimmed) { // if trimmed, no earlier records are left
 		return Past{}, err
 	}
 	return p.Past, nil
 }
 
-// trimmedTries is how often a page begins again whose first record is dropped just then.
+// trimmedTries is how often reading a page is tried if its first record is dropped at that moment.
 const trimmedTries = 10
 
 func readForwards(ctx context.Context, log eventlog.Log, channel string, q Query) (Past, error) {
-	var from eventlog.Position // the beginning
+	var from eventlog.Position // zero means the beginning
 	if q.After != "" {
 		from = eventlog.PositionOf(q.After)
 	}
@@ -104,13 +104,13 @@ type pastReader struct {
 	Query
 	Past
 
-	last         eventlog.Position // of the last record that was looked at
+	last         eventlog.Position // of the last record that was read
 	scanned      int
 	scannedBytes int
 	bytes        int // of Records
 }
 
-// read takes records until the page is full, and sets Next unless there are no more.
+// read reads records until the page is full, and sets Next unless there are no more.
 func (p *pastReader) read(records iter.Seq2[*eventlog.Record, error]) error {
 	for rec, err := range records {
 		if err != nil {
@@ -131,7 +131,7 @@ func (p *pastReader) read(records iter.Seq2[*eventlog.Record, error]) error {
 	return nil
 }
 
-// take adds a record that is selected. It reports false if the page has no capacity for it.
+// take adds a record if it is selected. It returns false if the page is full.
 func (p *pastReader) take(rec *eventlog.Record) bool {
 	if len(p.Records) == p.Limit {
 		return false
@@ -148,7 +148,7 @@ func (p *pastReader) take(rec *eventlog.Record) bool {
 	return true
 }
 
-// recordBytes returns the size of what a record was published with.
+// recordBytes returns the size of a record's content.
 func recordBytes(rec *eventlog.Record) int {
 	n := recordOverhead + len(rec.Data) + len(rec.Meta)
 	for _, tag := range rec.Tags {

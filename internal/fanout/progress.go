@@ -1,38 +1,38 @@
 package fanout
 
-// Phase is what a [Reader] does, as far as that matters to those who watch it.
+// Phase is a summary of the state of a [Reader], for statistics.
 type Phase uint8
 
 // The phases of a reader.
 const (
 	// Unsubscribed readers read nothing.
 	Unsubscribed Phase = iota
-	// Replaying readers read what their client has missed.
+	// Replaying readers read missed records.
 	Replaying
 	// Held readers wait for [Reader.Release].
 	Held
-	// Live readers read what is published.
+	// Live readers read records as they are published.
 	Live
-	// Behind readers were too slow for that: they read the log, or will have to, since the
-	// tail does not keep for them what they have yet to read.
+	// Behind readers were too slow: they read the log, or will have to, because the tail does
+	// not keep the records that they still have to read.
 	Behind
 )
 
-// Progress is how far a [Reader] has come.
+// Progress describes the progress of a [Reader].
 type Progress struct {
 	Phase Phase
-	// Events and Bytes are the records of the channel, for whomever they are, that the reader
-	// has yet to look at, and their size. Missed ones are not among them, since only the
-	// log knows how many there are.
+	// Events and Bytes are the number and size of the records of the channel, for any
+	// recipients, that the reader has not processed yet. Missed records are not included,
+	// because only the log knows their number.
 	Events int
 	Bytes  int64
 }
 
-// Progress returns how far the reader has come. It takes the channel's lock and the
-// reader's, one after the other.
+// Progress returns the progress of the reader. It takes the channel's lock and the reader's, one
+// after the other.
 func (r *Reader) Progress() Progress {
 	t := r.history.tail
-	newest, _ := t.head() // before at is looked at, which may be newer then
+	newest, _ := t.head() // read before at, which may then be newer
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p, from := Progress{}, newest.placeAfter()

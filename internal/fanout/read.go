@@ -8,14 +8,14 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/socket"
 )
 
-// Read adds the frames of events to b, whose Shared is nil, until there are about
-// [socket.BatchSize] bytes or no more events. What it adds counts as sent. If the log
-// has to be read, it does so only with wait, using ctx, and otherwise returns
-// [socket.WouldBlock]. An error closes the sink.
+// Read adds the frames of events to b, whose Shared must be nil, until it has about
+// [socket.BatchSize] bytes or there are no more events. Added events count as sent. Read reads the
+// log only with wait, using ctx; otherwise it returns [socket.WouldBlock] if the log must be
+// read. If there is an error, Read calls Fail of the sink.
 //
-// stop reports whether the connection was given something else that it has to send
-// before the events that are published, released or subscribed to after that. Read asks
-// it before each event and, if so, returns [socket.Some].
+// stop reports whether the connection now has something else to send, which must be sent before
+// events that are published, released or subscribed to later. Read calls it before each event and,
+// if it returns true, returns [socket.Some].
 func (r *Reader) Read(ctx context.Context, b *socket.Batch, wait bool, stop func() bool) socket.More {
 	for {
 		more := r.readTail(b, stop)
@@ -32,7 +32,7 @@ func (r *Reader) Read(ctx context.Context, b *socket.Batch, wait bool, stop func
 	}
 }
 
-// readTail reads what needs no log.
+// readTail reads events without reading the log.
 func (r *Reader) readTail(b *socket.Batch, stop func() bool) socket.More {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -64,7 +64,7 @@ func (r *Reader) readNode(b *socket.Batch, stop func() bool) {
 	switch {
 	case n.chunk != nil && string(n.chunk.id) == string(r.sub.ID):
 		shared, last := n.chunk.from(n)
-		if stop() { // asked again now that it is known what there is to read
+		if stop() { // called again after determining what to read
 			return
 		}
 		b.Events += int(last.count-n.count) + 1
@@ -82,7 +82,7 @@ func (r *Reader) readNode(b *socket.Batch, stop func() bool) {
 	}
 }
 
-// readLog reads a part of the log. It is called without locks.
+// readLog reads a part of the log. It is called without holding locks.
 func (r *Reader) readLog(ctx context.Context, b *socket.Batch, stop func() bool) error {
 	s, from, limit, skipGaps := r.span(stop)
 	if s == nil {
@@ -99,12 +99,12 @@ func (r *Reader) readLog(ctx context.Context, b *socket.Batch, stop func() bool)
 	return err
 }
 
-// span returns what to read from the log: what comes after from, up to limit. With
-// skipGaps the client expects that records are missing there. The subscription is nil
-// if the log need not be read any more, or not yet.
+// span returns the part of the log to read: the records after from, up to limit. skipGaps is set
+// if the client expects that records are missing there. s is nil if the log does not have to be
+// read now.
 func (r *Reader) span(stop func() bool) (s *Subscription, from eventlog.Position, limit uint64, skipGaps bool) {
 	newest, head := r.history.tail.head()
-	if stop() { // asked after it is known what there is to read
+	if stop() { // called after determining what to read
 		return nil, from, 0, false
 	}
 	r.mu.Lock()
@@ -119,23 +119,23 @@ func (r *Reader) span(stop func() bool) (s *Subscription, from eventlog.Position
 	}
 	from = r.sub.from
 	if r.cursor > 0 || r.state == catchingUp {
-		// Seqs go on over epochs, so that the epoch of the head will do.
+		// Seqs continue across epochs, so the epoch of the head can be used.
 		from = eventlog.Position{Epoch: head.Epoch, Seq: r.cursor}
 	}
 	return r.sub, from, r.at.rec.Seq, r.skipsGaps()
 }
 
-// skipsGaps reports whether the replay may begin after records that are gone: the client
-// was told in the response that some are, or asked for what is retained, or for nothing
-// but to begin with the latest, and was sent nothing since.
+// skipsGaps reports whether the replay may begin after records that were dropped: the client has
+// been sent no events yet, and either the response reported that records are missing, or the
+// client asked for all retained records, or it begins with the latest ones.
 func (r *Reader) skipsGaps() bool {
 	s := r.sub
 	return r.state == replaying && (s.Truncated || s.from.IsZero() || s.latest) && s.Replayed == 0
 }
 
-// readPage adds the frames of a page that are after a Seq, up to limit. It reports
-// whether the subscription has been replayed by that. The error is
-// [eventlog.ErrTrimmed] if a record is too old and the client does not expect that.
+// readPage adds the frames of the records of a page after a Seq, up to limit. replayed is set if
+// that completes the replay. The error is [eventlog.ErrTrimmed] if a record is too old and the
+// client does not expect missing records.
 func (r *Reader) readPage(b *socket.Batch, s *Subscription, p *page, after, limit uint64) (replayed bool, err error) {
 	horizon := r.history.horizon()
 	r.mu.Lock()
@@ -180,7 +180,7 @@ func (r *Reader) readPage(b *socket.Batch, s *Subscription, p *page, after, limi
 	}
 }
 
-// sent counts n records that were read from the log, the last of which has this Seq.
+// sent records that n records were read from the log, the last of which has this Seq.
 func (r *Reader) sent(b *socket.Batch, seq uint64, n int) {
 	b.Events += n
 	r.lastSentSeq = seq
@@ -189,8 +189,8 @@ func (r *Reader) sent(b *socket.Batch, seq uint64, n int) {
 	}
 }
 
-// advance moves the place of a reader that catches up after the records of a page from i up
-// to, but without, end.
+// advance moves the place of a reader that is catching up past the records from i to end, without
+// end, of a page.
 func (r *Reader) advance(p *page, i, end int) {
 	if r.state != catchingUp {
 		return

@@ -12,53 +12,53 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/socket"
 )
 
-// ErrTooSlow is the error of a [Sink] whose reader lacks events that are not kept any
-// more.
+// ErrTooSlow is passed to the Fail method of a [Sink] whose reader needs events that are no longer
+// kept.
 var ErrTooSlow = errors.New("fanout: reader fell behind what is kept")
 
-// Sink is the connection that a [Reader] reads for. Its methods do not block and do not
-// call the package, but for Flush.
+// Sink is the connection of a [Reader]. Its methods must not block and, except for Flush, must not
+// call the package.
 type Sink interface {
 	// Writer returns the number of the pool's writer that writes to the connection.
 	Writer() int
 	// Wake schedules a call of [Reader.Read]. It is called with locks held.
 	Wake()
-	// Flush is Wake for a caller that is on the writer: it passes the connection to
-	// flush, which sends what there is.
+	// Flush is called on the writer instead of Wake. It passes the connection to flush, which
+	// sends what there is.
 	Flush(flush func(*socket.Conn))
-	// Replayed reports that the reader has read all that s missed. Events are held back
-	// until [Reader.Release].
+	// Replayed is called when the reader has read all records that s missed. Later events
+	// are held back until [Reader.Release].
 	Replayed(s *Subscription)
-	// Fail closes the connection, whose events cannot be read on: the error is
-	// ErrTooSlow, or that of reading the log.
+	// Fail closes the connection, because its events cannot be read. err is ErrTooSlow,
+	// ErrLost, or the error of reading the log.
 	Fail(err error)
 }
 
-// Subscription is what a client has asked to read. [Reader.Prepare] sets its fields but
-// the first two, and [Reader.Subscribe] makes it the reader's.
+// Subscription is a subscription of a client. The caller sets the first two fields,
+// [Reader.Prepare] sets the others, and [Reader.Subscribe] starts it.
 type Subscription struct {
-	// ID is the id under which events are sent. It must be set before Subscribe.
+	// ID is the id with which events are sent. It must be set before Subscribe.
 	ID peer.ID
-	// CursorEvents is set if the client understands events that only move its cursor.
+	// CursorEvents is set if the client accepts events that only move its cursor.
 	CursorEvents bool
 
-	// Truncated is set if events that the client has missed are gone, or may be.
+	// Truncated is set if events that the client has missed are no longer kept, or may not be.
 	Truncated bool
 	// Replayed is the number of missed or latest events that were sent.
 	Replayed int
 
-	state    state // in which reading begins, with the next three
+	state    state // the state in which reading begins, with the next three fields
 	at       *node
 	cursor   uint64
 	lastSent uint64
-	from     eventlog.Position // where the replay begins
-	latest   bool              // it begins there for want of a last event id
-	fell     place             // while catchingUp, in the tail: what was read last
-	awaited  uint64            // a record or position that the tail lacks; 0: it has all
-	overdue  *time.Timer       // for awaited; nil if that is not waited for
+	from     eventlog.Position // the replay begins after it
+	latest   bool              // the replay has the latest events, because there is no last event id
+	fell     place             // while catchingUp, the place in the tail after the last record that was read
+	awaited  uint64            // Seq of a record or position that the tail must reach; 0 if there is none
+	overdue  *time.Timer       // deadline for awaited; nil if awaited is 0
 }
 
-// state is what a reader does. What at refers to depends on it:
+// state is the state of a reader. The meaning of Reader.at depends on it:
 //
 //	state         the reader                                at
 //	unsubscribed  reads nothing                             nil
@@ -98,17 +98,17 @@ const (
 	left
 )
 
-// Reader is a connection's place in a channel, from [Channel.Join] until
-// [Channel.Leave]. It is meant to be part of the connection and not to be copied. Its
-// methods are safe for concurrent use, but Read is called by one goroutine at a time.
+// Reader is the position of a connection in a channel, from [Channel.Join] until [Channel.Leave].
+// It is a part of the connection and must not be copied. Its methods are safe for concurrent use,
+// except that Read must be called by one goroutine at a time.
 //
-// mu guards the fields after it. It may be taken while the channel's is held.
+// mu guards the fields after it. It may be taken while the channel's lock is held.
 //
-//   - Every record up to cursor was looked at, and those that are for the reader were
-//     read: in order, each once.
-//   - lastSentSeq is the last position that the client was sent, as the id of an event
-//     or as the head in the response to its subscription.
-//   - page is the part of the log that is being read, which is kept for other readers.
+//   - Every record up to cursor was processed, and those that are for the reader were read, in
+//     order and once.
+//   - lastSentSeq is the last position that was sent to the client, as the id of an event or in
+//     the response to its subscription.
+//   - page is the part of the log that is being read; it is kept so that others can use it.
 //   - sub is nil if the state is unsubscribed or left.
 type Reader struct {
 	history   *history
@@ -126,7 +126,7 @@ type Reader struct {
 	sub         *Subscription
 }
 
-// become changes the state. Nothing else does.
+// become changes the state. No other function does.
 func (r *Reader) become(s state, at *node) {
 	r.state, r.at = s, at
 	if s != replaying && s != catchingUp {
@@ -134,8 +134,8 @@ func (r *Reader) become(s state, at *node) {
 	}
 }
 
-// follow makes the first record from n on that was not looked at the next one to be
-// read, and reports whether there is one.
+// follow makes the first unprocessed record from n on the next one to be read, and reports whether
+// there is one.
 func (r *Reader) follow(n *node) bool {
 	if n = n.after(r.cursor); n == nil {
 		return false
@@ -145,17 +145,16 @@ func (r *Reader) follow(n *node) bool {
 	return true
 }
 
-// resume goes on with what is in the tail after the record that the reader has come to.
+// resume continues with the records in the tail after the one that the reader has reached.
 func (r *Reader) resume() {
 	if !r.follow(r.at.next.Load()) {
 		r.become(current, nil)
 	}
 }
 
-// Prepare sets up a subscription that resumes after lastEventID or, if that is empty,
-// begins with the latest events, see [Options].Latest. It returns two positions: begin is
-// that before the first event that the client is sent, unless it resumes, and live that
-// after which the events are live ones.
+// Prepare sets up a subscription that resumes after lastEventID or, if that is empty, begins with
+// the latest events, see [Options].Latest. It returns two positions: events after live are live.
+// begin is the position before the first event that is sent, unless the client resumes.
 func (r *Reader) Prepare(ctx context.Context, s *Subscription, lastEventID string) (begin, live eventlog.Position, err error) {
 	s.at, live = r.history.tail.head()
 	begin = live
@@ -181,9 +180,10 @@ func (r *Reader) Prepare(ctx context.Context, s *Subscription, lastEventID strin
 		case s.Truncated, first > 0 && s.from.Seq < s.cursor:
 			s.state, s.cursor = replaying, 0
 		default:
-			// What the client has seen, in another process, may be yet to come here, and
-			// then all that it has missed is. Where nothing was missed the log is not asked
-			// again: by then it may have forgotten the channel, and be unable to tell.
+			// The client may have received records from another process that have not
+			// arrived here yet, and then all that it has missed will still arrive. If
+			// nothing was missed, the log is not read again: it may meanwhile have
+			// forgotten the channel and report a truncated replay.
 			s.cursor = max(s.cursor, s.from.Seq)
 			s.awaited = max(first, s.from.Seq)
 			live.Seq = max(live.Seq, s.from.Seq)
@@ -192,15 +192,15 @@ func (r *Reader) Prepare(ctx context.Context, s *Subscription, lastEventID strin
 	return begin, live, nil
 }
 
-// Includes reports whether an event of this audience is for the reader's client: live, in
-// a replay, or in a page of the past.
+// Includes reports whether an event with this audience is for the reader's client. It is used for
+// live events, replays and the history.
 func (r *Reader) Includes(a *eventlog.Audience) bool { return a.Includes(r.tags, r.recipient) }
 
-// maxTailWait is how long a subscription that resumes ahead of the tail waits at most for
-// the feed to come there. Then the log is out of reach, and the client has to try again.
+// maxTailWait is how long a subscription that resumes ahead of the tail waits for the feed to reach
+// that position. After that the log counts as unreachable, and the client must try again.
 const maxTailWait = 10 * time.Second
 
-// expect begins to wait for the tail to come to where s resumes, if it is not there. It
+// expect starts waiting for the tail to reach the position from which s resumes, unless it has. It
 // is called with both locks held.
 func (r *Reader) expect(s *Subscription) {
 	if s.awaited > r.history.tail.seen {
@@ -212,7 +212,8 @@ func (r *Reader) expect(s *Subscription) {
 	}
 }
 
-// late returns an error if the tail is not where s resumes, and s still waits for it.
+// late returns an error if the tail has not reached the position from which s resumes and s still
+// waits for it.
 func (r *Reader) late(s *Subscription) error {
 	_, known := r.history.tail.head()
 	if r.subscription() != s || known.Seq >= s.awaited {
@@ -236,9 +237,9 @@ func (r *Reader) subscription() *Subscription {
 	return r.sub
 }
 
-// Subscribe begins to read for s, in place of an earlier subscription. It reports
-// whether s has been replayed already, since it missed nothing: then, too, events are
-// held back until Release. If the reader has left, it does nothing and returns false.
+// Subscribe starts reading for s, which replaces an earlier subscription. It returns true if s has
+// missed nothing, so that its replay is complete; events are then held back until Release, too. If
+// the reader has left, it does nothing and returns false.
 func (r *Reader) Subscribe(s *Subscription) (replayed bool) {
 	t := r.history.tail
 	t.mu.Lock()
@@ -252,13 +253,13 @@ func (r *Reader) Subscribe(s *Subscription) (replayed bool) {
 	t.common.add(s.ID)
 	r.sub, r.cursor, r.lastSentSeq = s, s.cursor, s.lastSent
 	r.become(s.state, s.at)
-	s.at = nil // or it would keep the tail in memory
+	s.at = nil // it would keep the tail in memory
 	r.expect(s)
 	r.sink.Wake()
 	return r.state == held
 }
 
-// Release begins to read what is published, if s waits for that.
+// Release starts reading live events if s is waiting for that.
 func (r *Reader) Release(s *Subscription) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -277,7 +278,7 @@ func (r *Reader) Unsubscribe(s *Subscription) {
 	defer r.mu.Unlock()
 	if r.sub == s {
 		r.end(unsubscribed)
-		r.sink.Wake() // what waited for its events is due
+		r.sink.Wake() // answers that waited for its events can be sent
 	}
 }
 
@@ -300,16 +301,16 @@ func (r *Reader) end(s state) {
 	r.become(s, nil)
 }
 
-// notify makes n the next record to be read, or one after it, if the reader has read
-// everything before it. It reports whether it did. The channel's mu is held.
+// notify makes n, or a record after it, the next one to be read if the reader has read everything
+// before it, and reports whether it did. The channel's mu is held.
 func (r *Reader) notify(n *node) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return (r.state == current || r.state == announcing) && r.follow(n)
 }
 
-// announce makes the reader send a cursor event, if the log has moved on since it last
-// sent anything, and is not behind what the client has seen in another process. The
+// announce makes the reader send a cursor event if the head of the log is after the last position
+// that was sent, and not before a position that the client has received from another process. The
 // channel's mu is held.
 func (r *Reader) announce(n *node) {
 	r.mu.Lock()
@@ -321,12 +322,12 @@ func (r *Reader) announce(n *node) {
 	}
 }
 
-// subscribed reports whether events are read, or held back.
+// subscribed reports whether the reader has a subscription.
 func (r *Reader) subscribed() bool { return r.subscription() != nil }
 
-// Passed reports whether every event of the channel up to seq that is for the client
-// was read, or never will be because it has no subscription. What is sent after that comes
-// after these events. It is false when the reader has left.
+// Passed reports whether every event of the channel up to seq that is for the client was read, or
+// will not be read because there is no subscription. Messages that are sent after that follow these
+// events. It returns false when the reader has left.
 func (r *Reader) Passed(seq uint64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -340,8 +341,7 @@ func (r *Reader) Passed(seq uint64) bool {
 	}
 }
 
-// Behind reports whether the reader was too slow for what is published, and reads it
-// from the log.
+// Behind reports whether the reader was too slow for live events and reads them from the log.
 func (r *Reader) Behind() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -11,18 +11,18 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/peer"
 )
 
-// tail is the newest part of a channel's log in memory: a list of nodes, from which all
-// of its readers read. It holds only the newest node; a reader with pending events holds
-// the one that it reads next, and whatever is older than all of these is garbage.
+// tail is the newest part of a channel's log in memory: a linked list of nodes from which readers
+// read. It refers only to the newest node; a reader with unread events refers to the one that it
+// reads next. Older nodes are garbage.
 //
-// mu guards the tail, and the readers of its channel: see [Channel]. It is the outer one
-// of the two locks of this package, held only while the readers of a record are found,
-// never while user code or I/O runs.
+// mu guards the tail and the readers of its channel: see [Channel]. It is the outer of the two
+// locks of this package. It is held only while the readers of a record are found, and never during
+// user code or I/O.
 //
-//   - newest is the last record that was appended, and seen is at or after it: the log
-//     has no record of the channel between them.
-//   - chunk is where the frame of the next record goes if that is for everybody. It is
-//     nil after a record that is not.
+//   - newest is the last record that was appended. seen is at or after it, and the log has no
+//     records of the channel between them.
+//   - chunk is where the frame of the next record is written if that is for everybody. It is nil
+//     after a record that is not.
 //   - common counts the subscriptions of the channel's readers.
 type tail struct {
 	maxLag int // bytes
@@ -39,23 +39,23 @@ type tail struct {
 // node is a record in the tail. It is encoded once, for all readers.
 type node struct {
 	rec    *eventlog.Record
-	suffix []byte // of its frame; in the chunk if it has one
-	before uint64 // everything up to here was appended before
-	gap    bool   // records before this one are missing from the tail: the log has them
-	end    int64  // bytes appended to the tail up to and including this record
-	count  uint64 // records appended to the tail up to and including this one
+	suffix []byte // of its frame; a part of the chunk if there is one
+	before uint64 // all records up to this Seq were appended before
+	gap    bool   // records before this one are missing from the tail, but the log has them
+	end    int64  // number of bytes appended to the tail up to and including this record
+	count  uint64 // number of records appended to the tail up to and including this one
 	next   atomic.Pointer[node]
 
-	chunk *chunk // nil, or where its frame is, from start to stop
+	chunk *chunk // has its frame, from start to stop; may be nil
 	start int
 	stop  int
 }
 
-// recordOverhead is about what a record costs besides its payload, in bytes.
+// recordOverhead is the approximate memory of a record in addition to its payload, in bytes.
 const recordOverhead = 128
 
-// append adds a record that nothing but, with gap, other records of the log is missing
-// before. It is called with mu held.
+// append adds a record. gap is set if records of the log before it are missing from the tail. It is
+// called with mu held.
 func (t *tail) append(rec *eventlog.Record, gap bool, readers int) *node {
 	last := t.newest
 	n := &node{rec: rec, before: t.seen, gap: gap, count: last.count + 1}
@@ -67,8 +67,8 @@ func (t *tail) append(rec *eventlog.Record, gap bool, readers int) *node {
 	return n
 }
 
-// encode makes what is sent of a record, if there are readers: one that joins later
-// does not read it from the tail. It is called with mu held.
+// encode encodes the frame of a record, if there are readers: one that joins later does not read it
+// from the tail. It is called with mu held.
 func (t *tail) encode(n *node, readers int) {
 	if readers == 0 || n.gap {
 		t.chunk = nil
@@ -86,15 +86,14 @@ func (t *tail) encode(n *node, readers int) {
 	}
 }
 
-// reset drops everything but the end of the tail. It is called with mu held, when the
-// last reader has left.
+// reset drops everything but the end of the tail. It is called with mu held when the last reader
+// has left.
 func (t *tail) reset() {
 	t.suffix, t.chunk, t.marks = nil, nil, nil
 	t.newest = &node{rec: t.newest.rec, end: t.newest.end, count: t.newest.count}
 }
 
-// restart begins the tail anew after a position. It is called with mu held, while no
-// reader reads it.
+// restart begins a new tail after a position. It is called with mu held while no reader reads.
 func (t *tail) restart(from eventlog.Position) {
 	t.suffix, t.chunk, t.marks = nil, nil, nil
 	t.newest, t.seen = &node{rec: &eventlog.Record{Seq: from.Seq, Epoch: from.Epoch}}, from.Seq
@@ -108,15 +107,15 @@ func (t *tail) head() (*node, eventlog.Position) {
 	return t.newest, eventlog.Position{Epoch: t.newest.rec.Epoch, Seq: t.seen}
 }
 
-// id returns the id for which frames are made that are shared.
+// id returns the id of shared frames.
 func (t *tail) id() peer.ID {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.common.id
 }
 
-// after returns the first record from n on whose Seq is greater than seq, nil if there
-// is none yet.
+// after returns the first record from n on whose Seq is greater than seq, or nil if there is none
+// yet.
 func (n *node) after(seq uint64) *node {
 	for n != nil && n.rec.Seq <= seq {
 		if n.chunk != nil {
@@ -129,16 +128,16 @@ func (n *node) after(seq uint64) *node {
 	return n
 }
 
-// cutAfter ends the list after a node, where what follows is too old to be kept for a
-// reader that has fallen behind. Such a reader arrives at the end and reads on from the log.
+// cutAfter ends the list after a node, because the following nodes are too old to be kept for a
+// reader that has fallen behind. When the reader reaches the end, it continues from the log.
 func cutAfter(n *node) {
 	n.next.Store(&node{rec: cut, gap: true, end: n.end + recordOverhead, count: n.count + 1})
 }
 
-// cut is the record of such an end.
+// cut is the record of the node at such an end.
 var cut = &eventlog.Record{Seq: math.MaxUint64}
 
-// place is a place in the tail: what was appended up to there.
+// place is a position in the tail: the records and bytes appended before it.
 type place struct {
 	count uint64
 	end   int64
@@ -151,8 +150,8 @@ func (n *node) placeBefore() place {
 	return place{n.count - 1, n.end - int64(len(n.suffix)+recordOverhead)}
 }
 
-// minus returns how many records are between two places, and the bytes of their frames. Both
-// are 0 if p is not after q.
+// minus returns the number of records between two places, and the bytes of their frames. Both are 0
+// if p is not after q.
 func (p place) minus(q place) (records int, bytes int64) {
 	if p.count <= q.count {
 		return 0, 0
@@ -161,8 +160,8 @@ func (p place) minus(q place) (records int, bytes int64) {
 	return records, max(p.end-q.end-int64(records)*recordOverhead, 0)
 }
 
-// marks are the nodes after which the list will be cut, oldest first. They do not keep
-// the list in memory.
+// marks are the nodes after which the list will be cut, oldest first. They do not keep the list in
+// memory.
 type marks []mark
 
 type mark struct {
@@ -170,9 +169,9 @@ type mark struct {
 	end  int64 // of node
 }
 
-// update cuts the list where readers would hold more than about limit bytes of it, given
-// the newest node and the last one before. It never cuts within a chunk, whose readers
-// skip the nodes inside.
+// update cuts the list so that readers keep at most about limit bytes of it in memory. newest is
+// the newest node, and last the one before. It does not cut within a chunk, because readers of the
+// chunk skip the nodes inside.
 func (ms *marks) update(last, newest *node, limit int64) {
 	list := *ms
 	within := last.chunk != nil && last.chunk == newest.chunk
@@ -188,25 +187,25 @@ func (ms *marks) update(last, newest *node, limit int64) {
 	*ms = list
 }
 
-// chunk holds the frames of consecutive records that are for everybody, for the id that
-// most subscriptions have. Its bytes never change once written, so that readers send
-// them from here, as many frames at once as there are.
+// chunk has the frames of consecutive records for everybody, with the id that most subscriptions
+// have. Written bytes never change, so readers send them without copying, as many frames at once as
+// there are.
 type chunk struct {
 	id   peer.ID
 	buf  []byte
 	last atomic.Pointer[node] // the newest record in it
 }
 
-// Sizes of chunks. The first is larger where there are many readers, since each needs
-// one more write when a chunk ends; the next ones grow fourfold.
+// Sizes of chunks. The first chunk is larger if there are many readers, because each of them needs
+// another write when a chunk ends. The size of the next ones increases fourfold.
 const (
 	minChunk       = 4 << 10
 	maxChunk       = 256 << 10
 	chunkPerReader = 16 // bytes
 )
 
-// newChunk returns the chunk that follows prev, which may be nil, with capacity for a
-// record. It is small compared to limit, since a slow reader may keep it in memory.
+// newChunk returns the chunk after prev, which may be nil, with capacity for a record. It is small
+// compared to limit, because a slow reader may keep it in memory.
 func newChunk(prev *chunk, id peer.ID, suffix, readers, limit int) *chunk {
 	size := max(minChunk, readers*chunkPerReader)
 	if prev != nil {
@@ -216,8 +215,8 @@ func newChunk(prev *chunk, id peer.ID, suffix, readers, limit int) *chunk {
 	return &chunk{id: id, buf: make([]byte, max(size, maxFrameSize(id, suffix)))}
 }
 
-// add writes the frame of n, given its suffix, after the frame of the record before, and
-// reports whether it fits.
+// add writes the frame of n, which has this suffix, after the previous frame, and reports whether
+// there was capacity for it.
 func (c *chunk) add(n *node, suffix []byte) bool {
 	start := 0
 	if last := c.last.Load(); last != nil {
@@ -232,7 +231,7 @@ func (c *chunk) add(n *node, suffix []byte) bool {
 	return true
 }
 
-// from returns the frames from that of n on, and the last record among them.
+// from returns the frames from that of n on, and the last record of these.
 func (c *chunk) from(n *node) (frames []byte, last *node) {
 	last = c.last.Load()
 	return c.buf[n.start:last.stop], last

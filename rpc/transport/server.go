@@ -63,10 +63,10 @@ type ServerPeerOptions struct {
 	// with [rpc.CodeTooManyRequests]. 0 means 100.
 	MaxStreams int
 
-	// MaxPendingBytes bounds the messages of calls that wait or run; 0 is 2 MiB. While a
-	// further one would exceed it, Receive waits. One message is always admitted,
-	// whatever its size. Each counts its own size and 256 bytes, and 128 bytes for each of
-	// its headers and 16 for each value of one.
+	// MaxPendingBytes limits the messages of calls that wait or run. While a further message
+	// would exceed it, Receive waits, unless there are no others. Each message counts its
+	// size and 256 bytes, and 128 bytes for each of its headers and 16 for each value of a
+	// header. 0 means 2 MiB.
 	MaxPendingBytes int
 
 	// Logger receives panics at level Error, the causes of internal errors at level
@@ -139,19 +139,19 @@ func (s *ServerPeers) New(
 	return &ServerPeer{s.servers.New(ctx, newState, send)}
 }
 
-// Receive handles one message, in the order of arrival, and does not keep it. It waits for
-// handlers only while [ServerPeerOptions.MaxPendingBytes] are held, until [ServerPeer.Stop]
-// or Close. The error is about that message only: it cannot be read and has no id to
-// answer, its answer could not be sent, or the peer is closed. A request that cannot be
-// read is answered [rpc.CodeBadRequest] if it has an id. A request whose id is in use is
-// ignored.
+// Receive handles a received message and does not keep it. Messages must be passed in the order
+// of their arrival. It waits for handlers only while [ServerPeerOptions.MaxPendingBytes] are in
+// use, until [ServerPeer.Stop] or Close is called. The error is about this message only: it is
+// malformed and has no id to answer, its answer could not be sent, or the peer is closed. A
+// malformed request with an id is answered with [rpc.CodeBadRequest]. A request whose id is in
+// use is ignored.
 func (p *ServerPeer) Receive(message []byte, binary bool) error {
 	return p.server.Receive(message, binary)
 }
 
-// Take is Receive for a caller that has a goroutine and the memory of the message to spare:
-// it does not start the handler of a request, but returns it as run, which the caller must
-// call once. For other messages run is nil.
+// Take is like Receive, but keeps the message and does not start a goroutine for a request.
+// Instead it returns run, which the caller must call once to run the handler. For other messages
+// run is nil.
 func (p *ServerPeer) Take(message []byte, binary bool) (run func(), err error) {
 	return p.server.Take(message, binary)
 }

@@ -47,10 +47,11 @@ type HandlerOptions struct {
 	// MaxCalls is how many calls of one connection may run at once, not counting open
 	// streams of events. Further ones wait without being decoded. 0 means 256.
 	MaxCalls int
-	// MaxPendingBytes bounds the messages of one connection's calls that wait or run. A message
-	// counts its own size and 256 bytes, and 128 bytes for each of its headers and 16 for each
-	// value of one. Beyond it the connection is not read until a call has returned; meanwhile
-	// the silence of the client does not count. 0 is twice MaxMessageBytes, at least 128 KiB.
+	// MaxPendingBytes limits the messages of one connection's calls that wait or run. Each
+	// message counts its size and 256 bytes, and 128 bytes for each of its headers and 16 for
+	// each value of a header. Beyond it, the connection is not read until a call has returned;
+	// meanwhile the client is not considered silent. 0 means twice MaxMessageBytes, but at
+	// least 128 KiB.
 	MaxPendingBytes int
 	// MaxStreams is how many streams of events of one connection may be open at once.
 	// Further ones are refused with [rpc.CodeTooManyRequests]. 0 means 100.

@@ -154,37 +154,53 @@ func TestFaultsInOpen(t *testing.T) {
 	}
 }
 
-// TestTrimmedSeqs: a log that lost all records to a trim still knows how far it
-// was, also if the checkpoint could not be written.
+// TestTrimmedSeqs: a log that has lost all of its records to a trim continues after their Seqs,
+// even if the checkpoint could not be written.
 func TestTrimmedSeqs(t *testing.T) {
 	t.Parallel()
-	options, err := (&Options{SegmentBytes: 400}).withDefaults()
+	full := func(op, name string) bool { return op == "create" && name == checkpointName+tempSuffix }
+	l, _ := trimAll(t, &Options{SegmentBytes: 400}, full)
+	require.Equal(t, 1, l.Stats().Segments)
+	requireSeqsAfterTrim(t, l)
+}
+
+// trimAll returns a log whose records were all trimmed, and the newest of them. From the trim on
+// the disk is full for the operations that full selects.
+func trimAll(t *testing.T, o *Options, full func(op, name string) bool) (l *Log, last *eventlog.Record) {
+	t.Helper()
+	options, err := o.withDefaults()
 	require.NoError(t, err)
 	d := newDisk(rand.New(rand.NewPCG(7, 7)))
-	l, err := open(d, options)
+	l, err = open(d, options)
 	require.NoError(t, err)
-	last := &eventlog.Record{}
 	for range 20 {
 		last = &eventlog.Record{}
 		require.NoError(t, l.Append(t.Context(), "a", last, nil))
 	}
 	d.arm(func(op, name string) error {
-		if op == "create" && name == checkpointName+tempSuffix {
+		if full(op, name) {
 			return syscall.ENOSPC
 		}
 		return nil
 	})
 	require.NoError(t, l.Trim(t.Context(), last.Time.Add(time.Hour)))
-	require.Equal(t, 1, l.Stats().Segments)
-	killed := d.clone()
+	return l, last
+}
+
+// requireSeqsAfterTrim kills the process of a log after trimAll, and requires that the log
+// continues with the next Seq when it is opened again.
+func requireSeqsAfterTrim(t *testing.T, l *Log) {
+	t.Helper()
+	last, options := l.Stats().Head, l.options
+	killed := l.dir.(*disk).clone() //nolint:forcetypeassert // see trimAll
 	require.Error(t, l.Close())
 
-	l, err = open(killed, options)
+	l, err := open(killed, options)
 	require.NoError(t, err)
 	require.NoError(t, l.Report().Err())
 	next := &eventlog.Record{}
 	require.NoError(t, l.Append(t.Context(), "a", next, nil))
-	require.Equal(t, last.Seq+1, next.Seq)
+	require.Equal(t, last+1, next.Seq)
 	require.NoError(t, l.Close())
 }
 

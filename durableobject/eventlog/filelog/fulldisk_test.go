@@ -338,38 +338,13 @@ func TestOpenOnAFullDiskAndPowerLoss(t *testing.T) {
 	}
 }
 
-// TestSeqsOfARecycledSegment: a log that was trimmed whole knows how far it was, also if
+// TestSeqsOfARecycledSegment: a log that was trimmed completely continues after its Seqs, even if
 // nothing at all can be written.
 func TestSeqsOfARecycledSegment(t *testing.T) {
 	t.Parallel()
-	options, err := (*Options)(nil).withDefaults()
-	require.NoError(t, err)
-	d := newDisk(rand.New(rand.NewPCG(7, 7)))
-	l, err := open(d, options)
-	require.NoError(t, err)
-	last := &eventlog.Record{}
-	for range 20 {
-		last = &eventlog.Record{}
-		require.NoError(t, l.Append(t.Context(), "a", last, nil))
-	}
-	d.arm(func(op, _ string) error {
-		if op == "write" {
-			return syscall.ENOSPC
-		}
-		return nil
-	})
-	require.NoError(t, l.Trim(t.Context(), last.Time.Add(time.Hour)))
+	l, last := trimAll(t, nil, func(op, _ string) bool { return op == "write" })
 	require.Equal(t, last.Seq, l.Stats().Floor)
-	killed := d.clone()
-	require.Error(t, l.Close())
-
-	l, err = open(killed, options)
-	require.NoError(t, err)
-	require.NoError(t, l.Report().Err())
-	next := &eventlog.Record{}
-	require.NoError(t, l.Append(t.Context(), "a", next, nil))
-	require.Equal(t, last.Seq+1, next.Seq)
-	require.NoError(t, l.Close())
+	requireSeqsAfterTrim(t, l)
 }
 
 // TestCloseOnAFullDisk: what is stored stays, though the log cannot be closed in form.

@@ -1,0 +1,78 @@
+package durableobject
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/go-orpc/durable-iterator/internal/asynclog"
+	"github.com/go-orpc/durable-iterator/rpc"
+)
+
+// base is what all parts of a namespace know of it: its options, its logger and its lifetime.
+type base struct {
+	ctx    context.Context // ends with Shutdown
+	cancel context.CancelFunc
+	start  time.Time
+	logger *slog.Logger // never runs code of the application on the caller's goroutine
+	logs   *asynclog.Queue
+
+	options   Options        // complete, with the additions of the plugins
+	users     sync.WaitGroup // readers, hooks of sockets, runs of newHub, and tasks
+	evictions sync.WaitGroup // of channels, with OnEvicted
+	hooks     runningCode
+
+	// mu guards closing, and the members of channels and of sockets: nothing is added to
+	// channels once closing is set, and to sockets only what had entered before.
+	mu      sync.RWMutex
+	closing bool
+}
+
+// begin begins the lifetime of a namespace.
+func (b *base) begin(o Options) {
+	b.options, b.start = o, time.Now()
+	b.ctx, b.cancel = context.WithCancel(context.Background())
+	b.logger, b.logs = asynclog.New(o.Logger)
+}
+
+// enter counts a user that Shutdown has to wait for: a socket, before the client
+// learns that it is open, or a newHub. It reports false if Shutdown has begun.
+func (b *base) enter() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.closing {
+		b.users.Add(1)
+	}
+	return !b.closing
+}
+
+func (b *base) isClosing() bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.closing
+}
+
+// hook runs a hook of a channel's object. A panic is returned as an error. A hook that ends
+// its goroutine with runtime.Goexit ends the caller, which must be ready for that.
+func (b *base) hook(name, channel string, fn func() error) error {
+	a := &activity{hook: name, channel: channel}
+	b.hooks.add(a)
+	returned := false
+	defer func() {
+		b.hooks.remove(a)
+		if !returned {
+			b.logger.Error("a hook failed", "hook", name, "channel", channel, "err", errEndedGoroutine)
+		}
+	}()
+	err := try(fn)
+	returned = true
+	return err
+}
+
+// failed logs a failure of the application or the server, and returns the error that
+// the client is sent instead of it.
+func (b *base) failed(ctx context.Context, message, channel string, err error) *rpc.Error {
+	b.logger.ErrorContext(ctx, message, details(err, "channel", channel)...) //nolint:sloglint // each caller's is constant
+	return rpc.Errorf(rpc.CodeInternalServerError, "Internal Server Error")
+}
