@@ -132,7 +132,7 @@ func TestConnectTimeoutTellsTheLastError(t *testing.T) {
 		o := h.options()
 		o.ConnectTimeout = 5 * time.Second
 		err := h.dial(t.Context(), o).failure()
-		require.EqualError(t, err, "client: connect: context deadline exceeded after 5s: client: dial: memhttp: connection refused")
+		require.EqualError(t, err, "client: connect: context deadline exceeded after 5s: dial: memory: memhttp: connection refused")
 	})
 }
 

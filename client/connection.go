@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -70,7 +69,7 @@ func (c *connection) read(calls *transport.ClientPeer) error {
 	for {
 		message, binary, err := c.Read()
 		if err != nil {
-			return fmt.Errorf("client: %w", err)
+			return err
 		}
 		c.size = len(message)
 		if err := calls.Receive(message, binary); err != nil && !hasOwner(err) {

@@ -196,7 +196,7 @@ func (c *core) call(ctx context.Context, call *rpc.Call) (any, error) {
 	}
 	err = newSignatureRedactor(c.recentTokens()...).clean(err)
 	if _, sent := errors.AsType[*rpc.Error](err); !sent {
-		err = fmt.Errorf("client: call %s: %w", strings.Join(call.Path, "."), err)
+		err = prefixed("client: call "+strings.Join(call.Path, "."), err)
 	}
 	return out, err
 }
@@ -248,12 +248,12 @@ func (c *core) awaitLive(ctx context.Context) error {
 		case state == StateClosed && (err == nil || errors.Is(err, ErrClosed)):
 			return ErrClosed
 		case state == StateClosed:
-			return fmt.Errorf("%w: %w", ErrClosed, err)
+			return because(ErrClosed, err)
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return fmt.Errorf("client: wait for a connection: %w", context.Cause(ctx))
+			return fmt.Errorf("wait for a connection: %w", context.Cause(ctx))
 		}
 	}
 }

@@ -39,12 +39,12 @@ func Dial[T any](ctx context.Context, src TokenSource, o *Options, opts ...rpc.C
 	}
 	begin, err := optionsOf(ctx, opts)
 	if err != nil {
-		return nil, fmt.Errorf("client: dial: %w", err)
+		return nil, prefixed("client: dial", err)
 	}
 	src = withOptions(withTimeout(src, options.DialTimeout), opts)
 	cred, err := fetchCredential(ctx, src)
 	if err != nil {
-		return nil, fmt.Errorf("client: dial: %w", err)
+		return nil, prefixed("client: dial", err)
 	}
 	it, err := open[T](ctx, src, cred, options, begin)
 	if err != nil {

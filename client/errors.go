@@ -184,3 +184,29 @@ func retryAfter(err error, now time.Time) time.Duration {
 	}
 	return 0
 }
+
+// prefixedError is an error whose text names the package once, at the beginning.
+type prefixedError struct {
+	text   string
+	causes []error
+}
+
+// Error returns the text of the first error and its cause.
+func (e *prefixedError) Error() string { return e.text }
+
+// Unwrap returns the errors that it was made of.
+func (e *prefixedError) Unwrap() []error { return e.causes }
+
+// prefixed returns an error that wraps err. Its text begins with head, which names the package.
+// That of err follows, without the name if it begins with it too.
+func prefixed(head string, err error) *prefixedError {
+	text := fmt.Sprint(err) // which survives a method of the application that panics
+	return &prefixedError{head + ": " + strings.TrimPrefix(text, "client: "), []error{err}}
+}
+
+// because is like prefixed with the text of what as the head, and wraps what as well.
+func because(what, err error) *prefixedError {
+	e := prefixed(what.Error(), err)
+	e.causes = []error{what, err}
+	return e
+}

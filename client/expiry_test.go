@@ -60,7 +60,7 @@ func TestTokenThatIsFetchedExpired(t *testing.T) {
 		it, s := h.live(h.options())
 		l := read(t, it)
 		s.close(websocket.StatusPolicyViolation, "Token expired")
-		l.expect("!client: token refused: client: dial: UNAUTHORIZED: Invalid Token")
+		l.expect("!client: token refused: dial: memory: UNAUTHORIZED: Invalid Token")
 		l.expectEnd()
 		require.Len(t, h.fetchTimes(), 2)
 	})

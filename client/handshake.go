@@ -27,7 +27,7 @@ func (c *core) open(ctx context.Context, cred credential) (*connection, error) {
 	address, subprotocols := c.options.TokenPlace.put(address, c.id, cred.text)
 	conn, err := handshake(ctx, address, subprotocols, c.options.HTTPClient)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", address.Host, err) // its query has the token
 	}
 	return &connection{
 		Conn: conn, cred: cred, redact: c.redact, maxBytes: c.options.MaxMessageBytes,

@@ -57,7 +57,7 @@ type httpSource struct {
 func (s *httpSource) Token(ctx context.Context) (string, error) {
 	text, err := s.fetch(ctx)
 	if err != nil {
-		return "", fmt.Errorf("client: http token: %w", newRedactor().clean(err))
+		return "", prefixed("client: http token", newRedactor().clean(err))
 	}
 	return text, nil
 }
@@ -97,7 +97,7 @@ func (s *httpSource) fetch(ctx context.Context) (string, error) {
 		JSON string `json:"json"`
 	}
 	if err := json.Unmarshal(body, &envelope); err != nil {
-		return "", fmt.Errorf("%w: %w", ErrNoToken, err)
+		return "", because(ErrNoToken, err)
 	}
 	return envelope.JSON, nil
 }

@@ -157,7 +157,7 @@ func TestRedactedErrorsAreTheSameErrors(t *testing.T) {
 		}
 		_, err := client.Dial[string](t.Context(), client.StaticToken(tok), h.options())
 		require.Equal(t, rpc.CodeForbidden, rpc.CodeOf(err))
-		require.EqualError(t, err, "client: dial: FORBIDDEN: You may not read [redacted], sorry.")
+		require.EqualError(t, err, "client: dial: memory: FORBIDDEN: You may not read [redacted], sorry.")
 		answer, dataErr := rpc.ErrorData[rpc.ErrorResponse](err)
 		require.NoError(t, dataErr)
 		require.Equal(t, "7", answer.Headers.Get("Retry-After"))

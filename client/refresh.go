@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"time"
 
@@ -103,11 +102,11 @@ func (s *supervisor) fetched(ctx context.Context, cred credential, err error) {
 
 // fetchFailed schedules another fetch, or ends the iterator if its source refuses tokens.
 func (s *supervisor) fetchFailed(ctx context.Context, err error) {
-	err = fmt.Errorf("client: refresh: %w", s.redact(err))
+	err = prefixed("client: refresh", s.redact(err))
 	switch {
 	case ctx.Err() != nil: // the reason is that the iterator has ended
 	case isFetchRefused(err):
-		s.fail(fmt.Errorf("%w: %w", ErrRefused, err))
+		s.fail(because(ErrRefused, err))
 	case s.needNewToken && s.neverLive && isFinal(err):
 		s.fail(err)
 	case s.needNewToken && s.state == StateConnecting:

@@ -156,7 +156,7 @@ func TestRefusedRefreshEndsTheIterator(t *testing.T) {
 		o.RefreshTokenBeforeExpire = 10 * time.Minute
 		it, s := h.live(o)
 		l := read(t, it)
-		l.expect("!client: token refused: client: refresh: FORBIDDEN: banned")
+		l.expect("!client: token refused: refresh: FORBIDDEN: banned")
 		l.expectEnd()
 		s.closedWith(websocket.StatusNormalClosure)
 	})

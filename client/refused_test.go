@@ -55,7 +55,7 @@ func TestRefusedToken(t *testing.T) {
 			h.refuse(401)
 			l := read(t, it)
 			s.close(websocket.StatusPolicyViolation, "Token expired")
-			l.expect("!client: token refused: client: dial: UNAUTHORIZED: refused")
+			l.expect("!client: token refused: dial: memory: UNAUTHORIZED: refused")
 			l.expectEnd()
 			require.Equal(t, client.StateClosed, it.State())
 		})
@@ -83,7 +83,7 @@ func TestRefusedToken(t *testing.T) {
 				it, s := h.live(h.options())
 				l := read(t, it)
 				s.close(websocket.StatusPolicyViolation, "Token expired")
-				l.expect("!client: token refused: client: refresh: " + string(code) + ": gone")
+				l.expect("!client: token refused: refresh: " + string(code) + ": gone")
 				l.expectEnd()
 			})
 		}

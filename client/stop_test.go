@@ -264,7 +264,7 @@ func TestTheEndComesAfterWhatHasArrived(t *testing.T) {
 		s.close(websocket.StatusPolicyViolation, "Token expired")
 		time.Sleep(time.Minute)
 		l := read(t, it)
-		l.expect("e-1", "e-2", "!client: token refused: client: dial: UNAUTHORIZED: refused")
+		l.expect("e-1", "e-2", "!client: token refused: dial: memory: UNAUTHORIZED: refused")
 		l.expectEnd()
 		_, err := it.Call(t.Context(), &rpc.Call{Path: []string{"m"}})
 		require.ErrorIs(t, err, client.ErrClosed)

@@ -179,7 +179,7 @@ func (s *supervisor) fail(err error) { s.end = err }
 func (s *supervisor) connectTimedOut() {
 	err := fmt.Errorf("client: connect: %w after %v", context.DeadlineExceeded, s.options.ConnectTimeout)
 	if s.lastErr != nil {
-		err = fmt.Errorf("%w: %w", err, s.lastErr)
+		err = because(err, s.lastErr)
 	}
 	s.fail(err)
 }
@@ -218,7 +218,7 @@ func (s *supervisor) dialed(ctx context.Context, conn *connection, cred credenti
 		err = s.leaving
 	}
 	if err != nil {
-		s.lost(ctx, cred, fmt.Errorf("client: dial: %w", s.redact(err)))
+		s.lost(ctx, cred, prefixed("client: dial", s.redact(err)))
 		return
 	}
 	s.setConnection(conn)
@@ -226,7 +226,7 @@ func (s *supervisor) dialed(ctx context.Context, conn *connection, cred credenti
 		s.post(func() {
 			s.setConnection(nil)
 			s.stop, s.subscribing = nil, false
-			s.lost(ctx, conn.cred, err)
+			s.lost(ctx, conn.cred, prefixed("client", err))
 		})
 	})
 	if s.buffer.paused() {
@@ -239,7 +239,7 @@ func (s *supervisor) dialed(ctx context.Context, conn *connection, cred credenti
 // lost decides what to do after a connection was lost or not opened.
 func (s *supervisor) lost(ctx context.Context, cred credential, err error) {
 	if s.leaving != nil {
-		err, s.leaving = fmt.Errorf("client: %w", s.leaving), nil
+		err, s.leaving = prefixed("client", s.leaving), nil
 	}
 	err = refusalOf(err)
 	refused := isTokenRefused(err) && cred.text == s.credential().text
@@ -254,7 +254,7 @@ func (s *supervisor) lost(ctx context.Context, cred credential, err error) {
 		s.connect(ctx)
 		return
 	case refused && s.tokenRefused && !cred.outlived():
-		s.fail(fmt.Errorf("%w: %w", ErrRefused, err))
+		s.fail(because(ErrRefused, err))
 		return
 	case refused:
 		s.tokenRefused, s.needNewToken = true, true

@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -41,7 +40,7 @@ func FileToken(path string) TokenSource {
 	return TokenFunc(func(context.Context) (string, error) {
 		text, err := os.ReadFile(path)
 		if err != nil {
-			return "", fmt.Errorf("client: file token: %w", err)
+			return "", prefixed("client: file token", err)
 		}
 		return strings.TrimSpace(string(jsontext.TrimByteOrderMark(text))), nil
 	})
@@ -70,7 +69,7 @@ func fetchCredential(ctx context.Context, source TokenSource) (credential, error
 	}
 	payload, err := token.Parse(text)
 	if err != nil {
-		return credential{}, newRedactor(text).clean(fmt.Errorf("%w: %w", ErrNoToken, err))
+		return credential{}, newRedactor(text).clean(because(ErrNoToken, err))
 	}
 	return credential{text, payload, time.Now()}, nil
 }

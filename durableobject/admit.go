@@ -12,18 +12,17 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// ticket is a token to be admitted, with the conditions that it has to meet besides the
-// rules of the namespace. It is used for the token that opens a socket and for one that
-// replaces it.
+// ticket is a token to be admitted, with conditions in addition to the rules of the namespace. It
+// is used for the token that opens a socket and for tokens that replace it.
 type ticket struct {
 	token     string
-	fits      func(*token.Payload) *rpc.Error // nil accepts all
+	fits      func(*token.Payload) *rpc.Error // nil means that all payloads are accepted
 	authorize func(*token.Payload) error      // nil allows all
 }
 
-// admit decides whether a token is accepted. It checks the size first, then signature and
-// claims, once, then the channel, revocations and the conditions of the socket, and asks
-// the application last. A failure that is not the token's fault is logged.
+// admit decides whether a token is accepted. It checks its size, then the signature and the claims,
+// once, then the channel, revocations and the conditions of the socket, and calls the application
+// last. Failures for which the token is not the reason are logged.
 func (c *core) admit(ctx context.Context, t ticket) (*token.Payload, *rpc.Error) {
 	if len(t.token) > c.options.MaxTokenBytes {
 		return nil, rpc.Errorf(rpc.CodeUnauthorized, "Invalid Token")
@@ -51,8 +50,8 @@ func (c *core) admit(ctx context.Context, t ticket) (*token.Payload, *rpc.Error)
 	return p, nil
 }
 
-// verify distinguishes a token that is refused from a verifier that fails: a client whose
-// token is refused fetches another one or ends, a client of a broken verifier comes back.
+// verify verifies a token. It distinguishes an invalid token from a failure of the verifier: a
+// client with an invalid token fetches another one or ends, otherwise it tries again.
 func (c *core) verify(ctx context.Context, tok string) (*token.Payload, *rpc.Error) {
 	var p *token.Payload
 	err := try(func() (err error) {
@@ -65,7 +64,7 @@ func (c *core) verify(ctx context.Context, tok string) (*token.Payload, *rpc.Err
 	switch {
 	case isRefusal(err), err == nil && p.Expired(time.Now()):
 		return nil, rpc.Errorf(rpc.CodeUnauthorized, "Invalid Token")
-	case err != nil && errors.Is(ctx.Err(), context.Canceled): // the client has gone
+	case err != nil && errors.Is(ctx.Err(), context.Canceled): // the client has disconnected
 		c.logger.DebugContext(ctx, "token not verified", "err", err)
 		return nil, rpc.Errorf(rpc.CodeServiceUnavailable, "Token cannot be verified")
 	case err != nil:
@@ -75,7 +74,7 @@ func (c *core) verify(ctx context.Context, tok string) (*token.Payload, *rpc.Err
 	return p, nil
 }
 
-// isRefusal reports whether the error of a verifier is about the token.
+// isRefusal reports whether the error of a verifier means that the token is invalid.
 func isRefusal(err error) bool {
 	return slices.ContainsFunc([]error{token.ErrMalformed, token.ErrSignature, token.ErrExpired, token.ErrClaims},
 		func(refusal error) bool { return errors.Is(err, refusal) })
@@ -120,7 +119,7 @@ func (c *core) checkRevoked(ctx context.Context, p *token.Payload) *rpc.Error {
 	return nil
 }
 
-// authorize asks the application, whose refusal may be an *rpc.Error.
+// authorize calls the application's Authorize, which refuses the token by returning an error.
 func (c *core) authorize(ctx context.Context, p *token.Payload, ask func(*token.Payload) error) *rpc.Error {
 	err := try(func() error { return ask(p) })
 	if err == nil {
@@ -142,7 +141,7 @@ func (c *core) authorize(ctx context.Context, p *token.Payload, ask func(*token.
 	return rpc.ToError(e)
 }
 
-// recipient returns the recipient that a socket with this id and payload is.
+// recipient returns the recipient of a socket with this id and payload.
 func (c *core) recipient(id string, p *token.Payload) (r Recipient, err error) {
 	r.ID = id
 	if c.options.Subject == nil {
@@ -155,7 +154,7 @@ func (c *core) recipient(id string, p *token.Payload) (r Recipient, err error) {
 	return r, err
 }
 
-// admitUpdate decides on a token that is to replace that of an open socket.
+// admitUpdate decides whether a token may replace that of an open socket.
 func (ws *Websocket) admitUpdate(ctx context.Context, tok string) (*token.Payload, error) {
 	t := ticket{token: tok, fits: func(p *token.Payload) *rpc.Error { return ws.fits(ctx, p) }}
 	if ws.authorize != nil {
@@ -168,7 +167,7 @@ func (ws *Websocket) admitUpdate(ctx context.Context, tok string) (*token.Payloa
 	return p, nil
 }
 
-// fits refuses a payload that would change the socket's channel, tags or subject.
+// fits returns an error for a payload with another channel, tags or subject than the socket's.
 func (ws *Websocket) fits(ctx context.Context, p *token.Payload) *rpc.Error {
 	old := ws.Token()
 	switch {

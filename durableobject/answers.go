@@ -5,27 +5,28 @@ import (
 	"sync"
 )
 
-// maxAnswered is how many questions of other nodes are remembered. One is asked again
-// within askTimeout.
+// maxAnswered is how many questions of other nodes are remembered. A question is repeated within
+// askTimeout.
 const maxAnswered = 1024
 
-// answers are those that this node has sent. A question that comes again, because the
-// answer was lost, gets the same one, and is not obeyed again. The zero value is empty.
+// answers has the answers that this node has sent. If a question is repeated, because its answer
+// was lost, the same answer is sent, and the question is not processed again. The zero value is
+// empty.
 type answers struct {
 	mu    sync.Mutex
 	sent  map[asked]json.RawMessage // nil while the question is being answered
 	order []asked                   // the oldest first
 }
 
-// asked names a question: no two nodes have the same name, and none uses an id again.
+// asked identifies a question: the names of nodes are unique, and a node does not reuse ids.
 type asked struct {
 	from string
 	id   uint64
 }
 
-// begin notes a question. It reports whether it is new; data is the answer to one that is
-// not, nil while there is none. A question is dropped, as a lost message is, while the
-// oldest of as many as are remembered has no answer.
+// begin adds a question and reports whether it is new. If it is not, data is its answer, or nil
+// while there is none. If maxAnswered questions are remembered and the oldest one has no answer yet,
+// the question is ignored like a lost message.
 func (a *answers) begin(q asked) (data json.RawMessage, isNew bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -48,7 +49,7 @@ func (a *answers) begin(q asked) (data json.RawMessage, isNew bool) {
 	return nil, true
 }
 
-// end notes the answer to a question, or forgets one that has none: data is nil.
+// end stores the answer to a question. If data is nil, it forgets the question.
 func (a *answers) end(q asked, data json.RawMessage) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

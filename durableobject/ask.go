@@ -12,19 +12,19 @@ import (
 )
 
 const (
-	// askTimeout is how long the other nodes have to answer, askAgain when those that have
-	// not are asked again, since a message may be lost.
+	// askTimeout is how long other nodes may take to answer. After askAgain the question is
+	// repeated for those that have not answered, since a message may have been lost.
 	askTimeout = 600 * time.Millisecond
 	askAgain   = 250 * time.Millisecond
-	// maxAnswers is how many answers wait for the caller at once.
+	// maxAnswers is the maximum number of answers that wait for the caller.
 	maxAnswers = 256
 )
 
-// ErrSilent is returned, with what the others have answered, if a node that is taken to be
-// there did not answer. It may have been killed within the last 15 s.
-var ErrSilent = errors.New("durableobject: nodes did not answer")
+// ErrSilent is returned, together with the answers of the others, if a node did not answer. The
+// node may have been killed within the last 15 s.
+var ErrSilent = errors.New("nodes did not answer")
 
-// question and answer are the data of messages of their name.
+// question and answer are the data of the messages with these kinds.
 type question struct {
 	ID   uint64          `json:"id"`
 	What string          `json:"what"`
@@ -54,8 +54,8 @@ func newQuestions(n *nodes) *questions {
 	return q
 }
 
-// ask asks the other nodes, and calls each with the data of the answers, one for each node.
-// It waits for the nodes that are known, and a little for others if this one is new.
+// ask sends a question to the other nodes and calls each with the data of each node's answer. It
+// waits for the known nodes and, if this node is new, a little for others.
 func (q *questions) ask(ctx context.Context, what string, data any, each func(json.RawMessage) error) error {
 	if q.nodes.alone {
 		return nil
@@ -91,8 +91,8 @@ func (q *questions) ask(ctx context.Context, what string, data any, each func(js
 	return q.collect(ctx, encoded, answers, fresh, each)
 }
 
-// collect waits for the answers to a question that was sent, and sends it again to nodes that
-// have not answered. With fresh it waits until then for nodes that are not known yet.
+// collect waits for the answers to a question, and repeats it for nodes that have not answered.
+// With fresh it waits, until it repeats the question, for nodes that are not known yet.
 func (q *questions) collect(ctx context.Context, encoded []byte, answers <-chan answer, fresh bool, each func(json.RawMessage) error) error {
 	asking, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
@@ -102,7 +102,7 @@ func (q *questions) collect(ctx context.Context, encoded []byte, answers <-chan 
 	missing := func() []string {
 		return slices.DeleteFunc(q.nodes.others(), func(name string) bool { return got[name] })
 	}
-	var failed error // to ask again
+	var failed error // of repeating the question
 	for fresh || len(missing()) > 0 {
 		select {
 		case a := <-answers:
@@ -114,7 +114,7 @@ func (q *questions) collect(ctx context.Context, encoded []byte, answers <-chan 
 				return fmt.Errorf("answer of node %s: %w", a.From, err)
 			}
 		case <-again.C:
-			fresh = false // those that this node did not know have answered by now
+			fresh = false // unknown nodes have had time to answer
 			for _, name := range missing() {
 				err := q.nodes.broadcast(asking, message{Kind: kindQuestion, To: name, Data: encoded})
 				if err != nil && asking.Err() == nil {
@@ -131,8 +131,8 @@ func (q *questions) collect(ctx context.Context, encoded []byte, answers <-chan 
 	return nil
 }
 
-// silentError returns the error of nodes that did not answer, and why one could not be asked
-// again; nil if there are none, since the last one has shut down meanwhile.
+// silentError returns an error about nodes that did not answer, with the error of repeating the
+// question. It returns nil if names is empty, because the last of them has shut down meanwhile.
 func silentError(names []string, failed error) error {
 	switch {
 	case len(names) == 0:
@@ -151,7 +151,7 @@ func (q *questions) answer(from string, data json.RawMessage) {
 	}
 	handle := q.handlers[asks.What]
 	if handle == nil {
-		return // of a newer version
+		return // a question of a newer version
 	}
 	id := asked{from, asks.ID}
 	sent, isNew := q.answers.begin(id)
@@ -188,7 +188,7 @@ func (q *questions) answered(from string, data json.RawMessage) {
 	waiting := q.waiting[a.ID]
 	q.mu.Unlock()
 	select {
-	case waiting <- a: // blocks for ever on a nil channel, so that default is taken
+	case waiting <- a: // if waiting is nil, default is taken
 	default:
 	}
 }

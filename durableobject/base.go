@@ -10,21 +10,22 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// base is what all parts of a namespace know of it: its options, its logger and its lifetime.
+// base is the part of a namespace that all other parts refer to: its options, its logger and its
+// lifetime.
 type base struct {
 	ctx    context.Context // ends with Shutdown
 	cancel context.CancelFunc
 	start  time.Time
-	logger *slog.Logger // never runs code of the application on the caller's goroutine
+	logger *slog.Logger // calls the application's handler on a separate goroutine
 	logs   *asynclog.Queue
 
-	options   Options        // complete, with the additions of the plugins
+	options   Options        // with defaults and the additions of the plugins
 	users     sync.WaitGroup // readers, hooks of sockets, runs of newHub, and tasks
 	evictions sync.WaitGroup // of channels, with OnEvicted
 	hooks     runningCode
 
-	// mu guards closing, and the members of channels and of sockets: nothing is added to
-	// channels once closing is set, and to sockets only what had entered before.
+	// mu guards closing, and the maps of channels and of sockets. Once closing is set, nothing
+	// is added to channels, and to sockets only those that entered before.
 	mu      sync.RWMutex
 	closing bool
 }
@@ -36,8 +37,8 @@ func (b *base) begin(o Options) {
 	b.logger, b.logs = asynclog.New(o.Logger)
 }
 
-// enter counts a user that Shutdown has to wait for: a socket, before the client
-// learns that it is open, or a newHub. It reports false if Shutdown has begun.
+// enter adds a user that Shutdown must wait for: a socket, before the client receives the response
+// to its upgrade, or a call of newHub. It returns false if Shutdown has begun.
 func (b *base) enter() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -70,8 +71,8 @@ func (b *base) hook(name, channel string, fn func() error) error {
 	return err
 }
 
-// failed logs a failure of the application or the server, and returns the error that
-// the client is sent instead of it.
+// failed logs a failure of the application or the server, and returns the error to send to the
+// client.
 func (b *base) failed(ctx context.Context, message, channel string, err error) *rpc.Error {
 	b.logger.ErrorContext(ctx, message, details(err, "channel", channel)...) //nolint:sloglint // each caller's is constant
 	return rpc.Errorf(rpc.CodeInternalServerError, "Internal Server Error")

@@ -10,19 +10,19 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/fanout"
 )
 
-// liveChannel is an object without its Go types: the events of a channel and the sockets
-// that read them. It is made when its name is first used and evicted when it has been
-// idle for a while. Its users pin it: a PublishEvent, a Get, and a socket from its
-// upgrade until it is closed. Making, pinning and evicting look at the same map under
-// base.mu, and a channel that was taken out of the map has no pins, so there is never
-// more than one channel of a name that sockets read.
+// liveChannel is the part of an object that does not depend on its types: the events of a channel
+// and the sockets that read them. It is created when its name is first used and evicted when it has
+// been idle for a while. Its users pin it: a PublishEvent, a Get, and a socket from its upgrade
+// until it is closed. Creating, pinning and evicting use the same map with base.mu held, and a
+// channel that was removed from the map has no pins, so sockets never read from two channels with
+// the same name.
 type liveChannel struct {
 	core   *core
 	name   string
 	events *fanout.Channel
 
-	pins    atomic.Int64 // how many users it has
-	touched atomic.Int64 // Unix nanoseconds at which the last user left
+	pins    atomic.Int64 // number of users
+	touched atomic.Int64 // time at which the last user left, in Unix nanoseconds
 	opened  once         // of the channel
 	maker   maker        // of the hub
 	hub     any          // the application's object, once maker has succeeded
@@ -37,10 +37,10 @@ func (ch *liveChannel) release() {
 	ch.pins.Add(-1)
 }
 
-// makeHub makes the application's object of a pinned channel, once.
+// makeHub creates the application's object of a pinned channel, once.
 func (ch *liveChannel) makeHub(ctx context.Context) error {
 	err := ch.maker.make(ctx, ch.name, func(ctx context.Context) error {
-		if !ch.core.enter() { // or Shutdown would not wait for it, and never call OnEvicted
+		if !ch.core.enter() { // Shutdown must wait for it and then call OnEvicted
 			return ErrClosed
 		}
 		defer ch.core.users.Done()
@@ -72,13 +72,13 @@ func (ch *liveChannel) onEvicted() {
 	}
 }
 
-// channels are those of a namespace that are in memory.
+// channels has the channels of a namespace that are in memory.
 type channels struct {
 	core *core
 	all  map[string]*liveChannel // guarded by base.mu
 
-	// leaving has the evicted channels that still follow a shared log; guarded by base.mu.
-	// Their values are closed when they have stopped.
+	// leaving has the evicted channels that still follow a shared log. Its values are closed
+	// when they have stopped. It is guarded by base.mu.
 	leaving map[string]chan struct{}
 }
 
@@ -153,8 +153,8 @@ func (c *channels) lookup(name string) *liveChannel {
 	return c.all[name]
 }
 
-// evict drops the channels that have been idle since before, or all of them if force
-// is set, and calls OnEvicted of each, on a goroutine of its own.
+// evict drops the channels that have been idle since before, or all of them if force is set, and
+// calls OnEvicted of each on a separate goroutine.
 func (c *channels) evict(before time.Time, force bool) {
 	c.core.mu.Lock()
 	defer c.core.mu.Unlock()
@@ -182,7 +182,7 @@ func (c *channels) moveCursors(ctx context.Context) error {
 	}
 	c.core.mu.RUnlock()
 	for _, ch := range list {
-		if !ch.opened.succeeded() { // it is about to ask the log itself
+		if !ch.opened.succeeded() { // it will read the head of the log when it is opened
 			continue
 		}
 		if err := ch.events.MoveCursors(ctx); err != nil {
@@ -192,10 +192,10 @@ func (c *channels) moveCursors(ctx context.Context) error {
 	return nil
 }
 
-// follow makes a pinned channel receive the events of all nodes, if nodes share the log: a
-// channel follows the log from its first socket until it is evicted. A log has one
-// follower of a channel at a time, so a channel that was made anew waits for the evicted
-// one. The error wraps [eventlog.ErrUnavailable] if the log is out of reach.
+// follow makes a pinned channel receive the events of all nodes, if nodes share the log: a channel
+// follows the log from its first socket until it is evicted. A log has one follower of a channel at
+// a time, so a channel that was created again waits until the evicted one has stopped. The error
+// wraps [eventlog.ErrUnavailable] if the log cannot be reached.
 func (c *channels) follow(ctx context.Context, ch *liveChannel) error {
 	if c.core.shared == nil {
 		return nil
@@ -213,8 +213,8 @@ func (c *channels) follow(ctx context.Context, ch *liveChannel) error {
 	return ch.events.Follow(ctx)
 }
 
-// unfollow ends the feed of a channel that is evicted, on a goroutine of its own. It is
-// called with base.mu held.
+// unfollow ends the feed of an evicted channel, on a separate goroutine. It is called with base.mu
+// held.
 func (c *channels) unfollow(ch *liveChannel) {
 	if c.core.shared == nil {
 		return
@@ -222,7 +222,7 @@ func (c *channels) unfollow(ch *liveChannel) {
 	before, gone := c.leaving[ch.name], make(chan struct{})
 	c.leaving[ch.name] = gone
 	c.core.evictions.Go(func() {
-		if before != nil { // it was evicted, made and evicted again
+		if before != nil { // the channel was evicted, created and evicted again
 			<-before
 		}
 		ch.events.Unfollow()

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// class is a Namespace without its types.
+// class is the part of a Namespace that does not depend on its types.
 type class struct {
 	*core
 
@@ -23,7 +23,7 @@ type class struct {
 	closeErr error
 }
 
-// newClass returns a class. It does nothing before its tasks are started.
+// newClass returns a class. Its tasks are not started yet.
 func newClass(o *Options, newHub func(ctx context.Context, c *class, channel string) (any, error)) (*class, error) {
 	common, err := newCore(o)
 	if err != nil {
@@ -54,7 +54,7 @@ func (c *class) presenceHook(h hookCall) {
 	if err == nil {
 		defer ch.release()
 		err = c.hook(name, h.channel, func() error {
-			hub, _ := ch.hub.(presenceHooks) // NewNamespace takes no object without them
+			hub, _ := ch.hub.(presenceHooks) // every hub has them: see Hub
 			if h.joined {
 				hub.OnJoined(ctx, h.member)
 			} else {
@@ -68,14 +68,14 @@ func (c *class) presenceHook(h hookCall) {
 	}
 }
 
-// presenceHooks are the methods of a hub that are called for members.
+// presenceHooks are the hooks of a hub for its members.
 type presenceHooks interface {
 	OnJoined(ctx context.Context, m Member)
 	OnLeft(ctx context.Context, m Member)
 }
 
-// startTasks starts the janitor: tasks that run in intervals until Shutdown. Each task
-// has a goroutine, so that a log which hangs in one delays no other.
+// startTasks starts the periodic tasks, which run until Shutdown. Each task has a goroutine, so that
+// a log that hangs in one of them does not delay the others.
 func (c *class) startTasks() {
 	retention := c.options.ResumeRetention
 	c.task("evicting objects", c.options.IdleTimeout/2, func(now time.Time) error {
@@ -84,7 +84,7 @@ func (c *class) startTasks() {
 		return nil
 	})
 	if !c.nodes.alone {
-		c.users.Go(func() { // greets the other nodes
+		c.users.Go(func() { // announces this node to the others
 			if err := c.nodes.sync(c.ctx); err != nil && !isClosing(err) {
 				c.logger.Warn("the bus cannot be reached", "err", err)
 			}
@@ -102,10 +102,10 @@ func (c *class) startTasks() {
 	}
 }
 
-// minInterval keeps tiny intervals, which only tests have, from using a whole processor.
+// minInterval is the minimum interval of a task. Only tests use shorter ones.
 const minInterval = 10 * time.Millisecond
 
-// task runs do in intervals.
+// task runs do periodically.
 func (c *class) task(name string, interval time.Duration, do func(now time.Time) error) {
 	c.users.Go(func() {
 		ended := false

@@ -17,24 +17,24 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/transport"
 )
 
-// core is the part of a namespace that its channels and sockets share. It knows neither.
+// core is the part of a namespace that its channels and sockets share. It does not refer to them.
 type core struct {
 	base
 
-	log        eventlog.Log    // nil if nothing is kept
-	shared     eventlog.Shared // log, if other nodes append to it; nil otherwise
-	ownLog     bool            // log was made by the namespace
+	log        eventlog.Log    // nil if events are not kept
+	shared     eventlog.Shared // log, if other nodes append to it; otherwise nil
+	ownLog     bool            // log was created by the namespace
 	keyed      bool            // log remembers keys
-	guarded    *guardedLog     // log, if it was not; nil otherwise
+	guarded    *guardedLog     // log, if it is the application's; otherwise nil
 	events     fanout.Options  // of the channels
 	serializer *serializer.Serializer
 	pool       *socket.Pool
 	newHub     func(ctx context.Context, channel string) (any, error)
 	methods    methods
-	system     *rpc.Router // the procedures of every socket, but "subscribe"
+	system     *rpc.Router // the procedures of every socket except "subscribe"
 	peers      *transport.ServerPeers
 
-	refusals atomic.Int64 // connections that are open only to be refused
+	refusals atomic.Int64 // number of connections of refused clients
 	counters counters
 
 	nodes       *nodes
@@ -87,7 +87,7 @@ func newCore(options *Options) (*core, error) {
 	if o.Presence != nil {
 		c.members = newMembers(&c.base, c.nodes, o.Presence)
 	}
-	if c.ownLog { // which drops old events by a clock that cannot be set
+	if c.ownLog { // it drops old events itself, by a monotonic clock
 		c.events.Retention = 0
 	}
 	return c, nil
@@ -106,7 +106,7 @@ func (c *core) watchLog(log eventlog.Log) {
 	}
 }
 
-// encode encodes an event. Serializers of the application may panic in it.
+// encode encodes an event. It recovers from panics of the application's serializers.
 func (c *core) encode(event any) (data []byte, err error) {
 	defer bridge.RecoverTo(&err)
 	return c.serializer.Append(nil, event)
@@ -124,15 +124,15 @@ func (c *core) shuttingDown(err error) error {
 	return (&rpc.Error{Code: rpc.CodeServiceUnavailable, Message: "Shutting down"}).WithCause(err)
 }
 
-// methods are the methods that were registered with Handle. They are complete when the
-// first of them is called.
+// methods has the methods that were registered with Handle. None can be added after the first call
+// of one.
 type methods struct {
-	mu     sync.Mutex // guards routes until router is made of them
+	mu     sync.Mutex // guards routes until router is created from them
 	routes []rpc.Route
 	router *rpc.Router
 }
 
-// add adds a method. It panics if the path is taken.
+// add adds a method. It panics if the path is already registered.
 func (m *methods) add(route rpc.Route) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

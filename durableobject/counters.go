@@ -18,19 +18,19 @@ const (
 )
 
 const (
-	// maxCodes bounds the error codes of methods that are counted one by one.
+	// maxCodes is the maximum number of error codes of methods that are counted separately.
 	maxCodes = 64
-	// firstPrivateCode is the first close code that has no meaning of its own. A client may
-	// send any of them, which are counted as one.
+	// firstPrivateCode is the first close code without a defined meaning. Clients may send
+	// any of these, so they are counted together.
 	firstPrivateCode = 3000
 )
 
-// counters count what has happened in a namespace, besides what its channels and its
-// writers count. What happens often is counted where it happens, and added up when asked.
+// counters has the counts of a namespace that are not kept by its channels and writers. Frequent
+// events are counted separately by each of these, and summed by Stats.
 type counters struct {
-	evicted     atomic.Uint64 // events that were published in channels that were evicted since
-	unpublished atomic.Uint64 // calls of PublishEvent that have failed
-	fresh       atomic.Uint64 // subscriptions that resume nothing
+	evicted     atomic.Uint64 // events published in channels that have been evicted
+	unpublished atomic.Uint64 // failed calls of PublishEvent
+	fresh       atomic.Uint64 // subscriptions that do not resume
 	complete    atomic.Uint64
 	truncated   atomic.Uint64
 	calls       []callCounters // by the writer of the socket
@@ -46,7 +46,7 @@ type callCounters struct {
 	mu     sync.Mutex
 	failed map[string]uint64
 
-	_ [64]byte // writers run on processors of their own, whose caches would share this
+	_ [64]byte // prevents writers on different processors from sharing a cache line
 }
 
 func newCounters(writers int) counters {
@@ -65,8 +65,7 @@ func (c *counters) subscribed(lastEventID string, truncated bool) {
 	}
 }
 
-// closed counts a socket that has closed with a code, which the client chose if byPeer is
-// set.
+// closed counts a socket that has closed with a code. byPeer is set if the client has sent the code.
 func (c *counters) closed(code int, byPeer bool) {
 	if byPeer {
 		code = min(code, firstPrivateCode)
@@ -79,7 +78,7 @@ func (c *counters) closed(code int, byPeer bool) {
 // called counts a call of a socket with this writer.
 func (c *counters) called(writer int, result string) { c.calls[writer].add(result) }
 
-// resultOf returns what a call is counted as: ResultOK or a code.
+// resultOf returns the result as which a call is counted: ResultOK or a code.
 func resultOf(ctx context.Context, err error) string {
 	switch {
 	case err == nil:

@@ -11,11 +11,11 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/socket"
 )
 
-// endpoint is the side of a Websocket that its connection and its reader of events use:
-// it implements [socket.Source], [socket.Handler] and [fanout.Sink].
+// endpoint is a Websocket as used by its connection and its reader of events. It implements
+// [socket.Source], [socket.Handler] and [fanout.Sink].
 type endpoint Websocket
 
-// Pull implements [socket.Source]: answers that are due, then events, and a heartbeat if
+// Pull implements [socket.Source]. It adds answers that are due, then events, or a heartbeat if
 // there is neither.
 func (e *endpoint) Pull(b *socket.Batch, wait bool) socket.More {
 	ws := (*Websocket)(e)
@@ -44,7 +44,7 @@ func (ws *Websocket) pullHeartbeat(b *socket.Batch, before int, more socket.More
 func (ws *Websocket) pull(b *socket.Batch, wait bool) socket.More {
 	passed := ws.reader.Passed
 	for {
-		added := ws.outbox.Added() // before the answers are taken: later ones stop Read
+		added := ws.outbox.Added() // read before answers are taken, so that later ones stop Read
 		ws.outbox.Take(b, passed)
 		if b.Shared != nil || len(b.Own) >= socket.BatchSize {
 			return socket.Some
@@ -57,7 +57,7 @@ func (ws *Websocket) pull(b *socket.Batch, wait bool) socket.More {
 		case b.Shared != nil:
 			return socket.Some
 		default:
-			// The answers that the events have made due. There may be more than fit.
+			// Answers may be due after these events. There may be more than fit.
 			if ws.outbox.Take(b, passed); b.Shared != nil || len(b.Own) >= socket.BatchSize {
 				return socket.Some
 			}
@@ -127,15 +127,14 @@ func (e *endpoint) Closing() {
 	e.peer.Stop()
 }
 
-// Ended implements [socket.Handler]: it takes the socket out of its channel and its
-// namespace.
+// Ended implements [socket.Handler]. It removes the socket from its channel and its namespace.
 func (e *endpoint) Ended(int) {
 	ws := (*Websocket)(e)
 	c := ws.core()
 	defer c.users.Done()
 	ws.left.Store(true)
 	c.counters.closed(ws.conn.CloseCode())
-	ws.outbox.Discard() // the events that come before these answers will not
+	ws.outbox.Discard() // these answers wait for events that will not be sent
 	ws.peer.Close()
 	ws.ch.events.Leave(&ws.reader)
 	defer ws.leave() // also if the hook ends its goroutine
@@ -148,7 +147,7 @@ func (e *endpoint) Ended(int) {
 	}
 }
 
-// leave takes a socket that has ended out of what knows it.
+// leave removes a socket that has ended from its channel and its namespace.
 func (ws *Websocket) leave() {
 	if p := ws.core().members; p != nil {
 		p.leave(ws.memberKey())
@@ -167,7 +166,7 @@ func (e *endpoint) Wake() { e.conn.Wake() }
 // Flush implements [fanout.Sink].
 func (e *endpoint) Flush(flush func(*socket.Conn)) { flush(&e.conn) }
 
-// Replayed implements [fanout.Sink]: it starts the hook.
+// Replayed implements [fanout.Sink]. It starts the hook.
 func (e *endpoint) Replayed(sub *fanout.Subscription) {
 	ws := (*Websocket)(e)
 	ws.mu.Lock()
@@ -177,8 +176,8 @@ func (e *endpoint) Replayed(sub *fanout.Subscription) {
 	}
 }
 
-// Fail implements [fanout.Sink]: it closes the socket. The client comes back, and learns
-// then if events are missing.
+// Fail implements [fanout.Sink]. It closes the socket. When the client reconnects, the response
+// reports whether events are missing.
 func (e *endpoint) Fail(err error) {
 	ws := (*Websocket)(e)
 	switch {
@@ -200,8 +199,7 @@ func (e *endpoint) Fail(err error) {
 	}
 }
 
-// websocketsOf returns the sockets of a channel that have one of the tags, or all of them
-// if tags is nil.
+// websocketsOf returns the sockets of a channel with one of the tags, or all of them if tags is nil.
 func websocketsOf(ch *liveChannel, tags []string) []*Websocket {
 	sinks := ch.events.Sinks(tags)
 	list := make([]*Websocket, 0, len(sinks))
@@ -213,7 +211,7 @@ func websocketsOf(ch *liveChannel, tags []string) []*Websocket {
 	return list
 }
 
-// websockets returns the sockets of a channel that have one of the tags, or all of them if
+// websockets returns the sockets of a channel with one of the tags, or all of them if
 // there are no tags.
 func (c *channels) websockets(name string, tags []string) iter.Seq[*Websocket] {
 	if len(tags) == 0 {

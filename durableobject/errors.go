@@ -12,31 +12,31 @@ import (
 // Errors that callers may test for with [errors.Is].
 var (
 	// ErrClosed is returned by a namespace that is shutting down.
-	ErrClosed = errors.New("durableobject: namespace closed")
+	ErrClosed = errors.New("namespace closed")
 	// ErrRecursive is returned by Namespace.Get in a newHub if it would wait for that
 	// newHub: for the object that the newHub makes, or for one whose newHub waits for
 	// that object.
-	ErrRecursive = errors.New("durableobject: newHub waits for itself")
+	ErrRecursive = errors.New("newHub waits for itself")
 	// ErrNotSubscribed is returned by Websocket.Send if the socket has no subscription:
 	// the client has not subscribed yet, has unsubscribed, or has disconnected.
-	ErrNotSubscribed = errors.New("durableobject: not subscribed")
+	ErrNotSubscribed = errors.New("not subscribed")
 	// ErrForeignWebsocket is returned by PublishEvent if a target or an exclude is
 	// a socket of another object, and by History if HistoryOptions.For is.
-	ErrForeignWebsocket = errors.New("durableobject: socket of another channel")
+	ErrForeignWebsocket = errors.New("socket of another channel")
 	// ErrNoSubject is returned by PublishEvent if targets or excludes are only ids although
 	// Options.Subject is set: recipients are then subjects with ids.
-	ErrNoSubject = errors.New("durableobject: ids without subject")
+	ErrNoSubject = errors.New("ids without subject")
 	// ErrNotKept is returned by History if no events are kept, because
 	// Options.ResumeRetention is 0.
-	ErrNotKept = errors.New("durableobject: no events are kept")
+	ErrNotKept = errors.New("no events are kept")
 	// ErrPredicate is returned by PublishEvent for [WithTargetsFunc] and
 	// [WithExcludeFunc] if the log is an eventlog.Shared, because predicates cannot be
 	// called for the sockets of other nodes. Use tags or ids.
-	ErrPredicate = errors.New("durableobject: predicates do not reach the sockets of other nodes")
+	ErrPredicate = errors.New("predicates do not reach the sockets of other nodes")
 	// ErrNoKeys is returned by PublishEvent for [WithIdempotencyKey] if events are not kept,
 	// because Options.ResumeRetention is 0, or if Options.Log does not implement
 	// eventlog.Keyed.
-	ErrNoKeys = errors.New("durableobject: idempotency keys are not remembered")
+	ErrNoKeys = errors.New("idempotency keys are not remembered")
 )
 
 // errLostContext is the error of a method whose context does not have its call.
@@ -62,7 +62,7 @@ func details(err error, args ...any) []any {
 	return args
 }
 
-// isClosing reports whether an error means only that the namespace or its log closes.
+// isClosing reports whether an error only means that the namespace or its log is closing.
 func isClosing(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, eventlog.ErrClosed) || errors.Is(err, ErrClosed)
 }

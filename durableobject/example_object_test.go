@@ -43,7 +43,7 @@ func ExampleNamespace_Get() {
 	fmt.Println(err)
 	// Output:
 	// true
-	// durableobject: get: durableobject: namespace closed
+	// durableobject: get: namespace closed
 }
 
 // Drain suits http.Server.RegisterOnShutdown, which does not wait.

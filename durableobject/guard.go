@@ -16,17 +16,16 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// guardedLog is a log of the application. A panic in one of its methods or replays fails
-// that operation with a *rpc.PanicError and is logged. A replay fails, too, where it is
-// not in order, since its reader would come to no end.
+// guardedLog wraps a log of the application. A panic in one of its methods or replays is logged and
+// returned as the *rpc.PanicError of that operation. A replay that is not in order also results in
+// an error, because its reader would never reach the end.
 type guardedLog struct {
 	log     eventlog.Log
 	logger  *slog.Logger
-	running atomic.Int64 // calls that have not returned
+	running atomic.Int64 // number of calls that have not returned
 }
 
-// guardLog returns a log with guards and, if nodes share it, that as an eventlog.Shared,
-// else nil.
+// guardLog wraps a log. If nodes share the log, shared is the wrapped log, and otherwise nil.
 func guardLog(log eventlog.Log, logger *slog.Logger) (*guardedLog, eventlog.Shared) {
 	g := &guardedLog{log: log, logger: logger}
 	if shared, ok := log.(eventlog.Shared); ok {
@@ -63,7 +62,7 @@ func (g *guardedLog) After(ctx context.Context, channel string, p eventlog.Posit
 	return replay, nil
 }
 
-// Newest implements [eventlog.Newest], as far as the log does.
+// Newest implements [eventlog.Newest], with [eventlog.ReadForwards] if the log does not.
 func (g *guardedLog) Newest(ctx context.Context, channel string, p eventlog.Position) (replay eventlog.Replay, err error) {
 	newest, ok := g.log.(eventlog.Newest)
 	if !ok {
@@ -79,10 +78,10 @@ func (g *guardedLog) Newest(ctx context.Context, channel string, p eventlog.Posi
 	return replay, nil
 }
 
-// methodNewest is the method whose replays go back.
+// methodNewest is the method whose replays are in reverse order.
 const methodNewest = "Newest"
 
-// replay returns the records of a replay, guarded.
+// replay wraps the records of a replay.
 func (g *guardedLog) replay(
 	ctx context.Context, method, channel string, records iter.Seq2[*eventlog.Record, error],
 ) iter.Seq2[*eventlog.Record, error] {
@@ -93,7 +92,7 @@ func (g *guardedLog) replay(
 	}
 }
 
-// yieldAll yields records. The error is one that was not yielded.
+// yieldAll yields records. It returns an error that was not yielded.
 func (g *guardedLog) yieldAll(
 	ctx context.Context, method, channel string, records iter.Seq2[*eventlog.Record, error], yield func(*eventlog.Record, error) bool,
 ) (err error) {
@@ -101,12 +100,12 @@ func (g *guardedLog) yieldAll(
 	defer g.end(ctx, method, channel, &err)
 	yielding, stopped := false, false
 	defer func() {
-		if yielding { // the panic is the reader's
+		if yielding { // the reader has panicked, not the log
 			return
 		}
 		if v := recover(); v != nil {
 			p := &rpc.PanicError{Value: v, Stack: debug.Stack()}
-			if err = p; stopped { // the reader wants no error
+			if err = p; stopped { // the reader has stopped iterating
 				g.logger.ErrorContext(ctx, "the event log panicked", details(p, "method", method, "channel", channel)...)
 				err = nil
 			}
@@ -152,13 +151,13 @@ func (g *guardedLog) Trim(ctx context.Context, before time.Time) (err error) {
 	return g.log.Trim(ctx, before)
 }
 
-// KeyWindow implements [eventlog.Keyed]. It is called when the namespace is made.
+// KeyWindow implements [eventlog.Keyed]. It is called when the namespace is created.
 func (g *guardedLog) KeyWindow() time.Duration { return eventlog.KeyWindow(g.log) }
 
-// Close implements [eventlog.Log]. A namespace does not close a log that it was given.
+// Close implements [eventlog.Log]. A namespace does not close the application's log.
 func (g *guardedLog) Close() error { return g.log.Close() }
 
-// guardedShared is a guardedLog that other nodes append to as well.
+// guardedShared wraps a log that other nodes append to too.
 type guardedShared struct {
 	*guardedLog
 

@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// headerHeartbeat is the header of a subscription in which a client asks for a sign of
-// life after so many seconds of silence, since pages in browsers see no pings.
+// headerHeartbeat is the header of a subscription with which a client requests a heartbeat after a
+// number of seconds of silence, because pages in browsers cannot detect pings.
 const headerHeartbeat = "X-Durable-Iterator-Heartbeat"
 
-// The bounds of what clients may ask for.
+// The limits of the interval.
 const (
 	minHeartbeat = 10 * time.Second
 	maxHeartbeat = 60 * time.Second
 )
 
-// heartbeatOf returns the interval that a client asks for within the bounds, 0 if it asks
-// for none. What is no number is ignored.
+// heartbeatOf returns the interval that a client requests, within the limits, or 0 if it requests
+// none. A value that is not a number is ignored.
 func heartbeatOf(header http.Header) time.Duration {
 	value := header.Get(headerHeartbeat)
 	if value == "" { // most clients ask for none, and an error is not free

@@ -12,25 +12,25 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// keptInterval is how often all that is kept is read from a bus that reports no change.
+// keptInterval is how often all kept values are read even if the bus reports no changes.
 const keptInterval = time.Minute
 
-// prefixRevoked begins the keys of the revocations that are kept.
+// prefixRevoked is the prefix of the keys of revocations on the bus.
 const prefixRevoked = "revoked/"
 
-// keptReader reads the revocations that a bus keeps. It knows what was read, so that little is done
-// where nothing has changed.
+// keptReader reads the revocations on a bus. It remembers which it has read, to avoid decoding them
+// again if they have not changed.
 type keptReader struct {
 	bus    eventlog.Bus
 	logger *slog.Logger
 	obey   func(*revocation) // set before the first reading
 
-	// version is that of the bus when the last reading that succeeded began, at readAt; 0
-	// is not known.
+	// version is the version of the bus when the last successful reading began, at readAt.
+	// 0 means that it is not known.
 	version uint64
 	readAt  time.Time
-	// seen has a hash of each value that was read, by key, so that those that have not
-	// changed are not decoded again.
+	// seen has a hash of each value that was read, by key. Values that have not changed are
+	// not decoded again.
 	seen map[string]uint64
 	seed maphash.Seed
 }
@@ -39,7 +39,7 @@ func newKeptReader(bus eventlog.Bus, logger *slog.Logger) keptReader {
 	return keptReader{bus: bus, logger: logger, seen: map[string]uint64{}, seed: maphash.MakeSeed()}
 }
 
-// isRead reports whether a reading would find nothing new.
+// isRead reports whether the values of this version have been read.
 func (k *keptReader) isRead(version uint64) bool {
 	return version != 0 && version == k.version && time.Since(k.readAt) < keptInterval
 }
@@ -48,7 +48,7 @@ func (k *keptReader) isRead(version uint64) bool {
 func (k *keptReader) read(ctx context.Context) error {
 	version, err := eventlog.KeptVersion(ctx, k.bus)
 	if err != nil {
-		return fmt.Errorf("read what is kept: %w", err)
+		return fmt.Errorf("read the kept values: %w", err)
 	}
 	if k.isRead(version) {
 		return nil
@@ -56,7 +56,7 @@ func (k *keptReader) read(ctx context.Context) error {
 	began := time.Now()
 	kept, err := k.bus.Kept(ctx, prefixRevoked)
 	if err != nil {
-		return fmt.Errorf("read what is kept: %w", err)
+		return fmt.Errorf("read the kept values: %w", err)
 	}
 	for key, value := range kept {
 		sum := maphash.Bytes(k.seed, value)

@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// nodeTimeout is how long a node may send nothing before it is taken for dead.
+// nodeTimeout is how long a node may be silent before it is considered dead.
 const nodeTimeout = 15 * time.Second
 
-// neighbours are the other nodes that are taken to be there.
+// neighbours has the other nodes that are not considered dead.
 type neighbours struct {
 	name  string    // of this node
-	began time.Time // when this node did
+	began time.Time // when this node was started
 
 	guard sync.Mutex
 	known map[string]node // by name; guarded by guard
@@ -23,13 +23,13 @@ type neighbours struct {
 
 // node is another node.
 type node struct {
-	heard time.Time // last
-	born  int64     // as it says
-	// hearsay is set if only others have heard of it.
+	heard time.Time // time of its last message
+	born  int64     // its own time of start, in Unix nanoseconds
+	// hearsay is set if only other nodes have received messages of it.
 	hearsay bool
 }
 
-// hearsay is what a node knows of another one.
+// hearsay is what a node reports about another one.
 type hearsay struct {
 	Born  int64         `json:"born"`
 	Heard time.Duration `json:"heard"` // how long ago
@@ -39,7 +39,7 @@ func newNeighbours(name string) neighbours {
 	return neighbours{name: name, began: time.Now(), known: map[string]node{}}
 }
 
-// hear notes that a node has sent something.
+// hear records that a node has sent a message.
 func (n *neighbours) hear(name string, born int64) {
 	n.guard.Lock()
 	defer n.guard.Unlock()
@@ -55,8 +55,8 @@ func (n *neighbours) forget(name string) bool {
 	return found
 }
 
-// silent returns the nodes that are to be taken for dead, and when each was heard last. With
-// wasCut there are none, and each has as much time as one that was heard now.
+// silent returns the nodes that must be considered dead, with the times of their last messages. With
+// wasCut it returns none, and each node has as much time as if it had just sent a message.
 func (n *neighbours) silent(wasCut bool) map[string]time.Time {
 	n.guard.Lock()
 	defer n.guard.Unlock()
@@ -72,7 +72,7 @@ func (n *neighbours) silent(wasCut bool) map[string]time.Time {
 	return dead
 }
 
-// unheard returns the names of the nodes that were not heard for a time.
+// unheard returns the names of the nodes that have been silent for a time.
 func (n *neighbours) unheard(d time.Duration) (names []string) {
 	n.guard.Lock()
 	defer n.guard.Unlock()
@@ -84,7 +84,7 @@ func (n *neighbours) unheard(d time.Duration) (names []string) {
 	return names
 }
 
-// hearsay returns what this node knows of the others.
+// hearsay returns what this node knows about the other nodes, for a message to them.
 func (n *neighbours) hearsay() map[string]hearsay {
 	n.guard.Lock()
 	defer n.guard.Unlock()
@@ -95,8 +95,8 @@ func (n *neighbours) hearsay() map[string]hearsay {
 	return all
 }
 
-// learn notes that another node knows of one. It reports whether this one has not heard of
-// it itself.
+// learn adds a node that another node knows. It reports whether this node has not received a message
+// of it.
 func (n *neighbours) learn(name string, h hearsay) bool {
 	n.guard.Lock()
 	defer n.guard.Unlock()
@@ -108,15 +108,15 @@ func (n *neighbours) learn(name string, h hearsay) bool {
 	return other.hearsay
 }
 
-// isOldest reports whether this node has been there for longer than all others, by what
-// they say: all nodes agree on which one has.
+// isOldest reports whether this node has been running longer than all others, by their own times of
+// start, so that all nodes agree on the oldest.
 func (n *neighbours) isOldest() bool {
 	name, _ := n.oldest()
 	return name == ""
 }
 
-// oldest returns the node that has been there for longest and when it was heard last, no
-// name if it is this one.
+// oldest returns the name of the oldest node and the time of its last message. The name is empty if
+// it is this node.
 func (n *neighbours) oldest() (name string, heard time.Time) {
 	n.guard.Lock()
 	defer n.guard.Unlock()
@@ -130,7 +130,7 @@ func (n *neighbours) oldest() (name string, heard time.Time) {
 	return name, heard
 }
 
-// knows reports whether a node is taken to be there.
+// knows reports whether a node is known and not considered dead.
 func (n *neighbours) knows(name string) bool {
 	n.guard.Lock()
 	defer n.guard.Unlock()
@@ -138,14 +138,14 @@ func (n *neighbours) knows(name string) bool {
 	return found
 }
 
-// others returns the names of the other nodes that are taken to be there.
+// others returns the names of the other nodes that are known and not considered dead.
 func (n *neighbours) others() []string {
 	n.guard.Lock()
 	defer n.guard.Unlock()
 	return slices.Sorted(maps.Keys(n.known))
 }
 
-// heardWithin reports whether a node was heard within a time.
+// heardWithin reports whether a message of a node was received within a time.
 func (n *neighbours) heardWithin(name string, d time.Duration) bool {
 	n.guard.Lock()
 	defer n.guard.Unlock()

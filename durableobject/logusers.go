@@ -13,8 +13,8 @@ var logUsers = struct {
 	count map[eventlog.Log]int
 }{count: map[eventlog.Log]int{}}
 
-// useLog notes that a namespace uses log, until it calls the function that is returned. It
-// reports whether another one uses the log too. An eventlog.Prefix of a log is another log.
+// useLog registers that a namespace uses log, until it calls leave, and reports whether another one
+// uses it too. An eventlog.Prefix of a log counts as another log.
 func useLog(log eventlog.Log) (shared bool, leave func()) {
 	if v := reflect.ValueOf(log); !v.Comparable() || v.Type().Size() == 0 {
 		return false, func() {}

@@ -10,27 +10,27 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/goroutine"
 )
 
-// A newHub may get other objects, whose newHub may get others in turn. That must not
-// lead back to an object that is being made: its newHub would wait for itself. The
-// context that newHub is called with has the making that it belongs to. A Get with
-// another context is found by its goroutine, unless newHub has started that.
+// A newHub may get other objects, whose newHub may get others in turn. This must not lead back to an
+// object that is being created, because its newHub would wait for itself. The context of newHub has
+// its making. A Get with another context is recognized by its goroutine, unless newHub has started
+// that.
 
-// making is one run of newHub.
+// making is a run of newHub.
 type making struct {
-	waits []*maker // the objects that newHub asks for now; guarded by makings.mu
+	waits []*maker // the objects that newHub currently waits for; guarded by makings.mu
 }
 
 type makingKey struct{}
 
-// makings is about all namespaces, as a newHub may get objects of another one. mu also
-// guards making.waits and maker.run.
+// makings is for all namespaces, because a newHub may get objects of another one. mu also guards
+// making.waits and maker.run.
 var makings = struct {
 	mu   sync.Mutex
 	here map[string]*making // the innermost run on each goroutine
 }{here: map[string]*making{}}
 
-// makingOf returns the run of newHub that ctx was made for, or else the one that the
-// calling goroutine is in, nil outside of one.
+// makingOf returns the run of newHub that ctx belongs to, or otherwise that of the calling
+// goroutine, or nil.
 func makingOf(ctx context.Context) *making {
 	if run, ok := ctx.Value(makingKey{}).(*making); ok {
 		return run
@@ -43,14 +43,14 @@ func makingOf(ctx context.Context) *making {
 	return makings.here[goroutine.Name()]
 }
 
-// maker makes the hub of one channel, once.
+// maker creates the hub of a channel, once.
 type maker struct {
 	once once
-	run  *making // of newHub, now; guarded by makings.mu
+	run  *making // the current run of newHub, or nil; guarded by makings.mu
 }
 
-// make calls newHub unless it has succeeded before. It fails with [ErrRecursive] if that
-// would wait for itself.
+// make calls newHub unless it has succeeded before. It returns [ErrRecursive] if newHub would wait
+// for itself.
 func (m *maker) make(ctx context.Context, name string, newHub func(context.Context) error) error {
 	if m.once.succeeded() {
 		return nil
@@ -67,7 +67,7 @@ func (m *maker) make(ctx context.Context, name string, newHub func(context.Conte
 	})
 }
 
-// begin notes that run makes the hub on this goroutine, until end is called.
+// begin records that run creates the hub on this goroutine, until end is called.
 func (m *maker) begin(run *making) (end func()) {
 	name := goroutine.Name()
 	makings.mu.Lock()
@@ -84,7 +84,7 @@ func (m *maker) begin(run *making) (end func()) {
 	}
 }
 
-// wait records that the newHub of r waits for m. It reports false if that would never end.
+// wait records that the newHub of r waits for m. It returns false if that would never end.
 func (r *making) wait(m *maker) bool {
 	if r == nil {
 		return true
@@ -108,8 +108,8 @@ func (r *making) endWait(m *maker) {
 	r.waits = slices.Delete(r.waits, i, i+1)
 }
 
-// awaitedBy reports whether the hub of m is made by r, or by a newHub that waits for
-// the hub that r makes. It is called with makings.mu held.
+// awaitedBy reports whether r creates the hub of m, or whether the newHub that creates it waits for
+// the hub that r creates. It is called with makings.mu held.
 func (r *making) awaitedBy(m *maker, seen map[*maker]bool) bool {
 	if seen[m] || m.run == nil {
 		return false
@@ -121,10 +121,10 @@ func (r *making) awaitedBy(m *maker, seen map[*maker]bool) bool {
 	return slices.ContainsFunc(m.run.waits, func(next *maker) bool { return r.awaitedBy(next, seen) })
 }
 
-// once runs a function until it succeeds, for one caller at a time; others wait
-// until their context ends.
+// once runs a function for one caller at a time until it succeeds; other callers wait until their
+// contexts end.
 type once struct {
-	mu   sync.Mutex // guards the fields, and is not held while fn runs
+	mu   sync.Mutex // guards the fields; not held while fn runs
 	done bool
 	busy chan struct{} // closed when the current run ends
 }
@@ -163,8 +163,8 @@ func (o *once) do(ctx context.Context, fn func() error) error {
 
 var errAborted = errors.New("aborted")
 
-// succeeded reports whether a run of fn has succeeded. What fn has written can be read
-// then.
+// succeeded reports whether a run of fn has succeeded. If so, variables that fn has written may be
+// read.
 func (o *once) succeeded() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()

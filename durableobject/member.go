@@ -20,10 +20,10 @@ const (
 
 var (
 	// ErrNoPresence is returned by the methods about presence if Options.Presence is nil.
-	ErrNoPresence = errors.New("durableobject: presence is off")
+	ErrNoPresence = errors.New("presence is off")
 	// ErrPresenceLag ends the changes of a reader that is too slow: more than 10,000
 	// members wait, and more than there are. Ranging anew begins with all members.
-	ErrPresenceLag = errors.New("durableobject: too far behind the changes of presence")
+	ErrPresenceLag = errors.New("too far behind the changes of presence")
 )
 
 // PresenceOptions configures who is listed as present: see [Object.Presence]. The zero

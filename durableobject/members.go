@@ -281,9 +281,10 @@ func (p *members) act(key memberKey, m *member) {
 
 // bye calls OnLeft, and lets the other nodes know.
 func (p *members) bye(key memberKey, m *member, joining bool) {
-	p.owe(key, m.view(key.Recipient), joining)
+	last := m.view(key.Recipient)
+	p.owe(key, last, joining)
 	if p.touch(key); !p.nodes.alone {
-		p.dirty[key] = true
+		p.dirty[key] = last.Since
 	}
 }
 

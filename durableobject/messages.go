@@ -5,16 +5,16 @@ import (
 	"encoding/json"
 )
 
-// The kinds of the messages that nodes send each other. They are for all nodes unless the
-// table names one.
+// Kinds of the messages that nodes send each other. They are for all nodes unless the table names
+// one.
 //
-//	hello           a node has begun to listen; the others answer with theirs
-//	beat            a node is there: sent in intervals. With presence, the number of its last
-//	                change, and the nodes that it knows
+//	hello           a node has started to listen; the others respond with a beat
+//	beat            sent periodically by each node. With presence, it has the number of the
+//	                node's last change, and the nodes that it knows
 //	bye             a node has shut down
-//	question        asks the other nodes, or again one that has not answered
+//	question        a question to the other nodes, or repeated to one that has not answered
 //	answer          to the node that has asked
-//	revoked         a revocation was kept
+//	revoked         a revocation was stored
 //
 // These are about presence. Each node numbers its changes.
 //
@@ -37,12 +37,12 @@ const (
 	kindBuried  = "buried"
 )
 
-// message is what the nodes broadcast.
+// message is a message of a node.
 type message struct {
 	Kind string          `json:"kind"`
 	From string          `json:"from"`
-	Born int64           `json:"born"`         // when the node began, in Unix nanoseconds
-	To   string          `json:"to,omitempty"` // empty is all
+	Born int64           `json:"born"`         // when the node was started, in Unix nanoseconds
+	To   string          `json:"to,omitempty"` // empty means all nodes
 	Data json.RawMessage `json:"data,omitempty"`
 }
 

@@ -19,22 +19,22 @@ const (
 	// topicNodes is the topic that the nodes of a namespace listen to.
 	topicNodes = "nodes"
 
-	// beatInterval is how often a node shows that it is there, and reads the revocations.
+	// beatInterval is how often a node sends a beat and reads the revocations.
 	beatInterval = 2500 * time.Millisecond
-	// busTimeout bounds each call of the bus but Kept, which may have much to fetch.
+	// busTimeout is the timeout of calls of the bus, except for Kept, which may take longer.
 	busTimeout = 2 * time.Second
-	// readTimeout bounds a reading of the revocations. With beatInterval it is less than
-	// maxBusSilence, so that a bus which is slow keeps nobody out.
+	// readTimeout is the timeout of reading the revocations. Together with beatInterval it is
+	// less than maxBusSilence, so that clients are not refused because the bus is slow.
 	readTimeout = 5 * time.Second
-	// maxBusSilence is how old the revocations that a node knows may be. After that it
-	// accepts nobody.
+	// maxBusSilence is the maximum age of the revocations that a node has read. If they are
+	// older, it refuses all clients.
 	maxBusSilence = 10 * time.Second
 )
 
-// nodes connects a namespace with those of other processes, its nodes, which share a bus.
+// nodes connects a namespace with those of other processes, its nodes, over a bus.
 type nodes struct {
 	base    *base
-	bus     eventlog.Bus // nil if this process is alone and keeps nothing
+	bus     eventlog.Bus // nil if there are no other nodes and nothing is kept
 	guarded *guardedBus  // bus
 	alone   bool         // there are no other nodes
 	neighbours
@@ -46,22 +46,22 @@ type nodes struct {
 	onGone      func(node string, since time.Time)
 	beatData    func() any
 
-	// syncedAt is when the last reading that succeeded began, and failedAt when one failed
-	// last, in nanoseconds since began; 0 is never.
+	// syncedAt is when the last successful reading began, and failedAt when a reading last
+	// failed, in nanoseconds since began. 0 means never.
 	syncedAt, failedAt atomic.Int64
-	kept               keptReader // belongs to the reading that runs
+	kept               keptReader // belongs to the running reading
 
 	mu       sync.Mutex
-	reading  *reading  // that runs; nil if none does
-	stop     func()    // of the listener; nil before it listens
-	since    time.Time // when it began to listen
+	reading  *reading  // the running reading, or nil
+	stop     func()    // stops the listener; nil before it was started
+	since    time.Time // when the listener was started
 	finished bool
 }
 
-// reading is a read of the revocations, on a goroutine of its own: callers that need it
-// meanwhile wait for the same one, and it does not end with the first of them.
+// reading is a run of reading the revocations, on a separate goroutine. Several callers may wait for
+// the same one; it does not end when a caller's context does.
 type reading struct {
-	done chan struct{} // closed once err is set
+	done chan struct{} // closed when err is set
 	err  error
 }
 
@@ -91,7 +91,7 @@ func newNodes(b *base, shared bool) *nodes {
 	return n
 }
 
-// nodeName returns a name that no other node has, and that an operator can make something of.
+// nodeName returns a unique name that operators can recognize.
 func nodeName() string {
 	host, err := os.Hostname()
 	if err != nil {
@@ -103,8 +103,7 @@ func nodeName() string {
 // elapsed returns the time on the monotonic clock, never 0.
 func (n *nodes) elapsed() int64 { return max(int64(time.Since(n.began)), 1) }
 
-// task is run in intervals: it shows that the node is there, reads the revocations, and
-// forgets the nodes that are not heard any more.
+// task runs periodically. It sends a beat, reads the revocations, and forgets dead nodes.
 func (n *nodes) task(ctx context.Context) error {
 	wasCut := !n.connected()
 	var err error
@@ -116,8 +115,8 @@ func (n *nodes) task(ctx context.Context) error {
 	return err
 }
 
-// bury forgets the nodes that have not been heard for long, unless it is this one that
-// cannot hear, or could not until now.
+// bury forgets the nodes that have been silent for long, unless this node cannot receive messages
+// now or could not until now.
 func (n *nodes) bury(wasCut bool) {
 	if !n.connected() {
 		return
@@ -134,7 +133,7 @@ func (n *nodes) gone(name string, since time.Time) {
 	}
 }
 
-// beat returns a message that shows that the node is there.
+// beat returns a message that shows that the node is alive.
 func (n *nodes) beat(kind string) message {
 	m := message{Kind: kind}
 	if n.beatData != nil {
@@ -143,7 +142,7 @@ func (n *nodes) beat(kind string) message {
 	return m
 }
 
-// ready returns an error unless the node knows the revocations of the last 10 s.
+// ready returns an error if the node has not read the revocations within maxBusSilence.
 func (n *nodes) ready(ctx context.Context) error {
 	if n.bus == nil {
 		return nil
@@ -157,13 +156,13 @@ func (n *nodes) ready(ctx context.Context) error {
 	return n.sync(ctx)
 }
 
-// connected reports whether the node has reached the bus within the last 10 s.
+// connected reports whether the node has reached the bus within maxBusSilence.
 func (n *nodes) connected() bool {
 	return n.alone || n.elapsed()-n.syncedAt.Load() < int64(maxBusSilence)
 }
 
-// sync begins to listen, if the node does not yet, and reads the revocations that are kept.
-// It waits no longer than readTimeout for a bus that hangs.
+// sync starts the listener, if it is not running, and reads the revocations. It waits no longer than
+// readTimeout for a bus that hangs.
 func (n *nodes) sync(ctx context.Context) error {
 	if n.bus == nil {
 		return nil
@@ -182,7 +181,7 @@ func (n *nodes) sync(ctx context.Context) error {
 	}
 }
 
-// join returns the reading that runs, or starts one.
+// join returns the running reading, or starts one.
 func (n *nodes) join() *reading {
 	n.mu.Lock()
 	r, running := n.reading, n.reading != nil
@@ -220,11 +219,11 @@ func (n *nodes) read() error {
 		n.failedAt.Store(n.elapsed())
 		return err
 	}
-	n.syncedAt.Store(began) // what was kept later may not have been read
+	n.syncedAt.Store(began) // later revocations may not have been read
 	return nil
 }
 
-// listen begins to listen to the other nodes, once. Only the reading that runs calls it.
+// listen starts the listener for messages of other nodes, once. Only the running reading calls it.
 func (n *nodes) listen(ctx context.Context) error {
 	if n.alone || n.listening() {
 		return nil
@@ -263,7 +262,7 @@ func (n *nodes) isNew() bool {
 	return time.Since(n.since) < beatInterval
 }
 
-// close lets the other nodes know that this one has shut down, and stops listening.
+// close notifies the other nodes that this one has shut down, and stops the listener.
 func (n *nodes) close() {
 	n.mu.Lock()
 	stop := n.stop
@@ -284,13 +283,13 @@ func (n *nodes) close() {
 	}
 }
 
-// broadcast sends a message to the other nodes, if there may be any.
+// broadcast sends a message to the other nodes, unless there are none.
 func (n *nodes) broadcast(ctx context.Context, m message) error {
 	if n.alone {
 		return nil
 	}
 	m.From, m.Born = n.name, n.began.UnixNano()
-	text, err := encodeJSON(m) // the claims in it have their size
+	text, err := encodeJSON(m) // without HTML escapes, which would change the size of claims
 	if err != nil {
 		return err
 	}
@@ -299,8 +298,8 @@ func (n *nodes) broadcast(ctx context.Context, m message) error {
 	return try(func() error { return n.bus.Broadcast(ctx, topicNodes, text) })
 }
 
-// soon runs a function on a goroutine of its own, unless the namespace shuts down: what the
-// bus calls must not block. It reports whether it does.
+// soon runs a function on a new goroutine, unless the namespace is shutting down, and reports
+// whether it does. It is used because functions that the bus calls must not block.
 func (n *nodes) soon(fn func()) bool {
 	if !n.base.enter() {
 		return false
@@ -326,7 +325,7 @@ func (n *nodes) receive(data []byte) {
 		n.base.logger.Warn("bad message of another node", "err", err)
 		return
 	}
-	if m.From == "" || m.Kind == "" { // of no node
+	if m.From == "" || m.Kind == "" { // not a message of a node
 		n.base.logger.Warn("message without a sender or a kind")
 		return
 	}

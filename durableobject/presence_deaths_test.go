@@ -1,6 +1,7 @@
 package durableobject_test
 
 import (
+	"bytes"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -74,4 +75,51 @@ func TestPresenceOfAClientThatLeavesWhileNodesAreTakenForDead(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A client comes to a node that was sent what the dead node knew of it after the others had called
+// OnLeft.
+func TestPresenceOfAClientThatIsLearnedOfTooLate(t *testing.T) {
+	t.Parallel()
+	for started := 16800 * time.Millisecond; started < 17200*time.Millisecond; started += 5 * time.Millisecond {
+		for _, after := range []time.Duration{300 * time.Millisecond, 600 * time.Millisecond, 1500 * time.Millisecond} {
+			t.Run(fmt.Sprint(started, " ", after), func(t *testing.T) {
+				inHalls(t, 3, func(t *testing.T, bus *eventlogtest.SharedBus, nodes []*hallNode, book *guestBook) {
+					nodes[1].connect("a")
+					synctest.Wait()
+					nodes[1].kill()
+					time.Sleep(started)
+					young := newHallOn(t, bus, book)
+					young.bus.Disturb(func(_ string, data []byte) (f eventlogtest.Fate) {
+						if bytes.Contains(data, []byte(`"of":`)) {
+							f.Delay = 200 * time.Millisecond
+						}
+						return f
+					})
+					time.Sleep(after)
+					young.connect("a")
+					time.Sleep(30 * time.Second)
+					require.Equal(t, []string{"a"}, book.present(), "%v", book.take())
+					require.Equal(t, []string{"a"}, young.members())
+					young.end()
+				})
+			})
+		}
+	}
+}
+
+// A client leaves two nodes at the same moment: OnLeft is called once.
+func TestPresenceOfAClientThatLeavesTwoNodesAtOnce(t *testing.T) {
+	inHalls(t, 3, func(t *testing.T, _ *eventlogtest.SharedBus, nodes []*hallNode, book *guestBook) {
+		for range 200 {
+			first := nodes[0].connect("a")
+			synctest.Wait()
+			second := nodes[1].connect("a")
+			synctest.Wait()
+			first.drop()
+			second.drop()
+			time.Sleep(10 * time.Second)
+			require.Equal(t, []string{"+a", "-a"}, book.take())
+		}
+	})
 }

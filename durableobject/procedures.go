@@ -15,15 +15,15 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// The procedures that every socket has, besides "subscribe". A call of a method of the
-// application is an input of the second.
+// The procedures of every socket, besides "subscribe". A call of a method of the application is the
+// input of "call".
 var (
 	updateTokenProcedure = rpc.Define[updateTokenInput, rpc.Void]("updateToken")
 	callProcedure        = rpc.Define[callInput, rpc.Void]("call")
 )
 
 type updateTokenInput struct {
-	Token *string `json:"token" validate:"required"` // present, but may be empty
+	Token *string `json:"token" validate:"required"` // required, but may be empty
 }
 
 type callInput struct {
@@ -58,7 +58,7 @@ type callState struct {
 	published atomic.Uint64 // Seq of the last event that its handler has published
 }
 
-// note notes that the call has published an event, which may be an earlier one again.
+// note records that the call has published an event. It may be a repetition of an earlier event.
 func (c *callState) note(seq uint64) {
 	for {
 		last := c.published.Load()
@@ -70,7 +70,7 @@ func (c *callState) note(seq uint64) {
 
 func (ws *Websocket) newCallState() any { return &callState{ws: ws} }
 
-// stateOf returns the state of the call whose context ctx is.
+// stateOf returns the state of the call with the context ctx.
 func stateOf(ctx context.Context) (*callState, bool) {
 	call, ok := rpc.CallOf(ctx)
 	if !ok {
@@ -80,14 +80,14 @@ func stateOf(ctx context.Context) (*callState, bool) {
 	return state, ok
 }
 
-// send sends an answer, or an event, of a call after the events that the call has
-// published. It waits for a client that reads slowly.
+// send sends an answer, or an event of a stream, after the events that the call has published. It
+// waits for a client that reads slowly.
 func (ws *Websocket) send(ctx context.Context, message []byte, binary bool) error {
 	var after uint64
 	if c, ok := stateOf(ctx); ok {
 		after = c.published.Load()
-		// So that the reader knows which events the answer waits for. The next events of a
-		// stream do not wait again for an event that has not come.
+		// The reader must know the events that the answer waits for. If an event has not
+		// arrived in time, later events of a stream do not wait for it again.
 		if after > 0 && !ws.ch.events.Settle(ctx, &ws.reader, after) {
 			c.published.CompareAndSwap(after, 0)
 		}
@@ -95,18 +95,18 @@ func (ws *Websocket) send(ctx context.Context, message []byte, binary bool) erro
 	return ws.outbox.Put(ctx, socket.Frame(message, binary), after)
 }
 
-// handle runs a request with the namespace's interceptors around it. For a method they see
-// "call" and then the method's path.
+// handle runs a request with the namespace's interceptors. For a method, the path that they see is
+// "call" followed by the method's path.
 func (ws *Websocket) handle(ctx context.Context, call *rpc.Call) (any, error) {
 	var run rpc.CallFunc
-	result := "" // that is counted
+	result := "" // the result that is counted
 	switch strings.Join(call.Path, ".") {
 	case "subscribe":
 		run = ws.subscribe
 	case updateTokenProcedure.Path():
 		run = ws.core().system.Serve
 	case callProcedure.Path():
-		run, result = ws.method(ctx, call), string(rpc.CodeInternalServerError) // if it panics
+		run, result = ws.method(ctx, call), string(rpc.CodeInternalServerError) // remains if it panics
 	default:
 		return nil, rpc.ErrNoProcedure
 	}
@@ -124,7 +124,7 @@ func (ws *Websocket) handle(ctx context.Context, call *rpc.Call) (any, error) {
 	return out, err
 }
 
-// method returns the call of the method that the input of "call" names.
+// method returns a function that calls the method that is named in the input of "call".
 func (ws *Websocket) method(ctx context.Context, call *rpc.Call) rpc.CallFunc {
 	in, err := ws.readCall(ctx, call)
 	if err != nil {
@@ -142,8 +142,8 @@ func (ws *Websocket) method(ctx context.Context, call *rpc.Call) rpc.CallFunc {
 	}
 }
 
-// readCall reads the input of "call". The procedure itself is used only to report a
-// bad input.
+// readCall reads the input of "call". The procedure itself is used only for the error of a malformed
+// input.
 func (ws *Websocket) readCall(ctx context.Context, call *rpc.Call) (in callInput, err error) {
 	if call.DecodeInput(ctx, &in) == nil && len(in.Path) > 0 {
 		return in, nil
@@ -152,8 +152,8 @@ func (ws *Websocket) readCall(ctx context.Context, call *rpc.Call) (in callInput
 	return in, err
 }
 
-// undeclared returns err without Error.Defined: clients see the errors of "call", which
-// declares none, whatever its methods do.
+// undeclared returns err without Error.Defined: to clients it is an error of "call", which declares
+// none.
 func undeclared(err error) error {
 	e, ok := errors.AsType[*rpc.Error](err)
 	if !ok || !e.Defined {

@@ -204,7 +204,8 @@ func (p *members) received(from string, c *claimsData) {
 	t := r.transmissions[from]
 	switch {
 	case t == nil || t.sent < c.Sent:
-		if t = (&transmission{c.Sent, c.Seq, map[int][]wireClaim{}}); r.transmissions == nil {
+		t = &transmission{sent: c.Sent, seq: c.Seq, passed: from != node, parts: map[int][]wireClaim{}}
+		if r.transmissions == nil {
 			r.transmissions = map[string]*transmission{}
 		}
 		r.transmissions[from] = t
@@ -235,8 +236,11 @@ func (p *members) replace(node string, r *replica, t *transmission, gone bool) {
 			// The message that it has left was lost: a node that knows of another claim does
 			// not drop one that it has announced before that other is announced.
 			own := p.own[key]
-			left := c.Announced && !c.Yielding && own != nil && !own.Announced
-			gone, _ := wireClaimOf(key, nil, nil, left)
+			var ended time.Time
+			if c.Announced && !c.Yielding && own != nil && !own.Announced {
+				ended = c.Since
+			}
+			gone, _ := wireClaimOf(key, nil, nil, ended)
 			list = append(list, gone)
 		}
 	}
@@ -284,7 +288,9 @@ func (p *members) replaceSome(node string, r *replica, t *transmission, batch []
 		return false
 	}
 	for i := range batch {
-		p.apply(node, r, &batch[i])
+		if w := &batch[i]; !t.passed || !p.endings.has(w.key(), w.Since) {
+			p.apply(node, r, w)
+		}
 	}
 	return true
 }
@@ -306,6 +312,7 @@ func (p *members) apply(node string, r *replica, w *wireClaim) {
 			c := m.claim(node)
 			switch {
 			case w.Left:
+				p.endings.add(key, w.Since)
 				m.joined = false
 				p.forget(key, m)
 			case c != nil && !c.Announced && len(m.claims) == 1 && m.joined && p.nodes.isOldest():

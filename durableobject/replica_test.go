@@ -113,11 +113,33 @@ func TestTransmissionReplacesWhatWasKnown(t *testing.T) {
 		p.hear(p.received, "other", p.allParts(1000, 7)...)
 		require.Equal(t, 1000, p.count("room"))
 		key := memberKey{"room", Recipient{ID: "late"}}
-		came, _ := wireClaimOf(key, &claim{Sockets: 1}, nil, false)
+		came, _ := wireClaimOf(key, &claim{Sockets: 1}, nil, time.Time{})
 		p.hear(p.changed, "other", claimsData{Seq: 10, List: []wireClaim{came}})
 		require.Equal(t, 1000, p.count("room"), "it comes before its turn")
 		p.hear(p.received, "other", p.allParts(400, 9)...)
 		require.Equal(t, 401, p.count("room"))
+	})
+}
+
+// A node that waits for another one to take a member over does not call OnLeft once that has.
+func TestMemberThatHasLeftMeanwhile(t *testing.T) {
+	inMembers(t, Options{}, func(t *testing.T, p *members) {
+		p.settle(true)
+		var called []hookCall
+		p.hooks.call = func(h hookCall) { called = append(called, h) }
+		key, since := memberKey{"room", Recipient{ID: "a"}}, time.Now()
+		there, _ := wireClaimOf(key, &claim{Since: since, Sockets: 1, Joined: true}, nil, time.Time{})
+		left, _ := wireClaimOf(key, nil, nil, since)
+		p.hear(p.received, "other", claimsData{Seq: 1, Parts: 1, Sent: 1, List: []wireClaim{there}})
+		p.mu.Lock()
+		own := &claim{node: p.nodes.name, Since: since, Announced: true, ended: true}
+		p.own[key] = own
+		p.change(key, func(m *member) { m.set(own) })
+		require.True(t, own.Yielding)
+		p.mu.Unlock()
+		p.hear(p.changed, "other", claimsData{Seq: 2, List: []wireClaim{left}})
+		require.Zero(t, p.count("room"))
+		require.Empty(t, called)
 	})
 }
 
@@ -144,7 +166,7 @@ func TestPartsAreBounded(t *testing.T) {
 		for i := range 300 {
 			key := memberKey{"room", Recipient{ID: fmt.Sprint("client ", i)}}
 			p.own[key] = &claim{node: p.nodes.name, Sockets: 1, Att: []byte(att), Tags: []string{strings.Repeat("t", 100*i)}}
-			p.dirty[key] = false
+			p.dirty[key] = time.Time{}
 		}
 		seen := map[string]map[memberKey]bool{kindChanged: {}, kindClaims: {}}
 		p.wanted = true

@@ -26,16 +26,17 @@ const (
 // messages of changes. One that has missed some, or is new, asks for all claims, which come
 // with the number of the last change that they have.
 type replication struct {
-	generation uint64             // grows each time the others have taken this node for dead
-	seq        uint64             // of the last message of changes
-	sent       uint64             // transmissions of all claims
-	dirty      map[memberKey]bool // own claims that have changed since; true if a member has left
-	wanted     bool               // another node has asked for all claims
+	generation uint64                  // grows each time the others have taken this node for dead
+	seq        uint64                  // of the last message of changes
+	sent       uint64                  // transmissions of all claims
+	dirty      map[memberKey]time.Time // own claims that have changed since, with Member.Since if a member has left
+	wanted     bool                    // another node has asked for all claims
 	sending    bool
 	passing    map[passage]bool // transmissions of other nodes' claims that are under way
 	replicas   map[string]*replica
 	buried     map[string]uint64 // the generations of nodes that are gone
-	news       chan struct{}     // closed, and replaced, when a replica is complete
+	endings    endings
+	news       chan struct{} // closed, and replaced, when a replica is complete
 }
 
 // passage is a transmission of a node's claims to another one.
@@ -63,12 +64,13 @@ type replica struct {
 // transmission is all claims of a node, as far as they have been received.
 type transmission struct {
 	sent, seq uint64
+	passed    bool // by another node
 	parts     map[int][]wireClaim
 }
 
 func newReplication() replication {
 	return replication{
-		dirty: map[memberKey]bool{}, replicas: map[string]*replica{}, buried: map[string]uint64{},
+		dirty: map[memberKey]time.Time{}, replicas: map[string]*replica{}, buried: map[string]uint64{},
 		passing: map[passage]bool{}, news: make(chan struct{}),
 	}
 }
@@ -79,7 +81,7 @@ func (p *members) touch(key memberKey) {
 		return
 	}
 	if _, ok := p.dirty[key]; !ok {
-		p.dirty[key] = false
+		p.dirty[key] = time.Time{}
 	}
 	p.kick()
 }
@@ -137,8 +139,8 @@ func (p *members) outgoing() (kind string, list []claimsData) {
 		p.seq++
 		c := claimsData{Generation: p.generation, Seq: p.seq}
 		size := 0
-		for key, left := range p.dirty {
-			w, n := wireClaimOf(key, p.own[key], p.owed[key], left)
+		for key, ended := range p.dirty {
+			w, n := wireClaimOf(key, p.own[key], p.owed[key], ended)
 			if size+n > claimBytes && len(c.List) > 0 {
 				break
 			}
@@ -167,11 +169,11 @@ func (p *members) transmit(all map[memberKey]*claim, owed map[memberKey]*debt, c
 		}
 	}
 	for key, own := range all {
-		add(wireClaimOf(key, own, owed[key], false))
+		add(wireClaimOf(key, own, owed[key], time.Time{}))
 	}
 	for key, d := range owed {
 		if all[key] == nil {
-			add(wireClaimOf(key, nil, d, false))
+			add(wireClaimOf(key, nil, d, time.Time{}))
 		}
 	}
 	for i := range list {

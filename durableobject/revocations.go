@@ -15,23 +15,24 @@ import (
 )
 
 const (
-	// maxRevocations is how many revocations may be in force at once.
+	// maxRevocations is the maximum number of revocations in force.
 	maxRevocations = 100_000
-	// maxRevoked is how long a revocation lasts at most.
+	// maxRevoked is the maximum duration of a revocation.
 	maxRevoked = 100 * 365 * 24 * time.Hour
-	// sweepSlack is how much longer than it lasts a revocation is remembered, so that a clock
-	// that is ahead for a while, as before NTP sets it, does not end it for good. Nothing is
-	// remembered beyond its end while half of maxRevocations are.
+	// sweepSlack is how long a revocation is remembered after its end, so that a clock that
+	// is temporarily ahead, for example before NTP sets it, does not end it for good. If
+	// there are more than half of maxRevocations, they are forgotten at their end.
 	sweepSlack = 24 * time.Hour
-	// keptSlack is how much longer the bus keeps it once there are keptFew: the clocks of the
-	// nodes and of the bus may differ by as much. Before that it is sweepSlack.
+	// keptSlack is how long the bus keeps a revocation after its end, because the clocks of
+	// the nodes and of the bus may differ. While there are less than keptFew revocations,
+	// sweepSlack is used instead.
 	keptSlack = 10 * time.Minute
 	keptFew   = maxRevocations / 10
 )
 
-// ErrTooManyRevocations is returned by Revoke while 100,000 revocations are in force.
-// Revoke by subject, channel or time of issue in place of single tokens.
-var ErrTooManyRevocations = errors.New("durableobject: too many revocations")
+// ErrTooManyRevocations is returned by Revoke if 100,000 revocations are in force. Revoke tokens by
+// subject, channel or time of issue instead of single tokens.
+var ErrTooManyRevocations = errors.New("too many revocations")
 
 // revocation refuses the tokens that match until it ends.
 type revocation struct {
@@ -39,20 +40,20 @@ type revocation struct {
 	Until time.Time `json:"until"`
 }
 
-// keptKey returns the key that the revocation is kept under. It has the time in it, so that
-// a node which does not know of a longer revocation does not replace that.
+// keptKey returns the key of the revocation on the bus. It contains the time, so that a node that
+// does not know a longer revocation does not replace it.
 func (r *revocation) keptKey() string {
 	return r.key() + "." + r.Until.UTC().Format(time.RFC3339Nano)
 }
 
-// key returns what distinguishes the selector of the revocation from others.
+// key returns a string that identifies the selector of the revocation.
 func (r *revocation) key() string {
 	text, _ := json.Marshal(r.Who.key()) //nolint:errchkjson // strings and a time that was checked
 	sum := sha256.Sum256(text)
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// fields are those of a selector that are set, without IssuedBefore: a set of bits.
+// fields is a bit set of the fields of a selector that are set, without IssuedBefore.
 type fields uint8
 
 const (
@@ -79,32 +80,33 @@ func (s *criteria) fields() (f fields) {
 
 // cutoff refuses tokens that were issued at a time or before, until another time.
 type cutoff struct {
-	issued time.Time // zero is any
+	issued time.Time // zero means any time
 	until  time.Time
 }
 
 // reaches reports whether c refuses tokens that were issued at t.
 func (c *cutoff) reaches(t time.Time) bool { return c.issued.IsZero() || !t.After(c.issued) }
 
-// covers reports whether c refuses whatever d does, for as long.
+// covers reports whether c refuses all tokens that d refuses, for at least as long.
 func (c *cutoff) covers(d *cutoff) bool {
 	return (c.issued.IsZero() || !d.issued.IsZero() && c.reaches(d.issued)) && !c.until.Before(d.until)
 }
 
-// revocations are those in force, as far as this process knows.
+// revocations has the revocations in force that this process knows.
 type revocations struct {
-	count atomic.Int64 // of the cutoffs, so that a namespace without any asks nothing
+	count atomic.Int64 // number of cutoffs; if it is 0, mu is not locked
 
-	// mu guards the others. The cutoffs of a selector are in order of issued, zero last,
-	// and in reverse order of until, since one that another covers is left out.
+	// mu guards the fields below. The cutoffs of a selector are in order of issued, zero
+	// last, and in reverse order of until, because a cutoff that another one covers is
+	// removed.
 	mu       sync.RWMutex
 	cutoffs  map[criteria][]cutoff
 	selected [allFields + 1]int // how many selectors have these fields
 }
 
-// add adds a revocation, or makes one last longer. It reports whether that changes anything
-// now. One that has just ended is added too: the clock may be ahead, and nothing that is kept
-// is read twice.
+// add adds a revocation, or extends one, and reports whether that has an effect now. A revocation
+// that has just ended is added too, because the clock may be ahead, and values of the bus are not
+// read twice.
 func (v *revocations) add(r *revocation, now time.Time) (changed bool) {
 	if !now.Before(r.Until.Add(sweepSlack)) || r.Who.ID != "" || r.Who == (Who{}) {
 		return false
@@ -124,7 +126,7 @@ func (v *revocations) add(r *revocation, now time.Time) (changed bool) {
 		v.selected[at.fields()]++
 	}
 	end := i
-	if end < len(list) && c.covers(&list[end]) { // the same issued, and a later until
+	if end < len(list) && c.covers(&list[end]) { // it has the same issued and a later until
 		end++
 	}
 	for i > 0 && c.covers(&list[i-1]) {
@@ -135,13 +137,13 @@ func (v *revocations) add(r *revocation, now time.Time) (changed bool) {
 	return now.Before(r.Until)
 }
 
-// reaching returns the index of the first cutoff that refuses tokens issued at t, which has
-// the latest until of all that do; or that of the one for all tokens.
+// reaching returns the index of the first cutoff that refuses tokens issued at t, which has the
+// latest until of all that do. With all it returns the index of the cutoff for all tokens.
 func reaching(list []cutoff, t time.Time, all bool) int {
 	return sort.Search(len(list), func(i int) bool { return list[i].issued.IsZero() || !all && list[i].reaches(t) })
 }
 
-// covers reports whether whatever r refuses is refused for longer.
+// covers reports whether all tokens that r refuses are already refused for at least as long.
 func (v *revocations) covers(r *revocation) bool {
 	c := cutoff{r.Who.IssuedBefore, r.Until}
 	v.mu.RLock()
@@ -151,13 +153,13 @@ func (v *revocations) covers(r *revocation) bool {
 	return i < len(list) && list[i].until.After(c.until)
 }
 
-// isFull reports whether there are as many as may be in force.
+// isFull reports whether there are maxRevocations.
 func (v *revocations) isFull(now time.Time) bool {
 	return v.count.Load() >= maxRevocations && v.sweep(now) >= maxRevocations
 }
 
-// slack returns how much longer than it lasts the bus is to keep a revocation. What it keeps
-// is read again and again, so it is less where there are many.
+// slack returns how long the bus should keep a revocation after its end. It is less if there are
+// many, because all kept values are read repeatedly.
 func (v *revocations) slack() time.Duration {
 	if v.count.Load() < keptFew {
 		return sweepSlack
@@ -165,8 +167,7 @@ func (v *revocations) slack() time.Duration {
 	return keptSlack
 }
 
-// until returns when the revocation with the selector of r ends, the zero time if there is
-// none.
+// until returns when the revocation with the selector of r ends, or the zero time if there is none.
 func (v *revocations) until(r *revocation) time.Time {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
@@ -177,8 +178,8 @@ func (v *revocations) until(r *revocation) time.Time {
 	return time.Time{}
 }
 
-// sweep removes those that ended long ago, or have ended if there are many, and returns how
-// many are left. Whether one is in force only match decides, by the wall clock.
+// sweep removes revocations that ended long ago or, if there are many, all that have ended, and
+// returns the number of those left. match decides whether one is in force, by the wall clock.
 func (v *revocations) sweep(now time.Time) int {
 	switch n := v.count.Load(); {
 	case n == 0:
@@ -201,7 +202,7 @@ func (v *revocations) sweep(now time.Time) int {
 	return int(v.count.Load())
 }
 
-// bySubject reports whether the subject of a token matters.
+// bySubject reports whether any revocation depends on the subject of tokens.
 func (v *revocations) bySubject() bool {
 	if v.count.Load() == 0 {
 		return false
@@ -216,7 +217,7 @@ func (v *revocations) bySubject() bool {
 	return false
 }
 
-// match reports whether a token is refused. subject is the user whose token it is.
+// match reports whether a token is refused. subject is the subject of the token.
 func (v *revocations) match(subject string, p *token.Payload, now time.Time) bool {
 	if v.count.Load() == 0 {
 		return false

@@ -11,7 +11,7 @@ import (
 )
 
 // ErrCloseCode is returned by Disconnect for an invalid close code.
-var ErrCloseCode = errors.New("durableobject: close code cannot be sent")
+var ErrCloseCode = errors.New("close code cannot be sent")
 
 // disconnection is a request to the nodes to close sockets.
 type disconnection struct {

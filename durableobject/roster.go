@@ -137,6 +137,8 @@ func (m *member) decide(node string, gone func(node string) bool) verdict {
 		}
 	}
 	switch {
+	case own.ended && !m.joined:
+		return doDrop // another node has called OnLeft, or nobody OnJoined
 	// The oldest node may have dropped the claims of those that are gone already, and it called no
 	// OnLeft because of this claim. So this node does when it drops them too.
 	case own.ended && others > 0 && there == 0 && own.Announced && !own.Yielding:

@@ -8,18 +8,18 @@ import (
 	"sync"
 )
 
-// runningCode lists the application's code that is running, which the error of Shutdown
-// names. The zero value is an empty list.
+// runningCode lists the application's code that is running, for the error of Shutdown. The zero
+// value is an empty list.
 type runningCode struct {
 	mu    sync.Mutex
 	first *activity
 }
 
-// activity is one run of a method or a hook. It is itself an element of its list, so
-// that listing a call does not allocate.
+// activity is a run of a method or a hook. It is an element of a linked list, so that adding it does
+// not allocate.
 type activity struct {
-	method     []string // its path
-	hook       string   // its name, in place of a method
+	method     []string // path of the method
+	hook       string   // name of the hook; method is then not set
 	channel    string
 	prev, next *activity
 }
@@ -57,11 +57,10 @@ func (r *runningCode) count(counts map[string]int) {
 	}
 }
 
-// maxNamed is how many kinds of running code an error names.
+// maxNamed is the maximum number of kinds of running code in an error.
 const maxNamed = 10
 
-// describe returns counts in words, the most frequent first, or "nothing of the
-// application".
+// describe returns counts as a string, the most frequent first, or "nothing of the application".
 func describe(counts map[string]int) string {
 	names, total := make([]string, 0, len(counts)), 0
 	for name, n := range counts {

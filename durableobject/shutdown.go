@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// drain keeps new users out of the namespace, and closes its sockets.
+// drain refuses new users of the namespace and closes its sockets.
 func (c *class) drain() {
 	c.mu.Lock()
 	c.closing = true
@@ -14,9 +14,9 @@ func (c *class) drain() {
 	c.sockets.close(statusServiceRestart, "Service restart")
 }
 
-// shutdown waits for finish until ctx ends. An object whose users do not return is
-// evicted all the same when ctx ends, and the others halfway to its deadline, so
-// that OnEvicted has time to save their state.
+// shutdown waits for finish until ctx ends. When ctx ends, objects are evicted even if their users
+// have not returned; the others are evicted halfway to its deadline, so that OnEvicted has time to
+// save their state.
 func (c *class) shutdown(ctx context.Context) error {
 	c.drain()
 	c.cancel()
@@ -47,12 +47,12 @@ func (c *class) shutdown(ctx context.Context) error {
 func (c *class) hurry(all bool) {
 	select {
 	case c.hurried <- all:
-	default: // finish has not received the earlier ones yet, or no longer needs any
+	default: // finish has not received an earlier request yet, or needs no more
 	}
 }
 
-// finish ends everything in order of dependence. It waits for all code of the
-// application to return.
+// finish ends everything in the order of dependencies. It waits until all code of the application
+// has returned.
 func (c *class) finish() {
 	defer close(c.finished)
 	c.await(c.users.Wait)
@@ -72,7 +72,7 @@ func (c *class) finish() {
 	c.logs.Wait(ctx)
 }
 
-// await returns when wait has, and evicts objects meanwhile if Shutdown is in a hurry.
+// await returns when wait has returned. Meanwhile it evicts objects if hurry is called.
 func (c *class) await(wait func()) {
 	done := make(chan struct{})
 	go func() {
@@ -89,7 +89,7 @@ func (c *class) await(wait func()) {
 	}
 }
 
-// describeRunning returns in words which code of the application is running.
+// describeRunning returns a description of the application's code that is running.
 func (c *class) describeRunning() string {
 	counts := map[string]int{}
 	c.hooks.count(counts)

@@ -188,7 +188,7 @@ func (ch *liveChannel) stats() ChannelStats {
 	return s
 }
 
-// fill sets the fields of s that are counted here.
+// fill sets the fields of s that c counts.
 func (c *counters) fill(s *Stats) {
 	s.PublishErrors = c.unpublished.Load()
 	s.ResumesComplete, s.ResumesTruncated = c.complete.Load(), c.truncated.Load()

@@ -10,31 +10,31 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// A page in a browser can send no header but Sec-WebSocket-Protocol, and cannot see
-// an answer that is no upgrade. A client that offers the subprotocol below may send its
-// token in that header too, and is refused by a close frame.
+// Pages in browsers can set only the header Sec-WebSocket-Protocol, and cannot read a response that
+// refuses the upgrade. A client that offers the subprotocol below may send its token in that header,
+// and is refused with a close frame.
 const (
 	// headerSubprotocol is the canonical name of that header.
 	headerSubprotocol = "Sec-Websocket-Protocol"
-	// subprotocol is what such a client offers, and the server selects.
+	// subprotocol is the subprotocol that such a client offers and the server selects.
 	subprotocol = "durable-iterator"
-	// tokenProtocol begins another one, which has the token in base64url. It is never
-	// selected, as the answer would repeat the token.
+	// tokenProtocol is the prefix of another one, which has the token in base64url. It is
+	// never selected, because the response would then contain the token.
 	tokenProtocol = "token."
 
-	// statusRefused plus the HTTP status of a refusal is the close code of it.
+	// statusRefused plus an HTTP status is the close code of a refusal with that status.
 	statusRefused = 4000
-	// refusalTimeout is how long a client has to read the reason.
+	// refusalTimeout is how long a client may take to read the close frame.
 	refusalTimeout = time.Second
-	// maxRefusals is how many connections of refused clients a namespace keeps open at
-	// once. Beyond it they are answered with the status alone.
+	// maxRefusals is the maximum number of open connections of refused clients of a
+	// namespace. Further clients are refused with a status only.
 	maxRefusals = 256
-	// refusalMessage bounds what such a client may send: nothing is read.
+	// refusalMessage is the read limit of such a connection, whose messages are ignored.
 	refusalMessage = 1 << 10
 )
 
-// offeredProtocols returns whether a request offers our subprotocol, and the token among
-// the others, empty if there is none. A token of more than limit bytes is not decoded.
+// offeredProtocols reports whether a request offers subprotocol, and returns the token in another
+// one, or "". A token of more than limit bytes is not decoded.
 func offeredProtocols(r *http.Request, limit int) (ours bool, tok string) {
 	for _, line := range r.Header.Values(headerSubprotocol) {
 		for name := range strings.SplitSeq(line, ",") {
@@ -51,10 +51,10 @@ func offeredProtocols(r *http.Request, limit int) (ours bool, tok string) {
 	return ours, tok
 }
 
-// decodeToken returns a token that was encoded for a header. One that is too long is
-// returned unchanged, to be refused for that, and one that cannot be decoded with its
-// prefix, so that no verifier accepts it: a JWT that is sent as it is must not work only
-// until it has a character that the header cannot have.
+// decodeToken decodes a token in a subprotocol. If it is too long, it is returned unchanged, and is
+// refused because of its size. If it cannot be decoded, it is returned with its prefix, so that it is
+// always refused: a JWT that is not encoded must not be accepted, because it would work only as long
+// as it has no character that is invalid in the header.
 func decodeToken(encoded string, limit int) string {
 	if base64.RawURLEncoding.DecodedLen(len(encoded)) > limit {
 		return encoded
@@ -66,9 +66,9 @@ func decodeToken(encoded string, limit int) string {
 	return string(raw)
 }
 
-// refuseOpenly refuses a client that offers the subprotocol, in a way that a page can
-// see: the WebSocket is opened, and closed with a code that has the status in it. It
-// reports false, and has answered nothing, if that has to be done by the status alone.
+// refuseOpenly refuses a client that offers the subprotocol in a way that browsers report: it opens
+// the WebSocket and closes it with a code that contains the status. It returns false, without having
+// sent a response, if the client must be refused with a status only.
 func (c *core) refuseOpenly(w http.ResponseWriter, r *http.Request, o socket.Options, e *rpc.Error) bool {
 	if c.refusals.Add(1) > maxRefusals {
 		c.refusals.Add(-1)
@@ -80,7 +80,7 @@ func (c *core) refuseOpenly(w http.ResponseWriter, r *http.Request, o socket.Opt
 	}
 	o.ReadLimit = refusalMessage
 	refused := &refusedConn{core: c}
-	if err := refused.conn.Accept(w, r, c.pool, refused, o); err != nil { // Accept has answered
+	if err := refused.conn.Accept(w, r, c.pool, refused, o); err != nil { // Accept has sent the response
 		c.logger.Log(r.Context(), socket.RefusalLevel(err), "upgrade refused", "err", err)
 		refused.Ended(0)
 		return true
@@ -91,7 +91,7 @@ func (c *core) refuseOpenly(w http.ResponseWriter, r *http.Request, o socket.Opt
 	return true
 }
 
-// refusedConn is the connection of a client that is refused by a close frame. It implements
+// refusedConn is the connection of a client that is refused with a close frame. It implements
 // [socket.Source] and [socket.Handler], and sends and reads nothing.
 type refusedConn struct {
 	core *core

@@ -32,7 +32,7 @@ type Who struct {
 
 // ErrWho is returned by Disconnect and Revoke for an invalid [Who]: no field is set, Subject is
 // set although Options.Subject is not, or, for Revoke, ID is set.
-var ErrWho = errors.New("durableobject: bad selector")
+var ErrWho = errors.New("bad selector")
 
 // key returns a normalized copy of w, with IssuedBefore in UTC, for comparisons.
 func (w *Who) key() Who {

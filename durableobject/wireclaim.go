@@ -1,5 +1,7 @@
 package durableobject
 
+import "time"
+
 // claimBytes bounds the claims of a message, as they are encoded. What is around them is
 // much less than the rest of eventlog.MaxBusBytes.
 const claimBytes = 32 << 10
@@ -11,7 +13,7 @@ type wireClaim struct {
 	Subject []byte `json:"sub,omitempty"`
 	ID      []byte `json:"id"`
 	Gone    bool   `json:"gone,omitempty"`
-	Left    bool   `json:"left,omitempty"` // the member has left
+	Left    bool   `json:"left,omitempty"` // the member has left, which had come at Since
 	Owed    *debt  `json:"owed,omitempty"`
 	claim
 
@@ -59,10 +61,13 @@ type claimsData struct {
 // wireClaimOf returns a claim as it is sent, nil as one that is gone, and how many bytes it
 // takes. One that is larger than a message may be, as that of a token that is larger than
 // usual, is sent without tags and attachment. It takes none if it cannot be sent even so.
-func wireClaimOf(key memberKey, c *claim, owed *debt, left bool) (w wireClaim, size int) {
+func wireClaimOf(key memberKey, c *claim, owed *debt, ended time.Time) (w wireClaim, size int) {
 	w = wireClaim{
 		Channel: []byte(key.channel), Subject: []byte(key.Subject), ID: []byte(key.ID),
-		Gone: c == nil, Left: left && c == nil,
+		Gone: c == nil, Left: c == nil && !ended.IsZero(),
+	}
+	if w.Left {
+		w.Since = ended
 	}
 	if owed != nil {
 		d := *owed

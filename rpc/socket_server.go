@@ -126,18 +126,20 @@ func (s *socketServers) serve(ctx context.Context, r *peer.Request, c *peer.Call
 		}
 		return value.Undefined{}, nil
 	})
-	returned = true
 	switch out := out.(type) {
 	case bridge.Hibernation:
+		returned = true
 		s.hibernate(ctx, c, call, out)
 	case *eventRun:
+		returned = true
 		s.sendEvents(ctx, c, call, out)
 	default:
-		if unknown {
-			s.respond(ctx, c, &peer.Response{Status: http.StatusNotFound, Body: peer.Body{JSON: json.RawMessage(noProcedureBody)}})
-			return
+		r := &peer.Response{Status: http.StatusNotFound, Body: peer.Body{JSON: json.RawMessage(noProcedureBody)}}
+		if !unknown {
+			r = s.engine.response(ctx, call, a) // which reads files
 		}
-		s.respond(ctx, c, s.engine.response(ctx, call, a))
+		returned = true
+		s.respond(ctx, c, r)
 	}
 }
 

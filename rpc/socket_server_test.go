@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"runtime"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/rpc/transport"
+	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
 // shout answers with what it was called with.
@@ -128,8 +130,11 @@ func TestServerPeerSurvivesHandlers(t *testing.T) {
 		handle rpc.CallFunc
 		answer string
 	}{
-		"panic":             {func(context.Context, *rpc.Call) (any, error) { panic("secret") }, internal},
-		"goroutine ended":   {func(context.Context, *rpc.Call) (any, error) { runtime.Goexit(); return nil, nil }, internal},
+		"panic":           {func(context.Context, *rpc.Call) (any, error) { panic("secret") }, internal},
+		"goroutine ended": {func(context.Context, *rpc.Call) (any, error) { runtime.Goexit(); return nil, nil }, internal},
+		"file ends it": {func(context.Context, *rpc.Call) (any, error) {
+			return value.NewFileFunc("", "", 1, func() (io.ReadCloser, error) { runtime.Goexit(); return nil, io.EOF }), nil
+		}, internal},
 		"output unfit":      {func(context.Context, *rpc.Call) (any, error) { return make(chan int), nil }, internal},
 		"error data unfit":  {func(context.Context, *rpc.Call) (any, error) { return nil, &rpc.Error{Code: "X", Data: func() {}} }, internal},
 		"status no error":   {func(context.Context, *rpc.Call) (any, error) { return nil, &rpc.Error{Code: "X", Status: 204} }, internal},

@@ -21,7 +21,7 @@ const (
 )
 
 // ErrBusFull is returned by Keep if the bus has no capacity for another value.
-var ErrBusFull = errors.New("eventlog: bus full")
+var ErrBusFull = errors.New("bus full")
 
 // Bus carries small messages between the processes of a service, and keeps small values
 // for all of them. Presence and revocations of package durableobject use it; its messages

@@ -19,12 +19,12 @@ const (
 
 var (
 	// ErrKey is returned by Append for a Key that is longer than MaxKeyBytes.
-	ErrKey = errors.New("eventlog: key too long")
+	ErrKey = errors.New("key too long")
 	// ErrTooManyKeys is returned by Append for a record with a new Key if the log already
 	// remembers as many keys as it may. A log may reserve the last eighth of them for other
 	// channels than those that already use more than an eighth. The record is not stored. A
 	// later Append may succeed, because keys are forgotten after some time.
-	ErrTooManyKeys = errors.New("eventlog: too many keys")
+	ErrTooManyKeys = errors.New("too many keys")
 )
 
 // Keyed is implemented by a [Log] whose Append stores only one record for each [Record.Key]

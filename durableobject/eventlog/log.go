@@ -11,17 +11,17 @@ import (
 var (
 	// ErrClosed is returned by every method but Close of a closed log, and yielded by
 	// a replay that had not ended when the log was closed.
-	ErrClosed = errors.New("eventlog: closed")
+	ErrClosed = errors.New("closed")
 	// ErrTooLarge is returned by Append for a record that the store could never hold.
-	ErrTooLarge = errors.New("eventlog: record too large")
+	ErrTooLarge = errors.New("record too large")
 	// ErrUncertain is returned by Append if the store does not know whether the record
 	// will exist after a restart, for example after a failed fsync. The process that
 	// received the error never delivers such a record.
-	ErrUncertain = errors.New("eventlog: outcome uncertain")
+	ErrUncertain = errors.New("outcome uncertain")
 	// ErrTrimmed is yielded by a replay if records that it had not yielded yet were
 	// dropped. The replay is complete up to the last record that it yielded; calling
 	// After with that position returns a truncated replay.
-	ErrTrimmed = errors.New("eventlog: trimmed during replay")
+	ErrTrimmed = errors.New("trimmed during replay")
 )
 
 // Replay holds the records that a channel retains after a position.

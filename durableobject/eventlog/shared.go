@@ -10,9 +10,9 @@ var (
 	// replays, if the log cannot be reached or cannot answer reliably at the moment. The
 	// call may succeed later. Append returns it only if the record is not stored;
 	// otherwise it returns ErrUncertain.
-	ErrUnavailable = errors.New("eventlog: unavailable")
+	ErrUnavailable = errors.New("unavailable")
 	// ErrFollowed is returned by Follow for a channel that already has a follower.
-	ErrFollowed = errors.New("eventlog: channel is followed already")
+	ErrFollowed = errors.New("channel is followed already")
 )
 
 // Shared is a [Log] that several processes append to, each with its own Shared value, its

@@ -84,7 +84,7 @@ func New(o *Options, name string) *Channel {
 const clockSkew = 10 * time.Second
 
 // Open reads the head of the log. Only records after it are delivered. If it fails, it can be
-// called again. In a shared log it does nothing; [Channel.Follow] reads the head.
+// called again. In a shared log, [Channel.Follow] reads the head instead.
 func (ch *Channel) Open(ctx context.Context) error {
 	var head eventlog.Position
 	if ch.options.Shared == nil {

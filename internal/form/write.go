@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 
@@ -57,14 +58,42 @@ func writeFile(w io.Writer, start string, f *value.File) (err error) {
 	if err != nil {
 		return err
 	}
-	n, err := io.Copy(w, content)
-	if err != nil {
-		return err
+	size := f.Size()
+	limit := int64(math.MaxInt64)
+	if size >= 0 && size < limit {
+		limit = size + 1 // one byte more shows that it is too long
 	}
-	if size := f.Size(); size >= 0 && n != size {
+	n, err := io.Copy(w, io.LimitReader(&progressReader{r: content}, limit))
+	switch {
+	case err != nil:
+		return err
+	case size >= 0 && n > size:
+		return fmt.Errorf("the content has more than the %d bytes announced", size)
+	case n < size:
 		return fmt.Errorf("the content has %d bytes, not %d as announced", n, size)
 	}
 	return write(w, []byte("\r\n"))
+}
+
+// maxEmptyReads is how many reads in a row may return neither bytes nor an error.
+const maxEmptyReads = 100
+
+// progressReader fails with [io.ErrNoProgress] where r would be read for ever.
+type progressReader struct {
+	r     io.Reader
+	empty int
+}
+
+func (p *progressReader) Read(b []byte) (int, error) {
+	n, err := p.r.Read(b)
+	if n != 0 || err != nil {
+		p.empty = 0
+		return n, err
+	}
+	if p.empty++; p.empty >= maxEmptyReads {
+		return 0, io.ErrNoProgress
+	}
+	return 0, nil
 }
 
 // write writes pieces one after the other.

@@ -166,7 +166,9 @@ func TestWriteFails(t *testing.T) {
 		"open":      {file(1, nil, fs.ErrPermission), fs.ErrPermission, `form: write: file 1: file "a": open: permission denied`},
 		"read":      {file(9, iotest.ErrReader(broken), nil), broken, "form: write: file 1: broken"},
 		"too short": {file(9, strings.NewReader("abc"), nil), nil, "form: write: file 1: the content has 3 bytes, not 9 as announced"},
-		"too long":  {file(2, strings.NewReader("abc"), nil), nil, "form: write: file 1: the content has 3 bytes, not 2 as announced"},
+		"too long":  {file(2, strings.NewReader("abc"), nil), nil, "form: write: file 1: the content has more than the 2 bytes announced"},
+		"endless":   {file(2, endless{1}, nil), nil, "form: write: file 1: the content has more than the 2 bytes announced"},
+		"stuck":     {file(-1, endless{0}, nil), io.ErrNoProgress, "form: write: file 1: multiple Read calls return no data or error"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -182,6 +184,11 @@ func TestWriteFails(t *testing.T) {
 		})
 	}
 }
+
+// endless returns n bytes for each read.
+type endless struct{ n int }
+
+func (e endless) Read([]byte) (int, error) { return e.n, nil }
 
 // TestWriterFails: the writer's error comes back, and what was opened is closed.
 func TestWriterFails(t *testing.T) {

@@ -184,7 +184,7 @@ func ExampleLog_Close() {
 	fmt.Println(err)
 	// Output:
 	// <nil>
-	// filelog: head: eventlog: closed
+	// filelog: head: closed
 }
 
 // A log that no process has open can be verified record by record.

@@ -93,7 +93,7 @@ func (r *reader) sealedBackwards(run runRef) error {
 }
 
 // errEnough stops reading a list.
-var errEnough = errors.New("filelog: enough")
+var errEnough = errors.New("enough")
 
 // lastRefs returns the last refs of a run before the limit, and reports whether there are
 // others before them.

@@ -16,20 +16,20 @@ var (
 	// ErrNotStored is returned by Append if a write failed and was undone, for example
 	// on a full disk. The record is not stored and never will be; a later Append may
 	// succeed.
-	ErrNotStored = errors.New("filelog: not stored")
+	ErrNotStored = errors.New("not stored")
 	// ErrGone is returned by Append and Trim, together with ErrNotStored, while the log's
 	// directory or its newest file has been removed, renamed or replaced. Keep of the log's
 	// bus returns it too, and a replay may end with it. When the directory is back, the log
 	// works again.
-	ErrGone = errors.New("filelog: directory is gone")
+	ErrGone = errors.New("directory is gone")
 	// ErrBroken is returned by Append and Trim after a failure that the log cannot undo,
 	// for example a failed fsync. Reads still work; another Open repairs the log.
-	ErrBroken = errors.New("filelog: broken until opened anew")
+	ErrBroken = errors.New("broken until opened anew")
 	// ErrDamaged is yielded by a replay that reads bytes which differ from what was
 	// written. The error of [Report.Err] wraps it.
-	ErrDamaged = errors.New("filelog: damaged")
+	ErrDamaged = errors.New("damaged")
 	// ErrLocked is returned by Open and Check if the directory is in use by an open log.
-	ErrLocked = errors.New("filelog: directory is in use")
+	ErrLocked = errors.New("directory is in use")
 )
 
 // Sync selects when written records are synced to disk.

@@ -127,7 +127,7 @@ func (v *view) all(ctx context.Context) iter.Seq2[*eventlog.Record, error] {
 }
 
 // errStop ends a replay whose caller has stopped iterating.
-var errStop = errors.New("filelog: stopped")
+var errStop = errors.New("stopped")
 
 // reader reads a view from segment to segment.
 type reader struct {
@@ -299,7 +299,7 @@ func (r *reader) one(at ref) error {
 }
 
 // errOld means that a record had expired when the view was made.
-var errOld = errors.New("filelog: past the retention")
+var errOld = errors.New("past the retention")
 
 // read reads the record at a ref into mem.
 func (r *reader) read(at ref, seq uint64) error {

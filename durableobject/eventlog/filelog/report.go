@@ -54,7 +54,7 @@ func (d Damage) String() string {
 func (r Report) Err() error {
 	var errs []error
 	for _, d := range r.Damage {
-		errs = append(errs, fmt.Errorf("%w: %v", ErrDamaged, d))
+		errs = append(errs, fmt.Errorf("filelog: %w: %v", ErrDamaged, d))
 	}
 	return errors.Join(errs...)
 }

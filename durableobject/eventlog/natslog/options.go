@@ -15,7 +15,7 @@ import (
 
 // ErrConfig is returned by Open if an existing stream has settings with which events could
 // be lost without being noticed, or that differ from the options. The error lists them.
-var ErrConfig = errors.New("natslog: stream has other settings")
+var ErrConfig = errors.New("stream has other settings")
 
 // Defaults of Options.
 const (

@@ -85,7 +85,7 @@ func encode(r *eventlog.Record) []byte {
 }
 
 // errBroken means that a message is not a valid record.
-var errBroken = errors.New("natslog: malformed message")
+var errBroken = errors.New("malformed message")
 
 // decoder reads values from the front of b. After an error it returns zeros.
 type decoder struct {
