@@ -76,3 +76,22 @@ func TestDeliveryAllocatesNothing(t *testing.T) {
 		})
 	}
 }
+
+// What it allocates when a client connects and is sent the 500 events that it has missed.
+// Half of it is what net/http and the test make of the request.
+func TestResumeAllocates(t *testing.T) {
+	v := newVenue(t)
+	room := v.room("room")
+	for range 499 {
+		require.NoError(t, room.PublishEvent(t.Context(), bench128))
+	}
+	require.NoError(t, room.PublishEvent(t.Context(), message{lastWords}))
+	tok := v.token("room")
+	made := testing.AllocsPerRun(500, func() {
+		s := connectSink(t, v.handler, "c", tok, "1", "0")
+		s.wait(t)
+		_ = s.Close()
+	})
+	t.Logf("%v allocations", made)
+	require.LessOrEqual(t, made, 220.0)
+}

@@ -69,11 +69,15 @@ func (ws *Websocket) pull(b *socket.Batch, wait bool) socket.More {
 // read reads events. What waits for the log ends with the socket, or its client could leave
 // behind as many readers of a slow log as it opens connections.
 func (ws *Websocket) read(b *socket.Batch, wait bool, stop func() bool) socket.More {
-	more := ws.reader.Read(ws.core().ctx, b, false, stop)
-	if more != socket.WouldBlock || !wait {
+	c := ws.core()
+	more := ws.reader.Read(c.ctx, b, false, stop)
+	switch {
+	case more != socket.WouldBlock || !wait:
 		return more
+	case c.ownLog: // in memory: what is read from it is there
+		return ws.reader.Read(c.ctx, b, true, stop)
 	}
-	ctx, cancel := context.WithCancel(ws.core().ctx)
+	ctx, cancel := context.WithCancel(c.ctx)
 	defer cancel()
 	ws.stopReading.Store(&cancel)
 	if ws.closing.Load() {

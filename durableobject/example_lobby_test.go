@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"strings"
 	"time"
 
@@ -66,9 +67,14 @@ func (l *lobby[H]) resume(name, lastEventID string, tags ...string) (*client.Ite
 	}, rpc.WithLastEventID(lastEventID))
 }
 
-// join is dial for a client whose events close prints.
+// join is dial for a client whose events close prints. It returns once the subscription
+// counts, which may be after the client has the answer.
 func (l *lobby[H]) join(name string, tags ...string) *client.Iterator[string] {
+	before := l.rooms.Stats().Subscriptions
 	it := must(l.dial(name, tags...))
+	for l.rooms.Stats().Subscriptions == before {
+		runtime.Gosched()
+	}
 	l.clients = append(l.clients, it)
 	return it
 }

@@ -21,7 +21,11 @@ const (
 // heartbeatOf returns the interval that a client requests, within the limits, or 0 if it requests
 // none. A value that is not a number is ignored.
 func heartbeatOf(header http.Header) time.Duration {
-	seconds, err := strconv.ParseUint(header.Get(headerHeartbeat), 10, 64)
+	value := header.Get(headerHeartbeat)
+	if value == "" { // most clients ask for none, and an error is not free
+		return 0
+	}
+	seconds, err := strconv.ParseUint(value, 10, 64)
 	if err != nil && !errors.Is(err, strconv.ErrRange) { // the value is the largest then
 		return 0
 	}

@@ -327,8 +327,9 @@ type replay struct {
 // records implements [Replay.Records].
 func (r *replay) records(yield func(*Record, error) bool) {
 	var batch [replayBatch]*Record
+	size := 1 // a subscription asks for the first record, to see what it has missed
 	for r.backwards || r.cursor < r.end {
-		n, err := r.next(batch[:])
+		n, err := r.next(batch[:size])
 		if err != nil {
 			yield(nil, fmt.Errorf("eventlog: replay: %w", err))
 			return
@@ -342,6 +343,7 @@ func (r *replay) records(yield func(*Record, error) bool) {
 				return
 			}
 		}
+		size = len(batch)
 	}
 }
 

@@ -1,5 +1,6 @@
 // Package goroutine names goroutines, for functions that have to know whether the
-// application calls them from its own function that they would wait for.
+// application calls them from its own function that they would wait for, and makes room
+// on the stacks of new ones.
 package goroutine
 
 import (

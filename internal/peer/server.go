@@ -3,9 +3,10 @@ package peer
 import (
 	"context"
 	"errors"
-	"runtime"
 	"slices"
 	"sync"
+
+	"github.com/go-orpc/durable-iterator/internal/goroutine"
 )
 
 // Server runs the requests of one socket. Create it with [NewServer] or
@@ -221,7 +222,7 @@ func (s *Server) runWaiting(ctx context.Context, f Frame, c *Call) {
 
 func (s *Server) run(ctx context.Context, r *Request, c *Call) {
 	defer s.handlers.Done()
-	growStack()
+	goroutine.GrowStack() // unless the caller has
 	defer c.returned()
 	defer func() {
 		if v := recover(); v != nil {
@@ -309,17 +310,3 @@ func (s *Server) Close() {
 
 // Wait joins the handlers. It is called after [Server.Close].
 func (s *Server) Wait() { s.handlers.Wait() }
-
-// stackRoom is what a goroutine that handles or sends a message uses of its stack, in
-// bytes: about, and at least.
-const stackRoom = 5 << 10
-
-// growStack grows the stack of a new goroutine to the size that it is going to need.
-// Without it the stack grows from its 2 KiB in steps, deep in what the goroutine does,
-// where much of it has to be moved each time. That would be a tenth of the cost of a call.
-//
-//go:noinline
-func growStack() {
-	var room [stackRoom]byte
-	runtime.KeepAlive(&room)
-}

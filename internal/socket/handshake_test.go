@@ -49,3 +49,43 @@ func TestOrigins(t *testing.T) {
 	require.Error(t, socket.CheckOriginPattern("[a"))
 	require.Error(t, socket.CheckOriginPattern(""))
 }
+
+// A bad version or key is refused before the connection is taken over, for which the
+// recorder's would be answered with 501.
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	good := "dGhlIHNhbXBsZSBub25jZQ=="
+	for name, test := range map[string]struct {
+		versions, keys []string
+		status         int
+	}{
+		"good":                {[]string{"13"}, []string{good}, http.StatusNotImplemented},
+		"no version":          {nil, []string{good}, http.StatusBadRequest},
+		"an old version":      {[]string{"8"}, []string{good}, http.StatusBadRequest},
+		"no key":              {[]string{"13"}, nil, http.StatusBadRequest},
+		"an empty key":        {[]string{"13"}, []string{""}, http.StatusBadRequest},
+		"two keys":            {[]string{"13"}, []string{good, good}, http.StatusBadRequest},
+		"a key of 15 bytes":   {[]string{"13"}, []string{"dGhlIHNhbXBsZSBub25j"}, http.StatusBadRequest},
+		"a key of 17 bytes":   {[]string{"13"}, []string{"dGhlIHNhbXBsZSBub25jZSE="}, http.StatusBadRequest},
+		"a key not in base64": {[]string{"13"}, []string{"the sample nonce"}, http.StatusBadRequest},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pool := socket.NewPool(1, 0)
+			defer pool.Close()
+			r := httptest.NewRequest(http.MethodGet, "http://host.example/", nil)
+			r.Header = http.Header{
+				"Connection": {"keep-alive, Upgrade"}, "Upgrade": {"WebSocket"},
+				"Sec-Websocket-Version": test.versions, "Sec-Websocket-Key": test.keys,
+			}
+			w := httptest.NewRecorder()
+			require.Error(t, new(socket.Conn).Accept(w, r, pool, nil, socket.Options{ReadLimit: 1}))
+			require.Equal(t, test.status, w.Code)
+			require.NotContains(t, w.Header(), "Upgrade")
+			require.NotContains(t, w.Header(), "Sec-Websocket-Accept")
+			if test.status == http.StatusBadRequest && len(test.keys) == 1 && test.keys[0] == good {
+				require.Equal(t, "13", w.Header().Get("Sec-Websocket-Version"), "which would be accepted")
+			}
+		})
+	}
+}

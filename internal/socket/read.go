@@ -6,6 +6,8 @@ import (
 	"io"
 	"time"
 	"unicode/utf8"
+
+	"github.com/go-orpc/durable-iterator/internal/goroutine"
 )
 
 const (
@@ -61,6 +63,7 @@ func (c *Conn) Serve(h Handler) {
 func (c *Conn) read() {
 	// Bytes and an error are returned again below.
 	_, _ = c.buffer.Peek(1)
+	goroutine.GrowStack()
 	run, err := c.readMessages()
 	if err != nil {
 		c.handler.Ended(c.finish(err))

@@ -6,6 +6,8 @@ import (
 	"net"
 	"syscall"
 	"time"
+
+	"github.com/go-orpc/durable-iterator/internal/goroutine"
 )
 
 // maxRounds is how many batches of one connection are written before others' are.
@@ -109,6 +111,9 @@ func (w *writer) try(c *Conn, b *Batch) (n int, err error) {
 // drain owns the write side and writes, waiting for the peer if necessary, until
 // nothing is left. more is what there is besides b.
 func (c *Conn) drain(b *Batch, more More) {
+	if more == WouldBlock { // what only writes does without
+		goroutine.GrowStack()
+	}
 	for {
 		if !c.write(b.Own) || !c.write(b.Shared) {
 			c.fail()
@@ -152,14 +157,17 @@ const (
 // there was room only after a wait are a sign of life: the peer has taken others. It may
 // be long before it reads the ping that is behind them.
 func (c *Conn) write(p []byte) bool {
+	if len(p) == 0 {
+		return true
+	}
 	step, chunk, slack := c.stallTimeout/stallSteps, len(p), time.Duration(0)
 	if c.fd == nil { // a TLS connection cannot be used after a timeout
 		step, chunk = c.stallTimeout, blindChunk
 	}
 	var deadline time.Time
-	moved := time.Now()
+	begun := time.Now()
+	moved := begun
 	for len(p) > 0 {
-		begun := time.Now()
 		if deadline.Sub(begun) < step {
 			deadline = begun.Add(step + slack)
 			c.writeBy(deadline)
@@ -169,8 +177,9 @@ func (c *Conn) write(p []byte) bool {
 		}
 		n, err := c.wire.Write(p[:min(len(p), chunk)])
 		p = p[n:]
+		now := time.Now()
 		if n > 0 {
-			moved = time.Now()
+			moved = now
 			if moved.Sub(begun) >= waited {
 				c.alive(moved)
 			}
@@ -179,9 +188,10 @@ func (c *Conn) write(p []byte) bool {
 		case err == nil || n > 0 && isTimeout(err):
 		case !isTimeout(err) || c.ending.Load():
 			return false
-		case time.Since(moved) >= c.stallTimeout:
+		case now.Sub(moved) >= c.stallTimeout:
 			c.abandon(statusTryAgainLater, "Too slow")
 		}
+		begun = now
 	}
 	return true
 }
