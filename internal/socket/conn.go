@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"github.com/go-orpc/durable-iterator/internal/wheel"
 )
 
@@ -118,21 +120,22 @@ type Conn struct {
 // whose mistake that is. The caller calls Serve and lets the HTTP handler
 // return, which frees the buffers of net/http.
 func (c *Conn) Accept(w http.ResponseWriter, r *http.Request, pool *Pool, src Source, o Options) error {
-	refusal := CheckHandshake(w.Header(), r, o)
-	if refusal == nil {
-		refusal = checkKey(w.Header(), r)
-	}
-	if refusal != nil {
-		http.Error(w, refusal.Message, refusal.Status)
-		return refusal
-	}
 	c.src, c.pool, c.writer = src, pool, pool.assign()
 	c.readLimit = o.ReadLimit
 	c.messageTimeout = cmp.Or(o.MessageTimeout, DefaultMessageTimeout)
 	c.stallTimeout = cmp.Or(o.StallTimeout, DefaultStallTimeout)
-	if err := c.open(w, r, o.Subprotocols); err != nil {
+	h := &hijacker{ResponseWriter: w, conn: c}
+	handshake, err := websocket.Accept(h, r, &websocket.AcceptOptions{
+		OriginPatterns:     o.OriginPatterns,
+		InsecureSkipVerify: o.AnyOrigin,
+		Subprotocols:       o.Subprotocols,
+		CompressionMode:    websocket.CompressionDisabled,
+	})
+	if err != nil {
+		h.refuse()
 		return fmt.Errorf("socket: accept: %w", err)
 	}
+	_ = handshake.CloseNow() // frees it; the connection stays open: see handshaken
 	c.alive(time.Now())
 	return nil
 }

@@ -1,9 +1,9 @@
 // Package socket owns the server side of WebSocket connections. It is the only
 // package that reads and writes them.
 //
-// After the handshake everything that goes out, pongs and close frames included, goes
-// through [Conn], which asks a [Source] for whole frames and hands them to the kernel, as
-// many as there are in one system call.
+// coder/websocket does the handshake. After it everything that goes out, pongs and close
+// frames included, goes through [Conn], which asks a [Source] for whole frames and hands
+// them to the kernel, as many as there are in one system call.
 //
 // A fixed set of goroutines, the [Pool], writes for all connections and never
 // waits for one of them: it writes what the kernel takes at once. A connection

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -31,33 +32,67 @@ func RefusalLevel(err error) slog.Level {
 	return slog.LevelDebug
 }
 
-// open takes the connection of a good request over and answers it. It does so in this
-// order, and writes the answer itself: a writer of a framework may keep a status back, or
-// refuse to hand over a connection that has a status, and once 101 is out no error can be
-// reported. Nothing that lives as long as the connection may refer to w: it keeps
-// net/http's buffers alive.
-func (c *Conn) open(w http.ResponseWriter, r *http.Request, subprotocols []string) error {
-	header := w.Header()
-	setAnswer(header, r, subprotocols)
-	nc, early, err := takeOver(w)
+// hijacker is the http.ResponseWriter that coder/websocket answers a handshake on. It
+// takes the connection over before it writes the answer 101, which it writes itself:
+// a writer of a framework may keep a status back, or refuse to hand over a connection
+// that has a status, and once 101 is out no error can be reported. coder/websocket, which
+// is used for the handshake only, gets a connection that does nothing. Nothing that lives as
+// long as the connection may refer to the hijacker: it keeps net/http's buffers alive.
+type hijacker struct {
+	http.ResponseWriter
+	conn  *Conn
+	taken bool  // the connection is no longer net/http's
+	err   error // of Hijack: what coder/websocket answers from then on is dropped
+}
+
+// WriteHeader writes the status of a refusal. Hijack writes that of an upgrade.
+func (h *hijacker) WriteHeader(status int) {
+	if status != http.StatusSwitchingProtocols && h.err == nil {
+		h.ResponseWriter.WriteHeader(status)
+	}
+}
+
+// Write writes the text of a refusal.
+func (h *hijacker) Write(p []byte) (int, error) {
+	if h.err == nil {
+		return h.ResponseWriter.Write(p)
+	}
+	return len(p), nil
+}
+
+func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	nc, early, err := takeOver(h.ResponseWriter)
 	if err != nil {
-		for _, name := range answerHeaders {
-			header.Del(name)
-		}
-		http.Error(w, http.StatusText(http.StatusNotImplemented), http.StatusNotImplemented)
-		return fmt.Errorf("%w: %w", ErrHijack, err)
+		h.err = fmt.Errorf("%w: %w", ErrHijack, err)
+		return nil, nil, h.err
 	}
-	if err := switchProtocols(nc, header); err != nil {
+	h.taken = true
+	if err := switchProtocols(nc, h.Header()); err != nil {
 		_ = nc.Close()
-		return err
+		h.err = err
+		return nil, nil, err
 	}
+	c := h.conn
 	c.fd = descriptor(nc)
 	if len(early) > 0 {
 		nc = &headed{nc, early}
 	}
 	c.wire = nc
 	c.buffer = bufio.NewReaderSize((*input)(c), readBuffer)
-	return nil
+	none := &handshaken{Conn: nc}
+	return none, bufio.NewReadWriter(bufio.NewReaderSize(none, 16), bufio.NewWriterSize(none, 16)), nil
+}
+
+// refuse answers a handshake for which Hijack has failed.
+func (h *hijacker) refuse() {
+	if h.err == nil || h.taken {
+		return
+	}
+	header := h.Header()
+	for _, name := range []string{"Connection", "Upgrade", "Sec-Websocket-Accept"} {
+		header.Del(name)
+	}
+	http.Error(h.ResponseWriter, http.StatusText(http.StatusNotImplemented), http.StatusNotImplemented)
 }
 
 // takeOver returns the connection behind w and what was read from it already. It tries
@@ -127,6 +162,14 @@ func (h *headed) Read(p []byte) (int, error) {
 	h.head = h.head[n:]
 	return n, nil
 }
+
+// handshaken is the connection as coder/websocket sees it after the handshake: it
+// cannot read, write or close.
+type handshaken struct{ net.Conn }
+
+func (*handshaken) Read([]byte) (int, error)    { return 0, io.EOF }
+func (*handshaken) Write(p []byte) (int, error) { return len(p), nil }
+func (*handshaken) Close() error                { return nil }
 
 // input reads from the connection and notes when something has come.
 type input Conn

@@ -127,43 +127,6 @@ func TestAcceptUnderMiddleware(t *testing.T) {
 	}
 }
 
-// The server's subprotocols are tried in order, and one that the client offers is selected
-// as the client spells it.
-func TestSubprotocols(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		offered  []string
-		selected []string
-	}{
-		"none":            {nil, nil},
-		"others":          {[]string{"third, token.first"}, nil},
-		"one":             {[]string{"second"}, []string{"second"}},
-		"one among many":  {[]string{"third", "other , second,x"}, []string{"second"}},
-		"both":            {[]string{"second,first"}, []string{"first"}},
-		"in another case": {[]string{"FIRST"}, []string{"FIRST"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			pool := NewPool(1, 0)
-			defer pool.Close()
-			server, client := net.Pipe()
-			defer func() { _ = client.Close() }()
-			answers := make(chan *http.Response, 1)
-			go func() {
-				answer, _ := http.ReadResponse(bufio.NewReader(client), nil)
-				answers <- answer
-			}()
-			r := handshakeRequest()
-			r.Header["Sec-Websocket-Protocol"] = c.offered
-			conn := &Conn{}
-			require.NoError(t, conn.Accept(handshake{httptest.NewRecorder(), server, ""}, r, pool, &script{},
-				Options{ReadLimit: 1, Subprotocols: []string{"first", "second"}}))
-			require.Equal(t, c.selected, (<-answers).Header["Sec-Websocket-Protocol"])
-			conn.Kill()
-		})
-	}
-}
-
 // A client that does not take the answer holds up the handler for a bounded time.
 func TestAcceptWithoutAReader(t *testing.T) {
 	t.Parallel()
