@@ -93,7 +93,9 @@ func (q *questions) ask(ctx context.Context, what string, data any, each func(js
 
 // collect waits for the answers to a question, and repeats it for nodes that have not answered.
 // With fresh it waits, until it repeats the question, for nodes that are not known yet.
-func (q *questions) collect(ctx context.Context, encoded []byte, answers <-chan answer, fresh bool, each func(json.RawMessage) error) error {
+func (q *questions) collect(
+	ctx context.Context, encoded []byte, answers <-chan answer, fresh bool, each func(json.RawMessage) error,
+) error {
 	asking, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	again := time.NewTimer(askAgain)

@@ -8,7 +8,7 @@ import (
 // Kinds of the messages that nodes send each other. They are for all nodes unless the table names
 // one.
 //
-//	hello           a node has started to listen; the others respond with a beat
+//	hello           a node has started to listen; the others respond with theirs
 //	beat            sent periodically by each node. With presence, it has the number of the
 //	                node's last change, and the nodes that it knows
 //	bye             a node has shut down

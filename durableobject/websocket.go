@@ -160,7 +160,8 @@ func (ws *Websocket) sendEvent(ctx context.Context, event any) error {
 	}
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	if err = context.Cause(ctx); err == nil && ws.sub == nil { // checked with mu held, so that a hook does not send to the next subscription
+	// With mu held, so that a hook does not send to the next subscription.
+	if err = context.Cause(ctx); err == nil && ws.sub == nil {
 		err = ErrNotSubscribed
 	}
 	if err != nil {

@@ -67,7 +67,7 @@ func (w *Who) check(o *Options) error {
 	case !utf8.ValidString(w.Channel + w.Subject + w.ID + w.Tag + w.TokenID):
 		return errors.New("not UTF-8")
 	case w.Subject != "" && o.Subject == nil:
-		return errors.New("Subject is set, but Options.Subject is not")
+		return errors.New("field Subject is set, but Options.Subject is not")
 	}
 	return nil
 }

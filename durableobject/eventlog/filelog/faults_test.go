@@ -192,7 +192,7 @@ func trimAll(t *testing.T, o *Options, full func(op, name string) bool) (l *Log,
 func requireSeqsAfterTrim(t *testing.T, l *Log) {
 	t.Helper()
 	last, options := l.Stats().Head, l.options
-	killed := l.dir.(*disk).clone() //nolint:forcetypeassert // see trimAll
+	killed := l.dir.(*disk).clone()
 	require.Error(t, l.Close())
 
 	l, err := open(killed, options)
