@@ -15,7 +15,10 @@ import (
 )
 
 // presenceLobby shows its clients who else is there.
-type presenceLobby struct{ *durableobject.Object[string] }
+type presenceLobby struct {
+	*durableobject.Object[string]
+	welcomed chan struct{}
+}
 
 // watchMembers is a method that returns a stream.
 var watchMembers = rpc.DefineEvents[rpc.Void, string, rpc.Void]("watch")
@@ -34,6 +37,7 @@ func (l *presenceLobby) watch(ctx context.Context, _ *durableobject.Websocket, _
 
 func (l *presenceLobby) OnJoined(_ context.Context, m durableobject.Member) {
 	fmt.Println("welcome,", m.ID)
+	close(l.welcomed)
 }
 
 func (l *presenceLobby) OnLeft(_ context.Context, m durableobject.Member) {
@@ -44,7 +48,7 @@ func ExampleObject_Presence() {
 	key := token.Secret("secret-key")
 	lobbies := durableobject.NewNamespace(
 		func(_ context.Context, o *durableobject.Object[string]) (*presenceLobby, error) {
-			return &presenceLobby{o}, nil
+			return &presenceLobby{o, make(chan struct{})}, nil
 		},
 		&durableobject.Options{Verifier: key, Presence: &durableobject.PresenceOptions{}})
 	durableobject.HandleEvents(lobbies, watchMembers, (*presenceLobby).watch)
@@ -62,6 +66,8 @@ func ExampleObject_Presence() {
 		fmt.Println(err)
 		return
 	}
+	lobby, _ := lobbies.Get(ctx, "lobby")
+	<-lobby.welcomed // hooks run on goroutines of their own
 	changes, err := watchMembers.Call(ctx, it, rpc.Void{})
 	if err != nil {
 		fmt.Println(err)
@@ -71,7 +77,6 @@ func ExampleObject_Presence() {
 		fmt.Println(change, err)
 		break
 	}
-	lobby, _ := lobbies.Get(ctx, "lobby")
 	present, err := lobby.Presence(ctx)
 	fmt.Println(lobby.PresenceCount(), present.Members[0].ID, err)
 	fmt.Println(it.Close(), lobbies.Shutdown(ctx))
