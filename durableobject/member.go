@@ -21,38 +21,37 @@ const (
 var (
 	// ErrNoPresence is returned by the methods about presence if Options.Presence is nil.
 	ErrNoPresence = errors.New("presence is off")
-	// ErrPresenceLag ends the changes of a reader that is too slow: more than 10,000
-	// members wait, and more than there are. Ranging anew begins with all members.
+	// ErrPresenceLag is the error of PresenceChanges if the loop is too slow: more than 10,000 changes
+	// are waiting, and more than there are members. Range again to begin with all members.
 	ErrPresenceLag = errors.New("too far behind the changes of presence")
 )
 
-// PresenceOptions configures who is listed as present: see [Object.Presence]. The zero
-// value selects the defaults.
+// PresenceOptions configures presence: see [Object.Presence]. The zero value selects the defaults.
 type PresenceOptions struct {
-	// Grace is how long a client stays a member after its last socket has closed, so that
-	// a page that is loaded anew, a short loss of the network and a move to another node
-	// are not seen. 0 is 5 s, negative is none. At most 20,000 clients of an object are
-	// within the grace on one node. For one more, the one that has been away longest leaves
-	// at once: clients choose their ids, and one token may come with any number of them.
+	// Grace is how long a client stays a member after its last socket has closed, so that reloading
+	// a page, losing the network for a short time and moving to another node change nothing. 0 means
+	// 5 s; a negative value means no grace period. On each node at most 20,000 clients of an object
+	// can be in the grace period; if there are more, the one that has been disconnected longest
+	// leaves at once, because a client can use one token with any number of ids.
 	Grace time.Duration
 }
 
 // Recipient identifies a client that an event is for: see [WithTargetRecipients].
 type Recipient = eventlog.Recipient
 
-// Member is a client that is connected, to whichever node: all sockets with one id, of one
-// subject if there is Options.Subject.
+// Member is a client that is connected to any node: all sockets with the same id and, if there is
+// Options.Subject, the same subject.
 type Member struct {
 	Recipient
 
-	// Tags are those of its newest token.
+	// Tags are the tags of its newest token.
 	Tags []string
-	// Att is the attachment of its newest token, which clients can read; nil if there is
-	// none or it is larger than 1 KiB.
+	// Att is the attachment of its newest token, which clients can read. It is nil if there
+	// is none or it is larger than 1 KiB.
 	Att json.RawMessage
-	// Since is when it came. That it was away within the grace does not change it.
+	// Since is when it became a member. Reconnecting in the grace period does not change it.
 	Since time.Time
-	// Sockets is how many it has, 0 within the grace.
+	// Sockets is the number of its sockets, 0 in the grace period.
 	Sockets int
 }
 
@@ -60,26 +59,25 @@ type Member struct {
 type Presence struct {
 	// Members are in order of Since.
 	Members []Member
-	// Silent names the nodes that have not been heard for 6 s, or did not answer in time:
-	// their members may be missing, or may have gone.
+	// Silent has the names of the nodes from which nothing has arrived for 6 s, or whose
+	// members have not arrived yet. Their members may be missing, or may have left.
 	Silent []string
 }
 
-// PresenceKind is what has become of a member.
+// PresenceKind is the kind of a [PresenceChange].
 type PresenceKind string
 
 const (
-	// PresenceJoined is the kind of a member that has come, or was there when the changes
-	// began.
+	// PresenceJoined means that a client has become a member, or was one when the loop began.
 	PresenceJoined PresenceKind = "joined"
-	// PresenceChanged is the kind of a member whose token or number of sockets has changed.
+	// PresenceChanged means that the token or the number of sockets of a member has changed.
 	PresenceChanged PresenceKind = "changed"
-	// PresenceLeft is the kind of a member that is gone, after the grace.
+	// PresenceLeft means that a member has left, after the grace period.
 	PresenceLeft PresenceKind = "left"
 )
 
-// PresenceChange is a change of the members of an object. Of one that has left, Member is
-// as it was last.
+// PresenceChange is a change of the members of an object. If the member has left, Member is its
+// last state.
 type PresenceChange struct {
 	Kind   PresenceKind
 	Member Member
