@@ -12,6 +12,16 @@ import (
 // The tests in this file do not run in parallel with others: they count the allocations
 // of all goroutines, so that those of the writers are among them.
 
+// fewestAllocs returns the smallest of three averages: what else runs in the process can only
+// add to them.
+func fewestAllocs(runs int, fn func()) float64 {
+	fewest := testing.AllocsPerRun(runs, fn)
+	for range 2 {
+		fewest = min(fewest, testing.AllocsPerRun(runs, fn))
+	}
+	return fewest
+}
+
 // What one of many publications allocates, with what becomes of it at the sockets.
 func TestPublishAllocates(t *testing.T) {
 	everybody := func() []durableobject.PublishOption { return nil }
@@ -34,7 +44,7 @@ func TestPublishAllocates(t *testing.T) {
 				v.connect(test.sockets-10, "room", "others")
 				v.connect(10, "room", "few")
 			}
-			made := testing.AllocsPerRun(5000, func() {
+			made := fewestAllocs(5000, func() {
 				require.NoError(t, room.PublishEvent(t.Context(), bench128, test.options()...))
 			})
 			t.Logf("%v allocations", made)
@@ -60,7 +70,7 @@ func TestDeliveryAllocatesNothing(t *testing.T) {
 				runtime.Gosched()
 			}
 			sent := make([]int64, len(v.sinks))
-			made := testing.AllocsPerRun(100, func() {
+			made := fewestAllocs(100, func() {
 				for i, s := range v.sinks {
 					sent[i] = s.writes.Load()
 				}
@@ -87,7 +97,7 @@ func TestResumeAllocates(t *testing.T) {
 	}
 	require.NoError(t, room.PublishEvent(t.Context(), message{lastWords}))
 	tok := v.token("room")
-	made := testing.AllocsPerRun(500, func() {
+	made := fewestAllocs(500, func() {
 		s := connectSink(t, v.handler, "c", tok, "1", "0")
 		s.wait(t)
 		_ = s.Close()
