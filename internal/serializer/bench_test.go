@@ -114,8 +114,11 @@ func TestAllocations(t *testing.T) {
 	require.NoError(t, err)
 
 	buf := make([]byte, 0, 1024)
-	encode := testing.AllocsPerRun(100, func() { _, err = s.Append(buf, &plainMessage) })
-	require.NoError(t, err)
+	encode := 1.0
+	for range 5 { // the race detector makes pools forget some of what they are given
+		encode = min(encode, testing.AllocsPerRun(100, func() { _, err = s.Append(buf, &plainMessage) }))
+		require.NoError(t, err)
+	}
 	require.Zero(t, encode, "into a buffer that is large enough")
 
 	ours := testing.AllocsPerRun(100, func() { err = s.Decode(wire, new(message)) })
