@@ -59,6 +59,15 @@ func (s *stage) waits(hook string) {
 	n.hold[hook] = make(chan struct{})
 }
 
+// leaves makes a client come to the first node and leave it, with OnLeft waiting there after the
+// grace period.
+func (s *stage) leaves() {
+	c := s.nodes[0].connectTo("room", "a")
+	synctest.Wait()
+	s.waits("-")
+	c.drop()
+}
+
 // take returns the hooks that have returned since.
 func (s *stage) take() []string {
 	synctest.Wait()
@@ -87,10 +96,7 @@ func TestPresenceHooksOfANodeThatIsKilled(t *testing.T) {
 			s.nodes[2].connectTo("room", "a")
 		}, "+", true},
 		"while OnLeft runs": {func(s *stage) {
-			c := s.nodes[0].connectTo("room", "a")
-			synctest.Wait()
-			s.waits("-")
-			c.drop()
+			s.leaves()
 			time.Sleep(6 * time.Second)
 		}, "-", false},
 		"while both wait": {func(s *stage) {
@@ -100,20 +106,14 @@ func TestPresenceHooksOfANodeThatIsKilled(t *testing.T) {
 			time.Sleep(6 * time.Second)
 		}, "+-", false},
 		"while OnLeft runs, and the client is back elsewhere": {func(s *stage) {
-			c := s.nodes[0].connectTo("room", "a")
-			synctest.Wait()
-			s.waits("-")
-			c.drop()
+			s.leaves()
 			time.Sleep(6 * time.Second)
 			s.nodes[2].connectTo("room", "a")
 			synctest.Wait()
 			s.take()
 		}, "-+", true},
 		"after HookTimeout": {func(s *stage) {
-			c := s.nodes[0].connectTo("room", "a")
-			synctest.Wait()
-			s.waits("-")
-			c.drop()
+			s.leaves()
 			time.Sleep(time.Minute)
 		}, "", false},
 		"after OnLeft": {func(s *stage) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -155,7 +154,7 @@ func GuardListener(fn func(data []byte), logger *slog.Logger) func(data []byte) 
 	return func(data []byte) {
 		defer func() {
 			if v := recover(); v != nil {
-				logger.Error("event log: the listener of a bus panicked", "panic", asynclog.PanicText(v), "stack", string(debug.Stack()))
+				asynclog.LogPanic(logger, v, "event log: the listener of a bus panicked")
 			}
 		}()
 		fn(data)

@@ -2,8 +2,18 @@ package asynclog
 
 import (
 	"fmt"
+	"log/slog"
 	"reflect"
+	"runtime/debug"
+	"slices"
 )
+
+// LogPanic logs the argument of a panic at level Error, with its stack. It is called by the
+// deferred function that has recovered from it.
+func LogPanic(logger *slog.Logger, v any, message string, details ...any) {
+	details = append(slices.Clip(details), "panic", PanicText(v), "stack", string(debug.Stack()))
+	logger.Error(message, details...) //nolint:sloglint // each caller's is constant
+}
 
 // PanicText formats the argument of panic. Of a slice, a map and the like it returns the type
 // only: one may contain itself, and formatting that ends the process.

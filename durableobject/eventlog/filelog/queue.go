@@ -3,7 +3,6 @@ package filelog
 import (
 	"context"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,8 +42,7 @@ func (r *request) wait(ctx context.Context) (over bool, err error) {
 func (r *request) delivers(logger *slog.Logger) {
 	defer func() {
 		if v := recover(); v != nil {
-			text, stack := asynclog.PanicText(v), string(debug.Stack())
-			logger.Error("event log: a deliver panicked", "channel", r.channel, "panic", text, "stack", stack)
+			asynclog.LogPanic(logger, v, "event log: a deliver panicked", "channel", r.channel)
 		}
 	}()
 	if r.deliver != nil {

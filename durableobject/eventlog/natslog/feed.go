@@ -3,7 +3,6 @@ package natslog
 import (
 	"context"
 	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -356,8 +355,7 @@ func (f *feed) hand(m message) {
 func (f *feed) call(fn func()) {
 	defer func() {
 		if v := recover(); v != nil {
-			f.log.options.Logger.Error("event log: a follower or a deliver panicked",
-				"subject", f.stored, "panic", asynclog.PanicText(v), "stack", string(debug.Stack()))
+			asynclog.LogPanic(f.log.options.Logger, v, "event log: a follower or a deliver panicked", "subject", f.stored)
 		}
 	}()
 	fn()
