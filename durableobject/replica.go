@@ -6,6 +6,13 @@ import (
 	"time"
 )
 
+const (
+	// settleDelay is how long a node that has just started listens for others before it
+	// announces members, settleMax how long it waits for the others' claims.
+	settleDelay = 250 * time.Millisecond
+	settleMax   = 2 * time.Second
+)
+
 // connect sets what other nodes may send.
 func (p *members) connect() {
 	n := p.nodes
@@ -57,6 +64,21 @@ func (p *members) connect() {
 		p.kick()
 	})
 	n.handlers[kindBuried] = receive(func(_ string, c *claimsData) { p.rise(c.Generation) })
+}
+
+// settle announces the members of this node, once the claims of the others are known.
+func (p *members) settle(force bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	late := !p.begun.IsZero() && time.Since(p.begun) >= settleDelay
+	if p.settled || p.closed || !force && (!late || len(p.unsynced()) > 0) {
+		return
+	}
+	p.settled = true
+	for key := range p.own {
+		p.change(key, func(*member) {})
+	}
+	p.notify()
 }
 
 // replica returns the replica of a node that was heard, or was heard of. It is empty if the
