@@ -1,6 +1,7 @@
 package durableobject
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"time"
@@ -56,7 +57,7 @@ func (p *members) dropIn(wait time.Duration, node string, r *replica, oldest str
 		r.dropping.Stop()
 	}
 	going := r.goings
-	r.dropping = p.after(wait, func() { p.drop(node, r, going, oldest, due) })
+	r.dropping = p.base.after(wait, func(context.Context) { p.drop(node, r, going, oldest, due) })
 }
 
 // drop removes the claims of a node that is gone, some at a time, unless it has been there

@@ -135,14 +135,14 @@ func (p *members) schedule() {
 		return
 	}
 	if d := time.Until(first.Value.(*departure).at); p.timer == nil { //nolint:forcetypeassert // see departures
-		p.timer = p.after(d, p.expireDue)
+		p.timer = p.base.after(d, p.expireDue)
 	} else {
 		p.timer.Reset(d)
 	}
 }
 
 // expireDue ends the grace of the members for which it is over. It is called without mu.
-func (p *members) expireDue() {
+func (p *members) expireDue(context.Context) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
@@ -154,17 +154,6 @@ func (p *members) expireDue() {
 		p.expire(d.key)
 	}
 	p.schedule()
-}
-
-// after runs a function, without mu, when d has passed. Once Shutdown has begun it is not
-// run any more; Shutdown waits for one that is running.
-func (p *members) after(d time.Duration, fn func()) *time.Timer {
-	return time.AfterFunc(d, func() {
-		if p.base.enter() {
-			defer p.base.users.Done()
-			fn()
-		}
-	})
 }
 
 // change changes the claims to a member, does what is to be done about it, and passes the

@@ -1,6 +1,7 @@
 package durableobject
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"time"
@@ -41,7 +42,8 @@ func (p *members) connect() {
 			return
 		}
 		p.settling = append(p.settling,
-			p.after(settleDelay, func() { p.settle(false) }), p.after(settleMax, func() { p.settle(true) }))
+			p.base.after(settleDelay, func(context.Context) { p.settle(false) }),
+			p.base.after(settleMax, func(context.Context) { p.settle(true) }))
 	}
 	n.handlers[kindBeat] = receive(p.heardBeat)
 	n.handlers[kindChanged] = receive(p.changed)
