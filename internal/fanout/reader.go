@@ -73,7 +73,7 @@ type Subscription struct {
 // These are the transitions:
 //
 //	from                   to                       when
-//	any but left           replaying                Subscribe, with missed records
+//	any but left           replaying                Subscribe, with missed records or latest ones
 //	any but left           held                     Subscribe, without
 //	replaying              held                     the log is read up to at
 //	held                   following or current     Release
@@ -84,7 +84,7 @@ type Subscription struct {
 //	following              catchingUp               the next record is not in the tail
 //	catchingUp             following or current     the log is read up to at
 //	any but left           unsubscribed             Unsubscribe
-//	any                    left                     Leave
+//	any                    left                     Leave, or the feed of a shared log is lost
 type state uint8
 
 const (
@@ -164,8 +164,8 @@ const maxTailWait = 10 * time.Second
 // is called with both locks held.
 func (r *Reader) expect(s *Subscription) {
 	if s.awaited > r.history.tail.seen {
-		s.overdue = time.AfterFunc(maxTailWait, func() {
-			if err := r.late(s); err != nil {
+		s.overdue = r.history.options.After(maxTailWait, func(ctx context.Context) {
+			if err := r.late(ctx, s); err != nil {
 				r.sink.Fail(err)
 			}
 		})
@@ -174,12 +174,12 @@ func (r *Reader) expect(s *Subscription) {
 
 // late returns an error if the tail has not reached the position from which s resumes and s still
 // waits for it.
-func (r *Reader) late(s *Subscription) error {
+func (r *Reader) late(ctx context.Context, s *Subscription) error {
 	_, known := r.history.tail.head()
 	if r.subscription() != s || known.Seq >= s.awaited {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), maxTailWait)
+	ctx, cancel := context.WithTimeout(ctx, maxTailWait)
 	defer cancel()
 	head, err := r.history.options.Log.Head(ctx, r.history.channel)
 	switch {
