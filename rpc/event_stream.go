@@ -250,15 +250,6 @@ func readEvent(s *serializer.Serializer, kind peer.EventKind, data []byte, meta 
 	return item, true
 }
 
-// readInputEvent is like readEvent, for an event that a client has sent.
-func readInputEvent(values *serializer.Serializer, kind peer.EventKind, data []byte, meta peer.EventMeta) (item eventItem, ok bool) {
-	item, ok = readEvent(values, kind, data, meta)
-	if _, malformed := errors.AsType[*serializer.MalformedError](item.err); malformed {
-		item.err = malformedRequest(item.err)
-	}
-	return item, ok
-}
-
 // sendTo sends all events of a stream, until it has ended or an event cannot be sent.
 func (s *eventStream) sendTo(values *serializer.Serializer, send func(*peer.Event) error) {
 	for {

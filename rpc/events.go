@@ -216,11 +216,24 @@ func (*Events[T, R]) adopt(ctx context.Context, v Validator, s *eventStream) any
 	return &Events[T, R]{s}
 }
 
+func (*Events[T, R]) payload() Payload {
+	return Payload{Type: reflect.TypeFor[R](), Event: reflect.TypeFor[T]()}
+}
+
 // takesStream reports whether In is a stream of events.
 func takesStream[In any]() bool {
 	var in In
 	_, ok := any(in).(streamInput)
 	return ok
+}
+
+// payloadOf returns the payload of an input or output of type T.
+func payloadOf[T any]() Payload {
+	var t T
+	if s, ok := any(t).(streamInput); ok {
+		return s.payload()
+	}
+	return Payload{Type: reflect.TypeFor[T]()}
 }
 
 // inputStream returns the input of a call if it is a stream of events.
