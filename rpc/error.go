@@ -288,4 +288,4 @@ type PanicError struct {
 
 // Error returns the value as a string, without the stack. If the value is neither an error nor a
 // [fmt.Stringer] nor of a basic type, it returns the name of the type.
-func (e *PanicError) Error() string { return "rpc: handler panicked: " + asynclog.PanicText(e.Value) }
+func (e *PanicError) Error() string { return "panic: " + asynclog.PanicText(e.Value) }

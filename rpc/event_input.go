@@ -184,7 +184,7 @@ func (i *peerInput) next() eventItem {
 	for {
 		e, err := i.call.Next(i.life)
 		if errors.Is(err, peer.ErrOverflow) {
-			err = fmt.Errorf("%w: %w", ErrOverflow, err)
+			err = ErrOverflow
 		}
 		if err != nil {
 			return eventItem{err: fmt.Errorf("rpc: read events: %w", withCause(i.life, err))}

@@ -194,8 +194,8 @@ func (s *lazySource) close() {
 }
 
 var (
-	errNestedStream = errors.New("rpc: a stream of events can only be an input as a whole")
-	errStreamSent   = errors.New("rpc: the stream of events was the input of a call before")
+	errNestedStream = errors.New("a stream of events can only be an input as a whole")
+	errStreamSent   = errors.New("the stream of events was the input of a call before")
 )
 
 // MarshalJSON returns an error: a stream of events cannot be a part of a value.

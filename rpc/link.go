@@ -85,7 +85,7 @@ type batchSender interface {
 
 // ErrAddress is wrapped by the error of every call on a link whose address is not an http or https
 // URL.
-var ErrAddress = errors.New("rpc: bad address")
+var ErrAddress = errors.New("bad address")
 
 // NewLink returns a link to the handler at an address, including its prefix, such as
 // "http://localhost:3000/rpc". A trailing slash is ignored. If o is nil, the defaults are used. If

@@ -223,8 +223,10 @@ func decodeAs[In any](ctx context.Context, call *Call) (in In, err error) {
 		return in, err
 	}
 	defer call.stopDecoding()
-	in, err = typed[In](call.Input)
-	return in, inputError(err)
+	if in, err = typed[In](call.Input); err != nil {
+		return in, inputError(fmt.Errorf("rpc: decode input: %w", err))
+	}
+	return in, nil
 }
 
 // EventProcedure is the contract of a procedure whose output is a stream of events, oRPC's Event

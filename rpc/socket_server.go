@@ -39,7 +39,7 @@ func init() { //nolint:gochecknoinits // see above
 	}, func(dst []byte, m EventMeta) ([]byte, error) {
 		meta, err := m.peerMeta()
 		if err != nil {
-			return dst, err
+			return dst, fmt.Errorf("rpc: %w", err)
 		}
 		return peer.AppendEventMeta(dst, meta), nil
 	}, func(value any, stack []byte) error { return &PanicError{Value: value, Stack: stack} })

@@ -35,7 +35,7 @@ func (s *Stream) Close() error {
 
 // ErrOverflow ends a stream whose reader is too slow: events came in while the
 // queue was full. What was buffered can still be read before it.
-var ErrOverflow = errors.New("peer: too many unread events")
+var ErrOverflow = errors.New("too many unread events")
 
 // The defaults of [Limit].
 const (
