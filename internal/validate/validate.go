@@ -15,8 +15,8 @@ type Validator interface {
 	StructCtx(ctx context.Context, v any) error
 }
 
-// defaultValidator is used where none is passed. It is go-playground's
-// with WithRequiredStructEnabled and runs only on types that have validate tags.
+// defaultValidator returns the validator that is used if none is passed: go-playground's,
+// with WithRequiredStructEnabled. It is called only for types with validate tags.
 var defaultValidator = sync.OnceValue(func() Validator {
 	return validator.New(validator.WithRequiredStructEnabled())
 })
