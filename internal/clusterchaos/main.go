@@ -8,8 +8,7 @@
 // only the tail check of the log can detect that the last event of one is missing.
 //
 //	go run ./internal/clusterchaos -length 5m
-//
-// go run ./internal/clusterchaos -tail-check=false   must fail
+//	go run ./internal/clusterchaos -tail-check=false   must fail
 package main
 
 import (
