@@ -122,10 +122,15 @@ func onBus[T any](ctx context.Context, g *guardedBus, call func() (T, error), la
 	}
 }
 
+// do is onBus for a call without a result.
+func (g *guardedBus) do(ctx context.Context, call func() error) error {
+	_, err := onBus(ctx, g, func() (struct{}, error) { return struct{}{}, call() }, nil)
+	return err
+}
+
 // Broadcast implements [eventlog.Bus].
 func (g *guardedBus) Broadcast(ctx context.Context, topic string, data []byte) error {
-	_, err := onBus(ctx, g, func() (struct{}, error) { return struct{}{}, g.bus.Broadcast(ctx, topic, data) }, nil)
-	return err
+	return g.do(ctx, func() error { return g.bus.Broadcast(ctx, topic, data) })
 }
 
 // Listen implements [eventlog.Bus]. stop waits for that of the bus for busTimeout.
@@ -142,17 +147,16 @@ func (g *guardedBus) Listen(ctx context.Context, topic string, fn func(data []by
 	return func() {
 		ctx, cancel := context.WithTimeout(context.Background(), busTimeout)
 		defer cancel()
-		_, _ = onBus(ctx, g, func() (struct{}, error) { // there is nothing left to be done
+		_ = g.do(ctx, func() error { // there is nothing left to be done
 			end()
-			return struct{}{}, nil
-		}, nil)
+			return nil
+		})
 	}, nil
 }
 
 // Keep implements [eventlog.Bus].
 func (g *guardedBus) Keep(ctx context.Context, key string, value []byte, ttl time.Duration) error {
-	_, err := onBus(ctx, g, func() (struct{}, error) { return struct{}{}, g.bus.Keep(ctx, key, value, ttl) }, nil)
-	return err
+	return g.do(ctx, func() error { return g.bus.Keep(ctx, key, value, ttl) })
 }
 
 // Kept implements [eventlog.Bus].

@@ -36,16 +36,21 @@ func (p *members) gone(node string, since time.Time) {
 	if r == nil || p.closed {
 		return
 	}
+	p.setGone(max(p.grace-time.Since(since), 0), node, r)
+	p.notify()
+}
+
+// setGone notes that a node is gone, and drops its claims after a time.
+func (p *members) setGone(wait time.Duration, node string, r *replica) {
 	r.gone, r.synced, r.transmissions, r.applying = true, false, nil, nil
 	r.goings++
-	p.notify()
-	oldest, _ := p.nodes.oldest()
-	p.dropAfter(max(p.grace-time.Since(since), 0), node, r, oldest)
+	p.dropAfter(wait, node, r)
 }
 
 // dropAfter drops the claims of a node that is gone after a time. The oldest node decides who
-// has left, and tells this one, which waits longer. It is called with mu held.
-func (p *members) dropAfter(wait time.Duration, node string, r *replica, oldest string) {
+// has left, and sends it to this one, which waits longer.
+func (p *members) dropAfter(wait time.Duration, node string, r *replica) {
+	oldest, _ := p.nodes.oldest()
 	if oldest != "" {
 		wait += decideWait
 	}
@@ -73,7 +78,7 @@ func (p *members) drop(node string, r *replica, going uint64, oldest string, due
 	switch now, heard := p.nodes.oldest(); {
 	case now == "": // this one decides
 	case now != oldest:
-		p.dropAfter(0, node, r, now)
+		p.dropAfter(0, node, r)
 		p.mu.Unlock()
 		return
 	case heard.Before(due):

@@ -292,10 +292,7 @@ func (p *members) replace(node string, r *replica, t *transmission, gone bool) {
 	}
 	p.catchUp(node, r)
 	if gone {
-		r.gone, r.synced = true, false
-		r.goings++
-		oldest, _ := p.nodes.oldest()
-		p.dropAfter(0, node, r, oldest)
+		p.setGone(0, node, r)
 	}
 	p.notify()
 	if !p.settled && len(p.unsynced()) == 0 {
