@@ -20,8 +20,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// sink is the server's end of a connection in memory that takes all that is written
-// to it, at no cost. It has one message for the server, the request to subscribe.
+// sink is the server's end of a connection in memory that accepts all that is written to it, at no
+// cost. It sends one message: the request to subscribe.
 type sink struct {
 	writes atomic.Int64
 	ended  atomic.Bool // the last event has come: see lastWords
@@ -52,7 +52,8 @@ func (s *sink) Read(p []byte) (int, error) {
 	return 0, io.EOF
 }
 
-// Write takes the answer to the handshake, which does not count, and what TryWrite does.
+// Write accepts the answer to the handshake, which does not count, and everything that TryWrite
+// accepts.
 func (s *sink) Write(p []byte) (int, error) {
 	if isHandshakeAnswer(p) {
 		return len(p), nil
@@ -78,8 +79,8 @@ func (s *sink) Close() error {
 	return nil
 }
 
-// wait returns when the last event has come, and expects another one after it. It fails
-// the test if the connection is closed before.
+// wait returns when the expected number of events has arrived, and then expects one more. It fails
+// the test if the connection is closed before that.
 func (s *sink) wait(tb testing.TB) {
 	tb.Helper()
 	for !s.ended.Swap(false) {

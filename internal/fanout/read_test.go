@@ -69,7 +69,7 @@ func TestReaderThatFallsBehind(t *testing.T) {
 	})
 }
 
-// failing is a log whose replays fail with err, after one record if it is not nil.
+// failing is a log whose replays fail with err after their first record, unless err is nil.
 type failing struct {
 	eventlog.Log
 	err error
@@ -123,8 +123,8 @@ func TestReadingTheLogFails(t *testing.T) {
 	}
 }
 
-// A frame that the connection was given before an event was published, or released, is
-// sent before it: Read stops when there is one.
+// If the connection has a frame to send before an event is published or released, Read stops, so
+// that the frame is sent first.
 func TestReadStops(t *testing.T) {
 	t.Parallel()
 	bubble(t, nil, func(f *fixture) {
@@ -145,8 +145,8 @@ func TestReadStops(t *testing.T) {
 	})
 }
 
-// That goes, too, for an event that is published while Read looks for events: in the
-// chunk that it is about to send, and in the part of the log that it is about to read.
+// Read also stops for a frame that is added while it determines which events to read, in a chunk
+// or in a page.
 func TestReadStopsForWhatIsPublishedMeanwhile(t *testing.T) {
 	t.Parallel()
 	shared := func(o *Options) { o.SoleWriter = false }
