@@ -109,8 +109,8 @@ func (u upgrading) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return u.conn, bufio.NewReadWriter(bufio.NewReaderSize(u.conn, 16), bufio.NewWriterSize(u.conn, 16)), nil
 }
 
-// connectSink opens a socket with a token, and subscribes under an id, behind an
-// event unless that is empty.
+// connectSink opens a socket with a token and subscribes with an id, after an event unless that is
+// empty.
 func connectSink(tb testing.TB, h http.Handler, id, token, subscription, lastEventID string) *sink {
 	tb.Helper()
 	headers := ""
@@ -120,7 +120,7 @@ func connectSink(tb testing.TB, h http.Handler, id, token, subscription, lastEve
 	return subscribeSink(tb, h, id, token, subscription, headers)
 }
 
-// subscribeSink does so with headers, which are the member h of the request.
+// subscribeSink is connectSink with headers, which are the member h of the request.
 func subscribeSink(tb testing.TB, h http.Handler, id, token, subscription, headers string) *sink {
 	tb.Helper()
 	conn := newSink(masked(fmt.Appendf(nil, `{"i":%s,"p":{"u":"/subscribe"%s}}`, subscription, headers)))
@@ -128,7 +128,7 @@ func subscribeSink(tb testing.TB, h http.Handler, id, token, subscription, heade
 	return conn
 }
 
-// upgrade has the handler take a connection as that of a client with a token.
+// upgrade passes a request with a token to the handler, whose connection is in memory.
 func upgrade(tb testing.TB, h http.Handler, id, token string, conn net.Conn) {
 	tb.Helper()
 	r := httptest.NewRequest(http.MethodGet, "/?"+url.Values{"id": {id}, "token": {token}}.Encode(), nil)
@@ -141,7 +141,7 @@ func upgrade(tb testing.TB, h http.Handler, id, token string, conn net.Conn) {
 	require.Empty(tb, w.Body.String(), "the upgrade is refused")
 }
 
-// masked makes a text frame as a client sends it.
+// masked returns a text frame as a client sends it.
 func masked(payload []byte) []byte {
 	frame := []byte{0x81, 0x80 | 126}
 	frame = binary.BigEndian.AppendUint16(frame, uint16(len(payload)))

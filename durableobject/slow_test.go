@@ -17,8 +17,8 @@ import (
 
 const subscribeFrame = `{"i":"1","p":{"u":"/subscribe","b":{}}}`
 
-// A stalled socket holds nobody up, costs no more than its lag, and reads on from
-// the log when it reads again: nothing is lost, doubled or out of order.
+// A stalled socket delays nothing else, uses no more memory than it may lag, and continues from
+// the log when it reads again. No event is lost, repeated or out of order.
 func TestStalledSocketReadsOnFromTheLog(t *testing.T) {
 	o := keeping
 	o.MaxLagBytes = 50_000
@@ -48,7 +48,7 @@ func TestStalledSocketReadsOnFromTheLog(t *testing.T) {
 	})
 }
 
-// Publishing while a slow socket reads from the log: it joins the tail again.
+// A socket that catches up from the log while events are published reads from the tail again.
 func TestSlowSocketCatchesUpWhileOthersPublish(t *testing.T) {
 	o := keeping
 	o.MaxLagBytes = 20_000
