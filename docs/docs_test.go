@@ -126,7 +126,7 @@ func TestArchitectureNamesDeclarationsInTheirFiles(t *testing.T) {
 	for _, place := range places {
 		source, err := os.ReadFile(place[2])
 		require.NoError(t, err)
-		for _, name := range regexp.MustCompile("[\\w.]+\\w").FindAllString(strings.ReplaceAll(place[1], " and ", " "), -1) {
+		for _, name := range regexp.MustCompile(`[\w.]+\w`).FindAllString(strings.ReplaceAll(place[1], " and ", " "), -1) {
 			declared := `(?m)^(?:func|type) ` + name + `\b`
 			if of, method, found := strings.Cut(name, "."); found {
 				declared = `(?m)^func \(\w+ \*?` + of + `(?:\[\w+\])?\) ` + method + `\(`
