@@ -2,18 +2,18 @@ package dial
 
 import "syscall/js"
 
-// watcher turns the events of a page into changes. Its fields belong to the goroutine of
-// the browser's events.
+// watcher turns the events of a page into changes. Its fields are used only by the
+// goroutine that runs the browser's events.
 type watcher struct {
-	changes chan Change // the last one, until it is received
+	changes chan Change // holds the last change until it is received
 	away    bool
 	remove  []func() // the listeners
 }
 
-// Watch returns the changes of the page that the program runs in, the last one if several
-// have not been received, until stop is called. A page that is put away does not go on
-// before the goroutines that a change has woken are idle. In a worker there are Offline and
-// Back, under Node none.
+// Watch returns the changes of the page that the program runs in, until stop is called. If
+// several have not been received, only the last one is kept. A page that is put away stays
+// awake until the goroutines that a change has woken are idle. In a worker there are only
+// Offline and Back, and under Node none.
 func Watch() (changes <-chan Change, stop func()) {
 	w := &watcher{changes: make(chan Change, 1)}
 	window, document := js.Global(), js.Global().Get("document")
@@ -39,7 +39,8 @@ func (w *watcher) on(target js.Value, event string, c Change) {
 	w.listen(target, event, func() { w.report(c) })
 }
 
-// listen calls f for each event with a name, unless the target has no events.
+// listen calls f for each event with the given name. It does nothing if the target has no
+// events.
 func (w *watcher) listen(target js.Value, event string, f func()) {
 	if target.Type() != js.TypeObject || target.Get("addEventListener").Type() != js.TypeFunction {
 		return
@@ -55,10 +56,10 @@ func (w *watcher) listen(target js.Value, event string, f func()) {
 	})
 }
 
-// report replaces the change that has not been received, if there is one.
+// report sends a change, in place of one that has not been received.
 func (w *watcher) report(c Change) {
 	if w.away && c == Offline {
-		return // it stays away
+		return // the page stays away
 	}
 	w.away = c == Away
 	select {

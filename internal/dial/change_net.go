@@ -2,5 +2,5 @@
 
 package dial
 
-// Watch returns no channel: nothing announces such changes to a program of its own process.
+// Watch returns no channel: a process is not notified of such changes.
 func Watch() (changes <-chan Change, stop func()) { return nil, func() {} }

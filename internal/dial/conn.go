@@ -21,20 +21,20 @@ const (
 	keptBuffer = 64 << 10
 )
 
-// InBrowser reports whether connections are those of a browser, which sends no pings and
-// does not report why a connection was not opened.
+// InBrowser reports whether connections use the WebSocket of a browser, which sends no
+// pings and does not report why a connection could not be opened.
 const InBrowser = false
 
-// Conn is one connection. One goroutine calls Read, and one, which may be another, Write
+// Conn is one connection. Read must be called by one goroutine at a time, and so must Write
 // and Flush; all other methods are safe for concurrent use.
 //
 // Messages are read and written without a context, since the WebSocket would register a
-// callback for each context that can end. Fail unblocks all methods.
+// callback for each context that can end. Fail makes all methods return.
 type Conn struct {
 	ws   *websocket.Conn
 	wire *wire // below ws
 
-	// These belong to Read. Without skipped, ws bounds messages by itself.
+	// These are used only by Read. If skipped is nil, ws limits the size of messages.
 	message bytes.Buffer
 	limited io.LimitedReader
 	limit   int64
@@ -43,29 +43,28 @@ type Conn struct {
 
 	unsent sync.Once // the first failure to send
 
-	// mu guards cause, which is set once: the reason that Fail was called with.
+	// mu guards cause, the reason that was passed to Fail, which is set once.
 	mu    sync.Mutex
 	cause error
 }
 
-// SetReadLimit bounds the messages of the server, in bytes. A larger one ends the
-// connection with close code 1009.
+// SetReadLimit sets the size in bytes of the largest message of the server. A larger one
+// closes the connection with code 1009.
 func (c *Conn) SetReadLimit(n int64) { c.ws.SetReadLimit(n) }
 
-// SkipLarge bounds the messages of the server as SetReadLimit does, but keeps the
-// connection. Read writes a larger message to w while it arrives, calls skip, and goes on
-// to the next one.
+// SkipLarge sets the same limit as SetReadLimit, but keeps the connection open. Read writes
+// a larger message to w while it arrives, then calls skip and reads the next one.
 func (c *Conn) SkipLarge(n int64, w io.Writer, skip func()) {
 	c.ws.SetReadLimit(-1)
 	c.limit, c.skipped, c.skip = n, w, skip
 }
 
-// Received returns a number that changes whenever bytes arrive, also in the middle of a
+// Received returns a number that changes whenever bytes arrive, even in the middle of a
 // message.
 func (c *Conn) Received() int64 { return c.wire.received() }
 
-// Read waits for a message, which is valid until the next Read. An error is the reason
-// why the connection has ended. After Fail Read returns no message.
+// Read waits for a message, which is valid until the next Read. If the connection has ended
+// it returns the reason. After Fail it returns no message.
 func (c *Conn) Read() (message []byte, binary bool, err error) {
 	for {
 		kind, large, err := c.read()
@@ -95,8 +94,8 @@ func (c *Conn) read() (kind websocket.MessageType, large bool, err error) {
 	return kind, large, err
 }
 
-// receive reads a message, of which it keeps no more than the limit. It reports whether
-// the message was larger.
+// receive reads a message, and keeps no more of it than the limit. It reports whether the
+// message was larger.
 func (c *Conn) receive(r io.Reader) (large bool, err error) {
 	if c.skipped == nil {
 		_, err := c.message.ReadFrom(r)
@@ -114,7 +113,7 @@ func (c *Conn) receive(r io.Reader) (large bool, err error) {
 	return true, err
 }
 
-// Write appends a message to those that wait for Flush. It may send some of them.
+// Write adds a message to those that wait for Flush. It may send some of them.
 func (c *Conn) Write(message []byte, binary bool) error {
 	kind := websocket.MessageText
 	if binary {
@@ -127,8 +126,9 @@ func (c *Conn) Write(message []byte, binary bool) error {
 	return nil
 }
 
-// Flush sends the messages that wait. If that fails the connection ends, within a second:
-// a close frame that the server has sent before may still be read, and says more.
+// Flush sends the messages that wait. If that fails the connection ends within a second, so
+// that a close frame that the server has already sent can still be read: it has a better
+// reason.
 func (c *Conn) Flush() {
 	if err := c.wire.flush(); err != nil {
 		c.unsent.Do(func() { time.AfterFunc(closeGrace, func() { c.Fail(c.lost(err)) }) })
@@ -143,7 +143,7 @@ func (c *Conn) Ping(ctx context.Context) error {
 	return nil
 }
 
-// lost returns the reason why the connection has ended, given the error that it caused.
+// lost returns the reason why the connection has ended: that of Fail, or err.
 func (c *Conn) lost(err error) error {
 	if cause := c.failed(); cause != nil {
 		return cause
@@ -151,14 +151,14 @@ func (c *Conn) lost(err error) error {
 	return fmt.Errorf("connection lost: %w", err)
 }
 
-// failed returns the reason that Fail was called with, nil if it was not.
+// failed returns the reason that was passed to Fail, or nil if Fail was not called.
 func (c *Conn) failed() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.cause
 }
 
-// Fail ends the connection for a reason that Read returns. It does not wait.
+// Fail closes the connection. Read returns the cause. Fail does not wait.
 func (c *Conn) Fail(cause error) {
 	c.mu.Lock()
 	if c.cause == nil {
@@ -169,16 +169,16 @@ func (c *Conn) Fail(cause error) {
 }
 
 // Close sends a close frame with code 1000, waits for at most a second for the server to
-// answer it, and ends the connection.
+// answer it, and closes the connection.
 func (c *Conn) Close() {
 	late := time.AfterFunc(closeGrace, func() { _ = c.wire.Close() })
 	defer late.Stop()
-	_ = c.wire.release()                              // fails like what follows
-	_ = c.ws.Close(websocket.StatusNormalClosure, "") // fails if the server does not answer
+	_ = c.wire.release()                              // if it fails, so does the close frame
+	_ = c.ws.Close(websocket.StatusNormalClosure, "") // returns an error if the server does not answer
 }
 
-// Drop ends a connection that is not being read. It does not wait for the server.
+// Drop closes a connection that is not being read. It does not wait for the server.
 func (c *Conn) Drop() {
 	_ = c.wire.Close()
-	_ = c.ws.CloseNow() // frees what is left; fails if it is closed
+	_ = c.ws.CloseNow() // frees the rest; returns an error if it is closed
 }

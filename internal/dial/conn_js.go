@@ -12,17 +12,17 @@ import (
 	"github.com/coder/websocket"
 )
 
-// InBrowser reports whether connections are those of a browser, which sends no pings and
-// does not report why a connection was not opened.
+// InBrowser reports whether connections use the WebSocket of a browser, which sends no
+// pings and does not report why a connection could not be opened.
 const InBrowser = true
 
 const (
 	// closeGrace is how long the server may take to answer a close frame.
 	closeGrace = time.Second
-	// maxArrived is how many bytes may have arrived and wait for Read.
+	// maxArrived is the most bytes of messages that may wait for Read.
 	maxArrived = 64 << 20
-	// maxBuffered is how many bytes may wait in the browser for a further message to be
-	// written, and writeTick how often that is looked at.
+	// maxBuffered is the number of bytes that wait in the browser above which a message is
+	// not yet written, and writeTick is how often it is checked.
 	maxBuffered = 1 << 20
 	writeTick   = 20 * time.Millisecond
 )
@@ -32,31 +32,31 @@ var (
 	errDropped = errors.New("the connection was dropped")
 )
 
-// Conn is one connection, by the WebSocket of the browser. One goroutine calls Read, and
-// one, which may be another, Write and Flush; all other methods are safe for concurrent
-// use. Fail unblocks all methods.
+// Conn is one connection, by the WebSocket of the browser. Read must be called by one
+// goroutine at a time, and so must Write and Flush; all other methods are safe for
+// concurrent use. Fail makes all methods return.
 type Conn struct {
 	ws           js.Value
 	listeners    []js.Func
 	writeTimeout time.Duration
 	received     atomic.Int64  // bytes
 	opened       chan struct{} // closed when messages can be sent
-	ended        chan struct{} // closed when none are any more
+	ended        chan struct{} // closed when the connection has ended
 	arrived      chan struct{} // has an element when queue may not be empty
 
-	// These belong to Read.
+	// These are used only by Read.
 	limit   int64 // 0: none
 	skipped io.Writer
 	skip    func()
 
-	// mu guards the fields below. cause is why ended is closed.
+	// mu guards the fields below. cause is the reason for which ended is closed.
 	mu    sync.Mutex
 	queue []message
 	size  int // of queue, in bytes
 	cause error
 }
 
-// listen sets the listeners of the WebSocket, which run on the goroutine of the browser's
+// listen sets the listeners of the WebSocket. They run on the goroutine of the browser's
 // events and must not block.
 func (c *Conn) listen() {
 	c.ws.Set("binaryType", "arraybuffer")
@@ -85,13 +85,13 @@ func (c *Conn) on(name string, listener func(event js.Value)) {
 	c.ws.Set(name, f)
 }
 
-// message is a message of the server.
+// message is a message from the server.
 type message struct {
 	data   []byte
 	binary bool
 }
 
-// receive adds a message to those that wait for Read.
+// receive adds a message to the queue for Read.
 func (c *Conn) receive(data js.Value) {
 	var m message
 	if data.Type() == js.TypeString {
@@ -132,20 +132,19 @@ func (c *Conn) next() (m message, ok bool) {
 	return m, true
 }
 
-// SetReadLimit bounds the messages of the server, in bytes. A larger one ends the
-// connection with close code 1009.
+// SetReadLimit sets the size in bytes of the largest message of the server. A larger one
+// closes the connection with code 1009.
 func (c *Conn) SetReadLimit(n int64) { c.limit = n }
 
-// SkipLarge bounds the messages of the server as SetReadLimit does, but keeps the
-// connection. Read writes a larger message to w, calls skip, and goes on to the next one.
+// SkipLarge sets the same limit as SetReadLimit, but keeps the connection open. Read writes
+// a larger message to w, then calls skip and reads the next one.
 func (c *Conn) SkipLarge(n int64, w io.Writer, skip func()) { c.limit, c.skipped, c.skip = n, w, skip }
 
 // Received returns a number that changes whenever a message arrives.
 func (c *Conn) Received() int64 { return c.received.Load() }
 
-// Read waits for a message. An error is the reason why the connection has ended. Messages
-// that have arrived before the server closed it are read first; after Fail Read returns
-// none.
+// Read waits for a message. If the connection has ended it returns the reason, but first
+// the messages that arrived before the server closed it. After Fail it returns no message.
 func (c *Conn) Read() (data []byte, binary bool, err error) {
 	for {
 		m, ok := c.next()
@@ -170,7 +169,8 @@ func (c *Conn) Read() (data []byte, binary bool, err error) {
 	}
 }
 
-// Write sends a message. It waits while the browser holds too many bytes of those before.
+// Write sends a message. It waits while the browser holds too many bytes of earlier
+// messages.
 func (c *Conn) Write(message []byte, binary bool) error {
 	if err := c.drain(); err != nil {
 		return err
@@ -185,8 +185,8 @@ func (c *Conn) Write(message []byte, binary bool) error {
 	return nil
 }
 
-// drain waits for the browser to have sent most of what was written. If it sends too
-// little for the write timeout the connection ends.
+// drain waits until the browser has sent most of the written bytes. If it sends too little
+// for the write timeout the connection is closed.
 func (c *Conn) drain() error {
 	for until := time.Now().Add(c.writeTimeout); ; {
 		switch {
@@ -208,15 +208,15 @@ func (c *Conn) drain() error {
 // Flush does nothing: browsers send messages at once.
 func (c *Conn) Flush() {}
 
-// failed returns why the connection has ended, nil if it has not.
+// failed returns the reason for which the connection has ended, or nil if it has not.
 func (c *Conn) failed() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.cause
 }
 
-// end ends the connection for a reason that Read returns, unless it has ended, and
-// reports whether it had not.
+// end ends the connection, unless it has ended, and reports whether it did. Read returns
+// the cause.
 func (c *Conn) end(cause error) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -234,7 +234,7 @@ func (c *Conn) end(cause error) bool {
 	return true
 }
 
-// Fail ends the connection for a reason that Read returns. It does not wait.
+// Fail closes the connection. Read returns the cause. Fail does not wait.
 func (c *Conn) Fail(cause error) {
 	if !c.end(cause) {
 		return
@@ -246,7 +246,7 @@ func (c *Conn) Fail(cause error) {
 }
 
 // Close sends a close frame with code 1000, waits for at most a second for the server to
-// answer it, and ends the connection.
+// answer it, and closes the connection.
 func (c *Conn) Close() {
 	c.ws.Call("close", int(websocket.StatusNormalClosure))
 	late := time.NewTimer(closeGrace)
@@ -258,5 +258,5 @@ func (c *Conn) Close() {
 	}
 }
 
-// Drop ends a connection that is not being read. It does not wait for the server.
+// Drop closes a connection that is not being read. It does not wait for the server.
 func (c *Conn) Drop() { c.Fail(errDropped) }

@@ -25,8 +25,8 @@ const (
 	opPing  = 9
 )
 
-// open connects to a server whose end of the stream is the test's. Each Read of that
-// returns the bytes of one write of the connection.
+// open connects to a server. The test has the server's end of the stream, whose Reads each
+// return the bytes of one write of the connection.
 func open(t *testing.T, o dial.Options) (*dial.Conn, net.Conn) {
 	t.Helper()
 	streams := make(chan net.Conn, 1)
@@ -46,7 +46,8 @@ func open(t *testing.T, o dial.Options) (*dial.Conn, net.Conn) {
 	return c, <-streams
 }
 
-// hijacked lets the test have the stream instead of the WebSocket server.
+// hijacked is a http.ResponseWriter that passes the stream to the test instead of the
+// WebSocket server.
 type hijacked struct {
 	http.ResponseWriter
 	streams chan<- net.Conn
@@ -61,7 +62,8 @@ func (h hijacked) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return nil, nil, err
 }
 
-// reading sends the opcodes of the frames, which are short, of each write.
+// reading returns a channel of the opcodes of the frames of each write. The frames must be
+// short.
 func reading(stream net.Conn) <-chan []byte {
 	writes := make(chan []byte, 100)
 	go func() {
@@ -108,7 +110,7 @@ func TestControlFramesStayInOrder(t *testing.T) {
 		ping := func() {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			_ = c.Ping(ctx) // nobody answers
+			_ = c.Ping(ctx) // there is no answer
 		}
 		ping()
 		require.Equal(t, []byte{opPing}, <-writes, "without messages it need not wait")
@@ -157,7 +159,7 @@ func TestServerThatTakesNothing(t *testing.T) {
 				c, _ := open(t, dial.Options{WriteTimeout: 10 * time.Second})
 				begin := time.Now()
 				go func() {
-					_ = c.Write(make([]byte, size), true) // a long one fails
+					_ = c.Write(make([]byte, size), true) // returns an error for a long one
 					c.Flush()
 				}()
 				_, _, err := c.Read()
@@ -223,7 +225,7 @@ func TestCloseDoesNotWaitForLong(t *testing.T) {
 	}
 }
 
-// What is skipped is written on while it arrives.
+// A message that is skipped is written while it arrives.
 func TestLargeMessagesAreSkipped(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -233,7 +235,7 @@ func TestLargeMessagesAreSkipped(t *testing.T) {
 		c.SkipLarge(10, &skipped, func() { skips++ })
 		go func() {
 			_, _ = stream.Write([]byte("\x81\x0A0123456789\x82\x0B0123456789-"))
-			_, _ = stream.Write([]byte{0x01, 127, 0, 0, 0, 0, 0x40, 0, 0, 0}) // 1 GiB, and not all
+			_, _ = stream.Write([]byte{0x01, 127, 0, 0, 0, 0, 0x40, 0, 0, 0}) // of 1 GiB, incomplete
 			for range 1 << 10 {
 				_, _ = stream.Write(make([]byte, 1<<20))
 			}
@@ -253,7 +255,7 @@ func TestLargeMessagesAreSkipped(t *testing.T) {
 	})
 }
 
-// largest counts what is written.
+// largest counts the bytes written to it.
 type largest struct {
 	total int64
 	most  int

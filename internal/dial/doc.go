@@ -1,3 +1,3 @@
-// Package dial is the client side of WebSocket connections. It opens them, and sends the
-// messages that wait at a time with one write.
+// Package dial implements the client side of WebSocket connections. It opens them, and
+// sends the messages that wait with one write.
 package dial

@@ -20,10 +20,10 @@ type Options struct {
 	WriteTimeout time.Duration
 }
 
-// ErrNotTaken is the reason why a connection has ended whose server has accepted nothing
-// for Options.WriteTimeout.
+// ErrNotTaken is the reason for closing a connection whose server has accepted no bytes for
+// Options.WriteTimeout.
 var ErrNotTaken = errors.New("the server does not take messages")
 
-// ErrNotOpened is returned by Open in browsers where the connection was not opened. They do
-// not report why.
+// ErrNotOpened is returned by Open in browsers if the connection could not be opened. They
+// do not report why.
 var ErrNotOpened = errors.New("the browser could not open the WebSocket, and does not report why")

@@ -9,11 +9,11 @@ import (
 	"syscall/js"
 )
 
-var errHeader = errors.New("browsers send no headers of the application")
+var errHeader = errors.New("browsers cannot send headers of the application")
 
-// Open connects to an address of scheme ws, wss, http or https. Browsers do not report why
-// they cannot connect: the response is always nil, and the error wraps ErrNotOpened. No
-// error has the address or a subprotocol in it.
+// Open connects to an address with scheme ws, wss, http or https. Browsers do not report
+// why they cannot connect: the response is always nil, and the error wraps ErrNotOpened.
+// Errors contain neither the address nor a subprotocol.
 func Open(ctx context.Context, address string, o Options) (*Conn, *http.Response, error) {
 	if len(o.Header) > 0 {
 		return nil, nil, errHeader
@@ -38,15 +38,15 @@ func Open(ctx context.Context, address string, o Options) (*Conn, *http.Response
 		return nil, nil, context.Cause(ctx)
 	}
 	select {
-	case <-c.opened: // it may have ended since, with a code that Read returns
+	case <-c.opened: // it may have ended since; Read then returns the code
 		return c, nil, nil
 	default:
 		return nil, nil, ErrNotOpened
 	}
 }
 
-// newWebSocket starts to open a WebSocket. What browsers throw has the address or the
-// subprotocols in it, so that only its name is returned.
+// newWebSocket starts to open a WebSocket. The errors of browsers contain the address or
+// the subprotocols, so newWebSocket returns only their names.
 func newWebSocket(address string, subprotocols []string) (ws js.Value, err error) {
 	defer func() {
 		switch thrown := recover().(type) {

@@ -10,8 +10,8 @@ import (
 	"github.com/coder/websocket"
 )
 
-// Open connects to an address of scheme ws, wss, http or https. If the server answers with
-// anything but a WebSocket, Open also returns the response, whose body is up to 1 KiB in
+// Open connects to an address with scheme ws, wss, http or https. If the server does not
+// accept the WebSocket, Open also returns its response, with up to 1 KiB of the body in
 // memory.
 func Open(ctx context.Context, address string, o Options) (*Conn, *http.Response, error) {
 	own := http.DefaultClient
@@ -34,7 +34,7 @@ func Open(ctx context.Context, address string, o Options) (*Conn, *http.Response
 	return c, response, nil
 }
 
-// tap puts a wire below the connection that a handshake opens.
+// tap is an http.RoundTripper that puts a wire below the connection that a handshake opens.
 type tap struct {
 	base http.RoundTripper
 	wire *wire

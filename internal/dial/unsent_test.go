@@ -21,7 +21,8 @@ import (
 
 var errWrite = errors.New("broken pipe")
 
-// deaf is a stream that takes nothing, and has what the server had sent before.
+// deaf is a stream that accepts no writes, and from which the messages that the server has
+// sent can be read.
 type deaf struct {
 	arriving <-chan string
 	closed   chan struct{}
@@ -56,8 +57,8 @@ func (d *deaf) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// A close frame that the server has sent says more than a message that cannot be sent any
-// more. Without one the connection ends after a second.
+// A close frame that the server has sent has a better reason than a message that cannot be
+// sent. Without one the connection ends after a second.
 func TestCloseFrameIsReadAfterAFailedFlush(t *testing.T) {
 	t.Parallel()
 	connect := func(t *testing.T, arriving <-chan string) *dial.Conn {
@@ -91,7 +92,7 @@ func TestCloseFrameIsReadAfterAFailedFlush(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c, begin := connect(t, nil), time.Now()
 			send(t, c)
-			time.AfterFunc(500*time.Millisecond, c.Flush) // fails as well, and changes nothing
+			time.AfterFunc(500*time.Millisecond, c.Flush) // fails too, without effect
 			_, _, err := c.Read()
 			require.ErrorIs(t, err, errWrite)
 			require.Equal(t, time.Second, time.Since(begin))

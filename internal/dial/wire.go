@@ -10,18 +10,18 @@ import (
 )
 
 const (
-	// maxHeld is how many bytes are held back at most.
+	// maxHeld is the most bytes that are held back.
 	maxHeld = 16 << 10
 	// keptHeld is the largest buffer, in bytes, that is kept while nothing is held.
 	keptHeld = 4 << 10
 )
 
 // wire is the stream below a WebSocket. It can hold back written bytes. Close does not
-// wait, and unblocks reads and writes.
+// wait, and makes reads and writes return.
 //
 // turn guards the fields below it: a goroutine owns them while it has an element in turn.
-// It is no mutex, since a goroutine that waits for it waits for the network. Between hold
-// and flush, written bytes are collected in held. After release nothing is held back.
+// It is not a mutex, since a goroutine that waits for it waits for the network. Between
+// hold and flush, written bytes are collected in held. After release nothing is held back.
 type wire struct {
 	io.ReadWriteCloser
 	read    atomic.Int64 // bytes
@@ -38,7 +38,7 @@ func newWire(stream io.ReadWriteCloser) *wire {
 	return &wire{ReadWriteCloser: stream, turn: make(chan struct{}, 1)}
 }
 
-// watch makes the wire call fail when a write takes longer than timeout. It must be called
+// watch makes the wire call fail if a write takes longer than timeout. It must be called
 // once, before hold.
 func (w *wire) watch(timeout time.Duration, fail func()) {
 	w.timeout, w.writing = timeout, time.AfterFunc(timeout, fail)
@@ -61,7 +61,7 @@ func (w *wire) hold() {
 }
 
 // Write implements io.Writer for the WebSocket. Control frames, which other goroutines
-// write between messages, are held back like these.
+// write between messages, are held back too.
 func (w *wire) Write(p []byte) (int, error) {
 	w.turn <- struct{}{}
 	defer func() { <-w.turn }()
@@ -82,7 +82,7 @@ func (w *wire) flush() error {
 	return w.send()
 }
 
-// release flushes, and ends the holding for good: the close frame is the last one.
+// release flushes and ends the holding back for good, before the close frame is sent.
 func (w *wire) release() error {
 	w.turn <- struct{}{}
 	w.released = true
@@ -90,7 +90,7 @@ func (w *wire) release() error {
 	return w.flush()
 }
 
-// send writes held. The caller has the turn.
+// send writes the held bytes. The caller must have the turn.
 func (w *wire) send() error {
 	if len(w.held) == 0 {
 		return nil

@@ -7,34 +7,33 @@ import (
 	"strings"
 )
 
-// Origin is put before an address that is only a path. It is left out on the
-// wire.
+// Origin is the scheme and host of an address that is only a path. It is not sent.
 const Origin = "http://orpc"
 
 const originScheme, originHost = "http", "orpc"
 
-// What JavaScript escapes in a path and in a query, beside control characters,
-// blanks and all that is not ASCII; and what Go would escape in a path if we
-// left it as it is.
+// These are the characters that JavaScript escapes in a path and in a query, besides
+// control characters, spaces and all characters outside of ASCII. Those in a path include
+// the ones that Go would escape too.
 const (
 	unsafeInPath  = "\"<>`{}^|"
 	unsafeInQuery = "\"<>'"
 )
 
-// plainInPath are the characters, beside letters and digits, that stand for themselves
-// in every path.
+// plainInPath are the characters, besides letters and digits, that need no escaping in any
+// path.
 const plainInPath = "/-_~"
 
-// dots spells out the dots that a path may hide from the eye.
+// dots decodes the escaped dots of a path.
 var dots = strings.NewReplacer("%2e", ".", "%2E", ".")
 
 var errNoAddress = errors.New("address is neither a path nor an absolute URL")
 
-// parseAddress reads the member u as the original does: a path is put after
-// [Origin], backslashes count as slashes, dot segments are resolved, and what
-// may not stand in a URL is escaped.
+// parseAddress parses the member u as the original does: [Origin] is put before a path,
+// backslashes count as slashes, dot segments are resolved, and characters that must not
+// appear in a URL are escaped.
 func parseAddress(address string) (*url.URL, error) {
-	if isPlainPath(address) { // most are: nothing to resolve or to escape
+	if isPlainPath(address) { // as most are: there is nothing to resolve or to escape
 		return &url.URL{Scheme: originScheme, Host: originHost, Path: address}, nil
 	}
 	if strings.HasPrefix(address, "/") {
@@ -57,7 +56,7 @@ func parseAddress(address string) (*url.URL, error) {
 	return u, nil
 }
 
-// encodeAddress writes the member u.
+// encodeAddress returns the member u.
 func encodeAddress(u *url.URL) (string, error) {
 	if u == nil {
 		return "", errNoAddress
@@ -82,7 +81,7 @@ func encodeAddress(u *url.URL) (string, error) {
 	return text, nil
 }
 
-// isPlainPath reports whether an address is a path that stands for itself as it is.
+// isPlainPath reports whether an address is a path with nothing to resolve or to escape.
 func isPlainPath(address string) bool {
 	if !strings.HasPrefix(address, "/") {
 		return false

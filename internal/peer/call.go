@@ -7,33 +7,32 @@ import (
 	"io"
 )
 
-// Call is a request that a [Server] runs: the handler answers through it. It
-// ends with its last frame (a plain response, or the event that ends a
-// stream), when the handler returns without [Call.Hold], when the client aborts
-// it, and when the server is closed. Then its id is free, and sending for it
-// returns an error.
+// Call is a request that a [Server] runs. Its handler answers through it. It ends with its
+// last frame (a plain response, or the event that ends a stream), when the handler returns
+// without [Call.Hold], when the client aborts it, and when the server is closed. Its id may
+// then be used again, and methods that send return an error.
 //
-// Respond and Event are called by one goroutine at a time, which decides their
-// order. All other methods are safe for concurrent use. A frame that is being sent
-// at the moment of an abort may still go out.
+// Respond and Event must be called by one goroutine at a time, which decides their order.
+// All other methods are safe for concurrent use. A frame that is being sent during an abort
+// may still arrive.
 type Call struct {
 	server *Server
 	id     ID
-	input  *queue // nil unless the request is an event stream that is taken
+	input  *queue // nil unless the request is an event stream that the handler reads
 	lane   *lane
 
-	// Guarded by Server.mu. over is the reason for which the call has ended, set once;
-	// then ended is called.
+	// These are guarded by Server.mu. over is the reason for which the call has ended. It
+	// is set once, and ended is then called.
 	place     int   // in the table
-	cost      int   // what is counted for it, 0 once the handler has returned
-	frame     Frame // while it waits
+	cost      int   // in bytes, 0 once the handler has returned
+	frame     Frame // set while the call waits
 	cancel    context.CancelCauseFunc
 	running   bool // the handler has begun and not returned
-	occupies  bool // the call counts as one that runs
+	occupies  bool // the call counts as running in its lane
 	held      bool
 	responded bool
 	streaming bool // the response was an event stream
-	counted   bool // as a stream
+	counted   bool // the call counts as a stream
 	over      error
 	ended     func()
 }
@@ -41,28 +40,30 @@ type Call struct {
 // ID returns the id of the request.
 func (c *Call) ID() ID { return c.id }
 
-// Owner returns the owner that was passed to [Servers.New] for the server of the call.
+// Owner returns the owner that was passed to [Servers.New].
 func (c *Call) Owner() any { return c.server.owner }
 
-// StartDecoding waits until no other input of the socket is being decoded: one is at a
-// time, so that a client cannot keep all processors busy. StopDecoding ends that. Without
-// a turn it returns the cause of ctx, or [ErrClosed].
+// StartDecoding waits until no other input of the socket is being decoded: only one is at a
+// time, so that a client cannot keep all processors busy. The caller must call
+// StopDecoding. If its turn has not come when ctx ends it returns the cause of ctx, and
+// [ErrClosed] if the server is closed.
 func (c *Call) StartDecoding(ctx context.Context) error { return c.server.decoding.take(ctx) }
 
-// StopDecoding ends the turn that StartDecoding has begun.
+// StopDecoding ends the turn that StartDecoding began.
 func (c *Call) StopDecoding() { c.server.decoding.give() }
 
-// StartAnswer waits until an answer may be encoded: a few of the socket's are at a time,
-// until they have been sent, so that answers for which there is no room yet do not pile
-// up. Nor do outputs: while some calls wait for that, no further handler of the socket
-// begins. StopAnswer ends the turn. Without one it returns the cause of ctx, or [ErrClosed].
+// StartAnswer waits until an answer may be encoded. Only a few answers of a socket are
+// encoded and not yet sent, so that answers for which there is no room yet do not use up
+// memory. The same holds for outputs: while some calls wait for their turn, no further
+// handler of the socket begins. The caller must call StopAnswer. If its turn has not come
+// when ctx ends it returns the cause of ctx, and [ErrClosed] if the server is closed.
 func (c *Call) StartAnswer(ctx context.Context) error {
 	s := c.server
 	if s.answering.tryTake() {
 		return nil
 	}
 	s.mu.Lock()
-	waits := c.occupies // a stream is not one of the calls that run
+	waits := c.occupies // a stream does not count as running
 	if waits {
 		c.lane.unanswered++
 	}
@@ -73,14 +74,14 @@ func (c *Call) StartAnswer(ctx context.Context) error {
 	return s.answering.take(ctx)
 }
 
-// StopAnswer ends the turn that StartAnswer has begun.
+// StopAnswer ends the turn that StartAnswer began.
 func (c *Call) StopAnswer() { c.server.answering.give() }
 
-// Respond sends the response, once. Unless it announces an event stream, it ends
-// the call; the context of the handler ends only when the handler returns. ctx is passed
-// to Send. The ID of r is ignored. If r cannot be encoded, or is one stream too many
-// ([ErrTooManyStreams]), nothing is sent and another response may follow; any other error
-// is final.
+// Respond sends the response. It ends the call, unless the response announces an event
+// stream; the context of the handler ends only when the handler returns. ctx is passed to
+// Send. The ID of r is ignored. If r cannot be encoded, or would be one stream too many
+// ([ErrTooManyStreams]), nothing is sent and Respond may be called again; any other error
+// is final. A second response is refused with [ErrResponded].
 func (c *Call) Respond(ctx context.Context, r *Response) error {
 	f, err := encodeAnswer(c.id, r)
 	if err != nil {
@@ -92,8 +93,9 @@ func (c *Call) Respond(ctx context.Context, r *Response) error {
 	return c.send(ctx, f)
 }
 
-// claimResponse frees the id of a plain response before the response is sent:
-// the client may use it again as soon as it has the response.
+// claimResponse frees the id of a plain response before the response is sent, since the
+// client may use the id again as soon as it has the response. It returns an error if the
+// call must not respond.
 func (c *Call) claimResponse(stream bool) (err error) {
 	c.update(func() {
 		switch {
@@ -115,9 +117,10 @@ func (c *Call) claimResponse(stream bool) (err error) {
 	return err
 }
 
-// openStream counts the call as a stream, as part of update. It is no longer one of the
-// calls that run, unless it is urgent: these run one after another. An urgent stream may
-// exceed the limit by one, since the stream that it replaces may still be open.
+// openStream counts the call as a stream, as part of update. The call then no longer counts
+// as running in its lane, unless it is urgent: urgent calls run one after another. An
+// urgent stream may exceed the limit by one, since the stream that it replaces may still be
+// open.
 func (c *Call) openStream() error {
 	s, limit := c.server, c.server.o.MaxStreams
 	urgent := c.lane != &s.lanes[0]
@@ -135,10 +138,9 @@ func (c *Call) openStream() error {
 	return nil
 }
 
-// Event sends an event of the stream that the response has announced. One of
-// kind done or error ends the call. ctx is passed to Send. The ID of e is ignored.
-// Metadata that may not be sent is an error that leaves the stream as it is; a
-// failure of Send ends the call.
+// Event sends an event of the stream that the response has announced. An event of kind done
+// or error ends the call. ctx is passed to Send. The ID of e is ignored. If the metadata is
+// not valid, Event returns an error and the stream stays open; if Send fails the call ends.
 func (c *Call) Event(ctx context.Context, e *Event) error {
 	if err := e.Meta.Validate(); err != nil {
 		return err
@@ -173,8 +175,8 @@ func (c *Call) send(ctx context.Context, f Frame) error {
 	return nil
 }
 
-// Next waits for the next event of a request that is an event stream, under
-// the rules of [Stream.Next]. It returns [ErrNoStream] for any other request.
+// Next waits for the next event of a request that is an event stream, as [Stream.Next]
+// does. It returns [ErrNoStream] for any other request.
 func (c *Call) Next(ctx context.Context) (*Event, error) {
 	if c.input == nil {
 		return nil, ErrNoStream
@@ -182,13 +184,13 @@ func (c *Call) Next(ctx context.Context) (*Event, error) {
 	return c.input.next(ctx)
 }
 
-// CloseInput ends the event stream of the request and drops its unread events; Next
-// then returns [io.EOF]. The client is sent an abort unless the stream
-// had ended. An error is that of Send and does not end the call. Without a
-// stream nothing happens.
+// CloseInput ends the event stream of the request and drops its unread events; Next then
+// returns [io.EOF]. The client is sent an abort unless the stream had ended. If Send fails,
+// CloseInput returns its error and the call goes on. It does nothing if the request is not
+// an event stream.
 //
-// A stream that is still open when the call ends is closed in the same way, but
-// without an abort after a plain response, upon which clients stop anyway.
+// A stream that is still open when the call ends is closed in the same way. After a plain
+// response no abort is sent, since clients then stop anyway.
 func (c *Call) CloseInput() error {
 	if c.input == nil || !c.input.drop(io.EOF) {
 		return nil
@@ -196,18 +198,16 @@ func (c *Call) CloseInput() error {
 	return c.server.sendAbort(c.id)
 }
 
-// Hold keeps the call alive when its handler returns, for a stream whose events
-// come from elsewhere. The call then ends with its last event, by
-// [Call.Finish], by an abort or by [Server.Close], and so does its context.
-// It is called by the handler.
+// Hold keeps the call open when its handler returns, for a stream whose events are sent by
+// other goroutines. The call and its context then end with the last event, by
+// [Call.Finish], by an abort or by [Server.Close]. Hold must be called by the handler.
 func (c *Call) Hold() { c.update(func() { c.held = true }) }
 
-// OnDone registers fn to run once when the call ends, or at once if it already has. It is
-// for calls that are held, and saves them a goroutine that waits for their context.
+// OnDone registers fn to run once when the call ends, or at once if it already has. It
+// saves a held call a goroutine that waits for its context.
 func (c *Call) OnDone(fn func()) { c.update(func() { c.ended = fn }) }
 
-// Finish ends the call without sending anything for it. A call that has ended
-// stays as it is.
+// Finish ends the call without sending anything. It does nothing if the call has ended.
 func (c *Call) Finish() { c.end(ErrFinished) }
 
 func (c *Call) end(reason error) { c.update(func() { c.finish(reason) }) }
@@ -222,7 +222,7 @@ func (c *Call) returned() {
 	})
 }
 
-// finish sets over, unless it is set, as part of update.
+// finish ends the call, unless it has ended, as part of update.
 func (c *Call) finish(reason error) {
 	if c.over != nil {
 		return
@@ -234,8 +234,7 @@ func (c *Call) finish(reason error) {
 	}
 }
 
-// settle frees what a call without a running handler does not need any more, as part of
-// update.
+// settle frees what a call without a running handler no longer needs, as part of update.
 func (c *Call) settle() {
 	if c.running || c.over == nil && c.cancel == nil {
 		return
@@ -254,15 +253,13 @@ func (c *Call) settle() {
 	}
 }
 
-// stopped reports, as part of update, whether the call was ended by its client or its
-// server.
+// stopped reports, as part of update, whether the client or the server has ended the call.
 func (c *Call) stopped() bool {
 	return errors.Is(c.over, ErrAborted) || errors.Is(c.over, ErrClosed)
 }
 
-// update changes the state of the call under the lock. If the call has ended
-// after that, and its handler has returned or has to be stopped, its context
-// and its input end too.
+// update calls change and settle with Server.mu held. If the call has then ended, and its
+// handler has returned or has to be stopped, it also ends the call's context and input.
 func (c *Call) update(change func()) {
 	c.server.mu.Lock()
 	change()
@@ -281,17 +278,17 @@ func (c *Call) update(change func()) {
 	if !ended {
 		return
 	}
-	if cancel != nil { // it has begun
+	if cancel != nil { // its handler has begun
 		cancel(over)
 	}
 	if c.input == nil {
 		return
 	}
 	end := c.input.drop
-	if running { // and may read what has come
+	if running { // it may still read the events that have arrived
 		end = c.input.fail
 	}
 	if end(over) && abort {
-		_ = c.server.sendAbort(c.id) // the handler has returned
+		_ = c.server.sendAbort(c.id) // a failure is not reported: the handler has returned
 	}
 }

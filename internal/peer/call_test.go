@@ -13,7 +13,7 @@ import (
 )
 
 func TestCall(t *testing.T) {
-	// run makes a server whose handler is f, and sends it one request.
+	// run starts a server with the handler f and sends it one request.
 	run := func(t *testing.T, f func(ctx context.Context, c *Call)) *serverRig {
 		t.Helper()
 		rig := newServerRig(t, ServerOptions{Handle: func(ctx context.Context, _ *Request, c *Call) { f(ctx, c) }})

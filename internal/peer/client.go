@@ -8,37 +8,37 @@ import (
 	"sync"
 )
 
-// ClientOptions are the options of [NewClient].
+// ClientOptions configures [NewClient].
 type ClientOptions struct {
-	// Sequence makes the ids of requests. Nil means a sequence of the client's own.
+	// Sequence makes the ids of requests. Nil means a new sequence.
 	Sequence *Sequence
 
-	// Context ends when the socket closes. Nil means a context that does not end.
+	// Context must end when the socket closes. Nil means [context.Background].
 	Context context.Context
 
-	// Flush is called after send when nothing else waits to be sent: until then send
-	// may hold back what was passed to it. It may be nil.
+	// Flush is called after send when no other frame waits to be sent. Until then send may
+	// hold back the frames that it was passed. It may be nil.
 	Flush func()
 
 	// StreamLimit bounds the unread events of each [Stream].
 	StreamLimit Limit
 }
 
-// Client sends requests over one socket and matches the answers to them. Create it
-// with [NewClient]. Its methods are safe for concurrent use.
+// Client sends requests over one socket and matches the answers to them. Make it with
+// [NewClient]. Its methods are safe for concurrent use.
 type Client struct {
 	send   func(context.Context, Frame) error
 	flush  func()
-	life   context.Context //nolint:containedctx // of the socket: what is sent derives from it
+	life   context.Context //nolint:containedctx // of the socket; the contexts of send derive from it
 	ids    *Sequence
 	limit  Limit
 	sender sync.WaitGroup
 
-	// mu guards what follows and the state of every call. Invariants: a call is
-	// in calls until its answer, and if that is an event stream until the end
-	// of the stream; the goroutine that removes a call, and no other, ends it; once
-	// closed is set, calls is empty and stays so, and nothing is queued any more. queued is
-	// signalled when queue is no longer empty, and when closed is set.
+	// mu guards the fields below and the state of every call. A call is in calls until its
+	// answer arrives, and if that is an event stream until the stream ends. The goroutine
+	// that removes a call, and no other, ends it. Once closed is set, calls is empty and
+	// stays so, and nothing more is queued. queued is signalled when queue is no longer
+	// empty, and when closed is set.
 	mu        sync.Mutex
 	calls     map[string]*pending
 	queue     []outgoing
@@ -48,18 +48,18 @@ type Client struct {
 	closed    error
 }
 
-// pending is a call from its request to its answer or the end of its stream.
+// pending is a call between its request and its answer or the end of its stream.
 type pending struct {
 	id       ID
 	observer *Observer     // nil: events go to a Stream
 	input    *Input        // nil unless the request is an event stream
-	sending  ValuesContext // of send
-	answered chan struct{} // receives one element, when answer is set
-	answer   answer        // written once, before that
+	sending  ValuesContext // passed to send
+	answered chan struct{} // receives one element when answer is set
+	answer   answer        // written once, before answered
 
 	// Guarded by Client.mu.
 	progress progress
-	frame    Frame // of the request, while that is waiting
+	frame    Frame // of the request, while that waits
 	replied  bool
 	stream   *Stream // set with replied, if events go to a Stream
 }
@@ -70,8 +70,8 @@ type answer struct {
 	err      error
 }
 
-// Observer is called for what arrives for one request, in order, as part of
-// [Client.Receive], which waits for it. Nil functions are not called.
+// Observer is a set of functions that are called for what arrives for one request, in
+// order. [Client.Receive] calls them and waits for them. Nil functions are not called.
 type Observer struct {
 	// Response is called with the response, before the first event.
 	Response func(*Response)
@@ -79,22 +79,22 @@ type Observer struct {
 	// Event is called with each event, up to the one that ends the stream.
 	Event func(*Event)
 
-	// Unreadable is called for an event that cannot be read, in its place; the stream
-	// goes on. If it is nil the stream breaks.
+	// Unreadable is called in place of Event for an event that cannot be read; the stream
+	// goes on. If it is nil the stream fails.
 	Unreadable func(*DecodeError)
 
-	// Failed is called when the stream breaks before its end. No call of Event
-	// begins after it. If the reason is [Client.Close], one that runs at that
-	// moment on the reader's goroutine goes on.
+	// Failed is called when the stream fails before its end. Event is not called after it.
+	// A call of Event that is running on the reader's goroutine when [Client.Close] makes
+	// the stream fail goes on.
 	Failed func(error)
 }
 
-// NewClient returns a client that writes frames with send. Nil options mean
-// the defaults.
+// NewClient returns a client that writes frames with send. Nil options mean the defaults; o
+// is not kept.
 //
 // Frames are sent one after another. The context of send has the values of the call's
-// and ends with [ClientOptions.Context], not with the call: send has to return when the
-// socket is closed or does not take the frame in time.
+// context, but ends with [ClientOptions.Context] instead of the call: send must return when
+// the socket is closed or does not take the frame in time.
 func NewClient(send func(context.Context, Frame) error, o *ClientOptions) *Client {
 	if o == nil {
 		o = &ClientOptions{}
@@ -113,30 +113,29 @@ func NewClient(send func(context.Context, Frame) error, o *ClientOptions) *Clien
 	return c
 }
 
-// Do sends a request under an id of its own and waits for the response. If the
-// response announces an event stream, the stream is returned too and must be
-// closed.
+// Do sends a request with a new id and waits for the response. If the response announces an
+// event stream, the stream is returned too and must be closed.
 //
-// The context governs the wait only. When it ends, Do returns its cause at once
-// and the server is sent an abort, after the request. If it ends before the request was
-// sent, nothing is. Other errors are those of send, a *[DecodeError] if the
-// response cannot be read, and one that wraps [ErrClosed] if the client was
-// closed. The request is not changed; its id is ignored.
+// ctx limits the wait only. When it ends, Do returns its cause at once and the server is
+// sent an abort after the request. If it ends before the request was sent, nothing is sent.
+// Other errors are those of send, a *[DecodeError] if the response cannot be read, and one
+// that wraps [ErrClosed] if the client was closed. The request is not changed; its id is
+// ignored.
 func (c *Client) Do(ctx context.Context, r *Request) (*Response, *Stream, error) {
 	_, a := c.do(ctx, r, &pending{})
 	return a.response, a.stream, a.err
 }
 
-// DoFunc is [Client.Do] for a caller that handles what arrives on the
-// reader's goroutine, without a queue in between. The observer has seen the
-// response when DoFunc returns. Calling stop ends the stream and sends an abort
-// if it is still open; no call of the observer begins after it.
+// DoFunc is [Client.Do] for a caller that handles what arrives on the reader's goroutine,
+// without a queue. The observer has been called with the response when DoFunc returns. stop
+// ends the stream and sends an abort if it is still open; the observer is not called after
+// it.
 func (c *Client) DoFunc(ctx context.Context, r *Request, o Observer) (response *Response, stop func(), err error) {
 	p, a := c.do(ctx, r, &pending{observer: &o})
 	return a.response, func() { c.stop(p) }, a.err
 }
 
-// do makes the call p, in which only observer and input are set.
+// do makes the call p, of which only observer and input may be set.
 func (c *Client) do(ctx context.Context, r *Request, p *pending) (*pending, answer) {
 	p.answered = make(chan struct{}, 1)
 	p.sending = WithValues(c.life, ctx)
@@ -164,11 +163,11 @@ func (c *Client) do(ctx context.Context, r *Request, p *pending) (*pending, answ
 	if c.stop(p) {
 		return p, answer{err: context.Cause(ctx)}
 	}
-	<-p.answered // it has come in the meantime
+	<-p.answered // the answer has arrived in the meantime
 	return p, p.answer
 }
 
-// start puts the call into the table and queues its request.
+// start adds the call to calls and queues its request.
 func (c *Client) start(p *pending) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -180,8 +179,7 @@ func (c *Client) start(p *pending) error {
 	return nil
 }
 
-// remove takes the call out of the table, with mu held. It reports whether it
-// was in.
+// remove removes the call from calls and reports whether it was there. mu must be held.
 func (c *Client) remove(p *pending) bool {
 	if c.calls[string(p.id)] != p {
 		return false
@@ -205,11 +203,10 @@ func (c *Client) stop(p *pending) bool {
 	return true
 }
 
-// Receive takes a frame from the server, whose memory it does not keep. It is called by
-// the reader of the socket, one frame after another, and does not wait for anything but
-// observers. Frames for calls that have ended are ignored. For a frame that cannot be
-// read it returns a *[DecodeError], and fails the call that the frame belongs to; the
-// client stays usable.
+// Receive handles a frame from the server, whose memory it does not keep. It must be called
+// by the reader of the socket, one frame after another. It waits only for observers. Frames
+// for calls that have ended are ignored. For a frame that cannot be read it returns a
+// *[DecodeError], and fails the call that the frame belongs to; the client stays usable.
 func (c *Client) Receive(f Frame) error {
 	m, err := DecodeResponse(f.clone())
 	if err != nil {
@@ -270,10 +267,10 @@ func (c *Client) event(e *Event) {
 	}
 }
 
-// Refuse takes the place of [Client.Receive] for a message that cannot be read. It
-// fails the call that the message belongs to, as far as err is a *[DecodeError] that
-// names one. The server may regard it as open, so it is sent an abort. A stream goes on
-// if its observer takes unreadable events.
+// Refuse is called instead of [Client.Receive] for a message that cannot be read. It fails
+// the call that the message belongs to, if err is a *[DecodeError] with an id. The server
+// is sent an abort, since it may regard the call as open. A stream goes on if its observer
+// has Unreadable.
 func (c *Client) Refuse(err error) {
 	bad, ok := errors.AsType[*DecodeError](err)
 	if !ok || bad.ID == nil {
@@ -285,16 +282,16 @@ func (c *Client) Refuse(err error) {
 	c.mu.Unlock()
 	switch {
 	case p == nil:
-	case streaming && p.skips(bad): // also if it is cut before it shows that it is an event
+	case streaming && p.skips(bad): // even if the message is cut before it shows that it is an event
 		p.observer.Unreadable(bad)
 	case streaming == bad.Event && c.stop(p):
 		p.fail(err)
 	}
 }
 
-// RefuseAll takes the place of [Client.Receive] for a message that may belong to any
-// call. It fails all calls as Refuse does. Each observer that takes unreadable events is
-// passed this one, and its stream goes on.
+// RefuseAll is called instead of [Client.Receive] for a message that may belong to any
+// call. It fails all calls as Refuse does, except streams whose observer has Unreadable:
+// that is called, and the stream goes on.
 func (c *Client) RefuseAll(err error) {
 	c.mu.Lock()
 	calls := slices.Collect(maps.Values(c.calls))
@@ -330,7 +327,7 @@ func (p *pending) reply(a answer) {
 	p.answered <- struct{}{}
 }
 
-// fail ends a call that was taken out of the table before its end.
+// fail ends a call that was removed from calls before its end.
 func (p *pending) fail(err error) {
 	switch {
 	case !p.replied:
@@ -342,10 +339,9 @@ func (p *pending) fail(err error) {
 	}
 }
 
-// Close ends all calls with an error that wraps [ErrClosed] and the cause,
-// which may be nil. Streams still return what they hold before it. Nothing is
-// sent for them, since the socket is closed or about to be. Later calls fail with the same
-// error.
+// Close ends all calls with an error that wraps [ErrClosed] and the cause, which may be
+// nil. Streams first return the events that they hold. No aborts are sent, since the socket
+// is closed or about to be. Later calls fail with the same error.
 func (c *Client) Close(cause error) {
 	c.mu.Lock()
 	if c.closed == nil {
@@ -364,6 +360,6 @@ func (c *Client) Close(cause error) {
 	}
 }
 
-// Wait joins the goroutine that sends frames. It is called after [Client.Close], and
-// returns when the last send has returned.
+// Wait waits for the goroutine that sends frames to end. It must be called after
+// [Client.Close].
 func (c *Client) Wait() { c.sender.Wait() }

@@ -6,29 +6,29 @@ import (
 	"fmt"
 )
 
-// ErrInputStopped is returned by [Input.Send] when no further events are wanted.
-var ErrInputStopped = errors.New("the input is not wanted any more")
+// ErrInputStopped is returned by [Input.Send] when no more events are needed.
+var ErrInputStopped = errors.New("the input is no longer needed")
 
 // Input sends the event stream that is the body of a request.
 type Input struct {
 	client *Client
 	call   *pending
 	start  func(*Input)
-	done   chan struct{} // closed when nothing more is to be sent
+	done   chan struct{} // closed when no more events may be sent
 	ended  bool          // done is closed; guarded by Client.mu
 }
 
-// inputEvent is an event on its way out.
+// inputEvent is an event that waits to be sent.
 type inputEvent struct {
 	frame Frame
-	sent  chan error // has room for the outcome
+	sent  chan error // has room for the result
 }
 
-// DoInput is [Client.Do] for a request whose header announces an event stream. start
-// is called with the input once the request is on its way, and must not wait. Events
-// may be sent until the server aborts the input, answers with a plain response, or the
-// call ends in any other way; a response that is an event stream does not end it. A
-// failure to send an event leaves the call alone.
+// DoInput is [Client.Do] for a request whose header announces an event stream. start is
+// called with the input when the request has been queued, and must not block. Events may be
+// sent until the server aborts the input, answers with a plain response, or the call ends
+// in any other way; a response that is an event stream does not end it. The call goes on if
+// an event cannot be sent.
 func (c *Client) DoInput(ctx context.Context, r *Request, start func(*Input)) (*Response, *Stream, error) {
 	p := &pending{}
 	p.input = &Input{client: c, call: p, start: start, done: make(chan struct{})}
@@ -36,14 +36,14 @@ func (c *Client) DoInput(ctx context.Context, r *Request, start func(*Input)) (*
 	return a.response, a.stream, a.err
 }
 
-// Done is closed when no further events are wanted.
+// Done returns a channel that is closed when no more events are needed.
 func (i *Input) Done() <-chan struct{} { return i.done }
 
-// Send sends an event and returns when it is written: as no more than one event of an
-// input waits, a socket that is slow slows down its inputs. The one of kind done or
-// error is the last. The ID of e is ignored. After Done the error is
-// [ErrInputStopped]; metadata that may not be sent is an error that leaves the input
-// as it is. Send is called by one goroutine at a time.
+// Send sends an event and returns when it has been written. As no more than one event of an
+// input waits, a slow socket slows down its inputs. An event of kind done or error is the
+// last. The ID of e is ignored. After Done is closed Send returns [ErrInputStopped]. If the
+// metadata is not valid it returns an error and the input stays open. Send must be called
+// by one goroutine at a time.
 func (i *Input) Send(ctx context.Context, e *Event) error {
 	if err := e.Meta.Validate(); err != nil {
 		return err
@@ -73,7 +73,7 @@ func (i *Input) Send(ctx context.Context, e *Event) error {
 	}
 }
 
-// end ends the input, which may be nil, with Client.mu held.
+// end ends the input, which may be nil. Client.mu must be held.
 func (i *Input) end() {
 	if i != nil && !i.ended {
 		i.ended = true
@@ -87,7 +87,7 @@ func (c *Client) endInput(i *Input) {
 	i.end()
 }
 
-// stopInput ends the input of a call, whose answer is still to come.
+// stopInput ends the input of a call that has not been answered.
 func (c *Client) stopInput(id ID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -96,7 +96,7 @@ func (c *Client) stopInput(id ID) {
 	}
 }
 
-// sendInput writes an event, unless it is not wanted any more.
+// sendInput writes an event, unless the input has ended.
 func (c *Client) sendInput(p *pending, f Frame) error {
 	c.mu.Lock()
 	wanted := !p.input.ended && p.progress == begun

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// sendInput makes a call whose input send makes, on a goroutine of its own, and
-// waits until everything has come to rest.
+// sendInput makes a call whose input is sent by send, on a separate goroutine, and waits
+// until all goroutines are blocked.
 func (rig *clientRig) sendInput(ctx context.Context, t *testing.T, send func(*Input)) *result {
 	t.Helper()
 	r := &Request{URL: mustURL(t, "http://orpc/call"), Header: http.Header{"Content-Type": {"text/event-stream"}}}
@@ -154,7 +154,7 @@ func TestClientInput(t *testing.T) {
 	})
 }
 
-// Without TakesEvents nothing is kept of the events that a client sends.
+// Without TakesEvents the events that a client sends are not kept.
 func TestEventsOfARequestAreIgnored(t *testing.T) {
 	bubble(t, "W28", func(t *testing.T) {
 		var end error

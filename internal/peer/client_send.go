@@ -17,21 +17,21 @@ type outgoing struct {
 	event *inputEvent
 }
 
-// progress is how far a request has got on its way out.
+// progress is how far the sending of a request has got.
 type progress int8
 
 const (
-	// waiting: the request is in the queue. A call that ends takes it out again.
+	// waiting: the request is in the queue. It is withdrawn if the call ends.
 	waiting progress = iota
-	// begun: the request was passed to send, so that a call that ends needs an abort.
+	// begun: the request was passed to send. An abort is sent if the call ends.
 	begun
-	// dropped: the request is not sent, and needs no abort.
+	// dropped: the request is not sent, and no abort either.
 	dropped
 )
 
-// enqueue adds a frame to the queue, with mu held. Frames are sent on a goroutine of their own, in
-// the order of the queue, so that a stuck socket cannot keep Do from returning when its
-// context ends.
+// enqueue adds a frame to the queue. mu must be held. Frames are sent on a separate
+// goroutine, in the order of the queue, so that a stuck socket cannot keep Do from
+// returning when its context ends.
 func (c *Client) enqueue(f outgoing) {
 	c.queue = append(c.queue, f)
 	switch {
@@ -43,14 +43,14 @@ func (c *Client) enqueue(f outgoing) {
 	}
 }
 
-// sendQueue sends what is queued until the client is closed, and what was queued until
-// then: the aborts, for whatever use they are.
+// sendQueue sends queued frames until the client is closed and the queue is empty. Aborts
+// are then still sent, though the socket may be closed.
 func (c *Client) sendQueue() {
 	var batch []outgoing
 	for {
 		if c.awaitQueued() > 1 {
-			// Other callers that have been answered at the same time may be about
-			// to call again: one write sends all.
+			// Other callers that were answered at the same time may be about to call again.
+			// Then one write sends all their requests.
 			runtime.Gosched()
 		}
 		c.mu.Lock()
@@ -58,24 +58,25 @@ func (c *Client) sendQueue() {
 		closed := c.closed != nil
 		c.mu.Unlock()
 		if closed && len(batch) == 0 {
-			return // without closed, all that was queued has been withdrawn
+			return // if not closed, all queued requests have been withdrawn
 		}
 		for _, f := range batch {
 			c.sendOne(f)
 		}
-		clear(batch) // which is kept, but not what is in it
+		clear(batch) // the slice is used again and must not hold its frames
 		c.flush()
 	}
 }
 
-// withdraw takes a request back that is not on its way yet, with mu held.
+// withdraw drops a request that has not been passed to send, and reports whether it did. mu
+// must be held.
 func (c *Client) withdraw(p *pending) bool {
 	if p.progress != waiting {
 		return false
 	}
 	p.progress, p.frame = dropped, Frame{}
-	// What is left of it goes too, so that a server which takes nothing does not make the
-	// queue grow. It may be in the batch that is being sent instead.
+	// Dropped requests are also removed from the queue, so that it cannot grow when a
+	// server takes nothing. The request may be in the batch that is being sent instead.
 	if c.withdrawn++; c.withdrawn > len(c.queue)/2 {
 		c.queue = slices.DeleteFunc(c.queue, func(f outgoing) bool { return f.call.progress == dropped })
 		c.withdrawn = 0
@@ -83,7 +84,8 @@ func (c *Client) withdraw(p *pending) bool {
 	return true
 }
 
-// awaitQueued waits for a frame, or the end, and returns how many calls there are.
+// awaitQueued waits until a frame is queued or the client is closed. It returns how many
+// calls there are.
 func (c *Client) awaitQueued() (calls int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -108,8 +110,8 @@ func (c *Client) sendOne(f outgoing) {
 	p.progress, p.frame = begun, Frame{}
 	c.mu.Unlock()
 	if f.abort {
-		// A failure is left to the owner of the socket: the call has ended anyway, and
-		// a socket that does not take an abort is about to close.
+		// The owner of the socket handles a failure: the call has ended anyway, and a
+		// socket that does not take an abort is about to close.
 		_ = c.send(c.life, Frame{Data: AppendAbort(nil, p.id)})
 		return
 	}
@@ -126,11 +128,11 @@ func (c *Client) sendOne(f outgoing) {
 	}
 }
 
-// ValuesContext ends with its Context and has the values of both, those of Values
-// first.
+// ValuesContext is a context that ends with its Context and has the values of both, those
+// of Values first.
 type ValuesContext struct {
 	context.Context
-	Values context.Context // never ends, so that it is not mistaken for the one that does
+	Values context.Context // never ends, so that it cannot be mistaken for Context
 }
 
 // WithValues returns a context that ends with life and has the values of both.
@@ -146,9 +148,9 @@ func (c ValuesContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// Sequence counts the ids of requests: 1, 2, … in base 36. The zero value is
-// ready for use. One sequence may serve many clients, one after another or at
-// once, so that an iterator never uses an id twice on any of its connections.
+// Sequence makes the ids of requests: 1, 2, … in base 36. The zero value is ready for use.
+// Many clients may use one sequence, one after another or at once, so that an iterator
+// never uses an id twice on any of its connections.
 type Sequence struct{ last atomic.Uint64 }
 
 // Next returns the next id. It is safe for concurrent use.

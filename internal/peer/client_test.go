@@ -23,7 +23,7 @@ const (
 	stream1  = `{"i":"1","p":{"h":{"content-type":"text/event-stream"}}}`
 )
 
-// clientRig is a client with a socket whose other side is the test.
+// clientRig is a client and the other side of its socket.
 type clientRig struct {
 	*Client
 	outbox
@@ -40,7 +40,7 @@ func newClientRig(t *testing.T, o *ClientOptions) *clientRig {
 	return rig
 }
 
-// result is what Do has returned, once the bubble has come to rest.
+// result has the results of Do, once it has returned.
 type result struct {
 	done     bool
 	response *Response
@@ -48,7 +48,7 @@ type result struct {
 	err      error
 }
 
-// call runs Do on a goroutine of its own.
+// call runs Do on a separate goroutine.
 func (rig *clientRig) call(ctx context.Context, t *testing.T) *result {
 	t.Helper()
 	r := &Request{URL: mustURL(t, "http://orpc/call")}
@@ -61,7 +61,7 @@ func (rig *clientRig) call(ctx context.Context, t *testing.T) *result {
 	return res
 }
 
-// receive hands a frame to the client and lets everything come to rest.
+// receive passes frames to the client and waits until all goroutines are blocked.
 func (rig *clientRig) receive(t *testing.T, frames ...string) {
 	t.Helper()
 	for _, f := range frames {
@@ -276,7 +276,7 @@ func TestClient(t *testing.T) {
 	})
 }
 
-// Calls that end while the server takes nothing leave nothing behind.
+// Calls that end while the server takes no frames are not kept.
 func TestWithdrawnRequestsAreForgotten(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -309,7 +309,7 @@ func TestSenderOutlivesWithdrawnRequests(t *testing.T) {
 		var sent atomic.Int32
 		c := NewClient(func(context.Context, Frame) error { sent.Add(1); return nil }, nil)
 		call := func(ctx context.Context) { _, _, _ = c.Do(ctx, &Request{URL: mustURL(t, "/a")}) }
-		go call(t.Context()) // with others about, the sender lets them call before it sends
+		go call(t.Context()) // if there are several calls, the sender yields before it sends
 		for range 2000 {
 			ctx, cancel := context.WithCancel(t.Context())
 			var callers sync.WaitGroup

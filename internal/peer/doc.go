@@ -1,18 +1,16 @@
-// Package peer speaks the oRPC v1 peer protocol: many requests, responses and
-// event streams side by side in the frames of one WebSocket.
+// Package peer implements the oRPC v1 peer protocol: many requests, responses and event
+// streams in the frames of one WebSocket.
 //
-// The package has two layers. The codec turns frames into messages and back:
-// [DecodeRequest] and [EncodeRequest] for what a client sends, [DecodeResponse]
-// and [EncodeResponse] for what a server sends, [AppendEvent] and [AppendAbort]
-// for what both send. On top of it, [Client] matches answers to the calls that
-// wait for them, and [Server] runs a handler for each request. Neither knows
-// anything about sockets: frames go out through a function and come in through
-// a Receive method.
+// The package has two layers. The codec converts between frames and messages:
+// [DecodeRequest] and [EncodeRequest] for the messages of a client, [DecodeResponse] and
+// [EncodeResponse] for those of a server, [AppendEvent] and [AppendAbort] for those of
+// both. On top of it, [Client] matches answers to the calls that wait for them, and
+// [Server] runs a handler for each request. Neither knows anything about sockets: they send
+// frames with a function and receive them by a Receive method.
 //
-// A body is kept as it is on the wire, JSON or bytes. Its meaning
-// (values, forms, files) is for the layers above. So are the headers that
-// belong to a kind of body: the sender of a file sets Content-Type and
-// Content-Disposition, the sender of JSON neither.
+// A body is kept as it was received, JSON or bytes. The layers above interpret it as a
+// value, a form or a file. They also set the headers that belong to a kind of body:
+// Content-Type and Content-Disposition for a file, neither for JSON.
 //
 // # Ordering
 //
@@ -23,15 +21,15 @@
 //
 // # Bounds
 //
-// Nothing here grows with what is received. An id has at most [MaxID] bytes. On a client,
-// a stream that is not read fails with [ErrOverflow]. On a server, requests beyond
-// MaxCalls wait as frames, whose bytes are counted together with those of running
+// Everything that is kept of received frames is bounded. An id has at most [MaxID] bytes.
+// On a client, a stream that is not read fails with [ErrOverflow]. On a server, requests
+// beyond MaxCalls wait as frames, whose bytes are counted together with those of running
 // requests and of unread events; beyond MaxBytes Receive waits. See [ServerOptions]. The
-// size of a single frame is limited by the socket.
+// socket limits the size of a single frame.
 //
 // # Concurrency
 //
-// The codec has no state. All methods of [Client], [Stream] and [Server] may
-// be called from any goroutine, but Receive from one at a time. Both types have
-// a Wait method that joins every goroutine they have started.
+// The codec has no state. All methods of [Client], [Stream] and [Server] are safe for
+// concurrent use, except Receive, which must be called by one goroutine at a time. Client
+// and Server have a Wait method that waits for all goroutines that they have started.
 package peer

@@ -11,8 +11,8 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/jsontext"
 )
 
-// EventKind is what an event means to the stream that it belongs to. A
-// decoded event may have any other kind too.
+// EventKind is what an event means to its stream. A decoded event may also have other kinds
+// than those below.
 type EventKind string
 
 // The kinds of events. A stream ends with its first error or done.
@@ -41,28 +41,29 @@ type Event struct {
 	kept int // bytes that the event keeps in memory, if it was decoded
 }
 
-// eventOverhead is what an event counts besides the bytes that it keeps.
+// eventOverhead is the number of bytes that an event costs in addition to those that it
+// keeps.
 const eventOverhead = 256
 
-// cost is what the event counts while it is held.
+// cost returns the number of bytes that the event counts as while it is held.
 func (e *Event) cost() int { return e.kept + eventOverhead }
 
 // ends reports whether no event follows e.
 func (e *Event) ends() bool { return e.Kind == EventDone || e.Kind == EventError }
 
-// EventMeta is what an event carries beside its data.
+// EventMeta is the metadata of an event.
 type EventMeta struct {
 	ID       string
-	HasID    bool     // ID counts; an id may be empty
+	HasID    bool     // ID is set; an id may be empty
 	Retry    *int64   // milliseconds; nil: absent
 	Comments []string // nil: absent
 }
 
-// Abort asks the receiver to stop what it does for an id.
+// Abort asks the receiver to stop the call or the stream with an id.
 type Abort struct{ ID ID }
 
-// Validate reports metadata that must not be sent: a retry outside of 0 to
-// 2^53-1, or a line break in the id or a comment.
+// Validate returns an error for metadata that must not be sent: [ErrRetry] for a retry
+// outside of 0 to 2^53-1, [ErrLineBreak] for a line break in the id or a comment.
 func (m EventMeta) Validate() error {
 	if m.Retry != nil && (*m.Retry < 0 || *m.Retry > maxRetry) {
 		return ErrRetry
@@ -78,8 +79,8 @@ func (m EventMeta) Validate() error {
 	return nil
 }
 
-// AppendEvent adds the whole message of an event. Data must be valid JSON; the
-// metadata is written without being validated.
+// AppendEvent appends the whole message of an event. Data must be valid JSON; the metadata
+// is not validated.
 func AppendEvent(dst []byte, e *Event) []byte {
 	var buf [128]byte
 	meta := AppendEventMeta(buf[:0], e.Meta)
@@ -90,10 +91,10 @@ func AppendEvent(dst []byte, e *Event) []byte {
 	return appendEventRest(dst, e.Kind, e.Data, meta)
 }
 
-// AppendEventRest adds all of an event's message that follows its id. This part
-// is the same for every stream that gets the event, so a publisher makes it
-// once and joins it to each id with [JoinEvent]. Data is JSON, nil if
-// absent; meta is what [AppendEventMeta] has made, empty if absent.
+// AppendEventRest appends all of an event's message that follows its id. This part is the
+// same for every stream that gets the event, so a publisher encodes it once and joins it to
+// each id with [JoinEvent]. data is JSON, or nil if absent; meta is the result of
+// [AppendEventMeta], or empty if absent.
 func AppendEventRest(dst []byte, kind EventKind, data, meta []byte) []byte {
 	return appendEventRest(append(dst, ','), kind, data, meta)
 }
@@ -111,7 +112,7 @@ func appendEventRest(dst []byte, kind EventKind, data, meta []byte) []byte {
 	return append(dst, '}', '}')
 }
 
-// JoinEvent adds the whole message of an event, given what [AppendEventRest] made.
+// JoinEvent appends the whole message of an event. rest is the result of [AppendEventRest].
 func JoinEvent(dst []byte, id ID, rest []byte) []byte {
 	if id == nil {
 		return append(append(dst, '{'), rest[len(","):]...)
@@ -119,8 +120,8 @@ func JoinEvent(dst []byte, id ID, rest []byte) []byte {
 	return append(appendHead(dst, id), rest...)
 }
 
-// AppendEventMeta adds the members of the metadata without the braces around
-// them, nothing if there are none.
+// AppendEventMeta appends the members of the metadata, without braces. It appends nothing
+// if there are none.
 func AppendEventMeta(dst []byte, m EventMeta) []byte {
 	start := len(dst)
 	comma := func() {
@@ -142,12 +143,13 @@ func AppendEventMeta(dst []byte, m EventMeta) []byte {
 	return dst
 }
 
-// AppendAbort adds the whole message of an abort.
+// AppendAbort appends the whole message of an abort.
 func AppendAbort(dst []byte, id ID) []byte {
 	return append(appendName(appendHead(dst, id), "t"), typeAbort+"}"...)
 }
 
-// event decodes an event. kept is the size of the frame, which its data keeps in memory.
+// event decodes an event. kept is the size of the frame, which the event's data keeps in
+// memory.
 func (e *envelope) event(kept int) (*Event, error) {
 	event := &Event{ID: e.id, kept: kept}
 	for name, value := range members(e.payload) {
@@ -170,7 +172,7 @@ func (e *envelope) event(kept int) (*Event, error) {
 	return event, nil
 }
 
-// size is how many bytes the metadata keeps in memory.
+// size returns how many bytes the metadata keeps in memory.
 func (m EventMeta) size() int {
 	size := len(m.ID)
 	for _, c := range m.Comments {
@@ -179,15 +181,15 @@ func (m EventMeta) size() int {
 	return size
 }
 
-// decodeEventMeta checks types only. Line breaks are let through: some
-// versions of the original send them.
+// decodeEventMeta decodes metadata. It does not refuse line breaks, since some versions of
+// the original send them.
 func decodeEventMeta(value []byte) (EventMeta, error) {
 	var m EventMeta
 	if isAbsent(value) {
 		return m, nil
 	}
 	if !isObject(value) {
-		return m, errors.New("metadata is no object")
+		return m, errors.New("metadata is not an object")
 	}
 	for name, value := range members(value) {
 		if isAbsent(value) {

@@ -14,16 +14,15 @@ import (
 // MaxID is the greatest length of an [ID] in bytes. The original has no limit.
 const MaxID = 64
 
-// maxDepth is how deep a message may be nested: twice as deep as a value, so that a message
-// whose value is nested too deep can be read and refused.
+// maxDepth is how deep a message may be nested. It is twice the limit of a value, so that a
+// message whose value is nested too deeply can be read and refused.
 const maxDepth = 2000
 
-// delimiter stands between the JSON and the bytes of a binary frame.
-// It cannot occur in UTF-8.
+// delimiter separates the JSON of a binary frame from its bytes. It cannot occur in UTF-8.
 const delimiter = 0xFF
 
-// The values of t that name an event and an abort. Every other value, or none,
-// makes a request (a response).
+// These are the values of t for an event and an abort. A message with any other value, or
+// without t, is a request or a response.
 const (
 	typeEvent = "3"
 	typeAbort = "4"
@@ -45,8 +44,8 @@ type ID []byte
 // Message is one of *[Request], *[Response], *[Event] and *[Abort].
 type Message any
 
-// Body is what a request or a response carries. With both fields nil there is
-// no body at all, which the original calls undefined.
+// Body is the body of a request or a response. If both fields are nil there is no body,
+// which is undefined in JavaScript.
 type Body struct {
 	// JSON is an encoded JSON value.
 	JSON json.RawMessage
@@ -55,7 +54,7 @@ type Body struct {
 	Bytes []byte
 }
 
-// DecodeError reports that a frame is no message.
+// DecodeError is the error of a frame that is not a valid message.
 type DecodeError struct {
 	// ID is the id of the frame, nil if it could not be read.
 	ID ID
@@ -63,8 +62,8 @@ type DecodeError struct {
 	// Event is set if the frame is an event. Such a frame has no answer.
 	Event bool
 
-	// Kind and EventID are those of an event from a server, as far as they could be
-	// read, or empty.
+	// Kind and EventID are those of an event from a server. They are empty if they could
+	// not be read.
 	Kind    EventKind
 	EventID string
 
@@ -72,16 +71,16 @@ type DecodeError struct {
 	Err error
 }
 
-// Error implements error.
+// Error returns the message of Err.
 func (e *DecodeError) Error() string { return "decode: " + e.Err.Error() }
 
 // Unwrap returns the reason.
 func (e *DecodeError) Unwrap() error { return e.Err }
 
-// DecodeRequest reads a frame that a client has sent: a *[Request], an
-// *[Event] or an *[Abort]. The result refers to the memory of the frame. Errors
-// are of type *[DecodeError]. That of a request has the id also where the message is no
-// valid JSON, or nested too deep, if the id can be found.
+// DecodeRequest decodes a frame that a client has sent. It returns a *[Request], an
+// *[Event] or an *[Abort], which refers to the memory of the frame. Errors are of type
+// *[DecodeError]. They have the id of a request, if that can be found, even if the message
+// is not valid JSON or nested too deeply.
 func DecodeRequest(f Frame) (Message, error) {
 	m, err := decode(f, clientSide)
 	if err != nil {
@@ -90,9 +89,9 @@ func DecodeRequest(f Frame) (Message, error) {
 	return m, nil
 }
 
-// DecodeResponse reads a frame that a server has sent: a *[Response], an
-// *[Event] or an *[Abort]. The result refers to the memory of the frame. Errors
-// are of type *[DecodeError].
+// DecodeResponse decodes a frame that a server has sent. It returns a *[Response], an
+// *[Event] or an *[Abort], which refers to the memory of the frame. Errors are of type
+// *[DecodeError].
 func DecodeResponse(f Frame) (Message, error) {
 	m, err := decode(f, serverSide)
 	if err != nil {
@@ -101,18 +100,18 @@ func DecodeResponse(f Frame) (Message, error) {
 	return m, nil
 }
 
-// clone returns a copy of a frame, for one whose memory is the caller's.
+// clone returns a copy of a frame, for one whose memory belongs to the caller.
 func (f Frame) clone() Frame { return Frame{Data: bytes.Clone(f.Data), Binary: f.Binary} }
 
-// envelope holds the members of a message before its payload is looked at.
+// envelope holds the members of a message, with the payload still encoded.
 type envelope struct {
 	id      ID
-	kind    string // the JSON text of t
-	payload []byte // the JSON text of p, nil if absent
-	bytes   []byte // what follows the delimiter, nil if there is none
+	kind    string // the JSON of t
+	payload []byte // the JSON of p, nil if absent
+	bytes   []byte // the bytes after the delimiter, nil if there is none
 }
 
-// side is where a frame was sent.
+// side is the side of a connection that has sent a frame.
 type side int
 
 const (
@@ -120,7 +119,8 @@ const (
 	serverSide
 )
 
-// decode calls its branches by name, so that the envelope stays on the stack.
+// decode decodes a frame. It calls methods of the envelope directly, so that this stays on
+// the stack.
 func decode(f Frame, from side) (m Message, err error) {
 	e, err := open(f)
 	if err != nil {
@@ -130,7 +130,7 @@ func decode(f Frame, from side) (m Message, err error) {
 	case e.kind == typeAbort:
 		return &Abort{ID: e.id}, nil
 	case !isObject(e.payload):
-		err = errors.New("payload is no object")
+		err = errors.New("payload is not an object")
 	case e.kind == typeEvent:
 		m, err = e.event(cap(f.Data))
 	case from == clientSide:
@@ -144,7 +144,7 @@ func decode(f Frame, from side) (m Message, err error) {
 	return m, nil
 }
 
-// open finds the members of a message. They lie in the memory of the frame, or in that
+// open returns the members of a message. They refer to the memory of the frame, or to that
 // of a copy if the frame is not UTF-8.
 func open(f Frame) (e envelope, err error) {
 	text := f.Data
@@ -158,10 +158,10 @@ func open(f Frame) (e envelope, err error) {
 	}
 	text = bytes.TrimLeft(jsontext.TrimByteOrderMark(text), " \t\n\r")
 	if !jsontext.Valid(text, maxDepth) {
-		return envelope{}, errors.New("message is no JSON")
+		return envelope{}, errors.New("message is not JSON")
 	}
 	if !isObject(text) {
-		return envelope{}, errors.New("message is no object")
+		return envelope{}, errors.New("message is not an object")
 	}
 	for name, value := range members(text) {
 		switch name {
@@ -179,7 +179,8 @@ func open(f Frame) (e envelope, err error) {
 	return e, nil
 }
 
-// body finds the body of a message by its headers, in the order of the original.
+// body returns the body of a message. The headers decide of which kind it is, in the order
+// of the original.
 func (e *envelope) body(h http.Header, value json.RawMessage) (Body, error) {
 	if len(h) == 0 {
 		return Body{JSON: value}, nil
@@ -199,7 +200,7 @@ func (e *envelope) body(h http.Header, value json.RawMessage) (Body, error) {
 	return Body{JSON: value}, nil
 }
 
-// check reports what cannot be put into one frame.
+// check returns an error for a body or an id that cannot be put into one frame.
 func (b Body) check(id ID) error {
 	if len(id) > MaxID {
 		return ErrIDTooLong
@@ -210,8 +211,8 @@ func (b Body) check(id ID) error {
 	return nil
 }
 
-// appendHead begins a message, up to its id. appendName then adds the comma before the
-// next member.
+// appendHead appends the beginning of a message, up to its id. appendName then adds the
+// comma before the next member.
 func appendHead(dst []byte, id ID) []byte {
 	dst = append(dst, '{')
 	if id != nil {
@@ -220,7 +221,7 @@ func appendHead(dst []byte, id ID) []byte {
 	return dst
 }
 
-// frame ends a message with the bytes of its body.
+// frame returns the frame of an encoded message and the bytes of its body.
 func frame(text, body []byte) Frame {
 	if len(body) == 0 {
 		return Frame{Data: text}

@@ -6,8 +6,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzDecodeRequest and FuzzDecodeResponse check that no frame makes a decoder
-// panic, and that what was decoded has one stable form.
+// FuzzDecodeRequest and FuzzDecodeResponse check that no frame makes a decoder panic, and
+// that a decoded message is encoded in the same way each time.
 func FuzzDecodeRequest(f *testing.F) { fuzzDecode(f, DecodeRequest) }
 
 func FuzzDecodeResponse(f *testing.F) { fuzzDecode(f, DecodeResponse) }

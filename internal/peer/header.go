@@ -11,28 +11,27 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/jsontext"
 )
 
-// IsEventStream reports whether a message with these headers announces an
-// event stream: its type begins with text/event-stream, in lower case, and it
-// is no file.
+// IsEventStream reports whether a message with these headers announces an event stream: its
+// Content-Type begins with text/event-stream, in lower case, and it is not a file.
 func IsEventStream(h http.Header) bool {
 	return len(h) > 0 && len(h["Content-Disposition"]) == 0 && strings.HasPrefix(h.Get("Content-Type"), "text/event-stream")
 }
 
-// maxHeaders bounds the headers of a message, and the values of each, which take much
-// more memory once they are decoded.
+// maxHeaders bounds the headers of a message, and the values of each header, which take
+// much more memory when decoded.
 const maxHeaders = 256
 
 var errHeaders = errors.New("too many headers")
 
-// decodeHeader reads the member h. Names may have any case; a header
-// without a value is left out.
+// decodeHeader decodes the member h. Names may have any case. A header without a value is
+// omitted.
 func decodeHeader(value []byte) (http.Header, error) {
 	h := make(http.Header)
 	if isAbsent(value) {
 		return h, nil
 	}
 	if !isObject(value) {
-		return nil, errors.New("headers are no object")
+		return nil, errors.New("headers are not an object")
 	}
 	for name, value := range members(value) {
 		if len(h) == maxHeaders {
@@ -52,11 +51,12 @@ func decodeHeader(value []byte) (http.Header, error) {
 	return h, nil
 }
 
-// headerOverhead is about what a header takes in memory besides its bytes and values.
+// headerOverhead is about how many bytes of memory a header takes in addition to its text
+// and values.
 const headerOverhead = 128
 
-// headerSize is about how many bytes decoded headers take in memory besides their text,
-// which can be many times the size of that.
+// headerSize returns about how many bytes of memory decoded headers take in addition to
+// their text. It can be many times the size of the text.
 func headerSize(h http.Header) int {
 	size := 0
 	for _, values := range h {
@@ -75,8 +75,8 @@ func headerValues(value []byte) ([]string, error) {
 	return decodeTexts(value)
 }
 
-// appendHeader adds the member h, unless it would be empty. Names are
-// written in lower case and sorted, so that a message has one form only.
+// appendHeader appends the member h, unless it would be empty. Names are written in lower
+// case and sorted, so that equal messages have equal encodings.
 func appendHeader(dst []byte, h http.Header) []byte {
 	if len(h) == 0 {
 		return dst

@@ -55,8 +55,8 @@ func (o *outbox) send(ctx context.Context, f Frame) error {
 	return nil
 }
 
-// take returns what was sent since the last take, once all goroutines of the
-// bubble have come to rest.
+// take returns the frames sent since the last take, after all goroutines of the bubble are
+// blocked.
 func (o *outbox) take() []string {
 	synctest.Wait()
 	o.mu.Lock()

@@ -8,11 +8,11 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/jsontext"
 )
 
-// The functions below read JSON text that is known to be valid, with exact names of members.
+// The functions below require valid JSON, and compare the names of members exactly.
 
 var (
-	errNoText  = errors.New("value is no text")
-	errNoTexts = errors.New("value is neither a text nor a list of texts")
+	errNoText  = errors.New("value is not a string")
+	errNoTexts = errors.New("value is neither a string nor a list of strings")
 )
 
 func isObject(value []byte) bool { return len(value) > 0 && value[0] == '{' }
@@ -22,7 +22,8 @@ func isText(value []byte) bool { return len(value) > 0 && value[0] == '"' }
 // isAbsent reports whether a member is missing or null.
 func isAbsent(value []byte) bool { return len(value) == 0 || value[0] == 'n' }
 
-// members iterates over the members of an object in their order, without copying them.
+// members returns an iterator over the members of an object, in order. Values are not
+// copied.
 func members(object []byte) iter.Seq2[string, json.RawMessage] {
 	return func(yield func(string, json.RawMessage) bool) {
 		c := jsontext.Cursor{Data: object}
@@ -36,13 +37,13 @@ func members(object []byte) iter.Seq2[string, json.RawMessage] {
 	}
 }
 
-// unquote returns the text that a quoted one stands for.
+// unquote returns the string that a JSON string encodes.
 func unquote(value []byte) string {
 	c := jsontext.Cursor{Data: value}
 	return string(c.Str())
 }
 
-// decodeText returns the value of a member that must be a text.
+// decodeText returns the value of a member that must be a string.
 func decodeText(value []byte) (string, error) {
 	if !isText(value) {
 		return "", errNoText
@@ -50,7 +51,7 @@ func decodeText(value []byte) (string, error) {
 	return unquote(value), nil
 }
 
-// decodeTexts returns the values of a member that must be a list of texts.
+// decodeTexts returns the values of a member that must be a list of strings.
 func decodeTexts(value []byte) ([]string, error) {
 	if len(value) == 0 || value[0] != '[' {
 		return nil, errNoTexts
@@ -67,7 +68,7 @@ func decodeTexts(value []byte) ([]string, error) {
 	return out, nil
 }
 
-// appendName adds the name of a member, after a comma unless it is the first.
+// appendName appends the name of a member, after a comma unless it is the first.
 func appendName(dst []byte, name string) []byte {
 	if n := len(dst); n > 0 && dst[n-1] != '{' {
 		dst = append(dst, ',')

@@ -7,7 +7,7 @@ import (
 )
 
 // callTable finds the calls of a server by their ids. An idle socket has one call or none,
-// so few calls are kept in a list without an index.
+// so up to shortTable calls are kept in a list without an index.
 type callTable struct {
 	list []*Call
 	byID map[string]*Call // nil while the list is short
@@ -58,16 +58,16 @@ func (t *callTable) remove(c *Call) {
 	}
 }
 
-// lane lets a number of calls run at a time; further ones wait in order. A call that
-// ends while it waits is removed in amortized constant time. While calls wait others run,
-// and each that ends lets up to two begin: after a pause in which the client has not read,
-// there are only as many outputs at a time as it does read.
+// lane limits how many calls run at a time; others wait in order. A call that ends while it
+// waits is removed in amortized constant time. When a call that runs ends, up to two
+// waiting calls begin: after a pause in which the client has not read, outputs then grow
+// only as fast as the client reads.
 type lane struct {
 	limit      int
 	running    int
-	unanswered int // of running: they wait with their outputs for a turn to answer
+	unanswered int // running calls that wait with their outputs for a turn to answer
 	calls      []*Call
-	ended      int // of calls
+	ended      int // number of calls that have ended
 }
 
 func (l *lane) free() bool { return l.running < l.limit && l.unanswered < maxUnanswered }
@@ -76,7 +76,7 @@ func (l *lane) empty() bool { return len(l.calls) == l.ended }
 
 func (l *lane) push(c *Call) { l.calls = append(l.calls, c) }
 
-// drop is called for a call that has ended while it waits.
+// drop must be called when a call ends while it waits.
 func (l *lane) drop() {
 	if l.ended++; l.ended > len(l.calls)/2 {
 		l.calls = slices.DeleteFunc(l.calls, func(c *Call) bool { return c.over != nil })
@@ -84,7 +84,7 @@ func (l *lane) drop() {
 	}
 }
 
-// pop removes and returns the first call, nil if there is none.
+// pop removes and returns the first call, or returns nil if there is none.
 func (l *lane) pop() (first *Call) {
 	for len(l.calls) > 0 {
 		first, l.calls[0] = l.calls[0], nil
@@ -99,9 +99,9 @@ func (l *lane) pop() (first *Call) {
 	return nil
 }
 
-// turns lets a number of goroutines in at a time, in the order in which they came. It is
-// not a lock: user code may run in a turn, and waiting for one ends with a context. free is
-// set before the first use.
+// turns limits how many goroutines may do something at a time, in the order in which they
+// came. It is not a lock: user code may run in a turn, and waiting for one ends with a
+// context. free must be set before the first use.
 type turns struct {
 	mu      sync.Mutex
 	free    int
@@ -109,7 +109,7 @@ type turns struct {
 	waiters []chan struct{} // nil while free is above 0
 }
 
-// tryTake is take without waiting. It reports whether there was a turn.
+// tryTake takes a turn if there is one, without waiting, and reports whether it did.
 func (t *turns) tryTake() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -120,8 +120,8 @@ func (t *turns) tryTake() bool {
 	return true
 }
 
-// take waits for a turn, which ends with give. Without one it returns the cause of ctx, or
-// [ErrClosed].
+// take waits for a turn, which the caller must end with give. It returns the cause of ctx
+// if that ends first, and [ErrClosed] if t is closed.
 func (t *turns) take(ctx context.Context) error {
 	t.mu.Lock()
 	switch {
@@ -157,14 +157,15 @@ func (t *turns) give() {
 	defer t.mu.Unlock()
 	if len(t.waiters) == 0 {
 		t.free++
-		t.waiters = nil // an idle connection keeps no buffer
+		t.waiters = nil // an idle connection should hold no buffer
 		return
 	}
 	close(t.waiters[0])
 	t.waiters = slices.Delete(t.waiters, 0, 1)
 }
 
-// close ends all waiting. Turns that have begun go on.
+// close makes all calls of take that wait, and later ones, return [ErrClosed]. Turns that
+// have begun go on.
 func (t *turns) close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -10,9 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// An output is held by its handler until it may be encoded. So no further handler begins
-// while some wait for that, and a client that does not read, or does so slowly, cannot make
-// the server hold as many outputs as it may run calls.
+// A handler holds its output until it may be encoded. Therefore no further handler begins
+// while some wait for that, so that a client that does not read, or reads slowly, cannot
+// make the server hold as many outputs as it may run calls.
 func TestHandlersBeginOnlyWhileOutputsAreTaken(t *testing.T) {
 	const requests = 300
 	var begun atomic.Int32
@@ -80,7 +80,7 @@ func TestHandlersBeginOnlyWhileOutputsAreTaken(t *testing.T) {
 	})
 }
 
-// After a flood as many calls run at once as before it.
+// After a flood of calls, as many run at once as before it.
 func TestLaneRecovers(t *testing.T) {
 	bubble(t, "all run at once again", func(t *testing.T) {
 		var stay atomic.Pointer[chan struct{}]

@@ -17,22 +17,22 @@ import (
 type Request struct {
 	ID ID
 
-	// Method is POST if the message does not say otherwise. Empty means POST.
+	// Method is the HTTP method. Empty means POST. It is never empty in a decoded request.
 	Method string
 
-	// URL is absolute once it was decoded. A URL without scheme and host is
-	// sent as a path under [Origin].
+	// URL is absolute in a decoded request. A URL without scheme and host is sent as a path
+	// below [Origin].
 	URL *url.URL
 
-	// Header has canonical names. It is never nil once it was decoded.
+	// Header has canonical names. It is never nil in a decoded request.
 	Header http.Header
 
 	Body Body
 }
 
-// EncodeRequest makes the frame of a request. Body.JSON must be valid JSON.
-// It fails without a usable URL, for an id over [MaxID] bytes, and for a body
-// of two kinds.
+// EncodeRequest returns the frame of a request. Body.JSON must be valid JSON. It returns an
+// error if the URL is missing or not usable, if the id is longer than [MaxID] bytes, and if
+// the body has both JSON and bytes.
 func EncodeRequest(r *Request) (Frame, error) {
 	if err := r.Body.check(r.ID); err != nil {
 		return Frame{}, fmt.Errorf("encode request: %w", err)
@@ -93,24 +93,24 @@ func (e *envelope) request() (*Request, error) {
 	return r, nil
 }
 
-var errStatus = errors.New("status is no positive integer")
+var errStatus = errors.New("status is not a positive integer")
 
 // Response answers a [Request].
 type Response struct {
 	ID ID
 
-	// Status is 200 if the message does not say otherwise. Zero means 200.
+	// Status is the HTTP status. Zero means 200. It is never zero in a decoded response.
 	Status int
 
-	// Header has canonical names. It is never nil once it was decoded.
+	// Header has canonical names. It is never nil in a decoded response.
 	Header http.Header
 
 	Body Body
 }
 
-// EncodeResponse makes the frame of a response. Body.JSON must be valid JSON.
-// It fails for a negative status, for an id over [MaxID] bytes, and for a body
-// of two kinds.
+// EncodeResponse returns the frame of a response. Body.JSON must be valid JSON. It returns
+// an error if the status is negative, if the id is longer than [MaxID] bytes, and if the
+// body has both JSON and bytes.
 func EncodeResponse(r *Response) (Frame, error) {
 	if err := r.Body.check(r.ID); err != nil {
 		return Frame{}, fmt.Errorf("encode response: %w", err)

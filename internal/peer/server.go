@@ -9,27 +9,26 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/goroutine"
 )
 
-// Server runs the requests of one socket. Create it with [NewServer] or
-// [Servers.New]. Its methods are safe for concurrent use.
+// Server runs the requests of one socket. Make it with [NewServer] or [Servers.New]. Its
+// methods are safe for concurrent use.
 type Server struct {
 	o         *ServerOptions
-	ctx       context.Context //nolint:containedctx // the life of the socket, from which sends and handlers derive
+	ctx       context.Context //nolint:containedctx // of the socket; the contexts of sends and handlers derive from it
 	owner     any
 	write     func(context.Context, Frame) error
 	handlers  sync.WaitGroup
 	decoding  turns // see Call.StartDecoding
 	answering turns // see Call.StartAnswer
 
-	// mu guards what follows and the state of every call.
+	// mu guards the fields below and the state of every call.
 	//
 	//   - A call is in calls exactly while its over is nil, and in its lane while its
 	//     handler has not begun, perhaps a little longer.
-	//   - A call is in a lane only while others of the lane run. The first lane is for
+	//   - A call waits in a lane only while others of the lane run. The first lane is for
 	//     calls that are not urgent.
 	//   - bytes is the sum of the costs of all calls and of the events in their
 	//     inputs. freed is signalled when it falls, and when stopped is set.
-	//   - Once stopped is set no handler begins, and the lanes are empty; once closed is
-	//     set, so is calls.
+	//   - After stopped is set no handler begins, and the lanes are empty.
 	mu      sync.Mutex
 	freed   sync.Cond
 	calls   callTable
@@ -39,25 +38,24 @@ type Server struct {
 	stopped bool
 }
 
-// NewServer returns a server for a socket whose life is ctx. It panics if a
-// required option is missing.
+// NewServer returns a server for a socket. ctx must end when the socket closes. NewServer
+// panics if a required option is missing.
 func NewServer(ctx context.Context, o ServerOptions) *Server {
 	return NewServers(o).New(ctx, nil, o.Send)
 }
 
-// Receive takes a frame from the client, whose memory it does not keep. It is called by
-// the reader of the socket, one frame after another. It sends the answer to an unreadable
-// request itself.
+// Receive handles a frame from the client, whose memory it does not keep. It must be called
+// by the reader of the socket, one frame after another. If a request cannot be read,
+// Receive sends the answer itself.
 //
-// It does not wait for a handler unless requests, or events that are not read, hold more
-// than [ServerOptions.MaxBytes] with this frame: then it waits until there is room, and
-// the reader with it. A request without a free handler waits in memory instead, undecoded.
-// An abort takes it out.
+// Receive does not wait for handlers, unless requests and unread events would hold more
+// than [ServerOptions.MaxBytes] with this frame: it then waits until there is room. A
+// request beyond MaxCalls waits in memory, undecoded, until a handler ends or an abort
+// removes it.
 //
-// A second request with an id in use, and events and aborts for an id that is
-// not in use, are ignored. A frame that cannot be read and has no answer returns
-// a *[DecodeError]; the server stays usable. Other errors are those of Send,
-// and [ErrClosed].
+// A second request with an id in use, and events and aborts for an id that is not in use,
+// are ignored. For a frame that cannot be read and has no answer Receive returns a
+// *[DecodeError]; the server stays usable. Other errors are those of Send, and [ErrClosed].
 func (s *Server) Receive(f Frame) error {
 	run, err := s.Take(f.clone())
 	if run != nil {
@@ -66,9 +64,9 @@ func (s *Server) Receive(f Frame) error {
 	return err
 }
 
-// Take is Receive for a caller that has a goroutine and the memory of the frame to spare:
-// it does not start the handler of a request, but returns it as run, which has to be
-// called once. There is none for other frames.
+// Take is Receive for a caller that can spare a goroutine and the memory of the frame. It
+// does not start the handler of a request, but returns a function that runs it, which the
+// caller must call once. run is nil for other frames.
 func (s *Server) Take(f Frame) (run func(), err error) {
 	m, err := s.decode(f)
 	if err != nil {
@@ -87,7 +85,7 @@ func (s *Server) Take(f Frame) (run func(), err error) {
 	return run, nil
 }
 
-// decode keeps large frames from being decoded beside an input.
+// decode decodes a frame. A large frame waits until no input is being decoded.
 func (s *Server) decode(f Frame) (Message, error) {
 	if len(f.Data) >= largeFrame {
 		if err := s.decoding.take(s.ctx); err != nil {
@@ -143,8 +141,8 @@ func (s *Server) input(e *Event) error {
 	return err
 }
 
-// hold counts bytes that are going to be held, once there is room for them. It is called
-// with mu held, which is free while it waits.
+// hold waits until there is room for cost bytes and counts them. mu must be held; it is
+// released while hold waits.
 func (s *Server) hold(cost int) error {
 	for !s.stopped && s.bytes > 0 && s.bytes+cost > s.o.MaxBytes {
 		s.freed.Wait()
@@ -162,13 +160,13 @@ func (s *Server) free(cost int) {
 	s.freeHeld(cost)
 }
 
-// freeHeld is called with mu held.
+// freeHeld is free for a caller that holds mu.
 func (s *Server) freeHeld(cost int) {
 	s.bytes -= cost
 	s.freed.Signal() // the reader, if it waits
 }
 
-// occupy makes a call one whose handler runs, with mu held.
+// occupy counts a call as running and returns the context of its handler. mu must be held.
 func (s *Server) occupy(c *Call) context.Context {
 	ctx, cancel := context.WithCancelCause(s.ctx)
 	c.cancel, c.running, c.occupies, c.frame = cancel, true, true, Frame{}
@@ -177,7 +175,8 @@ func (s *Server) occupy(c *Call) context.Context {
 	return ctx
 }
 
-// vacate lets others run in place of the handler of c, with mu held.
+// vacate stops counting c as running, and starts calls that wait for its place. mu must be
+// held.
 func (s *Server) vacate(c *Call) {
 	if !c.occupies {
 		return
@@ -195,7 +194,7 @@ func (s *Server) answered(l *lane) {
 	s.fill(l, 1)
 }
 
-// fill runs calls that wait, up to n of them and as many as may run, with mu held.
+// fill starts up to n waiting calls, as many as may run. mu must be held.
 func (s *Server) fill(l *lane, n int) {
 	for ; n > 0 && !s.stopped && l.free(); n-- {
 		c := l.pop()
@@ -208,11 +207,11 @@ func (s *Server) fill(l *lane, n int) {
 	}
 }
 
-// runWaiting runs a request that has waited.
+// runWaiting decodes and runs a request that has waited.
 func (s *Server) runWaiting(ctx context.Context, f Frame, c *Call) {
 	m, _ := s.decode(f)
 	r, ok := m.(*Request)
-	if !ok { // the server was stopped: a frame that has been decoded once can be again
+	if !ok { // the server was stopped; the frame itself has been decoded before
 		c.returned()
 		s.handlers.Done()
 		return
@@ -233,7 +232,7 @@ func (s *Server) run(ctx context.Context, r *Request, c *Call) {
 	s.o.Handle(ctx, r, c)
 }
 
-// refuse deals with a frame that could not be read.
+// refuse handles a frame that could not be read, and answers it if it is a request.
 func (s *Server) refuse(err error) error {
 	bad, ok := errors.AsType[*DecodeError](err)
 	if !ok || bad.ID == nil {
@@ -254,7 +253,7 @@ func (s *Server) refuse(err error) error {
 	return s.send(bad.ID, s.o.BadRequest(s.ctx, bad))
 }
 
-// send writes a response that belongs to no call.
+// send sends a response that belongs to no call.
 func (s *Server) send(id ID, r *Response) error {
 	f, err := encodeAnswer(id, r)
 	if err != nil {
@@ -267,16 +266,15 @@ func (s *Server) sendAbort(id ID) error {
 	return s.write(s.ctx, Frame{Data: AppendAbort(nil, id)})
 }
 
-// encodeAnswer encodes r under this id without changing r.
+// encodeAnswer encodes r with the given id, without changing r.
 func encodeAnswer(id ID, r *Response) (Frame, error) {
 	answer := *r
 	answer.ID = id
 	return EncodeResponse(&answer)
 }
 
-// Stop drops the requests whose handlers have not begun, and ends a Receive that waits:
-// from then on it returns [ErrClosed] for requests. Handlers that run go on. It does not
-// wait.
+// Stop drops the requests whose handlers have not begun, and makes Receive return
+// [ErrClosed] for requests, even if it waits. Running handlers go on. Stop does not wait.
 func (s *Server) Stop() {
 	s.mu.Lock()
 	s.stopped = true
@@ -297,7 +295,7 @@ func (s *Server) Stop() {
 }
 
 // Close stops the server and ends all calls and their contexts with [ErrClosed]. Nothing
-// is sent for them any more.
+// more is sent for them.
 func (s *Server) Close() {
 	s.Stop()
 	s.mu.Lock()
@@ -308,5 +306,5 @@ func (s *Server) Close() {
 	}
 }
 
-// Wait joins the handlers. It is called after [Server.Close].
+// Wait waits for all handlers to return. It must be called after [Server.Close].
 func (s *Server) Wait() { s.handlers.Wait() }

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// serverRig is a server with a socket whose other side is the test.
+// serverRig is a server and the other side of its socket.
 type serverRig struct {
 	*Server
 	out    outbox
@@ -45,13 +45,13 @@ func (rig *serverRig) receive(t *testing.T, frames ...string) {
 	synctest.Wait()
 }
 
-// echo answers with the body of the request.
+// echo is a handler that answers with the body of the request.
 func echo(_ context.Context, r *Request, c *Call) {
-	_ = c.Respond(context.Background(), &Response{Body: r.Body}) // tests look at what was sent
+	_ = c.Respond(context.Background(), &Response{Body: r.Body}) // tests check the frames that were sent
 }
 
-// untilDone waits for the end of its context and answers then, which must not
-// be sent. It reports the cause and the error of the answer.
+// untilDone returns a handler that waits until its context ends and then answers, which
+// must have no effect. It sends the cause and the error of the answer to causes.
 func untilDone(causes chan<- error) func(context.Context, *Request, *Call) {
 	return func(ctx context.Context, _ *Request, c *Call) {
 		<-ctx.Done()

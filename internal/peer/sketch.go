@@ -7,20 +7,20 @@ import (
 )
 
 const (
-	// maxSketched bounds each string or number that a Sketch keeps, in bytes.
+	// maxSketched is the largest string or number, in bytes, that a Sketch keeps.
 	maxSketched = 4 << 10
-	// sketchDepth is how deep the members lie that a Sketch looks for: p.m.id.
+	// sketchDepth is the depth of the deepest member that a Sketch looks for: p.m.id.
 	sketchDepth = 3
 )
 
-// Sketch reads what can be known of a message that is not read as a whole, because it
-// is too large to keep or no valid JSON: which call it belongs to and, if it is an
-// event, its kind and its id. It reads the message as a stream, in memory that does not
-// grow with it. The zero Sketch is ready for use.
+// Sketch scans a message that is not decoded, because it is too large to keep or not valid
+// JSON, for the id of its call and, if it is an event, for its kind and its event id. The
+// message is written to it as a stream, and the memory that it uses does not grow with the
+// message. The zero Sketch is ready for use.
 type Sketch struct {
 	depth   int
 	path    [sketchDepth + 1]string // the current member at each depth, from 1
-	scalar  []byte                  // the string, number or word that is being read, or was last
+	scalar  []byte                  // the string, number or word that is being read, or was read last
 	long    bool                    // scalar is cut
 	quoted  bool
 	escaped bool
@@ -32,7 +32,7 @@ type Sketch struct {
 // Reset makes s ready for another message.
 func (s *Sketch) Reset() { *s = Sketch{scalar: s.scalar[:0]} }
 
-// Write reads the next bytes of the message. It never fails.
+// Write scans the next bytes of the message. It never returns an error.
 func (s *Sketch) Write(p []byte) (int, error) {
 	for _, c := range p {
 		if s.ended {
@@ -84,7 +84,8 @@ func (s *Sketch) readQuoted(c byte) {
 	}
 }
 
-// keep adds a byte to the scalar, unless it lies too deep to be looked for.
+// keep appends a byte to the scalar, unless it is nested too deeply to be part of a wanted
+// member.
 func (s *Sketch) keep(c byte) {
 	if s.depth > sketchDepth {
 		return
@@ -103,7 +104,7 @@ func (s *Sketch) setMember(quotedName string) {
 	}
 }
 
-// endValue stores the scalar if it is the value of a member that is looked for.
+// endValue stores the scalar if it is the value of a wanted member.
 func (s *Sketch) endValue() {
 	if len(s.scalar) > 0 && !s.long {
 		if into := s.member(); into != nil {
@@ -127,13 +128,13 @@ func (s *Sketch) member() *json.RawMessage {
 	return nil
 }
 
-// Error returns the error of the message: what was found in it, and err as the reason.
+// Error returns a DecodeError with what was found in the message, and err as the reason.
 func (s *Sketch) Error(err error) *DecodeError {
 	e := &DecodeError{Event: string(s.kind) == typeEvent, Err: err}
 	if string(s.kind) == typeAbort {
 		return e
 	}
-	// An answer repeats the id, and json.Valid accepts what is not UTF-8.
+	// The id is sent in the answer and must be UTF-8, which json.Valid does not check.
 	if len(s.call) > 0 && len(s.call) <= MaxID && json.Valid(s.call) && utf8.Valid(s.call) {
 		e.ID = ID(s.call)
 	}
@@ -144,7 +145,7 @@ func (s *Sketch) Error(err error) *DecodeError {
 	return e
 }
 
-// sketchedText returns the string that a value stands for, empty if it is none.
+// sketchedText returns the string that value encodes, or an empty string if it is not one.
 func sketchedText(value []byte) string {
 	if !isText(value) || !json.Valid(value) {
 		return ""
@@ -152,8 +153,8 @@ func sketchedText(value []byte) string {
 	return unquote(value)
 }
 
-// sketchError returns a [DecodeError] of a message that is in memory. It keeps what err
-// already knows.
+// sketchError returns the [DecodeError] of a message that is in memory. It keeps the fields
+// that err already has.
 func sketchError(f Frame, err error) *DecodeError {
 	var s Sketch
 	_, _ = s.Write(f.Data)

@@ -8,33 +8,31 @@ import (
 	"sync"
 )
 
-// Stream is the event stream that answers a request. Its methods are safe for
-// concurrent use; each event goes to one reader.
+// Stream is the event stream that answers a request. Its methods are safe for concurrent
+// use; each event is returned to one reader.
 type Stream struct {
 	client *Client
 	call   *pending
 	queue  *queue
 }
 
-// Next waits for the next event. The event of kind done or error is the last
-// one; after it Next returns [io.EOF]. A stream that breaks before returns what
-// it holds and then the reason: [ErrOverflow] if it was read too slowly, a
-// *[DecodeError] if an event could not be read, an error that wraps [ErrClosed]
-// if the client was closed, [ErrAborted] after Close. When the context ends,
-// its cause is returned and the stream stays as it is.
+// Next waits for the next event. The event of kind done or error is the last one; after it
+// Next returns [io.EOF]. A stream that fails earlier returns the events that it holds and
+// then the reason: [ErrOverflow] if it was read too slowly, a *[DecodeError] if an event
+// could not be read, an error that wraps [ErrClosed] if the client was closed, [ErrAborted]
+// after Close. If ctx ends, Next returns its cause and the stream stays open.
 func (s *Stream) Next(ctx context.Context) (*Event, error) { return s.queue.next(ctx) }
 
-// Close ends the stream and drops its unread events. The server is sent an
-// abort unless the stream had ended. Close never fails; the error is there for
-// [io.Closer].
+// Close ends the stream and drops its unread events. The server is sent an abort unless the
+// stream had ended. Close always returns nil; it implements [io.Closer].
 func (s *Stream) Close() error {
 	s.client.stop(s.call)
 	s.queue.drop(ErrAborted)
 	return nil
 }
 
-// ErrOverflow ends a stream whose reader is too slow: events came in while the
-// queue was full. What was buffered can still be read before it.
+// ErrOverflow is the error of a stream whose reader is too slow: an event arrived while the
+// queue was full. The events in the queue are returned before it.
 var ErrOverflow = errors.New("too many unread events")
 
 // The defaults of [Limit].
@@ -46,7 +44,7 @@ const (
 // Limit bounds the unread events of one stream. A zero field means its default.
 type Limit struct {
 	Events int // number of events; default [DefaultLimitEvents]
-	Bytes  int // of the frames that the events keep in memory; default [DefaultLimitBytes]
+	Bytes  int // size of the frames that the events keep in memory; default [DefaultLimitBytes]
 }
 
 func (l Limit) withDefaults() Limit {
@@ -56,18 +54,18 @@ func (l Limit) withDefaults() Limit {
 	}
 }
 
-// queue holds the events of a stream that its reader has not taken yet. One
-// queue may have several readers; each event goes to one of them.
+// queue holds the events of a stream that its reader has not taken yet. Of several readers
+// each takes different events.
 type queue struct {
-	limit Limit     // zero: the caller of push bounds the queue
+	limit Limit     // zero: push does not bound the queue, its caller does
 	freed func(int) // called with the cost of events that are no longer held; may be nil
 
 	// wake holds a token if there may be something for a waiting reader. A
 	// reader that does not take everything puts the token back.
 	wake chan struct{}
 
-	// mu guards what follows. Invariants: bytes is the cost of all events; once
-	// end is set, nothing is added, and only drop may still change end.
+	// mu guards the fields below. bytes is the cost of all events. After end is set,
+	// nothing is added, and only drop may change end.
 	mu     sync.Mutex
 	events []*Event
 	bytes  int
@@ -78,7 +76,7 @@ func newQueue(l Limit) *queue {
 	return &queue{limit: l.withDefaults(), wake: make(chan struct{}, 1)}
 }
 
-// newInput returns a queue whose events are counted by their server.
+// newInput returns a queue without a limit: the server counts its events.
 func newInput(freed func(cost int)) *queue {
 	return &queue{freed: freed, wake: make(chan struct{}, 1)}
 }
@@ -106,8 +104,8 @@ func (q *queue) push(e *Event) bool {
 	return true
 }
 
-// fail ends the queue, unless it has ended. What it holds can still be read.
-// It reports whether the queue was open.
+// fail ends the queue, unless it has ended. Its events can still be read. It reports
+// whether the queue was open.
 func (q *queue) fail(err error) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -119,8 +117,8 @@ func (q *queue) fail(err error) bool {
 	return true
 }
 
-// drop is fail, but it also drops what the queue holds, and reads then return
-// err even if the queue had ended unread. It reports whether the queue was open.
+// drop is like fail, but also drops the events. If there were unread ones, reads return err
+// even if the queue had ended before. It reports whether the queue was open.
 func (q *queue) drop(err error) bool {
 	q.mu.Lock()
 	open := q.end == nil
@@ -135,7 +133,8 @@ func (q *queue) drop(err error) bool {
 	return open
 }
 
-// next returns the next event, and the error that ended the queue after the last.
+// next waits for the next event. After the last one it returns the error that ended the
+// queue.
 func (q *queue) next(ctx context.Context) (*Event, error) {
 	for {
 		if ctx.Err() != nil {

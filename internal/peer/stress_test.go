@@ -15,9 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestStress joins a client and a server and makes 1000 calls at once, some of
-// them streams, many of them cancelled at a random moment. Each answer must
-// reach its own caller, and nothing may be left over.
+// TestStress connects a client and a server and makes 1000 calls at once, some of them
+// streams, many of them cancelled at a random moment. Each answer must reach its own
+// caller, and nothing may be kept afterwards.
 func TestStress(t *testing.T) {
 	t.Parallel()
 	const calls, events = 1000, 5
@@ -81,8 +81,8 @@ func TestStress(t *testing.T) {
 
 var errStressCancel = errors.New("cancelled by the test")
 
-// stressHandler answers with the body of the request, as a plain response or
-// as a stream.
+// stressHandler returns a handler that answers with the body of the request, as a plain
+// response or as a stream.
 func stressHandler(events int) func(context.Context, *Request, *Call) {
 	return func(ctx context.Context, r *Request, c *Call) {
 		switch r.URL.Path {
@@ -90,7 +90,7 @@ func stressHandler(events int) func(context.Context, *Request, *Call) {
 			<-ctx.Done()
 			return
 		case "/plain":
-			_ = c.Respond(context.Background(), &Response{Body: r.Body}) // fails for calls that were aborted
+			_ = c.Respond(context.Background(), &Response{Body: r.Body}) // returns an error for calls that were aborted
 			return
 		}
 		_ = c.Respond(context.Background(), &Response{Header: http.Header{"Content-Type": {"text/event-stream"}}})
@@ -101,7 +101,7 @@ func stressHandler(events int) func(context.Context, *Request, *Call) {
 	}
 }
 
-// stressCall makes the call n and checks that all it gets is its own.
+// stressCall makes the call n and checks that everything it receives belongs to it.
 func stressCall(ctx context.Context, c *Client, n, events int) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -137,7 +137,7 @@ func stressCall(ctx context.Context, c *Client, n, events int) error {
 		}
 		return nil
 	}
-	defer func() { _ = stream.Close() }() // never fails
+	defer func() { _ = stream.Close() }() // always returns nil
 	for i := range events + 1 {
 		e, err := stream.Next(ctx)
 		if err != nil {

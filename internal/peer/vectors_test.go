@@ -17,25 +17,25 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What we do otherwise than the original, by the name of the vector.
+// These are the differences from the original, by the name of the vector.
 var (
-	// sortedHeaders are cases with several headers: ours are sorted by name, so
-	// that a message has one form only. Readers do not care.
+	// sortedHeaders are cases with several headers: ours are sorted by name, so that equal
+	// messages have equal encodings. Readers ignore the order.
 	sortedHeaders = map[string]bool{
 		"blob": true, "file": true, "file with odd name": true, "blob with own disposition": true, "empty blob": true,
 		"blob without type": true, "blob holding 0xFF and JSON": true, "empty file": true,
 	}
 
-	// ownWire are cases that we write in another way.
+	// ownWire are cases that we encode differently.
 	ownWire = map[string]string{
-		// A header without a value is not there, so there are no headers.
+		// A header without a value is omitted, so there are no headers.
 		"undefined header": `{"i":"1","p":{"u":"/subscribe","b":{}}}`,
 	}
 
-	// refused are cases that the original reads and we do not.
+	// refused are cases that the original accepts and we do not.
 	refused = map[string]error{
-		// The original hands on a text where its types promise a number. No
-		// original writes one.
+		// The original passes on a string where its types promise a number. No original
+		// sends one.
 		"status as string is kept": errStatus,
 	}
 )
@@ -72,7 +72,7 @@ type vectorCase struct {
 	Decoded   vectorMessage
 }
 
-// tagged is a decoded value that JSON cannot hold.
+// tagged is a decoded value that JSON cannot represent.
 type tagged struct {
 	Tag    string          `json:"$"`
 	V      json.RawMessage `json:"v"`
@@ -83,7 +83,7 @@ type tagged struct {
 
 func tagOf(value json.RawMessage) tagged {
 	var tag tagged
-	_ = json.Unmarshal(value, &tag) // values that are no object have no tag
+	_ = json.Unmarshal(value, &tag) // values that are not objects have no tag
 	return tag
 }
 
@@ -266,7 +266,7 @@ func requireMessage(t *testing.T, want vectorMessage, got Message) {
 	}
 }
 
-// requireHeader compares names without regard to case: ours are canonical.
+// requireHeader compares headers, ignoring the case of names: ours are canonical.
 func requireHeader(t *testing.T, want json.RawMessage, got http.Header) {
 	t.Helper()
 	members := make(map[string]any)

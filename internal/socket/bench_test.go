@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// endless is a source of batches, which are left is.
+// endless is a source that has as many more batches as left.
 type endless struct {
 	left  int
 	frame []byte
@@ -33,7 +33,7 @@ func (e *endless) Pull(b *Batch, wait bool) More {
 
 func (*endless) Visit(time.Time) (again time.Time) { return again }
 
-// Each op is a batch over a connection of which only whole writes can be observed.
+// Each op writes a batch over a connection that only shows when a whole write is done.
 func BenchmarkBlindWrites(b *testing.B) {
 	for name, dial := range map[string]func(tb testing.TB) (server, client net.Conn){
 		"pipe": func(testing.TB) (server, client net.Conn) { return net.Pipe() },

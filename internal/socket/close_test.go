@@ -87,7 +87,7 @@ func TestClose(t *testing.T) {
 	})
 }
 
-// From the decision to close on, nothing is handed on, whatever comes.
+// After the decision to close, no message is passed to the handler.
 func TestNothingIsHandedOnAfterClose(t *testing.T) {
 	inBubble(t, 0, func(t *testing.T, _ *Pool, connect func() *peer) {
 		p := connect()
@@ -104,7 +104,7 @@ func TestNothingIsHandedOnAfterClose(t *testing.T) {
 	})
 }
 
-// stuck is a source that does not return where it may wait.
+// stuck is a source that does not return from a Pull that may wait.
 type stuck struct {
 	script
 
@@ -119,7 +119,7 @@ func (s *stuck) Pull(_ *Batch, wait bool) More {
 	return WouldBlock
 }
 
-// A source that hangs does not keep a connection open that is closed.
+// A source that hangs does not keep a closing connection open.
 func TestCloseWhileTheSourceHangs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

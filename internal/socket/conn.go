@@ -25,42 +25,42 @@ const (
 const (
 	// closeTimeout is how long a connection has to answer a close frame.
 	closeTimeout = 5 * time.Second
-	// maxControl bounds the control frames that wait: a peer that sends pings
-	// without reading the answers is not sent all of them.
+	// maxControl is the most bytes of control frames that may wait to be sent. A client
+	// that sends pings without reading the answers is not sent all of them.
 	maxControl = 1 << 10
-	// closeBatches is how many batches of the source go out before a close frame.
+	// closeBatches is the most batches of the source that are sent before a close frame.
 	closeBatches = 16
 )
 
 // Options configures Accept.
 type Options struct {
-	// ReadLimit is the size of the largest message, over all its fragments. A frame
-	// header that announces more closes the connection with 1009. Required.
+	// ReadLimit is the size of the largest message in bytes, over all its fragments. A
+	// frame header that announces more closes the connection with code 1009. It is
+	// required.
 	ReadLimit int64
-	// MessageTimeout is how long a message may take from its first frame to its
-	// last. A message that takes longer closes the connection with 1008. 0 is
+	// MessageTimeout is how long a message may take from its first byte to its last. A
+	// message that takes longer closes the connection with code 1008. 0 means
 	// [DefaultMessageTimeout].
 	MessageTimeout time.Duration
-	// StallTimeout is how long the connection may accept no bytes while some wait
-	// to be written. Then it is closed with 1013. Of a connection without a file
-	// descriptor, as one with TLS, it must accept 16 KiB, or all that there is, in that
-	// time. 0 is [DefaultStallTimeout].
+	// StallTimeout is how long the client may take none of the bytes that wait to be
+	// written. The connection is then closed with code 1013. A connection without a file
+	// descriptor, such as one with TLS, must take 16 KiB, or all bytes if fewer wait,
+	// within that time. 0 means [DefaultStallTimeout].
 	StallTimeout time.Duration
-	// OriginPatterns are hosts, as in path.Match, besides the request's own that
-	// the Origin header may name. AnyOrigin allows all.
+	// OriginPatterns are the hosts, as patterns of path.Match, that the Origin header may
+	// name besides the request's own host. AnyOrigin allows every origin.
 	OriginPatterns []string
 	AnyOrigin      bool
-	// Subprotocols are those that the server speaks. The first that the client offers
-	// too is selected.
+	// Subprotocols are those that the server speaks. The first one that the client also
+	// offers is selected.
 	Subprotocols []string
 }
 
-// Conn is the server side of one WebSocket connection. It is meant to be a part of
-// its source, and not to be copied. After Accept its methods are safe for concurrent
-// use.
+// Conn is the server side of one WebSocket connection. It is a field of its source and must
+// not be copied. After Accept its methods are safe for concurrent use.
 type Conn struct {
 	wire   net.Conn
-	fd     syscall.RawConn // nil: only blocking writes
+	fd     syscall.RawConn // nil: it can only be written to by blocking
 	src    Source
 	pool   *Pool
 	writer int
@@ -69,56 +69,56 @@ type Conn struct {
 	messageTimeout time.Duration
 	stallTimeout   time.Duration
 
-	// buffer belongs to the goroutine that reads: see read.
+	// buffer is used only by the goroutine that runs read.
 	buffer *bufio.Reader
 
-	// lastSign is when the peer last showed that it lives: bytes came from it, or a write
-	// went on that had waited for it. reading is when the frame or message that
-	// is incomplete began, 0 if there is none; both in nanoseconds since the pool was
-	// made. paused is set while the handler keeps the reader waiting.
+	// lastSign is when the client last showed that it is alive: bytes arrived from it, or a
+	// write that had waited for it went on. reading is when the incomplete frame or message
+	// began, 0 if there is none. Both are in nanoseconds since the pool was made. paused is
+	// set while the handler keeps the reader waiting.
 	lastSign atomic.Int64
 	reading  atomic.Int64
 	paused   atomic.Bool
 	visits   wheel.Entry
 
-	// The write side belongs to the goroutine that has set owned. While it is not
-	// owned, what was written ends at the end of a frame. dirty means that there may
-	// be something to send that the owner has not seen: it is set before owned is
-	// tried, and the owner looks at it again after it has cleared owned, so nothing
-	// that sets it and finds the write side taken is forgotten.
+	// Only the goroutine that has set owned writes. While owned is not set, the bytes
+	// written so far end at the end of a frame. dirty means that there may be something to
+	// send that the owner has not seen. It is set before owned is tried, and the owner
+	// looks at it again after it has cleared owned, so that nothing is forgotten when the
+	// write side is taken.
 	owned, dirty, queued atomic.Bool
 
-	// waiting is set while drain may wait for the source, and the close frame with it. It is
-	// set before ending is looked at.
+	// waiting is set while drain may wait for the source, during which no close frame can
+	// be sent. It is set before ending is read.
 	waiting atomic.Bool
 
-	// ending is set, under mu, when the decision to close was made. From then on no
-	// message is handed on, and nothing is pulled from the source except before our
-	// close frame.
+	// ending is set, under mu, when it is decided to close the connection. After that no
+	// message is passed to the handler, and nothing is pulled from the source except before
+	// our close frame.
 	ending atomic.Bool
 
 	// mu guards the fields below. It is held for a few instructions only.
 	//
-	//   - control frames are sent before what the source has; closing, if it is above
-	//     0, is how many batches of the source may still go out before them, the last
-	//     of which is our close frame.
-	//   - After shut is set, the connection is closed as soon as control is out.
-	//   - handler is called once with Closing: by the one that sets ending, or by
-	//     Serve if that was before.
+	//   - Control frames are sent before the source's, unless closing is above 0: so many
+	//     batches of the source may still be sent before them, the last of which is our
+	//     close frame.
+	//   - After shut is set, the connection is closed as soon as control has been sent.
+	//   - The handler's Closing is called once: by the goroutine that sets ending, or by
+	//     Serve if ending was set before.
 	mu      sync.Mutex
 	handler Handler
 	control []byte
 	closing int
 	shut    bool
 	closed  bool
-	byPeer  bool   // code is the client's
-	code    uint16 // with which it was closed; 0 before ending is set
+	byPeer  bool   // code was sent by the client
+	code    uint16 // the close code; 0 until ending is set
 }
 
-// Accept answers a WebSocket handshake and makes c, which is new, its connection. If
-// it fails, the request was answered, or its connection is closed; see [RefusalLevel] for
-// whose mistake that is. The caller calls Serve and lets the HTTP handler
-// return, which frees the buffers of net/http.
+// Accept answers a WebSocket handshake and makes c, which must be new, its connection. If
+// it returns an error, the request has been answered or its connection closed;
+// [RefusalLevel] returns at which level to log the error. After a success the caller must
+// call Serve and return from the HTTP handler, which frees the buffers of net/http.
 func (c *Conn) Accept(w http.ResponseWriter, r *http.Request, pool *Pool, src Source, o Options) error {
 	c.src, c.pool, c.writer = src, pool, pool.assign()
 	c.readLimit = o.ReadLimit
@@ -135,7 +135,7 @@ func (c *Conn) Accept(w http.ResponseWriter, r *http.Request, pool *Pool, src So
 		h.refuse()
 		return fmt.Errorf("socket: accept: %w", err)
 	}
-	_ = handshake.CloseNow() // frees it; the connection stays open: see handshaken
+	_ = handshake.CloseNow() // frees its memory; the connection stays open: see handshaken
 	c.alive(time.Now())
 	return nil
 }
@@ -143,7 +143,8 @@ func (c *Conn) Accept(w http.ResponseWriter, r *http.Request, pool *Pool, src So
 // Writer returns the number of the writer that the connection is assigned to.
 func (c *Conn) Writer() int { return c.writer }
 
-// Wake must be called when the source may have something to send.
+// Wake makes the pool pull from the source soon. It must be called when the source may have
+// something to send.
 func (c *Conn) Wake() {
 	c.dirty.Store(true)
 	if c.queued.CompareAndSwap(false, true) && !c.pool.writers[c.writer].push(c) {
@@ -151,8 +152,8 @@ func (c *Conn) Wake() {
 	}
 }
 
-// Visit implements [wheel.Visitor]: it visits the source, pings a silent peer, and
-// closes the connection if the peer stays silent or takes too long over a message.
+// Visit implements [wheel.Visitor]: it visits the source, pings a silent client, and closes
+// the connection if the client stays silent or a message takes too long.
 func (c *Conn) Visit(now time.Time) (again time.Time) {
 	again = now.Add(c.messageTimeout) // for a message that begins right after this
 	sooner := func(t time.Time) {
@@ -173,7 +174,7 @@ func (c *Conn) Visit(now time.Time) (again time.Time) {
 	if interval <= 0 {
 		return again
 	}
-	if c.paused.Load() { // silence is ours
+	if c.paused.Load() { // the server keeps it from reading
 		c.alive(now)
 	}
 	lastSign := c.pool.start.Add(time.Duration(c.lastSign.Load()))
@@ -190,10 +191,10 @@ func (c *Conn) Visit(now time.Time) (again time.Time) {
 	return again
 }
 
-// alive records a sign of life of the client.
+// alive records that the client has shown that it is alive.
 func (c *Conn) alive(now time.Time) { c.lastSign.Store(int64(now.Sub(c.pool.start))) }
 
-// VisitAt makes sure that the source is visited at a time, up to a second late.
+// VisitAt schedules a visit to the source at t; it may run up to a second late.
 func (c *Conn) VisitAt(t time.Time) { c.pool.wheel.Hurry(&c.visits, t) }
 
 // answer sends a control frame.
@@ -206,10 +207,10 @@ func (c *Conn) answer(op byte, payload []byte) {
 	c.Wake()
 }
 
-// Close sends what the source has at hand, then a close frame, and ends the
-// connection once the peer has answered it, at the latest after 5 s. No message is
-// handed on any more. Only the first Close counts, and only it reports true. It does not
-// wait. The code is one that may be sent: see [MaySend].
+// Close sends what the source has ready, then a close frame, and closes the connection when
+// the client has answered it, or after 5 s. No further message is passed to the handler.
+// Only the first call has an effect, and only it returns true. Close does not wait. The
+// code must be one that [MaySend] allows.
 func (c *Conn) Close(code int, reason string) (first bool) {
 	first = c.decide(code, func() {
 		c.closing = closeBatches
@@ -222,8 +223,8 @@ func (c *Conn) Close(code int, reason string) (first bool) {
 	return first
 }
 
-// refuse sends a close frame because of what the peer has sent. Reading goes on, since
-// a connection that is closed with unread input may take the frame back.
+// refuse sends a close frame because of what the client has sent. Reading goes on: if a
+// connection is closed with unread input, the client may never see the frame.
 func (c *Conn) refuse(code int, reason string) {
 	if c.decide(code, func() { c.control = appendClose(c.control, code, reason) }) {
 		c.deadline(closeTimeout)
@@ -231,7 +232,7 @@ func (c *Conn) refuse(code int, reason string) {
 	}
 }
 
-// abandon sends a close frame, and neither reads anything more nor sends what the
+// abandon sends a close frame, without reading anything more and without sending what the
 // source has.
 func (c *Conn) abandon(code int, reason string) {
 	if c.decide(code, func() { c.control = appendClose(c.control, code, reason) }) {
@@ -241,18 +242,18 @@ func (c *Conn) abandon(code int, reason string) {
 	}
 }
 
-// CloseCode returns the code with which the connection was closed: that of our close frame, or
-// the client's if that came first, [StatusNone] if it had no code, [StatusAbnormal] if there
-// was no close frame. byPeer is set if the code is the client's. It is 0 before the decision
-// to close.
+// CloseCode returns the code that the connection was closed with: that of our close frame,
+// or the client's if that came first, or [StatusNone] if the client's frame had no code, or
+// [StatusAbnormal] if there was no close frame. byPeer reports whether the client sent the
+// code. The code is 0 until it is decided to close the connection.
 func (c *Conn) CloseCode() (code int, byPeer bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return int(c.code), c.byPeer
 }
 
-// decide makes the decision to close with a code, and calls change with the lock held, unless it was
-// made before. It reports whether it was not, and then calls the handler's Closing.
+// decide sets ending and the close code, unless they have been set. It calls change with mu
+// held, and then the handler's Closing. It reports whether this was the first call.
 func (c *Conn) decide(code int, change func()) (first bool) {
 	c.mu.Lock()
 	first = !c.ending.Load()
@@ -269,7 +270,7 @@ func (c *Conn) decide(code int, change func()) (first bool) {
 	return first
 }
 
-// shutdown ends the connection once what waits in control is out.
+// shutdown closes the connection when the waiting control frames have been sent.
 func (c *Conn) shutdown() {
 	c.pool.wheel.Remove(&c.visits)
 	c.decide(StatusAbnormal, func() {})
@@ -283,7 +284,7 @@ func (c *Conn) shutdown() {
 	}
 }
 
-// Kill ends the connection at once, without a close frame.
+// Kill closes the connection at once, without a close frame.
 func (c *Conn) Kill() {
 	c.decide(StatusAbnormal, func() {})
 	c.mu.Lock()

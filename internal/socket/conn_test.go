@@ -18,11 +18,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// script is a Source that adds what it was fed, in order.
+// script is a Source that adds the frames that it was fed, in order.
 type script struct {
 	mu     sync.Mutex
 	frames [][]byte
-	slow   bool // what comes next has to be waited for
+	slow   bool // the next frames have to be waited for
 	waits  int
 }
 
@@ -57,7 +57,7 @@ func (s *script) Pull(b *Batch, wait bool) More {
 
 func (s *script) Visit(time.Time) (again time.Time) { return again }
 
-// choppy is a net.Conn whose TryWrite takes what it likes.
+// choppy is a net.Conn whose TryWrite writes a part of what it is passed.
 type choppy struct {
 	net.Conn
 	rnd *rand.Rand
@@ -75,7 +75,7 @@ func (c *choppy) TryWrite(p []byte) (int, error) {
 type handshake struct {
 	*httptest.ResponseRecorder
 	nc    net.Conn
-	early string // what has come behind the request
+	early string // the bytes that arrived after the request
 }
 
 func (h handshake) Hijack() (net.Conn, *bufio.ReadWriter, error) {
@@ -94,7 +94,7 @@ type peer struct {
 	got  []string // messages
 }
 
-// connect makes a connection over server and serves it.
+// connect accepts a connection over server and serves it.
 func connect(t *testing.T, pool *Pool, src Source, server, client net.Conn) *peer {
 	t.Helper()
 	return connectEarly(t, pool, src, server, client, "")
@@ -107,7 +107,7 @@ func connectEarly(t *testing.T, pool *Pool, src Source, server, client net.Conn,
 	return p
 }
 
-// accept makes a connection that is not served yet.
+// accept accepts a connection without serving it.
 func accept(t *testing.T, pool *Pool, src Source, server, client net.Conn, early string) *peer {
 	t.Helper()
 	r := handshakeRequest()
@@ -298,8 +298,8 @@ func TestConnectionIsUsableLongAfterItWasSlow(t *testing.T) {
 	})
 }
 
-// Over TCP a connection that is full gets a goroutine, and what was written
-// without waiting and what that one wrote make one stream.
+// Over TCP, a connection with a full buffer gets a goroutine, and the bytes written by the
+// writer and by that goroutine form one stream.
 func TestTCP(t *testing.T) {
 	t.Parallel()
 	pool := NewPool(2, 0)

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A message has to be complete some time after its first byte, whatever comes meanwhile.
+// A message must be complete some time after its first byte, whatever arrives in between.
 func TestMessagesHaveADeadline(t *testing.T) {
 	half := masked(finalFrame|opText, strings.Repeat("x", 100))[:50]
 	for name, test := range map[string]struct{ first, then []byte }{
@@ -32,7 +32,7 @@ func TestMessagesHaveADeadline(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, 20*time.Second, func(t *testing.T, _ *Pool, connect func() *peer) {
 				p := connect()
-				go func() { // reads pings and pongs, to the close frame
+				go func() { // reads pings and pongs, up to the close frame
 					for {
 						if _, _, err := p.tryRead(); err != nil {
 							return
@@ -82,8 +82,8 @@ func TestSlowMessageArrives(t *testing.T) {
 	})
 }
 
-// waiting is a Handler that keeps its reader waiting until the connection closes, or
-// something comes from next.
+// waiting is a Handler that keeps its reader waiting until the connection closes or next
+// receives a value.
 type waiting struct {
 	*peer
 	next    chan struct{}
@@ -101,8 +101,8 @@ func (w waiting) Receive(message []byte, binary bool) (run func()) {
 
 func (w waiting) Closing() { close(w.closing) }
 
-// While the handler keeps the reader waiting, nothing is read, and the silence is not the
-// peer's. Closing ends the wait.
+// While the handler keeps the reader waiting nothing is read, and the client's silence does
+// not count. Closing ends the wait.
 func TestWaitingReader(t *testing.T) {
 	for name, end := range map[string]func(w waiting){
 		"close":      func(w waiting) { w.conn.Close(1000, "") },
@@ -135,9 +135,9 @@ func TestWaitingReader(t *testing.T) {
 	}
 }
 
-// A peer that takes something now and then is kept, also if it cannot answer pings, which
-// are behind what it has to read. One that takes nothing for the stall timeout is closed
-// with 1013, and not read any more.
+// A client that takes some bytes now and then is kept, even if it cannot answer pings,
+// which are queued behind other frames. One that takes nothing for the stall timeout is
+// disconnected with code 1013, and nothing more is read from it.
 func TestStalledPeer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -167,12 +167,12 @@ func TestStalledPeer(t *testing.T) {
 	})
 }
 
-// records is a connection as one with TLS: it takes whole writes, each after a while, and
-// none any more after a timeout.
+// records is a connection like one with TLS: it takes whole writes, each after a while, and
+// none after a timeout.
 type records struct {
 	net.Conn
 
-	pace     atomic.Int64 // how long it takes for a write, in nanoseconds
+	pace     atomic.Int64 // duration of a write, in nanoseconds
 	mu       sync.Mutex
 	deadline time.Time
 	broken   bool
@@ -207,8 +207,8 @@ func (r *records) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Over TLS a peer is kept that takes a record within the stall timeout, however many there
-// are, and one that takes none is closed, little later than in time.
+// Over TLS a client is kept that takes one record within each stall timeout. One that takes
+// none is disconnected, not much later than the timeout.
 func TestStalledPeerOverTLS(t *testing.T) {
 	t.Parallel()
 	const batches = 5

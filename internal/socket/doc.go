@@ -1,32 +1,31 @@
 // Package socket owns the server side of WebSocket connections. It is the only
 // package that reads and writes them.
 //
-// coder/websocket does the handshake. After it everything that goes out, pongs and close
-// frames included, goes through [Conn], which asks a [Source] for whole frames and hands
-// them to the kernel, as many as there are in one system call.
+// The handshake is done by coder/websocket. After it every frame that is sent, pongs and
+// close frames included, is sent by [Conn], which pulls whole frames from a [Source] and
+// passes as many as it can to the kernel in one system call.
 //
-// A fixed set of goroutines, the [Pool], writes for all connections and never
-// waits for one of them: it writes what the kernel takes at once. A connection
-// that is full, that has no file descriptor (TLS), or whose source has to wait
-// for something is written to by a goroutine of its own until it has caught up.
+// A fixed set of goroutines, the [Pool], writes for all connections. They never wait for a
+// connection: they write what the kernel takes at once. A connection that has a full
+// buffer, that has no file descriptor (TLS), or whose source must wait for something gets
+// its own goroutine, which writes until the connection has caught up.
 //
-// An idle connection has one goroutine, which does nothing but wait for input, for
-// which the smallest stack is enough. When there is some, it reads a message, starts
-// another one to wait in its place, and handles what it has read. One wheel watches
-// for silent peers and everything else that is due at some time, so no connection has a
-// timer.
+// An idle connection has one goroutine, which only waits for input and therefore needs only
+// the smallest stack. When input arrives, it reads a message, starts another goroutine to
+// wait in its place, and handles the message. No connection has a timer: one wheel watches
+// for silent clients and for everything else that is due at some time.
 //
 // # Bounds
 //
-// A connection holds a message that is being read, of which memory is taken as its bytes
-// come, up to Options.ReadLimit; the answers in its [Outbox]; control frames of 1 KiB; and
-// one batch that is being written, of [BatchSize] bytes and a frame or a part of the log
-// that it refers to. A message is read to its end within Options.MessageTimeout, and
-// a peer that takes nothing for Options.StallTimeout is closed.
+// A connection holds the message that is being read, for which memory is allocated as its
+// bytes arrive, up to Options.ReadLimit; the answers in its [Outbox]; up to 1 KiB of
+// control frames; and one batch that is being written, of [BatchSize] bytes and a frame or
+// a part of the log that it refers to. A message must arrive within Options.MessageTimeout,
+// and a client that takes no bytes for Options.StallTimeout is disconnected.
 //
 // # Closing
 //
-// The decision to close is made once: by [Conn.Close], for a fault of the peer, or because
-// the connection has failed. From then on no message is passed to the [Handler], whose
-// Closing is called, and no answer enters the outbox.
+// A connection is closed once: by [Conn.Close], because of a fault of the client, or
+// because the connection has failed. After that decision no message is passed to the
+// [Handler], its Closing is called, and no answer is added to the outbox.
 package socket

@@ -18,7 +18,7 @@ const (
 	maskedFrame  = 0x80
 
 	maxControlPayload = 125
-	maxReason         = maxControlPayload - 2 // bytes that a close frame has for its reason
+	maxReason         = maxControlPayload - 2 // bytes of the reason in a close frame
 	maxReadHeader     = 2 + 8 + 4
 )
 
@@ -31,7 +31,7 @@ const (
 	statusTryAgainLater = 1013
 )
 
-// Close codes for what no close frame can have, as clients report it.
+// Close codes that are never sent, by which a missing code or close frame is reported.
 const (
 	StatusNone     = 1005 // the close frame had no code
 	StatusAbnormal = 1006 // there was no close frame
@@ -40,8 +40,8 @@ const (
 // MaxHeader is the size of the longest frame header that is written.
 const MaxHeader = 10
 
-// AppendHeader appends the header of an unmasked, unfragmented frame of size
-// bytes that the caller appends next.
+// AppendHeader appends the header of an unmasked, unfragmented frame with a payload of size
+// bytes, which the caller must append next.
 func AppendHeader(dst []byte, binaryData bool, size int) []byte {
 	op := byte(opText)
 	if binaryData {
@@ -86,8 +86,8 @@ func appendClose(dst []byte, code int, reason string) []byte {
 	return append(dst, reason...)
 }
 
-// MaySend reports whether a close frame may have this code: 1000 to 1014 but 1004, 1005
-// and 1006, and 3000 to 4999.
+// MaySend reports whether a close frame may have the code: 1000 to 1014, except 1004 to
+// 1006, and 3000 to 4999.
 func MaySend(code int) bool {
 	switch code {
 	case 1004, 1005, 1006:
@@ -96,7 +96,7 @@ func MaySend(code int) bool {
 	return code >= 1000 && code <= 1014 || code >= 3000 && code <= 4999
 }
 
-// header is the header of a frame that was received.
+// header is the header of a received frame.
 type header struct {
 	final  bool
 	op     byte
@@ -106,7 +106,7 @@ type header struct {
 
 func (h *header) control() bool { return h.op >= opClose }
 
-// headerSize returns the size of a header whose second byte this is.
+// headerSize returns the size in bytes of the header whose second byte is b1.
 func headerSize(b1 byte) int {
 	size := 2
 	switch b1 &^ maskedFrame {
@@ -121,8 +121,8 @@ func headerSize(b1 byte) int {
 	return size
 }
 
-// parseHeader reads the header that b consists of. It reports the reason if a client
-// may not send it, and an empty string otherwise.
+// parseHeader parses b, which must be one whole header. If a client must not send it, fault
+// is the reason, and otherwise empty.
 func parseHeader(b []byte) (h header, fault string) {
 	h.final, h.op = b[0]&finalFrame != 0, b[0]&0xF
 	h.length = uint64(b[1] &^ maskedFrame)
@@ -150,7 +150,7 @@ func parseHeader(b []byte) (h header, fault string) {
 	return h, ""
 }
 
-// unmask applies a mask to b, which stands at an offset of the frame's payload.
+// unmask applies the mask to b, which begins at the given offset of the frame's payload.
 func unmask(b []byte, key [4]byte, offset int) {
 	var rotated [8]byte
 	for i := range rotated {
@@ -169,8 +169,9 @@ func unmask(b []byte, key [4]byte, offset int) {
 	}
 }
 
-// parseClose reads the payload of a close frame. code is -1 if it has none. refusal is
-// the code to close with if the payload is invalid, and 0 otherwise.
+// parseClose parses the payload of a close frame. code is -1 if the payload has none.
+// refusal is the code to close the connection with if the payload is invalid, and otherwise
+// 0.
 func parseClose(payload []byte) (code, refusal int) {
 	switch {
 	case len(payload) == 0:

@@ -60,7 +60,7 @@ func TestCloseReasons(t *testing.T) {
 	}
 }
 
-// What a client may not send closes the connection with a code that tells why.
+// A fault of the client closes the connection with a code for it.
 func TestFaultsOfThePeer(t *testing.T) {
 	announce := func(first byte, size uint64) string {
 		return string(append(binary.BigEndian.AppendUint64([]byte{first, 0x80 | 127}, size), 0, 0, 0, 0))

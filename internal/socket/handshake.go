@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// HandshakeError is why a request cannot open a WebSocket.
+// HandshakeError describes why a request cannot open a WebSocket.
 type HandshakeError struct {
 	Status  int
 	Message string
@@ -17,10 +17,10 @@ type HandshakeError struct {
 // Error returns the message.
 func (e *HandshakeError) Error() string { return "socket: " + e.Message }
 
-// CheckHandshake returns why Accept would refuse a request for what it asks or where
-// it comes from, nil if it would not, for callers that have something to do before
-// Accept that only a good request is worth. Accept alone checks version and key. What
-// the answer needs is set in header.
+// CheckHandshake reports whether Accept would refuse a request because of its method,
+// headers or origin. It returns nil if not. Callers use it before costly work that only a
+// valid request is worth. Only Accept checks the version and the key. CheckHandshake sets
+// the fields of header that the answer needs.
 func CheckHandshake(header http.Header, r *http.Request, o Options) *HandshakeError {
 	switch {
 	case !r.ProtoAtLeast(1, 1) || !hasToken(r.Header, "Upgrade", "websocket") || !hasToken(r.Header, "Connection", "upgrade"):
@@ -47,8 +47,8 @@ func CheckOriginPattern(pattern string) error {
 	return nil
 }
 
-// allowsOrigin compares without regard to case. A pattern with "://" is compared with
-// scheme and host.
+// allowsOrigin reports whether the request's origin is its own host or matches a pattern,
+// ignoring case. A pattern with "://" is matched against scheme and host.
 func allowsOrigin(r *http.Request, patterns []string) bool {
 	origin := r.Header.Get("Origin")
 	if origin == "" {
@@ -73,7 +73,7 @@ func allowsOrigin(r *http.Request, patterns []string) bool {
 	return false
 }
 
-// hasToken reports whether a header that is a list has a token in it.
+// hasToken reports whether the comma-separated header contains the token, ignoring case.
 func hasToken(h http.Header, name, token string) bool {
 	for _, line := range h.Values(name) {
 		for element := range strings.SplitSeq(line, ",") {

@@ -14,7 +14,7 @@ func TestOrigins(t *testing.T) {
 	t.Parallel()
 	patterns := []string{"*.friend.example", "HTTPS://secure.example"}
 	for origin, allowed := range map[string]bool{
-		"":                                  true, // programs
+		"":                                  true, // not a browser
 		"http://host.example":               true,
 		"https://HOST.example":              true,
 		"http://host.example:81":            false,

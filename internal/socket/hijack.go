@@ -14,17 +14,18 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/writers"
 )
 
-// readBuffer is the size of the buffer that a connection keeps for reading. It holds
-// the start of a message; what is longer is read past it.
+// readBuffer is the size of the buffer that a connection keeps for reading. It holds the
+// start of a message; the rest of a longer one is read directly into the message.
 const readBuffer = 256
 
-// ErrHijack is wrapped by the error of Accept where the connection cannot be taken over,
-// mostly because middleware hides the http.Hijacker of net/http. The request was answered
-// with 501.
+// ErrHijack is wrapped by the errors of Accept when the connection cannot be taken over,
+// usually because middleware hides the http.Hijacker of net/http. The request has been
+// answered with status 501.
 var ErrHijack = errors.New("the connection cannot be taken over")
 
-// RefusalLevel returns the level at which an error of Accept is logged: a server that can
-// serve no WebSocket at all is a mistake of its owner, any other refusal is the client's.
+// RefusalLevel returns the level at which to log an error of Accept: Error if the server
+// cannot accept any WebSocket, which its operator must mend, and Debug if the request was
+// at fault.
 func RefusalLevel(err error) slog.Level {
 	if errors.Is(err, ErrHijack) {
 		return slog.LevelError
@@ -32,27 +33,28 @@ func RefusalLevel(err error) slog.Level {
 	return slog.LevelDebug
 }
 
-// hijacker is the http.ResponseWriter that coder/websocket answers a handshake on. It
-// takes the connection over before it writes the answer 101, which it writes itself:
-// a writer of a framework may keep a status back, or refuse to hand over a connection
-// that has a status, and once 101 is out no error can be reported. coder/websocket, which
-// is used for the handshake only, gets a connection that does nothing. Nothing that lives as
-// long as the connection may refer to the hijacker: it keeps net/http's buffers alive.
+// hijacker is the http.ResponseWriter on which coder/websocket answers a handshake. It
+// takes over the connection before it writes the 101 response, and writes that response
+// itself: a framework's writer may hold back a status, or refuse to hand over a connection
+// that has one, and after the 101 response no error can be reported. coder/websocket only
+// does the handshake, on a connection whose methods do nothing. Nothing that lives as long
+// as the connection may refer to the hijacker, which keeps the buffers of net/http alive.
 type hijacker struct {
 	http.ResponseWriter
 	conn  *Conn
-	taken bool  // the connection is no longer net/http's
-	err   error // of Hijack: what coder/websocket answers from then on is dropped
+	taken bool  // the connection has been taken from net/http
+	err   error // from Hijack; once set, what coder/websocket answers is dropped
 }
 
-// WriteHeader writes the status of a refusal. Hijack writes that of an upgrade.
+// WriteHeader writes the status of a refusal. The status of an upgrade is written by
+// Hijack.
 func (h *hijacker) WriteHeader(status int) {
 	if status != http.StatusSwitchingProtocols && h.err == nil {
 		h.ResponseWriter.WriteHeader(status)
 	}
 }
 
-// Write writes the text of a refusal.
+// Write writes the body of a refusal.
 func (h *hijacker) Write(p []byte) (int, error) {
 	if h.err == nil {
 		return h.ResponseWriter.Write(p)
@@ -83,7 +85,7 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return none, bufio.NewReadWriter(bufio.NewReaderSize(none, 16), bufio.NewWriterSize(none, 16)), nil
 }
 
-// refuse answers a handshake for which Hijack has failed.
+// refuse answers with status 501 if Hijack has failed.
 func (h *hijacker) refuse() {
 	if h.err == nil || h.taken {
 		return
@@ -95,14 +97,15 @@ func (h *hijacker) refuse() {
 	http.Error(h.ResponseWriter, http.StatusText(http.StatusNotImplemented), http.StatusNotImplemented)
 }
 
-// takeOver returns the connection behind w and what was read from it already. It tries
-// every writer that w wraps: an outer one may know only the next, and that not be an
-// http.Hijacker itself. It tries none if the innermost is no http.Hijacker: gin's counts a
-// try that fails as an answer, and no status could be written.
+// takeOver takes the connection from net/http and returns it with the bytes that have
+// already been read from it. It tries every writer that w wraps: an outer one may only know
+// the next one, which need not be an http.Hijacker. It tries none if the innermost is not
+// an http.Hijacker: gin's writer takes a failed attempt for an answer, and then no status
+// could be written.
 func takeOver(w http.ResponseWriter) (nc net.Conn, early []byte, err error) {
 	inner := writers.Innermost(w)
 	if _, ok := inner.(http.Hijacker); !ok {
-		return nil, nil, fmt.Errorf("%T is no http.Hijacker", inner)
+		return nil, nil, fmt.Errorf("%T is not an http.Hijacker", inner)
 	}
 	for ; w != nil; w = writers.Unwrap(w) {
 		if h, ok := w.(http.Hijacker); ok {
@@ -114,8 +117,8 @@ func takeOver(w http.ResponseWriter) (nc net.Conn, early []byte, err error) {
 	return nil, nil, err
 }
 
-// hijack turns a panic into an error: some writers assert that what they wrap is an
-// http.Hijacker.
+// hijack calls h.Hijack and returns an error if that panics: some writers assert, without a
+// check, that the writer below them is an http.Hijacker.
 func hijack(h http.Hijacker) (nc net.Conn, early []byte, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -130,25 +133,27 @@ func hijack(h http.Hijacker) (nc net.Conn, early []byte, err error) {
 	return nc, bytes.Clone(early), nil
 }
 
-// bodyHeaders are what middleware may have set for an answer with a body.
+// bodyHeaders are headers of a body, which middleware may have set and a 101 response must
+// not have.
 var bodyHeaders = map[string]bool{
 	"Content-Encoding": true, "Content-Length": true, "Content-Type": true, "Trailer": true, "Transfer-Encoding": true,
 }
 
-// switchProtocols writes the answer to a handshake.
+// switchProtocols writes the 101 response.
 func switchProtocols(nc net.Conn, header http.Header) error {
 	answer := bytes.NewBuffer(make([]byte, 0, 512))
 	answer.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
 	_ = header.WriteSubset(answer, bodyHeaders) // to memory
 	answer.WriteString("\r\n")
-	// Also in place of the deadlines that net/http may have left on the connection.
+	// This also replaces the deadlines that net/http may have left on the connection.
 	_ = nc.SetDeadline(time.Now().Add(closeTimeout))
 	_, err := nc.Write(answer.Bytes())
 	_ = nc.SetDeadline(time.Time{})
 	return err
 }
 
-// headed is a connection of which something was read already.
+// headed is a connection from which some bytes have already been read. Read returns them
+// first.
 type headed struct {
 	net.Conn
 	head []byte
@@ -163,15 +168,15 @@ func (h *headed) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// handshaken is the connection as coder/websocket sees it after the handshake: it
-// cannot read, write or close.
+// handshaken is the connection that coder/websocket has after the handshake. It cannot
+// read, write or close.
 type handshaken struct{ net.Conn }
 
 func (*handshaken) Read([]byte) (int, error)    { return 0, io.EOF }
 func (*handshaken) Write(p []byte) (int, error) { return len(p), nil }
 func (*handshaken) Close() error                { return nil }
 
-// input reads from the connection and notes when something has come.
+// input is a Conn as an io.Reader. It records when bytes arrive.
 type input Conn
 
 func (in *input) Read(p []byte) (int, error) {

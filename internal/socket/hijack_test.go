@@ -13,29 +13,31 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// plain is a ResponseWriter that hides what it wraps.
+// plain is a ResponseWriter that hides the writer that it wraps.
 type plain struct{ http.ResponseWriter }
 
-// open is one that does not.
+// open is a ResponseWriter that has an Unwrap method.
 type open struct{ http.ResponseWriter }
 
 func (w open) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// asserting is one that takes what it wraps for a Hijacker, as several do.
+// asserting is a ResponseWriter that assumes that the writer it wraps is a Hijacker, as
+// several do.
 type asserting struct{ http.ResponseWriter }
 
 func (w asserting) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return w.ResponseWriter.(http.Hijacker).Hijack()
 }
 
-// failing is a Hijacker that is none, but knows the next writer.
+// failing is a Hijacker that always fails, but can unwrap the next writer.
 type failing struct{ open }
 
 func (failing) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return nil, nil, errors.New("not here")
 }
 
-// counting is one that writes no status after a try to take the connection over.
+// counting is a ResponseWriter that writes no status after an attempt to take over the
+// connection.
 type counting struct {
 	open
 	written *bool
@@ -52,8 +54,8 @@ func (w counting) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return w.ResponseWriter.(http.Hijacker).Hijack()
 }
 
-// late is a framework's writer, which keeps the status until it has to write it and
-// hands no connection over after that.
+// late is a framework's writer, which holds back the status until it has to write it and
+// does not hand over the connection after that.
 type late struct {
 	open
 	status int
@@ -127,7 +129,7 @@ func TestAcceptUnderMiddleware(t *testing.T) {
 	}
 }
 
-// A client that does not take the answer holds up the handler for a bounded time.
+// A client that does not read the answer blocks the handler for a bounded time.
 func TestAcceptWithoutAReader(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -145,7 +147,7 @@ func TestAcceptWithoutAReader(t *testing.T) {
 	})
 }
 
-// A refusal of the client's own making keeps its status and its text.
+// A refusal that is not due to Hijack keeps its status and its body.
 func TestAcceptRefusesNoUpgrade(t *testing.T) {
 	t.Parallel()
 	pool := NewPool(1, 0)

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What belongs to a connection is freed when it has ended, however it did.
+// The memory of a connection is freed when it has ended, for whatever reason.
 func TestEndedConnIsFreed(t *testing.T) {
 	for name, end := range map[string]func(p *peer){
 		"the peer drops it":  func(p *peer) { _ = p.nc.Close() },

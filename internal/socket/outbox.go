@@ -8,27 +8,28 @@ import (
 	"sync/atomic"
 )
 
-// ErrClosed is returned for frames that come after the decision to close a connection.
+// ErrClosed is returned for frames that are added after it was decided to close the
+// connection.
 var ErrClosed = errors.New("socket: connection closed")
 
-// FrameOverhead is what a frame that waits counts besides its bytes.
+// FrameOverhead is the number of bytes that a waiting frame costs in addition to its own.
 const FrameOverhead = 64
 
-// Outbox holds the frames of answers that wait for a connection to take them. It bounds
-// them: see [Outbox.Put]. A frame counts with its capacity and [FrameOverhead]. The zero
-// Outbox is not usable: see [Outbox.Open]. Its methods are safe for concurrent use.
+// Outbox is a bounded queue of frames that answer calls and wait to be sent. A frame costs
+// its capacity and [FrameOverhead]. The zero Outbox is not usable: see [Outbox.Open]. Its
+// methods are safe for concurrent use.
 type Outbox struct {
 	conn  *Conn
 	limit int
-	added atomic.Uint64 // frames, ever
-	held  atomic.Int64  // frames
+	added atomic.Uint64 // number of frames since Open
+	held  atomic.Int64  // number of frames
 
-	// mu guards the fields below, and is held when added and held change. While it is
-	// held no lock is taken but by the function passed to Take.
+	// mu guards the fields below, and is held when added and held are changed. While it
+	// is held no lock is taken, except by the function passed to Take.
 	//
 	//   - size is the sum of the costs of frames and of reservations that are not used yet.
-	//   - waiters wait for room, in this order. None does while there is room for it.
-	//   - Once closed is set there are no waiters, and no frame is added.
+	//   - waiters are served in order. None of them waits while there is room for it.
+	//   - After closed is set there are no waiters, and no frame is added.
 	mu      sync.Mutex
 	frames  []outgoing
 	waiters []*waiter
@@ -36,8 +37,8 @@ type Outbox struct {
 	closed  bool
 }
 
-// outgoing is a frame that is due once the connection's reader of events has passed
-// the Seq after; 0 is at once.
+// outgoing is a frame that is due when the connection's reader of events has passed the Seq
+// after, or at once if after is 0.
 type outgoing struct {
 	frame []byte
 	after uint64
@@ -45,35 +46,35 @@ type outgoing struct {
 
 func (f outgoing) cost() int { return cap(f.frame) + FrameOverhead }
 
-// waiter is a caller that waits for room.
+// waiter is a call of Put or Reserve that waits for room.
 type waiter struct {
 	outgoing // frame is nil for a reservation
 	cost     int
-	ready    chan struct{} // closed when it has got room, and its frame was added, or the outbox is closed
+	ready    chan struct{} // closed when its frame has been added or its room reserved, or the outbox closed
 }
 
-// Open makes the outbox that of a connection. Frames wait for room beyond half of
-// limit bytes, so that all that is held is at most limit, or one frame if that is
-// larger than half of it.
+// Open prepares the outbox for a connection. A frame waits for room while more than half of
+// limit bytes would be held with it, so that at most limit bytes are held, or one frame if
+// that alone costs more than half of limit.
 func (o *Outbox) Open(c *Conn, limit int) { o.conn, o.limit = c, limit }
 
-// Added returns how many frames were added, ever. It takes no lock.
+// Added returns how many frames have been added since Open. It takes no lock.
 func (o *Outbox) Added() uint64 { return o.added.Load() }
 
 // Empty reports whether no frame waits. It takes no lock.
 func (o *Outbox) Empty() bool { return o.held.Load() == 0 }
 
-// Size returns what the frames cost that wait, and the reservations, in bytes.
+// Size returns the cost in bytes of the waiting frames and of the reservations.
 func (o *Outbox) Size() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.size
 }
 
-// Put adds a frame and wakes the connection. It waits for room while others wait, or
-// while more than half of the limit would be held with this frame; one frame alone
-// always has room. It returns the cause of ctx if that ends while it waits, and
-// [ErrClosed] once the connection is closing. The frame belongs to the outbox then.
+// Put adds a frame and wakes the connection. It waits for room while others wait, or while
+// more than half of the limit would be held with this frame; an empty outbox has room for
+// any frame. It returns the cause of ctx if ctx ends first, and [ErrClosed] if the
+// connection is closing. The caller must not change the frame afterwards.
 func (o *Outbox) Put(ctx context.Context, frame []byte, after uint64) error {
 	f := outgoing{frame, after}
 	if err := o.wait(ctx, f, f.cost()); err != nil {
@@ -83,16 +84,17 @@ func (o *Outbox) Put(ctx context.Context, frame []byte, after uint64) error {
 	return nil
 }
 
-// Reserve waits for room for a frame of size bytes as Put does. Without an error the
-// caller calls Add or Release.
+// Reserve waits, as Put does, for room for a frame of size bytes. If it returns nil, the
+// caller must call Add or Release.
 func (o *Outbox) Reserve(ctx context.Context, size int) error {
 	return o.wait(ctx, outgoing{}, size+FrameOverhead)
 }
 
-// Add adds a frame for which room was reserved: its capacity is the size.
+// Add adds a frame for which room has been reserved. The frame's capacity must be the
+// reserved size.
 func (o *Outbox) Add(frame []byte) error { return o.add(outgoing{frame, 0}) }
 
-// Release returns the room of a reservation that is not used.
+// Release frees the room of a reservation that will not be used.
 func (o *Outbox) Release(size int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -100,17 +102,18 @@ func (o *Outbox) Release(size int) {
 	o.grant()
 }
 
-// Force adds a frame without waiting for room. Its caller bounds how many there are.
+// Force adds a frame without waiting for room. The caller must bound how many such frames
+// there are.
 func (o *Outbox) Force(frame []byte) {
 	f := outgoing{frame, 0}
 	o.mu.Lock()
 	o.size += f.cost()
 	o.mu.Unlock()
-	_ = o.add(f) // a connection that is closing does without
+	_ = o.add(f) // not needed by a connection that is closing
 }
 
-// wait returns when there is room for cost bytes, which is then taken, and f was added
-// unless it is a reservation.
+// wait waits until there is room for cost bytes and takes it. It then adds f, unless f is a
+// reservation.
 func (o *Outbox) wait(ctx context.Context, f outgoing, cost int) error {
 	o.mu.Lock()
 	switch {
@@ -131,7 +134,7 @@ func (o *Outbox) wait(ctx context.Context, f outgoing, cost int) error {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if i := slices.Index(o.waiters, w); i >= 0 { // ctx has ended, and this may be the one in the way
+	if i := slices.Index(o.waiters, w); i >= 0 { // ctx has ended; others may have waited for this one
 		o.waiters = slices.Delete(o.waiters, i, i+1)
 		o.grant()
 		return context.Cause(ctx)
@@ -142,7 +145,7 @@ func (o *Outbox) wait(ctx context.Context, f outgoing, cost int) error {
 	return nil
 }
 
-// admit takes room, with mu held.
+// admit takes room for cost bytes and adds f, unless f is a reservation. mu must be held.
 func (o *Outbox) admit(f outgoing, cost int) {
 	o.size += cost
 	if f.frame != nil {
@@ -150,10 +153,10 @@ func (o *Outbox) admit(f outgoing, cost int) {
 	}
 }
 
-// fits is called with mu held.
+// fits reports whether there is room for cost bytes. mu must be held.
 func (o *Outbox) fits(cost int) bool { return o.size == 0 || o.size+cost <= o.limit/2 }
 
-// add adds a frame that is counted already.
+// add adds a frame whose cost is already part of size.
 func (o *Outbox) add(f outgoing) error {
 	o.mu.Lock()
 	if o.closed {
@@ -166,14 +169,14 @@ func (o *Outbox) add(f outgoing) error {
 	return nil
 }
 
-// append is called with mu held.
+// append adds a frame to frames. mu must be held.
 func (o *Outbox) append(f outgoing) {
 	o.frames = append(o.frames, f)
 	o.held.Add(1)
 	o.added.Add(1)
 }
 
-// grant hands out room, with mu held.
+// grant serves waiters while there is room. mu must be held.
 func (o *Outbox) grant() {
 	for len(o.waiters) > 0 && o.fits(o.waiters[0].cost) {
 		w := o.waiters[0]
@@ -182,14 +185,14 @@ func (o *Outbox) grant() {
 		close(w.ready)
 	}
 	if len(o.waiters) == 0 {
-		o.waiters = nil // an idle connection keeps no buffer
+		o.waiters = nil // an idle connection should hold no buffer
 	}
 }
 
-// Take moves the frames that are due into the batch, in order, until that is full: it
-// has BatchSize bytes, or a Shared part. A frame is due if it was put with after 0, or
-// if passed reports true for its after. A frame that is larger than what is left of the
-// batch becomes its Shared part. passed must not call the outbox.
+// Take moves the due frames into the batch, in order, until that has BatchSize bytes or a
+// Shared part. A frame is due if it was put with after 0, or if passed reports true for its
+// after. A frame that does not fit into the rest of the batch becomes its Shared part.
+// passed must not call the outbox.
 func (o *Outbox) Take(b *Batch, passed func(after uint64) bool) {
 	if o.Empty() {
 		return
@@ -216,13 +219,13 @@ func (o *Outbox) Take(b *Batch, passed func(after uint64) bool) {
 	clear(o.frames[len(kept):])
 	o.held.Store(int64(len(kept)))
 	if o.frames = kept; len(kept) == 0 && cap(kept) > 1 {
-		o.frames = nil // an idle connection keeps no more than room for one
+		o.frames = nil // an idle connection should hold room for one frame at most
 	}
 	o.grant()
 }
 
-// Close lets no more frames in, and ends the waiting for room with [ErrClosed]. What the
-// outbox holds can still be taken.
+// Close makes the outbox refuse frames and ends the waiting for room with [ErrClosed]. The
+// frames that it holds can still be taken.
 func (o *Outbox) Close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -233,7 +236,7 @@ func (o *Outbox) Close() {
 	o.waiters = nil
 }
 
-// Discard drops what the outbox holds. It is called after Close.
+// Discard drops all frames. It must be called after Close.
 func (o *Outbox) Discard() {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// boxed is a Source that has an outbox only. It adds nothing while it is shut.
+// boxed is a Source with an outbox only. It adds nothing while it is shut.
 type boxed struct {
 	Outbox
 
@@ -43,7 +43,7 @@ func (b *boxed) set(shut bool, passed uint64) {
 	b.shut, b.passed = shut, passed
 }
 
-// inOutbox runs a test with a connection that has nothing but an outbox, which is shut.
+// inOutbox runs a test with a connection whose source is a shut outbox.
 func inOutbox(t *testing.T, limit int, test func(t *testing.T, b *boxed, p *peer)) {
 	t.Helper()
 	inBubble(t, 0, func(t *testing.T, pool *Pool, _ func() *peer) {
@@ -55,7 +55,7 @@ func inOutbox(t *testing.T, limit int, test func(t *testing.T, b *boxed, p *peer
 	})
 }
 
-// put puts a frame in the background and reports the error.
+// put puts a frame on a separate goroutine and sends the error to the channel.
 func (b *boxed) put(ctx context.Context, payload string, after uint64) <-chan error {
 	done := make(chan error, 1)
 	go func() { done <- b.Put(ctx, Frame([]byte(payload), false), after) }()
@@ -101,7 +101,7 @@ func TestOutboxHasRoomForOneFrame(t *testing.T) {
 	})
 }
 
-// What counts is the memory of a frame, not its length.
+// A frame costs its capacity, not its length.
 func TestOutboxCountsCapacity(t *testing.T) {
 	inOutbox(t, 1000, func(t *testing.T, b *boxed, _ *peer) {
 		require.NoError(t, b.Put(t.Context(), append(make([]byte, 0, 400), "x"...), 0))
@@ -151,8 +151,8 @@ func TestOutboxDiscard(t *testing.T) {
 	})
 }
 
-// A frame waits until the reader of events has passed its Seq, and others do not wait for
-// it.
+// A frame waits until the reader of events has passed its Seq, and other frames do not wait
+// for it.
 func TestOutboxWaitsForEvents(t *testing.T) {
 	inOutbox(t, 10_000, func(t *testing.T, b *boxed, p *peer) {
 		for payload, after := range map[string]uint64{"5": 5, "7": 7} {

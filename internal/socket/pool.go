@@ -9,8 +9,8 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/wheel"
 )
 
-// Pool is what connections share: a fixed set of goroutines that write to them, and a
-// wheel for their timeouts. The zero Pool is not usable: see [NewPool].
+// Pool is a fixed set of goroutines that write to the connections, and a wheel for their
+// timeouts. The zero Pool is not usable: see [NewPool].
 type Pool struct {
 	start   time.Time
 	ping    time.Duration
@@ -20,9 +20,9 @@ type Pool struct {
 	wg      sync.WaitGroup // the writers, and the goroutines of slow connections
 }
 
-// NewPool starts n writers; 0 is one for each processor that Go uses. A connection
-// that was silent for ping is sent one, and ended if it stays silent for as long
-// again. 0 is never.
+// NewPool starts n writers, or one for each processor that Go uses if n is 0. A connection
+// that has been silent for the duration ping is sent a ping frame, and is closed if it
+// stays silent for that long again. If ping is 0, no connection is pinged.
 func NewPool(n int, ping time.Duration) *Pool {
 	if n <= 0 {
 		n = runtime.GOMAXPROCS(0)
@@ -36,8 +36,8 @@ func NewPool(n int, ping time.Duration) *Pool {
 	return p
 }
 
-// Close stops the goroutines, and those of slow connections, and waits for them. The
-// connections must have been closed before.
+// Close stops the writers and the goroutines of slow connections, and waits for them. The
+// connections must be closed first.
 func (p *Pool) Close() {
 	p.wheel.Close()
 	for _, w := range p.writers {
@@ -46,7 +46,8 @@ func (p *Pool) Close() {
 	p.wg.Wait()
 }
 
-// Traffic returns how many events and bytes the pool's connections were given to send, ever.
+// Traffic returns the number of events and bytes that the pool's connections have been
+// given to send so far.
 func (p *Pool) Traffic() (events, bytes uint64) {
 	for _, w := range p.writers {
 		events += w.traffic.events.Load()
@@ -58,20 +59,21 @@ func (p *Pool) Traffic() (events, bytes uint64) {
 // Size returns the number of writers.
 func (p *Pool) Size() int { return len(p.writers) }
 
-// assign spreads connections over the writers.
+// assign returns the number of the writer for a new connection. It spreads connections
+// evenly.
 func (p *Pool) assign() int { return int(p.next.Add(1)) % len(p.writers) }
 
-// Task is a function that a writer runs between writes. It finds the writer's connections
-// that have something to send, where waking each of them would take the caller too long.
+// Task is a function that a writer runs between writes to find connections that have
+// something to send, where waking each of them would take the caller too long.
 type Task struct {
 	writer *writer
 	queued atomic.Bool
 	find   func(flush func(*Conn))
 }
 
-// NewTask makes a task for one of the writers, counted from 0. find is called on the
-// writer's goroutine, once or more for each Wake, and must not block; flush sends
-// what a connection's source has.
+// NewTask returns a task for the writer with the given number. find is called on the
+// writer's goroutine, at least once after each Wake, and must not block; flush sends what a
+// connection's source has.
 func (p *Pool) NewTask(writer int, find func(flush func(*Conn))) *Task {
 	return &Task{writer: p.writers[writer], find: find}
 }
@@ -88,19 +90,19 @@ func (t *Task) run(w *writer) {
 	t.find(w.flush)
 }
 
-// job is what waits in a writer's queue: a Conn or a Task.
+// job is an element of a writer's queue: a Conn or a Task.
 type job interface{ run(w *writer) }
 
 // writer writes for the connections that are assigned to it.
 type writer struct {
 	wake  chan struct{}
-	batch Batch  // of its goroutine
-	trier *trier // of its goroutine
+	batch Batch  // used only by the writer's goroutine
+	trier *trier // used only by the writer's goroutine
 
-	events, bytes int // of its goroutine: sent and not in traffic yet
+	events, bytes int // used only by the writer's goroutine: sent, not yet added to traffic
 
-	// mu guards queue and closed. A job is in queue at most once: its queued flag
-	// is set before it is put there and cleared when it runs.
+	// mu guards queue and closed. A job is in queue at most once: its queued flag is set
+	// before it is added and cleared when it runs.
 	mu     sync.Mutex
 	queue  []job
 	closed bool
@@ -108,8 +110,8 @@ type writer struct {
 	traffic traffic
 }
 
-// traffic counts what a writer's connections were given to send. Writers do not share it, so
-// that counting takes no memory from the cache of another one.
+// traffic counts what a writer's connections have been given to send. Each writer has its
+// own, in its own cache lines, so that counting does not slow down the others.
 type traffic struct {
 	_             [64]byte
 	events, bytes atomic.Uint64
@@ -121,14 +123,14 @@ func (t *traffic) add(events, bytes int) {
 	t.bytes.Add(uint64(bytes))
 }
 
-// count counts a batch, on the writer's goroutine, until reckon adds it to the traffic.
+// count counts a batch on the writer's goroutine; reckon later adds it to the traffic.
 func (w *writer) count(b *Batch) {
 	w.events += b.Events
 	w.bytes += len(b.Own) + len(b.Shared)
 }
 
-// reckon adds what was counted to the traffic: once for all that a writer had to do, since
-// atomic additions cost as much as a small event.
+// reckon adds what was counted to the traffic. It is called once for all jobs of a wake-up,
+// since atomic additions cost as much as a small event.
 func (w *writer) reckon() {
 	if w.bytes > 0 {
 		w.traffic.add(w.events, w.bytes)
@@ -136,7 +138,7 @@ func (w *writer) reckon() {
 	}
 }
 
-// push adds a job, and reports false if the writer was closed.
+// push adds a job. It reports false if the writer is closed.
 func (w *writer) push(j job) bool {
 	w.mu.Lock()
 	if w.closed {
@@ -189,8 +191,8 @@ func (w *writer) run() {
 }
 
 // answers reports whether the first job is a connection, which has an answer to send.
-// Others are about to be ready, as requests come together: their handlers run first, so
-// that one write sends all.
+// Requests tend to arrive together, so others are probably about to be ready: their
+// handlers should run first, so that one write sends all answers.
 func (w *writer) answers() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -201,7 +203,7 @@ func (w *writer) answers() bool {
 	return ok
 }
 
-// flush sends what a connection has at once, instead of when its job runs.
+// flush sends at once what a connection has, instead of when its job runs.
 func (w *writer) flush(c *Conn) {
 	c.dirty.Store(true)
 	c.flush(w)

@@ -11,41 +11,43 @@ import (
 )
 
 const (
-	// firstPayload is how much room is made for a payload before its bytes come.
-	// It doubles as they do, so that a header alone costs nothing.
+	// firstPayload is the first capacity for a payload, in bytes. The capacity doubles as
+	// bytes arrive, so that a header alone allocates little.
 	firstPayload = 16 << 10
 	// maxFragments bounds the frames of one message.
 	maxFragments = 1 << 14
 )
 
-// errProtocol is returned for frames that make what follows unreadable.
+// errProtocol is returned for frames after which nothing more can be read.
 var errProtocol = errors.New("socket: protocol error")
 
-// closedError is returned when the peer's close frame was read.
+// closedError is returned when the client's close frame has been read.
 type closedError struct{ code int }
 
 func (e *closedError) Error() string { return fmt.Sprintf("socket: closed with code %d", e.code) }
 
-// Handler receives what is read from a connection, from one goroutine at a time.
+// Handler receives the messages of a connection. Its methods are called by one goroutine at
+// a time, except Closing.
 type Handler interface {
-	// Receive takes over a message. Text is valid UTF-8. If it returns run, that runs
-	// while reading goes on; it is for what takes longer. While Receive waits, nothing
-	// is read, and the silence of the peer does not count against it.
+	// Receive handles a message, which it may keep. A text message is valid UTF-8. If
+	// Receive returns a function, that runs while reading goes on; it is for work that
+	// takes longer. While Receive runs nothing is read, and the client's silence does not
+	// count against it.
 	Receive(message []byte, binary bool) (run func())
 
-	// Closing is called once, when the decision to close the connection has been made:
-	// by Close, for a fault of the peer, or because the connection has failed. No
-	// Receive begins after it, and one that waits has to return. It must not block, and
-	// may be called with locks of Close's caller held.
+	// Closing is called once, when it is decided to close the connection: by Close, because
+	// of a fault of the client, or because the connection has failed. Receive is not called
+	// after it, and a running Receive should return. Closing must not block, and may be
+	// called with locks of Close's caller held.
 	Closing()
 
-	// Ended is called when reading has ended, after Closing, with the close code that
-	// the peer has sent, -1 if it sent none. The connection is closed.
+	// Ended is called after Closing, when reading has ended and the connection is closed.
+	// code is the close code that the client has sent, or -1 if there was none.
 	Ended(code int)
 }
 
-// Serve reads messages and passes each to h until the connection closes. It does not
-// wait.
+// Serve starts a goroutine that reads messages and passes each to h until the connection
+// closes.
 func (c *Conn) Serve(h Handler) {
 	c.mu.Lock()
 	c.handler = h
@@ -58,10 +60,10 @@ func (c *Conn) Serve(h Handler) {
 	go c.read()
 }
 
-// read waits for input and reads it. The stack of a goroutine that has done so has
-// grown and would stay so, therefore another one waits for what comes next.
+// read waits for input and reads it. Reading grows the stack of its goroutine, which would
+// stay so; therefore another goroutine waits for the next input.
 func (c *Conn) read() {
-	// Bytes and an error are returned again below.
+	// The bytes or the error are returned again by readMessages.
 	_, _ = c.buffer.Peek(1)
 	goroutine.GrowStack()
 	run, err := c.readMessages()
@@ -75,7 +77,8 @@ func (c *Conn) read() {
 	}
 }
 
-// readMessages reads what has been received, up to a message that has something to run.
+// readMessages reads the received messages, up to one for which the handler returns a
+// function.
 func (c *Conn) readMessages() (run func(), err error) {
 	for {
 		c.reading.Store(max(c.lastSign.Load(), 1))
@@ -95,8 +98,8 @@ func (c *Conn) readMessages() (run func(), err error) {
 	}
 }
 
-// readMessage returns the next message and its opcode. That is opContinuation if there
-// is none: there was a control frame with nothing after it, or the connection is
+// readMessage returns the next message and its opcode. The opcode is opContinuation if
+// there is no message: a control frame was the last frame received, or the connection is
 // closing.
 func (c *Conn) readMessage() (message []byte, op byte, err error) {
 	for fragments := 0; ; fragments++ {
@@ -141,7 +144,7 @@ func (c *Conn) readMessage() (message []byte, op byte, err error) {
 	}
 }
 
-// checkText refuses a text message that is not UTF-8.
+// checkText closes the connection with code 1007 if a text message is not UTF-8.
 func (c *Conn) checkText(message []byte, op byte) ([]byte, byte, error) {
 	if op == opText && !utf8.Valid(message) {
 		c.refuse(statusInvalidText, "text is not UTF-8")
@@ -163,12 +166,12 @@ func (c *Conn) readHeader() (header, error) {
 		c.refuse(statusProtocolError, fault)
 		return header{}, errProtocol
 	}
-	_, _ = c.buffer.Discard(len(b)) // they are there
+	_, _ = c.buffer.Discard(len(b)) // they are in the buffer
 	return h, nil
 }
 
-// readPayload appends the payload of a frame to message, which is not larger than the
-// read limit with it.
+// readPayload appends the payload of a frame to message. The caller has checked that both
+// are within the read limit.
 func (c *Conn) readPayload(message []byte, h *header) ([]byte, error) {
 	start, total := len(message), len(message)+int(h.length)
 	if total == 0 {
@@ -219,7 +222,7 @@ func (c *Conn) readControl(h *header) error {
 		switch {
 		case refusal != 0:
 			c.refuse(refusal, "bad close frame")
-		default: // answered with the same, unless it is an answer to ours
+		default: // answered with the same frame, unless it is the answer to ours
 			closed := code
 			if closed < 0 {
 				closed = StatusNone
@@ -231,11 +234,12 @@ func (c *Conn) readControl(h *header) error {
 		}
 		return &closedError{code}
 	}
-	_, _ = c.buffer.Discard(len(payload)) // they are there
+	_, _ = c.buffer.Discard(len(payload)) // they are in the buffer
 	return nil
 }
 
-// finish ends the connection when reading has.
+// finish closes the connection after reading has ended with err. It returns the client's
+// close code, or -1.
 func (c *Conn) finish(err error) (code int) {
 	defer c.shutdown()
 	if closed, ok := errors.AsType[*closedError](err); ok {
@@ -247,9 +251,9 @@ func (c *Conn) finish(err error) (code int) {
 	return -1
 }
 
-// linger reads on after a close frame of ours until the peer has gone: closing a
-// connection that has unread input would take the frame back. It returns at once if
-// reading has failed.
+// linger reads and drops input after our close frame until the client closes the
+// connection: if that were closed with unread input, the client might never see the frame.
+// It returns at once if reading has failed.
 func (c *Conn) linger() {
 	c.mu.Lock()
 	shut := c.shut

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// inBubble runs a test with a pool and a way to connect to it.
+// inBubble runs a test with a pool and a function that connects to it.
 func inBubble(t *testing.T, ping time.Duration, test func(t *testing.T, pool *Pool, connect func() *peer)) {
 	t.Helper()
 	t.Parallel()
@@ -23,14 +23,14 @@ func inBubble(t *testing.T, ping time.Duration, test func(t *testing.T, pool *Po
 	})
 }
 
-// pipe connects a source in memory.
+// pipe accepts a connection in memory for a source.
 func pipe(t *testing.T, pool *Pool, src Source) *peer {
 	t.Helper()
 	server, client := net.Pipe()
 	return connect(t, pool, src, server, client)
 }
 
-// Control frames come between messages and between the fragments of one.
+// Control frames may arrive between messages and between the fragments of one.
 func TestControlFramesBetweenMessages(t *testing.T) {
 	ping, pong := masked(finalFrame|opPing, "are you there"), masked(finalFrame|opPong, "")
 	first, last := masked(opText, "in "), masked(finalFrame, "pieces")
@@ -65,7 +65,7 @@ func TestControlFramesBetweenMessages(t *testing.T) {
 	}
 }
 
-// busy is a Handler that has something to run for each message.
+// busy is a Handler that returns a function to run for each message.
 type busy struct {
 	*peer
 	running chan string
@@ -75,7 +75,7 @@ func (b busy) Receive(message []byte, _ bool) (run func()) {
 	return func() { b.running <- string(message) }
 }
 
-// What messages have to run does not keep the connection from being read.
+// The functions that messages run do not keep the connection from being read.
 func TestReadingGoesOnWhileMessagesRun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

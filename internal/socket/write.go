@@ -10,14 +10,15 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/goroutine"
 )
 
-// maxRounds is how many batches of one connection are written before others' are.
+// maxRounds is the most batches that are written for one connection before other
+// connections have their turn.
 const maxRounds = 8
 
-// next fills a batch with what is to be sent next. done means that the connection is
-// to be closed instead.
+// next fills a batch with the frames that are to be sent next. done means that there are
+// none and the connection must be closed.
 func (c *Conn) next(b *Batch, wait bool) (more More, done bool) {
 	c.mu.Lock()
-	if c.closing > 0 { // what the source has comes first, up to a limit
+	if c.closing > 0 { // the source's frames come first, up to a limit
 		c.closing--
 		c.mu.Unlock()
 		if c.src.Pull(b, false) != Some {
@@ -28,7 +29,7 @@ func (c *Conn) next(b *Batch, wait bool) (more More, done bool) {
 		return Some, false
 	}
 	control, ending, shut := c.control, c.ending.Load(), c.shut
-	c.control = nil // an idle connection keeps no buffer
+	c.control = nil // an idle connection should hold no buffer
 	c.mu.Unlock()
 	b.Own = append(b.Own, control...)
 	switch {
@@ -45,7 +46,7 @@ func (c *Conn) run(w *writer) {
 	c.flush(w)
 }
 
-// flush sends what can be sent without waiting, on a writer's goroutine.
+// flush sends what it can without waiting. It runs on a writer's goroutine.
 func (c *Conn) flush(w *writer) {
 	for round := 0; c.dirty.Load(); round++ {
 		if round == maxRounds {
@@ -63,7 +64,9 @@ func (c *Conn) flush(w *writer) {
 	}
 }
 
-// flushOwned reports whether it has passed the write side on to drain.
+// flushOwned writes batches until nothing is left, or maxRounds is reached, or writing
+// would block. In the last case it starts drain, which then owns the write side, and
+// returns true.
 func (c *Conn) flushOwned(w *writer, round int) (passed bool) {
 	b := &w.batch
 	for {
@@ -108,10 +111,10 @@ func (w *writer) try(c *Conn, b *Batch) (n int, err error) {
 	return n, err
 }
 
-// drain owns the write side and writes, waiting for the peer if necessary, until
-// nothing is left. more is what there is besides b.
+// drain owns the write side and writes until nothing is left, waiting for the client if
+// necessary. b is written first, and more describes what there is after it.
 func (c *Conn) drain(b *Batch, more More) {
-	if more == WouldBlock { // what only writes does without
+	if more == WouldBlock { // not needed for writing only
 		goroutine.GrowStack()
 	}
 	for {
@@ -139,23 +142,23 @@ func (c *Conn) drain(b *Batch, more More) {
 }
 
 const (
-	// stallSteps is how often, in a stall timeout, a long write is interrupted to see
-	// what the kernel has accepted of it.
+	// stallSteps is the number of times in a stall timeout that a long write is interrupted
+	// to see how much the kernel has taken.
 	stallSteps = 4
-	// blindChunk is what is written at a time to a connection of which only whole
-	// writes can be observed, as one with TLS, which sends it as one record.
+	// blindChunk is the number of bytes written at a time to a connection that only shows
+	// when a whole write is done, such as one with TLS, which sends them as one record.
 	blindChunk = 16 << 10
-	// blindSlack is the part of a stall timeout by which a deadline for several such
-	// writes may be later than that, so that not each of them has to set one.
+	// blindSlack is the part of a stall timeout by which the deadline of such a write may be
+	// late, so that one deadline serves several writes.
 	blindSlack = 8
-	// waited is the least time that a write takes which has to wait for the peer.
+	// waited is the least duration of a write that has had to wait for the client.
 	waited = 5 * time.Millisecond
 )
 
-// write writes all of p. It closes the connection when that has accepted nothing for
-// the stall timeout; from then on the deadline of the closing counts. Bytes for which
-// there was room only after a wait are a sign of life: the peer has taken others. It may
-// be long before it reads the ping that is behind them.
+// write writes all of p. It closes the connection when the client has taken no byte for the
+// stall timeout; after that only the deadline of the closing applies. Bytes that are
+// written after a wait are a sign of life, since the client must have taken others. It may
+// take long to reach the ping that is queued behind them.
 func (c *Conn) write(p []byte) bool {
 	if len(p) == 0 {
 		return true
@@ -196,7 +199,7 @@ func (c *Conn) write(p []byte) bool {
 	return true
 }
 
-// writeBy sets the deadline of writing, unless that of closing counts.
+// writeBy sets the write deadline, unless the connection is closing, which has its own.
 func (c *Conn) writeBy(deadline time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -210,7 +213,7 @@ func isTimeout(err error) bool {
 	return ok && ne.Timeout()
 }
 
-// fail abandons a connection that cannot be written to. Its reader notices.
+// fail closes a connection that cannot be written to. Its reader then gets an error.
 func (c *Conn) fail() {
 	c.decide(StatusAbnormal, func() {})
 	c.mu.Lock()
@@ -231,16 +234,16 @@ func (c *Conn) end() {
 	}
 }
 
-// tryWriter is a net.Conn that can be written to without waiting, as one in memory may
-// be in a test. n < len(p) with a nil error means that writing more would block.
+// tryWriter is a net.Conn that can be written to without waiting, such as a connection in
+// memory in tests. A nil error with n < len(p) means that writing more would block.
 type tryWriter interface {
 	TryWrite(p []byte) (n int, err error)
 }
 
-// trier writes without waiting. Each writer has one, so that no connection needs memory
-// for that.
+// trier writes without waiting. Each writer has one, so that connections need no memory for
+// it.
 type trier struct {
-	write func(fd uintptr) bool // once, made once: it would escape at each call
+	write func(fd uintptr) bool // the method once, converted one time: it would be allocated at each call
 
 	p   []byte
 	n   int
@@ -253,8 +256,8 @@ func newTrier() *trier {
 	return t
 }
 
-// descriptor returns nil for a connection without a file descriptor, and where sockets
-// cannot be written to without waiting.
+// descriptor returns the connection's file descriptor, or nil if it has none or the system
+// cannot write to one without waiting.
 func descriptor(nc net.Conn) syscall.RawConn {
 	sc, ok := nc.(syscall.Conn)
 	if !ok || !canTry {

@@ -21,7 +21,7 @@ var appendCases = map[string]func(*log){
 		epoch := l.head("a").Epoch
 		for _, r := range l.addN("a", 3) {
 			if epoch == "" || r.Epoch != epoch {
-				l.t.Errorf("Epoch is %q in a log of epoch %q", r.Epoch, epoch)
+				l.t.Errorf("got the epoch %q in a log with the epoch %q", r.Epoch, epoch)
 			}
 		}
 	},
@@ -29,7 +29,7 @@ var appendCases = map[string]func(*log){
 		r := l.add("a", text("x"))
 		id := r.Position().String()
 		if p, ok := eventlog.ParsePosition(id); !ok || p != r.Position() {
-			l.t.Errorf("position %v reads back as %v, %v", id, p, ok)
+			l.t.Errorf("position %v was parsed as %v, %v", id, p, ok)
 		}
 	},
 	"Time is the time of the append": func(l *log) {
@@ -85,7 +85,7 @@ var appendCases = map[string]func(*log){
 		}
 		chained(l.t, 0, got)
 	},
-	"is readable once it is delivered": func(l *log) {
+	"can be read when it is delivered": func(l *log) {
 		delivered := make(chan *eventlog.Record, 1)
 		done := make(chan struct{})
 		go func() {
@@ -110,7 +110,7 @@ var appendCases = map[string]func(*log){
 		}
 		<-done
 	},
-	"is readable once it returned": func(l *log) {
+	"can be read after Append has returned": func(l *log) {
 		for range 5 {
 			r := l.add("a", text("x"))
 			rs, _ := l.after("a", eventlog.Position{})
@@ -119,7 +119,7 @@ var appendCases = map[string]func(*log){
 			}
 		}
 	},
-	"leaves the caller's bytes alone": func(l *log) {
+	"does not change the caller's bytes": func(l *log) {
 		buf := []byte("0123456789")
 		r := &eventlog.Record{Data: buf[2:4], Meta: buf[5:7]}
 		l.add("a", r)
@@ -147,7 +147,7 @@ var appendCases = map[string]func(*log){
 }
 
 var channelCases = map[string]func(*log){
-	"has one counter with the others": func(l *log) {
+	"shares the counter of the log": func(l *log) {
 		var all []*eventlog.Record
 		for _, name := range []string{"a", "b", "a", "c", "b"} {
 			all = append(all, l.add(name, text(name)))
@@ -156,7 +156,7 @@ var channelCases = map[string]func(*log){
 			l.t.Errorf("Seqs are %v", seqs(all))
 		}
 	},
-	"has a chain of its own": func(l *log) {
+	"has its own chain": func(l *log) {
 		var a, b []*eventlog.Record
 		for range 5 {
 			a = append(a, l.add("a", text("x")))
@@ -178,7 +178,7 @@ var channelCases = map[string]func(*log){
 		l.addN("a", 3)
 		l.complete("b", eventlog.Position{}, nil)
 	},
-	"is one of many": func(l *log) {
+	"may be one of many": func(l *log) {
 		rs := make([]*eventlog.Record, 300)
 		parallel(len(rs), func(i int) {
 			rs[i] = text("x")
@@ -190,20 +190,20 @@ var channelCases = map[string]func(*log){
 			l.complete(string(rune('a'+i)), eventlog.Position{}, []*eventlog.Record{r})
 		}
 	},
-	"may have an empty name":                  named("", "a"),
-	"may have a long name":                    named(string(bytes.Repeat([]byte("n"), 4096)), string(bytes.Repeat([]byte("n"), 4095))),
-	"may have any unicode name":               named("комната 🛋️", "комната 🛋"),
-	"may have a name of NUL bytes":            named("\x00", "\x00\x00"),
-	"may have a name that is not UTF-8":       named("\xff", "\xfe"),
-	"may have a name like a path":             named("../../x", "../x"),
-	"may have a name with line ends":          named("a\nb", "a\r\nb"),
-	"differs from another by case":            named("Room", "room"),
-	"differs from one that begins like it":    named("room", "room1"),
-	"differs from another by its normal form": named("é", "e\u0301"),
-	"differs from another by white space":     named("a", "a "),
+	"may have an empty name":                        named("", "a"),
+	"may have a long name":                          named(string(bytes.Repeat([]byte("n"), 4096)), string(bytes.Repeat([]byte("n"), 4095))),
+	"may have any unicode name":                     named("комната 🛋️", "комната 🛋"),
+	"may have a name of NUL bytes":                  named("\x00", "\x00\x00"),
+	"may have a name that is invalid UTF-8":         named("\xff", "\xfe"),
+	"may have a name like a path":                   named("../../x", "../x"),
+	"may have a name with line ends":                named("a\nb", "a\r\nb"),
+	"differs from another by case":                  named("Room", "room"),
+	"differs from one with the same prefix":         named("room", "room1"),
+	"differs from another by Unicode normalization": named("é", "e\u0301"),
+	"differs from another by white space":           named("a", "a "),
 }
 
-// named returns a case about a channel name that must not be taken for another.
+// named returns a case with two channel names that a log must not confuse.
 func named(name, other string) func(*log) {
 	return func(l *log) {
 		mine := []*eventlog.Record{l.add(name, text("1"))}
@@ -218,7 +218,7 @@ func named(name, other string) func(*log) {
 	}
 }
 
-// logsCases take two logs that were opened one after another.
+// logsCases are called with two logs that were opened one after another.
 var logsCases = map[string]func(a, b *log){
 	"have different epochs": func(a, b *log) {
 		if a.head("x").Epoch == b.head("x").Epoch {

@@ -12,34 +12,34 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// BusStore describes how to open buses. Only Open must be set.
+// BusStore describes how to open buses. Only Open is required.
 type BusStore struct {
-	// Open returns a new, empty bus. It is called by many tests at once and fails the test
-	// if it cannot open one.
+	// Open returns a new, empty bus. It is called by many tests at once. If it cannot open
+	// one it must fail the test.
 	Open func(t *testing.T) BusHandles
 
 	// Bubble runs each case in a [testing/synctest] bubble.
 	Bubble bool
 
-	// OpenDir opens the bus that is kept in dir, and returns a func that closes it. It is
-	// called again for the same dir once the bus before is closed. Nil leaves the cases
-	// about durability out.
+	// OpenDir opens the bus in dir, and returns a function that closes it. It is called
+	// again for the same dir after the bus has been closed. If it is nil, durability is not
+	// tested.
 	OpenDir func(t *testing.T, dir string) (bus eventlog.Bus, shut func())
 }
 
-// BusHandles are the ways that processes have to one bus. Cases that need a func which is
-// nil are left out.
+// BusHandles is one bus, which several processes can use. Cases that need a function that
+// is nil are not run.
 type BusHandles struct {
-	// Handle returns a handle on the bus, as one process has it. The test closes it. A bus
-	// of a single process returns the same one each time.
+	// Handle returns a handle on the bus, as a process would have. The test closes it. A
+	// bus of a single process returns the same one each time.
 	Handle func(t *testing.T) eventlog.Bus
 
-	// Cut cuts a handle off from the bus, or connects it again, and returns when the handle
-	// has noticed.
+	// Cut disconnects a handle from the bus, or connects it again, and returns when the
+	// handle has noticed.
 	Cut func(h eventlog.Bus, cut bool)
 }
 
-// RunBus checks the buses of s.
+// RunBus tests the buses of s.
 func RunBus(t *testing.T, s BusStore) {
 	t.Helper()
 	can := s.Open(t)
@@ -97,7 +97,7 @@ func (b *buses) keep(bus eventlog.Bus, key, value string, ttl time.Duration) {
 	b.must(bus.Keep(b.t.Context(), key, []byte(value), ttl))
 }
 
-// keeps checks what is kept under a prefix.
+// keeps checks that the values whose keys begin with prefix are want.
 func (b *buses) keeps(bus eventlog.Bus, prefix string, want map[string]string) {
 	b.t.Helper()
 	if got := b.kept(bus, prefix); !maps.Equal(got, want) {
@@ -116,12 +116,12 @@ func (b *buses) kept(bus eventlog.Bus, prefix string) map[string]string {
 	return got
 }
 
-// ear is a listener that keeps what it hears.
+// ear is a listener that records the messages.
 type ear struct {
 	b    *buses
 	stop func()
 
-	inside  atomic.Int32 // how many calls of hear run
+	inside  atomic.Int32 // number of running calls of hear
 	mu      sync.Mutex
 	got     []string
 	changed chan struct{} // closed by the next message
@@ -149,7 +149,7 @@ func (e *ear) hear(data []byte) {
 	e.mu.Unlock()
 }
 
-// hears waits for messages, in any order, and checks that there were no others.
+// hears waits for the messages, in any order, and checks that there were no others.
 func (e *ear) hears(want ...string) {
 	e.b.t.Helper()
 	slices.Sort(want)
@@ -159,13 +159,13 @@ func (e *ear) hears(want ...string) {
 	}
 }
 
-// hearsAlso waits for a message among others.
+// hearsAlso waits for a message. Others may arrive too.
 func (e *ear) hearsAlso(want string) {
 	e.b.t.Helper()
 	e.until(func(got []string) bool { return slices.Contains(got, want) })
 }
 
-// until waits for done to hold for the messages, in order of their text.
+// until waits until done returns true for the sorted messages.
 func (e *ear) until(done func(got []string) bool) []string {
 	e.b.t.Helper()
 	timeout := time.After(patience)
@@ -179,7 +179,7 @@ func (e *ear) until(done func(got []string) bool) []string {
 		select {
 		case <-changed:
 		case <-timeout:
-			e.b.t.Fatalf("the message did not come; heard %q", got)
+			e.b.t.Fatalf("the message did not arrive; got %q", got)
 		}
 	}
 }

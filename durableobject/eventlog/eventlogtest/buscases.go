@@ -18,7 +18,7 @@ import (
 )
 
 var broadcastCases = map[string]func(*buses){
-	"reaches every listener, its own too": func(b *buses) {
+	"reaches every listener, including its own": func(b *buses) {
 		here, there := b.two()
 		ears := []*ear{b.listen(here, "t"), b.listen(there, "t"), b.listen(there, "t")}
 		b.broadcast(here, "t", "a")
@@ -41,7 +41,7 @@ var broadcastCases = map[string]func(*buses){
 			ears[name].hears(name)
 		}
 	},
-	"without listeners is no error": func(b *buses) {
+	"without listeners returns no error": func(b *buses) {
 		here, _ := b.two()
 		b.broadcast(here, "nobody", "a")
 	},
@@ -69,7 +69,7 @@ var broadcastCases = map[string]func(*buses){
 		open.hears("a")
 		stopped.hears()
 	},
-	"has no call that runs when stop returns, or comes later": func(b *buses) {
+	"calls no listener after stop has returned": func(b *buses) {
 		here, there := b.two()
 		var calls, ended atomic.Int32
 		running := make(chan struct{}, 1)
@@ -84,7 +84,7 @@ var broadcastCases = map[string]func(*buses){
 		})
 		b.must(err)
 		open := b.listen(there, "t")
-		for range 10 { // most of which wait when stop is called
+		for range 10 { // most of them wait when stop is called
 			b.broadcast(here, "t", "a")
 		}
 		select {
@@ -94,17 +94,17 @@ var broadcastCases = map[string]func(*buses){
 		}
 		stop()
 		if called, done := calls.Load(), ended.Load(); called != done {
-			b.t.Errorf("%d calls, of which %d have ended when stop returns", called, done)
+			b.t.Errorf("%d calls have begun and %d have ended when stop returns", called, done)
 		}
 		before := calls.Load()
 		b.broadcast(here, "t", "b")
 		open.hearsAlso("b")
-		<-time.After(50 * time.Millisecond) // a call that comes has come by now
+		<-time.After(50 * time.Millisecond) // enough for a call that was about to run
 		if n := calls.Load() - before; n > 0 {
 			b.t.Errorf("%d calls after stop has returned", n)
 		}
 	},
-	"goes on after a listener has panicked": func(b *buses) {
+	"continues after a listener has panicked": func(b *buses) {
 		here, there := b.two()
 		var calls atomic.Int32
 		stop, err := there.Listen(b.t.Context(), "t", func([]byte) {
@@ -166,7 +166,7 @@ var keepCases = map[string]func(*buses){
 		b.keep(there, "other", "", -1)
 		b.keeps(here, "", map[string]string{})
 	},
-	"ends after its time": func(b *buses) {
+	"expires after its ttl": func(b *buses) {
 		here, there := b.two()
 		b.keep(here, "short", "v", time.Second)
 		b.keep(here, "long", "v", time.Hour)
@@ -183,7 +183,7 @@ var keepCases = map[string]func(*buses){
 			<-time.After(100 * time.Millisecond)
 		}
 	},
-	"has any keys": func(b *buses) {
+	"accepts any keys": func(b *buses) {
 		here, there := b.two()
 		want := map[string]string{}
 		for _, key := range []string{"a.b", "a*", "a>", "a b", "a/b", "ä\x00\n\"", "A", "a", ".", "$", "="} {
@@ -193,7 +193,7 @@ var keepCases = map[string]func(*buses){
 		b.keeps(there, "", want)
 		b.keeps(there, "a.", map[string]string{"a.b": "of a.b"})
 	},
-	"holds a thousand values of many writers": func(b *buses) {
+	"keeps a thousand values of many writers": func(b *buses) {
 		here, there := b.two()
 		var writers sync.WaitGroup
 		for w := range 10 {
@@ -232,7 +232,7 @@ var busPrefixCases = map[string]func(*buses){
 }
 
 var busLimitCases = map[string]func(*buses){
-	"takes the largest": func(b *buses) {
+	"accepts the largest": func(b *buses) {
 		here, there := b.two()
 		data := string(bytes.Repeat([]byte("x"), eventlog.MaxBusBytes))
 		name := strings.Repeat("n", eventlog.MaxBusName)
@@ -256,7 +256,7 @@ var busLimitCases = map[string]func(*buses){
 		}
 		for i, err := range []error{here.Broadcast(ctx, "", nil), here.Keep(ctx, "", nil, time.Hour)} {
 			if err == nil {
-				b.t.Errorf("call %d took an empty name", i)
+				b.t.Errorf("call %d accepted an empty name", i)
 			}
 		}
 		b.keeps(here, "", map[string]string{})
@@ -264,7 +264,7 @@ var busLimitCases = map[string]func(*buses){
 }
 
 var busCutCases = map[string]func(*buses){
-	"fails while it is cut off, and goes on after": func(b *buses) {
+	"fails while it is cut off, and works again afterwards": func(b *buses) {
 		here, there := b.two()
 		e := b.listen(here, "t")
 		b.keep(there, "k", "before", time.Hour)
@@ -287,11 +287,11 @@ var busCutCases = map[string]func(*buses){
 		b.Cut(here, false)
 		b.keeps(here, "", map[string]string{"k": "meanwhile"})
 		b.broadcast(there, "t", "after")
-		e.hearsAlso("after") // the one that was sent before may have been on its way
+		e.hearsAlso("after") // an earlier message may arrive too
 	},
 }
 
-// reopenBus checks a bus that outlives its process.
+// reopenBus tests a bus whose values survive its process.
 func reopenBus(t *testing.T, open func(t *testing.T, dir string) (eventlog.Bus, func())) {
 	t.Helper()
 	dir, b := t.TempDir(), &buses{t: t}

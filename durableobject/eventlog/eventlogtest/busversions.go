@@ -9,7 +9,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// busVersionCases are left out for a bus that is not [eventlog.Versioned].
+// busVersionCases are not run for a bus that is not [eventlog.Versioned].
 var busVersionCases = map[string]func(*buses){
 	"changes with every change, on all handles": func(b *buses) {
 		here, there := b.two()
@@ -19,7 +19,7 @@ var busVersionCases = map[string]func(*buses){
 			for _, bus := range []eventlog.Bus{here, there} {
 				version := b.version(bus)
 				if used[bus][version] {
-					b.t.Errorf("%s: version %d has been there", about, version)
+					b.t.Errorf("%s: version %d was used before", about, version)
 				}
 				used[bus][version] = true
 				if here == there {
@@ -44,11 +44,11 @@ var busVersionCases = map[string]func(*buses){
 		for range 3 {
 			b.keeps(there, "", map[string]string{"k": "v"})
 			if version := b.version(there); version != before {
-				b.t.Fatalf("version %d after %d, and nothing has changed", version, before)
+				b.t.Fatalf("the version changed from %[2]d to %[1]d without a change", version, before)
 			}
 		}
 	},
-	"belongs to views with a prefix too": func(b *buses) {
+	"is available from views with a prefix": func(b *buses) {
 		here, there := b.two()
 		view := eventlog.PrefixBus(here, "x/")
 		before := b.version(view)
@@ -67,7 +67,7 @@ var busVersionCases = map[string]func(*buses){
 	},
 }
 
-// version returns the version of what is kept.
+// version returns the version of the kept values.
 func (b *buses) version(bus eventlog.Bus) uint64 {
 	b.t.Helper()
 	version, err := eventlog.KeptVersion(b.t.Context(), bus)
@@ -78,7 +78,7 @@ func (b *buses) version(bus eventlog.Bus) uint64 {
 	return version
 }
 
-// isVersioned reports whether a handle on the bus is.
+// isVersioned reports whether a handle on the bus is [eventlog.Versioned].
 func isVersioned(t *testing.T, can BusHandles) bool {
 	t.Helper()
 	_, ok := can.Handle(t).(eventlog.Versioned)

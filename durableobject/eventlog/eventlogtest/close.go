@@ -63,7 +63,7 @@ var closeCases = map[string]func(*log){
 		_, err := drain(records)
 		is(l.t, err, eventlog.ErrClosed)
 	},
-	"within a replay is no end of history": func(l *log) {
+	"during a replay ends it with an error": func(l *log) {
 		all := l.addMany("a", 2000)
 		var got []*eventlog.Record
 		var err error
@@ -128,7 +128,7 @@ var closeCases = map[string]func(*log){
 	},
 }
 
-// shut closes the log. It may be called by any goroutine.
+// shut closes the log. It may be called on any goroutine.
 func (l *log) shut() {
 	l.t.Helper()
 	if err := l.Close(); err != nil {

@@ -63,7 +63,7 @@ var concurrencyCases = map[string]func(*log){
 		chained(l.t, 0, got)
 		l.complete("a", eventlog.Position{}, got)
 	},
-	"deliveries of a channel never overlap": func(l *log) {
+	"deliveries of a channel do not overlap": func(l *log) {
 		var inside atomic.Bool
 		parallel(300, func(int) {
 			err := l.Append(l.t.Context(), "a", text("x"), func(*eventlog.Record) {
@@ -128,10 +128,10 @@ var concurrencyCases = map[string]func(*log){
 				}
 				return
 			}
-			l.t.Errorf("record %d is not there", r.Seq)
+			l.t.Errorf("record %d is missing", r.Seq)
 		})
 	},
-	"a head covers what was delivered, and no more": func(l *log) {
+	"a head is at or after what was delivered, and before later records": func(l *log) {
 		var newest atomic.Uint64
 		l.during(func() { l.addMany("a", 300) }, func() {
 			delivered := newest.Load()
@@ -142,11 +142,11 @@ var concurrencyCases = map[string]func(*log){
 			r := text("x")
 			err = l.Append(l.t.Context(), "a", r, func(r *eventlog.Record) { newest.Store(r.Seq) })
 			if err != nil || r.Seq <= p.Seq {
-				l.t.Errorf("record %d came after the head %v: %v", r.Seq, p, err)
+				l.t.Errorf("record %d was appended after the head %v: %v", r.Seq, p, err)
 			}
 		})
 	},
-	"a head waits for what it covers": func(l *log) {
+	"Head waits until the records up to it are delivered": func(l *log) {
 		var mu sync.Mutex
 		delivered := make(map[uint64]bool)
 		var heads []eventlog.Position
@@ -191,7 +191,7 @@ var concurrencyCases = map[string]func(*log){
 			}
 		}
 	},
-	"readers beside writers see no hole": func(l *log) {
+	"readers during writes see no hole": func(l *log) {
 		l.during(func() { l.addMany("a", 500) }, func() {
 			replay, err := l.After(l.t.Context(), "a", eventlog.Position{})
 			if err != nil || replay.Truncated {
@@ -207,7 +207,7 @@ var concurrencyCases = map[string]func(*log){
 		rs, _ := l.after("a", eventlog.Position{})
 		chained(l.t, 0, rs)
 	},
-	"readers beside trimming see no silent hole": func(l *log) {
+	"readers during a trim see no hole without an error": func(l *log) {
 		l.addMany("a", 300)
 		begin := l.from(0)
 		write := func() {
@@ -234,7 +234,7 @@ var concurrencyCases = map[string]func(*log){
 			}
 		})
 	},
-	"appends beside trimming stay in one chain": func(l *log) {
+	"appends during a trim stay in one chain": func(l *log) {
 		var got []*eventlog.Record
 		var running sync.WaitGroup
 		running.Go(func() {
@@ -275,10 +275,10 @@ var concurrencyCases = map[string]func(*log){
 			}
 		})
 	},
-	"channels that come and go lose nothing that is young": func(l *log) {
-		var cut atomic.Int64 // what is older was trimmed, in nanoseconds
-		// A shared log drops nothing here, so that each replay reads it all: a few at a time
-		// leave a busy server the time to answer.
+	"channels that come and go lose no young record": func(l *log) {
+		var cut atomic.Int64 // the time of the last trim, in nanoseconds
+		// A shared log does not trim here, so each replay reads all of it: fewer of them at
+		// a time leave a busy server the time to answer.
 		atOnce := 600
 		if _, shared := l.Log.(*patient); shared {
 			atOnce = 4
@@ -317,8 +317,8 @@ var concurrencyCases = map[string]func(*log){
 	},
 }
 
-// during calls watch again and again, on another goroutine, at least once and
-// until write is done.
+// during calls watch repeatedly on another goroutine, at least once, until write has
+// returned.
 func (l *log) during(write, watch func()) {
 	l.t.Helper()
 	var done atomic.Bool

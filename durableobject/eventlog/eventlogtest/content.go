@@ -8,7 +8,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// contents are records that a log must return unchanged.
+// contents are records whose content a log must return unchanged.
 var contents = map[string]func() *eventlog.Record{
 	"nothing":                func() *eventlog.Record { return &eventlog.Record{} },
 	"empty data":             func() *eventlog.Record { return &eventlog.Record{Data: []byte{}} },
@@ -26,7 +26,7 @@ var contents = map[string]func() *eventlog.Record{
 	"much meta":              func() *eventlog.Record { return &eventlog.Record{Meta: bytes.Repeat([]byte("m"), 1<<17)} },
 }
 
-// audiences must come back as they are too. Nil and empty mean different things.
+// audiences must be returned unchanged too. Nil and empty lists have different meanings.
 var audiences = map[string]func() eventlog.Audience{
 	"everybody":        func() eventlog.Audience { return eventlog.Audience{} },
 	"no tags":          func() eventlog.Audience { return eventlog.Audience{Tags: []string{}} },
@@ -38,14 +38,14 @@ var audiences = map[string]func() eventlog.Audience{
 	"one target":       func() eventlog.Audience { return eventlog.Audience{Targets: recipients("a", "1")} },
 	"targets in order": func() eventlog.Audience { return eventlog.Audience{Targets: recipients("b", "2", "a", "1", "b", "2")} },
 	"a target by id":   func() eventlog.Audience { return eventlog.Audience{Targets: recipients("", "1")} },
-	"a target by nobody": func() eventlog.Audience {
+	"an empty list of targets": func() eventlog.Audience {
 		return eventlog.Audience{Targets: recipients("", "", "a", "")}
 	},
 	"an exclude": func() eventlog.Audience { return eventlog.Audience{Excludes: recipients("a", "1")} },
 	"excludes": func() eventlog.Audience {
 		return eventlog.Audience{Excludes: recipients("a", "1", "", "\xff", "é", "\x00")}
 	},
-	"nobody at all": func() eventlog.Audience { return eventlog.Audience{Tags: []string{}, Targets: []eventlog.Recipient{}} },
+	"empty tags and targets": func() eventlog.Audience { return eventlog.Audience{Tags: []string{}, Targets: []eventlog.Recipient{}} },
 	"all three": func() eventlog.Audience {
 		return eventlog.Audience{Tags: []string{"t"}, Targets: recipients("a", "1"), Excludes: recipients("b", "2")}
 	},
@@ -54,7 +54,7 @@ var audiences = map[string]func() eventlog.Audience{
 	"a long id": func() eventlog.Audience {
 		return eventlog.Audience{Targets: recipients(strings.Repeat("s", 1<<16), "1")}
 	},
-	"two like joined": func() eventlog.Audience { return eventlog.Audience{Targets: recipients("ab", "c", "a", "bc")} },
+	"two whose joined parts are equal": func() eventlog.Audience { return eventlog.Audience{Targets: recipients("ab", "c", "a", "bc")} },
 }
 
 var (
@@ -80,8 +80,8 @@ func audienceRoundTrips() map[string]func(*log) {
 	return cases
 }
 
-// roundTrip returns a case that appends a record to the log between two others and
-// wants it back, delivered and replayed, as it was.
+// roundTrip returns a case that appends a record between two others, and checks that it is
+// delivered and replayed unchanged.
 func roundTrip(record func() *eventlog.Record) func(*log) {
 	return func(l *log) {
 		before := l.add("a", text("before"))
@@ -107,7 +107,7 @@ func everyByte() []byte {
 	return b
 }
 
-// recipients makes recipients of pairs of subject and id.
+// recipients returns recipients for pairs of subject and id.
 func recipients(pairs ...string) []eventlog.Recipient {
 	var rs []eventlog.Recipient
 	for i := 0; i < len(pairs); i += 2 {

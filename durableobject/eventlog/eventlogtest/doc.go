@@ -1,7 +1,8 @@
-// Package eventlogtest checks that a store keeps the contract of [eventlog.Log].
+// Package eventlogtest tests implementations of [eventlog.Log], [eventlog.Shared] and
+// [eventlog.Bus].
 //
-// A store calls [Run] from a test of its own, or [RunStore] if it can also keep
-// events for a limited time or on disk:
+// A test of a store calls [Run], or [RunStore] if the store can also limit the age of
+// events or keep them on disk:
 //
 //	func TestConformance(t *testing.T) {
 //		eventlogtest.RunStore(t, eventlogtest.Store{
@@ -10,13 +11,14 @@
 //		})
 //	}
 //
-// A shared log is checked by [RunShared] too: what its handles see of each other, what
-// followers receive, and what becomes of that in faults. What a shared log finds unavailable
-// is tried again, since its server may be busy, until nothing has been available for 30 s.
-// [SharedMemory] is such a log, for tests of what uses one.
+// A test of a shared log also calls [RunShared], which tests its handles, its followers,
+// and their behaviour in faults. The suite repeats calls that return
+// [eventlog.ErrUnavailable], since the server of a shared log may be busy, until no call
+// has succeeded for 30 s. [SharedMemory] is a shared log in memory, and [SharedBus] a bus,
+// for tests of code that uses one. A test of a bus calls [RunBus].
 //
-// Cases run in parallel and each opens logs of its own, which the suite closes.
-// Those about retention run in a [testing/synctest] bubble, so that hours pass at
-// once: a store must read the time with package time, or set Store.RealTime. Run the
-// suite with the race detector too, since some cases leave half of their work to it.
+// Cases run in parallel, and each opens its own logs, which the suite closes. The cases
+// about retention run in a [testing/synctest] bubble, in which hours pass at once: a store
+// must read the time with package time, or set Store.RealTime. Run the suite also with the
+// race detector, which some cases rely on.
 package eventlogtest

@@ -8,27 +8,27 @@ import (
 )
 
 // feed passes the records of one channel to a follower. Its mu is held while the follower
-// is called, so that calls come one by one and none after stop.
+// is called, so that calls do not overlap and none begins after stop.
 type feed struct {
 	log      *eventlog.Memory
 	follower eventlog.Follower
 
 	mu      sync.Mutex
-	waiting bool   // last is not known yet
-	ended   bool   // no more calls
-	last    uint64 // Seq up to which the follower has been passed all or left behind
+	waiting bool   // start was not called yet
+	ended   bool   // the follower is not called any more
+	last    uint64 // Seq of the newest record that was delivered, or from which the feed began
 	queue   []*queued
-	missing *eventlog.Record // the newest that was left out, nil if a later one came
+	missing *eventlog.Record // the newest dropped record, nil if a later one was delivered
 	check   *time.Timer
 }
 
-// queued is a record on its way.
+// queued is a record that will be delivered.
 type queued struct {
 	record *eventlog.Record
 	held   bool
 }
 
-// start begins to pass on what comes after from.
+// start makes the feed deliver the records after from.
 func (f *feed) start(from uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -61,7 +61,7 @@ func (f *feed) pass(r *eventlog.Record, fate Fate) {
 	}
 }
 
-// makeUp passes on the newest record that was left out.
+// makeUp delivers the newest dropped record.
 func (f *feed) makeUp() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -72,7 +72,7 @@ func (f *feed) makeUp() {
 	}
 }
 
-// flush passes on what is due. It is called with mu held.
+// flush delivers the records that are due. mu must be held.
 func (f *feed) flush() {
 	for !f.waiting && !f.ended && len(f.queue) > 0 && !f.queue[0].held {
 		r := f.queue[0].record
@@ -87,7 +87,8 @@ func (f *feed) flush() {
 	}
 }
 
-// head returns the newest Seq up to logHead, the log's, that nothing is missing before.
+// head returns the newest Seq up to which all records were delivered. logHead is that of
+// the log.
 func (f *feed) head(logHead uint64) uint64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()

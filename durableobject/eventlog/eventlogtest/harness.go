@@ -13,8 +13,8 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// log is a log under test. Its methods fail the test instead of returning errors,
-// so they are for the goroutine of the test only.
+// log is a log under test. Its methods fail the test instead of returning errors, so they
+// must be called on the goroutine of the test.
 type log struct {
 	eventlog.Log
 	t *testing.T
@@ -22,22 +22,22 @@ type log struct {
 	coarse    bool // see Store.CoarseFloor
 	anyFirst  bool // see Store.AnyFirst
 	retention time.Duration
-	moment    time.Duration // a little while, compared with the retention
+	moment    time.Duration // a short time, compared with the retention
 }
 
-// useStore puts l, a log of s, under test.
+// useStore returns l, a log of s, for a test.
 func useStore(t *testing.T, l eventlog.Log, s Store) *log {
 	t.Helper()
 	under := use(t, l)
 	under.coarse, under.anyFirst = s.CoarseFloor, s.AnyFirst
 	under.retention, under.moment = time.Hour, time.Minute
 	if s.RealTime > 0 {
-		under.retention, under.moment = s.RealTime, s.RealTime/8 // as much as a busy machine may take
+		under.retention, under.moment = s.RealTime, s.RealTime/8 // how long a busy machine may take
 	}
 	return under
 }
 
-// use puts l under test and closes it with the test.
+// use returns l for a test, and closes it when the test ends.
 func use(t *testing.T, l eventlog.Log) *log {
 	t.Helper()
 	t.Cleanup(func() {
@@ -48,10 +48,10 @@ func use(t *testing.T, l eventlog.Log) *log {
 	return &log{Log: usePatiently(l), t: t}
 }
 
-// ignore is for appends whose delivery does not matter.
+// ignore is the deliver of appends whose delivery is not tested.
 func ignore(*eventlog.Record) {}
 
-// text returns a record with this data.
+// text returns a record with the given data.
 func text(data string) *eventlog.Record { return &eventlog.Record{Data: []byte(data)} }
 
 // add appends r and returns it.
@@ -63,7 +63,7 @@ func (l *log) add(channel string, r *eventlog.Record) *eventlog.Record {
 	return r
 }
 
-// addN appends n records one after another, with their number as data.
+// addN appends n records one after another. The data of each is its number.
 func (l *log) addN(channel string, n int) []*eventlog.Record {
 	l.t.Helper()
 	var rs []*eventlog.Record
@@ -73,8 +73,8 @@ func (l *log) addN(channel string, n int) []*eventlog.Record {
 	return rs
 }
 
-// addMany appends n records from many goroutines, so that a store that waits for
-// a disk can write them together, and returns them in order of Seq.
+// addMany appends n records from many goroutines, so that a store that waits for a disk can
+// write them together. It returns them in order of Seq.
 func (l *log) addMany(channel string, n int) []*eventlog.Record {
 	l.t.Helper()
 	rs := make([]*eventlog.Record, n)
@@ -90,7 +90,7 @@ func (l *log) addMany(channel string, n int) []*eventlog.Record {
 	return sorted(rs)
 }
 
-// after replays channel from p to its end.
+// after returns the records of channel after p.
 func (l *log) after(channel string, p eventlog.Position) (rs []*eventlog.Record, truncated bool) {
 	l.t.Helper()
 	replay, err := l.After(l.t.Context(), channel, p)
@@ -119,16 +119,16 @@ func (l *log) truncated(channel string, p eventlog.Position, want []*eventlog.Re
 }
 
 // completeUnlessCoarse checks that the replay after p is want. It may be truncated if the
-// log keeps no floor of each channel.
+// log has no floor for each channel.
 func (l *log) completeUnlessCoarse(channel string, p eventlog.Position, want []*eventlog.Record) {
 	l.t.Helper()
 	_, truncated := l.after(channel, p)
 	l.replays(channel, p, want, truncated && l.coarse)
 }
 
-// retains checks that channel has lost records and that want are left: a position
-// before the lost ones is truncated, and the zero Position, which asks for what is
-// retained, is complete.
+// retains checks that channel has lost records and that want are left: replays from a
+// position before the lost ones are truncated, and the replay from the zero Position, which
+// means everything that is retained, is complete.
 func (l *log) retains(channel string, want []*eventlog.Record) {
 	l.t.Helper()
 	l.truncated(channel, l.from(0), want)
@@ -147,12 +147,12 @@ func (l *log) replays(channel string, p eventlog.Position, want []*eventlog.Reco
 	}
 }
 
-// sameUnlessCoarse is same, but for the Prev of the first record where the log keeps no
-// floor of each channel.
+// sameUnlessCoarse is same, except that the Prev of the first record is not compared if the
+// log has no floor for each channel.
 func (l *log) sameUnlessCoarse(got, want []*eventlog.Record) {
 	l.t.Helper()
 	if l.coarse && len(got) > 0 && len(want) > 0 && got[0].Prev > want[0].Prev && got[0].Prev < want[0].Seq {
-		// What was before the first one is not known any more: Prev is the log's floor.
+		// The record before the first one is not known: its Prev is the log's floor.
 		got[0].Prev = want[0].Prev
 	}
 	same(l.t, got, want)
@@ -168,7 +168,7 @@ func (l *log) head(channel string) eventlog.Position {
 	return p
 }
 
-// reach checks that the head of channel is at least r.
+// reach checks that the head of channel is at or after r.
 func (l *log) reach(channel string, r *eventlog.Record) {
 	l.t.Helper()
 	if p := l.head(channel); p.Seq < r.Seq {
@@ -176,13 +176,13 @@ func (l *log) reach(channel string, r *eventlog.Record) {
 	}
 }
 
-// from returns the position of seq in the epoch of l.
+// from returns the position of seq in the current epoch of the log.
 func (l *log) from(seq uint64) eventlog.Position {
 	l.t.Helper()
 	return eventlog.Position{Epoch: l.head("").Epoch, Seq: seq}
 }
 
-// same checks that got and want hold equal records.
+// same checks that got and want are equal.
 func same(t *testing.T, got, want []*eventlog.Record) {
 	t.Helper()
 	if g, w := seqs(got), seqs(want); !slices.Equal(g, w) {
@@ -201,9 +201,8 @@ func sameRecord(t *testing.T, got, want *eventlog.Record) {
 	}
 }
 
-// normal returns r without what two equal records may differ in: how their time
-// is written, whether bytes and excludes that are empty are nil, and the key, which a
-// replay may leave out.
+// normal returns r without the differences that equal records may have: how their time is
+// written, whether empty bytes and excludes are nil, and the key, which a replay may omit.
 func normal(r *eventlog.Record) eventlog.Record {
 	n := *r
 	n.Time, n.Key = n.Time.UTC().Round(0), ""
@@ -221,7 +220,7 @@ func seqs(rs []*eventlog.Record) []uint64 {
 	return s
 }
 
-// sorted returns rs in order of Seq.
+// sorted sorts rs by Seq and returns it.
 func sorted(rs []*eventlog.Record) []*eventlog.Record {
 	return slices.SortedFunc(slices.Values(rs), func(a, b *eventlog.Record) int {
 		if a.Seq < b.Seq {
@@ -231,7 +230,8 @@ func sorted(rs []*eventlog.Record) []*eventlog.Record {
 	})
 }
 
-// chained checks that each of rs follows the one before it, the first the Seq prev.
+// chained checks that the Prev of each record is the Seq of the one before it, and that of
+// the first is prev.
 func chained(t *testing.T, prev uint64, rs []*eventlog.Record) {
 	t.Helper()
 	for _, r := range rs {
@@ -242,7 +242,7 @@ func chained(t *testing.T, prev uint64, rs []*eventlog.Record) {
 	}
 }
 
-// is checks that err is target.
+// is checks that err wraps target.
 func is(t *testing.T, err, target error) {
 	t.Helper()
 	if !errors.Is(err, target) {
@@ -257,7 +257,7 @@ func ended(t *testing.T) context.Context {
 	return ctx
 }
 
-// parallel runs f for 0 to n-1 at once and waits for all of them.
+// parallel calls f with 0 to n-1 concurrently and waits for all calls.
 func parallel(n int, f func(i int)) {
 	var wg sync.WaitGroup
 	for i := range n {

@@ -10,13 +10,13 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// keyed returns a record with this data and key.
+// keyed returns a record with the given key and data.
 func keyed(key, data string) *eventlog.Record {
 	return &eventlog.Record{Key: key, Data: []byte(data)}
 }
 
-// repeat appends a record whose key has been used, and checks that it is answered with the
-// position of the first one, and not delivered.
+// repeat appends a record whose key has been used, and checks that it gets the position of
+// the first one and is not delivered.
 func (l *log) repeat(channel, key string, first *eventlog.Record) {
 	l.t.Helper()
 	r := keyed(key, "a repetition")
@@ -31,7 +31,7 @@ func (l *log) repeat(channel, key string, first *eventlog.Record) {
 	}
 }
 
-// keyCases are left out for logs without keys.
+// keyCases are not run for logs without keys.
 var keyCases = map[string]func(*log){
 	"a repetition stores nothing": func(l *log) {
 		first := l.add("a", keyed("k", "x"))
@@ -67,12 +67,12 @@ var keyCases = map[string]func(*log){
 		chained(l.t, rs[0].Prev, rs)
 		l.complete("a", eventlog.Position{}, rs)
 	},
-	"channels have keys of their own": func(l *log) {
+	"each channel has its own keys": func(l *log) {
 		rooms := map[string]*eventlog.Record{}
 		for _, name := range []string{"", "a", "a\x01", "ab"} {
 			rooms[name] = l.add(name, keyed("bc", name))
 		}
-		// Together with the channel they read the same as others.
+		// Joined with the name of the channel, the keys are equal to others.
 		rooms["c"] = l.add("c", keyed("", "x"))
 		l.add("", keyed("abc", "x"))
 		c := l.add("ab", keyed("c", "x"))
@@ -93,7 +93,7 @@ var keyCases = map[string]func(*log){
 		is(l.t, l.Append(l.t.Context(), "a", r, func(*eventlog.Record) { l.t.Error("delivered") }), eventlog.ErrKey)
 		l.complete("a", eventlog.Position{}, nil)
 	},
-	"a failed append uses up no key": func(l *log) {
+	"a failed append does not use its key": func(l *log) {
 		is(l.t, l.Append(ended(l.t), "a", keyed("k", "x"), ignore), ended(l.t).Err())
 		first := l.add("a", keyed("k", "y"))
 		l.complete("a", eventlog.Position{}, []*eventlog.Record{first})
@@ -108,7 +108,7 @@ var keyCases = map[string]func(*log){
 		l.complete("a", eventlog.Position{}, []*eventlog.Record{r})
 		l.repeat("a", "k", r)
 	},
-	"of appends at once one is stored": func(l *log) {
+	"one of several concurrent appends is stored": func(l *log) {
 		const keys, times = 20, 25
 		var mu sync.Mutex
 		delivered := map[string]int{}
@@ -131,7 +131,7 @@ var keyCases = map[string]func(*log){
 		})
 		rs, _ := l.after("a", eventlog.Position{})
 		if len(rs) != keys || len(delivered) != keys {
-			l.t.Fatalf("%d keys were stored %d times and delivered for %d", keys, len(rs), len(delivered))
+			l.t.Fatalf("of %d keys %d records were stored, and %d keys were delivered", keys, len(rs), len(delivered))
 		}
 		for _, r := range rs {
 			key := string(r.Data)
@@ -193,11 +193,11 @@ var keyRetentionCases = map[string]func(*log){
 				return
 			}
 		}
-		l.t.Error("the key is remembered for longer, the more often it is used")
+		l.t.Error("a repetition has extended the window")
 	},
 }
 
-// keyReopenCases are about logs that outlive their process.
+// keyReopenCases are for logs that survive their process.
 var keyReopenCases = map[string]func(*disk){
 	"keys stay": func(d *disk) {
 		l := d.log()
@@ -212,7 +212,7 @@ var keyReopenCases = map[string]func(*disk){
 		rs = append(rs, l.add("a", keyed("3", "x")))
 		d.reopen(l).repeat("a", "3", rs[3])
 	},
-	"keys of dropped records stay": func(d *disk) {
+	"keys of dropped records are kept": func(d *disk) {
 		l := d.log()
 		first := l.add("a", keyed("k", "x"))
 		l.trim(first.Time.Add(time.Hour))
@@ -222,9 +222,9 @@ var keyReopenCases = map[string]func(*disk){
 	},
 }
 
-// sharedKeyCases are left out for logs without keys.
+// sharedKeyCases are not run for logs without keys.
 var sharedKeyCases = map[string]func(*nodes){
-	"are those of all handles": func(n *nodes) {
+	"are shared by all handles": func(n *nodes) {
 		a, b := n.two()
 		f := b.follow("a")
 		first := keyed("k", "x")
@@ -237,7 +237,7 @@ var sharedKeyCases = map[string]func(*nodes){
 			n.t.Errorf("followed %v, want %d and %d", got, first.Seq, last.Seq)
 		}
 	},
-	"are stored once from all handles at once": func(n *nodes) {
+	"are stored once when all handles use them at once": func(n *nodes) {
 		handles := n.open(3)
 		var followers []*recorder
 		for _, h := range handles {

@@ -8,8 +8,9 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// newestCases read a channel from its end, as eventlog.ReadNewest does of any log. That
-// what is read backwards is what is read forwards is checked in the other groups too.
+// newestCases read a channel from its end, with Newest or, for other logs,
+// eventlog.ReadNewest. Other groups also check that reading backwards returns the same
+// records as reading forwards.
 var newestCases = map[string]func(*log){
 	"of an empty log": func(l *log) {
 		l.newest("a", eventlog.Position{}, nil)
@@ -41,7 +42,7 @@ var newestCases = map[string]func(*log){
 		l.newest("b", a[3].Position(), b)
 		l.newest("b", a[1].Position(), nil)
 	},
-	"before the head leaves out the newest": func(l *log) {
+	"before the head omits the newest": func(l *log) {
 		rs := l.addN("a", 3)
 		if p := l.head("a"); p.Seq == rs[2].Seq {
 			l.newest("a", p, rs[:2])
@@ -73,7 +74,7 @@ var newestCases = map[string]func(*log){
 		l.newest("b", eventlog.Position{}, b)
 		l.newest("a", b[299].Position(), a[:200])
 	},
-	"yields what a quiet channel said long ago": func(l *log) {
+	"yields the old records of a quiet channel": func(l *log) {
 		a := l.addN("a", 2)
 		l.addMany("b", 2000)
 		a = append(a, l.addN("a", 1)...)
@@ -82,7 +83,7 @@ var newestCases = map[string]func(*log){
 		l.newest("a", b[1000].Position(), a)
 		l.newest("a", a[2].Position(), a[:2])
 	},
-	"may stop early and go on from there": func(l *log) {
+	"may stop early and continue there": func(l *log) {
 		rs := l.addN("a", 6)
 		var got []*eventlog.Record
 		var p eventlog.Position
@@ -98,7 +99,7 @@ var newestCases = map[string]func(*log){
 		slices.Reverse(got)
 		same(l.t, got, rs)
 	},
-	"that was never read holds nothing up": func(l *log) {
+	"that is never read blocks nothing": func(l *log) {
 		rs := l.addN("a", 3)
 		l.backwards("a", eventlog.Position{})
 		l.newest("a", eventlog.Position{}, append(rs, l.add("a", text("x"))))
@@ -132,7 +133,7 @@ var newestCases = map[string]func(*log){
 		slices.Reverse(got)
 		same(l.t, got, rs)
 	},
-	"runs beside appends": func(l *log) {
+	"can run during appends": func(l *log) {
 		rs := l.addN("a", 50)
 		var running sync.WaitGroup
 		defer running.Wait()
@@ -185,7 +186,7 @@ var newestCases = map[string]func(*log){
 		_, err = eventlog.ReadNewest(l.t.Context(), l.Log, "a", eventlog.Position{})
 		is(l.t, err, eventlog.ErrClosed)
 	},
-	"ends where the rest was dropped meanwhile": func(l *log) {
+	"ends where earlier records were dropped meanwhile": func(l *log) {
 		all := l.addMany("a", 1000)
 		cut := l.addLater("a")
 		all = append(all, cut)
@@ -202,7 +203,7 @@ var newestCases = map[string]func(*log){
 		slices.Reverse(got)
 		same(l.t, got, all[len(all)-len(got):])
 	},
-	"before what was dropped is empty": func(l *log) {
+	"before dropped records is empty": func(l *log) {
 		rs := l.addN("a", 3)
 		cut := l.addLater("a")
 		l.trim(cut.Time)
@@ -215,7 +216,8 @@ var newestCases = map[string]func(*log){
 	},
 }
 
-// backwards returns the records of channel before p, whose position the log must know.
+// backwards returns the records of channel before p, which must be a position that the log
+// knows.
 func (l *log) backwards(channel string, p eventlog.Position) func(func(*eventlog.Record, error) bool) {
 	l.t.Helper()
 	replay, err := eventlog.ReadNewest(l.t.Context(), l.Log, channel, p)
@@ -253,9 +255,9 @@ func (l *log) readsBackwards(channel string, p eventlog.Position, want []*eventl
 	l.sameUnlessCoarse(got, want)
 }
 
-// sharedNewestCases read a shared log from its end, through each handle.
+// sharedNewestCases read a shared log from its end, with each handle.
 var sharedNewestCases = map[string]func(*nodes){
-	"reads what other handles have appended": func(n *nodes) {
+	"reads records of other handles": func(n *nodes) {
 		a, b := n.two()
 		rs := append(a.addN("a", 3), b.addN("a", 3)...)
 		for _, node := range []*node{a, b} {
@@ -263,7 +265,7 @@ var sharedNewestCases = map[string]func(*nodes){
 			node.newest("a", rs[4].Position(), rs[:4])
 		}
 	},
-	"reads what a follower has received": func(n *nodes) {
+	"reads records that a follower has received": func(n *nodes) {
 		a, b := n.two()
 		f := a.follow("a")
 		rs := b.addN("a", 3)
@@ -273,7 +275,7 @@ var sharedNewestCases = map[string]func(*nodes){
 		a.newest("a", eventlog.Position{}, rs)
 		a.newest("a", rs[1].Position(), rs[:1])
 	},
-	"reads on where the memory of a follower ends": func(n *nodes) {
+	"continues where the memory of a follower ends": func(n *nodes) {
 		a, b := n.two()
 		rs := b.addN("a", 5)
 		f := a.follow("a")

@@ -9,11 +9,11 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// patience is how long the suite waits for what must come.
+// patience is how long the suite waits for something that must happen.
 const patience = 30 * time.Second
 
-// patient is a log that tries again what it finds unavailable. A shared log may return
-// ErrUnavailable whenever its server is busy, and most cases are not about that.
+// patient is a log that repeats calls that return ErrUnavailable. A shared log may return
+// it whenever its server is busy, and most cases do not test that.
 type patient struct {
 	eventlog.Log
 	answered atomic.Int64 // when the log was last available, in nanoseconds
@@ -27,9 +27,9 @@ func usePatiently(l eventlog.Log) eventlog.Log {
 	return l
 }
 
-// try calls again while the log is unavailable, until it has not been available to any
-// caller for as long as patience: a case makes many calls at once, and each of them has to
-// wait for what the others have the server do.
+// try repeats call while it returns ErrUnavailable, until no call of any caller has
+// succeeded for the duration patience: a case makes many calls at once, and each may have
+// to wait until the server has handled the others.
 func (p *patient) try(ctx context.Context, call func() error) error {
 	for start := time.Now(); ; {
 		err := call()
@@ -54,7 +54,8 @@ func (p *patient) try(ctx context.Context, call func() error) error {
 
 func (p *patient) note() { p.answered.Store(time.Now().UnixNano()) }
 
-// Append implements [eventlog.Log]. What is unavailable has stored nothing.
+// Append implements [eventlog.Log]. An Append that returns ErrUnavailable has stored
+// nothing.
 func (p *patient) Append(ctx context.Context, channel string, r *eventlog.Record, deliver func(*eventlog.Record)) error {
 	return p.try(ctx, func() error { return p.Log.Append(ctx, channel, r, deliver) })
 }
@@ -93,8 +94,8 @@ func (p *patient) KeyWindow() time.Duration { return eventlog.KeyWindow(p.Log) }
 // reader reads a channel from a position.
 type reader func(from eventlog.Position) (eventlog.Replay, error)
 
-// replay returns what read does. Where reading on is unavailable, the replay goes on after
-// the record that it yielded last.
+// replay returns the result of read. If a later read returns ErrUnavailable, the replay
+// continues after the last record that it has yielded.
 func (p *patient) replay(ctx context.Context, from eventlog.Position, read reader) (eventlog.Replay, error) {
 	first, err := p.read(ctx, from, read)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog/eventlogtest"
 )
 
-// busy is a handle whose server often has no time: every other call is unavailable, and so
-// is the rest of a replay that has yielded as many records as there were calls.
+// busy is a handle whose server is often busy: every other call returns ErrUnavailable, and
+// a replay does after it has yielded as many records as there were calls.
 type busy struct {
 	eventlog.Shared
 	calls atomic.Int64
@@ -87,7 +87,7 @@ func (b *busy) breakOff(replay eventlog.Replay) eventlog.Replay {
 	return replay
 }
 
-// A log that is unavailable now and then keeps the contract.
+// A log that is sometimes unavailable passes the suite.
 func TestBusyLog(t *testing.T) {
 	t.Parallel()
 	eventlogtest.RunStore(t, eventlogtest.Store{

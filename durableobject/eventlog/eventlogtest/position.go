@@ -8,19 +8,19 @@ import (
 )
 
 var positionCases = map[string]func(*log){
-	"zero asks for all": func(l *log) {
+	"zero means everything": func(l *log) {
 		l.complete("a", eventlog.Position{}, l.addN("a", 5))
 	},
 	"zero in an empty log is complete": func(l *log) {
 		l.complete("a", eventlog.Position{}, nil)
 	},
-	"each record's own asks for those after it": func(l *log) {
+	"of a record means those after it": func(l *log) {
 		rs := l.addN("a", 6)
 		for i, r := range rs {
 			l.complete("a", r.Position(), rs[i+1:])
 		}
 	},
-	"each record's own, among those of other channels": func(l *log) {
+	"of a record, between those of other channels": func(l *log) {
 		var rs []*eventlog.Record
 		for range 5 {
 			l.add("b", text("x"))
@@ -45,23 +45,23 @@ var positionCases = map[string]func(*log){
 		r := l.add("b", text("x"))
 		l.complete("a", r.Position(), nil)
 	},
-	"between two records": func(l *log) {
+	"between two records is known": func(l *log) {
 		first := l.add("a", text("x"))
 		gap := l.add("b", text("x"))
 		second := l.add("a", text("x"))
 		l.complete("a", l.from(gap.Seq), []*eventlog.Record{second})
 		l.complete("a", l.from(first.Seq-1), []*eventlog.Record{first, second})
 	},
-	"Seq 0 of the epoch asks for all": func(l *log) {
+	"Seq 0 of the epoch means everything": func(l *log) {
 		rs := l.addN("a", 3)
 		l.complete("a", l.from(0), rs)
 	},
-	"taken from the empty log misses nothing": func(l *log) {
+	"of the empty log misses nothing": func(l *log) {
 		p := l.head("a")
 		l.complete("a", p, nil)
 		l.complete("a", p, l.addN("a", 3))
 	},
-	"one ahead is truncated": func(l *log) {
+	"of the next record is truncated": func(l *log) {
 		rs := l.addN("a", 3)
 		l.truncated("a", l.from(rs[2].Seq+1), rs)
 	},
@@ -84,10 +84,10 @@ var positionCases = map[string]func(*log){
 			l.truncated("a", eventlog.Position{Epoch: eventlog.NewEpoch(), Seq: seq}, rs)
 		}
 	},
-	"of an unknown epoch is truncated where there is nothing": func(l *log) {
+	"of an unknown epoch is truncated in an empty channel": func(l *log) {
 		l.truncated("a", eventlog.Position{Epoch: eventlog.NewEpoch()}, nil)
 	},
-	"of an epoch that is almost right is truncated": func(l *log) {
+	"of an epoch that differs in one character is truncated": func(l *log) {
 		rs := l.addN("a", 2)
 		epoch := rs[0].Epoch
 		for _, e := range []string{epoch + "0", epoch[1:], strings.ToUpper(epoch), " " + epoch, epoch + "\x00"} {
@@ -98,24 +98,24 @@ var positionCases = map[string]func(*log){
 		rs := l.addN("a", 2)
 		l.truncated("a", eventlog.Position{Seq: rs[0].Seq}, rs)
 	},
-	"from text that is no id is truncated": func(l *log) {
+	"of a string that is not an id is truncated": func(l *log) {
 		rs := l.addN("a", 2)
 		for _, id := range []string{"", "1", "abc", "-1", "00", " 0", rs[0].Epoch, rs[0].Epoch + "-", rs[0].Epoch + "-01"} {
 			l.truncated("a", eventlog.PositionOf(id), rs)
 		}
 	},
-	"from the text 0 asks for all": func(l *log) {
+	"of the string 0 means everything": func(l *log) {
 		l.complete("a", eventlog.PositionOf("0"), l.addN("a", 3))
 	},
-	"from an event id is the record's": func(l *log) {
+	"of an event id is that of the record": func(l *log) {
 		rs := l.addN("a", 3)
 		l.complete("a", eventlog.PositionOf(rs[1].Position().String()), rs[2:])
 	},
-	"from the id of a head is the head's": func(l *log) {
+	"of the id of a head is the head": func(l *log) {
 		l.complete("a", eventlog.PositionOf(l.head("a").String()), l.addN("a", 2))
 		l.complete("a", eventlog.PositionOf(l.head("a").String()), nil)
 	},
-	"stays good while the log grows": func(l *log) {
+	"stays valid while the log grows": func(l *log) {
 		rs := l.addN("a", 2)
 		p := rs[0].Position()
 		for range 5 {
@@ -140,7 +140,7 @@ var headCases = map[string]func(*log){
 	"of an empty log is an event id": func(l *log) {
 		p := l.head("a")
 		if got, ok := eventlog.ParsePosition(p.String()); !ok || got != p {
-			l.t.Errorf("head %v reads back as %v, %v", p, got, ok)
+			l.t.Errorf("head %v was parsed as %v, %v", p, got, ok)
 		}
 	},
 	"is the newest record": func(l *log) {
@@ -157,7 +157,7 @@ var headCases = map[string]func(*log){
 			l.t.Errorf("head is %v, the newest record %v", p, r.Position())
 		}
 	},
-	"is not behind its channel": func(l *log) {
+	"is not before its channel's newest record": func(l *log) {
 		r := l.add("a", text("x"))
 		newest := l.addN("b", 3)[2]
 		l.reach("a", r)
@@ -181,7 +181,7 @@ var headCases = map[string]func(*log){
 			p := l.head("a")
 			l.add([]string{"b", "c"}[i%2], text("x"))
 			if r := l.add("a", text("x")); r.Seq <= p.Seq {
-				l.t.Errorf("record %v came after the head %v", r.Position(), p)
+				l.t.Errorf("record %v was appended after the head %v", r.Position(), p)
 			}
 		}
 	},
@@ -192,14 +192,14 @@ var headCases = map[string]func(*log){
 			l.complete(channel, l.head(channel), nil)
 		}
 	},
-	"replays what came later": func(l *log) {
+	"replays later records": func(l *log) {
 		l.addN("a", 2)
 		l.addN("b", 2)
 		p := l.head("a")
 		l.add("b", text("x"))
 		l.complete("a", p, l.addN("a", 2))
 	},
-	"replays what came first, in a channel that was empty": func(l *log) {
+	"replays the first record of an empty channel": func(l *log) {
 		l.addN("b", 2)
 		p := l.head("a")
 		l.complete("a", p, l.addN("a", 2))

@@ -8,7 +8,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// disk is a directory for one log at a time.
+// disk is a directory that is used by one log at a time.
 type disk struct {
 	t    *testing.T
 	dir  string
@@ -28,7 +28,7 @@ func (d *disk) reopen(l *log) *log {
 	return d.log()
 }
 
-// reopenCases close a log cleanly, so that it goes on as if nothing had happened.
+// reopenCases close a log cleanly and open it again.
 var reopenCases = map[string]func(*disk){
 	"an empty log stays empty": func(d *disk) {
 		l := d.reopen(d.log())
@@ -81,7 +81,7 @@ var reopenCases = map[string]func(*disk){
 		}
 		d.reopen(l).complete("a", eventlog.Position{}, rs)
 	},
-	"Seq and Prev go on": func(d *disk) {
+	"Seq and Prev continue": func(d *disk) {
 		l := d.log()
 		rs := l.addN("a", 3)
 		l = d.reopen(l)
@@ -89,7 +89,7 @@ var reopenCases = map[string]func(*disk){
 		chained(d.t, 0, rs)
 		l.complete("a", eventlog.Position{}, rs)
 	},
-	"Prev goes on in each channel": func(d *disk) {
+	"Prev continues in each channel": func(d *disk) {
 		l := d.log()
 		a, b := l.addN("a", 2), l.addN("b", 2)
 		l = d.reopen(l)
@@ -149,7 +149,7 @@ var reopenCases = map[string]func(*disk){
 		l.truncated("a", p, rs)
 		l.truncated("a", eventlog.Position{Epoch: eventlog.NewEpoch(), Seq: 1}, rs)
 	},
-	"many lives are one history": func(d *disk) {
+	"a log that is reopened often has one history": func(d *disk) {
 		var rs []*eventlog.Record
 		l := d.log()
 		for range 8 {
@@ -162,7 +162,7 @@ var reopenCases = map[string]func(*disk){
 			l.complete("a", r.Position(), rs[i+1:])
 		}
 	},
-	"many lives without a record change nothing": func(d *disk) {
+	"reopening often without a record changes nothing": func(d *disk) {
 		l := d.log()
 		rs := l.addN("a", 2)
 		for range 5 {
@@ -192,7 +192,7 @@ var reopenCases = map[string]func(*disk){
 			l.complete(string(rune('a'+i)), eventlog.Position{}, []*eventlog.Record{r})
 		}
 	},
-	"what was acknowledged while others closed stays": func(d *disk) {
+	"records acknowledged during Close stay": func(d *disk) {
 		const n = 200
 		l := d.log()
 		errs := make([]error, n)
@@ -218,7 +218,7 @@ var reopenCases = map[string]func(*disk){
 			d.t.Errorf("%d records were acknowledged, %d are stored", count, len(rs))
 		}
 	},
-	"what was refused stays away": func(d *disk) {
+	"refused records are not stored": func(d *disk) {
 		l := d.log()
 		rs := l.addN("a", 1)
 		if err := l.Append(ended(d.t), "a", text("x"), ignore); err == nil {
@@ -227,7 +227,7 @@ var reopenCases = map[string]func(*disk){
 		rs = append(rs, l.addN("a", 1)...)
 		d.reopen(l).complete("a", eventlog.Position{}, rs)
 	},
-	"what was trimmed stays trimmed": func(d *disk) {
+	"trimmed records stay trimmed": func(d *disk) {
 		l := d.log()
 		all := l.addN("a", 5)
 		cut := l.addLater("a")
@@ -240,7 +240,7 @@ var reopenCases = map[string]func(*disk){
 		same(d.t, again, left)
 		l.truthful("a", all)
 	},
-	"a log that was trimmed goes on": func(d *disk) {
+	"a log that was trimmed continues": func(d *disk) {
 		l := d.log()
 		all := l.addN("a", 3)
 		l.trimAll(all[2])
@@ -252,7 +252,7 @@ var reopenCases = map[string]func(*disk){
 		}
 		l.complete("a", all[2].Position(), []*eventlog.Record{r})
 	},
-	"a log can be trimmed in its next life": func(d *disk) {
+	"a reopened log can be trimmed": func(d *disk) {
 		l := d.log()
 		all := l.addN("a", 5)
 		l = d.reopen(l)
@@ -261,7 +261,7 @@ var reopenCases = map[string]func(*disk){
 		l.trim(time.Now())
 		l.truthful("a", all)
 	},
-	"replays of the old life are over": func(d *disk) {
+	"replays of the closed log have ended": func(d *disk) {
 		l := d.log()
 		l.addN("a", 3)
 		records := l.replay("a", eventlog.Position{})

@@ -31,7 +31,7 @@ var replayCases = map[string]func(*log){
 		l.complete("b", eventlog.Position{}, b)
 		l.complete("a", b[299].Position(), a[200:])
 	},
-	"may stop early and go on from there": func(l *log) {
+	"may stop early and continue there": func(l *log) {
 		rs := l.addN("a", 6)
 		var got []*eventlog.Record
 		var p eventlog.Position
@@ -46,7 +46,7 @@ var replayCases = map[string]func(*log){
 		}
 		same(l.t, got, rs)
 	},
-	"that stopped early holds nothing up": func(l *log) {
+	"that stopped early blocks nothing": func(l *log) {
 		rs := l.addN("a", 3)
 		for range l.replay("a", eventlog.Position{}) { //nolint:errcheck // a linter's misreading of iterators
 			break
@@ -54,7 +54,7 @@ var replayCases = map[string]func(*log){
 		rs = append(rs, l.add("a", text("x")))
 		l.complete("a", eventlog.Position{}, rs)
 	},
-	"that was never read holds nothing up": func(l *log) {
+	"that is never read blocks nothing": func(l *log) {
 		rs := l.addN("a", 3)
 		l.replay("a", eventlog.Position{})
 		rs = append(rs, l.add("a", text("x")))
@@ -93,7 +93,7 @@ var replayCases = map[string]func(*log){
 		}
 		same(l.t, got, rs)
 	},
-	"has all that was stored when it was asked for": func(l *log) {
+	"has all records that were stored when After was called": func(l *log) {
 		rs := l.addN("a", 3)
 		records := l.replay("a", rs[0].Position())
 		rs = append(rs, l.addN("a", 3)...)
@@ -103,7 +103,7 @@ var replayCases = map[string]func(*log){
 		}
 		same(l.t, got, rs[1:1+len(got)])
 	},
-	"runs beside another": func(l *log) {
+	"can run during another": func(l *log) {
 		rs := l.addN("a", 5)
 		first, stopFirst := iter.Pull2(l.replay("a", eventlog.Position{}))
 		defer stopFirst()
@@ -124,7 +124,7 @@ var replayCases = map[string]func(*log){
 			}
 		}
 	},
-	"runs beside many others": func(l *log) {
+	"can run during many others": func(l *log) {
 		rs := l.addMany("a", 300)
 		parallel(8, func(i int) {
 			replay, err := l.After(l.t.Context(), "a", rs[i*10].Position())
@@ -169,7 +169,7 @@ var replayCases = map[string]func(*log){
 	},
 }
 
-// cancelCases: a context that ends stops a call, and never half of it.
+// cancelCases end the context of calls. A call must then do everything or nothing.
 var cancelCases = map[string]func(*log){
 	"Append with an ended context stores nothing": func(l *log) {
 		called := false
@@ -186,7 +186,7 @@ var cancelCases = map[string]func(*log){
 		is(l.t, l.Append(ctx, "a", text("x"), ignore), context.DeadlineExceeded)
 		l.complete("a", eventlog.Position{}, nil)
 	},
-	"an append that was refused leaves no hole": func(l *log) {
+	"a refused append leaves no hole": func(l *log) {
 		first := l.add("a", text("x"))
 		is(l.t, l.Append(ended(l.t), "a", text("y"), ignore), context.Canceled)
 		rs := []*eventlog.Record{first, l.add("a", text("z"))}
@@ -231,7 +231,7 @@ var cancelCases = map[string]func(*log){
 			l.t.Errorf("got the records %v", seqs(rs))
 		}
 	},
-	"a context that ends in a replay is no end of history": func(l *log) {
+	"a context that ends during a replay ends it with an error": func(l *log) {
 		all := l.addMany("a", 2000)
 		ctx, cancel := context.WithCancel(l.t.Context())
 		defer cancel()
@@ -264,8 +264,8 @@ var cancelCases = map[string]func(*log){
 			rs[i] = text("x")
 			errs[i] = l.Append(ctx, "a", rs[i], func(*eventlog.Record) { delivered[i] = true })
 		})
-		// What was being committed is over once a later append is, and delivered
-		// once the log is closed.
+		// Appends that were being committed are stored when a later one is, and delivered
+		// when the log is closed.
 		l.add("a", text("last"))
 		got, _ := l.after("a", eventlog.Position{})
 		chained(l.t, 0, got)
@@ -300,7 +300,7 @@ func (l *log) replay(channel string, p eventlog.Position) iter.Seq2[*eventlog.Re
 	return replay.Records
 }
 
-// collect reads a replay to its end.
+// collect returns all records of a replay, which must not fail.
 func (l *log) collect(records iter.Seq2[*eventlog.Record, error]) []*eventlog.Record {
 	l.t.Helper()
 	rs, err := drain(records)
@@ -310,7 +310,7 @@ func (l *log) collect(records iter.Seq2[*eventlog.Record, error]) []*eventlog.Re
 	return rs
 }
 
-// drain reads a replay to its end or its error.
+// drain returns the records of a replay and its error, if there is one.
 func drain(records iter.Seq2[*eventlog.Record, error]) (rs []*eventlog.Record, err error) {
 	for r, e := range records {
 		if e != nil {

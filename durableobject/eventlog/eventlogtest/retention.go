@@ -25,7 +25,7 @@ var retentionCases = map[string]func(*log){
 		time.Sleep(l.retention + l.moment)
 		l.truncated("a", eventlog.PositionOf("nonsense"), nil)
 	},
-	"of old and young only the young are replayed": func(l *log) {
+	"only young events are replayed": func(l *log) {
 		l.addN("a", 3)
 		time.Sleep(l.retention - l.moment)
 		young := l.addN("a", 3)
@@ -40,7 +40,7 @@ var retentionCases = map[string]func(*log){
 		l.truncated("a", old[0].Position(), young)
 		l.truncated("a", old[1].Position(), young)
 	},
-	"the last old event's position is complete": func(l *log) {
+	"the position of the last old event is complete": func(l *log) {
 		old := l.addN("a", 3)
 		time.Sleep(l.retention - l.moment)
 		young := l.addN("a", 3)
@@ -48,34 +48,34 @@ var retentionCases = map[string]func(*log){
 		l.complete("a", old[2].Position(), young)
 		l.complete("a", young[0].Position(), young[1:])
 	},
-	"the last id is complete when all is old": func(l *log) {
+	"the last id is complete when all events are old": func(l *log) {
 		old := l.addN("a", 3)
 		time.Sleep(2 * l.retention)
 		l.complete("a", old[2].Position(), nil)
 		l.truncated("a", old[1].Position(), nil)
 	},
-	"the last id is complete when all is old and trimmed": func(l *log) {
+	"the last id is complete when all events are old and trimmed": func(l *log) {
 		old := l.addN("a", 3)
 		time.Sleep(2 * l.retention)
 		l.trim(time.Now().Add(-l.retention))
 		l.complete("a", old[2].Position(), nil)
 		l.truncated("a", old[1].Position(), nil)
 	},
-	"the head's position is complete when all is old": func(l *log) {
+	"the position of the head is complete when all events are old": func(l *log) {
 		l.addN("a", 3)
 		p := l.head("a")
 		time.Sleep(2 * l.retention)
 		l.complete("a", p, nil)
 		l.complete("a", p, l.addN("a", 2))
 	},
-	"the head stays when all is old": func(l *log) {
+	"the head stays when all events are old": func(l *log) {
 		old := l.addN("a", 3)
 		time.Sleep(2 * l.retention)
 		l.reach("a", old[2])
 		l.trim(time.Now())
 		l.reach("a", old[2])
 	},
-	"no Seq is used again when all is old": func(l *log) {
+	"no Seq is used again when all events are old": func(l *log) {
 		old := l.addN("a", 3)
 		time.Sleep(2 * l.retention)
 		l.trim(time.Now())
@@ -84,7 +84,7 @@ var retentionCases = map[string]func(*log){
 			l.t.Errorf("record %d with Prev %d follows record %d", r.Seq, r.Prev, old[2].Seq)
 		}
 	},
-	"events grow old one by one": func(l *log) {
+	"events expire one by one": func(l *log) {
 		var all []*eventlog.Record
 		for range 4 {
 			all = append(all, l.add("a", text("x")))
@@ -97,7 +97,7 @@ var retentionCases = map[string]func(*log){
 			time.Sleep(l.retention/4 - l.moment)
 		}
 	},
-	"idle channels grow old too": func(l *log) {
+	"events of idle channels expire too": func(l *log) {
 		old := l.addN("a", 2)
 		time.Sleep(l.retention - l.moment)
 		young := l.addN("b", 2)
@@ -105,7 +105,7 @@ var retentionCases = map[string]func(*log){
 		l.truncated("a", old[0].Position(), nil)
 		l.complete("b", eventlog.Position{}, young)
 	},
-	"a channel that is looked at late vouches for no other": func(l *log) {
+	"a channel that is read late does not affect others": func(l *log) {
 		l.addN("a", 2)
 		b := l.addN("b", 2)
 		time.Sleep(l.retention + l.moment)
@@ -114,7 +114,7 @@ var retentionCases = map[string]func(*log){
 			l.retains("a", nil)
 		}
 	},
-	"trimming spares what is young": func(l *log) {
+	"trimming keeps young events": func(l *log) {
 		l.addN("a", 3)
 		time.Sleep(l.retention - l.moment)
 		young := l.addN("a", 3)
@@ -122,7 +122,7 @@ var retentionCases = map[string]func(*log){
 		l.trim(time.Now().Add(-l.retention))
 		l.retains("a", young)
 	},
-	"events that grow old in a replay are no silent hole": func(l *log) {
+	"events that expire during a replay leave no hole without an error": func(l *log) {
 		all := l.addMany("a", 1000)
 		var got []*eventlog.Record
 		var err error
@@ -140,7 +140,7 @@ var retentionCases = map[string]func(*log){
 		}
 		same(l.t, got, all[:len(got)])
 	},
-	"events that grow old between After and reading are not replayed": func(l *log) {
+	"events that expire between After and reading are not replayed": func(l *log) {
 		l.addN("a", 3)
 		records := l.replay("a", eventlog.Position{})
 		time.Sleep(2 * l.retention)

@@ -10,34 +10,33 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// SharedStore describes how to open shared logs. Only Open must be set.
+// SharedStore describes how to open shared logs. Only Open is required.
 type SharedStore struct {
-	// Open returns a new, empty log. It is called by many tests at once and fails the test
-	// if it cannot open one.
+	// Open returns a new, empty log. It is called by many tests at once. If it cannot open
+	// one it must fail the test.
 	Open func(t *testing.T) SharedLog
 
 	// Bubble runs each case in a [testing/synctest] bubble.
 	Bubble bool
 }
 
-// SharedLog is one shared log. Cases that need a func which is nil are left out.
+// SharedLog is one shared log. Cases that need a function that is nil are not run.
 type SharedLog struct {
 	// Handle returns another handle on the log. The suite closes it.
 	Handle func(t *testing.T) eventlog.Shared
 
-	// Drop makes the feed of a handle leave out records, or pass them on again.
+	// Drop makes the feed of a handle drop records, or deliver them again.
 	Drop func(h eventlog.Shared, drop bool)
 
-	// Replace replaces the log by an empty one, and returns when no handle takes it for
-	// the old one any more.
+	// Replace replaces the log by an empty one, and returns when all handles have noticed.
 	Replace func()
 
-	// Cut cuts a handle off from the log, or connects it again, and returns when the handle
-	// has noticed.
+	// Cut disconnects a handle from the log, or connects it again, and returns when the
+	// handle has noticed.
 	Cut func(h eventlog.Shared, cut bool)
 }
 
-// RunShared checks the shared logs of s. That each handle is a Log is for RunStore to check.
+// RunShared tests the shared logs of s. Call [RunStore] too, to test each handle as a Log.
 func RunShared(t *testing.T, s SharedStore) {
 	t.Helper()
 	can := s.Open(t)
@@ -85,14 +84,15 @@ func (l *SharedLog) hasKeys(t *testing.T) bool {
 	return eventlog.KeyWindow(use(t, l.Handle(t)).Log) > 0
 }
 
-// nodes are the processes that share a log under test.
+// nodes are several handles on a log under test.
 type nodes struct {
 	SharedLog
 	t      *testing.T
 	opened []*node
 }
 
-// node is a handle under test. The log is patient, shared is not.
+// node is a handle under test. log repeats calls that return ErrUnavailable, shared does
+// not.
 type node struct {
 	*log
 	shared eventlog.Shared
@@ -121,7 +121,7 @@ func (n *nodes) end() {
 	}
 }
 
-// recorder is a follower that keeps what it receives.
+// recorder is a follower that records its calls.
 type recorder struct {
 	t    *testing.T
 	from eventlog.Position
@@ -178,7 +178,7 @@ func (r *recorder) note(what func()) {
 	r.changed = make(chan struct{})
 }
 
-// until waits for done to hold.
+// until waits until done returns true.
 func (r *recorder) until(what string, done func() bool) {
 	r.t.Helper()
 	timeout := time.After(patience)
@@ -192,7 +192,7 @@ func (r *recorder) until(what string, done func() bool) {
 		select {
 		case <-changed:
 		case <-timeout:
-			r.t.Fatalf("%s did not come; got %v", what, seqs(r.records()))
+			r.t.Fatalf("%s did not arrive; got %v", what, seqs(r.records()))
 		}
 	}
 }
@@ -203,14 +203,14 @@ func (r *recorder) records() []*eventlog.Record {
 	return slices.Clone(r.got)
 }
 
-// upTo waits for the record seq, or a later one, and returns all that came.
+// upTo waits for the record seq, or a later one, and returns all that have arrived.
 func (r *recorder) upTo(seq uint64) []*eventlog.Record {
 	r.t.Helper()
 	r.until("the record", func() bool { return len(r.got) > 0 && r.got[len(r.got)-1].Seq >= seq })
 	return r.records()
 }
 
-// sees checks that just the records want come.
+// sees checks that the records want arrive, and no others.
 func (r *recorder) sees(want []*eventlog.Record) {
 	r.t.Helper()
 	got := r.upTo(want[len(want)-1].Seq)
@@ -224,19 +224,19 @@ func (r *recorder) sees(want []*eventlog.Record) {
 	}
 }
 
-// gone waits for Lost and checks that it comes once.
+// gone waits for Lost, checks that it is called once, and returns its error.
 func (r *recorder) gone() error {
 	r.t.Helper()
 	r.until("Lost", func() bool { return len(r.lost) > 0 })
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.lost) > 1 || r.lost[0] == nil {
-		r.t.Errorf("Lost came with %v", r.lost)
+		r.t.Errorf("Lost was called with %v", r.lost)
 	}
 	return r.lost[0]
 }
 
-// publish appends as a hub does, without a deliver.
+// publish appends records as a namespace does, without a deliver.
 func (n *node) publish(channel string, texts ...string) []*eventlog.Record {
 	n.t.Helper()
 	var rs []*eventlog.Record

@@ -10,8 +10,8 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// SharedBus is one bus in memory with several handles, each an [eventlog.Bus] as a process
-// of its own would have it. It is for tests of what uses a bus: messages can be lost and be
+// SharedBus is one bus in memory with several handles, each an [eventlog.Bus] as a separate
+// process would have. It is for tests of code that uses a bus: messages can be lost or
 // late, and handles can be cut off. It is safe for concurrent use.
 type SharedBus struct{ bus *eventlog.MemoryBus }
 
@@ -35,23 +35,23 @@ type BusHandle struct {
 
 var _ eventlog.Versioned = (*BusHandle)(nil)
 
-// Disturb lets fate decide on each message that is on its way to a listener of the handle.
-// Nil passes all on.
+// Disturb makes the handle call fate for each message to one of its listeners. Nil means
+// that all messages are delivered at once.
 func (h *BusHandle) Disturb(fate func(topic string, data []byte) Fate) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.fate = fate
 }
 
-// Cut cuts the handle off from the bus, or connects it again. While it is cut off all its
-// calls return ErrUnavailable and its listeners receive nothing.
+// Cut disconnects the handle from the bus, or connects it again. While it is cut off, all
+// its calls return ErrUnavailable and its listeners receive nothing.
 func (h *BusHandle) Cut(off bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.cut = off
 }
 
-// enter begins a call that Close waits for.
+// enter begins a call, for which Close waits.
 func (h *BusHandle) enter(call string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -125,7 +125,7 @@ func (h *BusHandle) Listen(ctx context.Context, topic string, fn func(data []byt
 	return stop, nil
 }
 
-// Close ends the handle's listeners. Calls of a closed handle return ErrClosed.
+// Close ends the handle's listeners. Later calls return ErrClosed. The error is always nil.
 func (h *BusHandle) Close() error {
 	h.mu.Lock()
 	h.closed = true
@@ -143,7 +143,7 @@ func (h *BusHandle) Close() error {
 	return nil
 }
 
-// fateOf decides on a message.
+// fateOf returns the fate of a message.
 func (h *BusHandle) fateOf(topic string, data []byte) Fate {
 	h.mu.Lock()
 	fate, cut := h.fate, h.cut

@@ -14,7 +14,7 @@ var sharedAppendCases = map[string]func(*nodes){
 		a, b := n.two()
 		b.complete("a", eventlog.Position{}, a.addN("a", 5))
 	},
-	"counts with the other handle": func(n *nodes) {
+	"shares the counter with the other handle": func(n *nodes) {
 		a, b := n.two()
 		var last uint64
 		for i := range 6 {
@@ -86,7 +86,7 @@ var sharedAppendCases = map[string]func(*nodes){
 		handles[1].complete("a", eventlog.Position{}, rs)
 		handles[2].complete("a", eventlog.Position{}, rs)
 	},
-	"is in a later head of the other handle": func(n *nodes) {
+	"is at or before a later head of the other handle": func(n *nodes) {
 		a, b := n.two()
 		for range 5 {
 			b.reach("a", a.publish("a", "x")[0])
@@ -95,17 +95,17 @@ var sharedAppendCases = map[string]func(*nodes){
 }
 
 var followCases = map[string]func(*nodes){
-	"sees what its own handle appends": func(n *nodes) {
+	"sees records of its own handle": func(n *nodes) {
 		a := n.open(1)[0]
 		f := a.follow("a")
 		f.sees(a.publish("a", "1", "2", "3"))
 	},
-	"sees what the other handle appends": func(n *nodes) {
+	"sees records of the other handle": func(n *nodes) {
 		a, b := n.two()
 		f := b.follow("a")
 		f.sees(a.publish("a", "1", "2", "3"))
 	},
-	"sees what a handle without follower appends, and its own": func(n *nodes) {
+	"sees records of a handle without a follower, and its own": func(n *nodes) {
 		a, b := n.two()
 		f := b.follow("a")
 		rs := a.publish("a", "1")
@@ -126,7 +126,7 @@ var followCases = map[string]func(*nodes){
 		got := f.upTo(second.Seq)
 		same(n.t, got, []*eventlog.Record{first, second})
 	},
-	"sees what is replayed": func(n *nodes) {
+	"sees the same records as a replay": func(n *nodes) {
 		a, b := n.two()
 		f := b.follow("a")
 		last := a.publish("a", "1", "2", "3")[2]
@@ -183,7 +183,7 @@ var followCases = map[string]func(*nodes){
 			n.t.Errorf("the first record has Prev %d, followed from %v", got.Prev, f.from)
 		}
 	},
-	"chains from where it begins": func(n *nodes) {
+	"chains from its begin": func(n *nodes) {
 		a, b := n.two()
 		a.publish("a", "old")
 		f := b.follow("a")
@@ -223,7 +223,7 @@ var followCases = map[string]func(*nodes){
 			f.sees(a.publish(strconv.Itoa(i), "x"))
 		}
 	},
-	"twice is refused": func(n *nodes) {
+	"of a followed channel is refused": func(n *nodes) {
 		a, b := n.two()
 		f := a.follow("a")
 		_, err := a.tryFollow("a")
@@ -233,7 +233,7 @@ var followCases = map[string]func(*nodes){
 		f.sees(rs)
 		g.sees(rs)
 	},
-	"sees nothing once stopped": func(n *nodes) {
+	"sees nothing after stop": func(n *nodes) {
 		a, b := n.two()
 		f := b.follow("a")
 		rs := a.publish("a", "1")
@@ -247,7 +247,7 @@ var followCases = map[string]func(*nodes){
 			n.t.Errorf("delivered %v after stop", seqs(got))
 		}
 	},
-	"can be stopped while records come": func(n *nodes) {
+	"can be stopped while records arrive": func(n *nodes) {
 		a, b := n.two()
 		var writer sync.WaitGroup
 		writer.Go(func() {
@@ -268,7 +268,7 @@ var followCases = map[string]func(*nodes){
 		}
 		writer.Wait()
 	},
-	"again goes on where it stopped, with the log": func(n *nodes) {
+	"can be repeated, and a replay has the records in between": func(n *nodes) {
 		a, b := n.two()
 		f := b.follow("a")
 		first := a.publish("a", "1")
@@ -329,10 +329,10 @@ var followCases = map[string]func(*nodes){
 		g := b.follow("chat/room")
 		g.sees(a.publish("chat/room", "open"))
 		if got := f.records(); len(got) != 1 {
-			n.t.Errorf("a view that was closed delivered %v", seqs(got))
+			n.t.Errorf("a closed view delivered %v", seqs(got))
 		}
 	},
-	"keeps records as they were": func(n *nodes) {
+	"records are not changed later": func(n *nodes) {
 		a, b := n.two()
 		f := b.follow("a")
 		for i := range 50 {
@@ -347,8 +347,8 @@ var followCases = map[string]func(*nodes){
 	},
 }
 
-// covers checks that what f sees from its start is all, each record once and in order,
-// but for records that it leaves out visibly.
+// covers checks that f sees all records from its start on, each once and in order, except
+// those that it omits visibly.
 func covers(n *nodes, h *node, f *recorder, all []*eventlog.Record) {
 	n.t.Helper()
 	if len(all) == 0 {
@@ -358,7 +358,7 @@ func covers(n *nodes, h *node, f *recorder, all []*eventlog.Record) {
 	last := f.from.Seq
 	for _, r := range got {
 		if r.Seq <= last {
-			n.t.Errorf("record %d came after record %d", r.Seq, last)
+			n.t.Errorf("record %d was delivered after record %d", r.Seq, last)
 		}
 		if r.Prev <= last {
 			last = r.Seq
@@ -366,11 +366,11 @@ func covers(n *nodes, h *node, f *recorder, all []*eventlog.Record) {
 		}
 		rs, truncated := h.after("a", eventlog.Position{Epoch: r.Epoch, Seq: last})
 		if truncated || len(rs) == 0 {
-			n.t.Errorf("records between %d and %d were left out, and the log lacks them", last, r.Seq)
+			n.t.Errorf("records between %d and %d were omitted, and are not in the log", last, r.Seq)
 		}
 		last = r.Seq
 	}
 }
 
-// soon is within the time in which a log makes up for a record that was left out.
+// soon is longer than a log may take to deliver a record that its feed has dropped.
 const soon = 10 * time.Second

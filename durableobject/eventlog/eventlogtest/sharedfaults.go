@@ -70,11 +70,11 @@ var sharedResumeCases = map[string]func(*nodes){
 			}
 			all, _ := b.after("a", eventlog.Position{})
 			if covered := len(all) - len(rest); covered > seen {
-				n.t.Errorf("the head %v covers %d records, %d were followed before it was taken", p, covered, seen)
+				n.t.Errorf("%[2]d records are up to the head %[1]v, and %[3]d were delivered before", p, covered, seen)
 			}
 		}
 	},
-	"a head reaches what was followed": func(n *nodes) {
+	"a head is at or after the delivered records": func(n *nodes) {
 		a, b := n.two()
 		f := a.follow("a")
 		for range 10 {
@@ -83,7 +83,7 @@ var sharedResumeCases = map[string]func(*nodes){
 			a.reach("a", got[len(got)-1])
 		}
 	},
-	"a newcomer has all that is retained": func(n *nodes) {
+	"a new handle has all retained records": func(n *nodes) {
 		a := n.open(1)[0]
 		rs := a.addN("a", 3)
 		c := n.open(1)[0]
@@ -91,7 +91,7 @@ var sharedResumeCases = map[string]func(*nodes){
 		c.complete("a", rs[0].Position(), rs[1:])
 		c.reach("a", rs[2])
 	},
-	"a newcomer follows from the head": func(n *nodes) {
+	"a new handle follows from the head": func(n *nodes) {
 		a := n.open(1)[0]
 		a.addN("a", 3)
 		c := n.open(1)[0]
@@ -147,7 +147,7 @@ var sharedCloseCases = map[string]func(*nodes){
 			n.t.Errorf("a closed handle delivered %v", seqs(got))
 		}
 	},
-	"while records come ends feeds": func(n *nodes) {
+	"while records arrive ends feeds": func(n *nodes) {
 		a, b := n.two()
 		f := b.follow("a")
 		var writer sync.WaitGroup
@@ -174,7 +174,7 @@ var sharedCloseCases = map[string]func(*nodes){
 }
 
 var dropCases = map[string]func(*nodes){
-	"a record that was left out shows in the next Prev": func(n *nodes) {
+	"a dropped record shows in the next Prev": func(n *nodes) {
 		a, b := n.two()
 		f := b.follow("a")
 		first := a.publish("a", "1")[0]
@@ -185,11 +185,11 @@ var dropCases = map[string]func(*nodes){
 		last := a.publish("a", "3")[0]
 		got := f.upTo(last.Seq)
 		if len(got) == 2 && got[1].Prev < lost.Seq {
-			n.t.Errorf("record %d has Prev %d, and record %d was left out", got[1].Seq, got[1].Prev, lost.Seq)
+			n.t.Errorf("record %d has Prev %d, and record %d was dropped", got[1].Seq, got[1].Prev, lost.Seq)
 		}
 		covers(n, b, f, append([]*eventlog.Record{first, lost}, last))
 	},
-	"the last record is made up for": func(n *nodes) {
+	"the last record is delivered later": func(n *nodes) {
 		a, b := n.two()
 		f := b.follow("a")
 		f.upTo(a.publish("a", "1")[0].Seq)
@@ -203,7 +203,7 @@ var dropCases = map[string]func(*nodes){
 		}
 		covers(n, b, f, lost)
 	},
-	"the first record is made up for": func(n *nodes) {
+	"the first record is delivered later": func(n *nodes) {
 		a, b := n.two()
 		f := b.follow("a")
 		n.Drop(b.shared, true)
@@ -212,7 +212,7 @@ var dropCases = map[string]func(*nodes){
 		f.upTo(lost[0].Seq)
 		covers(n, b, f, lost)
 	},
-	"what was left out is in the log": func(n *nodes) {
+	"a dropped record is in the log": func(n *nodes) {
 		a, b := n.two()
 		b.follow("a")
 		n.Drop(b.shared, true)
@@ -221,7 +221,7 @@ var dropCases = map[string]func(*nodes){
 		b.complete("a", rs[2].Position(), rs[3:])
 		n.Drop(b.shared, false)
 	},
-	"a head does not cover what was left out": func(n *nodes) {
+	"a head is before a dropped record": func(n *nodes) {
 		a, b := n.two()
 		f := b.follow("a")
 		f.upTo(a.publish("a", "1")[0].Seq)
@@ -234,14 +234,14 @@ var dropCases = map[string]func(*nodes){
 				rs, _ := a.after("a", eventlog.Position{Epoch: p.Epoch, Seq: newest})
 				for _, r := range rs {
 					if r.Seq <= p.Seq {
-						n.t.Errorf("the head %v covers record %d, which was not followed", p, r.Seq)
+						n.t.Errorf("the head %v is not before record %d, which was dropped", p, r.Seq)
 					}
 				}
 			}
 		}
 		n.Drop(b.shared, false)
 	},
-	"of one handle does not concern another": func(n *nodes) {
+	"of one handle does not affect another": func(n *nodes) {
 		a, b := n.two()
 		f, g := a.follow("a"), b.follow("a")
 		n.Drop(b.shared, true)
@@ -250,7 +250,7 @@ var dropCases = map[string]func(*nodes){
 		n.Drop(b.shared, false)
 		g.upTo(rs[1].Seq)
 	},
-	"now and then misses nothing in the end": func(n *nodes) {
+	"at random misses nothing in the end": func(n *nodes) {
 		a, b := n.two()
 		f := b.follow("a")
 		for i := range 40 {
@@ -307,7 +307,7 @@ var replaceCases = map[string]func(*nodes){
 			n.Replace()
 		}
 	},
-	"lets channels be followed anew": func(n *nodes) {
+	"permits following channels again": func(n *nodes) {
 		a, b := n.two()
 		f := b.follow("a")
 		old := a.publish("a", "old")
@@ -321,7 +321,7 @@ var replaceCases = map[string]func(*nodes){
 		}
 		g.sees(a.publish("a", "new"))
 	},
-	"is no news to a feed that was stopped": func(n *nodes) {
+	"does not affect a stopped feed": func(n *nodes) {
 		a := n.open(1)[0]
 		f := a.follow("a")
 		a.publish("a", "x")
@@ -332,7 +332,7 @@ var replaceCases = map[string]func(*nodes){
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		if len(f.lost) > 0 {
-			n.t.Error("Lost came after stop")
+			n.t.Error("Lost was called after stop")
 		}
 	},
 }
@@ -351,7 +351,7 @@ var cutCases = map[string]func(*nodes){
 		n.Cut(b.shared, false)
 		b.addN("a", 2)
 	},
-	"is made up for": func(n *nodes) {
+	"misses nothing after it is connected again": func(n *nodes) {
 		a, b := n.two()
 		f := b.follow("a")
 		f.upTo(a.publish("a", "1")[0].Seq)
@@ -361,7 +361,7 @@ var cutCases = map[string]func(*nodes){
 		f.upTo(lost[1].Seq)
 		covers(n, b, f, lost)
 	},
-	"of one handle does not concern another": func(n *nodes) {
+	"of one handle does not affect another": func(n *nodes) {
 		a, b := n.two()
 		f := a.follow("a")
 		n.Cut(b.shared, true)

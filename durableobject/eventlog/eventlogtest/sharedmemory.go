@@ -11,28 +11,28 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// tailCheck is how long after a record was left out the feed of a SharedMemory makes up
-// for it.
+// tailCheck is how long after dropping a record the feed of a SharedMemory delivers it,
+// unless a later one was delivered.
 const tailCheck = time.Second
 
-// errReplaced is what followers of a SharedMemory get from Replace.
+// errReplaced is passed to followers of a SharedMemory by Replace.
 var errReplaced = errors.New("eventlogtest: the log was replaced")
 
-// SharedMemory is one log in memory with several handles, each an [eventlog.Shared] as
-// a process of its own would have it. It is for tests of what uses a shared log: feeds
-// can leave out records, be late and be lost, and handles can be cut off. It is safe for
-// concurrent use, and reads the time with package time only.
+// SharedMemory is one log in memory with several handles, each an [eventlog.Shared] as a
+// separate process would have. It is for tests of code that uses a shared log: feeds can
+// drop or delay records and be lost, and handles can be cut off. It is safe for concurrent
+// use, and reads the time only with package time.
 type SharedMemory struct {
 	options *eventlog.MemoryOptions
 	bus     *SharedBus
 
-	// mu guards what is below. No lock of a Handle or a feed is taken before it.
+	// mu guards the fields below. It is taken before the locks of a Handle or a feed.
 	mu      sync.Mutex
 	log     *eventlog.Memory
 	handles map[*Handle]bool
 }
 
-// NewSharedMemory returns an empty log without handles. Nil options are the defaults.
+// NewSharedMemory returns an empty log without handles. If o is nil, the defaults are used.
 func NewSharedMemory(o *eventlog.MemoryOptions) *SharedMemory {
 	return &SharedMemory{options: o, bus: NewSharedBus(), log: eventlog.NewMemory(o), handles: map[*Handle]bool{}}
 }
@@ -46,8 +46,8 @@ func (m *SharedMemory) Open() *Handle {
 	return h
 }
 
-// Replace puts an empty log in place of the log, as happens when a stream is deleted and
-// made anew: its epoch is another. All feeds are lost.
+// Replace replaces the log by an empty one with another epoch, as when a stream is deleted
+// and created again. All feeds are lost.
 func (m *SharedMemory) Replace() {
 	m.mu.Lock()
 	m.log = eventlog.NewMemory(m.options)
@@ -73,12 +73,12 @@ func (m *SharedMemory) current() *eventlog.Memory {
 	return m.log
 }
 
-// Fate is what becomes of a record on its way to a follower. The zero Fate passes it on
-// at once.
+// Fate is what happens to a record or a message before it is delivered. The zero Fate
+// delivers it at once.
 type Fate struct {
-	// Drop leaves the record out.
+	// Drop drops it.
 	Drop bool
-	// Delay passes the record on so much later, and those after it no sooner.
+	// Delay delivers it so much later. Those after it are not delivered before it.
 	Delay time.Duration
 }
 
@@ -101,22 +101,23 @@ var (
 	_ eventlog.BusCarrier = (*Handle)(nil)
 )
 
-// Bus implements [eventlog.BusCarrier]. The bus is cut off and closed with the handle.
+// Bus implements [eventlog.BusCarrier]. The bus is cut off and closed together with the
+// handle.
 func (h *Handle) Bus() eventlog.Bus { return h.bus }
 
-// DisturbBus lets fate decide on each message of the handle's bus: see [BusHandle.Disturb].
+// DisturbBus makes the handle's bus call fate for each message: see [BusHandle.Disturb].
 func (h *Handle) DisturbBus(fate func(topic string, data []byte) Fate) { h.bus.Disturb(fate) }
 
-// Disturb lets fate decide on each record that is on its way to a follower of the handle.
-// It may be called by any goroutine that appends. Nil passes all on.
+// Disturb makes the handle call fate for each record to one of its followers. fate may be
+// called on any goroutine that appends. Nil means that all records are delivered at once.
 func (h *Handle) Disturb(fate func(channel string, r *eventlog.Record) Fate) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.fate = fate
 }
 
-// Cut cuts the handle off from the log and its bus, or connects it again. While it is cut
-// off all its calls return ErrUnavailable and its followers receive nothing.
+// Cut disconnects the handle from the log and its bus, or connects it again. While it is
+// cut off, all its calls return ErrUnavailable and its followers receive nothing.
 func (h *Handle) Cut(off bool) {
 	h.bus.Cut(off)
 	h.mu.Lock()
@@ -124,7 +125,7 @@ func (h *Handle) Cut(off bool) {
 	h.cut = off
 }
 
-// Lose ends all feeds of the handle with err.
+// Lose ends all feeds of the handle: their followers' Lost is called with err.
 func (h *Handle) Lose(err error) {
 	for _, f := range h.take() {
 		f.lose(err)
@@ -140,7 +141,7 @@ func (h *Handle) take() map[string]*feed {
 	return feeds
 }
 
-// enter begins a call that Close waits for.
+// enter begins a call, for which Close waits.
 func (h *Handle) enter() (*eventlog.Memory, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -171,7 +172,7 @@ func (h *Handle) Append(ctx context.Context, channel string, r *eventlog.Record,
 	})
 }
 
-// pass sends r on its way to the follower of the channel.
+// pass passes r to the feed of the channel, if there is one.
 func (h *Handle) pass(log *eventlog.Memory, channel string, r *eventlog.Record) {
 	h.mu.Lock()
 	f, fate, cut := h.feeds[channel], h.fate, h.cut
@@ -210,7 +211,7 @@ func (h *Handle) Newest(ctx context.Context, channel string, p eventlog.Position
 	return replay, err
 }
 
-// guard ends records with an error when the handle is closed or cut off.
+// guard yields records, and an error when the handle is closed or cut off.
 func (h *Handle) guard(records iter.Seq2[*eventlog.Record, error]) iter.Seq2[*eventlog.Record, error] {
 	return func(yield func(*eventlog.Record, error) bool) {
 		for r, err := range records {
@@ -307,7 +308,7 @@ func (h *Handle) Close() error {
 	h.shared.mu.Lock()
 	delete(h.shared.handles, h)
 	h.shared.mu.Unlock()
-	_ = h.bus.Close() // cannot fail
+	_ = h.bus.Close() // always returns nil
 	h.mu.Lock()
 	h.closed = true
 	h.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog/eventlogtest"
 )
 
-// TestSharedMemory: each handle is a log.
+// Each handle is a log.
 func TestSharedMemory(t *testing.T) {
 	t.Parallel()
 	eventlogtest.RunStore(t, eventlogtest.Store{
@@ -40,7 +40,7 @@ func TestSharedMemoryIsShared(t *testing.T) {
 	eventlogtest.RunShared(t, eventlogtest.SharedStore{Bubble: true, Open: openShared})
 }
 
-// TestSharedMemoryViews: so are the views of its handles.
+// The views of handles are logs too.
 func TestSharedMemoryViews(t *testing.T) {
 	t.Parallel()
 	eventlogtest.RunShared(t, eventlogtest.SharedStore{Bubble: true, Open: func(t *testing.T) eventlogtest.SharedLog {

@@ -9,48 +9,47 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// Store describes how to open the logs of a store. Only Open must be set. All of them
-// are called by many tests at once and fail the test if they cannot open a log.
+// Store describes how to open the logs of a store. Only Open is required. All functions are
+// called by many tests at once. If they cannot open a log they must fail the test.
 type Store struct {
 	// Open returns a new, empty log.
 	Open func(t *testing.T) eventlog.Log
 
-	// ExactTrim means that Trim drops every record that is old enough, and not only
-	// those that the store can part with. The suite then checks for that.
+	// ExactTrim means that Trim drops every record that is old enough, instead of only
+	// those that the store can drop together. The suite then tests for that.
 	ExactTrim bool
 
-	// CoarseFloor means that the log keeps a floor of its own but none of each channel: a
-	// position may be truncated though only records of other channels were dropped after it,
-	// and the Prev of the first record of a replay may be the log's floor.
+	// CoarseFloor means that the log has one floor and none for each channel: a position
+	// may be truncated though only records of other channels were dropped after it, and the
+	// Prev of the first record of a replay may be the log's floor.
 	CoarseFloor bool
 
-	// AnyFirst means that the Seq of the first record may be another than 1.
+	// AnyFirst means that the Seq of the first record need not be 1.
 	AnyFirst bool
 
-	// OpenRetention returns a new, empty log that replays no event older than
-	// retention. It is called in a bubble, with an hour, unless RealTime is set. Nil
-	// leaves the cases about it out.
+	// OpenRetention returns a new, empty log that replays no event older than retention. It
+	// is called in a bubble, with an hour, unless RealTime is set. If it is nil, retention
+	// is not tested.
 	OpenRetention func(t *testing.T, retention time.Duration) eventlog.Log
 
 	// RealTime is for a log whose clock is not that of the process. The cases about
-	// retention then run outside bubbles, with this retention, and allow the log an
-	// eighth of it to drop what is too old. Zero runs them in bubbles.
+	// retention then run outside bubbles, with this retention, and the log may take an
+	// eighth of it to drop old records. Zero means that they run in bubbles.
 	RealTime time.Duration
 
-	// OpenDir opens the log that is kept in dir, an empty one if dir is empty. It
-	// is called again for the same dir once the log before is closed. Nil leaves
-	// the cases about durability out.
+	// OpenDir opens the log in dir, and creates it if dir is empty. It is called again for
+	// the same dir after the log has been closed. If it is nil, durability is not tested.
 	OpenDir func(t *testing.T, dir string) eventlog.Log
 }
 
-// Run checks the logs that open returns. It is RunStore for a store that neither
-// limits the age of events nor outlives its process.
+// Run tests the logs that open returns. It is RunStore for a store that neither limits the
+// age of events nor survives its process.
 func Run(t *testing.T, open func(t *testing.T) eventlog.Log) {
 	t.Helper()
 	RunStore(t, Store{Open: open})
 }
 
-// RunStore checks the logs of s. The cases about keys are left out if they are not
+// RunStore tests the logs of s. The cases about keys are not run if they are not
 // [eventlog.Keyed].
 func RunStore(t *testing.T, s Store) {
 	t.Helper()
@@ -119,7 +118,7 @@ func runRetention(t *testing.T, s Store, group string, cases map[string]func(*lo
 		var sleeping sync.WaitGroup
 		defer sleeping.Wait()
 		for name, run := range cases {
-			if s.RealTime > 0 { // all at once, since they sleep
+			if s.RealTime > 0 { // concurrently, since they sleep
 				sleeping.Go(func() {
 					t.Run(name, func(t *testing.T) { run(useStore(t, s.OpenRetention(t, s.RealTime), s)) })
 				})

@@ -7,8 +7,8 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// trimCases hold for any store: they look at what Trim left and check that
-// positions are truncated accordingly.
+// trimCases are for any store: they read the records that are left and check that positions
+// are truncated accordingly.
 var trimCases = map[string]func(*log){
 	"of an empty log": func(l *log) {
 		l.trim(time.Now().Add(time.Hour))
@@ -31,7 +31,7 @@ var trimCases = map[string]func(*log){
 		l.trim(young.Time)
 		rs, _ := l.after("a", eventlog.Position{})
 		if !slices.Contains(seqs(rs), young.Seq) {
-			l.t.Errorf("record %d is as old as the cut and gone; left: %v", young.Seq, seqs(rs))
+			l.t.Errorf("record %d is not older than the cut and was dropped; left: %v", young.Seq, seqs(rs))
 		}
 	},
 	"never drops younger records of other channels": func(l *log) {
@@ -49,7 +49,7 @@ var trimCases = map[string]func(*log){
 		left, _ := l.after("a", eventlog.Position{})
 		same(l.t, left, all[len(all)-len(left):])
 	},
-	"truncates the positions before what it dropped": func(l *log) {
+	"truncates positions before dropped records": func(l *log) {
 		all := l.addN("a", 6)
 		cut := l.addLater("a")
 		all = append(all, cut)
@@ -85,7 +85,7 @@ var trimCases = map[string]func(*log){
 			l.t.Errorf("record %d follows record %d", r.Seq, all[2].Seq)
 		}
 	},
-	"of everything is no beginning": func(l *log) {
+	"of everything keeps Prev": func(l *log) {
 		all := l.addN("a", 3)
 		l.trimAll(all[2])
 		r := l.add("a", text("x"))
@@ -121,7 +121,7 @@ var trimCases = map[string]func(*log){
 			l.truthful("a", all)
 		}
 	},
-	"of channels that nobody uses": func(l *log) {
+	"of idle channels": func(l *log) {
 		a, b := l.addN("a", 3), l.addN("b", 3)
 		cut := l.addLater("c")
 		l.trim(cut.Time)
@@ -129,7 +129,7 @@ var trimCases = map[string]func(*log){
 		l.truthful("b", b)
 		l.complete("c", b[2].Position(), []*eventlog.Record{cut})
 	},
-	"of one channel's past leaves the other whole": func(l *log) {
+	"of one channel's records leaves the other complete": func(l *log) {
 		old := l.addN("a", 3)
 		first := l.addLater("b")
 		rest := append([]*eventlog.Record{first}, l.addN("b", 2)...)
@@ -152,9 +152,9 @@ var trimCases = map[string]func(*log){
 	},
 }
 
-// exactTrimCases hold for stores that drop all that is old enough.
+// exactTrimCases are for stores that drop all records that are old enough.
 var exactTrimCases = map[string]func(*log){
-	"drops all that is older": func(l *log) {
+	"drops all older records": func(l *log) {
 		l.addN("a", 5)
 		cut := l.addLater("a")
 		l.trim(cut.Time)
@@ -181,7 +181,7 @@ var exactTrimCases = map[string]func(*log){
 		l.retains("a", nil)
 		l.complete("a", rs[4999].Position(), nil)
 	},
-	"drops what is older in idle channels": func(l *log) {
+	"drops older records of idle channels": func(l *log) {
 		a := l.addN("a", 2)
 		l.addN("b", 2)
 		cut := l.addLater("c")
@@ -190,7 +190,7 @@ var exactTrimCases = map[string]func(*log){
 		l.retains("b", nil)
 		l.complete("c", cut.Position(), nil)
 	},
-	"and a position between two dropped records": func(l *log) {
+	"with a position between two dropped records": func(l *log) {
 		l.add("a", text("x"))
 		gap := l.add("b", text("x"))
 		last := l.add("a", text("x"))
@@ -198,7 +198,7 @@ var exactTrimCases = map[string]func(*log){
 		l.truncated("a", gap.Position(), nil)
 		l.complete("a", last.Position(), nil)
 	},
-	"and a channel that begins anew": func(l *log) {
+	"of a channel to which records are appended again": func(l *log) {
 		old := l.addN("a", 3)
 		l.trimAll(old[2])
 		rs := l.addN("a", 3)
@@ -207,7 +207,7 @@ var exactTrimCases = map[string]func(*log){
 		l.complete("a", old[2].Position(), rs)
 		l.complete("a", rs[0].Position(), rs[1:])
 	},
-	"within a replay is never a silent hole": func(l *log) {
+	"during a replay leaves no hole without an error": func(l *log) {
 		all := l.addMany("a", 2000)
 		var got []*eventlog.Record
 		var err error
@@ -222,7 +222,7 @@ var exactTrimCases = map[string]func(*log){
 		is(l.t, err, eventlog.ErrTrimmed)
 		same(l.t, got, all[:len(got)])
 	},
-	"of a part, within a replay, is never a silent hole": func(l *log) {
+	"of a part, during a replay, leaves no hole without an error": func(l *log) {
 		all := l.addMany("a", 2000)
 		cut := l.addLater("a")
 		var got []*eventlog.Record
@@ -239,7 +239,7 @@ var exactTrimCases = map[string]func(*log){
 		same(l.t, got, all[:len(got)])
 		l.truncated("a", got[len(got)-1].Position(), []*eventlog.Record{cut})
 	},
-	"behind a replay does not disturb it": func(l *log) {
+	"of replayed records does not affect the replay": func(l *log) {
 		all := l.addMany("a", 1000)
 		cut := l.addLater("a")
 		rest := append([]*eventlog.Record{cut}, l.addMany("a", 1000)...)
@@ -263,8 +263,8 @@ func (l *log) trimAll(r *eventlog.Record) {
 	l.trim(r.Time.Add(time.Second))
 }
 
-// addLater appends a record with a later Time than those before have. It waits
-// for the clock by writing to a channel of its own.
+// addLater appends a record with a later Time than all earlier ones. It waits for the clock
+// by writing to a separate channel.
 func (l *log) addLater(channel string) *eventlog.Record {
 	l.t.Helper()
 	first := l.add("clock", text("x"))
@@ -274,8 +274,8 @@ func (l *log) addLater(channel string) *eventlog.Record {
 	return l.add(channel, text("x"))
 }
 
-// truthful checks that the positions of all, which were written to channel, are
-// complete if and only if all that followed is still there.
+// truthful checks that replays from the positions of all, which were appended to channel,
+// are complete if and only if all records after them are left.
 func (l *log) truthful(channel string, all []*eventlog.Record) {
 	l.t.Helper()
 	left, truncated := l.after(channel, eventlog.Position{})

@@ -131,6 +131,7 @@ func (l *Log) publish(ctx context.Context, m *nats.Msg) (seq uint64, epoch strin
 func (l *Log) send(ctx context.Context, m *nats.Msg, acks <-chan ack) (ack, error) {
 	deadline := time.NewTimer(l.options.giveUp)
 	defer deadline.Stop()
+	before := l.nc.LastError()
 	tries := 0 // attempts that may have stored it
 	failed := func(err error) error {
 		if tries > 0 {
@@ -144,6 +145,12 @@ func (l *Log) send(ctx context.Context, m *nats.Msg, acks <-chan ack) (ack, erro
 		select {
 		case <-again.C:
 			if tries > 0 {
+				switch err := l.refusal(before, m.Subject); {
+				case err != nil && tries == 1:
+					return ack{}, unavailable(err) // the only attempt was refused
+				case err != nil:
+					return ack{}, failed(err)
+				}
 				l.stats.retries.Add(1)
 			}
 			err := l.nc.PublishMsg(m)

@@ -98,7 +98,8 @@ func (l *Log) readOnce(
 		return 0, unavailable(err)
 	}
 	defer func() { _ = sub.Unsubscribe() }() // the connection may be closed
-	if err := l.nc.PublishRequest(l.api+"DIRECT.GET."+stream, inbox, body); err != nil {
+	subject, before := l.api+"DIRECT.GET."+stream, l.nc.LastError()
+	if err := l.nc.PublishRequest(subject, inbox, body); err != nil {
 		return 0, unavailable(err)
 	}
 	timeout := time.NewTimer(wait)
@@ -121,7 +122,7 @@ func (l *Log) readOnce(
 				return 0, fmt.Errorf("read: %s %s", status, m.Header.Get("Description"))
 			}
 		case <-timeout.C:
-			return 0, errors.New("read: no answer")
+			return 0, cmp.Or(l.refusal(before, subject), errors.New("read: no answer"))
 		case <-ctx.Done():
 			return 0, ctx.Err()
 		case <-l.ctx.Done():

@@ -53,10 +53,7 @@ func (l *Log) openKept(ctx context.Context) (*keptValues, error) {
 	k := &keptValues{
 		log: l, stream: l.options.Stream + "_bus", reading: make(chan struct{}, 1), values: map[string]keptValue{},
 	}
-	stream, err := l.js.CreateStream(ctx, k.config())
-	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-		stream, err = l.js.Stream(ctx, k.stream)
-	}
+	stream, err := l.findOrCreate(ctx, k.config())
 	if err != nil {
 		return nil, err
 	}
@@ -160,8 +157,12 @@ func (k *keptValues) send(ctx context.Context, m *nats.Msg) (again bool, err err
 	}
 	ctx, cancel := context.WithTimeout(ctx, ackWait)
 	defer cancel()
+	before := k.log.nc.LastError()
 	reply, err := k.log.nc.RequestMsgWithContext(ctx, m)
 	if err != nil {
+		if refusal := k.log.refusal(before, m.Subject); refusal != nil {
+			return false, unavailable(refusal)
+		}
 		return !errors.Is(err, nats.ErrConnectionClosed), unavailable(err)
 	}
 	var a ack

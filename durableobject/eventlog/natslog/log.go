@@ -119,10 +119,7 @@ func Open(ctx context.Context, nc *nats.Conn, o *Options) (*Log, error) {
 func (l *Log) openStream(ctx context.Context) error {
 	config := l.options.config(l.stored(">"), l.republished(">"))
 	config.Metadata = map[string]string{epochKey: eventlog.NewEpoch()}
-	stream, err := l.js.CreateStream(ctx, config)
-	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-		stream, err = l.js.Stream(ctx, l.options.Stream)
-	}
+	stream, err := l.findOrCreate(ctx, config)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package natslog
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -51,6 +52,21 @@ const (
 	errStoreFailed   = 10077
 )
 
+// findOrCreate returns the stream that config names, and creates it if it does not exist. An
+// existing stream needs no permission to create one, and may have other settings.
+func (l *Log) findOrCreate(ctx context.Context, config jetstream.StreamConfig) (jetstream.Stream, error) {
+	before := l.nc.LastError()
+	stream, err := l.js.Stream(ctx, config.Name)
+	if !errors.Is(err, jetstream.ErrStreamNotFound) {
+		return stream, cmp.Or(l.refusal(before, l.api+"STREAM.INFO."+config.Name), err)
+	}
+	stream, err = l.js.CreateStream(ctx, config)
+	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // created by another node just now
+		return l.js.Stream(ctx, config.Name)
+	}
+	return stream, cmp.Or(l.refusal(before, l.api+"STREAM.CREATE."+config.Name), err)
+}
+
 // request sends a request to the leader of a stream and decodes the response into v.
 func (l *Log) request(ctx context.Context, call, stream string, body []byte, v any) error {
 	if err := l.connected(); err != nil {
@@ -58,9 +74,10 @@ func (l *Log) request(ctx context.Context, call, stream string, body []byte, v a
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	m, err := l.nc.RequestWithContext(ctx, l.api+call+"."+stream, body)
+	subject, before := l.api+call+"."+stream, l.nc.LastError()
+	m, err := l.nc.RequestWithContext(ctx, subject, body)
 	if err != nil {
-		return unavailable(err)
+		return unavailable(cmp.Or(l.refusal(before, subject), err))
 	}
 	var answer struct {
 		Error *apiError `json:"error"`
