@@ -17,6 +17,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/faults"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/internal/sse"
+	"github.com/go-orpc/durable-iterator/internal/writers"
 )
 
 // defaultBatchSize is how many requests a batch may have: oRPC's default.
@@ -174,7 +175,7 @@ func batchText(x *exchange) ([]byte, error) {
 // streamBatch sends n answers as they become ready. If the writer does not support that, it
 // returns false without having sent anything, and all answers are sent at once.
 func (b *batchServer) streamBatch(ctx context.Context, x *exchange, n int, answers <-chan *batch.Response) bool {
-	if !canFlush(x.w) {
+	if !writers.CanFlush(x.w) {
 		return false
 	}
 	x.w.Header().Set(headerContentType, eventStreamType)
