@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// maxQueued is how many records may wait for a handler that is slower than what is
-// logged. More are dropped and counted.
+// maxQueued is the number of records that may wait for a slow handler. Further ones are
+// dropped and counted.
 const maxQueued = 1024
 
-// New returns a logger that hands its records to l from a goroutine of its own, in
-// order, and the queue that they wait in. The goroutine runs only while records
-// wait. Logging never blocks, except that a record below slog.LevelWarn asks the
-// handler of l whether it is enabled; a panic of the handler is ignored, and so is runtime.Goexit.
+// New returns a logger that passes its records to l in order, on a separate goroutine, and
+// their queue. The goroutine runs only while records wait. Logging never blocks, except
+// that for a record below slog.LevelWarn the handler of l is asked whether it is enabled.
+// If the handler panics or calls runtime.Goexit, the record is dropped.
 func New(l *slog.Logger) (*slog.Logger, *Queue) {
 	q := &Queue{}
 	if l.Handler() == slog.DiscardHandler {
@@ -51,15 +51,15 @@ func (g guard) WithGroup(name string) slog.Handler       { return guard{g.next.W
 
 func ignorePanic() { _ = recover() }
 
-// handler puts records into a queue for another handler.
+// handler adds records to a queue for another handler.
 type handler struct {
 	guard
 
 	queue *Queue
 }
 
-// Enabled does not ask the other handler about records that matter: they are logged
-// where no code of the application may run.
+// Enabled returns true for records from slog.LevelWarn on without asking the other handler:
+// they are logged where no code of the application may run.
 func (h *handler) Enabled(ctx context.Context, level slog.Level) bool {
 	return level >= slog.LevelWarn || h.guard.Enabled(ctx, level)
 }
@@ -90,10 +90,10 @@ func (e entry) handle() {
 	}
 }
 
-// Queue holds the records that wait for a handler.
+// Queue has the records that wait for a handler.
 type Queue struct {
-	// mu guards the fields below. idle is not nil while a goroutine hands out
-	// records, which closes it when the queue is empty.
+	// mu guards the fields below. idle is not nil while a goroutine handles records. The
+	// goroutine closes it when the queue is empty.
 	mu      sync.Mutex
 	entries []entry
 	dropped int
@@ -128,10 +128,10 @@ func (q *Queue) add(e entry) {
 	}
 }
 
-// run handles records until none is left. If a handler ends the goroutine, with
-// runtime.Goexit, another one goes on.
+// run handles records until none is left. If a handler calls runtime.Goexit, another
+// goroutine continues.
 func (q *Queue) run(idle chan struct{}) {
-	var entries []entry // that are left of those taken
+	var entries []entry // taken from the queue, not handled yet
 	ended := false
 	defer func() {
 		if !ended {

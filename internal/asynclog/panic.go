@@ -8,15 +8,16 @@ import (
 	"slices"
 )
 
-// LogPanic logs the argument of a panic at level Error, with its stack. It is called by the
-// deferred function that has recovered from it.
+// LogPanic logs the argument of a panic at level Error, with its stack. It must be called
+// by the deferred function that has recovered from the panic.
 func LogPanic(logger *slog.Logger, v any, message string, details ...any) {
 	details = append(slices.Clip(details), "panic", PanicText(v), "stack", string(debug.Stack()))
 	logger.Error(message, details...) //nolint:sloglint // each caller's is constant
 }
 
-// PanicText formats the argument of panic. Of a slice, a map and the like it returns the type
-// only: one may contain itself, and formatting that ends the process.
+// PanicText formats the argument of a panic. For slices, maps and other types that may
+// contain themselves it returns only the type, since formatting such a value could end the
+// process.
 func PanicText(v any) string {
 	switch v.(type) {
 	case error, fmt.Stringer:

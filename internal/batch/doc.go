@@ -1,17 +1,17 @@
-// Package batch is the codec of oRPC's batch requests: many requests in the body
-// or the query of one, and many responses in its body. It knows neither procedures
-// nor connections.
+// Package batch is the codec of oRPC's batch requests: many requests in the body or the
+// query of one request, and many responses in the body of its response. It knows neither
+// procedures nor connections.
 //
-// A request that carries others has the header [Header], whose value is the mode
-// that the client wants its responses in. The requests are a JSON list, the body
-// of a POST or the query parameter [QueryName] of a GET. The responses are events
-// of an event stream, or a JSON list, in the order in which they got ready.
+// A batch request has the header [Header], whose value is the mode in which the client
+// wants its responses. The requests are a JSON list, in the body of a POST or in the query
+// parameter [QueryName] of a GET. The responses are events of an event stream, or a JSON
+// list, in the order in which they became ready.
 package batch
 
-// Header is the header of a request that carries others.
+// Header is the header of a batch request.
 const Header = "X-Orpc-Batch"
 
-// QueryName is the query parameter of a GET request that carries others.
+// QueryName is the query parameter of a batch request with the method GET.
 const QueryName = "batch"
 
 // Values of [Header]. A server reads any other value as Streaming.
@@ -20,6 +20,6 @@ const (
 	Buffered  = "buffered"  // all responses are sent as one JSON list
 )
 
-// Status is the status of an answer that carries responses. A response without a
-// status of its own has this one.
+// Status is the HTTP status of the response to a batch, and of each of its responses that
+// has no status.
 const Status = 207

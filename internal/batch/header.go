@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-var errHeader = errors.New("headers are no object of texts and lists of texts")
+var errHeader = errors.New("headers are not an object of strings and lists of strings")
 
-// parseHeader reads an object whose members are strings or lists of strings.
+// parseHeader parses an object whose members are strings or lists of strings.
 func parseHeader(text json.RawMessage) (http.Header, error) {
 	header := http.Header{}
 	if len(text) == 0 {
@@ -46,7 +46,7 @@ func headerValues(text json.RawMessage) (values []string, ok bool) {
 	return values, true
 }
 
-// encodeHeader returns the object that parseHeader reads, nil if it has no member.
+// encodeHeader returns the object that parseHeader parses, or nil if it has no member.
 // Names are in lower case and sorted.
 func encodeHeader(header http.Header) json.RawMessage {
 	members := make(map[string]any, len(header))
@@ -65,8 +65,8 @@ func encodeHeader(header http.Header) json.RawMessage {
 	return appendJSON(nil, members)
 }
 
-// appendJSON adds the JSON of a value that encoding/json can encode, without
-// escaping for HTML.
+// appendJSON appends the JSON of a value that encoding/json can encode, without escaping
+// for HTML.
 func appendJSON(dst []byte, v any) []byte {
 	text := bytes.NewBuffer(dst)
 	encoder := json.NewEncoder(text)

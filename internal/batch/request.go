@@ -12,7 +12,8 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/jsontext"
 )
 
-// MaxHeaderBytes bounds the JSON of the headers of all requests of one batch.
+// MaxHeaderBytes is the maximum size in bytes of the JSON of the headers of all requests of
+// one batch.
 const MaxHeaderBytes = 64 << 10
 
 // Errors of [ParseRequests].
@@ -33,7 +34,7 @@ type Request struct {
 	Body   json.RawMessage // nil if there is none
 }
 
-// request is a Request as it is on the wire.
+// request is the JSON of a Request.
 type request struct {
 	Body    json.RawMessage `json:"body,omitempty"`
 	Headers json.RawMessage `json:"headers,omitempty"`
@@ -41,9 +42,9 @@ type request struct {
 	URL     string          `json:"url"`
 }
 
-// ParseRequests reads the requests of a batch that was itself sent with a method,
-// which is that of each request without one. It reads no further than the first
-// request beyond limit, so that its memory is bounded by that and the length of text.
+// ParseRequests parses the requests of a batch. method is the HTTP method of the batch, and
+// of each request without one. ParseRequests stops at the first request beyond limit, so
+// that its memory is bounded by limit and the length of text.
 func ParseRequests(text []byte, method string, limit int) ([]Request, error) {
 	list := json.NewDecoder(bytes.NewReader(jsontext.TrimByteOrderMark(text)))
 	if err := expect(list, json.Delim('[')); err != nil {
@@ -94,14 +95,14 @@ func (w *request) parse(method string) (Request, error) {
 		return r, err
 	}
 	if r.URL.Scheme == "" || r.URL.Host == "" {
-		return r, fmt.Errorf("%q is no absolute address", w.URL)
+		return r, fmt.Errorf("%q is not an absolute address", w.URL)
 	}
 	r.Header, err = parseHeader(w.Headers)
 	return r, err
 }
 
-// AppendRequests adds the list of requests to dst, for a batch that is sent with a
-// method.
+// AppendRequests appends the list of requests to dst, for a batch that is sent with the
+// given HTTP method.
 func AppendRequests(dst []byte, method string, requests []Request) []byte {
 	list := make([]request, len(requests))
 	for i, r := range requests {

@@ -7,15 +7,15 @@ import (
 	"net/http"
 )
 
-// Response answers the request of a batch with the same index.
+// Response is the response to the request of a batch with the same index.
 type Response struct {
 	Index  int
-	Status int             // 0 if it is that of the answer as a whole
+	Status int             // 0 means that of the whole response
 	Header http.Header     // never nil once parsed
 	Body   json.RawMessage // nil if there is none
 }
 
-// response is a Response as it is on the wire.
+// response is the JSON of a Response.
 type response struct {
 	Index   *int            `json:"index"`
 	Status  int             `json:"status,omitempty"`
@@ -25,12 +25,12 @@ type response struct {
 
 var errNoIndex = errors.New("response has no index")
 
-// AppendResponse adds a response to dst. Its body is valid JSON or nil.
+// AppendResponse appends a response to dst. Its body must be valid JSON or nil.
 func AppendResponse(dst []byte, r *Response) []byte {
 	return appendJSON(dst, &response{Index: &r.Index, Status: r.Status, Headers: encodeHeader(r.Header), Body: r.Body})
 }
 
-// ParseResponse reads a response.
+// ParseResponse parses a response.
 func ParseResponse(text []byte) (*Response, error) {
 	var wire response
 	if err := json.Unmarshal(text, &wire); err != nil {

@@ -1,6 +1,7 @@
-// Package bridge joins package transport to the part of package rpc that it is the public
-// face of. Transports need what package rpc does not export, and a package cannot import
-// the one that imports it, so package rpc sets the functions here when it is initialized.
+// Package bridge makes the part of package rpc that transports need available to package
+// transport. It is not exported by package rpc, which cannot import package transport
+// either, since that imports it. Therefore package rpc sets the functions here when it is
+// initialized.
 //
 // C, O, I and M stand for rpc.Call, rpc.CallOption, rpc.Interceptor and rpc.EventMeta.
 package bridge
@@ -15,7 +16,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// These functions, whose types name those of package rpc, are set by it.
+// These functions are set by package rpc, since their types refer to those of that package.
 var (
 	// NewServers is a func(*ServerOptions[rpc.Call]) Servers.
 	NewServers any
@@ -36,8 +37,8 @@ func Set(newServers, newClient, answerError, appendEventMeta any, panicError fun
 	newPanicError = panicError
 }
 
-// RecoverTo stores, when deferred, a panic of the application's code in err, as an
-// *rpc.PanicError.
+// RecoverTo, when deferred, recovers from a panic of the application's code and stores it
+// in err as an *rpc.PanicError.
 func RecoverTo(err *error) {
 	if v := recover(); v != nil {
 		*err = newPanicError(v, debug.Stack())
@@ -62,7 +63,7 @@ type ServerOptions[C any] struct {
 	Logger          *slog.Logger
 }
 
-// Servers makes the servers of many sockets.
+// Servers makes servers, one for each socket.
 type Servers interface {
 	New(ctx context.Context, newState func() any, send Send) Server
 }
@@ -76,8 +77,8 @@ type Server interface {
 	Wait()
 }
 
-// Hibernation is an output of Handle that opens a stream of events which the transport
-// sends: see transport.Hibernation.
+// Hibernation is an output of Handle for a stream of events that the transport sends: see
+// transport.Hibernation.
 type Hibernation struct {
 	Start func(ctx context.Context, id json.RawMessage, finish func())
 	Ended func()
@@ -101,7 +102,7 @@ type Client[C, O, M any] interface {
 	Subscribe(ctx context.Context, call *C, open func(http.Header), event func(Event[M])) (stop func(), err error)
 }
 
-// Event is one event of a stream, as it came: see transport.PeerEvent.
+// Event is a received event of a stream, not decoded: see transport.PeerEvent.
 type Event[M any] struct {
 	Kind     string
 	Value    value.Value

@@ -8,7 +8,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject"
 )
 
-// event is what is published: its mark, and a string that is derived from it.
+// event is a published event: its mark, and a string that is derived from it.
 type event struct {
 	Mark mark   `json:"mark"`
 	Text string `json:"text"`
@@ -47,13 +47,13 @@ type member struct{ room, number int }
 
 func (m member) id() string { return fmt.Sprintf("%d-%d", m.room, m.number) }
 
-// tags are those of the tokens of a member.
+// tags returns the tags of the tokens of a member.
 func (m member) tags() []string {
 	return [...][]string{nil, {"red"}, {"blue"}, {"red", "blue"}}[m.number%4]
 }
 
-// isFor is the oracle of audiences: it reports whether a member is to receive an event. Half of
-// the events are for everybody.
+// isFor reports whether a member must receive an event. The result is compared with the
+// audiences of the library. Half of the events are for everybody.
 func (m mark) isFor(c member) bool {
 	switch {
 	case m.Last:
@@ -70,8 +70,8 @@ func (m mark) isFor(c member) bool {
 	return true
 }
 
-// options returns the same audience for the library. members is how many clients the room
-// has.
+// options returns the options of PublishEvent for the same audience. members is the number
+// of clients of the room.
 func (m mark) options(members int) []durableobject.PublishOption {
 	ids := func(pick func(number int) bool) (list []string) {
 		for number := range members {

@@ -11,18 +11,18 @@ const (
 	longDelay = 10 * time.Millisecond
 	// longStall bounds how long a link stalls. The longest stalls are detected by pings.
 	longStall = 3 * time.Second
-	// cutWithin bounds how many bytes a link still passes before it is cut.
+	// cutWithin is the maximum number of bytes that a link forwards before it is cut.
 	cutWithin = 4 << 10
 )
 
-// slow delays the bytes of some links from the beginning.
+// slow makes some links delay all of their bytes.
 func (l *link) slow(random *rand.Rand) {
 	if random.IntN(slowOneIn) == 0 {
 		l.delay = time.Duration(random.Int64N(int64(longDelay)))
 	}
 }
 
-// suffer makes one of the faults happen. All but one of them end the link.
+// suffer causes one of the faults. All but one of them end the link.
 func (l *link) suffer(random *rand.Rand) {
 	stall := time.Duration(random.Int64N(int64(longStall)))
 	switch random.IntN(10) {

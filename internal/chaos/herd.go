@@ -25,11 +25,11 @@ const (
 	slack = 500 * time.Millisecond
 	// maxPeak is the largest ratio of a bin to the mean.
 	maxPeak = 2
-	// dialers is how many clients connect at the same time at first.
+	// dialers is the number of clients that connect at the same time at first.
 	dialers = 50
 )
 
-// herd is many clients of one server that is unreachable for a while.
+// herd is a large number of clients of one server that is unreachable for a while.
 type herd struct {
 	size    int
 	outage  time.Duration
@@ -164,7 +164,7 @@ func (h *herd) report(out io.Writer, back time.Time) error {
 	mean := float64(len(h.arrivals)) / float64(len(bins))
 	peak := slices.Max(bins)
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d clients, server away for %v: %d connections accepted within %.1f s of its return\n",
+	fmt.Fprintf(&b, "%d clients, server down for %v: %d connections accepted within %.1f s of its restart\n",
 		h.size, h.outage, len(h.arrivals), last.Seconds())
 	fmt.Fprintf(&b, "accepted in each %v: %d\n", binWidth, bins)
 	fmt.Fprintf(&b, "mean %.1f, peak %d, which is %.2f times the mean; %d tokens fetched\n",
@@ -172,10 +172,10 @@ func (h *herd) report(out io.Writer, back time.Time) error {
 	_, err := io.WriteString(out, b.String())
 	homecoming := max(h.outage/2, time.Second) + slack // as package client has it by default
 	return errors.Join(err,
-		check(last <= homecoming, "the last client came after %v, not within %v", last, homecoming),
+		check(last <= homecoming, "the last client connected after %v, not within %v", last, homecoming),
 		check(float64(peak) <= maxPeak*mean, "the peak is more than %d times the mean", maxPeak),
 		check(len(h.arrivals) == h.size, "%d connections for %d clients", len(h.arrivals), h.size),
-		check(h.fetches.Load() == int64(h.size), "%d tokens fetched for %d lives", h.fetches.Load(), h.size))
+		check(h.fetches.Load() == int64(h.size), "%d tokens fetched for %d lifetimes", h.fetches.Load(), h.size))
 }
 
 func check(ok bool, format string, args ...any) error {

@@ -109,7 +109,7 @@ func (c *comparison) event(p place) {
 	c.last, c.open = i, nil
 }
 
-// miss checks the events that were left out before next. A gap also covers events that
+// miss checks the events that were omitted before next. A gap also covers events that
 // became too old before the first event after it was received.
 func (c *comparison) miss(next int) {
 	for _, f := range c.facts[c.last+1 : next] {
@@ -124,15 +124,15 @@ func (c *comparison) miss(next int) {
 	}
 }
 
-// gone reports whether an event may have been too old at a time.
+// gone reports whether an event may have expired at a time.
 func gone(f fact, at time.Time) bool {
 	return !f.told.Add(retentionOf(kindOf(f.Room))).After(at)
 }
 
-// due reports whether a gap is expected: whether the room may have dropped an event after
-// the one that was resumed from, even one that no client has received. A room that has
-// dropped all of its events may have been evicted; then the other rooms of its log count,
-// too.
+// due reports whether a gap is expected, which it is if the room may have dropped an event
+// after the one that was resumed from, even one that no client has received. A room that
+// has dropped all of its events may have been evicted; then the other rooms of its log
+// count too.
 func (c *comparison) due(g *gap) bool {
 	cursor, ok := eventlog.ParsePosition(g.LastEventID)
 	if g.Reason != client.GapTruncated || !ok {

@@ -16,9 +16,9 @@ const (
 	briefRoom = rooms - 1
 )
 
-// story is the record of one room in a test: 8 events of a first run of the server, 4 of
-// a second one, one more that was not acknowledged, and the last one of a third. Each run
-// starts a minute after the one before.
+// story returns the record of one room in a test: 8 events of a first run of the server, 4
+// of a second one, one more that was not acknowledged, and the last one of a third. Each
+// run starts a minute after the one before.
 func story(start time.Time) *record {
 	r := &record{}
 	for run, events := range []int{8, 5, 1} {
@@ -38,9 +38,9 @@ func story(start time.Time) *record {
 	return r
 }
 
-// told returns what an iterator has yielded, from a string: "1/3" is an event by its
-// place, from which its number in the log is derived, "gap" is a gap 3 s after the third
-// run began, and "early" is one after 1 s.
+// told returns the items that an iterator has yielded, from a string: "1/3" is an event by
+// its place, from which its number in the log is derived, "gap" is a gap 3 s after the
+// third run began, and "early" is one after 1 s.
 func told(text string, start time.Time) (items []item) {
 	last := "e-0"
 	for word := range strings.FieldsSeq(text) {
@@ -76,24 +76,24 @@ func TestJudge(t *testing.T) {
 		want faults
 	}{
 		"all is well":              {keptRoom, "1/2 1/4 1/5 1/6 1/7 1/8 2/2 2/4 3/1", faults{}},
-		"what was not acked":       {keptRoom, "1/2 1/4 1/5 1/6 1/7 1/8 2/2 2/4 2/5 3/1", faults{}},
+		"an unacked event":         {keptRoom, "1/2 1/4 1/5 1/6 1/7 1/8 2/2 2/4 2/5 3/1", faults{}},
 		"one is missing":           {keptRoom, "1/2 1/4 1/6 1/7 1/8 2/2 2/4 3/1", faults{lost: 1}},
 		"the end is missing":       {keptRoom, "1/2 1/4 1/5 1/6 1/7 1/8 2/2", faults{lost: 2}},
 		"all is missing":           {keptRoom, "", faults{lost: 9}},
-		"one comes again":          {keptRoom, "1/2 1/4 1/4 1/5 1/6 1/7 1/8 2/2 2/4 3/1", faults{repeated: 1}},
-		"one comes again, later":   {keptRoom, "1/2 1/4 1/5 1/6 1/7 1/8 1/2 2/2 2/4 3/1", faults{repeated: 1}},
-		"two change places":        {keptRoom, "1/2 1/5 1/4 1/6 1/7 1/8 2/2 2/4 3/1", faults{lost: 1, reordered: 1}},
+		"one is repeated":          {keptRoom, "1/2 1/4 1/4 1/5 1/6 1/7 1/8 2/2 2/4 3/1", faults{repeated: 1}},
+		"one is repeated later":    {keptRoom, "1/2 1/4 1/5 1/6 1/7 1/8 1/2 2/2 2/4 3/1", faults{repeated: 1}},
+		"two are exchanged":        {keptRoom, "1/2 1/5 1/4 1/6 1/7 1/8 2/2 2/4 3/1", faults{lost: 1, reordered: 1}},
 		"one for others":           {keptRoom, "1/1 1/2 1/4 1/5 1/6 1/7 1/8 2/2 2/4 3/1", faults{foreign: 1}},
-		"one of nobody":            {keptRoom, "1/2 1/4 1/5 1/6 1/7 1/8 1/9 2/2 2/4 3/1", faults{phantoms: 1}},
-		"one more than may be":     {keptRoom, "1/2 1/4 1/5 1/6 1/7 1/8 2/2 2/4 2/6 3/1", faults{phantoms: 1}},
+		"one is unknown":           {keptRoom, "1/2 1/4 1/5 1/6 1/7 1/8 1/9 2/2 2/4 3/1", faults{phantoms: 1}},
+		"one too many":             {keptRoom, "1/2 1/4 1/5 1/6 1/7 1/8 2/2 2/4 2/6 3/1", faults{phantoms: 1}},
 		"a gap is not due":         {keptRoom, "1/2 1/4 1/5 gap 1/6 1/7 1/8 2/2 2/4 3/1", faults{undue: 1}},
-		"no excuse":                {keptRoom, "1/2 1/4 1/5 gap 1/7 1/8 2/2 2/4 3/1", faults{undue: 1, lost: 1}},
+		"a gap after a loss":       {keptRoom, "1/2 1/4 1/5 gap 1/7 1/8 2/2 2/4 3/1", faults{undue: 1, lost: 1}},
 		"a gap":                    {briefRoom, "1/2 1/4 gap 3/1", faults{excused: 6}},
-		"what is gone may be left": {briefRoom, "1/2 1/4 gap 2/2 2/4 3/1", faults{excused: 4}},
+		"old events may be kept":   {briefRoom, "1/2 1/4 gap 2/2 2/4 3/1", faults{excused: 4}},
 		"no gap":                   {briefRoom, "1/2 1/4 3/1", faults{lost: 6}},
 		"a gap at the wrong place": {briefRoom, "1/2 1/4 gap 1/5 2/2 2/4 3/1", faults{lost: 3}},
-		"a gap in vain":            {briefRoom, "1/2 1/4 1/5 1/6 1/7 1/8 2/2 2/4 3/1 early", faults{undue: 1}},
-		"a room that is forgotten": {briefRoom, "1/2 1/4 1/5 1/6 1/7 1/8 2/2 2/4 3/1 gap", faults{}},
+		"a gap without a loss":     {briefRoom, "1/2 1/4 1/5 1/6 1/7 1/8 2/2 2/4 3/1 early", faults{undue: 1}},
+		"a forgotten room":         {briefRoom, "1/2 1/4 1/5 1/6 1/7 1/8 2/2 2/4 3/1 gap", faults{}},
 	}
 	start := time.Now()
 	for name, c := range cases {
@@ -112,7 +112,7 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// An event that was not acknowledged is published for all if one of them has received it.
+// An event that was not acknowledged counts as published if a client has received it.
 func TestJudgeWhatWasNotAcknowledged(t *testing.T) {
 	start := time.Now()
 	const before, after = "1/2 1/4 1/5 1/6 1/7 1/8 2/2 2/4 ", " 3/1"

@@ -18,12 +18,12 @@ type link struct {
 	forced         atomic.Bool // the proxy has ended it
 	struck         bool        // belongs to the proxy
 
-	// left is how many bytes still go to the client before the link is cut, unless it is
-	// negative.
+	// left is the number of bytes that are forwarded to the client before the link is cut.
+	// If it is negative, the link is not cut.
 	left atomic.Int64
 
-	// mu guards the fields below. delay is how long bytes are delayed. While stalled is
-	// not nil the link passes nothing; it is closed at the end of that.
+	// mu guards the fields below. delay is how long bytes are delayed. While stalled is not
+	// nil nothing is forwarded; it is closed when the stall ends.
 	mu      sync.Mutex
 	delay   time.Duration
 	stalled chan struct{}
@@ -47,8 +47,8 @@ func (l *link) run() {
 	_ = l.server.Close()
 }
 
-// pump copies what from sends until it ends, and then closes the input of the other side.
-// left bounds it, unless it is nil.
+// pump copies data from one side to the other until it ends, and then closes the write side
+// of the other. If left is not nil, it limits the number of bytes.
 func (l *link) pump(to, from *net.TCPConn, left *atomic.Int64) {
 	b := make([]byte, 16<<10)
 	for {

@@ -1,24 +1,23 @@
-// Command chaos exposes clients to faults of networks and servers, and checks their
-// guarantee: that every iterator yields each of its events once and in order, or
-// reports a gap.
+// Command chaos exposes clients to faults of networks and servers, and checks that every
+// iterator yields each of its events once and in order, or reports a gap.
 //
 //	go run ./internal/chaos
 //	go run ./internal/chaos -events 100000 -clients 48 -drops 500
 //	go run ./internal/chaos -herd
 //
-// It runs itself as a server whose rooms keep their events in logs on disk. Some rooms
-// keep them for ever, and some for two seconds only. Clients connect through a proxy,
-// half of them with TLS, and range over their iterators. The proxy cuts, stalls, delays
-// and half-closes connections; tokens expire after seconds; the server is alternately shut
-// down and killed. Meanwhile the rooms publish in bursts, and clients call a method from
-// time to time.
+// It runs itself as a server whose rooms keep their events in logs on disk. Some rooms keep
+// them for the whole run, and some only for two seconds. Clients connect through a proxy,
+// half of them with TLS, and range over their iterators. The proxy cuts, stalls, delays and
+// half-closes connections; tokens expire after seconds; the server is alternately shut down
+// and killed. Meanwhile the rooms publish in bursts, and clients call a method from time to
+// time.
 //
-// The oracle is the record of the publishers: which events were acknowledged, when, and
-// for which clients. In the end it is compared with what each iterator has yielded: see
-// judge. The exit status is 1 if there is any fault.
+// The publishers record which events were acknowledged, when, and for which clients. In the
+// end this record is compared with what each iterator has yielded: see judge. The exit
+// status is 1 if there is any fault.
 //
-// With -herd it counts how many of a thousand clients reconnect in each tenth of a
-// second, after their server was unreachable for five.
+// With -herd it counts how many of a thousand clients reconnect in each tenth of a second,
+// after their server was unreachable for five seconds.
 package main
 
 import (
@@ -33,7 +32,7 @@ import (
 	"time"
 )
 
-// How many clients -herd has, and how long their server is unreachable.
+// The number of clients of -herd, and how long their server is unreachable.
 const (
 	herdSize   = 1000
 	herdOutage = 5 * time.Second
@@ -56,14 +55,14 @@ func main() {
 func command(args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
 	var p plan
-	flags.IntVar(&p.events, "events", 1_000_000, "how many events the iterators give, at least")
-	flags.IntVar(&p.clients, "clients", 240, "clients that range over events; several for each room")
-	flags.IntVar(&p.drops, "drops", 5000, "connections that the proxy ends, at least")
-	flags.IntVar(&p.restarts, "restarts", 12, "restarts of the server")
-	flags.IntVar(&p.ticks, "ticks", 300, "bursts of events, and of faults")
-	flags.Uint64Var(&p.seed, "seed", 0, "of the faults; 0 is a random one")
-	timeout := flags.Duration("timeout", 8*time.Minute, "when to give up")
-	herds := flags.Bool("herd", false, "only count how clients come back after an outage")
+	flags.IntVar(&p.events, "events", 1_000_000, "minimum number of events that the iterators yield")
+	flags.IntVar(&p.clients, "clients", 240, "number of clients; several for each room")
+	flags.IntVar(&p.drops, "drops", 5000, "minimum number of connections that the proxy ends")
+	flags.IntVar(&p.restarts, "restarts", 12, "number of restarts of the server")
+	flags.IntVar(&p.ticks, "ticks", 300, "number of bursts of events and faults")
+	flags.Uint64Var(&p.seed, "seed", 0, "seed of the faults; 0 means a random one")
+	timeout := flags.Duration("timeout", 8*time.Minute, "maximum duration of the run")
+	herds := flags.Bool("herd", false, "only count how clients reconnect after an outage")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// A short form of what the command does. It counts goroutines, so it runs alone.
+// A short run of the command. It counts goroutines, so it is not parallel.
 func TestChaos(t *testing.T) {
 	var out bytes.Buffer
 	args := []string{"-events", "15000", "-clients", "36", "-drops", "120", "-restarts", "3", "-ticks", "30", "-timeout", "2m"}
@@ -35,7 +35,7 @@ func TestHerd(t *testing.T) {
 		require.EqualError(t, err, "the peak is more than 2 times the mean")
 	}
 	t.Log(&out)
-	require.Contains(t, out.String(), "20 clients, server away for 100ms: 20 connections accepted")
+	require.Contains(t, out.String(), "20 clients, server down for 100ms: 20 connections accepted")
 }
 
 func TestHerdReport(t *testing.T) {
@@ -52,10 +52,10 @@ func TestHerdReport(t *testing.T) {
 		want     string
 	}{
 		"evenly":               {evenly(1000, 2500*time.Millisecond), 1000, ""},
-		"too late":             {evenly(1000, 4*time.Second), 1000, "the last client came after 3.996s, not within 3s"},
+		"too late":             {evenly(1000, 4*time.Second), 1000, "the last client connected after 3.996s, not within 3s"},
 		"at once":              {append(evenly(990, 100*time.Millisecond), evenly(10, time.Second)...), 1000, "the peak is more than 2 times the mean"},
 		"some twice":           {evenly(1001, 2500*time.Millisecond), 1000, "1001 connections for 1000 clients"},
-		"tokens for nothing":   {evenly(1000, 2500*time.Millisecond), 1001, "1001 tokens fetched for 1000 lives"},
+		"tokens for nothing":   {evenly(1000, 2500*time.Millisecond), 1001, "1001 tokens fetched for 1000 lifetimes"},
 		"a connection is away": {evenly(999, 2500*time.Millisecond), 1000, "999 connections for 1000 clients"},
 	}
 	for name, c := range cases {

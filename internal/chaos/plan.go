@@ -9,7 +9,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/leak"
 )
 
-// endPatience is how long all goroutines may take to end.
+// endPatience is how long goroutines may take to end.
 const endPatience = 10 * time.Second
 
 // plan is the configuration of a run.
@@ -18,8 +18,8 @@ type plan struct {
 	seed                                    uint64
 }
 
-// run executes the plan with logs in dir. An error means that the run could not be completed;
-// the faults that were found are in the verdict.
+// run executes the plan with logs in dir. It returns an error if the run could not be
+// completed; the faults that it has found are in the verdict.
 func (p plan) run(ctx context.Context, dir string) (*verdict, error) {
 	before := len(leak.Find(""))
 	s := &storm{plan: p, dir: dir, random: newRandom(p.seed, 1)}

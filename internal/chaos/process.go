@@ -15,7 +15,7 @@ type process struct {
 	*child.Process
 
 	acked         func(mark) // called with each event that was acknowledged
-	plain, secure string     // where it listens, to be read when it is ready
+	plain, secure string     // its addresses, valid when it is ready
 }
 
 func startProcess(ctx context.Context, dir string, run, members int, acked func(mark)) (*process, error) {
@@ -30,7 +30,7 @@ func startProcess(ctx context.Context, dir string, run, members int, acked func(
 	return p, nil
 }
 
-// take is called with each line that the server writes.
+// take handles a line of the server's output.
 func (p *process) take(line string) error {
 	word, rest, _ := strings.Cut(line, " ")
 	switch word {

@@ -106,8 +106,8 @@ func (p *proxy) serve(client *net.TCPConn) {
 	}
 }
 
-// strike makes a fault happen to one of the open connections. It reports false if each
-// of them has had one.
+// strike causes a fault of one of the open connections. It returns false if each of them
+// has already had one.
 func (p *proxy) strike() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

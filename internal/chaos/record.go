@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// record is what was published: the oracle. It is safe for concurrent use.
+// record has the published events. It is safe for concurrent use.
 type record struct {
-	// mu guards the fields below. acked counts the acknowledged events by run of the
-	// server and by room; one more may have been published. bursts are, by run, the
-	// commands that the server was sent.
+	// mu guards the fields below. acked is the number of acknowledged events by run of the
+	// server and by room; one more may have been published. bursts are the commands sent to
+	// the server, by run.
 	mu     sync.Mutex
 	acked  [][rooms]int
 	bursts [][]burst
@@ -32,7 +32,7 @@ func (r *record) begin() {
 	r.bursts = append(r.bursts, nil)
 }
 
-// tell records a command to publish.
+// tell records a command to publish events.
 func (r *record) tell(events int, last bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -55,7 +55,7 @@ func (r *record) ack(m mark) {
 	}
 }
 
-// settled reports whether the running server has published all that it was asked to.
+// settled reports whether the running server has executed all commands to publish.
 func (r *record) settled() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -87,13 +87,13 @@ func (r *record) total() (n int) {
 // fact is an event that was published, or may have been.
 type fact struct {
 	mark
-	told time.Time // when the server was sent the command: it was published after that
+	told time.Time // when the command was sent to the server, which published it later
 	sure bool      // it was acknowledged
 	seq  uint64    // of its id, 0 if no iterator has yielded it
 }
 
-// published reports whether the event was certainly published: it was acknowledged, or
-// a client has received it, so that the others had to.
+// published reports whether the event was certainly published: it was acknowledged, or a
+// client has received it.
 func (f fact) published() bool { return f.sure || f.seq != 0 }
 
 // facts returns the facts of a room, in order.

@@ -13,7 +13,8 @@ import (
 
 const (
 	rooms = 12
-	// briefRooms is how many rooms, the last ones, keep their events for a short time.
+	// briefRooms is the number of rooms, the last ones, that keep their events for a short
+	// time.
 	briefRooms = 3
 
 	briefRetention = 2 * time.Second
@@ -27,8 +28,8 @@ const (
 
 func isBrief(room int) bool { return room >= rooms-briefRooms }
 
-// kindOf returns the kind of a room: the path of such rooms, and the directory of their
-// log.
+// kindOf returns the kind of a room, which is also the path of such rooms and the directory
+// of their log.
 func kindOf(room int) string {
 	if isBrief(room) {
 		return "brief"
@@ -53,7 +54,7 @@ type room struct{ *durableobject.Object[event] }
 
 func (r *room) Echo(_ context.Context, _ *durableobject.Websocket, n int) (int, error) { return n, nil }
 
-// house holds the rooms of one kind.
+// house has the rooms of one kind.
 type house struct {
 	log   *filelog.Log
 	rooms *durableobject.Namespace[*room]

@@ -50,10 +50,10 @@ type server struct {
 // serve runs the server process. It returns at the end of in, unless the process is killed.
 func serve(args []string, in io.Reader, out io.Writer) (err error) {
 	flags := flag.NewFlagSet("server", flag.ContinueOnError)
-	dir := flags.String("dir", "", "where the logs and the certificate are")
+	dir := flags.String("dir", "", "directory of the logs and the certificate")
 	s := &server{out: out, houses: map[string]*house{}}
 	flags.IntVar(&s.run, "run", 0, "number of this run")
-	flags.IntVar(&s.members, "members", 0, "clients of a room")
+	flags.IntVar(&s.members, "members", 0, "number of clients of a room")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func (s *server) obey(in io.Reader) {
 	}
 }
 
-// publish publishes the events of a room, one after the other, and writes the outcome of
+// publish publishes the events of a room, one after the other, and writes the result of
 // each.
 func (s *server) publish(ctx context.Context, number int) {
 	r, err := s.houses[kindOf(number)].rooms.Get(ctx, channelOf(number))

@@ -18,8 +18,9 @@ type source struct {
 	member
 	tally *tally
 	life  time.Duration
-	// changing means that the tags of each token differ from those of the token before, so
-	// that a socket cannot go on with it. What is published does not depend on them.
+	// changing means that the tags of each token differ from those of the previous one, so
+	// that a socket cannot continue with it. The audience of events does not depend on
+	// them.
 	changing bool
 
 	mu sync.Mutex
@@ -33,7 +34,7 @@ func (s *source) Token(ctx context.Context) (string, error) {
 	n := s.n
 	s.mu.Unlock()
 	if n%failsOneIn == 0 {
-		return "", errors.New("no token for now")
+		return "", errors.New("no token this time")
 	}
 	s.tally.tokens.Add(1)
 	tags := s.tags()

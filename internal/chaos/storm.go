@@ -55,7 +55,7 @@ func (s *storm) run(ctx context.Context) error {
 	return nil
 }
 
-// prepare creates everything but the server.
+// prepare creates everything except the server.
 func (s *storm) prepare() error {
 	pool, err := makeCertificate(s.dir)
 	if err != nil {
@@ -92,8 +92,8 @@ func (s *storm) live(ctx context.Context, run int) error {
 	return nil
 }
 
-// start starts a server, and with the first one the clients: before anything is
-// published, so that they receive all of it.
+// start starts a server. With the first server it also starts the clients, before anything
+// is published, so that they receive all events.
 func (s *storm) start(ctx context.Context, run int) (err error) {
 	s.record.begin()
 	members := (s.clients + rooms - 1) / rooms
@@ -115,7 +115,7 @@ func (s *storm) start(ctx context.Context, run int) (err error) {
 	return nil
 }
 
-// enough reports whether the goals of the plan are reached.
+// enough reports whether the plan's minimum numbers are reached.
 func (s *storm) enough() bool {
 	return s.around.tally.yields.Load() >= int64(s.events) && s.dropped.Load() >= int64(s.drops)
 }
@@ -163,7 +163,7 @@ func (s *storm) settle(ctx context.Context) error {
 	return nil
 }
 
-// calm ends the faults, publishes the last event once all clients are connected, so that
+// calm ends the faults, publishes the last event when all clients are connected, so that
 // none misses it, and waits until they have received it.
 func (s *storm) calm(ctx context.Context) error {
 	s.around.calm.Store(true)
@@ -214,7 +214,7 @@ func (s *storm) endServer(ctx context.Context, run int) error {
 	return server.Stop()
 }
 
-// close closes everything, each before what it depends on.
+// close closes everything, in the order of dependencies.
 func (s *storm) close() {
 	for _, w := range s.watchers {
 		w.close()

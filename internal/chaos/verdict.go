@@ -13,13 +13,13 @@ type verdict struct {
 	tally                     *tally
 	acked                     int
 
-	lost      int // events that an iterator left out without an expected gap
+	lost      int // events that an iterator omitted without an expected gap
 	repeated  int // events that an iterator yielded again
 	reordered int // events that an iterator yielded too late
 	foreign   int // events that an iterator yielded although they are for others
 	phantoms  int // events that were never published
-	gaps      int // that iterators have reported
-	undue     int // gaps among them that are not expected
+	gaps      int // gaps that iterators have reported
+	undue     int // gaps that are not expected
 	excused   int // events that are missing at a gap
 
 	faults []error

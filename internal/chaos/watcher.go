@@ -15,12 +15,12 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// The ways in which clients differ.
+// The differences between clients.
 const (
 	smallBuffer = 64
 	shortLife   = 3 * time.Second
 	renewBefore = time.Second
-	// awayAtMost bounds the longer pauses of clients, in which brief rooms drop events.
+	// awayAtMost limits the longer pauses of clients, in which brief rooms drop events.
 	awayAtMost = 5 * time.Second
 	// Slow readers pause for slowness after slowAfter events, so that events are buffered
 	// when the connection is lost.
@@ -49,7 +49,7 @@ type tally struct {
 	yields, losses, tokens, calls, lostCalls atomic.Int64
 }
 
-// surroundings are what watchers connect through.
+// surroundings has the addresses and settings of all watchers.
 type surroundings struct {
 	plain, secure string // addresses
 	http          *http.Client
@@ -70,7 +70,7 @@ type watcher struct {
 	slow    bool
 	done    chan struct{} // closed when the loop has ended
 	err     error         // why the iterator ended before the last event
-	readBad []error       // faults that the loop has met
+	readBad []error       // faults found by the loop
 
 	stopCalls context.CancelFunc
 	called    chan struct{} // closed when there are no more calls
@@ -133,7 +133,7 @@ func (w *watcher) pause(calm bool) time.Duration {
 	return rand.N(100 * time.Millisecond) //nolint:gosec // as above
 }
 
-// note counts the connections that were lost, not the attempts that have failed.
+// note counts lost connections, but not failed attempts.
 func (w *watcher) note(s client.State, _ error) {
 	if s == client.StateWaiting && w.state == client.StateLive {
 		w.tally.losses.Add(1)
@@ -205,7 +205,7 @@ func (w *watcher) wait(ctx context.Context) error {
 	case <-w.done:
 		return w.err
 	case <-ctx.Done():
-		return fmt.Errorf("waits for the last event, state %v: %w", w.it.State(), ctx.Err())
+		return fmt.Errorf("waiting for the last event, state %v: %w", w.it.State(), ctx.Err())
 	}
 }
 

@@ -16,26 +16,26 @@ import (
 	"github.com/coder/websocket"
 )
 
-// startTimeout is how long a browser has to start, on a machine that does much else.
+// startTimeout is how long a browser may take to start on a busy machine.
 const startTimeout = time.Minute
 
-// Browser is a Chromium without windows on the screen. It is safe for concurrent use.
+// Browser is a headless Chromium. It is safe for concurrent use.
 type Browser struct {
 	cmd     *exec.Cmd
 	profile string
 	ended   chan struct{} // closed when the process has ended
 
 	conn   *websocket.Conn
-	cancel context.CancelFunc // ends reading
+	cancel context.CancelFunc // stops the reader
 
-	mu        sync.Mutex // guards what follows
+	mu        sync.Mutex // guards the fields below
 	last      int
 	answers   map[int]chan<- answer // nil when the connection is lost
 	listeners map[string][]func([]byte)
 }
 
-// Start starts the Chromium that is installed as chromium, or the one that the variable
-// CHROMIUM names. Close it.
+// Start starts the program chromium, or the one that the environment variable CHROMIUM
+// names. The caller must close the browser.
 func Start(ctx context.Context) (*Browser, error) {
 	b, err := start(ctx)
 	if err != nil {
@@ -90,14 +90,14 @@ func start(ctx context.Context) (_ *Browser, err error) {
 	if err != nil {
 		return nil, err
 	}
-	b.conn.SetReadLimit(64 << 20) // screenshots
+	b.conn.SetReadLimit(64 << 20) // for screenshots
 	reading, cancel := context.WithCancel(context.Background())
 	b.cancel = cancel
 	go b.read(reading)
 	return b, nil
 }
 
-// address waits for the browser to write down where it listens.
+// address waits until the browser has written the address that it listens on.
 func (b *Browser) address(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -132,7 +132,7 @@ func (b *Browser) Close() error {
 	return errors.Join(err, b.removeProfile())
 }
 
-// removeProfile removes the files of the browser. Its children may write for a moment longer.
+// removeProfile removes the files of the browser. Its child processes may still be writing.
 func (b *Browser) removeProfile() (err error) {
 	for range 50 {
 		if err = os.RemoveAll(b.profile); err == nil {

@@ -10,16 +10,15 @@ import (
 )
 
 const (
-	// patience is how long a test waits for what has to happen soon, on a machine that
-	// does much else.
+	// patience is how long a test waits for an expression on a busy machine.
 	patience = time.Minute
-	// callTimeout is how long the browser has to answer.
+	// callTimeout is how long the browser may take to answer.
 	callTimeout = 90 * time.Second
-	// pollInterval is how often a page is asked whether it is so far.
+	// pollInterval is how often a page is asked whether an expression is true.
 	pollInterval = 25 * time.Millisecond
 )
 
-// Page is a tab of a browser. Its methods end the test when something fails.
+// Page is a tab of a browser. Its methods fail the test instead of returning errors.
 type Page struct {
 	t       *testing.T
 	browser *Browser
@@ -28,7 +27,7 @@ type Page struct {
 	session string
 }
 
-// Open opens a page in a window and with a storage of its own, which are closed when the
+// Open opens a page in its own window and with its own storage. Both are closed when the
 // test ends.
 func (b *Browser) Open(t *testing.T, url string) *Page {
 	t.Helper()
@@ -75,7 +74,7 @@ func (p *Page) Show() {
 	p.browser.must(p.t, "", "Target.activateTarget", object{"targetId": p.target}, nil)
 }
 
-// Close closes the page, as its user does.
+// Close closes the page as a user would.
 func (p *Page) Close() {
 	p.t.Helper()
 	p.browser.must(p.t, "", "Target.closeTarget", object{"targetId": p.target}, nil)
@@ -99,7 +98,8 @@ func (p *Page) Run(expression string) {
 	}
 }
 
-// Eval returns the value of an expression, or what its promise resolves with.
+// Eval returns the value of an expression. If it is a promise, Eval waits for it and
+// returns its result.
 func Eval[T any](p *Page, expression string) (value T) {
 	p.t.Helper()
 	if err := p.eval(expression, &value); err != nil {
@@ -126,7 +126,7 @@ func (p *Page) Until(expression string) time.Duration {
 	}
 }
 
-// Screenshot returns what the page looks like, as a PNG.
+// Screenshot returns a picture of the page, as a PNG.
 func (p *Page) Screenshot() []byte {
 	p.t.Helper()
 	var image struct{ Data []byte }
@@ -166,7 +166,7 @@ func (p *Page) eval(expression string, value any) error {
 	return json.Unmarshal(r.Result.Value, value)
 }
 
-// must calls a method, and ends the test if that fails.
+// must calls a method, and fails the test if that returns an error.
 func (b *Browser) must(t *testing.T, session, method string, params map[string]any, result any) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), callTimeout)

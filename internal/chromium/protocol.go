@@ -12,10 +12,10 @@ import (
 // errGone is the error of calls when the browser has ended.
 var errGone = errors.New("the browser is gone")
 
-// object is the parameters of a method.
+// object has the parameters of a method.
 type object = map[string]any
 
-// answer is what the browser answers to a call.
+// answer is the browser's answer to a call.
 type answer struct {
 	Result json.RawMessage `json:"result"`
 	Error  *struct {
@@ -44,7 +44,7 @@ func (b *Browser) call(ctx context.Context, session, method string, params any) 
 	}
 	text, err := json.Marshal(message)
 	if err == nil {
-		err = b.conn.Write(context.WithoutCancel(ctx), websocket.MessageText, text) // a context that ends closes it
+		err = b.conn.Write(context.WithoutCancel(ctx), websocket.MessageText, text) // a context that ends would close the connection
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", method, err)
@@ -63,7 +63,8 @@ func (b *Browser) call(ctx context.Context, session, method string, params any) 
 	}
 }
 
-// listen calls f with the parameters of each event of a session with this name.
+// listen registers f, which is called with the parameters of each event of the session with
+// the given name.
 func (b *Browser) listen(session, event string, f func(params []byte)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -71,7 +72,7 @@ func (b *Browser) listen(session, event string, f func(params []byte)) {
 	b.listeners[key] = append(b.listeners[key], f)
 }
 
-// read takes answers and events until the connection is lost.
+// read handles answers and events until the connection is lost.
 func (b *Browser) read(ctx context.Context) {
 	for {
 		_, text, err := b.conn.Read(ctx)

@@ -17,7 +17,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// calm returns a node of a cluster in which nothing is broken.
+// calm returns a node of a cluster without faults.
 func calm(b *testing.B) *node {
 	b.Helper()
 	c := &cluster{config: config{tailCheck: true}}
@@ -59,8 +59,8 @@ func BenchmarkPublish(b *testing.B) {
 	}
 }
 
-// BenchmarkReturn measures how long 5,000 clients of one channel take until all are
-// connected again and have the 100 events that each has missed.
+// BenchmarkReturn measures how long it takes until 5,000 clients of one channel are
+// connected again and have received the 100 events that each has missed.
 func BenchmarkReturn(b *testing.B) {
 	const clients, missed = 5000, 100
 	n := calm(b)

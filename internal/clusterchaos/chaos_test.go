@@ -43,7 +43,7 @@ func TestChaos(t *testing.T) {
 	require.Greater(t, r.keyed, 100)
 }
 
-// The run finds out if the log does not check its feeds.
+// The run fails if the log does not check its feeds.
 func TestChaosWithoutTailChecks(t *testing.T) {
 	r := short(t, 3*time.Second, false)
 	require.Positive(t, r.lost)

@@ -10,14 +10,14 @@ import (
 )
 
 const (
-	// keyTime is how long a key is published under, which is shorter than keys are
-	// remembered and longer than most faults.
+	// keyTime is how long the same key is used. It is shorter than keys are remembered and
+	// longer than most faults.
 	keyTime  = 10 * time.Second
 	keyPause = 30 * time.Millisecond // between the publications of a node
 )
 
-// publishKeyed lets all nodes publish the same event under the same key, again and again,
-// while servers are killed. The watchers see repetitions, and the report counts ids.
+// publishKeyed makes all nodes publish the same event with the same key repeatedly while
+// servers are killed. The watchers notice repetitions, and the report counts ids.
 func (c *cluster) publishKeyed(ctx context.Context, done <-chan struct{}) {
 	for i := 0; !closed(done); i++ {
 		k := &key{cluster: c, name: fmt.Sprint("key ", i), channel: c.channels[i%busy]}
@@ -39,7 +39,7 @@ type key struct {
 	cluster *cluster
 	channel *channelRun
 	name    string
-	id      string // of the first acknowledgement; guarded by cluster.mu
+	id      string // from the first acknowledgement; guarded by cluster.mu
 }
 
 func (k *key) publish(ctx context.Context, n *node) {
@@ -50,7 +50,8 @@ func (k *key) publish(ctx context.Context, n *node) {
 	}
 }
 
-// isFirst counts a publication, and reports whether it failed or is the first acknowledged one.
+// isFirst counts a publication. It reports whether the publication has failed or is the
+// first one acknowledged.
 func (k *key) isFirst(id string, err error) bool {
 	k.cluster.mu.Lock()
 	defer k.cluster.mu.Unlock()

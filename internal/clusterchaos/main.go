@@ -1,14 +1,14 @@
-// Command clusterchaos checks what is promised where nodes share a log: three NATS servers
-// are killed, the connections between all of servers, hubs and clients are cut, stalled and
-// closed on one side, and hubs are deprived of single messages, while clients roam between
-// three hubs, four of them under Node with the client of oRPC. Every event that was acknowledged
-// has to reach every client of its channel once and in order, with no gap that is not
-// reported; 12 seconds after a fault everybody has to be live again. What all hubs publish under one
-// idempotency key, again and again, has to be stored once. Most channels are quiet, so that nothing but the tail check of the log can
-// find out that the last event of one is missing.
+// Command clusterchaos checks the guarantees for nodes that share a log. Clients, four of
+// them under Node with the client of oRPC, move between three hubs. Meanwhile three NATS
+// servers are killed, the connections between servers, hubs and clients are cut, stalled
+// and half-closed, and single messages to hubs are dropped. Every client of a channel must
+// receive every acknowledged event once and in order, or an error for each gap, and all
+// clients must be live again 12 seconds after a fault. All hubs publish repeatedly with the
+// same idempotency keys; each key must be stored once. Most channels are quiet, so that
+// only the tail check of the log can detect that the last event of one is missing.
 //
 //	go run ./internal/clusterchaos -length 5m
-//	go run ./internal/clusterchaos -tail-check=false   has to fail
+//	go run ./internal/clusterchaos -tail-check=false   must fail
 package main
 
 import (
@@ -28,12 +28,12 @@ func main() {
 		return
 	}
 	c := config{}
-	flag.DurationVar(&c.length, "length", time.Minute, "how long events are published and things broken")
-	flag.DurationVar(&c.pause, "pause", 8*time.Millisecond, "between the events of a publisher, at most")
-	flag.StringVar(&c.scripts, "scripts", "internal/interop/node", "where the script of the clients under Node is; empty for none")
-	flag.IntVar(&c.quiet, "quiet", 500, "channels that have an event now and then")
+	flag.DurationVar(&c.length, "length", time.Minute, "how long to publish events and cause faults")
+	flag.DurationVar(&c.pause, "pause", 8*time.Millisecond, "longest pause between the events of a publisher")
+	flag.StringVar(&c.scripts, "scripts", "internal/interop/node", "directory of the script of the clients under Node; empty for no such clients")
+	flag.IntVar(&c.quiet, "quiet", 500, "number of channels with few events")
 	flag.BoolVar(&c.tailCheck, "tail-check", true, "compare feeds with the stream")
-	flag.Uint64Var(&c.seed, "seed", uint64(time.Now().UnixNano()), "of what is broken when")
+	flag.Uint64Var(&c.seed, "seed", uint64(time.Now().UnixNano()), "seed of the faults")
 	flag.Parse()
 	r, err := run(context.Background(), c)
 	if err == nil {

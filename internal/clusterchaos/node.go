@@ -23,7 +23,8 @@ const (
 
 type room struct{ *durableobject.Object[event] }
 
-// event is what is published: an object, since the client of oRPC keeps no id of a string.
+// event is a published event. It is an object, since the client of oRPC drops the id of an
+// event that is a string.
 type event struct {
 	Text string `json:"text"`
 }
@@ -100,7 +101,7 @@ func openLog(ctx context.Context, nc *nats.Conn, c config) (*natslog.Log, error)
 	}
 }
 
-// publish publishes an event, and reports whether it is acknowledged.
+// publish publishes an event. It returns nil if the event was acknowledged.
 func (n *node) publish(ctx context.Context, channel, text string, options ...durableobject.PublishOption) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
@@ -118,12 +119,12 @@ func (n *node) drop(ctx context.Context, channel string) {
 		return
 	}
 	for ws := range r.Websockets() {
-		ws.Close(4000, "the chaos drops it")
+		ws.Close(4000, "dropped by the test")
 		return
 	}
 }
 
-// consumers returns how many consumers the stream has.
+// consumers returns the number of consumers of the stream.
 func (n *node) consumers(ctx context.Context) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()

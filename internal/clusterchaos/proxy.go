@@ -19,9 +19,9 @@ type fault int32
 const (
 	healthy    fault = iota
 	cut              // closes them, and refuses new ones
-	stalled          // passes nothing on, in either direction
+	stalled          // forwards nothing in either direction
 	halfClosed       // closes the direction to the client, once
-	leaking          // drops some of the messages that were republished
+	leaking          // drops some of the republished messages
 	faults
 )
 
@@ -29,21 +29,21 @@ func (f fault) String() string {
 	return [...]string{"healthy", "cuts", "stalls", "half-closes", "leaks"}[f]
 }
 
-// leakEvery is of how many messages a leaking proxy drops one.
+// leakEvery is the number of messages of which a leaking proxy drops one.
 const leakEvery = 3
 
-// proxy is what something is reached through: a NATS server by a hub or by another server, or
-// a hub by its clients.
+// proxy forwards connections: of a hub or a server to a NATS server, or of clients to a
+// hub.
 type proxy struct {
 	listener net.Listener
 	to       func() string                                      // the address, which may change
-	back     func(p *proxy, to io.Writer, from io.Reader) error // passes on what comes from there
+	back     func(p *proxy, to io.Writer, from io.Reader) error // forwards the data from there
 	fault    atomic.Int32
 	dropped  atomic.Int64
 	messages atomic.Int64
 
 	mu    sync.Mutex
-	conns map[net.Conn]bool // from those who reach it
+	conns map[net.Conn]bool // incoming
 }
 
 func newProxy(to func() string, back func(p *proxy, to io.Writer, from io.Reader) error) (*proxy, error) {
@@ -60,7 +60,7 @@ func (p *proxy) addr() string { return p.listener.Addr().String() }
 
 func (p *proxy) is(f fault) bool { return fault(p.fault.Load()) == f }
 
-// set begins a fault, or ends the one before.
+// set sets the fault, which replaces the previous one.
 func (p *proxy) set(f fault) {
 	p.fault.Store(int32(f))
 	p.mu.Lock()
@@ -111,7 +111,7 @@ func (p *proxy) serve(c net.Conn) {
 	_ = passBytes(p, d, c)
 }
 
-// passBytes passes on what it reads, unless the proxy is stalled.
+// passBytes forwards bytes while the proxy is not stalled.
 func passBytes(p *proxy, to io.Writer, from io.Reader) error {
 	buf := make([]byte, 32<<10)
 	for {
@@ -135,10 +135,10 @@ func (p *proxy) await() {
 	}
 }
 
-// republished is the prefix of the subjects that events come in under.
+// republished is the prefix of the subjects of republished events.
 var republished = []byte("dil.")
 
-// passMessages passes on what a NATS server sends to a client, message by message.
+// passMessages forwards the messages of a NATS server to a client, one by one.
 func passMessages(p *proxy, to io.Writer, from io.Reader) error {
 	in := bufio.NewReaderSize(from, 64<<10)
 	for {
@@ -166,8 +166,8 @@ func passMessages(p *proxy, to io.Writer, from io.Reader) error {
 	}
 }
 
-// readRest returns a line of the server with the body of the message that it announces, if
-// it does, and whether that is a republished event.
+// readRest returns a line of the server and the body of the message that it announces, if
+// it does, and reports whether that is a republished event.
 func readRest(in io.Reader, line []byte) (out []byte, live bool, err error) {
 	out = bytes.Clone(line)
 	fields := bytes.Fields(out)

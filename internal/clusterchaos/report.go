@@ -7,32 +7,32 @@ import (
 	"time"
 )
 
-// report is what came of a run.
+// report has the results of a run.
 type report struct {
 	kills   int
-	leaders int // of the stream, among those killed
+	leaders int // how many of the killed servers led the stream
 	faults  [faults]int
 	dropped int64 // messages
 
 	acknowledged, failed int
 	longest              time.Duration // publication
-	keys, keyed          int           // keys, and publications under them
+	keys, keyed          int           // number of keys, and of publications with them
 	ids                  int           // acknowledgements of a key with another id than the first
 
 	channels, watchers                   int
 	lost, repeated, reordered, gaps, bad int
-	back                                 time.Duration   // until all had seen all, after the last fault
-	recoveries                           []time.Duration // until all were live again, after faults
+	back                                 time.Duration   // from the last fault until all watchers had all events
+	recoveries                           []time.Duration // from faults until all watchers were live again
 	consumers                            int             // of the stream
 }
 
-// liveAgain is how long after a fault every watcher must have seen every event.
+// liveAgain is the time after a fault within which every watcher must have every event.
 const liveAgain = 12 * time.Second
 
-// judge compares what the watchers of a channel have seen with each other and with what
-// was acknowledged. An event that was not acknowledged may be seen, or not.
+// judge compares the events of the watchers of a channel with each other and with the
+// acknowledged ones. An event that was not acknowledged may have been received or not.
 func (r *report) judge(acknowledged []string, watchers []*watcher) {
-	order := map[string]int{} // of the watcher that has seen most
+	order := map[string]int{} // of the watcher with the most events
 	for _, w := range watchers {
 		if len(w.seen) > len(order) {
 			clear(order)
@@ -50,7 +50,7 @@ func (r *report) judge(acknowledged []string, watchers []*watcher) {
 	}
 }
 
-// judgeOne compares what one watcher has seen.
+// judgeOne compares the events of one watcher.
 func (r *report) judgeOne(acknowledged, events []string, order map[string]int) {
 	seen, last := map[string]bool{}, -1
 	for _, event := range events {
@@ -72,10 +72,10 @@ func (r *report) judgeOne(acknowledged, events []string, order map[string]int) {
 	}
 }
 
-// verdict returns an error if a promise was broken.
+// verdict returns an error if a guarantee was broken.
 func (r *report) verdict() error {
 	if n := r.lost + r.repeated + r.reordered + r.gaps + r.bad; n > 0 {
-		return fmt.Errorf("%d promises broken", n)
+		return fmt.Errorf("%d guarantees broken", n)
 	}
 	if r.consumers > 0 {
 		return fmt.Errorf("the stream has %d consumers", r.consumers)
@@ -84,7 +84,7 @@ func (r *report) verdict() error {
 		return fmt.Errorf("%d publications under a key had another id", r.ids)
 	}
 	if slowest := slices.Max(append(r.recoveries, r.back)); slowest > liveAgain {
-		return fmt.Errorf("all had all only %v after a fault", slowest)
+		return fmt.Errorf("the watchers had all events only %v after a fault", slowest)
 	}
 	return nil
 }
@@ -100,13 +100,13 @@ func (r *report) String() string {
 		r.acknowledged, r.failed, r.longest.Round(time.Millisecond))
 	fmt.Fprintf(&b, "%d publications of three nodes under %d keys, %d with another id\n", r.keyed, r.keys, r.ids)
 	fmt.Fprintf(&b, "%d watchers of %d channels: %d lost, %d repeated, %d reordered, %d gaps, %d ended; "+
-		"all had all %v after the last fault, and %v after those before; the stream has %d consumers",
+		"the watchers had all events %v after the last fault, and %v after earlier ones; the stream has %d consumers",
 		r.watchers, r.channels, r.lost, r.repeated, r.reordered, r.gaps, r.bad,
 		r.back.Round(time.Millisecond), spread(r.recoveries), r.consumers)
 	return b.String()
 }
 
-// spread returns the median and the longest of some durations.
+// spread returns the median and the maximum of some durations.
 func spread(all []time.Duration) string {
 	if len(all) == 0 {
 		return "nothing"

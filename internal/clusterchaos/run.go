@@ -15,11 +15,11 @@ const (
 	servers    = 3
 	nodeCount  = 3
 	busy       = 6 // channels
-	perBusy    = 6 // watchers
+	perBusy    = 6 // watchers of each
 	underNode  = 4 // busy channels with one more watcher, under Node
 	publishers = 12
-	inARow     = 3                // faults, after which everybody has to be live again
-	settleTime = 15 * time.Second // for everybody to see everything, after the last fault
+	inARow     = 3                // number of faults after which all watchers must be live again
+	settleTime = 15 * time.Second // after the last fault, for all watchers to receive all events
 )
 
 type config struct {
@@ -31,7 +31,7 @@ type config struct {
 	seed      uint64
 }
 
-// cluster is what runs.
+// cluster has the servers, nodes and watchers of a run.
 type cluster struct {
 	config
 	servers  []*process
@@ -51,8 +51,8 @@ type channelRun struct {
 	acknowledged []string
 }
 
-// run starts everything, breaks things for a while, and judges. The error is that of what
-// could not be started or ended.
+// run starts everything, causes faults for a while, and judges. It returns an error if
+// something could not be started or stopped.
 func run(ctx context.Context, cfg config) (r *report, err error) {
 	dir, err := os.MkdirTemp("", "clusterchaos")
 	if err != nil {
@@ -137,8 +137,8 @@ func (c *cluster) start(ctx context.Context, dir string) error {
 	return nil
 }
 
-// storm publishes and breaks things. The last fault is that messages are dropped, of
-// channels that have no event after that: nothing but a tail check can tell.
+// storm publishes events and causes faults. The last fault drops messages of channels that
+// have no event after it: only a tail check can detect that.
 func (c *cluster) storm(ctx context.Context) {
 	done := make(chan struct{})
 	var running sync.WaitGroup
@@ -176,7 +176,7 @@ func (n *node) set(f fault) {
 	}
 }
 
-// breakSomething breaks one thing for a while.
+// breakSomething causes one fault for a while.
 func (c *cluster) breakSomething(ctx context.Context, r *rand.Rand) {
 	if r.IntN(3) == 0 || c.report.leaders == 0 {
 		c.killServer(ctx, r)
@@ -205,8 +205,8 @@ func (c *cluster) breakSomething(ctx context.Context, r *rand.Rand) {
 	}
 }
 
-// killServer kills a server, that which leads the stream in half of the cases and at first,
-// and starts it again.
+// killServer kills a server and starts it again. The first time, and in half of the other
+// cases, it is the leader of the stream.
 func (c *cluster) killServer(ctx context.Context, r *rand.Rand) {
 	leader, p := c.leader(ctx), c.servers[r.IntN(len(c.servers))]
 	if leader != nil && (r.IntN(2) == 0 || c.report.leaders == 0) {
@@ -218,7 +218,7 @@ func (c *cluster) killServer(ctx context.Context, r *rand.Rand) {
 		c.report.leaders++
 	}
 	pause(ctx.Done(), time.Second)
-	_ = p.start(ctx) // if that fails the others go on, and the report shows it
+	_ = p.start(ctx) // if that fails the others continue, and the report shows it
 }
 
 func (c *cluster) publishBusy(ctx context.Context, done <-chan struct{}, publisher int) {
@@ -231,7 +231,7 @@ func (c *cluster) publishBusy(ctx context.Context, done <-chan struct{}, publish
 	}
 }
 
-// publishQuiet publishes to a quiet channel now and then.
+// publishQuiet publishes to quiet channels from time to time.
 func (c *cluster) publishQuiet(ctx context.Context, done <-chan struct{}) {
 	for i := 0; !closed(done) && c.quiet > 0; i++ {
 		c.publish(ctx, c.nodes[i%len(c.nodes)], c.channels[busy+rand.IntN(c.quiet)], fmt.Sprint("quiet ", i))
@@ -245,7 +245,7 @@ func (c *cluster) publish(ctx context.Context, n *node, ch *channelRun, event st
 	c.note(ch, event, start, err)
 }
 
-// note notes the outcome of a publication.
+// note records the result of a publication.
 func (c *cluster) note(ch *channelRun, event string, start time.Time, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -265,8 +265,8 @@ func (c *cluster) dropSockets(ctx context.Context, done <-chan struct{}) {
 	}
 }
 
-// awaitLive waits until everybody has seen what is acknowledged by now, or for too long, and
-// returns how long that took.
+// awaitLive waits until all watchers have the events that are acknowledged now, or until
+// that takes too long. It returns how long it took.
 func (c *cluster) awaitLive(ctx context.Context) time.Duration {
 	start := time.Now()
 	c.mu.Lock()
@@ -281,13 +281,13 @@ func (c *cluster) awaitLive(ctx context.Context) time.Duration {
 	return time.Since(start)
 }
 
-// settle waits until everybody has seen everything, or for too long.
+// settle waits until all watchers have all events, or until that takes too long.
 func (c *cluster) settle(ctx context.Context) {
 	c.report.back = c.awaitLive(ctx)
-	pause(ctx.Done(), time.Second) // for what is too much
+	pause(ctx.Done(), time.Second) // for events that should not arrive
 }
 
-// haveSeen reports whether every watcher of each channel has seen as many events as wanted.
+// haveSeen reports whether every watcher of each channel has as many events as wanted.
 func (c *cluster) haveSeen(want []int) bool {
 	for i, ch := range c.channels {
 		for _, w := range ch.watchers {

@@ -12,16 +12,17 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/interop/npm"
 )
 
-// watched is a line of the script: the number of a client, and the event that it has seen
-// or why it has ended.
+// watched is a line of the script: the number of a client, and an event that it has
+// received or the reason for which it has ended.
 type watched struct {
 	Client int    `json:"client"`
 	Event  string `json:"event"`
 	Error  string `json:"error"`
 }
 
-// watchUnderNode lets a client of @orpc/client watch each of the channels, under Node. It
-// connects to any node. What it returns is closed after ctx, when no more events come.
+// watchUnderNode starts Node with a client of @orpc/client for each of the channels. The
+// clients connect to any node. The returned channel is closed after ctx has ended, when no
+// more events will arrive.
 func watchUnderNode(ctx context.Context, dir string, channels []*channelRun, nodes []*node) (done <-chan struct{}, err error) {
 	if err := npm.Install(ctx, dir); err != nil {
 		return nil, err
@@ -70,7 +71,7 @@ func watchUnderNode(ctx context.Context, dir string, channels []*channelRun, nod
 	return ended, nil
 }
 
-// read passes what the script prints to the watchers.
+// read passes the output of the script to the watchers.
 func read(lines *bufio.Scanner, watchers []*watcher) error {
 	for lines.Scan() {
 		var line watched

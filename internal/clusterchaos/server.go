@@ -16,13 +16,13 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/child"
 )
 
-// serveEnv is the environment variable with which a process is a NATS server: a
+// serveEnv is the environment variable that makes a process a NATS server. Its value is a
 // serverConfig as JSON.
 const serveEnv = "CLUSTERCHAOS_SERVE"
 
-// serverConfig is what a NATS server is started with. It chooses its ports itself and
-// reports them, so that none can be taken: others reach it through proxies, whose
-// addresses stay the same.
+// serverConfig configures a NATS server. The server chooses its ports and reports them, so
+// that none can be in use. Others connect to it through proxies, whose addresses do not
+// change.
 type serverConfig struct {
 	Number int      `json:"number"`
 	Dir    string   `json:"dir"`    // of its streams
@@ -31,7 +31,8 @@ type serverConfig struct {
 
 func (c serverConfig) name() string { return fmt.Sprint("n", c.Number) }
 
-// listening is what a server reports when it is ready: where clients and routes reach it.
+// listening has the addresses for clients and routes, which a server reports when it is
+// ready.
 type listening struct {
 	Client string `json:"client"`
 	Route  string `json:"route"`
@@ -41,7 +42,8 @@ type listening struct {
 // leader.
 const startTimeout = time.Minute
 
-// serveNATS runs a NATS server until standard input ends, with the parent at the latest.
+// serveNATS runs a NATS server until standard input ends, which it does at the latest when
+// the parent process exits.
 func serveNATS(config string) error {
 	var c serverConfig
 	if err := json.Unmarshal([]byte(config), &c); err != nil {
@@ -67,7 +69,7 @@ func serveNATS(config string) error {
 	s.Start()
 	defer s.Shutdown()
 	if !s.ReadyForConnections(startTimeout) {
-		return errors.New("serve: the server does not get ready")
+		return errors.New("serve: the server did not become ready")
 	}
 	if err := json.NewEncoder(os.Stdout).Encode(listening{s.Addr().String(), s.ClusterAddr().String()}); err != nil {
 		return fmt.Errorf("serve: %w", err)
@@ -76,14 +78,14 @@ func serveNATS(config string) error {
 	return err
 }
 
-// process is a NATS server in a process of its own.
+// process is a NATS server in a separate process.
 type process struct {
 	config serverConfig
 	at     atomic.Pointer[listening]
 	child  *child.Process
 }
 
-// client and route return where the server was reached last.
+// client and route return the latest addresses of the server.
 func (p *process) client() string { return p.at.Load().Client }
 func (p *process) route() string  { return p.at.Load().Route }
 
@@ -110,14 +112,14 @@ func (p *process) start(ctx context.Context) error {
 	return nil
 }
 
-// kill ends the process as a crash does, if there is one.
+// kill kills the process, as in a crash, if it is running.
 func (p *process) kill() {
 	if p.child != nil {
 		_ = p.child.Kill()
 	}
 }
 
-// leader returns the server that leads the stream, or nil where none is known.
+// leader returns the server that leads the stream, or nil if it is not known.
 func (c *cluster) leader(ctx context.Context) *process {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -135,7 +137,7 @@ func (c *cluster) leader(ctx context.Context) *process {
 	return nil
 }
 
-// startServers starts n servers that reach each other through proxies.
+// startServers starts n servers that are connected through proxies.
 func (c *cluster) startServers(ctx context.Context, dir string, n int) error {
 	var routes []string
 	for i := range n {
@@ -156,7 +158,7 @@ func (c *cluster) startServers(ctx context.Context, dir string, n int) error {
 	return nil
 }
 
-// pause waits, or until the end.
+// pause waits for d, or until done is closed.
 func pause(done <-chan struct{}, d time.Duration) {
 	select {
 	case <-done:

@@ -11,7 +11,7 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// watcher is a client that keeps what it sees. It connects to any node.
+// watcher is a client that records the events it receives. It connects to any node.
 type watcher struct {
 	mu     sync.Mutex
 	seen   []string
@@ -70,7 +70,7 @@ func (w *watcher) fail(err error) {
 	w.failed = err
 }
 
-// count returns how many events w has seen.
+// count returns the number of events that w has received.
 func (w *watcher) count() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()

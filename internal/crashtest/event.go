@@ -5,15 +5,16 @@ import (
 	"strings"
 )
 
-// event is what is published: its mark, and a string that is derived from it.
+// event is a published event: its mark, and a string that is derived from it.
 type event struct {
 	Mark mark   `json:"mark"`
 	Text string `json:"text"`
 }
 
 // mark identifies an event. Publishers count from 1 in each run of the server, and wait
-// until an event is acknowledged before they publish the next. Those that use keys count
-// on over all runs, as run 0: after a restart they publish again what was not acknowledged.
+// until an event is acknowledged before they publish the next. Those that use keys continue
+// counting in the next run, as run 0: after a restart they publish again what was not
+// acknowledged.
 type mark struct {
 	Run       int `json:"run"`
 	Publisher int `json:"publisher"` // from 1; 0 is the last event of all
@@ -32,7 +33,7 @@ func parseMark(text string) (m mark, err error) {
 }
 
 // event returns the event with this mark. Sizes vary, so that writes end anywhere in a
-// page; a few span many pages, so that a kill tears them.
+// page. A few span many pages, so that a kill leaves an incomplete write.
 func (m mark) event() event {
 	repeat := 1 + m.Number*7%40
 	if m.Number%32 == m.Publisher {

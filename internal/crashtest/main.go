@@ -9,9 +9,9 @@
 // ready, and restarted on the same address and directory. Meanwhile clients range
 // over their iterators, each of which lasts for the whole run.
 //
-// Some of the publishers use idempotency keys. They publish each event twice at once, again
-// after a restart unless it was acknowledged, and now and then much later: it must be there
-// once, and all acknowledgements must name its id.
+// Some of the publishers use idempotency keys. They publish each event twice at the same
+// time, again after a restart unless it was acknowledged, and sometimes much later. The
+// event must be stored once, and all acknowledgements must have its id.
 //
 // In the end the acknowledged events, the events that each client has received and those
 // in the log are compared: see verdict. The exit status is 1 if there is any fault.
@@ -48,12 +48,12 @@ func main() {
 func command(args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("crashtest", flag.ContinueOnError)
 	var p plan
-	flags.IntVar(&p.kills, "kills", 200, "how often the server is killed")
-	flags.IntVar(&p.publishers, "publishers", 4, "goroutines of the server that publish")
-	flags.IntVar(&p.keyed, "keyed", 2, "goroutines of the server that publish with idempotency keys, and repeat them")
-	flags.IntVar(&p.clients, "clients", 3, "clients that range over the events")
-	flags.Uint64Var(&p.seed, "seed", 0, "of the moments of the kills; 0 is a random one")
-	timeout := flags.Duration("timeout", 8*time.Minute, "when to give up")
+	flags.IntVar(&p.kills, "kills", 200, "number of kills of the server")
+	flags.IntVar(&p.publishers, "publishers", 4, "number of goroutines of the server that publish")
+	flags.IntVar(&p.keyed, "keyed", 2, "number of goroutines of the server that publish with idempotency keys")
+	flags.IntVar(&p.clients, "clients", 3, "number of clients that range over the events")
+	flags.Uint64Var(&p.seed, "seed", 0, "seed of the times of the kills; 0 means a random one")
+	timeout := flags.Duration("timeout", 8*time.Minute, "maximum duration of the run")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

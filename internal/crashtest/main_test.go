@@ -18,7 +18,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// A short form of what the command does.
+// A short run of the command.
 func TestCrash(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
@@ -28,7 +28,7 @@ func TestCrash(t *testing.T) {
 	require.NotContains(t, out.String(), " 0 times again")
 }
 
-// A server that forgets keys stores events twice, and that is found.
+// A server that forgets keys stores events twice, which the command detects.
 func TestKeysForgotten(t *testing.T) {
 	t.Parallel()
 	v, err := plan{kills: 2, publishers: 1, keyed: 2, clients: 1, seed: 1, forgetful: true}.run(t.Context(), t.TempDir())
@@ -46,7 +46,7 @@ func TestCommandLine(t *testing.T) {
 	}
 }
 
-// Without its log the server forgets everything, and that is found.
+// Without its log the server loses all events, which the command detects.
 func TestLogLost(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -66,7 +66,7 @@ func TestLogLost(t *testing.T) {
 	require.ErrorContains(t, v.err(), "was acknowledged and is not in the log")
 }
 
-// A server that ends otherwise than by being killed is a fault.
+// It is a fault if the server ends before it is killed.
 func TestServerEnds(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {

@@ -9,8 +9,9 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog/filelog"
 )
 
-// When a server is killed: one in earlyOneIn within earlyWithin after its start, ready or
-// not, and the others between killAfter and killBefore after they are ready.
+// These define when a server is killed: one in earlyOneIn within earlyWithin after its
+// start, ready or not, and the others between killAfter and killBefore after they are
+// ready.
 const (
 	killAfter   = 10 * time.Millisecond
 	killBefore  = 120 * time.Millisecond
@@ -25,8 +26,8 @@ type plan struct {
 	forgetful                         bool // a fault: the server forgets keys
 }
 
-// run executes the plan with a log in dir. An error means that the run could not be completed;
-// the faults that were found are in the verdict.
+// run executes the plan with a log in dir. It returns an error if the run could not be
+// completed; the faults that it has found are in the verdict.
 func (p plan) run(ctx context.Context, dir string) (*verdict, error) {
 	s := &siege{plan: p, dir: dir, addr: "127.0.0.1:0", random: newRandom(p.seed)}
 	defer s.close()
@@ -58,9 +59,9 @@ type siege struct {
 	watchers  []*watcher
 	acked     []entry
 
-	early int   // kills of servers that were not ready
-	torn  int   // kills that left an incomplete write
-	cut   int64 // the bytes of those
+	early int   // number of kills of servers that were not ready
+	torn  int   // number of kills that left an incomplete write
+	cut   int64 // bytes of these writes
 }
 
 // killOne starts a server that publishes, and kills it.
@@ -80,8 +81,8 @@ func (s *siege) killOne(ctx context.Context, run int) error {
 	return s.inspect()
 }
 
-// work returns what a server publishes: those with keys go on after the newest event that
-// was acknowledged, and so publish again one that may be stored all the same.
+// work returns the work of a server. Publishers with keys continue after the newest
+// acknowledged event, so they may publish one again that was stored.
 func (s *siege) work(run int) work {
 	w := work{run: run, publishers: s.publishers, next: make([]int, s.keyed), forgetful: s.forgetful}
 	for i := range w.next {
@@ -96,7 +97,7 @@ func (s *siege) work(run int) work {
 	return w
 }
 
-// letPublish returns when it is time to kill the server.
+// letPublish waits until it is time to kill the server.
 func (s *siege) letPublish(ctx context.Context, server *process, run int) error {
 	if run == 1 { // clients start with an empty log, so they receive all of it
 		if err := server.Wait(ctx); err != nil {
@@ -147,8 +148,8 @@ func (s *siege) inspect() error {
 	return report.Err()
 }
 
-// end starts a server that publishes the last event, waits until every client has
-// received it, and kills that server, too.
+// end starts a server that publishes the last event, waits until every client has received
+// it, and kills that server too.
 func (s *siege) end(ctx context.Context, run int) error {
 	server, err := startProcess(ctx, s.dir, s.addr, s.work(run))
 	if err != nil {

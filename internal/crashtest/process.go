@@ -13,11 +13,11 @@ import (
 type process struct {
 	*child.Process
 
-	addr  string  // where it listens; valid once it is ready
-	acked []entry // what it has acknowledged; valid once it has ended
+	addr  string  // its address; valid when it is ready
+	acked []entry // acknowledged events; valid when it has ended
 }
 
-// work is what a server publishes.
+// work describes what a server publishes.
 type work struct {
 	run, publishers int
 	next            []int // the next event of each publisher that uses keys
@@ -41,7 +41,7 @@ func startProcess(ctx context.Context, dir, addr string, w work) (*process, erro
 	return p, nil
 }
 
-// take is called with each line that the server writes.
+// take handles a line of the server's output.
 func (p *process) take(line string) error {
 	word, rest, _ := strings.Cut(line, " ")
 	switch word {

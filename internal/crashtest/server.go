@@ -27,9 +27,9 @@ const (
 	secret  = token.Secret("a secret for the crash test")
 	channel = "room"
 
-	// retention is longer than any run, so that nothing ever leaves the log.
+	// retention is longer than any run, so that the log drops nothing.
 	retention = 24 * time.Hour
-	// segmentBytes is small, so that kills hit the change from one segment to the next.
+	// segmentBytes is small, so that some kills happen while a segment is created.
 	segmentBytes = 256 << 10
 	// listenPatience is how long to wait while another socket has the address.
 	listenPatience = 10 * time.Second
@@ -54,10 +54,10 @@ type room = durableobject.Object[event]
 // process that should have killed it has ended.
 func serve(args []string, in io.Reader, out io.Writer) error {
 	flags := flag.NewFlagSet("server", flag.ContinueOnError)
-	dir := flags.String("dir", "", "where the log is")
+	dir := flags.String("dir", "", "directory of the log")
 	addr := flags.String("addr", "", "address to listen on")
 	run := flags.Int("run", 0, "number of this run")
-	publishers := flags.Int("publishers", 0, "how many goroutines publish")
+	publishers := flags.Int("publishers", 0, "number of goroutines that publish")
 	next := flags.String("next", "", "the next event of each goroutine that publishes with keys")
 	forgetful := flags.Bool("forgetful", false, "forget keys at once")
 	if err := flags.Parse(args); err != nil {
@@ -124,8 +124,8 @@ func publish(ctx context.Context, r *room, m mark, out io.Writer) {
 	}
 }
 
-// publishKeyed publishes events with keys from m on, each twice at the same time, and now and then
-// one that was published before, in this run or an earlier one.
+// publishKeyed publishes events with keys from m on, each twice at the same time, and
+// sometimes one that was published before, in this run or an earlier one.
 func publishKeyed(ctx context.Context, r *room, m mark, out io.Writer) {
 	earlier := mark{Publisher: m.Publisher, Number: 1}
 	var err error
@@ -146,7 +146,7 @@ func publishKeyed(ctx context.Context, r *room, m mark, out io.Writer) {
 	}
 }
 
-// publishOne publishes an event and writes the outcome.
+// publishOne publishes an event and writes the result.
 func publishOne(ctx context.Context, r *room, m mark, out io.Writer) error {
 	var id string
 	opts := []durableobject.PublishOption{durableobject.WithEventID(&id)}
@@ -163,8 +163,8 @@ func publishOne(ctx context.Context, r *room, m mark, out io.Writer) error {
 	return err
 }
 
-// write writes a line. Lines are short enough to be written whole, also when the process
-// is killed.
+// write writes a line. Lines are so short that each is written completely or not at all,
+// even if the process is killed.
 func write(out io.Writer, word string, argument any) error {
 	_, err := fmt.Fprintln(out, word, argument)
 	return err

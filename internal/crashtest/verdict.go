@@ -12,8 +12,8 @@ type verdict struct {
 	cut                int64
 	publishers, keyed  int
 	acked, stored      int
-	again, most        int   // acknowledgements of events that had one already, and of one event
-	delivered          []int // by client
+	again, most        int   // acknowledgements after the first of an event, and the most of one event
+	delivered          []int // number of events by client
 	connections        []int64
 
 	lost     int // acknowledged events that are not in the log
@@ -21,7 +21,7 @@ type verdict struct {
 	missed   int // events in the log that a client did not receive
 	reused   int // ids of more than one event
 	gaps     int // gaps reported to a client
-	disorder int // events out of order, double, or changed
+	disorder int // events out of order, repeated or changed
 	misnamed int // acknowledgements with another id than that in the log
 	examples []error
 }
@@ -39,8 +39,8 @@ func (s *siege) judge(stored *history) *verdict {
 	return v
 }
 
-// compare counts the faults. Clients that have received exactly the events in the log, in
-// the order of their ids, have received them in one order.
+// compare counts the faults. If all clients have received exactly the events in the log, in
+// the order of their ids, they have received them in the same order.
 func (v *verdict) compare(acked []entry, stored *history, clients []*history) {
 	v.stored = len(stored.entries)
 	inLog := map[entry]bool{}
@@ -100,7 +100,7 @@ func (v *verdict) identify(byID map[string]mark, e entry) {
 		byID[e.id] = e.mark
 	case other != e.mark:
 		v.reused++
-		v.examplef("id %s stands for %v and %v", e.id, other, e.mark)
+		v.examplef("id %s is that of %v and %v", e.id, other, e.mark)
 	}
 }
 
@@ -134,7 +134,7 @@ func (v *verdict) String() string {
 		v.publishers+v.keyed, v.keyed, v.acked, v.again, v.most, v.stored)
 	fmt.Fprintf(&b, "%d clients: %d events delivered, over %d connections\n", len(v.delivered), v.delivered, v.connections)
 	fmt.Fprintf(&b, "%d acknowledged events lost, %d delivered events not in the log, %d missed, ", v.lost, v.phantoms, v.missed)
-	fmt.Fprintf(&b, "%d ids used twice, %d gaps, %d out of order or double, %d wrong ids acknowledged",
+	fmt.Fprintf(&b, "%d ids used twice, %d gaps, %d out of order or repeated, %d wrong ids acknowledged",
 		v.reused, v.gaps, v.disorder, v.misnamed)
 	return b.String()
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Every kind of fault is found where it is, and only there.
+// Every kind of fault is detected, and nothing else.
 func TestCompare(t *testing.T) {
 	t.Parallel()
 	a, b, c := mark{1, 1, 1}, mark{1, 1, 2}, mark{2, 1, 1}

@@ -20,7 +20,7 @@ type watcher struct {
 	connections atomic.Int64
 	done        chan struct{}
 
-	// What it received. Valid once done is closed.
+	// The results, valid when done is closed.
 	got  *history
 	gaps []error
 	err  error // why the iterator ended before the last event

@@ -1,5 +1,5 @@
-// Package encoded has the representation of a [value.Value], which package value and package
-// serializer share and nobody else sees.
+// Package encoded has the representation of a [value.Value], which only package value and
+// package serializer use.
 //
 // [value.Value]: https://pkg.go.dev/github.com/go-orpc/durable-iterator/rpc/value#Value
 package encoded
@@ -10,7 +10,7 @@ import "errors"
 // Value is undefined.
 type Value struct{ content Content }
 
-// Content is what is in a Value.
+// Content is the content of a Value.
 type Content struct {
 	// Codec encoded the value. Nil means that the value is undefined.
 	Codec Codec
@@ -18,24 +18,25 @@ type Content struct {
 	JSON []byte
 	// Depth is how many levels of arrays and objects are in JSON.
 	Depth int
-	// Beside belongs to Codec: it is what JSON alone cannot express. Nil means none.
+	// Beside has what JSON alone cannot express, in a form that Codec defines. Nil means
+	// none.
 	Beside any
 }
 
-// Codec is what a serializer does with a Value.
+// Codec has the functions of a serializer for a Value.
 type Codec interface {
 	DecodeValue(v Value, into any) error
 	AppendValue(dst []byte, v Value) ([]byte, error)
 	IsUndefined(v Value) bool
 }
 
-// Resolver is a Codec of values that have yet to be read.
+// Resolver is a Codec of values that have not been read yet.
 type Resolver interface {
 	Codec
 	Resolve() (Value, error)
 }
 
-// Resolve returns v, or what its [Resolver] reads.
+// Resolve returns v or, if its Codec is a [Resolver], the value that that reads.
 func Resolve(v Value) (Value, error) {
 	if r, ok := v.content.Codec.(Resolver); ok {
 		return r.Resolve()
@@ -48,7 +49,7 @@ var zeroCodec Codec = missing{}
 // SetDefault sets the Codec of zero Values. Package serializer calls it.
 func SetDefault(c Codec) { zeroCodec = c }
 
-// missing stands in where package serializer is not linked.
+// missing is the Codec of zero Values if package serializer is not linked.
 type missing struct{}
 
 var errMissing = errors.New("value: no serializer is linked")
@@ -60,7 +61,7 @@ func (missing) IsUndefined(Value) bool                          { return true }
 // New returns a Value with the given content.
 func New(c Content) Value { return Value{content: c} }
 
-// Content returns what is in v.
+// Content returns the content of v.
 func (v Value) Content() Content { return v.content }
 
 // Codec returns the Codec that reads v, never nil.

@@ -1,4 +1,5 @@
-// Package faults finds what is wrong with options, with the same words everywhere.
+// Package faults collects the faults of options and describes them in the same words
+// everywhere.
 package faults
 
 import (
@@ -12,19 +13,20 @@ import (
 // List has a sentence for each fault. The zero List is empty.
 type List []string
 
-// If adds a sentence, in the form of fmt.Sprintf, if something is wrong.
+// If adds a sentence if wrong is true. The sentence is formatted as by fmt.Sprintf.
 func (l *List) If(wrong bool, format string, args ...any) {
 	if wrong {
 		*l = append(*l, fmt.Sprintf(format, args...))
 	}
 }
 
-// Negative adds the option of that name if its value is negative.
+// Negative adds a sentence if the value of the option with the given name is negative.
 func Negative[N ~int | ~int64](l *List, name string, value N) {
 	l.If(value < 0, "%s is negative", name)
 }
 
-// Nil adds a sentence about the elements of a list if one of them is nil.
+// Nil adds a sentence if an element of list is nil. The argument element describes the
+// elements.
 func Nil[E any](l *List, element string, list []E) {
 	l.If(slices.ContainsFunc(list, isNil), "%s is nil", element)
 }
@@ -34,7 +36,7 @@ func isNil[E any](e E) bool {
 	return (v.Kind() == reflect.Func || v.Kind() == reflect.Interface) && v.IsNil()
 }
 
-// String returns the sentences in one line.
+// String returns the sentences, separated by semicolons.
 func (l *List) String() string { return strings.Join(*l, "; ") }
 
 // Err returns the sentences as an error, or nil if there is none.
@@ -45,7 +47,7 @@ func (l *List) Err() error {
 	return errors.New(l.String())
 }
 
-// Panic panics with the sentences if there are any, after the name of what was to be made.
+// Panic panics with the sentences if there are any. The message begins with what.
 func (l *List) Panic(what string) {
 	if len(*l) > 0 {
 		panic(what + ": " + l.String())

@@ -1,6 +1,5 @@
-// Package goroutine names goroutines, for functions that have to know whether the
-// application calls them from its own function that they would wait for, and makes room
-// on the stacks of new ones.
+// Package goroutine names goroutines and grows their stacks. The name is for functions that
+// would wait for a function of the application, and must not if that has called them.
 package goroutine
 
 import (
@@ -8,8 +7,8 @@ import (
 	"strings"
 )
 
-// Name returns the name of the calling goroutine, as it stands in stack traces. No other
-// goroutine of the process has had it or will have it.
+// Name returns the name of the calling goroutine, as in stack traces. It is unique in the
+// process, even among goroutines that have ended.
 func Name() string {
 	var trace [64]byte
 	name, _, _ := strings.Cut(string(trace[:runtime.Stack(trace[:], false)]), " [")

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// shown are the packages of which an example shows every exported function and method.
+// shown are the packages whose exported functions and methods must all have an example.
 var shown = []string{
 	"client", "durableiterator", "durableobject", "durableobject/eventlog", "durableobject/eventlog/filelog",
 	"rpc", "rpc/websocket", "token",
@@ -67,7 +67,7 @@ func checkExamples(files fs.FS) ([]fault, error) {
 	return faults, nil
 }
 
-// isShown reports whether an example has to use a function.
+// isShown reports whether an example must use a function.
 func isShown(f *ast.FuncDecl) bool {
 	if !f.Name.IsExported() || f.Recv == nil {
 		return f.Name.IsExported()
@@ -91,8 +91,8 @@ func isShown(f *ast.FuncDecl) bool {
 	}
 }
 
-// noteUses notes the names that an example uses, and the one that it has itself. In a file
-// of examples the methods of their types are used as well: hooks of objects, for instance.
+// noteUses records the names that an example uses, and the one that it is named after. In a
+// file of examples the methods of declared types count too, for example hooks of objects.
 func noteUses(f *ast.FuncDecl, inExamples bool, used map[string]bool) {
 	name, isExample := strings.CutPrefix(f.Name.Name, "Example")
 	switch {

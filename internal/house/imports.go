@@ -13,10 +13,11 @@ import (
 	"strings"
 )
 
-// architecture is the page with a row for each package, which lists what it may import.
+// architecture is the page with the table of packages, whose rows list what each may
+// import.
 const architecture = "docs/architecture.md"
 
-// free matches the packages that are not in the table: programs are not either.
+// free matches packages that are not in the table. Programs are not in it either.
 var free = regexp.MustCompile(`^(docs|examples|internal/(chaos|child|chromium|crashtest|house|interop|leak|memhttp))(/|$)`)
 
 var (
@@ -24,12 +25,12 @@ var (
 	tableRow = regexp.MustCompile("(?m)^\\| `([^`]+)` \\| ((?:`[^`]+`(?:, )?)*) ?\\|$")
 )
 
-// edge is an import of a package by another one of the module, by their directories.
+// edge is an import of a package by another one. Both are named by their directories.
 type edge struct{ from, to string }
 
-// checkImports compares the imports between the packages of the module with those that
-// the architecture draws: it lists each of them, and an imported package is in a row
-// below those that import it.
+// checkImports compares the imports between the packages of the module with the table of
+// the architecture. The row of a package must list all of its imports, and be above the
+// rows of these.
 func checkImports(files fs.FS) ([]fault, error) {
 	rows, drawn, err := readTable(files)
 	if err != nil {
@@ -63,8 +64,8 @@ func checkImports(files fs.FS) ([]fault, error) {
 	return faults, nil
 }
 
-// readTable returns the line of each package's row, that of the first row also under "",
-// and the imports that the rows list.
+// readTable returns the line number of each package's row, with that of the first row also
+// under "", and the imports that the rows list.
 func readTable(files fs.FS) (rows map[string]int, drawn map[edge]bool, err error) {
 	page, err := fs.ReadFile(files, architecture)
 	if err != nil {
@@ -89,8 +90,8 @@ func readTable(files fs.FS) (rows map[string]int, drawn map[edge]bool, err error
 	return rows, drawn, nil
 }
 
-// readImports returns the imports between the packages that belong in the table, and for
-// each of these packages an edge to nothing.
+// readImports returns the imports between the packages that must be in the table, and for
+// each of these packages an edge to "".
 func readImports(files fs.FS) (map[edge]bool, error) {
 	file, err := fs.ReadFile(files, "go.mod")
 	if err != nil {
@@ -126,7 +127,7 @@ func readImports(files fs.FS) (map[edge]bool, error) {
 	return found, err
 }
 
-// ofOther reports whether a directory belongs to a nested module.
+// ofOther reports whether a directory is part of a nested module.
 func ofOther(files fs.FS, dir string) bool {
 	for ; dir != "."; dir = path.Dir(dir) {
 		if _, err := fs.Stat(files, path.Join(dir, "go.mod")); err == nil {

@@ -1,10 +1,10 @@
-// Command house finds breaches of rules that no linter knows: phrases that comments and
-// messages of Go files must not contain, names that they must not declare, imports that
-// docs/architecture.md does not draw, and functions that no example shows.
+// Command house checks rules that no linter knows: phrases that must not be in comments and
+// messages of Go files, names that must not be declared, imports that are not in the table
+// of docs/architecture.md, and functions without an example.
 //
 //	go run ./internal/house .
 //
-// It prints a line for each. The exit status is 1 if there are any, and 2 if a file
+// It prints a line for each fault. The exit status is 1 if there are any, and 2 if a file
 // cannot be read.
 package main
 
@@ -26,7 +26,7 @@ func main() {
 	os.Exit(run(os.Args[1], os.Stdout, os.Stderr))
 }
 
-// run prints the faults below dir to out, and returns the exit status.
+// run prints the faults of the module in dir to out, and returns the exit status.
 func run(dir string, out, complaints io.Writer) int {
 	faults, err := search(os.DirFS(dir))
 	if err != nil {
@@ -39,8 +39,8 @@ func run(dir string, out, complaints io.Writer) int {
 	return min(len(faults), 1)
 }
 
-// search returns the faults of all Go files, in the order of their names, and then those
-// of the imports and of the examples.
+// search returns the faults of all Go files, in the order of their names, and then those of
+// the imports and the examples.
 func search(files fs.FS) ([]fault, error) {
 	var all []fault
 	err := walk(files, func(name string, source []byte) error {
@@ -61,7 +61,7 @@ func search(files fs.FS) ([]fault, error) {
 	return all, nil
 }
 
-// walk calls visit with each Go file that is not a test's data.
+// walk calls visit with each Go file, except those in testdata.
 func walk(files fs.FS, visit func(name string, source []byte) error) error {
 	return fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
 		switch {
@@ -83,7 +83,7 @@ func walk(files fs.FS, visit func(name string, source []byte) error) error {
 	})
 }
 
-// fault is a place in a file, and what is wrong with it.
+// fault is a position in a file and a description of what is wrong there.
 type fault struct {
 	file  string
 	line  int

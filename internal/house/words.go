@@ -11,18 +11,19 @@ import (
 	"unicode"
 )
 
-// phrases has a regular expression in each line, of what comments and strings must not
-// contain.
+// phrases has a regular expression in each line, for a phrase that comments and strings
+// must not contain.
 //
 //go:embed phrases.txt
 var phrases string
 
-// refused matches each phrase as words of any case, which may stand in several lines
+// refused matches the phrases as whole words, in any case, even if they span several lines
 // of a comment.
 var refused = regexp.MustCompile(`(?i)\b(?:` + strings.ReplaceAll(
 	strings.Join(strings.Split(strings.TrimSpace(phrases), "\n"), "|"), " ", `[\s/*]+`) + `)\b`)
 
-// names are words that no declared name may have: each has a standard term instead.
+// names are words that must not be part of a declared name: there is a standard term for
+// each.
 var names = []string{"keeper", "chore", "letter", "stride"}
 
 // checkWords returns the faults of a Go file.
@@ -61,7 +62,7 @@ func checkWords(name string, source []byte) ([]fault, error) {
 	return faults, nil
 }
 
-// declares returns the names that a node declares, without those below it.
+// declares returns the names that a node declares, except those of its children.
 func declares(node ast.Node) []*ast.Ident {
 	switch node := node.(type) {
 	case *ast.FuncDecl:
@@ -94,7 +95,7 @@ func identifiers(expressions ...ast.Expr) []*ast.Ident {
 	return all
 }
 
-// refusedName reports whether a word of a name is in names, also as a plural.
+// refusedName reports whether names has a word, or its singular.
 func refusedName(word string) bool {
 	return slices.Contains(names, strings.TrimSuffix(strings.ToLower(word), "s"))
 }

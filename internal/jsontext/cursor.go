@@ -2,14 +2,14 @@ package jsontext
 
 import "bytes"
 
-// A Cursor reads text that is known to be JSON. There may be white space between tokens,
-// but not at the cursor: each method leaves it before a value, a comma or a closing bracket.
+// A Cursor reads valid JSON. There may be white space between tokens, but not at the
+// cursor: each method leaves it before a value, a comma or a closing bracket.
 type Cursor struct {
 	Data []byte
 	Pos  int
 }
 
-// Peek returns the byte at the cursor. It tells what kind of value begins there.
+// Peek returns the byte at the cursor. It shows what kind of value begins there.
 func (c *Cursor) Peek() byte { return c.Data[c.Pos] }
 
 // Open enters the array or object at the cursor.
@@ -19,8 +19,8 @@ func (c *Cursor) Open() {
 }
 
 // More moves to the next element of the container that is closed by the byte end, and
-// reports whether there is one; if not it moves behind the container. The cursor is where
-// Open or the reading of an element has left it.
+// reports whether there is one; if not, it moves past the container. It must be called
+// after Open or after reading an element.
 func (c *Cursor) More(end byte) bool {
 	if c.Data[c.Pos] <= ' ' {
 		c.space()
@@ -69,7 +69,7 @@ func (c *Cursor) AppendStr(dst []byte) []byte {
 	return appendUnescaped(dst, c.Data[start:c.Pos-1])
 }
 
-// Number reads a number as text, which shares memory.
+// Number reads a number and returns its text, which shares memory with Data.
 func (c *Cursor) Number() []byte {
 	start := c.Pos
 	c.Pos = scalarEnd(c.Data, c.Pos)
@@ -85,14 +85,14 @@ func (c *Cursor) Null() bool {
 	return true
 }
 
-// Raw skips a value and returns its text, which shares memory.
+// Raw skips a value and returns its text, which shares memory with Data.
 func (c *Cursor) Raw() []byte {
 	start := c.Pos
 	c.Skip()
 	return c.Data[start:c.Pos:c.Pos]
 }
 
-// Skip skips a value and returns how deep it is nested.
+// Skip skips a value and returns how deeply it is nested.
 func (c *Cursor) Skip() (depth int) {
 	level := 0
 	for {
@@ -123,7 +123,7 @@ func (c *Cursor) space() {
 	}
 }
 
-// stringEnd returns the offset behind the string that begins at pos.
+// stringEnd returns the offset after the string that begins at pos.
 func stringEnd(data []byte, pos int) int {
 	for pos++; data[pos] != '"'; pos++ {
 		if data[pos] == '\\' {
@@ -133,7 +133,7 @@ func stringEnd(data []byte, pos int) int {
 	return pos + 1
 }
 
-// scalarEnd returns the offset behind the number, true, false or null at pos.
+// scalarEnd returns the offset after the number, true, false or null at pos.
 func scalarEnd(data []byte, pos int) int {
 	for ; pos < len(data); pos++ {
 		switch data[pos] {

@@ -2,13 +2,13 @@ package jsontext
 
 import "fmt"
 
-// A SyntaxError is returned for text that is not JSON, or is nested too deep.
+// A SyntaxError is returned for text that is not JSON, or is nested too deeply.
 type SyntaxError struct{ Reason string }
 
 func (e *SyntaxError) Error() string { return "jsontext: " + e.Reason }
 
-// Valid reports whether text is JSON that is nested at most limit levels deep, as
-// encoding/json does in twice the time. Bytes that are not UTF-8 count as text.
+// Valid reports whether text is JSON that is nested at most limit levels deep.
+// encoding/json takes twice the time. Invalid UTF-8 is accepted in strings.
 func Valid(text []byte, limit int) bool {
 	s := Scanner{data: text, limit: limit}
 	_, err := s.Value()
@@ -21,9 +21,9 @@ func IsNumber(text []byte) bool {
 	return s.number() == nil && s.pos == len(text)
 }
 
-// Compact checks text that is nested at most limit levels deep. It returns the text in UTF-8
-// and without white space between its tokens, and how deep it is nested. If nothing is to be
-// changed the result is text itself.
+// Compact checks text that is nested at most limit levels deep. It returns the text in
+// UTF-8 and without white space between its tokens, and its depth. If nothing has to be
+// changed, the result is text itself.
 func Compact(text []byte, limit int) (compact []byte, depth int, err error) {
 	s := NewScanner(text, limit)
 	v, err := s.Value()
@@ -33,7 +33,8 @@ func Compact(text []byte, limit int) (compact []byte, depth int, err error) {
 	return v.Compact(), v.Depth, err
 }
 
-// A Scanner checks text piece by piece. It skips the white space around each piece.
+// A Scanner checks text token by token or value by value, and skips the white space between
+// them.
 type Scanner struct {
 	data    []byte
 	pos     int
@@ -51,13 +52,13 @@ func NewScanner(text []byte, limit int) *Scanner {
 
 // Scanned is a value that has been checked.
 type Scanned struct {
-	Text  []byte // as it came
-	Depth int    // how many levels of arrays and objects are in it
+	Text  []byte // unchanged
+	Depth int    // levels of nested arrays and objects
 	// Spaced is set if there may be white space between tokens.
 	Spaced bool
 }
 
-// Value checks the value that comes next.
+// Value checks and returns the next value.
 func (s *Scanner) Value() (Scanned, error) {
 	s.space()
 	start := s.pos
@@ -70,20 +71,20 @@ func (s *Scanner) Value() (Scanned, error) {
 	return v, nil
 }
 
-// Peek returns the byte that comes next, 0 at the end of the text.
+// Peek returns the next byte, or 0 at the end of the text.
 func (s *Scanner) Peek() byte {
 	s.space()
 	return s.peek()
 }
 
-// Take checks that c comes next, and skips it.
+// Take checks that the next byte is c, and skips it.
 func (s *Scanner) Take(c byte) error {
 	s.space()
 	return s.take(c)
 }
 
-// Key checks the key of a member, and the colon behind it, and returns it without escapes.
-// It may share memory with the text.
+// Key checks the key of a member and its colon, and returns the key without escapes. It may
+// share memory with the text.
 func (s *Scanner) Key() ([]byte, error) {
 	s.space()
 	c := Cursor{Data: s.data, Pos: s.pos}
@@ -93,7 +94,7 @@ func (s *Scanner) Key() ([]byte, error) {
 	return c.Str(), nil
 }
 
-// End checks that nothing comes any more.
+// End checks that the text has ended.
 func (s *Scanner) End() error {
 	s.space()
 	if s.pos < len(s.data) {
@@ -228,7 +229,7 @@ func (s *Scanner) str() error {
 	return s.unexpected()
 }
 
-// escape checks what follows a backslash and stops at its last byte.
+// escape checks the escape after a backslash and stops at its last byte.
 func (s *Scanner) escape() error {
 	switch s.peek() {
 	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
@@ -270,7 +271,7 @@ func (s *Scanner) number() error {
 	return nil
 }
 
-// digits checks one digit or more.
+// digits checks one or more digits.
 func (s *Scanner) digits() error {
 	if !IsDigit(s.peek()) {
 		return s.unexpected()
@@ -282,7 +283,7 @@ func (s *Scanner) digits() error {
 }
 
 // Compact returns the text of the value without white space between its tokens. If there is
-// none it is Text itself.
+// none, it returns Text itself.
 func (v Scanned) Compact() []byte {
 	if !v.Spaced {
 		return v.Text

@@ -73,8 +73,8 @@ func appendEscape(dst []byte, c byte) []byte {
 	return append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
 }
 
-// appendUnescaped appends what s, the inside of a checked JSON string, stands for. A lone
-// surrogate, which a Go string cannot hold, becomes U+FFFD.
+// appendUnescaped appends the string that s, the inside of a valid JSON string, encodes. A
+// lone surrogate, which a Go string cannot contain, becomes U+FFFD.
 func appendUnescaped(dst, s []byte) []byte {
 	for i := 0; i < len(s); i++ {
 		if s[i] != '\\' {
@@ -113,7 +113,7 @@ func appendUnescaped(dst, s []byte) []byte {
 	return dst
 }
 
-// unit reads the four hexadecimal digits that s begins with.
+// unit parses the four hexadecimal digits at the start of s.
 func unit(s []byte) rune {
 	var r rune
 	for _, c := range s[:4] {
@@ -128,7 +128,7 @@ func unit(s []byte) rune {
 	return r
 }
 
-// ValidUTF8 returns text, or a copy of it in which each byte that is not UTF-8 is replaced by
+// ValidUTF8 returns text, or a copy in which each byte that is not UTF-8 is replaced by
 // U+FFFD, as a decoder does.
 func ValidUTF8(text []byte) []byte {
 	if utf8.Valid(text) {
@@ -151,24 +151,23 @@ func ValidUTF8(text []byte) []byte {
 	return valid
 }
 
-// byteOrderMark is what some programs put before the JSON that they write.
+// byteOrderMark is written by some programs before their JSON.
 const byteOrderMark = "\uFEFF"
 
-// TrimByteOrderMark returns text without the byte order mark that it may begin with.
+// TrimByteOrderMark returns text without a leading byte order mark.
 func TrimByteOrderMark(text []byte) []byte { return bytes.TrimPrefix(text, []byte(byteOrderMark)) }
 
-// SkipByteOrderMark returns a reader of what r has after the byte order mark that it may
-// begin with.
+// SkipByteOrderMark returns a reader of the data of r without a leading byte order mark.
 func SkipByteOrderMark(r io.Reader) io.Reader {
 	text := bufio.NewReader(r)
 	if mark, err := text.Peek(len(byteOrderMark)); err == nil && string(mark) == byteOrderMark {
-		_, _ = text.Discard(len(mark)) // it is there
+		_, _ = text.Discard(len(mark)) // Peek has found it
 	}
 	return text
 }
 
-// AppendFloat appends a finite number as JavaScript prints it. With a size of 32 it is the
-// shortest text of the same float32, with 64 that of the same float64.
+// AppendFloat appends a finite number as JavaScript prints it: the shortest text of the
+// same float32 if size is 32, or of the same float64 if it is 64.
 func AppendFloat(dst []byte, f float64, size int) []byte {
 	if f == 0 {
 		return append(dst, '0') // also for -0

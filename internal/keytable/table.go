@@ -1,5 +1,5 @@
-// Package keytable remembers where a log has stored the events that were published with
-// an idempotency key.
+// Package keytable remembers the position in a log of each event that was published with an
+// idempotency key.
 package keytable
 
 import (
@@ -10,13 +10,14 @@ import (
 	"time"
 )
 
-// Digest stands for a channel and a key. It begins with its Channel.
+// Digest is a hash of a channel and a key. It begins with its Channel.
 type Digest [16]byte
 
-// Channel stands for a channel, and seldom for another one as well.
+// Channel is a short hash of a channel. Two channels rarely have the same.
 type Channel [4]byte
 
-// DigestOf returns the digest of a channel and a key. No other channel and key have it.
+// DigestOf returns the digest of a channel and a key. Other channels or keys have other
+// digests.
 func DigestOf(channel, key string) Digest {
 	var short [256]byte
 	b := binary.AppendUvarint(short[:0], uint64(len(channel)))
@@ -31,52 +32,53 @@ func DigestOf(channel, key string) Digest {
 // Channel returns the channel of the digest.
 func (d Digest) Channel() Channel { return Channel(d[:len(Channel{})]) }
 
-// Entry is where the event of a key was stored, and when, in nanoseconds on a clock of
-// the log's that never goes back.
+// Entry is the position of the event of a key, and when it was stored, in nanoseconds on a
+// clock of the log that never goes back.
 type Entry struct {
 	Epoch, Seq uint64
 	At         int64
 }
 
-// Table maps digests to entries for a window of time. It keeps them in generations, each
-// of which is dropped as a whole, so that nothing is scanned and the memory is freed. A
-// Table is not safe for concurrent use.
+// Table maps digests to entries for a window of time. It keeps them in generations, each of
+// which is dropped as a whole, so that expired entries need no scan and their memory is
+// freed. A Table is not safe for concurrent use.
 type Table struct {
 	window   int64
 	limit    int
 	count    int
-	channels map[Channel]int32 // how many of count each has
-	// generations are in order of time, and the entries of one are of the time from its
-	// first to its last.
+	channels map[Channel]int32 // number of entries of each channel
+	// generations are in order of time. The entries of one were stored between its first
+	// and its last.
 	generations []generation
 }
 
 type generation struct {
 	first, last int64
 	entries     map[Digest]Entry
-	channels    map[Channel]int32 // how many of entries each has
+	channels    map[Channel]int32 // number of entries of each channel
 }
 
-// parts is how many generations a window has. An entry takes memory for up to a part of
-// the window after it has expired.
+// parts is the number of generations in a window. An entry takes memory for up to this part
+// of the window after it has expired.
 const parts = 8
 
-// New returns an empty table that remembers keys for window, and has a place for limit
-// of them.
+// New returns an empty table that remembers keys for window, and has capacity for limit of
+// them.
 func New(window time.Duration, limit int) *Table {
 	return &Table{window: int64(window), limit: limit, channels: map[Channel]int32{}}
 }
 
-// Len returns how many keys take memory.
+// Len returns the number of keys in memory.
 func (t *Table) Len() int { return t.count }
 
-// share is the part of the places that is for channels with fewer keys than that.
+// share is the part of the capacity, one eighth, that is reserved for channels with fewer
+// keys than that.
 const share = 8
 
-// HasPlace reports whether there is a place for a new key, after staged others that are to
-// be added, of which stagedOf have its channel. The last eighth of the places is for channels
-// that have fewer keys than an eighth of all, so that a busy one leaves some to the others.
-// What has expired takes a place until Expire.
+// HasPlace reports whether there is capacity for a new key, in addition to staged keys that
+// will be added, of which stagedOf have the same channel. The last eighth of the capacity
+// is for channels that have fewer keys than an eighth of it, so that a busy channel leaves
+// some to the others. Expired keys count until Expire.
 func (t *Table) HasPlace(d Digest, staged, stagedOf int) bool {
 	free := t.limit - t.count - staged
 	return free > t.limit/share || free > 0 && int(t.channels[d.Channel()])+stagedOf < t.limit/share
@@ -92,8 +94,8 @@ func (t *Table) Find(d Digest, now int64) (Entry, bool) {
 	return Entry{}, false
 }
 
-// Add remembers an entry, whose time is not before that of the one before, also beyond
-// the limit.
+// Add adds an entry, even beyond the limit. Its time must not be before that of the
+// previous entry.
 func (t *Table) Add(d Digest, e Entry) {
 	t.Expire(e.At)
 	n := len(t.generations)

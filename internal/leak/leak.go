@@ -1,5 +1,5 @@
-// Package leak finds goroutines that are still running when they should have ended. It
-// is for tests, and for programs that test.
+// Package leak finds goroutines that are still running when they should have ended. It is
+// for tests, and for programs that run tests.
 package leak
 
 import (
@@ -49,8 +49,9 @@ func callerPackage() string {
 	return dir + function[:strings.IndexByte(function, '.')+1]
 }
 
-// Wait waits until at most so many goroutines are left whose stacks contain part. It
-// returns nil then, and after a time the stacks of those that are left.
+// Wait waits until at most the given number of goroutines whose stacks contain part are
+// left, and returns nil. If that takes longer than atMost, it returns the stacks of those
+// that are left.
 func Wait(part string, most int, atMost time.Duration) []string {
 	for end := time.Now().Add(atMost); ; time.Sleep(poll) {
 		left := Find(part)
@@ -63,7 +64,7 @@ func Wait(part string, most int, atMost time.Duration) []string {
 	}
 }
 
-// Find returns the stacks of all goroutines but the caller's that contain part.
+// Find returns the stacks of all goroutines, except the caller's, that contain part.
 func Find(part string) []string {
 	stacks := make([]byte, 1<<20)
 	n := runtime.Stack(stacks, true)

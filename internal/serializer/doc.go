@@ -50,9 +50,9 @@
 //
 // # Limits
 //
-// Values that are nested deeper than 1000 levels are errors in both directions. So are cycles:
-// of pointers, maps, slices, interfaces, and of custom types that are encoded as themselves.
-// Integers of type bigint have at most 4300 digits, as in the original.
+// Values that are nested deeper than 1000 levels are errors in both directions, and so are
+// cycles: of pointers, maps, slices, interfaces, and of custom types that are encoded as
+// themselves. Integers of type bigint have at most 4300 digits, as in the original.
 //
 // Apart from the target, decoding a message takes at most four times its size in memory,
 // whatever its meta is: five times if there is white space between its tokens. A [value.Value]

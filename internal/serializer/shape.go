@@ -2,7 +2,7 @@ package serializer
 
 import "reflect"
 
-// Kind is what a value is on the wire.
+// Kind is the kind of a value on the wire.
 type Kind int
 
 // The kinds of values.
@@ -28,7 +28,7 @@ const (
 	Object  // an object with Members
 )
 
-// Shape is what the values of a Go type are on the wire.
+// Shape describes the values of a Go type on the wire.
 type Shape struct {
 	Kind Kind
 	// Nil means that a value may be nil, which is sent as null.
@@ -46,9 +46,9 @@ type Member struct {
 	Name string
 	// Type is that of the Go field.
 	Type reflect.Type
-	// Optional means that the member may be missing.
+	// Optional means that the member may be absent.
 	Optional bool
-	// NilOmitted means that the member is missing where its value is nil.
+	// NilOmitted means that the member is omitted if its value is nil.
 	NilOmitted bool
 	// Quoted means that the JSON of the value is sent as a string.
 	Quoted bool
@@ -56,8 +56,8 @@ type Member struct {
 	Index []int
 }
 
-// Shape returns what the values of a type are on the wire. It follows the plan for the
-// type: the kinds of Go, the rules of encoding/json for fields and methods, and the
+// Shape returns the shape of the values of a type on the wire. Like the plan for the type
+// it depends on the kinds of Go, the rules of encoding/json for fields and methods, and the
 // custom types of s.
 func (s *Serializer) Shape(t reflect.Type) Shape {
 	b := planner{s: s, made: make(map[reflect.Type]*plan)}
@@ -91,9 +91,9 @@ var specialKinds = map[reflect.Type]Kind{
 	numberType:           Number,
 }
 
-// methodKind returns the kind of a type whose own methods encode or decode it, as
-// addMethods has it. What they make of a value cannot be seen, unless it is a string in
-// both directions.
+// methodKind returns the kind of a type whose own methods encode or decode it, by the rules
+// of addMethods. The result of these methods is not known, unless it is a string in both
+// directions.
 func methodKind(t reflect.Type) (Kind, bool) {
 	if !hasMethods(t) {
 		return 0, false
@@ -158,17 +158,19 @@ func (b *planner) members(t reflect.Type) []Member {
 	return members
 }
 
-// omits reports whether there are values that omitted leaves out.
+// omits reports whether omitted returns true for some values.
 func (f *field) omits() bool {
 	return f.omitZero || f.omitEmpty && isEmpty(reflect.Zero(f.typ))
 }
 
-// ownZero reports whether a method decides which slices or maps are zero: perhaps not nil.
+// ownZero reports whether a method IsZero decides which slices or maps are zero. These may
+// not include nil.
 func ownZero(t reflect.Type) bool {
 	return t.Kind() != reflect.Pointer && reflect.PointerTo(t).Implements(reflect.TypeFor[isZeroer]())
 }
 
-// canBeUndefined reports whether values of a type may be undefined, as far as it shows.
+// canBeUndefined reports whether values of a type may be undefined, as far as the type
+// shows it.
 func canBeUndefined(t reflect.Type) bool {
 	for range maxDepth { // a type of pointers may lead to itself
 		if t.Kind() != reflect.Pointer {

@@ -31,8 +31,8 @@ const (
 // typeNames has the names of the built-in types in issues.
 var typeNames = [...]string{"bigint", "date", "nan", "undefined", "url", "regexp", "set", "map", "file"}
 
-// PresentUndefined is undefined that keeps its object member: null with meta at any place but
-// the root. It is decoded as [value.Undefined].
+// PresentUndefined is undefined that keeps its object member: null with meta everywhere
+// except at the root. It is decoded as [value.Undefined].
 type PresentUndefined struct{}
 
 // builtIns is a set of built-in types.
@@ -111,7 +111,7 @@ func hasMethods(t reflect.Type) bool {
 		t.Implements(unmarshalerType) || t.Implements(textUnmarshalerType)
 }
 
-// isSpecial reports whether t is one of the types that this package knows by name.
+// isSpecial reports whether t is one of the types that this package treats specially.
 func isSpecial(t reflect.Type) bool {
 	switch t {
 	case bigIntType, fileType, filePointerType, invalidDateType, mapType, presentUndefinedType, regExpType, setType,

@@ -9,8 +9,8 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// beside is what an encoded value has beside its JSON: meta and maps as they came or, after they
-// were checked, marks.
+// beside has the part of an encoded value that is not in its JSON: meta and maps as they
+// were received or, after they were checked, marks.
 type beside struct {
 	meta, maps []byte // compact; nil: none
 	files      []*value.File

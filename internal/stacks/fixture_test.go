@@ -29,7 +29,7 @@ var (
 	onEvent = durableiterator.Define[rpc.Void, string]("onEvent")
 )
 
-// app is the handlers behind a stack.
+// app has the handlers behind a stack.
 type app struct {
 	address string
 	rooms   *durableobject.Namespace[*durableobject.Object[string]]
@@ -55,7 +55,7 @@ func (l *logged) Write(p []byte) (int, error) {
 	return l.text.Write(p)
 }
 
-// requireLine waits for a line: the library logs on goroutines of its own.
+// requireLine waits for a line, since the library logs on other goroutines.
 func (l *logged) requireLine(t *testing.T, part string) {
 	t.Helper()
 	timeout := time.After(10 * time.Second)
@@ -81,7 +81,7 @@ func (l *logged) String() string {
 }
 
 // serve serves procedures at /rpc/, the sockets of procedures at /calls and those of
-// objects at /socket, all of it behind a stack.
+// objects at /socket, all behind a stack.
 func serve(t *testing.T, stack func(http.Handler) http.Handler) *app {
 	t.Helper()
 	a := &app{log: newLogged(), server: newLogged(), sent: make(chan int)}
@@ -116,7 +116,7 @@ func serve(t *testing.T, stack func(http.Handler) http.Handler) *app {
 	return a
 }
 
-// count sends an event each time that the test asks for one.
+// count sends an event each time that the test requests one.
 func (a *app) count(ctx context.Context, n int, w *rpc.EventWriter[int]) (int, error) {
 	for range n {
 		select {

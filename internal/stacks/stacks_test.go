@@ -110,7 +110,7 @@ func underTimeout(h http.Handler) http.Handler {
 	return http.TimeoutHandler(h, time.Minute, "too late")
 }
 
-// unwrapping, opaque and flushing are ways in which middleware wraps a ResponseWriter.
+// unwrapping, opaque and flushing are kinds of ResponseWriter of middleware.
 type (
 	unwrapping struct{ http.ResponseWriter }
 	opaque     struct{ http.ResponseWriter }
@@ -150,7 +150,8 @@ func TestProcedures(t *testing.T) {
 	}
 }
 
-// Each event arrives before the next one is sent, or the caller and the log learn why not.
+// Each event arrives before the next one is sent. Otherwise the caller and the log get the
+// reason.
 func TestStreams(t *testing.T) {
 	t.Parallel()
 	for name, stack := range stacks {
@@ -291,7 +292,7 @@ func newRooms(t *testing.T) *durableobject.Namespace[*durableobject.Object[strin
 	return rooms
 }
 
-// askAs makes a request as a page of another origin makes it.
+// askAs makes a request like a page of another origin.
 func askAs(h http.Handler, method, target, origin string, header http.Header) *http.Response {
 	r := httptest.NewRequest(method, target, bytes.NewReader(nil))
 	r.Header = header.Clone()

@@ -7,17 +7,17 @@ import (
 	"sync"
 )
 
-// maxDepth is how deep a value may be nested that is validated. Nothing deeper can be sent,
-// and a value that holds itself is deeper than that.
+// maxDepth is the limit of the nesting of a value that is validated. Nothing deeper can be
+// sent, and a value that contains itself is deeper.
 const maxDepth = 1000
 
-// ErrTooDeep is returned for a value that a validator would not come to the end of.
-var ErrTooDeep = errors.New("rpc: validate: the value is nested deeper than 1000, or holds itself")
+// ErrTooDeep is returned for a value that is nested too deeply to be validated.
+var ErrTooDeep = errors.New("rpc: validate: the value is nested deeper than 1000, or contains itself")
 
-// checkDepth returns an error for a value in which a validator would not come to an end: it
-// calls itself for each level, and a stack that overflows ends the process. It follows what
-// go-playground's validator follows, which skips fields without a name for others and those
-// tagged "-", and enters slices and maps where they are tagged with dive.
+// checkDepth returns an error for a value that is nested too deeply for a validator, which
+// calls itself for each level: a stack that overflows ends the process. It follows the same
+// fields as go-playground's validator, which skips unexported fields and those tagged "-",
+// and enters slices and maps that are tagged with dive.
 func checkDepth(v reflect.Value, dive bool, depth int) error {
 	if depth > maxDepth {
 		return ErrTooDeep
@@ -70,21 +70,21 @@ func checkElements(v reflect.Value, depth int) error {
 	return nil
 }
 
-// isFollowed reports whether the validator looks into a field.
+// isFollowed reports whether the validator validates a field.
 func isFollowed(f reflect.StructField) bool {
 	rule := f.Tag.Get("validate")
 	return rule != "-" && !strings.Contains(rule, "structonly") && (f.IsExported() || f.Anonymous)
 }
 
-// dives reports whether the validator looks at the elements of a field. A validator may have
-// another name for its tag.
+// dives reports whether the validator may validate the elements of a field. It looks for
+// dive in the whole tag, since a validator may use another name than validate.
 func dives(f reflect.StructField) bool { return strings.Contains(string(f.Tag), "dive") }
 
-// recursive holds what mayRecurse has found: reflect.Type to bool.
+// recursive caches the results of mayRecurse: reflect.Type to bool.
 var recursive sync.Map
 
 // mayRecurse reports whether values of a type can be nested to any depth: whether the type
-// stands in itself, or an interface in it.
+// contains itself, or an interface.
 func mayRecurse(t reflect.Type) bool {
 	if isScalar(t.Kind()) {
 		return false
@@ -97,8 +97,8 @@ func mayRecurse(t reflect.Type) bool {
 	return found
 }
 
-// findRecursion does not enter types twice: seen has true for those that t stands in, and
-// false for those that are done.
+// findRecursion enters each type once. In seen, true means that a type contains t, and
+// false that it has been checked.
 func findRecursion(t reflect.Type, seen map[reflect.Type]bool) bool {
 	if outer, again := seen[t]; again {
 		return outer

@@ -1,4 +1,4 @@
 // Package validate checks decoded values with a validator of go-playground or of the
-// application, on the outermost structs in them, and describes what is wrong with a value in
+// application, which it calls for the outermost structs in them. It describes faults with
 // the names that are on the wire.
 package validate

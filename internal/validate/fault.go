@@ -9,7 +9,7 @@ import (
 	"github.com/go-playground/validator/v10"
 )
 
-// faultMessage describes the rule that a field has failed.
+// faultMessage returns a message for the rule that a field has failed.
 func faultMessage(f validator.FieldError) string {
 	switch f.Tag() {
 	case "required":
@@ -52,10 +52,10 @@ func amount(f validator.FieldError) string {
 	return f.Param() + " " + unit + " long"
 }
 
-// faultPath returns the path from the struct v to the field of a fault, in the
-// names that are on the wire. The validator names fields by their Go names,
-// joined by dots, with indexes and keys in brackets; since keys may hold dots and
-// brackets too, the name is parsed along the value that it is about.
+// faultPath returns the path from the struct v to the field of a fault, in the names that
+// are on the wire. The validator names fields by their Go names, joined by dots, with
+// indexes and keys in brackets. Since keys may contain dots and brackets too, the name is
+// parsed together with the value.
 func faultPath(v reflect.Value, f validator.FieldError) []any {
 	path := []any{}
 	rest := f.StructNamespace()
@@ -84,8 +84,8 @@ func faultPath(v reflect.Value, f validator.FieldError) []any {
 	return path
 }
 
-// stepIntoField returns no segment for an embedded struct, whose members are its
-// parent's on the wire.
+// stepIntoField steps into a field of a struct. It returns no segment for an embedded
+// struct, whose members are those of its parent on the wire.
 func stepIntoField(v reflect.Value, namespace string) (field reflect.Value, segment any, rest string, ok bool) {
 	end := strings.IndexAny(namespace, ".[")
 	if end < 0 {
@@ -110,10 +110,10 @@ func stepIntoElement(v reflect.Value, namespace string) (element reflect.Value, 
 	return v.Index(i), i, rest, true
 }
 
-// stepIntoEntry takes the longest key that fits.
+// stepIntoEntry steps into an entry of a map, that with the longest key that fits.
 func stepIntoEntry(v reflect.Value, namespace string) (value reflect.Value, segment any, rest string, ok bool) {
 	rest = namespace
-	key := reflect.New(v.Type().Key()).Elem() // one for all entries, of which there may be many
+	key := reflect.New(v.Type().Key()).Elem() // allocated once for all entries
 	for entries := v.MapRange(); entries.Next(); {
 		key.SetIterKey(entries)
 		after, fits := cutKey(namespace, key)
@@ -125,9 +125,9 @@ func stepIntoEntry(v reflect.Value, namespace string) (value reflect.Value, segm
 	return value, segment, rest, ok
 }
 
-// cutKey returns what follows a key in brackets.
+// cutKey returns the rest of namespace after the key in brackets.
 func cutKey(namespace string, key reflect.Value) (after string, ok bool) {
-	text := key.String() // of other kinds it is the name of the type
+	text := key.String() // for other kinds than strings, the name of the type
 	if key.Type() != reflect.TypeFor[string]() {
 		text = fmt.Sprint(key)
 	}

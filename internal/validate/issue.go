@@ -2,10 +2,10 @@ package validate
 
 import "errors"
 
-// MaxIssues bounds the answer to a value that is wrong in very many places.
+// MaxIssues is the maximum number of issues of an [Error].
 const MaxIssues = 100
 
-// Issue is one thing that is wrong with a value.
+// Issue describes one fault of a value.
 type Issue struct {
 	Message string
 	Path    []any // never nil

@@ -5,14 +5,15 @@ import (
 	"strings"
 )
 
-// HasRules reports whether validate tags can be found in a T: in its fields, in the type it
-// points to, and in its elements. Types without any are not validated by default, so that
-// they cost nothing.
+// HasRules reports whether there are validate tags in a T: in its fields, in the type that
+// it points to, and in its elements. Types without any are not validated by default, so
+// that they cost nothing.
 func HasRules[T any]() bool {
 	return typeHasRules(reflect.TypeFor[T](), map[reflect.Type]bool{})
 }
 
-// typeHasRules does not enter types that it has seen, which may be recursive.
+// typeHasRules is HasRules for a reflect.Type. It skips types that it has seen, since they
+// may be recursive.
 func typeHasRules(t reflect.Type, seen map[reflect.Type]bool) bool {
 	if seen[t] {
 		return false
@@ -33,8 +34,8 @@ func typeHasRules(t reflect.Type, seen map[reflect.Type]bool) bool {
 	return false
 }
 
-// fieldHasRules follows the validator, which leaves out unexported fields that
-// are not embedded.
+// fieldHasRules reports whether a field has rules. Like the validator, it skips unexported
+// fields that are not embedded.
 func fieldHasRules(f reflect.StructField, seen map[reflect.Type]bool) bool {
 	rule := f.Tag.Get("validate")
 	if rule == "-" || !f.IsExported() && !f.Anonymous {
@@ -43,8 +44,8 @@ func fieldHasRules(f reflect.StructField, seen map[reflect.Type]bool) bool {
 	return rule != "" || typeHasRules(f.Type, seen)
 }
 
-// memberName returns the name of a field on the wire. It is not own for a struct
-// that is embedded without a name, whose members stand in its parent.
+// memberName returns the name of a field on the wire. own is false for a struct that is
+// embedded without a name, whose members are those of its parent.
 func memberName(f reflect.StructField) (name string, own bool) {
 	name, _, _ = strings.Cut(f.Tag.Get("json"), ",")
 	if name != "" && name != "-" {

@@ -15,16 +15,16 @@ type Validator interface {
 	StructCtx(ctx context.Context, v any) error
 }
 
-// defaultValidator is used where none is passed. It is go-playground's
-// with WithRequiredStructEnabled and runs only on types that have validate tags.
+// defaultValidator returns the validator that is used if none is passed: go-playground's,
+// with WithRequiredStructEnabled. It is called only for types with validate tags.
 var defaultValidator = sync.OnceValue(func() Validator {
 	return validator.New(validator.WithRequiredStructEnabled())
 })
 
 // Value runs v on the outermost structs in a value. If v is nil it runs go-playground's
-// validator, provided that the type of the value has rules: see [HasRules]. The error is a [*Error] if
-// the value is wrong, [ErrTooDeep], or an error of v that is not about the value, which is
-// one that isOwn reports to be the application's own, and any after the end of ctx.
+// validator, provided that the type of the value has rules: see [HasRules]. The error is a
+// [*Error] if the value is wrong, [ErrTooDeep], or an error of v that is not about the
+// value: one for which isOwn returns true, or any error after ctx has ended.
 func Value(ctx context.Context, v Validator, value any, hasRules bool, isOwn func(error) bool) error {
 	if v == nil {
 		if !hasRules {
@@ -53,8 +53,8 @@ type structWalk struct {
 
 var timeType = reflect.TypeFor[time.Time]()
 
-// visit returns an error only where it cannot go on; what is wrong with the value is
-// collected.
+// visit validates the structs in v and records the faults. It returns an error only if it
+// cannot continue.
 func (w *structWalk) visit(v reflect.Value, path []any, depth int) error {
 	if len(w.found.Issues) >= MaxIssues {
 		return nil
@@ -97,7 +97,7 @@ func (w *structWalk) visit(v reflect.Value, path []any, depth int) error {
 	return nil
 }
 
-// isChecked reports whether v is a struct that validators take.
+// isChecked reports whether v is a struct that validators accept.
 func isChecked(v reflect.Value) bool {
 	return v.Kind() == reflect.Struct && !v.Type().ConvertibleTo(timeType)
 }
@@ -123,8 +123,8 @@ func (w *structWalk) check(v reflect.Value, path []any) error {
 	return nil
 }
 
-// checkFailed handles an error that is none of go-playground's: it is an issue if it is about
-// the value, and is returned if it is not.
+// checkFailed handles an error that is not go-playground's. It records the error as an
+// issue if it is about the value, and otherwise returns it.
 func (w *structWalk) checkFailed(err error, path []any) error {
 	_, misused := errors.AsType[*validator.InvalidValidationError](err)
 	if w.isOwn(err) || misused || w.ctx.Err() != nil {

@@ -1,4 +1,5 @@
-// Package wheel calls many visitors from time to time with one goroutine and one timer.
+// Package wheel calls many visitors at times that they choose, with one goroutine and one
+// timer.
 package wheel
 
 import (
@@ -8,24 +9,24 @@ import (
 )
 
 const (
-	// tick is how late a visit may be.
+	// tick is the time between two turns, and so how late a visit may be.
 	tick = time.Second
-	// slots is how many ticks a turn of the wheel takes. An entry that is due later
-	// is skipped once in each turn before that.
+	// slots is the number of ticks in a turn of the wheel. An entry that is due later is
+	// skipped once in each earlier turn.
 	slots = 64
 	// never is a tick that is never reached.
 	never = math.MaxInt64
 )
 
 // Visitor is called by a wheel. Visit runs on the wheel's goroutine, without locks, and
-// must not block. It returns the time at which it is to be called again; after the zero
-// time it is not.
+// must not block. It returns the time of the next visit; if that is the zero time, there is
+// none.
 type Visitor interface {
 	Visit(now time.Time) (again time.Time)
 }
 
-// Entry is a visitor's place in a wheel. It is part of the visitor, so that the wheel
-// itself needs no memory for it. The zero value is in no wheel.
+// Entry is a visitor's position in a wheel. It is a field of the visitor, so that the wheel
+// needs no memory for it. The zero value is in no wheel.
 type Entry struct {
 	visitor    Visitor
 	due        int64

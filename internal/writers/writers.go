@@ -1,10 +1,10 @@
-// Package writers looks through what middleware has put around the http.ResponseWriter of
-// a server.
+// Package writers unwraps the http.ResponseWriter of middleware.
 package writers
 
 import "net/http"
 
-// Unwrap returns what w wraps, as http.ResponseController does, or nil.
+// Unwrap returns the writer that w wraps, as http.ResponseController finds it, or nil if
+// there is none.
 func Unwrap(w http.ResponseWriter) http.ResponseWriter {
 	if u, ok := w.(interface{ Unwrap() http.ResponseWriter }); ok {
 		return u.Unwrap()
@@ -12,7 +12,7 @@ func Unwrap(w http.ResponseWriter) http.ResponseWriter {
 	return nil
 }
 
-// Innermost returns the innermost writer that can be reached from w.
+// Innermost returns the innermost writer that can be reached from w by Unwrap.
 func Innermost(w http.ResponseWriter) http.ResponseWriter {
 	for inner := Unwrap(w); inner != nil; inner = Unwrap(w) {
 		w = inner

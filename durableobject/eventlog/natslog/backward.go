@@ -8,8 +8,8 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// backwardReplay reads the records of a channel from their end: those in memory, then the
-// stream in parts, each of which is read forwards.
+// backwardReplay reads the records of a channel from their end: first those in memory, then
+// the stream in parts, each of which is read forwards.
 type backwardReplay struct {
 	log     *Log
 	ctx     context.Context
@@ -17,24 +17,24 @@ type backwardReplay struct {
 	epoch   string
 
 	cached []*eventlog.Record // yielded first, the last one first
-	end    uint64             // only messages before it are wanted of the stream
-	must   uint64             // the stream has a message of this Seq, whatever a replica says; 0: it has none
+	end    uint64             // the next part has only messages before this Seq
+	must   uint64             // a Seq that the stream has, even if a replica does not have it; 0 if there is none
 
-	first    uint64           // the Seq of the oldest message; 0: not known, or not needed yet
-	distance uint64           // how far before end the next part begins; 0: nothing was read yet
-	sparse   int              // how many parts had too few messages while first was not known
-	oldest   *eventlog.Record // of the last part, not yielded: its Prev is in the next one
+	first    uint64           // the Seq of the oldest message, 0 while it is not known
+	distance uint64           // how far before end the next part begins, 0 before the first
+	sparse   int              // number of parts with too few messages while first was not known
+	oldest   *eventlog.Record // of the last part, not yielded yet: its Prev is known from the next part
 }
 
 const (
-	// How many messages a part is meant to have, and how many are too few.
+	// The intended number of messages of a part, and the number below which it is widened.
 	partMessages = 64
 	fewMessages  = partMessages / 2
-	// nearby is how far before the newest message the first part begins.
+	// nearby is the distance from the newest message to the begin of the first part.
 	nearby = 2 * partMessages
-	// maxSparse is how many parts may have too few messages before the oldest one is looked
-	// for. That is better avoided: servers have a block of the newest messages in memory, but
-	// have to load that of the oldest one.
+	// maxSparse is how many parts may have too few messages before the oldest message is
+	// looked up. That is avoided if possible: servers have a block of the newest messages
+	// in memory, but must load the block of the oldest one.
 	maxSparse = 2
 )
 
@@ -61,7 +61,8 @@ func (r *backwardReplay) records(yield func(*eventlog.Record, error) bool) {
 	}
 }
 
-// yieldAll yields records, the last one first. It reports whether the caller wants more.
+// yieldAll yields records, the last one first. It returns false if the caller stops the
+// iteration.
 func (r *backwardReplay) yieldAll(list []*eventlog.Record, yield func(*eventlog.Record, error) bool) bool {
 	for _, rec := range slices.Backward(list) {
 		if err := r.log.usable(r.ctx); err != nil {
@@ -75,8 +76,8 @@ func (r *backwardReplay) yieldAll(list []*eventlog.Record, yield func(*eventlog.
 	return true
 }
 
-// link returns the records whose Prev is known after another part was read, in order of
-// Seq, and keeps the oldest for the next part.
+// link sets the Prev of the records of another part, which has made them known, and returns
+// those that can be yielded, in order of Seq. It keeps the oldest for the next part.
 func (r *backwardReplay) link(part []*eventlog.Record) []*eventlog.Record {
 	if len(part) == 0 {
 		return nil
@@ -90,7 +91,7 @@ func (r *backwardReplay) link(part []*eventlog.Record) []*eventlog.Record {
 }
 
 // part returns the records of the next part, in order of Seq, and the floor of the stream.
-// It moves end to where the part begins.
+// It sets end to the begin of the part.
 func (r *backwardReplay) part() (records []*eventlog.Record, floor uint64, err error) {
 	switch {
 	case r.distance == 0:
@@ -109,7 +110,7 @@ func (r *backwardReplay) part() (records []*eventlog.Record, floor uint64, err e
 		return nil, 0, err
 	}
 	r.end = begin
-	if s.epoch != r.epoch { // nothing of that epoch is left, and the list may be of the next
+	if s.epoch != r.epoch { // no record of that epoch is left; the list may be of the next one
 		r.end = 0
 		return nil, s.floor, nil
 	}
@@ -128,8 +129,8 @@ func (r *backwardReplay) part() (records []*eventlog.Record, floor uint64, err e
 	return records, s.floor, nil
 }
 
-// survey finds the oldest message of the channel, and guesses by the number of messages
-// after it how far before the end the last few begin.
+// survey looks up the oldest message of the channel. From the number of messages after it,
+// it estimates how far before the end the last few begin.
 func (r *backwardReplay) survey() error {
 	for stale := 0; ; {
 		list, err := r.log.messagesUpTo(r.ctx, r.subject, 1, 1)
@@ -150,8 +151,8 @@ func (r *backwardReplay) survey() error {
 	}
 }
 
-// read returns the messages of the next part, which is shorter than planned if there are
-// too many of them, and where it begins.
+// read returns the messages of the next part and where it begins. If there are too many of
+// them, the part is shorter than planned.
 func (r *backwardReplay) read() (list []message, begin uint64, err error) {
 	if r.end <= max(r.first, 1) {
 		return nil, r.end, nil
@@ -163,7 +164,7 @@ func (r *backwardReplay) read() (list []message, begin uint64, err error) {
 		if err := r.log.usable(r.ctx); err != nil {
 			return nil, 0, err
 		}
-		batch := int(min(r.distance+1, readBatch)) // with one that is at or after end
+		batch := int(min(r.distance+1, readBatch)) // includes one message at or after end
 		some, err := r.log.messagesUpTo(r.ctx, r.subject, next, batch)
 		if err != nil {
 			return nil, 0, err
@@ -198,24 +199,24 @@ func (r *backwardReplay) read() (list []message, begin uint64, err error) {
 	}
 }
 
-// widen moves the begin of the next part away from its end, after a part had only n messages.
+// widen increases the size of the next part after one that had only n messages.
 func (r *backwardReplay) widen(n int) {
 	if r.first > 0 {
 		r.distance *= 8
 		return
 	}
 	if r.sparse++; r.sparse < maxSparse {
-		r.distance = nearby * partMessages / uint64(max(n, 4)) // so few tell little
+		r.distance = nearby * partMessages / uint64(max(n, 4)) // the estimate from so few is poor
 	}
 }
 
-// begin returns where a part of the present distance begins.
+// begin returns the first Seq of a part of the current distance.
 func (r *backwardReplay) begin() uint64 {
 	return max(r.end-min(r.end-1, r.distance), r.first)
 }
 
-// missing is called where a replica has not all messages up to must. It reports whether
-// they are gone, and otherwise waits, so that the replica can be asked again.
+// missing is called if a replica lacks messages up to must. It returns true if the stream
+// has dropped them. Otherwise it waits, after which the replica can be asked again.
 func (r *backwardReplay) missing(stale *int) (gone bool, err error) {
 	s, err := r.log.state(r.ctx)
 	if err != nil {

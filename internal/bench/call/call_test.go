@@ -1,8 +1,8 @@
 //go:build unix
 
-// Package call_test compares a typed method call over an iterator's socket with the
-// same unary call through connect-go, over HTTP/1.1 with keep-alive. Client and
-// server share the process, so that what is measured is the cost of both sides.
+// Package call_test compares a typed method call over an iterator's socket with the same
+// unary call through connect-go, over HTTP/1.1 with keep-alive. Client and server are in
+// one process, so the cost of both sides is measured.
 //
 //	go test -bench . -benchmem -count 5 ./call
 package call_test
@@ -53,10 +53,9 @@ type contestant struct {
 	open func(tb testing.TB) caller
 }
 
-// The codec of connect-go that has the same to do is that of plain structs in JSON, but
-// protocol buffers are what it is made for, and cheaper. Neither validates. As it
-// comes it compresses answers, which costs more than all else: the others have that
-// left out.
+// The codec of connect-go that does the same work encodes plain structs as JSON, but it is
+// made for protocol buffers, which are cheaper. Neither validates. By default connect-go
+// compresses answers, which costs more than everything else: the other contestants do not.
 var (
 	asItComes    = contestant{"connect-json", openConnectJSON(true)}
 	uncompressed = contestant{"connect-json-uncompressed", openConnectJSON(false)}
@@ -194,10 +193,10 @@ func BenchmarkCallParallel(b *testing.B) {
 	}
 }
 
-// BenchmarkCost is how much calls cost, in processor time and in allocations, beside
-// the contestants with the same codec: the median of runs that take turns, so that
-// whatever else keeps the machine busy meets all. With one caller on an idle machine
-// much of the time goes into waking processors; -cpu 1 shows the work alone.
+// BenchmarkCost measures the cost of calls, in processor time and in allocations, as a
+// ratio to the contestants with the same codec: the median of runs that take turns, so that
+// other load on the machine affects all. With one caller on an idle machine much of the
+// time is spent waking processors; -cpu 1 measures only the work.
 func BenchmarkCost(b *testing.B) {
 	for _, callers := range []int{1, 16} {
 		for _, beside := range []contestant{asItComes, uncompressed} {
@@ -219,7 +218,7 @@ func BenchmarkCost(b *testing.B) {
 	}
 }
 
-// spent is what calls have cost the process, both sides of them.
+// spent has the cost of calls for the process, both sides together.
 type spent struct {
 	cpu    time.Duration
 	allocs uint64
@@ -272,8 +271,8 @@ func cpu(tb testing.TB) time.Duration {
 // atMost is how many hundredths of the allocations of connect-go a call may make.
 const atMost = 50
 
-// TestAllocations keeps what has been reached, as far as that can be tested without a
-// clock, against the contestant that makes the fewest with the same codec.
+// TestAllocations compares the number of allocations, which does not depend on a clock,
+// with that of the contestant that makes the fewest with the same codec.
 func TestAllocations(t *testing.T) {
 	made := map[string]uint64{}
 	for _, c := range contestants {

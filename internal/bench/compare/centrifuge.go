@@ -15,7 +15,7 @@ import (
 
 const (
 	centrifugeChannel = "bench"
-	centrifugeHistory = 1024 // events; more than a resume asks for
+	centrifugeHistory = 1024 // events; more than a resume needs
 )
 
 // newCentrifuge returns a server with centrifuge's defaults: a broker in memory, with

@@ -47,7 +47,7 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
-// A run that is not complete and in order has no figures.
+// A run that is not complete and in order returns an error.
 func TestOrderIsChecked(t *testing.T) {
 	t.Parallel()
 	event := func(n string) string {
@@ -66,7 +66,7 @@ func TestOrderIsChecked(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for size := 1; size <= len(test.sent); size += 50 { // bytes that come at once
+			for size := 1; size <= len(test.sent); size += 50 { // bytes that arrive at once
 				err := feed(test.sent, size)
 				if test.fails == "" {
 					require.NoError(t, err)
@@ -117,7 +117,7 @@ func TestPace(t *testing.T) {
 	p.moved(20, 27)
 	require.Empty(t, p.counts)
 	p.moved(27, 44)
-	require.Len(t, p.counts, 1) // both have come to 28, one only to 44
+	require.Len(t, p.counts, 1) // both sockets have received 28 events, only one 44
 	p.moved(29, 52)
 	require.Len(t, p.counts, 3)
 	b := make([]byte, 8)

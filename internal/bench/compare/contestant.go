@@ -16,7 +16,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/child"
 )
 
-// contestant is a server in a process of its own: this program, with other arguments.
+// contestant is a server in a separate process: this program, with other arguments.
 type contestant struct {
 	process *child.Process
 	hello   host.Hello
@@ -34,7 +34,7 @@ func start(ctx context.Context, server string) (*contestant, error) {
 	}
 	if err := c.process.Wait(ctx); err != nil {
 		c.stop()
-		return nil, fmt.Errorf("%s does not start: %w", server, err)
+		return nil, fmt.Errorf("start %s: %w", server, err)
 	}
 	return c, nil
 }

@@ -31,7 +31,7 @@ func newCrowd(d dialect, addr netip.AddrPort) *crowd {
 	return c
 }
 
-// round counts down the answers and events that all sockets together have to receive.
+// round counts down the answers and events that the sockets must receive together.
 type round struct {
 	left atomic.Int64
 	done chan struct{}
@@ -45,7 +45,8 @@ func (c *crowd) expect(n int64, p *pace) {
 	c.round.Store(r)
 }
 
-// arrive counts arrivals at a socket, whose next event has advanced from one number to another.
+// arrive counts arrivals at a socket whose next event has advanced from one number to
+// another.
 func (r *round) arrive(n, from, to int64) {
 	if n == 0 {
 		return
@@ -75,7 +76,7 @@ func (c *crowd) wait(ctx context.Context) error {
 func (c *crowd) check(next int64) error {
 	for i, s := range c.sockets {
 		if s.next != next {
-			return fmt.Errorf("socket %d has come to event %d instead of %d", i, s.next, next)
+			return fmt.Errorf("the next event of socket %d is %d instead of %d", i, s.next, next)
 		}
 	}
 	select {

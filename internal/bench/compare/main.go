@@ -34,16 +34,16 @@ import (
 const serve = "serve"
 
 const (
-	// mostTime is how long the program may take.
+	// mostTime is the maximum duration of the program.
 	mostTime = 3 * time.Minute
-	// mostRun is how long one run may take. Neither server sends a ping before that, so
-	// that the client need not answer any.
+	// mostRun is the maximum duration of one run. Neither server sends a ping before that,
+	// so that the client need not answer any.
 	mostRun = 20 * time.Second
 )
 
 func main() {
-	rounds := flag.Int("rounds", 3, "how often each scenario is run")
-	only := flag.String("only", "", "run scenarios whose names contain this")
+	rounds := flag.Int("rounds", 3, "number of runs of each scenario")
+	only := flag.String("only", "", "only run scenarios whose names contain this")
 	flag.Parse()
 	var err error
 	if flag.Arg(0) == serve {
@@ -85,7 +85,7 @@ func compare(rounds int, only string) error {
 	debug.SetGCPercent(400)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	ctx, cancel := context.WithTimeoutCause(ctx, mostTime, errors.New("it takes too long"))
+	ctx, cancel := context.WithTimeoutCause(ctx, mostTime, errors.New("the program took too long"))
 	defer cancel()
 
 	t := &table{}
@@ -131,7 +131,7 @@ func runBoth(ctx context.Context, s *scenario, round int) (p pair, err error) {
 
 // run runs a scenario with a new server.
 func run(ctx context.Context, s *scenario, server string) (figures, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, mostRun, errors.New("the run takes too long"))
+	ctx, cancel := context.WithTimeoutCause(ctx, mostRun, errors.New("the run took too long"))
 	defer cancel()
 	c, err := start(ctx, server)
 	if err != nil {

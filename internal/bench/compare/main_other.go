@@ -10,6 +10,6 @@ import (
 )
 
 func main() {
-	fmt.Fprintln(os.Stderr, "compare: it measures CPU time and memory of the servers, and does that on Linux only")
+	fmt.Fprintln(os.Stderr, "compare: CPU time and memory of the servers can only be measured on Linux")
 	os.Exit(1)
 }

@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 )
 
-// step is how many events lie between two messages to the publisher.
+// step is the number of events between two messages to the publisher.
 const step = 8
 
 // pace tracks the slowest socket. It is the body of the request to publish: the number of

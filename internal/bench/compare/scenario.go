@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// scenario is one thing that is measured.
+// scenario describes one measurement.
 type scenario struct {
 	name    string
 	sockets int
@@ -41,11 +41,11 @@ type target struct {
 // figures are the measurements of a run; those that it has not made are 0.
 type figures struct {
 	deliveries int64         // to sockets, together
-	wall       time.Duration // that they took
-	cpu        time.Duration // that the server spent on them
-	client     time.Duration // and the client
+	wall       time.Duration // duration
+	cpu        time.Duration // CPU time of the server
+	client     time.Duration // CPU time of the client
 	published  int64         // events
-	publishing time.Duration // that the publisher spent on them
+	publishing time.Duration // duration of publishing
 	idle       float64       // resident bytes of the server for each socket
 }
 
@@ -135,15 +135,15 @@ func (t *target) burst(ctx context.Context, f *figures, s *scenario, first int64
 	if err := errors.Join(err, <-published); err != nil {
 		return err
 	}
-	if s.rate == 0 && s.window == 0 { // else the publisher mostly waits
+	if s.rate == 0 && s.window == 0 { // otherwise the publisher mostly waits
 		f.published += s.events
 		f.publishing += took
 	}
 	return nil
 }
 
-// resume resumes sockets that have missed events. They are already connected
-// when the measurement begins.
+// resume resumes sockets that have missed events. They are connected before the measurement
+// begins.
 func resume(ctx context.Context, s *scenario, t *target) (f figures, err error) {
 	after, err := t.probe(ctx)
 	if err != nil {
@@ -155,7 +155,7 @@ func resume(ctx context.Context, s *scenario, t *target) (f figures, err error) 
 	t.first = 1
 	for run := 0; run == 0 || (f.wall < enough && run < mostRuns); run++ {
 		n := int64(s.sockets) * s.events
-		t.expect(n+int64(s.sockets), nil) // each receives an answer, too
+		t.expect(n+int64(s.sockets), nil) // each also receives an answer
 		f.deliveries += n
 		if err := t.connect(ctx, s.sockets); err != nil {
 			return f, err

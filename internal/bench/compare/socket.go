@@ -18,9 +18,9 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/bench/host"
 )
 
-// socket is one subscriber. It reads all that has arrived into a buffer that it shares
-// with the others, searches it for sequence numbers, and keeps only the beginning of an
-// incomplete frame while it waits.
+// socket is one subscriber. It reads all bytes that have arrived into a buffer that it
+// shares with the others, searches it for sequence numbers, and keeps only the beginning of
+// an incomplete frame while it waits.
 type socket struct {
 	crowd      *crowd
 	conn       *net.TCPConn
@@ -96,7 +96,7 @@ func (s *socket) read() error {
 	return errors.Join(ended, err)
 }
 
-// readAll reads what has arrived.
+// readAll reads all bytes that have arrived.
 func (s *socket) readAll(fd int, buf []byte) error {
 	for {
 		had := copy(buf, s.rest)
@@ -120,7 +120,7 @@ func (s *socket) readAll(fd int, buf []byte) error {
 	}
 }
 
-// take handles the frames in b, keeps the beginning of another, and reports how much has arrived.
+// take handles the frames in b, keeps the beginning of another, and counts the arrivals.
 func (s *socket) take(b []byte) error {
 	arrived, before := 0, s.next
 	for {
@@ -158,11 +158,11 @@ var sequence = []byte(`"bseq":`)
 
 const (
 	digits        = len("1000000000")
-	afterSequence = eventSize - len(`{"bseq":`) // bytes of an event, with the digits
+	afterSequence = eventSize - len(`{"bseq":`) // number of bytes of an event from the digits on
 )
 
-// message counts what has arrived: the answer that confirms the subscription, and
-// events, each of which must be the next.
+// message counts arrivals: the answer that confirms the subscription, and events, which
+// must be consecutive.
 func (s *socket) message(m []byte) (arrived int, err error) {
 	if s.crowd.kept != nil {
 		s.crowd.kept.Write(m)
@@ -175,7 +175,7 @@ func (s *socket) message(m []byte) (arrived int, err error) {
 			arrived++
 		}
 	}
-	i := s.at // mostly at the same place as in the message before
+	i := s.at // usually at the same position as in the previous message
 	if i > len(m) || !bytes.HasPrefix(m[i:], sequence) {
 		i = bytes.Index(m, sequence)
 	}
@@ -186,7 +186,7 @@ func (s *socket) message(m []byte) (arrived int, err error) {
 			return arrived, err
 		}
 		if seq != s.next {
-			return arrived, fmt.Errorf("event %d came where %d had to", seq, s.next)
+			return arrived, fmt.Errorf("received event %d instead of %d", seq, s.next)
 		}
 		s.next++
 		arrived++

@@ -25,7 +25,7 @@ func (t *table) add(name string, p pair) {
 	t.pairs[name] = append(t.pairs[name], p)
 }
 
-// columns are the figures that are compared; 0 if one was not measured.
+// columns are the figures that are compared. A figure of 0 was not measured.
 var columns = []struct {
 	name   string
 	amount func(f figures) float64

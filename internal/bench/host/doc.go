@@ -1,3 +1,3 @@
-// Package host is the common part of the servers under a load generator: they report
-// where they listen, publish on request, and report how much memory they use.
+// Package host is the common part of the servers that are measured with a load generator:
+// they print their addresses, publish on request, and report how much memory they use.
 package host

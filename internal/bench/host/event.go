@@ -6,14 +6,15 @@ import (
 	"time"
 )
 
-// Event is what is published. A load generator computes its figures from it.
+// Event is a published event. A load generator computes its figures from it.
 type Event struct {
 	Seq int64  `json:"bseq"` // FirstSeq and on
 	TS  int64  `json:"bts"`  // Unix nanoseconds, taken just before publishing
 	Pad string `json:"pad"`
 }
 
-// FirstSeq returns all sequence numbers the same number of digits.
+// FirstSeq is the first sequence number. It makes all of them have the same number of
+// digits.
 const FirstSeq = 1_000_000_000
 
 // padding returns the padding that makes an event size bytes long.

@@ -8,23 +8,24 @@ import (
 	"time"
 )
 
-// Publish publishes an event with the library under load, and returns when the library has accepted it.
+// Publish publishes an event with the measured library, and returns when the library has
+// accepted it.
 type Publish func(ctx context.Context, event Event) error
 
-// Publisher answers a request to publish count events of size bytes, at a rate a
-// second, staying at most window ahead of the counts in the request body.
+// Publisher is an http.Handler for requests to publish count events of size bytes, at rate
+// events a second, at most window events ahead of the counts in the request body.
 type Publisher struct {
 	Publish  Publish
-	Parallel int // goroutines, unless at a rate or in a window; 0 is one
+	Parallel int // number of goroutines, unless there is a rate or a window; 0 means 1
 }
 
-// Published is its answer.
+// Published is the response of a [Publisher].
 type Published struct {
 	Count  int64 `json:"count"`
 	WallNS int64 `json:"wall_ns"`
 }
 
-// ServeHTTP publishes and then answers.
+// ServeHTTP publishes the events and then responds.
 func (p *Publisher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	num := func(name string) int64 {
 		n, _ := strconv.ParseInt(r.URL.Query().Get(name), 10, 64)

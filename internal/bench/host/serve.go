@@ -14,10 +14,10 @@ import (
 	"time"
 )
 
-// Hello is the line of JSON that a server prints once it listens.
+// Hello is the line of JSON that a server prints when it listens.
 type Hello struct {
-	WS   string `json:"ws"`   // where sockets connect
-	HTTP string `json:"http"` // where the rest is
+	WS   string `json:"ws"`   // address of the sockets
+	HTTP string `json:"http"` // address of everything else
 	PID  int    `json:"pid"`
 }
 

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// writeStats returns unused memory to the system and answers with what is still in use.
+// writeStats returns unused memory to the system and responds with the memory in use.
 func writeStats(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost {
 		debug.FreeOSMemory()

@@ -1,6 +1,6 @@
-// Command idle measures the memory of a server for each idle socket, with several numbers
-// of sockets, to see whether it grows. The server is a process of its own: the
-// command next to this one.
+// Command idle measures the memory of a server per idle socket, for several numbers of
+// sockets, to see whether it grows. The server is a separate process, the command in
+// ../server.
 //
 //	go build -o /tmp/bench-server ./server && go run ./idle -server /tmp/bench-server
 package main
@@ -25,8 +25,8 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/bench/subscriber"
 )
 
-// from are the addresses that clients connect from, in turn: one has not enough ports
-// for all that an open file limit may allow.
+// from are the addresses that clients connect from, in turn: one address has too few ports
+// for the number of sockets that the open file limit may allow.
 var from = [...]string{"127.0.0.1", "127.0.0.2"}
 
 const (
@@ -50,10 +50,10 @@ func main() {
 	}
 }
 
-// measure starts a server, opens n sockets and prints what each of them costs.
+// measure starts a server, opens n sockets and prints the cost of each.
 func measure(program string, n int) (err error) {
 	cmd := exec.Command(program)
-	cmd.Env = append(os.Environ(), "BENCH_STDIN=1") // it ends with its input
+	cmd.Env = append(os.Environ(), "BENCH_STDIN=1") // it exits when its input ends
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -131,7 +131,8 @@ func ask(method, address, path string, answer any) error {
 	return json.Unmarshal(body, answer)
 }
 
-// open opens n sockets. With an error it also returns those that it has opened.
+// open opens n sockets. If it returns an error, it also returns the sockets that it has
+// opened.
 func open(n int, o subscriber.Options) (sockets []*subscriber.Subscriber, failed error) {
 	var (
 		mu sync.Mutex // guards what is returned

@@ -15,11 +15,11 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// volume is how much a client sends in a turn.
+// volume is the number of bytes that a client sends in a turn.
 const volume = 21 << 20
 
-// worst are the messages of clients that make as much work as they can with what they
-// send, none of which is a call that succeeds. A message is as long as may be.
+// worst returns the messages of clients that make as much work as possible for the bytes
+// that they send. None is a call that succeeds. Each message is as long as allowed.
 func worst() map[string][]byte {
 	const limit = 1 << 20
 	fill := func(head, unit, tail string) []byte {
@@ -37,7 +37,8 @@ func worst() map[string][]byte {
 	}
 }
 
-// dial opens a socket of another channel that sends messages; what comes back is read.
+// dial opens a socket of another channel, for sending messages. Responses are read and
+// dropped.
 func (h *hall) dial(tb testing.TB) *websocket.Conn {
 	tb.Helper()
 	text, err := secret.Sign(context.Background(), &token.Payload{Channel: "other", ExpiresAt: time.Now().Add(time.Hour)})
@@ -55,7 +56,7 @@ func (h *hall) dial(tb testing.TB) *websocket.Conn {
 	return c
 }
 
-// sending sends volume bytes in messages beside a turn.
+// sending sends volume bytes in messages during a turn.
 func (h *hall) sending(tb testing.TB, message []byte) (cease func()) {
 	tb.Helper()
 	c := h.dial(tb)
@@ -73,7 +74,7 @@ func (h *hall) sending(tb testing.TB, message []byte) (cease func()) {
 	}
 }
 
-// One socket sends the worst that it can, in turns with one that sends as much in small
+// One socket sends the worst messages, in turns with one that sends as many bytes in small
 // calls.
 func BenchmarkHostileSocket(b *testing.B) {
 	small := []byte(`{"i":"1","p":{"u":"/call","b":{"json":{"path":["none"],"input":"` + strings.Repeat("x", 4000) + `"}}}}`)

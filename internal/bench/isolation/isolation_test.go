@@ -1,6 +1,6 @@
-// Package isolation_test measures what one socket, or one channel, that misbehaves costs
-// the others: the latency of events to 1,000 sockets with the culprit and without, in
-// turns. All of it is in one process, and the sockets are on loopback.
+// Package isolation_test measures how a socket or a channel that misbehaves affects the
+// others: the latency of events to 1,000 sockets with and without it, in turns. Everything
+// is in one process, and the sockets use the loopback device.
 //
 //	go test -bench . -benchtime 5x ./isolation
 package isolation_test
@@ -30,7 +30,7 @@ const (
 	sockets = 1000
 	events  = 50 // of a turn
 	pace    = 20 * time.Millisecond
-	lag     = 1 << 20 // bytes that a socket may hold
+	lag     = 1 << 20 // bytes that a socket may lag behind
 )
 
 type event struct {
@@ -39,7 +39,7 @@ type event struct {
 	Pad string `json:"pad"`
 }
 
-// room is an object whose hook, on the channel "slow", does not return by itself.
+// room is an object whose hook blocks on the channel "slow".
 type room struct{ *durableobject.Object[event] }
 
 func (r *room) OnSubscribed(ctx context.Context, _ *durableobject.Websocket, _ durableobject.Resume) error {
@@ -49,13 +49,13 @@ func (r *room) OnSubscribed(ctx context.Context, _ *durableobject.Websocket, _ d
 	return nil
 }
 
-// hall is a server with the sockets that are measured, on the channel "fast".
+// hall is a server with the measured sockets, on the channel "fast".
 type hall struct {
 	rooms   *durableobject.Namespace[*room]
 	address string
 	n       int64 // of the last event
 
-	// mu guards late, of the turn.
+	// mu guards late, the latencies of the turn.
 	mu   sync.Mutex
 	late []time.Duration
 	got  sync.WaitGroup
@@ -105,7 +105,7 @@ func member(frame []byte, name string) (int64, error) {
 	return strconv.ParseInt(string(rest[:max(digits, 0)]), 10, 64)
 }
 
-// watch notes how late events are, until the socket ends.
+// watch records the latency of events until the socket ends.
 func (h *hall) watch(s *subscriber.Subscriber) {
 	for {
 		_, at, err := next(s)
@@ -133,10 +133,10 @@ func (h *hall) publish(tb testing.TB, channel, pad string, opts ...durableobject
 	require.NoError(tb, h.room(tb, channel).PublishEvent(context.Background(), event{h.n, time.Now().UnixNano(), pad}, opts...))
 }
 
-// turn publishes at a pace and returns the 99th percentile of the latency.
+// turn publishes events at a steady pace and returns the 99th percentile of their latency.
 func (h *hall) turn(tb testing.TB) time.Duration {
 	tb.Helper()
-	runtime.GC() // not of what was before
+	runtime.GC() // collects the garbage of earlier turns
 	h.late = h.late[:0]
 	h.got.Add(sockets * events)
 	pad := strings.Repeat("x", 100)
@@ -151,8 +151,8 @@ func (h *hall) turn(tb testing.TB) time.Duration {
 	return h.late[len(h.late)*99/100]
 }
 
-// compare takes turns without and with a culprit, which spoil starts and the function
-// that it returns stops, and reports the medians and their ratio.
+// compare takes turns without and with a fault, and reports the medians and their ratio.
+// spoil starts the fault and returns the function that ends it.
 func compare(b *testing.B, spoil func(h *hall) (cease func())) {
 	b.Helper()
 	h := open(b)
@@ -175,8 +175,8 @@ func median(d []time.Duration) time.Duration {
 	return d[len(d)/2]
 }
 
-// One socket of the channel takes nothing, although much more than its lag is for it.
-// When it reads again it gets all of that.
+// One socket of the channel reads nothing, although many more bytes than its lag are for
+// it. When it reads again it receives all of them.
 func BenchmarkStalledSocket(b *testing.B) {
 	const flood = 24 // MiB, more than the kernel takes
 	pad := strings.Repeat("x", 1<<20)
@@ -197,7 +197,7 @@ func BenchmarkStalledSocket(b *testing.B) {
 	})
 }
 
-// The hooks of another channel do not return, and a filter there takes its time.
+// The hooks of another channel block, and a filter there is slow.
 func BenchmarkSlowChannel(b *testing.B) {
 	compare(b, func(h *hall) func() {
 		var hanging []*subscriber.Subscriber

@@ -1,6 +1,6 @@
-// Package library is durable iterators under a load generator: one channel, events
-// published in the process through the public API, with resume on and everything else
-// at its default.
+// Package library serves durable iterators for a load generator: one channel, events
+// published in the process through the public API, with resume enabled and defaults for
+// everything else.
 package library
 
 import (
@@ -23,8 +23,9 @@ const (
 // Retention is how long events are kept.
 const Retention = 10 * time.Minute
 
-// NewHandler serves sockets under /durable and their tokens under /bench/token. Events
-// are kept in log, in memory if it is nil, and published by that many goroutines.
+// NewHandler returns a handler for sockets under /durable and their tokens under
+// /bench/token. Events are stored in log, or in memory if it is nil, and published by the
+// given number of goroutines.
 func NewHandler(log eventlog.Log, publishers int) (http.Handler, error) {
 	type events = durableobject.Object[host.Event]
 	rooms := durableobject.NewNamespace(func(_ context.Context, o *events) (*events, error) {

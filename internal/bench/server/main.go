@@ -1,6 +1,6 @@
-// Command server is the library under a load generator. Events are kept in memory, or
-// with -store=file:DIR in a filelog that syncs each commit, or every second with
-// -store=everysec:DIR. It prints where it listens as one line of JSON.
+// Command server serves the library for a load generator. Events are stored in memory, with
+// -store=file:DIR in a filelog that syncs each commit, or with -store=everysec:DIR in one
+// that syncs every second. It prints its addresses as one line of JSON.
 package main
 
 import (
@@ -21,9 +21,9 @@ func main() {
 	listen := flag.String("listen", "127.0.0.1:0", "address")
 	flag.Int("queue", 0, "not used: nothing is queued per socket")
 	flag.Int("history", 0, "not used: events are kept by age")
-	store := flag.String("store", "", "file:DIR or everysec:DIR keeps events in a folder instead of in memory")
+	store := flag.String("store", "", "file:DIR or everysec:DIR stores events in a directory instead of in memory")
 	publishers := flag.Int("publishers", 1,
-		"goroutines that publish, unless at a rate or in a window; their events are numbered in another order than they are stored")
+		"number of goroutines that publish, unless there is a rate or a window; events are then not stored in the order of their numbers")
 	flag.Parse()
 	if err := run(*listen, *store, *publishers); err != nil {
 		fmt.Fprintln(os.Stderr, err)

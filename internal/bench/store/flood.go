@@ -10,8 +10,8 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// flood fills a log in memory for so long, as fast as can be. It returns the most
-// that the heap grew by meanwhile, as a part of what the log may hold.
+// flood fills a log in memory as fast as possible for the duration long. It returns the
+// maximum growth of the heap, as a part of the limit of the log.
 func flood(ctx context.Context, long time.Duration) (float64, error) {
 	const bound, batch = 64 << 20, 100_000
 	before := heap()

@@ -17,11 +17,11 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog/filelog"
 )
 
-// events is how many a history has.
+// events is the number of events in a history.
 const events = 1_000_000
 
-// writeHistory makes a log that is full of events. It returns the times of ten of
-// them, so that a tenth is before the first of these times, and so on.
+// writeHistory creates a log with that many events. It returns the times of ten of them: a
+// tenth of the events is before the first of these times, and so on.
 func writeHistory(ctx context.Context, dir string) (tenths [10]time.Time, err error) {
 	const writers = 250
 	log, err := filelog.Open(dir, &filelog.Options{Sync: filelog.SyncNever})
@@ -42,7 +42,7 @@ func writeHistory(ctx context.Context, dir string) (tenths [10]time.Time, err er
 	return tenths, errors.Join(err, log.Close())
 }
 
-// open returns how long it takes to open a log for each second of just reading it.
+// open returns the time to open a log, as a ratio to the time to read its files.
 func open(ctx context.Context, dir string) (float64, error) {
 	if _, err := writeHistory(ctx, dir); err != nil {
 		return 0, err
@@ -63,8 +63,8 @@ func open(ctx context.Context, dir string) (float64, error) {
 	)
 }
 
-// replay returns the speed of a replay of all events as a part of that of just
-// reading them.
+// replay returns the speed of a replay of all events, as a ratio to that of reading the
+// files.
 func replay(ctx context.Context, dir string) (_ float64, err error) {
 	if _, err := writeHistory(ctx, dir); err != nil {
 		return 0, err
@@ -98,7 +98,7 @@ func replayAll(ctx context.Context, log eventlog.Log) error {
 	return nil
 }
 
-// read reads all segments in dir and sums them up, as simply as can be.
+// read reads all segments in dir and computes their checksums, in the simplest way.
 func read(dir string) error {
 	names, err := filepath.Glob(filepath.Join(dir, "*.seg"))
 	if err != nil {
@@ -111,7 +111,7 @@ func read(dir string) error {
 		if err != nil {
 			return err
 		}
-		// Without their other methods, so that what is read passes through the buffer.
+		// The other methods are hidden, so that the data passes through the buffer.
 		_, err = io.CopyBuffer(struct{ io.Writer }{sum}, struct{ io.Reader }{file}, buffer)
 		if err := errors.Join(err, file.Close()); err != nil {
 			return err

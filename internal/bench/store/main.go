@@ -3,14 +3,13 @@
 // Command store measures the event logs against the simplest program that does the
 // same work on the same disk. In internal/bench:
 //
-//	go run ./store             takes half a minute; exits with 1 if a bar is missed
+//	go run ./store             takes half a minute; the exit status is 1 if a limit is missed
 //	go run ./store -flood 1m   then floods a log in memory for that long
 //
-// A ratio is the median of several rounds in which both sides take turns, so that
-// other load on the machine affects both. Times are not printed: they do not carry over
-// to another machine. The files are in a directory of their own in
-// -dir, which is removed at the end. It should be on a disk: in a file system in
-// memory a sync costs nothing.
+// A ratio is the median of several rounds in which both sides take turns, so that other
+// load on the machine affects both. Times are not printed, since they do not apply to other
+// machines. The files are in a temporary directory in -dir, which is removed at the end. It
+// should be on a disk: in a file system in memory a sync costs nothing.
 //
 //	publish, 512 at once    events a second, all commits synced, against DB.Batch of
 //	                        bbolt, which commits for many at once too
@@ -39,8 +38,8 @@ import (
 )
 
 func main() {
-	dir := flag.String("dir", os.TempDir(), "where to put the directory with the files")
-	long := flag.Duration("flood", 0, "how long to flood a log in memory, 0 for not at all")
+	dir := flag.String("dir", os.TempDir(), "parent of the directory with the files")
+	long := flag.Duration("flood", 0, "how long to flood a log in memory; 0 means not at all")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	passed, err := run(ctx, *dir, *long)
@@ -53,7 +52,7 @@ func main() {
 	}
 }
 
-// run prints all rows and reports whether all bars were reached.
+// run prints all rows and reports whether all limits were met.
 func run(ctx context.Context, parent string, long time.Duration) (passed bool, err error) {
 	dir, err := os.MkdirTemp(parent, "store")
 	if err != nil {
@@ -95,8 +94,7 @@ func run(ctx context.Context, parent string, long time.Duration) (passed bool, e
 	return passed, nil
 }
 
-// row is a ratio and the bar that it has to reach. It measures in a directory that
-// is not there yet.
+// row is a ratio and its limit. It is measured in a directory that does not exist yet.
 type row struct {
 	name    string
 	limit   limit
@@ -118,10 +116,10 @@ func (r row) reached(ratio float64) bool {
 	return ratio <= r.bar
 }
 
-// side is one of two that do the same work. It returns how long that took.
+// side is one of two functions that do the same work. It returns how long that took.
 type side func() (time.Duration, error)
 
-// compare returns the median of how long one takes for each second of the other.
+// compare returns the median ratio of the times of one and other.
 func compare(rounds int, one, other side) (float64, error) {
 	ratios := make([]float64, rounds)
 	for i := range ratios {

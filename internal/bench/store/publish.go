@@ -24,7 +24,7 @@ const (
 
 func newEvent() *eventlog.Record { return &eventlog.Record{Data: make([]byte, eventBytes)} }
 
-// each runs f n times in each of so many goroutines at once, until one fails.
+// each calls f n times in each of several goroutines, until a call fails.
 func each(goroutines, n int, f func() error) error {
 	errs := make([]error, goroutines)
 	var running sync.WaitGroup
@@ -41,11 +41,11 @@ func each(goroutines, n int, f func() error) error {
 	return errors.Join(errs...)
 }
 
-// publishers is how many are a crowd.
+// publishers is the number of concurrent publishers.
 const publishers = 512
 
-// crowd returns how many times more events a second filelog takes from many
-// publishers than bbolt does.
+// crowd returns how many times more events per second filelog accepts from many publishers
+// than bbolt.
 func crowd(ctx context.Context, dir string) (float64, error) {
 	return againstBolt(ctx, dir, 1000) // with its defaults
 }
@@ -93,8 +93,8 @@ func putBolt(tx *bbolt.Tx, event *eventlog.Record) error {
 	return bucket.Put(binary.BigEndian.AppendUint64(nil, seq), event.Data)
 }
 
-// alone returns how long one publisher takes for each second of a bare write and
-// sync of the same number of bytes.
+// alone returns the time of one publisher, as a ratio to a bare write and sync of the same
+// number of bytes.
 func alone(ctx context.Context, dir string) (_ float64, err error) {
 	const events = 1001
 	log, err := filelog.Open(dir, nil)

@@ -15,7 +15,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog/filelog"
 )
 
-// space returns the part of the disk's use that goes with nine tenths of the events.
+// space returns the part of the disk space that is freed with nine tenths of the events.
 func space(ctx context.Context, dir string) (float64, error) {
 	tenths, err := writeHistory(ctx, dir)
 	if err != nil {
@@ -46,8 +46,8 @@ func diskUse(dir string) (bytes int64, err error) {
 	return bytes, err
 }
 
-// trimming returns how much longer the slowest thousandth of the events take while a
-// tenth of a history is being dropped.
+// trimming returns how much longer the slowest thousandth of the events takes while a tenth
+// of a history is being dropped.
 func trimming(ctx context.Context, dir string) (_ float64, err error) {
 	tenths, err := writeHistory(ctx, dir)
 	if err != nil {
@@ -73,7 +73,7 @@ func trimming(ctx context.Context, dir string) (_ float64, err error) {
 	)
 }
 
-// slowest publishes and returns how long 999 of 1000 events took at most.
+// slowest publishes events and returns the 99.9th percentile of their times.
 func slowest(ctx context.Context, log *filelog.Log) (time.Duration, error) {
 	const publishers, events = 32, 320
 	took := make([]time.Duration, publishers*events)

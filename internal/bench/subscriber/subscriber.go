@@ -1,5 +1,5 @@
-// Package subscriber is a client that uses as little CPU as possible, for benchmarks of the
-// server: it subscribes and takes frames, and does not look into them.
+// Package subscriber is a client that uses as little CPU as possible, for benchmarks of
+// servers: it subscribes and reads frames without decoding them.
 package subscriber
 
 import (
@@ -21,11 +21,11 @@ type Subscriber struct {
 	buf  []byte
 }
 
-// Options are where to connect, and with which identity.
+// Options configures a subscriber: the server and the identity.
 type Options struct {
 	Address string // host and port of the server
 	Path    string
-	From    string // the address to connect from; empty is any
+	From    string // the address to connect from; empty means any
 	ID      string
 	Token   string
 }

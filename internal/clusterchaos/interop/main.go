@@ -1,5 +1,5 @@
-// Command interop is the server that other implementations are tested against, with nodes
-// that share a stream of a NATS server, which runs in this process too.
+// Command interop is a server for tests with other implementations, with several nodes that
+// share a stream of a NATS server. The NATS server runs in the same process.
 //
 //	go run ./internal/clusterchaos/interop -nodes 2
 package main
@@ -40,7 +40,7 @@ func open(ctx context.Context, n int, retention time.Duration) (logs []service.L
 		return os.RemoveAll(dir)
 	}
 	if !s.ReadyForConnections(30 * time.Second) {
-		return nil, nil, errors.Join(errors.New("the NATS server does not get ready"), closeAll())
+		return nil, nil, errors.Join(errors.New("the NATS server did not become ready"), closeAll())
 	}
 	for range n {
 		log, err := openLog(ctx, s.ClientURL(), retention)
@@ -52,7 +52,7 @@ func open(ctx context.Context, n int, retention time.Duration) (logs []service.L
 	return logs, closeAll, nil
 }
 
-// log is a log with a connection of its own.
+// log is a log with its own connection.
 type log struct {
 	*natslog.Log
 	nc *nats.Conn

@@ -7,7 +7,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// callErrorChecks are about errors of methods.
+// callErrorChecks returns the checks of errors of methods.
 func callErrorChecks() []check {
 	checks := []check{
 		{name: "call: validation error with issues", run: onRoom(func(t *T, l *listener) {
@@ -37,7 +37,7 @@ func callErrorChecks() []check {
 				"toolbox", "toolbox.nothing", "toolbox.constructor", "toolbox.echo.more", "routerClient.__proto__.toString",
 			} {
 				_, err := rpc.Define[any, any](path).Call(t, l, nil)
-				// The original fails as on a fault of its own.
+				// The original answers with an internal error.
 				t.assertf(slices.Contains([]int{404, 500}, t.sent(err).Status), "%s is not found: %v", path, err)
 			}
 			pong, err := routerPing.Call(t, l, nil)
@@ -50,5 +50,5 @@ func callErrorChecks() []check {
 	})...)
 }
 
-// forbidden ends the check unless the token does not allow a call.
+// forbidden ends the check unless err means that the token does not allow the call.
 func (t *T) forbidden(err error) { t.refused(err, rpc.Error{Code: rpc.CodeForbidden, Status: 403}) }

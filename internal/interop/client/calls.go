@@ -10,7 +10,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// callChecks are about methods called over the socket of an iterator.
+// callChecks returns the checks of methods called over the socket of an iterator.
 func callChecks() []check {
 	checks := []check{
 		{name: "call: single", run: onRoom(func(t *T, l *listener) {
@@ -50,7 +50,7 @@ func callChecks() []check {
 			ctx, cancel := context.WithTimeout(t, 50*time.Millisecond)
 			defer cancel()
 			_, err := toolboxSlow.Call(ctx, l, slowInput{60_000, "k"})
-			t.assertf(errors.Is(err, context.DeadlineExceeded), "the call says so: %v", err)
+			t.assertf(errors.Is(err, context.DeadlineExceeded), "the error is that of the context: %v", err)
 			t.aborted(l, 1)
 		})},
 		{name: "call: lost connection", run: checkLostCall},
@@ -68,13 +68,13 @@ func callChecks() []check {
 	return checks
 }
 
-// onRoom makes a check of a function that needs an iterator.
+// onRoom returns a check that calls run with an iterator.
 func onRoom(run func(*T, *listener)) func(*T) {
 	return func(t *T) { run(t, t.room().subscribe(subscribeInput{})) }
 }
 
-// slow calls the slow method, and returns a channel for its error. It returns after a time in which
-// the method has very probably begun.
+// slow calls the slow method, and returns a channel for its error. It returns after a time
+// in which the method has very probably begun.
 func (t *T) slow(ctx context.Context, l *listener) <-chan error {
 	answer := make(chan error, 1)
 	go func() {
@@ -86,7 +86,7 @@ func (t *T) slow(ctx context.Context, l *listener) <-chan error {
 	return answer
 }
 
-// aborted waits until as many slow calls were aborted.
+// aborted waits until want slow calls were aborted.
 func (t *T) aborted(l *listener, want int) {
 	t.until(fmt.Sprintf("%d aborted calls", want), func() bool {
 		n, err := toolboxAborted.Call(t, l, keyInput{"k"})
@@ -120,7 +120,7 @@ func checkSlow(t *T, l *listener) {
 		_, err := routerPing.Call(t, l, nil)
 		t.ok(err)
 	}
-	t.assertf(len(slow) == 0, "the fast calls are done first")
+	t.assertf(len(slow) == 0, "the fast calls end first")
 	t.ok(t.answer(slow))
 }
 
@@ -131,7 +131,7 @@ func checkAbort(t *T, l *listener) {
 	answer := t.slow(ctx, l)
 	cancel(cause)
 	err := t.answer(answer)
-	t.assertf(errors.Is(err, context.Canceled), "the call says so: %v", err)
+	t.assertf(errors.Is(err, context.Canceled), "the error is that of the context: %v", err)
 	t.aborted(l, 1)
 }
 
@@ -141,7 +141,7 @@ func checkLostCall(t *T) {
 	answer := t.slow(t, l)
 	p.drop()
 	err := t.answer(answer)
-	t.assertf(errors.Is(err, rpc.ErrDisconnected), "the call says so: %v", err)
+	t.assertf(errors.Is(err, rpc.ErrDisconnected), "the error is rpc.ErrDisconnected: %v", err)
 	l.down()
 	t.aborted(l, 1)
 }
@@ -154,7 +154,7 @@ func checkWaitingCall(t *T) {
 	ctx, cancel := context.WithTimeout(t, 50*time.Millisecond)
 	defer cancel()
 	_, err := routerPing.Call(ctx, l, nil)
-	t.assertf(errors.Is(err, context.DeadlineExceeded), "the call has waited: %v", err)
+	t.assertf(errors.Is(err, context.DeadlineExceeded), "the call has waited until its context ended: %v", err)
 	time.AfterFunc(50*time.Millisecond, p.mend)
 	pong, err := routerPing.Call(t, l, nil)
 	t.ok(err)

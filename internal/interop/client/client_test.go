@@ -13,8 +13,8 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/interop/launch"
 )
 
-// The server of this library passes all checks, also where each request and each socket
-// comes to another node.
+// The server of this library passes all checks, even if each request and each socket
+// reaches another node.
 func TestServer(t *testing.T) {
 	t.Parallel()
 	for name, arguments := range map[string][]string{
@@ -35,8 +35,8 @@ func TestServer(t *testing.T) {
 	}
 }
 
-// So does a server that is older than its retention: events have expired, and the log knows
-// no channel that they were in.
+// A server that has run for longer than its retention passes them too: events have expired,
+// and the log has forgotten their channels.
 func TestServerOlderThanItsRetention(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

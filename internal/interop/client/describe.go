@@ -14,8 +14,8 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// describe returns a string that is equal for equal values, also for those that are not
-// equal in Go, such as two big integers or NaN.
+// describe returns a string that is equal for equal values, even if these are not equal in
+// Go, such as two big integers or NaN.
 func describe(given any) string {
 	switch v := given.(type) {
 	case nil:

@@ -22,13 +22,13 @@ func callEventChecks() []check {
 	return eventChecks("call: ", func(t *T) (counter, rpc.Caller) { return toolboxCount, t.room().subscribe(subscribeInput{}) })
 }
 
-// eventChecks are about outputs that are event iterators.
+// eventChecks returns the checks of outputs that are event iterators.
 func eventChecks(prefix string, on func(*T) (counter, rpc.Caller)) []check {
 	opened := func(t *T, ctx context.Context, in countInput, opts ...rpc.CallOption) *rpc.Events[numbered, total] {
 		procedure, caller := on(t)
 		events, err := procedure.Call(ctx, caller, in, opts...)
 		t.ok(err)
-		t.cleanup(func() { _ = events.Close() }) // which never fails
+		t.cleanup(func() { _ = events.Close() }) // always returns nil
 		return events
 	}
 	prefix += "event iterator: "
@@ -84,7 +84,7 @@ func eventChecks(prefix string, on func(*T) (counter, rpc.Caller)) []check {
 				last = err
 				cancel()
 			}
-			t.assertf(errors.Is(last, context.Canceled), "the loop says so: %v", last)
+			t.assertf(errors.Is(last, context.Canceled), "the last error of the loop is that of the context: %v", last)
 		}},
 		{name: prefix + "20 at once", run: func(t *T) {
 			procedure, caller := on(t)
@@ -110,7 +110,7 @@ func countTo(ctx context.Context, procedure counter, caller rpc.Caller, to int) 
 
 func checkCount(t *T, events *rpc.Events[numbered, total], to int) { t.ok(readCount(events, to)) }
 
-// readCount reads a whole stream, which has to count up to a number.
+// readCount reads a whole stream, which must count up to a number.
 func readCount(events *rpc.Events[numbered, total], to int) error {
 	n := 0
 	for e, err := range events.All() {

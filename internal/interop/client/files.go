@@ -10,7 +10,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// fileProcedures are those that take and give files.
+// fileProcedures are the procedures with files as inputs and outputs.
 type fileProcedures struct {
 	upload   rpc.Procedure[any, uploaded]
 	download rpc.Procedure[rpc.Void, downloaded]
@@ -36,7 +36,7 @@ func callFileChecks() []check {
 	}})
 }
 
-// fileChecks are about files in inputs and outputs.
+// fileChecks returns the checks of files in inputs and outputs.
 func fileChecks(prefix string, p fileProcedures, on func(*T) rpc.Caller) []check {
 	prefix += "file: "
 	uploads := func(name, typ, content string) func(*T) {
@@ -72,7 +72,7 @@ func fileChecks(prefix string, p fileProcedures, on func(*T) rpc.Caller) []check
 	}
 }
 
-// checkFileEcho sends files at several places, beside natives.
+// checkFileEcho sends files at several places, together with natives.
 func checkFileEcho(t *T, on rpc.Caller, echo rpc.Procedure[any, any]) {
 	when := time.UnixMilli(7)
 	out, err := echo.Call(t, on, map[string]any{
@@ -86,7 +86,7 @@ func checkFileEcho(t *T, on rpc.Caller, echo rpc.Procedure[any, any]) {
 	object, _ := out.(map[string]any)
 	t.equal(object["when"], when)
 	list, _ := object["list"].([]any)
-	t.assertf(len(list) == 2, "the list is there: %v", out)
+	t.assertf(len(list) == 2, "the list has two elements: %v", out)
 	t.equal(t.content(list[0]), uploaded{Name: "blob", Type: "image/png", Size: 5, Text: "\x00\xff\xfe\n\r"})
 	deep, _ := list[1].(map[string]any)
 	t.equal(t.content(deep["deep"]), uploaded{Name: "b.txt", Type: "text/plain", Size: 1, Text: "b"})
@@ -95,7 +95,7 @@ func checkFileEcho(t *T, on rpc.Caller, echo rpc.Procedure[any, any]) {
 // content returns the name, type and content of a file.
 func (t *T) content(given any) uploaded {
 	f, ok := given.(*value.File)
-	t.assertf(ok && f != nil, "it is a file: %v", given)
+	t.assertf(ok && f != nil, "the value is a file: %v", given)
 	data, err := f.Bytes()
 	t.ok(err)
 	return uploaded{Name: f.Name, Type: f.Type, Size: int64(len(data)), Text: string(data)}

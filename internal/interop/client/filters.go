@@ -6,8 +6,8 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// filterChecks are about the audience of events. Each ends with an event for everybody, so
-// that an event too many is noticed.
+// filterChecks returns the checks of the audience of events. Each ends with an event for
+// everybody, so that an unexpected event is detected.
 func filterChecks() []check {
 	return []check{
 		{name: "filters: tags", run: func(t *T) {

@@ -6,8 +6,8 @@ import (
 	"github.com/go-orpc/durable-iterator/client"
 )
 
-// gapChecks are about what servers of this library add to resume: nothing is lost or
-// left out without an error, however the connection is lost.
+// gapChecks returns the checks of what servers of this library add to resume: no event is
+// lost or omitted without an error, however the connection is lost.
 func gapChecks() []check {
 	return []check{
 		{name: "resume: past ten events", weakness: "W1", run: func(t *T) {
@@ -71,7 +71,7 @@ func gapChecks() []check {
 	}
 }
 
-// gap returns the reason of a gap, 0 if it is none.
+// gap returns the reason of a gap, or 0 if err is not a gap.
 func gap(err error) client.GapReason {
 	if g, ok := errors.AsType[*client.GapError](err); ok {
 		return g.Reason

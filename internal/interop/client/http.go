@@ -16,7 +16,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// httpChecks are about procedures called over HTTP.
+// httpChecks returns the checks of procedures called over HTTP.
 func httpChecks() []check {
 	checks := []check{
 		{name: "http: nested procedure", run: func(t *T) {
@@ -57,7 +57,7 @@ func httpChecks() []check {
 			ctx, cancel := context.WithCancel(t)
 			cancel()
 			_, err := ping.Call(ctx, link, rpc.Void{})
-			t.assertf(errors.Is(err, context.Canceled), "the call says so: %v", err)
+			t.assertf(errors.Is(err, context.Canceled), "the error is that of the context: %v", err)
 			_, err = ping.Call(t, link, rpc.Void{})
 			t.ok(err)
 		}},

@@ -11,7 +11,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// httpErrorChecks are about errors that come back over HTTP.
+// httpErrorChecks returns the checks of errors over HTTP.
 func httpErrorChecks() []check {
 	checks := []check{
 		{name: "http: unknown procedures", run: func(t *T) {
@@ -45,8 +45,8 @@ func httpErrorChecks() []check {
 	})...)
 }
 
-// failChecks are about a procedure that fails in several ways. A declared error is
-// defined only for procedures, not for the methods of a room.
+// failChecks returns the checks of a procedure that fails in several ways. A declared error
+// is defined only for procedures, not for the methods of a room.
 func failChecks(prefix string, defined bool, on func(*T) (rpc.Procedure[failInput, rpc.Void], rpc.Caller)) []check {
 	call := func(t *T, kind string) error {
 		procedure, caller := on(t)
@@ -58,7 +58,7 @@ func failChecks(prefix string, defined bool, on func(*T) (rpc.Procedure[failInpu
 			err := call(t, "defined")
 			t.refused(err, rpc.Error{Defined: defined, Code: "TEAPOT", Status: 418, Message: "I am a teapot"})
 			data, ok := errTeapot.As(err)
-			t.assertf(ok, "it is the declared error: %v", err)
+			t.assertf(ok, "the error is the declared one: %v", err)
 			t.equal(data, teapot{"green"})
 		}},
 		{name: prefix + "error data with natives", run: func(t *T) {
@@ -79,7 +79,7 @@ func failChecks(prefix string, defined bool, on func(*T) (rpc.Procedure[failInpu
 			err := call(t, "plain")
 			t.refused(err, rpc.Error{Code: rpc.CodeInternalServerError, Status: 500, Message: "Internal server error"})
 			t.assertf(t.sent(err).Data == nil, "there is no data: %v", t.sent(err).Data)
-			t.assertf(!strings.Contains(err.Error(), "secret"), "the secret is kept: %v", err)
+			t.assertf(!strings.Contains(err.Error(), "secret"), "the secret is not sent: %v", err)
 		}},
 	}
 }
@@ -87,11 +87,12 @@ func failChecks(prefix string, defined bool, on func(*T) (rpc.Procedure[failInpu
 // sent returns the error that the server has sent.
 func (t *T) sent(err error) *rpc.Error {
 	e, ok := errors.AsType[*rpc.Error](err)
-	t.assertf(ok, "the server has sent an error, it is %v", err)
+	t.assertf(ok, "the error is from the server: %v", err)
 	return e
 }
 
-// refused ends the check unless the server has sent an error. An empty message is any.
+// refused ends the check unless the server has sent the error want. An empty message
+// matches any.
 func (t *T) refused(err error, want rpc.Error) {
 	e := t.sent(err)
 	same := e.Code == want.Code && rpc.ToError(e).Status == want.Status && e.Defined == want.Defined &&
@@ -100,7 +101,7 @@ func (t *T) refused(err error, want rpc.Error) {
 		e.Code, rpc.ToError(e).Status, e.Defined, e.Message, want.Code, want.Status, want.Defined, want.Message)
 }
 
-// invalid ends the check unless the server has refused an input, with reasons.
+// invalid ends the check unless the server has refused an input, with issues.
 func (t *T) invalid(err error) {
 	t.refused(err, rpc.Error{Code: rpc.CodeBadRequest, Status: 400, Message: "Input validation failed"})
 	data, err := rpc.ErrorData[rpc.ValidationIssues](err)

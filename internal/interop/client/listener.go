@@ -9,7 +9,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// subscribe opens an iterator by a procedure, for as long as the check takes.
+// subscribe opens an iterator with a procedure, until the check ends.
 func subscribe[In any](
 	t *T, procedure durableiterator.Contract[In, event], in In, o client.Options, opts ...rpc.CallOption,
 ) *listener {
@@ -30,14 +30,14 @@ func dial(t *T, source client.TokenFunc, changes ...func(*client.Options)) *list
 	return l
 }
 
-// listener is an iterator, and the states that it was in.
+// listener is an iterator with the states that it was in.
 type listener struct {
 	*client.Iterator[event]
 	t *T
 
 	mu     sync.Mutex // guards the fields below
 	states []client.State
-	causes []error // why it was in each of them
+	causes []error // the error of each state
 }
 
 // listen returns a listener that records the states of the iterator.
@@ -53,7 +53,7 @@ func listen(t *T, o *client.Options) *listener {
 
 func (l *listener) begin(it *client.Iterator[event]) {
 	l.Iterator = it
-	l.t.cleanup(func() { _ = it.Close() }) // which never fails
+	l.t.cleanup(func() { _ = it.Close() }) // always returns nil
 }
 
 // lost returns why connections were lost, one error for each.

@@ -1,12 +1,12 @@
-// Command client checks that a server of oRPC's durable iterators behaves as this
-// library's client expects, over HTTP and over the sockets of rooms. It uses only the
-// public API.
+// Command client checks that a server of oRPC's durable iterators behaves as the client of
+// this library expects, over HTTP and over the sockets of rooms. It uses only the public
+// API.
 //
 //	client <rpcUrl> <chatUrl> [-only TEXT] [-extensions]
 //
-// It prints a line for each check and how many there were of each outcome. The exit
-// status is 1 if a check has failed. What only servers of this library can do, or oRPC's
-// cannot for a weakness that is known, is reported, but counts only with -extensions.
+// It prints a line for each check and the number of each outcome. The exit status is 1 if a
+// check has failed. Checks that oRPC's server cannot pass, because only servers of this
+// library have the feature or because of a known weakness, count only with -extensions.
 package main
 
 import (
@@ -41,7 +41,7 @@ func main() {
 	}
 }
 
-// run runs the checks that the arguments ask for, and writes the outcomes to out.
+// run runs the checks that the arguments select, and writes the outcomes to out.
 func run(ctx context.Context, out io.Writer, args []string) error {
 	o, err := parse(args)
 	if err != nil {
@@ -62,8 +62,8 @@ func parse(args []string) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("client", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	flags.StringVar(&o.only, "only", "", "run the checks with this text in their names")
-	flags.BoolVar(&o.extensions, "extensions", false, "count what oRPC's servers cannot do")
+	flags.StringVar(&o.only, "only", "", "only run checks whose names contain this")
+	flags.BoolVar(&o.extensions, "extensions", false, "count checks that oRPC's server cannot pass")
 	var addresses []string
 	for len(args) > 0 {
 		if err := flags.Parse(args); err != nil {
@@ -84,7 +84,7 @@ func parse(args []string) (options, error) {
 func checkAddress(address string, schemes ...string) error {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || !slices.Contains(schemes, u.Scheme) {
-		return fmt.Errorf("%w: %q is no address of scheme %s", errUsage, address, schemes[0])
+		return fmt.Errorf("%w: %q is not an address with scheme %s", errUsage, address, schemes[0])
 	}
 	return nil
 }

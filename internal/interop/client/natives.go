@@ -16,7 +16,7 @@ type sample struct {
 	value any
 }
 
-// samples are values that are easily encoded wrongly, those of JSON first.
+// samples returns values that are easily encoded wrongly. Those of JSON are first.
 func samples() []sample {
 	date := time.Date(2024, 1, 2, 3, 4, 5, 678e6, time.UTC)
 	huge, _ := new(big.Int).SetString("-123456789012345678901234567890", 10)

@@ -17,9 +17,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// original stands in front of a server of this library and makes one of it that is like
-// oRPC's: it knows no extension, accepts an empty or a long id, and runs procedures for any
-// method and body.
+// original is a proxy in front of a server of this library that makes it behave like
+// oRPC's: it supports no extension, accepts an empty or a long id, and runs procedures for
+// any method and body.
 type original struct {
 	chat string // of the server behind it
 	http *httputil.ReverseProxy
@@ -47,8 +47,9 @@ func newOriginal(t *testing.T, at target) target {
 
 func (o *original) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Upgrade") == "" {
-		// Whole, before anything is answered: net/http closes the body of a request once the
-		// answer begins, and a ReverseProxy that still reads it cuts the answer off.
+		// The body is read before anything is answered: net/http closes the body of a
+		// request when the answer begins, and a ReverseProxy that still reads it cuts off
+		// the answer.
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			w.WriteHeader(http.StatusBadRequest)
@@ -80,7 +81,7 @@ func (o *original) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	relays.Wait()
 }
 
-// relay passes messages on until one end is closed, and closes the other in the same way.
+// relay forwards messages until one end is closed, and closes the other in the same way.
 func relay(from, to *websocket.Conn, request bool) {
 	from.SetReadLimit(-1)
 	ctx := context.Background()
@@ -104,7 +105,8 @@ func relay(from, to *websocket.Conn, request bool) {
 	}
 }
 
-// What only the weaknesses of oRPC's server fail does not fail the run, and is named.
+// Checks that fail because of weaknesses of oRPC's server are listed and do not make the
+// run fail.
 func TestOriginal(t *testing.T) {
 	t.Parallel()
 	at := newOriginal(t, startServer(t))

@@ -9,8 +9,8 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/websocket"
 )
 
-// The procedures of a room over which methods are called. Iterators call them, and check
-// their token before that.
+// These procedures of a room call its methods. Iterators call them after they have checked
+// their token.
 var (
 	roomSubscribe   = rpc.DefineEvents[rpc.Void, event, rpc.Void]("subscribe")
 	roomCall        = rpc.Define[callInput, any]("call")
@@ -26,7 +26,7 @@ type tokenInput struct {
 	Token string `json:"token"`
 }
 
-// protocolChecks are about requests that an iterator never sends.
+// protocolChecks returns the checks of requests that an iterator never sends.
 func protocolChecks() []check {
 	return []check{
 		{name: "protocol: methods that the token does not allow", run: func(t *T) {
@@ -53,7 +53,7 @@ func protocolChecks() []check {
 	}
 }
 
-// socket opens a socket to the room for calls alone.
+// socket opens a socket to the room for calls only.
 func (r *room) socket(in subscribeInput) *websocket.Link {
 	query := url.Values{"id": {newRoom()}, "token": {r.token(in)}}
 	ws, err := websocket.Dial(r.t, r.t.chat+"?"+query.Encode(), nil)
@@ -67,7 +67,7 @@ func checkRefusedTokens(t *T) {
 	ws := r.socket(subscribeInput{Tags: []string{"a", "b"}})
 	events, err := roomSubscribe.Call(t, ws, rpc.Void{})
 	t.ok(err)
-	t.cleanup(func() { _ = events.Close() }) // which never fails
+	t.cleanup(func() { _ = events.Close() }) // always returns nil
 	const (
 		invalid = "Invalid Token"
 		channel = "Updated token must have the same channel with the original token"
@@ -116,7 +116,7 @@ func checkRefusedUpgrades(t *T) {
 	} {
 		got, err := t.knock(hc, c.query, c.plain)
 		t.ok(err)
-		t.assertf(got == c.want, "%s is answered with %d, it is %d", c.name, c.want, got)
+		t.assertf(got == c.want, "the status for %s is %d: %d", c.name, c.want, got)
 	}
 }
 

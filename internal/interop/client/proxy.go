@@ -11,7 +11,7 @@ import (
 	"github.com/go-orpc/durable-iterator/client"
 )
 
-// proxy is a network between a client and the rooms that can fail.
+// proxy is a network that can fail, between a client and the rooms.
 type proxy struct {
 	listener net.Listener
 	far      string // host and port of the server
@@ -21,10 +21,10 @@ type proxy struct {
 	mu    sync.Mutex // guards the fields below
 	cut   bool       // connections are dropped
 	conns map[net.Conn]struct{}
-	tail  []byte // what the clients have sent last
+	tail  []byte // the last bytes that the clients have sent
 }
 
-// proxy starts a proxy to the rooms at an address, for as long as the check takes.
+// proxy starts a proxy to the rooms at an address, until the check ends.
 func (t *T) proxy(address string) *proxy {
 	u, err := url.Parse(address)
 	t.ok(err)
@@ -57,7 +57,8 @@ func (p *proxy) serve(ctx context.Context) {
 	}
 }
 
-// join hands bytes to and fro until one end is closed, and then closes the other.
+// join forwards bytes in both directions until one end is closed, and then closes the
+// other.
 func (p *proxy) join(ctx context.Context, near net.Conn) {
 	defer func() { _ = near.Close() }() // fails if it is closed
 	if p.isCut() {
@@ -88,7 +89,7 @@ func (p *proxy) isCut() bool {
 	return p.cut
 }
 
-// add reports whether the connections may be used.
+// add adds connections. It returns false if they must not be used.
 func (p *proxy) add(conns ...net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -110,7 +111,7 @@ func (p *proxy) remove(conns ...net.Conn) {
 // two bytes of header, the mask, and the masked code.
 const closeFrame = 2 + 4 + 2
 
-// Write takes what a client sends.
+// Write receives a copy of what a client sends.
 func (p *proxy) Write(data []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -130,7 +131,7 @@ func (p *proxy) closeCode() int {
 	return 0
 }
 
-// drop drops all connections without close frames.
+// drop closes all connections without close frames.
 func (p *proxy) drop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -139,7 +140,7 @@ func (p *proxy) drop() {
 	}
 }
 
-// block drops all connections, and those to come until mend is called.
+// block closes all connections, and new ones until mend is called.
 func (p *proxy) block() {
 	p.setCut(true)
 	p.drop()
@@ -153,7 +154,7 @@ func (p *proxy) setCut(cut bool) {
 	p.cut = cut
 }
 
-// close returns when nothing of the proxy is running.
+// close closes the proxy and waits for its goroutines.
 func (p *proxy) close() {
 	_ = p.listener.Close() // no connection will follow
 	p.block()

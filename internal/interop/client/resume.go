@@ -7,8 +7,9 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// resumeChecks are about connections that are lost, and iterators that go on. Some servers
-// replay events in the order of their ids as strings, so a room has nine events at most.
+// resumeChecks returns the checks of connections that are lost and iterators that resume.
+// Some servers replay events in the order of their ids as strings, so a room has at most
+// nine events.
 func resumeChecks() []check {
 	return []check{
 		{name: "resume: each event once and in order", run: func(t *T) {

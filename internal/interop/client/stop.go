@@ -9,7 +9,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/leak"
 )
 
-// stopChecks are about the end of iterators.
+// stopChecks returns the checks of the end of iterators.
 func stopChecks() []check {
 	return []check{
 		{name: "stop: Close", run: checkClose},
@@ -61,7 +61,7 @@ func checkStopByContext(t *T) {
 	o := t.options(p.through)
 	it, err := client.Subscribe(ctx, t.link(o), onMessage, subscribeInput{Room: r.name})
 	t.ok(err)
-	t.cleanup(func() { _ = it.Close() }) // which never fails
+	t.cleanup(func() { _ = it.Close() }) // always returns nil
 	r.publish("m1")
 	var last error
 	n := 0
@@ -93,7 +93,7 @@ func checkNothingLeft(t *T) {
 	})
 	_, err = routerPing.Call(t, closed, nil)
 	t.ok(err)
-	t.assertf(goroutines() > before, "the goroutines of iterators are seen: %d", before)
+	t.assertf(goroutines() > before, "the goroutines of iterators are counted: %d", before)
 	t.ok(closed.Close())
 	p.block()
 	t.until("the pause", func() bool { return waiting.State() == client.StateWaiting })
@@ -104,13 +104,14 @@ func checkNothingLeft(t *T) {
 	t.until("the end of all goroutines", func() bool { return goroutines() <= before })
 }
 
-// goroutines returns how many package client has started, with those of their sockets.
+// goroutines returns the number of goroutines that package client has started, with those
+// of sockets.
 func goroutines() int { return len(leak.Find("go-orpc/durable-iterator/client.")) }
 
-// soon ends the check if a function takes long.
+// soon ends the check if fn takes too long.
 func (t *T) soon(what string, fn func()) {
 	start := time.Now()
 	fn()
 	took := time.Since(start)
-	t.assertf(took < 5*time.Second, "%s returns soon: after %v", what, took)
+	t.assertf(took < 5*time.Second, "%s returns within 5 s: %v", what, took)
 }

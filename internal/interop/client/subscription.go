@@ -11,7 +11,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// subscriptionChecks are about subscriptions without faults.
+// subscriptionChecks returns the checks of subscriptions without faults.
 func subscriptionChecks() []check {
 	checks := []check{
 		{name: "subscription: events in order", run: func(t *T) {
@@ -24,7 +24,7 @@ func subscriptionChecks() []check {
 			r := t.room()
 			l := r.subscribe(subscribeInput{})
 			var ids []int
-			for range 12 { // past 9 and 10, which as strings are in another order
+			for range 12 { // beyond 9 and 10, whose order as strings differs
 				r.publish("m")
 				ids = append(ids, t.number(l.next().Meta.ID))
 			}
@@ -88,7 +88,8 @@ func subscriptionChecks() []check {
 		checks = append(checks, check{name: "subscription: event with data: " + s.name, run: func(t *T) {
 			r := t.room()
 			l := r.subscribe(subscribeInput{})
-			// In a list, because a member that is null cannot be told from none.
+			// The value is in a list, because a null member cannot be distinguished from an
+			// absent one.
 			r.publish("m", publishInput{Data: []any{s.value}})
 			t.equal(l.next().Data, event{"m", []any{s.value}})
 		}})

@@ -17,14 +17,14 @@ const grace = 5 * time.Second
 type check struct {
 	name string
 	run  func(*T)
-	// extension is set if only servers of this library have it.
+	// extension is set if only servers of this library have the behaviour.
 	extension bool
-	// weakness is the name of the weakness of oRPC's server that keeps it from having it,
-	// empty if there is none.
+	// weakness is the name of the weakness for which oRPC's server does not have the
+	// behaviour, or empty.
 	weakness string
 }
 
-// beyond reports whether oRPC's server need not have it.
+// beyond reports whether oRPC's server need not pass the check.
 func (c check) beyond() bool { return c.extension || c.weakness != "" }
 
 func (c check) title() string {
@@ -40,13 +40,13 @@ func (c check) title() string {
 // suite runs checks and reports them.
 type suite struct {
 	out            io.Writer
-	only           string // in the names of the checks to run
-	extensions     bool   // they count
+	only           string // the names of the checks to run contain it
+	extensions     bool   // extensions count
 	patience       time.Duration
 	passed, failed int
 }
 
-// run runs the checks one after the other. None at all is a failure too.
+// run runs the checks one after the other. It is an error if none has passed.
 func (s *suite) run(ctx context.Context, checks []check, at target) error {
 	for _, c := range checks {
 		if ctx.Err() != nil {
@@ -56,7 +56,7 @@ func (s *suite) run(ctx context.Context, checks []check, at target) error {
 			s.report(c, s.outcome(ctx, c, at))
 		}
 	}
-	// If nobody reads, the result is still right.
+	// The result is valid even if it cannot be written.
 	_, _ = fmt.Fprintf(s.out, "%d passed, %d failed\n", s.passed, s.failed)
 	switch {
 	case ctx.Err() != nil:
@@ -115,17 +115,17 @@ func (s *suite) outcome(ctx context.Context, c check, at target) error {
 	}
 }
 
-// T is a check that is running. Its methods belong to the goroutine of the check; one
-// that finds a fault ends it.
+// T is a running check. Its methods must be called on the goroutine of the check. They end
+// the check if they find a fault.
 type T struct {
-	context.Context // ends when there is no more time
+	context.Context // ends after the check's timeout
 	target
 
 	failure  error
 	cleanups []func()
 }
 
-// failf ends the check. The first failure is the one that is reported.
+// failf ends the check. Only the first failure is reported.
 func (t *T) failf(format string, args ...any) {
 	if t.failure == nil {
 		t.failure = fmt.Errorf(format, args...)

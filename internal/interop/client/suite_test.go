@@ -124,7 +124,7 @@ func TestSuiteInterrupted(t *testing.T) {
 	require.Equal(t, "ok    a\n1 passed, 0 failed\n", out.String())
 }
 
-// The assertions end a check whose values are not right, and no other.
+// The assertions end a check if values differ, and only then.
 func TestAssertions(t *testing.T) {
 	t.Parallel()
 	sent := &rpc.Error{Code: rpc.CodeForbidden, Message: "no"}
@@ -140,7 +140,7 @@ func TestAssertions(t *testing.T) {
 		"equal":                  {func(t *T) { t.equal(math.NaN(), math.NaN()) }, ""},
 		"not equal":              {func(t *T) { t.equal(big.NewInt(1), 1.0) }, "got bigint 1, want number 1"},
 		"refused":                {func(t *T) { t.forbidden(sent) }, ""},
-		"not refused":            {func(t *T) { t.forbidden(nil) }, "the server has sent an error"},
+		"not refused":            {func(t *T) { t.forbidden(nil) }, "the error is from the server"},
 		"refused otherwise":      {func(t *T) { t.refused(sent, rpc.Error{Code: rpc.CodeForbidden, Status: 401}) }, "want FORBIDDEN, status 401"},
 		"refused by other words": {func(t *T) { t.refused(sent, rpc.Error{Code: rpc.CodeForbidden, Status: 403, Message: "yes"}) }, `"no", want`},
 		"no issues":              {func(t *T) { t.invalid(invalid) }, "there are issues"},

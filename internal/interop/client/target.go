@@ -11,7 +11,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// target is where the server is.
+// target has the addresses of the server.
 type target struct{ rpc, chat string }
 
 // plain returns the address of the rooms without resume, which differs from that of the

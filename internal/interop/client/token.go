@@ -12,7 +12,7 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// tokenChecks are about tokens that are replaced, expire, or are refused.
+// tokenChecks returns the checks of tokens that are replaced, expire, or are refused.
 func tokenChecks() []check {
 	return []check{
 		{name: "token: the token for an input", run: func(t *T) {
@@ -100,7 +100,7 @@ func (r *room) source(first subscribeInput, further func() (subscribeInput, erro
 	}
 }
 
-// outlive waits until the token has expired. Some servers notice that only at an event.
+// outlive waits until the token has expired. Some servers notice it only at the next event.
 func (l *listener) outlive() {
 	l.t.pause(time.Until(l.Token().ExpiresAt)+100*time.Millisecond, "the expiry of the token")
 }
@@ -165,5 +165,5 @@ func checkExpiry(t *T) {
 	l.expect("meanwhile", "end")
 	lost := l.lost()
 	t.assertf(len(lost) == 1, "the connection was lost once: %v", lost)
-	t.assertf(strings.Contains(lost[0].Error(), "Token expired"), "it says why: %v", lost[0])
+	t.assertf(strings.Contains(lost[0].Error(), "Token expired"), "the error has the reason: %v", lost[0])
 }

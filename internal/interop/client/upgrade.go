@@ -10,14 +10,14 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// upgradeChecks are about sockets that the server does not open. None of them may make
-// a program wait for ever.
+// upgradeChecks returns the checks of sockets that the server does not open. A program must
+// not wait forever for any of them.
 func upgradeChecks() []check {
 	return []check{
 		{name: "upgrade: a refused token ends the first call", run: func(t *T) {
 			tok := badToken(t)
 			err := dialBriefly(t, func(context.Context) (string, error) { return tok, nil })
-			t.assertf(errors.Is(err, client.ErrRefused), "it says so: %v", err)
+			t.assertf(errors.Is(err, client.ErrRefused), "the error is client.ErrRefused: %v", err)
 			t.refused(err, rpc.Error{Code: rpc.CodeUnauthorized, Status: 401})
 		}},
 		{name: "upgrade: the first call gets through once the token is good", run: func(t *T) {
@@ -41,7 +41,7 @@ func upgradeChecks() []check {
 		{name: "upgrade: a procedure that returns no token", run: func(t *T) {
 			o := t.options()
 			_, err := client.Subscribe(t, t.link(o), noIterator, rpc.Void{})
-			t.assertf(errors.Is(err, client.ErrNoToken), "it says so: %v", err)
+			t.assertf(errors.Is(err, client.ErrNoToken), "the error is client.ErrNoToken: %v", err)
 		}},
 		{name: "upgrade: no server", run: func(t *T) {
 			p := t.proxy(t.chat)
@@ -66,7 +66,7 @@ func upgradeChecks() []check {
 			defer cancel()
 			o := t.options(p.through)
 			_, err := client.Dial[event](ctx, client.StaticToken(tok), &o)
-			t.assertf(errors.Is(err, context.DeadlineExceeded), "it says so: %v", err)
+			t.assertf(errors.Is(err, context.DeadlineExceeded), "the error is that of the context: %v", err)
 		}},
 	}
 }
@@ -83,7 +83,7 @@ func dialBriefly(t *T, source client.TokenFunc, changes ...func(*client.Options)
 	o.ConnectTimeout = 2 * time.Second
 	it, err := client.Dial[event](t, source, &o)
 	if err == nil {
-		_ = it.Close() // which never fails
+		_ = it.Close() // always returns nil
 	}
 	return err
 }

@@ -7,21 +7,21 @@ import (
 	"strings"
 )
 
-// weaknesses are those faults of oRPC's server that a check finds, by the names that the
-// tests of this library know them under.
+// weaknesses are the faults of oRPC's server that a check finds, by the names that the
+// tests of this library use.
 var weaknesses = map[string]string{
 	"W1":  "it replays events in the order of their ids as strings",
 	"W2":  "it returns no position to a client that has seen no event",
-	"W4":  "it accepts an empty id, and cannot publish to the room any more",
+	"W4":  "it accepts an empty id, after which it cannot publish to the room",
 	"W6":  "it takes any id at face value",
-	"W15": "it accepts an id of any length, and cannot publish to the room any more",
+	"W15": "it accepts an id of any length, after which it cannot publish to the room",
 	"W20": "it notices the expiry of a token only when something is sent",
-	"W26": "it runs procedures for any method of HTTP",
-	"W27": "it takes a body that is no JSON for no input",
+	"W26": "it runs procedures for any HTTP method",
+	"W27": "it treats a body that is not JSON as no input",
 	"W39": "it sends the events of a subscription that was aborted",
 }
 
-// weaknessChecks are about what only the server can mend.
+// weaknessChecks returns the checks of faults that only the server can mend.
 func weaknessChecks() []check {
 	return []check{
 		{name: "protocol: an empty id is refused", weakness: "W4", run: func(t *T) {

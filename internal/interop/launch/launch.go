@@ -1,4 +1,4 @@
-// Package launch starts servers for the tests of the wire.
+// Package launch starts servers for the tests of the wire format.
 package launch
 
 import (
@@ -14,14 +14,14 @@ import (
 	"time"
 )
 
-// How long a server may take to get ready, and to end.
+// How long a server may take to become ready, and to end.
 const (
 	startPatience = 30 * time.Second
 	endPatience   = 20 * time.Second
 )
 
-// Go runs a program of this library as [Server] does, built from the folder of its
-// package, with these arguments. It looks for data races if this test does.
+// Go runs a program of this library as [Server] does, built from the folder of its package,
+// with these arguments. If the test runs with the race detector, so does the program.
 func Go(t *testing.T, folder string, addresses any, arguments ...string) {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "server")
@@ -37,9 +37,9 @@ func Go(t *testing.T, folder string, addresses any, arguments ...string) {
 	Server(t, exec.Command(program, arguments...), addresses) //nolint:gosec,noctx // it was just built; it ends with the test
 }
 
-// Server runs cmd until the test has ended. When it is ready it prints its addresses as
-// one line of JSON, which goes to addresses, and nothing else after that; on SIGTERM it
-// ends with status 0.
+// Server runs cmd until the test has ended. When cmd is ready it must print its addresses
+// as one line of JSON, which is decoded into addresses, and nothing else after that; on
+// SIGTERM it must exit with status 0.
 func Server(t *testing.T, cmd *exec.Cmd, addresses any) {
 	t.Helper()
 	var stderr bytes.Buffer
@@ -51,13 +51,13 @@ func Server(t *testing.T, cmd *exec.Cmd, addresses any) {
 	if err != nil {
 		t.Fatalf("start %s: %v", cmd, err)
 	}
-	kill := func() { _ = cmd.Process.Kill() } // fails if it has ended
+	kill := func() { _ = cmd.Process.Kill() } // returns an error if it has ended
 	late := time.AfterFunc(startPatience, kill)
 	line, err := bufio.NewReader(stdout).ReadBytes('\n')
 	late.Stop()
 
 	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM) // fails if it has ended, which Wait reports
+		_ = cmd.Process.Signal(syscall.SIGTERM) // returns an error if it has ended, which Wait reports
 		late := time.AfterFunc(endPatience, kill)
 		defer late.Stop()
 		if err := cmd.Wait(); err != nil || t.Failed() {
@@ -68,6 +68,6 @@ func Server(t *testing.T, cmd *exec.Cmd, addresses any) {
 		err = json.Unmarshal(line, addresses)
 	}
 	if err != nil {
-		t.Fatalf("%s does not get ready: %v", cmd, err)
+		t.Fatalf("%s did not become ready: %v", cmd, err)
 	}
 }

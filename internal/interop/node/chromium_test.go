@@ -18,7 +18,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/chromium"
 )
 
-// The client for Go, compiled for browsers, keeps its promises in one.
+// The client for Go, compiled for browsers, passes the tests in Chromium.
 func TestHallsInChromium(t *testing.T) {
 	t.Parallel()
 	w := buildWASM(t)
@@ -38,7 +38,7 @@ func startChromium(t *testing.T) *chromium.Browser {
 	return browser
 }
 
-// A page leaves when its user does, and catches up when he comes back.
+// A page closes its socket when its user leaves, and catches up when the user returns.
 func TestPagesInChromium(t *testing.T) {
 	t.Parallel()
 	w := buildWASM(t)
@@ -84,7 +84,7 @@ func TestPagesInChromium(t *testing.T) {
 	}
 }
 
-// A page that was hidden while its connection died finds out when somebody looks at it.
+// A page whose connection died while it was hidden notices it when it is shown.
 func TestHiddenPageInChromium(t *testing.T) {
 	t.Parallel()
 	h := newHall(t, time.Hour)
@@ -108,7 +108,7 @@ func toElsewhere(p *chromium.Page, h *hall) {
 
 func backInHistory(p *chromium.Page, _ *hall) {
 	p.Run("history.back()")
-	p.Until("window.persisted") // it was not loaded anew
+	p.Until("window.persisted") // it was not loaded again
 }
 
 func lifecycle(p *chromium.Page, state string) {

@@ -41,7 +41,7 @@ type hall struct {
 
 type hallRoom struct{ *durableobject.Object[int] }
 
-// hallRooms is what lives in one process.
+// hallRooms is the part of a hall that a restart replaces.
 type hallRooms struct {
 	*durableobject.Namespace[*hallRoom]
 	upgrade http.Handler
@@ -59,7 +59,7 @@ func newHall(t *testing.T, life time.Duration) *hall {
 	h.log = eventlog.NewMemory(nil)
 	h.open()
 	h.mux.HandleFunc("/socket", func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Upgrade") != "" { // a page that was refused looks whether the server is there
+		if r.Header.Get("Upgrade") != "" { // a page that was refused checks whether the server is reachable
 			h.change(func() { h.queries = append(h.queries, r.URL.RawQuery) })
 		}
 		h.rooms.Load().upgrade.ServeHTTP(w, r)
@@ -86,7 +86,7 @@ func (h *hall) open() {
 	h.rooms.Store(&hallRooms{rooms, durableobject.UpgradeHandler(rooms, &durableobject.UpgradeOptions{Authorize: h.authorize})})
 }
 
-// restart takes the rooms away from their clients, and opens others that have the log.
+// restart closes the rooms and opens new ones with the same log.
 func (h *hall) restart() {
 	h.t.Helper()
 	old := h.rooms.Load()
@@ -95,7 +95,7 @@ func (h *hall) restart() {
 	h.open()
 }
 
-// change changes what is guarded.
+// change calls set with mu held.
 func (h *hall) change(set func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -136,7 +136,7 @@ func (h *hall) serveToken(w http.ResponseWriter, r *http.Request) {
 	_, _ = fmt.Fprint(w, tok)
 }
 
-// asked returns how many sockets were asked for.
+// asked returns the number of requests for sockets.
 func (h *hall) asked() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -165,7 +165,7 @@ func (h *hall) cut() {
 	})
 }
 
-// stall keeps back all that is sent on the connections that are open now.
+// stall holds back all bytes that are sent on the connections that are open now.
 func (h *hall) stall() {
 	h.change(func() {
 		for c := range h.conns {
@@ -174,13 +174,13 @@ func (h *hall) stall() {
 	})
 }
 
-// readings and writings are what is counted of the connections.
+// readings and writings are the counted operations of the connections.
 const (
 	readings = iota
 	writings
 )
 
-// await waits until there were n more of one kind.
+// await waits until there were n more operations of one kind.
 func (h *hall) await(kind, n int) {
 	h.t.Helper()
 	first := h.count(kind)

@@ -14,8 +14,8 @@ import (
 // runner starts a client. It ends with the test.
 type runner func(t *testing.T, h *hall, c programConfig) *program
 
-// Our clients, for Go where it is compiled for browsers and for TypeScript, keep their
-// promises on the WebSocket of Node.
+// Our clients, for Go compiled for browsers and for TypeScript, pass the tests with the
+// WebSocket of Node.
 func TestClientsOfHalls(t *testing.T) {
 	t.Parallel()
 	install(t)
@@ -28,7 +28,7 @@ func TestClientsOfHalls(t *testing.T) {
 	}
 }
 
-// testHalls runs a client against servers each of which fails in a way of its own.
+// testHalls runs a client with servers that fail in different ways.
 func testHalls(t *testing.T, run runner) {
 	t.Helper()
 	for name, test := range map[string]func(t *testing.T){
@@ -114,7 +114,7 @@ func testHalls(t *testing.T, run runner) {
 			h := newHall(t, time.Hour)
 			p := run(t, h, programConfig{Ping: 100 * time.Millisecond})
 			p.expect("state live", "pong")
-			h.await(readings, 2) // which ask for a sign of life
+			h.await(readings, 2) // of requests for an answer
 			h.publish(1)
 			p.expect("event 1")
 			p.stop()
@@ -122,7 +122,7 @@ func testHalls(t *testing.T, run runner) {
 		},
 		"a server with a heartbeat is not asked": func(t *testing.T) {
 			h := newHall(t, time.Hour)
-			p := run(t, h, programConfig{Ping: 12600 * time.Millisecond}) // for which it asks for a heartbeat after 10 s
+			p := run(t, h, programConfig{Ping: 12600 * time.Millisecond}) // the client then requests a heartbeat after 10 s
 			p.expect("state live", "pong")
 			reads := h.count(readings)
 			h.await(writings, 2)

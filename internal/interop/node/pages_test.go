@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// testPages runs a client in a page that is told what happens to it.
+// testPages runs a client in a page, to which it sends events of its lifecycle.
 func testPages(t *testing.T, run runner) {
 	t.Helper()
 	for away, back := range map[string]string{"pagehide": "pageshow", "freeze": "resume"} {

@@ -13,7 +13,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/interop/launch"
 )
 
-// server is what a server prints: its addresses and its features.
+// server has the output of a server: its addresses and its features.
 type server struct {
 	RPC          string   `json:"rpc"`
 	RPCWebsocket string   `json:"rpcWebsocket"`
@@ -52,6 +52,6 @@ func run(t *testing.T, script string, s server) {
 	cmd := exec.CommandContext(ctx, tool(t, "node"), script, string(arguments))
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s:\n%s", script, out)
-	// A script that ends early, or has no checks, proves nothing.
+	// At least one check must have run.
 	require.Regexp(t, `(?:^|\n)[1-9][0-9]* passed, 0 failed\n$`, string(out))
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/go-orpc/durable-iterator/client"
 )
 
-// programConfig is what a program is to do. The programs have the same.
+// programConfig configures a program. The programs have the same type.
 type programConfig struct {
 	Socket, Token string // addresses
 	Place         client.TokenPlace
@@ -30,12 +30,12 @@ func (c programConfig) of(h *hall) string {
 	return string(text)
 }
 
-// program is a client that runs, and what it has printed.
+// program is a running client and its output.
 type program struct {
 	hall  *hall
 	place client.TokenPlace
 	lines chan string
-	tell  func(event string) // what happens to its page
+	tell  func(event string) // sends an event of its page
 
 	mu   sync.Mutex
 	text strings.Builder
@@ -62,8 +62,8 @@ func (p *program) printed() string {
 	return p.text.String()
 }
 
-// expect waits for lines that contain these texts, in this order. A line may have several
-// of them.
+// expect waits for lines that contain these strings, in this order. A line may contain
+// several of them.
 func (p *program) expect(texts ...string) {
 	p.hall.t.Helper()
 	p.within(time.Minute, texts...)
@@ -98,8 +98,8 @@ func (p *program) stop() {
 	p.expect("end")
 }
 
-// isDiscreet checks that no token stands in what was printed, nor, in the subprotocol, in
-// an address.
+// isDiscreet checks that no token is part of the output nor, if it is sent in the
+// subprotocol, of an address.
 func (p *program) isDiscreet(t *testing.T) {
 	t.Helper()
 	p.hall.change(func() {
@@ -113,7 +113,7 @@ func (p *program) isDiscreet(t *testing.T) {
 	})
 }
 
-// start runs a program of Node, which is given its config as the last argument.
+// start runs a program under Node, with its configuration as the last argument.
 func (p *program) start(t *testing.T, c programConfig, args ...string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())

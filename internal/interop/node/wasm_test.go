@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// wasm is the client for Go as a program for browsers, and what Go has to run it.
+// wasm has the client for Go as a program for browsers, and Go's script that runs it.
 type wasm struct{ binary, runtime string }
 
 func buildWASM(t *testing.T) wasm {
@@ -26,7 +26,7 @@ func buildWASM(t *testing.T) wasm {
 	return w
 }
 
-// underNode runs the program under Node. Before Node 22 its WebSocket has to be asked for.
+// underNode runs the program under Node. Before Node 22, WebSocket is enabled by a flag.
 func (w wasm) underNode(t *testing.T, h *hall, c programConfig) *program {
 	t.Helper()
 	args := []string{filepath.Join(w.runtime, "wasm_exec_node.js"), w.binary}

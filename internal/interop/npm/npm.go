@@ -20,9 +20,9 @@ const (
 
 // Install installs the packages of the lock file in dir, unless they are there.
 //
-// Tests and programs may install into one directory at once. Each of them runs
-// npm in a directory of its own, and the first to finish moves the packages to
-// dir: npm itself removes what another one is writing.
+// Several tests and programs may install into one directory at the same time. Each of them
+// runs npm in a temporary directory, and the first to finish moves the packages to dir: npm
+// itself would remove what another one is writing.
 func Install(ctx context.Context, dir string) error {
 	if err := install(ctx, dir); err != nil {
 		return fmt.Errorf("npm: install: %w", err)
@@ -58,7 +58,8 @@ func install(ctx context.Context, dir string) (err error) {
 	return move(dir, temp, lock)
 }
 
-// move moves the packages from temp to dir, unless they are there by now.
+// move moves the packages from temp to dir, unless they have been installed there
+// meanwhile.
 func move(dir, temp string, lock []byte) error {
 	from, to := filepath.Join(temp, packages), filepath.Join(dir, packages)
 	err := os.Rename(from, to)
@@ -77,7 +78,7 @@ func isInstalled(dir string, lock []byte) bool {
 	return err == nil && bytes.Equal(present, lock)
 }
 
-// Run runs npm in dir. Its error has what npm has printed.
+// Run runs npm in dir. Its error contains the output of npm.
 func Run(ctx context.Context, dir string, args ...string) error {
 	cmd := exec.CommandContext(ctx, "npm", args...) //nolint:gosec // from tests
 	cmd.Dir = dir

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What is installed stays where it is when a second installation ends, and takes the place
-// of what an older lock file asked for.
+// Installed packages stay if a second installation ends later. Packages of an older lock
+// file are replaced.
 func TestMove(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

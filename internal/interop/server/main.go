@@ -1,5 +1,5 @@
-// Command server is a server that other implementations are tested against. It uses only
-// the public API.
+// Command server is a server for tests with other implementations. It uses only the public
+// API.
 //
 // When it is ready it prints its addresses as one line of JSON, and it ends on
 // SIGTERM.

@@ -13,24 +13,24 @@ import (
 )
 
 // cluster is several servers whose chat rooms share a log, behind a balancer that sends
-// each request to the next one. Rooms that keep nothing have one home, as they need where
-// no log is shared: they are those of the first server.
+// each request to the next one. Rooms that keep no events are on the first server, since
+// they have no shared log.
 type cluster struct {
 	nodes    []*server
 	logs     []Log
-	closeAll func() error // what the logs are in
-	counters *counters    // of all nodes, as a database would have them
+	closeAll func() error // closes the storage of the logs
+	counters *counters    // shared by all nodes, as in a database
 	turn     atomic.Uint64
 }
 
-// Log is the log of one node, which others share.
+// Log is one node's handle on a shared log.
 type Log interface {
 	eventlog.Shared
 	Close() error
 }
 
-// Opener opens a log for each of n nodes, which share what they keep. The function that it
-// returns is called when the logs are closed.
+// Opener opens a log for each of n nodes, which share their content. closeAll is called
+// after the logs were closed.
 type Opener func(ctx context.Context, n int, retention time.Duration) (logs []Log, closeAll func() error, err error)
 
 // SharedMemory is an [Opener] of logs in memory.
@@ -76,7 +76,8 @@ func (c *cluster) shutdown(ctx context.Context) error {
 	return errors.Join(append(errs, c.closeAll())...)
 }
 
-// ids returns the ids of the sockets of a channel, on all nodes, for which a filter holds.
+// ids returns the ids of the sockets of a channel, on all nodes, for which filter returns
+// true.
 func (c *cluster) ids(ctx context.Context, channel string, filter func(*durableobject.Websocket) bool) ([]string, error) {
 	ids := []string{}
 	for _, n := range c.nodes {

@@ -1,5 +1,5 @@
-// Package service is the server that other implementations are tested against, on the log
-// that its programs choose. It uses only the public API.
+// Package service is the server for tests with other implementations. Its programs choose
+// its log. It uses only the public API.
 package service
 
 import (
@@ -23,7 +23,8 @@ import (
 // shutdownTimeout makes the process end within ten seconds.
 const shutdownTimeout = 8 * time.Second
 
-// Main runs the command server, whose nodes share what open opens if there are several.
+// Main runs the command server. If it has several nodes, they use the logs that open
+// returns.
 func Main(open Opener) {
 	addr := flag.String("addr", "127.0.0.1:8788", "address to listen on")
 	data := flag.String("data", "", "directory of the chat rooms' event log; without it, the log is in memory")
@@ -39,7 +40,7 @@ func Main(open Opener) {
 	}
 }
 
-// addresses is what the server prints when it is ready.
+// addresses is the output of the server when it is ready.
 type addresses struct {
 	RPC    string `json:"rpc"`
 	Chat   string `json:"chat"`
@@ -69,14 +70,14 @@ func run(ctx context.Context, ready io.Writer, addr string, o options) error {
 	return errors.Join(serve(ctx, ready, addr, newServer(o)), log.Close())
 }
 
-// service is a server or several.
+// service is a server or a cluster of servers.
 type service interface {
 	http.Handler
 	drain()
 	shutdown(ctx context.Context) error
 }
 
-// serve serves s, which it shuts down in the end.
+// serve serves s until ctx ends, and then shuts it down.
 func serve(ctx context.Context, ready io.Writer, addr string, s service) (err error) {
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {

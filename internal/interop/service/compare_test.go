@@ -55,8 +55,9 @@ func (ids *eventIDs) learn(s *socket, recorded, ours string) {
 	ids.seen[recordedID{s.id, recorded}] = ours
 }
 
-// lastEventID returns the id to send in place of a recorded one: ours for it in the
-// room, else the one that the client received for it in another room, else the id itself.
+// lastEventID returns the id to send in place of a recorded one: ours of the same event in
+// the room, or the one that the client has received for it in another room, or the id
+// itself.
 func (ids *eventIDs) lastEventID(s *socket, recorded string) string {
 	if ours, ok := ids.ours[recordedID{s.channel, recorded}]; ok {
 		return ours
@@ -79,8 +80,8 @@ func seq(id string) int {
 	return 0
 }
 
-// equal compares a frame with the recorded one. Member order is free, ids of
-// events are compared by the events that they belong to, issues are not compared.
+// equal compares a frame with the recorded one. The order of members is ignored, ids of
+// events are compared by their events, and issues are not compared.
 func (ids *eventIDs) equal(s *socket, recorded, got frame) error {
 	if recorded.kind != got.kind || recorded.code != got.code || recorded.reason != got.reason {
 		return fmt.Errorf("want %s, got %s", recorded, got)
@@ -146,7 +147,7 @@ func maskBoundary(message []byte) []byte {
 	return bytes.TrimSuffix(bytes.ReplaceAll(message, boundary, []byte("boundary")), []byte("\r\n"))
 }
 
-// maskIssues makes all lists of issues equal that are not empty.
+// maskIssues makes all lists of issues equal, except empty ones.
 func maskIssues(v any, path ...string) {
 	data := at(v, path...)
 	if issues, ok := data["issues"].([]any); ok && len(issues) > 0 {

@@ -56,7 +56,7 @@ func (h *host) close() {
 	h.Close()
 }
 
-// extra publishes as those scenarios do that call a stub of the object instead of
+// extra publishes events for scenarios that call a stub of the object instead of
 // procedures.
 func (h *host) extra(w http.ResponseWriter, r *http.Request) {
 	out, err := h.publish(r)
@@ -119,7 +119,7 @@ func (h *host) publish(r *http.Request) (answer string, err error) {
 	return answer, room.PublishEvent(r.Context(), event{Message: payload.Message}, opts...)
 }
 
-// arguments reads as many arguments as there are.
+// arguments decodes arguments, of which the last may be absent.
 func arguments(args []json.RawMessage, into ...any) error {
 	for i := range min(len(args), len(into)) {
 		if err := json.Unmarshal(args[i], into[i]); err != nil {

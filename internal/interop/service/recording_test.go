@@ -151,26 +151,28 @@ func (e *entry) frame(t *testing.T) frame {
 	return frame{kind: frameText, data: []byte(e.Text)}
 }
 
-// difference is a place where this library deliberately differs from the original.
+// difference is a deliberate difference from the original.
 type difference struct {
 	Session string `json:"session"`
-	// Variant is the server that it is about; empty is all of them.
+	// Variant is the server to which it applies; empty means all.
 	Variant string `json:"variant"`
-	// Entries are the numbers of the recorded entries that it is about: one, or
-	// several frames of one connection.
+	// Entries are the numbers of the recorded entries to which it applies: one, or several
+	// frames of one connection.
 	Entries []int `json:"entries"`
-	// Answer is what comes instead of the answer to an exchange or an upgrade.
+	// Answer replaces the answer to an exchange or an upgrade.
 	Answer *answer `json:"answer"`
-	// Frames are what comes instead of the frames: the number of an entry is its
-	// frame, an object is a frame, or a close frame if it has a member "close".
+	// Frames replace the frames: the number of an entry is its frame, an object is a frame,
+	// or a close frame if it has a member "close".
 	Frames *[]json.RawMessage `json:"frames"`
-	// Left is a connection that gets Frames in the end, as no recorded frame follows.
+	// Left is a connection that receives Frames at the end, where no recorded frame
+	// follows.
 	Left int `json:"left"`
-	// AtExpiry: a frame comes when the token of its connection ends.
+	// AtExpiry means that a frame is sent when the token of its connection expires.
 	AtExpiry bool `json:"atExpiry"`
-	// NotSent: what the client sent cannot be sent, or has no meaning here.
+	// NotSent means that the client's message is not sent, since that is not possible or
+	// has no meaning here.
 	NotSent bool `json:"notSent"`
-	// Reason is why we differ.
+	// Reason is the reason for the difference.
 	Reason string `json:"reason"`
 
 	used bool

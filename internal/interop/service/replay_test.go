@@ -20,8 +20,8 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// replay sends a server what the client of a recording has sent, at the same
-// times, and compares the answers.
+// replay sends the messages of a recorded client to a server, at the same times, and
+// compares the answers.
 type replay struct {
 	t           *testing.T
 	host        *host
@@ -237,7 +237,7 @@ func (p *replay) send(n int, e *entry) {
 	}
 	if f.kind != frameClose {
 		s.send(p.withLastEventID(s, f))
-		synctest.Wait() // requests run side by side, and the recorded server took them one by one
+		synctest.Wait() // requests run concurrently, but the recorded server has handled them one by one
 		return
 	}
 	synctest.Wait()
@@ -302,7 +302,8 @@ func (p *replay) expectFrames(s *socket, name string, list []json.RawMessage) {
 	}
 }
 
-// expectFrame takes a frame, which came at the time if one is given.
+// expectFrame takes a frame, which must have arrived at the given time, unless that is
+// zero.
 func (p *replay) expectFrame(s *socket, name string, want frame, at time.Time) {
 	p.t.Helper()
 	name += ", " + s.name

@@ -207,8 +207,8 @@ func (r *room) options(ctx context.Context, in publishInput) ([]durableobject.Pu
 	return opts, nil
 }
 
-// filters returns the options for filters of sockets. Where nodes share a log it finds the
-// ids of the sockets itself.
+// filters returns the options for filters of sockets. If nodes share a log it finds the ids
+// of the sockets itself.
 func (r *room) filters(ctx context.Context, filters []func(*durableobject.Websocket) bool,
 	byFilter func(func(*durableobject.Websocket) bool) durableobject.PublishOption, byID func(...string) durableobject.PublishOption,
 ) ([]durableobject.PublishOption, error) {
@@ -235,7 +235,7 @@ func (m *eventMeta) meta() (rpc.EventMeta, error) {
 	meta := rpc.EventMeta{ID: m.ID, Comments: m.Comments}
 	if m.Retry != nil {
 		if *m.Retry < 0 || *m.Retry != math.Trunc(*m.Retry) || *m.Retry > 1<<40 {
-			return meta, rpc.Errorf(rpc.CodeBadRequest, "retry is no number of milliseconds")
+			return meta, rpc.Errorf(rpc.CodeBadRequest, "retry is not a number of milliseconds")
 		}
 		meta.Retry = milliseconds(*m.Retry)
 	}

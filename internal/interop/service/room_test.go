@@ -148,8 +148,8 @@ func TestWhoami(t *testing.T) {
 	})
 }
 
-// A socket that opens during a shutdown is closed with the code that asks it to reconnect,
-// like others.
+// A socket that is opened during a shutdown is closed with the code that asks it to
+// reconnect, like the others.
 func TestShutdownDuringUpgrade(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		tok, err := onMessage.Procedure().Call(t.Context(), h.link(), nil)
@@ -175,7 +175,7 @@ func TestShutdownDuringUpgrade(t *testing.T) {
 	})
 }
 
-// The calls that end before they are done are counted, for each room.
+// Calls that are aborted are counted, for each room.
 func TestSlow(t *testing.T) {
 	inBubble(t, func(_ *testing.T, h *host) {
 		s := h.open("/chat-room", "a", subscribeInput{})
@@ -225,7 +225,7 @@ func TestHiddenClient(t *testing.T) {
 	})
 }
 
-// Messages up to 4 MiB pass.
+// Messages up to 4 MiB are accepted.
 func TestMessageLimit(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		const head, tail = `{"i":"c","p":{"u":"/call","b":{"json":{"path":["toolbox","echo"],"input":"`, `"}}}}`

@@ -34,12 +34,12 @@ type options struct {
 	retention time.Duration
 	logger    *slog.Logger
 
-	// Of a server that is one of several:
+	// These are set for a server that is one of several.
 	cluster *cluster
 	plain   *durableobject.Namespace[*room] // nil for the first
 }
 
-// server is the handlers of one address.
+// server has the handlers of one address.
 type server struct {
 	http.Handler
 	chat, plain *durableobject.Namespace[*room]

@@ -23,7 +23,7 @@ func (h *host) link() *rpc.Link {
 	return rpc.NewLink(h.URL()+"/rpc", &rpc.LinkOptions{HTTPClient: h.Client()})
 }
 
-// outside makes a host for a test that is in no bubble.
+// outside returns a host for a test outside of a bubble.
 func outside(t *testing.T) *host {
 	t.Helper()
 	t.Parallel()
@@ -181,7 +181,7 @@ func TestProceduresOverOneSocket(t *testing.T) {
 	require.NoError(t, link.Close())
 }
 
-// Bodies up to 4 MiB pass.
+// Bodies up to 4 MiB are accepted.
 func TestBodyLimit(t *testing.T) {
 	h := outside(t)
 	for _, test := range []struct{ size, status int }{{4 << 20, 200}, {4<<20 + 1, 413}} {

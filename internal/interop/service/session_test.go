@@ -11,16 +11,16 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject"
 )
 
-// The recorded sessions of the original are replayed against our server. What
-// comes back is equal, but for what testdata/differences.json lists, each with its
-// reason ("W…" are known weaknesses of the original), and one thing that is the
-// same everywhere: the close frame of a client is answered (W41).
+// The recorded sessions of the original are replayed with our server. The answers must be
+// equal, except for the differences in testdata/differences.json, each with its reason
+// ("W…" are known weaknesses of the original), and one difference that is the same
+// everywhere: the close frame of a client is answered (W41).
 //
-// No recorded client sends the header x-durable-iterator, so the sessions also show
-// that a subscriber without it sees the original's frames and nothing else.
+// No recorded client sends the header x-durable-iterator, so the sessions also show that a
+// subscriber without it receives only the original's frames.
 //
-// One recorded session is not among them: id-too-long lacks the very request that it
-// is about; session upgrade has a long id.
+// One recorded session is not replayed: id-too-long lacks its main request. Session upgrade
+// has a long id.
 func TestSessions(t *testing.T) {
 	t.Parallel()
 	recordings := readRecordings(t)

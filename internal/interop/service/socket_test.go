@@ -107,7 +107,7 @@ func (s *socket) send(f frame) {
 	require.NoError(s.t, s.ws.Write(context.Background(), kind, f.data), "%s: send %s", s.name, f)
 }
 
-// patience is how much longer than in the recording something may take.
+// patience is how much longer something may take than in the recording.
 const patience = 500 * time.Millisecond
 
 // next waits for a frame.

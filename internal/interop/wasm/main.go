@@ -1,7 +1,7 @@
 //go:build js
 
-// Program wasm is a client that was compiled for browsers. Its argument is a Config as
-// JSON. It prints what happens to its iterator, one thing a line, until the iterator ends.
+// Program wasm is a client compiled for browsers. Its argument is a config as JSON. It
+// prints the events of its iterator, one per line, until the iterator ends.
 package main
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// config is what the program is to do. The tests have the same.
+// config configures the program. The tests have the same type.
 type config struct {
 	Socket, Token string            // addresses
 	Place         client.TokenPlace // of the token
@@ -76,8 +76,8 @@ func run() error {
 	return it.Close()
 }
 
-// fetch returns the body of an answer, by the fetch of the browser: net/http has none under
-// Node.
+// fetch returns the body of a response. It uses the fetch of the browser, since net/http
+// does not work under Node.
 func fetch(address string) (string, error) {
 	type result struct {
 		text string
