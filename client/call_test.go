@@ -23,7 +23,8 @@ var (
 	anyM    = rpc.Define[any, any]("m")
 )
 
-// callInBackground calls a method and returns its output, or its error as "!" and its text.
+// callInBackground calls a method and sends its output to the channel, or its error as "!"
+// and its text.
 func callInBackground(t *testing.T, it *client.Iterator[string], path string, opts ...rpc.CallOption) <-chan string {
 	answered := make(chan string, 1)
 	go func() {

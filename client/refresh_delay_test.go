@@ -51,8 +51,8 @@ func TestRecordedRefreshDelays(t *testing.T) {
 	require.Equal(t, 8, ran)
 }
 
-// The delay is counted from the moment at which a token has come, by the lifetime that
-// the token has. The clock of the machine counts only if that makes no sense.
+// The delay is counted from the arrival of a token, by the lifetime of the token. The clock
+// of the machine is used only if that is not plausible.
 func TestRefreshDelay(t *testing.T) {
 	t.Parallel()
 	const never = time.Duration(math.MaxInt64)

@@ -57,7 +57,7 @@ func TestRefreshOverAYear(t *testing.T) {
 	const year = 365 * 24 * time.Hour
 	cases := map[string]struct {
 		life, before, delay time.Duration
-		fetches             int // within a year, besides the first
+		fetches             int // within a year, after the first
 	}{
 		"never":                      {time.Hour, 0, 0, 0},
 		"less than nothing is never": {time.Hour, -time.Hour, 0, 0},
@@ -244,8 +244,7 @@ func TestRefreshWithoutConnection(t *testing.T) {
 	})
 }
 
-// TestRefreshWhileConnecting: the token that a connection is opened with may be old by
-// the time it is open.
+// The token that a connection is opened with may be old when it is open.
 func TestRefreshWhileConnecting(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *harness) {
 		h.issue = living(time.Hour)
