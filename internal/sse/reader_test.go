@@ -14,7 +14,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/peer"
 )
 
-// A read beyond what a message needs would give errTest instead of the message.
+// If the Reader read more than it needs for a message, it would return errTest instead.
 func TestReaderDoesNotWait(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -124,7 +124,7 @@ func TestReaderEnd(t *testing.T) {
 	})
 }
 
-// endless repeats a text and counts what it has given.
+// endless repeats a text and counts the bytes that were read.
 type endless struct {
 	text  string
 	given int
@@ -208,7 +208,7 @@ func TestReaderMessagesAreTheCallers(t *testing.T) {
 	require.Equal(t, "2b"+"y", second.Meta.ID+string(second.Data)+second.Meta.Comments[0])
 }
 
-// A comment takes more memory than in the message.
+// A comment takes more memory than its text.
 func TestCommentsAreLimited(t *testing.T) {
 	t.Parallel()
 	const limit = 1000
