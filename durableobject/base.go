@@ -47,6 +47,17 @@ func (b *base) enter() bool {
 	return !b.closing
 }
 
+// after calls fn on a separate goroutine when d has passed, unless Shutdown has begun then.
+// Shutdown waits for a call that has begun. ctx ends with Shutdown.
+func (b *base) after(d time.Duration, fn func(ctx context.Context)) *time.Timer {
+	return time.AfterFunc(d, func() {
+		if b.enter() {
+			defer b.users.Done()
+			fn(b.ctx)
+		}
+	})
+}
+
 func (b *base) isClosing() bool {
 	b.mu.RLock()
 	defer b.mu.RUnlock()

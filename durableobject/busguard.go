@@ -9,9 +9,13 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// maxBusCalls is how many calls of the application's bus may be under way. Those that never
-// return are among them.
-const maxBusCalls = 256
+const (
+	// maxBusCalls is how many calls of the application's bus may be under way. Those that never
+	// return are among them.
+	maxBusCalls = 256
+	// busTimeout is the timeout of calls of the bus, except for Kept, which may take longer.
+	busTimeout = 2 * time.Second
+)
 
 // guardedBus is a bus of the application. Each call runs on a goroutine of its own, so that
 // one that panics or ends its goroutine fails, and one that ignores the end of its context

@@ -81,7 +81,7 @@ func newCore(options *Options) (*core, error) {
 	c.events = fanout.Options{
 		Log: c.log, Shared: c.shared, SoleWriter: c.ownLog,
 		Retention: o.ResumeRetention, MaxLagBytes: o.MaxLagBytes, Pool: c.pool,
-		Latest: o.Latest, LatestScan: o.LatestScan,
+		Latest: o.Latest, LatestScan: o.LatestScan, After: c.after,
 	}
 	c.nodes = newNodes(&c.base, c.shared != nil)
 	if o.Presence != nil {

@@ -1,6 +1,7 @@
 package durableobject
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"time"
@@ -56,7 +57,7 @@ func (p *members) dropIn(wait time.Duration, node string, r *replica, oldest str
 		r.dropping.Stop()
 	}
 	going := r.goings
-	r.dropping = p.after(wait, func() { p.drop(node, r, going, oldest, due) })
+	r.dropping = p.base.after(wait, func(context.Context) { p.drop(node, r, going, oldest, due) })
 }
 
 // drop removes the claims of a node that is gone, some at a time, unless it has been there
@@ -109,6 +110,21 @@ func (p *members) inheritSome(r *replica, keys []memberKey) {
 	}
 }
 
+// inherit calls OnLeft for a member that a node which is gone owed it to. If the member is there
+// again it was called OnJoined for too, and is again, after this.
+func (p *members) inherit(key memberKey, d *debt) {
+	left := Member{Recipient: key.Recipient, Tags: d.Tags, Att: d.Att, Since: d.Since}
+	if d.Joining {
+		p.hooks.push(hookCall{channel: key.channel, joined: true, member: left})
+	}
+	p.owe(key, left, false)
+	p.change(key, func(m *member) {
+		if len(m.claims) > 0 {
+			p.again(key, m)
+		}
+	})
+}
+
 // dropSome removes claims of a node. The oldest node calls OnLeft of a member that no other
 // node has a claim to. It is called without mu.
 func (p *members) dropSome(node string, r *replica, keys []memberKey) {
@@ -125,7 +141,7 @@ func (p *members) dropSome(node string, r *replica, keys []memberKey) {
 				return
 			}
 			if first && c.Joining {
-				p.hook(key, true, m)
+				p.again(key, m)
 			}
 			if first && m.joined && len(m.claims) == 1 {
 				p.bye(key, m, false)
@@ -149,10 +165,19 @@ func (p *members) rise(generation uint64) {
 		}
 		p.change(key, func(m *member) {
 			if len(m.claims) == 1 {
-				p.hook(key, true, m)
+				p.again(key, m)
 			}
 		})
 	}
 	p.wanted = true
 	p.kick()
+}
+
+// returned drops the claims of this node that were only kept because another one was gone.
+func (p *members) returned() {
+	for key, c := range p.own {
+		if c.ended {
+			p.change(key, func(*member) {})
+		}
+	}
 }

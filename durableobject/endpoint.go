@@ -34,7 +34,7 @@ func (e *endpoint) Pull(b *socket.Batch, wait bool) socket.More {
 // before. It adds a heartbeat if that is due and there was nothing.
 func (ws *Websocket) pullHeartbeat(b *socket.Batch, before int, more socket.More) {
 	if more == socket.None && len(b.Own) == before && b.Shared == nil && ws.heartbeat.due.Load() {
-		ws.reader.Heartbeat(b, func() bool { return !ws.outbox.Empty() })
+		ws.ch.events.Heartbeat(&ws.reader, b, func() bool { return !ws.outbox.Empty() })
 	}
 	if len(b.Own) > before || b.Shared != nil {
 		ws.heartbeat.sent(time.Since(ws.core().start))

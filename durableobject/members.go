@@ -11,49 +11,27 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-const (
-	// settleDelay is how long a node that has just started listens for others before it
-	// announces members, settleMax how long it waits for the others' claims.
-	settleDelay = 250 * time.Millisecond
-	settleMax   = 2 * time.Second
-	// silentAfter is how long a node may send nothing before it is listed as silent.
-	silentAfter = 6 * time.Second
-	// maxAway is how many members of an object may be within the grace on one node. One more,
-	// and the one that has been away longest leaves at once: a client with one token can
-	// connect with any number of ids.
-	maxAway = 20_000
-)
+// maxAway is how many members of an object may be within the grace on one node. With one more,
+// the one that has been away longest leaves at once: a client with one token can connect with any
+// number of ids.
+const maxAway = 20_000
 
 // members are the clients that are connected to the nodes of a namespace, as far as this node
 // knows: all claims of all nodes. A namespace without Options.Presence has none.
 type members struct {
-	base  *base
-	nodes *nodes
-	grace time.Duration
-	hooks hookQueue
+	debts
 
-	// mu guards everything below, and is held while a claim changes and nothing else. The
-	// functions of members, replication and replica are called with mu held unless their
-	// comment says otherwise or they lock it themselves.
+	grace time.Duration
+
+	// These are guarded by mu of the replication.
 	//
-	//   - own has the claims of this node, and replicas those of the others. A roster has
-	//     all of them.
-	//   - owed has the members whose OnLeft was queued and has not returned, unless this node
-	//     is alone.
 	//   - departures has a *departure for each own claim without a socket, in order of time,
 	//     since the grace is always the same. timer is set for the first of them.
-	mu         sync.Mutex
 	rosters    map[string]*roster
-	own        map[memberKey]*claim
 	departures list.List
-	owed       map[memberKey]*debt
 	timer      *time.Timer
 	settling   []*time.Timer // run settle
 	begun      time.Time     // when this node began to listen to the others
-	settled    bool          // the claims of the other nodes are known, so far as can be
-	closed     bool
-
-	replication
 }
 
 // departure is the end of the grace of a member.
@@ -63,11 +41,8 @@ type departure struct {
 }
 
 func newMembers(b *base, n *nodes, o *PresenceOptions) *members {
-	p := &members{
-		base: b, nodes: n, grace: o.Grace, settled: n.alone,
-		rosters: map[string]*roster{}, own: map[memberKey]*claim{}, owed: map[memberKey]*debt{},
-		hooks: newHookQueue(b, n.soon), replication: newReplication(),
-	}
+	p := &members{grace: o.Grace, rosters: map[string]*roster{}}
+	p.replication, p.hooks = newReplication(b, n), newHookQueue(b, n.soon)
 	if p.grace == 0 {
 		p.grace = DefaultPresenceGrace
 	}
@@ -160,14 +135,14 @@ func (p *members) schedule() {
 		return
 	}
 	if d := time.Until(first.Value.(*departure).at); p.timer == nil { //nolint:forcetypeassert // see departures
-		p.timer = p.after(d, p.expireDue)
+		p.timer = p.base.after(d, p.expireDue)
 	} else {
 		p.timer.Reset(d)
 	}
 }
 
 // expireDue ends the grace of the members for which it is over. It is called without mu.
-func (p *members) expireDue() {
+func (p *members) expireDue(context.Context) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
@@ -179,17 +154,6 @@ func (p *members) expireDue() {
 		p.expire(d.key)
 	}
 	p.schedule()
-}
-
-// after runs a function, without mu, when d has passed. Once Shutdown has begun it is not
-// run any more; Shutdown waits for one that is running.
-func (p *members) after(d time.Duration, fn func()) *time.Timer {
-	return time.AfterFunc(d, func() {
-		if p.base.enter() {
-			defer p.base.users.Done()
-			fn()
-		}
-	})
 }
 
 // change changes the claims to a member, does what is to be done about it, and passes the
@@ -286,21 +250,6 @@ func (p *members) bye(key memberKey, m *member, joining bool) {
 	if p.touch(key); !p.nodes.alone {
 		p.dirty[key] = last.Since
 	}
-}
-
-// settle announces the members of this node, once the claims of the others are known.
-func (p *members) settle(force bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	late := !p.begun.IsZero() && time.Since(p.begun) >= settleDelay
-	if p.settled || p.closed || !force && (!late || len(p.unsynced()) > 0) {
-		return
-	}
-	p.settled = true
-	for key := range p.own {
-		p.change(key, func(*member) {})
-	}
-	p.notify()
 }
 
 // close ends presence: if there are no other nodes every member leaves now, and otherwise

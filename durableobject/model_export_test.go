@@ -34,3 +34,12 @@ func PresenceTimers[H any](ns *Namespace[H]) (n int) {
 	}
 	return n
 }
+
+// Locked reports whether the sockets of a namespace cannot be listed now.
+func Locked[H any](ns *Namespace[H]) bool {
+	if ns.class.mu.TryRLock() {
+		ns.class.mu.RUnlock()
+		return false
+	}
+	return true
+}

@@ -21,8 +21,6 @@ const (
 
 	// beatInterval is how often a node sends a beat and reads the revocations.
 	beatInterval = 2500 * time.Millisecond
-	// busTimeout is the timeout of calls of the bus, except for Kept, which may take longer.
-	busTimeout = 2 * time.Second
 	// readTimeout is the timeout of reading the revocations. Together with beatInterval it is
 	// less than maxBusSilence, so that clients are not refused because the bus is slow.
 	readTimeout = 5 * time.Second

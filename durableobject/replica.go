@@ -1,9 +1,17 @@
 package durableobject
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"time"
+)
+
+const (
+	// settleDelay is how long a node that has just started listens for others before it
+	// announces members, settleMax how long it waits for the others' claims.
+	settleDelay = 250 * time.Millisecond
+	settleMax   = 2 * time.Second
 )
 
 // connect sets what other nodes may send.
@@ -34,7 +42,8 @@ func (p *members) connect() {
 			return
 		}
 		p.settling = append(p.settling,
-			p.after(settleDelay, func() { p.settle(false) }), p.after(settleMax, func() { p.settle(true) }))
+			p.base.after(settleDelay, func(context.Context) { p.settle(false) }),
+			p.base.after(settleMax, func(context.Context) { p.settle(true) }))
 	}
 	n.handlers[kindBeat] = receive(p.heardBeat)
 	n.handlers[kindChanged] = receive(p.changed)
@@ -57,6 +66,21 @@ func (p *members) connect() {
 		p.kick()
 	})
 	n.handlers[kindBuried] = receive(func(_ string, c *claimsData) { p.rise(c.Generation) })
+}
+
+// settle announces the members of this node, once the claims of the others are known.
+func (p *members) settle(force bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	late := !p.begun.IsZero() && time.Since(p.begun) >= settleDelay
+	if p.settled || p.closed || !force && (!late || len(p.unsynced()) > 0) {
+		return
+	}
+	p.settled = true
+	for key := range p.own {
+		p.change(key, func(*member) {})
+	}
+	p.notify()
 }
 
 // replica returns the replica of a node that was heard, or was heard of. It is empty if the

@@ -3,6 +3,7 @@ package durableobject
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -18,6 +19,8 @@ const (
 	decideWait = 2 * beatInterval
 	// missedBeat is how long a node has not been heard when it has missed a beat.
 	missedBeat = beatInterval * 3 / 2
+	// silentAfter is how long a node may send nothing before it is listed as silent.
+	silentAfter = 6 * time.Second
 	// dropBatch is how many claims of a node that is gone are dropped at a time.
 	dropBatch = 256
 )
@@ -26,6 +29,23 @@ const (
 // messages of changes. One that has missed some, or is new, asks for all claims, which come
 // with the number of the last change that they have.
 type replication struct {
+	base  *base
+	nodes *nodes
+
+	// mu guards everything below, and the fields of members. It is held while a claim changes
+	// and nothing else. The functions of replication, debts and members are called with mu held
+	// unless their comment says otherwise or they lock it themselves.
+	//
+	//   - own has the claims of this node, and replicas those of the others. A roster has
+	//     all of them.
+	//   - owed has the members whose OnLeft was queued and has not returned, unless this node
+	//     is alone.
+	mu      sync.Mutex
+	own     map[memberKey]*claim
+	owed    map[memberKey]*debt
+	settled bool // the claims of the other nodes are known, so far as can be
+	closed  bool
+
 	generation uint64                  // grows each time the others have taken this node for dead
 	seq        uint64                  // of the last message of changes
 	sent       uint64                  // transmissions of all claims
@@ -68,15 +88,16 @@ type transmission struct {
 	parts     map[int][]wireClaim
 }
 
-func newReplication() replication {
+func newReplication(b *base, n *nodes) replication {
 	return replication{
+		base: b, nodes: n, settled: n.alone, own: map[memberKey]*claim{}, owed: map[memberKey]*debt{},
 		dirty: map[memberKey]time.Time{}, replicas: map[string]*replica{}, buried: map[string]uint64{},
 		passing: map[passage]bool{}, news: make(chan struct{}),
 	}
 }
 
 // touch notes that an own claim has changed.
-func (p *members) touch(key memberKey) {
+func (p *replication) touch(key memberKey) {
 	if p.nodes.alone {
 		return
 	}
@@ -87,7 +108,7 @@ func (p *members) touch(key memberKey) {
 }
 
 // kick starts to send what has changed, unless that is under way.
-func (p *members) kick() {
+func (p *replication) kick() {
 	if !p.sending && !p.closed {
 		p.sending = p.nodes.soon(func() { p.send(p.base.ctx) })
 	}
@@ -95,7 +116,7 @@ func (p *members) kick() {
 
 // send sends what has changed, and all claims if they are wanted, until there is nothing
 // more: changes that are made meanwhile go together in one message.
-func (p *members) send(ctx context.Context) {
+func (p *replication) send(ctx context.Context) {
 	for {
 		p.mu.Lock()
 		kind, list := "", []claimsData(nil)
@@ -118,7 +139,7 @@ func (p *members) send(ctx context.Context) {
 
 // post broadcasts claims, and logs a failure: the others notice that they are missing. It is
 // called without mu.
-func (p *members) post(ctx context.Context, m message, c *claimsData) {
+func (p *replication) post(ctx context.Context, m message, c *claimsData) {
 	var err error
 	if m.Data, err = encodeJSON(c); err == nil {
 		err = p.nodes.broadcast(ctx, m)
@@ -130,7 +151,7 @@ func (p *members) post(ctx context.Context, m message, c *claimsData) {
 
 // outgoing returns the kind of what is to be sent next, empty if there is nothing, and the
 // messages.
-func (p *members) outgoing() (kind string, list []claimsData) {
+func (p *replication) outgoing() (kind string, list []claimsData) {
 	switch {
 	case p.wanted:
 		p.wanted = false
@@ -155,7 +176,7 @@ func (p *members) outgoing() (kind string, list []claimsData) {
 
 // transmit returns a new transmission of all claims of a node and of what it owes, as messages
 // that are copies of c in everything else.
-func (p *members) transmit(all map[memberKey]*claim, owed map[memberKey]*debt, c claimsData) []claimsData {
+func (p *replication) transmit(all map[memberKey]*claim, owed map[memberKey]*debt, c claimsData) []claimsData {
 	p.sent++
 	c.Sent = p.sent
 	list := []claimsData{c}
@@ -183,14 +204,14 @@ func (p *members) transmit(all map[memberKey]*claim, owed map[memberKey]*debt, c
 }
 
 // beat returns the data of a beat.
-func (p *members) beat() any {
+func (p *replication) beat() any {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return claimsData{Generation: p.generation, Seq: p.seq, Nodes: p.nodes.hearsay()}
 }
 
 // unsynced returns the nodes whose claims are not known.
-func (p *members) unsynced() []string {
+func (p *replication) unsynced() []string {
 	return slices.DeleteFunc(p.nodes.others(), func(node string) bool {
 		r := p.replicas[node]
 		return r != nil && r.synced
@@ -198,28 +219,19 @@ func (p *members) unsynced() []string {
 }
 
 // isGone reports whether the claims of a node will be dropped.
-func (p *members) isGone(node string) bool {
+func (p *replication) isGone(node string) bool {
 	r := p.replicas[node]
 	return r != nil && r.gone
 }
 
-// returned drops the claims of this node that were only kept because another one was gone.
-func (p *members) returned() {
-	for key, c := range p.own {
-		if c.ended {
-			p.change(key, func(*member) {})
-		}
-	}
-}
-
 // notify wakes the callers of wait.
-func (p *members) notify() {
+func (p *replication) notify() {
 	close(p.news)
 	p.news = make(chan struct{})
 }
 
 // wait waits for the claims of the other nodes, at most presenceWait.
-func (p *members) wait(ctx context.Context) error {
+func (p *replication) wait(ctx context.Context) error {
 	timer := time.NewTimer(presenceWait)
 	defer timer.Stop()
 	for {
@@ -239,7 +251,7 @@ func (p *members) wait(ctx context.Context) error {
 }
 
 // silent returns the nodes that may not have sent all their claims.
-func (p *members) silent() []string {
+func (p *replication) silent() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	names := append(p.unsynced(), p.nodes.unheard(silentAfter)...)

@@ -50,6 +50,17 @@ func (c *claim) read(p *token.Payload) {
 	}
 }
 
+// debt is a member whose OnLeft a node has still to call, or that has not returned. The other
+// nodes know of it: if the node is killed, one of them calls it.
+type debt struct {
+	Tags    []string        `json:"tags,omitempty"`
+	Att     json.RawMessage `json:"att,omitempty"`
+	Since   time.Time       `json:"since"`
+	Joining bool            `json:"joining,omitempty"` // OnJoined has not returned either
+
+	calls int // of OnLeft, that have not returned
+}
+
 // member is a client with its claims, of which there is at least one.
 type member struct {
 	claims []*claim

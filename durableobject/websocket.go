@@ -236,21 +236,23 @@ func (s *sockets) remove(ws *Websocket) {
 	delete(s.all, ws)
 }
 
+// list returns the open sockets. They are closed without base.mu, because that writes to them.
+func (s *sockets) list() []*Websocket {
+	s.core.mu.RLock()
+	defer s.core.mu.RUnlock()
+	return slices.Collect(maps.Keys(s.all))
+}
+
 // close closes all sockets.
 func (s *sockets) close(code int, reason string) {
-	s.core.mu.Lock()
-	list := slices.Collect(maps.Keys(s.all))
-	s.core.mu.Unlock()
-	for _, ws := range list {
+	for _, ws := range s.list() {
 		ws.conn.Close(code, reason)
 	}
 }
 
 // kill ends the connections that are still open, at once, and returns their number.
 func (s *sockets) kill() (n int) {
-	s.core.mu.Lock()
-	defer s.core.mu.Unlock()
-	for ws := range s.all {
+	for _, ws := range s.list() {
 		if !ws.left.Load() {
 			ws.conn.Kill()
 			n++
@@ -261,9 +263,7 @@ func (s *sockets) kill() (n int) {
 
 // countCalls adds the number of running calls to counts, by method and channel.
 func (s *sockets) countCalls(counts map[string]int) {
-	s.core.mu.Lock()
-	defer s.core.mu.Unlock()
-	for ws := range s.all {
+	for _, ws := range s.list() {
 		ws.calls.count(counts)
 	}
 }

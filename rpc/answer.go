@@ -31,8 +31,8 @@ func newEngine(customs []value.Serializer, v Validator, l *slog.Logger) *engine 
 	return &engine{serializer: newSerializer(customs), validator: v, logger: asynclog.Guard(l)}
 }
 
-// answer is the answer to a call.
-type answer struct {
+// encodedAnswer is the answer to a call, which engine.answer returns.
+type encodedAnswer struct {
 	status int
 	header http.Header        // the call's ResponseHeader
 	body   serializer.Encoded // the output or error
@@ -43,7 +43,7 @@ type answer struct {
 //
 // An output that is not sent as a value is returned as out, with an answer without body; for
 // any other output, out is nil.
-func (e *engine) answer(ctx context.Context, call *Call, handle CallFunc) (out any, a answer) {
+func (e *engine) answer(ctx context.Context, call *Call, handle CallFunc) (out any, a encodedAnswer) {
 	if call.Header == nil {
 		call.Header = http.Header{}
 	}
@@ -54,12 +54,12 @@ func (e *engine) answer(ctx context.Context, call *Call, handle CallFunc) (out a
 
 	result, err := guarded(handle)(ctx, call)
 	if err == nil && isStream(result) {
-		return result, answer{status: http.StatusOK, header: call.ResponseHeader}
+		return result, encodedAnswer{status: http.StatusOK, header: call.ResponseHeader}
 	}
 	if err == nil {
 		body, encodeErr := e.encode(result)
 		if encodeErr == nil {
-			return nil, answer{status: http.StatusOK, header: call.ResponseHeader, body: body}
+			return nil, encodedAnswer{status: http.StatusOK, header: call.ResponseHeader, body: body}
 		}
 		err = internalError(fmt.Errorf("rpc: encode output: %w", encodeErr))
 	}
@@ -76,7 +76,7 @@ func isStream(out any) bool {
 }
 
 // answerError encodes an error that ended a call, or that kept it from starting.
-func (e *engine) answerError(ctx context.Context, call *Call, err error) answer {
+func (e *engine) answerError(ctx context.Context, call *Call, err error) encodedAnswer {
 	e.logError(ctx, call, err)
 	sent := ToError(err)
 	body, encodeErr := e.encode(sent.wire())
@@ -84,7 +84,7 @@ func (e *engine) answerError(ctx context.Context, call *Call, err error) answer 
 		e.logger.ErrorContext(ctx, "error cannot be sent", "path", strings.Join(call.Path, "."), "err", encodeErr)
 		sent, body = internalError(encodeErr), serializer.Encoded{JSON: unencodableError}
 	}
-	return answer{status: sent.Status, header: call.ResponseHeader, body: body}
+	return encodedAnswer{status: sent.Status, header: call.ResponseHeader, body: body}
 }
 
 // logError logs panics and the causes of internal errors, which are not sent to the caller. It

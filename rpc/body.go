@@ -1,9 +1,7 @@
 package rpc
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
@@ -11,11 +9,10 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"time"
 
+	"github.com/go-orpc/durable-iterator/internal/encoded"
 	"github.com/go-orpc/durable-iterator/internal/form"
 	"github.com/go-orpc/durable-iterator/internal/serializer"
-	"github.com/go-orpc/durable-iterator/internal/sse"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
@@ -28,23 +25,23 @@ func isJSONBody(header http.Header) bool {
 }
 
 // readBody reads the input of a request from its body. Its errors are *Error.
-func readBody(w http.ResponseWriter, r *http.Request, limit int64, s *serializer.Serializer) (value.Value, error) {
-	if !isJSONBody(r.Header) {
-		return readForeignBody(r)
+func (x *exchange) readBody() (value.Value, error) {
+	if !isJSONBody(x.r.Header) {
+		return readForeignBody(x.r)
 	}
-	data, err := readAll(w, r, limit)
+	data, err := x.readAll()
 	if err != nil {
 		return value.Value{}, err
 	}
-	return readInput(data, s)
+	return readInput(data, x.engine.serializer)
 }
 
 // readAll reads the body of a request. Its errors are *Error.
-func readAll(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	if r.ContentLength > limit {
+func (x *exchange) readAll() ([]byte, error) {
+	if x.r.ContentLength > x.maxBodyBytes {
 		return nil, &Error{Code: CodePayloadTooLarge}
 	}
-	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	data, err := io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, x.maxBodyBytes))
 	if err != nil {
 		return nil, bodyError(err)
 	}
@@ -141,172 +138,97 @@ func formError(err error) error {
 	return bodyError(err)
 }
 
-// readBodyForm reads the input of a request from its body, a form. Its errors are
-// *Error.
-func readBodyForm(w http.ResponseWriter, r *http.Request, limit int64, s *serializer.Serializer) (value.Value, *form.Form, error) {
-	if r.ContentLength > limit {
+// readForm reads the input of a request from its body, a form. Its errors are *Error.
+func (x *exchange) readForm() (value.Value, *form.Form, error) {
+	if x.r.ContentLength > x.maxBodyBytes {
 		return value.Value{}, nil, &Error{Code: CodePayloadTooLarge}
 	}
-	body := http.MaxBytesReader(w, r.Body, limit)
-	options := form.Options{MaxBytes: limit}
-	v, f, err := readForm(body, r.Header.Get(headerContentType), options, s)
+	body := http.MaxBytesReader(x.w, x.r.Body, x.maxBodyBytes)
+	options := form.Options{MaxBytes: x.maxBodyBytes}
+	v, f, err := readForm(body, x.r.Header.Get(headerContentType), options, x.engine.serializer)
 	if err == nil {
 		_, _ = io.Copy(io.Discard, body) // bytes after the form are ignored
 	}
 	return v, f, formError(err)
 }
 
-const (
-	// inputSilence is how long a client may take for the next event of its input, or for a
-	// comment, which clients send while they have no event.
-	inputSilence = time.Minute
-	// inputLinger is how long a client that has not sent all of its input may read the
-	// response before its connection is closed.
-	inputLinger = 500 * time.Millisecond
-)
-
-// errHalfDuplex means that the input cannot be read while the response is written.
-var errHalfDuplex = errors.New("rpc: read input: the http.ResponseWriter cannot be written while the body is read")
-
-// httpInput reads the events in the body of a request.
-type httpInput struct {
-	life       context.Context
-	leave      func() // called when the response has been written
-	controller *http.ResponseController
-	serializer *serializer.Serializer
-	reader     *sse.Reader
-	body       io.Reader
-	deadline   time.Time     // of reading
-	woken      chan struct{} // closed when life has ended and waiting reads have been interrupted
-
-	// mu guards the fields below, and is held while the read deadline is set. When the
-	// body has been read, net/http continues to read, to detect that the client has
-	// disconnected. A deadline would look like that, also for the next request of the
-	// connection.
-	mu    sync.Mutex
-	whole bool // the body was read to its end
-	cut   bool // reading was ended before the end of the body
+// bodyInput is an input in the body of a request that is read when the input is first used, so
+// that it is not read for a call that is refused before. It is the codec of the [value.Value] in
+// Call.Input.
+type bodyInput struct {
+	mu    sync.Mutex // guards the fields below; held while the body is read
+	read  func() (value.Value, *form.Form, error)
+	value value.Value
+	form  *form.Form
+	err   error // of value
 }
 
-// openInput returns the input of a request whose body is a stream of events. The input ends when
-// the server shuts down. The caller must call finish when the response has been written.
-func (h *Handler) openInput(server context.Context, w http.ResponseWriter, r *http.Request) (*eventStream, *httpInput, error) {
-	controller := http.NewResponseController(w)
-	if err := controller.EnableFullDuplex(); err != nil {
-		return nil, nil, &Error{Code: CodeNotImplemented, cause: fmt.Errorf("%w: %w", errHalfDuplex, err)}
+var errAnswered = errors.New("rpc: read input: the request has been answered")
+
+// input returns the input in the body of a request, and the value for Call.Input.
+func (x *exchange) input() (*bodyInput, value.Value) {
+	b := &bodyInput{read: func() (v value.Value, f *form.Form, err error) {
+		defer x.bodyRead()
+		if isFormBody(x.r.Header) {
+			return x.readForm()
+		}
+		v, err = x.readBody()
+		return v, nil, err
+	}}
+	return b, value.Value(encoded.New(encoded.Content{Codec: b}))
+}
+
+// resolve reads the body when it is first called. Its error is an *Error.
+func (b *bodyInput) resolve() (value.Value, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.read != nil {
+		b.value, b.form, b.err = b.read()
+		b.read = nil
 	}
-	ctx, leave, err := h.streams.enter(r.Context(), server)
+	return b.value, b.err
+}
+
+// end prevents the body from being read later. It returns the form in the body, which the caller
+// must close, or nil. b may be nil.
+func (b *bodyInput) end() *form.Form {
+	if b == nil {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.read != nil {
+		b.read, b.err = nil, errAnswered
+	}
+	return b.form
+}
+
+// Resolve implements [encoded.Resolver].
+func (b *bodyInput) Resolve() (encoded.Value, error) {
+	v, err := b.resolve()
+	return encoded.Value(v), err
+}
+
+// DecodeValue implements [encoded.Codec].
+func (b *bodyInput) DecodeValue(_ encoded.Value, into any) error {
+	v, err := b.resolve()
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	life, end := context.WithCancelCause(ctx)
-	in := &httpInput{
-		life: life, leave: leave, controller: controller, serializer: h.engine.serializer,
-		body: r.Body, woken: make(chan struct{}),
-	}
-	in.reader = sse.NewReader(in, h.maxBodyBytes)
-	s := newEventStream(life, end)
-	s.source = in
-	context.AfterFunc(life, in.wake)
-	return s, in, nil
+	return v.Decode(into)
 }
 
-// wake interrupts a read that waits.
-func (i *httpInput) wake() {
-	defer close(i.woken)
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if !i.whole {
-		i.cut = true
-		_ = i.controller.SetReadDeadline(time.Now()) // not all writers support deadlines
+// AppendValue implements [encoded.Codec].
+func (b *bodyInput) AppendValue(dst []byte, _ encoded.Value) ([]byte, error) {
+	v, err := b.resolve()
+	if err != nil {
+		return dst, err
 	}
+	return v.Append(dst)
 }
 
-// expect sets the deadline of the next event.
-func (i *httpInput) expect() {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if !i.whole && !i.cut {
-		i.deadline = time.Now().Add(inputSilence)
-		_ = i.controller.SetReadDeadline(i.deadline)
-	}
-}
-
-// Read implements [io.Reader] for the reader of events. At the end of the body it removes the
-// deadline.
-func (i *httpInput) Read(p []byte) (int, error) {
-	n, err := i.body.Read(p)
-	if err == io.EOF {
-		i.mu.Lock()
-		i.whole = true
-		i.mu.Unlock()
-	}
-	return n, err
-}
-
-func (i *httpInput) next() eventItem {
-	for {
-		i.expect()
-		if i.life.Err() != nil {
-			return eventItem{err: i.ended()}
-		}
-		m, err := i.reader.Next()
-		if err == io.EOF { //nolint:errorlint // the error of a lost connection may wrap it
-			return eventItem{value: value.Value{}, done: true} // the return value is optional
-		}
-		if err != nil {
-			return eventItem{err: i.failure(err)}
-		}
-		kind, ok := m.Kind()
-		if !ok {
-			continue
-		}
-		if item, ok := readInputEvent(i.serializer, kind, m.Data, m.Meta); ok {
-			return item
-		}
-	}
-}
-
-// ended returns the error of an input whose life has ended.
-func (i *httpInput) ended() error {
-	return fmt.Errorf("rpc: read events: %w", withCause(i.life, context.Cause(i.life)))
-}
-
-// failure returns the error of an input that cannot be read: an error of the client, unless the
-// call has ended.
-func (i *httpInput) failure(err error) error {
-	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded) && !time.Now().Before(i.deadline):
-		return &Error{Code: CodeTimeout, cause: err} // net/http has ended the context because of it
-	case i.life.Err() != nil:
-		return i.ended()
-	case errors.Is(err, sse.ErrTooLarge):
-		return &Error{Code: CodePayloadTooLarge, cause: err}
-	}
-	return malformedRequest(err)
-}
-
-func (i *httpInput) close() {}
-
-// announce prepares the header of a response. If there is unread input, the connection cannot be
-// used again, because the rest of the input could be read as a request.
-func (i *httpInput) announce(w http.ResponseWriter, r *http.Request) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if r.ProtoMajor == 1 && (!i.whole || i.cut) {
-		w.Header().Set("Connection", "close")
-	}
-}
-
-// finish ends the input when the response has been written. For inputLinger, net/http continues
-// to read, so that the client receives the response.
-func (i *httpInput) finish(s *eventStream) {
-	defer i.leave()
-	s.close()
-	<-i.woken // wake would undo the following
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if !i.whole {
-		_ = i.controller.SetReadDeadline(time.Now().Add(inputLinger))
-	}
+// IsUndefined implements [encoded.Codec]. A body that cannot be read is not undefined.
+func (b *bodyInput) IsUndefined(encoded.Value) bool {
+	v, err := b.resolve()
+	return err == nil && v.IsUndefined()
 }

@@ -261,6 +261,10 @@ func (d ErrorDef[D]) fits(e *Error) bool {
 	return e.Code == d.code && cmp.Or(e.Status, e.Code.Status()) == d.status
 }
 
+func (d ErrorDef[D]) describe() DeclaredError {
+	return DeclaredError{Code: d.code, Status: d.status, Message: d.message, Data: reflect.TypeFor[D]()}
+}
+
 // ErrorResponse is the data of the error that a client returns for an error response that is not
 // an RPC error, for example of a proxy. Read it with [ErrorData]. The code of the error is the
 // common code of the status, or [CodeMalformedErrorResponse] if there is none.
@@ -284,4 +288,4 @@ type PanicError struct {
 
 // Error returns the value as a string, without the stack. If the value is neither an error nor a
 // [fmt.Stringer] nor of a basic type, it returns the name of the type.
-func (e *PanicError) Error() string { return "rpc: handler panicked: " + asynclog.PanicText(e.Value) }
+func (e *PanicError) Error() string { return "panic: " + asynclog.PanicText(e.Value) }

@@ -13,7 +13,7 @@ import (
 )
 
 // ErrEventMeta is wrapped by errors about an invalid [EventMeta].
-var ErrEventMeta = errors.New("rpc: event metadata")
+var ErrEventMeta = errors.New("event metadata")
 
 // EventMeta is the metadata of an event. The zero EventMeta means no metadata.
 type EventMeta struct {
@@ -41,6 +41,13 @@ type Event[T any] struct {
 
 // Validate returns an error that wraps [ErrEventMeta] if the metadata is invalid.
 func (m EventMeta) Validate() error {
+	if err := m.check(); err != nil {
+		return fmt.Errorf("rpc: %w", err)
+	}
+	return nil
+}
+
+func (m EventMeta) check() error {
 	switch {
 	case !isPrintable(m.ID) || strings.Contains(m.ID, "\t"):
 		return fmt.Errorf("%w: id %q has a control character or is not UTF-8", ErrEventMeta, m.ID)
@@ -70,7 +77,7 @@ func isPrintable(text string) bool {
 
 // peerMeta validates the metadata and converts it to the form of the peer protocol.
 func (m EventMeta) peerMeta() (peer.EventMeta, error) {
-	if err := m.Validate(); err != nil {
+	if err := m.check(); err != nil {
 		return peer.EventMeta{}, err
 	}
 	p := peer.EventMeta{ID: m.ID, HasID: m.ID != ""}

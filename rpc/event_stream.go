@@ -80,7 +80,7 @@ func newEventStream(life context.Context, cancel context.CancelCauseFunc) *event
 }
 
 var (
-	errStreamClosed     = errors.New("rpc: the stream of events is closed")
+	errStreamClosed     = errors.New("the stream of events is closed")
 	errStreamFailed     = errors.New("rpc: the stream of events has failed")
 	errNoStream         = errors.New("the answer is not a stream of events")
 	errUnexpectedStream = errors.New("the answer is a stream of events")
@@ -88,11 +88,11 @@ var (
 
 // ErrNoResult is wrapped by the error of [Events.Result] if there is no return value, because the
 // stream has not ended yet or was closed before its end.
-var ErrNoResult = errors.New("rpc: the stream of events has no return value")
+var ErrNoResult = errors.New("the stream of events has no return value")
 
 // ErrOverflow is wrapped by the error of a stream of events that was read too slowly: see
 // [Events].
-var ErrOverflow = errors.New("rpc: too many unread events")
+var ErrOverflow = errors.New("too many unread events")
 
 // streamOf returns the stream of an output that is an *Events, or a pointer to one.
 func streamOf(out any) (*eventStream, bool) {
@@ -204,9 +204,9 @@ func (s *eventStream) outcome() (any, error) {
 	defer s.mu.Unlock()
 	switch {
 	case !s.ended:
-		return nil, ErrNoResult
+		return nil, fmt.Errorf("rpc: %w", ErrNoResult)
 	case errors.Is(s.err, errStreamClosed):
-		return nil, errors.Join(ErrNoResult, errStreamClosed)
+		return nil, fmt.Errorf("rpc: %w: %w", ErrNoResult, errStreamClosed)
 	}
 	return s.result, s.err
 }
@@ -248,15 +248,6 @@ func readEvent(s *serializer.Serializer, kind peer.EventKind, data []byte, meta 
 		}
 	}
 	return item, true
-}
-
-// readInputEvent is like readEvent, for an event that a client has sent.
-func readInputEvent(values *serializer.Serializer, kind peer.EventKind, data []byte, meta peer.EventMeta) (item eventItem, ok bool) {
-	item, ok = readEvent(values, kind, data, meta)
-	if _, malformed := errors.AsType[*serializer.MalformedError](item.err); malformed {
-		item.err = malformedRequest(item.err)
-	}
-	return item, ok
 }
 
 // sendTo sends all events of a stream, until it has ended or an event cannot be sent.

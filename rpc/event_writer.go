@@ -194,7 +194,7 @@ type localSink struct {
 }
 
 func (s localSink) message(value any, meta EventMeta) error {
-	if err := meta.Validate(); err != nil {
+	if err := meta.check(); err != nil {
 		return err
 	}
 	return s.put(eventItem{value: value, meta: meta})

@@ -194,8 +194,8 @@ func (s *lazySource) close() {
 }
 
 var (
-	errNestedStream = errors.New("rpc: a stream of events can only be an input as a whole")
-	errStreamSent   = errors.New("rpc: the stream of events was the input of a call before")
+	errNestedStream = errors.New("a stream of events can only be an input as a whole")
+	errStreamSent   = errors.New("the stream of events was the input of a call before")
 )
 
 // MarshalJSON returns an error: a stream of events cannot be a part of a value.
@@ -216,11 +216,24 @@ func (*Events[T, R]) adopt(ctx context.Context, v Validator, s *eventStream) any
 	return &Events[T, R]{s}
 }
 
+func (*Events[T, R]) payload() Payload {
+	return Payload{Type: reflect.TypeFor[R](), Event: reflect.TypeFor[T]()}
+}
+
 // takesStream reports whether In is a stream of events.
 func takesStream[In any]() bool {
 	var in In
 	_, ok := any(in).(streamInput)
 	return ok
+}
+
+// payloadOf returns the payload of an input or output of type T.
+func payloadOf[T any]() Payload {
+	var t T
+	if s, ok := any(t).(streamInput); ok {
+		return s.payload()
+	}
+	return Payload{Type: reflect.TypeFor[T]()}
 }
 
 // inputStream returns the input of a call if it is a stream of events.

@@ -177,7 +177,7 @@ func TestClientPeerReadsEvents(t *testing.T) {
 		"an error of its own":   {frames: `{"i":"1","t":3,"p":{"e":"error","d":{"json":"oops"}}}`, code: rpc.CodeInternalServerError, err: "rpc: the stream of events has failed"},
 		"an unknown kind":       {frames: `{"i":"1","t":3,"p":{"e":"ping"}} {"i":"1","t":3,"p":{"e":"done","d":{"json":4}}}`, result: 4},
 		"bad data":              {frames: `{"i":"1","t":3,"p":{"e":"message","d":{"json":"x","meta":[[1,"y"]]}}}`, code: rpc.CodeInternalServerError, err: "rpc: decode event: "},
-		"bad frame":             {frames: `{"i":"1","t":3,"p":{"e":1}}`, code: rpc.CodeInternalServerError, err: "rpc: call numbers: peer: "},
+		"bad frame":             {frames: `{"i":"1","t":3,"p":{"e":1}}`, code: rpc.CodeInternalServerError, err: "rpc: call numbers: decode: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -63,8 +63,7 @@ func ExampleEvents_Close() {
 	fmt.Println(err)
 	// Output:
 	// 3
-	// rpc: the stream of events has no return value
-	// rpc: the stream of events is closed
+	// rpc: the stream of events has no return value: the stream of events is closed
 }
 
 func ExampleWithLastEventID() {

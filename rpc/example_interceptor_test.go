@@ -31,7 +31,7 @@ func ExampleOnSuccess() {
 
 func ExampleOnError() {
 	_, _ = callThrough(0, rpc.OnError(func(_ context.Context, _ *rpc.Call, err error) { fmt.Println(err) }))
-	// Output: rpc: handler panicked: nothing to double
+	// Output: panic: nothing to double
 }
 
 func ExampleOnFinish() {

@@ -39,6 +39,7 @@ const (
 type exchanges struct {
 	engine       *engine
 	streams      *streams
+	maxBodyBytes int64
 	bodyTimeout  time.Duration // none if not positive
 	stallTimeout time.Duration // none if not positive
 }
@@ -219,7 +220,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 
 // writeAnswer sends an answer without files. It ignores errors, since there is no caller to report
 // them to.
-func (x *exchange) writeAnswer(a answer) {
+func (x *exchange) writeAnswer(a encodedAnswer) {
 	mergeHeader(x.w.Header(), a.header)
 	x.writeJSON(httpStatus(a.status), a.body.JSON)
 }
@@ -251,7 +252,7 @@ func httpStatus(status int) int {
 
 // writeForm sends an answer with files while these are read. If that fails after the response has
 // begun, the response is cut off.
-func (x *exchange) writeForm(ctx context.Context, call *Call, a answer) {
+func (x *exchange) writeForm(ctx context.Context, call *Call, a encodedAnswer) {
 	boundary := form.Boundary()
 	header := x.w.Header()
 	mergeHeader(header, a.header)

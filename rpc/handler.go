@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-orpc/durable-iterator/internal/bridge"
 	"github.com/go-orpc/durable-iterator/internal/faults"
 	"github.com/go-orpc/durable-iterator/internal/form"
 	"github.com/go-orpc/durable-iterator/internal/peer"
@@ -118,7 +117,6 @@ type Handler struct {
 	engine       *engine
 	routes       map[string]Route // by encoded path with the prefix
 	interceptors []Interceptor
-	maxBodyBytes int64
 	exchanges    *exchanges
 	origins      *origins
 	notFound     http.Handler
@@ -151,19 +149,23 @@ func NewHandler(r *Router, o *HandlerOptions) *Handler {
 		plugin.InitHandler(&own)
 	}
 	checkPlugged("rpc: NewHandler", own.Interceptors)
+	trusted, err := newOrigins(own.TrustedOrigins, own.TrustedOriginFunc, own.cors)
+	if err != nil {
+		panic(fmt.Sprintf("rpc: NewHandler: trusted origins: %v", err))
+	}
 	prefix := strings.TrimSuffix(own.Prefix, "/")
 	h := &Handler{
 		engine:       newEngine(own.Serializers, own.Validator, own.Logger),
 		routes:       make(map[string]Route, len(r.routes)),
 		interceptors: own.Interceptors,
-		maxBodyBytes: cmp.Or(own.MaxBodyBytes, defaultMaxBodyBytes),
-		origins:      newOrigins(&own),
+		origins:      trusted,
 		notFound:     own.NotFound,
 		streams:      newStreams(),
 		prefix:       prefix,
 	}
 	h.exchanges = &exchanges{
 		engine: h.engine, streams: h.streams,
+		maxBodyBytes: cmp.Or(own.MaxBodyBytes, defaultMaxBodyBytes),
 		bodyTimeout:  cmp.Or(own.BodyTimeout, defaultBodyTimeout),
 		stallTimeout: cmp.Or(own.StallTimeout, defaultStallTimeout),
 	}
@@ -229,6 +231,48 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.serve(w, r)
 }
 
+// serveCORS sets the headers for a page of another origin. If the request is a preflight, it sends
+// the response and returns true.
+func (h *Handler) serveCORS(w http.ResponseWriter, r *http.Request) (answered bool) {
+	c, origin := h.origins.cors, r.Header.Get("Origin")
+	preflight := r.Method == http.MethodOptions && origin != ""
+	if !h.isOurs(r, preflight) {
+		return false
+	}
+	allowed, err := c.announce(w.Header(), origin)
+	if err != nil {
+		h.engine.logError(r.Context(), &Call{Path: []string{"CORSPlugin.OriginFunc"}}, err)
+	}
+	if !preflight {
+		return false
+	}
+	if allowed {
+		c.permit(w.Header(), r.Header)
+	} else {
+		h.engine.logger.WarnContext(r.Context(), "preflight refused: its origin is not in CORSPlugin.Origins",
+			"path", loggable(r.URL.Path), "origin", loggable(origin))
+	}
+	h.exchanges.open(w, r, false).begin(false)
+	w.WriteHeader(http.StatusNoContent)
+	return true
+}
+
+// isOurs reports whether the handler serves a request itself, rather than NotFound.
+func (h *Handler) isOurs(r *http.Request, preflight bool) bool {
+	_, known := h.route(r)
+	switch {
+	case known, h.ownNotFound:
+		return true
+	case h.batch == nil:
+		return false
+	case preflight: // of a batch, which may have any path
+		return strings.HasPrefix(r.URL.EscapedPath(), h.prefix+"/") &&
+			listed(r.Header["Access-Control-Request-Headers"], headerBatch)
+	default:
+		return h.batch.takes(r)
+	}
+}
+
 func (h *Handler) route(r *http.Request) (Route, bool) {
 	route, ok := h.routes[strings.TrimSuffix(r.URL.EscapedPath(), "/")]
 	return route, ok
@@ -267,14 +311,14 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 		call.ResponseHeader.Set("Allow", allowedMethods(route))
 	case duplex:
 		var events *eventStream
-		if events, stream, err = h.openInput(server, w, r); err == nil {
+		if events, stream, err = x.eventInput(server); err == nil {
 			call.Input = events
 			defer stream.finish(events)
 		}
 	case r.Method == http.MethodGet:
 		call.Input, err = readQuery(r.URL, h.engine.serializer)
 	default:
-		body, call.Input = h.newBodyInput(w, x)
+		body, call.Input = x.input()
 	}
 	if err != nil {
 		handle = func(context.Context, *Call) (any, error) { return nil, err }
@@ -286,7 +330,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if stream != nil {
-		stream.announce(w, r)
+		stream.announce()
 	}
 	if run, ok := out.(*eventRun); ok {
 		x.sendEvents(ctx, server, a.header, run)
@@ -337,39 +381,6 @@ func (h *Handler) closeForm(ctx context.Context, f *form.Form) {
 // have one.
 func isEventInput(r *http.Request, route Route) bool {
 	return route.spec.stream && peer.IsEventStream(r.Header) && r.Method != http.MethodGet
-}
-
-// origins decides which requests of browsers are served.
-type origins struct {
-	protection *http.CrossOriginProtection
-	trusted    func(origin string) bool // besides those that protection trusts; nil: none
-	cors       *cors                    // trusts more of them; nil: none
-}
-
-func newOrigins(o *HandlerOptions) *origins {
-	protection := http.NewCrossOriginProtection()
-	for _, origin := range o.TrustedOrigins {
-		if err := cmp.Or(checkOrigin(origin), protection.AddTrustedOrigin(origin)); err != nil {
-			panic(fmt.Sprintf("rpc: NewHandler: trusted origins: %v", err))
-		}
-	}
-	return &origins{protection: protection, trusted: o.TrustedOriginFunc, cors: o.cors}
-}
-
-// check returns an error for a request that a page of another origin has made.
-func (o *origins) check(r *http.Request) (err error) {
-	defer bridge.RecoverTo(&err)
-	refused := o.protection.Check(r)
-	if refused == nil {
-		return nil
-	}
-	if origin := r.Header.Get("Origin"); origin != "" && o.trusted != nil && o.trusted(origin) {
-		return nil
-	}
-	if trusted, err := o.cors.trusts(r); trusted || err != nil {
-		return err
-	}
-	return &Error{Code: CodeForbidden, Message: "Cross-origin request refused", cause: refused}
 }
 
 // loggable returns what is logged of a text that a client has chosen.

@@ -11,11 +11,12 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/go-orpc/durable-iterator/internal/faults"
 	"github.com/go-orpc/durable-iterator/internal/form"
+	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/internal/serializer"
+	"github.com/go-orpc/durable-iterator/internal/sse"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
@@ -73,7 +74,7 @@ type Link struct {
 	maxURL     int
 	caller     Caller
 	bad        error       // returned by each call if the address is invalid
-	batcher    batchSender // nil if each call is a separate request
+	batch      batchSender // nil if each call is a separate request
 }
 
 // batchSender sends calls in batches.
@@ -84,7 +85,7 @@ type batchSender interface {
 
 // ErrAddress is wrapped by the error of every call on a link whose address is not an http or https
 // URL.
-var ErrAddress = errors.New("rpc: bad address")
+var ErrAddress = errors.New("bad address")
 
 // NewLink returns a link to the handler at an address, including its prefix, such as
 // "http://localhost:3000/rpc". A trailing slash is ignored. If o is nil, the defaults are used. If
@@ -118,7 +119,7 @@ func NewLink(address string, o *LinkOptions) *Link {
 		l.query = "?" + base.RawQuery
 	}
 	if own.batch != nil {
-		l.batcher = own.batch(l)
+		l.batch = own.batch(l)
 	}
 	l.caller = NewCaller(l.send, own.Interceptors...)
 	return l
@@ -175,13 +176,37 @@ func (l *Link) send(ctx context.Context, call *Call) (any, error) {
 	return l.output(ctx, call, response)
 }
 
+// openStream calls a procedure whose output is a stream of events. The request lasts as long as the
+// stream, and so does the input if that is a stream too; ctx limits only opening it.
+func (l *Link) openStream(ctx context.Context, call *Call, out any, s, input *eventStream) (any, error) {
+	life, cancel := context.WithCancelCause(peer.WithValues(s.life, ctx))
+	opened := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
+	response, err := l.roundTrip(life, call) //nolint:bodyclose // the source closes it
+	if err != nil {
+		cancel(err)
+		input.stop()
+		return nil, callError(ctx, call, err)
+	}
+	source := &httpSource{
+		life: s.life, cancel: cancel, call: call, serializer: l.serializer, input: input,
+		body: response.Body, reader: sse.NewReader(response.Body, l.maxBody),
+	}
+	if !opened() || isErrorStatus(response.StatusCode) || !peer.IsEventStream(response.Header) {
+		defer source.close()
+		return l.output(ctx, call, response)
+	}
+	call.ResponseHeader = response.Header
+	s.source = source
+	return out, nil
+}
+
 func (l *Link) roundTrip(ctx context.Context, call *Call) (*http.Response, error) {
 	r, body, err := l.request(ctx, call)
 	if err != nil {
 		return nil, err
 	}
-	if l.batcher != nil && l.batcher.takes(call, r) {
-		return l.batcher.do(ctx, call, r, body)
+	if l.batch != nil && l.batch.takes(call, r) {
+		return l.batch.do(ctx, call, r, body)
 	}
 	return l.client.Do(r)
 }
@@ -229,6 +254,25 @@ func (l *Link) request(ctx context.Context, call *Call) (*http.Request, []byte, 
 		r.Header.Set("Content-Type", "application/json")
 	}
 	return r, input.JSON, nil
+}
+
+// streamRequest returns the request of a call whose input is a stream of events.
+func (l *Link) streamRequest(ctx context.Context, call *Call, s *eventStream) (*http.Request, []byte, error) {
+	method := call.Method
+	if method == "" || method == http.MethodGet {
+		method = http.MethodPost
+	}
+	body := newStreamBody(s, l.serializer)
+	r, err := http.NewRequestWithContext(ctx, method, l.prefix+encodePath(call.Path)+l.query, body)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := l.addHeader(ctx, call, r.Header); err != nil {
+		return nil, nil, err
+	}
+	r.ContentLength = -1
+	r.Header.Set(headerContentType, eventStreamType)
+	return r, nil, nil
 }
 
 func (l *Link) addHeader(ctx context.Context, call *Call, header http.Header) error {
@@ -292,7 +336,7 @@ func setForm(r *http.Request, e serializer.Encoded) error {
 	boundary := form.Boundary()
 	r.Header.Set(headerContentType, form.ContentType(boundary))
 	r.ContentLength = formLength(boundary, e)
-	r.GetBody = func() (io.ReadCloser, error) { return newFormReader(boundary, e), nil }
+	r.GetBody = func() (io.ReadCloser, error) { return newFormBody(boundary, e), nil }
 	if 0 <= r.ContentLength && r.ContentLength <= formHeld {
 		var text bytes.Buffer
 		if err := writeForm(&text, boundary, e); err != nil {
@@ -303,38 +347,4 @@ func setForm(r *http.Request, e serializer.Encoded) error {
 	var err error
 	r.Body, err = r.GetBody()
 	return err
-}
-
-// formReader creates a form while it is read, without keeping it in memory.
-type formReader struct {
-	boundary string
-	encoded  serializer.Encoded
-	reader   *io.PipeReader
-	writer   *io.PipeWriter
-	begin    sync.Once     // write runs from the first Read on
-	done     chan struct{} // closed when it has returned, or will not run
-}
-
-func newFormReader(boundary string, e serializer.Encoded) *formReader {
-	f := &formReader{boundary: boundary, encoded: e, done: make(chan struct{})}
-	f.reader, f.writer = io.Pipe()
-	return f
-}
-
-func (f *formReader) Read(p []byte) (int, error) {
-	f.begin.Do(func() { go f.write() })
-	return f.reader.Read(p)
-}
-
-// Close waits until no file is being read.
-func (f *formReader) Close() error {
-	f.begin.Do(func() { close(f.done) })
-	_ = f.reader.Close() // never fails
-	<-f.done
-	return nil
-}
-
-func (f *formReader) write() {
-	defer close(f.done)
-	_ = f.writer.CloseWithError(writeForm(f.writer, f.boundary, f.encoded)) // never fails
 }

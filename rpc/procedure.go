@@ -33,19 +33,6 @@ type declaration interface {
 	describe() DeclaredError
 }
 
-// Method is implemented by everything that a token can allow by name: a [Procedure], a
-// [MethodGroup], or a [Name].
-type Method interface {
-	// Path returns the dotted path.
-	Path() string
-}
-
-// Name is a [Method] without a contract.
-type Name string
-
-// Path returns the name.
-func (n Name) Path() string { return string(n) }
-
 // ProcedureOption configures a procedure. It is the result of [WithMethod], or an [ErrorDef] that
 // the handler may return.
 type ProcedureOption interface{ applyToProcedure(s *spec) }
@@ -86,20 +73,13 @@ func newSpec(caller, path string, opts []ProcedureOption) *spec {
 	return s
 }
 
-// MethodGroup is a named group of methods. A token allows all or none of the methods of a group.
-type MethodGroup struct{ name string }
-
-// Group returns a group of methods, which are defined with [DefineIn] and [DefineEventsIn]. It
-// panics if the name is empty or contains a dot.
-func Group(name string) MethodGroup {
-	if name == "" || strings.Contains(name, ".") {
-		panic(fmt.Sprintf("rpc: Group: bad name %q", name))
+func (s *spec) describe() Description {
+	d := Description{Path: slices.Clone(s.path), Method: s.method, Input: s.input, Output: s.output}
+	for _, e := range s.errors {
+		d.Errors = append(d.Errors, e.describe())
 	}
-	return MethodGroup{name}
+	return d
 }
-
-// Path returns the group's name.
-func (g MethodGroup) Path() string { return g.name }
 
 // DefineIn returns the contract of a procedure in a group. It is Define(g.Path()+"."+name).
 func DefineIn[In, Out any](g MethodGroup, name string, opts ...ProcedureOption) Procedure[In, Out] {
@@ -108,6 +88,9 @@ func DefineIn[In, Out any](g MethodGroup, name string, opts ...ProcedureOption) 
 
 // Path returns the dotted path.
 func (p Procedure[In, Out]) Path() string { return strings.Join(p.spec.path, ".") }
+
+// Describe implements [Contract].
+func (p Procedure[In, Out]) Describe() Description { return p.spec.describe() }
 
 // Call calls the procedure with c and returns its output. An error that the server has sent is an
 // [*Error]. When ctx ends, the call ends, and so does the context of the handler.
@@ -217,6 +200,9 @@ type Route struct {
 // Path returns the dotted path of the procedure.
 func (r Route) Path() string { return strings.Join(r.spec.path, ".") }
 
+// Describe implements [Contract].
+func (r Route) Describe() Description { return r.spec.describe() }
+
 // TakesEvents reports whether the input of the procedure is a stream of events.
 func (r Route) TakesEvents() bool { return r.spec.stream }
 
@@ -237,8 +223,10 @@ func decodeAs[In any](ctx context.Context, call *Call) (in In, err error) {
 		return in, err
 	}
 	defer call.stopDecoding()
-	in, err = typed[In](call.Input)
-	return in, inputError(err)
+	if in, err = typed[In](call.Input); err != nil {
+		return in, inputError(fmt.Errorf("rpc: decode input: %w", err))
+	}
+	return in, nil
 }
 
 // EventProcedure is the contract of a procedure whose output is a stream of events, oRPC's Event
@@ -263,6 +251,9 @@ func DefineEventsIn[In, T, R any](g MethodGroup, name string, opts ...ProcedureO
 
 // Path returns the dotted path.
 func (p EventProcedure[In, T, R]) Path() string { return strings.Join(p.spec.path, ".") }
+
+// Describe implements [Contract].
+func (p EventProcedure[In, T, R]) Describe() Description { return p.spec.describe() }
 
 // Handler returns a route that handles the procedure with fn, for [NewRouter]. fn is the counterpart
 // of oRPC's generator functions: it sends events, and its return value is the result of the stream.

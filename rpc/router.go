@@ -1,9 +1,11 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -45,6 +47,16 @@ func (r *Router) Has(path []string) bool {
 func (r *Router) TakesEvents(path []string) bool {
 	route, ok := r.find(path)
 	return ok && route.TakesEvents()
+}
+
+// Routes returns the routes of the router, sorted by path.
+func (r *Router) Routes() []Route {
+	routes := make([]Route, 0, len(r.routes))
+	for _, route := range r.routes {
+		routes = append(routes, route)
+	}
+	slices.SortFunc(routes, func(a, b Route) int { return cmp.Compare(a.Path(), b.Path()) })
+	return routes
 }
 
 // Call runs the procedure with the path call.Path in this process. The input may have the

@@ -18,7 +18,7 @@ import (
 // ErrDisconnected is wrapped by the error of a call that failed because its socket was closed or not
 // open. The server may have run the call or not. It is not an [*Error], because no server has sent
 // it.
-var ErrDisconnected = errors.New("rpc: disconnected")
+var ErrDisconnected = errors.New("disconnected")
 
 // socketClient makes calls over sockets, one after another: see transport.ClientPeer.
 type socketClient struct {
@@ -378,7 +378,7 @@ func (s *peerSource) next() eventItem {
 	for {
 		e, err := s.stream.Next(s.life)
 		if errors.Is(err, peer.ErrOverflow) {
-			err = fmt.Errorf("%w: %w", ErrOverflow, err)
+			err = ErrOverflow
 		}
 		if err != nil {
 			return eventItem{err: s.socket.failed(s.life, s.call, err)}

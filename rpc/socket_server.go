@@ -12,7 +12,6 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/asynclog"
 	"github.com/go-orpc/durable-iterator/internal/bridge"
 	"github.com/go-orpc/durable-iterator/internal/peer"
-	"github.com/go-orpc/durable-iterator/internal/serializer"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
@@ -31,6 +30,19 @@ type socketServers struct {
 	handle  CallFunc
 	takes   func(path []string) bool // nil if no input is a stream
 	servers *peer.Servers
+}
+
+// init sets the functions that package transport cannot access in any other way.
+func init() { //nolint:gochecknoinits // see above
+	bridge.Set(newSocketServers, newSocketClient, func(status int, header http.Header, body string) *Error {
+		return ErrorResponse{Status: status, Headers: header, Body: body}.err()
+	}, func(dst []byte, m EventMeta) ([]byte, error) {
+		meta, err := m.peerMeta()
+		if err != nil {
+			return dst, fmt.Errorf("rpc: %w", err)
+		}
+		return peer.AppendEventMeta(dst, meta), nil
+	}, func(value any, stack []byte) error { return &PanicError{Value: value, Stack: stack} })
 }
 
 func newSocketServers(o *bridge.ServerOptions[Call]) bridge.Servers {
@@ -156,7 +168,7 @@ func (s *socketServers) panicked(r *peer.Request, v any) {
 
 // response converts an answer to the form of the peer protocol. If its files cannot be read, it
 // returns an error answer.
-func (e *engine) response(ctx context.Context, call *Call, a answer) *peer.Response {
+func (e *engine) response(ctx context.Context, call *Call, a encodedAnswer) *peer.Response {
 	body, err := peerBody(a.header, a.body)
 	if err != nil { // this does not recur, because an error answer has no files
 		return e.response(ctx, call, e.answerError(ctx, call, internalError(fmt.Errorf("rpc: send output: %w", err))))
@@ -269,37 +281,3 @@ func (s *socketServers) takesEvents(r *peer.Request) bool {
 	path, err := decodePath(r.URL)
 	return err == nil && s.takes(path)
 }
-
-// peerInput reads the events that a client sends as the input of a call.
-type peerInput struct {
-	life       context.Context
-	call       *peer.Call
-	serializer *serializer.Serializer
-}
-
-// newPeerInput returns the input of a call. The caller must stop it when the handler has returned.
-// When the call ends, the client is notified by the call itself.
-func newPeerInput(ctx context.Context, c *peer.Call, values *serializer.Serializer) *eventStream {
-	life, end := context.WithCancelCause(ctx)
-	s := newEventStream(life, end)
-	s.source = &peerInput{life: life, call: c, serializer: values}
-	return s
-}
-
-func (i *peerInput) next() eventItem {
-	for {
-		e, err := i.call.Next(i.life)
-		if errors.Is(err, peer.ErrOverflow) {
-			err = fmt.Errorf("%w: %w", ErrOverflow, err)
-		}
-		if err != nil {
-			return eventItem{err: fmt.Errorf("rpc: read events: %w", withCause(i.life, err))}
-		}
-		if item, ok := readInputEvent(i.serializer, e.Kind, e.Data, e.Meta); ok {
-			return item
-		}
-	}
-}
-
-// close asks the client to stop, unless it has sent everything.
-func (i *peerInput) close() { _ = i.call.CloseInput() }

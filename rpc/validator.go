@@ -93,7 +93,7 @@ func typed[T any](given any) (t T, err error) {
 	case T:
 		return given, nil
 	}
-	return t, fmt.Errorf("rpc: value is a %T, not a %T", given, t)
+	return t, fmt.Errorf("value is a %T, not a %T", given, t)
 }
 
 // inputError returns the error to send for an input that could not be decoded or is invalid.

@@ -172,7 +172,7 @@ func TestEndlessPanic(t *testing.T) {
 		&rpc.HandlerOptions{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	require.Equal(t, 500, post(h, "/p", `{}`).Code)
 	require.Contains(t, log.String(), "panic=rpc_test.selfList")
-	require.EqualError(t, &rpc.PanicError{Value: list}, "rpc: handler panicked: rpc_test.selfList")
-	require.EqualError(t, &rpc.PanicError{Value: context.Canceled}, "rpc: handler panicked: context canceled")
-	require.EqualError(t, &rpc.PanicError{Value: 7}, "rpc: handler panicked: 7")
+	require.EqualError(t, &rpc.PanicError{Value: list}, "panic: rpc_test.selfList")
+	require.EqualError(t, &rpc.PanicError{Value: context.Canceled}, "panic: context canceled")
+	require.EqualError(t, &rpc.PanicError{Value: 7}, "panic: 7")
 }

@@ -24,7 +24,7 @@ const noProcedureText = "No procedure matched"
 
 // ErrNoProcedure is returned by the Handle function of a server for a path without a procedure. The
 // caller receives status 404 with oRPC's message for this case, which is not an RPC error.
-var ErrNoProcedure = errors.New("rpc: no procedure matched")
+var ErrNoProcedure = errors.New("no procedure matched")
 
 // listHeaders are the response headers to whose values others are added. Middleware around a handler
 // may already have set them.

@@ -36,6 +36,20 @@ type channel struct {
 	floor   uint64 // Seq of the last record dropped
 }
 
+// before fills batch with the records before a Seq, newest first, and returns their number.
+// A nil channel has no records.
+func (c *channel) before(seq uint64, batch []*Record) (n int) {
+	if c == nil {
+		return 0
+	}
+	end := c.records.search(func(s *stored) bool { return s.Seq >= seq })
+	for n < len(batch) && n < end {
+		batch[n] = c.records.at(end - 1 - n).Record
+		n++
+	}
+	return n
+}
+
 // history is the content of a Memory, guarded by its mu. Records are added at the
 // newest end and dropped one by one at the oldest end of their channel.
 type history struct {

@@ -107,7 +107,10 @@ func NewMemory(o *MemoryOptions) *Memory {
 	return m
 }
 
-var _ Keyed = (*Memory)(nil)
+var (
+	_ Keyed  = (*Memory)(nil)
+	_ Newest = (*Memory)(nil)
+)
 
 // Retention implements [Expiring].
 func (m *Memory) Retention() time.Duration {
@@ -204,13 +207,28 @@ func (m *Memory) After(ctx context.Context, channel string, p Position) (Replay,
 	}
 	m.expire(channel)
 	floor, newest := m.history.span(channel)
-	read := replay{log: m, ctx: ctx, channel: channel, cursor: p.Seq, end: newest}
+	read := memoryReplay{log: m, ctx: ctx, channel: channel, cursor: p.Seq, end: newest}
 	known := p.Epoch == m.epoch && p.Seq <= m.history.last
 	if !known || p.Seq < floor {
 		read.cursor = floor
 		return Replay{Truncated: !p.IsZero(), Records: read.records}, nil
 	}
 	return Replay{Records: read.records}, nil
+}
+
+// Newest implements [Newest]. Its replay reads a few records at a time.
+func (m *Memory) Newest(ctx context.Context, channel string, p Position) (Replay, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.usable(ctx); err != nil {
+		return Replay{}, fmt.Errorf("eventlog: newest: %w", err)
+	}
+	known := p.IsZero() || p.Epoch == m.epoch && p.Seq <= m.history.last
+	read := memoryReplay{log: m, ctx: ctx, channel: channel, cursor: math.MaxUint64, backwards: true}
+	if known && !p.IsZero() {
+		read.cursor = p.Seq
+	}
+	return Replay{Truncated: !known, Records: read.records}, nil
 }
 
 // Head implements [Log]. It waits for a running deliver of the channel.
@@ -313,9 +331,9 @@ func (m *Memory) expire(name string) {
 	}
 }
 
-// replay reads the records of a channel from a cursor to an end, or backwards from it to the
+// memoryReplay reads the records of a channel from a cursor to an end, or backwards from it to the
 // oldest one.
-type replay struct {
+type memoryReplay struct {
 	log       *Memory
 	ctx       context.Context
 	channel   string
@@ -325,7 +343,7 @@ type replay struct {
 }
 
 // records implements [Replay.Records].
-func (r *replay) records(yield func(*Record, error) bool) {
+func (r *memoryReplay) records(yield func(*Record, error) bool) {
 	var batch [replayBatch]*Record
 	size := 1 // a subscription asks for the first record, to see what it has missed
 	for r.backwards || r.cursor < r.end {
@@ -348,7 +366,7 @@ func (r *replay) records(yield func(*Record, error) bool) {
 }
 
 // next fills batch with the records after the cursor and returns their number.
-func (r *replay) next(batch []*Record) (n int, err error) {
+func (r *memoryReplay) next(batch []*Record) (n int, err error) {
 	m := r.log
 	m.mu.Lock()
 	defer m.mu.Unlock()

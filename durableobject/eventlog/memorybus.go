@@ -30,7 +30,7 @@ const (
 // queued.
 type MemoryBus struct {
 	mu        sync.Mutex
-	listeners map[string][]*listener
+	listeners map[string][]*memoryListener
 	kept      map[string]keptValue
 	bytes     int    // of kept
 	changes   uint64 // number of changes of kept, except by expiry
@@ -69,11 +69,11 @@ func (b *MemoryBus) Listen(ctx context.Context, topic string, fn func(data []byt
 	if err := cmp.Or(CheckBusName(topic), ctx.Err()); err != nil {
 		return nil, fmt.Errorf("eventlog: listen: %w", err)
 	}
-	l := &listener{fn: GuardListener(fn, slog.Default())}
+	l := &memoryListener{fn: GuardListener(fn, slog.Default())}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.listeners == nil {
-		b.listeners = map[string][]*listener{}
+		b.listeners = map[string][]*memoryListener{}
 	}
 	b.listeners[topic] = append(slices.Clone(b.listeners[topic]), l)
 	return func() {
@@ -82,10 +82,10 @@ func (b *MemoryBus) Listen(ctx context.Context, topic string, fn func(data []byt
 	}, nil
 }
 
-func (b *MemoryBus) drop(topic string, l *listener) {
+func (b *MemoryBus) drop(topic string, l *memoryListener) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	rest := slices.DeleteFunc(slices.Clone(b.listeners[topic]), func(other *listener) bool { return other == l })
+	rest := slices.DeleteFunc(slices.Clone(b.listeners[topic]), func(other *memoryListener) bool { return other == l })
 	if b.listeners[topic] = rest; len(rest) == 0 {
 		delete(b.listeners, topic)
 	}
@@ -152,9 +152,19 @@ func (b *MemoryBus) Kept(ctx context.Context, prefix string) (map[string][]byte,
 	return found, nil
 }
 
-// listener calls a function for each message in its queue, on a goroutine that runs only
+// KeptVersion implements [Versioned].
+func (b *MemoryBus) KeptVersion(ctx context.Context) (uint64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, fmt.Errorf("eventlog: kept version: %w", err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.changes + 1, nil
+}
+
+// memoryListener calls a function for each message in its queue, on a goroutine that runs only
 // while the queue is not empty.
-type listener struct {
+type memoryListener struct {
 	fn func(data []byte)
 
 	// mu guards the queue. running is closed by the goroutine when it ends, nil if there
@@ -166,7 +176,7 @@ type listener struct {
 	running chan struct{}
 }
 
-func (l *listener) enqueue(data []byte) {
+func (l *memoryListener) enqueue(data []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.stopped || len(l.queue) >= maxBusQueue || len(l.queue) > 0 && l.bytes+len(data) > maxBusQueueBytes {
@@ -180,7 +190,7 @@ func (l *listener) enqueue(data []byte) {
 	}
 }
 
-func (l *listener) run(done chan struct{}) {
+func (l *memoryListener) run(done chan struct{}) {
 	defer close(done)
 	for {
 		l.mu.Lock()
@@ -201,14 +211,14 @@ func (l *listener) run(done chan struct{}) {
 	}
 }
 
-func (l *listener) isStopped() bool {
+func (l *memoryListener) isStopped() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.stopped
 }
 
 // stop stops calling fn and waits until it is not running.
-func (l *listener) stop() {
+func (l *memoryListener) stop() {
 	l.mu.Lock()
 	l.stopped, l.queue, l.bytes = true, nil, 0
 	running := l.running

@@ -41,7 +41,7 @@ func New(o *Options, name string) *Channel {
 	ch.tail.maxLag = o.MaxLagBytes
 	ch.tail.common.id = firstID
 	ch.history = history{
-		options: o, channel: name, retention: o.Retention, tail: &ch.tail, readers: &ch.readers,
+		options: o, channel: name, retention: o.Retention, tail: &ch.tail,
 	}
 	if o.Shared == nil {
 		ch.deliver = ch.receive
@@ -178,38 +178,4 @@ func (ch *Channel) Sinks(tags []string) []Sink {
 	ch.tail.mu.Lock()
 	defer ch.tail.mu.Unlock()
 	return ch.readers.sinks(tags)
-}
-
-// MoveCursors reads the head of the log, and sends it to clients that have been sent nothing else
-// recently, so that the position of a client does not become older than the retained records. It
-// does nothing for a channel of a shared log that is not followed.
-func (ch *Channel) MoveCursors(ctx context.Context) error {
-	f := ch.openFeed()
-	if ch.options.Shared != nil && f == nil {
-		return nil
-	}
-	head, err := ch.head(ctx)
-	if err != nil {
-		return err
-	}
-	n := &node{rec: &eventlog.Record{Seq: head.Seq, Epoch: head.Epoch}}
-	n.suffix = appendPositionedSuffix(nil, head, nil, nil)
-	ch.tail.mu.Lock()
-	defer ch.tail.mu.Unlock()
-	if ch.feed != f { // the feed was lost meanwhile, so the head may be of another log
-		return nil
-	}
-	ch.tail.seen = max(ch.tail.seen, head.Seq)
-	ch.readers.announce(n)
-	return nil
-}
-
-// openFeed returns the feed that delivers records, or nil if there is none.
-func (ch *Channel) openFeed() *feed {
-	ch.tail.mu.Lock()
-	defer ch.tail.mu.Unlock()
-	if ch.feed == nil || !ch.feed.started {
-		return nil
-	}
-	return ch.feed
 }

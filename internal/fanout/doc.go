@@ -9,11 +9,13 @@
 // The package uses the event log and the audiences of records. It does not depend on tokens,
 // procedures or hooks, and it sends only events; the connection sends answers.
 //
-// The files, each of which uses only those before it: frame.go has the frames of events
-// and the id that they are shared for; tail.go and page.go have the events, encoded, of
-// the tail and of the log, and history.go reads the log; reader.go has the state of a
-// reader, and read.go what it reads in it; group.go and index.go find the readers of a
-// record; channel.go puts them together.
+// Each file uses only those before it, except that feed.go and channel.go use each other:
+// frame.go has the frames of events, and the id that they are shared for. page.go and tail.go have
+// encoded events, of the log and the newest ones, and past.go and history.go read the log. reader.go
+// has the states of a reader; prepare.go prepares its subscriptions, read.go reads events, and
+// progress.go describes how far it is. group.go and index.go find the readers of a record. feed.go
+// receives the records of a shared log, channel.go puts everything together, and cursors.go keeps
+// the positions of clients up to date.
 //
 // # Locks
 //

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -34,6 +35,9 @@ func bubble(t *testing.T, set func(o *Options), test func(f *fixture)) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := eventlog.NewMemory(nil)
 		o := &Options{Log: memory, SoleWriter: true, MaxLagBytes: 1 << 20, Pool: socket.NewPool(2, 0)}
+		o.After = func(d time.Duration, fn func(context.Context)) *time.Timer {
+			return time.AfterFunc(d, func() { fn(context.Background()) })
+		}
 		if set != nil {
 			set(o)
 		}

@@ -14,7 +14,6 @@ type history struct {
 	retention time.Duration // 0 if only the log drops old records
 	options   *Options      // has the log, which is nil if records are not stored
 	tail      *tail
-	readers   *index // guarded by the tail's mu
 	pages     pages
 }
 
@@ -46,46 +45,6 @@ func (h *history) missed(ctx context.Context, from eventlog.Position) (first uin
 		return rec.Seq, replay.Truncated || tooOld && !from.IsZero(), nil
 	}
 	return 0, replay.Truncated, nil
-}
-
-// maxLatestBytes limits the records that are read for [Options].Latest, unless a single one is
-// larger.
-const maxLatestBytes = 1 << 20
-
-// latest returns the position before the newest records up to live that are for a reader: as many
-// as [Options].Latest, among the newest LatestScan. If there are none, it returns live.
-func (h *history) latest(ctx context.Context, live eventlog.Position, r *Reader) (eventlog.Position, error) {
-	o, begin := h.options, live
-	if o.Latest == 0 || h.options.Log == nil {
-		return live, nil
-	}
-	replay, err := eventlog.ReadNewest(ctx, h.options.Log, h.channel, eventlog.Position{})
-	if err != nil {
-		return live, err
-	}
-	horizon := h.horizon()
-	found, scanned, bytes := 0, 0, 0
-	for rec, err := range replay.Records {
-		if errors.Is(err, eventlog.ErrTrimmed) {
-			return begin, nil
-		}
-		if err != nil {
-			return live, err
-		}
-		bytes += recordBytes(rec)
-		if rec.Time.Before(horizon) || bytes > maxLatestBytes && scanned > 0 {
-			break
-		}
-		if rec.Seq <= live.Seq && r.Includes(&rec.Audience) {
-			// Seqs continue across epochs, so the epoch of the head can be used.
-			begin.Seq = rec.Seq - 1
-			found++
-		}
-		if scanned++; found == o.Latest || scanned == o.LatestScan {
-			break
-		}
-	}
-	return begin, nil
 }
 
 // page returns a page with the records that the log has after from, up to limit, and the Seq of

@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"context"
 	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
@@ -32,4 +33,8 @@ type Options struct {
 
 	// Pool has the writers of the sinks.
 	Pool *socket.Pool
+
+	// After calls fn on a separate goroutine when d has passed, until the namespace shuts
+	// down. The context ends then, and the namespace waits for calls that have begun.
+	After func(d time.Duration, fn func(context.Context)) *time.Timer
 }

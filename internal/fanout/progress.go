@@ -55,3 +55,10 @@ func (r *Reader) Progress() Progress {
 	p.Events, p.Bytes = newest.placeAfter().minus(from)
 	return p
 }
+
+// Behind reports whether the reader was too slow for live events and reads them from the log.
+func (r *Reader) Behind() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.state == catchingUp || r.state == following && r.at.gap
+}

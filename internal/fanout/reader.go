@@ -73,7 +73,7 @@ type Subscription struct {
 // These are the transitions:
 //
 //	from                   to                       when
-//	any but left           replaying                Subscribe, with missed records
+//	any but left           replaying                Subscribe, with missed records or latest ones
 //	any but left           held                     Subscribe, without
 //	replaying              held                     the log is read up to at
 //	held                   following or current     Release
@@ -84,7 +84,7 @@ type Subscription struct {
 //	following              catchingUp               the next record is not in the tail
 //	catchingUp             following or current     the log is read up to at
 //	any but left           unsubscribed             Unsubscribe
-//	any                    left                     Leave
+//	any                    left                     Leave, or the feed of a shared log is lost
 type state uint8
 
 const (
@@ -152,46 +152,6 @@ func (r *Reader) resume() {
 	}
 }
 
-// Prepare sets up a subscription that resumes after lastEventID or, if that is empty, begins with
-// the latest events, see [Options].Latest. It returns two positions: events after live are live.
-// begin is the position before the first event that is sent, unless the client resumes.
-func (r *Reader) Prepare(ctx context.Context, s *Subscription, lastEventID string) (begin, live eventlog.Position, err error) {
-	s.at, live = r.history.tail.head()
-	begin = live
-	s.state, s.cursor = held, s.at.rec.Seq
-	switch {
-	case lastEventID == "":
-		if begin, err = r.history.latest(ctx, live, r); err != nil {
-			return begin, live, err
-		}
-		if s.lastSent = begin.Seq; begin != live {
-			s.state, s.cursor, s.from, s.latest = replaying, 0, begin, true
-		}
-	case r.history.options.Log == nil:
-		s.Truncated = true
-	default:
-		s.from = eventlog.PositionOf(lastEventID)
-		var first uint64
-		if first, s.Truncated, err = r.history.missed(ctx, s.from); err != nil {
-			return begin, live, err
-		}
-		switch {
-		case s.Truncated && first == 0:
-		case s.Truncated, first > 0 && s.from.Seq < s.cursor:
-			s.state, s.cursor = replaying, 0
-		default:
-			// The client may have received records from another process that have not
-			// arrived here yet, and then all that it has missed will still arrive. If
-			// nothing was missed, the log is not read again: it may meanwhile have
-			// forgotten the channel and report a truncated replay.
-			s.cursor = max(s.cursor, s.from.Seq)
-			s.awaited = max(first, s.from.Seq)
-			live.Seq = max(live.Seq, s.from.Seq)
-		}
-	}
-	return begin, live, nil
-}
-
 // Includes reports whether an event with this audience is for the reader's client. It is used for
 // live events, replays and the history.
 func (r *Reader) Includes(a *eventlog.Audience) bool { return a.Includes(r.tags, r.recipient) }
@@ -204,8 +164,8 @@ const maxTailWait = 10 * time.Second
 // is called with both locks held.
 func (r *Reader) expect(s *Subscription) {
 	if s.awaited > r.history.tail.seen {
-		s.overdue = time.AfterFunc(maxTailWait, func() {
-			if err := r.late(s); err != nil {
+		s.overdue = r.history.options.After(maxTailWait, func(ctx context.Context) {
+			if err := r.late(ctx, s); err != nil {
 				r.sink.Fail(err)
 			}
 		})
@@ -214,19 +174,19 @@ func (r *Reader) expect(s *Subscription) {
 
 // late returns an error if the tail has not reached the position from which s resumes and s still
 // waits for it.
-func (r *Reader) late(s *Subscription) error {
+func (r *Reader) late(ctx context.Context, s *Subscription) error {
 	_, known := r.history.tail.head()
 	if r.subscription() != s || known.Seq >= s.awaited {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), maxTailWait)
+	ctx, cancel := context.WithTimeout(ctx, maxTailWait)
 	defer cancel()
 	head, err := r.history.options.Log.Head(ctx, r.history.channel)
 	switch {
 	case err != nil:
 		return err
 	case head.Seq < s.awaited:
-		return fmt.Errorf("fanout: the feed is not at %d yet: %w", s.awaited, eventlog.ErrUnavailable)
+		return fmt.Errorf("fanout: record %d has not arrived yet: %w", s.awaited, eventlog.ErrUnavailable)
 	}
 	return nil
 }
@@ -339,11 +299,4 @@ func (r *Reader) Passed(seq uint64) bool {
 	default:
 		return true
 	}
-}
-
-// Behind reports whether the reader was too slow for live events and reads them from the log.
-func (r *Reader) Behind() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.state == catchingUp || r.state == following && r.at.gap
 }

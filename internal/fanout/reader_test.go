@@ -93,6 +93,15 @@ func TestTransitions(t *testing.T) {
 			c.read()
 			return c
 		}, current},
+		"records are published while the log is read": {func(f *fixture) *client {
+			c := fallBehind(f)
+			c.pull(true)
+			f.publish("1")
+			for c.reader.state == catchingUp {
+				c.pull(true)
+			}
+			return c
+		}, following},
 		"a second subscription": {func(f *fixture) *client {
 			c := f.subscribe("a")
 			c.subscribe("2", "")

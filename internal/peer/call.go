@@ -170,7 +170,7 @@ func (c *Call) claimEvent(last bool) (err error) {
 func (c *Call) send(ctx context.Context, f Frame) error {
 	if err := c.server.write(ctx, f); err != nil {
 		c.end(ErrFinished)
-		return fmt.Errorf("peer: send: %w", err)
+		return fmt.Errorf("send: %w", err)
 	}
 	return nil
 }

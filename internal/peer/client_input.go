@@ -7,7 +7,7 @@ import (
 )
 
 // ErrInputStopped is returned by [Input.Send] when no more events are needed.
-var ErrInputStopped = errors.New("peer: the input is no longer needed")
+var ErrInputStopped = errors.New("the input is no longer needed")
 
 // Input sends the event stream that is the body of a request.
 type Input struct {
@@ -105,7 +105,7 @@ func (c *Client) sendInput(p *pending, f Frame) error {
 		return ErrInputStopped
 	}
 	if err := c.send(&p.sending, f); err != nil {
-		return fmt.Errorf("peer: send event: %w", err)
+		return fmt.Errorf("send event: %w", err)
 	}
 	return nil
 }

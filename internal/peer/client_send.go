@@ -124,7 +124,7 @@ func (c *Client) sendOne(f outgoing) {
 	failed := c.remove(p)
 	c.mu.Unlock()
 	if failed {
-		p.fail(fmt.Errorf("peer: send request: %w", err))
+		p.fail(fmt.Errorf("send request: %w", err))
 	}
 }
 

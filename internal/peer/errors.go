@@ -5,27 +5,28 @@ import (
 	"fmt"
 )
 
+// The texts of errors do not name the package, whose callers add the name of theirs.
 var (
 	// ErrClosed is wrapped by the errors of calls in flight when the socket closes.
-	ErrClosed = errors.New("peer: closed")
+	ErrClosed = errors.New("the socket is closed")
 
 	// ErrAborted is the cause of a handler's context whose client has sent an abort, and is
 	// returned by reads of a stream that was closed.
-	ErrAborted = errors.New("peer: aborted")
+	ErrAborted = errors.New("aborted")
 
 	// ErrFinished is returned by the methods of a call that send, after it has ended.
-	ErrFinished = errors.New("peer: call is finished")
+	ErrFinished = errors.New("the call has ended")
 
 	// ErrResponded is returned by a second [Call.Respond].
-	ErrResponded = errors.New("peer: call already has a response")
+	ErrResponded = errors.New("the call already has a response")
 
 	// ErrTooManyStreams is returned by a [Call.Respond] that would open more event streams
 	// than [ServerOptions.MaxStreams].
-	ErrTooManyStreams = errors.New("peer: too many open streams")
+	ErrTooManyStreams = errors.New("too many open streams")
 
 	// ErrNoStream is returned if a request or a response is not an event stream but must
 	// be.
-	ErrNoStream = errors.New("peer: not an event stream")
+	ErrNoStream = errors.New("not an event stream")
 )
 
 // closedError returns [ErrClosed], joined with the cause unless that is nil.

@@ -27,8 +27,8 @@ const maxRetry = 1<<53 - 1
 
 // Errors of [EventMeta.Validate].
 var (
-	ErrLineBreak = errors.New("peer: event id or comment has a line break")
-	ErrRetry     = errors.New("peer: event retry is not between 0 and 2^53-1")
+	ErrLineBreak = errors.New("event id or comment has a line break")
+	ErrRetry     = errors.New("event retry is not between 0 and 2^53-1")
 )
 
 // Event is one item of an event stream.

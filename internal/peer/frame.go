@@ -72,7 +72,7 @@ type DecodeError struct {
 }
 
 // Error returns the message of Err.
-func (e *DecodeError) Error() string { return "peer: decode: " + e.Err.Error() }
+func (e *DecodeError) Error() string { return "decode: " + e.Err.Error() }
 
 // Unwrap returns the reason.
 func (e *DecodeError) Unwrap() error { return e.Err }

@@ -35,11 +35,11 @@ type Request struct {
 // the body has both JSON and bytes.
 func EncodeRequest(r *Request) (Frame, error) {
 	if err := r.Body.check(r.ID); err != nil {
-		return Frame{}, fmt.Errorf("peer: encode request: %w", err)
+		return Frame{}, fmt.Errorf("encode request: %w", err)
 	}
 	u, err := encodeAddress(r.URL)
 	if err != nil {
-		return Frame{}, fmt.Errorf("peer: encode request: %w", err)
+		return Frame{}, fmt.Errorf("encode request: %w", err)
 	}
 	dst := make([]byte, 0, 128+len(u)+len(r.Body.JSON)+len(r.Body.Bytes))
 	dst = append(appendName(appendHead(dst, r.ID), "p"), '{')
@@ -113,10 +113,10 @@ type Response struct {
 // body has both JSON and bytes.
 func EncodeResponse(r *Response) (Frame, error) {
 	if err := r.Body.check(r.ID); err != nil {
-		return Frame{}, fmt.Errorf("peer: encode response: %w", err)
+		return Frame{}, fmt.Errorf("encode response: %w", err)
 	}
 	if r.Status < 0 {
-		return Frame{}, fmt.Errorf("peer: encode response: %w", errStatus)
+		return Frame{}, fmt.Errorf("encode response: %w", errStatus)
 	}
 	dst := make([]byte, 0, 128+len(r.Body.JSON)+len(r.Body.Bytes))
 	dst = append(appendName(appendHead(dst, r.ID), "p"), '{')

@@ -61,7 +61,7 @@ func TestClientObserver(t *testing.T) {
 		rig.receive(t, stream1)
 		require.Error(t, rig.Receive(textFrame(`{"i":"1","t":3}`)))
 		rig.Close(nil)
-		require.Equal(t, []string{`response "1"`, "failed: peer: decode: payload is not an object"}, seen)
+		require.Equal(t, []string{`response "1"`, "failed: decode: payload is not an object"}, seen)
 		require.Equal(t, []string{abort1}, rig.take())
 	})
 	bubble(t, "an event that cannot be read breaks nothing if the observer takes it", func(t *testing.T) {

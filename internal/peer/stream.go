@@ -33,7 +33,7 @@ func (s *Stream) Close() error {
 
 // ErrOverflow is the error of a stream whose reader is too slow: an event arrived while the
 // queue was full. The events in the queue are returned before it.
-var ErrOverflow = errors.New("peer: too many unread events")
+var ErrOverflow = errors.New("too many unread events")
 
 // The defaults of [Limit].
 const (

@@ -13,7 +13,7 @@ import (
 func (c *client) beats(stop func() bool) []string {
 	c.t.Helper()
 	var b socket.Batch
-	c.reader.Heartbeat(&b, stop)
+	c.ch.Heartbeat(&c.reader, &b, stop)
 	return unframe(c.t, append(b.Own, b.Shared...))
 }
 

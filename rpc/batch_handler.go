@@ -14,11 +14,62 @@ import (
 
 	"github.com/go-orpc/durable-iterator/internal/batch"
 	"github.com/go-orpc/durable-iterator/internal/bridge"
+	"github.com/go-orpc/durable-iterator/internal/faults"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/internal/sse"
 )
 
-const headerBatch = batch.Header
+// defaultBatchSize is how many requests a batch may have: oRPC's default.
+const defaultBatchSize = 10
+
+// BatchPlugin makes a [Handler] serve batches: requests with several calls, as sent by the
+// TypeScript BatchLinkPlugin or a [BatchLinkPlugin]. It is oRPC's BatchHandlerPlugin. The zero
+// BatchPlugin is usable. It has no effect on a websocket.Handler, whose connections can have any
+// number of calls anyway.
+//
+// A batch is recognized by the header x-orpc-batch, at any path below [HandlerOptions.Prefix]. It
+// is a POST with the calls in its body, or a GET with the calls in its query. Each call is served
+// like a separate request: the same checks and interceptors apply, its path is below the prefix,
+// and its answer has its own status and headers, including that of a durable iterator. These
+// rules apply:
+//
+//   - The limit of the body, [HandlerOptions.MaxBodyBytes], is for the whole batch. All calls
+//     share the context of the request, and so its deadline.
+//   - A call has the headers of the batch and its own, which take precedence. Headers that pages
+//     cannot set, such as Cookie, Origin and Sec-Fetch-Site, and those in which proxies name the
+//     client, such as X-Forwarded-For, are always those of the batch.
+//   - The host of a call's address is ignored.
+//   - A call in a GET batch with another method is refused with [CodeMethodNotSupported]. A call
+//     that is itself a batch is refused with [CodeBadRequest].
+//   - Outputs with files and streams of events are not supported. The call is answered with
+//     status 500 and oRPC's message for this case; the handler of a stream is not run.
+//
+// Calls run concurrently. Each answer is sent as soon as it is ready, unless the client requests
+// all answers at once. A batch with too many calls is refused with status 413, a malformed one
+// with 400; then no call runs. The response forbids caches to store it.
+type BatchPlugin struct {
+	// MaxSize is the maximum number of calls in a batch. 0 means 10.
+	MaxSize int
+	// ReservedHeaders lists further headers that a call cannot set: those that a proxy adds
+	// to requests and that the application trusts.
+	ReservedHeaders []string
+}
+
+// InitHandler implements [HandlerPlugin]. It panics on a negative MaxSize.
+func (p *BatchPlugin) InitHandler(o *HandlerOptions) {
+	var list faults.List
+	faults.Negative(&list, "MaxSize", p.MaxSize)
+	list.Panic("rpc: BatchPlugin")
+	b := batchServer{maxSize: cmp.Or(p.MaxSize, defaultBatchSize), reserved: make(map[string]bool)}
+	for _, name := range p.ReservedHeaders {
+		b.reserved[http.CanonicalHeaderKey(name)] = true
+	}
+	o.batch = func(h *Handler) batchHandler {
+		own := b
+		own.handler = h
+		return &own
+	}
+}
 
 // oRPC's messages for batches that are refused.
 const (
@@ -82,7 +133,7 @@ func (b *batchServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // readBatch reads the requests of a batch. If it is malformed, readBatch sends the response.
 func (b *batchServer) readBatch(x *exchange) (requests []batch.Request, ok bool) {
-	text, err := b.batchText(x.w, x.r)
+	text, err := batchText(x)
 	x.bodyRead()
 	if err == nil {
 		requests, err = batch.ParseRequests(text, x.r.Method, b.maxSize)
@@ -106,16 +157,16 @@ func (b *batchServer) readBatch(x *exchange) (requests []batch.Request, ok bool)
 }
 
 // batchText returns the JSON list of requests.
-func (b *batchServer) batchText(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	switch r.Method {
+func batchText(x *exchange) ([]byte, error) {
+	switch x.r.Method {
 	case http.MethodGet:
-		text, err := queryParameter(r.URL, batch.QueryName)
+		text, err := queryParameter(x.r.URL, batch.QueryName)
 		return []byte(text), err
 	case http.MethodPost:
-		if !isJSONBody(r.Header) {
+		if !isJSONBody(x.r.Header) {
 			return nil, &Error{Code: CodeUnsupportedMediaType}
 		}
-		return readAll(w, r, b.handler.maxBodyBytes)
+		return x.readAll()
 	}
 	return nil, &Error{Code: CodeMethodNotSupported}
 }
@@ -192,7 +243,7 @@ func (b *batchServer) itemRequest(ctx context.Context, whole *http.Request, item
 		Path: item.URL.Path, RawPath: item.URL.RawPath, RawQuery: item.URL.RawQuery,
 	}
 	r.RequestURI = r.URL.RequestURI()
-	r.Header = b.itemHeader(whole.Header, item.Header)
+	r.Header = itemHeader(whole.Header, item.Header, b.reserved)
 	r.Body = io.NopCloser(bytes.NewReader(item.Body))
 	r.ContentLength = int64(len(item.Body))
 	r.TransferEncoding, r.Trailer = nil, nil
@@ -248,19 +299,4 @@ func (w *itemWriter) answer(index int) *batch.Response {
 		a.Body, _ = json.Marshal(cmp.Or(w.text, string(w.body))) //nolint:errchkjson // a string
 	}
 	return a
-}
-
-// itemHeader returns the headers of a call in a batch: those of the batch, replaced by the call's
-// own headers where it may set them.
-func (b *batchServer) itemHeader(ofBatch, own http.Header) http.Header {
-	header := ofBatch.Clone()
-	for _, name := range []string{headerContentType, headerDisposition, "Content-Encoding", "Content-Length", headerBatch} {
-		header.Del(name)
-	}
-	for name, values := range own {
-		if !b.reserved[name] && !isReserved(name) {
-			header[name] = values
-		}
-	}
-	return header
 }

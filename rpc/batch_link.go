@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,10 +14,62 @@ import (
 	"time"
 
 	"github.com/go-orpc/durable-iterator/internal/batch"
+	"github.com/go-orpc/durable-iterator/internal/bridge"
+	"github.com/go-orpc/durable-iterator/internal/faults"
 	"github.com/go-orpc/durable-iterator/internal/jsontext"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/internal/sse"
 )
+
+// defaultBatchWindow is how long a call waits for others to share its request.
+const defaultBatchWindow = time.Millisecond
+
+// BatchLinkPlugin makes a [Link] send calls that are made at about the same time in one request,
+// a batch. It is oRPC's BatchLinkPlugin. The server needs a [BatchPlugin] or oRPC's
+// BatchHandlerPlugin. The zero BatchLinkPlugin is usable. Several links may use the same plugin;
+// they do not share batches.
+//
+// A batch has either calls with GET or calls with other methods, and is itself a GET or a POST. A
+// GET whose address would be longer than [LinkOptions.MaxURLLength] is sent as several batches.
+// Headers that all calls have in common are sent as headers of the batch. A single call is sent as
+// if there were no plugin; so are calls with files, calls whose input or output is a stream of
+// events, and those that Exclude selects. A procedure whose output has files must be excluded,
+// because servers cannot answer it in a batch.
+//
+// Each call ends with its own context; the request ends with the last of its calls. It has the
+// values of the first call's context. If the response to the whole batch is an error, for example
+// because the server does not have the plugin, it is the response to each call.
+// [LinkOptions.MaxBodyBytes] is for all answers of a batch together.
+type BatchLinkPlugin struct {
+	// MaxSize is the maximum number of calls in a batch; more calls are sent in several
+	// batches. 0 means 10, which is also the default of servers.
+	MaxSize int
+	// Window is how long the first call of a batch waits for others. A full batch is sent
+	// at once. 0 means 1 ms.
+	Window time.Duration
+	// Buffered requests all answers at once, for servers and proxies that cannot stream
+	// them. By default each answer is sent as soon as it is ready.
+	Buffered bool
+	// Exclude reports whether a call must be sent by itself. Nil excludes none.
+	Exclude func(call *Call) bool
+	// Group returns the name of a call's group; only calls of the same group are sent
+	// together. Nil means that all calls are in one group.
+	Group func(call *Call) string
+}
+
+// InitLink implements [LinkPlugin]. It panics on a negative MaxSize or Window.
+func (p *BatchLinkPlugin) InitLink(o *LinkOptions) {
+	var list faults.List
+	faults.Negative(&list, "MaxSize", p.MaxSize)
+	faults.Negative(&list, "Window", p.Window)
+	list.Panic("rpc: BatchLinkPlugin")
+	own := *p
+	own.MaxSize = cmp.Or(own.MaxSize, defaultBatchSize)
+	own.Window = cmp.Or(own.Window, defaultBatchWindow)
+	o.batch = func(l *Link) batchSender {
+		return &batcher{plugin: &own, link: l, waiting: make(map[batchKey]*batchQueue)}
+	}
+}
 
 // batcher collects the calls of a link into batches.
 type batcher struct {
@@ -60,10 +113,6 @@ func (c *batchedCall) settle(a batchedAnswer) {
 	case c.answered <- a:
 	default:
 	}
-}
-
-func newBatcher(p *BatchLinkPlugin, l *Link) *batcher {
-	return &batcher{plugin: p, link: l, waiting: make(map[batchKey]*batchQueue)}
 }
 
 // takes reports whether a call may be sent in a batch.
@@ -140,39 +189,32 @@ func (b *batcher) send(calls []*batchedCall) {
 		calls[0].settle(batchedAnswer{alone: true})
 		return
 	}
-	var split bool
-	err := protect(func() { split = !b.sendTogether(calls) }) // the application's RoundTripper may panic
-	if split {
+	err := b.sendTogether(calls)
+	if errors.Is(err, errLongBatch) {
 		half := len(calls) / 2
 		go b.send(calls[:half])
 		b.send(calls[half:])
 		return
 	}
-	failAll(calls, err)
-}
-
-// failAll settles the calls that have no answer yet.
-func failAll(calls []*batchedCall, err error) {
 	for _, c := range calls {
 		c.settle(batchedAnswer{err: err})
 	}
 }
 
-// sendTogether sends a batch and settles its calls. If the address would be too long, it sends
-// nothing and returns false.
-func (b *batcher) sendTogether(calls []*batchedCall) bool {
+// errLongBatch means that a batch was not sent because its address would be too long.
+var errLongBatch = errors.New("the address of the batch is too long")
+
+// sendTogether sends a batch and settles the calls that are answered. The error is for all other
+// calls. The application's RoundTripper may panic.
+func (b *batcher) sendTogether(calls []*batchedCall) (err error) {
+	defer bridge.RecoverTo(&err)
 	ctx, cancel := sharedContext(calls)
 	defer cancel()
 	r, err := b.request(ctx, calls)
-	switch {
-	case err != nil:
-		failAll(calls, err)
-	case r == nil:
-		return false
-	default:
-		failAll(calls, b.roundTrip(r, calls))
+	if err != nil {
+		return err
 	}
-	return true
+	return b.roundTrip(r, calls)
 }
 
 // sharedContext returns a context with the values of the first call's context that ends when the
@@ -199,14 +241,18 @@ func sharedContext(calls []*batchedCall) (context.Context, context.CancelFunc) {
 	}
 }
 
-// request returns the request of a batch, or nil if its address would be too long.
+// request returns the request of a batch.
 func (b *batcher) request(ctx context.Context, calls []*batchedCall) (*http.Request, error) {
 	first := calls[0].request
 	method := http.MethodPost
 	if first.Method == http.MethodGet {
 		method = http.MethodGet
 	}
-	header := commonHeader(calls)
+	headers := make([]http.Header, len(calls))
+	for i, c := range calls {
+		headers[i] = c.request.Header
+	}
+	header := commonHeader(headers)
 	items := make([]batch.Request, len(calls))
 	for i, c := range calls {
 		items[i] = batch.Request{Method: c.request.Method, URL: c.request.URL, Header: ownHeader(c.request.Header, header), Body: c.body}
@@ -215,7 +261,7 @@ func (b *batcher) request(ctx context.Context, calls []*batchedCall) (*http.Requ
 	address := first.URL.Scheme + "://" + first.URL.Host + first.URL.EscapedPath() + batchPath + b.link.query
 	if method == http.MethodGet {
 		if address = withParameter(address, batch.QueryName, list); len(address) > b.link.maxURL {
-			return nil, nil //nolint:nilnil // see above
+			return nil, errLongBatch
 		}
 		list = nil
 	}
@@ -235,33 +281,7 @@ func (b *batcher) request(ctx context.Context, calls []*batchedCall) (*http.Requ
 	return r, nil
 }
 
-// commonHeader returns the headers that have the same values in all calls.
-func commonHeader(calls []*batchedCall) http.Header {
-	header := http.Header{}
-	for name, values := range calls[0].request.Header {
-		if name == headerContentType || slices.ContainsFunc(calls, func(c *batchedCall) bool {
-			return !slices.Equal(c.request.Header[name], values)
-		}) {
-			continue
-		}
-		header[name] = values
-	}
-	return header
-}
-
-// ownHeader returns the headers of a call that the batch does not have.
-func ownHeader(header, common http.Header) http.Header {
-	own := http.Header{}
-	for name, values := range header {
-		if _, shared := common[name]; !shared && name != headerContentType {
-			own[name] = values
-		}
-	}
-	return own
-}
-
-// roundTrip sends a batch and settles the calls that are answered. The error is for all other
-// calls.
+// roundTrip sends a request and settles the calls that are answered.
 func (b *batcher) roundTrip(r *http.Request, calls []*batchedCall) error {
 	response, err := b.link.client.Do(r)
 	if err != nil {
