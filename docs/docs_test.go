@@ -149,3 +149,51 @@ func readTests(t *testing.T, dir string) map[string]bool {
 	}
 	return tests
 }
+
+// Every relative link of a page leads to a file and, if it names one, to a heading of it.
+func TestLinksLeadSomewhere(t *testing.T) {
+	t.Parallel()
+	heading := regexp.MustCompile("(?m)^#+ (.+)$")
+	code := regexp.MustCompile("(?s)```.*?```|`[^`]*`")
+	link := regexp.MustCompile(`\]\(([^)#:\s]*)(?:#([^)\s]+))?\)`)
+	links := 0
+	require.NoError(t, filepath.WalkDir("..", func(page string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && (entry.Name() == "node_modules" || entry.Name() == ".git"):
+			return filepath.SkipDir
+		case entry.IsDir() || filepath.Ext(page) != ".md":
+			return nil
+		}
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for _, l := range link.FindAllStringSubmatch(code.ReplaceAllString(string(text), "code"), -1) {
+			links++
+			target := page
+			if l[1] != "" {
+				target = filepath.Join(filepath.Dir(page), l[1])
+			}
+			if l[2] == "" {
+				_, err := os.Stat(target)
+				require.NoError(t, err, page)
+				continue
+			}
+			text, err := os.ReadFile(target)
+			require.NoError(t, err, page)
+			var anchors []string
+			for _, h := range heading.FindAllStringSubmatch(string(text), -1) {
+				anchors = append(anchors, anchorOf(h[1]))
+			}
+			require.Contains(t, anchors, l[2], "%s: a link to %s", page, target)
+		}
+		return nil
+	}))
+	require.Greater(t, links, 100)
+}
+
+// anchorOf returns the anchor of a heading, as GitHub makes it.
+func anchorOf(heading string) string {
+	heading = regexp.MustCompile(`[^\pL\pN _-]`).ReplaceAllString(strings.ToLower(heading), "")
+	return strings.ReplaceAll(heading, " ", "-")
+}

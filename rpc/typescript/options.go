@@ -61,7 +61,7 @@ type Iterator struct {
 	// required.
 	Contract rpc.Contract
 	// Methods are the methods of the object. Which of them a token allows is only known at
-	// run time: calling another one fails with FORBIDDEN.
+	// run time: a call of another one by the iterator's rpc fails with FORBIDDEN.
 	Methods []rpc.Contract
 	// Name is the prefix of the names of its types. The default is the path of Contract, so
 	// that the types of "onSale" are OnSaleIterator and OnSaleMethods.
