@@ -54,7 +54,7 @@ func TestWhatCannotBeWritten(t *testing.T) {
 		},
 		"a pointer to itself": {contracts(rpc.Define[loop, rpc.Void]("a")), "type typescript_test.loop is a pointer that leads to itself"},
 		"and its elements":    {contracts(rpc.Define[rpc.Void, struct{ A loops }]("a")), "a: output: A: type typescript_test.loops is a pointer that leads"},
-		"a type without name": {&typescript.Options{Types: []reflect.Type{reflect.TypeFor[[]string]()}}, "Options.Types: []string is no type that can be declared"},
+		"a type without name": {&typescript.Options{Types: []reflect.Type{reflect.TypeFor[[]string]()}}, "Options.Types: []string cannot be declared"},
 		"a file by value":     {contracts(rpc.Define[rpc.Void, value.File]("a")), "a: output: values of type value.File cannot be sent"},
 		"data of an error": {
 			contracts(rpc.Define[rpc.Void, rpc.Void]("a", rpc.DefineError[chan int]("BAD", 400, ""))), "a: error BAD: values of type chan int",
@@ -86,10 +86,10 @@ func TestWhatCannotBeWritten(t *testing.T) {
 		"an unknown iterator":   {iterators(typescript.Iterator{Name: "a"}), `iterator "a": it needs a contract, or a name and the type of its events`},
 		"a stream for a method": {methods(Import), "watch: import: input: the input of a method cannot be a stream of events"},
 		"an original's event that is no object": {
-			original(rpc.Define[string, string]("a"), reflect.TypeFor[string]()), "typescript: event: string may be sent as something else than an object",
+			original(rpc.Define[string, string]("a"), reflect.TypeFor[string]()), "typescript: event: values of type string may not be objects",
 		},
 		"an original's event that may be null": {
-			original(rpc.Define[string, string]("a"), reflect.TypeFor[*Address]()), "event: *typescript_test.Address may be sent as",
+			original(rpc.Define[string, string]("a"), reflect.TypeFor[*Address]()), "event: values of type *typescript_test.Address may not be objects",
 		},
 		"an original's event of any type": {
 			original(rpc.Define[string, string]("a"), reflect.TypeFor[any]()), "event: values of type interface {} may not be objects",
