@@ -160,7 +160,7 @@ func TestRetryAfter(t *testing.T) {
 		"a date in the past":   {"Sat, 01 Jan 1990 00:00:10 GMT", "", time.Second},
 		"a date by its clock":  {"Fri, 01 Jan 2010 00:00:10 GMT", "Fri, 01 Jan 2010 00:00:00 GMT", 11 * time.Second},
 		"its clock is far off": {"Mon, 01 Jan 1990 00:00:10 GMT", "Mon, 01 Jan 1990 00:00:00 GMT", 11 * time.Second},
-		"for ever":             {"99999999999", "", time.Second + 5*time.Minute},
+		"beyond the limit":     {"99999999999", "", time.Second + 5*time.Minute},
 		"nonsense":             {"soon", "", time.Second},
 		"negative":             {"-5", "", time.Second},
 	}

@@ -87,7 +87,7 @@ func TestPlainServerReset(t *testing.T) {
 		want    []string
 	}{
 		"ids go on":                         {"7", []string{"8", "9"}, []string{"8", "9"}},
-		"ids begin anew":                    {"7", []string{"1", "2"}, []string{gapReset, "1", "2"}},
+		"ids begin at 1":                    {"7", []string{"1", "2"}, []string{gapReset, "1", "2"}},
 		"the same id again":                 {"7", []string{"7", "8"}, []string{gapReset, "7", "8"}},
 		"out of order, but all are greater": {"7", []string{"10", "8"}, []string{"10", "8"}},
 		"the last event id is no number":    {"abc", []string{"1"}, []string{"1"}},

@@ -68,7 +68,7 @@ func take(t *testing.T, it *client.Iterator[string], want ...string) {
 	require.Equal(t, want, got)
 }
 
-// quiet reports whether nothing more has come.
+// quiet reports whether no further item has arrived.
 func (l *loop) quiet() bool {
 	synctest.Wait()
 	select {

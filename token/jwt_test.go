@@ -173,7 +173,7 @@ func TestJWTText(t *testing.T) {
 	p, err := j.Verify(t.Context(), signed)
 	require.NoError(t, err)
 	require.Contains(t, string(p.Raw), `"iss":"<api>"`)
-	require.Equal(t, parts[2], strings.Split(sign(t, j, p), ".")[2], "signed anew, it is the same")
+	require.Equal(t, parts[2], strings.Split(sign(t, j, p), ".")[2], "signed again, it is the same")
 }
 
 func TestJWTOfOthers(t *testing.T) {

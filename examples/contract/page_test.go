@@ -57,7 +57,7 @@ func TestPage(t *testing.T) {
 				require.Equal(t, want, lines.Text())
 			}
 			leave()
-			require.Error(t, node.Wait(), "a page goes on for ever")
+			require.Error(t, node.Wait(), "a page does not end by itself")
 		})
 	}
 }

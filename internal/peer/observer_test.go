@@ -54,7 +54,7 @@ func TestClientObserver(t *testing.T) {
 		require.Equal(t, []string{`response "1"`}, seen)
 		require.Empty(t, rig.take())
 	})
-	bubble(t, "closing and unreadable events are told", func(t *testing.T) {
+	bubble(t, "closing and unreadable events are reported", func(t *testing.T) {
 		rig := newClientRig(t, nil)
 		var seen []string
 		open(t, rig, observe(&seen))

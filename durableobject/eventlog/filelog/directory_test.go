@@ -66,7 +66,7 @@ func TestDirectoryIsGone(t *testing.T) {
 		back func(t *testing.T, dir string) // nil if it cannot come back
 	}{
 		"removed": {take: func(t *testing.T, dir string) { require.NoError(t, os.RemoveAll(dir)) }},
-		"removed and made anew": {take: func(t *testing.T, dir string) {
+		"removed and created again": {take: func(t *testing.T, dir string) {
 			require.NoError(t, os.RemoveAll(dir))
 			require.NoError(t, os.Mkdir(dir, 0o700))
 		}},
