@@ -218,7 +218,7 @@ func TestInterceptorsAndSerializersOfCalls(t *testing.T) {
 		require.Equal(t, "1", f.Payload.Header["x-trace"])
 		s.reply(f, `{"json":"Bob","meta":[[20]]}`)
 		require.Equal(t, person{"Bob"}, <-done)
-		require.Equal(t, [][]string{{"m"}}, paths, "subscriptions are no calls")
+		require.Equal(t, [][]string{{"m"}}, paths, "subscriptions are not calls")
 	})
 }
 

@@ -110,7 +110,7 @@ func TestRefreshWithoutALifetime(t *testing.T) {
 	}
 }
 
-// A token may expire while the server is away. If it is then refused, the iterator goes on,
+// A token may expire while the server is away. If it is then refused, the iterator continues,
 // whatever the clock of the client is.
 func TestTokenExpiresWhileTheServerIsAwayWithAWrongClock(t *testing.T) {
 	for name, ahead := range map[string]time.Duration{"ahead": 5 * time.Hour, "behind": -5 * time.Hour} {

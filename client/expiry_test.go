@@ -66,7 +66,7 @@ func TestTokenThatIsFetchedExpired(t *testing.T) {
 	})
 }
 
-// A token expires at every point of its refresh, and each time the iterator goes on with
+// A token expires at every point of its refresh, and each time the iterator continues with
 // one more token.
 func TestExpiryRaces(t *testing.T) {
 	const life, before = time.Hour, 10 * time.Minute

@@ -90,8 +90,8 @@ func TestPlainServerReset(t *testing.T) {
 		"ids begin at 1":                    {"7", []string{"1", "2"}, []string{gapReset, "1", "2"}},
 		"the same id again":                 {"7", []string{"7", "8"}, []string{gapReset, "7", "8"}},
 		"out of order, but all are greater": {"7", []string{"10", "8"}, []string{"10", "8"}},
-		"the last event id is no number":    {"abc", []string{"1"}, []string{"1"}},
-		"the events' ids are no numbers":    {"7", []string{"a"}, []string{"a"}},
+		"the last event id is not a number": {"abc", []string{"1"}, []string{"1"}},
+		"the events' ids are not numbers":   {"7", []string{"a"}, []string{"a"}},
 		"events without id":                 {"7", []string{"", "8"}, []string{"-", "8"}},
 		"everything was asked for":          {"0", []string{"1"}, []string{"1"}},
 	}

@@ -100,7 +100,7 @@ func misbehaviours() map[string]misbehaviour {
 }
 
 // A panic of the application's code on a goroutine of the iterator does not end the
-// process: the iterator goes on, or ends with it.
+// process: the iterator continues, or ends with it.
 func TestPanicsOfTheApplication(t *testing.T) {
 	t.Parallel()
 	for name, c := range misbehaviours() {
@@ -133,7 +133,7 @@ func TestPanicsOfTheApplication(t *testing.T) {
 }
 
 // Code of the application that ends its goroutine, as the functions of a failing test do,
-// blocks nothing: the iterator goes on, or ends.
+// blocks nothing: the iterator continues, or ends.
 func TestApplicationThatEndsItsGoroutine(t *testing.T) {
 	t.Parallel()
 	for name, c := range misbehaviours() {

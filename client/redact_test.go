@@ -44,7 +44,7 @@ var indiscreet = map[string]func(h *harness, o *client.Options, tok string){
 			return 307, http.Header{"Location": {"http://elsewhere" + r.URL.String()}}, ""
 		}
 	},
-	"a redirect that is no address": func(h *harness, _ *client.Options, tok string) {
+	"a redirect to a malformed address": func(h *harness, _ *client.Options, tok string) {
 		h.answer = func(int, *http.Request) (int, http.Header, string) {
 			return 302, http.Header{"Location": {"http://else where:port/" + tok}}, ""
 		}

@@ -29,7 +29,7 @@ func TestRecordedRefreshDelays(t *testing.T) {
 	ran := 0
 	for _, c := range recorded.RefreshDelay {
 		if c.DelayMs == nil {
-			continue // NaN and Infinity are no durations; never is 0 here
+			continue // NaN and Infinity are not durations; here 0 means never
 		}
 		ran++
 		var before int64

@@ -97,7 +97,7 @@ func TestRefreshByAFunction(t *testing.T) {
 		h.issue = living(time.Hour)
 		o := h.options()
 		o.RefreshTokenBeforeExpireFunc = func(p *token.Payload) time.Duration {
-			return map[string]time.Duration{"1": 10 * time.Minute, "2": 20 * time.Minute}[string(p.Att)] // the third goes on to its end
+			return map[string]time.Duration{"1": 10 * time.Minute, "2": 20 * time.Minute}[string(p.Att)] // the third continues to its end
 		}
 		_, s := h.live(o)
 		for range 2 {

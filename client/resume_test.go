@@ -94,7 +94,7 @@ func TestPositionsMoveTheCursorInOrder(t *testing.T) {
 		l.expect("e-6")
 		l.expect("e-7")
 		require.Equal(t, "e-9", it.LastEventID())
-		require.True(t, l.quiet(), "they are no events")
+		require.True(t, l.quiet(), "they are not events")
 		s.drop()
 		h.accept().expectSubscribe("e-9")
 	})

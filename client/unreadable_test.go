@@ -24,7 +24,7 @@ var unreadable = map[string]struct{ event, id string }{
 	"too large, without id":         {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":"` + strings.Repeat("x", 5000) + `"}}}`, ""},
 	"too large, in its id":          {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":"x"},"m":{"id":"` + strings.Repeat("x", 5000) + `"}}}`, ""},
 	"an id too long to send":        {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":"x"},"m":{"id":"` + strings.Repeat("x", 2000) + `"}}}`, ""},
-	"an id that is no string":       {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":"x"},"m":{"id":2}}}`, ""},
+	"an id that is not a string":    {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":"x"},"m":{"id":2}}}`, ""},
 	"no JSON":                       {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":oops},"m":{"id":"e-2"}}}`, "e-2"},
 	"cut JSON":                      {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":`, ""},
 	"cut before its kind":           {`{"i":%s,"p":{"e":`, ""},
@@ -34,7 +34,7 @@ var unreadable = map[string]struct{ event, id string }{
 	"a kind of no type":             {`{"i":%s,"t":3,"p":{"e":1,"d":{"json":"x"},"m":{"id":"e-2"}}}`, "e-2"},
 	"no payload":                    {`{"i":%s,"t":3}`, ""},
 	"no value":                      {`{"i":%s,"t":3,"p":{"e":"message","d":null,"m":{"id":"e-2"}}}`, "e-2"},
-	"a type that is no list":        {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":"x","meta":{}},"m":{"id":"e-2"}}}`, "e-2"},
+	"a type that is not a list":     {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":"x","meta":{}},"m":{"id":"e-2"}}}`, "e-2"},
 	"a path to nowhere":             {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":"x","meta":[[1,"a"]]},"m":{"id":"e-2"}}}`, "e-2"},
 	"a value of another type":       {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":{"a":1}},"m":{"id":"e-2"}}}`, "e-2"},
 	"a number in place of a string": {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":5},"m":{"id":"e-2"}}}`, "e-2"},
@@ -124,7 +124,7 @@ func TestUnreadableEventsInAReplay(t *testing.T) {
 						break
 					}
 				}
-				if slices.Contains([]string{"a value of another type", "a number in place of a string", "a path to nowhere", "a type that is no list"}, name) {
+				if slices.Contains([]string{"a value of another type", "a number in place of a string", "a path to nowhere", "a type that is not a list"}, name) {
 					require.Len(t, got, 7, "that is not seen before they are read")
 					return
 				}

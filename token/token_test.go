@@ -159,7 +159,7 @@ func TestVerifiersAgree(t *testing.T) {
 			_, err := other.Verify(t.Context(), signed)
 			require.ErrorIs(t, err, token.ErrSignature)
 		})
-		t.Run(name+" refuses what is no token", func(t *testing.T) {
+		t.Run(name+" refuses malformed tokens", func(t *testing.T) {
 			t.Parallel()
 			for _, text := range []string{"", "x", ".", "..", "...", "null.null", "a.b.c"} {
 				_, err := key.Verify(t.Context(), text)

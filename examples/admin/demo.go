@@ -28,8 +28,8 @@ var lines = []string{
 	"Who broke the build?", "Not me.", "Then let's ship it", "Back in five.", "The badge is green again.",
 }
 
-// demo connects the people, who send messages until ctx ends. One whom an operator
-// disconnects does not return.
+// demo connects the people, who send messages until ctx ends. A person that an
+// operator disconnects does not return.
 func demo(ctx context.Context, s *server, url string) error {
 	var people sync.WaitGroup
 	errs := make(chan error, 64)

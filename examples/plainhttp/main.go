@@ -3,7 +3,7 @@
 //
 //	go run ./examples/plainhttp
 //
-// It serves, plays two users who send each other notices, and exits.
+// It starts a server and two users who send each other notices, and exits.
 package main
 
 import (

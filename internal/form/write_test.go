@@ -181,7 +181,7 @@ func TestWriteFails(t *testing.T) {
 				require.ErrorIs(t, err, test.is)
 			}
 			_, err = form.Read(&text, typeX, form.Options{})
-			require.ErrorIs(t, err, form.ErrMalformed, "what was written is no whole form")
+			require.ErrorIs(t, err, form.ErrMalformed, "the written form is incomplete")
 		})
 	}
 }

@@ -76,7 +76,7 @@ func TestClientObserver(t *testing.T) {
 		require.Error(t, rig.Receive(unreadable))
 		rig.RefuseAll(errors.New("what was it?"))
 		rig.receive(t, `{"i":"1","t":3,"p":{"e":"done"}}`)
-		require.Error(t, rig.Receive(unreadable), "there is no stream any more")
+		require.Error(t, rig.Receive(unreadable), "the stream has ended")
 		rig.RefuseAll(errors.New("what was it?"))
 		require.Equal(t, []string{`response "1"`, "unreadable 7", "unreadable ", "done "}, seen)
 		require.Empty(t, rig.take())

@@ -131,7 +131,7 @@ func (s *Serializer) release(e *encoder) {
 	s.encoders.Put(e)
 }
 
-// decoder decodes checked JSON and its marks into a target. It goes on after an issue, so that
+// decoder decodes checked JSON and its marks into a target. It continues after an issue, so that
 // all of them are found.
 type decoder struct {
 	jsontext.Cursor

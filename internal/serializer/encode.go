@@ -251,7 +251,7 @@ func encodeString(e *encoder, v reflect.Value) error {
 	return nil
 }
 
-// encodeNumber encodes a json.Number, as it is.
+// encodeNumber encodes a json.Number, unchanged.
 func encodeNumber(e *encoder, v reflect.Value) error {
 	text := cmp.Or(v.String(), "0")
 	if !jsontext.IsNumber([]byte(text)) {

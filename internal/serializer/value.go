@@ -146,7 +146,7 @@ func decodeValue(d *decoder, v reflect.Value, _ *mark) {
 func (s *Serializer) decode(env envelope, known *marks, into any) error {
 	target := reflect.ValueOf(into)
 	if target.Kind() != reflect.Pointer || target.IsNil() {
-		return errors.New("serializer: decode: the target is no pointer, or nil")
+		return errors.New("serializer: decode: the target is not a pointer, or is nil")
 	}
 	state, ok := s.decodings.Get().(*decoding)
 	if !ok {

@@ -23,7 +23,7 @@ var (
 		"toJSON function is skipped":  "a function is an error, as in encoding/json, not silently lost",
 		"function value":              "as above",
 		"symbol value":                "Go has no symbols; this stands for nothing that can be given",
-		"instance with a date inside": "Go structs are no foreign classes: dates in them keep their type",
+		"instance with a date inside": "Go structs are plain objects: dates in them keep their type",
 	}
 	otherOrder = map[string]string{
 		"integer-like keys": "Go maps are sent sorted as texts",

@@ -62,7 +62,7 @@ func TestReaderLines(t *testing.T) {
 		"ES-004 all line ends":                            {"data: a\ndata: b\rdata: c\r\n\n\n\r\r\n\rdata: d\r\r", []*Message{data("a\nb\nc"), data("d")}},
 		"byte order mark":                                 {"\ufeffdata: a\n\n\ufeffdata: b\n\n", []*Message{data("a"), {}}},
 		"byte order mark and nothing else on the line":    {"\ufeff\n\ndata: a\n\n", []*Message{data("a")}},
-		"bytes that are no text":                          {"data: \xff\x00\n\n", []*Message{data("\xff\x00")}},
+		"bytes that are not text":                         {"data: \xff\x00\n\n", []*Message{data("\xff\x00")}},
 		"comments keep their order and what is not known": {": a\n:b\n:  c\nevent: x\n\n", []*Message{{Event: "x", Meta: peer.EventMeta{Comments: []string{"a", "b", " c"}}}}},
 	} {
 		t.Run(name, func(t *testing.T) {

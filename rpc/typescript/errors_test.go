@@ -85,7 +85,7 @@ func TestWhatCannotBeWritten(t *testing.T) {
 		"an iterator twice":     {iterators(typescript.Iterator{Contract: Watch}, typescript.Iterator{Contract: Watch}), "watch: the iterator is listed twice"},
 		"an unknown iterator":   {iterators(typescript.Iterator{Name: "a"}), `iterator "a": it needs a contract, or a name and the type of its events`},
 		"a stream for a method": {methods(Import), "watch: import: input: the input of a method cannot be a stream of events"},
-		"an original's event that is no object": {
+		"an original's event that is not an object": {
 			original(rpc.Define[string, string]("a"), reflect.TypeFor[string]()), "typescript: event: values of type string may not be objects",
 		},
 		"an original's event that may be null": {

@@ -102,7 +102,7 @@ func TestDialRefused(t *testing.T) {
 		require.Equal(t, "who are you?\n", data.Body)
 
 		_, err = websocket.Dial(t.Context(), "ws://memory/rpc", &websocket.LinkOptions{HTTPClient: client, Header: http.Header{"Authorization": {"me"}}})
-		require.Error(t, err, "200 is no upgrade")
+		require.Error(t, err, "200 is not an upgrade")
 		var e *rpc.Error
 		require.NotErrorAs(t, err, &e)
 	})

@@ -133,7 +133,7 @@ func TestTrimAfterTheClockWasSetBack(t *testing.T) {
 		require.Equal(t, 20, replayAll(t, l, "a"))
 		r := newRecord()
 		require.NoError(t, l.Append(t.Context(), "a", r, nil))
-		require.NoError(t, l.Trim(t.Context(), r.Time), "the time of a record, which is in the future, is no age")
+		require.NoError(t, l.Trim(t.Context(), r.Time), "a record in the future is not old enough")
 		require.NotZero(t, replayAll(t, l, "a"))
 		time.Sleep(45 * time.Minute)
 		trim()

@@ -108,7 +108,7 @@ func TestLoggersThatMisbehave(t *testing.T) {
 			opened.Store(l)
 			closeLog(t, l)
 			f := follow(t, l, "room")
-			_, err := nc.RequestMsg(&nats.Msg{Subject: l.stored(token("room")), Data: []byte{255}}, patience) // is no record
+			_, err := nc.RequestMsg(&nats.Msg{Subject: l.stored(token("room")), Data: []byte{255}}, patience) // not a record
 			require.NoError(t, err)
 			<-seen
 			publish(t, l, "room", "1")
