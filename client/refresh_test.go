@@ -57,7 +57,7 @@ func TestRefreshOverAYear(t *testing.T) {
 	const year = 365 * 24 * time.Hour
 	cases := map[string]struct {
 		life, before, delay time.Duration
-		fetches             int // within a year, besides the first
+		fetches             int // within a year, after the first
 	}{
 		"never":                      {time.Hour, 0, 0, 0},
 		"less than nothing is never": {time.Hour, -time.Hour, 0, 0},
@@ -97,7 +97,7 @@ func TestRefreshByAFunction(t *testing.T) {
 		h.issue = living(time.Hour)
 		o := h.options()
 		o.RefreshTokenBeforeExpireFunc = func(p *token.Payload) time.Duration {
-			return map[string]time.Duration{"1": 10 * time.Minute, "2": 20 * time.Minute}[string(p.Att)] // the third goes on to its end
+			return map[string]time.Duration{"1": 10 * time.Minute, "2": 20 * time.Minute}[string(p.Att)] // the third continues to its end
 		}
 		_, s := h.live(o)
 		for range 2 {
@@ -273,8 +273,7 @@ func TestRefreshWithoutConnection(t *testing.T) {
 	})
 }
 
-// TestRefreshWhileConnecting: the token that a connection is opened with may be old by
-// the time it is open.
+// The token that a connection is opened with may be old when it is open.
 func TestRefreshWhileConnecting(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *harness) {
 		h.issue = living(time.Hour)
