@@ -229,8 +229,8 @@ const maxOwnWait = 5 * time.Second
 
 // Settle ensures that [Reader.Passed] takes the published record seq into account, even if the
 // reader's group has not been scanned yet. In a shared log it waits until the feed has delivered
-// the record, until ctx ends, but at most 5 s, and reports whether it was delivered. If r has no
-// subscription, it does not wait.
+// the record or is lost, until ctx ends, but at most 5 s, and reports whether it did. If r has no
+// subscription, it returns true at once.
 func (ch *Channel) Settle(ctx context.Context, r *Reader, seq uint64) (arrived bool) {
 	done := ch.settle(r, seq)
 	if done == nil {

@@ -18,6 +18,19 @@ type scripted struct {
 	from   eventlog.Position
 	feeds  []eventlog.Follower
 	stops  int
+	head   error // of Head, if it is not nil
+}
+
+// Append ignores deliver, as shared logs do.
+func (s *scripted) Append(ctx context.Context, channel string, rec *eventlog.Record, _ func(*eventlog.Record)) error {
+	return s.Memory.Append(ctx, channel, rec, func(*eventlog.Record) {})
+}
+
+func (s *scripted) Head(ctx context.Context, channel string) (eventlog.Position, error) {
+	if s.head != nil {
+		return eventlog.Position{}, s.head
+	}
+	return s.Memory.Head(ctx, channel)
 }
 
 func (s *scripted) Follow(ctx context.Context, _ string, f eventlog.Follower) (eventlog.Position, func(), error) {
@@ -227,9 +240,84 @@ func TestCursorEventsDoNotGoBack(t *testing.T) {
 		c.subscribe("1", seen)
 		require.False(f.t, c.sub.Truncated)
 		c.reader.Release(c.sub)
-		log.Memory = eventlog.NewMemory(nil) // whose head is before that
+		log.Memory = eventlog.NewMemory(nil)
+		f.stored("1") // its head is before that
 		require.NoError(f.t, f.ch.MoveCursors(f.t.Context()))
 		c.reads()
 		c.leave()
+	})
+}
+
+// A channel that follows a shared log moves the cursors of its clients, and one that does not reads
+// nothing for that.
+func TestCursorsOfAFollowedChannel(t *testing.T) {
+	feeding(t, func(f *fixture, log *scripted) {
+		log.head = errors.New("read")
+		require.NoError(f.t, f.ch.MoveCursors(f.t.Context()))
+		log.head = nil
+		f.follow()
+		c := f.subscribe("a")
+		c.reads()
+		head := f.stored("left out")
+		require.NoError(f.t, f.ch.MoveCursors(f.t.Context()))
+		c.reads("cursor " + head.Position().String())
+		require.NoError(f.t, f.ch.MoveCursors(f.t.Context()))
+		c.reads()
+		log.head = errors.New("broken")
+		require.ErrorIs(f.t, f.ch.MoveCursors(f.t.Context()), log.head)
+		log.head = nil
+		c.leave()
+	})
+}
+
+// While the head is read the feed may be lost, and then it may be that of another log.
+func TestCursorsOfALostFeed(t *testing.T) {
+	feeding(t, func(f *fixture, log *scripted) {
+		f.follow()
+		lost := false
+		f.ch.options.Log = headFunc{log, func() {
+			log.feeds[0].Lost(errors.New("replaced"))
+			lost = true
+		}}
+		f.stored("1")
+		require.NoError(f.t, f.ch.MoveCursors(f.t.Context()))
+		require.True(f.t, lost)
+		require.Zero(f.t, f.ch.tail.seen)
+		f.ch.options.Log = log
+	})
+}
+
+// headFunc is a log that calls a function before its head is read.
+type headFunc struct {
+	eventlog.Log
+	before func()
+}
+
+func (l headFunc) Head(ctx context.Context, channel string) (eventlog.Position, error) {
+	l.before()
+	return l.Log.Head(ctx, channel)
+}
+
+// A page that was being loaded when the feed was lost is not used again.
+func TestPagesOfALostFeed(t *testing.T) {
+	feeding(t, func(f *fixture, log *scripted) {
+		f.follow()
+		ps, loads := &f.ch.history.pages, 0
+		load := func() *page {
+			loads++
+			return &page{last: 5}
+		}
+		old, err := ps.get(f.t.Context(), 0, func() *page {
+			log.feeds[0].Lost(errors.New("replaced"))
+			return load()
+		})
+		require.NoError(f.t, err)
+		again, err := ps.get(f.t.Context(), 0, load)
+		require.NoError(f.t, err)
+		require.NotSame(f.t, old, again)
+		third, err := ps.get(f.t.Context(), 0, load)
+		require.NoError(f.t, err)
+		require.Same(f.t, again, third)
+		require.Equal(f.t, 2, loads)
 	})
 }

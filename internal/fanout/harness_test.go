@@ -124,14 +124,14 @@ type client struct {
 	writer   int
 	reader   Reader
 	sub      *Subscription
-	woken    atomic.Int64
+	woken    atomic.Bool // since the reader last had nothing to read
 	replayed atomic.Bool
 	failed   atomic.Pointer[error]
 }
 
 func (c *client) Writer() int              { return c.writer }
-func (c *client) Wake()                    { c.woken.Add(1) }
-func (c *client) Flush(func(*socket.Conn)) { c.woken.Add(1) }
+func (c *client) Wake()                    { c.woken.Store(true) }
+func (c *client) Flush(func(*socket.Conn)) { c.woken.Store(true) }
 func (c *client) Replayed(s *Subscription) { c.replayed.Store(s == c.sub) }
 func (c *client) Fail(err error)           { c.failed.Store(&err) }
 
@@ -170,11 +170,17 @@ func (c *client) resume(lastEventID string, missed ...string) {
 
 func never() bool { return false }
 
-// pull reads one batch and returns its messages.
+// pull reads one batch and returns its messages. Like a connection, it reads only after it was woken,
+// until there is nothing to read.
 func (c *client) pull(wait bool) (messages []string, more socket.More) {
 	c.t.Helper()
+	if !c.woken.Swap(false) {
+		return nil, socket.None
+	}
 	var b socket.Batch
-	more = c.reader.Read(context.Background(), &b, wait, never)
+	if more = c.reader.Read(context.Background(), &b, wait, never); more != socket.None {
+		c.woken.Store(true)
+	}
 	return unframe(c.t, append(b.Own, b.Shared...)), more
 }
 

@@ -213,7 +213,9 @@ func TestPassed(t *testing.T) {
 		f.publish("2", targets("b"))
 		f.ch.Settle(f.t.Context(), &c.reader, 0)
 		require.True(t, c.reader.Passed(rec.Seq+1), "what is for others is not waited for")
+		c.reads()
 		c.reader.Unsubscribe(c.sub)
+		require.True(t, c.woken.Load(), "answers that have waited can be sent")
 		require.True(t, c.reader.Passed(rec.Seq+100))
 		c.leave()
 		other.leave()
@@ -236,6 +238,7 @@ func TestCursorEvents(t *testing.T) {
 		id := f.publish("for another", targets("c"))
 		move()
 		c.reads("cursor " + id)
+		plain.reads()
 		move()
 		c.reads()
 		f.publish("for all")
@@ -247,6 +250,10 @@ func TestCursorEvents(t *testing.T) {
 		f.publish("for all") // its id will do
 		c.reads("for all")
 		plain.reads("for all", "for all")
+		f.publish("its own", targets("a"))
+		c.reads("its own")
+		move()
+		c.reads() // it has been sent that id
 		c.leave()
 		plain.leave()
 	})

@@ -16,8 +16,11 @@ import (
 // reads next. Older nodes are garbage.
 //
 // mu guards the tail and the readers of its channel: see [Channel]. It is the outer of the two
-// locks of this package. It is held only while the readers of a record are found, and never during
-// user code or I/O.
+// locks of this package, and never held during user code or I/O. It is held while a record is
+// appended, its frame encoded and its readers found, which takes time for the readers with its tags
+// or for its targets; while a scan notifies 64 readers; and while a reader joins, leaves, subscribes
+// or ends a subscription, which takes time for its tags at most. It is held for all readers of the
+// channel while their list is copied, while cursor events are announced, and when a feed is lost.
 //
 //   - newest is the last record that was appended. seen is at or after it, and the log has no
 //     records of the channel between them.
