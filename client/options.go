@@ -78,9 +78,9 @@ type Options struct {
 	// 30 s; a negative value means no limit. Once it was connected, there is no limit.
 	ConnectTimeout time.Duration
 	// DialTimeout is how long one attempt may take: a handshake, a subscription, or
-	// fetching a token with its retries. 0 means 10 s. If the first fetch is retried, by
-	// [rpc.WithRetry] or [rpc.Retry], [Dial] applies it to each try, and [Subscribe] does
-	// not apply it: its tries end only with ctx.
+	// fetching a token with its retries. 0 means 10 s. If [rpc.WithRetry] or [rpc.Retry]
+	// repeats the first fetch, [Dial] limits each try to DialTimeout, and [Subscribe] limits
+	// none: only ctx ends them.
 	DialTimeout time.Duration
 	// Backoff returns the pause before an attempt to connect. attempt is 1 for the first
 	// attempt after a loss, and increases until a connection has lasted 10 s. The pause

@@ -1,5 +1,5 @@
-// Package docs_test keeps the documents true: code in them stands in an example,
-// and the tests that they name exist.
+// Package docs_test checks the documents: their code must be part of an example, and the
+// tests that they name must exist.
 package docs_test
 
 import (
@@ -16,13 +16,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// compiled are the files, besides the examples, whose code stands in pages.
+// compiled are the files, in addition to the examples, whose code is in pages.
 var compiled = []string{
 	"snippets_test.go", "../rpc/typescript/fixture_test.go", "../durableobject/eventlog/natslog/page_test.go",
 }
 
-// Every block of Go in a page stands in a file that is compiled: as it is in an example, and
-// otherwise up to its indentation and comments.
+// Every block of Go code in a page must be part of a compiled file: literally of an
+// example, or of another file except for indentation and comments.
 func TestPagesShowCompiledCode(t *testing.T) {
 	t.Parallel()
 	examples := readSources(t, "../examples") + readSources(t, "../internal/stacks")
@@ -39,7 +39,7 @@ func TestPagesShowCompiledCode(t *testing.T) {
 		text, err := os.ReadFile(page)
 		require.NoError(t, err)
 		for i, fence := range regexp.MustCompile("(?m)^ *```(.*)$").FindAllSubmatch(text, -1) {
-			// Code without a language would not be compared.
+			// Code without a language would not be checked.
 			require.Equal(t, i%2 == 0, len(fence[1]) > 0, "%s: fence %d", page, i)
 		}
 		for _, block := range blocksOf(string(text), "go") {
@@ -52,14 +52,13 @@ func TestPagesShowCompiledCode(t *testing.T) {
 	require.Greater(t, shown, 35)
 }
 
-// flat returns code without what depends on where it stands, and without what only a linter
-// requires.
+// flat returns code without indentation, comments, and parts that only a linter requires.
 func flat(code string) string {
 	code = regexp.MustCompile(`(?m)^\t+(_, _ = )?`).ReplaceAllString(code, "")
 	return regexp.MustCompile(`(?m),?( //.*)?$`).ReplaceAllString(code, "")
 }
 
-// blocksOf returns the blocks of code of a text in some languages.
+// blocksOf returns the blocks of code in a text that are in one of the languages.
 func blocksOf(text, languages string) (code []string) {
 	for _, block := range regexp.MustCompile("(?s)```(?:"+languages+")\n(.*?)\n```").FindAllStringSubmatch(text, -1) {
 		code = append(code, block[1])
@@ -67,7 +66,7 @@ func blocksOf(text, languages string) (code []string) {
 	return code
 }
 
-// readSources returns the source of all programs below a directory.
+// readSources returns the source of all programs in a directory tree.
 func readSources(t *testing.T, dir string) string {
 	t.Helper()
 	var all strings.Builder
@@ -93,8 +92,8 @@ func TestDocumentsNameTestsThatExist(t *testing.T) {
 	}
 }
 
-// The architecture names functions as [`Type.method`](file), and the ways of an event
-// are as short as it says.
+// The architecture names functions as [`Type.method`](file), and the paths of an event have
+// the documented number of steps.
 func TestArchitectureNamesFunctionsThatExist(t *testing.T) {
 	t.Parallel()
 	document, err := os.ReadFile("architecture.md")
@@ -169,4 +168,52 @@ func readTests(t *testing.T, dir string) map[string]bool {
 		}
 	}
 	return tests
+}
+
+// Every relative link of a page leads to a file and, if it names one, to a heading of it.
+func TestLinksLeadSomewhere(t *testing.T) {
+	t.Parallel()
+	heading := regexp.MustCompile("(?m)^#+ (.+)$")
+	code := regexp.MustCompile("(?s)```.*?```|`[^`]*`")
+	link := regexp.MustCompile(`\]\(([^)#:\s]*)(?:#([^)\s]+))?\)`)
+	links := 0
+	require.NoError(t, filepath.WalkDir("..", func(page string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && (entry.Name() == "node_modules" || entry.Name() == ".git"):
+			return filepath.SkipDir
+		case entry.IsDir() || filepath.Ext(page) != ".md":
+			return nil
+		}
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for _, l := range link.FindAllStringSubmatch(code.ReplaceAllString(string(text), "code"), -1) {
+			links++
+			target := page
+			if l[1] != "" {
+				target = filepath.Join(filepath.Dir(page), l[1])
+			}
+			if l[2] == "" {
+				_, err := os.Stat(target)
+				require.NoError(t, err, page)
+				continue
+			}
+			text, err := os.ReadFile(target)
+			require.NoError(t, err, page)
+			var anchors []string
+			for _, h := range heading.FindAllStringSubmatch(string(text), -1) {
+				anchors = append(anchors, anchorOf(h[1]))
+			}
+			require.Contains(t, anchors, l[2], "%s: a link to %s", page, target)
+		}
+		return nil
+	}))
+	require.Greater(t, links, 100)
+}
+
+// anchorOf returns the anchor of a heading, as GitHub makes it.
+func anchorOf(heading string) string {
+	heading = regexp.MustCompile(`[^\pL\pN _-]`).ReplaceAllString(strings.ToLower(heading), "")
+	return strings.ReplaceAll(heading, " ", "-")
 }

@@ -13,9 +13,8 @@ import (
 var (
 	// ErrClosed is returned by a namespace that is shutting down.
 	ErrClosed = errors.New("namespace closed")
-	// ErrRecursive is returned by Namespace.Get in a newHub if it would wait for that
-	// newHub: for the object that the newHub makes, or for one whose newHub waits for
-	// that object.
+	// ErrRecursive is returned by Namespace.Get in a newHub that would wait for itself,
+	// directly or by the newHub of another object.
 	ErrRecursive = errors.New("newHub waits for itself")
 	// ErrNotSubscribed is returned by Websocket.Send if the socket has no subscription:
 	// the client has not subscribed yet, has unsubscribed, or has disconnected.

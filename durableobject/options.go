@@ -189,8 +189,8 @@ type Options struct {
 
 	// HookTimeout is how long OnSubscribed may delay the live events of a subscription.
 	// Then its context ends. It runs once at a time for each socket. If the socket
-	// subscribes again meanwhile, the newest subscription and its events wait for it, for
-	// HookTimeout after the missed events have been sent. 0 means 10 s.
+	// subscribes again while it runs, the new subscription sends its missed events and then
+	// waits for the running hook, for at most HookTimeout. 0 means 10 s.
 	HookTimeout time.Duration
 
 	// IdleTimeout is how long an object without sockets and users stays in memory. 0 means

@@ -47,8 +47,8 @@ func (o *Object[T]) PresenceCount() int {
 }
 
 // PresenceChanges yields the members of the object and then each change of them, until ctx ends,
-// whose error it yields last. Several changes of one member are yielded as one if the loop is slower
-// than they are. It is for methods that return streams, so that a page shows the list as it changes:
+// whose error it yields last. If the loop is slow, it is only passed the newest change of each
+// member. It is for methods that return streams, so that a page shows the list as it changes:
 // see [HandleEvents]. It can be ranged over again, from the beginning.
 //
 // Every loop begins with all members as [PresenceJoined], so a member that left between two loops

@@ -4,6 +4,7 @@ package main
 import (
 	"context"
 	"log"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -26,7 +27,7 @@ func main() {
 	key := token.Secret("keep this secret")
 	rooms := durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[chat.Message]) (*Room, error) {
 		return &Room{o}, nil
-	}, &durableobject.Options{Verifier: key, ResumeRetention: 2 * time.Minute})
+	}, &durableobject.Options{Verifier: key, ResumeRetention: 2 * time.Minute, Logger: slog.Default()})
 	durableobject.Handle(rooms, chat.Say, (*Room).Say)
 
 	router := rpc.NewRouter(chat.OnMessage.Handler(
@@ -35,6 +36,7 @@ func main() {
 		}))
 	http.Handle("/rpc/", rpc.NewHandler(router, &rpc.HandlerOptions{
 		Prefix: "/rpc", Plugins: []rpc.HandlerPlugin{&durableiterator.HandlerPlugin{Signer: key}},
+		Logger: slog.Default(), // clients are not sent the reasons of internal errors
 	}))
 	http.Handle("/room", durableobject.UpgradeHandler(rooms, nil))
 	srv := &http.Server{Addr: "127.0.0.1:3000", ReadHeaderTimeout: 10 * time.Second}
