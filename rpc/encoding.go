@@ -30,7 +30,11 @@ func encodeValue(s *serializer.Serializer, v any) (serializer.Encoded, error) {
 	if isVoid(v) {
 		v = value.Undefined{}
 	}
-	return s.Encode(v)
+	encoded, err := s.Encode(v)
+	if err != nil {
+		err = peer.Final(err)
+	}
+	return encoded, err
 }
 
 // appendValue appends the envelope of a value to dst.

@@ -313,7 +313,11 @@ func (l *Link) read(call *Call, r *http.Response) (any, error) {
 		body, err = l.serializer.Value(data)
 	}
 	if failed && (!encoded || err != nil) {
-		return nil, ErrorResponse{Status: r.StatusCode, Headers: r.Header, Body: string(data)}.err()
+		failure := ErrorResponse{Status: r.StatusCode, Headers: r.Header, Body: string(data)}
+		if r.Request != nil { // of the response, so after redirects
+			failure.request = fmt.Sprintf("%s %s://%s%s", r.Request.Method, r.Request.URL.Scheme, r.Request.URL.Host, r.Request.URL.EscapedPath())
+		}
+		return nil, failure.err()
 	}
 	if err != nil {
 		return nil, err
