@@ -142,6 +142,29 @@ func TestOutboxClose(t *testing.T) {
 	})
 }
 
+// A frame that was added before the outbox was closed is not reported as refused, even if
+// the outbox is closed before the call of Put that waited for room goes on.
+func TestOutboxCloseAfterAWait(t *testing.T) {
+	inOutbox(t, 1000, func(t *testing.T, b *boxed, p *peer) {
+		size := cap(Frame([]byte(strings.Repeat("x", 300)), false))
+		require.NoError(t, b.Reserve(t.Context(), size))
+		granted := b.put(t.Context(), "granted"+strings.Repeat("x", 200), 0)
+		refused := b.put(t.Context(), strings.Repeat("x", 400), 0)
+		require.Empty(t, granted)
+		b.Outbox.mu.Lock() // until the outbox is closed, no call of Put goes on
+		b.size = 0
+		b.grant()
+		b.close()
+		b.Outbox.mu.Unlock()
+		require.NoError(t, <-granted)
+		require.ErrorIs(t, <-refused, ErrClosed)
+		b.set(false, 0)
+		p.conn.Wake()
+		_, got := p.read()
+		require.Equal(t, "granted", got[:7])
+	})
+}
+
 func TestOutboxDiscard(t *testing.T) {
 	inOutbox(t, 1000, func(t *testing.T, b *boxed, _ *peer) {
 		require.NoError(t, b.Put(t.Context(), []byte("x"), 0))
