@@ -73,8 +73,8 @@ type Conn struct {
 	buffer *bufio.Reader
 
 	// lastSign is when the client last showed that it is alive: bytes arrived from it, or a
-	// write that had waited for it went on. While the server does not read from it, it
-	// cannot show that, so lastSign is set to the end of that time. reading is when the
+	// write that had waited for it went on. While the server does not read, or cannot send
+	// a ping, it cannot show that, so lastSign is moved on. reading is when the
 	// incomplete frame or message began, 0 if there is none. pinged is when the last ping
 	// was sent; only Visit uses it. All three are in nanoseconds since the pool was made.
 	// paused is set while the handler keeps the reader waiting.
@@ -184,10 +184,9 @@ func (c *Conn) Visit(now time.Time) (again time.Time) {
 }
 
 // checkSilence pings a client that has been silent for the ping interval. dead means that
-// the client has stayed silent for that long since the ping was written. again is when to
-// check next.
+// the client has stayed silent for that long since the ping. again is when to check next.
 func (c *Conn) checkSilence(now time.Time) (again time.Time, dead bool) {
-	if c.paused.Load() {
+	if c.paused.Load() || c.waiting.Load() { // nothing is read, or no ping can be sent
 		c.alive(now)
 	}
 	at, interval, lastSign := int64(now.Sub(c.pool.start)), int64(c.pool.ping), c.lastSign.Load()
@@ -199,21 +198,12 @@ func (c *Conn) checkSilence(now time.Time) (again time.Time, dead bool) {
 		if c.answer(opPing, nil) {
 			c.pinged = at
 		}
-	case c.writing(): // the ping may not be sent yet; for how long is bounded by the stall timeout
-		c.pinged = at
 	case at-c.pinged >= interval:
 		return time.Time{}, true
 	default:
 		since = c.pinged
 	}
 	return c.pool.start.Add(time.Duration(since + interval)), false
-}
-
-// writing reports whether control frames or a batch are waiting to be written.
-func (c *Conn) writing() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.control) > 0 || c.owned.Load()
 }
 
 // alive records that the client has shown that it is alive.

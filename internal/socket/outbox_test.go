@@ -221,6 +221,57 @@ func TestOutboxReserve(t *testing.T) {
 	})
 }
 
+// Frames are sent without a further Wake, however they are added.
+func TestOutboxWakes(t *testing.T) {
+	for name, add := range map[string]func(t *testing.T, b *boxed, frame []byte){
+		"Put": func(t *testing.T, b *boxed, frame []byte) {
+			t.Helper()
+			require.NoError(t, b.Put(t.Context(), frame, 0))
+		},
+		"Put, after a wait": func(t *testing.T, b *boxed, frame []byte) {
+			t.Helper()
+			require.NoError(t, b.Reserve(t.Context(), 900))
+			done := make(chan error)
+			go func() { done <- b.Put(t.Context(), frame, 0) }()
+			synctest.Wait()
+			b.Release(900)
+			require.NoError(t, <-done)
+		},
+		"Add": func(t *testing.T, b *boxed, frame []byte) {
+			t.Helper()
+			require.NoError(t, b.Reserve(t.Context(), cap(frame)))
+			require.NoError(t, b.Add(frame))
+		},
+		"Force": func(_ *testing.T, b *boxed, frame []byte) { b.Force(frame) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inOutbox(t, 1000, func(t *testing.T, b *boxed, p *peer) {
+				b.set(false, 0)
+				for range 2 {
+					add(t, b, Frame([]byte("frame"), false))
+					_, got := p.read()
+					require.Equal(t, "frame", got)
+					synctest.Wait()
+					require.Zero(t, b.Size())
+				}
+			})
+		})
+	}
+}
+
+// Closing an outbox refuses frames that have room already.
+func TestOutboxAddAfterClose(t *testing.T) {
+	inOutbox(t, 1000, func(t *testing.T, b *boxed, _ *peer) {
+		require.NoError(t, b.Reserve(t.Context(), 1))
+		b.Close()
+		require.ErrorIs(t, b.Add([]byte("x")), ErrClosed)
+		require.ErrorIs(t, b.Reserve(t.Context(), 1), ErrClosed)
+		b.Force([]byte("x"))
+		require.True(t, b.Empty())
+		require.Zero(t, b.Added())
+	})
+}
+
 // A large frame is not copied into the buffer that connections share.
 func TestOutboxBatches(t *testing.T) {
 	inOutbox(t, 10<<20, func(t *testing.T, b *boxed, _ *peer) {
