@@ -202,10 +202,39 @@ func TestRefreshThatNeedsAnotherSocket(t *testing.T) {
 				require.Equal(t, 50*time.Minute, time.Since(h.start), "without any pause")
 				next.event("e-2")
 				l.expect("e-2")
-				require.NotContains(t, h.seen(), "waiting")
+				synctest.Wait()
+				require.Equal(t, []string{"connecting", "live", "connecting", "live"}, h.seen())
 			})
 		})
 	}
+}
+
+// An event that arrived before a refresh to another channel is of the channel before, also if
+// it is only found to be unreadable when a loop takes it out.
+func TestGapAfterARefreshNamesItsChannel(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *harness) {
+		h.issue = func(n int) (*token.Payload, error) {
+			return living(time.Hour, func(p *token.Payload) {
+				if n > 1 {
+					p.Channel = "other"
+				}
+			})(n)
+		}
+		o := h.options()
+		o.RefreshTokenBeforeExpire = 10 * time.Minute
+		it, s := h.live(o)
+		s.event("e-1")
+		s.unreadable(unreadable["a value of another type"].event)
+		s.closedWith(websocket.StatusNormalClosure)
+		h.accept().expectSubscribe("e-2").open("complete", "")
+		require.Equal(t, "other", it.Token().Channel)
+		for _, err := range it.Events() {
+			if gap, ok := errors.AsType[*client.GapError](err); ok {
+				require.Equal(t, "room", gap.Channel)
+				break
+			}
+		}
+	})
 }
 
 func TestRefreshThatTheSocketDoesNotTake(t *testing.T) {

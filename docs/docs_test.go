@@ -115,6 +115,26 @@ func TestArchitectureNamesFunctionsThatExist(t *testing.T) {
 	}
 }
 
+// Elsewhere it names declarations as `name` or `Type.method` in [a file](path).
+func TestArchitectureNamesDeclarationsInTheirFiles(t *testing.T) {
+	t.Parallel()
+	document, err := os.ReadFile("architecture.md")
+	require.NoError(t, err)
+	places := regexp.MustCompile("((?:`[\\w.]+`(?:,| and)? )+)in \\[[^\\]]+\\]\\(([^)]+\\.go)\\)").FindAllStringSubmatch(string(document), -1)
+	require.Greater(t, len(places), 9)
+	for _, place := range places {
+		source, err := os.ReadFile(place[2])
+		require.NoError(t, err)
+		for _, name := range regexp.MustCompile(`[\w.]+\w`).FindAllString(strings.ReplaceAll(place[1], " and ", " "), -1) {
+			declared := `(?m)^(?:func|type) ` + name + `\b`
+			if of, method, found := strings.Cut(name, "."); found {
+				declared = `(?m)^func \(\w+ \*?` + of + `(?:\[\w+\])?\) ` + method + `\(`
+			}
+			require.True(t, regexp.MustCompile(declared).Match(source), "%s in %s", name, place[2])
+		}
+	}
+}
+
 func requireTests(t *testing.T, file string, least int) {
 	t.Helper()
 	document, err := os.ReadFile(file)
