@@ -65,7 +65,7 @@ func (s *socket) next() frame {
 	case <-s.ended:
 		require.Fail(s.t, "the socket has ended", "%v", s.err)
 	case <-time.After(time.Hour):
-		require.Fail(s.t, "no message came")
+		require.Fail(s.t, "no message arrived")
 	}
 	return frame{}
 }

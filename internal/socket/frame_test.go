@@ -125,9 +125,9 @@ func TestFaultsOfThePeer(t *testing.T) {
 		"an unknown control frame":              {fragment(finalFrame|0xB, "x"), 1002},
 		"a control frame in fragments":          {fragment(opPing, "x"), 1002},
 		"a long control frame":                  {"\x89\xfe\x00\x7e\x00\x00\x00\x00" + strings.Repeat("x", 126), 1002},
-		"a continuation of nothing":             {fragment(finalFrame, "x"), 1002},
+		"a continuation alone":                  {fragment(finalFrame, "x"), 1002},
 		"a message within a message":            {fragment(opText, "x") + fragment(finalFrame|opText, "y"), 1002},
-		"a continuation of what was refused":    {announce(finalFrame|opText, 1<<10+1) + "x", 1009},
+		"a continuation of a refused message":   {announce(finalFrame|opText, 1<<10+1) + "x", 1009},
 		"a message whose fragments have no end": {fragment(opText, "") + strings.Repeat(fragment(0, ""), maxFragments+1), 1008},
 	} {
 		t.Run(name, func(t *testing.T) {
