@@ -23,7 +23,8 @@ var (
 	anyM    = rpc.Define[any, any]("m")
 )
 
-// callInBackground calls a method and returns its output, or its error as "!" and its text.
+// callInBackground calls a method and sends its output to the channel, or its error as "!"
+// and its text.
 func callInBackground(t *testing.T, it *client.Iterator[string], path string, opts ...rpc.CallOption) <-chan string {
 	answered := make(chan string, 1)
 	go func() {
@@ -217,7 +218,7 @@ func TestInterceptorsAndSerializersOfCalls(t *testing.T) {
 		require.Equal(t, "1", f.Payload.Header["x-trace"])
 		s.reply(f, `{"json":"Bob","meta":[[20]]}`)
 		require.Equal(t, person{"Bob"}, <-done)
-		require.Equal(t, [][]string{{"m"}}, paths, "subscriptions are no calls")
+		require.Equal(t, [][]string{{"m"}}, paths, "subscriptions are not calls")
 	})
 }
 

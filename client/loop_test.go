@@ -12,7 +12,7 @@ import (
 	"github.com/go-orpc/durable-iterator/client"
 )
 
-// loop ranges over an iterator on a goroutine of its own.
+// loop ranges over an iterator on a separate goroutine.
 type loop struct {
 	t    *testing.T
 	got  chan string
@@ -52,7 +52,7 @@ func (l *loop) expect(want ...string) {
 	}
 }
 
-// take reads as many items as are wanted, and not one more.
+// take reads exactly as many items as wanted.
 func take(t *testing.T, it *client.Iterator[string], want ...string) {
 	t.Helper()
 	var got []string
@@ -68,7 +68,7 @@ func take(t *testing.T, it *client.Iterator[string], want ...string) {
 	require.Equal(t, want, got)
 }
 
-// quiet reports whether nothing more has come.
+// quiet reports whether no further item has arrived.
 func (l *loop) quiet() bool {
 	synctest.Wait()
 	select {
@@ -79,7 +79,7 @@ func (l *loop) quiet() bool {
 	}
 }
 
-// expectEnd waits for the end of the loop, which comes without anything else.
+// expectEnd waits for the end of the loop and checks that there are no further items.
 func (l *loop) expectEnd() {
 	l.t.Helper()
 	select {

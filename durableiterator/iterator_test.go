@@ -68,7 +68,7 @@ func TestToken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c.options.Signer, c.options.ID = key, durableiterator.NoID
 			synctest.Test(t, func(t *testing.T) {
-				time.Sleep(900 * time.Millisecond) // whole seconds count
+				time.Sleep(900 * time.Millisecond) // times are in whole seconds
 				require.JSONEq(t, c.want, string(payloadOf(t, durableiterator.New[string]("room", &c.options)).Raw))
 			})
 		})

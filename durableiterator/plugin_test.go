@@ -60,7 +60,7 @@ func TestOwnSignerAndLifeWin(t *testing.T) {
 	}
 }
 
-// rpcOutput reads an answer as a client does.
+// rpcOutput reads an answer like a client.
 func rpcOutput(w *httptest.ResponseRecorder) (string, error) {
 	server := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) {
 		out.Header().Set("Content-Type", w.Header().Get("Content-Type"))
@@ -148,7 +148,7 @@ func requireSecret(t *testing.T, header http.Header) {
 	require.Equal(t, "nosniff", header.Get("X-Content-Type-Options"))
 }
 
-// What is no token may be kept.
+// Responses without a token may be cached.
 func TestOtherOutputsAreNoSecret(t *testing.T) {
 	w := httptest.NewRecorder()
 	other := rpc.Define[rpc.Void, string]("other")

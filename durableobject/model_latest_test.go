@@ -1,7 +1,7 @@
 package durableobject_test
 
-// checkHookPosition looks at the position that the hook was told, after which events are
-// live: for a subscription that begins with the latest ones, nothing else says where that is.
+// checkHookPosition checks the position that was passed to the hook, after which events are live.
+// For a subscription that begins with the latest events, nothing else reports it.
 func (r *reading) checkHookPosition() {
 	v, p, text := r.visit, r.visit.place, r.hook.resume.Position
 	if p.log == nil {
@@ -23,7 +23,7 @@ func (r *reading) checkHookPosition() {
 	}
 }
 
-// wanted returns the posts for the client after a rank, up to another.
+// wanted returns the posts for the client that are after one rank, up to another one.
 func (r *reading) wanted(after, upTo uint64) (list []*post) {
 	for _, n := range r.want {
 		if n.rank > after && n.rank <= upTo {
@@ -33,8 +33,8 @@ func (r *reading) wanted(after, upTo uint64) (list []*post) {
 	return list
 }
 
-// latestBounds are the bounds of a subscription that begins with the latest events: they
-// are not more than were asked for, and not fewer unless some are too old.
+// latestBounds returns the bounds of a subscription that begins with the latest events: there are
+// not more than requested, and not fewer unless some are too old.
 func (r *reading) latestBounds() (low, high uint64, known bool) {
 	v, p := r.visit, r.visit.place
 	if r.hook == nil {

@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/go-orpc/durable-iterator/internal/bridge"
 	"github.com/go-orpc/durable-iterator/internal/form"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/internal/sse"
@@ -154,47 +153,11 @@ func (x *exchange) Write(p []byte) (n int, err error) {
 // HTTP/2 stream before the next event.
 func (x *exchange) flushEvent() error {
 	x.extend()
-	err := x.flush()
+	err := writers.Flush(x.w)
 	if err == nil && x.stall > 0 {
 		_ = x.controller.SetWriteDeadline(time.Time{})
 	}
 	return err
-}
-
-// flush flushes the writer of the server and every writer that middleware has put around it. Some
-// of these flush the next one only if it is an http.Flusher, others panic if it is not.
-func (x *exchange) flush() error {
-	for w := x.w; ; {
-		inner := writers.Unwrap(w)
-		err := flushOne(w)
-		_, panicked := errors.AsType[*PanicError](err)
-		if inner == nil || (err != nil && !panicked && !errors.Is(err, http.ErrNotSupported)) {
-			return err
-		}
-		w = inner
-	}
-}
-
-func flushOne(w http.ResponseWriter) (err error) {
-	defer bridge.RecoverTo(&err)
-	switch f := w.(type) {
-	case interface{ FlushError() error }:
-		return f.FlushError()
-	case http.Flusher:
-		f.Flush()
-		return nil
-	}
-	return http.ErrNotSupported
-}
-
-// canFlush reports whether the innermost accessible writer can flush. A writer around it may have
-// the method without flushing.
-func canFlush(w http.ResponseWriter) bool {
-	switch writers.Innermost(w).(type) {
-	case interface{ FlushError() error }, http.Flusher:
-		return true
-	}
-	return false
 }
 
 // requestBody is the body of a request. If middleware hides the read deadline, it checks the time
@@ -307,7 +270,7 @@ var errNoFlush = errors.New("rpc: send events: middleware hides the http.Flusher
 
 // sendEvents responds with a stream of events and returns when it has ended.
 func (x *exchange) sendEvents(ctx, server context.Context, added http.Header, run *eventRun) {
-	if !canFlush(x.w) {
+	if !writers.CanFlush(x.w) {
 		x.logNoStream(ctx, run.call, errNoFlush)
 		x.writeAnswer(x.engine.answerError(ctx, run.call, internalError(errNoFlush)))
 		return
@@ -344,8 +307,7 @@ func (x *exchange) sendEvents(ctx, server context.Context, added http.Header, ru
 // noStream ends a stream that could not be sent completely. If the server is the reason, the
 // response is cut off, so that the client does not treat it as complete.
 func (x *exchange) noStream(ctx context.Context, call *Call, err error) {
-	_, panicked := errors.AsType[*PanicError](err)
-	if !panicked && !errors.Is(err, http.ErrNotSupported) && !errors.Is(err, http.ErrHandlerTimeout) {
+	if !errors.Is(err, http.ErrNotSupported) && !errors.Is(err, http.ErrHandlerTimeout) {
 		x.engine.logger.DebugContext(ctx, "events not sent", "path", call.Path, "err", err)
 		return
 	}

@@ -181,3 +181,30 @@ func TestRetryLeavesRefusalsAlone(t *testing.T) {
 		})
 	}
 }
+
+// WithRetry tries again every 2 s, unless a further try cannot succeed.
+func TestWithRetry(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		code  rpc.Code
+		tries int
+	}{
+		"refused for good": {rpc.CodeNotFound, 1},
+		"refused for now":  {rpc.CodeServiceUnavailable, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				tries, begin := 0, time.Now()
+				failing := rpc.NewCaller(func(context.Context, *rpc.Call) (any, error) {
+					tries++
+					return nil, &rpc.Error{Code: test.code}
+				})
+				_, err := ping.Call(t.Context(), failing, rpc.Void{}, rpc.WithRetry(2))
+				require.Equal(t, test.code, rpc.CodeOf(err))
+				require.Equal(t, test.tries, tries)
+				require.Equal(t, time.Duration(test.tries-1)*2*time.Second, time.Since(begin))
+			})
+		})
+	}
+}

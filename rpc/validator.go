@@ -51,8 +51,8 @@ type ValidationIssues struct {
 	Issues []Issue `json:"issues"`
 }
 
-// check validates a value. The default validator is not called for types without rules.
-func check(ctx context.Context, v Validator, value any, hasRules bool) error {
+// validateValue validates a value. The default validator is not called for types without rules.
+func validateValue(ctx context.Context, v Validator, value any, hasRules bool) error {
 	if v == NoValidation || isVoid(value) {
 		return nil
 	}
@@ -118,7 +118,7 @@ func inputError(err error) error {
 
 // checkOutput validates an output.
 func checkOutput(ctx context.Context, v Validator, out any, hasRules bool) error {
-	switch err := check(ctx, v, out, hasRules); {
+	switch err := validateValue(ctx, v, out, hasRules); {
 	case errors.Is(err, validate.ErrTooDeep):
 		return err
 	case err != nil:
@@ -129,7 +129,7 @@ func checkOutput(ctx context.Context, v Validator, out any, hasRules bool) error
 
 // checkEvent validates an event, or the return value of a stream.
 func checkEvent(ctx context.Context, v Validator, event any, hasRules bool) error {
-	if err := check(ctx, v, event, hasRules); err != nil {
+	if err := validateValue(ctx, v, event, hasRules); err != nil {
 		return &Error{Code: "EVENT_ITERATOR_VALIDATION_FAILED", Message: "Event iterator validation failed", cause: err}
 	}
 	return nil

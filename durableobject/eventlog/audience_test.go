@@ -58,13 +58,13 @@ func TestAudienceIncludes(t *testing.T) {
 	}
 }
 
-// widerThanOriginal are the events of the recording that reach more clients here:
-// the original sends an event to one socket of each id if targets are a list of
-// sockets, and to all of them at replay. Here both go by the id.
+// widerThanOriginal are the events of the recording that reach more clients here. If
+// targets are a list of sockets, the original sends an event to one socket of each id, but
+// to all of them at replay. Here both depend on the id only.
 var widerThanOriginal = map[string]bool{"targets b as a list of sockets": true}
 
-// TestAudienceAsRecorded checks who got the events of a recorded session of the
-// original against the rows that it stored.
+// TestAudienceAsRecorded compares the recipients of events in a recorded session of the
+// original with the rows that it stored.
 func TestAudienceAsRecorded(t *testing.T) {
 	t.Parallel()
 	s := readSession(t, "testdata/session-storage-rows.json")

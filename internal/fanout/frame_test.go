@@ -11,7 +11,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/socket"
 )
 
-// The id is always one that no other has more subscriptions than.
+// No other id has more subscriptions than the shared one.
 func TestSharedIDIsTheMostCommonOne(t *testing.T) {
 	t.Parallel()
 	rnd := rand.New(rand.NewPCG(5, 6))
@@ -50,8 +50,8 @@ func TestSharedIDIsTheMostCommonOne(t *testing.T) {
 	require.Empty(t, s.counts, "no frame is shared without an id")
 }
 
-// One client that subscribes again and again does not take the sharing of frames from
-// the others, neither while it is there nor after it has left.
+// A client that subscribes again and again does not prevent others from sharing frames, neither
+// while it is connected nor after it has left.
 func TestFramesStayShared(t *testing.T) {
 	t.Parallel()
 	bubble(t, nil, func(f *fixture) {

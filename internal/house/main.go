@@ -1,6 +1,6 @@
 // Command house checks rules that no linter knows: phrases that must not be in comments and
-// messages of Go files, names that must not be declared, imports that are not in the table
-// of docs/architecture.md, and functions without an example.
+// messages of Go files, names that must not be declared, imports and references between files that
+// contradict the tables of docs/architecture.md, and functions without an example.
 //
 //	go run ./internal/house .
 //
@@ -40,7 +40,7 @@ func run(dir string, out, complaints io.Writer) int {
 }
 
 // search returns the faults of all Go files, in the order of their names, and then those of
-// the imports and the examples.
+// the imports, the references between files and the examples.
 func search(dir string) ([]fault, error) {
 	var all []fault
 	files := os.DirFS(dir)
@@ -52,12 +52,17 @@ func search(dir string) ([]fault, error) {
 	if err != nil {
 		return nil, err
 	}
-	imports, err := checkImports(files)
-	if err != nil {
-		return nil, err
+	for _, check := range []func(fs.FS) ([]fault, error){
+		checkImports, checkFiles,
+		func(files fs.FS) ([]fault, error) { return checkExamples(dir, files) },
+	} {
+		faults, err := check(files)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, faults...)
 	}
-	examples, err := checkExamples(dir, files)
-	return slices.Concat(all, imports, examples), err
+	return all, nil
 }
 
 // walk calls visit with each Go file, except those in testdata.

@@ -71,7 +71,7 @@ func TestCall(t *testing.T) {
 			_ = c.Respond(t.Context(), eventStream)
 		})
 		require.Equal(t, 1, rig.streams)
-		require.Zero(t, rig.lanes[0].running, "a stream is no call")
+		require.Zero(t, rig.lanes[0].running, "a stream does not count as a call")
 		require.NoError(t, life.Err())
 		rig.receive(t, request1)
 		require.Equal(t, []string{stream1}, rig.out.take(), "the id is in use")
@@ -294,7 +294,7 @@ func TestCallInput(t *testing.T) {
 		synctest.Wait()
 		require.ErrorIs(t, end, errNoText)
 	})
-	bubble(t, "a request that is no stream has no input", func(t *testing.T) {
+	bubble(t, "a request that is not a stream has no input", func(t *testing.T) {
 		var errs []error
 		rig := run(t, func(ctx context.Context, c *Call) {
 			_, err := c.Next(ctx)

@@ -54,7 +54,7 @@ func TestClientObserver(t *testing.T) {
 		require.Equal(t, []string{`response "1"`}, seen)
 		require.Empty(t, rig.take())
 	})
-	bubble(t, "closing and unreadable events are told", func(t *testing.T) {
+	bubble(t, "closing and unreadable events are reported", func(t *testing.T) {
 		rig := newClientRig(t, nil)
 		var seen []string
 		open(t, rig, observe(&seen))
@@ -76,7 +76,7 @@ func TestClientObserver(t *testing.T) {
 		require.Error(t, rig.Receive(unreadable))
 		rig.RefuseAll(errors.New("what was it?"))
 		rig.receive(t, `{"i":"1","t":3,"p":{"e":"done"}}`)
-		require.Error(t, rig.Receive(unreadable), "there is no stream any more")
+		require.Error(t, rig.Receive(unreadable), "the stream has ended")
 		rig.RefuseAll(errors.New("what was it?"))
 		require.Equal(t, []string{`response "1"`, "unreadable 7", "unreadable ", "done "}, seen)
 		require.Empty(t, rig.take())

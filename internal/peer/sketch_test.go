@@ -27,7 +27,7 @@ func TestSketch(t *testing.T) {
 		"an id that is not a string": {`{"i":"1","t":3,"p":{"m":{"id":7}}}`, DecodeError{ID: ID(`"1"`), Event: true}},
 		"an event id of 4 KiB":       {`{"i":"1","t":3,"p":{"m":{"id":"` + large[:5000] + `"}}}`, DecodeError{ID: ID(`"1"`), Event: true}},
 		"an id that is too long":     {`{"i":"` + large[:65] + `","t":3,"p":{}}`, DecodeError{Event: true}},
-		"an id that is no value":     {`{"i":oops,"t":3,"p":{}}`, DecodeError{Event: true}},
+		"an id that is not a value":  {`{"i":oops,"t":3,"p":{}}`, DecodeError{Event: true}},
 		"an id that is not UTF-8":    {"{\"i\":\"\x80\",\"p\":{}}", DecodeError{}},
 		"no JSON at all":             {"}}]]::,,\"", DecodeError{}},
 		"nothing":                    {"", DecodeError{}},

@@ -264,8 +264,8 @@ func TestCustomDecodeError(t *testing.T) {
 
 var errNoPerson = fmt.Errorf("not a person")
 
-// TestCustomInterface: a custom type for all that implement an interface, one that takes
-// over a built-in number, and one that stands for undefined.
+// Custom types for all types that implement an interface, for a built-in number, and for
+// undefined.
 func TestCustomInterface(t *testing.T) {
 	t.Parallel()
 	type nothing struct{}

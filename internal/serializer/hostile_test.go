@@ -18,11 +18,11 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// nested is for targets that are as deep as the text.
+// nested is for targets that are nested as deeply as the text.
 type nested []nested
 
-// TestHostile: messages of about 200 kB that are made to cost much. Anything
-// that grows with the square of the size would take minutes or gigabytes here.
+// Messages of about 200 kB are made to be costly. Anything that grows with the square of
+// the size would take minutes or gigabytes here.
 func TestHostile(t *testing.T) {
 	const size = 200_000
 	repeat := func(n int, element func(int) string) string {
@@ -73,7 +73,7 @@ func TestHostile(t *testing.T) {
 			runtime.ReadMemStats(&before)
 			start := time.Now()
 			for _, target := range []any{new(any), new(value.Value), new(nested), new([]map[string][]string), new(map[string]map[string]string)} {
-				_ = s.Decode([]byte(wire), target) // most are refused: it is the cost that counts
+				_ = s.Decode([]byte(wire), target) // most are refused: only the cost matters
 			}
 			elapsed := time.Since(start)
 			runtime.ReadMemStats(&after)
@@ -84,8 +84,8 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-// TestMetaIsLinear: meta and maps cost memory that is a small multiple of the message,
-// whatever they look like and whether they fit the JSON or not.
+// Meta and maps take memory that is a small multiple of the message, whatever they are and
+// whether they fit the JSON or not.
 func TestMetaIsLinear(t *testing.T) {
 	const size = 100_000
 	list := func(element func(int) string) string {
@@ -146,7 +146,7 @@ func TestMetaIsLinear(t *testing.T) {
 				var before, after runtime.MemStats
 				runtime.ReadMemStats(&before)
 				start := time.Now()
-				_ = decode() // most are refused: it is the cost that counts
+				_ = decode() // most are refused: only the cost matters
 				elapsed := time.Since(start)
 				runtime.ReadMemStats(&after)
 				cost := float64(after.TotalAlloc-before.TotalAlloc) / float64(len(wire))
@@ -185,7 +185,7 @@ func setMeta(levels int) string {
 	return strings.Join(items, ",")
 }
 
-// TestIssuesAreBounded: a short message cannot make a long list.
+// A short message cannot cause a long list of issues.
 func TestIssuesAreBounded(t *testing.T) {
 	t.Parallel()
 	var typeError *serializer.TypeError
@@ -200,7 +200,7 @@ func TestIssuesAreBounded(t *testing.T) {
 	require.Len(t, typeError.Issues, 1)
 }
 
-// TestTargetHoldsItself: a target that has no end is an error, not the end of the process.
+// A target that contains itself is an error, and does not end the process.
 func TestTargetHoldsItself(t *testing.T) {
 	t.Parallel()
 	type endless *endless
@@ -219,7 +219,7 @@ func TestTargetHoldsItself(t *testing.T) {
 	require.NoError(t, new(serializer.Serializer).Decode([]byte(wire), new(list)))
 }
 
-// TestEncodeHoldsItself: a value that has no end is an error, whatever it is made of.
+// A value that contains itself is an error, whatever its types are.
 func TestEncodeHoldsItself(t *testing.T) {
 	t.Parallel()
 	type endless *endless

@@ -160,7 +160,7 @@ func TestStalledPeer(t *testing.T) {
 		require.Equal(t, DefaultStallTimeout, time.Since(begin))
 		var rest bytes.Buffer
 		_, _ = rest.ReadFrom(p.br)
-		require.Contains(t, rest.String(), "Too slow", "it is told if it reads again")
+		require.Contains(t, rest.String(), "Too slow", "it gets the reason if it reads again")
 		_, err := p.nc.Write([]byte("x"))
 		require.Error(t, err)
 		pool.Close()

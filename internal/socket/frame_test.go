@@ -43,7 +43,7 @@ func TestCloseReasons(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ reason, want string }{
 		"short":                  {"bye", "bye"},
-		"as long as can be":      {strings.Repeat("x", 123), strings.Repeat("x", 123)},
+		"as long as permitted":   {strings.Repeat("x", 123), strings.Repeat("x", 123)},
 		"too long":               {strings.Repeat("x", 124), strings.Repeat("x", 123)},
 		"cut in a character":     {strings.Repeat("é", 100), strings.Repeat("é", 61)},
 		"cut in a long one":      {"x" + strings.Repeat("😀", 100), "x" + strings.Repeat("😀", 30)},

@@ -46,7 +46,7 @@ func TestAppend(t *testing.T) {
 		t.Parallel()
 		require.Equal(t, "\n", appendText(t, &Message{Meta: peer.EventMeta{ID: "1"}}))
 	})
-	t.Run("a blank line is no message to a reader", func(t *testing.T) {
+	t.Run("a reader skips a blank line", func(t *testing.T) {
 		t.Parallel()
 		text := appendText(t, new(Message)) + appendText(t, data("a")) + appendText(t, new(Message))
 		require.Equal(t, []*Message{data("a")}, readText(t, text))

@@ -14,7 +14,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/peer"
 )
 
-// A read beyond what a message needs would give errTest instead of the message.
+// If the Reader read more than it needs for a message, it would return errTest instead.
 func TestReaderDoesNotWait(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -62,7 +62,7 @@ func TestReaderLines(t *testing.T) {
 		"ES-004 all line ends":                            {"data: a\ndata: b\rdata: c\r\n\n\n\r\r\n\rdata: d\r\r", []*Message{data("a\nb\nc"), data("d")}},
 		"byte order mark":                                 {"\ufeffdata: a\n\n\ufeffdata: b\n\n", []*Message{data("a"), {}}},
 		"byte order mark and nothing else on the line":    {"\ufeff\n\ndata: a\n\n", []*Message{data("a")}},
-		"bytes that are no text":                          {"data: \xff\x00\n\n", []*Message{data("\xff\x00")}},
+		"bytes that are not text":                         {"data: \xff\x00\n\n", []*Message{data("\xff\x00")}},
 		"comments keep their order and what is not known": {": a\n:b\n:  c\nevent: x\n\n", []*Message{{Event: "x", Meta: peer.EventMeta{Comments: []string{"a", "b", " c"}}}}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -124,7 +124,7 @@ func TestReaderEnd(t *testing.T) {
 	})
 }
 
-// endless repeats a text and counts what it has given.
+// endless repeats a text and counts the bytes that were read.
 type endless struct {
 	text  string
 	given int
@@ -208,7 +208,7 @@ func TestReaderMessagesAreTheCallers(t *testing.T) {
 	require.Equal(t, "2b"+"y", second.Meta.ID+string(second.Data)+second.Meta.Comments[0])
 }
 
-// A comment takes more memory than in the message.
+// A comment takes more memory than its text.
 func TestCommentsAreLimited(t *testing.T) {
 	t.Parallel()
 	const limit = 1000

@@ -21,7 +21,7 @@ func newWriter(t *testing.T, s *sink, o Options) *Writer {
 }
 
 func TestWriterComments(t *testing.T) {
-	bubble(t, "ES-008 every message begins the interval anew", func(t *testing.T) {
+	bubble(t, "ES-008 every message restarts the interval", func(t *testing.T) {
 		s := new(sink)
 		w := newWriter(t, s, Options{})
 		require.Equal(t, ": \n\n", s.take())
@@ -145,7 +145,7 @@ func TestWriterFailures(t *testing.T) {
 		require.Equal(t, broken, w.Close())
 		require.Empty(t, s.take())
 	})
-	bubble(t, "a failed comment that no write has met is told by Close", func(t *testing.T) {
+	bubble(t, "a failed comment after the last write is reported by Close", func(t *testing.T) {
 		s := new(sink)
 		w := newWriter(t, s, Options{})
 		s.failWith(errTest)

@@ -39,8 +39,8 @@ func ExampleDial() {
 	// <nil>
 }
 
-// One server answers over HTTP and over WebSockets. A server that shuts down does not close
-// connections that it has handed over: Drain does.
+// One server serves procedures over HTTP and over WebSockets. http.Server.Shutdown does not
+// close WebSocket connections: Drain does.
 func ExampleNewHandler() {
 	sockets := websocket.NewHandler(router(), &websocket.HandlerOptions{OriginPatterns: []string{"*.example.com"}})
 	mux := http.NewServeMux()

@@ -22,7 +22,7 @@ func ExampleReport_Err() {
 	// Output: <nil> true
 }
 
-// What is kept beside the events is there after a restart, as are keys.
+// Kept values and keys survive a restart, like events.
 func ExampleLog_Bus() {
 	dir, remove := tempDir()
 	defer remove()
