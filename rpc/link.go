@@ -315,7 +315,8 @@ func (l *Link) read(call *Call, r *http.Response) (any, error) {
 	if failed && (!encoded || err != nil) {
 		failure := ErrorResponse{Status: r.StatusCode, Headers: r.Header, Body: string(data)}
 		if r.Request != nil { // of the response, so after redirects
-			failure.request = fmt.Sprintf("%s %s://%s%s", r.Request.Method, r.Request.URL.Scheme, r.Request.URL.Host, r.Request.URL.EscapedPath())
+			to := r.Request.URL
+			failure.request = fmt.Sprintf("%s %s://%s%s", r.Request.Method, to.Scheme, to.Host, to.EscapedPath())
 		}
 		return nil, failure.err()
 	}
