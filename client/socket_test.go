@@ -78,7 +78,7 @@ func (s *socket) quiet() bool {
 
 // send writes a message.
 //
-// nolint:goprintffuncname // the usual name for a socket
+//nolint:goprintffuncname // the usual name for a socket
 func (s *socket) send(format string, args ...any) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 
 	"github.com/go-orpc/durable-iterator/internal/serializer"
 	"github.com/go-orpc/durable-iterator/internal/validate"
@@ -42,6 +43,18 @@ type Issue struct {
 	// Path is the path from the root of the input to the invalid part: names of members, as
 	// on the wire, and indexes. It is not nil; an empty path means the root.
 	Path []any `json:"path"`
+}
+
+// String returns the path, with dots, and the message.
+func (i Issue) String() string {
+	var path strings.Builder
+	for _, segment := range i.Path {
+		fmt.Fprintf(&path, ".%v", segment)
+	}
+	if path.Len() == 0 {
+		return i.Message
+	}
+	return path.String()[1:] + ": " + i.Message
 }
 
 // ValidationIssues is the data of the [CodeBadRequest] error for an invalid input. Clients read it
