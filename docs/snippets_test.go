@@ -100,5 +100,8 @@ func publishFigures(rooms *durableobject.Namespace[*Room]) {
 		for result, n := range s.Calls {
 			_, _ = fmt.Fprintf(w, "rooms_calls_total{result=%q} %d\n", result, n)
 		}
+		for reason, n := range s.Refusals {
+			fmt.Fprintf(w, "rooms_refusals_total{reason=%q} %d\n", reason, n)
+		}
 	})
 }

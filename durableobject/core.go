@@ -34,8 +34,9 @@ type core struct {
 	system     *rpc.Router // the procedures of every socket except "subscribe"
 	peers      *transport.ServerPeers
 
-	refusals atomic.Int64 // number of connections of refused clients
-	counters counters
+	refusedConns atomic.Int64 // number of connections of refused clients
+	refusals     refusals
+	counters     counters
 
 	nodes       *nodes
 	revocations revocations
@@ -61,7 +62,7 @@ func newCore(options *Options) (*core, error) {
 	if err != nil {
 		return nil, fmt.Errorf("serializers: %w", err)
 	}
-	c := &core{serializer: ser, pool: socket.NewPool(0, o.PingInterval)}
+	c := &core{serializer: ser, pool: socket.NewPool(0, o.PingInterval), refusals: newRefusals()}
 	c.begin(o)
 	c.counters = newCounters(c.pool.Size())
 	if o.ResumeRetention > 0 {

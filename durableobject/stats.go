@@ -45,6 +45,10 @@ type Stats struct {
 	// ended without a close frame. Codes from 3000 on that clients have sent are counted as
 	// 3000.
 	Closes map[int]uint64
+	// Refusals counts the refused clients by reason, such as [RefusedSignature]: requests to
+	// open a socket, and new tokens for open sockets. Reasons that have not occurred are
+	// omitted. The causes are logged by Options.Logger.
+	Refusals map[string]uint64
 }
 
 // Stats returns the state of the namespace in this process; other nodes have their own. It
@@ -60,6 +64,7 @@ func (ns *Namespace[H]) Stats() Stats {
 	}
 	s.Deliveries, s.BytesSent = ns.class.pool.Traffic()
 	ns.class.counters.fill(&s)
+	s.Refusals = ns.class.refusals.counts()
 	return s
 }
 
