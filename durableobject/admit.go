@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/token"
 )
@@ -109,7 +110,11 @@ func (c *core) checkChannel(ctx context.Context, p *token.Payload) *rpc.Error {
 // all revocations.
 func (c *core) checkRevoked(ctx context.Context, p *token.Payload) *rpc.Error {
 	if err := c.nodes.ready(ctx); err != nil {
-		c.logger.WarnContext(ctx, "revocations are not known", "channel", p.Channel, "err", err)
+		message := "revocations are not known"
+		if errors.Is(err, eventlog.ErrClosed) {
+			message = "the bus, or the log that it belongs to, was closed before the namespace: close it after Namespace.Shutdown"
+		}
+		c.logger.WarnContext(ctx, message, "channel", p.Channel, "err", err) //nolint:sloglint // both are constant
 		c.refusals.add(RefusedUnavailable)
 		return rpc.Errorf(rpc.CodeServiceUnavailable, "Try again later")
 	}

@@ -25,7 +25,7 @@ const (
 	DefaultMaxStreams      = 100
 	DefaultMessageTimeout  = 30 * time.Second
 	DefaultStallTimeout    = 10 * time.Second
-	DefaultMaxTokenBytes   = 8 << 10
+	DefaultMaxTokenBytes   = token.DefaultMaxBytes
 	DefaultLatestScan      = 1000
 )
 
@@ -51,7 +51,8 @@ type Options struct {
 	Channels func(name string) bool
 
 	// MaxTokenBytes is the size of the largest token that is accepted; a larger one
-	// is refused before it is verified. 0 means 8 KiB.
+	// is refused before it is verified. 0 means 8 KiB. Where tokens are made,
+	// durableiterator.HandlerPlugin has the same limit.
 	MaxTokenBytes int
 
 	// ResumeRetention is how long events are kept for clients that reconnect. 0 means

@@ -123,7 +123,7 @@ const (
 // WebsocketStats describes a socket: see [Websocket.Stats].
 type WebsocketStats struct {
 	State WebsocketState
-	// Since is when the socket was opened, to the second.
+	// Since is when the socket was opened, truncated to a whole second.
 	Since time.Time
 	// LagEvents is the number of events of the channel, whatever their recipients, that were
 	// published but not yet processed for this socket, because its client reads too slowly.
@@ -142,7 +142,7 @@ type WebsocketStats struct {
 func (ws *Websocket) Stats() WebsocketStats {
 	p := ws.reader.Progress()
 	s := WebsocketStats{
-		State: states[p.Phase], Since: ws.core().start.Add(time.Duration(ws.opened) * time.Second),
+		State: states[p.Phase], Since: ws.core().start.Truncate(time.Second).Add(time.Duration(ws.opened) * time.Second),
 		LagEvents: p.Events, LagBytes: p.Bytes, PendingBytes: ws.outbox.Size(),
 	}
 	if ws.closing.Load() {

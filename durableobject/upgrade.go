@@ -29,9 +29,10 @@ const maxKeptRequest = 32 << 10
 type UpgradeOptions struct {
 	// OriginPatterns lists the hosts, besides the server's own, whose pages may connect, as
 	// patterns of path.Match ("*.example.com"). A pattern with "://" is compared with scheme
-	// and host. Requests of pages of other origins are refused with 403 and logged at level
-	// Warn, before their token is read and Authorize is called. Requests without an Origin
-	// header are not refused.
+	// and host: it has no path, and no port that is the default of its scheme, because
+	// browsers do not send these. Requests of pages of other origins are refused with 403 and
+	// logged as described at Options.Logger, before their token is read and Authorize is
+	// called. Requests without an Origin header are not refused.
 	OriginPatterns []string
 
 	// AnyOrigin allows pages of all origins to connect.
@@ -88,7 +89,8 @@ type UpgradeOptions struct {
 // both, and so does package client with TokenInSubprotocol; oRPC's client offers no subprotocol.
 //
 // The handler returns when the socket is open; the namespace then serves it. UpgradeHandler
-// panics if an origin pattern is malformed.
+// panics if an origin pattern is malformed or cannot match the
+// origin of a page.
 func UpgradeHandler[H any](ns *Namespace[H], o *UpgradeOptions) http.Handler {
 	u := &upgrader{class: ns.class}
 	if o != nil {
@@ -214,7 +216,7 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 		return c.refuseFailed(r.Context(), "Options.Subject failed", p.Channel, subjectErr)
 	}
 	ws.ch, ws.ctx, ws.authorize = ch, values, u.options.authorizer(r)
-	ws.opened = uint32(time.Since(c.start) / time.Second)
+	ws.opened = uint32(c.second() / time.Second)
 	ws.peer = c.peers.New(ws.ctx, ws.newCallState, ws.send)
 	ws.outbox.Open(&ws.conn, c.options.MaxLagBytes)
 	if !c.enter() {
@@ -246,6 +248,8 @@ func (c *class) cannotOpen(ctx context.Context, channel string, err error) *rpc.
 		c.refusals.add(RefusedUnavailable)
 		c.logger.WarnContext(ctx, "event log unavailable", "channel", channel, "err", err)
 		return statusError(http.StatusServiceUnavailable, "Try again later")
+	case errors.Is(err, eventlog.ErrClosed):
+		return c.refuseFailed(ctx, "the log was closed before the namespace: close it after Namespace.Shutdown", channel, err)
 	default:
 		return c.refuseFailed(ctx, "opening a channel failed", channel, err)
 	}
