@@ -19,7 +19,8 @@ type Namespace[H any] struct{ class *class }
 // not block for long, because the users of the channel wait for it. If it fails, they
 // receive the error, and newHub is called again for the next user.
 //
-// newHub may publish with the object that it is called with, and may get other objects.
+// newHub may use the object that it is called with at once: it may publish, and it may compute the
+// state of the object with [Object.History]. It may get other objects.
 // A Get that would wait for the newHub that calls it, directly or through the newHub of
 // other objects, returns [ErrRecursive]. This is detected by the ctx of newHub or by its
 // goroutine. A Get on another goroutine with another context waits until that context ends.
