@@ -23,6 +23,9 @@ const readBuffer = 256
 // answered with status 501.
 var ErrHijack = errors.New("the connection cannot be taken over")
 
+// unwrapHint is the body of that answer.
+const unwrapHint = "middleware between net/http and the handler must implement Unwrap, as http.ResponseController requires"
+
 // RefusalLevel returns the level at which to log an error of Accept: Error if the server
 // cannot accept any WebSocket, which its operator must mend, and Debug if the request was
 // at fault.
@@ -94,7 +97,7 @@ func (h *hijacker) refuse() {
 	for _, name := range []string{"Connection", "Upgrade", "Sec-Websocket-Accept"} {
 		header.Del(name)
 	}
-	http.Error(h.ResponseWriter, http.StatusText(http.StatusNotImplemented), http.StatusNotImplemented)
+	http.Error(h.ResponseWriter, unwrapHint, http.StatusNotImplemented)
 }
 
 // takeOver takes the connection from net/http and returns it with the bytes that have

@@ -103,7 +103,7 @@ export function isRefusal(error: unknown): boolean {
 
 /** isFinal reports whether a first attempt that is answered so is not repeated. */
 export function isFinal(status: number): boolean {
-  return status >= 400 && status < 500 && ![401, 408, 425, 429].includes(status)
+  return status === 501 || (status >= 400 && status < 500 && ![401, 408, 425, 429].includes(status))
 }
 
 /** reportError lets an error of a callback be seen without breaking what called it. */
