@@ -41,6 +41,7 @@ type buffer struct {
 // item is an event, or a gap in place of one.
 type item struct {
 	event  transport.PeerEvent
+	newGap func(reason GapReason, err error) *GapError // returns a gap in place of the event
 	gap    *GapError
 	cursor string
 	before string // the cursor before it was taken

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"github.com/go-orpc/durable-iterator/internal/dial"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/rpc/transport"
@@ -52,6 +54,9 @@ func (c *connection) serve(calls *transport.ClientPeer, pingInterval time.Durati
 	go func() {
 		defer close(c.done)
 		err := c.redact(c.read(calls))
+		if websocket.CloseStatus(err) == websocket.StatusMessageTooBig {
+			err = peer.Suspect(err) // of one of the calls, which must not break each next connection too
+		}
 		cancel()
 		pings.Wait()
 		calls.Disconnect(err)

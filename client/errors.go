@@ -10,6 +10,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/rpc/transport"
 )
@@ -24,7 +25,7 @@ var (
 	// ErrEnded means that the server has ended the iterator: see [EndedError].
 	ErrEnded = errors.New("client: ended by the server")
 	// ErrClosed is the error of calls on an iterator that has ended.
-	ErrClosed = errors.New("client: iterator closed")
+	ErrClosed = peer.Final(errors.New("client: iterator closed"))
 	// ErrNoToken means that a [TokenSource], or the procedure of a subscription, has
 	// returned a value that is not a token.
 	ErrNoToken = errors.New("client: expected valid token")

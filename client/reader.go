@@ -10,7 +10,7 @@ const minReadRate = 64 << 10
 
 // reader is the goroutine that reads a connection, as the buffer sees it. When the buffer is
 // full, the reader waits for loops for some time before it drops events. While it reads
-// nothing, the server cannot send, and so does not send in vain.
+// nothing, the server soon cannot send events that would be dropped.
 //
 // The reader does not wait while an answer is expected, which may be behind the events, and
 // for no longer than readMessage and maxReaderWait allow.

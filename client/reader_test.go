@@ -90,7 +90,7 @@ func TestSlowLoopGetsEachEventOverOneSubscription(t *testing.T) {
 	}
 }
 
-// A loop that takes less than a server may send in vain is not waited for.
+// The reader does not wait long for a loop that reads less than 64 KiB per second.
 func TestVerySlowLoopIsNotWaitedForLong(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *harness) {
 		o := h.options()

@@ -190,6 +190,11 @@ func (s *supervisor) connectTimedOut() {
 // connect starts an attempt to connect.
 func (s *supervisor) connect(ctx context.Context) {
 	s.setState(ctx, StateConnecting, nil)
+	s.attemptConnect(ctx)
+}
+
+// attemptConnect is connect in StateConnecting.
+func (s *supervisor) attemptConnect(ctx context.Context) {
 	if s.needNewToken {
 		s.fetch(ctx) // which then dials
 		return
@@ -254,7 +259,7 @@ func (s *supervisor) lost(ctx context.Context, cred credential, err error) {
 		return
 	case s.switching:
 		s.switching = false
-		s.connect(ctx)
+		s.attemptConnect(ctx)
 		return
 	case refused && s.tokenRefused && !cred.outlived():
 		s.fail(because(ErrRefused, err))

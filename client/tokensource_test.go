@@ -107,7 +107,7 @@ func TestHTTPTokenWithoutAnAddress(t *testing.T) {
 	}
 }
 
-// An answer that is no success may still have a token in it.
+// A response with an error status may still contain a token.
 func TestHTTPTokenErrorsDoNotContainTokens(t *testing.T) {
 	signed, err := token.Secret("k").Sign(t.Context(), &token.Payload{Channel: "a channel", ExpiresAt: time.Now().Add(time.Hour)})
 	require.NoError(t, err)
@@ -116,7 +116,7 @@ func TestHTTPTokenErrorsDoNotContainTokens(t *testing.T) {
 	for _, status := range []int{201, 302, 400, 500} {
 		for _, body := range []string{signed, string(escaped), strings.Repeat("x", 1<<20)} {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				w.Header().Set("Location", "") // so that nothing is followed
+				w.Header().Set("Location", "") // so that no redirect is followed
 				w.WriteHeader(status)
 				_, _ = io.WriteString(w, body)
 			}))

@@ -13,7 +13,7 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// Code of pages that is too short for an example is compiled here, but not run.
+// Code in pages that is too short for an example is compiled here, but not run.
 var _ = []any{(*Room).Say, (*Room).Members, newRooms, ban, publishOrder, keysOfCalls, publishFigures, readOldest, reloadOnGap}
 
 type (

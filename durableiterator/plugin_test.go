@@ -60,7 +60,7 @@ func TestOwnSignerAndLifeWin(t *testing.T) {
 	}
 }
 
-// rpcOutput reads an answer as a client does.
+// rpcOutput reads an answer like a client.
 func rpcOutput(w *httptest.ResponseRecorder) (string, error) {
 	server := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) {
 		out.Header().Set("Content-Type", w.Header().Get("Content-Type"))
@@ -112,8 +112,8 @@ func TestHeaderIsExposedToOtherOrigins(t *testing.T) {
 	}{
 		"no origin":             {"", nil, nil},
 		"an origin":             {"https://a.b", nil, []string{name}},
-		"beside what was there": {"https://a.b", []string{"X-Other"}, []string{"X-Other", name}},
-		"there already":         {"https://a.b", []string{"X-Other, X-ORPC-Durable-Iterator"}, []string{"X-Other, X-ORPC-Durable-Iterator"}},
+		"in addition to others": {"https://a.b", []string{"X-Other"}, []string{"X-Other", name}},
+		"already exposed":       {"https://a.b", []string{"X-Other, X-ORPC-Durable-Iterator"}, []string{"X-Other, X-ORPC-Durable-Iterator"}},
 	}
 	for label, c := range cases {
 		t.Run(label, func(t *testing.T) {
@@ -148,7 +148,7 @@ func requireSecret(t *testing.T, header http.Header) {
 	require.Equal(t, "nosniff", header.Get("X-Content-Type-Options"))
 }
 
-// What is no token may be kept.
+// Responses without a token may be cached.
 func TestOtherOutputsAreNoSecret(t *testing.T) {
 	w := httptest.NewRecorder()
 	other := rpc.Define[rpc.Void, string]("other")

@@ -87,18 +87,12 @@ func (c *class) revoke(ctx context.Context, w Who, until time.Time) error {
 	if c.nodes.bus != nil {
 		keeping, cancel := context.WithTimeout(ctx, busTimeout)
 		defer cancel()
-		err := try(func() error {
-			ttl := until.Sub(now) + c.revocations.slack()
-			if err := c.nodes.bus.Keep(keeping, prefixRevoked+r.keptKey(), text, ttl); err != nil {
-				return err
-			}
-			if shorter := (revocation{Who: r.Who, Until: known}); !known.IsZero() && known.Before(r.Until) {
-				_ = c.nodes.bus.Keep(keeping, prefixRevoked+shorter.keptKey(), nil, 0) // or it expires
-			}
-			return nil
-		})
-		if err != nil {
+		ttl := until.Sub(now) + c.revocations.slack()
+		if err := c.nodes.bus.Keep(keeping, prefixRevoked+r.keptKey(), text, ttl); err != nil {
 			return fmt.Errorf("store: %w", err)
+		}
+		if shorter := (revocation{Who: r.Who, Until: known}); !known.IsZero() && known.Before(r.Until) {
+			_ = c.nodes.bus.Keep(keeping, prefixRevoked+shorter.keptKey(), nil, 0) // or it expires
 		}
 	}
 	c.obey(r)

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"mime"
 	"net/http"
 	"reflect"
+	"strings"
 
 	"github.com/go-orpc/durable-iterator/internal/asynclog"
 	"github.com/go-orpc/durable-iterator/rpc/value"
@@ -49,16 +51,26 @@ func Errorf(c Code, format string, a ...any) *Error {
 	return e
 }
 
-// Error returns the code and the message.
+// Error returns the code and the message. For an invalid input it adds the first issue, see
+// [ValidationIssues], and for a response that is not an RPC error the address of the request and the
+// beginning of a plain text, see [ErrorResponse].
 func (e *Error) Error() string {
 	if e == nil {
 		return "nil *rpc.Error"
 	}
-	message := cmp.Or(e.Message, e.Code.Message())
-	if message == string(e.Code) {
-		return message
+	text := string(e.Code)
+	if message := cmp.Or(e.Message, e.Code.Message()); message != text {
+		text += ": " + message
 	}
-	return string(e.Code) + ": " + message
+	switch data := e.Data.(type) {
+	case ErrorResponse:
+		return text + data.details(e.Message)
+	case ValidationIssues, value.Value:
+		if issues, err := ErrorData[ValidationIssues](e); err == nil && e.Code == CodeBadRequest && len(issues.Issues) > 0 {
+			return text + ": " + issues.Issues[0].String()
+		}
+	}
+	return text
 }
 
 // Unwrap returns the local cause, which is not sent.
@@ -273,6 +285,25 @@ type ErrorResponse struct {
 	Headers http.Header `json:"headers"`
 	// Body is a [value.Value] if the body was encoded as one, and a string otherwise.
 	Body any `json:"body"`
+
+	request string // method and address, without the query, or empty
+}
+
+// maxDetails is how many bytes of a body are in the text of an error.
+const maxDetails = 120
+
+// details returns what the text of the error adds to its message.
+func (r ErrorResponse) details(message string) (text string) {
+	if r.request != "" {
+		text = ": " + r.request
+	}
+	body, ok := r.Body.(string)
+	body, _, _ = strings.Cut(strings.TrimSpace(body), "\n")
+	media, _, _ := mime.ParseMediaType(r.Headers.Get(headerContentType))
+	if !ok || media != "text/plain" || strings.Contains(message, body) {
+		return text
+	}
+	return text + ": " + strings.ToValidUTF8(body[:min(len(body), maxDetails)], "")
 }
 
 func (r ErrorResponse) err() *Error {

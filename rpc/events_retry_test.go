@@ -131,7 +131,7 @@ func TestTriesOfEventsAreCountedTogether(t *testing.T) {
 	})
 }
 
-// CR-015, CR-016: what decides on tries sees how far the stream has come.
+// CR-015, CR-016: the functions of a retry get the last event id of the stream.
 func TestRetryOfEventsIsAsked(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -202,7 +202,7 @@ func TestRetryOfEventsEndsWithTheContext(t *testing.T) {
 	})
 }
 
-// CR-018, CR-019: Close ends a retry that is on its way, and what it brings. Unlike
+// CR-018, CR-019: Close ends a running retry, and the stream that it opens. Unlike
 // in oRPC the waiting read does not fail: it was the reader who has closed.
 func TestRetryOfEventsEndsWithClose(t *testing.T) {
 	for name, after := range map[string]time.Duration{

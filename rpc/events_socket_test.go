@@ -197,7 +197,7 @@ func TestClientPeerReadsEvents(t *testing.T) {
 				require.Equal(t, test.result, result)
 				aborted := []string{`{"i":"1","t":4}`}
 				if strings.HasPrefix(name, "bad") {
-					require.Equal(t, aborted, box.take(), "the server is told")
+					require.Equal(t, aborted, box.take(), "the server is notified")
 				} else {
 					require.Empty(t, box.take())
 				}
@@ -206,7 +206,7 @@ func TestClientPeerReadsEvents(t *testing.T) {
 	}
 }
 
-// PE-015: closing is told once, and later reads are done.
+// PE-015: closing sends one abort, and later reads return the end.
 func TestClientPeerAbortsEvents(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -231,7 +231,7 @@ func TestEventsOverflow(t *testing.T) {
 		for n := range 2000 {
 			receive(t, p, fmt.Sprintf(`{"i":"1","t":3,"p":{"e":"message","d":{"json":%d}}}`, n))
 		}
-		require.Equal(t, []string{`{"i":"1","t":4}`}, box.take(), "the server is told")
+		require.Equal(t, []string{`{"i":"1","t":4}`}, box.take(), "the server is notified")
 		all, err := readAll(events)
 		require.Len(t, all, 1024)
 		require.ErrorIs(t, err, rpc.ErrOverflow)

@@ -308,7 +308,7 @@ func TestEventsThatCannotBeDecoded(t *testing.T) {
 		all, err := readAll(events)
 		require.Empty(t, all)
 		require.ErrorContains(t, err, "decode event")
-		require.Error(t, <-ended, "the server is told to stop")
+		require.Error(t, <-ended, "the server has stopped")
 		_, again := events.Result()
 		require.Equal(t, err, again)
 	})

@@ -38,7 +38,7 @@ func TestSlowBodies(t *testing.T) {
 	for name, c := range map[string]struct {
 		procedure, contentType, begin string
 		timeout, server               time.Duration // of the handler, and of reading altogether
-		wait                          time.Duration // -1: for ever
+		wait                          time.Duration // -1: forever
 	}{
 		"JSON":                     {"echo", "application/json", `{"json":`, 0, 0, 30 * time.Second},
 		"form":                     {"echo", "multipart/form-data; boundary=b", "--b\r\n", 0, 0, 30 * time.Second},
@@ -63,7 +63,7 @@ func TestSlowBodies(t *testing.T) {
 					time.Sleep(24 * time.Hour)
 					require.NoError(t, conn.SetReadDeadline(time.Now()))
 					_, err := answers.Peek(1)
-					require.ErrorIs(t, err, os.ErrDeadlineExceeded, "nothing has come")
+					require.ErrorIs(t, err, os.ErrDeadlineExceeded, "nothing has arrived")
 					return
 				}
 				res, err := http.ReadResponse(answers, nil)
@@ -169,7 +169,7 @@ func TestRefusalsDoNotWaitForBodies(t *testing.T) {
 	}
 }
 
-// Where the body has come with the request, the connection is used again.
+// If the body has arrived with the request, the connection is reused.
 func TestRefusalsKeepConnections(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

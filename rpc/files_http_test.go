@@ -230,8 +230,8 @@ func (w waiting) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-// readHalf reads so much that the file must have been on its way, and the rest when
-// the file goes on.
+// readHalf reads so many bytes that the file must have begun, and the rest when the file
+// continues.
 func readHalf(body io.Reader, arrived chan struct{}) ([]byte, error) {
 	var read bytes.Buffer
 	if _, err := io.CopyN(&read, body, 512<<10); err != nil {
@@ -296,8 +296,8 @@ func requireStreamed(t *testing.T, fileSize int64, header http.Header, length in
 	require.Equal(t, int64(2<<20), f.Files[0].Size())
 }
 
-// A file that breaks off when the answer is on its way cuts it off: nobody takes it
-// for a whole one.
+// A file that fails after the answer has begun cuts the answer off, so that the client
+// does not take it for a complete one.
 func TestAnAnswerThatBreaksOff(t *testing.T) {
 	t.Parallel()
 	for name, size := range map[string]int64{"known size": 1<<20 + 1, "unknown size": -1} {

@@ -206,7 +206,7 @@ func TestFilesThatCannotBeAnswered(t *testing.T) {
 	}
 }
 
-// What is wrong with a file of an input is told to who has made the call.
+// A fault of a file in an input is returned to the caller.
 func TestFilesThatCannotBeSent(t *testing.T) {
 	t.Parallel()
 	files := unfit()

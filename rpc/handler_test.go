@@ -362,7 +362,7 @@ func TestInternalErrorsAreLogged(t *testing.T) {
 	var log bytes.Buffer
 	h := rpc.NewHandler(fixtureRouter(), &rpc.HandlerOptions{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	post(h, "/fail", `{"json":{"kind":"custom"}}`)
-	require.Empty(t, log.String(), "the caller has been told")
+	require.Empty(t, log.String(), "the caller gets the error")
 	post(h, "/fail", `{"json":{"kind":"plain"}}`)
 	require.Contains(t, log.String(), "the secret plan")
 	post(h, "/badOutput", `{}`)

@@ -250,7 +250,7 @@ func TestLinkSendsAndReadsAsTheOriginalClient(t *testing.T) {
 	}
 }
 
-// callOf makes the call that the original client was told to make.
+// callOf returns the call that the original client has made.
 func callOf(t *testing.T, e exchange, input value.Value) *rpc.Call {
 	t.Helper()
 	call := &rpc.Call{Input: input, New: func() any { return new(any) }}

@@ -109,8 +109,8 @@ func TestInputOfASequence(t *testing.T) {
 	})
 }
 
-// The input goes on while the output is read: each event here is sent only once the
-// answer to the one before has come.
+// The input continues while the output is read: each event is sent only after the answer
+// to the previous one has arrived.
 func TestInputAndOutputAtTheSameTime(t *testing.T) {
 	everyTransport(t, func(t *testing.T, connect func(...rpc.Route) rpc.Caller) {
 		t.Helper()

@@ -41,7 +41,7 @@ func newWire(receive func(message []byte, binary bool) error) *wire {
 			w.queue = nil
 			w.mu.Unlock()
 			for _, m := range batch {
-				_ = receive([]byte(m.data), m.binary) // the tests look at what becomes of the call
+				_ = receive([]byte(m.data), m.binary) // the tests check the result of the call
 			}
 		}
 	})

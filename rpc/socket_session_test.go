@@ -168,7 +168,7 @@ func TestRecordedCalls(t *testing.T) {
 
 func TestRecordedGarbage(t *testing.T) {
 	t.Parallel()
-	// The original leaves the callers of these waiting for ever.
+	// The original leaves the callers of these waiting forever.
 	answered := map[int]string{4: "no payload", 5: "relative address", 9: "broken form"}
 	var s session
 	vectors(t, "session-garbage.json", &s)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 
 	"github.com/go-orpc/durable-iterator/internal/serializer"
 	"github.com/go-orpc/durable-iterator/internal/validate"
@@ -44,6 +45,18 @@ type Issue struct {
 	Path []any `json:"path"`
 }
 
+// String returns the path, with dots, and the message.
+func (i Issue) String() string {
+	var path strings.Builder
+	for _, segment := range i.Path {
+		fmt.Fprintf(&path, ".%v", segment)
+	}
+	if path.Len() == 0 {
+		return i.Message
+	}
+	return path.String()[1:] + ": " + i.Message
+}
+
 // ValidationIssues is the data of the [CodeBadRequest] error for an invalid input. Clients read it
 // with [ErrorData]. Servers that are not written in Go may send other kinds of path segments, and
 // further members, which are ignored.
@@ -51,8 +64,8 @@ type ValidationIssues struct {
 	Issues []Issue `json:"issues"`
 }
 
-// check validates a value. The default validator is not called for types without rules.
-func check(ctx context.Context, v Validator, value any, hasRules bool) error {
+// validateValue validates a value. The default validator is not called for types without rules.
+func validateValue(ctx context.Context, v Validator, value any, hasRules bool) error {
 	if v == NoValidation || isVoid(value) {
 		return nil
 	}
@@ -118,7 +131,7 @@ func inputError(err error) error {
 
 // checkOutput validates an output.
 func checkOutput(ctx context.Context, v Validator, out any, hasRules bool) error {
-	switch err := check(ctx, v, out, hasRules); {
+	switch err := validateValue(ctx, v, out, hasRules); {
 	case errors.Is(err, validate.ErrTooDeep):
 		return err
 	case err != nil:
@@ -129,7 +142,7 @@ func checkOutput(ctx context.Context, v Validator, out any, hasRules bool) error
 
 // checkEvent validates an event, or the return value of a stream.
 func checkEvent(ctx context.Context, v Validator, event any, hasRules bool) error {
-	if err := check(ctx, v, event, hasRules); err != nil {
+	if err := validateValue(ctx, v, event, hasRules); err != nil {
 		return &Error{Code: "EVENT_ITERATOR_VALIDATION_FAILED", Message: "Event iterator validation failed", cause: err}
 	}
 	return nil
