@@ -282,7 +282,7 @@ func TestPingsDoNotEndASlowTransfer(t *testing.T) {
 		l.expect(strings.Repeat("x", 600))
 		require.Equal(t, int32(1), connections.Load())
 		time.Sleep(2 * time.Minute)
-		require.Greater(t, connections.Load(), int32(1), "then there is nothing any more")
+		require.Greater(t, connections.Load(), int32(1), "the connection has ended")
 	})
 }
 

@@ -112,8 +112,8 @@ func TestHeaderIsExposedToOtherOrigins(t *testing.T) {
 	}{
 		"no origin":             {"", nil, nil},
 		"an origin":             {"https://a.b", nil, []string{name}},
-		"beside what was there": {"https://a.b", []string{"X-Other"}, []string{"X-Other", name}},
-		"there already":         {"https://a.b", []string{"X-Other, X-ORPC-Durable-Iterator"}, []string{"X-Other, X-ORPC-Durable-Iterator"}},
+		"in addition to others": {"https://a.b", []string{"X-Other"}, []string{"X-Other", name}},
+		"already exposed":       {"https://a.b", []string{"X-Other, X-ORPC-Durable-Iterator"}, []string{"X-Other, X-ORPC-Durable-Iterator"}},
 	}
 	for label, c := range cases {
 		t.Run(label, func(t *testing.T) {

@@ -37,10 +37,10 @@ type answer struct {
 	Data json.RawMessage `json:"data"`
 }
 
-// questions are what the nodes of a namespace ask each other.
+// questions asks the other nodes of a namespace, and answers their questions.
 type questions struct {
 	nodes    *nodes
-	handlers map[string]func(data json.RawMessage) any // by What, on a goroutine of its own; set before the first question
+	handlers map[string]func(data json.RawMessage) any // by What, each call on a separate goroutine; set before the first question
 	answers  answers
 
 	mu      sync.Mutex

@@ -202,3 +202,25 @@ func ExampleWithIdempotencyKey() {
 	// tea, order-17 <nil>
 	// tea, order-17 <nil>
 }
+
+// A program that does not know the contract passes the path, and New for the type of the output.
+func ExampleLink_Call() {
+	address, end := serveExample(rpc.NewRouter(Greet.Handler(greet)), nil)
+	defer end()
+	out, err := rpc.NewLink(address, nil).Call(context.Background(), &rpc.Call{
+		Path: []string{"greet"}, Input: map[string]any{"name": "Ada"}, New: func() any { return new(string) },
+	})
+	fmt.Printf("%q %v\n", out, err)
+	// Output: "Hello, Ada" <nil>
+}
+
+// A router calls its procedures in this process.
+func ExampleRouter_Call() {
+	router := rpc.NewRouter(Greet.Handler(greet))
+	for _, name := range []string{"greet", "part"} {
+		fmt.Println(router.Call(context.Background(), &rpc.Call{Path: []string{name}, Input: Greeting{Name: "Ada"}}))
+	}
+	// Output:
+	// Hello, Ada <nil>
+	// <nil> NOT_FOUND: no procedure "part"
+}

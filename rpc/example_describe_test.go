@@ -101,3 +101,13 @@ func ExampleEvents_Events() {
 	// ** 2 <nil>
 	// * 1 <nil>
 }
+
+// A token can allow a method whose contract this program does not have.
+func ExampleName_Path() {
+	for _, m := range []rpc.Method{rpc.Name("users.greet"), rpc.Define[Greeting, string]("users.greet")} {
+		fmt.Println(m.Path())
+	}
+	// Output:
+	// users.greet
+	// users.greet
+}

@@ -314,9 +314,10 @@ func (l *Link) read(call *Call, r *http.Response) (any, error) {
 	}
 	if failed && (!encoded || err != nil) {
 		failure := ErrorResponse{Status: r.StatusCode, Headers: r.Header, Body: string(data)}
-		if r.Request != nil { // of the response, so after redirects
-			to := r.Request.URL
-			failure.request = fmt.Sprintf("%s %s://%s%s", r.Request.Method, to.Scheme, to.Host, to.EscapedPath())
+		if r.Request != nil { // the last one, after redirects
+			address := *r.Request.URL
+			address.RawQuery = "" // it may have the input
+			failure.request = r.Request.Method + " " + address.Redacted()
 		}
 		return nil, failure.err()
 	}

@@ -137,7 +137,7 @@ func TestVerifiersAgree(t *testing.T) {
 			IssuedAt: time.Unix(946684800, 0).UTC(), ExpiresAt: end.Add(time.Second / 4),
 		}
 
-		t.Run(name+" returns what was signed", func(t *testing.T) {
+		t.Run(name+" returns the signed payload", func(t *testing.T) {
 			t.Parallel()
 			signed := sign(t, key, full)
 			verified, err := key.Verify(t.Context(), signed)
@@ -254,7 +254,7 @@ func TestExpiryAfterTheYear9999(t *testing.T) {
 				p, err := test.key.Verify(t.Context(), test.signed)
 				require.NoError(t, err)
 				require.Equal(t, last, p.ExpiresAt)
-				require.Equal(t, text, string(p.Raw), "what was signed is kept")
+				require.Equal(t, text, string(p.Raw), "the signed text is kept")
 				parsed, err := token.Parse(test.signed)
 				require.NoError(t, err)
 				require.Equal(t, p, parsed)
