@@ -223,14 +223,14 @@ func TestChangesInARow(t *testing.T) {
 		changes []dial.Change
 		live    bool
 	}{
-		"away and back":              {[]dial.Change{dial.Away, dial.Back}, true},
-		"offline and back":           {[]dial.Change{dial.Offline, dial.Back}, true},
-		"offline and away":           {[]dial.Change{dial.Offline, dial.Away}, false},
-		"away, back and away":        {[]dial.Change{dial.Away, dial.Back, dial.Away}, false},
-		"offline, back and offline":  {[]dial.Change{dial.Offline, dial.Back, dial.Offline}, false},
-		"away, back, away and back":  {[]dial.Change{dial.Away, dial.Back, dial.Away, dial.Back}, true},
-		"back and back":              {[]dial.Change{dial.Back, dial.Back}, true},
-		"away, offline, and so back": {[]dial.Change{dial.Away, dial.Offline, dial.Back}, true},
+		"away and back":                {[]dial.Change{dial.Away, dial.Back}, true},
+		"offline and back":             {[]dial.Change{dial.Offline, dial.Back}, true},
+		"offline and away":             {[]dial.Change{dial.Offline, dial.Away}, false},
+		"away, back and away":          {[]dial.Change{dial.Away, dial.Back, dial.Away}, false},
+		"offline, back and offline":    {[]dial.Change{dial.Offline, dial.Back, dial.Offline}, false},
+		"away, back, away and back":    {[]dial.Change{dial.Away, dial.Back, dial.Away, dial.Back}, true},
+		"back and back":                {[]dial.Change{dial.Back, dial.Back}, true},
+		"away, offline, and then back": {[]dial.Change{dial.Away, dial.Offline, dial.Back}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/client"
@@ -153,6 +154,35 @@ func TestCallsAreRepeated(t *testing.T) {
 		require.Equal(t, `"4"`, string(f.ID), "ids run on over connections")
 		s.reply(f, `{"json":"out"}`)
 		require.Equal(t, "out", <-answered)
+	})
+}
+
+// A call on an iterator that is closed is not repeated, whether it waits, runs or pauses.
+func TestCallsAreNotRepeatedAfterClose(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *harness) {
+		it, s := h.live(h.options())
+		running := callInBackground(t, it, "m", rpc.WithRetry(rpc.Unlimited))
+		s.next()
+		require.NoError(t, it.Close())
+		require.Contains(t, <-running, client.ErrClosed.Error())
+		_, err := methodM.Call(t.Context(), it, "in", rpc.WithRetry(rpc.Unlimited))
+		require.ErrorIs(t, err, client.ErrClosed)
+	})
+}
+
+// A call that is too large for the server breaks a second connection, and not every next one.
+func TestCallsThatBreakConnections(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *harness) {
+		it, s := h.live(h.options())
+		answered := callInBackground(t, it, "m", rpc.WithRetry(rpc.Unlimited))
+		s.next()
+		s.close(websocket.StatusMessageTooBig, "")
+		s = h.accept()
+		s.expectSubscribe("e-0").open("complete", "")
+		s.next()
+		s.close(websocket.StatusMessageTooBig, "")
+		require.Contains(t, <-answered, "StatusMessageTooBig")
+		h.accept().expectSubscribe("e-0").open("complete", "")
 	})
 }
 

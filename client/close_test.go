@@ -112,7 +112,7 @@ func TestCloseInCallbacks(t *testing.T) {
 				}
 				begin := time.Now()
 				read(t, it).expectEnd()
-				require.NoError(t, it.Close(), "beside the other one")
+				require.NoError(t, it.Close(), "during the other call")
 				require.Zero(t, <-returned, "it does not wait for its caller")
 				require.LessOrEqual(t, time.Since(begin), 5*time.Second)
 				synctest.Wait()

@@ -37,6 +37,7 @@ func TestFirstConnectionRefused(t *testing.T) {
 		"429": {429, 0, context.DeadlineExceeded},
 		"302": {302, 0, context.DeadlineExceeded},
 		"500": {500, 0, context.DeadlineExceeded},
+		"501": {501, 1, nil},
 		"503": {503, 0, context.DeadlineExceeded},
 	}
 	for name, c := range cases {
@@ -282,7 +283,7 @@ func TestPingsDoNotEndASlowTransfer(t *testing.T) {
 		l.expect(strings.Repeat("x", 600))
 		require.Equal(t, int32(1), connections.Load())
 		time.Sleep(2 * time.Minute)
-		require.Greater(t, connections.Load(), int32(1), "then there is nothing any more")
+		require.Greater(t, connections.Load(), int32(1), "the connection has ended")
 	})
 }
 

@@ -77,7 +77,7 @@ func TestExpiryRaces(t *testing.T) {
 			time.Sleep(life)
 			s.close(websocket.StatusPolicyViolation, "Token expired")
 			time.Sleep(4 * time.Minute)
-			require.Len(t, h.upgradeTimes(), 1, "it waits for that one")
+			require.Len(t, h.upgradeTimes(), 1, "it waits for the other token")
 			return h.accept()
 		},
 		"it ends on the open socket while another one is sent to the server": func(_ *testing.T, h *harness, s *socket) *socket {
@@ -96,7 +96,7 @@ func TestExpiryRaces(t *testing.T) {
 			s.drop()
 			return h.accept()
 		},
-		"the old one is refused when the new one is there": func(_ *testing.T, h *harness, s *socket) *socket {
+		"the old one is refused when the new one has arrived": func(_ *testing.T, h *harness, s *socket) *socket {
 			time.Sleep(life - before - 3*time.Second)
 			h.change(func() { h.answer = refuseSecondSlowly })
 			s.drop()

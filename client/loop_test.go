@@ -47,7 +47,7 @@ func (l *loop) expect(want ...string) {
 		case <-l.done:
 			require.Fail(l.t, "the loop has ended", "before %s", w)
 		case <-time.After(time.Hour):
-			require.Fail(l.t, "nothing came", "instead of %s", w)
+			require.Fail(l.t, "no item arrived", "instead of %s", w)
 		}
 	}
 }
@@ -87,7 +87,7 @@ func (l *loop) expectEnd() {
 		require.Fail(l.t, "not the end", text)
 	case <-l.done:
 	case <-time.After(time.Hour):
-		require.Fail(l.t, "the loop goes on")
+		require.Fail(l.t, "the loop continues")
 	}
 }
 

@@ -45,7 +45,7 @@ func TestErrorsNameThePackageOnce(t *testing.T) {
 				h.server.SetDown(true)
 				return dial(h.source(), func(o *client.Options) { o.ConnectTimeout = 5 * time.Second })
 			}(),
-			"call of a closed one": call,
+			"call of a closed iterator": call,
 		} {
 			require.Error(t, err, name)
 			require.True(t, strings.HasPrefix(err.Error(), "client: "), "%s: %v", name, err)

@@ -22,7 +22,7 @@ import (
 // makes it reach that point.
 var refreshes = map[string]func(h *harness, s *socket){
 	"live": func(*harness, *socket) { time.Sleep(50 * time.Minute) },
-	"live, and nobody reads": func(_ *harness, s *socket) {
+	"live, without a reader": func(_ *harness, s *socket) {
 		s.event("e-1", "e-2", "e-3", "e-4", "e-5", "e-6")
 		time.Sleep(50 * time.Minute)
 	},

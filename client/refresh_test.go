@@ -59,13 +59,13 @@ func TestRefreshOverAYear(t *testing.T) {
 		life, before, delay time.Duration
 		fetches             int // within a year, after the first
 	}{
-		"never":                      {time.Hour, 0, 0, 0},
-		"less than nothing is never": {time.Hour, -time.Hour, 0, 0},
-		"daily":                      {24 * time.Hour, time.Hour, 0, 380},
-		"monthly, past 2^31 ms":      {30 * 24 * time.Hour, time.Minute, 0, 12},
-		"a token for two years":      {2 * year, time.Minute, 0, 0},
-		"a token for 200 years":      {200 * year, time.Minute, 0, 0},
-		"no sooner than the delay":   {time.Hour, 2 * time.Hour, 24 * time.Hour, 365},
+		"never":                        {time.Hour, 0, 0, 0},
+		"a negative value means never": {time.Hour, -time.Hour, 0, 0},
+		"daily":                        {24 * time.Hour, time.Hour, 0, 380},
+		"monthly, past 2^31 ms":        {30 * 24 * time.Hour, time.Minute, 0, 12},
+		"a token for two years":        {2 * year, time.Minute, 0, 0},
+		"a token for 200 years":        {200 * year, time.Minute, 0, 0},
+		"no sooner than the delay":     {time.Hour, 2 * time.Hour, 24 * time.Hour, 365},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -334,6 +334,6 @@ func TestStopDuringARefresh(t *testing.T) {
 		close(release) // a source that does not heed its context
 		<-closed
 		time.Sleep(time.Hour)
-		require.Len(t, h.upgradeTimes(), 1, "a stopped iterator does not come back")
+		require.Len(t, h.upgradeTimes(), 1, "a stopped iterator does not reconnect")
 	})
 }

@@ -39,7 +39,7 @@ func TestSlowReaderGetsEverythingOnTheSameSocket(t *testing.T) {
 		it, s := overflow(h)
 		s.event("e-7") // was sent before the abort arrived
 		time.Sleep(time.Hour)
-		require.True(t, s.quiet(), "nothing is asked for while nobody reads")
+		require.True(t, s.quiet(), "nothing is requested without a reader")
 		require.Equal(t, client.StateLive, it.State())
 
 		var got []string

@@ -65,7 +65,7 @@ func (s *socket) next() frame {
 	case <-s.ended:
 		require.Fail(s.t, "the socket has ended", "%v", s.err)
 	case <-time.After(time.Hour):
-		require.Fail(s.t, "no message came")
+		require.Fail(s.t, "no message arrived")
 	}
 	return frame{}
 }
@@ -78,7 +78,7 @@ func (s *socket) quiet() bool {
 
 // send writes a message.
 //
-// nolint:goprintffuncname // the usual name for a socket
+//nolint:goprintffuncname // the usual name for a socket
 func (s *socket) send(format string, args ...any) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

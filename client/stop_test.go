@@ -74,7 +74,7 @@ var situations = map[string]func(h *harness, s *socket){
 		s.close(websocket.StatusPolicyViolation, "Token expired")
 		time.Sleep(time.Hour)
 	},
-	"paused, since nobody reads": func(_ *harness, s *socket) {
+	"paused, without a reader": func(_ *harness, s *socket) {
 		s.event("e-1", "e-2", "e-3", "e-4", "e-5", "e-6")
 		synctest.Wait()
 	},
@@ -198,7 +198,7 @@ func TestCloseInALoop(t *testing.T) {
 			got = append(got, text)
 			require.NoError(t, it.Close())
 		}
-		require.Equal(t, []string{"e-1"}, got, "what was not read is dropped")
+		require.Equal(t, []string{"e-1"}, got, "unread events are dropped")
 	})
 }
 

@@ -71,7 +71,7 @@ func TestDeadlinesOfInterceptors(t *testing.T) {
 		time.Sleep(time.Hour)
 		require.Equal(t, client.StateLive, it.State())
 		require.Equal(t, []string{"a"}, it.Token().Tags, "the refresh has the same input")
-		require.Len(t, paths, 7, "the refresh goes through the link")
+		require.Len(t, paths, 7, "the refresh uses the link")
 		require.NoError(t, it.Close())
 	})
 }

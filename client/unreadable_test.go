@@ -28,7 +28,7 @@ var unreadable = map[string]struct{ event, id string }{
 	"no JSON":                       {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":oops},"m":{"id":"e-2"}}}`, "e-2"},
 	"cut JSON":                      {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":`, ""},
 	"cut before its kind":           {`{"i":%s,"p":{"e":`, ""},
-	"nothing that is known":         {`{"i":`, ""},
+	"an unknown message":            {`{"i":`, ""},
 	"bad metadata":                  {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":"x"},"m":{"id":"e-2","retry":-1}}}`, "e-2"},
 	"metadata of no type":           {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":"x"},"m":7}}`, ""},
 	"a kind of no type":             {`{"i":%s,"t":3,"p":{"e":1,"d":{"json":"x"},"m":{"id":"e-2"}}}`, "e-2"},
@@ -128,7 +128,7 @@ func TestUnreadableEventsInAReplay(t *testing.T) {
 					require.Len(t, got, 7, "that is not seen before they are read")
 					return
 				}
-				require.Equal(t, []string{"e-1", "", "e-3"}, got, "without an event in between it is one gap")
+				require.Equal(t, []string{"e-1", "", "e-3"}, got, "gaps without an event in between are merged")
 			})
 		})
 	}
@@ -160,9 +160,9 @@ func TestAnswersThatCannotBeRead(t *testing.T) {
 		answer string
 		other  bool // whether another call can continue
 	}{
-		"too large":             {`{"i":%s,"p":{"b":{"json":"` + strings.Repeat("x", 5000) + `"}}}`, true},
-		"no JSON":               {`{"i":%s,"p":{"b":{"json":oops}}}`, true},
-		"nothing that is known": {`{"i":`, false},
+		"too large":          {`{"i":%s,"p":{"b":{"json":"` + strings.Repeat("x", 5000) + `"}}}`, true},
+		"no JSON":            {`{"i":%s,"p":{"b":{"json":oops}}}`, true},
+		"an unknown message": {`{"i":`, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *harness) {

@@ -37,7 +37,7 @@ type answer struct {
 	Data json.RawMessage `json:"data"`
 }
 
-// questions are what the nodes of a namespace ask each other.
+// questions asks the other nodes of a namespace, and answers their questions.
 type questions struct {
 	nodes   *nodes
 	answers answers

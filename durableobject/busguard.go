@@ -83,7 +83,7 @@ func (g *guardedBus) wait() {
 	<-idle
 }
 
-// busResult is what a call of a bus has returned.
+// busResult is the result of a call of a bus.
 type busResult[T any] struct {
 	value T
 	err   error

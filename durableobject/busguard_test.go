@@ -103,7 +103,7 @@ func testOddBus(t *testing.T, bus eventlog.Bus, hung func() bool, release func()
 		cancel()
 		time.Sleep(10 * time.Second)
 	}
-	require.NoError(t, visit(), "it has come to itself")
+	require.NoError(t, visit(), "the bus works again")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := f.rooms.Shutdown(ctx); hung() {

@@ -66,7 +66,7 @@ func (p *members) dropIn(wait time.Duration, node string, r *replica, oldest str
 	r.dropping = p.base.after(wait, func(context.Context) { p.drop(node, r, going, oldest, due) })
 }
 
-// drop removes the claims of a node that is gone, in batches, unless the node has come back since.
+// drop removes the claims of a node that is gone, in batches, unless the node has returned since.
 // oldest is the node that had to decide before due. If it has sent nothing since then, it may have
 // been killed before it decided: drop then tries again later, when that node has been heard, or is
 // considered dead too and the next oldest decides, which may be this one. It is called without mu.
@@ -143,7 +143,7 @@ func (p *members) dropSome(node string, r *replica, keys []memberKey) {
 		}
 		p.change(key, func(m *member) {
 			c := m.claim(node)
-			if c == nil || c != r.claims[key] { // the node has come back with another one
+			if c == nil || c != r.claims[key] { // the node has returned with another claim
 				return
 			}
 			if first && c.Joining {
@@ -180,7 +180,7 @@ func (p *members) rise(generation uint64) {
 }
 
 // returned drops the claims of this node that were kept only because another node was gone, which has
-// come back.
+// returned.
 func (p *members) returned() {
 	for key, c := range p.own {
 		if c.ended {

@@ -6,16 +6,16 @@ func (r *reading) checkHookPosition() {
 	v, p, text := r.visit, r.visit.place, r.hook.resume.Position
 	if p.log == nil {
 		if text != "" {
-			p.failf("v%d: nothing is kept, and the hook of %s was told the position %q", v.n, r.id, text)
+			p.failf("v%d: nothing is kept, and the hook of %s got the position %q", v.n, r.id, text)
 		}
 		return
 	}
 	at, ok := parsePosition(text)
 	switch {
 	case !ok || at.Epoch != p.epoch || at.Seq > p.head() || at.Seq < r.low:
-		p.failf("v%d: the hook of %s was told the position %q, at %d or later", v.n, r.id, text, r.low)
+		p.failf("v%d: the hook of %s got the position %q, at %d or later", v.n, r.id, text, r.low)
 	case r.exact && r.last == "" && at.Seq != r.low:
-		p.failf("v%d: the hook of %s was told the position %q, its client %d", v.n, r.id, text, r.low)
+		p.failf("v%d: the hook of %s got the position %q, its client %d", v.n, r.id, text, r.low)
 	case r.latest > 0 && !r.exact:
 		r.low, r.high, r.exact = at.Seq, at.Seq, true
 		n := len(r.wanted(r.lost, at.Seq))

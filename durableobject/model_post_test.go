@@ -278,7 +278,7 @@ func textOf(data []byte) string {
 func (w *world) checkPosts() {
 	for _, n := range w.posts {
 		if n.began && n.ended && (n.err == nil) != (n.rank != 0) {
-			w.failf("%v: the publisher was told %v, its place is %d", n, n.err, n.rank)
+			w.failf("%v: the publisher got %v, its place is %d", n, n.err, n.rank)
 		}
 	}
 }

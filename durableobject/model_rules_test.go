@@ -153,13 +153,13 @@ func (r *reading) checkPairs() {
 func (r *reading) checkHook() {
 	v, p, h := r.visit, r.visit.place, r.hook
 	if h.resume.LastEventID != r.last {
-		p.failf("v%d: %s named %q, the hook was told %q", v.n, r.id, r.last, h.resume.LastEventID)
+		p.failf("v%d: %s named %q, the hook got %q", v.n, r.id, r.last, h.resume.LastEventID)
 	}
 	switch {
 	case r.last == "" && (h.resume.Truncated || h.resume.Replayed > r.latest):
-		p.failf("v%d: the hook of %s, which is no resume, was told %+v", v.n, r.id, h.resume)
+		p.failf("v%d: the hook of %s, which is not a resume, got %+v", v.n, r.id, h.resume)
 	case r.last != "" && p.log == nil && !h.resume.Truncated:
-		p.failf("v%d: nothing is kept, and the hook of %s was told %+v", v.n, r.id, h.resume)
+		p.failf("v%d: nothing is kept, and the hook of %s got %+v", v.n, r.id, h.resume)
 	case r.last != "" && p.log != nil:
 		r.learnTruncated(h.resume.Truncated)
 	}
@@ -209,6 +209,6 @@ func (r *reading) checkOrder(alive bool) {
 		p.failf("v%d: %s got %d snapshots", v.n, r.id, snapshots)
 	}
 	if alive && p.log != nil && (r.last != "" || r.latest > 0) && h.resume.Replayed != replayed {
-		p.failf("v%d: %s was sent %d that it had missed, the hook was told %+v", v.n, r.id, replayed, h.resume)
+		p.failf("v%d: %s was sent %d that it had missed, the hook got %+v", v.n, r.id, replayed, h.resume)
 	}
 }

@@ -145,7 +145,7 @@ func (w *world) subscribe(r *rand.Rand, v *visit) {
 	last, kind := v.guest.last[v.place], "where it was"
 	switch r.IntN(10) {
 	case 0, 1:
-		last, kind = "", "anew"
+		last, kind = "", "without an id"
 	case 2:
 		last, kind = "0", "from the beginning"
 	case 3, 4:
@@ -157,7 +157,7 @@ func (w *world) subscribe(r *rand.Rand, v *visit) {
 		e := v.place.epoch
 		last = pick(r, "abc", "12", "-1", "zzzzzzzzzzzzz-3", e+"-", e+"-0", e+"-1", e+"-01", e+"-999999", e+"-18446744073709551616", e)
 	}
-	w.sawf("subscribe: %s", either(last == "", "anew", kind))
+	w.sawf("subscribe: %s", either(last == "", "without an id", kind))
 	v.subscribe(last, r.IntN(3) > 0)
 	if r.IntN(12) == 0 { // and at once again, or not at all
 		if r.IntN(2) == 0 {

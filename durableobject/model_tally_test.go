@@ -56,7 +56,7 @@ func (c *tally) check(t *testing.T, histories uint64) {
 		"a sip":                                       30,
 		"the end of a stall":                          250,
 		"a slow client has caught up from the log":    45,
-		"subscribe: anew":                             2000,
+		"subscribe: without an id":                    2000,
 		"subscribe: where it was":                     1100,
 		"subscribe: from the beginning":               500,
 		"subscribe: from anybody's position":          800,

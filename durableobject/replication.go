@@ -43,7 +43,7 @@ type replication struct {
 	mu      sync.Mutex
 	own     map[memberKey]*claim
 	owed    map[memberKey]*debt
-	settled bool // the claims of the other nodes are known, so far as can be
+	settled bool // the claims of the other nodes are known, as far as possible
 	closed  bool
 
 	generation uint64                  // increased when the other nodes have considered this one dead

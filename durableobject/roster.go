@@ -129,7 +129,7 @@ const (
 )
 
 // decide returns what a node must do about its claim. It is called after any claim to the member has
-// changed, and when a node is gone or has come back. gone reports whether a node is gone, so that its
+// changed, and when a node is gone or has returned. gone reports whether a node is gone, so that its
 // claims will be dropped.
 func (m *member) decide(node string, gone func(node string) bool) verdict {
 	own := m.claim(node)

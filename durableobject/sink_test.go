@@ -24,7 +24,7 @@ import (
 // cost. It sends one message: the request to subscribe.
 type sink struct {
 	writes atomic.Int64
-	ended  atomic.Bool // the last event has come: see lastWords
+	ended  atomic.Bool // the last event has arrived: see lastWords
 	closed chan struct{}
 	once   sync.Once
 	input  bytes.Reader

@@ -65,7 +65,7 @@ func (p *members) sit(id string) *claim {
 }
 
 // departures has one entry for each member in the grace period, and none for a member that has
-// come back.
+// returned.
 func TestDeparturesOfReloads(t *testing.T) {
 	inMembers(t, Options{Presence: &PresenceOptions{Grace: time.Hour}}, func(t *testing.T, p *members) {
 		p.mu.Lock()

@@ -20,9 +20,6 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/writers"
 )
 
-// defaultBatchSize is how many requests a batch may have: oRPC's default.
-const defaultBatchSize = 10
-
 // BatchPlugin makes a [Handler] serve batches: requests with several calls, as sent by the
 // TypeScript BatchLinkPlugin or a [BatchLinkPlugin]. It is oRPC's BatchHandlerPlugin. The zero
 // BatchPlugin is usable. It has no effect on a websocket.Handler, whose connections can have any

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"reflect"
 
+	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
@@ -185,7 +186,7 @@ func decodeOutput(call *Call, v value.Value) (any, error) {
 		return nil, errNoStream
 	}
 	if err := v.Decode(p); err != nil {
-		return nil, fmt.Errorf("decode output: %w", err)
+		return nil, peer.Final(fmt.Errorf("decode output: %w", err)) // the method has run
 	}
 	return reflect.ValueOf(p).Elem().Interface(), nil
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -186,6 +187,37 @@ func (b *requestBody) Read(p []byte) (int, error) {
 func (x *exchange) writeAnswer(a encodedAnswer) {
 	mergeHeader(x.w.Header(), a.header)
 	x.writeJSON(httpStatus(a.status), a.body.JSON)
+}
+
+// listHeaders are the response headers to whose values others are added. Middleware around a handler
+// may already have set them.
+var listHeaders = []string{
+	"Access-Control-Allow-Headers",
+	"Access-Control-Allow-Methods",
+	"Access-Control-Expose-Headers",
+	"Allow",
+	"Link",
+	"Server-Timing",
+	"Set-Cookie",
+	"Vary",
+	"Www-Authenticate",
+}
+
+// mergeHeader adds the headers of a call to those of a response. To a header that is a list it adds
+// the missing values; other headers are replaced.
+func mergeHeader(into, from http.Header) {
+	for name, values := range from {
+		name = http.CanonicalHeaderKey(name)
+		if !slices.Contains(listHeaders, name) {
+			into[name] = slices.Clone(values)
+			continue
+		}
+		for _, value := range values {
+			if !listed(into[name], value) {
+				into.Add(name, value)
+			}
+		}
+	}
 }
 
 func (x *exchange) writeJSON(status int, body []byte) {

@@ -190,13 +190,6 @@ func (o *HandlerOptions) check(r *Router) {
 	list.Panic("rpc: NewHandler")
 }
 
-// checkPlugged panics if a plugin has added a nil interceptor.
-func checkPlugged(what string, interceptors []Interceptor) {
-	var list faults.List
-	faults.Nil(&list, "an interceptor of a plugin", interceptors)
-	list.Panic(what)
-}
-
 // Shutdown ends the streams of events that the handler serves and waits until their
 // handlers have returned. Streams that are opened later are refused with
 // [CodeServiceUnavailable]; other calls are answered as before. If ctx ends first the

@@ -313,7 +313,13 @@ func (l *Link) read(call *Call, r *http.Response) (any, error) {
 		body, err = l.serializer.Value(data)
 	}
 	if failed && (!encoded || err != nil) {
-		return nil, ErrorResponse{Status: r.StatusCode, Headers: r.Header, Body: string(data)}.err()
+		failure := ErrorResponse{Status: r.StatusCode, Headers: r.Header, Body: string(data)}
+		if r.Request != nil { // the last one, after redirects
+			address := *r.Request.URL
+			address.RawQuery = "" // it may have the input
+			failure.request = r.Request.Method + " " + address.Redacted()
+		}
+		return nil, failure.err()
 	}
 	if err != nil {
 		return nil, err

@@ -137,7 +137,7 @@ func TestVerifiersAgree(t *testing.T) {
 			IssuedAt: time.Unix(946684800, 0).UTC(), ExpiresAt: end.Add(time.Second / 4),
 		}
 
-		t.Run(name+" returns what was signed", func(t *testing.T) {
+		t.Run(name+" returns the signed payload", func(t *testing.T) {
 			t.Parallel()
 			signed := sign(t, key, full)
 			verified, err := key.Verify(t.Context(), signed)
@@ -234,6 +234,21 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
+func TestParseNamesWhatItIsNot(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"":        "token: parse: malformed: it is empty",
+		"garbage": "token: parse: malformed: it is neither a signed value nor a JWT",
+		"a.b":     "token: parse: malformed: it is neither a signed value nor a JWT",
+		"a.b.c.d": "token: parse: malformed: it is neither a signed value nor a JWT",
+		"{}":      "token: parse: malformed: no dot",
+	} {
+		_, err := token.Parse(text)
+		require.EqualError(t, err, want)
+		require.ErrorIs(t, err, token.ErrMalformed)
+	}
+}
+
 // The original accepts any expiry. A time after the year 9999 is read as the end of that
 // year, which every layout of package time can format.
 func TestExpiryAfterTheYear9999(t *testing.T) {
@@ -254,7 +269,7 @@ func TestExpiryAfterTheYear9999(t *testing.T) {
 				p, err := test.key.Verify(t.Context(), test.signed)
 				require.NoError(t, err)
 				require.Equal(t, last, p.ExpiresAt)
-				require.Equal(t, text, string(p.Raw), "what was signed is kept")
+				require.Equal(t, text, string(p.Raw), "the signed text is kept")
 				parsed, err := token.Parse(test.signed)
 				require.NoError(t, err)
 				require.Equal(t, p, parsed)

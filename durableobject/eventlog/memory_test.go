@@ -138,9 +138,9 @@ func TestMemoryForgetsChannels(t *testing.T) {
 	_, truncated = after(t, log, "a", b.Position())
 	require.False(t, truncated)
 	_, truncated = after(t, log, "new", begin(t, log))
-	require.True(t, truncated, "a channel that never was looks like one that is forgotten")
+	require.True(t, truncated, "an unknown channel cannot be distinguished from a forgotten one")
 	_, truncated = after(t, log, "new", eventlog.Position{})
-	require.False(t, truncated, "the zero Position asks for what is retained")
+	require.False(t, truncated, "the zero Position means all retained records")
 
 	c := add(t, log, "a", "3")
 	require.Equal(t, b.Seq, c.Prev, "Prev is the floor of the log")

@@ -101,7 +101,7 @@ func TestHistory(t *testing.T) {
 
 		newest, err := History.Call(t.Context(), ann, HistoryInput{})
 		require.NoError(t, err)
-		require.Empty(t, newest.Lines, "what ann has said is not for her socket")
+		require.Empty(t, newest.Lines, "ann's messages are not for her own socket")
 		require.NoError(t, prompt.Close())
 		require.NoError(t, <-left)
 		require.NoError(t, ann.Close())

@@ -116,7 +116,7 @@ func TestComposeRunsThisProgram(t *testing.T) {
 		built, err := filepath.Abs(s.source(s.WorkingDir))
 		require.NoError(t, err)
 		require.Equal(t, here, built)
-		require.FileExists(t, s.source(path.Join(s.WorkingDir, "../../go.work")), "the other modules are there")
+		require.FileExists(t, s.source(path.Join(s.WorkingDir, "../../go.work")), "the other modules are included")
 		require.Equal(t, []string{secretVariable}, s.Environment)
 		var hosts []string
 		for u := range strings.SplitSeq(cfg.urls, ",") {
@@ -194,7 +194,7 @@ func nginx(t *testing.T) []directive {
 		return list
 	}
 	list := block(false)
-	require.Empty(t, tokens, "a brace that closes nothing")
+	require.Empty(t, tokens, "a closing brace without an opening one")
 	return list
 }
 

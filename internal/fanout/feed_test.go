@@ -128,7 +128,7 @@ func TestLostFeed(t *testing.T) {
 		late := f.join("late")
 		require.ErrorIs(f.t, late.failure(), ErrLost, "the feed was lost since it was followed")
 
-		log.Memory = eventlog.NewMemory(nil) // Seqs begin anew
+		log.Memory = eventlog.NewMemory(nil) // Seqs begin again
 		f.log = log
 		f.follow()
 		require.Equal(f.t, 1, log.stops, "the feed that was lost is released")

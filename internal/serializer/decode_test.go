@@ -243,7 +243,7 @@ func TestCustomDecode(t *testing.T) {
 	var otherPointer **int
 	require.EqualError(t, s.Decode(wire, &otherPointer), "serializer: decode: expected integer, received custom type 20")
 	var unread struct{}
-	require.NoError(t, s.Decode([]byte(`{"json":{"a":{}},"meta":[[20,"a"]]}`), &unread), "a member that nobody reads is not decoded")
+	require.NoError(t, s.Decode([]byte(`{"json":{"a":{}},"meta":[[20,"a"]]}`), &unread), "an unread member is not decoded")
 }
 
 func TestCustomDecodeError(t *testing.T) {

@@ -43,25 +43,25 @@ func TestHostile(t *testing.T) {
 	zeros := func(n int) string { return strings.Repeat(",0", n) }
 
 	tests := map[string]string{
-		"many dates":            wrap("["+repeat(size/40, always(`"2024-01-02"`))+"]", repeat(size/40, func(i int) string { return fmt.Sprintf("[1,%d]", i) })),
-		"the same path again":   wrap(`"1"`, repeat(size/4, always("[0]"))),
-		"equal keys":            wrap("{"+repeat(size/6, always(`"a":0`))+"}", ""),
-		"equal keys with meta":  wrap("{"+repeat(size/20, always(`"a":["1"]`))+"}", repeat(size/20, func(i int) string { return `[0,"a",` + strconv.Itoa(i) + `]` })),
-		"equal deep keys":       wrap(deep(`{"a":`, "{"+repeat(size/20, always(`"a":1`))+"}", "}"), repeat(size/4000, func(int) string { return "[0" + strings.Repeat(`,"a"`, 901) + "]" })),
-		"nested maps":           wrap(nestedMaps(450, size), nestedMapMeta(450)),
-		"nested sets":           wrap(deep("[", repeat(size/2, always("1")), "]"), setMeta(900)),
-		"wide paths to nothing": wrap("1", repeat(size/12, func(i int) string { return fmt.Sprintf("[0,%d,0]", i) })),
-		"long paths to nothing": wrap("1", repeat(size/2000, func(int) string { return "[0" + zeros(999) + "]" })),
-		"unknown types":         wrap("1", repeat(size/8, func(i int) string { return fmt.Sprintf("[99,%d]", i) })),
-		"deep wrong elements":   wrap(deep("[", repeat(size/2, always("1")), "]"), ""),
-		"custom in custom":      wrap("{}", repeat(size/5, always("[20]"))),
-		"set of equal numbers":  wrap("["+repeat(size/2, always("1"))+"]", "[6]"),
-		"map of equal keys":     wrap("["+repeat(size/6, always("[1,2]"))+"]", "[7]"),
-		"one long bigint":       wrap(`"`+strings.Repeat("9", size)+`"`, "[0]"),
-		"one long number":       wrap(strings.Repeat("9", size), ""),
-		"one long escape":       wrap(`"`+strings.Repeat(`\u0041`, size/6)+`"`, "[1]"),
-		"many backslashes":      wrap("["+repeat(size/8, always(`"\\\""`))+"]", ""),
-		"long key and issues":   wrap(`[{"`+strings.Repeat("k", size/2)+`":[`+repeat(size/4, always("1"))+`]}]`, ""),
+		"many dates":             wrap("["+repeat(size/40, always(`"2024-01-02"`))+"]", repeat(size/40, func(i int) string { return fmt.Sprintf("[1,%d]", i) })),
+		"the same path again":    wrap(`"1"`, repeat(size/4, always("[0]"))),
+		"equal keys":             wrap("{"+repeat(size/6, always(`"a":0`))+"}", ""),
+		"equal keys with meta":   wrap("{"+repeat(size/20, always(`"a":["1"]`))+"}", repeat(size/20, func(i int) string { return `[0,"a",` + strconv.Itoa(i) + `]` })),
+		"equal deep keys":        wrap(deep(`{"a":`, "{"+repeat(size/20, always(`"a":1`))+"}", "}"), repeat(size/4000, func(int) string { return "[0" + strings.Repeat(`,"a"`, 901) + "]" })),
+		"nested maps":            wrap(nestedMaps(450, size), nestedMapMeta(450)),
+		"nested sets":            wrap(deep("[", repeat(size/2, always("1")), "]"), setMeta(900)),
+		"wide paths to no value": wrap("1", repeat(size/12, func(i int) string { return fmt.Sprintf("[0,%d,0]", i) })),
+		"long paths to no value": wrap("1", repeat(size/2000, func(int) string { return "[0" + zeros(999) + "]" })),
+		"unknown types":          wrap("1", repeat(size/8, func(i int) string { return fmt.Sprintf("[99,%d]", i) })),
+		"deep wrong elements":    wrap(deep("[", repeat(size/2, always("1")), "]"), ""),
+		"custom in custom":       wrap("{}", repeat(size/5, always("[20]"))),
+		"set of equal numbers":   wrap("["+repeat(size/2, always("1"))+"]", "[6]"),
+		"map of equal keys":      wrap("["+repeat(size/6, always("[1,2]"))+"]", "[7]"),
+		"one long bigint":        wrap(`"`+strings.Repeat("9", size)+`"`, "[0]"),
+		"one long number":        wrap(strings.Repeat("9", size), ""),
+		"one long escape":        wrap(`"`+strings.Repeat(`\u0041`, size/6)+`"`, "[1]"),
+		"many backslashes":       wrap("["+repeat(size/8, always(`"\\\""`))+"]", ""),
+		"long key and issues":    wrap(`[{"`+strings.Repeat("k", size/2)+`":[`+repeat(size/4, always("1"))+`]}]`, ""),
 	}
 	wrapping := personSerializer
 	wrapping.Decode = func(any) (any, error) { return person{}, nil }
@@ -103,7 +103,7 @@ func TestMetaIsLinear(t *testing.T) {
 	steps := func(n int, step string) string { return strings.Repeat(","+step, n) }
 	numbered := func(format string) func(int) string { return func(i int) string { return fmt.Sprintf(format, i) } }
 	tests := map[string]string{
-		"short paths to nothing":   wrap("null", list(numbered("[2,%d,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]"))),
+		"short paths to no value":  wrap("null", list(numbered("[2,%d,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]"))),
 		"deep shared prefixes":     wrap("null", list(numbered("[2"+steps(990, "0")+",%d]"))),
 		"deep shared keys":         wrap("null", list(numbered(`[2`+steps(990, `"key"`)+`,"%d"]`))),
 		"deep different first":     wrap("null", list(numbered("[2,%d"+steps(900, "0")+"]"))),

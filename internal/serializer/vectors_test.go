@@ -22,7 +22,7 @@ var (
 		"own __proto__ key":           "Go maps have no prototype: the key is an ordinary one and is sent",
 		"toJSON function is skipped":  "a function is an error, as in encoding/json, not silently lost",
 		"function value":              "as above",
-		"symbol value":                "Go has no symbols; this stands for nothing that can be given",
+		"symbol value":                "Go has no symbols",
 		"instance with a date inside": "Go structs are plain objects: dates in them keep their type",
 	}
 	otherOrder = map[string]string{

@@ -62,16 +62,10 @@ func BenchmarkBlindWrites(b *testing.B) {
 // overTLS returns the ends of a connection over TLS.
 func overTLS(tb testing.TB) (server, client net.Conn) {
 	tb.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(tb, err)
-	defer func() { require.NoError(tb, ln.Close()) }()
 	keys := httptest.NewUnstartedServer(nil)
 	keys.StartTLS()
 	defer keys.Close()
-	near, err := net.Dial("tcp", ln.Addr().String())
-	require.NoError(tb, err)
-	far, err := ln.Accept()
-	require.NoError(tb, err)
+	far, near := overTCP(tb)
 	s := tls.Server(far, &tls.Config{Certificates: keys.TLS.Certificates, MinVersion: tls.VersionTLS13})
 	c := tls.Client(near, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13})
 	done := make(chan error)
@@ -79,4 +73,17 @@ func overTLS(tb testing.TB) (server, client net.Conn) {
 	require.NoError(tb, c.Handshake())
 	require.NoError(tb, <-done)
 	return s, c
+}
+
+// overTCP returns the ends of a TCP connection.
+func overTCP(tb testing.TB) (server, client net.Conn) {
+	tb.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(tb, err)
+	defer func() { require.NoError(tb, ln.Close()) }()
+	client, err = net.Dial("tcp", ln.Addr().String())
+	require.NoError(tb, err)
+	server, err = ln.Accept()
+	require.NoError(tb, err)
+	return server, client
 }

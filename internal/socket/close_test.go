@@ -15,7 +15,7 @@ import (
 func TestClose(t *testing.T) {
 	t.Parallel()
 	closeFrame := string(binary.BigEndian.AppendUint16(nil, 1008)) + "Token expired"
-	t.Run("what the source has goes out first, and nothing else", func(t *testing.T) {
+	t.Run("the source's frames are sent first, and nothing else", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			server, client := net.Pipe()
@@ -136,5 +136,59 @@ func TestCloseWhileTheSourceHangs(t *testing.T) {
 		require.Equal(t, -1, <-p.code)
 		close(src.release)
 		pool.Close()
+	})
+}
+
+// The close code is the one of the side that has closed first.
+func TestCloseCode(t *testing.T) {
+	type code struct {
+		code   int
+		byPeer bool
+	}
+	for name, test := range map[string]struct {
+		end  func(p *peer)
+		want code
+	}{
+		"the server's":                 {func(p *peer) { p.conn.Close(1000, "") }, code{1000, false}},
+		"the client's":                 {func(p *peer) { p.send(opClose, "\x03\xe9") }, code{1001, true}},
+		"the client's, without a code": {func(p *peer) { p.send(opClose, "") }, code{StatusNone, true}},
+		"the client's, with a fault":   {func(p *peer) { p.send(opClose, "x") }, code{statusProtocolError, false}},
+		"a fault of the client":        {func(p *peer) { p.send(3, "") }, code{statusProtocolError, false}},
+		"none: killed":                 {func(p *peer) { p.conn.Kill() }, code{StatusAbnormal, false}},
+		"none: dropped":                {func(p *peer) { _ = p.nc.Close() }, code{StatusAbnormal, false}},
+		"both, the server first": {
+			func(p *peer) { p.conn.Close(1000, ""); p.send(opClose, "\x03\xe9") }, code{1000, false},
+		},
+		"both, the client first": {
+			func(p *peer) { p.send(opClose, "\x03\xe9"); synctest.Wait(); p.conn.Close(1000, "") }, code{1001, true},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 0, func(t *testing.T, _ *Pool, connect func() *peer) {
+				p := connect()
+				var got code
+				got.code, got.byPeer = p.conn.CloseCode()
+				require.Zero(t, got, "it is open")
+				go p.answerPings() // reads the close frame
+				test.end(p)
+				<-p.code
+				got.code, got.byPeer = p.conn.CloseCode()
+				require.Equal(t, test.want, got)
+			})
+		})
+	}
+}
+
+// Only the first decision to close counts, and Close reports whether it has made it.
+func TestCloseReportsTheFirst(t *testing.T) {
+	inBubble(t, 0, func(t *testing.T, _ *Pool, connect func() *peer) {
+		p := connect()
+		go p.answerPings()
+		require.True(t, p.conn.Close(1000, ""))
+		require.False(t, p.conn.Close(1001, ""))
+		<-p.code
+		require.False(t, p.conn.Close(1001, ""))
+		code, _ := p.conn.CloseCode()
+		require.Equal(t, 1000, code)
 	})
 }

@@ -38,9 +38,9 @@ type Options struct {
 	// frame header that announces more closes the connection with code 1009. It is
 	// required.
 	ReadLimit int64
-	// MessageTimeout is how long a message may take from its first byte to its last. A
-	// message that takes longer closes the connection with code 1008. 0 means
-	// [DefaultMessageTimeout].
+	// MessageTimeout is how long a message may take from its first byte to its last, not
+	// counting the time for which the handler keeps the reader waiting. A message that takes
+	// longer closes the connection with code 1008. 0 means [DefaultMessageTimeout].
 	MessageTimeout time.Duration
 	// StallTimeout is how long the client may take none of the bytes that wait to be
 	// written. The connection is then closed with code 1013. A connection without a file
@@ -73,11 +73,14 @@ type Conn struct {
 	buffer *bufio.Reader
 
 	// lastSign is when the client last showed that it is alive: bytes arrived from it, or a
-	// write that had waited for it went on. reading is when the incomplete frame or message
-	// began, 0 if there is none. Both are in nanoseconds since the pool was made. paused is
-	// set while the handler keeps the reader waiting.
+	// write that had waited for it went on. While the server does not read, or cannot send
+	// a ping, it cannot show that, so lastSign is moved on. reading is when the
+	// incomplete frame or message began, 0 if there is none. pinged is when the last ping
+	// was sent; only Visit uses it. All three are in nanoseconds since the pool was made.
+	// paused is set while the handler keeps the reader waiting.
 	lastSign atomic.Int64
 	reading  atomic.Int64
+	pinged   int64
 	paused   atomic.Bool
 	visits   wheel.Entry
 
@@ -136,7 +139,6 @@ func (c *Conn) Accept(w http.ResponseWriter, r *http.Request, pool *Pool, src So
 		return fmt.Errorf("socket: accept: %w", err)
 	}
 	_ = handshake.CloseNow() // frees its memory; the connection stays open: see handshaken
-	c.alive(time.Now())
 	return nil
 }
 
@@ -170,25 +172,38 @@ func (c *Conn) Visit(now time.Time) (again time.Time) {
 		}
 		sooner(late)
 	}
-	interval := c.pool.ping
-	if interval <= 0 {
-		return again
-	}
-	if c.paused.Load() { // the server keeps it from reading
-		c.alive(now)
-	}
-	lastSign := c.pool.start.Add(time.Duration(c.lastSign.Load()))
-	switch silent := now.Sub(lastSign); {
-	case silent >= 2*interval:
-		c.Kill()
-		return time.Time{}
-	case silent >= interval:
-		c.answer(opPing, nil)
-		sooner(lastSign.Add(2 * interval))
-	default:
-		sooner(lastSign.Add(interval))
+	if c.pool.ping > 0 {
+		next, dead := c.checkSilence(now)
+		if dead {
+			c.Kill()
+			return time.Time{}
+		}
+		sooner(next)
 	}
 	return again
+}
+
+// checkSilence pings a client that has been silent for the ping interval. dead means that
+// the client has stayed silent for that long since the ping. again is when to check next.
+func (c *Conn) checkSilence(now time.Time) (again time.Time, dead bool) {
+	if c.paused.Load() || c.waiting.Load() { // nothing is read, or no ping can be sent
+		c.alive(now)
+	}
+	at, interval, lastSign := int64(now.Sub(c.pool.start)), int64(c.pool.ping), c.lastSign.Load()
+	since := at // when the time until the next check began
+	switch {
+	case at-lastSign < interval:
+		since = lastSign
+	case c.pinged <= lastSign: // the client has not been asked
+		if c.answer(opPing, nil) {
+			c.pinged = at
+		}
+	case at-c.pinged >= interval:
+		return time.Time{}, true
+	default:
+		since = c.pinged
+	}
+	return c.pool.start.Add(time.Duration(since + interval)), false
 }
 
 // alive records that the client has shown that it is alive.
@@ -197,14 +212,17 @@ func (c *Conn) alive(now time.Time) { c.lastSign.Store(int64(now.Sub(c.pool.star
 // VisitAt schedules a visit to the source at t; it may run up to a second late.
 func (c *Conn) VisitAt(t time.Time) { c.pool.wheel.Hurry(&c.visits, t) }
 
-// answer sends a control frame.
-func (c *Conn) answer(op byte, payload []byte) {
+// answer sends a control frame. It returns false if the connection is closing, or if too
+// many control frames wait already.
+func (c *Conn) answer(op byte, payload []byte) bool {
 	c.mu.Lock()
-	if !c.ending.Load() && len(c.control)+len(payload) < maxControl {
+	fits := !c.ending.Load() && len(c.control)+len(payload) < maxControl
+	if fits {
 		c.control = append(appendHeader(c.control, op, len(payload)), payload...)
 	}
 	c.mu.Unlock()
 	c.Wake()
+	return fits
 }
 
 // Close sends what the source has ready, then a close frame, and closes the connection when

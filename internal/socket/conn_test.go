@@ -152,7 +152,10 @@ func (p *peer) send(op byte, payload string) {
 
 // masked returns a client's frame, masked with zeros.
 func masked(first byte, payload string) []byte {
-	return append([]byte{first, 0x80 | byte(len(payload)), 0, 0, 0, 0}, payload...)
+	frame := appendHeader(nil, first, len(payload))
+	frame[0] = first
+	frame[1] |= maskedFrame
+	return append(append(frame, 0, 0, 0, 0), payload...)
 }
 
 func (p *peer) read() (op byte, payload string) {
@@ -272,7 +275,7 @@ func TestStalledConnectionHoldsNobodyElse(t *testing.T) {
 			require.Equal(t, fmt.Sprint(i), got)
 		}
 		start := time.Now()
-		require.Equal(t, -1, <-stalled.code, "a peer that takes nothing is dropped")
+		require.Equal(t, -1, <-stalled.code, "a client that reads nothing is disconnected")
 		require.LessOrEqual(t, time.Since(start), DefaultStallTimeout)
 		p.end()
 		pool.Close()
@@ -302,15 +305,8 @@ func TestConnectionIsUsableLongAfterItWasSlow(t *testing.T) {
 // writer and by that goroutine form one stream.
 func TestTCP(t *testing.T) {
 	t.Parallel()
-	pool := NewPool(2, 0)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { _ = ln.Close() }()
-	client, err := net.Dial("tcp", ln.Addr().String())
-	require.NoError(t, err)
-	server, err := ln.Accept()
-	require.NoError(t, err)
-	src := &script{}
+	pool, src := NewPool(2, 0), &script{}
+	server, client := overTCP(t)
 	p := connect(t, pool, src, server, client)
 	const n = 400
 	for i := range n {

@@ -12,8 +12,11 @@
 //
 // An idle connection has one goroutine, which only waits for input and therefore needs only
 // the smallest stack. When input arrives, it reads a message, starts another goroutine to
-// wait in its place, and handles the message. No connection has a timer: one wheel watches
-// for silent clients and for everything else that is due at some time.
+// wait in its place, and handles the message.
+//
+// An open connection has no timer while it is idle: one wheel calls all connections that
+// have something due at some time, such as a ping. Timers run only for writes that wait for
+// the client, which have a deadline, and for connections that are closing.
 //
 // # Bounds
 //

@@ -1,8 +1,11 @@
 package socket
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/rand/v2"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -26,6 +29,40 @@ func TestUnmask(t *testing.T) {
 		}
 		unmask(got, key, offset)
 		require.Equal(t, want, got)
+	}
+}
+
+func TestHeaders(t *testing.T) {
+	t.Parallel()
+	for size, want := range map[int]string{
+		0: "\x00", 1: "\x01", 125: "\x7d",
+		126: "\x7e\x00\x7e", 65_535: "\x7e\xff\xff",
+		65_536: "\x7f\x00\x00\x00\x00\x00\x01\x00\x00", 1 << 32: "\x7f\x00\x00\x00\x01\x00\x00\x00\x00",
+	} {
+		t.Run(strconv.Itoa(size), func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, "\x81"+want, string(AppendHeader(nil, false, size)))
+			sent := AppendHeader([]byte("the frame before"), true, size)
+			require.Equal(t, "the frame before\x82"+want, string(sent))
+
+			received := AppendHeader(nil, true, size)
+			received[1] |= maskedFrame
+			received = append(received, 1, 2, 3, 4)
+			require.Equal(t, len(received), headerSize(received[1]))
+			h, fault := parseHeader(received)
+			require.Empty(t, fault)
+			require.Equal(t, header{final: true, op: opBinary, length: uint64(size), key: [4]byte{1, 2, 3, 4}}, h)
+		})
+	}
+}
+
+func TestFrame(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{0, 125, 126, 65_535, 65_536} {
+		message := bytes.Repeat([]byte("x"), size)
+		for _, binary := range []bool{false, true} {
+			require.Equal(t, append(AppendHeader(nil, binary, size), message...), Frame(message, binary), size)
+		}
 	}
 }
 
@@ -88,9 +125,9 @@ func TestFaultsOfThePeer(t *testing.T) {
 		"an unknown control frame":              {fragment(finalFrame|0xB, "x"), 1002},
 		"a control frame in fragments":          {fragment(opPing, "x"), 1002},
 		"a long control frame":                  {"\x89\xfe\x00\x7e\x00\x00\x00\x00" + strings.Repeat("x", 126), 1002},
-		"a continuation of nothing":             {fragment(finalFrame, "x"), 1002},
+		"a continuation alone":                  {fragment(finalFrame, "x"), 1002},
 		"a message within a message":            {fragment(opText, "x") + fragment(finalFrame|opText, "y"), 1002},
-		"a continuation of what was refused":    {announce(finalFrame|opText, 1<<10+1) + "x", 1009},
+		"a continuation of a refused message":   {announce(finalFrame|opText, 1<<10+1) + "x", 1009},
 		"a message whose fragments have no end": {fragment(opText, "") + strings.Repeat(fragment(0, ""), maxFragments+1), 1008},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -104,6 +141,33 @@ func TestFaultsOfThePeer(t *testing.T) {
 				require.True(t, utf8.ValidString(payload[2:]))
 				require.Zero(t, time.Since(begin))
 				require.Empty(t, p.got)
+				p.end()
+			})
+		})
+	}
+}
+
+// Messages of exactly the read limit are within it.
+func TestReadLimit(t *testing.T) {
+	const limit = 1 << 10
+	for name, frames := range map[string][][]byte{
+		"one frame":      {masked(finalFrame|opText, strings.Repeat("x", limit))},
+		"fragments":      {masked(opText, strings.Repeat("x", limit-1)), masked(finalFrame, "x")},
+		"an empty last":  {masked(opText, strings.Repeat("x", limit)), masked(0, ""), masked(finalFrame, "")},
+		"an empty first": {masked(opText, ""), masked(finalFrame, strings.Repeat("x", limit))},
+		"many fragments": slices.Concat(
+			[][]byte{masked(opText, "")}, slices.Repeat([][]byte{masked(0, "")}, maxFragments-1), [][]byte{masked(finalFrame, "")},
+		),
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 0, func(t *testing.T, _ *Pool, connect func() *peer) {
+				p := connect()
+				for _, frame := range frames {
+					_, err := p.nc.Write(frame)
+					require.NoError(t, err)
+				}
+				synctest.Wait()
+				require.Len(t, p.got, 1)
 				p.end()
 			})
 		})

@@ -50,7 +50,8 @@ func (f outgoing) cost() int { return cap(f.frame) + FrameOverhead }
 type waiter struct {
 	outgoing // frame is nil for a reservation
 	cost     int
-	ready    chan struct{} // closed when its frame has been added or its room reserved, or the outbox closed
+	granted  bool          // its frame has been added, or its room reserved
+	ready    chan struct{} // closed when granted is set, or the outbox is closed
 }
 
 // Open prepares the outbox for a connection. A frame waits for room while more than half of
@@ -125,7 +126,7 @@ func (o *Outbox) wait(ctx context.Context, f outgoing, cost int) error {
 		o.mu.Unlock()
 		return nil
 	}
-	w := &waiter{f, cost, make(chan struct{})}
+	w := &waiter{outgoing: f, cost: cost, ready: make(chan struct{})}
 	o.waiters = append(o.waiters, w)
 	o.mu.Unlock()
 	select {
@@ -134,15 +135,16 @@ func (o *Outbox) wait(ctx context.Context, f outgoing, cost int) error {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if i := slices.Index(o.waiters, w); i >= 0 { // ctx has ended; others may have waited for this one
+	switch i := slices.Index(o.waiters, w); {
+	case w.granted: // whatever has happened since
+		return nil
+	case i < 0:
+		return ErrClosed
+	default: // ctx has ended; others may have waited for this one
 		o.waiters = slices.Delete(o.waiters, i, i+1)
 		o.grant()
 		return context.Cause(ctx)
 	}
-	if o.closed {
-		return ErrClosed
-	}
-	return nil
 }
 
 // admit takes room for cost bytes and adds f, unless f is a reservation. mu must be held.
@@ -182,6 +184,7 @@ func (o *Outbox) grant() {
 		w := o.waiters[0]
 		o.waiters = slices.Delete(o.waiters, 0, 1)
 		o.admit(w.outgoing, w.cost)
+		w.granted = true
 		close(w.ready)
 	}
 	if len(o.waiters) == 0 {
@@ -229,6 +232,11 @@ func (o *Outbox) Take(b *Batch, passed func(after uint64) bool) {
 func (o *Outbox) Close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.close()
+}
+
+// close is Close. mu must be held.
+func (o *Outbox) close() {
 	o.closed = true
 	for _, w := range o.waiters {
 		close(w.ready)

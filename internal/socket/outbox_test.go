@@ -122,7 +122,7 @@ func TestOutboxContext(t *testing.T) {
 		cancel(cause)
 		require.Equal(t, cause, <-first)
 		synctest.Wait()
-		require.NoError(t, <-second, "the one that was in its way is gone")
+		require.NoError(t, <-second, "the frame that it waited for has been taken")
 	})
 }
 
@@ -138,7 +138,30 @@ func TestOutboxClose(t *testing.T) {
 		b.set(false, 0)
 		p.conn.Wake()
 		_, got := p.read()
-		require.Len(t, got, 300, "what was there still goes out")
+		require.Len(t, got, 300, "frames that were added before are still sent")
+	})
+}
+
+// A frame that was added before the outbox was closed is not reported as refused, even if
+// the outbox is closed before the call of Put that waited for room goes on.
+func TestOutboxCloseAfterAWait(t *testing.T) {
+	inOutbox(t, 1000, func(t *testing.T, b *boxed, p *peer) {
+		size := cap(Frame([]byte(strings.Repeat("x", 300)), false))
+		require.NoError(t, b.Reserve(t.Context(), size))
+		granted := b.put(t.Context(), "granted"+strings.Repeat("x", 200), 0)
+		refused := b.put(t.Context(), strings.Repeat("x", 400), 0)
+		require.Empty(t, granted)
+		b.Outbox.mu.Lock() // until the outbox is closed, no call of Put goes on
+		b.size = 0
+		b.grant()
+		b.close()
+		b.Outbox.mu.Unlock()
+		require.NoError(t, <-granted)
+		require.ErrorIs(t, <-refused, ErrClosed)
+		b.set(false, 0)
+		p.conn.Wake()
+		_, got := p.read()
+		require.Equal(t, "granted", got[:7])
 	})
 }
 
@@ -195,6 +218,57 @@ func TestOutboxReserve(t *testing.T) {
 		require.NoError(t, <-waits)
 		_, got := p.read()
 		require.Equal(t, "z", got)
+	})
+}
+
+// Frames are sent without a further Wake, however they are added.
+func TestOutboxWakes(t *testing.T) {
+	for name, add := range map[string]func(t *testing.T, b *boxed, frame []byte){
+		"Put": func(t *testing.T, b *boxed, frame []byte) {
+			t.Helper()
+			require.NoError(t, b.Put(t.Context(), frame, 0))
+		},
+		"Put, after a wait": func(t *testing.T, b *boxed, frame []byte) {
+			t.Helper()
+			require.NoError(t, b.Reserve(t.Context(), 900))
+			done := make(chan error)
+			go func() { done <- b.Put(t.Context(), frame, 0) }()
+			synctest.Wait()
+			b.Release(900)
+			require.NoError(t, <-done)
+		},
+		"Add": func(t *testing.T, b *boxed, frame []byte) {
+			t.Helper()
+			require.NoError(t, b.Reserve(t.Context(), cap(frame)))
+			require.NoError(t, b.Add(frame))
+		},
+		"Force": func(_ *testing.T, b *boxed, frame []byte) { b.Force(frame) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inOutbox(t, 1000, func(t *testing.T, b *boxed, p *peer) {
+				b.set(false, 0)
+				for range 2 {
+					add(t, b, Frame([]byte("frame"), false))
+					_, got := p.read()
+					require.Equal(t, "frame", got)
+					synctest.Wait()
+					require.Zero(t, b.Size())
+				}
+			})
+		})
+	}
+}
+
+// Closing an outbox refuses frames that have room already.
+func TestOutboxAddAfterClose(t *testing.T) {
+	inOutbox(t, 1000, func(t *testing.T, b *boxed, _ *peer) {
+		require.NoError(t, b.Reserve(t.Context(), 1))
+		b.Close()
+		require.ErrorIs(t, b.Add([]byte("x")), ErrClosed)
+		require.ErrorIs(t, b.Reserve(t.Context(), 1), ErrClosed)
+		b.Force([]byte("x"))
+		require.True(t, b.Empty())
+		require.Zero(t, b.Added())
 	})
 }
 

@@ -31,8 +31,8 @@ func (e *closedError) Error() string { return fmt.Sprintf("socket: closed with c
 type Handler interface {
 	// Receive handles a message, which it may keep. A text message is valid UTF-8. If
 	// Receive returns a function, that runs while reading continues; it is for work that
-	// takes longer. While Receive runs nothing is read, and the client's silence does not
-	// count against it.
+	// takes longer. While Receive runs nothing is read, and that time does not count against
+	// the client, neither as silence nor for a message of which a part has arrived.
 	Receive(message []byte, binary bool) (run func())
 
 	// Closing is called once, when it is decided to close the connection: by Close, because
@@ -56,7 +56,9 @@ func (c *Conn) Serve(h Handler) {
 	if ending {
 		h.Closing()
 	}
-	c.pool.wheel.Add(&c.visits, c, time.Now())
+	now := time.Now()
+	c.alive(now)
+	c.pool.wheel.Add(&c.visits, c, now)
 	go c.read()
 }
 
@@ -90,6 +92,9 @@ func (c *Conn) readMessages() (run func(), err error) {
 		case op != opContinuation && !c.ending.Load():
 			c.paused.Store(true)
 			run = c.handler.Receive(message, op == opBinary)
+			if c.buffer.Buffered() > 0 { // the next message has begun, and its time begins now
+				c.alive(time.Now())
+			}
 			c.paused.Store(false)
 		}
 		if run != nil || c.buffer.Buffered() == 0 {
@@ -216,7 +221,7 @@ func (c *Conn) readControl(h *header) error {
 	unmask(payload, h.key, 0)
 	switch h.op {
 	case opPing:
-		c.answer(opPong, payload)
+		_ = c.answer(opPong, payload) // a client that does not read may not get all pongs
 	case opClose:
 		code, refusal := parseClose(payload)
 		switch {

@@ -91,8 +91,9 @@ func ExampleAppendEventMeta() {
 func ExampleAnswerError() {
 	err := transport.AnswerError(http.StatusUnauthorized, http.Header{}, "who are you?")
 	fmt.Println(rpc.CodeOf(err))
-	fmt.Println(rpc.ErrorData[rpc.ErrorResponse](err))
+	response, _ := rpc.ErrorData[rpc.ErrorResponse](err)
+	fmt.Println(response.Status, response.Body)
 	// Output:
 	// UNAUTHORIZED
-	// {401 map[] who are you?} <nil>
+	// 401 who are you?
 }

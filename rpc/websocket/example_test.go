@@ -70,3 +70,20 @@ func ExampleHandler_Shutdown() {
 	fmt.Println(h.Shutdown(context.Background()))
 	// Output: <nil>
 }
+
+// A program that does not know the contract passes the path, and New for the type of the output.
+func ExampleLink_Call() {
+	server := memhttp.NewServer(websocket.NewHandler(router(), nil))
+	defer server.Close()
+	link, err := websocket.Dial(context.Background(), server.URL(), &websocket.LinkOptions{HTTPClient: server.Client()})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = link.Close() }()
+	out, err := link.Call(context.Background(), &rpc.Call{
+		Path: []string{"double"}, Input: 21, New: func() any { return new(int) },
+	})
+	fmt.Println(out, err)
+	// Output: 42 <nil>
+}

@@ -210,7 +210,7 @@ func TestHandlerWaitsForSlowReaders(t *testing.T) {
 				got++
 			}
 		}
-		require.Equal(t, running, got, "all others were refused, and nothing is lost")
+		require.Equal(t, running, got, "all others were refused, and no answer is lost")
 	})
 }
 

@@ -135,7 +135,7 @@ func TestDirectoryIsGone(t *testing.T) {
 					err = failed
 				}
 				require.Error(t, err)
-				require.NotErrorIs(t, err, filelog.ErrDamaged, "it may come back")
+				require.NotErrorIs(t, err, filelog.ErrDamaged, "the directory may be restored")
 			}
 			if c.back == nil {
 				require.ErrorIs(t, l.Close(), filelog.ErrGone)

@@ -45,3 +45,19 @@ func ExampleLog_Bus() {
 	// 0 <nil> 10m0s
 	// 1 <nil> 10m0s
 }
+
+// Records are removed when they are older than the retention. Without one, only Trim removes them.
+func ExampleLog_Retention() {
+	dir, remove := tempDir()
+	defer remove()
+	for _, retention := range []time.Duration{0, time.Hour} {
+		log, err := filelog.Open(dir, &filelog.Options{Retention: retention})
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println(log.Retention(), log.Close())
+	}
+	// Output:
+	// 0s <nil>
+	// 1h0m0s <nil>
+}

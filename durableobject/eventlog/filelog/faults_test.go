@@ -92,7 +92,7 @@ func fault(t *testing.T, op string, nth int, cause error, lasting bool) {
 		require.ErrorIs(t, err, ErrBroken)
 		require.ErrorIs(t, l.Close(), ErrBroken)
 	} else {
-		require.NoError(t, err, "the log must go on once there is space")
+		require.NoError(t, err, "the log must work again when there is space")
 		require.NoError(t, l.Close())
 		checkSound(t, d)
 	}
@@ -147,7 +147,7 @@ func TestFaultsInOpen(t *testing.T) {
 		if err != nil {
 			require.ErrorIs(t, err, syscall.EIO)
 			l, err = open(d, options)
-			require.NoError(t, err, "what Open holds must be released when it fails")
+			require.NoError(t, err, "Open must release everything when it fails")
 		}
 		known.verify(l)
 		require.NoError(t, l.Close())

@@ -67,7 +67,7 @@ func FuzzRecovery(f *testing.F) {
 		// A file that was not closed may end early, at the end of a record. This cannot be
 		// distinguished from a commit that was never written.
 		if kept < len(written) && (clean || last == uint64(len(written))) {
-			require.NotZero(t, l.Report().Cut+int64(len(l.Report().Damage)), "records are gone without a word")
+			require.NotZero(t, l.Report().Cut+int64(len(l.Report().Damage)), "lost records are not reported")
 		}
 		require.NoError(t, l.Append(t.Context(), "a", &eventlog.Record{}, nil))
 		require.NoError(t, l.Close())

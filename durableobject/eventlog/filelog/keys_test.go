@@ -212,7 +212,7 @@ func TestTooManyKeys(t *testing.T) {
 		require.NoError(t, l.Close())
 
 		l = reopen(2)
-		require.Equal(t, 5, l.Stats().Keys, "none is forgotten early")
+		require.Equal(t, 5, l.Stats().Keys, "no key is forgotten early")
 		require.Equal(t, first, mustAppendKey(t, l, "key 0"))
 		_, err := appendKey(t, l, "another")
 		require.ErrorIs(t, err, eventlog.ErrTooManyKeys)

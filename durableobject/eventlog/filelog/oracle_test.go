@@ -259,5 +259,5 @@ func (o *oracle) checkHeads(l *Log) {
 func (o *oracle) truncated(l *Log, channel string, p eventlog.Position) {
 	replay, err := l.After(o.t.Context(), channel, p)
 	require.NoError(o.t, err)
-	require.True(o.t, replay.Truncated, "position %v is complete, but what it speaks of is lost", p)
+	require.True(o.t, replay.Truncated, "position %v is complete, but its records are lost", p)
 }

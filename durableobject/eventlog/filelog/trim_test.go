@@ -94,7 +94,7 @@ func TestReplayOfATrimmedSegment(t *testing.T) {
 			}
 		}
 		require.ErrorIs(t, err, eventlog.ErrTrimmed)
-		require.LessOrEqual(t, read, after+1, "what is trimmed is not yielded")
+		require.LessOrEqual(t, read, after+1, "trimmed records are not yielded")
 		require.NoError(t, l.Close())
 	}
 }

@@ -323,7 +323,7 @@ func TestConfig(t *testing.T) {
 		require.ErrorContains(t, err, "natslog: open: ", name)
 	}
 	_, err = Open(t.Context(), nc, &Options{Stream: "x", Replicas: 3})
-	require.Error(t, err, "one server holds one replica")
+	require.Error(t, err, "one server can only store one replica")
 }
 
 func TestTooLarge(t *testing.T) {

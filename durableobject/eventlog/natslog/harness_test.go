@@ -175,7 +175,7 @@ func (f *follower) until(t *testing.T, done func(got []*eventlog.Record, lost er
 		select {
 		case <-f.changed:
 		case <-timeout:
-			require.Fail(t, "it did not come")
+			require.Fail(t, "it did not happen")
 		}
 	}
 }
