@@ -3,6 +3,7 @@ package fanout
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -19,6 +20,8 @@ type scripted struct {
 	feeds  []eventlog.Follower
 	stops  int
 	head   error // of Head, if it is not nil
+
+	mu sync.Mutex // held by Head, and while a test with timers changes the log
 }
 
 // Append ignores deliver, as shared logs do.
@@ -27,6 +30,8 @@ func (s *scripted) Append(ctx context.Context, channel string, rec *eventlog.Rec
 }
 
 func (s *scripted) Head(ctx context.Context, channel string) (eventlog.Position, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.head != nil {
 		return eventlog.Position{}, s.head
 	}
