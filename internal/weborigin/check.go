@@ -65,7 +65,8 @@ func CheckPattern(pattern string) error {
 		return nil
 	}
 	// The error has the example, which the application does not know.
-	return fmt.Errorf("pattern %q: %w", pattern, errors.New(strings.ReplaceAll(err.Error(), strconv.Quote(example), strconv.Quote(pattern))))
+	text := strings.ReplaceAll(err.Error(), strconv.Quote(example), strconv.Quote(pattern))
+	return fmt.Errorf("pattern %q: %w", pattern, errors.New(text))
 }
 
 // sample returns a string that a valid pattern matches, with this text for each wildcard.
