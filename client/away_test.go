@@ -17,10 +17,11 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// page sends what happens to the program to an iterator.
+// page sends changes of the program to an iterator.
 type page chan dial.Change
 
-// options has pauses of an hour, so that attempts without a pause stand out.
+// options returns options with pauses of an hour, so that attempts without a pause can be
+// distinguished.
 func (p page) options(h *harness) *client.Options {
 	o := h.options()
 	o.SetChanges(p)
@@ -33,7 +34,8 @@ func (p page) is(c dial.Change) {
 	synctest.Wait()
 }
 
-// A program that is put away leaves before it stands still, and catches up at once.
+// A program that is put away closes its connection before it is suspended, and catches up
+// at once.
 func TestAway(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, h *harness) {
@@ -41,7 +43,7 @@ func TestAway(t *testing.T) {
 		it, s := h.live(p.options(h))
 		s.event("e-1")
 		p.is(dial.Away)
-		p.is(dial.Away) // in a page there are pagehide and freeze
+		p.is(dial.Away) // a page has both pagehide and freeze
 		<-s.ended
 		require.Equal(t, client.StateWaiting, it.State())
 		time.Sleep(24 * time.Hour)
@@ -57,7 +59,7 @@ func TestAway(t *testing.T) {
 	})
 }
 
-// Offline is seen at once, and the network is used at once when it is back.
+// An iterator notices Offline at once, and connects at once when the network is back.
 func TestOffline(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, h *harness) {
@@ -76,11 +78,11 @@ func TestOffline(t *testing.T) {
 	})
 }
 
-// An attempt to connect is ended at any point, and made anew without a pause.
+// An attempt to connect is cancelled at any point, and repeated without a pause.
 func TestAwayWhileConnecting(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		stuck func(h *harness, o *client.Options) // the attempt gets so far
+		stuck func(h *harness, o *client.Options) // how far the attempt gets
 	}{
 		"opening a socket": {func(h *harness, _ *client.Options) {
 			h.change(func() {
@@ -142,7 +144,8 @@ func slowURL() func(context.Context, *token.Payload) (string, error) {
 	}
 }
 
-// An iterator that has never been live fails in time, counted from when the program is back.
+// An iterator that was never live fails after ConnectTimeout, counted from when the program
+// is back.
 func TestAwayAndNeverLive(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, h *harness) {
@@ -190,7 +193,7 @@ func TestAwayWhileATokenIsFetched(t *testing.T) {
 	})
 }
 
-// A program that is back does not trust its connection, and keeps one that is alive.
+// A program that is back checks its connection, and keeps it if it is alive.
 func TestBackOnAConnection(t *testing.T) {
 	t.Parallel()
 	for name, dead := range map[string]bool{"dead": true, "alive": false} {
@@ -213,21 +216,21 @@ func TestBackOnAConnection(t *testing.T) {
 	}
 }
 
-// Changes that come one upon the other leave what the last of them asks for.
+// After several changes in a row, the last one counts.
 func TestChangesInARow(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		changes []dial.Change
 		live    bool
 	}{
-		"away and back":              {[]dial.Change{dial.Away, dial.Back}, true},
-		"offline and back":           {[]dial.Change{dial.Offline, dial.Back}, true},
-		"offline and away":           {[]dial.Change{dial.Offline, dial.Away}, false},
-		"away, back and away":        {[]dial.Change{dial.Away, dial.Back, dial.Away}, false},
-		"offline, back and offline":  {[]dial.Change{dial.Offline, dial.Back, dial.Offline}, false},
-		"away, back, away and back":  {[]dial.Change{dial.Away, dial.Back, dial.Away, dial.Back}, true},
-		"back and back":              {[]dial.Change{dial.Back, dial.Back}, true},
-		"away, offline, and so back": {[]dial.Change{dial.Away, dial.Offline, dial.Back}, true},
+		"away and back":                {[]dial.Change{dial.Away, dial.Back}, true},
+		"offline and back":             {[]dial.Change{dial.Offline, dial.Back}, true},
+		"offline and away":             {[]dial.Change{dial.Offline, dial.Away}, false},
+		"away, back and away":          {[]dial.Change{dial.Away, dial.Back, dial.Away}, false},
+		"offline, back and offline":    {[]dial.Change{dial.Offline, dial.Back, dial.Offline}, false},
+		"away, back, away and back":    {[]dial.Change{dial.Away, dial.Back, dial.Away, dial.Back}, true},
+		"back and back":                {[]dial.Change{dial.Back, dial.Back}, true},
+		"away, offline, and then back": {[]dial.Change{dial.Away, dial.Offline, dial.Back}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// back returns how long after an outage a client with this point is back.
+// back returns how long after an outage a client with the given point is connected again.
 func back(point float64, outage time.Duration) time.Duration {
 	pause := spread(func() float64 { return point })
 	var at time.Duration
@@ -19,8 +19,8 @@ func back(point float64, outage time.Duration) time.Duration {
 	}
 }
 
-// Of clients whose points are spread evenly none is back later than is promised, however
-// long the server was away, and at no time much more than on average.
+// Of clients whose points are spread evenly none is back later than documented, whatever
+// the duration of the outage, and at no time do many more connect than on average.
 func TestSpread(t *testing.T) {
 	const clients, bins = 2000, 20
 	for outage := time.Duration(0); outage < 5*time.Minute; outage += 300*time.Millisecond + outage/7 {

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
 
 	"github.com/go-orpc/durable-iterator/client"
@@ -23,7 +24,8 @@ var (
 	anyM    = rpc.Define[any, any]("m")
 )
 
-// callInBackground calls a method and returns its output, or its error as "!" and its text.
+// callInBackground calls a method and sends its output to the channel, or its error as "!"
+// and its text.
 func callInBackground(t *testing.T, it *client.Iterator[string], path string, opts ...rpc.CallOption) <-chan string {
 	answered := make(chan string, 1)
 	go func() {
@@ -155,6 +157,35 @@ func TestCallsAreRepeated(t *testing.T) {
 	})
 }
 
+// A call on an iterator that is closed is not repeated, whether it waits, runs or pauses.
+func TestCallsAreNotRepeatedAfterClose(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *harness) {
+		it, s := h.live(h.options())
+		running := callInBackground(t, it, "m", rpc.WithRetry(rpc.Unlimited))
+		s.next()
+		require.NoError(t, it.Close())
+		require.Contains(t, <-running, client.ErrClosed.Error())
+		_, err := methodM.Call(t.Context(), it, "in", rpc.WithRetry(rpc.Unlimited))
+		require.ErrorIs(t, err, client.ErrClosed)
+	})
+}
+
+// A call that is too large for the server breaks a second connection, and not every next one.
+func TestCallsThatBreakConnections(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *harness) {
+		it, s := h.live(h.options())
+		answered := callInBackground(t, it, "m", rpc.WithRetry(rpc.Unlimited))
+		s.next()
+		s.close(websocket.StatusMessageTooBig, "")
+		s = h.accept()
+		s.expectSubscribe("e-0").open("complete", "")
+		s.next()
+		s.close(websocket.StatusMessageTooBig, "")
+		require.Contains(t, <-answered, "StatusMessageTooBig")
+		h.accept().expectSubscribe("e-0").open("complete", "")
+	})
+}
+
 func TestCallsAreCancelled(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *harness) {
 		it, s := h.live(h.options())
@@ -217,7 +248,7 @@ func TestInterceptorsAndSerializersOfCalls(t *testing.T) {
 		require.Equal(t, "1", f.Payload.Header["x-trace"])
 		s.reply(f, `{"json":"Bob","meta":[[20]]}`)
 		require.Equal(t, person{"Bob"}, <-done)
-		require.Equal(t, [][]string{{"m"}}, paths, "subscriptions are no calls")
+		require.Equal(t, [][]string{{"m"}}, paths, "subscriptions are not calls")
 	})
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// answerUpdates takes every new token until the socket ends.
+// answerUpdates accepts every new token until the socket ends.
 func (s *socket) answerUpdates() {
 	for {
 		select {
@@ -28,7 +28,7 @@ func (s *socket) answerUpdates() {
 
 // The clock of the server, which issues the tokens, differs from that of the client.
 func TestRefreshWithAWrongClock(t *testing.T) {
-	for name, ahead := range map[string]time.Duration{ // how far the client's is
+	for name, ahead := range map[string]time.Duration{ // how far the client's clock is ahead
 		"right":             0,
 		"a minute ahead":    time.Minute,
 		"ten minutes ahead": 10 * time.Minute,
@@ -58,7 +58,7 @@ func TestRefreshWithAWrongClock(t *testing.T) {
 	}
 }
 
-// The clock is set while a token waits to be replaced: what counts is what has passed.
+// The clock is set while a token waits to be replaced: only elapsed time counts.
 func TestRefreshWithAClockThatIsSet(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *harness) {
 		h.issue = func(n int) (*token.Payload, error) {
@@ -77,12 +77,12 @@ func TestRefreshWithAClockThatIsSet(t *testing.T) {
 	})
 }
 
-// Without a lifetime that makes sense there is only the clock, which may be wrong.
+// If the lifetime of a token is not plausible, the clock is used, which may be wrong.
 func TestRefreshWithoutALifetime(t *testing.T) {
 	for name, c := range map[string]struct {
 		issued  func(expires time.Time) time.Time
 		expires time.Duration // from now, by the clock of the client
-		fetches int           // in an hour, besides the first
+		fetches int           // in an hour, after the first
 	}{
 		"issued at 0, right clock":      {func(time.Time) time.Time { return time.Unix(0, 0) }, 5 * time.Minute, 15},
 		"issued at 0, clock ahead":      {func(time.Time) time.Time { return time.Unix(0, 0) }, -time.Hour, 60},
@@ -110,8 +110,8 @@ func TestRefreshWithoutALifetime(t *testing.T) {
 	}
 }
 
-// A token may expire while the server is away. That it is refused then is not the last
-// word, whatever the clock of the client is.
+// A token may expire while the server is away. If it is then refused, the iterator continues,
+// whatever the clock of the client is.
 func TestTokenExpiresWhileTheServerIsAwayWithAWrongClock(t *testing.T) {
 	for name, ahead := range map[string]time.Duration{"ahead": 5 * time.Hour, "behind": -5 * time.Hour} {
 		t.Run(name, func(t *testing.T) {

@@ -112,7 +112,7 @@ func TestCloseInCallbacks(t *testing.T) {
 				}
 				begin := time.Now()
 				read(t, it).expectEnd()
-				require.NoError(t, it.Close(), "beside the other one")
+				require.NoError(t, it.Close(), "during the other call")
 				require.Zero(t, <-returned, "it does not wait for its caller")
 				require.LessOrEqual(t, time.Since(begin), 5*time.Second)
 				synctest.Wait()
@@ -122,7 +122,7 @@ func TestCloseInCallbacks(t *testing.T) {
 	}
 }
 
-// A function that never returns keeps nobody who waits for the end.
+// A function that never returns does not block Close.
 func TestCloseDoesNotWaitForCallbacks(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *harness) {
 		release := make(chan struct{})
@@ -145,7 +145,7 @@ func TestCloseDoesNotWaitForCallbacks(t *testing.T) {
 	})
 }
 
-// Neither does Dial, once its context has ended.
+// It does not block Dial either, after its context has ended.
 func TestDialDoesNotWaitForCallbacks(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *harness) {
 		release := make(chan struct{})

@@ -24,7 +24,7 @@ import (
 func TestFirstConnectionRefused(t *testing.T) {
 	cases := map[string]struct {
 		status int
-		tries  int // before the iterator is given up; 0: it tries until ConnectTimeout
+		tries  int // before the iterator ends; 0: it tries until ConnectTimeout
 		is     error
 	}{
 		"400": {400, 1, nil},
@@ -37,6 +37,7 @@ func TestFirstConnectionRefused(t *testing.T) {
 		"429": {429, 0, context.DeadlineExceeded},
 		"302": {302, 0, context.DeadlineExceeded},
 		"500": {500, 0, context.DeadlineExceeded},
+		"501": {501, 1, nil},
 		"503": {503, 0, context.DeadlineExceeded},
 	}
 	for name, c := range cases {
@@ -103,7 +104,7 @@ func TestFirstConnectionEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// hang answers a handshake when the client has gone.
+// hang answers a handshake only when the client has disconnected.
 func hang(_ int, r *http.Request) (int, http.Header, string) {
 	<-r.Context().Done()
 	return 500, nil, ""
@@ -160,7 +161,7 @@ func TestRetryAfter(t *testing.T) {
 		"a date in the past":   {"Sat, 01 Jan 1990 00:00:10 GMT", "", time.Second},
 		"a date by its clock":  {"Fri, 01 Jan 2010 00:00:10 GMT", "Fri, 01 Jan 2010 00:00:00 GMT", 11 * time.Second},
 		"its clock is far off": {"Mon, 01 Jan 1990 00:00:10 GMT", "Mon, 01 Jan 1990 00:00:00 GMT", 11 * time.Second},
-		"for ever":             {"99999999999", "", time.Second + 5*time.Minute},
+		"beyond the limit":     {"99999999999", "", time.Second + 5*time.Minute},
 		"nonsense":             {"soon", "", time.Second},
 		"negative":             {"-5", "", time.Second},
 	}
@@ -256,7 +257,7 @@ func TestPingsFindDeadConnections(t *testing.T) {
 	})
 }
 
-// TestPingsDoNotEndASlowTransfer: a pong has to wait for the end of a large message.
+// A pong has to wait for the end of a large message.
 func TestPingsDoNotEndASlowTransfer(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *harness) {
 		var connections atomic.Int32
@@ -282,7 +283,7 @@ func TestPingsDoNotEndASlowTransfer(t *testing.T) {
 		l.expect(strings.Repeat("x", 600))
 		require.Equal(t, int32(1), connections.Load())
 		time.Sleep(2 * time.Minute)
-		require.Greater(t, connections.Load(), int32(1), "then there is nothing any more")
+		require.Greater(t, connections.Load(), int32(1), "the connection has ended")
 	})
 }
 
@@ -295,7 +296,7 @@ func TestAConnectionThatTakesNothingIsGivenUp(t *testing.T) {
 		it := h.dial(t.Context(), o).iterator()
 		begin := time.Now()
 		failures := make(chan error, 10)
-		for range cap(failures) { // together more than the network holds
+		for range cap(failures) { // together more than the network buffers
 			go func() {
 				_, err := anyM.Call(t.Context(), it, strings.Repeat("x", 1<<20))
 				failures <- err
@@ -314,8 +315,7 @@ func TestAConnectionThatTakesNothingIsGivenUp(t *testing.T) {
 	})
 }
 
-// TestTheEndOfTheSubscriptionEndsTheConnection: an event that cannot be read does not, see
-// TestUnreadableEvents.
+// An event that cannot be read does not end the connection, see TestUnreadableEvents.
 func TestTheEndOfTheSubscriptionEndsTheConnection(t *testing.T) {
 	for name, message := range map[string]string{
 		"an error":              `{"i":"1","t":3,"p":{"e":"error"}}`,

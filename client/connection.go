@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"github.com/go-orpc/durable-iterator/internal/dial"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/rpc/transport"
@@ -30,6 +32,7 @@ type connection struct {
 	doubt    chan struct{} // has an element when the connection may be dead
 	redact   func(error) error
 	maxBytes int64 // of a message
+	reader   *reader
 
 	// These belong to the reader.
 	large peer.Sketch // of a message of more than maxBytes
@@ -51,6 +54,9 @@ func (c *connection) serve(calls *transport.ClientPeer, pingInterval time.Durati
 	go func() {
 		defer close(c.done)
 		err := c.redact(c.read(calls))
+		if websocket.CloseStatus(err) == websocket.StatusMessageTooBig {
+			err = peer.Suspect(err) // of one of the calls, which must not break each next connection too
+		}
 		cancel()
 		pings.Wait()
 		calls.Disconnect(err)
@@ -72,6 +78,7 @@ func (c *connection) read(calls *transport.ClientPeer) error {
 			return err
 		}
 		c.size = len(message)
+		c.reader.readMessage(c.size)
 		if err := calls.Receive(message, binary); err != nil && !hasOwner(err) {
 			calls.Refuse(err)
 		}
@@ -93,8 +100,15 @@ func (c *connection) verify() {
 	}
 }
 
+// Fail closes the connection, whose reader returns the cause. Fail does not wait.
+func (c *connection) Fail(cause error) {
+	c.Conn.Fail(cause)
+	c.reader.close()
+}
+
 // close closes the connection with a close frame and waits until it has ended.
 func (c *connection) close() {
+	c.reader.close()
 	c.Close()
 	<-c.done
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// A method has published its event when the server is restarted, so the client gets no
-// answer and calls again: the event is published once, unless it has no key.
+// The server is restarted after a method has published its event, so the client gets no
+// answer and repeats the call: the event is published once, unless it has no key.
 func TestARetriedCallPublishesOnce(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -72,7 +72,7 @@ func TestARetriedCallPublishesOnce(t *testing.T) {
 	}
 }
 
-// replace takes the place of the server with another one, whose rooms have one method.
+// replace replaces the server by another one, whose rooms have one method.
 func (b *backend) replace(p rpc.Procedure[int, string], fn func(*room, context.Context, *durableobject.Websocket, int) (string, error)) {
 	b.t.Helper()
 	rooms := durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[int]) (*room, error) {

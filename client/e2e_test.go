@@ -93,7 +93,7 @@ func newBackend(t *testing.T, o durableobject.Options) *backend {
 	return b
 }
 
-// restart takes the place of a server that is shut down, if there is one.
+// restart shuts down the server, if there is one, and starts another one.
 func (b *backend) restart() {
 	if old := b.rooms.Load(); old != nil {
 		require.NoError(b.t, old.Shutdown(context.Background()))
@@ -132,7 +132,7 @@ func (b *backend) subscribe(in listenInput, link *rpc.Link, opts ...rpc.CallOpti
 	return it
 }
 
-// readNumbers takes as many items as are wanted. A gap is 0.
+// readNumbers reads as many items as wanted. A gap is 0.
 func readNumbers(t *testing.T, it *client.Iterator[int], want ...int) {
 	t.Helper()
 	got := []int{}
@@ -169,7 +169,7 @@ func TestEndToEnd(t *testing.T) {
 	})
 }
 
-// TestNothingIsLostBeforeTheFirstEvent is what the original loses.
+// These are the events that the original loses.
 func TestNothingIsLostBeforeTheFirstEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBackend(t, durableobject.Options{ResumeRetention: time.Minute})
@@ -219,7 +219,7 @@ func TestServerThatKeepsNothing(t *testing.T) {
 		synctest.Wait()
 		b.server.Cut()
 		synctest.Wait()
-		b.publish(2) // nobody is there
+		b.publish(2) // no client is connected
 		time.Sleep(time.Minute)
 		b.publish(3)
 		readNumbers(t, it, 1, 0, 3)
@@ -238,8 +238,7 @@ func TestServerThatStartsAgain(t *testing.T) {
 	})
 }
 
-// TestQuietClientDoesNotAge: a client that gets nothing for longer than the retention
-// has not missed anything.
+// A client that receives nothing for longer than the retention has not missed anything.
 func TestQuietClientDoesNotAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBackend(t, durableobject.Options{ResumeRetention: time.Minute})
@@ -301,8 +300,8 @@ func TestSnapshots(t *testing.T) {
 	})
 }
 
-// TestEachEventOnceAndInOrder lets chance publish, cut connections, stop the server
-// from being reached, and read slowly. Nothing is ever too old, so nothing is missing.
+// The test publishes, cuts connections, makes the server unreachable, and reads slowly, at
+// random. No event expires, so none may be missing.
 func TestEachEventOnceAndInOrder(t *testing.T) {
 	for seed := range uint64(20) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {

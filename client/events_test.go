@@ -39,7 +39,7 @@ func TestEventsOfMethods(t *testing.T) {
 		it, s := h.live(h.options())
 		events, f := openProgress(t.Context(), t, it, s)
 		s.send(`{"i":%s,"t":3,"p":{"e":"message","d":{"json":1},"m":{"id":"p-1"}}}`, f.ID)
-		s.event("e-1") // of the subscription, which goes on beside
+		s.event("e-1") // of the subscription, which continues meanwhile
 		s.send(`{"i":%s,"t":3,"p":{"e":"done","d":{"json":"out"}}}`, f.ID)
 		for n, err := range events.All() {
 			require.NoError(t, err)
@@ -102,7 +102,7 @@ func TestEventsOfMethodsFailWithTheConnection(t *testing.T) {
 	}
 }
 
-// With retries a stream goes on over the next connection, behind its last event.
+// With retries a stream continues on the next connection, after its last event.
 func TestEventsOfMethodsAreRepeated(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *harness) {
 		it, s := h.live(h.options())

@@ -108,7 +108,7 @@ func ExampleDial() {
 	// Output: some-room live
 }
 
-// A process goes on where an earlier one has stopped.
+// A process continues where an earlier one has stopped.
 func ExampleIterator_LastEventID() {
 	url, stop := chatServer()
 	defer stop()

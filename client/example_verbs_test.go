@@ -89,7 +89,7 @@ func ExampleIterator_All() {
 	// client: iterator ended: context canceled
 }
 
-// Events have metadata, and gaps are errors after which the loop goes on.
+// Events have metadata, and gaps are errors after which the loop continues.
 func ExampleIterator_Events() {
 	ctx := context.Background()
 	it, stop := chatIterator(ctx, client.Options{})
@@ -129,7 +129,7 @@ func ExampleIterator_Close() {
 	defer stop()
 	_ = it.Close()
 	for range it.All() {
-		fmt.Println("there are no events any more")
+		fmt.Println("there are no more events")
 	}
 	_, err := Say.Call(ctx, it, Message{"Hello"})
 	fmt.Println(it.State(), errors.Is(err, client.ErrClosed))

@@ -15,7 +15,7 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// refuseExpired answers upgrades as a server does that checks the token.
+// refuseExpired answers upgrades like a server that checks the token.
 func (h *harness) refuseExpired() {
 	h.change(func() {
 		h.answer = func(_ int, r *http.Request) (int, http.Header, string) {
@@ -28,8 +28,8 @@ func (h *harness) refuseExpired() {
 	})
 }
 
-// A token that was fetched since the one before was refused, and is refused too, ends
-// the iterator. One that had its time, and could not be used in it, does not.
+// If a token that was fetched after a refusal is refused too, the iterator ends, unless the
+// token has expired before it could be used.
 func TestTokenExpiresWhileTheServerIsAway(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *harness) {
 		h.issue = living(5 * time.Second)
@@ -50,7 +50,7 @@ func TestTokenExpiresWhileTheServerIsAway(t *testing.T) {
 	})
 }
 
-// A source whose tokens have expired when they are fetched has no better ones.
+// If the tokens of a source have expired when they are fetched, the iterator ends.
 func TestTokenThatIsFetchedExpired(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *harness) {
 		h.issue = func(n int) (*token.Payload, error) {
@@ -66,8 +66,8 @@ func TestTokenThatIsFetchedExpired(t *testing.T) {
 	})
 }
 
-// The end of a token and its refresh meet at every point, and each time the iterator goes
-// on with one token more.
+// A token expires at every point of its refresh, and each time the iterator continues with
+// one more token.
 func TestExpiryRaces(t *testing.T) {
 	const life, before = time.Hour, 10 * time.Minute
 	const subscribedAgain = "e-0"
@@ -77,7 +77,7 @@ func TestExpiryRaces(t *testing.T) {
 			time.Sleep(life)
 			s.close(websocket.StatusPolicyViolation, "Token expired")
 			time.Sleep(4 * time.Minute)
-			require.Len(t, h.upgradeTimes(), 1, "it waits for that one")
+			require.Len(t, h.upgradeTimes(), 1, "it waits for the other token")
 			return h.accept()
 		},
 		"it ends on the open socket while another one is sent to the server": func(_ *testing.T, h *harness, s *socket) *socket {
@@ -96,7 +96,7 @@ func TestExpiryRaces(t *testing.T) {
 			s.drop()
 			return h.accept()
 		},
-		"the old one is refused when the new one is there": func(_ *testing.T, h *harness, s *socket) *socket {
+		"the old one is refused when the new one has arrived": func(_ *testing.T, h *harness, s *socket) *socket {
 			time.Sleep(life - before - 3*time.Second)
 			h.change(func() { h.answer = refuseSecondSlowly })
 			s.drop()
@@ -122,7 +122,7 @@ func TestExpiryRaces(t *testing.T) {
 	}
 }
 
-// slowFetch makes fetches take so long.
+// slowFetch makes each fetch take d.
 func (h *harness) slowFetch(d time.Duration) {
 	h.change(func() {
 		issue := h.issue
@@ -142,7 +142,7 @@ func refuseSecondSlowly(n int, _ *http.Request) (int, http.Header, string) {
 	return http.StatusUnauthorized, nil, "Invalid Token"
 }
 
-// The server is sent one token at a time, and then the newest.
+// The client sends one token at a time, and then the newest.
 func TestTokensAreToldInTurn(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *harness) {
 		h.issue = living(time.Minute)

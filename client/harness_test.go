@@ -25,15 +25,15 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// harness is a server that the test controls, and the iterators' surroundings.
-// It belongs to a synctest bubble.
+// harness is a server that the test controls. It belongs to a synctest bubble.
 type harness struct {
 	t      *testing.T
 	server *memhttp.Server
-	opened chan *socket // those that were let in, in order
+	opened chan *socket // the accepted ones, in order
 
 	mu sync.Mutex
-	// answer decides about the n-th upgrade, from 1. Nil, or a status of 0, lets it in.
+	// answer returns the response to the n-th upgrade, from 1. If it is nil, or the status
+	// is 0, the upgrade is accepted.
 	answer   func(n int, r *http.Request) (status int, header http.Header, body string)
 	upgrades []upgrade
 	states   []string
@@ -50,7 +50,7 @@ type upgrade struct {
 	at   time.Duration // since the start
 }
 
-// inBubble runs a test against a harness. Nothing may be left running at its end.
+// inBubble runs a test with a harness. No goroutine may be left at its end.
 func inBubble(t *testing.T, test func(t *testing.T, h *harness)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -116,7 +116,7 @@ func (h *harness) tried() []upgrade {
 	return slices.Clone(h.upgrades)
 }
 
-// upgradeTimes returns when they came.
+// upgradeTimes returns the times of the requests so far.
 func (h *harness) upgradeTimes() (times []time.Duration) {
 	for _, u := range h.tried() {
 		times = append(times, u.at)
@@ -136,7 +136,7 @@ func (h *harness) seen() []string {
 	return slices.Clone(h.states)
 }
 
-// payload is what tokens say unless a test wants something else: they live for a day.
+// payload returns a payload for tokens, which are valid for a day unless a test changes it.
 func payload(change ...func(*token.Payload)) *token.Payload {
 	p := &token.Payload{Channel: "room", RPC: []string{"m", "group"}, ExpiresAt: time.Now().Add(24 * time.Hour)}
 	for _, c := range change {
@@ -164,7 +164,7 @@ func (h *harness) source() client.TokenSource {
 	})
 }
 
-// options has pauses of a second for each attempt, and no pings.
+// options returns options with a pause of a second before each attempt, and no pings.
 func (h *harness) options() *client.Options {
 	return &client.Options{
 		URL:          "ws://memory/room",
@@ -179,7 +179,7 @@ func (h *harness) options() *client.Options {
 	}
 }
 
-// dialing is a Dial that is under way.
+// dialing is a running call of Dial.
 type dialing struct {
 	t    *testing.T
 	done chan struct{}
@@ -221,7 +221,7 @@ func (h *harness) live(o *client.Options) (*client.Iterator[string], *socket) {
 	return d.iterator(), s
 }
 
-// accept waits for the next socket that is let in.
+// accept waits for the next accepted socket.
 func (h *harness) accept() *socket {
 	h.t.Helper()
 	select {

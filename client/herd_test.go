@@ -23,7 +23,7 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// herd is many clients of one server.
+// herd is a large number of clients of one server.
 type herd struct {
 	server  *memhttp.Server
 	fetches atomic.Int32
@@ -31,12 +31,12 @@ type herd struct {
 
 	mu       sync.Mutex
 	arrivals []time.Time
-	refusals int // of tokens
+	refusals int // of tokens, by the server
 }
 
 const herdSize = 1000
 
-// startHerd connects the clients. Their tokens live for so long.
+// startHerd connects the clients. Their tokens are valid for life.
 func startHerd(t *testing.T, life time.Duration) *herd {
 	rooms := durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[int]) (*durableobject.Object[int], error) {
 		return o, nil
@@ -83,7 +83,7 @@ func (h *herd) arrive() {
 	h.arrivals = append(h.arrivals, time.Now())
 }
 
-// watch counts what one client goes through.
+// watch returns a function that counts the states of one client.
 func (h *herd) watch() func(s client.State, err error) {
 	was := client.StateClosed
 	return func(s client.State, err error) {
@@ -101,7 +101,7 @@ func (h *herd) watch() func(s client.State, err error) {
 	}
 }
 
-// away makes the server disappear, and returns when it was back.
+// away makes the server unreachable for d, and returns the time at which it was back.
 func (h *herd) away(d time.Duration) time.Time {
 	h.server.SetDown(true)
 	h.server.Cut()
@@ -113,8 +113,8 @@ func (h *herd) away(d time.Duration) time.Time {
 	return time.Now()
 }
 
-// A thousand clients whose server was away for 5 s do not come back all at once, but all
-// of them within half of that time.
+// A thousand clients whose server was away for 5 s do not reconnect at the same time, but
+// all of them within half of that time.
 func TestHerd(t *testing.T) {
 	const outage, bin = 5 * time.Second, 100 * time.Millisecond
 	const window = outage / 2
@@ -135,7 +135,7 @@ func TestHerd(t *testing.T) {
 	})
 }
 
-// A token is fetched once in its life, and once for each refusal.
+// A token is fetched once in each lifetime, and once for each refusal.
 func TestHerdFetchesTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := startHerd(t, 4*time.Second)

@@ -64,7 +64,7 @@ func (it *Iterator[T]) Events() iter.Seq2[rpc.Event[T], error] {
 				}
 				return
 			}
-			if !yield(decode[T](it.core, next)) {
+			if !yield(decode[T](next)) {
 				return
 			}
 		}
@@ -72,13 +72,13 @@ func (it *Iterator[T]) Events() iter.Seq2[rpc.Event[T], error] {
 }
 
 // decode returns an item in the form in which the application receives it.
-func decode[T any](c *core, next item) (rpc.Event[T], error) {
+func decode[T any](next item) (rpc.Event[T], error) {
 	if next.gap != nil {
 		return rpc.Event[T]{}, next.gap
 	}
 	event := rpc.Event[T]{Meta: next.event.Meta}
 	if err := next.event.Value.Decode(&event.Data); err != nil {
-		gap := c.gapOf(c.credential())(GapUnreadable, &EventError{event.Meta.ID, err})
+		gap := next.newGap(GapUnreadable, &EventError{event.Meta.ID, err})
 		gap.LastEventID = next.before
 		return rpc.Event[T]{}, gap
 	}

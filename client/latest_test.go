@@ -12,8 +12,9 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject"
 )
 
-// A client that comes for the first time begins with the newest events, and is told of no
-// gap. One that is cut off before it has read any of them, or between them, loses none.
+// A client that connects for the first time begins with the newest events, and receives no
+// gap. If it is disconnected before it has read any of them, or between them, it loses
+// none.
 func TestLatestEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBackend(t, durableobject.Options{ResumeRetention: time.Minute, Latest: 3})
@@ -38,7 +39,7 @@ func TestLatestEvents(t *testing.T) {
 	})
 }
 
-// What OnSubscribed sends comes after them.
+// Messages of OnSubscribed are sent after them.
 func TestLatestEventsBeforeASnapshot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBackend(t, durableobject.Options{ResumeRetention: time.Minute, Latest: 2})

@@ -45,8 +45,8 @@ func TestPlainServerResume(t *testing.T) {
 	})
 }
 
-// TestPlainServerUnreadEvents is what the original client does, too: such a server
-// replays 10, 11, 8, 9 after 7, so what came last does not tell what came.
+// The original client does the same: such a server replays 10, 11, 8, 9 after 7, so the
+// last event does not show which ones have arrived.
 func TestPlainServerUnreadEvents(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *harness) {
 		it, s := h.livePlain(h.options(), rpc.WithLastEventID("7"))
@@ -61,7 +61,7 @@ func TestPlainServerUnreadEvents(t *testing.T) {
 		s.drop()
 		s = h.again("9")
 		s.event("10", "11", "12")
-		l.expect("10", "11", "12") // the original repeats them as well
+		l.expect("10", "11", "12") // the original repeats them too
 		require.True(t, l.quiet())
 	})
 }
@@ -87,11 +87,11 @@ func TestPlainServerReset(t *testing.T) {
 		want    []string
 	}{
 		"ids go on":                         {"7", []string{"8", "9"}, []string{"8", "9"}},
-		"ids begin anew":                    {"7", []string{"1", "2"}, []string{gapReset, "1", "2"}},
+		"ids begin at 1":                    {"7", []string{"1", "2"}, []string{gapReset, "1", "2"}},
 		"the same id again":                 {"7", []string{"7", "8"}, []string{gapReset, "7", "8"}},
 		"out of order, but all are greater": {"7", []string{"10", "8"}, []string{"10", "8"}},
-		"the last event id is no number":    {"abc", []string{"1"}, []string{"1"}},
-		"the events' ids are no numbers":    {"7", []string{"a"}, []string{"a"}},
+		"the last event id is not a number": {"abc", []string{"1"}, []string{"1"}},
+		"the events' ids are not numbers":   {"7", []string{"a"}, []string{"a"}},
 		"events without id":                 {"7", []string{"", "8"}, []string{"-", "8"}},
 		"everything was asked for":          {"0", []string{"1"}, []string{"1"}},
 	}
@@ -114,7 +114,7 @@ func TestPlainServerLossAfterAReset(t *testing.T) {
 		s.event("1", "2")
 		synctest.Wait()
 		s.drop()
-		s = h.again("0") // 7 would leave out what comes now
+		s = h.again("0") // 7 would omit the next events
 		s.event("1", "2", "3")
 		l := read(t, it)
 		l.expect(gapReset, "1", "2", "3")

@@ -12,7 +12,7 @@ import (
 	"github.com/go-orpc/durable-iterator/client"
 )
 
-// loop ranges over an iterator on a goroutine of its own.
+// loop ranges over an iterator on a separate goroutine.
 type loop struct {
 	t    *testing.T
 	got  chan string
@@ -47,12 +47,12 @@ func (l *loop) expect(want ...string) {
 		case <-l.done:
 			require.Fail(l.t, "the loop has ended", "before %s", w)
 		case <-time.After(time.Hour):
-			require.Fail(l.t, "nothing came", "instead of %s", w)
+			require.Fail(l.t, "no item arrived", "instead of %s", w)
 		}
 	}
 }
 
-// take reads as many items as are wanted, and not one more.
+// take reads exactly as many items as wanted.
 func take(t *testing.T, it *client.Iterator[string], want ...string) {
 	t.Helper()
 	var got []string
@@ -68,7 +68,7 @@ func take(t *testing.T, it *client.Iterator[string], want ...string) {
 	require.Equal(t, want, got)
 }
 
-// quiet reports whether nothing more has come.
+// quiet reports whether no further item has arrived.
 func (l *loop) quiet() bool {
 	synctest.Wait()
 	select {
@@ -79,7 +79,7 @@ func (l *loop) quiet() bool {
 	}
 }
 
-// expectEnd waits for the end of the loop, which comes without anything else.
+// expectEnd waits for the end of the loop and checks that there are no further items.
 func (l *loop) expectEnd() {
 	l.t.Helper()
 	select {
@@ -87,7 +87,7 @@ func (l *loop) expectEnd() {
 		require.Fail(l.t, "not the end", text)
 	case <-l.done:
 	case <-time.After(time.Hour):
-		require.Fail(l.t, "the loop goes on")
+		require.Fail(l.t, "the loop continues")
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// Each option of a call that Dial takes counts.
+// Each option of a call that Dial accepts has an effect.
 func TestOptionsOfDial(t *testing.T) {
 	busy := rpc.Errorf(rpc.CodeServiceUnavailable, "busy")
 	t.Run("retries of the first token", func(t *testing.T) {
@@ -67,7 +67,7 @@ func TestOptionsOfDial(t *testing.T) {
 	t.Run("header and last event id", func(t *testing.T) {
 		inBubble(t, func(t *testing.T, h *harness) {
 			d := h.dial(t.Context(), h.options(), rpc.WithHeader("X-Mine", "1"), rpc.WithLastEventID("e-4"))
-			for range 2 { // also of later ones
+			for range 2 { // also for later ones
 				s := h.accept()
 				f := s.next()
 				require.Contains(t, f.text, `"x-mine":"1"`)
@@ -88,7 +88,7 @@ func TestOptionsOfDial(t *testing.T) {
 			s.open("none", "e-0")
 			d.iterator()
 			require.Equal(t, "e-0", header.Get("X-Durable-Iterator-Position"))
-			header.Set("X-Durable-Iterator-Position", "mine") // nobody else uses it
+			header.Set("X-Durable-Iterator-Position", "mine") // not used by others
 			s.drop()
 			h.accept().expectSubscribe("e-0").open("complete", "e-9")
 			synctest.Wait()
@@ -97,7 +97,7 @@ func TestOptionsOfDial(t *testing.T) {
 	})
 }
 
-// What the header of an answer is stored in belongs to the application once Subscribe has
+// The header that an option points to belongs to the application after Subscribe has
 // returned, however often the procedure is called again.
 func TestResponseHeaderOfSubscribe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -154,7 +154,7 @@ func TestBufferIsBoundedByBytes(t *testing.T) {
 		}
 		synctest.Wait()
 		s.expectAbort()
-		answered := callInBackground(t, it, "m") // goes on meanwhile
+		answered := callInBackground(t, it, "m") // calls continue meanwhile
 		s.reply(s.next(), `{"json":"done"}`)
 		require.Equal(t, "done", <-answered)
 
@@ -168,7 +168,7 @@ func TestBufferIsBoundedByBytes(t *testing.T) {
 	})
 }
 
-// Comments take many times as much memory as in the message that they came in.
+// Comments take much more memory than in their message.
 func TestBufferCountsComments(t *testing.T) {
 	inBubble(t, func(_ *testing.T, h *harness) {
 		o := h.options()
@@ -197,7 +197,7 @@ func TestAnEventLargerThanTheBuffer(t *testing.T) {
 	})
 }
 
-// Options that are wrong are an error before anything is tried, with a sentence for each
+// Wrong options return an error before anything else is done, with a sentence for each
 // fault.
 func TestOptionsAreChecked(t *testing.T) {
 	t.Parallel()
@@ -209,6 +209,7 @@ func TestOptionsAreChecked(t *testing.T) {
 	}{
 		"none":           {nil, "URL: it must be like ws://host/path or https://host/path"},
 		"no address":     {&client.Options{URL: "localhost:3000"}, "URL: it must be like ws://host/path or https://host/path"},
+		"no scheme":      {&client.Options{URL: "127.0.0.1:3000/socket"}, "URL: it must be like ws://host/path or https://host/path"},
 		"two addresses":  {&client.Options{URL: url, URLFunc: func(context.Context, *token.Payload) (string, error) { return url, nil }}, "both URL and URLFunc"},
 		"two refreshes":  {&client.Options{URL: url, RefreshTokenBeforeExpire: 1, RefreshTokenBeforeExpireFunc: func(*token.Payload) time.Duration { return 1 }}, "both RefreshTokenBeforeExpire and RefreshTokenBeforeExpireFunc"},
 		"negative times": {&client.Options{URL: url, RefreshTokenDelay: -1, DialTimeout: -1}, "RefreshTokenDelay is negative; DialTimeout is negative"},

@@ -21,12 +21,12 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// misbehaviour is code of the application that does something strange once.
+// misbehaviour is a function of the application that panics or ends its goroutine once.
 type misbehaviour struct {
 	prepare func(h *harness, o *client.Options, strange func())
 	provoke func(s *socket)
-	ends    bool // the iterator, by a panic
-	silent  bool // it cannot be logged
+	ends    bool // a panic ends the iterator
+	silent  bool // the panic cannot be logged
 }
 
 // misbehave returns a live iterator that calls strange once, in the function that c is about; armed is
@@ -100,7 +100,7 @@ func misbehaviours() map[string]misbehaviour {
 }
 
 // A panic of the application's code on a goroutine of the iterator does not end the
-// process: the iterator goes on, or ends with it.
+// process: the iterator continues, or ends with it.
 func TestPanicsOfTheApplication(t *testing.T) {
 	t.Parallel()
 	for name, c := range misbehaviours() {
@@ -132,8 +132,8 @@ func TestPanicsOfTheApplication(t *testing.T) {
 	}
 }
 
-// Code of the application that ends its goroutine, as the functions of a test do that fails,
-// keeps nobody waiting: the iterator goes on, or ends.
+// Code of the application that ends its goroutine, as the functions of a failing test do,
+// blocks nothing: the iterator continues, or ends.
 func TestApplicationThatEndsItsGoroutine(t *testing.T) {
 	t.Parallel()
 	for name, c := range misbehaviours() {
@@ -162,7 +162,7 @@ func TestApplicationThatEndsItsGoroutine(t *testing.T) {
 	}
 }
 
-// panickingHandler is a slog.Handler that does something strange.
+// panickingHandler is a slog.Handler that misbehaves.
 type panickingHandler struct {
 	slog.Handler
 

@@ -32,11 +32,11 @@ func TestErrorsNameThePackageOnce(t *testing.T) {
 		_, call := rpc.Define[string, string]("m").Call(t.Context(), closed, "in")
 		h.answer = func(int, *http.Request) (int, http.Header, string) { return 403, nil, "no" }
 		for name, err := range map[string]error{
-			"no source":           dial(nil, nil),
-			"a token is no token": dial(client.StaticToken("x"), nil),
-			"no such file":        dial(client.FileToken("/nowhere/token"), nil),
-			"bad options":         dial(h.source(), func(o *client.Options) { o.BufferSize = -1 }),
-			"a bad address":       dial(h.source(), func(o *client.Options) { o.URL = "ftp://host" }),
+			"no source":         dial(nil, nil),
+			"a malformed token": dial(client.StaticToken("x"), nil),
+			"no such file":      dial(client.FileToken("/nowhere/token"), nil),
+			"bad options":       dial(h.source(), func(o *client.Options) { o.BufferSize = -1 }),
+			"a bad address":     dial(h.source(), func(o *client.Options) { o.URL = "ftp://host" }),
 			"a bad URLFunc": dial(h.source(), func(o *client.Options) {
 				o.URLFunc = func(context.Context, *token.Payload) (string, error) { return "", context.Canceled }
 			}),
@@ -45,7 +45,7 @@ func TestErrorsNameThePackageOnce(t *testing.T) {
 				h.server.SetDown(true)
 				return dial(h.source(), func(o *client.Options) { o.ConnectTimeout = 5 * time.Second })
 			}(),
-			"call of a closed one": call,
+			"call of a closed iterator": call,
 		} {
 			require.Error(t, err, name)
 			require.True(t, strings.HasPrefix(err.Error(), "client: "), "%s: %v", name, err)

@@ -31,7 +31,7 @@ var exposed = map[string]string{
 		"dGhpcyBpcyBubyBzaWduYXR1cmUgYXQgYWxs",
 }
 
-// indiscreet are servers, and what is between, that repeat what they were asked for.
+// indiscreet are servers and proxies that repeat parts of the request in their answers.
 var indiscreet = map[string]func(h *harness, o *client.Options, tok string){
 	"the host is down": func(h *harness, _ *client.Options, _ string) { h.server.SetDown(true) },
 	"the body has the address": func(h *harness, _ *client.Options, _ string) {
@@ -44,7 +44,7 @@ var indiscreet = map[string]func(h *harness, o *client.Options, tok string){
 			return 307, http.Header{"Location": {"http://elsewhere" + r.URL.String()}}, ""
 		}
 	},
-	"a redirect that is no address": func(h *harness, _ *client.Options, tok string) {
+	"a redirect to a malformed address": func(h *harness, _ *client.Options, tok string) {
 		h.answer = func(int, *http.Request) (int, http.Header, string) {
 			return 302, http.Header{"Location": {"http://else where:port/" + tok}}, ""
 		}
@@ -137,7 +137,7 @@ func TestErrorsDoNotContainTheToken(t *testing.T) {
 	}
 }
 
-// What an error is stays, and what has no token in it.
+// The type of an error is kept, and so are all parts without a token.
 func TestRedactedErrorsAreTheSameErrors(t *testing.T) {
 	tok := exposed["signed value"]
 	refused := errors.New("connection refused")
@@ -165,7 +165,7 @@ func TestRedactedErrorsAreTheSameErrors(t *testing.T) {
 	})
 }
 
-// The errors of methods belong to the application, but for what nobody may know.
+// The errors of methods are not changed, except that signatures of tokens are removed.
 func TestErrorsOfMethodsDoNotContainTheSignature(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *harness) {
 		it, s := h.live(h.options())

@@ -29,7 +29,7 @@ func TestRecordedRefreshDelays(t *testing.T) {
 	ran := 0
 	for _, c := range recorded.RefreshDelay {
 		if c.DelayMs == nil {
-			continue // NaN and Infinity are no durations; never is 0 here
+			continue // NaN and Infinity are not durations; here 0 means never
 		}
 		ran++
 		var before int64
@@ -51,8 +51,8 @@ func TestRecordedRefreshDelays(t *testing.T) {
 	require.Equal(t, 8, ran)
 }
 
-// The delay is counted from the moment at which a token has come, by the lifetime that
-// the token has. The clock of the machine counts only if that makes no sense.
+// The delay is counted from the arrival of a token, by the lifetime of the token. The clock
+// of the machine is used only if that is not plausible.
 func TestRefreshDelay(t *testing.T) {
 	t.Parallel()
 	const never = time.Duration(math.MaxInt64)
@@ -72,20 +72,20 @@ func TestRefreshDelay(t *testing.T) {
 		"exactly due":                    {issued, issued, inAnHour, time.Hour, 0, 0},
 		"a nanosecond is left":           {issued, issued, inAnHour, time.Hour - 1, 0, 1},
 
-		"a fraction of a second is lost":    {issued.Add(800 * time.Millisecond), issued, inAnHour, 0, 0, time.Hour - 800*time.Millisecond},
-		"a clock a second ahead":            {issued.Add(time.Second), issued, inAnHour, 0, 0, time.Hour},
-		"a clock ahead":                     {issued.Add(30 * time.Minute), issued, inAnHour, 10 * time.Minute, 2 * time.Second, 50 * time.Minute},
-		"a clock ahead of the end":          {issued.Add(90 * time.Minute), issued, inAnHour, 10 * time.Minute, 2 * time.Second, 50 * time.Minute},
-		"a clock ahead by a century":        {century, issued, inAnHour, 10 * time.Minute, 2 * time.Second, 50 * time.Minute},
-		"a clock ahead by 7000 years":       {issued.AddDate(7000, 0, 0), issued, inAnHour, 10 * time.Minute, 2 * time.Second, 50 * time.Minute},
-		"a clock behind":                    {issued.Add(-time.Hour), issued, inAnHour, 10 * time.Minute, 2 * time.Second, 50 * time.Minute},
-		"a clock behind by a year":          {issued.AddDate(-1, 0, 0), issued, inAnHour, 10 * time.Minute, 2 * time.Second, 50 * time.Minute},
-		"a clock that was never set":        {time.Time{}, issued, inAnHour, 10 * time.Minute, 2 * time.Second, 50 * time.Minute},
-		"a clock at 1970":                   {time.Unix(0, 0), issued, inAnHour, 10 * time.Minute, 2 * time.Second, 50 * time.Minute},
-		"past 2^31 ms":                      {issued, issued, issued.AddDate(0, 0, 60), time.Hour, 0, 60*24*time.Hour - time.Hour},
-		"as long before as can be":          {issued, issued, inAnHour, never, time.Second, time.Second},
-		"as long after as can be":           {issued, issued, inAnHour, math.MinInt64, time.Second, never},
-		"the delay is as long as it can be": {issued, issued, inAnHour, time.Minute, never, never},
+		"a fraction of a second is lost": {issued.Add(800 * time.Millisecond), issued, inAnHour, 0, 0, time.Hour - 800*time.Millisecond},
+		"a clock a second ahead":         {issued.Add(time.Second), issued, inAnHour, 0, 0, time.Hour},
+		"a clock ahead":                  {issued.Add(30 * time.Minute), issued, inAnHour, 10 * time.Minute, 2 * time.Second, 50 * time.Minute},
+		"a clock ahead of the end":       {issued.Add(90 * time.Minute), issued, inAnHour, 10 * time.Minute, 2 * time.Second, 50 * time.Minute},
+		"a clock ahead by a century":     {century, issued, inAnHour, 10 * time.Minute, 2 * time.Second, 50 * time.Minute},
+		"a clock ahead by 7000 years":    {issued.AddDate(7000, 0, 0), issued, inAnHour, 10 * time.Minute, 2 * time.Second, 50 * time.Minute},
+		"a clock behind":                 {issued.Add(-time.Hour), issued, inAnHour, 10 * time.Minute, 2 * time.Second, 50 * time.Minute},
+		"a clock behind by a year":       {issued.AddDate(-1, 0, 0), issued, inAnHour, 10 * time.Minute, 2 * time.Second, 50 * time.Minute},
+		"a clock that was never set":     {time.Time{}, issued, inAnHour, 10 * time.Minute, 2 * time.Second, 50 * time.Minute},
+		"a clock at 1970":                {time.Unix(0, 0), issued, inAnHour, 10 * time.Minute, 2 * time.Second, 50 * time.Minute},
+		"past 2^31 ms":                   {issued, issued, issued.AddDate(0, 0, 60), time.Hour, 0, 60*24*time.Hour - time.Hour},
+		"the longest time before":        {issued, issued, inAnHour, never, time.Second, time.Second},
+		"the longest time after":         {issued, issued, inAnHour, math.MinInt64, time.Second, never},
+		"the longest delay":              {issued, issued, inAnHour, time.Minute, never, never},
 
 		"no issue, by the clock":             {issued, time.Unix(0, 0), inAnHour, 10 * time.Minute, 0, 50 * time.Minute},
 		"no issue, and due":                  {issued, time.Unix(0, 0), inAnHour, time.Hour, 0, time.Minute},
@@ -95,7 +95,7 @@ func TestRefreshDelay(t *testing.T) {
 		"issued after its end":               {inAnHour.Add(time.Second), century, inAnHour, time.Minute, 0, time.Minute},
 		"issued never":                       {issued, time.Time{}, inAnHour, time.Minute, 0, 59 * time.Minute},
 		"no end":                             {issued, issued, time.Time{}, time.Hour, time.Second, time.Minute},
-		"no end, and as long as can be":      {issued, issued, time.Time{}, never, time.Second, time.Minute},
+		"no end, and the longest time":       {issued, issued, time.Time{}, never, time.Second, time.Minute},
 		"for two years, by the clock":        {issued.AddDate(1, 0, 0), issued, issued.AddDate(2, 0, 0), time.Hour, 0, 365*24*time.Hour - time.Hour},
 		"for 200 years":                      {issued, issued, issued.AddDate(200, 0, 0), time.Hour, 0, issued.AddDate(200, 0, 0).Sub(issued) - time.Hour},
 		"longer than a Duration":             {issued, issued, time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC), time.Hour, 0, never - time.Hour},

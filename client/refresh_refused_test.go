@@ -17,12 +17,12 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// refreshes are the points at which a second token is fetched. Each gets an iterator that
-// is live, whose token lives for an hour and is replaced 10 minutes before, and leads it
-// there.
+// refreshes are the points at which a second token is fetched. Each function is called with
+// a live iterator, whose token is valid for an hour and replaced 10 minutes before, and
+// makes it reach that point.
 var refreshes = map[string]func(h *harness, s *socket){
 	"live": func(*harness, *socket) { time.Sleep(50 * time.Minute) },
-	"live, and nobody reads": func(_ *harness, s *socket) {
+	"live, without a reader": func(_ *harness, s *socket) {
 		s.event("e-1", "e-2", "e-3", "e-4", "e-5", "e-6")
 		time.Sleep(50 * time.Minute)
 	},
@@ -67,7 +67,7 @@ var refreshes = map[string]func(h *harness, s *socket){
 	},
 }
 
-// A source that refuses a token ends the iterator at once, whatever it does just then.
+// A source that refuses a token ends the iterator at once, whatever its state is.
 func TestRefreshIsRefused(t *testing.T) {
 	for where, point := range refreshes {
 		for _, code := range []rpc.Code{rpc.CodeUnauthorized, rpc.CodeForbidden, rpc.CodeNotFound} {
@@ -80,7 +80,7 @@ func TestRefreshIsRefused(t *testing.T) {
 					require.Equal(t, client.StateClosed, it.State())
 					var last error
 					for _, last = range it.All() {
-						continue // what had arrived is not lost
+						continue // arrived events are not lost
 					}
 					require.ErrorIs(t, last, client.ErrRefused)
 					require.Equal(t, code, rpc.CodeOf(last))
@@ -91,7 +91,7 @@ func TestRefreshIsRefused(t *testing.T) {
 	}
 }
 
-// A source that fails does not, and is asked again until it has a token.
+// A source that fails otherwise does not, and is called again until it returns a token.
 func TestRefreshFails(t *testing.T) {
 	for where, point := range refreshes {
 		for name, err := range map[string]error{
@@ -117,7 +117,7 @@ func TestRefreshFails(t *testing.T) {
 	}
 }
 
-// refreshing opens an iterator whose source does not give a second token.
+// refreshing opens an iterator whose source does not return a second token.
 func (h *harness) refreshing(err func() error) (*client.Iterator[string], *socket) {
 	h.issue = func(n int) (*token.Payload, error) {
 		if n > 1 {
@@ -131,11 +131,11 @@ func (h *harness) refreshing(err func() error) (*client.Iterator[string], *socke
 	return h.live(o)
 }
 
-// serveAll answers what comes on a socket, and then on those after it.
+// serveAll answers the messages on a socket, and then on the next ones.
 func (h *harness) serveAll(s *socket) {
 	for {
 		select {
-		case <-s.ended: // what has come before is of no use
+		case <-s.ended: // its unread messages do not matter
 			select {
 			case s = <-h.opened:
 			case <-h.t.Context().Done():
@@ -157,8 +157,8 @@ func (h *harness) serveAll(s *socket) {
 	}
 }
 
-// A server that does not take the new token now, or not from this client, has taken the
-// old one: the socket stays, and the client tries again.
+// A server that does not accept the new token now, or not from this client, still has the
+// old one: the socket stays open, and the client tries again.
 func TestTokenIsNotTakenOnTheOpenSocket(t *testing.T) {
 	for name, test := range map[string]struct {
 		status int

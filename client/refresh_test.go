@@ -57,15 +57,15 @@ func TestRefreshOverAYear(t *testing.T) {
 	const year = 365 * 24 * time.Hour
 	cases := map[string]struct {
 		life, before, delay time.Duration
-		fetches             int // within a year, besides the first
+		fetches             int // within a year, after the first
 	}{
-		"never":                      {time.Hour, 0, 0, 0},
-		"less than nothing is never": {time.Hour, -time.Hour, 0, 0},
-		"daily":                      {24 * time.Hour, time.Hour, 0, 380},
-		"monthly, past 2^31 ms":      {30 * 24 * time.Hour, time.Minute, 0, 12},
-		"a token for two years":      {2 * year, time.Minute, 0, 0},
-		"a token for 200 years":      {200 * year, time.Minute, 0, 0},
-		"no sooner than the delay":   {time.Hour, 2 * time.Hour, 24 * time.Hour, 365},
+		"never":                        {time.Hour, 0, 0, 0},
+		"a negative value means never": {time.Hour, -time.Hour, 0, 0},
+		"daily":                        {24 * time.Hour, time.Hour, 0, 380},
+		"monthly, past 2^31 ms":        {30 * 24 * time.Hour, time.Minute, 0, 12},
+		"a token for two years":        {2 * year, time.Minute, 0, 0},
+		"a token for 200 years":        {200 * year, time.Minute, 0, 0},
+		"no sooner than the delay":     {time.Hour, 2 * time.Hour, 24 * time.Hour, 365},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -97,7 +97,7 @@ func TestRefreshByAFunction(t *testing.T) {
 		h.issue = living(time.Hour)
 		o := h.options()
 		o.RefreshTokenBeforeExpireFunc = func(p *token.Payload) time.Duration {
-			return map[string]time.Duration{"1": 10 * time.Minute, "2": 20 * time.Minute}[string(p.Att)] // the third goes on to its end
+			return map[string]time.Duration{"1": 10 * time.Minute, "2": 20 * time.Minute}[string(p.Att)] // the third continues to its end
 		}
 		_, s := h.live(o)
 		for range 2 {
@@ -202,10 +202,39 @@ func TestRefreshThatNeedsAnotherSocket(t *testing.T) {
 				require.Equal(t, 50*time.Minute, time.Since(h.start), "without any pause")
 				next.event("e-2")
 				l.expect("e-2")
-				require.NotContains(t, h.seen(), "waiting")
+				synctest.Wait()
+				require.Equal(t, []string{"connecting", "live", "connecting", "live"}, h.seen())
 			})
 		})
 	}
+}
+
+// An event that arrived before a refresh to another channel is of the channel before, also if
+// it is only found to be unreadable when a loop takes it out.
+func TestGapAfterARefreshNamesItsChannel(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *harness) {
+		h.issue = func(n int) (*token.Payload, error) {
+			return living(time.Hour, func(p *token.Payload) {
+				if n > 1 {
+					p.Channel = "other"
+				}
+			})(n)
+		}
+		o := h.options()
+		o.RefreshTokenBeforeExpire = 10 * time.Minute
+		it, s := h.live(o)
+		s.event("e-1")
+		s.unreadable(unreadable["a value of another type"].event)
+		s.closedWith(websocket.StatusNormalClosure)
+		h.accept().expectSubscribe("e-2").open("complete", "")
+		require.Equal(t, "other", it.Token().Channel)
+		for _, err := range it.Events() {
+			if gap, ok := errors.AsType[*client.GapError](err); ok {
+				require.Equal(t, "room", gap.Channel)
+				break
+			}
+		}
+	})
 }
 
 func TestRefreshThatTheSocketDoesNotTake(t *testing.T) {
@@ -244,8 +273,7 @@ func TestRefreshWithoutConnection(t *testing.T) {
 	})
 }
 
-// TestRefreshWhileConnecting: the token that a connection is opened with may be old by
-// the time it is open.
+// The token that a connection is opened with may be old when it is open.
 func TestRefreshWhileConnecting(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *harness) {
 		h.issue = living(time.Hour)
@@ -306,6 +334,6 @@ func TestStopDuringARefresh(t *testing.T) {
 		close(release) // a source that does not heed its context
 		<-closed
 		time.Sleep(time.Hour)
-		require.Len(t, h.upgradeTimes(), 1, "a stopped iterator does not come back")
+		require.Len(t, h.upgradeTimes(), 1, "a stopped iterator does not reconnect")
 	})
 }

@@ -26,7 +26,7 @@ func TestRefusedToken(t *testing.T) {
 			return 0, nil, ""
 		}
 	}
-	t.Run("a fresh one gets in", func(t *testing.T) {
+	t.Run("a new one is accepted", func(t *testing.T) {
 		inBubble(t, func(t *testing.T, h *harness) {
 			h.answer = refuseFirst(1)
 			it, s := h.live(h.options())
@@ -35,7 +35,7 @@ func TestRefusedToken(t *testing.T) {
 			require.Contains(t, s.query.Get("token"), `"att":2`)
 		})
 	})
-	t.Run("a fresh one is refused too", func(t *testing.T) {
+	t.Run("a new one is refused too", func(t *testing.T) {
 		inBubble(t, func(t *testing.T, h *harness) {
 			h.answer = refuseFirst(2)
 			require.ErrorIs(t, h.dial(t.Context(), h.options()).failure(), client.ErrRefused)

@@ -84,7 +84,7 @@ func TestPositionsMoveTheCursorInOrder(t *testing.T) {
 		it, s := h.live(h.options())
 		s.position("e-5")
 		synctest.Wait()
-		require.Equal(t, "e-5", it.LastEventID(), "nothing is before it")
+		require.Equal(t, "e-5", it.LastEventID(), "no event is before it")
 		s.event("e-6", "e-7")
 		s.position("e-8")
 		s.position("e-9")
@@ -94,7 +94,7 @@ func TestPositionsMoveTheCursorInOrder(t *testing.T) {
 		l.expect("e-6")
 		l.expect("e-7")
 		require.Equal(t, "e-9", it.LastEventID())
-		require.True(t, l.quiet(), "they are no events")
+		require.True(t, l.quiet(), "they are not events")
 		s.drop()
 		h.accept().expectSubscribe("e-9")
 	})
@@ -114,7 +114,7 @@ func TestLastEventIDOfTheApplication(t *testing.T) {
 }
 
 func TestGaps(t *testing.T) {
-	// Each case begins with a first subscription, and may go on with others after a
+	// Each case begins with a first subscription, and may continue with others after a
 	// loss. An event e-N follows the N-th.
 	type answer struct{ lastEventID, resume, position string }
 	cases := map[string]struct {
@@ -131,7 +131,7 @@ func TestGaps(t *testing.T) {
 		"truncated after a loss":               {"", []answer{{"", "none", "e-0"}, {"e-1", "truncated", ""}}, []string{"e-1", gapTruncated, "e-2"}},
 		"a server that keeps nothing any more": {"", []answer{{"", "none", "e-0"}, {"e-1", "off", ""}}, []string{"e-1", gapNoResume, "e-2"}},
 		"several gaps":                         {"", []answer{{"", "none", "e-0"}, {"e-1", "truncated", ""}, {"e-2", "truncated", ""}}, []string{"e-1", gapTruncated, "e-2", gapTruncated, "e-3"}},
-		"a word that nobody knows":             {"", []answer{{"", "none", "e-0"}, {"e-1", "perhaps", ""}}, []string{"e-1", gapNoResume, "e-2"}},
+		"an unknown word":                      {"", []answer{{"", "none", "e-0"}, {"e-1", "perhaps", ""}}, []string{"e-1", gapNoResume, "e-2"}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -166,7 +166,7 @@ func TestServersThatKeepNothing(t *testing.T) {
 		it := d.iterator()
 		s.event("", "")
 		synctest.Wait()
-		for range 3 { // nobody reads meanwhile
+		for range 3 { // without a reader
 			s.drop()
 			s = h.accept().expectSubscribe("")
 			s.open("off", "")
@@ -180,8 +180,9 @@ func TestServersThatKeepNothing(t *testing.T) {
 
 		s.drop()
 		s = h.accept().expectSubscribe("")
-		s.open("none", "e-7") // it keeps events from now on
+		s.open("none", "e-7") // the server keeps events from now on
 		l.expect(gapNoResume)
+		synctest.Wait() // for the position, which follows the gap
 		require.Equal(t, "e-7", it.LastEventID())
 	})
 }

@@ -17,7 +17,8 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// requireNoPiece fails if a text has eight characters of a token in a row, escaped or not.
+// requireNoPiece fails if a text contains eight consecutive characters of a token, escaped
+// or not.
 func requireNoPiece(t *testing.T, tok, text string) {
 	t.Helper()
 	text = strings.ToLower(text)
@@ -28,13 +29,13 @@ func requireNoPiece(t *testing.T, tok, text string) {
 	}
 }
 
-// encodings are the ways in which a text may be encoded.
+// encodings returns the encodings of a text.
 func encodings(text string) []string {
 	b := []byte(text)
 	return []string{base64.StdEncoding.EncodeToString(b), base64.RawURLEncoding.EncodeToString(b), hex.EncodeToString(b)}
 }
 
-// escapings are the ways in which a text may be written.
+// escapings returns the ways in which a text may be escaped.
 func escapings(text string) []string {
 	var unicode, braced, long, octal, percent, decimal strings.Builder
 	for _, c := range []byte(text) {
@@ -54,7 +55,7 @@ func escapings(text string) []string {
 	}
 }
 
-// everything is all that can be read from an error, by whatever way.
+// everything returns all strings that can be obtained from an error.
 func everything(err error) string {
 	var b strings.Builder
 	var walk func(err error)

@@ -37,9 +37,9 @@ func overflow(h *harness) (*client.Iterator[string], *socket) {
 func TestSlowReaderGetsEverythingOnTheSameSocket(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *harness) {
 		it, s := overflow(h)
-		s.event("e-7") // on its way while the abort was
+		s.event("e-7") // was sent before the abort arrived
 		time.Sleep(time.Hour)
-		require.True(t, s.quiet(), "nothing is asked for while nobody reads")
+		require.True(t, s.quiet(), "nothing is requested without a reader")
 		require.Equal(t, client.StateLive, it.State())
 
 		var got []string
@@ -107,8 +107,7 @@ func TestSlowReaderWhoseEventsAreGone(t *testing.T) {
 	})
 }
 
-// TestSlowReaderAndEventsWithoutID: what a server sends outside of its log cannot be
-// asked for again.
+// Events that a server sends outside of its log cannot be requested again.
 func TestSlowReaderAndEventsWithoutID(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *harness) {
 		o := h.options()
@@ -131,7 +130,7 @@ func TestSlowReaderOverflowsAgainAndAgain(t *testing.T) {
 		o := h.options()
 		o.BufferSize = 4
 		it, s := h.live(o)
-		// serve replays everything behind a subscription at once, until the abort.
+		// serve replays everything after a subscription at once, until the abort.
 		serve := func(from int) {
 			for n := from + 1; n <= total; n++ {
 				s.event(fmt.Sprintf("e-%d", n))

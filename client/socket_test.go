@@ -65,7 +65,7 @@ func (s *socket) next() frame {
 	case <-s.ended:
 		require.Fail(s.t, "the socket has ended", "%v", s.err)
 	case <-time.After(time.Hour):
-		require.Fail(s.t, "no message came")
+		require.Fail(s.t, "no message arrived")
 	}
 	return frame{}
 }
@@ -78,7 +78,7 @@ func (s *socket) quiet() bool {
 
 // send writes a message.
 //
-//nolint:goprintffuncname // it is what a socket does
+//nolint:goprintffuncname // the usual name for a socket
 func (s *socket) send(format string, args ...any) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -86,7 +86,7 @@ func (s *socket) send(format string, args ...any) {
 	require.NoError(s.t, s.ws.Write(ctx, websocket.MessageText, fmt.Appendf(nil, format, args...)))
 }
 
-// expectSubscribe waits for a subscription behind an event.
+// expectSubscribe waits for a subscription after an event.
 func (s *socket) expectSubscribe(lastEventID string) *socket {
 	s.t.Helper()
 	f := s.next()
@@ -97,7 +97,7 @@ func (s *socket) expectSubscribe(lastEventID string) *socket {
 	return s
 }
 
-// open answers the subscription as a server of this project does.
+// open answers the subscription like a server of this project.
 func (s *socket) open(resume, position string) {
 	s.t.Helper()
 	header := `"x-durable-iterator-resume":"` + resume + `"`
@@ -107,7 +107,7 @@ func (s *socket) open(resume, position string) {
 	s.send(`{"i":%s,"p":{"h":{"content-type":"text/event-stream",%s}}}`, s.sub, header)
 }
 
-// openPlain answers the subscription as a server of oRPC does.
+// openPlain answers the subscription like a server of oRPC.
 func (s *socket) openPlain() {
 	s.t.Helper()
 	s.send(`{"i":%s,"p":{"h":{"content-type":"text/event-stream"}}}`, s.sub)
@@ -158,7 +158,7 @@ func (s *socket) close(code websocket.StatusCode, reason string) {
 	<-s.ended
 }
 
-// closedWith waits for the end of the socket, which is with that code.
+// closedWith waits until the socket is closed, and checks the code.
 func (s *socket) closedWith(code websocket.StatusCode) {
 	s.t.Helper()
 	<-s.ended

@@ -24,8 +24,8 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// situations are states of an iterator in which it may be stopped. Each gets an
-// iterator that is live and brings it there.
+// situations are states of an iterator in which it may be stopped. Each function is called
+// with a live iterator and brings it into that state.
 var situations = map[string]func(h *harness, s *socket){
 	"live": func(*harness, *socket) {},
 	"waiting": func(_ *harness, s *socket) {
@@ -74,7 +74,7 @@ var situations = map[string]func(h *harness, s *socket){
 		s.close(websocket.StatusPolicyViolation, "Token expired")
 		time.Sleep(time.Hour)
 	},
-	"paused, since nobody reads": func(_ *harness, s *socket) {
+	"paused, without a reader": func(_ *harness, s *socket) {
 		s.event("e-1", "e-2", "e-3", "e-4", "e-5", "e-6")
 		synctest.Wait()
 	},
@@ -88,7 +88,7 @@ func slowly(int) (*token.Payload, error) {
 func TestStop(t *testing.T) {
 	stops := map[string]struct {
 		stop func(it *client.Iterator[string], cancel context.CancelCauseFunc)
-		// loopEnds is what a loop that waits gets, if anything.
+		// loopEnds are the items that a waiting loop still receives.
 		loopEnds []string
 		is       error
 	}{
@@ -137,7 +137,7 @@ func TestStop(t *testing.T) {
 					l := read(t, it)
 					l.expect(c.loopEnds...)
 					l.expectEnd()
-					read(t, it).expectEnd() // the error came once
+					read(t, it).expectEnd() // the error was returned once
 					require.NoError(t, it.Close())
 					require.LessOrEqual(t, time.Since(begin), 2*time.Second)
 					require.Equal(t, client.StateClosed, it.State())
@@ -198,12 +198,11 @@ func TestCloseInALoop(t *testing.T) {
 			got = append(got, text)
 			require.NoError(t, it.Close())
 		}
-		require.Equal(t, []string{"e-1"}, got, "what was not read is dropped")
+		require.Equal(t, []string{"e-1"}, got, "unread events are dropped")
 	})
 }
 
-// TestCloseDoesNotWaitForTheServer is about servers that do not answer a close frame,
-// as workerd does, and about those that do not even take it.
+// Some servers do not answer a close frame, as workerd, and some do not even read it.
 func TestCloseDoesNotWaitForTheServer(t *testing.T) {
 	for name, goOn := range map[string]func(c net.Conn){
 		"no answer": func(c net.Conn) { _, _ = io.Copy(io.Discard, c) },
@@ -226,7 +225,7 @@ func TestCloseDoesNotWaitForTheServer(t *testing.T) {
 	}
 }
 
-// acceptRaw opens a WebSocket and answers a subscription, and that is all.
+// acceptRaw opens a WebSocket and answers one subscription, and nothing else.
 func acceptRaw(t *testing.T, w http.ResponseWriter, r *http.Request) net.Conn {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {

@@ -29,7 +29,7 @@ func TestSubscribeNeedsThePlugin(t *testing.T) {
 	})
 }
 
-// TestTokensOfAProcedure: without Subscribe, the plugin leaves a link alone.
+// Without Subscribe, the plugin does not change the calls of a link.
 func TestTokensOfAProcedure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBackend(t, durableobject.Options{ResumeRetention: time.Minute})
@@ -51,7 +51,7 @@ func TestErrorsOfTheProcedureAreReturned(t *testing.T) {
 	require.Equal(t, error(denied), err)
 }
 
-// TestDeadlinesOfInterceptors: what bounds a call over HTTP does not bound the iterator.
+// A deadline that an interceptor sets for a call over HTTP does not end the iterator.
 func TestDeadlinesOfInterceptors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBackend(t, durableobject.Options{ResumeRetention: time.Minute})
@@ -71,7 +71,7 @@ func TestDeadlinesOfInterceptors(t *testing.T) {
 		time.Sleep(time.Hour)
 		require.Equal(t, client.StateLive, it.State())
 		require.Equal(t, []string{"a"}, it.Token().Tags, "the refresh has the same input")
-		require.Len(t, paths, 7, "the refresh goes through the link")
+		require.Len(t, paths, 7, "the refresh uses the link")
 		require.NoError(t, it.Close())
 	})
 }
@@ -153,7 +153,7 @@ func TestResponseHeaderIsThatOfTheFirstAnswer(t *testing.T) {
 	})
 }
 
-// outage is a verifier that asks a key service, which may be down.
+// outage is a verifier that depends on a key service, which may be down.
 type outage struct {
 	token.Secret
 	down atomic.Bool
@@ -194,8 +194,8 @@ func TestKeyServiceIsDown(t *testing.T) {
 	})
 }
 
-// A server that accepts the connection and never answers does not keep Dial for ever, nor
-// Subscribe.
+// A server that accepts the connection and never answers does not block Dial or Subscribe
+// forever.
 func TestFirstFetchHasADeadline(t *testing.T) {
 	t.Parallel()
 	hanging := client.TokenFunc(func(ctx context.Context) (string, error) {

@@ -117,7 +117,7 @@ func (s *subscription) event(e transport.PeerEvent) {
 			s.feed.move(e.Meta.ID)
 		}
 	default:
-		s.add(item{event: e}, e.Meta.ID, s.size()+commentsSize(e.Meta.Comments))
+		s.add(item{event: e, newGap: s.newGap}, e.Meta.ID, s.size()+commentsSize(e.Meta.Comments))
 	}
 }
 

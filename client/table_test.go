@@ -20,21 +20,21 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// What a client does, in the words of docs/client.md.
+// The reactions of a client, in the words of docs/client.md.
 const (
 	comesBack = "comes back"
 	newToken  = "new token"
 	endsIt    = "ends"
 )
 
-// row is a row of the table in docs/client.md: something that a server does, and what
-// the client does about it before it was live for the first time, and later.
+// row is a row of the table in docs/client.md: an action of a server, and the reaction of
+// the client before it was live for the first time, and later.
 type row struct {
 	server       string
 	first, later string
 	status       int           // of the answer to an upgrade
-	ends         func(*socket) // what happens to a socket that is open
-	refusal      int           // the status that the code of a close frame has in it
+	ends         func(*socket) // ends an open socket
+	refusal      int           // the status that the code of a close frame contains
 }
 
 var table = []row{
@@ -50,6 +50,7 @@ var table = []row{
 	{"status 426", endsIt, comesBack, 426, nil, 0},
 	{"status 429", comesBack, comesBack, 429, nil, 0},
 	{"status 500", comesBack, comesBack, 500, nil, 0},
+	{"status 501", endsIt, comesBack, 501, nil, 0},
 	{"status 502", comesBack, comesBack, 502, nil, 0},
 	{"status 503", comesBack, comesBack, 503, nil, 0},
 	{"status 504", comesBack, comesBack, 504, nil, 0},
@@ -80,6 +81,7 @@ var table = []row{
 	refusing(429, comesBack, comesBack),
 	refusing(499, endsIt, comesBack),
 	refusing(500, comesBack, comesBack),
+	refusing(501, endsIt, comesBack),
 	refusing(503, comesBack, comesBack),
 	refusing(599, comesBack, comesBack),
 	{"close 4600", comesBack, comesBack, 0, closing(4600, ""), 0},
@@ -180,8 +182,8 @@ func (h *harness) expectReturn(how, lastEventID string) *socket {
 	return s
 }
 
-// sources is the table of the answers of a source of tokens to a client that asks since a
-// token has expired.
+// sources is the table of the answers of a source of tokens when a client requests a token
+// because one has expired.
 var sources = []struct {
 	server string
 	later  string

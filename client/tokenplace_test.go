@@ -26,8 +26,8 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// door is the real server of sockets, with a key that can be changed, and what was asked
-// of it.
+// door is the real server of sockets, with a key that can be changed. It records the
+// requests.
 type door struct {
 	*memhttp.Server
 	rooms *durableobject.Namespace[*durableobject.Object[int]]
@@ -101,7 +101,7 @@ func (d *door) publish(t *testing.T, n int) {
 	require.NoError(t, o.PublishEvent(t.Context(), n))
 }
 
-// secretly checks that no token stands in a text, encoded or not.
+// secretly checks that a text contains no token, encoded or not.
 func (d *door) secretly(t *testing.T, text string) {
 	t.Helper()
 	for _, tok := range d.issued {
@@ -138,7 +138,7 @@ func TestTokenInSubprotocol(t *testing.T) {
 	})
 }
 
-// A server that refuses by a close frame is as one that refuses with a status.
+// A refusal by a close frame has the same effect as a refusal with a status.
 func TestRefusedByACloseFrame(t *testing.T) {
 	t.Run("a forged token", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -196,7 +196,7 @@ func TestTokenPlaceIsChecked(t *testing.T) {
 	})
 }
 
-// By default a client does what that of oRPC does.
+// By default the token is where oRPC's client has it.
 func TestTokenInURLByDefault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, place := range []client.TokenPlace{0, client.TokenInURL} {
@@ -216,7 +216,7 @@ func (talkative) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, fmt.Errorf("cannot send %v %v", r.URL, r.Header)
 }
 
-// What is logged has no token in it either.
+// Log records contain no token either.
 func TestTokenInSubprotocolIsNotLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDoor(t)

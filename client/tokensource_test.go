@@ -99,7 +99,15 @@ func TestHTTPTokenErrorsDoNotContainTheAddress(t *testing.T) {
 	}
 }
 
-// An answer that is no success may still have a token in it.
+func TestHTTPTokenWithoutAnAddress(t *testing.T) {
+	for _, address := range []string{"", "localhost:3000/token", "127.0.0.1:3000/token", "ws://localhost/token"} {
+		_, err := client.HTTPToken(address, nil).Token(t.Context())
+		require.ErrorIs(t, err, client.ErrOptions)
+		require.EqualError(t, err, "client: http token: bad options: the address of the token must be like http://host/path")
+	}
+}
+
+// A response with an error status may still contain a token.
 func TestHTTPTokenErrorsDoNotContainTokens(t *testing.T) {
 	signed, err := token.Secret("k").Sign(t.Context(), &token.Payload{Channel: "a channel", ExpiresAt: time.Now().Add(time.Hour)})
 	require.NoError(t, err)
@@ -108,7 +116,7 @@ func TestHTTPTokenErrorsDoNotContainTokens(t *testing.T) {
 	for _, status := range []int{201, 302, 400, 500} {
 		for _, body := range []string{signed, string(escaped), strings.Repeat("x", 1<<20)} {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				w.Header().Set("Location", "") // so that nothing is followed
+				w.Header().Set("Location", "") // so that no redirect is followed
 				w.WriteHeader(status)
 				_, _ = io.WriteString(w, body)
 			}))

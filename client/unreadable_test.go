@@ -18,29 +18,29 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// unreadable are events that no client can read, but for the id that some of them have.
+// unreadable are events that no client can read, except for the id that some of them have.
 var unreadable = map[string]struct{ event, id string }{
-	"too large":               {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":"` + strings.Repeat("x", 5000) + `"},"m":{"id":"e-2"}}}`, "e-2"},
-	"too large, without id":   {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":"` + strings.Repeat("x", 5000) + `"}}}`, ""},
-	"too large, in its id":    {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":"x"},"m":{"id":"` + strings.Repeat("x", 5000) + `"}}}`, ""},
-	"an id too long to send":  {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":"x"},"m":{"id":"` + strings.Repeat("x", 2000) + `"}}}`, ""},
-	"an id that is no string": {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":"x"},"m":{"id":2}}}`, ""},
-	"no JSON":                 {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":oops},"m":{"id":"e-2"}}}`, "e-2"},
-	"cut JSON":                {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":`, ""},
-	"cut before its kind":     {`{"i":%s,"p":{"e":`, ""},
-	"nothing that is known":   {`{"i":`, ""},
-	"bad metadata":            {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":"x"},"m":{"id":"e-2","retry":-1}}}`, "e-2"},
-	"metadata of no type":     {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":"x"},"m":7}}`, ""},
-	"a kind of no type":       {`{"i":%s,"t":3,"p":{"e":1,"d":{"json":"x"},"m":{"id":"e-2"}}}`, "e-2"},
-	"no payload":              {`{"i":%s,"t":3}`, ""},
-	"no value":                {`{"i":%s,"t":3,"p":{"e":"message","d":null,"m":{"id":"e-2"}}}`, "e-2"},
-	"a type that is no list":  {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":"x","meta":{}},"m":{"id":"e-2"}}}`, "e-2"},
-	"a path to nowhere":       {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":"x","meta":[[1,"a"]]},"m":{"id":"e-2"}}}`, "e-2"},
-	"a value of another type": {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":{"a":1}},"m":{"id":"e-2"}}}`, "e-2"},
-	"a number, no text":       {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":5},"m":{"id":"e-2"}}}`, "e-2"},
+	"too large":                     {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":"` + strings.Repeat("x", 5000) + `"},"m":{"id":"e-2"}}}`, "e-2"},
+	"too large, without id":         {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":"` + strings.Repeat("x", 5000) + `"}}}`, ""},
+	"too large, in its id":          {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":"x"},"m":{"id":"` + strings.Repeat("x", 5000) + `"}}}`, ""},
+	"an id too long to send":        {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":"x"},"m":{"id":"` + strings.Repeat("x", 2000) + `"}}}`, ""},
+	"an id that is not a string":    {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":"x"},"m":{"id":2}}}`, ""},
+	"no JSON":                       {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":oops},"m":{"id":"e-2"}}}`, "e-2"},
+	"cut JSON":                      {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":`, ""},
+	"cut before its kind":           {`{"i":%s,"p":{"e":`, ""},
+	"an unknown message":            {`{"i":`, ""},
+	"bad metadata":                  {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":"x"},"m":{"id":"e-2","retry":-1}}}`, "e-2"},
+	"metadata of no type":           {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":"x"},"m":7}}`, ""},
+	"a kind of no type":             {`{"i":%s,"t":3,"p":{"e":1,"d":{"json":"x"},"m":{"id":"e-2"}}}`, "e-2"},
+	"no payload":                    {`{"i":%s,"t":3}`, ""},
+	"no value":                      {`{"i":%s,"t":3,"p":{"e":"message","d":null,"m":{"id":"e-2"}}}`, "e-2"},
+	"a type that is not a list":     {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":"x","meta":{}},"m":{"id":"e-2"}}}`, "e-2"},
+	"a path to nowhere":             {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":"x","meta":[[1,"a"]]},"m":{"id":"e-2"}}}`, "e-2"},
+	"a value of another type":       {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":{"a":1}},"m":{"id":"e-2"}}}`, "e-2"},
+	"a number in place of a string": {`{"i":%s,"t":3,"p":{"e":"message","d":{"json":5},"m":{"id":"e-2"}}}`, "e-2"},
 }
 
-// send writes an event that cannot be read.
+// unreadable sends an event that cannot be read.
 func (s *socket) unreadable(event string) {
 	s.t.Helper()
 	s.send("%s", strings.Replace(event, "%s", string(s.sub), 1))
@@ -91,7 +91,7 @@ func TestUnreadableEvents(t *testing.T) {
 	}
 }
 
-// A server sends an event that a client has not moved past with each resume again.
+// A server sends an event again with each resume until the client has moved past it.
 func TestUnreadableEventsInAReplay(t *testing.T) {
 	for name, c := range unreadable {
 		t.Run(name, func(t *testing.T) {
@@ -124,17 +124,17 @@ func TestUnreadableEventsInAReplay(t *testing.T) {
 						break
 					}
 				}
-				if slices.Contains([]string{"a value of another type", "a number, no text", "a path to nowhere", "a type that is no list"}, name) {
+				if slices.Contains([]string{"a value of another type", "a number in place of a string", "a path to nowhere", "a type that is not a list"}, name) {
 					require.Len(t, got, 7, "that is not seen before they are read")
 					return
 				}
-				require.Equal(t, []string{"e-1", "", "e-3"}, got, "without an event in between it is one gap")
+				require.Equal(t, []string{"e-1", "", "e-3"}, got, "gaps without an event in between are merged")
 			})
 		})
 	}
 }
 
-// Events that nobody reads take up no more room if they cannot be read.
+// Unread events take no more memory if they cannot be read.
 func TestUnreadableEventsAreBounded(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *harness) {
 		o := h.options()
@@ -158,11 +158,11 @@ func TestUnreadableEventsAreBounded(t *testing.T) {
 func TestAnswersThatCannotBeRead(t *testing.T) {
 	for name, c := range map[string]struct {
 		answer string
-		other  bool // whether another call can go on
+		other  bool // whether another call can continue
 	}{
-		"too large":             {`{"i":%s,"p":{"b":{"json":"` + strings.Repeat("x", 5000) + `"}}}`, true},
-		"no JSON":               {`{"i":%s,"p":{"b":{"json":oops}}}`, true},
-		"nothing that is known": {`{"i":`, false},
+		"too large":          {`{"i":%s,"p":{"b":{"json":"` + strings.Repeat("x", 5000) + `"}}}`, true},
+		"no JSON":            {`{"i":%s,"p":{"b":{"json":oops}}}`, true},
+		"an unknown message": {`{"i":`, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *harness) {
@@ -259,7 +259,7 @@ func TestWithoutOnGapTheLoopEnds(t *testing.T) {
 	})
 }
 
-// OnGap does not count where each gap is seen.
+// OnGap is not called by Events, which returns each gap.
 func TestEventsWithOnGap(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *harness) {
 		o := h.options()

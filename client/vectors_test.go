@@ -20,8 +20,8 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// recorded is what the original client does, made with a fake network. The procedure is
-// a.b and the id of the socket the-id.
+// recorded is the recorded behaviour of the original client with a fake network. The
+// procedure is a.b and the id of the socket is the-id.
 type recorded struct {
 	Detection []struct {
 		Name     string
@@ -152,8 +152,8 @@ func (h *harness) requireConnected(want result, lastEventID string) {
 }
 
 func TestRecordedDetection(t *testing.T) {
-	// The original hands outputs of other procedures through. Subscribe was asked for a
-	// durable iterator, and fails since this is none.
+	// The original returns outputs of other procedures unchanged. Subscribe fails, since
+	// they are not durable iterators.
 	for _, c := range readVectors(t).Detection {
 		t.Run(c.Name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *harness) {
@@ -192,7 +192,7 @@ func TestRecordedAddresses(t *testing.T) {
 			o.URL, o.URLFunc = "", func(_ context.Context, p *token.Payload) (string, error) { return f(p), nil }
 		}
 	}
-	// What the recording cannot hold, since it is no text.
+	// These options cannot be part of the recording.
 	options := map[string]func(*client.Options){
 		"URL object":     address("ws://h/room"),
 		"function":       function(func(p *token.Payload) string { return "ws://h/" + p.Channel + "/a-b" }),
@@ -210,7 +210,7 @@ func TestRecordedAddresses(t *testing.T) {
 				}
 				d := h.subscribe(goodAnswer(t), change)
 				if !c.Result.DurableIterator {
-					// The original hangs for ever.
+					// The original hangs forever.
 					require.ErrorIs(t, d.failure(), client.ErrOptions)
 					return
 				}
@@ -271,13 +271,12 @@ func TestRecordedOptions(t *testing.T) {
 	})
 }
 
-// TestRecordedProxy: what is a property of the original's iterator can be called here,
-// whatever its name, and nothing else can.
+// Names of the original's own properties can be called here, and nothing else can.
 func TestRecordedProxy(t *testing.T) {
 	ran := 0
 	for _, c := range readVectors(t).Proxy {
 		if c.Token != "rpc: [m]" && c.Token != "rpc: [m, next, return]" {
-			continue // "then" is a matter of JavaScript
+			continue // "then" is special only in JavaScript
 		}
 		ran++
 		t.Run(c.Token+" "+c.Property+c.Name, func(t *testing.T) {
@@ -304,7 +303,7 @@ func TestRecordedProxy(t *testing.T) {
 				readMember(t, f.Payload.Body, "path", &path)
 				require.Equal(t, []string{name}, path)
 				if len(c.Frames) == 1 {
-					// The input is absent there, which a server of oRPC refuses.
+					// The original sends no input, which a server of oRPC refuses.
 					require.JSONEq(t, strings.Replace(c.Frames[0], `"next"]}`, `"next"],"input":null},"meta":[[3,"input"]]`, 1), f.text)
 				}
 			})

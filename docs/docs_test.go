@@ -1,5 +1,5 @@
-// Package docs_test keeps the documents true: code in them stands in an example,
-// and the tests that they name exist.
+// Package docs_test checks the documents: their code must be part of an example, and the
+// tests that they name must exist.
 package docs_test
 
 import (
@@ -16,13 +16,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// compiled are the files, besides the examples, whose code stands in pages.
+// compiled are the files, in addition to the examples, whose code is in pages.
 var compiled = []string{
 	"snippets_test.go", "../rpc/typescript/fixture_test.go", "../durableobject/eventlog/natslog/page_test.go",
 }
 
-// Every block of Go in a page stands in a file that is compiled: as it is in an example, and
-// otherwise up to its indentation and comments.
+// Every block of Go code in a page must be part of a compiled file: literally of an
+// example, or of another file except for indentation and comments.
 func TestPagesShowCompiledCode(t *testing.T) {
 	t.Parallel()
 	examples := readSources(t, "../examples") + readSources(t, "../internal/stacks")
@@ -39,7 +39,7 @@ func TestPagesShowCompiledCode(t *testing.T) {
 		text, err := os.ReadFile(page)
 		require.NoError(t, err)
 		for i, fence := range regexp.MustCompile("(?m)^ *```(.*)$").FindAllSubmatch(text, -1) {
-			// Code without a language would not be compared.
+			// Code without a language would not be checked.
 			require.Equal(t, i%2 == 0, len(fence[1]) > 0, "%s: fence %d", page, i)
 		}
 		for _, block := range blocksOf(string(text), "go") {
@@ -52,14 +52,13 @@ func TestPagesShowCompiledCode(t *testing.T) {
 	require.Greater(t, shown, 35)
 }
 
-// flat returns code without what depends on where it stands, and without what only a linter
-// requires.
+// flat returns code without indentation, comments, and parts that only a linter requires.
 func flat(code string) string {
 	code = regexp.MustCompile(`(?m)^\t+(_, _ = )?`).ReplaceAllString(code, "")
 	return regexp.MustCompile(`(?m),?( //.*)?$`).ReplaceAllString(code, "")
 }
 
-// blocksOf returns the blocks of code of a text in some languages.
+// blocksOf returns the blocks of code in a text that are in one of the languages.
 func blocksOf(text, languages string) (code []string) {
 	for _, block := range regexp.MustCompile("(?s)```(?:"+languages+")\n(.*?)\n```").FindAllStringSubmatch(text, -1) {
 		code = append(code, block[1])
@@ -67,7 +66,7 @@ func blocksOf(text, languages string) (code []string) {
 	return code
 }
 
-// readSources returns the source of all programs below a directory.
+// readSources returns the source of all programs in a directory tree.
 func readSources(t *testing.T, dir string) string {
 	t.Helper()
 	var all strings.Builder
@@ -93,8 +92,8 @@ func TestDocumentsNameTestsThatExist(t *testing.T) {
 	}
 }
 
-// The architecture names functions as [`Type.method`](file), and the ways of an event
-// are as short as it says.
+// The architecture names functions as [`Type.method`](file), and the paths of an event have
+// the documented number of steps.
 func TestArchitectureNamesFunctionsThatExist(t *testing.T) {
 	t.Parallel()
 	document, err := os.ReadFile("architecture.md")
@@ -113,6 +112,26 @@ func TestArchitectureNamesFunctionsThatExist(t *testing.T) {
 	require.Equal(t, []string{"12", "6"}, last)
 	for _, link := range regexp.MustCompile(`\]\((\.\./[^)]+)\)`).FindAllStringSubmatch(string(document), -1) {
 		require.FileExists(t, link[1])
+	}
+}
+
+// Elsewhere it names declarations as `name` or `Type.method` in [a file](path).
+func TestArchitectureNamesDeclarationsInTheirFiles(t *testing.T) {
+	t.Parallel()
+	document, err := os.ReadFile("architecture.md")
+	require.NoError(t, err)
+	places := regexp.MustCompile("((?:`[\\w.]+`(?:,| and)? )+)in \\[[^\\]]+\\]\\(([^)]+\\.go)\\)").FindAllStringSubmatch(string(document), -1)
+	require.Greater(t, len(places), 9)
+	for _, place := range places {
+		source, err := os.ReadFile(place[2])
+		require.NoError(t, err)
+		for _, name := range regexp.MustCompile(`[\w.]+\w`).FindAllString(strings.ReplaceAll(place[1], " and ", " "), -1) {
+			declared := `(?m)^(?:func|type) ` + name + `\b`
+			if of, method, found := strings.Cut(name, "."); found {
+				declared = `(?m)^func \(\w+ \*?` + of + `(?:\[\w+\])?\) ` + method + `\(`
+			}
+			require.True(t, regexp.MustCompile(declared).Match(source), "%s in %s", name, place[2])
+		}
 	}
 }
 

@@ -13,13 +13,18 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// Code of pages that is too short for an example is compiled here, but not run.
-var _ = []any{(*Room).Say, (*Room).Members, newRooms, ban, publishOrder, keysOfCalls, publishFigures, readOldest}
+// Code in pages that is too short for an example is compiled here, but not run.
+var _ = []any{(*Room).Say, (*Room).Members, newRooms, ban, publishOrder, keysOfCalls, publishFigures, readOldest, newScore, reloadOnGap}
 
 type (
 	Room    struct{ *durableobject.Object[Message] }
 	Message struct{ ID string }
 	Change  struct{ Kind, ID string }
+	Score   struct {
+		*durableobject.Object[int]
+
+		total int
+	}
 )
 
 func newRoom(_ context.Context, o *durableobject.Object[Message]) (*Room, error) {
@@ -75,6 +80,22 @@ func readOldest(room *client.Iterator[Message], show func(Message)) error {
 	return nil
 }
 
+var reload = rpc.Define[rpc.Void, []Message]("reload")
+
+func reloadOnGap(ctx context.Context, source client.TokenSource, options client.Options, show func([]Message)) error {
+	var room *client.Iterator[Message]
+	options.OnGap = func(ctx context.Context, _ *client.GapError) {
+		if messages, err := reload.Call(ctx, room, rpc.Void{}); err == nil {
+			show(messages)
+		}
+	}
+	room, err := client.Dial[Message](ctx, source, &options)
+	if err != nil {
+		return err
+	}
+	return readOldest(room, func(m Message) { show([]Message{m}) })
+}
+
 func (r *Room) Say(ctx context.Context, _ *durableobject.Websocket, in Message) (rpc.Void, error) {
 	return rpc.Void{}, r.PublishEvent(ctx, in, durableobject.WithIdempotencyKey(durableobject.CallKey(ctx)))
 }
@@ -100,5 +121,24 @@ func publishFigures(rooms *durableobject.Namespace[*Room]) {
 		for result, n := range s.Calls {
 			_, _ = fmt.Fprintf(w, "rooms_calls_total{result=%q} %d\n", result, n)
 		}
+		for reason, n := range s.Refusals {
+			fmt.Fprintf(w, "rooms_refusals_total{reason=%q} %d\n", reason, n)
+		}
 	})
+}
+
+func newScore(ctx context.Context, o *durableobject.Object[int]) (*Score, error) {
+	s := &Score{Object: o}
+	for h := (durableobject.HistoryOptions{After: "0", Limit: 1000}); ; {
+		page, err := o.History(ctx, h)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range page.Events {
+			s.total += e.Event
+		}
+		if h.After = page.Next; h.After == "" {
+			return s, nil
+		}
+	}
 }

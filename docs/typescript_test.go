@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The TypeScript in the page about it stands in files that are compiled, or written by the
-// generator.
+// The TypeScript code in the page about it must be part of files that are compiled or
+// generated.
 func TestTypeScriptPageShowsCompiledCode(t *testing.T) {
 	t.Parallel()
 	var compiled strings.Builder
@@ -29,7 +29,8 @@ func TestTypeScriptPageShowsCompiledCode(t *testing.T) {
 	}
 }
 
-// The store of the page about browsers is checked with the pages of the example.
+// The store in the page about browsers must be part of a file that is checked with the
+// pages of the example.
 func TestBrowsersPageShowsCheckedCode(t *testing.T) {
 	t.Parallel()
 	source, err := os.ReadFile("../examples/browser/web/test/store.ts")

@@ -15,7 +15,7 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// In a batch the header that marks a token is that of its call alone.
+// In a batch only the call that returns a token has the header that marks it.
 func TestTokenInABatch(t *testing.T) {
 	t.Parallel()
 	key := token.Secret("secret")

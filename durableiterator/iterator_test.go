@@ -39,7 +39,7 @@ func TestToken(t *testing.T) {
 		options durableiterator.Options
 		want    string
 	}{
-		"nothing but the channel": {
+		"only the channel": {
 			durableiterator.Options{},
 			`{"chn":"room","iat":946684800,"exp":946771200}`,
 		},
@@ -68,7 +68,7 @@ func TestToken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c.options.Signer, c.options.ID = key, durableiterator.NoID
 			synctest.Test(t, func(t *testing.T) {
-				time.Sleep(900 * time.Millisecond) // whole seconds count
+				time.Sleep(900 * time.Millisecond) // times are in whole seconds
 				require.JSONEq(t, c.want, string(payloadOf(t, durableiterator.New[string]("room", &c.options)).Raw))
 			})
 		})
@@ -103,12 +103,12 @@ func TestRPC(t *testing.T) {
 		it   *durableiterator.Iterator[string]
 		want []string
 	}{
-		"not called":                   {bare, nil},
-		"called without methods":       {bare.RPC(), []string{}},
-		"a procedure":                  {one, []string{"singleClient"}},
-		"calls add up":                 {one.RPC(group), []string{"singleClient", "routerClient"}},
-		"the old one is left (DI-020)": {one, []string{"singleClient"}},
-		"a bare name":                  {one.RPC(rpc.Name("other")), []string{"singleClient", "other"}},
+		"not called":                           {bare, nil},
+		"called without methods":               {bare.RPC(), []string{}},
+		"a procedure":                          {one, []string{"singleClient"}},
+		"calls add up":                         {one.RPC(group), []string{"singleClient", "routerClient"}},
+		"the old one does not change (DI-020)": {one, []string{"singleClient"}},
+		"a bare name":                          {one.RPC(rpc.Name("other")), []string{"singleClient", "other"}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

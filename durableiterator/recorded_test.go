@@ -58,8 +58,8 @@ func recordedRouter() *rpc.Router {
 	)
 }
 
-// TestRecordedAnswers compares whole answers, tokens and their signatures
-// included, with those of the original. The clock is set to when they were made.
+// TestRecordedAnswers compares whole answers, including tokens and their signatures, with
+// those of the original. The clock is set to the time of the recording.
 func TestRecordedAnswers(t *testing.T) {
 	var recorded struct {
 		Exchanges []struct {
@@ -115,7 +115,7 @@ func issuedAt(t *testing.T, answer string) time.Time {
 	return tokenIn(t, answer).IssuedAt
 }
 
-// tokenIn reads the token out of the body of an answer.
+// tokenIn returns the token in the body of an answer.
 func tokenIn(t *testing.T, answer string) *token.Payload {
 	t.Helper()
 	var body struct{ JSON string }

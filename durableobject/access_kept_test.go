@@ -43,7 +43,7 @@ func TestRevocationsOutliveTheProcess(t *testing.T) {
 	}
 }
 
-// runsOn runs a namespace on a log in dir, as a process does.
+// runsOn runs a test on a namespace with a log on disk in dir, as if it were a process.
 func runsOn(t *testing.T, dir string, do func(f *fixture)) {
 	t.Helper()
 	log, err := filelog.Open(dir, nil)
@@ -54,7 +54,7 @@ func runsOn(t *testing.T, dir string, do func(f *fixture)) {
 	require.NoError(t, log.Close())
 }
 
-// However far the end of a revocation is, it is stored, in place of a shorter one.
+// A revocation until the end of time is stored, and replaces a shorter one.
 func TestRevocationWithoutEnd(t *testing.T) {
 	t.Parallel()
 	for name, until := range map[string]time.Time{
@@ -78,7 +78,7 @@ func TestRevocationWithoutEnd(t *testing.T) {
 	}
 }
 
-// A revocation that is extended takes the place of one.
+// Extending a revocation does not use the capacity of another one.
 func TestExtendedRevocationIsKeptOnce(t *testing.T) {
 	t.Parallel()
 	bus := eventlog.NewMemoryBus()
@@ -93,7 +93,8 @@ func TestExtendedRevocationIsKeptOnce(t *testing.T) {
 	}
 }
 
-// A clock that is ahead for less than a day ends no revocation for good, over a restart too.
+// A clock that is temporarily ahead by less than a day ends no revocation for good, even across a
+// restart.
 func TestRevocationIsKeptForAnotherDay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -114,7 +115,7 @@ func TestRevocationIsKeptForAnotherDay(t *testing.T) {
 	})
 }
 
-// However many revocations are in force, one of them can be extended.
+// A revocation can be extended even when there is no capacity for another one.
 func TestTooManyRevocations(t *testing.T) {
 	bubble(t, durableobject.Options{}, func(t *testing.T, f *fixture) {
 		revoke := func(i int, ttl time.Duration) error {
@@ -133,12 +134,12 @@ func TestTooManyRevocations(t *testing.T) {
 	})
 }
 
-// deafBus is a bus whose messages are lost, as a bus may.
+// deafBus is a bus that loses all messages, which the contract of a bus permits.
 type deafBus struct{ eventlog.Bus }
 
 func (deafBus) Broadcast(context.Context, string, []byte) error { return nil }
 
-// A node that does not know of a revocation does not cut it short.
+// A node that does not know a revocation does not shorten it.
 func TestRevocationIsNotCutShortByAnotherNode(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -173,8 +174,8 @@ func TestRevocationIsNotCutShortByAnotherNode(t *testing.T) {
 	})
 }
 
-// A value that this version cannot read keeps everybody out, since it may revoke any token;
-// the others are in force, and the log names the key.
+// A value that this version cannot read might revoke any token, so no client is accepted. The
+// other revocations are in force, and the log record names the key.
 func TestRevocationOfAnotherVersion(t *testing.T) {
 	t.Parallel()
 	bus := eventlog.NewMemoryBus()
@@ -190,7 +191,7 @@ func TestRevocationOfAnotherVersion(t *testing.T) {
 	require.Contains(t, logged.String(), `key="revoked/of a later version"`)
 }
 
-// What a client costs whose token was revoked, and that comes back again and again.
+// The cost of a client that reconnects again and again with a revoked token.
 func BenchmarkRefusedUpgrade(b *testing.B) {
 	v := newVenueOf(b, durableobject.Options{})
 	require.NoError(b, v.rooms.Revoke(b.Context(), durableobject.Who{Channel: "room"}, time.Now().Add(time.Hour)))

@@ -21,7 +21,8 @@ func withTokenID(id string) tokenOption { return func(p *token.Payload) { p.ID =
 // subjectOf is an Options.Subject that reads the attachment.
 func subjectOf(p *token.Payload) string { return strings.Trim(string(p.Att), `"`) }
 
-// accepts reports whether a client is accepted, and checks that it gets the status otherwise.
+// accepts reports whether a client is accepted, and otherwise requires that it is refused with
+// status.
 func (f *fixture) accepts(status int, channel string, opts ...tokenOption) bool {
 	f.t.Helper()
 	_, err := f.dial(url.Values{"id": {"visitor"}, "token": {sign(f.t, channel, opts...)}})
@@ -31,7 +32,7 @@ func (f *fixture) accepts(status int, channel string, opts ...tokenOption) bool 
 	return err == nil
 }
 
-// crowd are clients that selectors distinguish.
+// crowd connects clients that differ in everything that selectors can select.
 func crowd(f *fixture) map[string]*rawClient {
 	dial := func(id, channel string, opts ...tokenOption) *rawClient {
 		c, err := f.dial(url.Values{"id": {id}, "token": {sign(f.t, channel, opts...)}})
@@ -47,7 +48,8 @@ func crowd(f *fixture) map[string]*rawClient {
 	}
 }
 
-// selectors are what they select of the crowd. The clients are there since second 0.
+// selectors returns selectors with the clients of the crowd that they select. The clients are
+// connected at second 0.
 func selectors(now time.Time) map[string]struct {
 	who  durableobject.Who
 	want []string
@@ -153,7 +155,7 @@ func (c *rawClient) updateToken(opts ...tokenOption) (status string) {
 	return status
 }
 
-// A revocation of the same tokens that ends sooner changes nothing.
+// A revocation of the same tokens that ends earlier has no effect.
 func TestRevocationIsNotCutShort(t *testing.T) {
 	bubble(t, durableobject.Options{}, func(t *testing.T, f *fixture) {
 		who := durableobject.Who{TokenID: "t1"}
@@ -226,7 +228,7 @@ func TestDisconnectOverNodes(t *testing.T) {
 	})
 }
 
-// What is sent to the topic by others makes no node that a Disconnect waits for.
+// Disconnect does not wait for the senders of messages on the topic that are not nodes.
 func TestMessagesOfNoNode(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -246,7 +248,7 @@ func TestMessagesOfNoNode(t *testing.T) {
 	})
 }
 
-// A node that does not answer is named, and a message that is lost is sent again.
+// The error names a node that does not answer, and a lost message is repeated.
 func TestDisconnectOverABusThatLosesMessages(t *testing.T) {
 	threeNodes(t, func(t *testing.T, _ *eventlogtest.SharedMemory, nodes []*nodeFixture) {
 		time.Sleep(time.Minute)
@@ -274,7 +276,7 @@ func TestDisconnectOverABusThatLosesMessages(t *testing.T) {
 	})
 }
 
-// Revocations hold on all nodes, at once, also where a message is lost, and on those that
+// Revocations are in force on all nodes at once, even if a message is lost, and on nodes that
 // start later.
 func TestRevokeOverNodes(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -309,8 +311,8 @@ func TestRevokeOverNodes(t *testing.T) {
 	}
 }
 
-// A node that is cut off from the bus for over 10 s accepts nobody, and learns what was
-// revoked meanwhile before it accepts anybody again.
+// A node that cannot reach the bus for more than 10 s accepts no clients. Before it accepts
+// clients again, it reads the revocations that it has missed.
 func TestNodeThatIsCutOffFromTheBus(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -342,7 +344,7 @@ func TestNodeThatIsCutOffFromTheBus(t *testing.T) {
 	})
 }
 
-// Namespaces of one process that are to act as one share a bus in memory, which others use
+// Namespaces of one process can act as one by sharing a bus in memory, which other namespaces use
 // with a prefix.
 func TestNamespacesThatShareABus(t *testing.T) {
 	t.Parallel()

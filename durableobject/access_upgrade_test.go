@@ -14,7 +14,7 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// A client that is being accepted while its token is revoked is closed.
+// A client whose token is revoked while it is being accepted is disconnected.
 func TestRevokedDuringTheUpgrade(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -30,8 +30,8 @@ func TestRevokedDuringTheUpgrade(t *testing.T) {
 	})
 }
 
-// A client that is admitted before Disconnect is called is closed and counted, though the socket
-// is not open yet: its object is being made.
+// A client that was admitted before Disconnect is called is disconnected and counted, even if its
+// socket is not open yet because its object is being created.
 func TestDisconnectedDuringTheUpgrade(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -67,7 +67,7 @@ func TestDisconnectedDuringTheUpgrade(t *testing.T) {
 	}
 }
 
-// A client that is refused once its object is made leaves nothing pinned: the object is
+// A client that is refused after its object was created leaves nothing pinned: the object is
 // evicted. A panic of Options.Subject is such a refusal.
 func TestRefusedUpgradePinsNothing(t *testing.T) {
 	t.Parallel()

@@ -23,14 +23,14 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// verifierFunc is a verifier that does as its test wants.
+// verifierFunc is a verifier that calls a function of the test.
 type verifierFunc func(ctx context.Context, tok string) (*token.Payload, error)
 
 func (f verifierFunc) Verify(ctx context.Context, tok string) (*token.Payload, error) {
 	return f(ctx, tok)
 }
 
-// handshake asks for a socket, without a connection that it could be opened on.
+// handshake requests an upgrade whose response cannot be hijacked.
 func (f *fixture) handshake(query url.Values, header http.Header) *httptest.ResponseRecorder {
 	return f.handshakeFor(context.Background(), query, header)
 }
@@ -52,7 +52,7 @@ func (c *rawClient) update(tok string) string {
 	return c.next()
 }
 
-// The token that opens a socket and the one that replaces it are admitted alike.
+// The same rules apply to the token that opens a socket and to tokens that replace it.
 func TestAdmission(t *testing.T) {
 	t.Parallel()
 	wide := "room" + strings.Repeat("x", 9000)
@@ -140,7 +140,7 @@ func TestAdmission(t *testing.T) {
 	}
 }
 
-// afterFirst lets the first token pass everything that options may have against it.
+// afterFirst returns options that accept the first token in any case.
 func afterFirst(o durableobject.Options, up *durableobject.UpgradeOptions) (durableobject.Options, *durableobject.UpgradeOptions) {
 	var asked [4]atomic.Int64
 	first := func(i int) bool { return asked[i].Add(1) == 1 }
@@ -178,7 +178,7 @@ func afterFirst(o durableobject.Options, up *durableobject.UpgradeOptions) (dura
 	return o, up
 }
 
-// What is too large is refused before the verifier sees it.
+// A token that is too large is refused before it is verified.
 func TestLargeTokensAreNotVerified(t *testing.T) {
 	asked := 0
 	o := durableobject.Options{Verifier: verifierFunc(func(ctx context.Context, tok string) (*token.Payload, error) {
@@ -201,7 +201,7 @@ func TestLargeTokensAreNotVerified(t *testing.T) {
 	})
 }
 
-// Neither the key nor an object is touched for a request that cannot open a socket.
+// No token is verified and no object is created for a request that cannot open a socket.
 func TestNothingIsDoneForABadHandshake(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -252,7 +252,7 @@ func TestNothingIsDoneForABadHandshake(t *testing.T) {
 
 type sessionKey struct{}
 
-// A socket belongs to a session: no token of somebody else gets onto it.
+// A socket belongs to one session: it does not accept a token of another user.
 func TestAuthorizeSeesTheRequestAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -290,7 +290,7 @@ func TestAuthorizeSeesTheRequestAgain(t *testing.T) {
 	})
 }
 
-// The copy of a request that is kept for Authorize is bounded, and has the token nowhere.
+// The copy of a request that is kept for Authorize is bounded, and does not contain the token.
 func TestRequestIsKeptForAuthorize(t *testing.T) {
 	t.Parallel()
 	tok := sign(t, "room")

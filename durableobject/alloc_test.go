@@ -22,7 +22,7 @@ func fewestAllocs(runs int, fn func()) float64 {
 	return fewest
 }
 
-// What one of many publications allocates, with what becomes of it at the sockets.
+// A publication makes few allocations, including those of its delivery.
 func TestPublishAllocates(t *testing.T) {
 	everybody := func() []durableobject.PublishOption { return nil }
 	few := func() []durableobject.PublishOption {
@@ -53,8 +53,8 @@ func TestPublishAllocates(t *testing.T) {
 	}
 }
 
-// To deliver an event allocates nothing for each socket, even if no two events share
-// what that costs. A heartbeat costs a socket no goroutine either.
+// Delivering an event allocates nothing for each socket, even if each one has its own subscription
+// id. A heartbeat needs no goroutine for a socket.
 func TestDeliveryAllocatesNothing(t *testing.T) {
 	for name, headers := range map[string]string{
 		"without heartbeat": "",
@@ -87,8 +87,8 @@ func TestDeliveryAllocatesNothing(t *testing.T) {
 	}
 }
 
-// What it allocates when a client connects and is sent the 500 events that it has missed.
-// Half of it is what net/http and the test make of the request.
+// A client that connects and is sent 500 missed events costs few allocations. Half of them are
+// those of net/http and of the test's request.
 func TestResumeAllocates(t *testing.T) {
 	v := newVenue(t)
 	room := v.room("room")

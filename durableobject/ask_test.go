@@ -16,11 +16,10 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog/eventlogtest"
 )
 
-// isKind reports whether a message of the nodes is of a kind.
+// isKind reports whether a message between nodes has this kind.
 func isKind(data []byte, kind string) bool { return bytes.Contains(data, []byte(`"kind":"`+kind+`"`)) }
 
-// Whichever message is lost or late, a question is obeyed once and the sockets are counted
-// once.
+// Whichever message is lost or late, a question is processed once and each socket is counted once.
 func TestDisconnectCountsOnce(t *testing.T) {
 	for name, test := range map[string]struct {
 		kind string
@@ -61,7 +60,7 @@ func TestDisconnectCountsOnce(t *testing.T) {
 	}
 }
 
-// An answer that was sent long ago is forgotten, and a new question is obeyed.
+// An answer that was sent long ago is forgotten, and new questions are processed.
 func TestManyDisconnects(t *testing.T) {
 	inHalls(t, 2, func(t *testing.T, _ *eventlogtest.SharedBus, nodes []*hallNode, _ *guestBook) {
 		for range 3000 {
@@ -74,7 +73,7 @@ func TestManyDisconnects(t *testing.T) {
 	})
 }
 
-// A node that says goodbye while it is asked is not waited for as one that is silent.
+// A node that shuts down while it is asked is not reported as silent.
 func TestDisconnectWhileANodeLeaves(t *testing.T) {
 	inHalls(t, 1, func(t *testing.T, bus *eventlogtest.SharedBus, nodes []*hallNode, book *guestBook) {
 		leaving := newHallOn(t, bus, book)
@@ -93,7 +92,7 @@ func TestDisconnectWhileANodeLeaves(t *testing.T) {
 	})
 }
 
-// choking is a bus that hangs once its node has asked a question.
+// choking is a bus that hangs after its node has sent a question.
 type choking struct {
 	eventlog.Bus
 	asked bool
@@ -110,7 +109,7 @@ func (b *choking) Broadcast(ctx context.Context, topic string, data []byte) erro
 	return b.Bus.Broadcast(ctx, topic, data)
 }
 
-// To ask the nodes that are silent again takes no longer than they have to answer.
+// Repeating a question takes no longer than the time that nodes have to answer.
 func TestDisconnectOverABusThatHangs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// venue is a namespace under a benchmark: its sockets swallow what they are sent.
+// venue is a namespace for benchmarks, whose sockets discard what they are sent.
 type venue struct {
 	tb      testing.TB
 	rooms   *durableobject.Namespace[*durableobject.Object[message]]
@@ -61,8 +61,8 @@ func (v *venue) token(channel string, tags ...string) string {
 	return tok
 }
 
-// connect opens sockets on the channel, whose tokens have these tags, and waits until they
-// have their answer.
+// connect opens sockets whose tokens have these tags, and waits until their subscriptions were
+// answered.
 func (v *venue) connect(n int, channel string, tags ...string) {
 	tok := v.token(channel, tags...)
 	first := len(v.sinks)
@@ -76,7 +76,7 @@ func (v *venue) connect(n int, channel string, tags ...string) {
 	}
 }
 
-// finish publishes the last event, and waits until these sockets have got it.
+// finish publishes the last event and waits until these sockets have received it.
 func (v *venue) finish(channel string, sinks []*sink, opts ...durableobject.PublishOption) {
 	require.NoError(v.tb, v.room(channel).PublishEvent(v.tb.Context(), message{lastWords}, opts...))
 	for _, s := range sinks {
@@ -86,8 +86,8 @@ func (v *venue) finish(channel string, sinks []*sink, opts ...durableobject.Publ
 
 var bench128 = message{Text: strings.Repeat("x", 128-len(`{"text":""}`))}
 
-// What a publisher spends on an event does not grow with the sockets: the writers
-// deliver meanwhile, in batches.
+// The cost of publishing does not depend on the number of sockets, because the writers deliver
+// events in batches meanwhile.
 func BenchmarkPublish(b *testing.B) {
 	for _, n := range []int{0, 1, 100, 10_000} {
 		b.Run(fmt.Sprintf("sockets=%d", n), func(b *testing.B) {
@@ -102,8 +102,8 @@ func BenchmarkPublish(b *testing.B) {
 	}
 }
 
-// Each op is an event that 1,000 sockets have got. The publisher waits for them now and
-// then: it is faster than a thousand sockets, and those that fall too far behind are closed.
+// Each op is an event that is delivered to 1,000 sockets. The publisher waits for them from time
+// to time, because sockets that fall too far behind are closed.
 func BenchmarkFanOut(b *testing.B) {
 	const ahead = 10_000
 	v := newVenue(b)
@@ -121,7 +121,7 @@ func BenchmarkFanOut(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/delivery")
 }
 
-// An event for 10 sockets costs the same however many others there are.
+// The cost of an event for 10 sockets does not depend on the number of other sockets.
 func BenchmarkTagged(b *testing.B) {
 	for _, n := range []int{10, 1000, 100_000} {
 		b.Run(fmt.Sprintf("sockets=%d", n), func(b *testing.B) {
@@ -140,7 +140,7 @@ func BenchmarkTagged(b *testing.B) {
 	}
 }
 
-// The cost of a publish does not grow with the channels.
+// The cost of publishing does not depend on the number of channels.
 func BenchmarkChannels(b *testing.B) {
 	for _, n := range []int{1, 1000, 100_000} {
 		b.Run(fmt.Sprintf("channels=%d", n), func(b *testing.B) {
@@ -159,7 +159,7 @@ func BenchmarkChannels(b *testing.B) {
 	}
 }
 
-// Each op is a socket that connects and gets the 500 events that it has missed.
+// Each op is a socket that connects and is sent the 500 events that it has missed.
 func BenchmarkReplay(b *testing.B) {
 	v := newVenue(b)
 	room := v.room("room")
@@ -177,7 +177,7 @@ func BenchmarkReplay(b *testing.B) {
 	}
 }
 
-// What an operator's page costs who looks at 10,000 sockets.
+// The cost of Stats with 10,000 sockets.
 func BenchmarkStats(b *testing.B) {
 	v := newVenue(b)
 	v.connect(10_000, "room")

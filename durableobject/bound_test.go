@@ -21,8 +21,8 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject"
 )
 
-// hostile is the server's end of a connection to a client that sends frames, again and
-// again, and reads nothing unless reads is set.
+// hostile is the server's end of a connection whose client sends frames repeatedly, and reads
+// nothing unless reads is set.
 type hostile struct {
 	frames [][]byte // shared by all
 	left   int      // how many of them, counted over again, are still to be sent
@@ -74,13 +74,13 @@ func (*hostile) SetDeadline(time.Time) error      { return nil }
 func (*hostile) SetReadDeadline(time.Time) error  { return nil }
 func (*hostile) SetWriteDeadline(time.Time) error { return nil }
 
-// frameOf makes a frame of a client, masked with zeros.
+// frameOf returns a frame of a client, masked with zeros.
 func frameOf(first byte, payload string) []byte {
 	frame := binary.BigEndian.AppendUint64([]byte{first, 0x80 | 127}, uint64(len(payload)))
 	return append(append(frame, 0, 0, 0, 0), payload...)
 }
 
-// The worst that clients do, and how much of it.
+// hostilities returns the most expensive things that a client can do.
 func hostilities(message int) map[string]*hostile {
 	const final, text, ping = 0x80, 0x1, 0x9
 	pad := strings.Repeat("x", message-500)
@@ -124,8 +124,9 @@ func hostilities(message int) map[string]*hostile {
 	}
 }
 
-// held returns what a connection can make the namespace hold, as the package documents it:
-// a message that is read, those of calls, answers, what is written, and goroutines.
+// held returns the maximum memory that a connection can make the namespace hold, as documented by
+// the package: a message that is being read, the messages of calls, answers, what is being
+// written, and goroutines.
 func held(o *durableobject.Options) int64 {
 	message := cmp.Or(o.MaxMessageBytes, durableobject.DefaultMaxMessageBytes)
 	calls, streams := cmp.Or(o.MaxCalls, durableobject.DefaultMaxCalls), cmp.Or(o.MaxStreams, durableobject.DefaultMaxStreams)
@@ -133,8 +134,8 @@ func held(o *durableobject.Options) int64 {
 	return message + 2*message + int64(lag) + 128<<10 + 16<<10*int64(calls+streams+4)
 }
 
-// Whatever clients do, each costs no more than what the package documents. The sum is taken
-// over many: BOUND_CONNECTIONS is how many instead of the few by default, with either limits.
+// Whatever a client does, it costs no more than what the package documents. The test measures many
+// connections at once: BOUND_CONNECTIONS sets their number.
 //
 //nolint:paralleltest // looks at the heap
 func TestWhatAConnectionCanHold(t *testing.T) {

@@ -52,7 +52,7 @@ func (b *slowBus) Kept(ctx context.Context, prefix string) (map[string][]byte, e
 	return b.Bus.Kept(ctx, prefix)
 }
 
-// after returns what waits for d, or for the context.
+// after returns a function that waits for d or for the end of its context.
 func after(d time.Duration) func(ctx context.Context) error {
 	return func(ctx context.Context) error {
 		select {
@@ -64,7 +64,7 @@ func after(d time.Duration) func(ctx context.Context) error {
 	}
 }
 
-// carrier is a log that carries a bus.
+// carrier is a log that has a bus.
 type carrier struct {
 	eventlog.Log
 	bus eventlog.Bus
@@ -72,7 +72,7 @@ type carrier struct {
 
 func (c carrier) Bus() eventlog.Bus { return c.bus }
 
-// warns settles the bubble and finds a line of level WARN with the text.
+// warns waits until all goroutines are idle, and requires a log line of level WARN with the text.
 func (l *logBook) warns(t *testing.T, text string) {
 	t.Helper()
 	synctest.Wait()
@@ -81,12 +81,12 @@ func (l *logBook) warns(t *testing.T, text string) {
 	require.Regexp(t, `level=WARN .*`+regexp.QuoteMeta(text), l.text.String())
 }
 
-// ask returns the status of a request to connect that gets no further.
+// ask returns the status of a request to connect that cannot be upgraded.
 func (f *fixture) ask(ctx context.Context) int {
 	return f.handshakeFor(ctx, url.Values{"id": {"a"}, "token": {sign(f.t, "room")}}, nil).Code
 }
 
-// A client that goes away while the revocations are read costs no other client anything.
+// A client that disconnects while the revocations are being read does not affect other clients.
 func TestRevocationsAreReadForAllClients(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -113,8 +113,8 @@ func TestRevocationsAreReadForAllClients(t *testing.T) {
 	})
 }
 
-// A bus that needs seconds to return the revocations keeps no client out, and one that hangs
-// keeps them out, but not waiting.
+// If the bus takes seconds to return the revocations, clients are accepted nevertheless. If it
+// hangs, they are refused without waiting.
 func TestRevocationsThatAreReadSlowly(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -145,7 +145,7 @@ func TestRevocationsThatAreReadSlowly(t *testing.T) {
 	}
 }
 
-// However many calls need it at once, a node listens once, and not after Shutdown.
+// A node starts one listener, however many calls need it at once, and none after Shutdown.
 func TestNodeListensOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -179,7 +179,7 @@ func TestBusThatFailsIsLogged(t *testing.T) {
 // withoutBus is a shared log that has no bus.
 type withoutBus struct{ eventlog.Shared }
 
-// Nodes that share a log but no bus do not act as one, and say so.
+// Nodes that share a log without a bus do not act as one, and log a warning.
 func TestSharedLogWithoutBus(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -212,7 +212,7 @@ func TestSharedLogWithoutBus(t *testing.T) {
 	})
 }
 
-// fixedBus returns always the same values, until others are set.
+// fixedBus always returns the same values until the test sets others.
 type fixedBus struct {
 	eventlog.Bus
 	values atomic.Pointer[map[string][]byte]
@@ -230,7 +230,7 @@ func (b *fixedBus) Kept(context.Context, string) (map[string][]byte, error) {
 	return *b.values.Load(), nil
 }
 
-// Revocations that have not changed cost nothing when they are read again.
+// Reading revocations again that have not changed costs little.
 func TestRevocationsThatHaveNotChanged(t *testing.T) { //nolint:paralleltest // counts allocations
 	const count = 10_000
 	synctest.Test(t, func(t *testing.T) {

@@ -10,16 +10,16 @@ import (
 )
 
 const (
-	// maxBusCalls is how many calls of the application's bus may be under way. Those that never
-	// return are among them.
+	// maxBusCalls is how many calls of the application's bus may run at the same time,
+	// including those that never return.
 	maxBusCalls = 256
 	// busTimeout is the timeout of calls of the bus, except for Kept, which may take longer.
 	busTimeout = 2 * time.Second
 )
 
-// guardedBus is a bus of the application. Each call runs on a goroutine of its own, so that
-// one that panics or ends its goroutine fails, and one that ignores the end of its context
-// holds up no caller. Its methods, but for those of the bus, do nothing on a nil pointer.
+// guardedBus wraps a bus of the application. Each call runs on a separate goroutine. If it panics or
+// ends its goroutine, its caller receives an error; if it ignores the end of its context, its caller
+// does not wait for it. count and wait may be called with a nil pointer.
 type guardedBus struct {
 	bus eventlog.Bus
 
@@ -36,7 +36,7 @@ func guardBus(bus eventlog.Bus) *guardedBus {
 	return &guardedBus{bus: bus}
 }
 
-// begin counts a call. It reports false if there are too many.
+// begin counts a call. It returns false if there are too many.
 func (g *guardedBus) begin() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -65,7 +65,7 @@ func (g *guardedBus) count() int {
 	return g.running
 }
 
-// wait returns when no call is under way.
+// wait returns when no call is running.
 func (g *guardedBus) wait() {
 	if g == nil {
 		return
@@ -83,14 +83,14 @@ func (g *guardedBus) wait() {
 	<-idle
 }
 
-// busResult is what a call of a bus has returned.
+// busResult is the result of a call of a bus.
 type busResult[T any] struct {
 	value T
 	err   error
 }
 
-// onBus runs a call of a bus, and returns its result or, if ctx ends before, the cause of
-// that. late, if it is not nil, is then called with a result that is no error.
+// onBus runs a call of a bus, and returns its result or, if ctx ends first, the cause of ctx. If the
+// call succeeds after that, late is called with its result, unless late is nil.
 func onBus[T any](ctx context.Context, g *guardedBus, call func() (T, error), late func(T)) (T, error) {
 	var zero T
 	if !g.begin() {
@@ -122,16 +122,21 @@ func onBus[T any](ctx context.Context, g *guardedBus, call func() (T, error), la
 	}
 }
 
+// do is onBus for a call without a result.
+func (g *guardedBus) do(ctx context.Context, call func() error) error {
+	_, err := onBus(ctx, g, func() (struct{}, error) { return struct{}{}, call() }, nil)
+	return err
+}
+
 // Broadcast implements [eventlog.Bus].
 func (g *guardedBus) Broadcast(ctx context.Context, topic string, data []byte) error {
-	_, err := onBus(ctx, g, func() (struct{}, error) { return struct{}{}, g.bus.Broadcast(ctx, topic, data) }, nil)
-	return err
+	return g.do(ctx, func() error { return g.bus.Broadcast(ctx, topic, data) })
 }
 
 // Listen implements [eventlog.Bus]. stop waits for that of the bus for busTimeout.
 func (g *guardedBus) Listen(ctx context.Context, topic string, fn func(data []byte)) (stop func(), err error) {
 	end, err := onBus(ctx, g, func() (func(), error) { return g.bus.Listen(ctx, topic, fn) }, func(end func()) {
-		_ = try(func() error { // it came too late
+		_ = try(func() error { // the caller has not received it
 			end()
 			return nil
 		})
@@ -142,17 +147,16 @@ func (g *guardedBus) Listen(ctx context.Context, topic string, fn func(data []by
 	return func() {
 		ctx, cancel := context.WithTimeout(context.Background(), busTimeout)
 		defer cancel()
-		_, _ = onBus(ctx, g, func() (struct{}, error) { // there is nothing left to be done
+		_ = g.do(ctx, func() error { // there is nothing left to be done
 			end()
-			return struct{}{}, nil
-		}, nil)
+			return nil
+		})
 	}, nil
 }
 
 // Keep implements [eventlog.Bus].
 func (g *guardedBus) Keep(ctx context.Context, key string, value []byte, ttl time.Duration) error {
-	_, err := onBus(ctx, g, func() (struct{}, error) { return struct{}{}, g.bus.Keep(ctx, key, value, ttl) }, nil)
-	return err
+	return g.do(ctx, func() error { return g.bus.Keep(ctx, key, value, ttl) })
 }
 
 // Kept implements [eventlog.Bus].

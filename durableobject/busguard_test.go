@@ -15,7 +15,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// oddBus is a bus that does something strange in its methods.
+// oddBus is a bus whose methods call a function of the test.
 type oddBus struct {
 	eventlog.Bus
 	in func(method string)
@@ -50,8 +50,9 @@ func (b *oddBus) KeptVersion(ctx context.Context) (uint64, error) {
 	return eventlog.KeptVersion(ctx, b.Bus)
 }
 
-// A bus that misbehaves once, at its beginning or later, costs some clients a 503 at most.
-// Shutdown waits for calls that hang, no longer than its context, and names the bus.
+// If a bus misbehaves once, when it is first used or later, some clients receive 503, and nothing
+// else happens. Shutdown waits for calls that hang until its context ends, and its error names the
+// bus.
 func TestBusThatMisbehaves(t *testing.T) {
 	t.Parallel()
 	for how, do := range map[string]func(release chan struct{}){
@@ -102,7 +103,7 @@ func testOddBus(t *testing.T, bus eventlog.Bus, hung func() bool, release func()
 		cancel()
 		time.Sleep(10 * time.Second)
 	}
-	require.NoError(t, visit(), "it has come to itself")
+	require.NoError(t, visit(), "the bus works again")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := f.rooms.Shutdown(ctx); hung() {

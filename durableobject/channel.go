@@ -1,6 +1,7 @@
 package durableobject
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -173,7 +174,11 @@ func (c *channels) evict(before time.Time, force bool) {
 	}
 }
 
-// moveCursors sends cursor events in the channels that are open.
+// headTimeout is the timeout of reading the head of one channel's log to move cursors.
+const headTimeout = 10 * time.Second
+
+// moveCursors sends cursor events in the channels that are open. A channel whose log fails or hangs
+// does not keep it from the others. The error is that of the first one.
 func (c *channels) moveCursors(ctx context.Context) error {
 	c.core.mu.RLock()
 	list := make([]*liveChannel, 0, len(c.all))
@@ -181,15 +186,30 @@ func (c *channels) moveCursors(ctx context.Context) error {
 		list = append(list, ch)
 	}
 	c.core.mu.RUnlock()
+	var first error
+	failed := 0
 	for _, ch := range list {
-		if !ch.opened.succeeded() { // it will read the head of the log when it is opened
-			continue
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
-		if err := ch.events.MoveCursors(ctx); err != nil {
-			return err
+		if err := ch.moveCursors(ctx); err != nil {
+			failed++
+			first = cmp.Or(first, fmt.Errorf("channel %q: %w", ch.name, err))
 		}
 	}
-	return nil
+	if failed > 1 {
+		return fmt.Errorf("%d of %d channels failed: %w", failed, len(list), first)
+	}
+	return first
+}
+
+func (ch *liveChannel) moveCursors(ctx context.Context) error {
+	if !ch.opened.succeeded() { // it will read the head of the log when it is opened
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, headTimeout)
+	defer cancel()
+	return ch.events.MoveCursors(ctx)
 }
 
 // follow makes a pinned channel receive the events of all nodes, if nodes share the log: a channel

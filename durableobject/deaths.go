@@ -8,8 +8,8 @@ import (
 )
 
 // forget drops the claims of nodes that are gone to a member for which another node has called
-// OnLeft. That node may have taken them for dead before this one does, so one that has missed a
-// beat is gone too. If it is not, it sends its claims again.
+// OnLeft. That node may have noticed before this one that they are gone, so a node that has missed a
+// beat counts as gone too. If it is not gone, it sends its claims again.
 func (p *members) forget(key memberKey, m *member) {
 	m.claims = slices.DeleteFunc(m.claims, func(c *claim) bool {
 		r := p.replicas[c.node]
@@ -19,16 +19,16 @@ func (p *members) forget(key memberKey, m *member) {
 		case r == nil:
 			return true
 		case !r.gone && p.nodes.heardWithin(c.node, missedBeat):
-			return false // it will be announced
+			return false // its node will announce it
 		}
-		delete(r.claims, key) // a node that has just started would be passed it
+		delete(r.claims, key) // otherwise it would be passed to nodes that have just started
 		r.doubted = !r.gone
 		return true
 	})
 }
 
-// gone drops the claims of a node that has said goodbye, or was last heard at a time, once the
-// grace has passed since then. It is called without mu.
+// gone drops the claims of a node that has shut down or is considered dead, when the grace period has
+// passed since its last message. It is called without mu.
 func (p *members) gone(node string, since time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -36,22 +36,28 @@ func (p *members) gone(node string, since time.Time) {
 	if r == nil || p.closed {
 		return
 	}
-	r.gone, r.synced, r.transmissions, r.applying = true, false, nil, nil
-	r.goings++
+	p.setGone(max(p.grace-time.Since(since), 0), node, r)
 	p.notify()
-	oldest, _ := p.nodes.oldest()
-	p.dropAfter(max(p.grace-time.Since(since), 0), node, r, oldest)
 }
 
-// dropAfter drops the claims of a node that is gone after a time. The oldest node decides who
-// has left, and tells this one, which waits longer. It is called with mu held.
-func (p *members) dropAfter(wait time.Duration, node string, r *replica, oldest string) {
+// setGone marks a replica as that of a node that is gone, and drops its claims after a time.
+func (p *members) setGone(wait time.Duration, node string, r *replica) {
+	r.gone, r.synced, r.transmissions, r.applying = true, false, nil, nil
+	r.goings++
+	p.dropAfter(wait, node, r)
+}
+
+// dropAfter drops the claims of a node that is gone after a time. The oldest node decides which
+// members have left. The other nodes wait longer, so that they receive its decisions before.
+func (p *members) dropAfter(wait time.Duration, node string, r *replica) {
+	oldest, _ := p.nodes.oldest()
 	if oldest != "" {
 		wait += decideWait
 	}
 	p.dropIn(wait, node, r, oldest, time.Now().Add(wait))
 }
 
+// dropIn calls drop after a time, in place of an earlier timer.
 func (p *members) dropIn(wait time.Duration, node string, r *replica, oldest string, due time.Time) {
 	if r.dropping != nil {
 		r.dropping.Stop()
@@ -60,10 +66,10 @@ func (p *members) dropIn(wait time.Duration, node string, r *replica, oldest str
 	r.dropping = p.base.after(wait, func(context.Context) { p.drop(node, r, going, oldest, due) })
 }
 
-// drop removes the claims of a node that is gone, some at a time, unless it has been there
-// again since. oldest is the node that was to decide before due. It must have been heard
-// since, or it may have been killed before it has: then the next oldest decides, which may be
-// this one. It is called without mu.
+// drop removes the claims of a node that is gone, in batches, unless the node has returned since.
+// oldest is the node that had to decide before due. If it has sent nothing since then, it may have
+// been killed before it decided: drop then tries again later, when that node has been heard, or is
+// considered dead too and the next oldest decides, which may be this one. It is called without mu.
 func (p *members) drop(node string, r *replica, going uint64, oldest string, due time.Time) {
 	p.mu.Lock()
 	if p.closed || !r.gone || r.goings != going || p.replicas[node] != r {
@@ -73,7 +79,7 @@ func (p *members) drop(node string, r *replica, going uint64, oldest string, due
 	switch now, heard := p.nodes.oldest(); {
 	case now == "": // this one decides
 	case now != oldest:
-		p.dropAfter(0, node, r, now)
+		p.dropAfter(0, node, r)
 		p.mu.Unlock()
 		return
 	case heard.Before(due):
@@ -95,8 +101,8 @@ func (p *members) drop(node string, r *replica, going uint64, oldest string, due
 	}
 }
 
-// inheritSome calls OnLeft for members for which a node that is gone has not, if this is the
-// oldest node. It is called without mu.
+// inheritSome makes calls of OnLeft that a node which is gone has not completed, if this is the oldest
+// node. It is called without mu.
 func (p *members) inheritSome(r *replica, keys []memberKey) {
 	if !p.nodes.isOldest() {
 		return
@@ -110,8 +116,8 @@ func (p *members) inheritSome(r *replica, keys []memberKey) {
 	}
 }
 
-// inherit calls OnLeft for a member that a node which is gone owed it to. If the member is there
-// again it was called OnJoined for too, and is again, after this.
+// inherit makes a call of OnLeft that a node which is gone has not completed. If the client has become
+// a member again meanwhile, OnJoined is called for it again, so that it is the last call.
 func (p *members) inherit(key memberKey, d *debt) {
 	left := Member{Recipient: key.Recipient, Tags: d.Tags, Att: d.Att, Since: d.Since}
 	if d.Joining {
@@ -125,10 +131,10 @@ func (p *members) inherit(key memberKey, d *debt) {
 	})
 }
 
-// dropSome removes claims of a node. The oldest node calls OnLeft of a member that no other
-// node has a claim to. It is called without mu.
+// dropSome removes claims of a node. The oldest node calls OnLeft for the members to which no other
+// node has a claim. It is called without mu.
 func (p *members) dropSome(node string, r *replica, keys []memberKey) {
-	first := p.nodes.isOldest() // another one may not know the claims
+	first := p.nodes.isOldest() // other nodes may not know the claims
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, key := range keys {
@@ -137,7 +143,7 @@ func (p *members) dropSome(node string, r *replica, keys []memberKey) {
 		}
 		p.change(key, func(m *member) {
 			c := m.claim(node)
-			if c == nil || c != r.claims[key] { // it has come back with another one
+			if c == nil || c != r.claims[key] { // the node has returned with another claim
 				return
 			}
 			if first && c.Joining {
@@ -151,8 +157,8 @@ func (p *members) dropSome(node string, r *replica, keys []memberKey) {
 	}
 }
 
-// rise begins another generation, since the others have taken this one for dead: they have
-// called OnLeft for its members, which are announced again.
+// rise begins another generation, because the other nodes have considered this one dead. They have
+// called OnLeft for its members, so OnJoined is called for them again.
 func (p *members) rise(generation uint64) {
 	if generation != p.generation {
 		return
@@ -173,7 +179,8 @@ func (p *members) rise(generation uint64) {
 	p.kick()
 }
 
-// returned drops the claims of this node that were only kept because another one was gone.
+// returned drops the claims of this node that were kept only because another node was gone, which has
+// returned.
 func (p *members) returned() {
 	for key, c := range p.own {
 		if c.ended {

@@ -1,14 +1,14 @@
 package durableobject
 
-// debts are the claims of all nodes, with the calls of OnJoined and OnLeft that this node makes
-// and that the others have to know of.
+// debts adds to the claims of all nodes the calls of OnJoined and OnLeft that this node makes. The
+// other nodes know which of these have not returned, and make them if this node is killed.
 type debts struct {
 	replication
 
 	hooks hookQueue
 }
 
-// owe queues a call of OnLeft for a member.
+// owe queues a call of OnLeft for a member. joining is set if its OnJoined has not returned.
 func (p *debts) owe(key memberKey, m Member, joining bool) {
 	h := hookCall{channel: key.channel, member: m}
 	if !p.nodes.alone {
@@ -27,7 +27,7 @@ func (p *debts) owe(key memberKey, m Member, joining bool) {
 	p.touch(key)
 }
 
-// paid notes that a call of OnLeft has returned or is overdue. It is called without mu.
+// paid records that a call of OnLeft has returned or is overdue. It is called without mu.
 func (p *debts) paid(key memberKey) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -39,8 +39,9 @@ func (p *debts) paid(key memberKey) {
 	}
 }
 
-// join queues a call of OnJoined for a member with a claim of this node. Until it has returned
-// the claim says so: if the node is killed, another one calls it.
+// join queues a call of OnJoined for a member to which this node has the claim own. Joining is set in
+// the claim until the call has returned. If this node is killed before that, another one makes the
+// call.
 func (p *debts) join(key memberKey, own *claim, m *member) {
 	h := hookCall{channel: key.channel, joined: true, member: m.view(key.Recipient)}
 	if !p.nodes.alone {
@@ -49,7 +50,7 @@ func (p *debts) join(key memberKey, own *claim, m *member) {
 	own.Joining = p.hooks.push(h) && !p.nodes.alone
 }
 
-// hasJoined notes that a call of OnJoined has returned or is overdue. It is called without mu.
+// hasJoined records that a call of OnJoined has returned or is overdue. It is called without mu.
 func (p *debts) hasJoined(key memberKey, own *claim) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

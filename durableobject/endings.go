@@ -3,16 +3,17 @@ package durableobject
 import "time"
 
 const (
-	// endingsFor is how long at least a stay that has ended is remembered: longer than another
-	// node may have the claims of one that is gone.
+	// endingsFor is how long a stay that has ended is remembered at least. It is longer than
+	// another node may keep the claims of a node that is gone.
 	endingsFor = 30 * time.Second
-	// maxEndings is how many are, about. With more, the older half is forgotten.
+	// maxEndings is about how many are remembered. If there are more, the older half is
+	// forgotten.
 	maxEndings = 20_000
 )
 
-// endings are the members that have left a short time ago, with the Since of that stay. A node
-// that has just started may be sent the claims of a node that is gone after it was sent that
-// their members have left. The zero value has none.
+// endings has the members that left recently, with the Since of that stay. A node that has just
+// started may receive the claims of a node that is gone after the messages that their members have
+// left. The zero value is empty.
 type endings struct {
 	recent, older map[memberKey]time.Time
 	turnedAt      time.Time
@@ -26,7 +27,7 @@ func (e *endings) add(key memberKey, since time.Time) {
 	e.recent[key] = since
 }
 
-// has reports whether the stay that has begun at since has ended.
+// has reports whether the stay that began at since has ended.
 func (e *endings) has(key memberKey, since time.Time) bool {
 	for _, ended := range []map[memberKey]time.Time{e.recent, e.older} {
 		if at, found := ended[key]; found && at.Equal(since) {

@@ -30,8 +30,8 @@ func (e *endpoint) Pull(b *socket.Batch, wait bool) socket.More {
 	return more
 }
 
-// pullHeartbeat is called after what there is to send was added to b, which had a size
-// before. It adds a heartbeat if that is due and there was nothing.
+// pullHeartbeat adds a heartbeat to b if one is due and there was nothing to send: more is the result of
+// pull, and before the length of b.Own before it.
 func (ws *Websocket) pullHeartbeat(b *socket.Batch, before int, more socket.More) {
 	if more == socket.None && len(b.Own) == before && b.Shared == nil && ws.heartbeat.due.Load() {
 		ws.ch.events.Heartbeat(&ws.reader, b, func() bool { return !ws.outbox.Empty() })
@@ -66,15 +66,15 @@ func (ws *Websocket) pull(b *socket.Batch, wait bool) socket.More {
 	}
 }
 
-// read reads events. What waits for the log ends with the socket, or its client could leave
-// behind as many readers of a slow log as it opens connections.
+// read reads events. It stops waiting for the log when the socket closes; otherwise a client could, by
+// opening and closing connections, make any number of readers wait for a slow log.
 func (ws *Websocket) read(b *socket.Batch, wait bool, stop func() bool) socket.More {
 	c := ws.core()
 	more := ws.reader.Read(c.ctx, b, false, stop)
 	switch {
 	case more != socket.WouldBlock || !wait:
 		return more
-	case c.ownLog: // in memory: what is read from it is there
+	case c.ownLog: // it is in memory, so reading does not wait
 		return ws.reader.Read(c.ctx, b, true, stop)
 	}
 	ctx, cancel := context.WithCancel(c.ctx)
@@ -86,8 +86,8 @@ func (ws *Websocket) read(b *socket.Batch, wait bool, stop func() bool) socket.M
 	return ws.reader.Read(ctx, b, true, stop)
 }
 
-// Visit implements [socket.Source]: it closes a socket whose token has expired, and keeps
-// its heartbeat.
+// Visit implements [socket.Source]. It closes a socket whose token has expired, and makes a heartbeat
+// due.
 func (e *endpoint) Visit(now time.Time) (again time.Time) {
 	ws := (*Websocket)(e)
 	if ws.expired() {
@@ -150,7 +150,7 @@ func (e *endpoint) Ended(int) {
 // leave removes a socket that has ended from its channel and its namespace.
 func (ws *Websocket) leave() {
 	if p := ws.core().members; p != nil {
-		p.leave(ws.memberKey())
+		p.leave(ws.memberKey(), ws.set.sentAway(ws))
 	}
 	ws.peer.Wait()
 	ws.set.remove(ws)

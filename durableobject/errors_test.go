@@ -13,7 +13,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// The text of an error begins with the name of the package, and has it once.
+// The message of an error begins with the name of the package and contains it once.
 func TestErrorsNameThePackageOnce(t *testing.T) {
 	bubble(t, keeping, func(t *testing.T, f *fixture) {
 		r, other := f.room("room"), f.room("other")

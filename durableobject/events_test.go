@@ -14,7 +14,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// streamInput selects what a stream does.
+// streamInput configures a stream.
 type streamInput struct {
 	Events  int  `json:"events"` // how many; 0: until it is stopped
 	Size    int  `json:"size"`   // of each, in bytes
@@ -27,7 +27,7 @@ var (
 	stream      = rpc.DefineEventsIn[streamInput, string, int](toolbox, "stream", errDeclared)
 )
 
-// stream sends numbers, and publishes each before if it shall.
+// stream sends numbers. If the input requests it, it publishes each number before it sends it.
 func (r *room) stream(ctx context.Context, _ *durableobject.Websocket, in streamInput, w *rpc.EventWriter[string]) (int, error) {
 	for n := 1; n <= in.Events || in.Events == 0; n++ {
 		if in.Publish {
@@ -70,8 +70,8 @@ func TestEventStreams(t *testing.T) {
 	})
 }
 
-// What a method publishes reaches its caller before the events of the stream that
-// it sends later.
+// Events that a method publishes reach its caller before the events of the stream that it sends
+// later.
 func TestPublishedBeforeStreamed(t *testing.T) {
 	for name, o := range map[string]durableobject.Options{"kept": keeping, "not kept": {}} {
 		t.Run(name, func(t *testing.T) {
@@ -122,8 +122,8 @@ func TestStreamsEnd(t *testing.T) {
 	}
 }
 
-// A stream waits for a slow socket. It is not closed for that, and its other calls
-// are answered as soon as it reads.
+// A stream waits for a slow socket, which is not closed because of that. Its other calls are
+// answered as soon as it reads.
 func TestStreamsWaitForSlowSockets(t *testing.T) {
 	bubble(t, durableobject.Options{MaxLagBytes: 100_000}, func(t *testing.T, f *fixture) {
 		c, read := f.stalled("slow")

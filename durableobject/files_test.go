@@ -21,8 +21,8 @@ type attachedFile struct {
 
 var swap = rpc.DefineIn[attachedFile, attachedFile](toolbox, "swap")
 
-// swap answers with the content in upper case, a day later. A file called "no" it
-// returns in an error.
+// swap returns the file's content in upper case, and the time a day later. For a file named "no"
+// it returns an error that contains its input.
 func (r *room) swap(_ context.Context, _ *durableobject.Websocket, in attachedFile) (attachedFile, error) {
 	if in.File.Name == "no" {
 		return attachedFile{}, &rpc.Error{Code: rpc.CodeConflict, Data: in}
@@ -32,7 +32,7 @@ func (r *room) swap(_ context.Context, _ *durableobject.Websocket, in attachedFi
 	return attachedFile{upper, in.When.Add(24 * time.Hour)}, err
 }
 
-// Files go with the inputs, outputs and errors of methods, also in a group.
+// Files can be part of the inputs, outputs and errors of methods, also of methods in a group.
 func TestFiles(t *testing.T) {
 	bubble(t, durableobject.Options{}, func(t *testing.T, f *fixture) {
 		durableobject.Handle(f.rooms, swap, (*room).swap)

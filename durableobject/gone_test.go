@@ -18,7 +18,7 @@ var (
 	await = rpc.DefineIn[string, rpc.Void](toolbox, "await")
 )
 
-// watch sends who is present, until the error that how names.
+// watch sends the kinds of the changes of members, and then returns the error that how selects.
 func (r *room) watch(ctx context.Context, _ *durableobject.Websocket, how string, w *rpc.EventWriter[string]) (rpc.Void, error) {
 	for change, err := range r.PresenceChanges(ctx) {
 		if err != nil && how == "own" {
@@ -45,8 +45,8 @@ func (r *room) await(ctx context.Context, _ *durableobject.Websocket, how string
 	return rpc.Void{}, fmt.Errorf("await: %w", ctx.Err())
 }
 
-// That a client stops, or is gone, and that the server shuts down is no failure of a method.
-// One that fails for another reason meanwhile is logged.
+// Nothing is logged if a client aborts a call or disconnects, or the server shuts down. An
+// unrelated failure of the method at that time is logged.
 func TestNothingIsLoggedOfClientsThatHaveGone(t *testing.T) {
 	ends := map[string]func(f *fixture, c *rawClient){
 		"abort":    func(_ *fixture, c *rawClient) { c.send(`{"i":"s","t":4}`) },

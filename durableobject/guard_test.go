@@ -18,7 +18,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// replaying is a log whose replays are up to its test.
+// replaying is a log whose replays are functions of the test.
 type replaying struct {
 	eventlog.Log
 	records func(ctx context.Context, kept iter.Seq2[*eventlog.Record, error]) iter.Seq2[*eventlog.Record, error]
@@ -34,8 +34,8 @@ func (l replaying) After(ctx context.Context, channel string, p eventlog.Positio
 
 type records = iter.Seq2[*eventlog.Record, error]
 
-// A replay that fails in any way closes the socket that it is for, and is logged. The
-// process, the channel and its other sockets go on.
+// A replay that fails in any way closes the socket that it is for, and is logged. The process, the
+// channel and its other sockets are not affected.
 func TestReplaysThatMisbehave(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -134,7 +134,7 @@ func testReplay(t *testing.T, bad func(records) records, logged string) {
 	})
 }
 
-// A log that goes on when its reader has stopped does no harm.
+// A log that continues to yield after its reader has stopped does no harm.
 func TestReplayThatIgnoresItsReader(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -159,8 +159,8 @@ func TestReplayThatIgnoresItsReader(t *testing.T) {
 	})
 }
 
-// hangingLog returns a log whose replays for the writers of sockets wait until release is
-// closed or, if it obeys, their context ends. waiting is how many do.
+// hangingLog returns a log whose replays for the writers of sockets wait until release is closed
+// or, with obeys, until their context ends. waiting is the number of replays that wait.
 func hangingLog(obeys bool, release chan struct{}, waiting *atomic.Int64) eventlog.Log {
 	calls := 0 // they come one after another
 	return replaying{eventlog.NewMemory(nil), func(ctx context.Context, kept records) records {
@@ -184,8 +184,8 @@ func hangingLog(obeys bool, release chan struct{}, waiting *atomic.Int64) eventl
 	}}
 }
 
-// While the log does not answer, nothing of the sockets that wait for it is kept once they
-// are closed, and those that can do without it go on.
+// While the log does not answer, sockets that wait for it are released when they close, and those
+// that do not need it are not affected.
 func TestLogThatHangs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -221,8 +221,8 @@ func TestLogThatHangs(t *testing.T) {
 	})
 }
 
-// A log that never returns keeps the goroutine that has called it, and not the connection.
-// Shutdown ends with its context, and names the log.
+// A log that never returns blocks the goroutine that has called it, but not the connection.
+// Shutdown returns when its context ends, and its error names the log.
 func TestLogThatHangsForEver(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -252,7 +252,7 @@ func TestLogThatHangsForEver(t *testing.T) {
 	})
 }
 
-// A log that panics fails the publication, with the panic as its cause, and is logged.
+// If the log panics, PublishEvent returns the panic as an error, and it is logged.
 func TestPublishToPanickingLog(t *testing.T) {
 	var book logBook
 	var armed atomic.Bool
@@ -275,7 +275,7 @@ func TestPublishToPanickingLog(t *testing.T) {
 	})
 }
 
-// newestLog is a log that reads a channel from its end out of order.
+// newestLog is a log that yields the newest records out of order.
 type newestLog struct{ eventlog.Log }
 
 func (l newestLog) Newest(ctx context.Context, channel string, _ eventlog.Position) (eventlog.Replay, error) {

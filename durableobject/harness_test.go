@@ -39,7 +39,7 @@ type room struct {
 	hooks *roomHooks
 }
 
-// roomHooks are what a test wants to see or do in the hooks.
+// roomHooks are functions with which tests observe or replace the hooks of rooms.
 type roomHooks struct {
 	context      func(ctx context.Context) // of every hook
 	subscribed   func(r *room, ws *durableobject.Websocket, res durableobject.Resume) error
@@ -167,7 +167,7 @@ func collect(sockets iter.Seq[*durableobject.Websocket]) []*durableobject.Websoc
 	return slices.Collect(sockets)
 }
 
-// end shuts everything down. A goroutine that is left over hangs the bubble.
+// end shuts everything down. The bubble reports goroutines that are left over.
 func (f *fixture) end() {
 	f.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -190,7 +190,7 @@ func (f *fixture) publish(text string, opts ...durableobject.PublishOption) {
 	require.NoError(f.t, f.room("room").PublishEvent(context.Background(), message{text}, opts...))
 }
 
-// rawClient is a client: it sends and sees frames.
+// rawClient is a client that sends and receives frames.
 type rawClient struct {
 	t      *testing.T
 	ws     *websocket.Conn
@@ -278,7 +278,7 @@ func (c *rawClient) send(frame string) {
 	require.NoError(c.t, c.ws.Write(context.Background(), websocket.MessageText, []byte(frame)))
 }
 
-// subscribe subscribes under the id "1" and takes the answer.
+// subscribe subscribes with the id "1" and reads the answer.
 func (c *rawClient) subscribe(header ...string) {
 	c.t.Helper()
 	h := ""
@@ -293,7 +293,7 @@ func lastEventID(id string) string { return `"last-event-id":"` + id + `"` }
 
 const extension = `"x-durable-iterator":"1"`
 
-// next returns the next frame; it must come before anything else can happen.
+// next returns the next frame, which must arrive before anything else can happen.
 func (c *rawClient) next() string {
 	c.t.Helper()
 	frame, ok := <-c.frames
@@ -303,7 +303,7 @@ func (c *rawClient) next() string {
 	return frame
 }
 
-// event takes the next frame, which has to be an event, and returns its text and id.
+// event reads the next frame, which must be an event, and returns its text and id.
 func (c *rawClient) event() (text, id string) {
 	c.t.Helper()
 	frame := c.next()
@@ -327,7 +327,7 @@ func (c *rawClient) sees(texts ...string) {
 	}
 }
 
-// seesNothing settles the bubble and finds no frame.
+// seesNothing waits until all goroutines are idle, and requires that there is no frame.
 func (c *rawClient) seesNothing() {
 	c.t.Helper()
 	synctest.Wait()
@@ -338,7 +338,7 @@ func (c *rawClient) seesNothing() {
 	}
 }
 
-// drop cuts the connection without a close frame.
+// drop closes the connection without a close frame.
 func (c *rawClient) drop() {
 	_ = c.ws.CloseNow()
 	synctest.Wait()
@@ -371,8 +371,8 @@ func (l *logBook) String() string {
 	return l.text.String()
 }
 
-// has settles the bubble and finds a line of level ERROR with the text, or no such
-// line at all.
+// has waits for idle goroutines, and requires a log line of level ERROR with the text, or none if
+// it is empty.
 func (l *logBook) has(t *testing.T, text string) {
 	t.Helper()
 	synctest.Wait()
@@ -385,7 +385,7 @@ func (l *logBook) has(t *testing.T, text string) {
 	require.Regexp(t, `level=ERROR .*`+regexp.QuoteMeta(text), l.text.String())
 }
 
-// matches settles the bubble and finds a line of level ERROR that matches.
+// matches waits for idle goroutines, and requires a log line of level ERROR that matches.
 func (l *logBook) matches(t *testing.T, pattern string) {
 	t.Helper()
 	synctest.Wait()
@@ -394,7 +394,7 @@ func (l *logBook) matches(t *testing.T, pattern string) {
 	require.Regexp(t, `level=ERROR .*`+pattern, l.text.String())
 }
 
-// neverTrimmed is a log that keeps everything.
+// neverTrimmed is a log that ignores Trim.
 type neverTrimmed struct{ eventlog.Log }
 
 func (neverTrimmed) Trim(context.Context, time.Time) error { return nil }

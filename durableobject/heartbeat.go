@@ -33,12 +33,12 @@ func heartbeatOf(header http.Header) time.Duration {
 	return max(time.Duration(seconds)*time.Second, minHeartbeat)
 }
 
-// heartbeat keeps a socket from being silent. The zero value does nothing. Times are on the
-// clock of the namespace: since base.start.
+// heartbeat determines when a socket must send something. The zero value does nothing. Times are
+// durations since base.start.
 type heartbeat struct {
-	interval atomic.Int64 // nanoseconds; 0: the subscription has not asked for it
+	interval atomic.Int64 // nanoseconds; 0 if the subscription has not requested a heartbeat
 	lastSent atomic.Int64 // when something was sent, in nanoseconds
-	due      atomic.Bool  // nothing was sent for the interval
+	due      atomic.Bool  // nothing was sent for an interval
 }
 
 // begin begins, or with 0 ends, the heartbeat of a subscription.
@@ -54,8 +54,8 @@ func (h *heartbeat) stop() { h.interval.Store(0) }
 // runs reports whether there is a heartbeat.
 func (h *heartbeat) runs() bool { return h.interval.Load() != 0 }
 
-// visit makes the heartbeat due if nothing was sent for the interval. It returns when to look
-// again, 0 for never.
+// visit makes the heartbeat due if nothing was sent for an interval. It returns when it must be called
+// again, or 0 for never.
 func (h *heartbeat) visit(now time.Duration) (due bool, again time.Duration) {
 	interval := time.Duration(h.interval.Load())
 	if interval == 0 {
@@ -68,7 +68,7 @@ func (h *heartbeat) visit(now time.Duration) (due bool, again time.Duration) {
 	return true, now + interval
 }
 
-// sent notes that something was sent.
+// sent records that something was sent.
 func (h *heartbeat) sent(now time.Duration) {
 	h.lastSent.Store(int64(now))
 	h.due.Store(false)

@@ -15,8 +15,8 @@ const bareHeartbeat = `{"i":"1","t":3,"p":{"e":"message"}}`
 
 func heartbeat(seconds string) string { return `"x-durable-iterator-heartbeat":"` + seconds + `"` }
 
-// beatsAfter waits for the next frame, which has to be a heartbeat, and returns how many
-// seconds that took. Heartbeats may be up to a second late.
+// beatsAfter waits for the next frame, which must be a heartbeat, and returns after how many
+// seconds it arrived. Heartbeats may be up to a second late.
 func (c *rawClient) beatsAfter() int {
 	c.t.Helper()
 	begin := time.Now()
@@ -43,7 +43,7 @@ func TestHeartbeatIntervals(t *testing.T) {
 	}
 }
 
-// Who does not ask is sent nothing, as by oRPC's server.
+// A client that requests no heartbeats is sent none, as by oRPC's server.
 func TestNoHeartbeatUnasked(t *testing.T) {
 	t.Parallel()
 	for name, header := range map[string][]string{
@@ -65,7 +65,7 @@ func TestNoHeartbeatUnasked(t *testing.T) {
 	}
 }
 
-// A heartbeat comes only after as much silence as was asked for, whatever is sent.
+// A heartbeat is sent only after the requested time of silence, whatever else is sent.
 func TestHeartbeatOnlyInSilence(t *testing.T) {
 	bubble(t, durableobject.Options{}, func(t *testing.T, f *fixture) {
 		c := f.connect("a")
@@ -86,8 +86,8 @@ func TestHeartbeatOnlyInSilence(t *testing.T) {
 	})
 }
 
-// Where events are kept, a heartbeat moves the client's cursor, so that what was for
-// others is not scanned when it comes back.
+// If events are kept, a heartbeat moves the client's cursor, so that events for others are not
+// scanned when the client resumes.
 func TestHeartbeatMovesTheCursor(t *testing.T) {
 	bubble(t, durableobject.Options{ResumeRetention: time.Hour}, func(t *testing.T, f *fixture) {
 		c, other := f.connect("a"), f.connect("b")
@@ -107,7 +107,8 @@ func TestHeartbeatMovesTheCursor(t *testing.T) {
 	})
 }
 
-// The newest subscription decides, and none is no heartbeat.
+// The newest subscription determines the interval; a subscription without the header ends the
+// heartbeats.
 func TestHeartbeatOfSubscriptions(t *testing.T) {
 	bubble(t, durableobject.Options{}, func(t *testing.T, f *fixture) {
 		c := f.connect("a")
@@ -131,7 +132,7 @@ func TestHeartbeatOfSubscriptions(t *testing.T) {
 	})
 }
 
-// A client that takes nothing is not sent one heartbeat after the other.
+// Heartbeats do not accumulate for a client that does not read.
 func TestHeartbeatsDoNotPileUp(t *testing.T) {
 	bubble(t, durableobject.Options{PingInterval: -1, StallTimeout: time.Hour}, func(t *testing.T, f *fixture) {
 		c, read := f.stalled("a")
@@ -144,7 +145,7 @@ func TestHeartbeatsDoNotPileUp(t *testing.T) {
 	})
 }
 
-// The hook of a subscription may take its time.
+// Heartbeats are sent while the hook of a subscription runs.
 func TestHeartbeatDuringTheHook(t *testing.T) {
 	bubble(t, durableobject.Options{ResumeRetention: time.Hour, HookTimeout: time.Minute}, func(t *testing.T, f *fixture) {
 		f.hooks.subscribed = func(_ *room, ws *durableobject.Websocket, _ durableobject.Resume) error {

@@ -56,7 +56,7 @@ func TestHistory(t *testing.T) {
 	})
 }
 
-// A page has what an event was published with.
+// The events of a page have everything that they were published with.
 func TestHistoryEvents(t *testing.T) {
 	bubble(t, keeping, func(t *testing.T, f *fixture) {
 		r := f.room("room")
@@ -81,7 +81,7 @@ func TestHistoryEvents(t *testing.T) {
 	})
 }
 
-// For selects what the socket's client would be sent.
+// For selects the events that the socket's client would be sent.
 func TestHistoryForASocket(t *testing.T) {
 	o := keeping
 	o.Subject = func(p *payload) string { return string(p.Att) }
@@ -164,7 +164,7 @@ func TestHistoryAfterShutdown(t *testing.T) {
 	})
 }
 
-// What the log has kept for longer than clients resume is part of the history.
+// The history includes events that are older than ResumeRetention.
 func TestHistoryIsAsLongAsTheLog(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -182,7 +182,7 @@ func TestHistoryIsAsLongAsTheLog(t *testing.T) {
 	})
 }
 
-// picky is an event that some encodings cannot be decoded as.
+// picky is an event that cannot be decoded from some encodings.
 type picky struct{ text string }
 
 func (p picky) MarshalJSON() ([]byte, error) { return json.Marshal(p.text) }
@@ -200,7 +200,7 @@ func (p *picky) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// An event that cannot be decoded is named, and the history can be read on behind it.
+// The error names an event that cannot be decoded, and the next page continues after it.
 func TestHistoryThatCannotBeDecoded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -238,7 +238,7 @@ func TestHistoryThatCannotBeDecoded(t *testing.T) {
 	})
 }
 
-// The log is not held up by a decoder: nothing is locked or pinned while it runs.
+// A decoder does not block the log: no lock is held and nothing is pinned while it runs.
 func TestHistoryPinsNothing(t *testing.T) {
 	bubble(t, durableobject.Options{ResumeRetention: time.Hour, IdleTimeout: time.Minute}, func(t *testing.T, f *fixture) {
 		evicted := make(chan string, 1)
@@ -258,7 +258,7 @@ func TestHistoryPinsNothing(t *testing.T) {
 	})
 }
 
-// backward is a log whose Newest is up to its test.
+// backward is a log whose Newest is a function of the test.
 type backward struct {
 	eventlog.Log
 	records func(kept records) records
@@ -270,7 +270,7 @@ func (l backward) Newest(ctx context.Context, channel string, p eventlog.Positio
 	return replay, err
 }
 
-// A log that misbehaves when it is read backwards fails the history, and the subscription
+// A log that misbehaves when it is read backwards makes History fail, and also the subscription
 // that would begin with the latest events.
 func TestHistoryOfALogThatMisbehaves(t *testing.T) {
 	t.Parallel()

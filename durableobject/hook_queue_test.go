@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// lines is a writer of log lines.
+// lines collects log lines.
 type lines struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -31,8 +31,8 @@ func (l *lines) count(text string) int {
 	return strings.Count(l.text.String(), text)
 }
 
-// An object whose hook does not return takes at most half of the calls that may wait. Those
-// that are dropped are logged at a bounded rate, and counted.
+// An object whose hook does not return uses at most half of the queue. Dropped calls are counted,
+// and logged at a bounded rate.
 func TestHooksThatAreDropped(t *testing.T) {
 	var log lines
 	inMembers(t, Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}, func(t *testing.T, p *members) {
@@ -74,7 +74,7 @@ func TestHooksThatAreDropped(t *testing.T) {
 	})
 }
 
-// Calls of one object keep their order, however many workers there are.
+// The calls of an object are made in order, whatever the number of workers.
 func TestHooksKeepTheirOrder(t *testing.T) {
 	inMembers(t, Options{HookTimeout: time.Second}, func(t *testing.T, p *members) {
 		var mu sync.Mutex

@@ -149,7 +149,7 @@ func TestKeysThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-// losingAcks is a log that stores records and fails all the same, at times.
+// losingAcks is a log that stores records but sometimes returns an error nevertheless.
 type losingAcks struct {
 	*eventlog.Memory
 	appends atomic.Int64
@@ -189,7 +189,7 @@ func TestPublishAgainAfterAFailedAcknowledgement(t *testing.T) {
 	})
 }
 
-// One key, published 1,000 times from three nodes at once.
+// One event is stored for a key that three nodes publish 1,000 times at once.
 func TestKeyFromThreeNodes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -228,7 +228,7 @@ func TestKeyFromThreeNodes(t *testing.T) {
 	})
 }
 
-// note is a method that publishes its input once for each call, and answers the id.
+// note is a method that publishes its input once for each call and returns the id.
 var (
 	note  = rpc.Define[message, string]("note")
 	note2 = rpc.Define[message, string]("note2")
@@ -239,8 +239,8 @@ func (r *room) note(ctx context.Context, _ *durableobject.Websocket, in message)
 	return id, err
 }
 
-// notes runs a test with a client that sees all events. note calls the method as a client
-// with an id and an attachment does that sends a key.
+// notes runs a test with a client that receives all events. note calls the method as a client with
+// this id and attachment, and sends a key.
 func notes(t *testing.T, o durableobject.Options, test func(t *testing.T, note func(id, att, method, key string) (eventID string))) {
 	bubble(t, o, func(t *testing.T, f *fixture) {
 		durableobject.Handle(f.rooms, note, (*room).note)
@@ -315,8 +315,8 @@ func TestJoinKey(t *testing.T) {
 	require.Empty(t, durableobject.JoinKey("a", ""))
 }
 
-// The answer of a method that publishes an event, and then repeats an earlier one, comes
-// after the former.
+// If a method publishes an event and then a repetition of an earlier one, its answer is sent after
+// both.
 func TestAnswerAfterARepetition(t *testing.T) {
 	bubble(t, keeping, func(_ *testing.T, f *fixture) {
 		durableobject.Handle(f.rooms, note, func(r *room, ctx context.Context, _ *durableobject.Websocket, in message) (string, error) {
@@ -336,7 +336,7 @@ func TestAnswerAfterARepetition(t *testing.T) {
 	})
 }
 
-// A channel that is published to with many keys leaves places to the others.
+// A channel with many keys leaves capacity for the keys of others.
 func TestKeysOfOneChannelLeavePlaces(t *testing.T) {
 	t.Parallel()
 	disk, err := filelog.Open(t.TempDir(), &filelog.Options{MaxKeys: 80, Sync: filelog.SyncNever})

@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"maps"
 	"time"
-
-	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
 // keptInterval is how often all kept values are read even if the bus reports no changes.
@@ -21,7 +19,7 @@ const prefixRevoked = "revoked/"
 // keptReader reads the revocations on a bus. It remembers which it has read, to avoid decoding them
 // again if they have not changed.
 type keptReader struct {
-	bus    eventlog.Bus
+	bus    *guardedBus
 	logger *slog.Logger
 	obey   func(*revocation) // set before the first reading
 
@@ -35,7 +33,7 @@ type keptReader struct {
 	seed maphash.Seed
 }
 
-func newKeptReader(bus eventlog.Bus, logger *slog.Logger) keptReader {
+func newKeptReader(bus *guardedBus, logger *slog.Logger) keptReader {
 	return keptReader{bus: bus, logger: logger, seen: map[string]uint64{}, seed: maphash.MakeSeed()}
 }
 
@@ -46,7 +44,7 @@ func (k *keptReader) isRead(version uint64) bool {
 
 // read obeys the revocations that are kept and that it has not seen.
 func (k *keptReader) read(ctx context.Context) error {
-	version, err := eventlog.KeptVersion(ctx, k.bus)
+	version, err := k.bus.KeptVersion(ctx)
 	if err != nil {
 		return fmt.Errorf("read the kept values: %w", err)
 	}

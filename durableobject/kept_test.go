@@ -14,7 +14,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// countedBus counts how often it is read.
+// countedBus counts how often its values are read.
 type countedBus struct {
 	*eventlog.MemoryBus
 	reads atomic.Int32
@@ -25,7 +25,7 @@ func (b *countedBus) Kept(ctx context.Context, prefix string) (map[string][]byte
 	return b.MemoryBus.Kept(ctx, prefix)
 }
 
-// keepRevoked keeps a revocation as a node does whose message is lost.
+// keepRevoked keeps a revocation as a node does whose message is then lost.
 func (b *countedBus) keepRevoked(t *testing.T, key string, who durableobject.Who) {
 	t.Helper()
 	value, err := json.Marshal(map[string]any{"who": who, "until": time.Now().Add(time.Hour)})
@@ -33,7 +33,7 @@ func (b *countedBus) keepRevoked(t *testing.T, key string, who durableobject.Who
 	require.NoError(t, b.Keep(t.Context(), "revoked/"+key, value, time.Hour))
 }
 
-// All revocations are read only when one of them has changed, and once a minute.
+// All revocations are read only after one has changed, and once a minute.
 func TestKeptIsReadAfterAChange(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -53,8 +53,8 @@ func TestKeptIsReadAfterAChange(t *testing.T) {
 	})
 }
 
-// A revocation that cannot be read keeps everybody out also where nothing changes, and only
-// until it expires.
+// While a revocation cannot be read, no client is accepted, even if the bus reports no changes.
+// That ends when it expires.
 func TestUnreadableRevocationIsReadAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -17,8 +17,8 @@ func latest(n int) durableobject.Options {
 	return o
 }
 
-// A client that subscribes for the first time sees the newest events before what the hook
-// sends, each with its id, also without the header of the extension.
+// A client that subscribes for the first time is sent the newest events before those that the hook
+// sends. Each has its id, even if the client does not send the header of the extension.
 func TestLatest(t *testing.T) {
 	bubble(t, latest(3), func(t *testing.T, f *fixture) {
 		var resumes []durableobject.Resume
@@ -48,7 +48,7 @@ func TestLatest(t *testing.T) {
 	})
 }
 
-// positionOf returns the position in the answer to a subscription that sends the extension.
+// positionOf returns the position in the answer to a subscription with the extension.
 func (c *rawClient) positionOf(frame string) string {
 	c.t.Helper()
 	_, rest, found := strings.Cut(frame, `"x-durable-iterator-position":"`)
@@ -64,8 +64,8 @@ func (c *rawClient) subscribeExtended(header ...string) string {
 	return c.positionOf(c.next())
 }
 
-// The position in the answer is that before the first of the latest events, so that a client
-// which is cut off before it has read all of them loses none.
+// The position in the answer is that before the first of the latest events, so that a client that
+// is disconnected before it has received all of them loses none.
 func TestLatestIsCutOff(t *testing.T) {
 	bubble(t, latest(3), func(t *testing.T, f *fixture) {
 		for i := range 5 {
@@ -90,7 +90,7 @@ func TestLatestIsCutOff(t *testing.T) {
 	})
 }
 
-// A client that names a last event, of whatever kind, has its resume and nothing else.
+// A client that sends any last event id resumes, and is not sent the latest events.
 func TestLatestIsForNewClientsOnly(t *testing.T) {
 	bubble(t, latest(1), func(t *testing.T, f *fixture) {
 		var last durableobject.Resume
@@ -135,8 +135,7 @@ func TestLatestAgain(t *testing.T) {
 	})
 }
 
-// A hook that loads its state sees all that is stored at or before Resume.Position there;
-// what comes after it is live.
+// A state that a hook loads includes all events up to Resume.Position; later events are live.
 func TestResumePosition(t *testing.T) {
 	bubble(t, keeping, func(t *testing.T, f *fixture) {
 		state := map[string]bool{} // what an application would have in its database

@@ -45,7 +45,7 @@ func TestObjectsAreMadeOnceAndEvictedWhenIdle(t *testing.T) {
 	})
 }
 
-// The log outlives the object.
+// Clients can resume after an object was evicted, because the log is not.
 func TestResumeOverAnEviction(t *testing.T) {
 	o := durableobject.Options{ResumeRetention: time.Hour, IdleTimeout: time.Minute}
 	bubble(t, o, func(_ *testing.T, f *fixture) {

@@ -16,8 +16,8 @@ import (
 
 const hangFrame = `{"i":%d,"p":{"u":"/call","b":{"json":{"path":["toolbox","hang"]}}}}`
 
-// Calls beyond MaxCalls wait. Meanwhile aborts and new tokens are obeyed, events arrive,
-// and the socket can subscribe anew.
+// Calls beyond MaxCalls wait. Meanwhile aborts and new tokens are processed, events are sent, and
+// the socket can subscribe again.
 func TestCallsBeyondTheLimitWait(t *testing.T) {
 	bubble(t, durableobject.Options{}, func(t *testing.T, f *fixture) {
 		c := f.connect("a", withLife(time.Minute))
@@ -45,7 +45,7 @@ func TestCallsBeyondTheLimitWait(t *testing.T) {
 	})
 }
 
-// Messages of calls that wait or run are bounded by their bytes: beyond that the socket is
+// The size of the messages of calls that wait or run is limited. Beyond the limit the socket is
 // not read, and the client's silence does not count.
 func TestPendingBytes(t *testing.T) {
 	bubble(t, durableobject.Options{MaxPendingBytes: 50_000, MaxCalls: 2}, func(t *testing.T, f *fixture) {
@@ -93,8 +93,8 @@ func TestMaxStreams(t *testing.T) {
 	})
 }
 
-// One hook of a socket runs at a time, and of the subscriptions that come meanwhile only
-// the newest gets its turn.
+// One hook of a socket runs at a time. Of the subscriptions that are made meanwhile, only the
+// newest has its hook called.
 func TestHooksOfOneSocketRunOneAtATime(t *testing.T) {
 	bubble(t, keeping, func(t *testing.T, f *fixture) {
 		var running, most int
@@ -129,8 +129,8 @@ func TestHooksOfOneSocketRunOneAtATime(t *testing.T) {
 	})
 }
 
-// A hook that hangs keeps events from a later subscription for HookTimeout too, from when
-// that one began: no longer, and no less, so that its own hook may yet come first.
+// A hook that hangs also delays the events of a later subscription by HookTimeout, counted from
+// the time of that subscription, so that its own hook can still run before its events.
 func TestHookThatHangsDelaysTheNextOne(t *testing.T) {
 	const timeout = durableobject.DefaultHookTimeout
 	for name, test := range map[string]struct {
@@ -201,7 +201,7 @@ func TestSubscribeTakesAPostOfJSON(t *testing.T) {
 	}
 }
 
-// Send waits for room with the client, and ends with its context or the socket. It holds
+// Send waits until the client reads, until its context ends, or until the socket closes. It holds
 // no lock meanwhile.
 func TestSendWaitsForRoom(t *testing.T) {
 	const sends, fit = 10, 2 // one waits, and perhaps one is being written

@@ -14,7 +14,7 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// Two namespaces on one log have each other's events, which the second one reports.
+// Two namespaces on one log receive each other's events, and the second one logs a warning.
 func TestNamespacesOnOneLog(t *testing.T) {
 	for name, tc := range map[string]struct {
 		first, second func(eventlog.Log) eventlog.Log
@@ -84,7 +84,7 @@ func TestEmptySecretIsNoVerifier(t *testing.T) {
 	})
 }
 
-// A log that drops events before ResumeRetention has passed is reported.
+// A warning is logged for a log that drops events before ResumeRetention has passed.
 func TestLogThatKeepsEventsTooShortly(t *testing.T) {
 	for name, tc := range map[string]struct {
 		retention time.Duration

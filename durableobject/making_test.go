@@ -12,7 +12,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject"
 )
 
-// A newHub that waits for itself fails, at once and with that error.
+// A newHub that waits for itself receives ErrRecursive at once.
 func TestNewHubAsksForItself(t *testing.T) {
 	t.Parallel()
 	type namespace = durableobject.Namespace[*durableobject.Object[message]]
@@ -77,7 +77,7 @@ func TestNewHubAsksForItself(t *testing.T) {
 	}
 }
 
-// What newHub gets goes on after an error, and so does the object itself.
+// Both the object that newHub has requested and its own object can be used after the error.
 func TestNewHubMakesDoWithoutItself(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

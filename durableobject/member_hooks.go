@@ -7,12 +7,12 @@ import (
 
 const (
 	// maxHooks is how many calls of OnJoined and OnLeft may wait on a node, half of them for
-	// one object. More are dropped.
+	// one object. Further calls are dropped.
 	maxHooks = 100_000
-	// maxHookObjects is how many objects have such a hook running at the same time.
+	// maxHookObjects is how many objects may have such a hook running at the same time.
 	maxHookObjects = 64
-	// maxOverdue is how many hooks that have outlived Options.HookTimeout are not counted
-	// among them, so that hooks which never return do not hold up other objects for ever.
+	// maxOverdue is how many hooks that take longer than Options.HookTimeout are not counted
+	// among these, so that hooks that never return do not block those of other objects.
 	maxOverdue = 1000
 	// dropLogInterval is how often dropped calls are logged.
 	dropLogInterval = 10 * time.Second
@@ -43,7 +43,7 @@ type hookQueue struct {
 	ready    []string
 	count    int // calls in waiting
 	workers  int
-	overdue  int // workers whose hook has outlived HookTimeout
+	overdue  int // workers whose hook takes longer than HookTimeout
 	ending   bool
 	last     sync.WaitGroup // workers that finish has started
 	dropped  int            // calls since loggedAt
@@ -54,7 +54,7 @@ func newHookQueue(b *base, start func(func()) bool) hookQueue {
 	return hookQueue{base: b, start: start, waiting: map[string][]hookCall{}}
 }
 
-// push adds a call. It does not wait. It reports whether it has not dropped the call.
+// push adds a call without waiting. It returns false if it has dropped the call.
 func (q *hookQueue) push(h hookCall) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -95,8 +95,8 @@ func (q *hookQueue) employ() {
 	q.workers++
 }
 
-// work calls hooks, one of each channel in turn, until none is ready. Another worker goes on
-// for one whose goroutine a hook has ended, as the functions of a test may.
+// work calls hooks, one of each channel in turn, until none is ready. If a hook ends the goroutine, as
+// functions of package testing do, another worker continues.
 func (q *hookQueue) work() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -109,7 +109,7 @@ func (q *hookQueue) work() {
 	}
 }
 
-// step calls the next hook, with mu held, which is free meanwhile.
+// step calls the next hook. It is called with mu held, and releases it during the call.
 func (q *hookQueue) step() {
 	channel := q.ready[0]
 	q.ready = q.ready[1:]
@@ -131,7 +131,7 @@ func (q *hookQueue) step() {
 	q.run(h)
 }
 
-// run calls a hook. Once it is overdue, another worker may be started in its place.
+// run calls a hook. If it takes too long, another worker may be started in its place.
 func (q *hookQueue) run(h hookCall) {
 	returned := sync.OnceFunc(func() {
 		if h.done != nil {
@@ -161,7 +161,7 @@ func (q *hookQueue) run(h hookCall) {
 	q.call(h)
 }
 
-// finish calls the hooks that no worker could be started for, as the namespace shuts down,
+// finish calls the hooks for which no worker could be started because the namespace is shutting down,
 // and returns when all have returned.
 func (q *hookQueue) finish() {
 	q.mu.Lock()

@@ -15,7 +15,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject"
 )
 
-// foyer is an object whose presence hooks do what a test wants.
+// foyer is an object whose presence hooks are functions of the test.
 type foyer struct {
 	*durableobject.Object[message]
 	joined, left, evicted func(channel string)
@@ -65,8 +65,8 @@ func (n *foyerNode) end() {
 	}
 }
 
-// stuckIn returns a hook that blocks in one channel until release is called, and counts the
-// calls that have returned in all.
+// stuckIn returns a hook that blocks in one channel until release is called, and the number of all
+// calls that have returned.
 func stuckIn(channel string) (hook func(string), returned *atomic.Int32, release func()) {
 	unblock := make(chan struct{})
 	returned = &atomic.Int32{}
@@ -78,7 +78,7 @@ func stuckIn(channel string) (hook func(string), returned *atomic.Int32, release
 	}, returned, func() { close(unblock) }
 }
 
-// A hook that blocks holds up those of its own object only.
+// A hook that blocks delays only the hooks of its own object.
 func TestPresenceHookThatBlocks(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -98,7 +98,7 @@ func TestPresenceHookThatBlocks(t *testing.T) {
 	})
 }
 
-// However many hooks wait, they run on a bounded number of goroutines.
+// However many hooks are queued, they run on a limited number of goroutines.
 func TestPresenceHooksAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -122,7 +122,7 @@ func TestPresenceHooksAtOnce(t *testing.T) {
 	})
 }
 
-// Hooks that never return do not hold up those of other objects once they are overdue.
+// Hooks that never return do not block the hooks of other objects after HookTimeout.
 func TestPresenceHooksThatDoNotReturn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -148,7 +148,7 @@ func TestPresenceHooksThatDoNotReturn(t *testing.T) {
 	})
 }
 
-// The panic of a hook is logged with its stack, and the next hook is called.
+// A panic of a hook is logged with its stack, and the next hook is called.
 func TestPresenceHookThatPanics(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -169,8 +169,7 @@ func TestPresenceHookThatPanics(t *testing.T) {
 	})
 }
 
-// A hook may end its goroutine, as the functions of a test do that fails. It ended the
-// process.
+// A hook may end its goroutine, as t.FailNow does. This used to end the process.
 func TestPresenceHookThatEndsItsGoroutine(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

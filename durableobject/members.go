@@ -11,22 +11,23 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// maxAway is how many members of an object may be within the grace on one node. With one more,
-// the one that has been away longest leaves at once: a client with one token can connect with any
+// maxAway is how many members of an object may be in the grace period on one node. If there are more,
+// the one that has been away longest leaves at once, because a client can use one token with any
 // number of ids.
 const maxAway = 20_000
 
-// members are the clients that are connected to the nodes of a namespace, as far as this node
-// knows: all claims of all nodes. A namespace without Options.Presence has none.
+// members has the clients that are connected to any node of a namespace, as far as this node knows.
+// Its functions are called with mu held, unless their comment states otherwise or they lock it
+// themselves. A namespace without Options.Presence has no members.
 type members struct {
 	debts
 
 	grace time.Duration
 
-	// These are guarded by mu of the replication.
+	// These fields are guarded by replication.mu.
 	//
-	//   - departures has a *departure for each own claim without a socket, in order of time,
-	//     since the grace is always the same. timer is set for the first of them.
+	//   - departures has a *departure for each claim of this node without a socket, in order
+	//     of time, because the grace period is the same for all. timer is set for the first.
 	rosters    map[string]*roster
 	departures list.List
 	timer      *time.Timer
@@ -34,7 +35,7 @@ type members struct {
 	begun      time.Time     // when this node began to listen to the others
 }
 
-// departure is the end of the grace of a member.
+// departure is the end of the grace period of a member.
 type departure struct {
 	at  time.Time
 	key memberKey
@@ -71,7 +72,7 @@ func (p *members) arrive(key memberKey, t *token.Payload) {
 	})
 }
 
-// renew notes that a socket of a member has another token.
+// renew updates the claim to a member whose socket has another token.
 func (p *members) renew(key memberKey, t *token.Payload) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -83,8 +84,8 @@ func (p *members) renew(key memberKey, t *token.Payload) {
 	}
 }
 
-// leave removes a socket of a member.
-func (p *members) leave(key memberKey) {
+// leave removes a socket of a member. A client that was sent away does not have the grace.
+func (p *members) leave(key memberKey, sentAway bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := p.own[key]
@@ -96,13 +97,13 @@ func (p *members) leave(key memberKey) {
 		if c.Sockets--; c.Sockets > 0 {
 			return
 		}
-		if c.ended = p.grace < 0; !c.ended {
+		if c.ended = sentAway || p.grace < 0; !c.ended {
 			p.depart(key, c)
 		}
 	})
 }
 
-// depart begins the grace of a member.
+// depart begins the grace period of a member.
 func (p *members) depart(key memberKey, c *claim) {
 	away := &p.rosters[key.channel].away
 	c.departing, c.away = p.departures.PushBack(&departure{time.Now().Add(p.grace), key}), away.PushBack(key)
@@ -112,7 +113,7 @@ func (p *members) depart(key memberKey, c *claim) {
 	p.schedule()
 }
 
-// stay ends the grace of a member, if it has one.
+// stay removes a member from the lists of those in the grace period, if it is in them.
 func (p *members) stay(key memberKey, c *claim) {
 	if c.departing != nil {
 		p.departures.Remove(c.departing)
@@ -121,11 +122,32 @@ func (p *members) stay(key memberKey, c *claim) {
 	}
 }
 
-// expire ends the grace of a member that has not come back.
+// expire ends the grace period of a member that has not come back.
 func (p *members) expire(key memberKey) {
 	c := p.own[key]
 	p.stay(key, c)
 	p.change(key, func(*member) { c.ended = true })
+}
+
+// sendAway ends the grace of the members that w selects. Claims have no token ids, so a selector
+// with one selects none.
+func (p *members) sendAway(w *Who) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
+	var selected []memberKey
+	for e := p.departures.Front(); e != nil; e = e.Next() {
+		key := e.Value.(*departure).key //nolint:forcetypeassert // see departures
+		c := p.own[key]
+		if w.matches(key.Recipient, &token.Payload{Channel: key.channel, Tags: c.Tags, IssuedAt: c.Issued}) {
+			selected = append(selected, key)
+		}
+	}
+	for _, key := range selected {
+		p.expire(key)
+	}
 }
 
 // schedule sets the timer for the first departure.
@@ -141,7 +163,7 @@ func (p *members) schedule() {
 	}
 }
 
-// expireDue ends the grace of the members for which it is over. It is called without mu.
+// expireDue ends the grace periods that are over. It is called without mu.
 func (p *members) expireDue(context.Context) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -156,8 +178,8 @@ func (p *members) expireDue(context.Context) {
 	p.schedule()
 }
 
-// change changes the claims to a member, does what is to be done about it, and passes the
-// change to the watchers.
+// change calls fn, which changes the claims to a member. It then does what this node has to do because
+// of the change, and passes the change to the watchers.
 func (p *members) change(key memberKey, fn func(m *member)) {
 	r := p.roster(key.channel)
 	m := r.members[key.Recipient]
@@ -194,7 +216,7 @@ func (p *members) change(key memberKey, fn func(m *member)) {
 	}
 }
 
-// roster returns the roster of a channel, which it makes if there is none.
+// roster returns the roster of a channel, and creates it if there is none.
 func (p *members) roster(channel string) *roster {
 	r := p.rosters[channel]
 	if r == nil {
@@ -204,7 +226,7 @@ func (p *members) roster(channel string) *roster {
 	return r
 }
 
-// tidy removes a roster that nobody is in and nobody watches.
+// tidy removes a roster without members and watchers.
 func (p *members) tidy(channel string, r *roster) {
 	if len(r.members) == 0 && len(r.watchers) == 0 {
 		delete(p.rosters, channel)
@@ -243,7 +265,7 @@ func (p *members) act(key memberKey, m *member) {
 	}
 }
 
-// bye calls OnLeft, and lets the other nodes know.
+// bye queues a call of OnLeft, and the message to the other nodes that the member has left.
 func (p *members) bye(key memberKey, m *member, joining bool) {
 	last := m.view(key.Recipient)
 	p.owe(key, last, joining)
@@ -252,9 +274,9 @@ func (p *members) bye(key memberKey, m *member, joining bool) {
 	}
 }
 
-// close ends presence: if there are no other nodes every member leaves now, and otherwise
-// the others do the rest. It returns when all hooks have returned and the other nodes were
-// sent the last changes, for which they have busTimeout.
+// close ends presence. If there are no other nodes, every member leaves now. Otherwise the other
+// nodes remove those that do not come back to one of them. close returns when all hooks have returned
+// and the last changes were sent to the other nodes, which may take busTimeout before and after that.
 func (p *members) close() {
 	p.mu.Lock()
 	p.stopTimers()

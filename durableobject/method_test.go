@@ -107,7 +107,7 @@ func TestCallEnds(t *testing.T) {
 	}
 }
 
-// DI-109: the interceptors run once for each request, and see what it is about.
+// DI-109: the interceptors run once for each request, and see its path and its socket.
 func TestInterceptors(t *testing.T) {
 	var seen []string
 	o := durableobject.Options{Interceptors: []rpc.Interceptor{

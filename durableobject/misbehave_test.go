@@ -44,7 +44,7 @@ func (l panicking) Trim(ctx context.Context, before time.Time) error {
 	return l.Log.Trim(ctx, before)
 }
 
-// strange is an event or an output whose encoding is up to its test.
+// strange is an event or an output whose encoding is a function of the test.
 type strange struct{ encode func() }
 
 func (s strange) MarshalJSON() ([]byte, error) {
@@ -71,7 +71,7 @@ func (f handlerFunc) Verify(ctx context.Context, tok string) (*token.Payload, er
 	return secret.Verify(ctx, tok)
 }
 
-// misbehaving is a namespace in which the code of one kind does something strange, once.
+// misbehaving is a namespace in which one kind of application code misbehaves once.
 type misbehaving struct {
 	kind    string
 	strange func(kind string)
@@ -111,7 +111,7 @@ func newMisbehaving(t *testing.T, kind string, do func()) *misbehaving {
 	return m
 }
 
-// kinds are all of the application's code that a namespace runs.
+// kinds returns the names of all kinds of application code that a namespace runs.
 func kinds() []string {
 	return []string{
 		"Verifier", "Channels", "Subject", "Authorize", "Context", "newHub", "Interceptors", "Plugins", "Validator",
@@ -126,7 +126,7 @@ type ruled struct {
 
 var odd = rpc.Define[ruled, strange]("say")
 
-// oddRoom is a hub in which everything may misbehave.
+// oddRoom is a hub whose methods and hooks may misbehave.
 type oddRoom struct {
 	*durableobject.Object[any]
 	m       *misbehaving
@@ -161,7 +161,7 @@ func (r *oddRoom) OnEvicted(context.Context) {
 	r.evicted.Add(1)
 }
 
-// visit has a client connect, subscribe, call and leave, as far as it gets.
+// visit connects a client, subscribes, calls a method and disconnects, as far as that is possible.
 func (f *fixture) visit(t *testing.T) {
 	t.Helper()
 	c, err := f.dial(url.Values{"id": {"a"}, "token": {sign(t, "room")}})
@@ -175,9 +175,8 @@ func (f *fixture) visit(t *testing.T) {
 	c.drop()
 }
 
-// After a panic anywhere the object works, is evicted when nobody uses it, and the
-// namespace shuts down. The same holds for code that ends its goroutine, as the functions
-// of a test do that fails.
+// After a panic of any application code, the object works, it is evicted when it is not used, and
+// the namespace shuts down. The same applies to code that ends its goroutine, as t.FailNow does.
 func TestPanicsOfTheApplication(t *testing.T) {
 	t.Parallel()
 	for name, do := range map[string]func(){
@@ -197,7 +196,7 @@ func TestPanicsOfTheApplication(t *testing.T) {
 	}
 }
 
-// A subscription whose hook has ended its goroutine is like one whose hook has panicked.
+// A hook that ends its goroutine has the same effect as one that panics.
 func TestOnSubscribedEndsItsGoroutine(t *testing.T) {
 	var book logBook
 	bubble(t, durableobject.Options{Logger: book.logger()}, func(t *testing.T, f *fixture) {
@@ -303,7 +302,7 @@ func testLogger(t *testing.T, log func(r *room)) {
 	})
 }
 
-// An error of a serializer or a predicate is the publisher's, and so is a panic.
+// PublishEvent returns the errors and the panics of serializers and predicates.
 func TestPublishPanics(t *testing.T) {
 	bubble(t, durableobject.Options{}, func(t *testing.T, f *fixture) {
 		f.connect("a").subscribe()

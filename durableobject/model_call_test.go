@@ -29,7 +29,7 @@ func (v *visit) act(n *post) {
 	w.notef("v%d calls act as %s: %v", v.n, id, n)
 }
 
-// updateToken tries to replace the token by a good or a bad one.
+// updateToken tries to replace the token with a valid or an invalid one.
 func (v *visit) updateToken(r *rand.Rand) {
 	w, p, life := v.place.world, v.place, pick(r, 5*time.Second, time.Minute, time.Hour)
 	_, subject := readAtt(v.ws.Token())
@@ -58,7 +58,7 @@ func (v *visit) updateToken(r *rand.Rand) {
 	p.notef("v%d updates its token as %s for %v by %s, wants %s", v.n, id, life, c.kind, c.want)
 }
 
-// answered takes the answer of a call.
+// answered processes the answer of a call.
 func (v *visit) answered(c *call, text []byte) {
 	w := v.place.world
 	w.sawf("an answer: %s", c.kind)

@@ -2,12 +2,12 @@ package durableobject
 
 import "github.com/go-orpc/durable-iterator/durableobject/eventlog"
 
-// LogOf returns the log of a namespace, also one of its own: the model test reads
-// the order of events there. It is nil where nothing is kept.
+// LogOf returns the log of a namespace, even its own. The model test reads the order of events
+// from it. It is nil if no events are kept.
 func LogOf[H any](ns *Namespace[H]) eventlog.Log { return ns.class.log }
 
-// Behind reports whether a socket was too slow for what is published, and reads it
-// from the log. The model test counts that.
+// Behind reports whether a socket is too slow for live events and reads from the log. The model
+// test counts these.
 func Behind(ws *Websocket) bool { return ws.reader.Behind() }
 
 // Joined returns the number of sockets of the namespace and of its channels.

@@ -16,10 +16,10 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/memhttp"
 )
 
-// What the model found, each as a test of its own.
+// These are faults that the model has found, each with a test.
 
-// More than MaxLagBytes is published while a slow client is being sent what it
-// missed: that is read from the log, too.
+// If more than MaxLagBytes is published while a slow client is sent missed events, those events
+// are read from the log too.
 func TestSlowReplayWhileOthersPublish(t *testing.T) {
 	o := keeping
 	o.MaxLagBytes = 10_000
@@ -46,8 +46,8 @@ func TestSlowReplayWhileOthersPublish(t *testing.T) {
 	})
 }
 
-// A client that resumes stays at its last event until it receives a later
-// position, which has to happen before that event is too old.
+// A client that has resumed keeps its last event id until it receives a later position, which must
+// happen before that event is too old.
 func TestCursorMovesAfterAResume(t *testing.T) {
 	bubble(t, keeping, func(t *testing.T, f *fixture) {
 		c := f.connect("a")
@@ -71,8 +71,9 @@ func TestCursorMovesAfterAResume(t *testing.T) {
 	})
 }
 
-// A slow client that lacks what is too old to be sent is closed, and not led past
-// it, also if the log still has it or the subscription began in an empty log.
+// A slow client that is missing events which are too old to be sent is closed, and does not
+// receive a later position, even if the log still has them or the subscription began in an empty
+// log.
 func TestSlowClientIsNotLedPastWhatIsTooOld(t *testing.T) {
 	for name, test := range map[string]struct {
 		log  func() eventlog.Log
@@ -108,8 +109,8 @@ func TestSlowClientIsNotLedPastWhatIsTooOld(t *testing.T) {
 	}
 }
 
-// A slow client that began at an unknown position in an empty log reads on from the
-// log like any other.
+// A slow client that began at an unknown position in an empty log continues from the log like any
+// other.
 func TestSlowClientAfterAnUnknownPosition(t *testing.T) {
 	o := keeping
 	o.MaxLagBytes = 1000
@@ -129,8 +130,8 @@ func TestSlowClientAfterAnUnknownPosition(t *testing.T) {
 	})
 }
 
-// A client that has missed nothing is not closed as too slow because the log forgets
-// the channel, whose events have all expired, before the client has read the answer.
+// A client that has missed nothing is not closed as too slow if the log forgets the channel,
+// because all its events have expired, before the client has read the answer.
 func TestSlowClientThatHasMissedNothing(t *testing.T) {
 	bubble(t, keeping, func(t *testing.T, f *fixture) {
 		c := f.connect("a")
@@ -155,8 +156,8 @@ func TestSlowClientThatHasMissedNothing(t *testing.T) {
 	})
 }
 
-// waiter is an object whose first OnSubscribed waits for the end of its context,
-// and sends then.
+// waiter is an object whose first OnSubscribed waits for the end of its context, and then sends an
+// event.
 type waiter struct {
 	*durableobject.Object[message]
 	first sync.Once
@@ -172,8 +173,8 @@ func (w *waiter) OnSubscribed(ctx context.Context, ws *durableobject.Websocket, 
 	return err
 }
 
-// The context of OnSubscribed ends with the subscription, and then what it sends
-// does not reach the next one.
+// The context of OnSubscribed ends with its subscription. Events that it sends after that do not
+// reach the next subscription.
 func TestHookEndsWithItsSubscription(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]string{

@@ -2,7 +2,7 @@ package durableobject_test
 
 import "encoding/json"
 
-// frame is what a server sends.
+// frame is a decoded frame of a server.
 type frame struct {
 	I json.RawMessage
 	T int

@@ -20,7 +20,7 @@ type hall struct {
 	gone  atomic.Bool
 }
 
-// act publishes what the driver has thought of.
+// act publishes the post that the driver has prepared.
 func (h *hall) act(ctx context.Context, _ *durableobject.Websocket, n int) (string, error) {
 	h.place.mu.Lock()
 	p := h.place.orders[n]
@@ -31,7 +31,7 @@ func (h *hall) act(ctx context.Context, _ *durableobject.Websocket, n int) (stri
 	return "acted", nil
 }
 
-// hookRun is one OnSubscribed.
+// hookRun is a call of OnSubscribed.
 type hookRun struct {
 	visit    *visit
 	resume   durableobject.Resume
@@ -44,7 +44,7 @@ type hookRun struct {
 	reading  *reading
 }
 
-// OnSubscribed does what the driver is in the mood for.
+// OnSubscribed does what the driver has chosen at random.
 func (h *hall) OnSubscribed(ctx context.Context, ws *durableobject.Websocket, res durableobject.Resume) error {
 	w := h.place.world
 	n, _ := readAtt(ws.Token())
@@ -109,7 +109,7 @@ func (h *hall) OnEvicted(context.Context) {
 	}
 }
 
-// The attachment of a token names the visit that it is for, and its owner.
+// newAtt returns the attachment of a token, which names its visit and its owner.
 func newAtt(visit int, subject string) string { return fmt.Sprintf(`"%d.%s"`, visit, subject) }
 
 func readAtt(p *payload) (visit int, subject string) {

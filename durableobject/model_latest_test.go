@@ -1,21 +1,21 @@
 package durableobject_test
 
-// checkHookPosition looks at the position that the hook was told, after which events are
-// live: for a subscription that begins with the latest ones, nothing else says where that is.
+// checkHookPosition checks the position that was passed to the hook, after which events are live.
+// For a subscription that begins with the latest events, nothing else reports it.
 func (r *reading) checkHookPosition() {
 	v, p, text := r.visit, r.visit.place, r.hook.resume.Position
 	if p.log == nil {
 		if text != "" {
-			p.failf("v%d: nothing is kept, and the hook of %s was told the position %q", v.n, r.id, text)
+			p.failf("v%d: nothing is kept, and the hook of %s got the position %q", v.n, r.id, text)
 		}
 		return
 	}
 	at, ok := parsePosition(text)
 	switch {
 	case !ok || at.Epoch != p.epoch || at.Seq > p.head() || at.Seq < r.low:
-		p.failf("v%d: the hook of %s was told the position %q, at %d or later", v.n, r.id, text, r.low)
+		p.failf("v%d: the hook of %s got the position %q, at %d or later", v.n, r.id, text, r.low)
 	case r.exact && r.last == "" && at.Seq != r.low:
-		p.failf("v%d: the hook of %s was told the position %q, its client %d", v.n, r.id, text, r.low)
+		p.failf("v%d: the hook of %s got the position %q, its client %d", v.n, r.id, text, r.low)
 	case r.latest > 0 && !r.exact:
 		r.low, r.high, r.exact = at.Seq, at.Seq, true
 		n := len(r.wanted(r.lost, at.Seq))
@@ -23,7 +23,7 @@ func (r *reading) checkHookPosition() {
 	}
 }
 
-// wanted returns the posts for the client after a rank, up to another.
+// wanted returns the posts for the client that are after one rank, up to another one.
 func (r *reading) wanted(after, upTo uint64) (list []*post) {
 	for _, n := range r.want {
 		if n.rank > after && n.rank <= upTo {
@@ -33,8 +33,8 @@ func (r *reading) wanted(after, upTo uint64) (list []*post) {
 	return list
 }
 
-// latestBounds are the bounds of a subscription that begins with the latest events: they
-// are not more than were asked for, and not fewer unless some are too old.
+// latestBounds returns the bounds of a subscription that begins with the latest events: there are
+// not more than requested, and not fewer unless some are too old.
 func (r *reading) latestBounds() (low, high uint64, known bool) {
 	v, p := r.visit, r.visit.place
 	if r.hook == nil {

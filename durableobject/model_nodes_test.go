@@ -14,8 +14,8 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog/eventlogtest"
 )
 
-// front is a namespace of a space: its only one or, where nodes share a log, that of one
-// node. A visit is at one front, and the next one of its guest perhaps at another.
+// front is a namespace of a space: its only one or, if nodes share a log, that of one node. A
+// visit is at one front; the next visit of the same guest may be at another one.
 type front struct {
 	*space
 	n      int
@@ -31,10 +31,11 @@ func (w *world) fronts() (list []*front) {
 	return list
 }
 
-// skew is by how much events may be replayed that are too old: the clocks of nodes differ.
+// skew returns how much older than the retention replayed events may be, because the clocks of
+// nodes differ.
 func (w *world) skew() time.Duration { return either(w.nodes > 1, 10*time.Second, 0) }
 
-// newNode opens a handle on the log that nodes share, whose feed behaves as planned.
+// newNode opens a handle of the log that nodes share. Its feed behaves as planned.
 func (w *world) newNode(n int) *eventlogtest.Handle {
 	h := w.cluster.Open()
 	if w.feed == "calm" {
@@ -59,12 +60,11 @@ func (w *world) newNode(n int) *eventlogtest.Handle {
 	return h
 }
 
-// calm is how long it takes at most until everything that a feed has left out or delayed
-// has come.
+// calm is the maximum time until all records that a feed has left out or delayed have arrived.
 const calm = 2500 * time.Millisecond
 
-// waitForFeeds lets what is on its way to nodes arrive, and reports whether there was
-// anything.
+// waitForFeeds waits until all records have arrived at the nodes, and reports whether there were
+// any.
 func (w *world) waitForFeeds() bool {
 	w.mu.Lock()
 	coming := w.coming
@@ -76,16 +76,16 @@ func (w *world) waitForFeeds() bool {
 	return coming
 }
 
-// anyFront is where a guest comes or a publisher publishes.
+// anyFront returns a random front.
 func (p *place) anyFront(r *rand.Rand) *front { return pick(r, p.fronts...) }
 
-// frontFor is where the visit n is.
+// frontFor returns the front of visit n.
 func (p *place) frontFor(n int) *front {
 	return p.anyFront(rand.New(rand.NewPCG(p.seed, 1<<48+uint64(n))))
 }
 
-// loseFeeds ends all feeds of a node. Its sockets are closed, and none of their events is
-// lost or repeated when the guests come back.
+// loseFeeds ends all feeds of a node. Its sockets are closed, and none of their events is lost or
+// repeated when the guests reconnect.
 func (w *world) loseFeeds(r *rand.Rand) {
 	f := w.places[0].anyFront(r)
 	if f.handle == nil {
@@ -99,7 +99,7 @@ func (w *world) loseFeeds(r *rand.Rand) {
 	f.handle.Lose(errors.New("the model loses it"))
 }
 
-// roamed counts a subscription that resumes at another node than the one before.
+// roamed counts a subscription that resumes on another node.
 func (v *visit) roamed(last string) {
 	before := v.guest.at[v.place]
 	v.guest.at[v.place] = v.front
@@ -109,8 +109,8 @@ func (v *visit) roamed(last string) {
 	v.place.sawf("nodes: a resume %s", either(before == v.front, "where the guest was", "at another node"))
 }
 
-// waited reports whether a hook waited for an earlier one, perhaps for longer than events
-// do. Between nodes that cannot be seen for sure, since time passes while everything settles.
+// waited reports whether a hook may have waited for an earlier one for longer than events wait.
+// With several nodes this is not certain, because time passes while everything settles.
 func (v *visit) waited(h *hookRun) bool {
 	w := v.place.world
 	w.mu.Lock()

@@ -9,9 +9,9 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// readPast reads the history of a visit's place, for its socket or for nobody, from one end
-// to the other or from an event on, in pages. It must have what a replay would have, and
-// nothing for somebody else.
+// readPast reads the history of a place in pages, for the socket of a visit or for none, from one
+// end to the other or after an event. It must have the events that a replay would have, and none
+// for other clients.
 func (w *world) readPast(r *rand.Rand, v *visit) {
 	p := v.place
 	h := durableobject.HistoryOptions{Limit: pick(r, 1, 2, 5, 100)}
@@ -44,12 +44,12 @@ func (w *world) readPast(r *rand.Rand, v *visit) {
 	p.checkPast(v, h, got, either(backwards, rankRange{0, either(from == 0, known, from-1)}, rankRange{from, known}))
 }
 
-// rankRange is of the posts after a rank, up to another.
+// rankRange selects the posts after one rank, up to another one.
 type rankRange struct{ after, upTo uint64 }
 
 func (r rankRange) has(n *post) bool { return n.rank > r.after && n.rank <= r.upTo }
 
-// pages reads page after page and returns the posts in order of the log.
+// pages reads all pages and returns the posts in the order of the log.
 func (p *place) pages(v *visit, h durableobject.HistoryOptions, backwards bool) (got []*post) {
 	w := p.world
 	hall := p.hall(v.front)
@@ -99,7 +99,7 @@ func (p *place) pages(v *visit, h durableobject.HistoryOptions, backwards bool) 
 	return got
 }
 
-// relearn is learn where somebody may have published who has not said so yet.
+// relearn is learn for a time at which posts may have been published that were not recorded yet.
 func (w *world) relearn() {
 	w.mu.Lock()
 	w.fresh = true
@@ -107,13 +107,13 @@ func (w *world) relearn() {
 	w.learn()
 }
 
-// idOf is the event id of a post.
+// idOf returns the event id of a post.
 func (p *place) idOf(n *post) string {
 	return eventlog.Position{Epoch: p.epoch, Seq: n.rank}.String()
 }
 
-// checkPast compares a history with the posts, of which those in a range must be in it as
-// far as they are retained.
+// checkPast compares a history with the posts. Those in a range must be in it if they are
+// retained.
 func (p *place) checkPast(v *visit, h durableobject.HistoryOptions, got []*post, of rankRange) {
 	w, lost, last := p.world, p.missing(0), uint64(0)
 	for _, n := range got {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// plan is what a history is made with.
+// plan has the parameters of a history.
 type plan struct {
 	log       string        // "off", "own", "given", "bounded", "shared", "nodes"
 	retention time.Duration // 0 with "off"

@@ -39,7 +39,7 @@ type post struct {
 	round int // in which it was published
 }
 
-// newPost makes a post for everybody.
+// newPost returns a post for everybody.
 func (w *world) newPost(p *place) *post {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -48,7 +48,7 @@ func (w *world) newPost(p *place) *post {
 	return n
 }
 
-// randomPost makes one with options of all kinds.
+// randomPost returns a post with random options.
 func (w *world) randomPost(r *rand.Rand, p *place) *post {
 	n := w.newPost(p)
 	if w.pad > 0 {
@@ -70,7 +70,7 @@ func (w *world) randomPost(r *rand.Rand, p *place) *post {
 	return n
 }
 
-// key is what a post is found by: its text without the padding.
+// key returns the text of a post without the padding, which identifies it.
 func (n *post) key() string { return keyOf(n.text) }
 
 func keyOf(text string) string {
@@ -90,7 +90,7 @@ func (n *post) withTags(r *rand.Rand) {
 	}
 }
 
-// withRecipients adds an option of the targets or of the excludes.
+// withRecipients adds an option for the targets or the excludes.
 func (n *post) withRecipients(r *rand.Rand, kind string, list *[]eventlog.Recipient) {
 	if *list == nil {
 		*list = []eventlog.Recipient{}
@@ -136,7 +136,7 @@ func (n *post) withRecipients(r *rand.Rand, kind string, list *[]eventlog.Recipi
 	}
 }
 
-// ask is a predicate. Whom it chooses belongs to the audience from then on.
+// ask is a predicate. The sockets that it selects are added to the audience.
 func (n *post) ask(ws *durableobject.Websocket, bit int, list *[]eventlog.Recipient) bool {
 	w := n.place.world
 	number, _ := readAtt(ws.Token())
@@ -165,7 +165,7 @@ func (w *world) recipient(id, subject string) eventlog.Recipient {
 	return eventlog.Recipient{Subject: subject, ID: id}
 }
 
-// publish is called by the driver, by hooks and by methods.
+// publish publishes the post. The driver, hooks and methods call it.
 func (n *post) publish(ctx context.Context, h *hall) error {
 	w := n.place.world
 	w.mu.Lock()
@@ -200,7 +200,7 @@ func (n *post) publish(ctx context.Context, h *hall) error {
 	return err
 }
 
-// includes is the rule for whom an event is.
+// includes reports whether the post is for the client of a visit.
 func (n *post) includes(v *visit) bool {
 	if slices.Contains(n.excludes, v.to) {
 		return false
@@ -219,7 +219,7 @@ func (n *post) includes(v *visit) bool {
 	return false
 }
 
-// seen notes who has got a post. Twins are two that go by one name.
+// seen records which client has received a post. Twins are two posts with the same text.
 func (n *post) seen(v *visit) {
 	for _, other := range n.readers {
 		if other != v && other.to == v.to && !other.gone {
@@ -231,7 +231,7 @@ func (n *post) seen(v *visit) {
 
 func (n *post) String() string { return fmt.Sprint(n.key(), " in ", n.place, " ", n.about) }
 
-// learn reads in the logs what was published, and in which order.
+// learn reads from the logs which posts were published, and in which order.
 func (w *world) learn() {
 	w.mu.Lock()
 	fresh := w.fresh
@@ -274,16 +274,16 @@ func textOf(data []byte) string {
 	return keyOf(string(text))
 }
 
-// checkPosts looks whether what was acknowledged is in the log, and nothing else.
+// checkPosts checks that the logs have the posts that were acknowledged, and no others.
 func (w *world) checkPosts() {
 	for _, n := range w.posts {
 		if n.began && n.ended && (n.err == nil) != (n.rank != 0) {
-			w.failf("%v: the publisher was told %v, its place is %d", n, n.err, n.rank)
+			w.failf("%v: the publisher got %v, its place is %d", n, n.err, n.rank)
 		}
 	}
 }
 
-// head is the newest Seq of the log of a place, in all channels.
+// head returns the newest Seq of the log of a place, of all channels.
 func (p *place) head() (seq uint64) {
 	for _, other := range p.world.places {
 		if other.epoch == p.epoch {
@@ -293,8 +293,8 @@ func (p *place) head() (seq uint64) {
 	return seq
 }
 
-// missing is the Seq up to which the events of a place are gone, or too old by more than
-// slack.
+// missing returns the Seq up to which the events of a place were dropped, or are older than the
+// retention by more than slack.
 func (p *place) missing(slack time.Duration) (seq uint64) {
 	old := time.Now().Add(-p.retention - slack)
 	for _, n := range p.posts {
@@ -314,8 +314,8 @@ func (p *place) missing(slack time.Duration) (seq uint64) {
 	return seq
 }
 
-// oldest is the Seq of the oldest record of a place, one more than the newest if
-// there is none.
+// oldest returns the Seq of the oldest record of a place, or one more than the newest Seq if there
+// is none.
 func (p *place) oldest() uint64 {
 	for {
 		replay, err := p.log.After(p.ctx, p.channel, eventlog.Position{})
@@ -335,8 +335,8 @@ func (p *place) oldest() uint64 {
 	}
 }
 
-// mayMiss reports whether the log cannot be sure of what came after seq: some of it is
-// gone, in this channel or, since a log may forget a channel, in another.
+// mayMiss reports whether the log may not know what came after seq, because records were dropped:
+// in this channel or, since a log may forget a channel, in another one.
 func (p *place) mayMiss(seq uint64) bool {
 	for _, other := range p.world.places {
 		if other.epoch == p.epoch && other.missing(0) > seq {

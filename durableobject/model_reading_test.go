@@ -9,7 +9,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// reading is one subscription: what it got, and the rules for what it should get.
+// reading is a subscription with the events that it has received, and the rules for them.
 type reading struct {
 	visit *visit
 	id    string
@@ -55,7 +55,7 @@ type reading struct {
 	looked int     // at so many of the place's posts
 }
 
-// item is something that a subscription got: one of its members.
+// item is an event that a subscription has received.
 type item struct {
 	post     *post
 	snapshot string
@@ -86,7 +86,7 @@ func newReading(v *visit, last string, ext bool) *reading {
 	return r
 }
 
-// newest is the rank of the newest event of the channel.
+// newest returns the rank of the newest event of the channel.
 func (p *place) newest() uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -96,8 +96,7 @@ func (p *place) newest() uint64 {
 	return p.posts[len(p.posts)-1].rank
 }
 
-// before is the rank of the newest event of the channel that was not published in
-// this step.
+// before returns the rank of the newest event of the channel that was not published in this step.
 func (p *place) before() uint64 {
 	newest := p.newest()
 	if p.log == nil && newest == p.tick {
@@ -106,7 +105,7 @@ func (p *place) before() uint64 {
 	return newest
 }
 
-// parsePosition reads "0" or "<epoch>-<seq>".
+// parsePosition parses "0" or "<epoch>-<seq>".
 func parsePosition(text string) (eventlog.Position, bool) {
 	if text == "0" {
 		return eventlog.Position{}, true
@@ -119,14 +118,14 @@ func parsePosition(text string) (eventlog.Position, bool) {
 	return eventlog.Position{Epoch: epoch, Seq: seq}, true
 }
 
-// end notes that nothing that is published later may come.
+// end records that no event that is published later may arrive.
 func (r *reading) end(round int) {
 	if !r.ended {
 		r.ended, r.endRound = true, round
 	}
 }
 
-// position checks a position that the client is sent.
+// givenPosition checks a position that the client was sent.
 func (r *reading) givenPosition(text string) uint64 {
 	p := r.visit.place
 	at, ok := parsePosition(text)
@@ -285,9 +284,8 @@ func (r *reading) checkMeta(f *frame, n *post) {
 	}
 }
 
-// remember notes, at the end of a subscription, what its client can rely on: a
-// position that it was sent while it read all there was is at most as old as a
-// quarter of the retention.
+// remember records, at the end of a subscription, what its client can rely on: a position that it
+// was sent while it had read everything is at most as old as a quarter of the retention.
 func (r *reading) remember() {
 	v, p := r.visit, r.visit.place
 	if r.ended || !r.ext || v.active() != r || p.log == nil || v.lags || v.stalled || r.hook == nil || p.plan.log == "bounded" {
@@ -301,9 +299,9 @@ func (r *reading) remember() {
 	}
 }
 
-// held reports whether events may wait for the hook, or for that of an earlier subscription
-// which it has to wait for. The time that they may wait is the subscription's own: it begins
-// when its client has got what it missed, however long the earlier hook has been running.
+// held reports whether events may wait for the hook, or for the hook of an earlier subscription
+// that runs first. The time that they may wait begins when the client has received the missed
+// events, however long the earlier hook has been running.
 func (r *reading) held() bool {
 	switch {
 	case !r.hookBy.IsZero() && !time.Now().Before(r.hookBy):
@@ -323,7 +321,7 @@ func (h *hookRun) busy() bool {
 	return !h.ended
 }
 
-// running reports whether the hook keeps live events away.
+// running reports whether the hook delays live events.
 func (h *hookRun) running() bool {
 	w := h.visit.place
 	w.mu.Lock()

@@ -8,8 +8,8 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// check applies the rules after everything has settled. Which events must have come
-// depends on where the subscription began; each of them once, in order.
+// check applies the rules after everything has settled. The events that must have arrived, each
+// once and in order, depend on where the subscription began.
 func (r *reading) check() {
 	v, p := r.visit, r.visit.place
 	for ; r.looked < len(p.posts); r.looked++ {
@@ -86,7 +86,7 @@ func (r *reading) checkResume() {
 	}
 }
 
-// bounds say that events up to low must not come, and those above high must.
+// bounds returns two ranks: events up to low must not arrive, and events after high must arrive.
 func (r *reading) bounds() (low, high uint64, known bool) {
 	switch {
 	case r.latest > 0:
@@ -134,7 +134,7 @@ func (r *reading) checkEvents(low, high uint64, all bool) {
 	}
 }
 
-// checkPairs looks whether two subscriptions saw events in different orders.
+// checkPairs checks that no two subscriptions have received events in different orders.
 func (r *reading) checkPairs() {
 	w := r.visit.place.world
 	for i, a := range r.got {
@@ -153,21 +153,21 @@ func (r *reading) checkPairs() {
 func (r *reading) checkHook() {
 	v, p, h := r.visit, r.visit.place, r.hook
 	if h.resume.LastEventID != r.last {
-		p.failf("v%d: %s named %q, the hook was told %q", v.n, r.id, r.last, h.resume.LastEventID)
+		p.failf("v%d: %s named %q, the hook got %q", v.n, r.id, r.last, h.resume.LastEventID)
 	}
 	switch {
 	case r.last == "" && (h.resume.Truncated || h.resume.Replayed > r.latest):
-		p.failf("v%d: the hook of %s, which is no resume, was told %+v", v.n, r.id, h.resume)
+		p.failf("v%d: the hook of %s, which is not a resume, got %+v", v.n, r.id, h.resume)
 	case r.last != "" && p.log == nil && !h.resume.Truncated:
-		p.failf("v%d: nothing is kept, and the hook of %s was told %+v", v.n, r.id, h.resume)
+		p.failf("v%d: nothing is kept, and the hook of %s got %+v", v.n, r.id, h.resume)
 	case r.last != "" && p.log != nil:
 		r.learnTruncated(h.resume.Truncated)
 	}
 	r.checkHookPosition()
 }
 
-// isTwin reports whether a snapshot is that of a subscription which was made at the
-// same time, and could not know which of the two it was for.
+// isTwin reports whether a snapshot is that of a subscription that was made at the same time, so
+// that the hook could not know which of the two it was for.
 func (r *reading) isTwin(snapshot string) bool {
 	for _, run := range r.visit.runs {
 		if run.snapshot == snapshot {
@@ -177,8 +177,8 @@ func (r *reading) isTwin(snapshot string) bool {
 	return false
 }
 
-// checkOrder looks where the snapshot of the hook stands: behind what was missed,
-// before what is live.
+// checkOrder checks that the snapshot of the hook is after the missed events and before the live
+// ones.
 func (r *reading) checkOrder(alive bool) {
 	v, p, h := r.visit, r.visit.place, r.hook
 	if h == nil || r.low != r.high {
@@ -209,6 +209,6 @@ func (r *reading) checkOrder(alive bool) {
 		p.failf("v%d: %s got %d snapshots", v.n, r.id, snapshots)
 	}
 	if alive && p.log != nil && (r.last != "" || r.latest > 0) && h.resume.Replayed != replayed {
-		p.failf("v%d: %s was sent %d that it had missed, the hook was told %+v", v.n, r.id, replayed, h.resume)
+		p.failf("v%d: %s was sent %d that it had missed, the hook got %+v", v.n, r.id, replayed, h.resume)
 	}
 }

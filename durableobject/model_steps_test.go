@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// step does something at random, or several things at once, and settles.
+// step does one or more random things at the same time, and waits until everything has settled.
 func (w *world) step(i int) {
 	r := rand.New(rand.NewPCG(w.seed, uint64(i)+1))
 	n := 1
@@ -55,7 +55,7 @@ func (w *world) act(r *rand.Rand) {
 	}
 }
 
-// overtake publishes more than a visit can keep up with.
+// overtake publishes more than a visit can read.
 func (w *world) overtake(r *rand.Rand, v *visit) {
 	if !v.stalled {
 		v.stall(true)
@@ -63,7 +63,7 @@ func (w *world) overtake(r *rand.Rand, v *visit) {
 	w.publish(r, v.place, w.maxLag/100)
 }
 
-// onVisit does what a visit can do besides subscribing.
+// onVisit does a random thing with a visit, other than subscribing.
 func (w *world) onVisit(r *rand.Rand, v *visit) {
 	if v.stalled && r.IntN(3) == 0 {
 		v.stall(false)
@@ -117,7 +117,7 @@ func (w *world) anyVisit(r *rand.Rand) *visit {
 	return pick(r, list...)
 }
 
-// someoneEnters connects a guest, mostly where it was before.
+// someoneEnters connects a guest, usually to the place where it was before.
 func (w *world) someoneEnters(r *rand.Rand) {
 	g := pick(r, w.guests...)
 	w.leave(g)
@@ -145,7 +145,7 @@ func (w *world) subscribe(r *rand.Rand, v *visit) {
 	last, kind := v.guest.last[v.place], "where it was"
 	switch r.IntN(10) {
 	case 0, 1:
-		last, kind = "", "anew"
+		last, kind = "", "without an id"
 	case 2:
 		last, kind = "0", "from the beginning"
 	case 3, 4:
@@ -157,7 +157,7 @@ func (w *world) subscribe(r *rand.Rand, v *visit) {
 		e := v.place.epoch
 		last = pick(r, "abc", "12", "-1", "zzzzzzzzzzzzz-3", e+"-", e+"-0", e+"-1", e+"-01", e+"-999999", e+"-18446744073709551616", e)
 	}
-	w.sawf("subscribe: %s", either(last == "", "anew", kind))
+	w.sawf("subscribe: %s", either(last == "", "without an id", kind))
 	v.subscribe(last, r.IntN(3) > 0)
 	if r.IntN(12) == 0 { // and at once again, or not at all
 		if r.IntN(2) == 0 {
@@ -169,12 +169,12 @@ func (w *world) subscribe(r *rand.Rand, v *visit) {
 	}
 }
 
-// anyPlace is mostly the first, so that something happens there.
+// anyPlace returns a place, usually the first one, so that much happens there.
 func (w *world) anyPlace(r *rand.Rand) *place {
 	return pick(r, w.places[0], w.places[0], pick(r, w.places...))
 }
 
-// publish publishes n events, on the driver's goroutine or beside it.
+// publish publishes n events, on the driver's goroutine or on another one.
 func (w *world) publish(r *rand.Rand, p *place, n int) {
 	if n > 1 && w.pad > 1000 {
 		n = 5
@@ -213,7 +213,7 @@ func (v *visit) open() (list []*reading) {
 	return list
 }
 
-// checkAsked looks whether the predicates were asked about those who were connected.
+// checkAsked checks that the predicates were called for the connected clients.
 func (n *post) checkAsked() {
 	w := n.place.world
 	if n.asks == 0 || n.refused != nil {
@@ -239,5 +239,5 @@ func (n *post) checkAsked() {
 	}
 }
 
-// withoutRecipients returns the post as if it was limited by tags only.
+// withoutRecipients returns the post as if it were limited only by tags.
 func (n *post) withoutRecipients() *post { return &post{place: n.place, tags: n.tags} }

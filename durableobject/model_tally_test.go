@@ -9,8 +9,7 @@ import (
 	"testing"
 )
 
-// tally counts what happens in histories: a test that never comes to the point
-// passes, too.
+// tally counts what happens in histories, because a test in which nothing happens passes too.
 type tally struct {
 	mu     sync.Mutex // guards counts
 	counts map[string]int
@@ -35,8 +34,8 @@ func (c *tally) String() string {
 	return b.String()
 }
 
-// check looks whether everything happened that the histories are to be about. The
-// numbers are of a thousand histories, about a third of how often it does happen.
+// check checks that everything that the histories test has happened. The numbers are for a
+// thousand histories, about a third of what usually happens.
 func (c *tally) check(t *testing.T, histories uint64) {
 	t.Helper()
 	for what, least := range map[string]int{
@@ -57,7 +56,7 @@ func (c *tally) check(t *testing.T, histories uint64) {
 		"a sip":                                       30,
 		"the end of a stall":                          250,
 		"a slow client has caught up from the log":    45,
-		"subscribe: anew":                             2000,
+		"subscribe: without an id":                    2000,
 		"subscribe: where it was":                     1100,
 		"subscribe: from the beginning":               500,
 		"subscribe: from anybody's position":          800,

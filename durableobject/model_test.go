@@ -22,8 +22,8 @@ import (
 //	MODEL_FIRST=20000 go test -run TestModel ./durableobject   others than the first
 //	MODEL_SEED=4711 go test -run TestModel ./durableobject     one history, to be read
 //
-// What the goroutines of a history do first is not of its seed. One that fails now
-// and then is found again with -count.
+// A seed does not decide in which order the goroutines of a history run. A history that
+// fails only sometimes is found again with -count.
 func TestModel(t *testing.T) {
 	counts := &tally{}
 	if text := os.Getenv("MODEL_SEED"); text != "" {
@@ -76,8 +76,8 @@ func number(t *testing.T, text string) uint64 {
 	return n
 }
 
-// runSeed runs one history. If something is wrong it leaves out what steps it can
-// and tells the story.
+// runSeed runs one history. If it fails, runSeed leaves out as many steps as possible and reports
+// the rest.
 func runSeed(t *testing.T, seed uint64, counts *tally, tell bool) {
 	t.Helper()
 	steps := make([]int, 10+rand.New(rand.NewPCG(seed, 0)).IntN(50))
@@ -104,13 +104,13 @@ func runSeed(t *testing.T, seed uint64, counts *tally, tell bool) {
 	report(t, w, wrong)
 }
 
-// report tells what is wrong, how it came to that, and how to see it again.
+// report reports the failure, the steps that led to it, and how to run them again.
 func report(t *testing.T, w *world, wrong string) {
 	t.Helper()
 	t.Errorf("seed %d: %s\n%sagain: MODEL_SEED=%[1]d go test -run TestModel -count 20 -failfast ./durableobject", w.seed, wrong, w.story())
 }
 
-// history runs these steps of a seed in a bubble, and returns what is wrong.
+// history runs these steps of a seed in a bubble and returns the failure.
 func history(t *testing.T, seed uint64, counts *tally, steps []int) (w *world, wrong string) {
 	t.Helper()
 	hangs := time.AfterFunc(time.Minute, func() {

@@ -111,14 +111,14 @@ func (w *world) enter(g *guest, p *place, id string, tags []string, subject stri
 	return v
 }
 
-// sure counts the visits that keep an object in memory.
+// sure changes the number of visits that certainly keep an object in memory.
 func (v *visit) sure(n int) {
 	v.place.mu.Lock()
 	defer v.place.mu.Unlock()
 	v.place.open[v.front] += n
 }
 
-// leave drops the connection of a guest.
+// leave closes the connection of a guest without a close frame.
 func (w *world) leave(g *guest) {
 	v := g.visit
 	if v == nil {
@@ -132,7 +132,7 @@ func (w *world) leave(g *guest) {
 	v.closed = true
 }
 
-// depart takes the visit from its guest.
+// depart ends the visit of its guest.
 func (v *visit) depart() {
 	if v.guest.visit != v {
 		return
@@ -146,7 +146,7 @@ func (v *visit) depart() {
 	}
 }
 
-// bye closes the connection in good order.
+// bye closes the connection with a close frame.
 func (v *visit) bye() {
 	v.place.notef("v%d says goodbye", v.n)
 	v.place.sawf("a goodbye")
@@ -204,9 +204,9 @@ func (v *visit) abort(r *reading) {
 	r.end(v.place.round)
 }
 
-// pump reads what it has taken, and takes what has arrived. It reports whether there
-// may be more to do. By the time that something is read, everything has settled, and
-// whatever has led to it is known.
+// pump processes the data that it has taken, then takes what has arrived, and reports whether
+// there may be more to do. When data is processed everything has settled, and what has caused it
+// is known.
 func (v *visit) pump() bool {
 	if v.stalled || v.closed {
 		return false
@@ -245,7 +245,7 @@ func (v *visit) pump() bool {
 	return replied || v.ended || len(v.buf) > before
 }
 
-// swallow reads without looking, to let a shutdown come to its end.
+// swallow discards all data, so that a shutdown can complete.
 func (v *visit) swallow() {
 	v.buf, _ = v.wire.take(v.buf, 1<<20)
 	for {
@@ -259,7 +259,7 @@ func (v *visit) swallow() {
 	}
 }
 
-// active returns the subscription that events go to, nil if that is not clear.
+// active returns the subscription that receives events, or nil if that is not certain.
 func (v *visit) active() *reading {
 	if list := v.open(); len(list) == 1 {
 		return list[0]
@@ -267,7 +267,7 @@ func (v *visit) active() *reading {
 	return nil
 }
 
-// assign passes an OnSubscribed to the subscription that it is for.
+// assign assigns a call of OnSubscribed to its subscription.
 func (v *visit) assign(run *hookRun) {
 	v.runs = append(v.runs, run)
 	if run.resume.Replayed > 0 {
@@ -290,7 +290,7 @@ func (v *visit) assign(run *hookRun) {
 	}
 }
 
-// check compares the visit with what it should be after everything has settled.
+// check compares the visit with what is expected after everything has settled.
 func (v *visit) check() {
 	w := v.place.world
 	now := time.Now()
@@ -332,13 +332,13 @@ func (v *visit) check() {
 // hooking reports whether events and answers may wait for a hook.
 func (v *visit) hooking() bool { return slices.ContainsFunc(v.runs, (*hookRun).running) }
 
-// hookBusy reports whether a hook has not returned, for which the next one waits.
+// hookBusy reports whether a hook has not returned, so that the next one waits.
 func (v *visit) hookBusy() bool { return slices.ContainsFunc(v.runs, (*hookRun).busy) }
 
-// lagging reports whether so much was published since everything had settled that the
-// visit could not keep up: more than it can be lent or, where the log drops its
-// oldest, anything while it was reading what it had missed, and anything in another
-// channel, which may have made the log forget this one, then or the time before.
+// lagging reports whether so much was published since everything settled that the visit may have
+// fallen behind: more than it may lag or, if the log drops its oldest records, anything while it
+// was reading missed events. Events in other channels count too, in this step or the one before,
+// because they may have made the log forget this channel.
 func (v *visit) lagging() bool {
 	w, p := v.place.world, v.place
 	if p.noisy > w.maxLag/4 {

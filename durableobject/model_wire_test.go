@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// wire is the server's end of a connection in memory. What the server writes waits
-// in out, up to space bytes, until the client takes it; the client never waits.
+// wire is the server's end of a connection in memory. What the server writes waits in out, which
+// has space bytes, until the client takes it. The client never waits.
 type wire struct {
 	mu       sync.Mutex
 	changed  sync.Cond
@@ -41,7 +41,7 @@ func newWire(space int, seed uint64) *wire {
 	return w
 }
 
-// pause lets others run first, as a system call may.
+// pause lets other goroutines run, as a system call may.
 func (w *wire) pause() {
 	w.mu.Lock()
 	yes := w.choppy.IntN(3) == 0
@@ -51,10 +51,10 @@ func (w *wire) pause() {
 	}
 }
 
-// tryWire is a wire that can be written to without waiting.
+// tryWire is a wire with TryWrite.
 type tryWire struct{ *wire }
 
-// TryWrite takes what there is room for, or some of it, or nothing.
+// TryWrite accepts as much as fits, or some of it, or nothing.
 func (w tryWire) TryWrite(p []byte) (int, error) {
 	w.pause()
 	w.mu.Lock()
@@ -147,7 +147,7 @@ func (w *wire) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-// set is called with the wire locked, as is over.
+// set is called with the lock of the wire held, and so is over.
 func (a *alarm) set(w *wire, t time.Time) {
 	a.at = t
 	if a.timer != nil {
@@ -166,7 +166,7 @@ func (a *alarm) set(w *wire, t time.Time) {
 
 func (a *alarm) over() bool { return !a.at.IsZero() && !time.Now().Before(a.at) }
 
-// send is what the client does, as are take and cut.
+// send is called by the client, as take and cut are.
 func (w *wire) send(op byte, payload []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -181,8 +181,8 @@ func (w *wire) send(op byte, payload []byte) {
 	w.changed.Broadcast()
 }
 
-// take appends to dst what has arrived, at most limit bytes. over means that nothing
-// more will come.
+// take appends to dst what has arrived, at most limit bytes. over means that nothing more will
+// arrive.
 func (w *wire) take(dst []byte, limit int) (b []byte, over bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -193,7 +193,7 @@ func (w *wire) take(dst []byte, limit int) (b []byte, over bool) {
 	return dst, w.closed && len(w.out) == 0
 }
 
-// cut ends the connection; what has not been taken is lost.
+// cut ends the connection. Data that was not taken is lost.
 func (w *wire) cut() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -201,7 +201,7 @@ func (w *wire) cut() {
 	w.changed.Broadcast()
 }
 
-// splitFrame cuts the first frame off what a server has sent.
+// splitFrame returns the first frame that a server has sent, and the rest.
 func splitFrame(b []byte) (op byte, payload, rest []byte, ok bool) {
 	if len(b) < 2 {
 		return 0, nil, b, false
@@ -221,7 +221,7 @@ func splitFrame(b []byte) (op byte, payload, rest []byte, ok bool) {
 	return b[0] & 0xF, b[head : head+size], b[head+size:], true
 }
 
-// handshake is the ResponseWriter of an upgrade to a wire.
+// handshake is the ResponseWriter of an upgrade whose connection is a wire.
 type handshake struct {
 	conn   net.Conn
 	header http.Header

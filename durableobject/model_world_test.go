@@ -16,8 +16,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// world is one history: the namespaces, those who use them, and what the oracle
-// knows of what has happened.
+// world is a history: the namespaces, their users, and what the oracle knows about them.
 type world struct {
 	plan
 	seed    uint64
@@ -73,7 +72,7 @@ type place struct {
 	held    *hall          // what hall gave some time ago
 }
 
-// guest is somebody who comes again and again.
+// guest is a client that connects repeatedly.
 type guest struct {
 	visit   *visit // nil: away
 	home    *place
@@ -85,13 +84,13 @@ type guest struct {
 	at      map[*place]*front // where the last subscription was
 }
 
-// fitness is the time until which a resume from a position, or a later one, is complete.
+// fitness is the time until which a resume from a position or a later one is complete.
 type fitness struct {
 	from  uint64
 	until time.Time
 }
 
-// failure is what the oracle has found.
+// failure is a fault that the oracle has found.
 type failure string
 
 func (w *world) failf(format string, args ...any) {
@@ -105,7 +104,7 @@ func (w *world) notef(format string, args ...any) {
 	})
 }
 
-// epochOfBubble is when the clock of a synctest bubble begins.
+// epochOfBubble is the time at which the clock of a synctest bubble begins.
 var epochOfBubble = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func newWorld(seed uint64, t *tally) *world {
@@ -208,8 +207,7 @@ func (p *place) hall(f *front) *hall {
 	return h
 }
 
-// handle returns the object, or the one that it was some time ago: it works also if it
-// was evicted since.
+// handle returns the object of a place, or an earlier one, which works even if it was evicted.
 func (p *place) handle(r *rand.Rand) *hall {
 	if p.held == nil || r.IntN(3) > 0 {
 		p.held = p.hall(p.anyFront(r))
@@ -220,11 +218,11 @@ func (p *place) handle(r *rand.Rand) *hall {
 	return p.held
 }
 
-// sawf counts something worth counting, in the words of its arguments.
+// sawf counts an occurrence, which its arguments describe.
 func (w *world) sawf(format string, args ...any) { w.tally.add(fmt.Sprintf(format, args...)) }
 
-// settle lets everything happen that can happen now, with all clients reading but
-// the stalled ones, and compares it with what should have happened.
+// settle waits until nothing more can happen, while all clients but the stalled ones read, and
+// checks the result.
 func (w *world) settle() {
 	for n, more := 0, true; more; n++ {
 		if n > 100_000 {
@@ -266,7 +264,7 @@ func (w *world) settle() {
 	}
 }
 
-// advance lets time pass, with the clients reading all the while.
+// advance lets time pass while the clients read.
 func (w *world) advance(d time.Duration) {
 	w.notef("%v pass", d)
 	for d > 0 {
@@ -277,7 +275,7 @@ func (w *world) advance(d time.Duration) {
 	}
 }
 
-// end ends the history: every client comes back and gets the events that it misses.
+// end ends the history: every client reconnects and receives the events that it has missed.
 func (w *world) end() {
 	w.notef("the end")
 	for _, v := range w.visits {
@@ -316,8 +314,7 @@ func (w *world) end() {
 	}
 }
 
-// close shuts everything down, also where something was wrong. A client that is left then
-// hangs the bubble.
+// close shuts everything down, even after a failure; otherwise the bubble would hang.
 func (w *world) close() error {
 	w.mu.Lock()
 	w.ending = true
@@ -363,7 +360,7 @@ func (w *world) close() error {
 	return err
 }
 
-// story returns the history to be read.
+// story returns a readable description of the history.
 func (w *world) story() string {
 	var b strings.Builder
 	for _, line := range w.trace {

@@ -31,10 +31,9 @@ const (
 
 // nodes connects a namespace with those of other processes, its nodes, over a bus.
 type nodes struct {
-	base    *base
-	bus     eventlog.Bus // nil if there are no other nodes and nothing is kept
-	guarded *guardedBus  // bus
-	alone   bool         // there are no other nodes
+	base  *base
+	bus   *guardedBus // nil if there are no other nodes and nothing is kept
+	alone bool        // there are no other nodes
 	neighbours
 
 	// handlers are for messages, by kind, and must not block. They and the functions below are
@@ -64,19 +63,16 @@ type reading struct {
 }
 
 func newNodes(b *base, shared bool) *nodes {
+	bus := b.options.Bus
+	onlyKeeps := bus == nil && !shared
+	if bus == nil && b.options.Log != nil {
+		bus = eventlog.BusOf(b.options.Log)
+	}
 	n := &nodes{
-		base: b, bus: b.options.Bus, neighbours: newNeighbours(nodeName()),
+		base: b, bus: guardBus(bus), alone: onlyKeeps || bus == nil, neighbours: newNeighbours(nodeName()),
 		handlers: map[string]func(string, json.RawMessage){},
 	}
-	n.alone = n.bus == nil && !shared
-	if n.bus == nil && b.options.Log != nil {
-		n.bus = eventlog.BusOf(b.options.Log)
-	}
-	if n.guarded = guardBus(n.bus); n.guarded != nil {
-		n.bus = n.guarded
-	}
-	n.alone = n.alone || n.bus == nil
-	if n.bus == nil && shared {
+	if bus == nil && shared {
 		b.logger.Warn("the log is shared but has no bus: Disconnect, Revoke and presence are about this process only; set Options.Bus")
 	}
 	n.handlers[kindHello] = func(from string, data json.RawMessage) {
@@ -159,21 +155,16 @@ func (n *nodes) connected() bool {
 	return n.alone || n.elapsed()-n.syncedAt.Load() < int64(maxBusSilence)
 }
 
-// sync starts the listener, if it is not running, and reads the revocations. It waits no longer than
-// readTimeout for a bus that hangs.
+// sync starts the listener, if it is not running, and reads the revocations, which takes no longer
+// than readTimeout.
 func (n *nodes) sync(ctx context.Context) error {
 	if n.bus == nil {
 		return nil
 	}
 	r := n.join()
-	timeout := time.NewTimer(readTimeout)
-	defer timeout.Stop()
 	select {
 	case <-r.done:
 		return r.err
-	case <-timeout.C:
-		n.failedAt.Store(n.elapsed())
-		return eventlog.ErrUnavailable
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -207,14 +198,17 @@ func (n *nodes) read() error {
 	ctx, cancel := context.WithTimeout(n.base.ctx, readTimeout)
 	defer cancel()
 	began := n.elapsed()
-	err := try(func() error {
-		if err := n.listen(ctx); err != nil {
-			return fmt.Errorf("listen: %w", err)
-		}
-		return n.kept.read(ctx)
-	})
+	err := n.listen(ctx)
+	if err != nil {
+		err = fmt.Errorf("listen: %w", err)
+	} else {
+		err = n.kept.read(ctx)
+	}
 	if err != nil {
 		n.failedAt.Store(n.elapsed())
+		if errors.Is(err, context.DeadlineExceeded) { // the bus hangs
+			err = fmt.Errorf("%w: %w", eventlog.ErrUnavailable, err)
+		}
 		return err
 	}
 	n.syncedAt.Store(began) // later revocations may not have been read
@@ -271,11 +265,8 @@ func (n *nodes) close() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), busTimeout)
 	defer cancel()
-	err := try(func() error {
-		err := n.broadcast(ctx, message{Kind: kindBye})
-		stop()
-		return err
-	})
+	err := n.broadcast(ctx, message{Kind: kindBye})
+	stop()
 	if err != nil && !errors.Is(err, eventlog.ErrClosed) {
 		n.base.logger.Warn("shutdown not announced to other nodes", "err", err)
 	}
@@ -293,7 +284,7 @@ func (n *nodes) broadcast(ctx context.Context, m message) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, busTimeout)
 	defer cancel()
-	return try(func() error { return n.bus.Broadcast(ctx, topicNodes, text) })
+	return n.bus.Broadcast(ctx, topicNodes, text)
 }
 
 // soon runs a function on a new goroutine, unless the namespace is shutting down, and reports
@@ -338,4 +329,14 @@ func (n *nodes) receive(data []byte) {
 	if handle := n.handlers[m.Kind]; handle != nil { // a newer version may send others
 		handle(m.From, m.Data)
 	}
+}
+
+// decode decodes the data of a message of another node into v. It logs a failure, and reports
+// whether it succeeded.
+func (n *nodes) decode(kind, from string, data json.RawMessage, v any) bool {
+	err := json.Unmarshal(data, v)
+	if err != nil {
+		n.base.logger.Warn("bad message of another node", "kind", kind, "node", from, "err", err)
+	}
+	return err == nil
 }

@@ -49,7 +49,7 @@ func newNode(t *testing.T, log *eventlogtest.SharedMemory) *nodeFixture {
 	return &nodeFixture{newFixture(t, o, nil), h}
 }
 
-// drain takes the frames that are there: the texts of events, and the last id.
+// drain reads the frames that have arrived, and returns the texts of the events and the last id.
 func (c *rawClient) drain() (texts []string, last string) {
 	c.t.Helper()
 	synctest.Wait()
@@ -74,7 +74,7 @@ func (c *rawClient) drain() (texts []string, last string) {
 	return texts, last
 }
 
-// closedWith returns the code that the socket was closed with, 0 if it is open.
+// closedWith returns the code with which the socket was closed, or 0 if it is open.
 func (c *rawClient) closedWith() int {
 	synctest.Wait()
 	select {
@@ -85,7 +85,7 @@ func (c *rawClient) closedWith() int {
 	}
 }
 
-// resumed subscribes and returns what the response says of the resume.
+// resumed subscribes and returns the outcome of the resume in the response.
 func (c *rawClient) resumed(last string) string {
 	c.t.Helper()
 	c.send(`{"i":"1","p":{"u":"/subscribe","b":{},"h":{` + extension + `,` + lastEventID(last) + `}}}`)
@@ -109,7 +109,7 @@ func TestNodesSeeTheEventsOfEachOther(t *testing.T) {
 	})
 }
 
-// A cursor event never moves a client over events of other nodes that it was not sent.
+// A cursor event never moves a client past events of other nodes that it was not sent.
 func TestCursorEventsCountTheEventsOfOtherNodes(t *testing.T) {
 	twoNodes(t, func(t *testing.T, _ *eventlogtest.SharedMemory, here, there *nodeFixture) {
 		lost := func(string, *eventlog.Record) eventlogtest.Fate { return eventlogtest.Fate{Delay: time.Hour} }
@@ -131,8 +131,8 @@ func TestCursorEventsCountTheEventsOfOtherNodes(t *testing.T) {
 	})
 }
 
-// A client that comes from another node is not sent again what it has, also if this node
-// has not been sent it yet, and then all that follows.
+// A client that comes from another node is not sent events again that it has received there, even
+// if this node has not received them yet. It is sent all events after them.
 func TestResumeAheadOfTheNode(t *testing.T) {
 	for name, missed := range map[string][]string{"nothing missed": {}, "events missed": {"missed"}} {
 		t.Run(name, func(t *testing.T) {
@@ -162,7 +162,7 @@ func TestResumeAheadOfTheNode(t *testing.T) {
 	}
 }
 
-// A position that the log of the nodes has never been at is truncated on each of them.
+// A resume from a position that the log has never reached is truncated on every node.
 func TestResumeBeyondTheLog(t *testing.T) {
 	twoNodes(t, func(t *testing.T, _ *eventlogtest.SharedMemory, here, there *nodeFixture) {
 		x := there.connect("x")
@@ -174,7 +174,7 @@ func TestResumeBeyondTheLog(t *testing.T) {
 	})
 }
 
-// The feed has 10 s to come to where a client was on another node.
+// If a client has received events on another node, the feed has 10 s to reach them.
 func TestResumeAheadOfAFeedThatStandsStill(t *testing.T) {
 	twoNodes(t, func(t *testing.T, _ *eventlogtest.SharedMemory, here, there *nodeFixture) {
 		here.connect("follows")
@@ -192,7 +192,8 @@ func TestResumeAheadOfAFeedThatStandsStill(t *testing.T) {
 	})
 }
 
-// A newcomer is not sent what another node published before it came.
+// A client that subscribes for the first time is not sent events that another node published
+// before.
 func TestNewcomerOnANode(t *testing.T) {
 	twoNodes(t, func(_ *testing.T, _ *eventlogtest.SharedMemory, here, there *nodeFixture) {
 		here.room("room")
@@ -221,7 +222,7 @@ func TestResumeOfWhatAnotherNodePublished(t *testing.T) {
 	})
 }
 
-// What a feed leaves out is read from the log.
+// Records that a feed leaves out are read from the log.
 func TestFeedThatLeavesOut(t *testing.T) {
 	twoNodes(t, func(_ *testing.T, _ *eventlogtest.SharedMemory, here, there *nodeFixture) {
 		a := here.connect("a")
@@ -241,7 +242,7 @@ func TestFeedThatLeavesOut(t *testing.T) {
 	})
 }
 
-// When the feed ends, the sockets are closed with 1012 and their clients ask the log.
+// When the feed ends, the sockets are closed with 1012, and their clients resume from the log.
 func TestFeedThatIsLost(t *testing.T) {
 	for name, lose := range map[string]func(log *eventlogtest.SharedMemory, here *nodeFixture){
 		"complete": func(_ *eventlogtest.SharedMemory, here *nodeFixture) {
@@ -269,7 +270,7 @@ func TestFeedThatIsLost(t *testing.T) {
 	}
 }
 
-// A node that is cut off refuses clients and publishers, and tells them to try again.
+// A node that cannot reach the log refuses clients and publishers, which may try again.
 func TestNodeThatIsCutOff(t *testing.T) {
 	twoNodes(t, func(t *testing.T, _ *eventlogtest.SharedMemory, here, there *nodeFixture) {
 		a := here.connect("a")
@@ -289,7 +290,8 @@ func TestNodeThatIsCutOff(t *testing.T) {
 	})
 }
 
-// Predicates cannot be asked about the sockets of other nodes.
+// Predicates cannot be used if nodes share a log, because they cannot be called for the sockets of
+// other nodes.
 func TestPredicatesWhereNodesShareALog(t *testing.T) {
 	all := func(*durableobject.Websocket) bool { return true }
 	for name, opt := range map[string]durableobject.PublishOption{
@@ -327,8 +329,8 @@ func (c *followCounter) Follow(ctx context.Context, channel string, f eventlog.F
 	}, nil
 }
 
-// A channel is followed from its first socket until it is evicted, and not for those who
-// only publish.
+// A channel is followed from its first socket until it is evicted. Publishing alone does not
+// follow it.
 func TestChannelsAreFollowedWhileTheyHaveSockets(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -357,8 +359,8 @@ func TestChannelsAreFollowedWhileTheyHaveSockets(t *testing.T) {
 	})
 }
 
-// The answer of a method comes after the events that it has published. Where the feed is
-// cut it waits for 5 s.
+// The answer of a method is sent after the events that it has published. If the feed is
+// interrupted, it waits for 5 s.
 func TestAnswersWaitForTheFeed(t *testing.T) {
 	for name, test := range map[string]struct {
 		delay  time.Duration

@@ -21,7 +21,7 @@ func newPlain(_ context.Context, o *durableobject.Object[message]) (*durableobje
 	return o, nil
 }
 
-// Each fault of the options is a sentence of the panic.
+// The panic has a sentence for each fault of the options.
 func TestOptionsAreChecked(t *testing.T) {
 	t.Parallel()
 	log := eventlog.NewMemory(nil)
@@ -62,7 +62,7 @@ type addingNil struct{}
 
 func (addingNil) InitHandler(o *rpc.HandlerOptions) { o.Interceptors = append(o.Interceptors, nil) }
 
-// The largest message may be as large as can be: that does not make MaxPendingBytes small.
+// Without a limit for messages, MaxPendingBytes is not small.
 func TestMessagesWithoutLimit(t *testing.T) {
 	bubble(t, durableobject.Options{MaxMessageBytes: math.MaxInt64}, func(t *testing.T, f *fixture) {
 		c := f.connect("a")
@@ -78,7 +78,7 @@ func TestUpgradeOptionsAreChecked(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		rooms := durableobject.NewNamespace(newPlain, &durableobject.Options{Verifier: secret})
-		for _, pattern := range []string{"[", ""} {
+		for _, pattern := range []string{"[", "", "https://app.example.com/", "https://app.example.com:443", "app.example.com/"} {
 			require.Panics(t, func() {
 				durableobject.UpgradeHandler(rooms, &durableobject.UpgradeOptions{OriginPatterns: []string{"fine.example", pattern}})
 			}, pattern)
@@ -87,7 +87,7 @@ func TestUpgradeOptionsAreChecked(t *testing.T) {
 	})
 }
 
-// marking is a plugin that adds an interceptor, and one that adds another plugin would.
+// marking is a plugin that adds an interceptor, a serializer, and itself as another plugin.
 type marking struct{ mark func() }
 
 func (m marking) InitHandler(o *rpc.HandlerOptions) {
@@ -97,8 +97,8 @@ func (m marking) InitHandler(o *rpc.HandlerOptions) {
 		func(marking) (any, error) { return "", nil }, func(any) (marking, error) { return marking{}, nil }))
 }
 
-// Two namespaces may be made of the same options: what a plugin adds to the one is
-// not in the other.
+// Two namespaces may be created with the same options: interceptors that a plugin adds to one are
+// not added to the other.
 func TestOptionsAreNotShared(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -129,7 +129,8 @@ func TestOptionsAreNotShared(t *testing.T) {
 	})
 }
 
-// Options.Log belongs to the application: an archive, perhaps.
+// A namespace trims Options.Log only with TrimLog, because the log may be an archive of the
+// application.
 func TestLogsAreTrimmedOnlyIfAsked(t *testing.T) {
 	t.Parallel()
 	for name, trim := range map[string]bool{"not asked": false, "asked": true} {
@@ -156,7 +157,7 @@ func TestLogsAreTrimmedOnlyIfAsked(t *testing.T) {
 	}
 }
 
-// slowLog is a log that takes its time to say where it stands, the first time.
+// slowLog is a log whose first Head takes long.
 type slowLog struct {
 	eventlog.Log
 	asked atomic.Int64
@@ -169,8 +170,8 @@ func (l *slowLog) Head(ctx context.Context, channel string) (eventlog.Position, 
 	return l.Log.Head(ctx, channel)
 }
 
-// A channel that is being opened is left alone by the task that moves cursors. The
-// race detector sees the contrary.
+// The task that moves cursors skips a channel that is being opened. Otherwise the race detector
+// reports it.
 func TestOpeningAChannelTakesLong(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

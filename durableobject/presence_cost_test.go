@@ -11,9 +11,9 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject"
 )
 
-// Where presence is not used it costs no goroutine, and a socket no memory. Where it is, a
-// node that is alone has no goroutine for it either. The test does not run in parallel with
-// others, as it counts goroutines.
+// Without Options.Presence, presence uses no goroutine, and no memory for a socket. With it, a
+// node that is alone uses no goroutine either. The test does not run in parallel with others,
+// because it counts goroutines.
 func TestPresenceCostsNothing(t *testing.T) {
 	goroutines := func(o durableobject.Options) int {
 		o.Verifier = secret
@@ -32,7 +32,7 @@ func TestPresenceCostsNothing(t *testing.T) {
 	require.LessOrEqual(t, int(unsafe.Sizeof(durableobject.Websocket{})), socketBefore+64)
 }
 
-// 10,000 members are listed in at most 50 ms.
+// The members of an object with 10,000 of them are listed in at most 50 ms.
 func BenchmarkPresence(b *testing.B) {
 	v := newVenueOf(b, durableobject.Options{Presence: &durableobject.PresenceOptions{}})
 	room := v.room("room")

@@ -12,9 +12,10 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog/eventlogtest"
 )
 
-// A client whose node is killed comes back, to a node that has just started or to another one, at
-// any time while the nodes find out one after another: joins minus leaves are 1, and 0 once it
-// has left. It does not come at the very moment at which a node decides that it has left.
+// A client whose node was killed connects to a new node or to another one, at any time while the
+// nodes notice the death one after another. The calls of OnJoined minus those of OnLeft are then
+// 1, and 0 after the client has left. The client does not connect at the very moment at which a
+// node decides that it has left.
 func TestPresenceOfAClientThatComesBackWhileItsNodeIsTakenForDead(t *testing.T) {
 	for _, toNew := range []bool{true, false} {
 		t.Run(fmt.Sprint("to a new node ", toNew), func(t *testing.T) {
@@ -48,8 +49,8 @@ func TestPresenceOfAClientThatComesBackWhileItsNodeIsTakenForDead(t *testing.T) 
 	}
 }
 
-// A client whose node was killed goes to another one, and leaves that while the oldest node,
-// which would have called OnLeft, is killed too: another one calls it, once.
+// A client whose node was killed connects to another node. It leaves while the oldest node, which
+// would have called OnLeft, is killed too. Another node then calls it, once.
 func TestPresenceOfAClientThatLeavesWhileNodesAreTakenForDead(t *testing.T) {
 	for killed := 14 * time.Second; killed <= 22*time.Second; killed += time.Second {
 		for left := 4 * time.Second; left <= 32*time.Second; left += 2 * time.Second {
@@ -77,8 +78,8 @@ func TestPresenceOfAClientThatLeavesWhileNodesAreTakenForDead(t *testing.T) {
 	}
 }
 
-// A client comes to a node that was sent what the dead node knew of it after the others had called
-// OnLeft. The node does not start at the very moment at which they do.
+// A client connects to a node that received the claims of the dead node after the others had
+// called OnLeft. That node does not start at the very moment at which they do.
 func TestPresenceOfAClientThatIsLearnedOfTooLate(t *testing.T) {
 	t.Parallel()
 	for started := 16802 * time.Millisecond; started < 17200*time.Millisecond; started += 5 * time.Millisecond {
@@ -108,7 +109,7 @@ func TestPresenceOfAClientThatIsLearnedOfTooLate(t *testing.T) {
 	}
 }
 
-// A client leaves two nodes at the same moment: OnLeft is called once.
+// OnLeft is called once for a client that leaves two nodes at the same time.
 func TestPresenceOfAClientThatLeavesTwoNodesAtOnce(t *testing.T) {
 	inHalls(t, 3, func(t *testing.T, _ *eventlogtest.SharedBus, nodes []*hallNode, book *guestBook) {
 		for range 200 {

@@ -13,7 +13,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog/eventlogtest"
 )
 
-// stageNode is a node whose hooks can be made to wait.
+// stageNode is a node whose hooks can be made to block.
 type stageNode struct {
 	*foyerNode
 	bus  *eventlogtest.BusHandle
@@ -21,7 +21,7 @@ type stageNode struct {
 	hold map[string]chan struct{} // by hook
 }
 
-// stage is some nodes, and what their hooks have done: "1+" is that OnJoined of node 1 has
+// stage has several nodes and a record of their hooks: "1+" means that OnJoined of node 1 has
 // returned.
 type stage struct {
 	nodes []*stageNode
@@ -51,7 +51,7 @@ func (s *stage) newNode(t *testing.T, bus *eventlogtest.SharedBus) {
 	s.nodes = append(s.nodes, n)
 }
 
-// waits makes a hook of the first node wait until the end of the test, without effect.
+// waits makes a hook of the first node block until the end of the test.
 func (s *stage) waits(hook string) {
 	n := s.nodes[0]
 	n.mu.Lock()
@@ -59,8 +59,8 @@ func (s *stage) waits(hook string) {
 	n.hold[hook] = make(chan struct{})
 }
 
-// leaves makes a client come to the first node and leave it, with OnLeft waiting there after the
-// grace period.
+// leaves makes a client connect to the first node and disconnect. After the grace period OnLeft
+// blocks there.
 func (s *stage) leaves() {
 	c := s.nodes[0].connectTo("room", "a")
 	synctest.Wait()
@@ -68,7 +68,7 @@ func (s *stage) leaves() {
 	c.drop()
 }
 
-// take returns the hooks that have returned since.
+// take returns the hooks that have returned since the last call.
 func (s *stage) take() []string {
 	synctest.Wait()
 	s.mu.Lock()
@@ -78,7 +78,7 @@ func (s *stage) take() []string {
 	return lines
 }
 
-// A hook that was running when its node was killed is called on another node: each at least once.
+// A hook that was running when its node was killed is called on another node at least once.
 func TestPresenceHooksOfANodeThatIsKilled(t *testing.T) {
 	tests := map[string]struct {
 		play func(s *stage) // until the first node is killed
@@ -170,7 +170,7 @@ func TestPresenceHooksOfANodeThatIsKilled(t *testing.T) {
 	}
 }
 
-// The hooks of a node that shuts down are not called again by others.
+// The hooks of a node that shuts down are not called again by other nodes.
 func TestPresenceHooksOfANodeThatShutsDown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

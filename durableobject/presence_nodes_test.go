@@ -16,7 +16,8 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog/eventlogtest"
 )
 
-// Every node lists the members of all, with what their newest token has.
+// Every node lists the members of all nodes, with the tags and the attachment of their newest
+// token.
 func TestPresenceOverNodes(t *testing.T) {
 	inHalls(t, 3, func(t *testing.T, bus *eventlogtest.SharedBus, nodes []*hallNode, book *guestBook) {
 		nodes[0].connect("a", withAtt(`1`), withTags("x"))
@@ -39,7 +40,7 @@ func TestPresenceOverNodes(t *testing.T) {
 	})
 }
 
-// A client that moves to another node within the grace has not left, wherever it moves.
+// A client that moves to any other node within the grace period has not left.
 func TestPresenceOfAClientThatMoves(t *testing.T) {
 	inHalls(t, 3, func(t *testing.T, _ *eventlogtest.SharedBus, nodes []*hallNode, book *guestBook) {
 		var followers []*listFollower
@@ -73,8 +74,8 @@ func TestPresenceOfAClientThatMoves(t *testing.T) {
 	})
 }
 
-// The members of a node that was killed are gone within 30 s; those that are on other nodes
-// too have not left.
+// The members of a node that was killed are removed within 30 s, unless they are also connected to
+// other nodes.
 func TestPresenceOfANodeThatIsKilled(t *testing.T) {
 	inHalls(t, 3, func(t *testing.T, _ *eventlogtest.SharedBus, nodes []*hallNode, book *guestBook) {
 		nodes[0].connect("a")
@@ -97,8 +98,8 @@ func TestPresenceOfANodeThatIsKilled(t *testing.T) {
 	})
 }
 
-// The members of nodes that are killed within the time in which the others notice the first
-// one have left, also if the oldest is among them, which would have called OnLeft.
+// Several nodes are killed before the others have noticed the first death. Their members have left
+// even if the oldest node, which would have called OnLeft, is among them.
 func TestPresenceOfTheOldestNodeThatIsKilledToo(t *testing.T) {
 	for _, order := range [][]int{{2, 0}, {0, 2}, {2, 0, 1}, {0, 1, 2}} {
 		for _, apart := range []time.Duration{time.Second, 7 * time.Second, 13700 * time.Millisecond, 18 * time.Second} {
@@ -133,7 +134,7 @@ func TestPresenceOfTheOldestNodeThatIsKilledToo(t *testing.T) {
 	}
 }
 
-// The members of a node that shuts down have the grace to move to another one.
+// The members of a node that shuts down can connect to another node within the grace period.
 func TestPresenceOfANodeThatShutsDown(t *testing.T) {
 	inHalls(t, 3, func(t *testing.T, bus *eventlogtest.SharedBus, nodes []*hallNode, book *guestBook) {
 		leaving := newHallOn(t, bus, book)
@@ -151,7 +152,8 @@ func TestPresenceOfANodeThatShutsDown(t *testing.T) {
 	})
 }
 
-// A node that cannot reach the others keeps their members, and its own are back with it.
+// A node that cannot reach the others keeps their members. When it can, the others have its
+// members again.
 func TestPresenceOfANodeThatIsCutOff(t *testing.T) {
 	for name, away := range map[string]time.Duration{"shortly": 8 * time.Second, "for long": 2 * time.Minute} {
 		t.Run(name, func(t *testing.T) {
@@ -173,7 +175,7 @@ func TestPresenceOfANodeThatIsCutOff(t *testing.T) {
 	}
 }
 
-// presenceRun is a random history of clients on nodes that come and go.
+// presenceRun is a random history of clients, on nodes that start, shut down and are killed.
 type presenceRun struct {
 	t         *testing.T
 	rng       *rand.Rand
@@ -205,7 +207,7 @@ func (r *presenceRun) arrive(id string) {
 	synctest.Wait()
 }
 
-// leave drops a random socket, and returns whose it was.
+// leave closes a random socket and returns the id of its client.
 func (r *presenceRun) leave() (id string) {
 	if len(r.sockets) == 0 {
 		return "nobody"
@@ -217,8 +219,8 @@ func (r *presenceRun) leave() (id string) {
 	return s.id
 }
 
-// killOne kills a node, though not at the very moment at which it hears of a change: what it
-// was about to call nobody else calls then.
+// killOne kills a node, but not at the very moment at which it learns of a change: a hook that it
+// was about to call would not be called by another node.
 func (r *presenceRun) killOne() {
 	r.pause(100 * time.Millisecond)
 	synctest.Wait()
@@ -242,7 +244,7 @@ func (r *presenceRun) killOne() {
 	}
 }
 
-// pause waits for a while, down to the nanosecond: nothing happens at the same time as a
+// pause waits for a random number of nanoseconds, so that nothing happens at the same time as a
 // timer of a node.
 func (r *presenceRun) pause(most time.Duration) { time.Sleep(time.Duration(r.rng.Int64N(int64(most)))) }
 
@@ -330,7 +332,8 @@ func presenceRuns(t *testing.T, steps int, disturb func(seed uint64) func(*hallN
 	}
 }
 
-// After random arrivals, moves, reloads and kills, joins minus leaves equals members.
+// After random connections, moves, reloads and deaths, the calls of OnJoined minus those of OnLeft
+// are the members.
 func TestPresenceOfARandomHistory(t *testing.T) {
 	t.Parallel()
 	presenceRuns(t, 1000, nil, func(r *presenceRun) {
@@ -338,7 +341,7 @@ func TestPresenceOfARandomHistory(t *testing.T) {
 	})
 }
 
-// A bus that loses, delays and reorders messages makes lists late, not wrong.
+// If the bus loses, delays and reorders messages, the lists become correct later.
 func TestPresenceOverABadBus(t *testing.T) {
 	t.Parallel()
 	presenceRuns(t, 300, func(seed uint64) func(*hallNode) {

@@ -18,7 +18,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog/eventlogtest"
 )
 
-// parlor is an object that notes its members.
+// parlor is an object that records the calls of its presence hooks.
 type parlor struct {
 	*durableobject.Object[message]
 	book *guestBook
@@ -56,7 +56,7 @@ func (b *guestBook) note(line string) {
 	}
 }
 
-// take returns the hooks that were called since.
+// take returns the hooks that were called since the last call.
 func (b *guestBook) take() []string {
 	synctest.Wait()
 	b.mu.Lock()
@@ -77,7 +77,7 @@ func (b *guestBook) present() []string {
 	return names
 }
 
-// hallNode is a namespace of halls.
+// hallNode is a namespace of parlors.
 type hallNode struct {
 	*fixture
 	halls *durableobject.Namespace[*parlor]
@@ -111,7 +111,7 @@ func (n *hallNode) end() {
 	}
 }
 
-// kill makes the node do nothing that anybody can see any more, and cuts its clients off.
+// kill cuts the node off from the bus and from its clients, and ignores its hooks from then on.
 func (n *hallNode) kill() {
 	n.dead.Store(true)
 	n.bus.Cut(true)
@@ -158,7 +158,7 @@ func inHall(t *testing.T, o durableobject.PresenceOptions, test func(t *testing.
 	})
 }
 
-// inHalls runs a test on some namespaces with presence that share a bus, in a bubble.
+// inHalls runs a test on several namespaces with presence that share a bus, in a bubble.
 func inHalls(t *testing.T, count int, test func(t *testing.T, bus *eventlogtest.SharedBus, nodes []*hallNode, book *guestBook)) {
 	t.Helper()
 	t.Parallel()
@@ -228,7 +228,8 @@ func TestPresence(t *testing.T) {
 	})
 }
 
-// A member stays until the grace has passed, and a reload or a short loss is not seen.
+// A member stays until the grace period has passed. A reload or a short interruption changes
+// nothing.
 func TestPresenceGrace(t *testing.T) {
 	for name, test := range map[string]struct {
 		option, grace time.Duration
@@ -258,7 +259,7 @@ func TestPresenceGrace(t *testing.T) {
 	}
 }
 
-// A new token changes the member.
+// A new token of the client changes the member.
 func TestPresenceAfterAnotherToken(t *testing.T) {
 	inHall(t, durableobject.PresenceOptions{}, func(t *testing.T, n *hallNode, book *guestBook) {
 		c := n.connect("a", withAtt(`1`))
@@ -271,7 +272,7 @@ func TestPresenceAfterAnotherToken(t *testing.T) {
 	})
 }
 
-// follower applies the changes to a list.
+// listFollower applies changes to a list.
 type listFollower struct {
 	mu      sync.Mutex
 	there   map[string]bool

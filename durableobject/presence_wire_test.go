@@ -18,7 +18,7 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// anyPayload is the verifier of an application that lets any payload pass.
+// anyPayload is a verifier that accepts any payload.
 type anyPayload token.Payload
 
 func (v *anyPayload) Verify(context.Context, string) (*token.Payload, error) {
@@ -27,7 +27,7 @@ func (v *anyPayload) Verify(context.Context, string) (*token.Payload, error) {
 	return &p, nil
 }
 
-// strictBus reports messages that are too large.
+// strictBus fails the test if a message is too large.
 type strictBus struct {
 	eventlog.Bus
 	t *testing.T
@@ -41,7 +41,7 @@ func (b strictBus) Broadcast(ctx context.Context, topic string, data []byte) err
 	return err
 }
 
-// Whatever members have in their tokens, the other nodes learn of all of them.
+// Other nodes learn of all members, whatever their tokens contain.
 func TestPresenceOfAnyTokens(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -98,8 +98,8 @@ func TestPresenceOfAnyTokens(t *testing.T) {
 	}
 }
 
-// A member that no message can hold, since its channel alone is larger, keeps no others from
-// the nodes.
+// A member whose channel alone is larger than a message does not prevent the nodes from learning
+// of others.
 func TestPresenceOfAMemberThatIsTooLarge(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -128,7 +128,7 @@ func TestPresenceOfAMemberThatIsTooLarge(t *testing.T) {
 	})
 }
 
-// channelOf is a verifier of tokens that have a channel each.
+// channelOf is a verifier of tokens that have one channel each.
 type channelOf map[string]string
 
 func (v channelOf) Verify(_ context.Context, tok string) (*token.Payload, error) {

@@ -196,5 +196,5 @@ func (ws *Websocket) setToken(p *token.Payload) {
 	if p := ws.core().members; p != nil {
 		p.renew(ws.memberKey(), ws.Token())
 	}
-	ws.closeRevoked() // it may have been since it was admitted
+	ws.closeRevoked() // the token may have been revoked since it was admitted
 }

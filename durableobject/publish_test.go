@@ -102,7 +102,7 @@ func TestPublishErrors(t *testing.T) {
 	})
 }
 
-// The exact wire of an event.
+// The exact frames of events.
 func TestEventFrames(t *testing.T) {
 	meta := durableobject.WithEventMeta(rpc.EventMeta{ID: "mine", Retry: 4321 * time.Millisecond, Comments: []string{"c"}})
 	t.Run("without resume", func(t *testing.T) {

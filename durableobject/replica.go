@@ -14,16 +14,16 @@ const (
 	settleMax   = 2 * time.Second
 )
 
-// connect sets what other nodes may send.
+// connect registers the handlers of the messages of other nodes.
 func (p *members) connect() {
 	n := p.nodes
 	if n.alone {
 		return
 	}
-	receive := func(fn func(from string, c *claimsData)) func(string, json.RawMessage) {
-		return func(from string, data json.RawMessage) {
+	receive := func(kind string, fn func(from string, c *claimsData)) {
+		n.handlers[kind] = func(from string, data json.RawMessage) {
 			c := &claimsData{}
-			if json.Unmarshal(data, c) != nil {
+			if len(data) == 0 || !n.decode(kind, from, data, c) { // a node without presence sends none
 				return
 			}
 			p.mu.Lock()
@@ -45,17 +45,18 @@ func (p *members) connect() {
 			p.base.after(settleDelay, func(context.Context) { p.settle(false) }),
 			p.base.after(settleMax, func(context.Context) { p.settle(true) }))
 	}
-	n.handlers[kindBeat] = receive(p.heardBeat)
-	n.handlers[kindChanged] = receive(p.changed)
-	n.handlers[kindClaims] = receive(p.received)
-	n.handlers[kindWanted] = receive(func(from string, c *claimsData) {
+	receive(kindBeat, p.heardBeat)
+	receive(kindChanged, p.changed)
+	receive(kindClaims, p.received)
+	receive(kindWanted, func(from string, c *claimsData) {
 		if c.Of != "" && c.Of != n.name {
 			p.pass(from, c.Of)
 			return
 		}
-		// A node that has just started hears of no node that others have not heard for
-		// nodeTimeout, but they may still have its members. Those that are silent for less are
-		// passed too: it may be longer when the beat that names them arrives.
+		// Beats do not name nodes that have been silent for nodeTimeout, so a node that has
+		// just started does not ask for their claims, although they may still count. They are
+		// passed without a request, and so are those of nodes that may reach nodeTimeout
+		// before their names arrive.
 		silent := p.nodes.unheard(silentAfter)
 		for name, r := range p.replicas {
 			if r.gone || slices.Contains(silent, name) {
@@ -65,7 +66,7 @@ func (p *members) connect() {
 		p.wanted = true
 		p.kick()
 	})
-	n.handlers[kindBuried] = receive(func(_ string, c *claimsData) { p.rise(c.Generation) })
+	receive(kindBuried, func(_ string, c *claimsData) { p.rise(c.Generation) })
 }
 
 // settle announces the members of this node, once the claims of the others are known.
@@ -83,8 +84,8 @@ func (p *members) settle(force bool) {
 	p.notify()
 }
 
-// replica returns the replica of a node that was heard, or was heard of. It is empty if the
-// node is new, or announces its members again after the others have taken it for dead.
+// replica returns the replica of a node that has sent a message, or that another node has named. It is
+// not synced if the node is new, or has begun another generation.
 func (p *members) replica(node string, generation uint64) *replica {
 	r := p.replicas[node]
 	if r == nil {
@@ -116,8 +117,8 @@ func (p *members) reply(m message, c claimsData) {
 	p.nodes.soon(func() { p.post(p.base.ctx, m, &c) })
 }
 
-// want asks a node for all its claims, or for those of another node if of is set; with an
-// empty to it asks all nodes. It asks for a replica once in wantAgain.
+// want asks the node to, or all nodes if to is empty, for all claims of the node of, or for its own
+// claims if of is empty. It asks for the claims of a replica once in wantAgain.
 func (p *members) want(r *replica, to, of string) {
 	if now := time.Now(); now.Sub(r.askedAt) >= wantAgain {
 		r.askedAt = now
@@ -125,8 +126,8 @@ func (p *members) want(r *replica, to, of string) {
 	}
 }
 
-// heardBeat asks for claims that are missing: at the first beat after a gap, or at the
-// second one that is ahead, as changes may be later than the beat.
+// heardBeat asks for claims that are missing: at the first beat after a gap, or at the second beat with
+// a number that was not reached, because changes may arrive after the beat.
 func (p *members) heardBeat(node string, c *claimsData) {
 	r := p.replica(node, c.Generation)
 	if r.doubted {
@@ -142,7 +143,7 @@ func (p *members) heardBeat(node string, c *claimsData) {
 		if _, died := p.buried[name]; died || name == p.nodes.name || !p.nodes.learn(name, h) {
 			continue
 		}
-		// Nothing was heard of it here. The others may have its claims.
+		// This node has received no message of it. Other nodes may have its claims.
 		r := p.replicas[name]
 		if r == nil {
 			r = p.replica(name, 0)
@@ -153,8 +154,7 @@ func (p *members) heardBeat(node string, c *claimsData) {
 	}
 }
 
-// pass sends the claims of another node to one that has asked for them, unless that is under
-// way.
+// pass sends the claims of another node to a node that needs them, unless it is doing so already.
 func (p *members) pass(to, node string) {
 	r, key := p.replicas[node], passage{to, node}
 	if r == nil || !r.synced && !r.gone || r.applying != nil || p.passing[key] {
@@ -189,7 +189,7 @@ func (p *members) changed(node string, c *claimsData) {
 	}
 	r.early[c.Seq] = c.List
 	switch {
-	case r.applying != nil: // which catches up
+	case r.applying != nil: // replace calls catchUp
 	case r.synced:
 		p.catchUp(node, r)
 	default:
@@ -197,7 +197,7 @@ func (p *members) changed(node string, c *claimsData) {
 	}
 }
 
-// catchUp applies the changes whose turn it is.
+// catchUp applies the early changes that follow without a gap.
 func (p *members) catchUp(node string, r *replica) {
 	for list, found := r.early[r.seq+1]; found; list, found = r.early[r.seq+1] {
 		r.seq++
@@ -208,8 +208,8 @@ func (p *members) catchUp(node string, r *replica) {
 	}
 }
 
-// received collects the parts of a transmission of all claims of a node. When it is complete
-// they are put in place of those that were known, on a goroutine: the bus must not be held up.
+// received collects the parts of a transmission of all claims of a node. When it is complete, its claims
+// replace those that were known. That is done on another goroutine, because the bus must not wait.
 func (p *members) received(from string, c *claimsData) {
 	node, gone := from, false
 	if c.Of != "" {
@@ -217,9 +217,9 @@ func (p *members) received(from string, c *claimsData) {
 		r := p.replicas[node]
 		_, died := p.buried[node]
 		if died || r != nil && (r.synced || r.gone) {
-			return // it is too late
+			return // they are known, or no longer needed
 		}
-		gone = !p.nodes.knows(node) // the members of a node that is gone are there until it is decided
+		gone = !p.nodes.knows(node) // its members remain until it is decided which of them have left
 	}
 	r := p.replica(node, c.Generation)
 	if r.generation > c.Generation || r.synced && c.Seq <= r.seq || r.applying != nil || c.Part < 0 || c.Part >= c.Parts {
@@ -233,7 +233,7 @@ func (p *members) received(from string, c *claimsData) {
 			r.transmissions = map[string]*transmission{}
 		}
 		r.transmissions[from] = t
-	case t.sent > c.Sent: // it was overtaken
+	case t.sent > c.Sent: // a later transmission has begun
 		return
 	}
 	if t.parts[c.Part] = c.List; len(t.parts) == c.Parts {
@@ -242,9 +242,8 @@ func (p *members) received(from string, c *claimsData) {
 	}
 }
 
-// replace puts the claims of a transmission in place of those of a replica, some at a time.
-// If the node is gone they are dropped again when it is decided who has left. It is called
-// without mu.
+// replace replaces the claims of a replica with those of a transmission, in batches. If the node is
+// gone, they are dropped when it is decided which members have left. It is called without mu.
 func (p *members) replace(node string, r *replica, t *transmission, gone bool) {
 	there := map[memberKey]bool{}
 	var list []wireClaim
@@ -257,8 +256,8 @@ func (p *members) replace(node string, r *replica, t *transmission, gone bool) {
 	p.mu.Lock()
 	for key, c := range r.claims {
 		if !there[key] {
-			// The message that it has left was lost: a node that knows of another claim does
-			// not drop one that it has announced before that other is announced.
+			// The message that the member has left was lost: otherwise the node would have
+			// kept its announced claim until this node had announced its own.
 			own := p.own[key]
 			var ended time.Time
 			if c.Announced && !c.Yielding && own != nil && !own.Announced {
@@ -292,10 +291,7 @@ func (p *members) replace(node string, r *replica, t *transmission, gone bool) {
 	}
 	p.catchUp(node, r)
 	if gone {
-		r.gone, r.synced = true, false
-		r.goings++
-		oldest, _ := p.nodes.oldest()
-		p.dropAfter(0, node, r, oldest)
+		p.setGone(0, node, r)
 	}
 	p.notify()
 	if !p.settled && len(p.unsynced()) == 0 {
@@ -303,8 +299,8 @@ func (p *members) replace(node string, r *replica, t *transmission, gone bool) {
 	}
 }
 
-// replaceSome applies claims of a transmission. It reports false if there is no use in more
-// of them. It is called without mu.
+// replaceSome applies claims of a transmission. It returns false if the others are no longer needed.
+// It is called without mu.
 func (p *members) replaceSome(node string, r *replica, t *transmission, batch []wireClaim) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -319,7 +315,7 @@ func (p *members) replaceSome(node string, r *replica, t *transmission, batch []
 	return true
 }
 
-// isApplying reports whether a replica still waits for the claims of a transmission.
+// isApplying reports whether the claims of a transmission are still needed.
 func (p *members) isApplying(node string, r *replica, t *transmission) bool {
 	return !p.closed && !r.gone && r.applying == t && p.replicas[node] == r
 }
@@ -340,8 +336,8 @@ func (p *members) apply(node string, r *replica, w *wireClaim) {
 				m.joined = false
 				p.forget(key, m)
 			case c != nil && !c.Announced && len(m.claims) == 1 && m.joined && p.nodes.isOldest():
-				// The node that had announced the member is gone, and this one has dropped its
-				// claim before the last node could take over.
+				// The node that had announced the member is gone, and the last node with a claim
+				// has dropped it before it could take over.
 				p.bye(key, m, c.Joining)
 			}
 			m.remove(node)

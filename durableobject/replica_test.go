@@ -15,7 +15,7 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// inMembers runs a test on the members of a node, which was not started, in a bubble.
+// inMembers runs a test on the members of a node that was not started, in a bubble.
 func inMembers(t *testing.T, o Options, test func(t *testing.T, p *members)) {
 	t.Helper()
 	t.Parallel()
@@ -31,7 +31,7 @@ func inMembers(t *testing.T, o Options, test func(t *testing.T, p *members)) {
 	})
 }
 
-// hear passes messages of a kind to the members, as from another node.
+// hear calls the handler fn with messages, as if another node had sent them.
 func (p *members) hear(fn func(from string, c *claimsData), from string, list ...claimsData) {
 	for i := range list {
 		p.mu.Lock()
@@ -41,7 +41,7 @@ func (p *members) hear(fn func(from string, c *claimsData), from string, list ..
 	synctest.Wait()
 }
 
-// allParts returns a transmission of n claims of a node.
+// allParts returns the messages of a transmission of n claims of a node.
 func (p *members) allParts(n int, seq uint64) []claimsData {
 	all := map[memberKey]*claim{}
 	for i := range n {
@@ -52,7 +52,7 @@ func (p *members) allParts(n int, seq uint64) []claimsData {
 	return p.transmit(all, nil, claimsData{Seq: seq})
 }
 
-// A transmission of which parts are lost is not completed by those of another one, however
+// If parts of a transmission are lost, parts of another one do not complete it, in whatever order
 // they arrive.
 func TestTransmissionsAreNotMixed(t *testing.T) {
 	const count = 2000
@@ -88,7 +88,7 @@ func TestTransmissionsAreNotMixed(t *testing.T) {
 	}
 }
 
-// Two nodes pass the claims of a third one at the same time, of which each loses a part.
+// Two nodes pass the claims of a third one at the same time, and each transmission loses a part.
 func TestTransmissionsOfTwoSendersAreNotMixed(t *testing.T) {
 	inMembers(t, Options{}, func(t *testing.T, p *members) {
 		first, second := p.allParts(500, 7), p.allParts(500, 7)
@@ -106,8 +106,8 @@ func TestTransmissionsOfTwoSendersAreNotMixed(t *testing.T) {
 	})
 }
 
-// Members that a complete transmission does not have are gone, and changes that came while it
-// was applied count.
+// Members that are not in a complete transmission are removed, and changes that arrive while it is
+// applied are applied too.
 func TestTransmissionReplacesWhatWasKnown(t *testing.T) {
 	inMembers(t, Options{}, func(t *testing.T, p *members) {
 		p.hear(p.received, "other", p.allParts(1000, 7)...)
@@ -121,7 +121,8 @@ func TestTransmissionReplacesWhatWasKnown(t *testing.T) {
 	})
 }
 
-// A node that waits for another one to take a member over does not call OnLeft once that has.
+// A node that waits for another one to take over a member does not call OnLeft if the other node
+// has called it.
 func TestMemberThatHasLeftMeanwhile(t *testing.T) {
 	inMembers(t, Options{}, func(t *testing.T, p *members) {
 		p.settle(true)
@@ -143,8 +144,8 @@ func TestMemberThatHasLeftMeanwhile(t *testing.T) {
 	})
 }
 
-// The bus is not held up while many claims are put in place: they wait for no message, and no
-// caller for all of them.
+// The bus does not wait while many claims are applied, and a caller that needs the lock does not
+// wait for all of them.
 func TestTransmissionIsAppliedOnAGoroutine(t *testing.T) {
 	inMembers(t, Options{}, func(t *testing.T, p *members) {
 		list := p.allParts(1000, 7)
@@ -159,7 +160,7 @@ func TestTransmissionIsAppliedOnAGoroutine(t *testing.T) {
 	})
 }
 
-// No message of claims is much larger than claimBytes, and none is left out.
+// No message is much larger than claimBytes, and every claim is in one.
 func TestPartsAreBounded(t *testing.T) {
 	inMembers(t, Options{}, func(t *testing.T, p *members) {
 		att := `"` + strings.Repeat("x", maxAttBytes-2) + `"`
@@ -186,8 +187,7 @@ func TestPartsAreBounded(t *testing.T) {
 	})
 }
 
-// Changes that have come before their turn are kept up to a bound; past it all claims are
-// asked for.
+// The number of early changes that are kept is limited. Beyond the limit all claims are requested.
 func TestEarlyChangesAreBounded(t *testing.T) {
 	inMembers(t, Options{}, func(t *testing.T, p *members) {
 		p.hear(p.received, "other", p.allParts(10, 1)...)
@@ -202,7 +202,8 @@ func TestEarlyChangesAreBounded(t *testing.T) {
 	})
 }
 
-// The grace of a node that is gone for a second time is not ended by the timer of the first.
+// If a node is gone for a second time, the timer of the first time does not end its members' grace
+// period.
 func TestGraceOfANodeThatIsGoneTwice(t *testing.T) {
 	inMembers(t, Options{Presence: &PresenceOptions{Grace: time.Minute}}, func(t *testing.T, p *members) {
 		p.hear(p.received, "other", p.allParts(1, 1)...)

@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	// maxEarly is how many messages that have come before their turn are kept for a node.
+	// maxEarly is how many changes of a node are kept because an earlier one is missing.
 	maxEarly = 256
 	// wantAgain is how long a node has to send its claims before it is asked again.
 	wantAgain = time.Second
@@ -17,7 +17,7 @@ const (
 	// decideWait is how much later than the oldest node the others drop the claims of one that
 	// is gone: two beats.
 	decideWait = 2 * beatInterval
-	// missedBeat is how long a node has not been heard when it has missed a beat.
+	// missedBeat is how long a node that has missed a beat has sent nothing.
 	missedBeat = beatInterval * 3 / 2
 	// silentAfter is how long a node may send nothing before it is listed as silent.
 	silentAfter = 6 * time.Second
@@ -25,16 +25,16 @@ const (
 	dropBatch = 256
 )
 
-// replication keeps the claims of nodes the same on all of them. Each node numbers its
-// messages of changes. One that has missed some, or is new, asks for all claims, which come
-// with the number of the last change that they have.
+// replication has the claims of all nodes, and sends those of this node to the others. Each node
+// numbers its messages of changes. A node that is new or has missed some asks for all claims, which
+// are sent with the number of the last change that they include.
 type replication struct {
 	base  *base
 	nodes *nodes
 
-	// mu guards everything below, and the fields of members. It is held while a claim changes
-	// and nothing else. The functions of replication, debts and members are called with mu held
-	// unless their comment says otherwise or they lock it themselves.
+	// mu guards the fields below and those of members. It is held only while claims change. The
+	// functions of replication, debts and members are called with mu held, unless their comment
+	// states otherwise or they lock it themselves.
 	//
 	//   - own has the claims of this node, and replicas those of the others. A roster has
 	//     all of them.
@@ -43,16 +43,16 @@ type replication struct {
 	mu      sync.Mutex
 	own     map[memberKey]*claim
 	owed    map[memberKey]*debt
-	settled bool // the claims of the other nodes are known, so far as can be
+	settled bool // the claims of the other nodes are known, as far as possible
 	closed  bool
 
-	generation uint64                  // grows each time the others have taken this node for dead
+	generation uint64                  // increased when the other nodes have considered this one dead
 	seq        uint64                  // of the last message of changes
 	sent       uint64                  // transmissions of all claims
-	dirty      map[memberKey]time.Time // own claims that have changed since, with Member.Since if a member has left
+	dirty      map[memberKey]time.Time // own claims whose changes were not sent, with Member.Since if a member has left
 	wanted     bool                    // another node has asked for all claims
 	sending    bool
-	passing    map[passage]bool // transmissions of other nodes' claims that are under way
+	passing    map[passage]bool // transmissions of other nodes' claims that are being sent
 	replicas   map[string]*replica
 	buried     map[string]uint64 // the generations of nodes that are gone
 	endings    endings
@@ -65,9 +65,9 @@ type passage struct{ to, of string }
 // replica is the claims of another node.
 type replica struct {
 	generation, seq uint64
-	synced          bool // the claims are those of seq
-	gone            bool // the node is, and its claims will be dropped
-	doubted         bool // claims were dropped as of a node that is gone, which it may not be
+	synced          bool // the claims include all changes up to seq
+	gone            bool // the node is gone, and its claims will be dropped
+	doubted         bool // claims were dropped as if the node were gone, which is not certain
 	claims          map[memberKey]*claim
 	owed            map[memberKey]*debt
 	early           map[uint64][]wireClaim // changes after a gap
@@ -75,10 +75,10 @@ type replica struct {
 	heard           uint64 // seq of the last beat
 
 	transmissions map[string]*transmission // of all claims, by sender
-	applying      *transmission            // its claims are being put in place of those that were known
+	applying      *transmission            // its claims are replacing those that were known
 
 	dropping *time.Timer // runs drop, if gone
-	goings   uint64      // how many times gone was set: an earlier timer may be too late
+	goings   uint64      // how many times gone was set; drop does nothing for an earlier time
 }
 
 // transmission is all claims of a node, as far as they have been received.
@@ -96,7 +96,7 @@ func newReplication(b *base, n *nodes) replication {
 	}
 }
 
-// touch notes that an own claim has changed.
+// touch marks a claim of this node as changed.
 func (p *replication) touch(key memberKey) {
 	if p.nodes.alone {
 		return
@@ -107,15 +107,15 @@ func (p *replication) touch(key memberKey) {
 	p.kick()
 }
 
-// kick starts to send what has changed, unless that is under way.
+// kick starts sending, unless a goroutine already does.
 func (p *replication) kick() {
 	if !p.sending && !p.closed {
 		p.sending = p.nodes.soon(func() { p.send(p.base.ctx) })
 	}
 }
 
-// send sends what has changed, and all claims if they are wanted, until there is nothing
-// more: changes that are made meanwhile go together in one message.
+// send sends what has changed, and all claims if another node wants them, until there is nothing left.
+// Changes that are made meanwhile are sent in one message. It is called without mu.
 func (p *replication) send(ctx context.Context) {
 	for {
 		p.mu.Lock()
@@ -137,8 +137,8 @@ func (p *replication) send(ctx context.Context) {
 	}
 }
 
-// post broadcasts claims, and logs a failure: the others notice that they are missing. It is
-// called without mu.
+// post broadcasts claims, and logs a failure; the other nodes notice that the message is missing. It
+// is called without mu.
 func (p *replication) post(ctx context.Context, m message, c *claimsData) {
 	var err error
 	if m.Data, err = encodeJSON(c); err == nil {
@@ -149,8 +149,7 @@ func (p *replication) post(ctx context.Context, m message, c *claimsData) {
 	}
 }
 
-// outgoing returns the kind of what is to be sent next, empty if there is nothing, and the
-// messages.
+// outgoing returns the messages to send next and their kind, which is empty if there are none.
 func (p *replication) outgoing() (kind string, list []claimsData) {
 	switch {
 	case p.wanted:
@@ -174,8 +173,8 @@ func (p *replication) outgoing() (kind string, list []claimsData) {
 	return "", nil
 }
 
-// transmit returns a new transmission of all claims of a node and of what it owes, as messages
-// that are copies of c in everything else.
+// transmit returns the messages of a new transmission of all claims and debts of a node. Their other
+// fields are those of c.
 func (p *replication) transmit(all map[memberKey]*claim, owed map[memberKey]*debt, c claimsData) []claimsData {
 	p.sent++
 	c.Sent = p.sent
@@ -230,7 +229,7 @@ func (p *replication) notify() {
 	p.news = make(chan struct{})
 }
 
-// wait waits for the claims of the other nodes, at most presenceWait.
+// wait waits for the claims of the other nodes, for at most presenceWait.
 func (p *replication) wait(ctx context.Context) error {
 	timer := time.NewTimer(presenceWait)
 	defer timer.Stop()

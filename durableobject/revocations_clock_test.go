@@ -10,8 +10,8 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// A clock that is ahead for a while ends no revocation for good, and one that has ended is
-// forgotten at last.
+// A clock that is temporarily ahead ends no revocation for good. A revocation that has ended is
+// forgotten later.
 func TestRevocationsAreNotForgottenByTheClock(t *testing.T) {
 	t.Parallel()
 	v, now := &revocations{}, time.Now()
@@ -24,7 +24,7 @@ func TestRevocationsAreNotForgottenByTheClock(t *testing.T) {
 	require.Zero(t, v.sweep(now.Add(25*time.Hour)))
 }
 
-// A revocation that is read while the clock is ahead is in force when the clock is set.
+// A revocation that is read while the clock is ahead is in force after the clock was set.
 func TestRevocationReadWhileTheClockIsAhead(t *testing.T) {
 	t.Parallel()
 	v, now := &revocations{}, time.Now()
@@ -33,7 +33,7 @@ func TestRevocationReadWhileTheClockIsAhead(t *testing.T) {
 	require.True(t, v.match("", &token.Payload{ID: "x"}, now))
 }
 
-// Many that have ended take no place of others.
+// Revocations that have ended do not use the capacity of others.
 func TestEndedRevocationsTakeNoPlace(t *testing.T) {
 	t.Parallel()
 	v, now := &revocations{}, time.Now()
@@ -44,7 +44,7 @@ func TestEndedRevocationsTakeNoPlace(t *testing.T) {
 	require.Zero(t, v.sweep(now.Add(time.Hour+time.Second)))
 }
 
-// The longest time to live is not taken for one that has passed.
+// A revocation with the longest duration is not treated as one that has ended.
 func TestRevocationWhoseEndIsFarOff(t *testing.T) {
 	t.Parallel()
 	v, now := &revocations{}, time.Now()

@@ -17,7 +17,7 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// refuses reports whether a token is refused as one that was revoked.
+// refuses reports whether a token is refused because it was revoked.
 func (f *fixture) refuses(channel string, opts ...tokenOption) bool {
 	f.t.Helper()
 	w := f.handshake(url.Values{"id": {"a"}, "token": {sign(f.t, channel, opts...)}}, nil)
@@ -25,7 +25,7 @@ func (f *fixture) refuses(channel string, opts ...tokenOption) bool {
 	return w.Code == http.StatusUnauthorized
 }
 
-// ruling is a revocation that a test has made.
+// ruling is a revocation that the test has made.
 type ruling struct {
 	durableobject.Who
 	until time.Time
@@ -38,7 +38,7 @@ func (r *ruling) refuses(subject string, p *token.Payload, now time.Time) bool {
 		(r.IssuedBefore.IsZero() || !p.IssuedAt.After(r.IssuedBefore))
 }
 
-// Of any revocations together, those refuse a token that would alone.
+// Several revocations together refuse the tokens that any one of them refuses.
 func TestRevocationsTogether(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(10) {
@@ -84,7 +84,7 @@ func TestRevocationsTogether(t *testing.T) {
 	}
 }
 
-// Revocations that have the same fields, in any number, are found and forgotten in no time.
+// Any number of revocations with the same fields can be matched and removed quickly.
 func TestRevocationsOfOneUser(t *testing.T) {
 	t.Parallel()
 	const count = 20_000

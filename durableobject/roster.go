@@ -14,12 +14,12 @@ type memberKey struct {
 	Recipient
 }
 
-// claim is what a node knows of its own sockets of a member. Nodes send their claims to each
-// other; a member is there as long as there is a claim to it.
+// claim is what a node knows about its own sockets of a member. Nodes send their claims to each
+// other. A client is a member while any node has a claim to it.
 //
-// One claim of each member is announced: its node has called OnJoined, or has taken that over,
-// and calls OnLeft. A node that is to drop an announced claim while others have claims is
-// yielding, until one of them has announced its own.
+// One claim to each member is announced. Its node has called OnJoined, or has taken over from a node
+// that has, and will call OnLeft. If a node has to drop an announced claim while other nodes have
+// claims, it keeps its claim as yielding until one of them has announced its own.
 type claim struct {
 	Tags      []string        `json:"tags,omitempty"`
 	Att       json.RawMessage `json:"att,omitempty"`
@@ -33,13 +33,14 @@ type claim struct {
 
 	node string
 
-	// These are of own claims: whether the grace has passed, and while it has not, the elements
-	// of members.departures and roster.away.
+	// These are only for claims of this node. ended is set when the grace period has passed.
+	// During that period, the others are the claim's elements of members.departures and
+	// roster.away.
 	ended           bool
 	departing, away *list.Element
 }
 
-// read takes tags and attachment from a token, unless they are from a newer one.
+// read takes the tags and the attachment from a token, unless the claim has those of a newer one.
 func (c *claim) read(p *token.Payload) {
 	if p.IssuedAt.Before(c.Issued) {
 		return
@@ -50,18 +51,18 @@ func (c *claim) read(p *token.Payload) {
 	}
 }
 
-// debt is a member whose OnLeft a node has still to call, or that has not returned. The other
-// nodes know of it: if the node is killed, one of them calls it.
+// debt is a call of OnLeft that a node has queued and that has not returned. The other nodes know
+// it, so that one of them makes the call if the node is killed.
 type debt struct {
 	Tags    []string        `json:"tags,omitempty"`
 	Att     json.RawMessage `json:"att,omitempty"`
 	Since   time.Time       `json:"since"`
 	Joining bool            `json:"joining,omitempty"` // OnJoined has not returned either
 
-	calls int // of OnLeft, that have not returned
+	calls int // number of calls of OnLeft that have not returned
 }
 
-// member is a client with its claims, of which there is at least one.
+// member is a client with the claims of all nodes to it, of which there is at least one.
 type member struct {
 	claims []*claim
 	joined bool // a claim was announced
@@ -76,7 +77,7 @@ func (m *member) claim(node string) *claim {
 	return nil
 }
 
-// set puts a claim in place of that of its node.
+// set adds a claim, or replaces the earlier claim of the same node.
 func (m *member) set(c *claim) {
 	m.joined = m.joined || c.Announced || c.Joined
 	for i, old := range m.claims {
@@ -114,7 +115,7 @@ func (m *member) view(r Recipient) Member {
 	return v
 }
 
-// verdict is what a node does about its own claim to a member.
+// verdict is what a node must do about its own claim to a member.
 type verdict int
 
 const (
@@ -127,8 +128,9 @@ const (
 	doDropAndBye         // and call OnLeft
 )
 
-// decide returns what the node does about its claim, after a claim to the member has changed, or
-// a node is gone or back.
+// decide returns what a node must do about its claim. It is called after any claim to the member has
+// changed, and when a node is gone or has returned. gone reports whether a node is gone, so that its
+// claims will be dropped.
 func (m *member) decide(node string, gone func(node string) bool) verdict {
 	own := m.claim(node)
 	if own == nil {
@@ -149,9 +151,9 @@ func (m *member) decide(node string, gone func(node string) bool) verdict {
 	}
 	switch {
 	case own.ended && !m.joined:
-		return doDrop // another node has called OnLeft, or nobody OnJoined
-	// The oldest node may have dropped the claims of those that are gone already, and it called no
-	// OnLeft because of this claim. So this node does when it drops them too.
+		return doDrop // another node has called OnLeft, or none has called OnJoined
+	// The oldest node may already have dropped the claims of the nodes that are gone. Because of this
+	// claim it has not called OnLeft, so this node does when it drops them too.
 	case own.ended && others > 0 && there == 0 && own.Announced && !own.Yielding:
 		return doYield
 	case own.ended && others > 0 && there == 0 && m.joined:
@@ -178,12 +180,12 @@ func (m *member) decide(node string, gone func(node string) bool) verdict {
 	return doNothing
 }
 
-// roster has the members of a channel and their watchers. It exists while there is one of
-// either.
+// roster has the members of a channel and their watchers. It exists while there is a member or a
+// watcher.
 type roster struct {
 	members  map[Recipient]*member
 	watchers map[*watcher]struct{}
-	away     list.List // of memberKeys: own claims within the grace, the oldest first
+	away     list.List // memberKeys of claims of this node in the grace period, the oldest first
 }
 
 // tell passes a change to the watchers.

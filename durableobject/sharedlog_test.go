@@ -12,8 +12,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// A hub that is handed a record whose predecessor it was not handed reads the log
-// from where it was.
+// A channel that receives a record without the one before it reads from the log where it was.
 func TestRecordsOfOthersInTheLog(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -43,8 +42,8 @@ func TestRecordsOfOthersInTheLog(t *testing.T) {
 	})
 }
 
-// A log forgets a channel whose events have all expired, and cannot say what came
-// before the next one. Clients that were connected need no notice.
+// A log forgets a channel whose events have all expired, and does not know which event came before
+// the next one. Clients that are connected are not affected.
 func TestQuietChannelInABusyLog(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -68,7 +67,7 @@ func TestQuietChannelInABusyLog(t *testing.T) {
 	})
 }
 
-// W10: what is stored for longer than the retention is not replayed.
+// W10: events that the log keeps for longer than the retention are not replayed.
 func TestRetentionIsShorterThanThatOfTheLog(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

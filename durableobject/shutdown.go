@@ -62,7 +62,7 @@ func (c *class) finish() {
 	c.channels.evict(time.Now(), true)
 	c.evictions.Wait()
 	c.nodes.close()
-	c.nodes.guarded.wait()
+	c.nodes.bus.wait()
 	c.pool.Close()
 	if c.ownLog {
 		c.closeErr = c.log.Close()
@@ -99,7 +99,7 @@ func (c *class) describeRunning() string {
 			counts["Options.Log"] = int(n)
 		}
 	}
-	if n := c.nodes.guarded.count(); n > 0 {
+	if n := c.nodes.bus.count(); n > 0 {
 		counts["Options.Bus"] = n
 	}
 	return describe(counts)

@@ -16,7 +16,8 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// An OnLeft that does not return keeps no object from being evicted when Shutdown's context ends.
+// If an OnLeft does not return, objects are evicted nevertheless when the context of Shutdown
+// ends.
 func TestShutdownWhileAPresenceHookHangs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -43,8 +44,8 @@ func TestShutdownWhileAPresenceHookHangs(t *testing.T) {
 	})
 }
 
-// hangingBus is a bus that does not answer a broadcast, once it hangs, before the caller's
-// context ends; or never, if it is deaf to that.
+// hangingBus is a bus whose Broadcast, once it hangs, returns when the context of its caller ends
+// or, if it is deaf, never.
 type hangingBus struct {
 	eventlog.Bus
 	hangs   atomic.Bool
@@ -70,7 +71,7 @@ func orNever(ctx context.Context, listens bool) <-chan struct{} {
 	return nil
 }
 
-// Whatever there is to send, a bus that hangs delays Shutdown by some seconds in all.
+// A bus that hangs delays Shutdown by a few seconds in all, however much there is to send.
 func TestShutdownWithABusThatHangs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -91,7 +92,8 @@ func TestShutdownWithABusThatHangs(t *testing.T) {
 	})
 }
 
-// A bus that does not return at all is named, and the objects are evicted all the same.
+// The error of Shutdown names a bus that does not return, and the objects are evicted
+// nevertheless.
 func TestShutdownWithABusThatDoesNotReturn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -113,7 +115,7 @@ func TestShutdownWithABusThatDoesNotReturn(t *testing.T) {
 	})
 }
 
-// Shutdown stops the timers of presence: nothing of the namespace is left.
+// Shutdown stops the timers of presence, so that nothing of the namespace stays in memory.
 func TestShutdownStopsTheTimersOfPresence(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

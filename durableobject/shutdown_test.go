@@ -17,7 +17,8 @@ import (
 
 var stuck = rpc.DefineIn[rpc.Void, rpc.Void](toolbox, "stuck")
 
-// If user code is stuck, Shutdown returns when its context ends, and names it.
+// If code of the application does not return, Shutdown returns when its context ends, and its
+// error names that code.
 func TestShutdownLeavesBehindWhatIsStuck(t *testing.T) {
 	t.Parallel()
 	call := func(f *fixture, path string) {
@@ -123,7 +124,7 @@ func TestShutdownLeavesBehindWhatIsStuck(t *testing.T) {
 	}
 }
 
-// What an object holds can be saved, also if another one is stuck.
+// OnEvicted of an object is called at Shutdown even if another object is stuck.
 func TestOnEvictedAtShutdown(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -176,7 +177,7 @@ func TestOnEvictedAtShutdown(t *testing.T) {
 	}
 }
 
-// An object that is made while the namespace shuts down is evicted all the same.
+// An object that is being created while the namespace shuts down is evicted too.
 func TestShutdownWaitsForNewHub(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -193,7 +194,7 @@ func TestShutdownWaitsForNewHub(t *testing.T) {
 	})
 }
 
-// An OnEvicted that hangs holds up neither other evictions nor the other tasks.
+// An OnEvicted that hangs delays neither other evictions nor other tasks.
 func TestOnEvictedHangs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

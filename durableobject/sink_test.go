@@ -20,11 +20,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// sink is the server's end of a connection in memory that takes all that is written
-// to it, at no cost. It has one message for the server, the request to subscribe.
+// sink is the server's end of a connection in memory that accepts all that is written to it, at no
+// cost. It sends one message: the request to subscribe.
 type sink struct {
 	writes atomic.Int64
-	ended  atomic.Bool // the last event has come: see lastWords
+	ended  atomic.Bool // the last event has arrived: see lastWords
 	closed chan struct{}
 	once   sync.Once
 	input  bytes.Reader
@@ -52,7 +52,8 @@ func (s *sink) Read(p []byte) (int, error) {
 	return 0, io.EOF
 }
 
-// Write takes the answer to the handshake, which does not count, and what TryWrite does.
+// Write accepts the answer to the handshake, which does not count, and everything that TryWrite
+// accepts.
 func (s *sink) Write(p []byte) (int, error) {
 	if isHandshakeAnswer(p) {
 		return len(p), nil
@@ -78,8 +79,8 @@ func (s *sink) Close() error {
 	return nil
 }
 
-// wait returns when the last event has come, and expects another one after it. It fails
-// the test if the connection is closed before.
+// wait returns when the expected number of events has arrived, and then expects one more. It fails
+// the test if the connection is closed before that.
 func (s *sink) wait(tb testing.TB) {
 	tb.Helper()
 	for !s.ended.Swap(false) {
@@ -108,8 +109,8 @@ func (u upgrading) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return u.conn, bufio.NewReadWriter(bufio.NewReaderSize(u.conn, 16), bufio.NewWriterSize(u.conn, 16)), nil
 }
 
-// connectSink opens a socket with a token, and subscribes under an id, behind an
-// event unless that is empty.
+// connectSink opens a socket with a token and subscribes with an id, after an event unless that is
+// empty.
 func connectSink(tb testing.TB, h http.Handler, id, token, subscription, lastEventID string) *sink {
 	tb.Helper()
 	headers := ""
@@ -119,7 +120,7 @@ func connectSink(tb testing.TB, h http.Handler, id, token, subscription, lastEve
 	return subscribeSink(tb, h, id, token, subscription, headers)
 }
 
-// subscribeSink does so with headers, which are the member h of the request.
+// subscribeSink is connectSink with headers, which are the member h of the request.
 func subscribeSink(tb testing.TB, h http.Handler, id, token, subscription, headers string) *sink {
 	tb.Helper()
 	conn := newSink(masked(fmt.Appendf(nil, `{"i":%s,"p":{"u":"/subscribe"%s}}`, subscription, headers)))
@@ -127,7 +128,7 @@ func subscribeSink(tb testing.TB, h http.Handler, id, token, subscription, heade
 	return conn
 }
 
-// upgrade has the handler take a connection as that of a client with a token.
+// upgrade passes a request with a token to the handler, whose connection is in memory.
 func upgrade(tb testing.TB, h http.Handler, id, token string, conn net.Conn) {
 	tb.Helper()
 	r := httptest.NewRequest(http.MethodGet, "/?"+url.Values{"id": {id}, "token": {token}}.Encode(), nil)
@@ -140,7 +141,7 @@ func upgrade(tb testing.TB, h http.Handler, id, token string, conn net.Conn) {
 	require.Empty(tb, w.Body.String(), "the upgrade is refused")
 }
 
-// masked makes a text frame as a client sends it.
+// masked returns a text frame as a client sends it.
 func masked(payload []byte) []byte {
 	frame := []byte{0x81, 0x80 | 126}
 	frame = binary.BigEndian.AppendUint16(frame, uint16(len(payload)))

@@ -15,8 +15,8 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog/filelog"
 )
 
-// A stalled socket holds no more memory than its lag, however much is published, and
-// gets all of it in the end. The log is on disk, so that what is held is the socket's.
+// A stalled socket uses no more memory than it may lag, however much is published, and receives
+// all events in the end. The log is on disk, so that all measured memory is the socket's.
 //
 //nolint:paralleltest // looks at the heap
 func TestMemoryOfAStalledSocketIsBounded(t *testing.T) {
@@ -53,8 +53,8 @@ func TestMemoryOfAStalledSocketIsBounded(t *testing.T) {
 	})
 }
 
-// Headers take many times as much memory as in their message. They are held no longer than
-// the call runs, and count.
+// Headers take many times as much memory as they do in a message. They count, and are held no
+// longer than the call runs.
 //
 //nolint:paralleltest // looks at the heap
 func TestMemoryOfHeadersIsBounded(t *testing.T) {

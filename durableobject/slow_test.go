@@ -17,8 +17,8 @@ import (
 
 const subscribeFrame = `{"i":"1","p":{"u":"/subscribe","b":{}}}`
 
-// A stalled socket holds nobody up, costs no more than its lag, and reads on from
-// the log when it reads again: nothing is lost, doubled or out of order.
+// A stalled socket delays nothing else, uses no more memory than it may lag, and continues from
+// the log when it reads again. No event is lost, repeated or out of order.
 func TestStalledSocketReadsOnFromTheLog(t *testing.T) {
 	o := keeping
 	o.MaxLagBytes = 50_000
@@ -48,7 +48,7 @@ func TestStalledSocketReadsOnFromTheLog(t *testing.T) {
 	})
 }
 
-// Publishing while a slow socket reads from the log: it joins the tail again.
+// A socket that catches up from the log while events are published reads from the tail again.
 func TestSlowSocketCatchesUpWhileOthersPublish(t *testing.T) {
 	o := keeping
 	o.MaxLagBytes = 20_000
@@ -116,7 +116,7 @@ func TestStalledSocketBehindTheRetentionIsClosed(t *testing.T) {
 
 const tellFrame = `{"i":"%d","p":{"u":"/call","b":{"json":{"path":["tell"],"input":{"text":"%s"}}}}}`
 
-// A client that asks for more than fits is slowed down and gets all its answers.
+// A client that requests more than fits is slowed down, and receives all its answers.
 func TestAnswersWaitForRoom(t *testing.T) {
 	bubble(t, durableobject.Options{MaxLagBytes: 10_000, MaxCalls: 4}, func(t *testing.T, f *fixture) {
 		slow, read := f.stalled("slow")
@@ -134,8 +134,8 @@ func TestAnswersWaitForRoom(t *testing.T) {
 	})
 }
 
-// A client that reads, however slowly, is kept; one that reads nothing at all is closed,
-// and nothing of it is read or run any more.
+// A client that reads, however slowly, stays connected. A client that reads nothing is closed, and
+// nothing more of it is read or run.
 func TestOnlyStalledClientsAreClosed(t *testing.T) {
 	bubble(t, durableobject.Options{MaxLagBytes: 50_000, MaxCalls: 4, PingInterval: -1}, func(t *testing.T, f *fixture) {
 		var ran, sent atomic.Int64

@@ -14,8 +14,8 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject"
 )
 
-// received takes the frames that have come, and returns how many are events, and how many bytes
-// all have with the headers that a server sends.
+// received reads the frames that have arrived. It returns the number of events, and the size of
+// all frames with the headers that a server sends.
 func (c *rawClient) received() (events, bytes uint64) {
 	for {
 		select {
@@ -33,7 +33,7 @@ func (c *rawClient) received() (events, bytes uint64) {
 	}
 }
 
-// never fails the test if a count of s is less than before.
+// never fails the test if a count of s is less than that of before.
 func never(t *testing.T, before, s durableobject.Stats) {
 	t.Helper()
 	for name, pair := range map[string][2]uint64{
@@ -47,8 +47,7 @@ func never(t *testing.T, before, s durableobject.Stats) {
 	}
 }
 
-// However much happens at once, the counts are exact when it has happened, and meanwhile none
-// becomes less.
+// Under any load the counts are exact in the end, and none decreases meanwhile.
 func TestStatsUnderLoad(t *testing.T) {
 	bubble(t, keeping, func(t *testing.T, f *fixture) {
 		const channels, clients, rounds = 5, 6, 20

@@ -17,7 +17,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// subscribed subscribes, and takes the answer and n events.
+// subscribed subscribes, and reads the answer and n events.
 func (c *rawClient) subscribed(n int, header ...string) *rawClient {
 	c.t.Helper()
 	c.subscribe(header...)
@@ -59,7 +59,7 @@ func TestStatsCountsPublishesAndDeliveries(t *testing.T) {
 	})
 }
 
-// What was published in a channel counts also when it has been evicted.
+// Events of a channel are counted even after it was evicted.
 func TestStatsOutlivesChannels(t *testing.T) {
 	o := keeping
 	o.IdleTimeout = time.Minute
@@ -139,8 +139,8 @@ func TestStatsCountsResumes(t *testing.T) {
 	})
 }
 
-// The code that counts is the one that was sent first. A client cannot make the server count
-// thousands of codes.
+// The code that was sent first is counted. A client cannot make the server count thousands of
+// codes.
 func TestStatsCountsClosesByCode(t *testing.T) {
 	bubble(t, keeping, func(t *testing.T, f *fixture) {
 		closeWith := func(code websocket.StatusCode) {
@@ -166,8 +166,25 @@ func TestStatsCountsClosesByCode(t *testing.T) {
 	})
 }
 
-// The lag of a stalled socket in events and bytes is exact while it reads from the tail, when
-// it has fallen out of that, and while it catches up.
+func TestWebsocketsAreSinceAWholeSecond(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(700 * time.Millisecond)
+		f := newFixture(t, durableobject.Options{}, nil)
+		for _, pause := range []time.Duration{0, 299 * time.Millisecond, time.Millisecond, 1500 * time.Millisecond} {
+			time.Sleep(pause)
+			c := f.connect("a")
+			for ws := range f.rooms.Websockets("room") {
+				require.Equal(t, time.Now().Truncate(time.Second), ws.Stats().Since)
+			}
+			c.drop()
+		}
+		f.end()
+	})
+}
+
+// The lag of a stalled socket, in events and bytes, is exact while it reads from the tail, after
+// it has fallen behind, and while it catches up.
 func TestWebsocketStats(t *testing.T) {
 	o := keeping
 	o.MaxLagBytes = 20_000
@@ -262,7 +279,7 @@ func TestWebsocketStates(t *testing.T) {
 	})
 }
 
-// To look at a namespace makes no object, and keeps none from eviction.
+// Reading statistics creates no object and does not delay an eviction.
 func TestLookingIsNoUse(t *testing.T) {
 	o := keeping
 	o.IdleTimeout = time.Minute
@@ -301,7 +318,7 @@ func TestChannelsAreSorted(t *testing.T) {
 	})
 }
 
-// Figures can be asked for while everything moves, and after the end.
+// Statistics can be read at any time, also after Shutdown.
 func TestStatsAtAnyTime(t *testing.T) {
 	bubble(t, keeping, func(t *testing.T, f *fixture) {
 		done := make(chan struct{})
@@ -328,7 +345,7 @@ func TestStatsAtAnyTime(t *testing.T) {
 	})
 }
 
-// An application whose error codes are made of what clients send cannot fill the memory.
+// An application whose error codes contain input of clients cannot fill the memory.
 func TestCodesAreBounded(t *testing.T) {
 	o := keeping
 	n := 0
@@ -360,7 +377,7 @@ func TestStatsCountsAnEventWithAKeyOnce(t *testing.T) {
 	})
 }
 
-// Each node counts what it has published itself.
+// Each node counts the events that it has published itself.
 func TestStatsOfNodes(t *testing.T) {
 	threeNodes(t, func(t *testing.T, _ *eventlogtest.SharedMemory, nodes []*nodeFixture) {
 		nodes[0].connect("a").subscribed(0)

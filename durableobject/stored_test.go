@@ -19,7 +19,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// brokenReads is a log whose replays fail behind their first record while broken.
+// brokenReads is a log whose replays fail after their first record while broken is set.
 type brokenReads struct {
 	eventlog.Log
 	broken atomic.Bool
@@ -45,8 +45,8 @@ func oneThenError(records iter.Seq2[*eventlog.Record, error]) iter.Seq2[*eventlo
 	}
 }
 
-// DI-103, mended: the original ends a replay that fails silently. Here the socket
-// is closed, so that the client comes back for what is missing.
+// DI-103, corrected: the original ends a replay that fails silently. Here the socket is closed, so
+// that the client reconnects and is sent the missing events.
 func TestReplayThatFails(t *testing.T) {
 	log := &brokenReads{}
 	o := keeping
@@ -78,7 +78,7 @@ func TestReplayThatFails(t *testing.T) {
 
 type celsius float64
 
-// DI-137: events keep the types of the application, live and replayed.
+// DI-137: events of types of the application are decoded as such, live and replayed.
 func TestSerializersInStoredEvents(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

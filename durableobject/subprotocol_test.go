@@ -22,7 +22,7 @@ func tokenProtocol(tok string) string {
 	return "token." + base64.RawURLEncoding.EncodeToString([]byte(tok))
 }
 
-// offer opens a WebSocket as a page does.
+// offer opens a WebSocket as a page in a browser does.
 func (f *fixture) offer(origin, query string, protocols ...string) (*websocket.Conn, *http.Response, error) {
 	return websocket.Dial(f.t.Context(), "ws://rooms/?"+query, &websocket.DialOptions{
 		HTTPClient: f.http, Subprotocols: protocols, HTTPHeader: http.Header{"Origin": {origin}},
@@ -43,8 +43,8 @@ func TestTokenInTheSubprotocol(t *testing.T) {
 	})
 }
 
-// A token that is not encoded works with no verifier, rather than as long as it has only
-// characters that the header can have.
+// A token that is not encoded is refused whatever the verifier is. Otherwise a JWT would work
+// until it has a character that the header cannot have.
 func TestTokenNotEncodedInTheSubprotocol(t *testing.T) {
 	key, err := token.NewJWT("HS256", []byte("0123456789abcdef0123456789abcdef"), nil)
 	require.NoError(t, err)
@@ -65,7 +65,7 @@ func TestTokenNotEncodedInTheSubprotocol(t *testing.T) {
 	})
 }
 
-// A client that offers nothing is answered as oRPC's server answers it.
+// A client that offers no subprotocol is answered as by oRPC's server.
 func TestNoSubprotocolIsSelectedUnasked(t *testing.T) {
 	bubble(t, durableobject.Options{}, func(t *testing.T, f *fixture) {
 		ws, res, err := f.offer("http://rooms", url.Values{"id": {"a"}, "token": {sign(t, "room")}}.Encode())
@@ -123,7 +123,7 @@ func TestOpenRefusals(t *testing.T) {
 	})
 }
 
-// A page of a foreign origin learns nothing more than before.
+// A page of a foreign origin does not learn the status.
 func TestForeignOriginsAreNotRefusedOpenly(t *testing.T) {
 	bubble(t, durableobject.Options{}, func(t *testing.T, f *fixture) {
 		_, res, err := f.offer("http://evil.example", "id=a", "durable-iterator", tokenProtocol(sign(t, "room")))
@@ -132,7 +132,8 @@ func TestForeignOriginsAreNotRefusedOpenly(t *testing.T) {
 	})
 }
 
-// Refused clients that stay are dropped, and only so many are refused by a close frame.
+// Refused clients that stay are disconnected, and the number of refusals by a close frame is
+// limited.
 func TestOpenRefusalsAreBounded(t *testing.T) {
 	bubble(t, durableobject.Options{}, func(t *testing.T, f *fixture) {
 		open := 0

@@ -16,7 +16,7 @@ import (
 
 var keeping = durableobject.Options{ResumeRetention: 2 * time.Minute}
 
-// DI-102: the answer, what was missed, the hook, what is published.
+// DI-102: the answer is sent first, then missed events, those of the hook, and live ones.
 func TestSubscribeOrder(t *testing.T) {
 	bubble(t, keeping, func(t *testing.T, f *fixture) {
 		var resumes []durableobject.Resume
@@ -54,7 +54,7 @@ func TestSubscribeOrder(t *testing.T) {
 	})
 }
 
-// W1: the original sorts ids as texts.
+// W1: events are replayed in the order of publication. The original sorts their ids as text.
 func TestReplayIsInOrderOfPublication(t *testing.T) {
 	bubble(t, keeping, func(_ *testing.T, f *fixture) {
 		c := f.connect("a")
@@ -100,7 +100,7 @@ func TestReplayObeysTheAudience(t *testing.T) {
 	})
 }
 
-// DESIGN: with a subject, knowing an id is worth nothing.
+// With Options.Subject, knowing the id of another client is of no use.
 func TestSubjectBindsIDs(t *testing.T) {
 	o := keeping
 	o.Subject = func(p *payload) string { return string(p.Att) }
@@ -195,8 +195,8 @@ func TestExpiredEventsAreNotReplayed(t *testing.T) {
 	})
 }
 
-// The id 0 asks for what is retained. It means nothing about the events that the client has seen, so
-// nothing is missing, whatever the log has dropped of this channel and of others.
+// The id 0 requests all retained events. It does not mean that the client has received any, so
+// none are missing, whatever the log has dropped of this and other channels.
 func TestZeroAsksForWhatIsRetained(t *testing.T) {
 	bubble(t, keeping, func(t *testing.T, f *fixture) {
 		require.NoError(t, f.room("busy").PublishEvent(t.Context(), message{"dropped"}))
@@ -257,7 +257,7 @@ func TestExtensionHeaders(t *testing.T) {
 	})
 }
 
-// A position that a quiet client was sent never grows as old as the retention.
+// The position of a client that is sent no events never becomes as old as the retention.
 func TestCursorOfAQuietClientMoves(t *testing.T) {
 	bubble(t, keeping, func(t *testing.T, f *fixture) {
 		quiet, plain := f.connect("q", withTags("quiet")), f.connect("p", withTags("quiet"))
@@ -302,7 +302,7 @@ func TestSecondSubscription(t *testing.T) {
 	})
 }
 
-// W39: the original goes on sending.
+// W39: an aborted subscription is sent nothing more. The original continues to send.
 func TestAbortedSubscription(t *testing.T) {
 	bubble(t, keeping, func(_ *testing.T, f *fixture) {
 		c := f.connect("a")

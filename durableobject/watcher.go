@@ -6,14 +6,14 @@ import (
 	"sync"
 )
 
-// maxWaiting is how many changes may wait for a watcher, or as many as there are members.
+// maxWaiting is how many changes may wait for a watcher, in addition to one for each member.
 const maxWaiting = 10_000
 
 // watcher reads the changes of the members of a channel.
 type watcher struct {
 	mu      *sync.Mutex // members.mu, which guards the others
 	waiting map[Recipient]PresenceChange
-	order   []Recipient // of waiting; may have some that are not
+	order   []Recipient // of waiting; also has some that are not in it
 	err     error
 	changed chan struct{} // has an element if there is something to take
 }
@@ -22,8 +22,8 @@ func newWatcher(mu *sync.Mutex) *watcher {
 	return &watcher{mu: mu, waiting: map[Recipient]PresenceChange{}, changed: make(chan struct{}, 1)}
 }
 
-// add adds a change, merged with one of the same member that was not taken yet. It does
-// nothing once the watcher has failed.
+// add adds a change, merged with an earlier one of the same member that still waits. present is the
+// number of members. It does nothing after the watcher has failed.
 func (w *watcher) add(c PresenceChange, present int) {
 	if w.err != nil {
 		return
@@ -33,7 +33,7 @@ func (w *watcher) add(c PresenceChange, present int) {
 		w.order = append(w.order, c.Member.Recipient)
 	}
 	switch {
-	case found && old.Kind == PresenceJoined && c.Kind == PresenceLeft: // it is not known
+	case found && old.Kind == PresenceJoined && c.Kind == PresenceLeft: // the watcher has not seen it
 		delete(w.waiting, c.Member.Recipient)
 	case found && old.Kind == PresenceJoined:
 		w.waiting[c.Member.Recipient] = PresenceChange{PresenceJoined, c.Member}
@@ -51,7 +51,7 @@ func (w *watcher) add(c PresenceChange, present int) {
 	w.wake()
 }
 
-// compact removes from order what is not waiting.
+// compact removes from order the recipients that are not in waiting, and repetitions.
 func (w *watcher) compact() {
 	seen := map[Recipient]bool{}
 	w.order = slices.DeleteFunc(w.order, func(r Recipient) bool {

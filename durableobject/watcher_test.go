@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A watcher that reads nothing fails once too many changes wait, and keeps nothing then.
+// A watcher that is not read fails when too many changes wait, and then keeps nothing in memory.
 func TestWatcherThatLags(t *testing.T) {
 	inMembers(t, Options{}, func(t *testing.T, p *members) {
 		w := p.watch("room")
@@ -33,7 +33,7 @@ func TestWatcherThatLags(t *testing.T) {
 	})
 }
 
-// A watcher that reads nothing keeps up with any number of changes of the same members.
+// A watcher that is not read does not fail because of any number of changes of the same members.
 func TestWatcherMergesChanges(t *testing.T) {
 	inMembers(t, Options{}, func(t *testing.T, p *members) {
 		w := p.watch("room")
@@ -55,7 +55,7 @@ func TestWatcherMergesChanges(t *testing.T) {
 	})
 }
 
-// sit adds a claim of this node without a socket of net/http.
+// sit adds a claim of this node without a connection.
 func (p *members) sit(id string) *claim {
 	key := memberKey{"room", Recipient{ID: id}}
 	c := &claim{node: p.nodes.name, Sockets: 1, Since: time.Now()}
@@ -64,7 +64,8 @@ func (p *members) sit(id string) *claim {
 	return c
 }
 
-// Departures has one entry for each member within the grace, and none of one that is back.
+// departures has one entry for each member in the grace period, and none for a member that has
+// returned.
 func TestDeparturesOfReloads(t *testing.T) {
 	inMembers(t, Options{Presence: &PresenceOptions{Grace: time.Hour}}, func(t *testing.T, p *members) {
 		p.mu.Lock()
@@ -81,8 +82,8 @@ func TestDeparturesOfReloads(t *testing.T) {
 	})
 }
 
-// A client that uses any number of ids, one after another, is at most maxAway members; those
-// that have been away longest leave first.
+// A client that uses any number of ids, one after another, is at most maxAway members. Those that
+// have been away longest leave first.
 func TestMembersWithinTheGraceAreBounded(t *testing.T) {
 	inMembers(t, Options{Presence: &PresenceOptions{Grace: time.Hour}}, func(t *testing.T, p *members) {
 		p.settled = true

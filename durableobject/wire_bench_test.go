@@ -15,7 +15,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// Each op is a socket that connects, subscribes, gets its answer, and goes.
+// Each op is a socket that connects, subscribes, is answered and disconnects.
 func BenchmarkUpgrade(b *testing.B) {
 	v := newVenue(b)
 	tok := v.token("room")
@@ -29,7 +29,7 @@ func BenchmarkUpgrade(b *testing.B) {
 	}
 }
 
-// caller is a sink whose client calls a method each time that it is asked to.
+// caller is a sink whose client calls a method when the benchmark requests it.
 type caller struct {
 	*sink
 	frame    []byte
@@ -61,7 +61,7 @@ func (c *caller) TryWrite(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Each op is what a call of a method costs the server.
+// Each op is a call of a method, on the server.
 func BenchmarkCall(b *testing.B) {
 	v := newVenue(b)
 	durableobject.Handle(v.rooms, rpc.Define[message, message]("echo"),

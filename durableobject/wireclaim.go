@@ -2,18 +2,17 @@ package durableobject
 
 import "time"
 
-// claimBytes bounds the claims of a message, as they are encoded. What is around them is
-// much less than the rest of eventlog.MaxBusBytes.
+// claimBytes limits the size of the encoded claims of a message. The rest of a message is much smaller
+// than what remains of eventlog.MaxBusBytes.
 const claimBytes = 32 << 10
 
-// wireClaim is a claim as it is sent, or that it is gone.
-// The names are any bytes.
+// wireClaim is a claim as it is sent, or the message that a claim is gone. Names may have any bytes.
 type wireClaim struct {
 	Channel []byte `json:"chn"`
 	Subject []byte `json:"sub,omitempty"`
 	ID      []byte `json:"id"`
 	Gone    bool   `json:"gone,omitempty"`
-	Left    bool   `json:"left,omitempty"` // the member has left, which had come at Since
+	Left    bool   `json:"left,omitempty"` // the member has left, which had joined at Since
 	Owed    *debt  `json:"owed,omitempty"`
 	claim
 
@@ -31,7 +30,7 @@ func (w *wireClaim) MarshalJSON() ([]byte, error) {
 	return encodeJSON((*plainClaim)(w))
 }
 
-// encode encodes the claim, and returns how many bytes it takes: 0 if that fails.
+// encode encodes the claim and returns its size, or 0 if that fails.
 func (w *wireClaim) encode() int {
 	w.encoded, _ = encodeJSON((*plainClaim)(w)) // a verifier may let an Att pass that is no JSON
 	return len(w.encoded)
@@ -51,16 +50,17 @@ type claimsData struct {
 	Sent uint64      `json:"sent,omitempty"`
 	List []wireClaim `json:"list,omitempty"`
 
-	// Of is the node that the claims are of, or wanted of, if it is not the sender or the
-	// receiver: one that was killed cannot send its own to a node that has just started.
+	// Of is the node whose claims are sent or wanted, if that is neither the sender nor the
+	// receiver: a node that was killed cannot send its claims to one that has just started.
 	Of string `json:"of,omitempty"`
 	// Nodes are those that the sender of a beat knows.
 	Nodes map[string]hearsay `json:"nodes,omitempty"`
 }
 
-// wireClaimOf returns a claim as it is sent, nil as one that is gone, and how many bytes it
-// takes. One that is larger than a message may be, as that of a token that is larger than
-// usual, is sent without tags and attachment. It takes none if it cannot be sent even so.
+// wireClaimOf returns a claim as it is sent, and its size. If c is nil, the claim is gone; ended is then
+// the Since of a member that has left, and otherwise zero. A claim that is too large for a message,
+// because its token is larger than usual, is sent without tags and attachment. If even that is too
+// large, the size is 0.
 func wireClaimOf(key memberKey, c *claim, owed *debt, ended time.Time) (w wireClaim, size int) {
 	w = wireClaim{
 		Channel: []byte(key.channel), Subject: []byte(key.Subject), ID: []byte(key.ID),

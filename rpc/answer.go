@@ -75,9 +75,13 @@ func isStream(out any) bool {
 	return false
 }
 
-// answerError encodes an error that ended a call, or that kept it from starting.
+// answerError encodes an error that ended a call, or that kept it from starting: then call may be
+// empty.
 func (e *engine) answerError(ctx context.Context, call *Call, err error) encodedAnswer {
 	e.logError(ctx, call, err)
+	if call.ResponseHeader == nil {
+		call.ResponseHeader = http.Header{}
+	}
 	sent := ToError(err)
 	body, encodeErr := e.encode(sent.wire())
 	if encodeErr != nil {

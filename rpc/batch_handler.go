@@ -17,10 +17,8 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/faults"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/internal/sse"
+	"github.com/go-orpc/durable-iterator/internal/writers"
 )
-
-// defaultBatchSize is how many requests a batch may have: oRPC's default.
-const defaultBatchSize = 10
 
 // BatchPlugin makes a [Handler] serve batches: requests with several calls, as sent by the
 // TypeScript BatchLinkPlugin or a [BatchLinkPlugin]. It is oRPC's BatchHandlerPlugin. The zero
@@ -92,9 +90,9 @@ func (b *batchServer) takes(r *http.Request) bool {
 
 // ServeHTTP serves a batch. It returns when all of its calls have returned.
 func (b *batchServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := b.handler.exchanges.open(w, r, false)
+	x := b.handler.open(w, r, false)
 	if err := b.handler.origins.check(r); err != nil {
-		b.handler.refuseOrigin(r.Context(), x, &Call{ResponseHeader: http.Header{}}, err)
+		b.handler.refuseOrigin(r.Context(), x, &Call{}, err)
 		return
 	}
 	requests, ok := b.readBatch(x)
@@ -151,7 +149,7 @@ func (b *batchServer) readBatch(x *exchange) (requests []batch.Request, ok bool)
 		if CodeOf(err) == CodeMethodNotSupported {
 			x.w.Header().Set("Allow", batchMethodsAllow)
 		}
-		x.writeAnswer(b.handler.engine.answerError(x.r.Context(), &Call{ResponseHeader: http.Header{}}, err))
+		x.writeAnswer(b.handler.engine.answerError(x.r.Context(), &Call{}, err))
 	}
 	return nil, false
 }
@@ -174,7 +172,7 @@ func batchText(x *exchange) ([]byte, error) {
 // streamBatch sends n answers as they become ready. If the writer does not support that, it
 // returns false without having sent anything, and all answers are sent at once.
 func (b *batchServer) streamBatch(ctx context.Context, x *exchange, n int, answers <-chan *batch.Response) bool {
-	if !canFlush(x.w) {
+	if !writers.CanFlush(x.w) {
 		return false
 	}
 	x.w.Header().Set(headerContentType, eventStreamType)
@@ -255,7 +253,7 @@ func (b *batchServer) itemRequest(ctx context.Context, whole *http.Request, item
 }
 
 func (b *batchServer) refuseItem(w *itemWriter, r *http.Request, err error) {
-	b.handler.exchanges.open(w, r, false).writeAnswer(b.handler.engine.answerError(r.Context(), &Call{ResponseHeader: http.Header{}}, err))
+	b.handler.open(w, r, false).writeAnswer(b.handler.engine.answerError(r.Context(), &Call{}, err))
 }
 
 // itemWriter stores the response to a call of a batch.

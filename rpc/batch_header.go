@@ -10,6 +10,9 @@ import (
 
 const headerBatch = batch.Header
 
+// defaultBatchSize is how many requests a batch may have: oRPC's default.
+const defaultBatchSize = 10
+
 // reservedHeaders are the headers of a batch that its calls cannot replace: those that the Fetch
 // standard forbids pages to set, so that servers can rely on them; those of the connection; and
 // those in which proxies name the client.

@@ -16,14 +16,6 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// isJSONBody reports whether the headers are those of an encoded value. With a
-// content-disposition, any body is a file.
-func isJSONBody(header http.Header) bool {
-	contentType := strings.ToLower(header.Get("Content-Type"))
-	return header.Get("Content-Disposition") == "" &&
-		(contentType == "" || strings.HasPrefix(contentType, "application/json"))
-}
-
 // readBody reads the input of a request from its body. Its errors are *Error.
 func (x *exchange) readBody() (value.Value, error) {
 	if !isJSONBody(x.r.Header) {
@@ -105,23 +97,6 @@ func readInput(data []byte, s *serializer.Serializer) (value.Value, error) {
 		return value.Value{}, malformedRequest(err)
 	}
 	return v, nil
-}
-
-// withData adds an input to the query of an address, unless it is undefined.
-func withData(address string, input []byte) string {
-	if string(input) == "{}" {
-		return address
-	}
-	return withParameter(address, "data", input)
-}
-
-// withParameter adds a parameter to the query of an address.
-func withParameter(address, name string, value []byte) string {
-	separator := "?"
-	if strings.Contains(address, "?") {
-		separator = "&"
-	}
-	return address + separator + name + "=" + url.QueryEscape(string(value))
 }
 
 // formError returns the error to send for a form that could not be read.

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"reflect"
 
+	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
@@ -57,7 +59,7 @@ func WithState(v any) CallOption {
 // WithResponseHeader stores the response header in *into when the call returns, or nil if there
 // was no response.
 func WithResponseHeader(into *http.Header) CallOption {
-	return callOptionFunc(func(o *callOptions) { o.responseHeader = into })
+	return callOptionFunc(func(o *callOptions) { o.responseHeader = cmp.Or(into, o.responseHeader) })
 }
 
 // maxIdempotencyKey is the maximum length of the key of a call.
@@ -104,26 +106,22 @@ func (c *caller) Call(ctx context.Context, call *Call, opts ...CallOption) (any,
 	if own.Header == nil {
 		own.Header = http.Header{}
 	}
-	if len(opts) == 0 {
-		out, err := c.once(ctx, &own)
-		call.ResponseHeader = own.ResponseHeader
-		return out, err
-	}
-	o := callOptions{call: &own}
-	for _, opt := range opts {
-		if opt == nil {
-			return nil, callError(ctx, &own, errNilOption)
+	run, responseHeader := c.once, &call.ResponseHeader // or that of WithResponseHeader
+	if len(opts) > 0 {
+		o := callOptions{call: &own, responseHeader: responseHeader}
+		for _, opt := range opts {
+			if opt == nil {
+				return nil, callError(ctx, &own, errNilOption)
+			}
+			opt.applyToCall(&o)
 		}
-		opt.applyToCall(&o)
+		if err := o.identify(); err != nil {
+			return nil, callError(ctx, &own, err)
+		}
+		run, responseHeader = Chain(c.interceptors, o.retry.around(c.send)), o.responseHeader
 	}
-	if err := o.identify(); err != nil {
-		return nil, callError(ctx, &own, err)
-	}
-	out, err := Chain(c.interceptors, o.retry.around(c.send))(ctx, &own)
-	call.ResponseHeader = own.ResponseHeader
-	if o.responseHeader != nil {
-		*o.responseHeader = own.ResponseHeader
-	}
+	out, err := run(ctx, &own)
+	call.ResponseHeader, *responseHeader = own.ResponseHeader, own.ResponseHeader
 	return out, err
 }
 
@@ -166,6 +164,15 @@ func readAnswer(call *Call, status int, header http.Header, body value.Value) (a
 	return nil, ErrorResponse{Status: status, Headers: header, Body: body}.err()
 }
 
+// outputError returns the error of an answer: err if the server has sent it, and otherwise that
+// of a call whose answer cannot be read.
+func outputError(ctx context.Context, call *Call, err error) error {
+	if _, sent := findError(err); err == nil || sent {
+		return err
+	}
+	return callError(ctx, call, err)
+}
+
 // decodeOutput decodes a response into the type that the caller wants.
 func decodeOutput(call *Call, v value.Value) (any, error) {
 	if call.New == nil {
@@ -179,7 +186,7 @@ func decodeOutput(call *Call, v value.Value) (any, error) {
 		return nil, errNoStream
 	}
 	if err := v.Decode(p); err != nil {
-		return nil, fmt.Errorf("decode output: %w", err)
+		return nil, peer.Final(fmt.Errorf("decode output: %w", err)) // the method has run
 	}
 	return reflect.ValueOf(p).Elem().Interface(), nil
 }

@@ -30,7 +30,11 @@ func encodeValue(s *serializer.Serializer, v any) (serializer.Encoded, error) {
 	if isVoid(v) {
 		v = value.Undefined{}
 	}
-	return s.Encode(v)
+	encoded, err := s.Encode(v)
+	if err != nil {
+		err = peer.Final(err)
+	}
+	return encoded, err
 }
 
 // appendValue appends the envelope of a value to dst.
@@ -42,6 +46,14 @@ func appendValue(dst []byte, s *serializer.Serializer, v any) ([]byte, error) {
 }
 
 const formType = "multipart/form-data"
+
+// isJSONBody reports whether the headers are those of an encoded value. With a
+// content-disposition, any body is a file.
+func isJSONBody(header http.Header) bool {
+	contentType := strings.ToLower(header.Get("Content-Type"))
+	return header.Get("Content-Disposition") == "" &&
+		(contentType == "" || strings.HasPrefix(contentType, "application/json"))
+}
 
 // isFormBody reports whether the headers are those of a form, which has a value with files.
 func isFormBody(header http.Header) bool {

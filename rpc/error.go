@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"mime"
 	"net/http"
 	"reflect"
+	"strings"
 
 	"github.com/go-orpc/durable-iterator/internal/asynclog"
 	"github.com/go-orpc/durable-iterator/rpc/value"
@@ -49,16 +51,26 @@ func Errorf(c Code, format string, a ...any) *Error {
 	return e
 }
 
-// Error returns the code and the message.
+// Error returns the code and the message. For an invalid input it adds the first issue, see
+// [ValidationIssues], and for a response that is not an RPC error the address of the request and the
+// beginning of a plain text, see [ErrorResponse].
 func (e *Error) Error() string {
 	if e == nil {
 		return "nil *rpc.Error"
 	}
-	message := cmp.Or(e.Message, e.Code.Message())
-	if message == string(e.Code) {
-		return message
+	text := string(e.Code)
+	if message := cmp.Or(e.Message, e.Code.Message()); message != text {
+		text += ": " + message
 	}
-	return string(e.Code) + ": " + message
+	switch data := e.Data.(type) {
+	case ErrorResponse:
+		return text + data.details(e.Message)
+	case ValidationIssues, value.Value:
+		if issues, err := ErrorData[ValidationIssues](e); err == nil && e.Code == CodeBadRequest && len(issues.Issues) > 0 {
+			return text + ": " + issues.Issues[0].String()
+		}
+	}
+	return text
 }
 
 // Unwrap returns the local cause, which is not sent.
@@ -265,6 +277,34 @@ func (d ErrorDef[D]) describe() DeclaredError {
 	return DeclaredError{Code: d.code, Status: d.status, Message: d.message, Data: reflect.TypeFor[D]()}
 }
 
+// ValidationIssues is the data of the [CodeBadRequest] error for an invalid input. Clients read it
+// with [ErrorData]. Servers that are not written in Go may send other kinds of path segments, and
+// further members, which are ignored.
+type ValidationIssues struct {
+	Issues []Issue `json:"issues"`
+}
+
+// Issue describes an invalid part of an input.
+type Issue struct {
+	// Message is a message for people.
+	Message string `json:"message"`
+	// Path is the path from the root of the input to the invalid part: names of members, as
+	// on the wire, and indexes. It is not nil; an empty path means the root.
+	Path []any `json:"path"`
+}
+
+// String returns the path, with dots, and the message.
+func (i Issue) String() string {
+	var path strings.Builder
+	for _, segment := range i.Path {
+		fmt.Fprintf(&path, ".%v", segment)
+	}
+	if path.Len() == 0 {
+		return i.Message
+	}
+	return path.String()[1:] + ": " + i.Message
+}
+
 // ErrorResponse is the data of the error that a client returns for an error response that is not
 // an RPC error, for example of a proxy. Read it with [ErrorData]. The code of the error is the
 // common code of the status, or [CodeMalformedErrorResponse] if there is none.
@@ -273,6 +313,25 @@ type ErrorResponse struct {
 	Headers http.Header `json:"headers"`
 	// Body is a [value.Value] if the body was encoded as one, and a string otherwise.
 	Body any `json:"body"`
+
+	request string // method and address, without the query, or empty
+}
+
+// maxDetails is how many bytes of a body are in the text of an error.
+const maxDetails = 120
+
+// details returns what the text of the error adds to its message.
+func (r ErrorResponse) details(message string) (text string) {
+	if r.request != "" {
+		text = ": " + r.request
+	}
+	body, ok := r.Body.(string)
+	body, _, _ = strings.Cut(strings.TrimSpace(body), "\n")
+	media, _, _ := mime.ParseMediaType(r.Headers.Get(headerContentType))
+	if !ok || media != "text/plain" || strings.Contains(message, body) {
+		return text
+	}
+	return text + ": " + strings.ToValidUTF8(body[:min(len(body), maxDetails)], "")
 }
 
 func (r ErrorResponse) err() *Error {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -26,6 +28,32 @@ func TestErrorText(t *testing.T) {
 			require.EqualError(t, test.err, test.text)
 		})
 	}
+}
+
+// The text of an error has what a developer needs first.
+func TestErrorDetails(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/api/html" {
+			w.Header().Set("Content-Type", "text/html")
+			w.WriteHeader(http.StatusBadGateway)
+			_, _ = io.WriteString(w, "<html>")
+			return
+		}
+		http.Error(w, "404 page not found\nat all", http.StatusNotFound)
+	}))
+	defer server.Close()
+	link := rpc.NewLink(server.URL+"/api", nil)
+	_, err := rpc.Define[string, string]("say").Call(t.Context(), link, "secret")
+	require.EqualError(t, err, "NOT_FOUND: Not Found: POST "+server.URL+"/api/say: 404 page not found")
+	_, err = rpc.Define[string, string]("say", rpc.WithMethod(http.MethodGet)).Call(t.Context(), link, "secret")
+	require.EqualError(t, err, "NOT_FOUND: Not Found: GET "+server.URL+"/api/say: 404 page not found", "without the input")
+	_, err = rpc.Define[string, string]("html").Call(t.Context(), link, "secret")
+	require.EqualError(t, err, "BAD_GATEWAY: Bad Gateway: POST "+server.URL+"/api/html")
+
+	issues := rpc.ValidationIssues{Issues: []rpc.Issue{{Message: "is required", Path: []any{"list", 2, "name"}}, {Message: "is red"}}}
+	require.EqualError(t, &rpc.Error{Code: rpc.CodeBadRequest, Data: issues}, "BAD_REQUEST: Bad Request: list.2.name: is required")
+	require.EqualError(t, &rpc.Error{Code: rpc.CodeConflict, Data: issues}, "CONFLICT: Conflict")
 }
 
 func TestErrorfKeepsCauses(t *testing.T) {
@@ -156,7 +184,7 @@ func TestErrorDefRecognizesItsError(t *testing.T) {
 	require.Panics(t, func() { rpc.DefineError[rpc.Void]("", 400, "") })
 }
 
-// What the contract declares decides, not what the handler claims.
+// The contract decides whether an error is defined, whatever the handler claims.
 func TestDefinedIsDecidedByTheContract(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {

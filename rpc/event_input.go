@@ -101,7 +101,7 @@ func (i *httpInput) next() eventItem {
 	for {
 		i.expect()
 		if i.life.Err() != nil {
-			return eventItem{err: i.ended()}
+			return eventItem{err: endOf(i.life)}
 		}
 		m, err := i.reader.Next()
 		if err == io.EOF { //nolint:errorlint // the error of a lost connection may wrap it
@@ -120,11 +120,6 @@ func (i *httpInput) next() eventItem {
 	}
 }
 
-// ended returns the error of an input whose life has ended.
-func (i *httpInput) ended() error {
-	return fmt.Errorf("rpc: read events: %w", withCause(i.life, context.Cause(i.life)))
-}
-
 // failure returns the error of an input that cannot be read: an error of the client, unless the
 // call has ended.
 func (i *httpInput) failure(err error) error {
@@ -132,7 +127,7 @@ func (i *httpInput) failure(err error) error {
 	case errors.Is(err, os.ErrDeadlineExceeded) && !time.Now().Before(i.deadline):
 		return &Error{Code: CodeTimeout, cause: err} // net/http has ended the context because of it
 	case i.life.Err() != nil:
-		return i.ended()
+		return endOf(i.life)
 	case errors.Is(err, sse.ErrTooLarge):
 		return &Error{Code: CodePayloadTooLarge, cause: err}
 	}
@@ -183,9 +178,6 @@ func newPeerInput(ctx context.Context, c *peer.Call, values *serializer.Serializ
 func (i *peerInput) next() eventItem {
 	for {
 		e, err := i.call.Next(i.life)
-		if errors.Is(err, peer.ErrOverflow) {
-			err = ErrOverflow
-		}
 		if err != nil {
 			return eventItem{err: fmt.Errorf("rpc: read events: %w", withCause(i.life, err))}
 		}

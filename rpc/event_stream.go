@@ -92,7 +92,12 @@ var ErrNoResult = errors.New("the stream of events has no return value")
 
 // ErrOverflow is wrapped by the error of a stream of events that was read too slowly: see
 // [Events].
-var ErrOverflow = errors.New("too many unread events")
+var ErrOverflow = peer.ErrOverflow
+
+// endOf returns the error for a stream whose life has ended.
+func endOf(life context.Context) error {
+	return fmt.Errorf("rpc: read events: %w", withCause(life, context.Cause(life)))
+}
 
 // streamOf returns the stream of an output that is an *Events, or a pointer to one.
 func streamOf(out any) (*eventStream, bool) {

@@ -153,38 +153,45 @@ func (r *eventRun) run(ctx context.Context, sink eventSink) {
 	sink.end(result, err)
 }
 
-// localSource reads the events of a handler in this process.
+// localSource reads the events of a handler in this process, which starts with the first read
+// unless it was started before.
 type localSource struct {
 	life   context.Context
+	run    *eventRun
 	cancel context.CancelCauseFunc // of the handler
 	items  chan eventItem
-	ended  chan struct{} // closed when the handler has returned
+	ended  chan struct{} // closed when the handler has returned; nil if it was not started
 }
 
-func startLocal(life context.Context, run *eventRun) *localSource {
-	ctx, cancel := context.WithCancelCause(life)
-	s := &localSource{life: life, cancel: cancel, items: make(chan eventItem), ended: make(chan struct{})}
+func (s *localSource) start() {
+	var ctx context.Context
+	ctx, s.cancel = context.WithCancelCause(s.life)
+	s.items, s.ended = make(chan eventItem), make(chan struct{})
 	go func() {
 		defer close(s.ended)
-		run.run(ctx, localSink{ctx, s.items})
+		s.run.run(ctx, localSink{ctx, s.items})
 	}()
-	return s
 }
 
 func (s *localSource) next() eventItem {
 	if s.life.Err() == nil {
+		if s.ended == nil {
+			s.start()
+		}
 		select {
 		case item := <-s.items:
 			return item
 		case <-s.life.Done():
 		}
 	}
-	return eventItem{err: fmt.Errorf("rpc: read events: %w", withCause(s.life, context.Cause(s.life)))}
+	return eventItem{err: endOf(s.life)}
 }
 
 func (s *localSource) close() {
-	s.cancel(errStreamClosed)
-	<-s.ended
+	if s.ended != nil {
+		s.cancel(errStreamClosed)
+		<-s.ended
+	}
 }
 
 // localSink passes events to a localSource, one by one and without encoding them.

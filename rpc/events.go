@@ -153,7 +153,7 @@ func NewEvents[T, R any](ctx context.Context, fn func(context.Context, *EventWri
 		return fn(ctx, &EventWriter[T]{core: core, check: func(T) error { return nil }})
 	}}
 	s := newEventStream(life, end)
-	s.source = &lazySource{life: life, run: run}
+	s.source = &localSource{life: life, run: run}
 	return &Events[T, R]{s}
 }
 
@@ -168,29 +168,6 @@ func EventsOf[T any](ctx context.Context, events iter.Seq[T]) *Events[T, Void] {
 		}
 		return Void{}, nil
 	})
-}
-
-// lazySource is a localSource that starts with the first read.
-type lazySource struct {
-	life   context.Context
-	run    *eventRun
-	source eventSource
-}
-
-func (s *lazySource) next() eventItem {
-	if s.source == nil {
-		if s.life.Err() != nil {
-			return eventItem{err: fmt.Errorf("rpc: read events: %w", withCause(s.life, context.Cause(s.life)))}
-		}
-		s.source = startLocal(s.life, s.run)
-	}
-	return s.source.next()
-}
-
-func (s *lazySource) close() {
-	if s.source != nil {
-		s.source.close()
-	}
 }
 
 var (
@@ -250,12 +227,8 @@ func decodeStream[In any](ctx context.Context, call *Call) (any, error) {
 	if s, ok := inputStream(call); ok && s != nil {
 		return any(in).(streamInput).adopt(ctx, call.validator, s), nil //nolint:forcetypeassert // see takesStream
 	}
-	return nil, &Error{
-		Code:    CodeBadRequest,
-		Message: "Input validation failed",
-		Data:    ValidationIssues{Issues: []Issue{{Message: "Expect event iterator", Path: []any{}}}},
-		cause:   fmt.Errorf("rpc: input is no %v", reflect.TypeFor[In]()),
-	}
+	issues := []Issue{{Message: "Expect event iterator", Path: []any{}}}
+	return nil, invalidInput(issues, fmt.Errorf("rpc: input is no %v", reflect.TypeFor[In]()))
 }
 
 // endInput ends the input of a handler, if it is a stream of events, when the context of the

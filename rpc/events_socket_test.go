@@ -68,7 +68,7 @@ func TestRecordedStreamsOfASocket(t *testing.T) {
 	})
 }
 
-// PE-038, PE-045, PE-086: what a server peer sends for streams.
+// PE-038, PE-045, PE-086: the messages that a server peer sends for streams.
 func TestServerPeerSendsEvents(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ request, events string }{
@@ -161,7 +161,7 @@ func openNumbers(t *testing.T) (*transport.ClientPeer, *outbox, *rpc.Events[int,
 	return p, box, <-opened
 }
 
-// PE-014, PE-081 and what the protocol leaves open.
+// PE-014, PE-081, and cases that the protocol leaves open.
 func TestClientPeerReadsEvents(t *testing.T) {
 	t.Parallel()
 	const first = `{"i":"1","t":3,"p":{"e":"message","d":{"json":1},"m":{"id":"a","retry":5,"comments":["c"]}}}`
@@ -197,7 +197,7 @@ func TestClientPeerReadsEvents(t *testing.T) {
 				require.Equal(t, test.result, result)
 				aborted := []string{`{"i":"1","t":4}`}
 				if strings.HasPrefix(name, "bad") {
-					require.Equal(t, aborted, box.take(), "the server is told")
+					require.Equal(t, aborted, box.take(), "the server is notified")
 				} else {
 					require.Empty(t, box.take())
 				}
@@ -206,7 +206,7 @@ func TestClientPeerReadsEvents(t *testing.T) {
 	}
 }
 
-// PE-015: closing is told once, and later reads are done.
+// PE-015: closing sends one abort, and later reads return the end.
 func TestClientPeerAbortsEvents(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -223,7 +223,7 @@ func TestClientPeerAbortsEvents(t *testing.T) {
 	})
 }
 
-// A stream that is read too slowly fails, at a bound, and does not touch others.
+// A stream that is read too slowly fails at a limit, and does not affect the others.
 func TestEventsOverflow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -231,7 +231,7 @@ func TestEventsOverflow(t *testing.T) {
 		for n := range 2000 {
 			receive(t, p, fmt.Sprintf(`{"i":"1","t":3,"p":{"e":"message","d":{"json":%d}}}`, n))
 		}
-		require.Equal(t, []string{`{"i":"1","t":4}`}, box.take(), "the server is told")
+		require.Equal(t, []string{`{"i":"1","t":4}`}, box.take(), "the server is notified")
 		all, err := readAll(events)
 		require.Len(t, all, 1024)
 		require.ErrorIs(t, err, rpc.ErrOverflow)

@@ -122,3 +122,28 @@ func ExampleEventMeta_Validate() {
 	// <nil>
 	// rpc: event metadata: retry 1µs is less than a millisecond
 }
+
+// A loop that was left can be continued by another call, after the last event.
+func ExampleEvents_LastEventID() {
+	var last string
+	for range 2 {
+		events, err := countdown.Call(context.Background(), countdownRouter(), 4, rpc.WithLastEventID(last))
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		for n, err := range events.All() {
+			fmt.Println(n, err)
+			if n == 3 {
+				break
+			}
+		}
+		last = events.LastEventID()
+		_ = events.Close() // never fails
+	}
+	// Output:
+	// 4 <nil>
+	// 3 <nil>
+	// 2 <nil>
+	// 1 <nil>
+}

@@ -35,8 +35,8 @@ func Example() {
 	fmt.Println(wrong.Issues)
 	// Output:
 	// Hello, Ada <nil>
-	// BAD_REQUEST: Input validation failed
-	// [{is required [name]}]
+	// BAD_REQUEST: Input validation failed: name: is required
+	// [name: is required]
 }
 
 func ExampleDefineError() {

@@ -9,10 +9,10 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
-	"github.com/go-orpc/durable-iterator/internal/bridge"
 	"github.com/go-orpc/durable-iterator/internal/form"
 	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/internal/sse"
@@ -154,47 +154,11 @@ func (x *exchange) Write(p []byte) (n int, err error) {
 // HTTP/2 stream before the next event.
 func (x *exchange) flushEvent() error {
 	x.extend()
-	err := x.flush()
+	err := writers.Flush(x.w)
 	if err == nil && x.stall > 0 {
 		_ = x.controller.SetWriteDeadline(time.Time{})
 	}
 	return err
-}
-
-// flush flushes the writer of the server and every writer that middleware has put around it. Some
-// of these flush the next one only if it is an http.Flusher, others panic if it is not.
-func (x *exchange) flush() error {
-	for w := x.w; ; {
-		inner := writers.Unwrap(w)
-		err := flushOne(w)
-		_, panicked := errors.AsType[*PanicError](err)
-		if inner == nil || (err != nil && !panicked && !errors.Is(err, http.ErrNotSupported)) {
-			return err
-		}
-		w = inner
-	}
-}
-
-func flushOne(w http.ResponseWriter) (err error) {
-	defer bridge.RecoverTo(&err)
-	switch f := w.(type) {
-	case interface{ FlushError() error }:
-		return f.FlushError()
-	case http.Flusher:
-		f.Flush()
-		return nil
-	}
-	return http.ErrNotSupported
-}
-
-// canFlush reports whether the innermost accessible writer can flush. A writer around it may have
-// the method without flushing.
-func canFlush(w http.ResponseWriter) bool {
-	switch writers.Innermost(w).(type) {
-	case interface{ FlushError() error }, http.Flusher:
-		return true
-	}
-	return false
 }
 
 // requestBody is the body of a request. If middleware hides the read deadline, it checks the time
@@ -223,6 +187,37 @@ func (b *requestBody) Read(p []byte) (int, error) {
 func (x *exchange) writeAnswer(a encodedAnswer) {
 	mergeHeader(x.w.Header(), a.header)
 	x.writeJSON(httpStatus(a.status), a.body.JSON)
+}
+
+// listHeaders are the response headers to whose values others are added. Middleware around a handler
+// may already have set them.
+var listHeaders = []string{
+	"Access-Control-Allow-Headers",
+	"Access-Control-Allow-Methods",
+	"Access-Control-Expose-Headers",
+	"Allow",
+	"Link",
+	"Server-Timing",
+	"Set-Cookie",
+	"Vary",
+	"Www-Authenticate",
+}
+
+// mergeHeader adds the headers of a call to those of a response. To a header that is a list it adds
+// the missing values; other headers are replaced.
+func mergeHeader(into, from http.Header) {
+	for name, values := range from {
+		name = http.CanonicalHeaderKey(name)
+		if !slices.Contains(listHeaders, name) {
+			into[name] = slices.Clone(values)
+			continue
+		}
+		for _, value := range values {
+			if !listed(into[name], value) {
+				into.Add(name, value)
+			}
+		}
+	}
 }
 
 func (x *exchange) writeJSON(status int, body []byte) {
@@ -307,7 +302,7 @@ var errNoFlush = errors.New("rpc: send events: middleware hides the http.Flusher
 
 // sendEvents responds with a stream of events and returns when it has ended.
 func (x *exchange) sendEvents(ctx, server context.Context, added http.Header, run *eventRun) {
-	if !canFlush(x.w) {
+	if !writers.CanFlush(x.w) {
 		x.logNoStream(ctx, run.call, errNoFlush)
 		x.writeAnswer(x.engine.answerError(ctx, run.call, internalError(errNoFlush)))
 		return
@@ -344,8 +339,7 @@ func (x *exchange) sendEvents(ctx, server context.Context, added http.Header, ru
 // noStream ends a stream that could not be sent completely. If the server is the reason, the
 // response is cut off, so that the client does not treat it as complete.
 func (x *exchange) noStream(ctx context.Context, call *Call, err error) {
-	_, panicked := errors.AsType[*PanicError](err)
-	if !panicked && !errors.Is(err, http.ErrNotSupported) && !errors.Is(err, http.ErrHandlerTimeout) {
+	if !errors.Is(err, http.ErrNotSupported) && !errors.Is(err, http.ErrHandlerTimeout) {
 		x.engine.logger.DebugContext(ctx, "events not sent", "path", call.Path, "err", err)
 		return
 	}

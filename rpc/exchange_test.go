@@ -31,14 +31,14 @@ func dialHTTP(t *testing.T, server *memhttp.Server) (net.Conn, *bufio.Reader) {
 	return conn, bufio.NewReader(conn)
 }
 
-// A body that does not arrive is waited for as long as the options say.
+// The server waits for a slow body as long as the options say.
 func TestSlowBodies(t *testing.T) {
 	t.Parallel()
 	request := "POST /%s HTTP/1.1\r\nHost: h\r\nContent-Type: %s\r\nContent-Length: 1000\r\n\r\n%s"
 	for name, c := range map[string]struct {
 		procedure, contentType, begin string
 		timeout, server               time.Duration // of the handler, and of reading altogether
-		wait                          time.Duration // -1: for ever
+		wait                          time.Duration // -1: forever
 	}{
 		"JSON":                     {"echo", "application/json", `{"json":`, 0, 0, 30 * time.Second},
 		"form":                     {"echo", "multipart/form-data; boundary=b", "--b\r\n", 0, 0, 30 * time.Second},
@@ -63,7 +63,7 @@ func TestSlowBodies(t *testing.T) {
 					time.Sleep(24 * time.Hour)
 					require.NoError(t, conn.SetReadDeadline(time.Now()))
 					_, err := answers.Peek(1)
-					require.ErrorIs(t, err, os.ErrDeadlineExceeded, "nothing has come")
+					require.ErrorIs(t, err, os.ErrDeadlineExceeded, "nothing has arrived")
 					return
 				}
 				res, err := http.ReadResponse(answers, nil)
@@ -99,7 +99,7 @@ func TestBodiesThatTrickle(t *testing.T) {
 	})
 }
 
-// The time that a body had is no deadline for what comes after it.
+// The deadline of a body does not apply to anything after it.
 func TestBodyTimeoutEndsWithTheBody(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -125,8 +125,8 @@ func formOf(data string) string {
 	return "--b\r\nContent-Disposition: form-data; name=\"data\"\r\n\r\n" + data + "\r\n--b--\r\n"
 }
 
-// What is refused without its body is answered without waiting for it. The connection
-// serves further requests if the body comes all the same.
+// A request that is refused without its body is answered at once. The connection serves
+// further requests if the body arrives anyway.
 func TestRefusalsDoNotWaitForBodies(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -169,7 +169,7 @@ func TestRefusalsDoNotWaitForBodies(t *testing.T) {
 	}
 }
 
-// Where the body has come with the request, the connection is used again.
+// If the body has arrived with the request, the connection is reused.
 func TestRefusalsKeepConnections(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -204,8 +204,8 @@ func TestBodiesThatAreTooLarge(t *testing.T) {
 	})
 }
 
-// A client that takes nothing for StallTimeout loses its connection, one that takes a
-// little now and then does not.
+// A client that reads nothing for StallTimeout loses its connection. One that reads a
+// little now and then keeps it.
 func TestStalledAnswers(t *testing.T) {
 	t.Parallel()
 	large := rpc.Define[int, string]("large")
@@ -300,7 +300,7 @@ func TestStreamsOverHTTP2(t *testing.T) {
 	})
 }
 
-// A stream may last longer than the server allows for an answer, which it could not before.
+// A stream may last longer than the WriteTimeout of the server.
 func TestStreamsOutliveTheWriteTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -114,14 +114,13 @@ type HandlerPlugin interface {
 // the header is a list, such as Vary, Set-Cookie and Access-Control-Expose-Headers. The context of
 // a call is that of its request.
 type Handler struct {
-	engine       *engine
+	*exchanges
+
 	routes       map[string]Route // by encoded path with the prefix
 	interceptors []Interceptor
-	exchanges    *exchanges
 	origins      *origins
 	notFound     http.Handler
-	ownNotFound  bool // notFound is not that of the options
-	streams      *streams
+	ownNotFound  bool         // notFound is not that of the options
 	prefix       string       // encoded, without trailing slash
 	batch        batchHandler // nil if batches are treated like other requests
 }
@@ -155,19 +154,18 @@ func NewHandler(r *Router, o *HandlerOptions) *Handler {
 	}
 	prefix := strings.TrimSuffix(own.Prefix, "/")
 	h := &Handler{
-		engine:       newEngine(own.Serializers, own.Validator, own.Logger),
+		exchanges: &exchanges{
+			engine:       newEngine(own.Serializers, own.Validator, own.Logger),
+			streams:      newStreams(),
+			maxBodyBytes: cmp.Or(own.MaxBodyBytes, defaultMaxBodyBytes),
+			bodyTimeout:  cmp.Or(own.BodyTimeout, defaultBodyTimeout),
+			stallTimeout: cmp.Or(own.StallTimeout, defaultStallTimeout),
+		},
 		routes:       make(map[string]Route, len(r.routes)),
 		interceptors: own.Interceptors,
 		origins:      trusted,
 		notFound:     own.NotFound,
-		streams:      newStreams(),
 		prefix:       prefix,
-	}
-	h.exchanges = &exchanges{
-		engine: h.engine, streams: h.streams,
-		maxBodyBytes: cmp.Or(own.MaxBodyBytes, defaultMaxBodyBytes),
-		bodyTimeout:  cmp.Or(own.BodyTimeout, defaultBodyTimeout),
-		stallTimeout: cmp.Or(own.StallTimeout, defaultStallTimeout),
 	}
 	if own.batch != nil {
 		h.batch = own.batch(h)
@@ -192,13 +190,6 @@ func (o *HandlerOptions) check(r *Router) {
 	list.Panic("rpc: NewHandler")
 }
 
-// checkPlugged panics if a plugin has added a nil interceptor.
-func checkPlugged(what string, interceptors []Interceptor) {
-	var list faults.List
-	faults.Nil(&list, "an interceptor of a plugin", interceptors)
-	list.Panic(what)
-}
-
 // Shutdown ends the streams of events that the handler serves and waits until their
 // handlers have returned. Streams that are opened later are refused with
 // [CodeServiceUnavailable]; other calls are answered as before. If ctx ends first the
@@ -211,7 +202,7 @@ func (h *Handler) Shutdown(ctx context.Context) error { return h.streams.shutdow
 
 // answerNotFound answers as the examples of oRPC do, unlike http.NotFound.
 func (h *Handler) answerNotFound(w http.ResponseWriter, r *http.Request) {
-	x := h.exchanges.open(w, r, false)
+	x := h.open(w, r, false)
 	x.begin(false)
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -252,7 +243,7 @@ func (h *Handler) serveCORS(w http.ResponseWriter, r *http.Request) (answered bo
 		h.engine.logger.WarnContext(r.Context(), "preflight refused: its origin is not in CORSPlugin.Origins",
 			"path", loggable(r.URL.Path), "origin", loggable(origin))
 	}
-	h.exchanges.open(w, r, false).begin(false)
+	h.open(w, r, false).begin(false)
 	w.WriteHeader(http.StatusNoContent)
 	return true
 }
@@ -287,7 +278,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	server := h.streams.of(r)
 	duplex := isEventInput(r, route)
-	x := h.exchanges.open(w, r, duplex)
+	x := h.open(w, r, duplex)
 	call := &Call{
 		Path:           slices.Clone(route.spec.path),
 		Method:         route.spec.method,

@@ -13,7 +13,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// PE-034: the client is told when its events are not wanted any more.
+// PE-034: the client is notified when its events are no longer needed.
 func TestInputIsNotReadToItsEnd(t *testing.T) {
 	handlers := map[string]func(context.Context, countInputs) (collected, error){
 		"the handler returns": func(_ context.Context, in countInputs) (collected, error) {

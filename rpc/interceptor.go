@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/go-orpc/durable-iterator/internal/bridge"
+	"github.com/go-orpc/durable-iterator/internal/faults"
 )
 
 // Interceptor runs around a call, on a client or on a server. It may inspect, change or refuse the
@@ -27,6 +28,13 @@ func Chain(interceptors []Interceptor, last CallFunc) CallFunc {
 		last = func(ctx context.Context, call *Call) (any, error) { return in(ctx, call, next) }
 	}
 	return last
+}
+
+// checkPlugged panics if a plugin has added a nil interceptor.
+func checkPlugged(what string, interceptors []Interceptor) {
+	var list faults.List
+	faults.Nil(&list, "an interceptor of a plugin", interceptors)
+	list.Panic(what)
 }
 
 // OnStart returns an interceptor that calls fn before each call.

@@ -215,10 +215,7 @@ func (l *Link) roundTrip(ctx context.Context, call *Call) (*http.Response, error
 func (l *Link) output(ctx context.Context, call *Call, r *http.Response) (any, error) {
 	call.ResponseHeader = r.Header
 	out, err := l.read(call, r)
-	if _, sent := findError(err); err != nil && !sent {
-		return nil, callError(ctx, call, err)
-	}
-	return out, err
+	return out, outputError(ctx, call, err)
 }
 
 // request returns the request of a call and its body, which is nil if there is none or if it is a
@@ -240,11 +237,8 @@ func (l *Link) request(ctx context.Context, call *Call) (*http.Request, []byte, 
 			method = http.MethodPost
 		}
 	}
-	r, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(input.JSON))
+	r, err := l.newRequest(ctx, call, method, address, bytes.NewReader(input.JSON))
 	if err != nil {
-		return nil, nil, err
-	}
-	if err := l.addHeader(ctx, call, r.Header); err != nil {
 		return nil, nil, err
 	}
 	if len(input.Files) > 0 {
@@ -262,12 +256,8 @@ func (l *Link) streamRequest(ctx context.Context, call *Call, s *eventStream) (*
 	if method == "" || method == http.MethodGet {
 		method = http.MethodPost
 	}
-	body := newStreamBody(s, l.serializer)
-	r, err := http.NewRequestWithContext(ctx, method, l.prefix+encodePath(call.Path)+l.query, body)
+	r, err := l.newRequest(ctx, call, method, l.prefix+encodePath(call.Path)+l.query, newStreamBody(s, l.serializer))
 	if err != nil {
-		return nil, nil, err
-	}
-	if err := l.addHeader(ctx, call, r.Header); err != nil {
 		return nil, nil, err
 	}
 	r.ContentLength = -1
@@ -275,21 +265,26 @@ func (l *Link) streamRequest(ctx context.Context, call *Call, s *eventStream) (*
 	return r, nil, nil
 }
 
-func (l *Link) addHeader(ctx context.Context, call *Call, header http.Header) error {
+// newRequest returns a request with the headers of a call and without the type of its body.
+func (l *Link) newRequest(ctx context.Context, call *Call, method, address string, body io.Reader) (*http.Request, error) {
+	r, err := http.NewRequestWithContext(ctx, method, address, body)
+	if err != nil {
+		return nil, err
+	}
 	if l.header != nil {
 		own, err := l.header(ctx, call)
 		if err != nil {
-			return fmt.Errorf("header: %w", err)
+			return nil, fmt.Errorf("header: %w", err)
 		}
-		replaceHeader(header, own)
+		replaceHeader(r.Header, own)
 	}
-	replaceHeader(header, call.Header)
-	header.Del("Content-Type")
-	header.Del("Content-Disposition")
+	replaceHeader(r.Header, call.Header)
+	r.Header.Del(headerContentType)
+	r.Header.Del(headerDisposition)
 	if call.LastEventID != "" {
-		header.Set("Last-Event-Id", call.LastEventID)
+		r.Header.Set(headerLastEventID, call.LastEventID)
 	}
-	return nil
+	return r, nil
 }
 
 func (l *Link) read(call *Call, r *http.Response) (any, error) {
@@ -318,7 +313,13 @@ func (l *Link) read(call *Call, r *http.Response) (any, error) {
 		body, err = l.serializer.Value(data)
 	}
 	if failed && (!encoded || err != nil) {
-		return nil, ErrorResponse{Status: r.StatusCode, Headers: r.Header, Body: string(data)}.err()
+		failure := ErrorResponse{Status: r.StatusCode, Headers: r.Header, Body: string(data)}
+		if r.Request != nil { // the last one, after redirects
+			address := *r.Request.URL
+			address.RawQuery = "" // it may have the input
+			failure.request = r.Request.Method + " " + address.Redacted()
+		}
+		return nil, failure.err()
 	}
 	if err != nil {
 		return nil, err

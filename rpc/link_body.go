@@ -78,7 +78,7 @@ func newStreamBody(s *eventStream, values *serializer.Serializer) *pipedBody {
 		text, err := sse.NewWriter(w, nil, sse.Options{})
 		if err != nil { // it was closed before it began
 			s.close()
-			return nil
+			return err
 		}
 		s.sendTo(values, func(e *peer.Event) error {
 			return text.Write(&sse.Message{Event: e.Kind, Data: e.Data, Meta: e.Meta})

@@ -214,7 +214,7 @@ func decodeInput[In any](ctx context.Context, call *Call, hasRules bool) (any, e
 		return nil, err
 	}
 	var in any = decoded // converted once, because it allocates
-	return in, inputError(check(ctx, call.validator, in, hasRules))
+	return in, inputError(validateValue(ctx, call.validator, in, hasRules))
 }
 
 // decodeAs returns the input of a call as an In.

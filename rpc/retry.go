@@ -27,8 +27,10 @@ type Retry struct {
 	// or for a stream of events the pause that the server has requested.
 	Delay func(attempt int, err error) time.Duration
 	// If reports whether to try again after err. Nil means to try again unless that cannot
-	// succeed, because err is an [*Error] with a status from 400 to 499 other than 408, 425
-	// and 429. oRPC also repeats these.
+	// succeed: err is an [*Error] with a status from 400 to 499 other than 408, 425 and 429,
+	// the input cannot be encoded, the output cannot be decoded into the type of the caller,
+	// the link or iterator of the call is closed, or the server has closed the connection of
+	// two tries with code 1009, message too big. oRPC repeats all of these.
 	If func(err error) bool
 	// OnRetry is called before each further try. The function that it returns, if it is not
 	// nil, is called after that try with whether it has succeeded.
@@ -65,6 +67,7 @@ type tries struct {
 	send   CallFunc
 	call   *Call
 	made   int          // after the first one
+	broken int          // connections that the call may have broken
 	stream *StreamError // why a stream must be opened again, or nil
 }
 
@@ -94,6 +97,12 @@ func (t *tries) more(ctx context.Context, err error) (out any, _ error) {
 func (t *tries) again(err error) bool {
 	if t.If != nil {
 		return t.If(err)
+	}
+	if peer.IsSuspect(err) {
+		t.broken++
+	}
+	if peer.IsFinal(err) || t.broken > 1 {
+		return false
 	}
 	e, ok := findError(err)
 	if !ok {

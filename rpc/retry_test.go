@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -178,6 +179,53 @@ func TestRetryLeavesRefusalsAlone(t *testing.T) {
 			_, err = ping.Call(t.Context(), failing, rpc.Void{}, rpc.Retry{Max: 2, Delay: none, If: always})
 			require.Error(t, err)
 			require.Equal(t, 3, tries)
+		})
+	}
+}
+
+// A call that fails before it is sent, or after the method has run, fails again each time.
+func TestRetryLeavesValuesAlone(t *testing.T) {
+	t.Parallel()
+	sent := 0
+	link := rpc.NewLink("http://test", &rpc.LinkOptions{HTTPClient: &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+		sent++
+		return &http.Response{
+			StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}},
+			Body: io.NopCloser(strings.NewReader(`{"json":"text"}`)),
+		}, nil
+	})}})
+	_, err := rpc.Define[chan int, string]("p").Call(t.Context(), link, make(chan int), rpc.Retry{Max: 2, Delay: none})
+	require.ErrorContains(t, err, "chan int")
+	require.Zero(t, sent)
+
+	_, err = rpc.Define[rpc.Void, int]("p").Call(t.Context(), link, rpc.Void{}, rpc.Retry{Max: 2, Delay: none})
+	require.ErrorContains(t, err, "decode output")
+	require.Equal(t, 1, sent)
+}
+
+// WithRetry tries again every 2 s, unless a further try cannot succeed.
+func TestWithRetry(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		code  rpc.Code
+		tries int
+	}{
+		"refused for good": {rpc.CodeNotFound, 1},
+		"refused for now":  {rpc.CodeServiceUnavailable, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				tries, begin := 0, time.Now()
+				failing := rpc.NewCaller(func(context.Context, *rpc.Call) (any, error) {
+					tries++
+					return nil, &rpc.Error{Code: test.code}
+				})
+				_, err := ping.Call(t.Context(), failing, rpc.Void{}, rpc.WithRetry(2))
+				require.Equal(t, test.code, rpc.CodeOf(err))
+				require.Equal(t, test.tries, tries)
+				require.Equal(t, time.Duration(test.tries-1)*2*time.Second, time.Since(begin))
+			})
 		})
 	}
 }

@@ -104,6 +104,8 @@ func (r *Router) call(ctx context.Context, call *Call) (any, error) {
 		input.stop()
 		return nil, fmt.Errorf("rpc: call %s: %w", strings.Join(call.Path, "."), errUnexpectedStream)
 	}
-	s.source = startLocal(s.life, run)
+	local := &localSource{life: s.life, run: run}
+	local.start()
+	s.source = local
 	return out, nil
 }

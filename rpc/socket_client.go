@@ -59,6 +59,9 @@ func (p *socketClient) Call(ctx context.Context, call *Call, opts ...CallOption)
 	return p.caller.Call(ctx, call, opts...)
 }
 
+// Busy implements [bridge.Client].
+func (p *socketClient) Busy() bool { return p.current().client.Busy() }
+
 // Receive implements [bridge.Client].
 func (p *socketClient) Receive(message []byte, binary bool) error {
 	if err := p.current().client.Receive(peer.Frame{Data: message, Binary: binary}); err != nil {
@@ -232,10 +235,7 @@ var errForeignBody = errors.New("the answer is a file without a value, which can
 func (p *socketClient) output(ctx context.Context, call *Call, r *peer.Response) (any, error) {
 	call.ResponseHeader = r.Header
 	out, err := p.read(call, r)
-	if _, sent := findError(err); err != nil && !sent {
-		return nil, callError(ctx, call, err)
-	}
-	return out, err
+	return out, outputError(ctx, call, err)
 }
 
 func (p *socketClient) read(call *Call, r *peer.Response) (any, error) {
@@ -377,9 +377,6 @@ type peerSource struct {
 func (s *peerSource) next() eventItem {
 	for {
 		e, err := s.stream.Next(s.life)
-		if errors.Is(err, peer.ErrOverflow) {
-			err = ErrOverflow
-		}
 		if err != nil {
 			return eventItem{err: s.socket.failed(s.life, s.call, err)}
 		}

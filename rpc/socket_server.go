@@ -19,7 +19,8 @@ const noProcedureBody = `"` + noProcedureText + `"`
 
 // socketServer answers the calls of a socket: see transport.ServerPeer.
 type socketServer struct {
-	server   *peer.Server
+	*peer.Server
+
 	newState func() any
 	send     bridge.Send
 }
@@ -65,13 +66,13 @@ func newSocketServers(o *bridge.ServerOptions[Call]) bridge.Servers {
 // New implements [bridge.Servers].
 func (s *socketServers) New(ctx context.Context, newState func() any, send bridge.Send) bridge.Server {
 	p := &socketServer{newState: newState, send: send}
-	p.server = s.servers.New(ctx, p, p.write)
+	p.Server = s.servers.New(ctx, p, p.write)
 	return p
 }
 
 // Receive implements [bridge.Server].
 func (p *socketServer) Receive(message []byte, binary bool) error {
-	if err := p.server.Receive(peer.Frame{Data: message, Binary: binary}); err != nil {
+	if err := p.Server.Receive(peer.Frame{Data: message, Binary: binary}); err != nil {
 		return fmt.Errorf("rpc: receive: %w", err)
 	}
 	return nil
@@ -79,20 +80,11 @@ func (p *socketServer) Receive(message []byte, binary bool) error {
 
 // Take implements [bridge.Server].
 func (p *socketServer) Take(message []byte, binary bool) (run func(), err error) {
-	if run, err = p.server.Take(peer.Frame{Data: message, Binary: binary}); err != nil {
+	if run, err = p.Server.Take(peer.Frame{Data: message, Binary: binary}); err != nil {
 		return run, fmt.Errorf("rpc: receive: %w", err)
 	}
 	return run, nil
 }
-
-// Stop implements [bridge.Server].
-func (p *socketServer) Stop() { p.server.Stop() }
-
-// Close implements [bridge.Server].
-func (p *socketServer) Close() { p.server.Close() }
-
-// Wait implements [bridge.Server].
-func (p *socketServer) Wait() { p.server.Wait() }
 
 func (p *socketServer) write(ctx context.Context, f peer.Frame) error {
 	return p.send(ctx, f.Data, f.Binary)
@@ -157,7 +149,7 @@ func (s *socketServers) serve(ctx context.Context, r *peer.Request, c *peer.Call
 
 // refuse returns the answer to a request that does not become a call.
 func (s *socketServers) refuse(ctx context.Context, err error) *peer.Response {
-	call := &Call{ResponseHeader: http.Header{}}
+	call := &Call{}
 	return s.engine.response(ctx, call, s.engine.answerError(ctx, call, err))
 }
 
@@ -197,9 +189,7 @@ func (s *socketServers) openStream(ctx context.Context, c *peer.Call, call *Call
 	case err == nil:
 		return true
 	case errors.Is(err, peer.ErrTooManyStreams):
-		call.ResponseHeader = http.Header{}
-		tooMany := &Error{Code: CodeTooManyRequests, Message: "Too many open streams"}
-		s.respond(ctx, c, s.engine.response(ctx, call, s.engine.answerError(ctx, call, tooMany)))
+		s.respond(ctx, c, s.refuse(ctx, &Error{Code: CodeTooManyRequests, Message: "Too many open streams"}))
 	default:
 		s.engine.logger.DebugContext(ctx, "answer not sent", "err", err)
 	}

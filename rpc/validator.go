@@ -35,24 +35,8 @@ type noValidation struct{}
 
 func (noValidation) StructCtx(context.Context, any) error { return nil }
 
-// Issue describes an invalid part of an input.
-type Issue struct {
-	// Message is a message for people.
-	Message string `json:"message"`
-	// Path is the path from the root of the input to the invalid part: names of members, as
-	// on the wire, and indexes. It is not nil; an empty path means the root.
-	Path []any `json:"path"`
-}
-
-// ValidationIssues is the data of the [CodeBadRequest] error for an invalid input. Clients read it
-// with [ErrorData]. Servers that are not written in Go may send other kinds of path segments, and
-// further members, which are ignored.
-type ValidationIssues struct {
-	Issues []Issue `json:"issues"`
-}
-
-// check validates a value. The default validator is not called for types without rules.
-func check(ctx context.Context, v Validator, value any, hasRules bool) error {
+// validateValue validates a value. The default validator is not called for types without rules.
+func validateValue(ctx context.Context, v Validator, value any, hasRules bool) error {
 	if v == NoValidation || isVoid(value) {
 		return nil
 	}
@@ -108,17 +92,17 @@ func inputError(err error) error {
 	if !ok {
 		return err
 	}
-	return &Error{
-		Code:    CodeBadRequest,
-		Message: "Input validation failed",
-		Data:    ValidationIssues{Issues: issues},
-		cause:   err,
-	}
+	return invalidInput(issues, err)
+}
+
+// invalidInput returns the error to send for an input with issues.
+func invalidInput(issues []Issue, cause error) *Error {
+	return &Error{Code: CodeBadRequest, Message: "Input validation failed", Data: ValidationIssues{issues}, cause: cause}
 }
 
 // checkOutput validates an output.
 func checkOutput(ctx context.Context, v Validator, out any, hasRules bool) error {
-	switch err := check(ctx, v, out, hasRules); {
+	switch err := validateValue(ctx, v, out, hasRules); {
 	case errors.Is(err, validate.ErrTooDeep):
 		return err
 	case err != nil:
@@ -129,7 +113,7 @@ func checkOutput(ctx context.Context, v Validator, out any, hasRules bool) error
 
 // checkEvent validates an event, or the return value of a stream.
 func checkEvent(ctx context.Context, v Validator, event any, hasRules bool) error {
-	if err := check(ctx, v, event, hasRules); err != nil {
+	if err := validateValue(ctx, v, event, hasRules); err != nil {
 		return &Error{Code: "EVENT_ITERATOR_VALIDATION_FAILED", Message: "Event iterator validation failed", cause: err}
 	}
 	return nil

@@ -26,37 +26,6 @@ const noProcedureText = "No procedure matched"
 // caller receives status 404 with oRPC's message for this case, which is not an RPC error.
 var ErrNoProcedure = errors.New("no procedure matched")
 
-// listHeaders are the response headers to whose values others are added. Middleware around a handler
-// may already have set them.
-var listHeaders = []string{
-	"Access-Control-Allow-Headers",
-	"Access-Control-Allow-Methods",
-	"Access-Control-Expose-Headers",
-	"Allow",
-	"Link",
-	"Server-Timing",
-	"Set-Cookie",
-	"Vary",
-	"Www-Authenticate",
-}
-
-// mergeHeader adds the headers of a call to those of a response. To a header that is a list it adds
-// the missing values; other headers are replaced.
-func mergeHeader(into, from http.Header) {
-	for name, values := range from {
-		name = http.CanonicalHeaderKey(name)
-		if !slices.Contains(listHeaders, name) {
-			into[name] = slices.Clone(values)
-			continue
-		}
-		for _, value := range values {
-			if !listed(into[name], value) {
-				into.Add(name, value)
-			}
-		}
-	}
-}
-
 // replaceHeader replaces headers with the same names.
 func replaceHeader(into, from http.Header) {
 	for name, values := range from {
@@ -129,4 +98,21 @@ func decodePath(u *url.URL) ([]string, error) {
 		path = append(path, name)
 	}
 	return path, nil
+}
+
+// withData adds an input to the query of an address, unless it is undefined.
+func withData(address string, input []byte) string {
+	if string(input) == "{}" {
+		return address
+	}
+	return withParameter(address, "data", input)
+}
+
+// withParameter adds a parameter to the query of an address.
+func withParameter(address, name string, value []byte) string {
+	separator := "?"
+	if strings.Contains(address, "?") {
+		separator = "&"
+	}
+	return address + separator + name + "=" + url.QueryEscape(string(value))
 }

@@ -43,7 +43,7 @@ func ExampleSecret() {
 	// the secret prints as [redacted]
 }
 
-// A token that was made before the secret was replaced is still good.
+// A token that was signed before the secret was replaced is still valid.
 func ExampleNewKeyring() {
 	ctx := context.Background()
 	old, err := token.Secret("old-secret").Sign(ctx, &token.Payload{
@@ -63,7 +63,7 @@ func ExampleNewKeyring() {
 	// Output: some-room
 }
 
-// The hub has the public key only: it can verify tokens and cannot make any.
+// The server has only the public key: it can verify tokens but not sign them.
 func ExampleNewJWT() {
 	ctx := context.Background()
 	public, private, err := ed25519.GenerateKey(nil)
@@ -99,7 +99,7 @@ func ExampleNewJWT() {
 	// token: sign: no signing key
 }
 
-// A client has no key. It reads what the server granted.
+// A client has no key. It reads the payload of its token.
 func ExampleParse() {
 	payload, err := token.Parse(`{"chn":"some-room","rpc":["sendMessage"],"iat":1700000000,"exp":4102444800}.c2lnbmF0dXJl`)
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzToken passes any string to all readers: none panics, every refusal has a
-// kind, and what is verified can be parsed.
+// FuzzToken passes any string to all readers: none may panic, every refusal must have a
+// kind, and a token that is verified must be parsed.
 func FuzzToken(f *testing.F) {
 	all := loadVectors(f)
 	for _, v := range append(all.Signed, all.Tokens...) {
@@ -41,8 +41,8 @@ func FuzzToken(f *testing.F) {
 	})
 }
 
-// FuzzPayload puts a right signature under any text. What is verified then can
-// be signed anew, in both forms, and has the same payload.
+// FuzzPayload signs any text correctly. If it is verified, it can be signed again, in both
+// forms, and has the same payload.
 func FuzzPayload(f *testing.F) {
 	all := loadVectors(f)
 	for _, v := range append(all.Signed, all.Tokens...) {

@@ -41,7 +41,7 @@ func newECDSA(t testing.TB, curve elliptic.Curve) *ecdsa.PrivateKey {
 	return key
 }
 
-// foreign signs claims as another issuer might, past the checks of Sign.
+// foreign signs claims like another issuer, without the checks of Sign.
 func foreign(t testing.TB, key string, header, claims map[string]any) string {
 	t.Helper()
 	made := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims(claims))
@@ -173,7 +173,7 @@ func TestJWTText(t *testing.T) {
 	p, err := j.Verify(t.Context(), signed)
 	require.NoError(t, err)
 	require.Contains(t, string(p.Raw), `"iss":"<api>"`)
-	require.Equal(t, parts[2], strings.Split(sign(t, j, p), ".")[2], "signed anew, it is the same")
+	require.Equal(t, parts[2], strings.Split(sign(t, j, p), ".")[2], "signed again, it is the same")
 }
 
 func TestJWTOfOthers(t *testing.T) {
@@ -227,8 +227,8 @@ func TestJWTOfOthers(t *testing.T) {
 	}
 }
 
-// TestJWTWithAPublicKeyAsSecret is the classic confusion of algorithms: the
-// public key, which everybody may know, taken for the secret of an HMAC.
+// This is the classic confusion of algorithms: the public key, which everybody may know, is
+// used as the secret of an HMAC.
 func TestJWTWithAPublicKeyAsSecret(t *testing.T) {
 	t.Parallel()
 	public, _, err := ed25519.GenerateKey(nil)
@@ -250,11 +250,11 @@ func TestFormsDoNotMix(t *testing.T) {
 	require.ErrorIs(t, err, token.ErrMalformed)
 }
 
-// A token that was not signed costs what its size costs, whatever is in it.
+// The cost of a token with a wrong signature depends only on its size, not on its content.
 func TestForgedTokensAreNotParsed(t *testing.T) {
 	_, private, err := ed25519.GenerateKey(nil)
 	require.NoError(t, err)
-	var bomb strings.Builder // of which each member would be allocated
+	var bomb strings.Builder // each member of which would be allocated
 	for i := range 50_000 {
 		fmt.Fprintf(&bomb, `"%x":[],`, i)
 	}

@@ -19,7 +19,7 @@ import (
 
 const hidden = "topsecret"
 
-// keyHolders has everything that holds the text hidden and must not print it.
+// keyHolders returns values that contain the text hidden and must not print it.
 func keyHolders(t *testing.T) map[string]any {
 	t.Helper()
 	secret := token.Secret(hidden)
@@ -137,7 +137,8 @@ func TestErrorsHideKeysAndTokens(t *testing.T) {
 	}
 }
 
-// requireHidden looks for the text itself, in hexadecimal and as numbers.
+// requireHidden checks that printed does not contain the text, in hexadecimal or as numbers
+// either.
 func requireHidden(t *testing.T, printed string) {
 	t.Helper()
 	numbers := strings.Trim(fmt.Sprint([]byte(hidden)), "[]")

@@ -113,7 +113,7 @@ func TestSignRefuses(t *testing.T) {
 	}
 }
 
-// TestVerifiersAgree holds for every form what the tests of the original ask.
+// TestVerifiersAgree tests every form as the tests of the original do.
 func TestVerifiersAgree(t *testing.T) {
 	t.Parallel()
 	_, ed25519Key, err := ed25519.GenerateKey(nil)
@@ -137,7 +137,7 @@ func TestVerifiersAgree(t *testing.T) {
 			IssuedAt: time.Unix(946684800, 0).UTC(), ExpiresAt: end.Add(time.Second / 4),
 		}
 
-		t.Run(name+" returns what was signed", func(t *testing.T) {
+		t.Run(name+" returns the signed payload", func(t *testing.T) {
 			t.Parallel()
 			signed := sign(t, key, full)
 			verified, err := key.Verify(t.Context(), signed)
@@ -159,7 +159,7 @@ func TestVerifiersAgree(t *testing.T) {
 			_, err := other.Verify(t.Context(), signed)
 			require.ErrorIs(t, err, token.ErrSignature)
 		})
-		t.Run(name+" refuses what is no token", func(t *testing.T) {
+		t.Run(name+" refuses malformed tokens", func(t *testing.T) {
 			t.Parallel()
 			for _, text := range []string{"", "x", ".", "..", "...", "null.null", "a.b.c"} {
 				_, err := key.Verify(t.Context(), text)
@@ -234,8 +234,23 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// The original takes any expiry. After the year 9999 it means the end of that year,
-// which every layout of package time can write.
+func TestParseNamesWhatItIsNot(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"":        "token: parse: malformed: it is empty",
+		"garbage": "token: parse: malformed: it is neither a signed value nor a JWT",
+		"a.b":     "token: parse: malformed: it is neither a signed value nor a JWT",
+		"a.b.c.d": "token: parse: malformed: it is neither a signed value nor a JWT",
+		"{}":      "token: parse: malformed: no dot",
+	} {
+		_, err := token.Parse(text)
+		require.EqualError(t, err, want)
+		require.ErrorIs(t, err, token.ErrMalformed)
+	}
+}
+
+// The original accepts any expiry. A time after the year 9999 is read as the end of that
+// year, which every layout of package time can format.
 func TestExpiryAfterTheYear9999(t *testing.T) {
 	t.Parallel()
 	last := time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
@@ -254,7 +269,7 @@ func TestExpiryAfterTheYear9999(t *testing.T) {
 				p, err := test.key.Verify(t.Context(), test.signed)
 				require.NoError(t, err)
 				require.Equal(t, last, p.ExpiresAt)
-				require.Equal(t, text, string(p.Raw), "what was signed is kept")
+				require.Equal(t, text, string(p.Raw), "the signed text is kept")
 				parsed, err := token.Parse(test.signed)
 				require.NoError(t, err)
 				require.Equal(t, p, parsed)
@@ -271,7 +286,7 @@ func signText(t *testing.T, text string) string {
 	return text + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// signJWT makes a JWT of any header and claims under HS256 with the key "k".
+// signJWT returns a JWT with any header and claims, signed by HS256 with the key "k".
 func signJWT(t *testing.T, header, claims string) string {
 	t.Helper()
 	text := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString([]byte(claims))

@@ -42,7 +42,7 @@ type vector struct {
 	Parse       json.RawMessage // payload; missing if refused
 }
 
-// key tells apart vectors of one name.
+// key distinguishes vectors with the same name.
 func (v vector) key() string { return v.Name + " under " + string(v.Secret) }
 
 func loadVectors(t testing.TB) vectors {
@@ -58,7 +58,7 @@ func loadVectors(t testing.TB) vectors {
 	return v
 }
 
-// at runs test in a bubble whose clock stands at now.
+// at runs test in a bubble whose clock is set to now.
 func at(t *testing.T, now time.Time, test func(t *testing.T)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -69,7 +69,7 @@ func at(t *testing.T, now time.Time, test func(t *testing.T)) {
 
 // TestVectorsRead reads every recorded token at the recorded time.
 func TestVectorsRead(t *testing.T) {
-	year9999 := map[string]bool{"exp infinite": true} // what does not last for ever here
+	year9999 := map[string]bool{"exp infinite": true} // tokens that expire here
 	all := loadVectors(t)
 	seen := map[string]bool{}
 	now := time.Unix(all.MadeAt, 0).Add(time.Millisecond)
@@ -119,9 +119,9 @@ func TestVectorsSign(t *testing.T) {
 	differences := map[string]string{ // to the payload that is signed here
 		// iat is whole seconds, as oRPC's iterator makes it.
 		"fractional times": `{"chn":"c","iat":1,"exp":4102444800.25}`,
-		// A Payload has no order of its own.
+		// A Payload does not keep the order of members.
 		"own order of keys": `{"chn":"c","iat":1700000000,"exp":4102444800}`,
-		// A Go text holds no lone surrogate; reading yields U+FFFD.
+		// A Go string cannot contain a lone surrogate; it is read as U+FFFD.
 		"lone surrogate": "{\"chn\":\"a\uFFFD\",\"iat\":1700000000,\"exp\":4102444800}",
 	}
 	pending := maps.Clone(differences)
@@ -151,8 +151,8 @@ func TestVectorsSignErrors(t *testing.T) {
 	}
 }
 
-// TestVectorsRawSigned has the texts that are no payloads, the empty one and
-// those with dots among them.
+// TestVectorsRawSigned tests strings that are not payloads, such as the empty one and those
+// with dots.
 func TestVectorsRawSigned(t *testing.T) {
 	for _, v := range loadVectors(t).RawSigned {
 		text, ok := v.Value.(string)

@@ -21,34 +21,34 @@ func TestAudienceIncludes(t *testing.T) {
 		client   eventlog.Recipient
 		want     bool
 	}{
-		"everybody":                       {eventlog.Audience{}, nil, ann, true},
-		"everybody, with tags":            {eventlog.Audience{}, []string{"a"}, ann, true},
-		"a tag it has":                    {eventlog.Audience{Tags: []string{"a"}}, []string{"a"}, ann, true},
-		"one of the tags":                 {eventlog.Audience{Tags: []string{"a", "b"}}, []string{"c", "b"}, ann, true},
-		"another tag":                     {eventlog.Audience{Tags: []string{"a"}}, []string{"b"}, ann, false},
-		"a tag, without tags":             {eventlog.Audience{Tags: []string{"a"}}, nil, ann, false},
-		"a tag of another case":           {eventlog.Audience{Tags: []string{"a"}}, []string{"A"}, ann, false},
-		"the empty tag":                   {eventlog.Audience{Tags: []string{""}}, []string{""}, ann, true},
-		"the empty tag, without tags":     {eventlog.Audience{Tags: []string{""}}, nil, ann, false},
-		"no tags is nobody":               {eventlog.Audience{Tags: []string{}}, []string{"a"}, ann, false},
-		"no tags is nobody without tags":  {eventlog.Audience{Tags: []string{}}, nil, ann, false},
-		"a target":                        {eventlog.Audience{Targets: recipients{ann}}, nil, ann, true},
-		"one of the targets":              {eventlog.Audience{Targets: recipients{bob, ann}}, nil, ann, true},
-		"another target":                  {eventlog.Audience{Targets: recipients{bob}}, nil, ann, false},
-		"no targets is nobody":            {eventlog.Audience{Targets: recipients{}}, nil, ann, false},
-		"the id of another subject":       {eventlog.Audience{Targets: recipients{ann}}, nil, bob, false},
-		"an id alone, of a subject":       {eventlog.Audience{Targets: recipients{id}}, nil, ann, false},
-		"an id alone":                     {eventlog.Audience{Targets: recipients{id}}, nil, id, true},
-		"excluded":                        {eventlog.Audience{Excludes: recipients{ann}}, nil, ann, false},
-		"another excluded":                {eventlog.Audience{Excludes: recipients{bob}}, nil, ann, true},
-		"nobody excluded":                 {eventlog.Audience{Excludes: recipients{}}, nil, ann, true},
-		"exclude wins over targets":       {eventlog.Audience{Targets: recipients{ann}, Excludes: recipients{ann}}, nil, ann, false},
-		"exclude wins over tags":          {eventlog.Audience{Tags: []string{"a"}, Excludes: recipients{ann}}, []string{"a"}, ann, false},
-		"tags and targets":                {eventlog.Audience{Tags: []string{"a"}, Targets: recipients{ann}}, []string{"a"}, ann, true},
-		"targets without the tag":         {eventlog.Audience{Tags: []string{"a"}, Targets: recipients{ann}}, []string{"b"}, ann, false},
-		"the tag without being a target":  {eventlog.Audience{Tags: []string{"a"}, Targets: recipients{bob}}, []string{"a"}, ann, false},
-		"no tags, though it is a target":  {eventlog.Audience{Tags: []string{}, Targets: recipients{ann}}, []string{"a"}, ann, false},
-		"no targets, though it has a tag": {eventlog.Audience{Tags: []string{"a"}, Targets: recipients{}}, []string{"a"}, ann, false},
+		"everybody":                             {eventlog.Audience{}, nil, ann, true},
+		"everybody, with tags":                  {eventlog.Audience{}, []string{"a"}, ann, true},
+		"a tag it has":                          {eventlog.Audience{Tags: []string{"a"}}, []string{"a"}, ann, true},
+		"one of the tags":                       {eventlog.Audience{Tags: []string{"a", "b"}}, []string{"c", "b"}, ann, true},
+		"another tag":                           {eventlog.Audience{Tags: []string{"a"}}, []string{"b"}, ann, false},
+		"a tag, without tags":                   {eventlog.Audience{Tags: []string{"a"}}, nil, ann, false},
+		"a tag of another case":                 {eventlog.Audience{Tags: []string{"a"}}, []string{"A"}, ann, false},
+		"the empty tag":                         {eventlog.Audience{Tags: []string{""}}, []string{""}, ann, true},
+		"the empty tag, without tags":           {eventlog.Audience{Tags: []string{""}}, nil, ann, false},
+		"empty tags select nobody":              {eventlog.Audience{Tags: []string{}}, []string{"a"}, ann, false},
+		"empty tags select nobody without tags": {eventlog.Audience{Tags: []string{}}, nil, ann, false},
+		"a target":                              {eventlog.Audience{Targets: recipients{ann}}, nil, ann, true},
+		"one of the targets":                    {eventlog.Audience{Targets: recipients{bob, ann}}, nil, ann, true},
+		"another target":                        {eventlog.Audience{Targets: recipients{bob}}, nil, ann, false},
+		"empty targets select nobody":           {eventlog.Audience{Targets: recipients{}}, nil, ann, false},
+		"the id of another subject":             {eventlog.Audience{Targets: recipients{ann}}, nil, bob, false},
+		"an id alone, of a subject":             {eventlog.Audience{Targets: recipients{id}}, nil, ann, false},
+		"an id alone":                           {eventlog.Audience{Targets: recipients{id}}, nil, id, true},
+		"excluded":                              {eventlog.Audience{Excludes: recipients{ann}}, nil, ann, false},
+		"another excluded":                      {eventlog.Audience{Excludes: recipients{bob}}, nil, ann, true},
+		"nobody excluded":                       {eventlog.Audience{Excludes: recipients{}}, nil, ann, true},
+		"exclude wins over targets":             {eventlog.Audience{Targets: recipients{ann}, Excludes: recipients{ann}}, nil, ann, false},
+		"exclude wins over tags":                {eventlog.Audience{Tags: []string{"a"}, Excludes: recipients{ann}}, []string{"a"}, ann, false},
+		"tags and targets":                      {eventlog.Audience{Tags: []string{"a"}, Targets: recipients{ann}}, []string{"a"}, ann, true},
+		"targets without the tag":               {eventlog.Audience{Tags: []string{"a"}, Targets: recipients{ann}}, []string{"b"}, ann, false},
+		"the tag without being a target":        {eventlog.Audience{Tags: []string{"a"}, Targets: recipients{bob}}, []string{"a"}, ann, false},
+		"no tags, though it is a target":        {eventlog.Audience{Tags: []string{}, Targets: recipients{ann}}, []string{"a"}, ann, false},
+		"no targets, though it has a tag":       {eventlog.Audience{Tags: []string{"a"}, Targets: recipients{}}, []string{"a"}, ann, false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -58,13 +58,13 @@ func TestAudienceIncludes(t *testing.T) {
 	}
 }
 
-// widerThanOriginal are the events of the recording that reach more clients here:
-// the original sends an event to one socket of each id if targets are a list of
-// sockets, and to all of them at replay. Here both go by the id.
+// widerThanOriginal are the events of the recording that reach more clients here. If
+// targets are a list of sockets, the original sends an event to one socket of each id, but
+// to all of them at replay. Here both depend on the id only.
 var widerThanOriginal = map[string]bool{"targets b as a list of sockets": true}
 
-// TestAudienceAsRecorded checks who got the events of a recorded session of the
-// original against the rows that it stored.
+// TestAudienceAsRecorded compares the recipients of events in a recorded session of the
+// original with the rows that it stored.
 func TestAudienceAsRecorded(t *testing.T) {
 	t.Parallel()
 	s := readSession(t, "testdata/session-storage-rows.json")

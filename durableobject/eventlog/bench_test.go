@@ -88,7 +88,7 @@ func BenchmarkAfter(b *testing.B) {
 	}
 }
 
-// BenchmarkNewest reads the newest fifty of a channel with a million records.
+// BenchmarkNewest reads the newest fifty records of a channel with a million records.
 func BenchmarkNewest(b *testing.B) {
 	log := eventlog.NewMemory(&eventlog.MemoryOptions{MaxChannelBytes: 1 << 30})
 	for range 1_000_000 {

@@ -37,7 +37,7 @@ func TestSharedBus(t *testing.T) {
 	}})
 }
 
-// A listener that hangs costs a bounded part of the memory, and nobody's time.
+// A listener that hangs takes a bounded part of the memory and blocks nothing.
 func TestMemoryBusDropsForASlowListener(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ size, most int }{
@@ -51,7 +51,7 @@ func TestMemoryBusDropsForASlowListener(t *testing.T) {
 				stop, err := bus.Listen(t.Context(), "t", func([]byte) { <-free; got++ })
 				require.NoError(t, err)
 				require.NoError(t, bus.Broadcast(t.Context(), "t", nil))
-				synctest.Wait() // the listener hangs in the first
+				synctest.Wait() // the listener hangs in the first message
 				for range 10_000 {
 					require.NoError(t, bus.Broadcast(t.Context(), "t", make([]byte, test.size)))
 				}
@@ -104,7 +104,7 @@ func TestBusOf(t *testing.T) {
 	require.ErrorIs(t, err, eventlog.ErrClosed)
 }
 
-// A bus that cannot report changes has no version, also behind a prefix.
+// A bus that cannot report changes has no version, and neither has its view with a prefix.
 func TestKeptVersionOfAnotherBus(t *testing.T) {
 	t.Parallel()
 	bus := struct{ eventlog.Bus }{eventlog.NewMemoryBus()}

@@ -34,7 +34,7 @@ func TestPrefix(t *testing.T) {
 	})
 }
 
-// plain is a log with the methods of [eventlog.Log] alone.
+// plain is a log that only has the methods of [eventlog.Log].
 type plain struct{ eventlog.Log }
 
 func TestPlainLog(t *testing.T) {

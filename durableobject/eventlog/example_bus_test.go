@@ -12,7 +12,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// Every process that listens is sent a message once.
+// Every process that listens receives a message once.
 func ExampleBus() {
 	ctx := context.Background()
 	bus := eventlog.NewMemoryBus()
@@ -29,7 +29,7 @@ func ExampleBus() {
 	// Output: hello
 }
 
-// A process that starts later reads what is kept.
+// A process that starts later reads the kept values.
 func ExampleMemoryBus_Keep() {
 	ctx := context.Background()
 	bus := eventlog.NewMemoryBus()
@@ -46,7 +46,7 @@ func ExampleMemoryBus_Keep() {
 	// 2
 }
 
-// stored is a log that carries a bus beside its records.
+// stored is a log that also has a bus.
 type stored struct {
 	eventlog.Log
 	bus eventlog.Bus
@@ -61,7 +61,7 @@ func ExampleBusOf() {
 	// Output: true <nil>
 }
 
-// Two services share a bus, and see only what is their own.
+// Two services share a bus, and each receives only its own messages.
 func ExamplePrefixBus() {
 	ctx := context.Background()
 	bus := eventlog.NewMemoryBus()
@@ -75,7 +75,7 @@ func ExamplePrefixBus() {
 	// Output: 1 0
 }
 
-// What is kept is read again only if it has changed.
+// The kept values are read again only if they have changed.
 func ExampleKeptVersion() {
 	ctx := context.Background()
 	bus := eventlog.NewMemoryBus()
@@ -95,7 +95,7 @@ func ExampleKeptVersion() {
 	// false
 }
 
-// An implementation of Bus checks what it is passed.
+// An implementation of Bus checks its arguments.
 func ExampleCheckBusName() {
 	fmt.Println(eventlog.CheckBusName("news") == nil, eventlog.CheckBusName("") == nil)
 	tooLong := strings.Repeat("x", eventlog.MaxBusBytes+1)
@@ -122,7 +122,7 @@ func ExampleRetention() {
 	// 0s
 }
 
-// A bus calls the listeners of its users on goroutines of its own.
+// A bus calls the listeners of its users on its own goroutines.
 func ExampleGuardListener() {
 	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		if a.Key == slog.TimeKey || a.Key == "stack" {

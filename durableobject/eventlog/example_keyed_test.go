@@ -24,3 +24,15 @@ func ExampleKeyed() {
 	// 1 <nil>
 	// 30m0s
 }
+
+// A key is remembered for no longer than its record is kept.
+func ExampleMemory_KeyWindow() {
+	for _, retention := range []time.Duration{0, time.Hour, time.Minute} {
+		log := eventlog.NewMemory(&eventlog.MemoryOptions{Retention: retention})
+		fmt.Println(log.Retention(), log.KeyWindow())
+	}
+	// Output:
+	// 0s 2m0s
+	// 1h0m0s 2m0s
+	// 1m0s 1m0s
+}

@@ -9,7 +9,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// A client saw the first event, was away for two more and comes back.
+// A client has received the first event, misses two more and reconnects.
 func ExampleMemory() {
 	ctx := context.Background()
 	log := eventlog.NewMemory(nil)
@@ -74,7 +74,8 @@ func ExampleMemory_Append() {
 	// stored 2 <nil>
 }
 
-// What is retained can be read whole; an id that the log does not know is truncated.
+// All retained records can be read; a replay from an id that the log does not know is
+// truncated.
 func ExampleMemory_After() {
 	ctx := context.Background()
 	log := eventlog.NewMemory(nil)

@@ -7,7 +7,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// A log that cannot vouch for its last records goes on in a new epoch.
+// A log that may have lost its last records begins a new epoch.
 func ExampleNewEpoch() {
 	first, second := eventlog.NewEpoch(), eventlog.NewEpoch()
 	fmt.Println(len(first), first != second)
@@ -84,7 +84,8 @@ func ExampleReadNewest() {
 	// one <nil>
 }
 
-// audited is a log that wraps another one, and can read it from its end in any case.
+// audited is a log that wraps another one, and reads it from its end even if it does not
+// implement Newest.
 type audited struct{ eventlog.Log }
 
 func (a audited) Newest(ctx context.Context, channel string, p eventlog.Position) (eventlog.Replay, error) {

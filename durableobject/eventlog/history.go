@@ -2,7 +2,7 @@ package eventlog
 
 import "sync"
 
-// The memory that a record and a channel take beside their data, rounded up, so that
+// The memory that a record and a channel take in addition to their data, rounded up, so that
 // the limits of a Memory are close to what the process really uses. A record has a
 // Record (192 bytes), a stored (64) and up to four slots of 8 bytes in its queue;
 // a channel has a channel, a queue of the minimum size and an entry in the map.

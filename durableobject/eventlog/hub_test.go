@@ -22,7 +22,7 @@ const hubSecret = token.Secret("secret")
 
 type hub struct{ *durableobject.Object[string] }
 
-// newHubs is a namespace on the log.
+// newHubs returns a namespace with the log.
 func newHubs(log eventlog.Log, retention time.Duration) *durableobject.Namespace[hub] {
 	return durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[string]) (hub, error) {
 		return hub{o}, nil
@@ -36,8 +36,9 @@ func onDisk(t *testing.T) *filelog.Log {
 	return log
 }
 
-// TestIdleChannelsBehindAHub publishes once in each of many channels and weighs what
-// is left of them when their objects are gone, and in memory their events too.
+// TestIdleChannelsBehindAHub publishes once in each of many channels and measures the
+// memory that is left when their objects are evicted and, for a log in memory, their events
+// dropped.
 func TestIdleChannelsBehindAHub(t *testing.T) {
 	const channels, bound = 100_000, 300
 	const retention = time.Hour
@@ -76,8 +77,8 @@ func TestIdleChannelsBehindAHub(t *testing.T) {
 	}
 }
 
-// settledHeap is heap for when others still allocate: what they do meanwhile counts as
-// in use. They stop before long, since nobody reads.
+// settledHeap is heap for a process in which others still allocate memory, which counts as
+// in use. It waits until they have stopped.
 func settledHeap() int64 {
 	least := heap()
 	for {
@@ -89,8 +90,8 @@ func settledHeap() int64 {
 	}
 }
 
-// TestResumeBehindAHub resumes over a long history on disk and weighs the process, both
-// sides of the socket, all along.
+// TestResumeBehindAHub resumes over a long history on disk and measures the memory of the
+// process, with both sides of the socket, all the time.
 func TestResumeBehindAHub(t *testing.T) {
 	const events, bound = 100_000, 8 << 20
 	log := onDisk(t)

@@ -52,12 +52,12 @@ func TestNoKeyWindow(t *testing.T) {
 	require.Zero(t, eventlog.KeyWindow(eventlog.Prefix(log, "a/")))
 }
 
-// At the bound a new key is refused rather than forgotten too early; known ones, and
-// records without key, are not.
+// At the limit a new key is refused instead of forgetting others too early. Known keys, and
+// records without keys, are accepted.
 func TestTooManyKeys(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		log := eventlog.NewMemory(&eventlog.MemoryOptions{MaxKeys: 7}) // of which none is left to other channels
+		log := eventlog.NewMemory(&eventlog.MemoryOptions{MaxKeys: 7}) // of which none is reserved for other channels
 		first, err := appendKeyed(t, log, "0")
 		require.NoError(t, err)
 		for i := 1; i < 7; i++ {
@@ -80,7 +80,7 @@ func TestTooManyKeys(t *testing.T) {
 	})
 }
 
-// A key is remembered though there was no memory for its record.
+// A key is remembered even if its record was dropped for lack of memory.
 func TestKeyOfDroppedRecord(t *testing.T) {
 	t.Parallel()
 	log := eventlog.NewMemory(&eventlog.MemoryOptions{MaxBytes: 4096})
@@ -96,7 +96,7 @@ func TestKeyOfDroppedRecord(t *testing.T) {
 	require.Equal(t, first.Position(), again.Position())
 }
 
-// A record without key is appended with as many allocations as before there were keys.
+// Appending a record without a key makes no allocations for keys.
 func TestAppendAllocations(t *testing.T) {
 	log := eventlog.NewMemory(&eventlog.MemoryOptions{MaxBytes: 1 << 20})
 	ctx := t.Context()

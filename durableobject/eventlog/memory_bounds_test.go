@@ -21,8 +21,8 @@ func heap() int64 {
 	return int64(stats.HeapAlloc)
 }
 
-// TestMemoryIsBounded floods logs and measures what the process holds. It does
-// not run beside other tests, since they share the heap.
+// TestMemoryIsBounded floods logs and measures the memory of the process. It is not
+// parallel, since tests share the heap.
 func TestMemoryIsBounded(t *testing.T) {
 	const bound = 8 << 20
 	recipient := eventlog.Recipient{Subject: "subject", ID: "client"}
@@ -81,8 +81,8 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
-// TestMemoryStaysBounded floods a log with many times what it may hold and measures all
-// along.
+// TestMemoryStaysBounded floods a log with many times its limit and measures the memory all
+// the time.
 func TestMemoryStaysBounded(t *testing.T) {
 	const bound, size, floods = 4 << 20, 256, 50
 	before := heap()
@@ -98,8 +98,8 @@ func TestMemoryStaysBounded(t *testing.T) {
 	runtime.KeepAlive(log)
 }
 
-// TestMemoryAppendAllocations appends to a full log: besides the record itself there is
-// one allocation.
+// TestMemoryAppendAllocations appends to a full log: there is one allocation in addition to
+// the record itself.
 func TestMemoryAppendAllocations(t *testing.T) {
 	log := eventlog.NewMemory(&eventlog.MemoryOptions{MaxBytes: 1 << 20, Retention: time.Hour})
 	data := make([]byte, 128)
@@ -111,8 +111,8 @@ func TestMemoryAppendAllocations(t *testing.T) {
 	require.NoError(t, log.Close())
 }
 
-// TestMemoryFreesWhatIsOld checks that appends to one channel free what grew old
-// in another that nobody uses.
+// TestMemoryFreesWhatIsOld checks that appends to one channel free expired records of an
+// idle channel.
 func TestMemoryFreesWhatIsOld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		before := heap()

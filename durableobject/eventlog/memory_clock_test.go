@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMemoryTrimsWhatIsOfTheFuture: the machine's clock was set back by a day after records
-// were written. A caller that trims by that clock gets rid of them once they are old enough.
+// The machine's clock was set back by a day after records were written. A caller that trims
+// by that clock drops them when they are old enough.
 func TestMemoryTrimsWhatIsOfTheFuture(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

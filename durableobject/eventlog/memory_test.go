@@ -34,7 +34,7 @@ func after(t *testing.T, log eventlog.Log, channel string, p eventlog.Position) 
 	return data, replay.Truncated
 }
 
-// begin returns the position before the first record that log ever held.
+// begin returns the position before the first record of log.
 func begin(t *testing.T, log eventlog.Log) eventlog.Position {
 	t.Helper()
 	head, err := log.Head(t.Context(), "")
@@ -102,7 +102,8 @@ func TestMemoryDropsTheOldestOfAll(t *testing.T) {
 	for i := range n {
 		add(t, log, channels[i%3], kilobyte)
 	}
-	// What is left is the end of the log: no channel keeps anything older than what another lost.
+	// The end of the log is left: no channel keeps records that are older than those that
+	// another has lost.
 	var left int
 	oldest, lost := uint64(n), uint64(0)
 	for i, channel := range channels {
@@ -137,9 +138,9 @@ func TestMemoryForgetsChannels(t *testing.T) {
 	_, truncated = after(t, log, "a", b.Position())
 	require.False(t, truncated)
 	_, truncated = after(t, log, "new", begin(t, log))
-	require.True(t, truncated, "a channel that never was looks like one that is forgotten")
+	require.True(t, truncated, "an unknown channel cannot be distinguished from a forgotten one")
 	_, truncated = after(t, log, "new", eventlog.Position{})
-	require.False(t, truncated, "the zero Position asks for what is retained")
+	require.False(t, truncated, "the zero Position means all retained records")
 
 	c := add(t, log, "a", "3")
 	require.Equal(t, b.Seq, c.Prev, "Prev is the floor of the log")
@@ -314,7 +315,8 @@ func TestMemoryRefillsAReplayFromWhereItIs(t *testing.T) {
 	}
 	replay, err := log.After(t.Context(), "a", eventlog.Position{})
 	require.NoError(t, err)
-	// A writer that stays ahead of the reader makes the log drop only what was read.
+	// A writer that stays ahead of the reader makes the log drop only records that were
+	// read.
 	i := 0
 	for r, err := range replay.Records {
 		require.NoError(t, err)

@@ -57,7 +57,7 @@ func (c *counting) count(records iter.Seq2[*eventlog.Record, error]) iter.Seq2[*
 	}
 }
 
-// What a log without Newest is asked for does not grow with what its caller does not read.
+// A log without Newest is read only as far as its caller needs.
 func TestReadNewestReadsForwardsOnce(t *testing.T) {
 	t.Parallel()
 	log := &counting{Log: eventlog.NewMemory(nil)}
@@ -78,7 +78,8 @@ func TestReadNewestReadsForwardsOnce(t *testing.T) {
 	require.Equal(t, 1000, log.yielded, "of its own channel alone")
 }
 
-// What is kept of large records is bounded, and one that is larger than the bound is read.
+// The memory for large records is bounded, and a record that is larger than the bound is
+// read.
 func TestReadNewestOfLargeRecords(t *testing.T) {
 	t.Parallel()
 	log := &counting{Log: eventlog.NewMemory(nil)}

@@ -119,7 +119,7 @@ func FuzzParsePosition(f *testing.F) {
 		if of := eventlog.PositionOf(text); ok && of != p || text == "0" && of != (eventlog.Position{}) {
 			t.Errorf("%q asks for %+v", text, of)
 		} else if !ok && text != "0" && of.Epoch != "?" {
-			t.Errorf("%q is no event id and asks for %+v", text, of)
+			t.Errorf("%q is not an event id and has the position %+v", text, of)
 		}
 	})
 }

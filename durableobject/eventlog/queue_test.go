@@ -14,7 +14,7 @@ func TestQueueIsASlice(t *testing.T) {
 	var model []int
 	next := 0
 	for step := range 20_000 {
-		// It grows for a while, then shrinks for a while.
+		// The queue alternately grows and shrinks.
 		if len(model) == 0 || random.IntN(100) < 30+40*(step/2000%2) {
 			q.push(next)
 			model = append(model, next)

@@ -26,7 +26,7 @@ import (
 
 const adminToken = "the token of the operators"
 
-// site is the server, with a browser of an operator.
+// site is the server and the browser of an operator.
 type site struct {
 	*server
 
@@ -51,7 +51,7 @@ func bubble(t *testing.T, test func(t *testing.T, s *site)) {
 	})
 }
 
-// ask sends a request as the operator's browser does. With a form it is a POST.
+// ask sends a request like the operator's browser. If form is not nil, it is a POST.
 func (s *site) ask(path string, form url.Values, header ...string) (status int, page string) {
 	s.t.Helper()
 	r := httptest.NewRequest(http.MethodGet, s.http.URL()+path, nil)
@@ -80,7 +80,7 @@ func (s *site) signIn() {
 	require.Contains(s.t, page, "Sign out")
 }
 
-// join connects somebody to a room.
+// join connects a client to a room.
 func (s *site) join(room, name, id string) *client.Iterator[Message] {
 	s.t.Helper()
 	it, err := s.dial(room, name, id)
@@ -122,7 +122,7 @@ func TestPageShowsWhoIsThere(t *testing.T) {
 	})
 }
 
-// A client that takes nothing is shown with its lag, above the others.
+// A client that reads nothing is shown with its lag, above the others.
 func TestPageShowsWhoIsBehind(t *testing.T) {
 	bubble(t, func(t *testing.T, s *site) {
 		s.signIn()
@@ -154,7 +154,8 @@ func (s *site) stall(room, name string) {
 	require.NoError(s.t, ws.Write(context.Background(), websocket.MessageText, []byte(`{"i":"1","p":{"u":"/subscribe","b":{}}}`)))
 }
 
-// One that has just left is away for the grace, and can be sent away.
+// A client that has just left is shown as away for the grace period, and can be
+// disconnected.
 func TestPageShowsWhoIsAway(t *testing.T) {
 	bubble(t, func(t *testing.T, s *site) {
 		s.signIn()
@@ -172,7 +173,7 @@ func TestPageShowsWhoIsAway(t *testing.T) {
 	})
 }
 
-// What clients choose cannot become a part of the page.
+// Names that clients choose are escaped in the page.
 func TestNamesAreText(t *testing.T) {
 	bubble(t, func(t *testing.T, s *site) {
 		s.signIn()
@@ -198,7 +199,7 @@ func TestKick(t *testing.T) {
 		for _, err := range ann.All() {
 			require.ErrorIs(t, err, client.ErrEnded)
 		}
-		again := s.join("lobby", "Ann", "1") // a token is still good
+		again := s.join("lobby", "Ann", "1") // its token is still valid
 		require.Equal(t, 2, s.rooms.Channels()[1].Websockets)
 		require.EqualValues(t, 1, s.rooms.Stats().Closes[statusRemoved])
 		for _, it := range []*client.Iterator[Message]{bob, elsewhere, again} {
@@ -207,7 +208,7 @@ func TestKick(t *testing.T) {
 	})
 }
 
-// Nobody escapes the buttons by a name that is as long as a token allows.
+// The buttons work for a name that is as long as a token allows.
 func TestLongNames(t *testing.T) {
 	bubble(t, func(t *testing.T, s *site) {
 		s.signIn()
@@ -249,7 +250,7 @@ func TestRevoke(t *testing.T) {
 	})
 }
 
-// deaf is a house one of whose nodes does not answer.
+// deaf is a house with a node that does not answer.
 type deaf struct{ house }
 
 func (d deaf) Disconnect(ctx context.Context, w durableobject.Who, code int, reason string) (int, error) {
@@ -299,13 +300,13 @@ func TestFormsMustNameSomebody(t *testing.T) {
 			status, _ := s.ask(test.path, test.form)
 			require.Equal(t, http.StatusBadRequest, status, name)
 		}
-		time.Sleep(time.Second) // in which the server closes the connection of the last
+		time.Sleep(time.Second) // in which the server closes the last connection
 		require.Equal(t, 1, s.rooms.Stats().Websockets)
 		require.NoError(t, ann.Close())
 	})
 }
 
-// Tables end somewhere, whatever clients do.
+// Tables have a bounded number of rows, whatever clients do.
 func TestTablesAreBounded(t *testing.T) {
 	bubble(t, func(t *testing.T, s *site) {
 		s.signIn()
@@ -347,7 +348,7 @@ func TestFigures(t *testing.T) {
 	}
 }
 
-// The demo talks until it is stopped.
+// The demo sends messages until it is stopped.
 func TestDemo(t *testing.T) {
 	t.Parallel()
 	ctx, stop := context.WithCancel(t.Context())

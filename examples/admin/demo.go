@@ -13,7 +13,7 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// demoRooms are the rooms of the demo with those who are in them.
+// demoRooms are the rooms of the demo and the people in them.
 var demoRooms = map[string][]string{
 	"lobby":    {"Ann", "Bob", "Mei", "Omar", "Zoe", "Ivo", "Lena"},
 	"deploys":  {"Ann", "Omar", "Kim"},
@@ -22,14 +22,14 @@ var demoRooms = map[string][]string{
 	"design/3": {"Lena", "Ivo"},
 }
 
-// lines are what they say.
+// lines are the messages of the demo.
 var lines = []string{
 	"Morning!", "Did the deploy go through?", "It did.", "Coffee?", "Two tunnels, and not a message missing.",
 	"Who broke the build?", "Not me.", "Then let's ship it", "Back in five.", "The badge is green again.",
 }
 
-// demo lets people join, and talk until ctx ends. One that an operator sends away stays
-// away.
+// demo connects the people, who send messages until ctx ends. A person that an
+// operator disconnects does not return.
 func demo(ctx context.Context, s *server, url string) error {
 	var people sync.WaitGroup
 	errs := make(chan error, 64)
@@ -48,7 +48,7 @@ func demo(ctx context.Context, s *server, url string) error {
 	return <-errs
 }
 
-// person joins a room, and says something from time to time.
+// person joins a room and sends a message from time to time.
 func (s *server) person(ctx context.Context, url, room, name string) error {
 	src := client.TokenFunc(func(ctx context.Context) (string, error) { return s.token(ctx, room, name) })
 	it, err := client.Dial[Message](ctx, src, &client.Options{
@@ -71,7 +71,7 @@ func (s *server) person(ctx context.Context, url, room, name string) error {
 	return nil
 }
 
-// talk says something every few seconds until ctx ends.
+// talk sends a message every few seconds until ctx ends.
 func talk(ctx context.Context, room rpc.Caller, name string) {
 	for {
 		select {
@@ -81,10 +81,10 @@ func talk(ctx context.Context, room rpc.Caller, name string) {
 		}
 		text := lines[dice(len(lines))]
 		if dice(20) == 0 {
-			text = "" // which the server refuses
+			text = "" // the server refuses an empty message
 		}
 		_, _ = Say.Call(ctx, room, Message{From: name, Text: text})
 	}
 }
 
-func dice(n int) int { return rand.IntN(n) } //nolint:gosec // a guess would win nothing
+func dice(n int) int { return rand.IntN(n) } //nolint:gosec // it need not be hard to guess

@@ -22,8 +22,8 @@ import (
 // screenshotVariable names a directory for screenshots of the page.
 const screenshotVariable = "ADMIN_EXAMPLE_SCREENSHOTS"
 
-// A browser signs in, kicks, revokes and signs out, under the policy of the page; and it
-// looks as in the screenshots.
+// A browser signs in, kicks, revokes and signs out, under the page's policy, and takes
+// screenshots of the page.
 func TestInABrowser(t *testing.T) {
 	t.Parallel()
 	s, err := newServer(config{Key: "key", Admin: adminToken})
@@ -70,8 +70,8 @@ func TestInABrowser(t *testing.T) {
 	require.NoError(t, s.rooms.Shutdown(t.Context()))
 }
 
-// crowd fills the rooms: seven people in the lobby, one of whom reads nothing. What it returns
-// closes the connections.
+// crowd fills the rooms: seven people in the lobby, one of whom reads nothing. The returned
+// function closes the connections.
 func crowd(t *testing.T, s *server) (leave func()) {
 	t.Helper()
 	jar, err := cookiejar.New(nil)

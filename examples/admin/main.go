@@ -1,5 +1,6 @@
-// Command admin serves a page for operators: which channels there are, who is connected, who
-// has fallen behind, what fails, and buttons to close sockets and to revoke tokens.
+// Command admin serves a page for operators. It shows the channels, the connected clients,
+// those that have fallen behind, and failures, and has buttons to close sockets and to
+// revoke tokens.
 //
 //	go run ./examples/admin -demo                    some rooms with people who talk
 //	go run ./examples/admin -addr HOST:PORT          rooms that clients join at /join?room=R&name=N
@@ -33,7 +34,7 @@ func main() {
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}
 	flag.StringVar(&c.Addr, "addr", "127.0.0.1:3000", "listen here")
-	flag.BoolVar(&c.Demo, "demo", false, "let some people join and talk")
+	flag.BoolVar(&c.Demo, "demo", false, "let some people join and send messages")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

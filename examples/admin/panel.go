@@ -16,7 +16,8 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// house is what the page needs of a namespace, whatever its objects are.
+// house has the methods of a namespace that the page needs. They do not depend on the type
+// of objects.
 type house interface {
 	Stats() durableobject.Stats
 	Channels() []durableobject.ChannelStats
@@ -26,22 +27,23 @@ type house interface {
 }
 
 const (
-	// maxForm is the size of the largest form that is read, in bytes: that of a client whose
-	// token is as large as may be, since nobody may escape by a long name.
+	// maxForm is the size of the largest form in bytes. It suffices for a client whose
+	// token is as large as allowed, so that a long name does not prevent disconnecting a
+	// client.
 	maxForm = 3*durableobject.DefaultMaxTokenBytes + 8<<10
-	// statusRemoved is the close code for those who were sent away: clients of the library
-	// take it as final, and do not come back on their own.
+	// statusRemoved is the close code for disconnected clients. The clients of the library
+	// do not reconnect after it.
 	statusRemoved = 4403
 )
 
 //go:embed web
 var files embed.FS
 
-// panel serves the page. It is mounted at /admin/. The first four fields have to be set:
+// panel serves the page. It is mounted at /admin/. The first four fields must be set:
 //
-//   - present returns who is connected to a channel, on all nodes.
+//   - present returns the members of a channel, on all nodes.
 //   - subject is Options.Subject of the namespace.
-//   - tokenLife is how long a token is valid at most.
+//   - tokenLife is the longest time for which a token is valid.
 type panel struct {
 	house     house
 	present   func(ctx context.Context, channel string) (durableobject.Presence, error)
@@ -53,8 +55,8 @@ type panel struct {
 	since    time.Time
 }
 
-// newPanel returns the handler of the page. Requests that change anything are POSTs from its own
-// pages, of a browser that has signed in with the admin's token.
+// newPanel returns the handler of the page. It accepts changes only in POST requests from
+// its own pages, of a browser that has signed in with the admin's token.
 func newPanel(p panel, admin string) (http.Handler, error) {
 	keys, err := newSessions(admin)
 	if err != nil {
@@ -78,7 +80,8 @@ func newPanel(p panel, admin string) (http.Handler, error) {
 	return http.NewCrossOriginProtection().Handler(withPolicy(mux)), nil
 }
 
-// withPolicy lets the page load its own style sheet, send its own forms, and nothing else.
+// withPolicy sets a policy with which the page can only load its own style sheet and send
+// its own forms.
 func withPolicy(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
@@ -92,7 +95,7 @@ func withPolicy(h http.Handler) http.Handler {
 	})
 }
 
-// admins lets only those through who have signed in.
+// admins calls h only for requests of an operator who has signed in.
 func (p *panel) admins(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if !p.sessions.valid(r, time.Now()) {
@@ -123,12 +126,12 @@ func (p *panel) logout(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/admin/", http.StatusSeeOther)
 }
 
-// kick closes the sockets of one client. Its token stays good.
+// kick closes the sockets of one client. Its token stays valid.
 func (p *panel) kick(w http.ResponseWriter, r *http.Request) {
 	who := durableobject.Who{
 		Channel: r.PostFormValue("channel"), Subject: r.PostFormValue("subject"), ID: r.PostFormValue("id"),
 	}
-	if who.Channel == "" || who.ID == "" || who.Subject == "" { // or it would be all with the id
+	if who.Channel == "" || who.ID == "" || who.Subject == "" { // otherwise it would be all clients with the id
 		http.Error(w, "Which client?", http.StatusBadRequest)
 		return
 	}
@@ -136,24 +139,24 @@ func (p *panel) kick(w http.ResponseWriter, r *http.Request) {
 	p.done(w, r, fmt.Sprintf("%s was sent away (%d closed)", name(who.Subject, who.ID), n), err)
 }
 
-// revoke refuses the tokens that a user has for a channel, and closes what they have
-// opened.
+// revoke revokes the tokens of a user for a channel, and closes the user's sockets.
 func (p *panel) revoke(w http.ResponseWriter, r *http.Request) {
 	who := durableobject.Who{Channel: r.PostFormValue("channel"), Subject: r.PostFormValue("subject")}
-	if who.Channel == "" || who.Subject == "" { // or it would be everybody
+	if who.Channel == "" || who.Subject == "" { // otherwise it would be everybody
 		http.Error(w, "Which user?", http.StatusBadRequest)
 		return
 	}
 	now := time.Now()
 	who.IssuedBefore = now
-	// Before Revoke, which closes with a code after which clients ask for a new token.
+	// This is before Revoke, which closes sockets with a code after which clients fetch a
+	// new token.
 	n, err := p.house.Disconnect(r.Context(), who, statusRemoved, "Revoked by an operator")
-	// Also if a node did not answer: the revocation is stored for it.
+	// This is done even if a node did not answer: the revocation is stored for it.
 	err = errors.Join(err, p.house.Revoke(r.Context(), who, now.Add(p.tokenLife)))
 	p.done(w, r, fmt.Sprintf("%s's tokens are revoked (%d closed)", who.Subject, n), err)
 }
 
-// done goes back to the channel, with a note of what was done.
+// done redirects to the channel, with a note about the change.
 func (p *panel) done(w http.ResponseWriter, r *http.Request, note string, err error) {
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadGateway)
@@ -166,7 +169,7 @@ func (p *panel) done(w http.ResponseWriter, r *http.Request, note string, err er
 func (p *panel) render(w http.ResponseWriter, status int, page string, data any) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	_ = p.pages.ExecuteTemplate(w, page+".html", data) // the client has gone
+	_ = p.pages.ExecuteTemplate(w, page+".html", data) // returns an error if the client has disconnected
 }
 
 func name(subject, id string) string {

@@ -16,16 +16,16 @@ import (
 const (
 	// retention is how long a client may be away without missing messages.
 	retention = 10 * time.Minute
-	// tokenLife is how long a token is valid, and so for how long one is revoked.
+	// tokenLife is how long a token is valid, and therefore how long a revocation lasts.
 	tokenLife = time.Hour
 )
 
 // config configures the server.
 type config struct {
-	Addr   string // where it listens
+	Addr   string // address to listen on
 	Demo   bool
 	Key    token.Secret // signs the tokens of clients
-	Admin  string       // what an operator signs in with
+	Admin  string       // token to sign in with
 	Logger *slog.Logger // nil discards
 }
 
@@ -53,7 +53,7 @@ func (r *Room) Say(ctx context.Context, _ *durableobject.Websocket, in Message) 
 	return rpc.Void{}, r.PublishEvent(ctx, in)
 }
 
-// server is the rooms, and the handler of everything.
+// server has the rooms, and the handler of everything.
 type server struct {
 	config  config
 	rooms   *durableobject.Namespace[*Room]
@@ -66,7 +66,7 @@ func newServer(c config) (*server, error) {
 		return &Room{o}, nil
 	}, &durableobject.Options{
 		Verifier: c.Key, ResumeRetention: retention, Logger: c.Logger,
-		Subject:  subject, // so that a token is revoked by its user, whom a client cannot choose
+		Subject:  subject, // so that tokens can be revoked by user, which clients cannot choose
 		Presence: &durableobject.PresenceOptions{},
 	})
 	durableobject.Handle(s.rooms, Say, (*Room).Say)
@@ -77,7 +77,7 @@ func newServer(c config) (*server, error) {
 	mux := http.NewServeMux()
 	mux.Handle("/admin/", page)
 	mux.Handle("/room", durableobject.UpgradeHandler(s.rooms, nil))
-	mux.HandleFunc("GET /join", func(w http.ResponseWriter, r *http.Request) { // a real server asks who that is
+	mux.HandleFunc("GET /join", func(w http.ResponseWriter, r *http.Request) { // a real server authenticates the user
 		tok, err := s.token(r.Context(), r.FormValue("room"), r.FormValue("name"))
 		if err != nil {
 			http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
@@ -90,7 +90,7 @@ func newServer(c config) (*server, error) {
 	return s, nil
 }
 
-// present returns who is in a room.
+// present returns the members of a room.
 func (s *server) present(ctx context.Context, room string) (durableobject.Presence, error) {
 	r, err := s.rooms.Get(ctx, room)
 	if err != nil {
@@ -105,7 +105,7 @@ func (s *server) token(ctx context.Context, room, name string) (string, error) {
 	return durableiterator.New[Message](room, o).RPC(Say).Token(ctx)
 }
 
-// subject returns the user whose token it is.
+// subject returns the user of a token.
 func subject(p *token.Payload) string {
 	user, err := token.Att[User](p)
 	if err != nil {

@@ -13,17 +13,17 @@ import (
 )
 
 const (
-	// sessionCookie is the name of the cookie of those who have signed in.
+	// sessionCookie is the name of the session cookie.
 	sessionCookie = "admin_session"
-	// sessionLife is how long they stay so.
+	// sessionLife is how long a session lasts.
 	sessionLife = 8 * time.Hour
-	// minAdminToken is the length of the shortest token to sign in with. Nothing else keeps
-	// others from guessing it.
+	// minAdminToken is the minimum length of the token to sign in with. There is no other
+	// protection against guessing it.
 	minAdminToken = 16
 )
 
-// sessions recognizes those who have signed in by a cookie that is signed with the admin's
-// token, so that nothing is stored for it: another token ends all sessions.
+// sessions recognizes sessions by a cookie that is signed with the admin's token, so that
+// nothing has to be stored. Another token ends all sessions.
 type sessions struct{ admin string }
 
 func newSessions(admin string) (sessions, error) {
@@ -33,24 +33,24 @@ func newSessions(admin string) (sessions, error) {
 	return sessions{admin}, nil
 }
 
-// check reports whether a token is the admin's. It takes the same time for every token of
-// one length.
+// check reports whether a token is the admin's. It takes the same time for all tokens of
+// the same length.
 func (s sessions) check(token string) bool {
 	got, want := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(s.admin))
 	return subtle.ConstantTimeCompare(got[:], want[:]) == 1
 }
 
-// begin returns the cookie of one who has signed in.
+// begin returns the cookie of a new session.
 func (s sessions) begin(r *http.Request, now time.Time) *http.Cookie {
 	end := strconv.FormatInt(now.Add(sessionLife).Unix(), 10)
 	return cookie(r, end+"."+s.sign(end), int(sessionLife.Seconds()))
 }
 
-// end returns the cookie that replaces it.
+// end returns a cookie that removes the session cookie.
 func (s sessions) end(r *http.Request) *http.Cookie { return cookie(r, "", -1) }
 
 func cookie(r *http.Request, value string, age int) *http.Cookie {
-	return &http.Cookie{ //nolint:gosec // it is Secure where there is TLS
+	return &http.Cookie{ //nolint:gosec // it is Secure if there is TLS
 		Name: sessionCookie, Value: value, Path: "/admin/", MaxAge: age,
 		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil, // set it behind a proxy with TLS
 	}

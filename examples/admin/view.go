@@ -18,23 +18,23 @@ import (
 // maxRows bounds the rows of a table.
 const maxRows = 100
 
-// view is what the page shows.
+// view is the content of the page.
 type view struct {
 	Now      time.Time
-	Up       time.Duration // since the page is served
+	Up       time.Duration // since the program has started
 	Stats    durableobject.Stats
 	Calls    []count // by result
 	Closes   []count // by code
 	Channels []durableobject.ChannelStats
 	Hidden   int // channels that are not in the table
 
-	Channel string // that is looked at; empty is none
+	Channel string // the selected one; empty means none
 	Members []member
 	Unseen  int      // members that are not in the table
 	Silent  []string // the nodes whose members may be missing
 	MaxLag  int64
 	Note    string
-	Reload  string // the address that the page loads again
+	Reload  string // the address that the page reloads
 }
 
 // count is a row of a small table.
@@ -53,8 +53,8 @@ type member struct {
 	Tags        []string
 }
 
-// view looks at the namespace. A page that is loaded every few seconds costs as much as
-// looking at every socket.
+// view returns the state of the namespace. Each time the page is loaded, it visits every
+// socket.
 func (p *panel) view(ctx context.Context, query url.Values) view {
 	v := view{
 		Now: time.Now(), Up: time.Since(p.since), Stats: p.house.Stats(), Channels: p.house.Channels(),
@@ -79,7 +79,7 @@ func (p *panel) view(ctx context.Context, query url.Values) view {
 	return v
 }
 
-// look fills in the members of the channel, the slowest first.
+// look adds the members of the channel, the slowest first.
 func (v *view) look(ctx context.Context, p *panel) {
 	here := map[durableobject.Recipient]bool{}
 	for ws := range p.house.Websockets(v.Channel) {
@@ -88,7 +88,7 @@ func (v *view) look(ctx context.Context, p *panel) {
 		v.Members = append(v.Members, m)
 		here[durableobject.Recipient{Subject: m.Subject, ID: m.ID}] = true
 	}
-	if len(here) > 0 { // or the object would be kept in memory only to be looked at
+	if len(here) > 0 { // otherwise the object would be kept in memory only for the page
 		v.lookElsewhere(ctx, p, here)
 	}
 	slices.SortFunc(v.Members, func(a, b member) int {
@@ -123,7 +123,7 @@ func cut[E any](list []E) (shown []E, hidden int) {
 	return list[:n], len(list) - n
 }
 
-// meanings are those of the close codes that operators see most.
+// meanings has the meanings of the most frequent close codes.
 var meanings = map[int]string{
 	1000: "closed by the client", 1001: "page left", 1005: "no code", 1006: "connection lost",
 	1008: "token expired or revoked", 1009: "message too big", 1011: "server error", 1012: "server restart",
@@ -137,7 +137,7 @@ var helpers = template.FuncMap{
 	"since":   func(now, t time.Time) string { return ago(now.Sub(t)) },
 }
 
-// number writes a number with a thin space between thousands.
+// number formats a number with a thin space between thousands.
 func number(n any) string {
 	text := fmt.Sprint(n)
 	for i := len(text) - 3; i > 0; i -= 3 {
@@ -146,7 +146,7 @@ func number(n any) string {
 	return text
 }
 
-// bytes writes a size.
+// bytes formats a size.
 func bytes(n any) string {
 	var size float64
 	_, _ = fmt.Sscan(fmt.Sprint(n), &size)
@@ -157,7 +157,7 @@ func bytes(n any) string {
 	return strings.TrimSuffix(fmt.Sprintf("%.1f", size), ".0") + "\u00a0" + units[0]
 }
 
-// ago writes a duration by its largest unit.
+// ago formats a duration in its largest unit.
 func ago(d time.Duration) string {
 	switch {
 	case d >= 48*time.Hour:

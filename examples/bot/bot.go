@@ -15,14 +15,14 @@ import (
 )
 
 const (
-	// atOnce is how many messages the bot answers at the same time. The others wait
-	// in the iterator's buffer, and beyond that on the server.
+	// atOnce is the number of messages that the bot answers at the same time. The others
+	// wait in the iterator's buffer, and beyond that on the server.
 	atOnce = 8
-	// drainTime is how long answers may take when the bot has to leave.
+	// drainTime is how long answers may take after a signal to stop.
 	drainTime = 10 * time.Second
 )
 
-// bot is what the flags say.
+// bot has the values of the flags.
 type bot struct {
 	server, name string
 	hc           *http.Client
@@ -32,10 +32,11 @@ type bot struct {
 // room is the bot's iterator: it yields the messages, and methods are called on it.
 type room = *client.Iterator[Message]
 
-// run answers until ctx ends, which is no error. It then begins no other answer, and
-// returns when those that were begun are given.
+// run answers messages until ctx ends, after which it returns nil. It then begins no
+// further answer, and waits for those that have begun.
 func (b *bot) run(ctx context.Context) error {
-	// The room needs a context of its own: it outlives ctx by the answers.
+	// The room has another context, because it must stay open for the answers after ctx has
+	// ended.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	detach := context.AfterFunc(ctx, end) // ctx may end while the bot joins
@@ -43,7 +44,7 @@ func (b *bot) run(ctx context.Context) error {
 	if err == nil {
 		defer r.Close()
 	}
-	if !detach() { // it has
+	if !detach() { // it has ended
 		return nil
 	}
 	if err != nil {
@@ -81,8 +82,8 @@ func (b *bot) join(ctx context.Context) (room, error) {
 	return client.Subscribe(ctx, link, Join, JoinInput{b.name}, b.untilItIsUp())
 }
 
-// untilItIsUp repeats a call while the server cannot be reached. One that answers is up,
-// whatever the answer is.
+// untilItIsUp repeats a call while the server cannot be reached. Any response means that it
+// can.
 func (b *bot) untilItIsUp() rpc.Retry {
 	return rpc.Retry{
 		Max:   rpc.Unlimited,
@@ -100,7 +101,7 @@ func (b *bot) untilItIsUp() rpc.Retry {
 	}
 }
 
-// listen hands out messages until ctx or the room ends.
+// listen sends the room's messages to the channel until ctx or the room ends.
 func (b *bot) listen(ctx context.Context, r room, messages chan<- Message) error {
 	for m, err := range r.All() {
 		if err != nil {
@@ -118,7 +119,8 @@ func (b *bot) listen(ctx context.Context, r room, messages chan<- Message) error
 	return nil
 }
 
-// work answers messages until working ends. An answer that was begun has until life ends.
+// work answers messages until working ends. An answer that has begun may take until life
+// ends.
 func (b *bot) work(working, life context.Context, r room, messages <-chan Message) {
 	for {
 		select {
@@ -132,9 +134,9 @@ func (b *bot) work(working, life context.Context, r room, messages <-chan Messag
 	}
 }
 
-// answer replies to m, in the room or to the one who whispers.
-// While there is no connection it waits. If one is lost in the middle of a call, it
-// calls again: rather an answer that comes twice than none.
+// answer replies to m, in the room or to the person who has whispered. While there is no
+// connection it waits. If the connection is lost during a call, it repeats the call: an
+// answer may then be sent twice.
 func (b *bot) answer(ctx context.Context, r room, m Message) error {
 	again := rpc.Retry{Max: 3, If: func(err error) bool { return errors.Is(err, rpc.ErrDisconnected) }}
 	text, private := strings.CutPrefix(m.Text, "(whispers) ")

@@ -19,7 +19,7 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// lobby is a chat room that notes what is said.
+// lobby is a chat room that records the messages.
 type lobby struct {
 	*durableobject.Object[Message]
 	s *service
@@ -76,7 +76,7 @@ func newService(t *testing.T) *service {
 	return s
 }
 
-// run starts the bot, which is in the room when it returns.
+// run starts the bot and returns when that has joined the room.
 func (s *service) run(ctx context.Context) <-chan error { return run(ctx, s.net, &s.log) }
 
 func run(ctx context.Context, server *memhttp.Server, out io.Writer) <-chan error {
@@ -150,7 +150,7 @@ func TestCallsAgainWhenTheConnectionIsLost(t *testing.T) {
 		ended := s.run(ctx)
 		s.publish("ann", "!ping")
 		require.Equal(t, "pong", <-s.said)
-		s.net.Cut() // before the bot knows that it was heard
+		s.net.Cut() // before the bot has the answer to its call
 		require.Equal(t, "pong", <-s.said)
 		close(s.held)
 		cancel()
@@ -199,7 +199,7 @@ func TestLeavesWhileItJoins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		server := memhttp.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			_, _ = io.Copy(io.Discard, r.Body) // behind it net/http finds out that the client has gone
+			_, _ = io.Copy(io.Discard, r.Body) // after it net/http detects that the client has disconnected
 			<-r.Context().Done()
 		}))
 		defer server.Close()

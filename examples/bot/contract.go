@@ -5,8 +5,8 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// The part of the contract of examples/chat that the bot needs. That is a program; if it were
-// a package, this would be its import.
+// This is the part of the contract of examples/chat that the bot needs. It is copied,
+// because examples/chat is a program and cannot be imported.
 var (
 	Join    = durableiterator.Define[JoinInput, Message]("join")
 	Say     = rpc.Define[Text, rpc.Void]("say")

@@ -1,11 +1,11 @@
-// Command bot sits in the room of examples/chat and answers.
+// Command bot joins the room of examples/chat and answers messages.
 //
 //	go run ./examples/chat    in one terminal: then write !help
 //	go run ./examples/bot     in another
 //
-// It waits for a server that is not up yet, comes back when the connection is lost, and
-// answers the messages that it has missed. On SIGTERM and Ctrl-C it finishes the answers
-// that it has begun, and leaves.
+// It waits for a server that is not running yet, reconnects when the connection is lost,
+// and answers the messages that it has missed. On SIGTERM and Ctrl-C it finishes the
+// answers that it has begun, and exits.
 package main
 
 import (

@@ -30,7 +30,7 @@ func TestSIGTERM(t *testing.T) {
 	asked := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		close(asked)
-		_, _ = io.Copy(io.Discard, r.Body) // behind it net/http finds out that the client has gone
+		_, _ = io.Copy(io.Discard, r.Body) // after it net/http detects that the client has disconnected
 		<-r.Context().Done()
 	}))
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-join", server.URL)

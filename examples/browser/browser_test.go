@@ -21,7 +21,7 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// A fresh clone has no scripts: the program says how to build them.
+// A fresh clone has no scripts: the error of the program describes how to build them.
 func TestNotBuilt(t *testing.T) {
 	t.Parallel()
 	err := run(t.Context(), config{Addr: "127.0.0.1:0", Web: t.TempDir(), Key: "key"}, io.Discard)
@@ -58,7 +58,7 @@ func TestServe(t *testing.T) {
 	require.NoError(t, <-done)
 }
 
-// visitor is what a page is, in Go.
+// visitor is a client in Go that does the same as a page.
 type visitor struct {
 	t    *testing.T
 	room *client.Iterator[Event]
@@ -118,7 +118,7 @@ func serve(t *testing.T, test func(t *testing.T, server *memhttp.Server)) {
 	})
 }
 
-// A visitor whose name cannot be shown spoils the list of nobody else.
+// A visitor whose name is too long does not affect the list of others.
 func TestNamesThatAreTooLong(t *testing.T) {
 	serve(t, func(t *testing.T, server *memhttp.Server) {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL()+"/token?room=lobby&name="+strings.Repeat("x", 41), nil)
@@ -174,22 +174,22 @@ func TestRoom(t *testing.T) {
 		sees(Person{"bob", true})
 
 		ann.say("one", "two")
-		ann.say("two") // as if the answer had been lost
+		ann.say("two") // as after a lost answer
 		_, err = Typing.Call(t.Context(), bob.room, rpc.Void{})
 		require.NoError(t, err)
 		ann.hears("ann: one", "ann: two", "bob is typing")
 		bob.hears("ann: one", "ann: two")
 		bob.say("three")
-		bob.hears("bob: three") // and not that he is typing
+		bob.hears("bob: three") // and is not sent that he is typing
 		again := enter(t, server, "bob")
-		require.NoError(t, bob.room.Close()) // he is still here
+		require.NoError(t, bob.room.Close()) // his other socket stays open
 		time.Sleep(time.Minute)
 		require.NoError(t, again.room.Close())
 		start := time.Now()
 		sees(Person{"bob", false})
 		require.InDelta(t, grace, time.Since(start), float64(time.Second))
 
-		mei := enter(t, server, "mei") // hears what was said before, and who was typing is forgotten
+		mei := enter(t, server, "mei") // receives earlier messages, but not who was typing
 		mei.hears("ann: one", "ann: two", "bob: three")
 		require.NoError(t, mei.room.Close())
 	})

@@ -1,7 +1,7 @@
 //go:build e2e
 
-// The tests with the tag e2e run in a Chromium. They need it, and Node and npm, and fail
-// without.
+// The tests with the tag e2e run in Chromium. They fail if Chromium, Node or npm is not
+// installed.
 package main
 
 import (
@@ -24,10 +24,11 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// serveVariable makes a process of the test a server. Its value is a configuration.
+// serveVariable is the environment variable that makes the test binary a server. Its value
+// is a configuration.
 const serveVariable = "BROWSER_EXAMPLE_SERVE"
 
-// What all tests use.
+// These are used by all tests.
 var (
 	browser *chromium.Browser
 	webDir  string // the pages, with scripts that were built for the tests
@@ -81,8 +82,8 @@ func prepare() (err error) {
 	return err
 }
 
-// serveUntilClosed serves as a configuration says, until the standard input is closed:
-// so no server outlives the tests.
+// serveUntilClosed serves with a configuration until standard input is closed, so that no
+// server outlives the tests.
 func serveUntilClosed(text string) error {
 	var c serverConfig
 	if err := json.Unmarshal([]byte(text), &c); err != nil {
@@ -97,7 +98,7 @@ func serveUntilClosed(text string) error {
 	return run(ctx, c.config, os.Stdout)
 }
 
-// serverConfig is a configuration that crosses to another process, key included.
+// serverConfig is a configuration for another process. It includes the key.
 type serverConfig struct {
 	config
 
@@ -112,7 +113,7 @@ type server struct {
 	url     string
 }
 
-// startServer starts a server with the log in a directory of its own.
+// startServer starts a server with the log in a new directory.
 func startServer(t *testing.T, c config) *server {
 	t.Helper()
 	c.Addr, c.Web, c.Data = "127.0.0.1:0", webDir, t.TempDir()
@@ -138,7 +139,7 @@ func (s *server) start() {
 	s.process = process
 }
 
-// kill ends the server as a power cut of its process would.
+// kill kills the process of the server.
 func (s *server) kill() {
 	if s.process != nil {
 		_ = s.process.Kill()
@@ -146,7 +147,7 @@ func (s *server) kill() {
 	}
 }
 
-// lab opens a page with nothing but the client in it.
+// lab opens a page that only has the client.
 func (s *server) lab() *chromium.Page {
 	s.t.Helper()
 	p := browser.Open(s.t, s.url+"/lab.html")
@@ -164,7 +165,7 @@ func (s *server) chat(name string) *chromium.Page {
 
 const isLive = "document.getElementById('state')?.dataset.state === 'live'"
 
-// pause lets time pass in which pages do something.
+// pause waits while pages do something.
 func pause(t *testing.T, d time.Duration) {
 	t.Helper()
 	select {

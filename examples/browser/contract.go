@@ -7,30 +7,31 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// The contract: what the server and the page agree on. web/src/contract.ts is made from it.
+// This is the contract of the server and the page. web/src/contract.ts is generated from
+// it.
 var (
 	// Join returns a durable iterator of a room. It is called over HTTP.
 	Join = durableiterator.Define[JoinInput, Event]("join")
 
-	// What follows is called over the iterator's own socket.
+	// These are called over the iterator's socket.
 
-	// Say stores lines. When it answers, nothing that happens can lose them.
+	// Say stores lines. They are on disk when it returns.
 	Say = rpc.Define[SayInput, rpc.Void]("say")
-	// Typing lets the others know that somebody is writing.
+	// Typing notifies the others that somebody is typing.
 	Typing = rpc.Define[rpc.Void, rpc.Void]("typing")
-	// People streams who comes and who leaves. It begins with those who are here.
+	// People streams the people who join and leave. It begins with those who are present.
 	People = rpc.DefineEvents[rpc.Void, Person, rpc.Void]("people")
 )
 
-// Event is what a page hears: one of its fields is set.
+// Event is an event of the room. One of its fields is set.
 type Event struct {
-	// Said is a message that is kept, in the order that is the same for everybody.
+	// Said is a stored message. All pages receive messages in the same order.
 	Said *Message `json:"said,omitempty"`
-	// Typing is the name of somebody who is writing at this moment. It is not kept.
+	// Typing is the name of somebody who is typing now. It is not stored.
 	Typing string `json:"typing,omitempty"`
 }
 
-// Message is what somebody has said.
+// Message is a message in the room.
 type Message struct {
 	Key  string    `json:"key"`
 	From string    `json:"from"`
@@ -38,7 +39,7 @@ type Message struct {
 	At   time.Time `json:"at"`
 }
 
-// Person is somebody who has come to the room, or has left it.
+// Person is somebody who has joined the room, or has left it.
 type Person struct {
 	Name string `json:"name"`
 	Here bool   `json:"here"`
@@ -50,19 +51,19 @@ type JoinInput struct {
 	Name string `json:"name" validate:"required,max=40"`
 }
 
-// User is the attachment of a token: whose it is. Clients can read it.
+// User is the attachment of a token, which clients can read.
 type User struct {
 	Name string `json:"name"`
 }
 
-// SayInput holds the lines that a page has to send, oldest first. One call for all that
-// wait keeps their order, however slow the connection is.
+// SayInput has the lines that a page sends, oldest first. One call for all waiting lines
+// keeps their order, however slow the connection is.
 type SayInput struct {
 	Lines []Line `json:"lines" validate:"required,max=50,dive"`
 }
 
-// Line is a message before it is sent. A page that does not know whether a line has
-// arrived sends it again under the same key.
+// Line is a message before it is stored. A page that does not know whether a line was
+// stored sends it again with the same key.
 type Line struct {
 	Key  string `json:"key"  validate:"required,max=40"`
 	Text string `json:"text" validate:"required,max=2000"`

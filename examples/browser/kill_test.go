@@ -15,13 +15,13 @@ import (
 )
 
 const (
-	// said are the messages that a page shows, in their order.
+	// said is an expression for the messages that a page shows, in order.
 	said = "[...document.querySelectorAll('#log .message .text')].map(e => e.textContent)"
 	gaps = "document.querySelectorAll('#log .gap').length"
 )
 
-// talk lets the user of a page send a message in each interval, later if the machine is
-// busy, but as many.
+// talk makes the user of a page send a message in each interval. If the machine is busy,
+// they are sent later, but not fewer.
 func talk(p *chromium.Page, name string, every time.Duration) {
 	p.Run(`{
 		const start = performance.now()
@@ -41,7 +41,7 @@ func stopTalking(p *chromium.Page) int {
 	return chromium.Eval[int](p, "(clearInterval(talking), count)")
 }
 
-// requireSame fails unless each page shows n different messages, once and in one order,
+// requireSame fails unless each page shows the same n messages, once, in the same order,
 // and no gap.
 func requireSame(t *testing.T, n int, pages ...*chromium.Page) {
 	t.Helper()
@@ -60,9 +60,9 @@ func requireSame(t *testing.T, n int, pages ...*chromium.Page) {
 	}
 }
 
-// untilAsMany waits until a list has n elements, and as long as it grows: on a busy machine
-// the servers take longer to come back, more is said by then, and all of it takes longer to
-// be shown.
+// untilAsMany waits until a list has n elements, as long as it grows: on a busy machine the
+// servers restart more slowly, more messages are sent meanwhile, and it takes longer until
+// all of them are shown.
 func untilAsMany(p *chromium.Page, list string, n int) {
 	for have := 0; have < n; {
 		p.Until(list + ".length > " + strconv.Itoa(have))
@@ -70,7 +70,8 @@ func untilAsMany(p *chromium.Page, list string, n int) {
 	}
 }
 
-// Two people talk, 40 messages a second, a third listens, and the server is killed six times.
+// Two people send 40 messages a second, a third one reads, and the server is killed six
+// times.
 func TestKilledInFullTalk(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, config{})
@@ -95,7 +96,7 @@ func TestKilledInFullTalk(t *testing.T) {
 	require.GreaterOrEqual(t, float64(n)/elapsed.Seconds(), 20.0)
 	requireSame(t, n, ann, bob, eve)
 
-	// The client has heard each message once, too: none was stored twice.
+	// The client has also received each message once: none was stored twice.
 	untilAsMany(raw, "raw.texts", n)
 	heard := chromium.Eval[[]string](raw, "raw.texts")
 	require.Len(t, heard, n)

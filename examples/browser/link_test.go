@@ -21,7 +21,7 @@ type link struct {
 	listener net.Listener
 	to       string
 
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards the fields below
 	fault fault
 	conns []net.Conn
 }
@@ -30,8 +30,8 @@ type fault int
 
 const (
 	healthy fault = iota
-	// stalled drops without a word, as a router that has forgotten a connection. That
-	// one stays dead when the link is healthy again.
+	// stalled drops all bytes silently, like a router that has forgotten a connection. The
+	// connection stays dead when the link is healthy again.
 	stalled
 	// deaf closes a connection when the server answers, and then is healthy.
 	deaf
@@ -73,7 +73,7 @@ func (l *link) accept() {
 	}
 }
 
-// carry passes on what from sends.
+// carry forwards the bytes from one side to the other.
 func (l *link) carry(from, to net.Conn, answers bool) {
 	buffer := make([]byte, 32<<10)
 	for {
@@ -97,7 +97,7 @@ func (l *link) carry(from, to net.Conn, answers bool) {
 	}
 }
 
-// strikes returns what becomes of some bytes.
+// strikes returns the fault for some bytes.
 func (l *link) strikes(answer bool) fault {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -125,7 +125,7 @@ func (l *link) closeAll() {
 	}
 }
 
-// A page that one looks at notices within 40 s that its connection is dead.
+// A visible page notices within 40 s that its connection is dead.
 func TestDeadLink(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, config{})
@@ -142,7 +142,7 @@ func TestDeadLink(t *testing.T) {
 	require.Zero(t, chromium.Eval[int](p, gaps))
 }
 
-// A page that nobody has looked at notices it as soon as somebody does.
+// A hidden page notices it as soon as it is shown.
 func TestDeadLinkOfAHiddenPage(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, config{})
@@ -157,12 +157,13 @@ func TestDeadLinkOfAHiddenPage(t *testing.T) {
 	require.True(t, chromium.Eval[bool](p, isLive))
 	p.Show()
 	p.Until("document.visibilityState === 'visible'")
-	require.Less(t, p.Until("!("+isLive+")").Milliseconds(), int64(5_000+slack)) // what a server has to answer
+	require.Less(t, p.Until("!("+isLive+")").Milliseconds(), int64(5_000+slack)) // the time that a server has for its answer
 	l.set(healthy)
 	p.Until(said + ".join() === 'can you hear me?'")
 }
 
-// The badge shows at once that the network is gone, and the page is complete when it is back.
+// The badge shows at once that the network is not reachable, and the page is complete when
+// it is back.
 func TestOffline(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, config{})
@@ -190,8 +191,8 @@ func TestOffline(t *testing.T) {
 	lab.Until("eve.texts.join() === 'one,two'")
 }
 
-// A page that was put away leaves the list within a second of the grace, and is complete when
-// it is back.
+// A page that was put away leaves the list within a second after the grace period, and is
+// complete when it is back.
 func TestPutAway(t *testing.T) {
 	t.Parallel()
 	isAlone := "document.querySelectorAll('#people-list li').length === 1"
@@ -251,7 +252,7 @@ func toElsewhere(p *chromium.Page, url string) {
 
 func backInHistory(p *chromium.Page, _ string) {
 	p.Run("history.back()")
-	p.Until("window.persisted") // from the cache of the browser, not loaded anew
+	p.Until("window.persisted") // from the cache of the browser, not loaded again
 }
 
 // A message whose answer was lost is sent again, and stored once.
@@ -265,7 +266,7 @@ func TestAnswerLost(t *testing.T) {
 	lab.Run("window.eve = listen()")
 	write(ann, "one")
 	for _, text := range []string{"two", "three", "four"} {
-		l.set(deaf) // to the answer of this one call: typing is one, too
+		l.set(deaf) // for the answer of this call only: typing is a call too
 		ann.Run("document.getElementById('text').value = '" + text + "'; document.getElementById('composer').requestSubmit()")
 		ann.Until(said + ".at(-1) === '" + text + "'")
 		ann.Until(isLive)

@@ -55,8 +55,8 @@ func quote(text string) string {
 	return string(quoted)
 }
 
-// A conversation, as it looks on a desk, in the dark and on a phone, while all is well, while
-// the server is away, and after messages were lost.
+// This takes screenshots of a conversation on a desktop, in the dark scheme and on a phone:
+// connected, while the server is down, and after messages were lost.
 func TestLooks(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, config{})
@@ -79,7 +79,7 @@ func TestLooks(t *testing.T) {
 		require.LessOrEqual(t, chromium.Eval[int](p, "document.documentElement.scrollWidth - innerWidth"), 0)
 	}
 
-	// Written while the server is away: waits, and is sent when it is back.
+	// A message that is written while the server is down is sent when it is back.
 	s.kill()
 	ann.Until("document.getElementById('state').dataset.state === 'waiting'")
 	ann.Run("document.getElementById('text').focus()")
@@ -88,7 +88,7 @@ func TestLooks(t *testing.T) {
 	ann.Until("document.querySelector('#waiting .mark')?.textContent === 'Sending…'")
 	look(ann, 1000, 680, "dark", false)
 	screenshot(t, ann, "desk-away")
-	s.config.Data = t.TempDir() // all that was said is lost
+	s.config.Data = t.TempDir() // all messages are lost
 	s.start()
 	ann.Until(isLive)
 	ann.Until("document.querySelectorAll('#waiting .message').length === 0")
@@ -123,7 +123,7 @@ func TestLongWords(t *testing.T) {
 	require.NotEqual(t, "rgb(255, 255, 255)", chromium.Eval[string](plain, "getComputedStyle(document.querySelector('input')).backgroundColor"), "it is dark")
 }
 
-// The name is asked for in a dialog, and all can be done with the keyboard.
+// The name is entered in a dialog, and everything can be done with the keyboard.
 func TestKeyboard(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, config{})

@@ -5,8 +5,8 @@
 //	go run ./examples/browser            serves http://127.0.0.1:3000
 //	go run ./examples/browser -data DIR  the same, with the messages on disk
 //
-// Kill it while people talk and start it again: with -data they miss nothing, and without
-// it the pages show where messages are missing.
+// Kill it while people send messages and start it again: with -data nothing is missing, and
+// without it the pages show where messages are missing.
 package main
 
 //go:generate go run . -types web/src/contract.ts
@@ -36,7 +36,7 @@ import (
 
 func main() {
 	c := config{
-		Key:    token.Secret(rand.Text()), // pages that come back with an older token fetch another
+		Key:    token.Secret(rand.Text()), // pages with a token of another key fetch a new one
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}
 	flag.StringVar(&c.Addr, "addr", "127.0.0.1:3000", "listen here")

@@ -19,7 +19,7 @@ func TestPlain(t *testing.T) {
 	write(ann, "hello")
 	p := browser.Open(t, s.url+"/plain.html")
 	p.Until("document.querySelector('output').textContent === 'live'")
-	p.Until("document.querySelector('li')?.textContent === 'ann: hello'") // said before it came
+	p.Until("document.querySelector('li')?.textContent === 'ann: hello'") // sent before the page was opened
 	p.Run("document.querySelector('input').value = 'hello ann'; document.querySelector('form').requestSubmit()")
 	ann.Until(said + ".at(-1) === 'hello ann'")
 	p.Until("document.querySelectorAll('li').length === 2")
@@ -32,8 +32,8 @@ func TestPlain(t *testing.T) {
 	require.Equal(t, 3, chromium.Eval[int](p, "document.querySelectorAll('li').length"))
 }
 
-// What a user has written while the server is away survives a reload of the page, and is
-// sent once, in order. A line is stored once, however many wait before it.
+// Messages that a user has written while the server is down survive a reload of the page,
+// and are sent once, in order. A line is stored once, however many wait before it.
 func TestReloadKeepsWhatWaits(t *testing.T) {
 	t.Parallel()
 	const lines = 120 // more than are sent at a time

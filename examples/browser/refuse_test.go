@@ -22,17 +22,17 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// bouncer is a server that may refuse its visitors.
+// bouncer is a server that may refuse clients.
 type bouncer struct {
 	url      string
 	rooms    *durableobject.Namespace[*Room]
 	upgrades atomic.Int32 // requests for a WebSocket
-	objects  atomic.Int32 // that were made
+	objects  atomic.Int32 // that were created
 }
 
 const bouncerKey = token.Secret("the key of the bouncer")
 
-// newBouncer starts a server whose pages may read its tokens from anywhere.
+// newBouncer starts a server from which pages of any origin may read tokens.
 func newBouncer(t *testing.T, authorize func(*http.Request, *token.Payload) error, origins ...string) *bouncer {
 	t.Helper()
 	b := &bouncer{}
@@ -67,7 +67,7 @@ func newBouncer(t *testing.T, authorize func(*http.Request, *token.Payload) erro
 	return b
 }
 
-// A page learns with which status it is refused, and does not try again and again.
+// A page gets the status with which it is refused, and does not retry.
 func TestRefusedAtFirst(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -97,7 +97,7 @@ func TestRefusedAtFirst(t *testing.T) {
 	}
 }
 
-// A page that is sent away learns why, and does not come back unless it may.
+// A page that is disconnected gets the reason, and reconnects only if the code permits it.
 func TestSentAway(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -130,8 +130,8 @@ func TestSentAway(t *testing.T) {
 	}
 }
 
-// A page of another origin is refused before anything is made for it, unless its origin is
-// allowed.
+// A page of another origin is refused before anything is created for it, unless its origin
+// is allowed.
 func TestForeignOrigin(t *testing.T) {
 	t.Parallel()
 	home := newBouncer(t, nil)
@@ -163,8 +163,8 @@ func TestForeignOrigin(t *testing.T) {
 	}
 }
 
-// The chat of one server works in a page of another, if its origin is allowed. If it is not,
-// the page does not get as far as a token.
+// The chat of one server works in a page of another server, if its origin is allowed. If it
+// is not, the page cannot fetch a token.
 func TestChatOfAnotherOrigin(t *testing.T) {
 	t.Parallel()
 	home := startServer(t, config{})

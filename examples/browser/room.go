@@ -10,18 +10,18 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// Room is a durable object: everybody in it gets what is published on it, and may call
-// its methods.
+// Room is a durable object: everybody in it receives the events that are published on it,
+// and may call its methods.
 type Room struct {
 	*durableobject.Object[Event]
 }
 
-// Say publishes lines, one after the other. When it returns they are in the log, each once,
-// however often the page has sent it.
+// Say publishes lines, one after the other. When it returns each is stored once, however
+// often the page has sent it.
 func (r *Room) Say(ctx context.Context, ws *durableobject.Websocket, in SayInput) (rpc.Void, error) {
 	for _, line := range in.Lines {
 		m := &Message{Key: line.Key, From: name(ws), Text: line.Text, At: time.Now()}
-		key := durableobject.JoinKey(m.From, m.Key) // nobody can take the key of somebody else
+		key := durableobject.JoinKey(m.From, m.Key) // so that nobody can use the key of somebody else
 		if err := r.PublishEvent(ctx, Event{Said: m}, durableobject.WithIdempotencyKey(key)); err != nil {
 			return rpc.Void{}, err
 		}
@@ -29,8 +29,8 @@ func (r *Room) Say(ctx context.Context, ws *durableobject.Websocket, in SayInput
 	return rpc.Void{}, nil
 }
 
-// Typing sends the caller's name to the others who are here now. It is not worth
-// keeping, so it does not go through the log.
+// Typing sends the caller's name to the others who are connected now. It is not stored, so
+// it does not use the log.
 func (r *Room) Typing(ctx context.Context, ws *durableobject.Websocket, _ rpc.Void) (rpc.Void, error) {
 	for other := range r.Websockets() {
 		if other == ws {
@@ -44,8 +44,8 @@ func (r *Room) Typing(ctx context.Context, ws *durableobject.Websocket, _ rpc.Vo
 	return rpc.Void{}, nil
 }
 
-// People streams who comes and who leaves, on whichever node. Somebody is here as long as
-// one of their pages is.
+// People streams the people who join and leave, on all nodes. Somebody is present while one
+// of their pages is connected.
 func (r *Room) People(
 	ctx context.Context, _ *durableobject.Websocket, _ rpc.Void, w *rpc.EventWriter[Person],
 ) (rpc.Void, error) {
@@ -74,8 +74,8 @@ func (r *Room) People(
 
 func name(ws *durableobject.Websocket) string { return nameIn(ws.Token().Att) }
 
-// nameIn returns the name in the attachment of a token. One without a name, which this
-// server does not sign, must not end the list of everybody else.
+// nameIn returns the name in the attachment of a token. This server signs only tokens with
+// names. Another one must not end the list of everybody else.
 func nameIn(att json.RawMessage) string {
 	var user User
 	if err := json.Unmarshal(att, &user); err != nil || user.Name == "" {

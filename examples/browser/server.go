@@ -21,20 +21,21 @@ import (
 )
 
 // retention is how long a page may be away without missing messages, and how long it may
-// take to send one again.
+// take to repeat one.
 const retention = 10 * time.Minute
 
-// grace is how long somebody stays on the list whose page is gone: a reload is not seen.
+// grace is how long somebody without a page stays on the list, so that reloads are not
+// shown.
 const grace = 2 * time.Second
 
 // config configures the server.
 type config struct {
-	Addr    string        // where it listens
+	Addr    string        // address to listen on
 	Data    string        // the directory of the events; empty keeps them in memory
 	Web     string        // the directory of the pages
-	Origins []string      // whose pages may connect, besides the server's own
+	Origins []string      // other origins whose pages may connect
 	Key     token.Secret  // signs tokens
-	Life    time.Duration // of a token; 0 is a day
+	Life    time.Duration // of a token; 0 means a day
 	Logger  *slog.Logger  `json:"-"` // nil discards
 }
 
@@ -68,7 +69,7 @@ func newServer(c config, files fs.FS, log eventlog.Log) (http.Handler, func(cont
 		return &Room{o}, nil
 	}, &durableobject.Options{
 		Verifier: c.Key, ResumeRetention: retention, Log: log, Logger: c.Logger,
-		Latest:   200, // what a page begins with
+		Latest:   200, // number of messages that a page begins with
 		Presence: &durableobject.PresenceOptions{Grace: grace},
 	})
 	durableobject.Handle(rooms, Say, (*Room).Say)
@@ -111,8 +112,8 @@ func newServer(c config, files fs.FS, log eventlog.Log) (http.Handler, func(cont
 	return mux, rooms.Shutdown
 }
 
-// withPolicy lets pages run their own scripts and nothing else. A browser asks each time
-// whether a file has changed.
+// withPolicy sets a policy with which pages can only run their own scripts. Browsers check
+// each time whether a file has changed.
 func withPolicy(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", "default-src 'self'; connect-src *; base-uri 'none'; frame-ancestors 'none'")

@@ -16,11 +16,11 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/chromium"
 )
 
-// slack is what a busy machine may add to a time that is promised, in milliseconds.
+// slack is how much longer a busy machine may take than documented, in milliseconds.
 const slack = 1000
 
-// longestLoss is a function of a listener: its longest time from a loss to the next live, in
-// milliseconds.
+// longestLoss is a function that returns the longest time in milliseconds for which a
+// listener was not live.
 const longestLoss = `(l => {
 	let longest = 0, lost = 0
 	for (const {state, at} of l.states) {
@@ -34,7 +34,7 @@ const longestLoss = `(l => {
 	return longest
 })`
 
-// A server that comes back with another key refuses all tokens. Pages fetch new ones.
+// A server that is restarted with another key refuses all tokens. Pages fetch new ones.
 func TestKeyChanged(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, config{})
@@ -54,13 +54,13 @@ func TestKeyChanged(t *testing.T) {
 	require.Empty(t, chromium.Eval[[]string](p, "ann.gaps"))
 }
 
-// Tokens live for five seconds. A page that replaces them in time keeps its socket; one
-// that does not is live again at once. Neither misses anything.
+// Tokens are valid for five seconds. A page that replaces them in time keeps its socket,
+// and one that does not is live again at once. Neither misses anything.
 func TestTokensExpire(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		options         string
-		sockets, tokens int // at most, in three lives
+		sockets, tokens int // at most, in three lifetimes
 	}{
 		"refreshed": {"{ refreshTokenBeforeExpireInSeconds: 2 }", 1, 6},
 		"refused":   {"{}", 4, 4},
@@ -86,7 +86,7 @@ func TestTokensExpire(t *testing.T) {
 	}
 }
 
-// A computer whose clock is an hour ahead or behind fetches no more tokens than others.
+// A computer whose clock is an hour fast or slow fetches no more tokens than others.
 func TestWrongClock(t *testing.T) {
 	t.Parallel()
 	for name, hours := range map[string]string{"ahead": "1", "behind": "-1"} {
@@ -117,8 +117,8 @@ func TestWrongClock(t *testing.T) {
 
 func msNow() string { return time.Now().UTC().Format("Date.parse('2006-01-02T15:04:05Z')") }
 
-// A token is seen in no address, in no line of the console and in no error. With the token
-// in the address, as for servers of oRPC, this test finds it.
+// A token does not appear in any address, line of the console or error. If the token is in
+// the address, as for servers of oRPC, this test finds it.
 func TestTokenIsNotSeen(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -157,14 +157,14 @@ func TestTokenIsNotSeen(t *testing.T) {
 	}
 }
 
-// transcript is what a browser has shown. It is safe for concurrent use.
+// transcript is the output of a browser. It is safe for concurrent use.
 type transcript struct {
 	mu    sync.Mutex
 	texts strings.Builder
 }
 
-// add writes down the parameters of an event, without what a developer sees only when
-// asking for it: scripts and headers.
+// add records the parameters of an event, without scripts and headers, which only the
+// developer tools show.
 func (s *transcript) add(params []byte) {
 	var event struct {
 		URL              string

@@ -5,10 +5,10 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/typescript"
 )
 
-// methods are what a page may call on its room.
+// methods are the methods of a room that a page may call.
 var methods = []rpc.Method{Say, Typing, People}
 
-// module is the contract as the page has it: web/src/contract.ts.
+// module describes the module web/src/contract.ts.
 var module = &typescript.Options{
 	Iterators: []typescript.Iterator{{Contract: Join, Methods: []rpc.Contract{Say, Typing, People}}},
 	Source:    ".",

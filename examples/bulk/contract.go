@@ -2,13 +2,13 @@ package main
 
 import "github.com/go-orpc/durable-iterator/rpc"
 
-// Reading is what a sensor has measured.
+// Reading is a measurement of a sensor.
 type Reading struct {
 	Sensor string  `json:"sensor" validate:"required"`
 	Value  float64 `json:"value"`
 }
 
-// Summary is what the server has made of readings.
+// Summary is a summary of readings.
 type Summary struct {
 	Count int     `json:"count"`
 	Mean  float64 `json:"mean"`

@@ -1,9 +1,9 @@
-// Command bulk sends much at once: several calls in one request, and streams of events
-// as inputs.
+// Command bulk sends many values: several calls in one request, and streams of events as
+// inputs.
 //
 //	go run ./examples/bulk
 //
-// It serves, calls itself, and exits.
+// It starts a server, calls it, and exits.
 package main
 
 import (

@@ -30,7 +30,7 @@ func summarize(_ context.Context, in *rpc.Events[Reading, rpc.Void]) (Summary, e
 	return s, nil
 }
 
-// smooth sends an answer for each event of its input as it comes.
+// smooth sends an answer for each event of its input as it arrives.
 func smooth(_ context.Context, in *rpc.Events[Reading, rpc.Void], w *rpc.EventWriter[Reading]) (rpc.Void, error) {
 	last := 0.0
 	for reading, err := range in.All() {

@@ -19,7 +19,7 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// The demo checks itself: it fails if a client sees anything but its part of the script.
+// The demo fails if a client receives anything else than its part of the script.
 func TestDemo(t *testing.T) {
 	t.Parallel()
 	url, stop, err := serve("127.0.0.1:0", "")
@@ -63,7 +63,7 @@ func TestRestart(t *testing.T) {
 	require.NoError(t, bob.expect(ctx, d.out, []string{"ann: two", "ann: three"}))
 }
 
-// A newcomer sees the last fifty messages that are for them, each once.
+// A new client receives the last fifty messages that are for it, each once.
 func TestHistory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := eventlog.NewMemory(nil)
@@ -80,7 +80,7 @@ func TestHistory(t *testing.T) {
 			_, err = Report.Call(t.Context(), ann, Text{"of interest to the admin only"})
 			require.NoError(t, err)
 		}
-		time.Sleep(2 * retention) // longer than clients resume
+		time.Sleep(2 * retention) // longer than clients can resume
 
 		in, prompt := io.Pipe()
 		var out bytes.Buffer
@@ -101,7 +101,7 @@ func TestHistory(t *testing.T) {
 
 		newest, err := History.Call(t.Context(), ann, HistoryInput{})
 		require.NoError(t, err)
-		require.Empty(t, newest.Lines, "what ann has said is not for her socket")
+		require.Empty(t, newest.Lines, "ann's messages are not for her own socket")
 		require.NoError(t, prompt.Close())
 		require.NoError(t, <-left)
 		require.NoError(t, ann.Close())
@@ -111,7 +111,8 @@ func TestHistory(t *testing.T) {
 	})
 }
 
-// A client that joins before the server is up waits for it, and slashes at the end do not count.
+// A client that joins before the server is running waits for it. Slashes at the end of the
+// URL are ignored.
 func TestJoinWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := eventlog.NewMemory(nil)

@@ -19,7 +19,7 @@ import (
 // visitor configures a client that joins the room.
 type visitor struct {
 	server, name string
-	hc           *http.Client // nil is the default
+	hc           *http.Client // nil means the default
 }
 
 // join calls the server over HTTP and opens an iterator over the room. The iterator keeps
@@ -33,8 +33,8 @@ func (v visitor) join(ctx context.Context, opts ...rpc.CallOption) (*client.Iter
 	return client.Subscribe(ctx, link, Join, JoinInput{Name: v.name}, opts...)
 }
 
-// untilItIsUp repeats a call while the server cannot be reached. One that answers is up,
-// whatever the answer is.
+// untilItIsUp repeats a call while the server cannot be reached. Any response means that it
+// can.
 func untilItIsUp(out io.Writer) rpc.Retry {
 	return rpc.Retry{
 		Max:   rpc.Unlimited,
@@ -52,7 +52,7 @@ func untilItIsUp(out io.Writer) rpc.Retry {
 	}
 }
 
-// chat prints what happens in the room, and sends the lines of in to it.
+// chat prints the messages of the room, and sends the lines of in to it.
 func chat(ctx context.Context, v visitor, in io.Reader, out io.Writer) error {
 	room, err := v.join(ctx, untilItIsUp(out))
 	if err != nil {
@@ -85,8 +85,8 @@ func chat(ctx context.Context, v visitor, in io.Reader, out io.Writer) error {
 	return nil
 }
 
-// printHistory prints the last fifty messages and returns their ids: one that was said
-// since the iterator was opened comes as an event, too.
+// printHistory prints the last fifty messages and returns their ids. A message that was
+// sent after the iterator was opened is also received as an event.
 func printHistory(ctx context.Context, room *client.Iterator[Message], out io.Writer) (said map[string]bool, err error) {
 	page, err := History.Call(ctx, room, HistoryInput{})
 	if err != nil {
@@ -100,7 +100,7 @@ func printHistory(ctx context.Context, room *client.Iterator[Message], out io.Wr
 	return said, nil
 }
 
-// send carries out a line of the prompt: a method call over the iterator's socket.
+// send executes a line of the prompt: a method call over the iterator's socket.
 func send(ctx context.Context, room *client.Iterator[Message], line string, out io.Writer) error {
 	command, rest, _ := strings.Cut(line, " ")
 	switch command {

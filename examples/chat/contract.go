@@ -5,13 +5,13 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// The contract: what server and client agree on. In a real program it is a
-// package of its own that both import.
+// This is the contract of server and client. A real program has it in a separate package
+// that both import.
 var (
 	// Join returns a durable iterator of the room. It is called over HTTP.
 	Join = durableiterator.Define[JoinInput, Message]("join")
 
-	// These are called over the iterator's own socket.
+	// These are called over the iterator's socket.
 	Say      = rpc.Define[Text, rpc.Void]("say")
 	Whisper  = rpc.Define[WhisperInput, rpc.Void]("whisper")
 	Report   = rpc.Define[Text, rpc.Void]("report")
@@ -26,7 +26,7 @@ type Message struct {
 	Text string `json:"text"`
 }
 
-// User is the attachment of a token: whose it is. Clients can read it.
+// User is the attachment of a token, which clients can read.
 type User struct {
 	Name string `json:"name"`
 }
@@ -45,16 +45,16 @@ type WhisperInput struct {
 }
 
 type HistoryInput struct {
-	Before string `json:"before,omitempty"` // Next of a page; empty is the newest
+	Before string `json:"before,omitempty"` // Next of a page; empty means the newest
 }
 
-// HistoryPage is a part of what was said, the newest first.
+// HistoryPage is a part of the history, the newest message first.
 type HistoryPage struct {
 	Lines []Line `json:"lines"`
 	Next  string `json:"next,omitempty"` // empty if there is no more
 }
 
-// Line is a message with its event id, by which a client knows it again.
+// Line is a message with its event id, by which a client recognizes it.
 type Line struct {
 	ID string `json:"id"`
 	Message

@@ -15,12 +15,12 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// timeout is how long the demo waits for anything. It is there so that a fault
-// ends the demo instead of hanging it.
+// timeout is how long the demo waits for anything, so that a fault ends the demo instead of
+// blocking it.
 const timeout = 20 * time.Second
 
-// playDemo plays a scripted conversation, prints what each client saw, and fails
-// if that differs from the script.
+// playDemo plays a scripted conversation, prints the messages that each client receives,
+// and fails if they differ from the script.
 func playDemo(ctx context.Context, server string, out io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -46,7 +46,7 @@ func playDemo(ctx context.Context, server string, out io.Writer) error {
 	return nil
 }
 
-// scene is something that happens, and what each client then sees.
+// scene is an action and the messages that each client then receives.
 type scene struct {
 	title string
 	play  func(ctx context.Context, d *demo) error
@@ -166,13 +166,13 @@ func (d *demo) close() {
 	}
 }
 
-// actor is a client that notes what it hears, on a network that can be cut.
+// actor is a client that records its messages, on a network that can be cut.
 type actor struct {
 	name  string
 	room  *client.Iterator[Message]
 	heard chan string
 
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards the fields below
 	conns []net.Conn
 	held  chan struct{} // not nil: dialing waits until it is closed
 }
@@ -181,14 +181,14 @@ func (a *actor) listen() {
 	defer close(a.heard)
 	for m, err := range a.room.All() {
 		if err != nil {
-			a.heard <- "error: " + err.Error() // also a gap, which the script does not have
+			a.heard <- "error: " + err.Error() // even a gap, which is not in the script
 			return
 		}
 		a.heard <- m.From + ": " + m.Text
 	}
 }
 
-// expect waits for what the actor has to hear next.
+// expect waits for the next messages of the actor.
 func (a *actor) expect(ctx context.Context, out io.Writer, want []string) error {
 	for _, w := range want {
 		select {
@@ -224,7 +224,7 @@ func (a *actor) dial(ctx context.Context, network, addr string) (net.Conn, error
 	return nc, err
 }
 
-// cutAndHold cuts the actor's connections and lets no new one through.
+// cutAndHold cuts the actor's connections and blocks new ones.
 func (a *actor) cutAndHold() {
 	a.mu.Lock()
 	defer a.mu.Unlock()

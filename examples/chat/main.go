@@ -1,11 +1,11 @@
-// Command chat is a chat room on durable iterators, and a first lesson in them.
+// Command chat is a chat room with durable iterators, as a first example.
 //
 //	go run ./examples/chat                                         serve, and chat here
 //	go run ./examples/chat -data DIR                               the same, with the events on disk
 //	go run ./examples/chat -join http://localhost:3000 -name ann   chat from another terminal
 //	go run ./examples/chat -demo                                   watch a scripted conversation
 //
-// With -join it waits for a server that is not up yet.
+// With -join it waits for a server that is not running yet.
 package main
 
 import (
@@ -59,10 +59,10 @@ func run(ctx context.Context, server, name, data string, demo bool) error {
 	return chat(ctx, visitor{server: url, name: name}, os.Stdin, os.Stdout)
 }
 
-// serve starts the server. stop ends it, and the sockets with it.
+// serve starts the server. stop stops it and closes its sockets.
 //
-// Its secret is a new one each time. Clients that come back with a token of the
-// server before are refused, and fetch another one.
+// Its secret is a new one each time. Clients that reconnect with a token of the previous
+// server are refused, and fetch another one.
 func serve(addr, data string) (url string, stop func(), err error) {
 	log, err := openLog(data)
 	if err != nil {

@@ -22,24 +22,24 @@ const (
 	kept = 24 * time.Hour
 )
 
-// Room is a durable object: everybody in it gets what is published on it, and
-// may call those of its methods that their token lists.
+// Room is a durable object: everybody in it receives the events that are published on it,
+// and may call those of its methods that their token lists.
 type Room struct {
 	*durableobject.Object[Message]
 }
 
-// Say publishes to all but the speaker.
+// Say publishes to all except the caller.
 func (r *Room) Say(ctx context.Context, ws *durableobject.Websocket, in Text) (rpc.Void, error) {
 	return rpc.Void{}, r.PublishEvent(ctx, Message{name(ws), in.Text}, durableobject.WithExclude(ws))
 }
 
-// Whisper publishes to one person, on all the sockets that person has, on whichever node:
-// each token has a tag for its user.
+// Whisper publishes to one person, on all of that person's sockets on all nodes: each token
+// has a tag for its user.
 func (r *Room) Whisper(ctx context.Context, ws *durableobject.Websocket, in WhisperInput) (rpc.Void, error) {
 	return rpc.Void{}, r.PublishEvent(ctx, Message{name(ws), "(whispers) " + in.Text}, durableobject.WithTags(userTag(in.To)))
 }
 
-// Report publishes to those whose token has the tag "admin".
+// Report publishes to clients whose token has the tag "admin".
 func (r *Room) Report(ctx context.Context, ws *durableobject.Websocket, in Text) (rpc.Void, error) {
 	return rpc.Void{}, r.PublishEvent(ctx, Message{name(ws), "(reports) " + in.Text}, durableobject.WithTags("admin"))
 }
@@ -49,7 +49,7 @@ func (r *Room) Announce(ctx context.Context, ws *durableobject.Websocket, in Tex
 	return rpc.Void{}, r.PublishEvent(ctx, Message{name(ws), "(announces) " + in.Text})
 }
 
-// Who returns the names of those who are here, on whichever node. It publishes nothing.
+// Who returns the names of all connected people, on all nodes. It publishes nothing.
 func (r *Room) Who(ctx context.Context, _ *durableobject.Websocket, _ rpc.Void) ([]string, error) {
 	present, err := r.Presence(ctx)
 	if err != nil {
@@ -79,7 +79,7 @@ func (r *Room) History(ctx context.Context, ws *durableobject.Websocket, in Hist
 	return HistoryPage{lines, page.Next}, err
 }
 
-// userTag returns the tag of a user's tokens. It differs from that of every role.
+// userTag returns the tag of a user's tokens. It differs from the tags of roles.
 func userTag(name string) string { return "user:" + name }
 
 func name(ws *durableobject.Websocket) string {
@@ -90,14 +90,14 @@ func name(ws *durableobject.Websocket) string {
 	return user.Name
 }
 
-// newServer returns the handler of the whole chat, and a function to shut it down. The
-// log keeps what is published, for those who come back.
+// newServer returns the handler of the whole chat, and a function to shut it down. The log
+// stores the events for clients that reconnect.
 func newServer(secret token.Secret, log eventlog.Log) (http.Handler, func(context.Context) error) {
 	rooms := durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[Message]) (*Room, error) {
 		return &Room{o}, nil
 	}, &durableobject.Options{
 		Verifier: secret, ResumeRetention: retention, Log: log,
-		Presence: &durableobject.PresenceOptions{Grace: -1}, // who is here now, not a moment ago
+		Presence: &durableobject.PresenceOptions{Grace: -1}, // lists only people who are connected now
 	})
 	durableobject.Handle(rooms, Say, (*Room).Say)
 	durableobject.Handle(rooms, Whisper, (*Room).Whisper)

@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// balancer sends each connection to the next server that takes it, as a balancer does
-// that knows nothing of channels.
+// balancer sends each connection to the next server that accepts it, like a load balancer
+// that does not know channels.
 type balancer struct {
 	net.Listener
 	servers []string
@@ -41,7 +41,7 @@ func (b *balancer) pass(c net.Conn) {
 		}
 		defer d.Close()
 		go func() {
-			_, _ = io.Copy(d, c) // whichever direction ends first ends both
+			_, _ = io.Copy(d, c) // when one direction ends, both end
 			_ = d.Close()
 		}()
 		_, _ = io.Copy(c, d)

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The demonstration checks itself.
+// The demonstration fails if a client misses anything.
 func TestDemo(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer

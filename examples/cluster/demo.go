@@ -24,7 +24,7 @@ import (
 // timeout is how long the demonstration may take.
 const timeout = 2 * time.Minute
 
-// stage is what the demonstration plays on.
+// stage has the servers, replicas and clients of the demonstration.
 type stage struct {
 	out      io.Writer
 	dir      string
@@ -46,7 +46,7 @@ type guest struct {
 	seen []string
 }
 
-// demo plays the demonstration. The error says what a client did not see, too.
+// demo plays the demonstration. It returns an error if a client misses an event.
 func demo(ctx context.Context, out io.Writer) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -114,7 +114,7 @@ func (s *stage) build(ctx context.Context) (err error) {
 func (s *stage) enter(ctx context.Context, name string) (*guest, error) {
 	addr := s.balancer.Addr().String()
 	g := &guest{name: name, link: rpc.NewLink("http://"+addr+"/rpc", &rpc.LinkOptions{
-		HTTPClient: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, // each call at the next replica
+		HTTPClient: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, // each call reaches the next replica
 		Plugins: []rpc.LinkPlugin{&client.LinkPlugin{
 			URL:     "ws://" + addr + "/room",
 			Backoff: func(int) time.Duration { return 100 * time.Millisecond },
@@ -127,7 +127,7 @@ func (s *stage) enter(ctx context.Context, name string) (*guest, error) {
 	go func() {
 		for m, err := range g.room.All() {
 			g.mu.Lock()
-			if err != nil { // a gap, too
+			if err != nil { // includes gaps
 				g.seen = append(g.seen, err.Error())
 			} else {
 				g.seen = append(g.seen, m.Text)
@@ -138,7 +138,7 @@ func (s *stage) enter(ctx context.Context, name string) (*guest, error) {
 	return g, nil
 }
 
-// say publishes at some replica, which may be gone: then another one is asked.
+// say publishes at a replica. If that is gone, it tries another one.
 func (s *stage) say(ctx context.Context, g *guest, text string) error {
 	if _, err := Say.Call(ctx, g.link, Message{g.name, text}); err != nil {
 		return fmt.Errorf("%s says %q: %w", g.name, text, err)
@@ -147,7 +147,8 @@ func (s *stage) say(ctx context.Context, g *guest, text string) error {
 	return nil
 }
 
-// check waits until everybody has seen everything and knows who is there, and prints that.
+// check waits until all clients have all events and the right list of members, and prints
+// them.
 func (s *stage) check(ctx context.Context) error {
 	for _, g := range s.guests {
 		if err := until(ctx, func() (bool, error) { return g.sawAll(s.said), nil }); err != nil {
@@ -158,7 +159,7 @@ func (s *stage) check(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", g.name, err)
 		}
 		here, want := []string{}, s.names()
-		err = until(ctx, func() (_ bool, err error) { // replicas learn of each other's clients soon, not at once
+		err = until(ctx, func() (_ bool, err error) { // replicas learn of each other's clients after a short time
 			here, err = Here.Call(ctx, g.room, rpc.Void{}, rpc.WithRetry(10))
 			slices.Sort(here)
 			return slices.Equal(here, want), err
@@ -172,7 +173,7 @@ func (s *stage) check(ctx context.Context) error {
 	return nil
 }
 
-// until calls done until it returns true, an error, or ctx ends.
+// until calls done until it returns true or an error, or ctx ends.
 func until(ctx context.Context, done func() (bool, error)) error {
 	for {
 		if ok, err := done(); ok || err != nil {
@@ -186,7 +187,7 @@ func until(ctx context.Context, done func() (bool, error)) error {
 	}
 }
 
-// names returns those of the guests who are there.
+// names returns the names of the connected guests.
 func (s *stage) names() []string {
 	names := make([]string, 0, len(s.guests))
 	for _, g := range s.guests {
@@ -201,7 +202,7 @@ func (g *guest) sawAll(said []string) bool {
 	return slices.Equal(g.seen, said)
 }
 
-// kill ends a replica as a crash does, for its clients.
+// kill stops a replica. For its clients it looks like a crash.
 func (s *stage) kill(i int) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -209,7 +210,7 @@ func (s *stage) kill(i int) {
 	_ = s.replicas[i].rooms.Shutdown(ctx) // cuts its sockets
 }
 
-// leave ends the last guest.
+// leave disconnects the last guest.
 func (s *stage) leave() {
 	last := len(s.guests) - 1
 	s.guests[last].room.Close()

@@ -23,7 +23,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// composition is what a file for Docker Compose has.
+// composition is the content of a file for Docker Compose.
 type composition struct {
 	Services map[string]service `yaml:"services"`
 }
@@ -57,7 +57,7 @@ func (c *composition) names(prefix string) (names []string) {
 	return names
 }
 
-// source returns the path beside this file that a service sees under a name.
+// source returns the path, relative to this file, that is mounted in a service as name.
 func (s *service) source(name string) string {
 	for _, v := range s.Volumes {
 		host, inside, _ := strings.Cut(v, ":")
@@ -69,7 +69,7 @@ func (s *service) source(name string) string {
 	return "no volume has " + name
 }
 
-// chat returns what the flags of a replica set.
+// chat returns the configuration that the flags of a replica set.
 func (c *composition) chat(t *testing.T, name string) *config {
 	t.Helper()
 	s := c.Services[name]
@@ -84,7 +84,7 @@ func (c *composition) chat(t *testing.T, name string) *config {
 	return cfg
 }
 
-// goMod returns what a pattern matches in go.mod.
+// goMod returns the match of a pattern in go.mod.
 func goMod(t *testing.T, pattern string) string {
 	t.Helper()
 	text, err := os.ReadFile("go.mod")
@@ -101,7 +101,8 @@ func portOf(t *testing.T, address string) string {
 	return port
 }
 
-// The replicas are built from this directory with the flags and the secret that it knows.
+// The replicas are built from this directory, with flags and a secret that the program
+// accepts.
 func TestComposeRunsThisProgram(t *testing.T) {
 	t.Parallel()
 	c := compose(t)
@@ -115,7 +116,7 @@ func TestComposeRunsThisProgram(t *testing.T) {
 		built, err := filepath.Abs(s.source(s.WorkingDir))
 		require.NoError(t, err)
 		require.Equal(t, here, built)
-		require.FileExists(t, s.source(path.Join(s.WorkingDir, "../../go.work")), "the other modules are there")
+		require.FileExists(t, s.source(path.Join(s.WorkingDir, "../../go.work")), "the other modules are included")
 		require.Equal(t, []string{secretVariable}, s.Environment)
 		var hosts []string
 		for u := range strings.SplitSeq(cfg.urls, ",") {
@@ -129,7 +130,7 @@ func TestComposeRunsThisProgram(t *testing.T) {
 	}
 }
 
-// The NATS servers have a configuration that they read, and find each other.
+// The configuration of the NATS servers is valid, and they connect to each other.
 func TestComposeRunsNATS(t *testing.T) {
 	t.Parallel()
 	c := compose(t)
@@ -158,7 +159,7 @@ func TestComposeRunsNATS(t *testing.T) {
 	}
 }
 
-// directive is one of nginx: a name, arguments and what is in braces.
+// directive is a directive of nginx: a name, arguments and the directives in braces.
 type directive struct {
 	words []string
 	block []directive
@@ -193,11 +194,11 @@ func nginx(t *testing.T) []directive {
 		return list
 	}
 	list := block(false)
-	require.Empty(t, tokens, "a brace that closes nothing")
+	require.Empty(t, tokens, "a closing brace without an opening one")
 	return list
 }
 
-// find returns the directives of a name, in those that hold them.
+// find returns the directives at a path of names.
 func find(list []directive, path ...string) (found []directive) {
 	for _, d := range list {
 		switch {
@@ -211,8 +212,7 @@ func find(list []directive, path ...string) (found []directive) {
 	return found
 }
 
-// The proxy has all replicas behind it, at the paths that they serve, and passes on
-// upgrades.
+// The proxy forwards to all replicas, at the paths that they serve, and forwards upgrades.
 func TestComposeRunsNginx(t *testing.T) {
 	t.Parallel()
 	c, list := compose(t), nginx(t)

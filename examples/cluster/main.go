@@ -4,12 +4,12 @@
 //	go run ./examples/cluster -nats nats://localhost -listen :3000   one replica, as it is deployed
 //
 // The demonstration starts three NATS servers, three replicas and a balancer that sends
-// each connection to the next replica. Three clients talk while a replica and a server
-// die. It prints what each saw, and fails if that is not everything, once and in order, or
-// if one does not know who is there.
+// each connection to the next replica. Three clients send messages while a replica and a
+// server crash. It prints the messages that each has received, and fails if any is missing,
+// repeated or out of order, or if a client has a wrong list of members.
 //
-// A replica takes the secret of its tokens, the same for all, from CHAT_SECRET. In
-// deploy/ there are a file for Docker Compose and the configuration of nginx.
+// A replica reads the secret of its tokens, the same for all, from CHAT_SECRET. The
+// directory deploy has a file for Docker Compose and a configuration of nginx.
 package main
 
 import (
@@ -29,7 +29,7 @@ import (
 // secretVariable is the environment variable with the secret of the tokens.
 const secretVariable = "CHAT_SECRET"
 
-// config is what the flags set.
+// config has the values of the flags.
 type config struct {
 	urls, listen string
 	replicas     int
@@ -37,8 +37,8 @@ type config struct {
 
 func (c *config) register(f *flag.FlagSet) {
 	f.StringVar(&c.urls, "nats", "", "run one replica with the NATS servers at these URLs, separated by commas")
-	f.StringVar(&c.listen, "listen", "127.0.0.1:3000", "where the replica listens")
-	f.IntVar(&c.replicas, "replicas", 3, "how many servers store the stream")
+	f.StringVar(&c.listen, "listen", "127.0.0.1:3000", "address to listen on")
+	f.IntVar(&c.replicas, "replicas", 3, "number of servers that store the stream")
 }
 
 func main() {
@@ -59,7 +59,7 @@ func main() {
 	}
 }
 
-// serve runs one replica until ctx ends, and then sends its clients to the others.
+// serve runs one replica until ctx ends, and then makes its clients reconnect to others.
 func serve(ctx context.Context, c *config) error {
 	secret := os.Getenv(secretVariable)
 	if secret == "" {

@@ -12,8 +12,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// startNATS starts a cluster of n servers in this process, which keep their streams in a
-// directory each, and returns their URLs.
+// startNATS starts a cluster of n servers in this process, each with a directory for its
+// streams, and returns their URLs.
 func startNATS(n int, dir string) (servers []*server.Server, urls []string, err error) {
 	routes, ports := make([]string, 0, n), make([]int, 0, n)
 	for range n {
@@ -40,11 +40,10 @@ func startNATS(n int, dir string) (servers []*server.Server, urls []string, err 
 	return servers, urls, nil
 }
 
-// freePort returns a port that was free a moment ago, and is none of those that outgoing
-// connections have.
+// freePort returns a port that is free. It is not one of the ports of outgoing connections.
 func freePort() (int, error) {
 	for range 100 {
-		port := 10_000 + rand.IntN(20_000) //nolint:gosec // it is no secret
+		port := 10_000 + rand.IntN(20_000) //nolint:gosec // it is not a secret
 		if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
 			return port, l.Close()
 		}

@@ -24,14 +24,13 @@ var (
 	Join = durableiterator.Define[Guest, Message]("join")
 	// Say publishes a message. It is called over HTTP, at any replica.
 	Say = rpc.Define[Message, rpc.Void]("say")
-	// Where returns the name of the replica that a socket is at. It is called over that.
+	// Where returns the name of the replica of a socket. It is called over the socket.
 	Where = rpc.Define[rpc.Void, string]("where")
-	// Here returns the names of all guests, at whichever replica they are. It is called
-	// over a socket.
+	// Here returns the names of all guests, on all replicas. It is called over a socket.
 	Here = rpc.Define[rpc.Void, []string]("here")
 )
 
-// Guest is who joins. A real service takes the name from its session.
+// Guest is the input of Join. A real service takes the name from its session.
 type Guest struct {
 	Name string `json:"name" validate:"required,max=64"`
 }
@@ -42,8 +41,8 @@ type Message struct {
 	Text string `json:"text" validate:"required"`
 }
 
-// Room is the object of the channel, one for each replica: what all replicas have to
-// agree on belongs into a database.
+// Room is the object of the channel, one for each replica. State that all replicas share
+// belongs into a database.
 type Room struct {
 	*durableobject.Object[Message]
 	replica string
@@ -54,7 +53,7 @@ func (r *Room) Where(context.Context, *durableobject.Websocket, rpc.Void) (strin
 	return r.replica, nil
 }
 
-// Here returns the names of those who are present, in order of arrival.
+// Here returns the names of the members, in order of arrival.
 func (r *Room) Here(ctx context.Context, _ *durableobject.Websocket, _ rpc.Void) ([]string, error) {
 	present, err := r.Presence(ctx)
 	if err != nil {
@@ -74,7 +73,7 @@ func (r *Room) Here(ctx context.Context, _ *durableobject.Websocket, _ rpc.Void)
 // retention is how long a client may be away without missing events.
 const retention = 10 * time.Minute
 
-// replica is one process of the service, or what would be one.
+// replica is one process of the service. In the demonstration all are in one process.
 type replica struct {
 	name    string
 	nc      *nats.Conn
@@ -130,7 +129,7 @@ func newHandler(rooms *durableobject.Namespace[*Room], secret token.Secret) *htt
 	return mux
 }
 
-// openLog waits for the servers to have elected who leads.
+// openLog opens the log as soon as the servers have elected a leader.
 func openLog(ctx context.Context, nc *nats.Conn, storedBy int) (*natslog.Log, error) {
 	for {
 		attempt, cancel := context.WithTimeout(ctx, 5*time.Second)
@@ -150,7 +149,7 @@ func openLog(ctx context.Context, nc *nats.Conn, storedBy int) (*natslog.Log, er
 	}
 }
 
-// close ends the replica after its HTTP server.
+// close shuts down the replica. Its HTTP server must have been shut down.
 func (r *replica) close(ctx context.Context) error {
 	err := errors.Join(r.rooms.Shutdown(ctx), r.log.Close())
 	r.nc.Close()

@@ -11,8 +11,8 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// visit uses every contract of the box office. The contracts are the client: there
-// is no string with the name of a procedure, and no conversion.
+// visit uses every contract of the box office. The contracts are the client: no code has
+// the name of a procedure as a string, or converts types.
 func visit(ctx context.Context, server string, out io.Writer) error {
 	link := rpc.NewLink(server+"/rpc", &rpc.LinkOptions{
 		Plugins: []rpc.LinkPlugin{&client.LinkPlugin{URL: server + "/board"}},
@@ -44,7 +44,7 @@ func visit(ctx context.Context, server string, out io.Writer) error {
 	return readJournal(ctx, link, out)
 }
 
-// buy knows the error that the contract declares, with its data.
+// buy recognizes the error that the contract declares, with its data.
 func buy(ctx context.Context, link rpc.Caller, order tickets.Order, out io.Writer) error {
 	sale, err := tickets.Buy.Call(ctx, link, order)
 	if soldOut, ok := tickets.ErrSoldOut.As(err); ok {
@@ -58,7 +58,7 @@ func buy(ctx context.Context, link rpc.Caller, order tickets.Order, out io.Write
 	return nil
 }
 
-// readJournal reads a stream of events and what stands at its end.
+// readJournal reads a stream of events and its return value.
 func readJournal(ctx context.Context, link rpc.Caller, out io.Writer) error {
 	journal, err := tickets.Journal.Call(ctx, link, rpc.Void{})
 	if err != nil {

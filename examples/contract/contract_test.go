@@ -28,7 +28,7 @@ in total: 7
 `, out.String())
 }
 
-// An error is the declared one only if its code, status and data fit.
+// An error is the declared one only if its code, status and data match.
 func TestDeclaredErrors(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

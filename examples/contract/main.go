@@ -1,5 +1,5 @@
-// Command contract puts the contract first: what server and client agree on is a
-// package of its own, tickets, from which both take names and types.
+// Command contract has its contracts in a separate package, tickets, from which server and
+// client take names and types.
 //
 //	go run ./examples/contract                                      serve, buy tickets and exit
 //	go run ./examples/contract -planets http://localhost:3000/rpc   call a server in TypeScript
@@ -47,7 +47,7 @@ func play(ctx context.Context, out io.Writer) error {
 	return visit(ctx, server, out)
 }
 
-// serve starts a box office with eight seats. stop ends it, and the sockets with it.
+// serve starts a box office with eight seats. stop stops it and closes its sockets.
 func serve(ctx context.Context) (url string, stop func(), err error) {
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {

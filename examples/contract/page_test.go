@@ -16,8 +16,8 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// The page of web/page.ts works, in Node in place of a browser. Its packages are those that
-// npm --prefix client/js ci has installed.
+// The page in web/page.ts works, under Node instead of in a browser. Its packages are
+// installed by npm --prefix client/js ci.
 func TestPage(t *testing.T) {
 	t.Parallel()
 	js, err := filepath.Abs("../../client/js")
@@ -57,7 +57,7 @@ func TestPage(t *testing.T) {
 				require.Equal(t, want, lines.Text())
 			}
 			leave()
-			require.Error(t, node.Wait(), "a page goes on for ever")
+			require.Error(t, node.Wait(), "a page does not end by itself")
 		})
 	}
 }

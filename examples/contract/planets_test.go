@@ -14,14 +14,14 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// What @orpc/server 1.16.1 answers, word for word, for the router that the
-// documentation of package planets shows.
+// These are the answers of @orpc/server 1.16.1 for the router in the documentation of
+// package planets.
 const (
 	mars   = `{"json":{"name":"Mars","moons":["Phobos","Deimos"],"seenAt":"2026-01-02T03:04:05.000Z"},"meta":[[6,"moons"],[1,"seenAt"]]}`
 	tooFar = `{"json":{"defined":true,"code":"TOO_FAR","status":404,"message":"TOO_FAR","data":{"lightYears":0.5}}}`
 )
 
-// newTypeScript stands for that server: it expects one request and answers it.
+// newTypeScript starts a server that expects one request and answers it in this way.
 func newTypeScript(t *testing.T, request string, status int, answer string) (url string) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -27,7 +27,7 @@ func (*Board) Ping(context.Context, *durableobject.Websocket, rpc.Void) (string,
 type office struct {
 	boards *durableobject.Namespace[*Board]
 
-	mu    sync.Mutex // guards what follows; sales have taken what is missing of left
+	mu    sync.Mutex // guards the fields below
 	left  int
 	sales []tickets.Sale
 }
@@ -67,7 +67,7 @@ func (o *office) buy(ctx context.Context, in tickets.Order) (tickets.Sale, error
 	return sale, board.PublishEvent(ctx, sale)
 }
 
-// take enters a sale if there are as many seats, and returns how many are left.
+// take records a sale if there are enough seats, and returns how many are left.
 func (o *office) take(sale tickets.Sale) (left int, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -79,7 +79,7 @@ func (o *office) take(sale tickets.Sale) (left int, ok bool) {
 	return o.left, true
 }
 
-// journal sends events, then what it returns.
+// journal sends events, and then its return value.
 func (o *office) journal(_ context.Context, _ rpc.Void, w *rpc.EventWriter[tickets.Sale]) (tickets.Total, error) {
 	o.mu.Lock()
 	sales := slices.Clone(o.sales)

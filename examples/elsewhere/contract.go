@@ -5,7 +5,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// Job is an event: how far some work has come.
+// Job is an event: the progress of some work.
 type Job struct {
 	Name string `json:"name"`
 	Done int    `json:"done"`
@@ -19,16 +19,16 @@ type WatchInput struct {
 	Tags []string `json:"tags"`
 }
 
-// Publish is for services: it publishes an event from a process that holds none of
-// the sockets.
+// Publish is for services: it publishes an event from a process that does not have the
+// sockets.
 var Publish = rpc.Define[PublishInput, rpc.Void]("publish")
 
 type PublishInput struct {
 	Channel string `json:"channel" validate:"required"`
 	Event   Job    `json:"event"`
 
-	// The tags that the event is for; null is everyone. There is no omitempty here: an
-	// empty list is no one, and must not become null on its way.
+	// Tags are the tags of the event; null means everybody. There is no omitempty here,
+	// because an empty list means nobody and must not become null.
 	Tags      []string `json:"tags"`
 	TargetIDs []string `json:"targetIds"`
 
@@ -36,7 +36,7 @@ type PublishInput struct {
 	Meta       Meta     `json:"meta"`
 }
 
-// Meta is metadata of an event. Its id is up to the log.
+// Meta is the metadata of an event, without the id, which the log chooses.
 type Meta struct {
 	RetryMS  int64    `json:"retryMs" validate:"min=0"`
 	Comments []string `json:"comments"`

@@ -47,6 +47,6 @@ func TestOnlyServicesPublish(t *testing.T) {
 	_, err = Publish.Call(t.Context(), rpc.NewLink(server+"/services", nil), PublishInput{})
 	require.Equal(t, rpc.CodeUnauthorized, rpc.CodeOf(err), "not even an invalid input is looked at")
 	_, err = Publish.Call(t.Context(), rpc.NewLink(server+"/rpc", nil), PublishInput{Channel: "team"})
-	require.Equal(t, rpc.CodeNotFound, rpc.CodeOf(err), "users have no such procedure")
+	require.Equal(t, rpc.CodeNotFound, rpc.CodeOf(err), "users cannot call the procedure")
 	require.NoError(t, work(t.Context(), server, "right"))
 }

@@ -1,9 +1,9 @@
-// Command elsewhere publishes from a process that holds none of the sockets.
+// Command elsewhere publishes from a process that does not have the sockets.
 //
 //	go run ./examples/elsewhere
 //
-// It serves a hub with two users connected, starts itself a second time as a worker
-// that publishes, prints what the users see, and exits.
+// It serves a hub with two users connected, starts itself a second time as a worker that
+// publishes, prints the events that the users receive, and exits.
 package main
 
 import (
@@ -82,7 +82,7 @@ func startWorker(ctx context.Context, server, serviceToken string) error {
 	return nil
 }
 
-// serve starts the hub. stop ends it, and the sockets with it.
+// serve starts the hub. stop stops it and closes its sockets.
 func serve(ctx context.Context, serviceToken string) (url string, stop func(), err error) {
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {

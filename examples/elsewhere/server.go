@@ -19,14 +19,15 @@ type hub struct {
 	teams *durableobject.Namespace[*Team]
 }
 
-// newHub returns the handler of the process that holds the sockets, and a function to call
-// when it ends. A caller with the service token may publish.
+// newHub returns the handler of the process that has the sockets, and a function to shut it
+// down. A caller with the service token may publish.
 func newHub(key token.Secret, serviceToken string) (http.Handler, func(context.Context) error) {
 	h := &hub{durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[Job]) (*Team, error) {
 		return &Team{o}, nil
 	}, &durableobject.Options{Verifier: key, ResumeRetention: 2 * time.Minute})}
 
-	// Users and services have a router each, so neither can reach the other's.
+	// Users and services have separate routers, so that neither can call the procedures of
+	// the other.
 	users := rpc.NewRouter(Watch.Handler(h.watch))
 	services := rpc.NewRouter(Publish.Handler(h.publish))
 	mux := http.NewServeMux()
@@ -41,10 +42,10 @@ func newHub(key token.Secret, serviceToken string) (http.Handler, func(context.C
 }
 
 func (h *hub) watch(_ context.Context, in WatchInput) (*durableiterator.Iterator[Job], error) {
-	return durableiterator.New[Job](in.Team, &durableiterator.Options{Tags: in.Tags}), nil // a real hub asks who it is
+	return durableiterator.New[Job](in.Team, &durableiterator.Options{Tags: in.Tags}), nil // a real hub authenticates the user
 }
 
-// publish hands on what a service has to say.
+// publish publishes the event of a service.
 func (h *hub) publish(ctx context.Context, in PublishInput) (rpc.Void, error) {
 	team, err := h.teams.Get(ctx, in.Channel)
 	if err != nil {
@@ -69,8 +70,8 @@ func (in PublishInput) options() []durableobject.PublishOption {
 	return options
 }
 
-// bearer lets calls with the right token through. As an interceptor of the handler
-// it runs before the input is decoded.
+// bearer refuses calls without the right token. As an interceptor of the handler it runs
+// before the input is decoded.
 func bearer(serviceToken string) rpc.Interceptor {
 	want := []byte("Bearer " + serviceToken)
 	return func(ctx context.Context, call *rpc.Call, next rpc.CallFunc) (any, error) {

@@ -11,7 +11,8 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// watch is what a user does. The id is the name that events may be targeted at.
+// watch opens an iterator for a user. id is the client's id, at which events can be
+// targeted.
 func watch(ctx context.Context, server, id string, tags ...string) (*client.Iterator[Job], error) {
 	link := rpc.NewLink(server+"/rpc", &rpc.LinkOptions{Plugins: []rpc.LinkPlugin{&client.LinkPlugin{
 		URL: server + "/socket", CreateID: func(*token.Payload) string { return id },

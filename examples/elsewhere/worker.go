@@ -7,8 +7,8 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// work is what the other process does. It needs an address and a token, and neither
-// a socket nor a log.
+// work is run by the other process. It needs an address and a token, but neither a socket
+// nor a log.
 func work(ctx context.Context, server, serviceToken string) error {
 	hub := rpc.NewLink(server+"/services", &rpc.LinkOptions{
 		Header: func(context.Context, *rpc.Call) (http.Header, error) {
@@ -20,7 +20,7 @@ func work(ctx context.Context, server, serviceToken string) error {
 		{Event: Job{"export", 40}, Tags: []string{"ops"}},
 		{Event: Job{"export", 60}, TargetIDs: []string{"bob's phone"}},
 		{Event: Job{"export", 80}, ExcludeIDs: []string{"ann's laptop"}},
-		{Event: Job{"export", 90}, Tags: []string{}}, // for no one
+		{Event: Job{"export", 90}, Tags: []string{}}, // for nobody
 		{Event: Job{"export", 100}, Meta: Meta{RetryMS: 500, Comments: []string{"by worker 7"}}},
 	} {
 		p.Channel = "team"

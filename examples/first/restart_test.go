@@ -22,7 +22,7 @@ const address = "127.0.0.1:3000"
 // The client of README.md outlives its server, which keeps events in memory.
 func TestReadmeClientOutlivesTheServer(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // so that a fault does not hang
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // so that a fault does not block the test
 	defer cancel()
 	free, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -84,7 +84,7 @@ func build(ctx context.Context, t *testing.T, at string) (server, client string)
 	return filepath.Join(dir, "server"), filepath.Join(dir, "client")
 }
 
-// connect returns when a server listens at the address.
+// connect waits until a server listens at the address.
 func connect(ctx context.Context, t *testing.T, at string) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -96,7 +96,7 @@ func connect(ctx context.Context, t *testing.T, at string) {
 	}, time.Minute, 10*time.Millisecond)
 }
 
-// program is one that runs.
+// program is a running program.
 type program struct {
 	t     *testing.T
 	cmd   *exec.Cmd
@@ -120,7 +120,7 @@ func start(ctx context.Context, t *testing.T, file string) *program {
 	return p
 }
 
-// hears reports whether the program prints a line in time. It must not end.
+// hears reports whether the program prints a line within the timeout. It must not exit.
 func (p *program) hears(want string, timeout time.Duration) bool {
 	p.t.Helper()
 	late := time.After(timeout)

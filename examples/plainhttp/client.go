@@ -10,7 +10,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// account is a user's way to the service: what signs in every request.
+// account is a client of the service that authenticates every request.
 type account struct {
 	server string
 	name   string
@@ -24,14 +24,14 @@ func (a account) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func (a account) http() *http.Client { return &http.Client{Transport: a} }
 
-// notices listens with tokens of the route that answers with nothing else.
+// notices opens an iterator with tokens of the route that responds with a token only.
 func (a account) notices(ctx context.Context) (*client.Iterator[Notice], error) {
 	tokens := client.HTTPToken(a.server+"/notices", &client.HTTPTokenOptions{HTTPClient: a.http()})
 	return client.Dial[Notice](ctx, tokens, &client.Options{URL: a.server + "/socket"})
 }
 
-// noticesOfMe listens with tokens that a function fetches. It is asked again when
-// a token has expired.
+// noticesOfMe opens an iterator with tokens that a function fetches. It is called again
+// when a token has expired.
 func (a account) noticesOfMe(ctx context.Context) (*client.Iterator[Notice], error) {
 	tokens := client.TokenFunc(func(ctx context.Context) (string, error) {
 		me, err := a.me(ctx)

@@ -16,8 +16,8 @@ type NotifyInput struct {
 	Text string `json:"text" validate:"required"`
 }
 
-// Profile is what GET /me answers, in a form that the service has chosen long
-// before it had notices. Only the last member is new.
+// Profile is the response of GET /me, whose format is older than notices. Only the last
+// member is new.
 type Profile struct {
 	Name    string `json:"name"`
 	Notices string `json:"notices"`

@@ -1,9 +1,9 @@
-// Command plainhttp adds live notices to a web service on net/http that has routes,
-// a middleware and an answer format of its own.
+// Command plainhttp adds live notices to a web service with net/http that has its own
+// routes, middleware and response format.
 //
 //	go run ./examples/plainhttp
 //
-// It serves, plays two users who send each other notices, and exits.
+// It starts a server and two users who send each other notices, and exits.
 package main
 
 import (
@@ -72,7 +72,7 @@ func show(out io.Writer, name string, notices *client.Iterator[Notice]) error {
 	return nil
 }
 
-// serve starts the service. stop ends it, and the sockets with it.
+// serve starts the service. stop stops it and closes its sockets.
 func serve(ctx context.Context) (url string, stop func(), err error) {
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {

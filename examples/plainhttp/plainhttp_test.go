@@ -18,7 +18,7 @@ func TestNoticesArrive(t *testing.T) {
 	require.Equal(t, "bob hears from ann: lunch?\nann hears from bob: at noon\n", out.String())
 }
 
-// The service's middleware guards every way to a token and the procedures.
+// The service's middleware protects the routes for tokens and the procedures.
 func TestNobodyListensUnasked(t *testing.T) {
 	t.Parallel()
 	server, stop, err := serve(t.Context())

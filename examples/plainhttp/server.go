@@ -47,7 +47,7 @@ func (s *service) notices(w http.ResponseWriter, r *http.Request) {
 	s.subscription(r).ServeHTTP(w, r)
 }
 
-// me puts the token into an answer of its own form.
+// me responds with the token in a response of its own format.
 func (s *service) me(w http.ResponseWriter, r *http.Request) {
 	tok, err := s.subscription(r).Token(r.Context())
 	if err != nil {
@@ -60,7 +60,7 @@ func (s *service) me(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// notify is a procedure. Values that middleware has put into the context are there.
+// notify is a procedure. Its context has the values that middleware has added.
 func (s *service) notify(ctx context.Context, in NotifyInput) (rpc.Void, error) {
 	inbox, err := s.inboxes.Get(ctx, in.To)
 	if err != nil {
@@ -69,8 +69,7 @@ func (s *service) notify(ctx context.Context, in NotifyInput) (rpc.Void, error) 
 	return rpc.Void{}, inbox.PublishEvent(ctx, Notice{From: user(ctx), Text: in.Text})
 }
 
-// signedIn is the service's own middleware. It stands for whatever you have: here
-// every name is accepted.
+// signedIn is the service's middleware, in place of yours: it accepts every name.
 func signedIn(next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name, _, ok := r.BasicAuth()

@@ -20,7 +20,7 @@ func listen(ctx context.Context, out io.Writer, server, channel string) (*client
 	})
 }
 
-// post does what a web hook does.
+// post sends a hook like a web service.
 func post(ctx context.Context, server, channel, hook string) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, server+"/channels/"+channel, strings.NewReader(hook))
 	if err != nil {

@@ -1,7 +1,8 @@
-// Command relay passes JSON that is posted to a channel on to all who listen to it.
-// Its objects have no type of their own.
+// Command relay forwards JSON that is posted to a channel to all clients of the channel.
+// Its objects need no type.
 //
-//	go run ./examples/relay                          play and exit
+// go run ./examples/relay                          demonstrate and exit
+//
 //	go run ./examples/relay -serve 127.0.0.1:3000    serve, and listen to the channel "builds"
 //	curl -d '{"ok":true}' http://127.0.0.1:3000/channels/builds
 package main
@@ -40,7 +41,7 @@ func main() {
 	}
 }
 
-// follow serves and prints what is posted to one channel.
+// follow serves, and prints the hooks of one channel.
 func follow(ctx context.Context, addr string, out io.Writer) error {
 	server, stop, err := serve(ctx, addr)
 	if err != nil {
@@ -55,7 +56,7 @@ func follow(ctx context.Context, addr string, out io.Writer) error {
 	return show(out, "builds", builds, 0)
 }
 
-// play posts to two channels and prints what their listeners get.
+// play posts to two channels and prints the events of their clients.
 func play(ctx context.Context, out io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
@@ -90,7 +91,7 @@ func play(ctx context.Context, out io.Writer) error {
 	return show(out, "deploys", deploys, 1)
 }
 
-// show prints n hooks as they arrive, 0 is all of them.
+// show prints n hooks as they arrive; 0 means all.
 func show(out io.Writer, channel string, hooks *client.Iterator[Hook], n int) error {
 	for hook, err := range hooks.All() {
 		if err != nil {
@@ -104,7 +105,7 @@ func show(out io.Writer, channel string, hooks *client.Iterator[Hook], n int) er
 	return nil
 }
 
-// serve starts the relay. stop ends it, and the sockets with it.
+// serve starts the relay. stop stops it and closes its sockets.
 func serve(ctx context.Context, addr string) (url string, stop func(), err error) {
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 // Hook is an event: posted JSON, which the relay does not decode.
 type Hook = json.RawMessage
 
-// maxHook is how large a hook may be.
+// maxHook is the size of the largest hook in bytes.
 const maxHook = 64 << 10
 
 // newServer returns the handler of the relay, and a function to shut it down.
@@ -44,7 +44,7 @@ func newServer(key token.Secret) (http.Handler, func(context.Context) error) {
 			http.Error(w, "try again later", http.StatusServiceUnavailable)
 			return
 		}
-		w.WriteHeader(http.StatusAccepted) // it is stored, and on its way to all
+		w.WriteHeader(http.StatusAccepted) // it is stored, and is being sent
 	})
 	mux.Handle("/socket", durableobject.UpgradeHandler(channels, nil))
 	return mux, channels.Shutdown
@@ -56,7 +56,7 @@ func readHook(w http.ResponseWriter, r *http.Request) (Hook, error) {
 		return nil, err
 	}
 	if !json.Valid(hook) {
-		return nil, errors.New("this is no JSON")
+		return nil, errors.New("this is not JSON")
 	}
 	return hook, nil
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// loadCursor returns the last event id that was stored, empty if there is none.
+// loadCursor returns the stored event id, or an empty string if there is none.
 func loadCursor(file string) (string, error) {
 	if file == "" {
 		return "", nil
@@ -20,8 +20,8 @@ func loadCursor(file string) (string, error) {
 	return strings.TrimSpace(string(text)), err
 }
 
-// storeCursor replaces the file at once: whenever the program or the machine stops,
-// the file has the old cursor or the new one. An empty one, of a server that keeps no
+// storeCursor replaces the file atomically: if the program or the machine stops at any
+// time, the file has the old or the new cursor. An empty cursor, of a server that keeps no
 // events, is not stored.
 func storeCursor(file, lastEventID string) error {
 	if file == "" || lastEventID == "" {

@@ -17,17 +17,17 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// tail is what the flags say. It knows nothing of the events' type: an value.Value
-// keeps an event as it came.
+// tail has the values of the flags. It does not know the type of the events: a value.Value
+// keeps an event encoded.
 type tail struct {
 	url, tokenURL, input, cursor string
 	asJSON                       bool
 	most                         int
-	hc                           *http.Client // nil is the default
+	hc                           *http.Client // nil means the default
 	out, notes                   io.Writer
 }
 
-// run follows the channel until ctx ends, which is no error.
+// run follows the channel until ctx ends, after which it returns nil.
 func (t *tail) run(ctx context.Context) error {
 	if err := t.follow(ctx); ctx.Err() == nil {
 		return err
@@ -41,8 +41,8 @@ func (t *tail) follow(ctx context.Context) error {
 		return err
 	}
 	defer events.Close()
-	// Where the first subscription begins counts too: what is published before the
-	// first event is printed is not lost either.
+	// The position of the first subscription is stored too, so that events that are
+	// published before the first one is printed are not lost.
 	if err := storeCursor(t.cursor, events.LastEventID()); err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (t *tail) follow(ctx context.Context) error {
 	return nil
 }
 
-// open begins behind the cursor, or now if there is none.
+// open opens an iterator that begins after the cursor, or with new events if there is none.
 func (t *tail) open(ctx context.Context) (*client.Iterator[value.Value], error) {
 	last, err := loadCursor(t.cursor)
 	if err != nil {
@@ -81,11 +81,11 @@ func (t *tail) open(ctx context.Context) (*client.Iterator[value.Value], error) 
 		return client.Dial[value.Value](ctx, client.HTTPToken(t.tokenURL, &client.HTTPTokenOptions{HTTPClient: t.hc}), &options, opts...)
 	}
 	if !json.Valid([]byte(t.input)) {
-		return nil, errors.New("-input is no JSON")
+		return nil, errors.New("-input is not JSON")
 	}
 	base, procedure := path.Split(t.tokenURL)
 	if procedure == "" {
-		return nil, errors.New("-token-url names no procedure")
+		return nil, errors.New("-token-url does not name a procedure")
 	}
 	plugin := client.LinkPlugin(options)
 	link := rpc.NewLink(base, &rpc.LinkOptions{HTTPClient: t.hc, Plugins: []rpc.LinkPlugin{&plugin}})
@@ -93,8 +93,8 @@ func (t *tail) open(ctx context.Context) (*client.Iterator[value.Value], error) 
 	return client.Subscribe(ctx, link, contract, json.RawMessage(t.input), opts...)
 }
 
-// untilItIsUp repeats the fetch of a token while the server cannot be reached. One that
-// answers is up, whatever the answer is.
+// untilItIsUp repeats the fetch of a token while the server cannot be reached. Any response
+// means that it can.
 func (t *tail) untilItIsUp() rpc.Retry {
 	return rpc.Retry{
 		Max:   rpc.Unlimited,
@@ -112,8 +112,8 @@ func (t *tail) untilItIsUp() rpc.Retry {
 	}
 }
 
-// print prints an event: what it is in JSON or, with asJSON, its id and all of it,
-// which includes the types that JSON does not have.
+// print prints an event: as JSON or, with asJSON, with its id and its whole encoding, which
+// includes the types that JSON does not have.
 func (t *tail) print(event rpc.Event[value.Value]) error {
 	envelope, err := event.Data.Append(nil)
 	if err != nil {

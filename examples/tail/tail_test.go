@@ -26,7 +26,7 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// asTail makes the test binary the program.
+// asTail is the environment variable that makes the test binary the program.
 const asTail = "RUN_AS_TAIL"
 
 func TestMain(m *testing.M) {
@@ -37,8 +37,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// service is a server with one channel of numbers. It serves its tokens at /token, and
-// by a procedure at /rpc/listen.
+// service is a server with one channel of numbers. It serves tokens at /token, and with a
+// procedure at /rpc/listen.
 type service struct {
 	t     *testing.T
 	url   string
@@ -92,7 +92,7 @@ func (s *service) publish(first, last int) {
 	}
 }
 
-// expectCursor waits until the file has a cursor that is the right one.
+// expectCursor waits until the file has a cursor for which is returns true.
 func expectCursor(t *testing.T, file string, is func(stored string) bool) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -103,7 +103,7 @@ func expectCursor(t *testing.T, file string, is func(stored string) bool) {
 
 func isSet(stored string) bool { return stored != "" }
 
-// program is tail in a process of its own.
+// program is tail in a separate process.
 type program struct {
 	t      *testing.T
 	cmd    *exec.Cmd
@@ -123,7 +123,7 @@ func start(s *service, cursor string) *program {
 	return &program{s.t, cmd, bufio.NewScanner(out), cursor}
 }
 
-// expect reads the numbers from first to last, and waits until the cursor is there.
+// expect reads the numbers from first to last, and waits until the cursor is stored.
 func (p *program) expect(first, last int) {
 	p.t.Helper()
 	var got line
@@ -135,7 +135,7 @@ func (p *program) expect(first, last int) {
 	expectCursor(p.t, p.cursor, func(stored string) bool { return stored == got.ID })
 }
 
-// kill ends the program without its knowing, and checks that it has printed no more.
+// kill kills the program, and checks that it has printed nothing else.
 func (p *program) kill() {
 	p.t.Helper()
 	require.NoError(p.t, p.cmd.Process.Kill())
@@ -151,11 +151,11 @@ func TestKilledAndStartedAgain(t *testing.T) {
 
 	first := start(s, cursor)
 	expectCursor(t, cursor, isSet)
-	first.kill() // before it has seen anything
+	first.kill() // before it has received anything
 
 	next := 1
 	for range 3 {
-		s.publish(next, next+2) // while nobody listens
+		s.publish(next, next+2) // while no program runs
 		p := start(s, cursor)
 		p.expect(next, next+2)
 		s.publish(next+3, next+5)
@@ -206,7 +206,8 @@ func TestSaysWhatIsMissing(t *testing.T) {
 	require.Equal(t, "tail: client: events are missing: truncated\n", notes.String())
 }
 
-// It waits for its server, whatever the tokens come from, and slashes do no harm.
+// It waits for its server, whichever way it fetches tokens. Slashes at the end of URLs are
+// ignored.
 func TestWaitsForAServerThatIsNotUpYet(t *testing.T) {
 	for name, flags := range map[string]tail{
 		"a procedure": {url: "ws://memory/socket", tokenURL: "http://memory/rpc/listen", input: `{"name":"tail"}`},

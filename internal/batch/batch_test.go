@@ -111,7 +111,7 @@ func TestRequestsAreRefused(t *testing.T) {
 	}
 }
 
-// A large batch of nothing costs no more than the requests that are allowed.
+// A large batch of empty requests costs no more than the allowed number of requests.
 func TestRequestsBeyondTheLimitAreNotRead(t *testing.T) {
 	text := []byte("[" + strings.Repeat(`{"url":"http://h"},`, 50_000) + "{}]")
 	var err error

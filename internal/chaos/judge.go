@@ -9,7 +9,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// judge compares what the iterators have yielded with what was published. From the first
+// judge compares the items of the iterators with the published events. From the first
 // event to the last, each of them must have yielded
 //
 //   - every event that is for its member, and no other;

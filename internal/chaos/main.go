@@ -75,7 +75,7 @@ func command(args []string, out io.Writer) error {
 	if p.clients < rooms || p.events < 1 || p.drops < 1 || p.restarts < 0 || p.ticks < 1 {
 		return fmt.Errorf("there must be %d clients or more, and 1 or more events, drops and ticks", rooms)
 	}
-	p.seed = cmp.Or(p.seed, rand.Uint64()) //nolint:gosec // nobody gains from guessing it
+	p.seed = cmp.Or(p.seed, rand.Uint64()) //nolint:gosec // it need not be hard to guess
 	dir, err := os.MkdirTemp("", "chaos-*")
 	if err != nil {
 		return err

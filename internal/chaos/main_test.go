@@ -55,7 +55,7 @@ func TestHerdReport(t *testing.T) {
 		"too late":             {evenly(1000, 4*time.Second), 1000, "the last client connected after 3.996s, not within 3s"},
 		"at once":              {append(evenly(990, 100*time.Millisecond), evenly(10, time.Second)...), 1000, "the peak is more than 2 times the mean"},
 		"some twice":           {evenly(1001, 2500*time.Millisecond), 1000, "1001 connections for 1000 clients"},
-		"tokens for nothing":   {evenly(1000, 2500*time.Millisecond), 1001, "1001 tokens fetched for 1000 lifetimes"},
+		"unnecessary tokens":   {evenly(1000, 2500*time.Millisecond), 1001, "1001 tokens fetched for 1000 lifetimes"},
 		"a connection is away": {evenly(999, 2500*time.Millisecond), 1000, "999 connections for 1000 clients"},
 	}
 	for name, c := range cases {

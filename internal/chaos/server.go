@@ -80,7 +80,7 @@ func serve(args []string, in io.Reader, out io.Writer) (err error) {
 	}
 	srv := &http.Server{
 		Handler: mux, TLSConfig: certificate, ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // handshakes that are cut are no fault
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // cut handshakes are not faults
 	}
 	var goroutines sync.WaitGroup
 	goroutines.Go(func() { _ = srv.Serve(plain) })

@@ -127,7 +127,7 @@ func (s *surroundings) watch(ctx context.Context, number int) (*watcher, error) 
 // pause returns a backoff: mostly a short one, and sometimes one in which brief rooms drop
 // events.
 func (w *watcher) pause(calm bool) time.Duration {
-	if isBrief(w.room) && !calm && rand.IntN(4) == 0 { //nolint:gosec // nobody gains from guessing it
+	if isBrief(w.room) && !calm && rand.IntN(4) == 0 { //nolint:gosec // it need not be hard to guess
 		return rand.N(awayAtMost) //nolint:gosec // as above
 	}
 	return rand.N(100 * time.Millisecond) //nolint:gosec // as above

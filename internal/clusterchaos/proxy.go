@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// fault is what a proxy does to its connections.
+// fault is a fault that a proxy causes.
 type fault int32
 
 const (

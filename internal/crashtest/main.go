@@ -63,7 +63,7 @@ func command(args []string, out io.Writer) error {
 	if p.keyed < 0 {
 		return errors.New("keyed must be 0 or more")
 	}
-	p.seed = cmp.Or(p.seed, rand.Uint64()) //nolint:gosec // nobody gains from guessing it
+	p.seed = cmp.Or(p.seed, rand.Uint64()) //nolint:gosec // it need not be hard to guess
 	dir, err := os.MkdirTemp("", "crashtest-*")
 	if err != nil {
 		return err

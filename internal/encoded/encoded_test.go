@@ -8,7 +8,8 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// TestNoSerializer: in a program without a serializer a zero Value is undefined and no more.
+// In a program without a serializer, a zero Value is undefined and cannot be used
+// otherwise.
 func TestNoSerializer(t *testing.T) {
 	t.Parallel()
 	var v value.Value

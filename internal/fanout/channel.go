@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -150,7 +151,8 @@ func (ch *Channel) Join(r *Reader, sink Sink, tags []string, recipient eventlog.
 }
 
 func (ch *Channel) join(r *Reader, sink Sink, tags []string, recipient eventlog.Recipient) bool {
-	r.history, r.sink, r.tags, r.recipient, r.writer = &ch.history, sink, tags, recipient, sink.Writer()
+	r.history, r.sink, r.recipient, r.writer = &ch.history, sink, recipient, sink.Writer()
+	r.tags = distinct(tags)
 	ch.tail.mu.Lock()
 	defer ch.tail.mu.Unlock()
 	ch.readers.add(r, ch.options.Pool)
@@ -159,6 +161,18 @@ func (ch *Channel) join(r *Reader, sink Sink, tags []string, recipient eventlog.
 		return false
 	}
 	return true
+}
+
+// distinct returns the tags without repetitions, so that a reader is in each list once.
+func distinct(tags []string) []string {
+	if len(tags) < 2 {
+		return tags
+	}
+	sorted := slices.Compact(slices.Sorted(slices.Values(tags)))
+	if len(sorted) == len(tags) {
+		return tags
+	}
+	return sorted
 }
 
 // Leave removes a reader. It must be called once, after Join.
@@ -173,9 +187,50 @@ func (ch *Channel) Leave(r *Reader) {
 	}
 }
 
-// Sinks returns the sinks of the readers with one of the tags, or of all readers if tags is nil.
+// Sinks returns the sinks of the readers with one of the tags, or of all readers if tags is nil:
+// each of them once, if it neither joins nor leaves during the call.
 func (ch *Channel) Sinks(tags []string) []Sink {
+	var readers []*Reader
+	if tags == nil {
+		readers = ch.allReaders()
+	}
+	for _, tag := range tags {
+		readers = ch.appendTagged(readers, tag)
+	}
+	if len(tags) > 1 {
+		readers = unique(readers)
+	}
+	return sinksOf(readers)
+}
+
+// allReaders and appendTagged hold the lock only while they copy a list: all that depends on the
+// readers is done without it, so that a publisher does not wait for that.
+func (ch *Channel) allReaders() []*Reader {
 	ch.tail.mu.Lock()
 	defer ch.tail.mu.Unlock()
-	return ch.readers.sinks(tags)
+	return ch.readers.all()
+}
+
+func (ch *Channel) appendTagged(list []*Reader, tag string) []*Reader {
+	ch.tail.mu.Lock()
+	defer ch.tail.mu.Unlock()
+	return ch.readers.appendTagged(list, tag)
+}
+
+// unique removes the repetitions in a list of readers.
+func unique(list []*Reader) []*Reader {
+	seen := make(map[*Reader]struct{}, len(list))
+	return slices.DeleteFunc(list, func(r *Reader) bool {
+		before := len(seen)
+		seen[r] = struct{}{}
+		return len(seen) == before
+	})
+}
+
+func sinksOf(readers []*Reader) []Sink {
+	sinks := make([]Sink, len(readers))
+	for i, r := range readers {
+		sinks[i] = r.sink
+	}
+	return sinks
 }

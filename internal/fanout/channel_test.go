@@ -16,7 +16,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/socket"
 )
 
-// Live and in a replay, a client is sent the events whose audiences include it.
+// A client is sent the events whose audiences include it, live and in a replay.
 func TestAudiences(t *testing.T) {
 	t.Parallel()
 	bubble(t, nil, func(f *fixture) {
@@ -57,8 +57,8 @@ func TestAudiences(t *testing.T) {
 	})
 }
 
-// A writer that is late to notify the last reader, which has left since, does not keep the
-// next one from what is published to it.
+// If a writer has not yet notified the last reader, which has left, the next reader is notified of
+// later records nevertheless.
 func TestReaderAfterOneThatLeftUnnotified(t *testing.T) {
 	t.Parallel()
 	bubble(t, nil, func(f *fixture) {
@@ -77,8 +77,8 @@ func TestReaderAfterOneThatLeftUnnotified(t *testing.T) {
 	})
 }
 
-// The time that a record for a tag takes does not depend on the other readers: those are
-// not notified.
+// A record for a tag takes the same time for any number of other readers, because these are not
+// notified.
 func TestOnlyTheAudienceIsWoken(t *testing.T) {
 	t.Parallel()
 	bubble(t, nil, func(f *fixture) {
@@ -96,8 +96,8 @@ func TestOnlyTheAudienceIsWoken(t *testing.T) {
 	})
 }
 
-// A channel that is given a record whose predecessor it was not given reads the log from
-// where it was, and what is missing may be for anybody.
+// A channel that receives a record without the one before it reads from the log. The missing
+// records may be for any reader.
 func TestRecordsThatTheChannelWasNotGiven(t *testing.T) {
 	t.Parallel()
 	shared := func(o *Options) { o.SoleWriter = false }
@@ -127,8 +127,8 @@ func TestRecordsThatTheChannelWasNotGiven(t *testing.T) {
 	})
 }
 
-// A client may have seen events, through another process, that the channel was not given
-// yet. It is not sent them again.
+// A client may have received events from another process that the channel has not received yet. It
+// is not sent them again.
 func TestResumeAheadOfTheTail(t *testing.T) {
 	t.Parallel()
 	shared := func(o *Options) { o.SoleWriter = false }
@@ -146,7 +146,8 @@ func TestResumeAheadOfTheTail(t *testing.T) {
 	})
 }
 
-// A quiet reader lacks nothing when the log drops what was not for it.
+// A reader that has read everything misses nothing when the log drops records that were not for
+// it.
 func TestTheLogDropsWhatWasNotForTheReader(t *testing.T) {
 	t.Parallel()
 	shared := func(o *Options) { o.SoleWriter = false }
@@ -165,7 +166,7 @@ func TestTheLogDropsWhatWasNotForTheReader(t *testing.T) {
 	})
 }
 
-// What is older than the retention is not replayed, even if the log still has it.
+// Records that are older than the retention are not replayed, even if the log still has them.
 func TestRetentionIsShorterThanThatOfTheLog(t *testing.T) {
 	t.Parallel()
 	short := func(o *Options) { o.Retention, o.MaxLagBytes = time.Minute, 1000 }
@@ -187,7 +188,7 @@ func TestRetentionIsShorterThanThatOfTheLog(t *testing.T) {
 	})
 }
 
-// A record that the log hands on, but had before the channel was opened, is not new.
+// A record that the log delivers, but had before the channel was opened, is not new.
 func TestRecordFromBeforeOpen(t *testing.T) {
 	t.Parallel()
 	bubble(t, nil, func(f *fixture) {
@@ -202,8 +203,8 @@ func TestRecordFromBeforeOpen(t *testing.T) {
 	})
 }
 
-// Readers join and leave while the writers scan, and everybody is notified of all that
-// was published since it subscribed.
+// While readers join and leave and the writers scan, each reader is notified of everything that is
+// published after it has subscribed.
 func TestReadersComeAndGoWhileTheyAreNotified(t *testing.T) {
 	t.Parallel()
 	bubble(t, nil, func(f *fixture) {
@@ -244,7 +245,7 @@ func TestReadersComeAndGoWhileTheyAreNotified(t *testing.T) {
 	})
 }
 
-// blocking is a client that holds up its writer when it is flushed.
+// blocking is a client whose flush blocks its writer.
 type blocking struct {
 	*client
 	reached, release chan struct{}
@@ -255,8 +256,8 @@ func (b blocking) Flush(func(*socket.Conn)) {
 	<-b.release
 }
 
-// While a scan is under way, a reader that takes the place of one that has left, or that
-// is notified on its own, is not forgotten by the scan.
+// A scan does not skip a reader that takes the place of one that has left, or that is notified on
+// its own meanwhile.
 func TestReadersMoveDuringAScan(t *testing.T) {
 	t.Parallel()
 	bubble(t, nil, func(f *fixture) {
@@ -332,7 +333,7 @@ func (l *counting) After(ctx context.Context, channel string, p eventlog.Positio
 	return replay, err
 }
 
-// What the log has is read and encoded once for all clients that resume at the same time.
+// The log is read and encoded once for all clients that resume at the same time.
 func TestReplaysShareTheirPages(t *testing.T) {
 	t.Parallel()
 	log := &counting{}

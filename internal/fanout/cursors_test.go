@@ -9,7 +9,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/socket"
 )
 
-// beats asks for a heartbeat, and returns the messages that the client is sent.
+// beats returns the messages that a heartbeat sends to the client.
 func (c *client) beats(stop func() bool) []string {
 	c.t.Helper()
 	var b socket.Batch
@@ -50,7 +50,7 @@ func TestHeartbeat(t *testing.T) {
 	})
 }
 
-// A client that has seen more in another process is not sent back.
+// A heartbeat does not move a client back that has received more from another process.
 func TestHeartbeatAheadOfTheTail(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(o *Options) { o.SoleWriter = false }, func(f *fixture) {

@@ -137,13 +137,14 @@ func (f *feed) Deliver(rec *eventlog.Record) {
 // Lost implements [eventlog.Follower]. It ends all readers, because the log may have other records
 // now than those that they have read.
 func (f *feed) Lost(err error) {
-	for _, sink := range f.end(err) {
-		sink.Fail(fmt.Errorf("%w: %w", ErrLost, err))
+	for _, r := range f.end(err) {
+		r.sink.Fail(fmt.Errorf("%w: %w", ErrLost, err))
 	}
 }
 
-// end removes the feed from its channel, ends the readers and returns their sinks.
-func (f *feed) end(err error) []Sink {
+// end removes the feed from its channel, and ends its readers and returns them. They remain in the
+// index until [Channel.Leave].
+func (f *feed) end(err error) []*Reader {
 	ch := f.ch
 	ch.tail.mu.Lock()
 	defer ch.tail.mu.Unlock()
@@ -151,11 +152,13 @@ func (f *feed) end(err error) []Sink {
 		return nil
 	}
 	ch.feed = nil
-	sinks := ch.readers.sinks(nil)
-	ch.readers.leave()
+	readers := ch.readers.all()
+	for _, r := range readers {
+		r.leave()
+	}
 	ch.history.pages.reset()
 	ch.arrivals.end()
-	return sinks
+	return readers
 }
 
 // Unfollow ends the feed, if there is one, and prevents the channel from being followed again.

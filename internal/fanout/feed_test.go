@@ -11,7 +11,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// scripted is a shared log whose feeds do what a test says.
+// scripted is a shared log whose feeds are controlled by the test.
 type scripted struct {
 	*eventlog.Memory
 	follow func(ctx context.Context, f eventlog.Follower) error // nil: succeeds
@@ -44,7 +44,7 @@ func feeding(t *testing.T, test func(f *fixture, log *scripted)) {
 	})
 }
 
-// stored appends an event to the log and returns its record, which no feed has passed.
+// stored appends an event to the log and returns its record, which is not delivered.
 func (f *fixture) stored(text string) *eventlog.Record {
 	f.t.Helper()
 	rec := record(text)
@@ -57,8 +57,8 @@ func (f *fixture) follow() {
 	require.NoError(f.t, f.ch.Follow(f.t.Context()))
 }
 
-// Records that come before Follow has said where the feed begins are not lost, and those
-// before that are not delivered.
+// Records that are delivered before Follow returns the position at which the feed begins are not
+// lost, and records before that position are ignored.
 func TestRecordsBeforeFollowReturns(t *testing.T) {
 	feeding(t, func(f *fixture, log *scripted) {
 		log.follow = func(_ context.Context, feed eventlog.Follower) error {
@@ -82,7 +82,7 @@ func TestRecordsBeforeFollowReturns(t *testing.T) {
 	})
 }
 
-// What is left out is read from the log when the next record comes.
+// Records that the feed leaves out are read from the log when the next one arrives.
 func TestFeedLeavesOut(t *testing.T) {
 	feeding(t, func(f *fixture, log *scripted) {
 		f.follow()
@@ -98,8 +98,8 @@ func TestFeedLeavesOut(t *testing.T) {
 	})
 }
 
-// After a feed was lost its readers read nothing more, whatever the Seqs are that the
-// next one begins with, and the old feed is not heard any more.
+// After a feed was lost, its readers read nothing more, whatever the Seqs of the next feed are,
+// and records of the lost feed are ignored.
 func TestLostFeed(t *testing.T) {
 	feeding(t, func(f *fixture, log *scripted) {
 		f.follow()
@@ -115,7 +115,7 @@ func TestLostFeed(t *testing.T) {
 		late := f.join("late")
 		require.ErrorIs(f.t, late.failure(), ErrLost, "the feed was lost since it was followed")
 
-		log.Memory = eventlog.NewMemory(nil) // Seqs begin anew
+		log.Memory = eventlog.NewMemory(nil) // Seqs begin again
 		f.log = log
 		f.follow()
 		require.Equal(f.t, 1, log.stops, "the feed that was lost is released")
@@ -139,8 +139,8 @@ func TestLostFeed(t *testing.T) {
 	})
 }
 
-// A feed that is lost while a writer is late to notify its readers does not keep those of
-// the next feed from any record of that.
+// If a feed is lost before a writer has notified its readers, the readers of the next feed are
+// notified of all its records nevertheless.
 func TestLostFeedWithUnnotifiedReaders(t *testing.T) {
 	feeding(t, func(f *fixture, log *scripted) {
 		f.follow()
@@ -163,7 +163,7 @@ func TestLostFeedWithUnnotifiedReaders(t *testing.T) {
 	})
 }
 
-// A feed that is lost before Follow returns is no feed.
+// A feed that is lost before Follow returns is not used.
 func TestFeedLostAtOnce(t *testing.T) {
 	feeding(t, func(f *fixture, log *scripted) {
 		log.follow = func(_ context.Context, feed eventlog.Follower) error {
@@ -177,8 +177,8 @@ func TestFeedLostAtOnce(t *testing.T) {
 	})
 }
 
-// Those who want to follow a channel at the same time share one attempt, but not the fate
-// of the one who has begun it.
+// Callers that follow a channel at the same time share one attempt, but if the context of the one
+// that made it ends, another one tries again.
 func TestFollowersShareAnAttempt(t *testing.T) {
 	broken := errors.New("broken")
 	for name, test := range map[string]struct {
@@ -217,7 +217,7 @@ func TestFollowersShareAnAttempt(t *testing.T) {
 	}
 }
 
-// A cursor event is not older than what the client has seen in another process.
+// A cursor event does not move a client back that has received more from another process.
 func TestCursorEventsDoNotGoBack(t *testing.T) {
 	feeding(t, func(f *fixture, log *scripted) {
 		f.follow()

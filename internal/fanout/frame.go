@@ -47,17 +47,25 @@ var firstID = peer.ID("1")
 
 // sharedID tracks the id that most of the current subscriptions have, for which shared frames are
 // created. Each operation takes constant time, whatever ids clients choose, and an id is forgotten
-// with its last subscription.
+// with its last subscription. To range over a map would take time for all the ids that there have
+// ever been at the same time, so the maps are only accessed by key.
 //
-//   - counts has the number of subscriptions of each id that has any, and byCount the ids with
-//     each number.
+//   - counts has the ids that have subscriptions. byCount has the first of those with each
+//     number of subscriptions; the others are linked to it.
 //   - most is the greatest number in byCount, or 0 if there is none.
 //   - id is an id with that number of subscriptions; it is arbitrary if most is 0.
 type sharedID struct {
 	id      peer.ID
-	counts  map[string]int
-	byCount map[int]map[string]struct{}
+	counts  map[string]*idCount
+	byCount map[int]*idCount
 	most    int
+}
+
+// idCount is an id with its number of subscriptions. prev and next are other ids with that number.
+type idCount struct {
+	id         string
+	count      int
+	prev, next *idCount
 }
 
 // add counts a subscription, unless it has no id: frames without an id are not shared.
@@ -71,44 +79,58 @@ func (s *sharedID) change(id peer.ID, by int) {
 		return
 	}
 	if s.counts == nil {
-		s.counts, s.byCount = map[string]int{}, map[int]map[string]struct{}{}
+		s.counts, s.byCount = map[string]*idCount{}, map[int]*idCount{}
 	}
-	before := s.counts[string(id)]
-	after := before + by
-	s.move(string(id), before, after)
-	s.most = max(s.most, after)
+	c := s.counts[string(id)]
+	if c == nil {
+		c = &idCount{id: string(id)}
+		s.counts[c.id] = c
+	} else {
+		s.unlink(c)
+	}
+	if c.count += by; c.count > 0 {
+		s.link(c)
+	} else {
+		delete(s.counts, c.id)
+	}
+	s.most = max(s.most, c.count)
 	if s.byCount[s.most] == nil {
-		s.most = after // id was the only one with that number
+		s.most = c.count // it was the only one with that number
 	}
-	if s.counts[string(s.id)] == s.most {
+	s.choose()
+}
+
+// choose changes id if another one has more subscriptions.
+func (s *sharedID) choose() {
+	top := s.byCount[s.most]
+	if top == nil {
 		return
 	}
-	for other := range s.byCount[s.most] {
-		s.id = peer.ID(other)
-		return
+	if c := s.counts[string(s.id)]; c == nil || c.count < s.most {
+		s.id = peer.ID(top.id)
 	}
 }
 
-// move changes the number of subscriptions of an id.
-func (s *sharedID) move(id string, before, after int) {
-	ids := s.byCount[before]
-	delete(ids, id)
-	if len(ids) == 0 {
-		delete(s.byCount, before)
-	} else {
-		ids = nil
+// link makes an id the first one with its number of subscriptions.
+func (s *sharedID) link(c *idCount) {
+	c.prev, c.next = nil, s.byCount[c.count]
+	if c.next != nil {
+		c.next.prev = c
 	}
-	if after == 0 {
-		delete(s.counts, id)
-		return
-	}
-	s.counts[id] = after
+	s.byCount[c.count] = c
+}
+
+// unlink undoes link.
+func (s *sharedID) unlink(c *idCount) {
 	switch {
-	case s.byCount[after] != nil:
-		ids = s.byCount[after]
-	case ids == nil: // otherwise the empty set is used again
-		ids = map[string]struct{}{}
+	case c.prev != nil:
+		c.prev.next = c.next
+	case c.next != nil:
+		s.byCount[c.count] = c.next
+	default:
+		delete(s.byCount, c.count)
 	}
-	ids[id] = struct{}{}
-	s.byCount[after] = ids
+	if c.next != nil {
+		c.next.prev = c.prev
+	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/socket"
 )
 
-// The id is always one that no other has more subscriptions than.
+// No other id has more subscriptions than the shared one.
 func TestSharedIDIsTheMostCommonOne(t *testing.T) {
 	t.Parallel()
 	rnd := rand.New(rand.NewPCG(5, 6))
@@ -50,8 +50,30 @@ func TestSharedIDIsTheMostCommonOne(t *testing.T) {
 	require.Empty(t, s.counts, "no frame is shared without an id")
 }
 
-// One client that subscribes again and again does not take the sharing of frames from
-// the others, neither while it is there nor after it has left.
+// The time of an operation must not depend on how many ids there have been.
+func BenchmarkSharedID(b *testing.B) {
+	for _, n := range []int{0, 100_000} {
+		b.Run(fmt.Sprintf("before=%d", n), func(b *testing.B) {
+			var s sharedID
+			s.add(peer.ID("a"))
+			for i := range n {
+				s.add(peer.ID(fmt.Sprint(i)))
+			}
+			for i := range n {
+				s.remove(peer.ID(fmt.Sprint(i)))
+			}
+			for b.Loop() { // each of them becomes the shared one
+				s.add(peer.ID("b"))
+				s.remove(peer.ID("a"))
+				s.add(peer.ID("a"))
+				s.remove(peer.ID("b"))
+			}
+		})
+	}
+}
+
+// A client that subscribes again and again does not prevent others from sharing frames, neither
+// while it is connected nor after it has left.
 func TestFramesStayShared(t *testing.T) {
 	t.Parallel()
 	bubble(t, nil, func(f *fixture) {

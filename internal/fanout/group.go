@@ -1,10 +1,6 @@
 package fanout
 
-import (
-	"slices"
-
-	"github.com/go-orpc/durable-iterator/internal/socket"
-)
+import "github.com/go-orpc/durable-iterator/internal/socket"
 
 // group has the readers of a channel whose connections have the same writer. A publisher enqueues
 // a record for everybody in the group, and the writer scans the readers. The fields are guarded by
@@ -98,16 +94,18 @@ func (g *group) scanSome() (more bool) {
 	return more
 }
 
+func (g *group) add(r *Reader) {
+	r.atGroup = int32(len(g.readers)) //nolint:gosec // there are fewer connections
+	g.readers = append(g.readers, r)
+}
+
 // remove removes a reader. The last reader takes its place, which the scan may have passed, so it
 // is notified now.
 func (g *group) remove(r *Reader) {
-	i := slices.Index(g.readers, r)
-	if i < 0 {
-		return
-	}
 	last := len(g.readers) - 1
 	moved := g.readers[last]
-	g.readers[i], g.readers[last] = moved, nil
+	g.readers[r.atGroup], g.readers[last] = moved, nil
+	moved.atGroup = r.atGroup
 	g.readers = g.readers[:last]
 	g.scanned = min(g.scanned, last)
 	g.notify(moved, nil)

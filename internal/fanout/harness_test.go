@@ -20,7 +20,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/socket"
 )
 
-// fixture is a channel whose readers are tested without connections.
+// fixture is a channel whose readers have no connections.
 type fixture struct {
 	t    *testing.T
 	log  eventlog.Log
@@ -59,8 +59,8 @@ func (f *fixture) publish(text string, set ...func(*eventlog.Audience)) string {
 	return rec.Position().String()
 }
 
-// busy occupies the writer of the clients until resume is called, which waits until it has
-// made up for what it was kept from.
+// busy blocks the writer of the clients until resume is called, which returns when the writer is
+// idle again.
 func (f *fixture) busy() (resume func()) {
 	block := make(chan struct{})
 	f.pool.NewTask(0, func(func(*socket.Conn)) { <-block }).Wake()
@@ -82,7 +82,7 @@ func (f *fixture) entries() int {
 	return n
 }
 
-// slip appends an event to the log that the channel is not given.
+// slip appends an event to the log that is not delivered to the channel.
 func (f *fixture) slip(text string, set ...func(*eventlog.Audience)) {
 	f.t.Helper()
 	require.NoError(f.t, f.log.Append(f.t.Context(), "channel", record(text, set...), func(*eventlog.Record) {}))
@@ -117,7 +117,7 @@ func recipients(ids []string) []eventlog.Recipient {
 	return list
 }
 
-// client is a sink whose events are read when the test says so.
+// client is a sink whose events are read when the test calls it.
 type client struct {
 	t        *testing.T
 	ch       *Channel
@@ -135,14 +135,14 @@ func (c *client) Flush(func(*socket.Conn)) { c.woken.Add(1) }
 func (c *client) Replayed(s *Subscription) { c.replayed.Store(s == c.sub) }
 func (c *client) Fail(err error)           { c.failed.Store(&err) }
 
-// join joins a client of this id with these tags.
+// join adds a client with this id and these tags.
 func (f *fixture) join(id string, tags ...string) *client {
 	c := &client{t: f.t, ch: f.ch}
 	f.ch.Join(&c.reader, c, tags, eventlog.Recipient{ID: id})
 	return c
 }
 
-// subscribe subscribes under the id 1, and is live at once where nothing was missed.
+// subscribe subscribes with the id 1. If nothing was missed, the client is live at once.
 func (f *fixture) subscribe(id string, tags ...string) *client {
 	c := f.join(id, tags...)
 	c.subscribe("1", "")
@@ -159,7 +159,7 @@ func (c *client) subscribe(id, lastEventID string) {
 	c.replayed.Store(c.reader.Subscribe(c.sub))
 }
 
-// resume subscribes after an event, reads what was missed and is live.
+// resume subscribes after an event, reads the missed events, and then is live.
 func (c *client) resume(lastEventID string, missed ...string) {
 	c.t.Helper()
 	c.subscribe("1", lastEventID)
@@ -170,7 +170,7 @@ func (c *client) resume(lastEventID string, missed ...string) {
 
 func never() bool { return false }
 
-// pull reads one batch, and returns the messages in it.
+// pull reads one batch and returns its messages.
 func (c *client) pull(wait bool) (messages []string, more socket.More) {
 	c.t.Helper()
 	var b socket.Batch
@@ -203,7 +203,7 @@ func (c *client) reads(want ...string) {
 	require.Equal(c.t, append([]string{}, want...), c.read())
 }
 
-// failure returns what the sink has failed with.
+// failure returns the error that was passed to Fail.
 func (c *client) failure() error {
 	if err := c.failed.Load(); err != nil {
 		return *err
@@ -228,7 +228,7 @@ func decode(t *testing.T, message string) (e event) {
 	return e
 }
 
-// unframe takes unmasked text frames apart.
+// unframe splits unmasked text frames.
 func unframe(t *testing.T, frames []byte) (messages []string) {
 	t.Helper()
 	for r := bufio.NewReader(bytes.NewReader(frames)); ; {

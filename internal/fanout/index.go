@@ -16,47 +16,64 @@ import (
 type index struct {
 	count       int
 	groups      []*group // by writer
-	byTag       map[string][]*Reader
-	byRecipient map[eventlog.Recipient][]*Reader
+	byTag       map[string][]member
+	byRecipient map[eventlog.Recipient][]member
+}
+
+// member is an entry of a list of readers, whose order does not matter. at is where its reader
+// keeps the place of the entry in the list, so that the entry can be removed without a search.
+type member struct {
+	*Reader
+
+	at *int32
 }
 
 func (x *index) add(r *Reader, pool *socket.Pool) {
 	if x.groups == nil {
-		x.byTag, x.byRecipient = map[string][]*Reader{}, map[eventlog.Recipient][]*Reader{}
+		x.byTag, x.byRecipient = map[string][]member{}, map[eventlog.Recipient][]member{}
 		for i := range pool.Size() {
 			x.groups = append(x.groups, newGroup(r.history.tail, pool, i))
 		}
 	}
 	x.count++
-	g := x.groups[r.writer]
-	g.readers = append(g.readers, r)
-	for _, tag := range r.tags {
-		x.byTag[tag] = append(x.byTag[tag], r)
+	x.groups[r.writer].add(r)
+	if len(r.tags) > 0 {
+		r.atTags = make([]int32, len(r.tags))
 	}
-	x.byRecipient[r.recipient] = append(x.byRecipient[r.recipient], r)
+	for i, tag := range r.tags {
+		insert(x.byTag, tag, member{r, &r.atTags[i]})
+	}
+	insert(x.byRecipient, r.recipient, member{r, &r.atRecipient})
 }
 
 func (x *index) remove(r *Reader) {
 	x.count--
 	x.groups[r.writer].remove(r)
-	for _, tag := range r.tags {
-		drop(x.byTag, tag, r)
+	for i, tag := range r.tags {
+		drop(x.byTag, tag, r.atTags[i])
 	}
-	drop(x.byRecipient, r.recipient, r)
+	drop(x.byRecipient, r.recipient, r.atRecipient)
 }
 
-// drop removes a reader from one of the lists of an index, whose order does not matter.
-func drop[K comparable](lists map[K][]*Reader, key K, r *Reader) {
+// insert adds a member to one of the lists of an index.
+func insert[K comparable](lists map[K][]member, key K, m member) {
 	list := lists[key]
-	i, last := slices.Index(list, r), len(list)-1
-	switch {
-	case i < 0:
-	case last == 0:
+	*m.at = int32(len(list)) //nolint:gosec // there are fewer connections
+	lists[key] = append(list, m)
+}
+
+// drop removes the member at a place of one of the lists of an index. The last one takes its place.
+func drop[K comparable](lists map[K][]member, key K, place int32) {
+	list := lists[key]
+	last := len(list) - 1
+	if last == 0 {
 		delete(lists, key)
-	default:
-		list[i], list[last] = list[last], nil
-		lists[key] = list[:last]
+		return
 	}
+	list[place] = list[last]
+	*list[place].at = place
+	list[last] = member{}
+	lists[key] = list[:last]
 }
 
 // notify notifies the readers that a record may be for. They check whether it is when they read
@@ -84,9 +101,9 @@ func (x *index) enqueue(n *node) {
 	}
 }
 
-func (x *index) notifyEach(readers []*Reader, n *node) {
-	for _, r := range readers {
-		x.groups[r.writer].notify(r, n)
+func (x *index) notifyEach(members []member, n *node) {
+	for _, m := range members {
+		x.groups[m.writer].notify(m.Reader, n)
 	}
 }
 
@@ -108,33 +125,21 @@ func (x *index) forget() {
 	}
 }
 
-// leave ends all readers. They remain in the index until [Channel.Leave].
-func (x *index) leave() {
+// all returns the readers.
+func (x *index) all() []*Reader {
+	list := make([]*Reader, 0, x.count)
 	for _, g := range x.groups {
-		for _, r := range g.readers {
-			r.leave()
-		}
+		list = append(list, g.readers...)
 	}
+	return list
 }
 
-// sinks returns the sinks of the readers with one of the tags, or of all readers if tags is nil.
-func (x *index) sinks(tags []string) []Sink {
-	var list []Sink
-	add := func(readers []*Reader) {
-		for _, r := range readers {
-			if len(tags) < 2 || !slices.Contains(list, r.sink) {
-				list = append(list, r.sink)
-			}
-		}
-	}
-	if tags == nil {
-		list = make([]Sink, 0, x.count)
-		for _, g := range x.groups {
-			add(g.readers)
-		}
-	}
-	for _, tag := range tags {
-		add(x.byTag[tag])
+// appendTagged appends the readers with a tag to a list.
+func (x *index) appendTagged(list []*Reader, tag string) []*Reader {
+	members := x.byTag[tag]
+	list = slices.Grow(list, len(members))
+	for _, m := range members {
+		list = append(list, m.Reader)
 	}
 	return list
 }

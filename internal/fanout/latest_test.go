@@ -105,7 +105,7 @@ func TestLatest(t *testing.T) {
 	}
 }
 
-// The latest events are those up to the first live one, and that one comes once.
+// The latest events end where live events begin, and no event is sent twice.
 func TestLatestEndsWhereLiveBegins(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(o *Options) { latest(3)(o); o.SoleWriter = false }, func(f *fixture) {
@@ -126,7 +126,7 @@ func TestLatestEndsWhereLiveBegins(t *testing.T) {
 	})
 }
 
-// They are for a client that names no last event, and for no other.
+// Only a client without a last event id is sent the latest events.
 func TestLatestIsNoResume(t *testing.T) {
 	t.Parallel()
 	bubble(t, latest(1), func(f *fixture) {
@@ -143,7 +143,8 @@ func TestLatestIsNoResume(t *testing.T) {
 	})
 }
 
-// The first of them may be dropped between the answer to the subscription and reading it.
+// The first of the latest events may be dropped between the answer to the subscription and reading
+// it.
 func TestLatestThatIsTrimmed(t *testing.T) {
 	t.Parallel()
 	bubble(t, latest(3), func(f *fixture) {

@@ -13,7 +13,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// past is a log in memory with a channel, whose pages are read.
+// past is a log in memory with a channel whose pages are read.
 type past struct {
 	t   *testing.T
 	log eventlog.Log
@@ -182,7 +182,7 @@ func TestPastIsBounded(t *testing.T) {
 	})
 }
 
-// countingLog counts the records that are read of it.
+// countingLog counts the records that are read from it.
 type countingLog struct {
 	eventlog.Log
 	yielded int
@@ -208,8 +208,8 @@ func (l *countingLog) count(replay eventlog.Replay, err error) (eventlog.Replay,
 	return replay, err
 }
 
-// The newest page of a long history reads no more than it has, and one record to see
-// whether there are more.
+// For the newest page of a long history, only its records are read, and one more to determine
+// whether there are others.
 func TestPastReadsLittleOfWhatIsNotReturned(t *testing.T) {
 	t.Parallel()
 	p := newPast(t)
@@ -235,7 +235,7 @@ func TestPastReadsLittleOfWhatIsNotReturned(t *testing.T) {
 	}
 }
 
-// countedReads counts the bytes that are read of a log.
+// countedReads counts the bytes that are read from a log.
 type countedReads struct {
 	eventlog.Log
 	bytes int
@@ -281,7 +281,7 @@ func TestPastReadsLittle(t *testing.T) {
 	require.Equal(t, 51, log.yielded)
 }
 
-// What is dropped between two pages shows in the second.
+// Records that are dropped between two pages make the second one truncated.
 func TestPastIsTrimmed(t *testing.T) {
 	t.Parallel()
 	bubble(t, nil, func(f *fixture) {
@@ -309,7 +309,7 @@ func TestPastIsTrimmed(t *testing.T) {
 	})
 }
 
-// forgetful is a log whose replays are trimmed after some records, a few times.
+// forgetful is a log whose replays are trimmed after some records, a limited number of times.
 type forgetful struct {
 	eventlog.Log
 	after, times int

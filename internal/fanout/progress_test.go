@@ -11,8 +11,8 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/socket"
 )
 
-// A reader's lag is exact at every step: what was published and not read, in events and in
-// bytes, whether the tail still has it or not.
+// The lag of a reader in events and bytes is exact at every step, whether the tail still has the
+// records or not.
 func TestProgressIsExact(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -71,7 +71,7 @@ func TestProgressIsExact(t *testing.T) {
 	}
 }
 
-// What was missed is not counted, what is published meanwhile is.
+// Missed records are not counted; records that are published meanwhile are.
 func TestProgressOfAReplay(t *testing.T) {
 	t.Parallel()
 	bubble(t, nil, func(f *fixture) {

@@ -111,6 +111,9 @@ func (r *Reader) span(stop func() bool) (s *Subscription, from eventlog.Position
 	defer r.mu.Unlock()
 	switch r.state {
 	case following:
+		if !r.at.gap { // there is another subscription
+			return nil, from, 0, false
+		}
 		r.sub.fell = r.at.placeBefore()
 		r.become(catchingUp, newest)
 	case replaying, catchingUp:

@@ -69,13 +69,15 @@ func TestReaderThatFallsBehind(t *testing.T) {
 	})
 }
 
-// failing is a log whose replays fail with err, after one record if it is not nil.
+// failing is a log whose replays fail with err after their first record, unless err is nil.
 type failing struct {
 	eventlog.Log
-	err error
+	err   error
+	calls int // of After
 }
 
 func (l *failing) After(ctx context.Context, channel string, p eventlog.Position) (eventlog.Replay, error) {
+	l.calls++
 	replay, err := l.Log.After(ctx, channel, p)
 	if err != nil || l.err == nil {
 		return replay, err
@@ -123,8 +125,46 @@ func TestReadingTheLogFails(t *testing.T) {
 	}
 }
 
-// A frame that the connection was given before an event was published, or released, is
-// sent before it: Read stops when there is one.
+// A reader that is about to read the log for one subscription does not read it for the next one, whose
+// events are in the tail.
+func TestReadAfterAnotherSubscription(t *testing.T) {
+	t.Parallel()
+	log := &failing{}
+	bubble(t, func(o *Options) { log.Log, o.Log, o.MaxLagBytes = o.Log, log, 1000 }, func(f *fixture) {
+		c := f.subscribe("a")
+		for i := range 10 {
+			f.publish(pad(fmt.Sprint(i), 3000))
+		}
+		for more := socket.Some; more == socket.Some; {
+			_, more = c.pull(false)
+		}
+		reads, calls := log.calls, 0
+		replaced := func() bool {
+			if calls++; calls == 2 { // the first call is with the lock held
+				c.subscribe("1", "")
+				c.reader.Release(c.sub)
+				f.publish("new")
+			}
+			return false
+		}
+		var b socket.Batch
+		require.Equal(t, socket.None, c.reader.Read(t.Context(), &b, true, replaced))
+		require.Equal(t, []string{"new"}, texts(t, b))
+		require.Equal(t, reads, log.calls)
+		c.leave()
+	})
+}
+
+func texts(t *testing.T, b socket.Batch) (list []string) {
+	t.Helper()
+	for _, m := range unframe(t, append(b.Own, b.Shared...)) {
+		list = append(list, decode(t, m).P.D)
+	}
+	return list
+}
+
+// If the connection has a frame to send before an event is published or released, Read stops, so
+// that the frame is sent first.
 func TestReadStops(t *testing.T) {
 	t.Parallel()
 	bubble(t, nil, func(f *fixture) {
@@ -145,8 +185,8 @@ func TestReadStops(t *testing.T) {
 	})
 }
 
-// That goes, too, for an event that is published while Read looks for events: in the
-// chunk that it is about to send, and in the part of the log that it is about to read.
+// Read also stops for a frame that is added while it determines which events to read, in a chunk
+// or in a page.
 func TestReadStopsForWhatIsPublishedMeanwhile(t *testing.T) {
 	t.Parallel()
 	shared := func(o *Options) { o.SoleWriter = false }

@@ -113,9 +113,14 @@ const (
 type Reader struct {
 	history   *history
 	sink      Sink
-	tags      []string // never changed
+	tags      []string // never changed, without repetitions
 	recipient eventlog.Recipient
 	writer    int
+
+	// The places of the reader in the lists of the channel's index, which the tail's mu guards
+	// too: in its group, in that of its recipient, and in that of each tag.
+	atGroup, atRecipient int32
+	atTags               []int32
 
 	mu          sync.Mutex
 	state       state

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Each row of the table of transitions. What a state promises is tested in others.
+// Each row of the table of transitions. Other tests check what the states promise.
 func TestTransitions(t *testing.T) {
 	t.Parallel()
 	slow := func(o *Options) { o.MaxLagBytes = 1000 }
@@ -144,7 +144,7 @@ func TestTransitions(t *testing.T) {
 	}
 }
 
-// Between the replay, the hook and live events nothing is lost and nothing doubled.
+// No event is lost or sent twice between the replay, the hook and live events.
 func TestSubscription(t *testing.T) {
 	t.Parallel()
 	bubble(t, nil, func(f *fixture) {

@@ -10,8 +10,9 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/form"
 )
 
-// FuzzRead: no text makes reading panic; every error is malformed or too large; no more
-// comes out than went in, and it is the same when it is written and read again.
+// FuzzRead checks that no text makes reading panic; that every error is ErrMalformed or
+// ErrTooLarge; and that a form that was read is the same after it is written and read
+// again.
 func FuzzRead(f *testing.F) {
 	v := readVectors(f)
 	for _, vector := range append(v.FormData, v.FormDataErrors...) {

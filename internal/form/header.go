@@ -16,7 +16,7 @@ type header struct {
 }
 
 // parseHeader parses the header of a part, as FormData and other senders write it: parameters may
-// be in any order and without quotes, and filename* may stand in place of or beside filename.
+// be in any order and without quotes, and filename* may be in addition to filename or in place of it.
 //
 // A part without a file name is a file, too, if its type is not text/plain, unless it is the part
 // data.
@@ -117,7 +117,7 @@ func cutValue(text string, escapes bool) (value, rest string, ok bool) {
 		return strings.Cut(text, `"`)
 	}
 	var b strings.Builder
-	plain := false // whether there is a backslash that is no escape
+	plain := false // whether there is a backslash that is not an escape
 	for i := 0; i < len(text); i++ {
 		switch {
 		case text[i] == '"' && plain: // so none of them is

@@ -20,7 +20,7 @@ import (
 
 const typeX = "multipart/form-data; boundary=x"
 
-// part is a part with a header and the content c.
+// part returns a part with a header and the content c.
 func part(header string) string { return "--x\r\n" + header + "\r\n\r\nc\r\n" }
 
 const (
@@ -28,7 +28,7 @@ const (
 	end      = "--x--\r\n"
 )
 
-// TestNames: what Node makes of the headers of a part.
+// TestNames compares the names in the headers of a part with those that Node reads.
 func TestNames(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ header, name, typ string }{
@@ -137,7 +137,7 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
-// TestTruncated: a text that ends too early is never taken for a whole one.
+// A text that ends too early is not accepted.
 func TestTruncated(t *testing.T) {
 	t.Parallel()
 	text := dataPart + part(`Content-Disposition: form-data; name="0"; filename="a"`) + end
@@ -148,7 +148,7 @@ func TestTruncated(t *testing.T) {
 	read(t, []byte(text), typeX)
 }
 
-// TestReaderFails: the reader's error comes back as it is, wherever it comes up.
+// The reader's error is returned unchanged, wherever it happens.
 func TestReaderFails(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("connection lost")
@@ -198,7 +198,7 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
-// TestNamesTooLarge: headers cannot fill the memory, whatever the size of the text may be.
+// Headers cannot fill the memory, whatever the limit of the size is.
 func TestNamesTooLarge(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("n", 16<<10)
@@ -218,7 +218,7 @@ func TestNamesTooLarge(t *testing.T) {
 	}
 }
 
-// TestTemporaryFiles: what does not fit into memory is in temporary files until Close.
+// Content that does not fit into memory is in temporary files until Close.
 func TestTemporaryFiles(t *testing.T) {
 	t.Parallel()
 	contents := []string{strings.Repeat("a", 40), strings.Repeat("b", 61), strings.Repeat("c", 60), "", "d"}
@@ -244,7 +244,7 @@ func TestTemporaryFiles(t *testing.T) {
 	require.NoError(t, f.Close(), "again")
 }
 
-// TestNoLimits: the largest options are no trap.
+// The largest options do not overflow.
 func TestNoLimits(t *testing.T) {
 	t.Parallel()
 	o := form.Options{
@@ -275,7 +275,7 @@ func TestTemporaryFilesFail(t *testing.T) {
 	require.ErrorIs(t, f.Close(), fs.ErrNotExist, "somebody else removed it")
 }
 
-// written returns a form with the boundary x and files of these contents.
+// written returns a form with the boundary x and files with the given contents.
 func written(t testing.TB, data string, contents ...string) []byte {
 	t.Helper()
 	var files []*value.File

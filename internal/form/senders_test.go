@@ -12,7 +12,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/form"
 )
 
-// TestSenders: forms as the libraries of other languages write them.
+// TestSenders reads forms as libraries of other languages write them.
 func TestSenders(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -150,7 +150,7 @@ func TestSenders(t *testing.T) {
 	}
 }
 
-// TestStandardLibrary: what mime/multipart writes.
+// TestStandardLibrary reads forms that mime/multipart has written.
 func TestStandardLibrary(t *testing.T) {
 	t.Parallel()
 	names := []string{"a.txt", `q "uoted".txt`, `back\slash`, `both\"`, `\\server\share`, "é ; filename=x", "100%", ""}

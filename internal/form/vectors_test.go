@@ -50,14 +50,14 @@ func readVectors(t testing.TB) vectors {
 	for _, form := range v.FormData {
 		for _, e := range form.Entries {
 			if e.File != nil && e.File.Type == "" {
-				e.File.Type = "application/octet-stream" // the entries tell what was there before writing
+				e.File.Type = "application/octet-stream" // the entries are those before writing
 			}
 		}
 	}
 	return v
 }
 
-// recorded returns a form and its content type. If the vector has none, the standard
+// recorded returns a form and its content type. If the vector has no text, the standard
 // library writes it.
 func recorded(t testing.TB, v vector) (text []byte, contentType string) {
 	t.Helper()
@@ -85,7 +85,7 @@ func recorded(t testing.TB, v vector) (text []byte, contentType string) {
 	return b.Bytes(), w.FormDataContentType()
 }
 
-// TestVectorsRead: what the original wrote is read as it reads it.
+// Forms of the original are read as the original reads them.
 func TestVectorsRead(t *testing.T) {
 	t.Parallel()
 	for _, v := range readVectors(t).FormData {
@@ -110,8 +110,8 @@ func TestVectorsRead(t *testing.T) {
 	}
 }
 
-// TestVectorsWrite: what is read from the original's text is written as that very text,
-// and as one that the standard library reads.
+// A form that is read from the original's text is written as the same text, which the
+// standard library can read.
 func TestVectorsWrite(t *testing.T) {
 	t.Parallel()
 	for _, v := range readVectors(t).FormData {
@@ -132,7 +132,7 @@ func TestVectorsWrite(t *testing.T) {
 	}
 }
 
-// requireStandardReads checks the parts that mime/multipart sees.
+// requireStandardReads checks the parts that mime/multipart reads.
 func requireStandardReads(t *testing.T, v vector, text io.Reader, boundary string) {
 	t.Helper()
 	parts := multipart.NewReader(text, boundary)
@@ -153,8 +153,8 @@ func requireStandardReads(t *testing.T, v vector, text io.Reader, boundary strin
 	require.Equal(t, io.EOF, err)
 }
 
-// TestVectorsErrors: the whole way from the text to the value refuses what the original
-// refuses, be it here or in the serializer. It covers SE-005 for maps.
+// This package or the serializer refuses each form that the original refuses. The test
+// covers SE-005 for maps.
 func TestVectorsErrors(t *testing.T) {
 	t.Parallel()
 	here := map[string]bool{"no data part": true, "data part is a file": true}
@@ -175,7 +175,7 @@ func TestVectorsErrors(t *testing.T) {
 	}
 }
 
-// decode decodes the value that a form carries, as a handler does.
+// decode decodes the value of a form, like a handler.
 func decode(got *form.Form, into any) error {
 	v, err := new(serializer.Serializer).FormValue(got.Data, got.Files)
 	if err != nil {
@@ -184,7 +184,7 @@ func decode(got *form.Form, into any) error {
 	return v.Decode(into)
 }
 
-// TestVectorsValue: a form that is read, made a value, encoded and written again is the same.
+// A form is the same after it was read, made a value, encoded and written again.
 func TestVectorsValue(t *testing.T) {
 	t.Parallel()
 	s := new(serializer.Serializer)

@@ -78,7 +78,7 @@ func writeFile(w io.Writer, start string, f *value.File) (err error) {
 // maxEmptyReads is how many reads in a row may return neither bytes nor an error.
 const maxEmptyReads = 100
 
-// progressReader fails with [io.ErrNoProgress] where r would be read for ever.
+// progressReader fails with [io.ErrNoProgress] if r would be read forever.
 type progressReader struct {
 	r     io.Reader
 	empty int

@@ -28,7 +28,7 @@ func TestWriteNames(t *testing.T) {
 		"line breaks":  {"a\r\nX: y\n\r", "a/b", `filename="a%0D%0AX: y%0A%0D"`, "", ""},
 		"backslash":    {`a\`, "a/b", `filename="a\"`, "", ""},
 		"percent":      {"100%", "a/b", `filename="100%"`, "", ""},
-		"escape":       {"a%22b", "a/b", `filename="a%22b"`, `a"b`, ""}, // FormData cannot tell them apart either
+		"escape":       {"a%22b", "a/b", `filename="a%22b"`, `a"b`, ""}, // FormData cannot distinguish them either
 		"no UTF-8":     {"a\xffb", "a/b", "filename=\"a\uFFFDb\"", "a\uFFFDb", ""},
 		"type injects": {"a", "a/b\r\nX: y", "Content-Type: application/octet-stream\r\n\r\n", "", "application/octet-stream"},
 	}
@@ -52,7 +52,7 @@ func TestWriteNames(t *testing.T) {
 	}
 }
 
-// TestPE068EmptyFile: an empty blob comes back as an empty file. So does an empty form.
+// An empty blob is read as an empty file, and so is one of an empty form.
 func TestPE068EmptyFile(t *testing.T) {
 	t.Parallel()
 	boundary := form.Boundary()
@@ -77,7 +77,7 @@ func TestBoundary(t *testing.T) {
 	require.LessOrEqual(t, len(first), 70, "a rule of RFC 2046")
 }
 
-// TestContentLikeBoundary: content that begins as the boundary does stays content.
+// Content that begins like the boundary stays content.
 func TestContentLikeBoundary(t *testing.T) {
 	t.Parallel()
 	for _, content := range []string{"\r\n--", "\r\n--bound", "--boundary-", "\r\n-", "\r\n\r\n", "\n--boundary", "\r\n--boundaryx"} {
@@ -91,7 +91,7 @@ func TestContentLikeBoundary(t *testing.T) {
 	}
 }
 
-// zeros is content of a length that would not fit into memory.
+// zeros is content that would not fit into memory.
 type zeros struct {
 	left, largest int64
 	closed        bool
@@ -113,7 +113,8 @@ func (z *zeros) Close() error {
 	return nil
 }
 
-// TestWriteStreams: content is copied in pieces, each file is opened when its turn comes, and closed.
+// Content is copied in pieces. Each file is opened only when it is copied, and closed
+// afterwards.
 func TestWriteStreams(t *testing.T) {
 	const size = 256 << 20
 	content := &zeros{left: size}
@@ -131,7 +132,7 @@ func TestWriteStreams(t *testing.T) {
 	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20))
 }
 
-// TestReadStreams: content on its way to a temporary file is not held in memory.
+// Content for a temporary file is not held in memory.
 func TestReadStreams(t *testing.T) {
 	const size = 64 << 20
 	piped, pipe := io.Pipe()
@@ -180,7 +181,7 @@ func TestWriteFails(t *testing.T) {
 				require.ErrorIs(t, err, test.is)
 			}
 			_, err = form.Read(&text, typeX, form.Options{})
-			require.ErrorIs(t, err, form.ErrMalformed, "what was written is no whole form")
+			require.ErrorIs(t, err, form.ErrMalformed, "the written form is incomplete")
 		})
 	}
 }
@@ -190,7 +191,7 @@ type endless struct{ n int }
 
 func (e endless) Read([]byte) (int, error) { return e.n, nil }
 
-// TestWriterFails: the writer's error comes back, and what was opened is closed.
+// The writer's error is returned, and opened files are closed.
 func TestWriterFails(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("connection lost")
@@ -204,7 +205,7 @@ func TestWriterFails(t *testing.T) {
 	}
 }
 
-// narrow is a writer that takes so many bytes and then fails.
+// narrow is a writer that accepts some bytes and then fails.
 type narrow struct {
 	room int
 	err  error

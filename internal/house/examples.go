@@ -24,13 +24,12 @@ var unshown = []string{
 }
 
 // checkExamples reports the exported functions and methods that no example of their
-// package uses.
-func checkExamples(files fs.FS) ([]fault, error) {
-	var declared []fault // with the name in place of the words
-	used := map[string]map[string]bool{}
+// package uses. Only an example with an output counts, because go test does not run others.
+func checkExamples(dir string, files fs.FS) ([]fault, error) {
+	declared := map[string][]fault{} // by directory, with the name in place of the words
 	err := walk(files, func(name string, source []byte) error {
-		dir := path.Dir(name)
-		if !slices.Contains(shown, dir) {
+		in := path.Dir(name)
+		if !slices.Contains(shown, in) || strings.HasSuffix(name, "_test.go") {
 			return nil
 		}
 		set := token.NewFileSet()
@@ -38,30 +37,29 @@ func checkExamples(files fs.FS) ([]fault, error) {
 		if err != nil {
 			return err
 		}
-		isTest, isExample := strings.HasSuffix(name, "_test.go"), strings.HasPrefix(path.Base(name), "example")
 		for _, d := range parsed.Decls {
-			f, ok := d.(*ast.FuncDecl)
-			switch {
-			case !ok:
-			case isTest:
-				if used[dir] == nil {
-					used[dir] = map[string]bool{}
-				}
-				noteUses(f, isExample, used[dir])
-			case isShown(f):
-				declared = append(declared, fault{name, set.Position(f.Pos()).Line, f.Name.Name})
+			if f, ok := d.(*ast.FuncDecl); ok && isShown(f) {
+				declared[in] = append(declared[in], fault{name, set.Position(f.Pos()).Line, declaredName(f)})
 			}
 		}
 		return nil
 	})
+	if err != nil || len(declared) == 0 {
+		return nil, err
+	}
+	used, err := usedByExamples(dir, slices.DeleteFunc(slices.Clone(shown), func(in string) bool {
+		return declared[in] == nil
+	}))
 	if err != nil {
 		return nil, err
 	}
 	var faults []fault
-	for _, f := range declared {
-		if !used[path.Dir(f.file)][f.words] {
-			f.words = fmt.Sprintf("no example of the package uses %s", f.words)
-			faults = append(faults, f)
+	for _, in := range shown {
+		for _, f := range declared[in] {
+			if !used[in][f.words] {
+				f.words = fmt.Sprintf("no example of the package uses %s", f.words)
+				faults = append(faults, f)
+			}
 		}
 	}
 	return faults, nil
@@ -72,43 +70,32 @@ func isShown(f *ast.FuncDecl) bool {
 	if !f.Name.IsExported() || f.Recv == nil {
 		return f.Name.IsExported()
 	}
-	receiver := f.Recv.List[0].Type
-	for {
-		switch t := receiver.(type) {
-		case *ast.StarExpr:
-			receiver = t.X
-			continue
-		case *ast.IndexExpr:
-			receiver = t.X
-			continue
-		case *ast.IndexListExpr:
-			receiver = t.X
-			continue
-		case *ast.Ident:
-			return t.IsExported() && !slices.Contains(unshown, f.Name.Name)
-		}
-		return false
-	}
+	return ast.IsExported(receiver(f)) && !slices.Contains(unshown, f.Name.Name)
 }
 
-// noteUses records the names that an example uses, and the one that it is named after. In a
-// file of examples the methods of declared types count too, for example hooks of objects.
-func noteUses(f *ast.FuncDecl, inExamples bool, used map[string]bool) {
-	name, isExample := strings.CutPrefix(f.Name.Name, "Example")
-	switch {
-	case isExample:
-		for part := range strings.SplitSeq(name, "_") {
-			used[part] = true
-		}
-	case inExamples && f.Recv != nil:
-		used[f.Name.Name] = true
-	default:
-		return
+// declaredName returns the name of a function, or "T.M" for a method M of a type T.
+func declaredName(f *ast.FuncDecl) string {
+	if f.Recv == nil {
+		return f.Name.Name
 	}
-	ast.Inspect(f.Body, func(n ast.Node) bool {
-		if id, ok := n.(*ast.Ident); ok {
-			used[id.Name] = true
+	return receiver(f) + "." + f.Name.Name
+}
+
+// receiver returns the name of a method's type.
+func receiver(f *ast.FuncDecl) string {
+	expr := f.Recv.List[0].Type
+	for {
+		switch t := expr.(type) {
+		case *ast.StarExpr:
+			expr = t.X
+		case *ast.IndexExpr:
+			expr = t.X
+		case *ast.IndexListExpr:
+			expr = t.X
+		case *ast.Ident:
+			return t.Name
+		default:
+			return ""
 		}
-		return true
-	})
+	}
 }

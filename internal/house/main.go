@@ -1,6 +1,6 @@
 // Command house checks rules that no linter knows: phrases that must not be in comments and
-// messages of Go files, names that must not be declared, imports that are not in the table
-// of docs/architecture.md, and functions without an example.
+// messages of Go files, names that must not be declared, imports and references between files that
+// contradict the tables of docs/architecture.md, and functions without an example.
 //
 //	go run ./internal/house .
 //
@@ -28,7 +28,7 @@ func main() {
 
 // run prints the faults of the module in dir to out, and returns the exit status.
 func run(dir string, out, complaints io.Writer) int {
-	faults, err := search(os.DirFS(dir))
+	faults, err := search(dir)
 	if err != nil {
 		_, _ = fmt.Fprintln(complaints, err)
 		return 2
@@ -40,9 +40,10 @@ func run(dir string, out, complaints io.Writer) int {
 }
 
 // search returns the faults of all Go files, in the order of their names, and then those of
-// the imports and the examples.
-func search(files fs.FS) ([]fault, error) {
+// the imports, the references between files and the examples.
+func search(dir string) ([]fault, error) {
 	var all []fault
+	files := os.DirFS(dir)
 	err := walk(files, func(name string, source []byte) error {
 		faults, err := checkWords(name, source)
 		all = append(all, faults...)
@@ -51,7 +52,10 @@ func search(files fs.FS) ([]fault, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, check := range []func(fs.FS) ([]fault, error){checkImports, checkExamples} {
+	for _, check := range []func(fs.FS) ([]fault, error){
+		checkImports, checkFiles,
+		func(files fs.FS) ([]fault, error) { return checkExamples(dir, files) },
+	} {
 		faults, err := check(files)
 		if err != nil {
 			return nil, err

@@ -16,7 +16,7 @@ func TestRunFailsOnAPlantedWord(t *testing.T) {
 	planted, err := os.ReadFile("testdata/words.txt")
 	require.NoError(t, err)
 	tests := strings.Split("\n"+string(planted), "\n== ")[1:]
-	require.Len(t, tests, 25)
+	require.Len(t, tests, 31)
 	for _, test := range tests {
 		name, test, _ := strings.Cut(test, "\n")
 		source, faults, found := strings.Cut(test, "\n--")
@@ -48,7 +48,7 @@ func TestRunReportsAFileThatIsNotGo(t *testing.T) {
 // plant writes files of a module to dir, and those that the checks need.
 func plant(t *testing.T, dir string, files map[string]string) {
 	t.Helper()
-	all := map[string]string{"go.mod": "module example.com/m\n", architecture: "# Architecture\n\n## Imports\n\n| `dir` | |\n"}
+	all := map[string]string{"go.mod": "module example.com/m\n\ngo 1.26\n", architecture: "# Architecture\n\n## Imports\n\n| `dir` | |\n"}
 	maps.Copy(all, files)
 	for name, content := range all {
 		name = filepath.Join(dir, name)

@@ -58,7 +58,7 @@ func TestIsNumber(t *testing.T) {
 	}
 }
 
-// TestScanner reads the members of an object that stands among white space.
+// TestScanner reads the members of an object with white space around them.
 func TestScanner(t *testing.T) {
 	t.Parallel()
 	s := jsontext.NewScanner([]byte(` { "\u0061" : [ 1 ] , "b":{}} `), 10)
@@ -116,7 +116,7 @@ func TestCursor(t *testing.T) {
 	}
 }
 
-// TestAppendString: what JavaScript writes, and what encoding/json reads back.
+// AppendString writes the same text as JavaScript, and encoding/json reads the same string.
 func TestAppendString(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
@@ -143,7 +143,7 @@ func TestAppendFloat(t *testing.T) {
 	require.Equal(t, "0.1", string(jsontext.AppendFloat(nil, float64(float32(0.1)), 32)))
 }
 
-// FuzzValid: what is JSON does not depend on whom one asks.
+// FuzzValid checks that Valid, Compact and encoding/json accept the same texts.
 func FuzzValid(f *testing.F) {
 	for _, text := range []string{
 		"", " ", "0", "-0.5e+1", "01", "1.", "-", "1e", ` "a\u00e4\n" `, `"\x"`, "\"\t\"", `"`, "[]", "[1,]", "[,]", "{}",
@@ -152,7 +152,7 @@ func FuzzValid(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		if len(text) > 2000 { // perhaps nested too deep
+		if len(text) > 2000 { // perhaps nested too deeply
 			return
 		}
 		require.Equal(t, json.Valid(text), jsontext.Valid(text, 1000), "%q", text)

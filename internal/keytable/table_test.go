@@ -24,7 +24,7 @@ func TestDigests(t *testing.T) {
 	}
 }
 
-// A Table is a map from which whatever is too old is missing.
+// A Table is a map without its expired entries.
 func TestTableIsAMap(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
@@ -87,10 +87,10 @@ func TestLimit(t *testing.T) {
 	table.Add(digest(4), keytable.Entry{At: 9 * second})
 	require.False(t, hasPlace(9*second, 0))
 	table.Add(digest(5), keytable.Entry{At: 9 * second})
-	require.False(t, hasPlace(9*second, 0), "there is more than fits")
+	require.False(t, hasPlace(9*second, 0), "there are more keys than places")
 }
 
-// A channel with many keys leaves an eighth of the places to those with few.
+// A channel with many keys leaves an eighth of the capacity to those with few.
 func TestShare(t *testing.T) {
 	t.Parallel()
 	const limit = 80
@@ -112,10 +112,10 @@ func TestShare(t *testing.T) {
 	require.True(t, table.HasPlace(keytable.DigestOf("quiet", "x"), 9, 9))
 	require.Equal(t, 10, added("quiet", 0))
 	require.Zero(t, added("other", 0))
-	require.Equal(t, 70, added("loud", int64(2*time.Second)), "what has expired is not counted")
+	require.Equal(t, 70, added("loud", int64(2*time.Second)), "expired keys are not counted")
 }
 
-// BenchmarkMemory measures what a key takes, however long it is.
+// BenchmarkMemory measures the memory of a key, which does not depend on its length.
 func BenchmarkMemory(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {

@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The tests look at all goroutines of the package, so they run alone.
+// The tests count all goroutines of the package, so they are not parallel.
 
 func TestMain(m *testing.M) { Main(m) }
 
@@ -46,7 +46,7 @@ func TestCallerPackage(t *testing.T) {
 	require.Equal(t, "github.com/go-orpc/durable-iterator/internal/leak.", asMain())
 }
 
-// asMain is called as Main is.
+// asMain is called by tests like Main.
 func asMain() string { return callerPackage() }
 
 func wait(started chan<- struct{}, end <-chan struct{}) {

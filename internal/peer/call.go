@@ -50,7 +50,7 @@ func (c *Call) Owner() any { return c.server.owner }
 func (c *Call) StartDecoding(ctx context.Context) error { return c.server.decoding.take(ctx) }
 
 // StopDecoding ends the turn that StartDecoding began.
-func (c *Call) StopDecoding() { c.server.decoding.give() }
+func (c *Call) StopDecoding() { c.server.decoding.release() }
 
 // StartAnswer waits until an answer may be encoded. Only a few answers of a socket are
 // encoded and not yet sent, so that answers for which there is no room yet do not use up
@@ -75,7 +75,7 @@ func (c *Call) StartAnswer(ctx context.Context) error {
 }
 
 // StopAnswer ends the turn that StartAnswer began.
-func (c *Call) StopAnswer() { c.server.answering.give() }
+func (c *Call) StopAnswer() { c.server.answering.release() }
 
 // Respond sends the response. It ends the call, unless the response announces an event
 // stream; the context of the handler ends only when the handler returns. ctx is passed to
@@ -186,7 +186,7 @@ func (c *Call) Next(ctx context.Context) (*Event, error) {
 
 // CloseInput ends the event stream of the request and drops its unread events; Next then
 // returns [io.EOF]. The client is sent an abort unless the stream had ended. If Send fails,
-// CloseInput returns its error and the call goes on. It does nothing if the request is not
+// CloseInput returns its error and the call continues. It does nothing if the request is not
 // an event stream.
 //
 // A stream that is still open when the call ends is closed in the same way. After a plain

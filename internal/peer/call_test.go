@@ -71,7 +71,7 @@ func TestCall(t *testing.T) {
 			_ = c.Respond(t.Context(), eventStream)
 		})
 		require.Equal(t, 1, rig.streams)
-		require.Zero(t, rig.lanes[0].running, "a stream is no call")
+		require.Zero(t, rig.lanes[0].running, "a stream does not count as a call")
 		require.NoError(t, life.Err())
 		rig.receive(t, request1)
 		require.Equal(t, []string{stream1}, rig.out.take(), "the id is in use")
@@ -106,7 +106,7 @@ func TestCall(t *testing.T) {
 		rig.Close()
 		require.Equal(t, ErrClosed, context.Cause(life))
 	})
-	bubble(t, "PE-043 a failure to send the response is the caller's, and the context goes on", func(t *testing.T) {
+	bubble(t, "PE-043 a failure to send the response is returned, and the context does not end", func(t *testing.T) {
 		broken := errors.New("broken pipe")
 		rig := newServerRig(t, ServerOptions{Handle: func(ctx context.Context, _ *Request, c *Call) {
 			if !errors.Is(c.Respond(t.Context(), &Response{}), broken) || ctx.Err() != nil {
@@ -198,7 +198,7 @@ func TestCallInput(t *testing.T) {
 		require.Equal(t, io.EOF, end)
 		require.Equal(t, []string{`{"i":"1","p":{}}`}, rig.out.take())
 	})
-	bubble(t, "PE-034 a handler that stops reading has the client told", func(t *testing.T) {
+	bubble(t, "PE-034 a handler that stops reading notifies the client", func(t *testing.T) {
 		var errs []error
 		rig := run(t, func(ctx context.Context, c *Call) {
 			_, err := c.Next(ctx)
@@ -210,7 +210,7 @@ func TestCallInput(t *testing.T) {
 		require.Equal(t, []error{nil, nil, nil, io.EOF, nil}, errs)
 		require.Equal(t, []string{abort1, `{"i":"1","p":{}}`}, rig.out.take())
 	})
-	bubble(t, "PE-034 a handler that panics or returns has the client told", func(t *testing.T) {
+	bubble(t, "PE-034 a handler that panics or returns notifies the client", func(t *testing.T) {
 		rig := run(t, func(context.Context, *Call) { panic("boom") })
 		rig.receive(t, streamRequest)
 		require.Equal(t, []string{abort1}, rig.out.take())
@@ -263,7 +263,7 @@ func TestCallInput(t *testing.T) {
 			}
 		}()
 		synctest.Wait()
-		require.Equal(t, 2, received, "what one event keeps is its frame")
+		require.Equal(t, 2, received, "an event keeps its frame in memory")
 		read <- struct{}{}
 		synctest.Wait()
 		require.Equal(t, 3, received)
@@ -294,7 +294,7 @@ func TestCallInput(t *testing.T) {
 		synctest.Wait()
 		require.ErrorIs(t, end, errNoText)
 	})
-	bubble(t, "a request that is no stream has no input", func(t *testing.T) {
+	bubble(t, "a request that is not a stream has no input", func(t *testing.T) {
 		var errs []error
 		rig := run(t, func(ctx context.Context, c *Call) {
 			_, err := c.Next(ctx)

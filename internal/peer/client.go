@@ -80,12 +80,12 @@ type Observer struct {
 	Event func(*Event)
 
 	// Unreadable is called in place of Event for an event that cannot be read; the stream
-	// goes on. If it is nil the stream fails.
+	// continues. If it is nil the stream fails.
 	Unreadable func(*DecodeError)
 
 	// Failed is called when the stream fails before its end. Event is not called after it.
 	// A call of Event that is running on the reader's goroutine when [Client.Close] makes
-	// the stream fail goes on.
+	// the stream fail continues.
 	Failed func(error)
 }
 
@@ -203,6 +203,19 @@ func (c *Client) stop(p *pending) bool {
 	return true
 }
 
+// Busy reports whether an answer or an event of a [Stream] is expected. Open streams of
+// [Client.DoFunc] do not count.
+func (c *Client) Busy() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range c.calls { // few have observers
+		if p.observer == nil || !p.replied {
+			return true
+		}
+	}
+	return false
+}
+
 // Receive handles a frame from the server, whose memory it does not keep. It must be called
 // by the reader of the socket, one frame after another. It waits only for observers. Frames
 // for calls that have ended are ignored. For a frame that cannot be read it returns a
@@ -269,7 +282,7 @@ func (c *Client) event(e *Event) {
 
 // Refuse is called instead of [Client.Receive] for a message that cannot be read. It fails
 // the call that the message belongs to, if err is a *[DecodeError] with an id. The server
-// is sent an abort, since it may regard the call as open. A stream goes on if its observer
+// is sent an abort, since it may regard the call as open. A stream continues if its observer
 // has Unreadable.
 func (c *Client) Refuse(err error) {
 	bad, ok := errors.AsType[*DecodeError](err)
@@ -291,7 +304,7 @@ func (c *Client) Refuse(err error) {
 
 // RefuseAll is called instead of [Client.Receive] for a message that may belong to any
 // call. It fails all calls as Refuse does, except streams whose observer has Unreadable:
-// that is called, and the stream goes on.
+// that is called, and the stream continues.
 func (c *Client) RefuseAll(err error) {
 	c.mu.Lock()
 	calls := slices.Collect(maps.Values(c.calls))
@@ -316,7 +329,7 @@ func (c *Client) isStreaming(p *pending) bool {
 	return p.replied && c.calls[string(p.id)] == p
 }
 
-// skips reports whether the stream of p goes on after an event that cannot be read.
+// skips reports whether the stream of p continues after an event that cannot be read.
 func (p *pending) skips(bad *DecodeError) bool {
 	last := bad.Kind == EventDone || bad.Kind == EventError
 	return !last && p.observer != nil && p.observer.Unreadable != nil

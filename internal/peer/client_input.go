@@ -27,7 +27,7 @@ type inputEvent struct {
 // DoInput is [Client.Do] for a request whose header announces an event stream. start is
 // called with the input when the request has been queued, and must not block. Events may be
 // sent until the server aborts the input, answers with a plain response, or the call ends
-// in any other way; a response that is an event stream does not end it. The call goes on if
+// in any other way; a response that is an event stream does not end it. The call continues if
 // an event cannot be sent.
 func (c *Client) DoInput(ctx context.Context, r *Request, start func(*Input)) (*Response, *Stream, error) {
 	p := &pending{}

@@ -93,7 +93,7 @@ func TestClient(t *testing.T) {
 		require.Nil(t, res.stream)
 		require.Empty(t, rig.take())
 	})
-	bubble(t, "PE-002 ids run on and answers may come in any order", func(t *testing.T) {
+	bubble(t, "PE-002 ids are consecutive and answers may arrive in any order", func(t *testing.T) {
 		rig := newClientRig(t, nil)
 		first, second := rig.call(t.Context(), t), rig.call(t.Context(), t)
 		require.Equal(t, []string{request1, request2}, rig.take())
@@ -126,7 +126,7 @@ func TestClient(t *testing.T) {
 		close(rig.gate)
 		require.Equal(t, []string{request1, abort1}, rig.take())
 		for _, ctx := range rig.ctxs {
-			require.NoError(t, ctx.Err(), "what is sent does not depend on the context of the call")
+			require.NoError(t, ctx.Err(), "sending does not depend on the context of the call")
 		}
 	})
 	bubble(t, "PE-005 a context that ends while waiting", func(t *testing.T) {
@@ -205,7 +205,7 @@ func TestClient(t *testing.T) {
 		close(rig.gate)
 		require.Equal(t, []string{request1}, rig.take())
 	})
-	bubble(t, "what waits is sent before it is flushed", func(t *testing.T) {
+	bubble(t, "waiting frames are sent before they are flushed", func(t *testing.T) {
 		rig := new(clientRig)
 		var flushed []int // how many frames were sent by then
 		rig.Client = NewClient(rig.outbox.send, &ClientOptions{Flush: func() { flushed = append(flushed, len(rig.frames)) }})
@@ -325,5 +325,45 @@ func TestSenderOutlivesWithdrawnRequests(t *testing.T) {
 		require.Equal(t, before+1, sent.Load())
 		c.Close(nil)
 		c.Wait()
+	})
+}
+
+func TestClientIsBusyWhileItExpectsMessages(t *testing.T) {
+	bubble(t, "answer", func(t *testing.T) {
+		rig := newClientRig(t, nil)
+		require.False(t, rig.Busy())
+		rig.call(t.Context(), t)
+		require.True(t, rig.Busy())
+		require.NoError(t, rig.Receive(textFrame(answer1)))
+		require.False(t, rig.Busy())
+	})
+	bubble(t, "call that has ended early", func(t *testing.T) {
+		rig := newClientRig(t, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		rig.call(ctx, t)
+		cancel()
+		synctest.Wait()
+		require.False(t, rig.Busy())
+	})
+	bubble(t, "stream of a call", func(t *testing.T) {
+		rig := newClientRig(t, nil)
+		res := rig.call(t.Context(), t)
+		require.NoError(t, rig.Receive(textFrame(stream1)))
+		synctest.Wait()
+		require.True(t, rig.Busy())
+		require.NoError(t, res.stream.Close())
+		require.False(t, rig.Busy())
+	})
+	bubble(t, "stream of an observer", func(t *testing.T) {
+		rig := newClientRig(t, nil)
+		go func() {
+			_, _, _ = rig.DoFunc(t.Context(), &Request{URL: mustURL(t, "http://orpc/call")}, Observer{})
+		}()
+		synctest.Wait()
+		require.True(t, rig.Busy(), "its answer is expected")
+		require.NoError(t, rig.Receive(textFrame(stream1)))
+		require.False(t, rig.Busy(), "its events are not")
+		rig.call(t.Context(), t)
+		require.True(t, rig.Busy())
 	})
 }

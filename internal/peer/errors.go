@@ -36,3 +36,37 @@ func closedError(cause error) error {
 	}
 	return fmt.Errorf("%w: %w", ErrClosed, cause)
 }
+
+// Final marks the error of a call that would fail again however often it is repeated.
+func Final(err error) error { return &marked{err, final} }
+
+// IsFinal reports whether the tree of err has an error that was marked by [Final].
+func IsFinal(err error) bool { return hasMark(err, final) }
+
+// Suspect marks an error of a connection that may be the fault of any call on it, so that a
+// call that is repeated may cause it again.
+func Suspect(err error) error { return &marked{err, suspect} }
+
+// IsSuspect reports whether the tree of err has an error that was marked by [Suspect].
+func IsSuspect(err error) bool { return hasMark(err, suspect) }
+
+// mark is what is known of an error, for those who repeat calls.
+type mark int
+
+const (
+	final mark = iota + 1
+	suspect
+)
+
+type marked struct {
+	error
+	mark mark
+}
+
+// Unwrap returns the error that was marked.
+func (e *marked) Unwrap() error { return e.error }
+
+func hasMark(err error, m mark) bool {
+	e, ok := errors.AsType[*marked](err)
+	return ok && e.mark == m
+}

@@ -120,7 +120,7 @@ func (t *turns) tryTake() bool {
 	return true
 }
 
-// take waits for a turn, which the caller must end with give. It returns the cause of ctx
+// take waits for a turn, which the caller must end with release. It returns the cause of ctx
 // if that ends first, and [ErrClosed] if t is closed.
 func (t *turns) take(ctx context.Context) error {
 	t.mu.Lock()
@@ -152,7 +152,7 @@ func (t *turns) take(ctx context.Context) error {
 	return nil
 }
 
-func (t *turns) give() {
+func (t *turns) release() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.waiters) == 0 {
@@ -165,7 +165,7 @@ func (t *turns) give() {
 }
 
 // close makes all calls of take that wait, and later ones, return [ErrClosed]. Turns that
-// have begun go on.
+// have begun continue.
 func (t *turns) close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -22,7 +22,7 @@ func TestClientObserver(t *testing.T) {
 		require.Equal(t, []string{request1}, rig.take())
 		return func() { stop() }
 	}
-	bubble(t, "the response comes before the first event, without waiting for the caller", func(t *testing.T) {
+	bubble(t, "the response is passed before the first event, without waiting for the caller", func(t *testing.T) {
 		rig := newClientRig(t, nil)
 		var seen []string
 		stop := open(t, rig, observe(&seen))
@@ -54,7 +54,7 @@ func TestClientObserver(t *testing.T) {
 		require.Equal(t, []string{`response "1"`}, seen)
 		require.Empty(t, rig.take())
 	})
-	bubble(t, "closing and unreadable events are told", func(t *testing.T) {
+	bubble(t, "closing and unreadable events are reported", func(t *testing.T) {
 		rig := newClientRig(t, nil)
 		var seen []string
 		open(t, rig, observe(&seen))
@@ -64,7 +64,7 @@ func TestClientObserver(t *testing.T) {
 		require.Equal(t, []string{`response "1"`, "failed: decode: payload is not an object"}, seen)
 		require.Equal(t, []string{abort1}, rig.take())
 	})
-	bubble(t, "an event that cannot be read breaks nothing if the observer takes it", func(t *testing.T) {
+	bubble(t, "an event that cannot be read does not end a stream with Unreadable", func(t *testing.T) {
 		rig := newClientRig(t, nil)
 		var seen []string
 		o := observe(&seen)
@@ -76,12 +76,12 @@ func TestClientObserver(t *testing.T) {
 		require.Error(t, rig.Receive(unreadable))
 		rig.RefuseAll(errors.New("what was it?"))
 		rig.receive(t, `{"i":"1","t":3,"p":{"e":"done"}}`)
-		require.Error(t, rig.Receive(unreadable), "there is no stream any more")
+		require.Error(t, rig.Receive(unreadable), "the stream has ended")
 		rig.RefuseAll(errors.New("what was it?"))
 		require.Equal(t, []string{`response "1"`, "unreadable 7", "unreadable ", "done "}, seen)
 		require.Empty(t, rig.take())
 	})
-	bubble(t, "nil functions are left out", func(t *testing.T) {
+	bubble(t, "nil functions are not called", func(t *testing.T) {
 		rig := newClientRig(t, nil)
 		open(t, rig, Observer{})
 		rig.receive(t, stream1, `{"i":"1","t":3,"p":{"e":"message","d":1}}`)

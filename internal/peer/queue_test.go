@@ -75,7 +75,7 @@ func TestQueue(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "1", string(e.Data))
 	})
-	bubble(t, "what is dropped is not read, even after a proper end", func(t *testing.T) {
+	bubble(t, "dropped events are not read, even after the end", func(t *testing.T) {
 		q := newQueue(Limit{})
 		q.push(&Event{Kind: EventDone})
 		require.False(t, q.drop(cause))

@@ -91,7 +91,7 @@ func (s *Server) decode(f Frame) (Message, error) {
 		if err := s.decoding.take(s.ctx); err != nil {
 			return nil, err
 		}
-		defer s.decoding.give()
+		defer s.decoding.release()
 	}
 	return DecodeRequest(f)
 }
@@ -274,7 +274,7 @@ func encodeAnswer(id ID, r *Response) (Frame, error) {
 }
 
 // Stop drops the requests whose handlers have not begun, and makes Receive return
-// [ErrClosed] for requests, even if it waits. Running handlers go on. Stop does not wait.
+// [ErrClosed] for requests, even if it waits. Running handlers continue. Stop does not wait.
 func (s *Server) Stop() {
 	s.mu.Lock()
 	s.stopped = true

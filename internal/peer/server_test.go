@@ -300,7 +300,7 @@ func TestServer(t *testing.T) {
 		synctest.Wait()
 		require.Equal(t, 1, ran)
 	})
-	bubble(t, "without callbacks there are bare answers", func(t *testing.T) {
+	bubble(t, "without callbacks answers have no body", func(t *testing.T) {
 		rig := newServerRig(t, ServerOptions{Handle: echo})
 		rig.receive(t, `{"i":"7","p":{}}`)
 		require.Equal(t, []string{`{"i":"7","p":{"s":400}}`}, rig.out.take())

@@ -20,20 +20,20 @@ func TestSketch(t *testing.T) {
 		"in another order":           {`{"p":{"m":{"retry":5,"id":"7"},"d":{"json":["` + large + `"]},"e":"done"},"t":3,"i":1}`, DecodeError{ID: ID(`1`), Event: true, Kind: EventDone, EventID: "7"}},
 		"with white space":           {"{ \"i\" : \"1\" ,\n\"t\": 3 , \"p\":{\"m\" : { \"id\" : \"7\" } } }", DecodeError{ID: ID(`"1"`), Event: true, EventID: "7"}},
 		"a large answer":             {`{"i":"12","p":{"b":{"json":"` + large, DecodeError{ID: ID(`"12"`)}},
-		"what looks like an id":      {`{"i":"1","t":3,"p":{"e":"message","d":{"json":{"m":{"id":"no"},"p":{"m":{"id":"no"}}},"id":"no"},"x":{"id":"no"}}}`, DecodeError{ID: ID(`"1"`), Event: true, Kind: EventMessage}},
-		"what a string looks like":   {`{"i":"1","t":3,"p":{"e":"message","d":"\\\"\",\"m\":{\"id\":\"no\"}}","m":{"id":"a\"b"}}}`, DecodeError{ID: ID(`"1"`), Event: true, Kind: EventMessage, EventID: `a"b`}},
+		"members like an id":         {`{"i":"1","t":3,"p":{"e":"message","d":{"json":{"m":{"id":"no"},"p":{"m":{"id":"no"}}},"id":"no"},"x":{"id":"no"}}}`, DecodeError{ID: ID(`"1"`), Event: true, Kind: EventMessage}},
+		"strings with escapes":       {`{"i":"1","t":3,"p":{"e":"message","d":"\\\"\",\"m\":{\"id\":\"no\"}}","m":{"id":"a\"b"}}}`, DecodeError{ID: ID(`"1"`), Event: true, Kind: EventMessage, EventID: `a"b`}},
 		"a list in place of it":      {`[{"i":"1","t":3}]`, DecodeError{}},
 		"a list of members":          {`{"p":["e","m",{"id":"no"}],"t":3}`, DecodeError{Event: true}},
 		"an id that is not a string": {`{"i":"1","t":3,"p":{"m":{"id":7}}}`, DecodeError{ID: ID(`"1"`), Event: true}},
 		"an event id of 4 KiB":       {`{"i":"1","t":3,"p":{"m":{"id":"` + large[:5000] + `"}}}`, DecodeError{ID: ID(`"1"`), Event: true}},
 		"an id that is too long":     {`{"i":"` + large[:65] + `","t":3,"p":{}}`, DecodeError{Event: true}},
-		"an id that is no value":     {`{"i":oops,"t":3,"p":{}}`, DecodeError{Event: true}},
+		"an id that is not a value":  {`{"i":oops,"t":3,"p":{}}`, DecodeError{Event: true}},
 		"an id that is not UTF-8":    {"{\"i\":\"\x80\",\"p\":{}}", DecodeError{}},
 		"no JSON at all":             {"}}]]::,,\"", DecodeError{}},
 		"nothing":                    {"", DecodeError{}},
 		"behind the message":         {`{"i":"1"}{"i":"2","t":3}`, DecodeError{ID: ID(`"1"`)}},
 		"behind the delimiter":       {"{\"i\":\"1\",\xff\"t\":3}", DecodeError{ID: ID(`"1"`)}},
-		"a member that comes twice":  {`{"i":"1","i":"2"}`, DecodeError{ID: ID(`"2"`)}},
+		"a repeated member":          {`{"i":"1","i":"2"}`, DecodeError{ID: ID(`"2"`)}},
 	}
 	reason := errors.New("too large")
 	var s Sketch // is used for all cases, one after another
@@ -54,7 +54,7 @@ func TestSketch(t *testing.T) {
 	}
 }
 
-// What a sketch finds in a valid message equals what the decoder finds.
+// In a valid message, a sketch finds the same as the decoder.
 func FuzzSketch(f *testing.F) {
 	f.Add(`{"i":"1","t":3,"p":{"e":"message","d":{"json":1},"m":{"id":"7"}}}`)
 	f.Add(`{"p":{"m":{"id":"\\u00e9\\""},"e":"x"},"t":3,"i":5}`)

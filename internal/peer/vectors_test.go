@@ -214,7 +214,7 @@ func requireWire(t *testing.T, c vectorCase, got Frame) {
 	switch own := ownWire[c.Name]; {
 	case own != "":
 		require.Equal(t, own, string(got.Data))
-		require.NotEqual(t, string(want.Data), own, "this is no difference any more")
+		require.NotEqual(t, string(want.Data), own, "this difference no longer exists")
 	case sortedHeaders[c.Name]:
 		wantText, wantBytes, _ := bytes.Cut(want.Data, []byte{delimiter})
 		gotText, gotBytes, _ := bytes.Cut(got.Data, []byte{delimiter})

@@ -13,7 +13,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// specials has one value of each kind that the format knows, as any gets them.
+// specials returns one value of each kind that the format knows, as decoded into any.
 func specials() map[string]any {
 	at := time.Date(2024, 1, 2, 3, 4, 5, 678_000_000, time.UTC)
 	return map[string]any{
@@ -26,8 +26,9 @@ func specials() map[string]any {
 	}
 }
 
-// TestSE001Roundtrip: every type survives alone, in an object, in an array, deeply nested,
-// and as a Value that is decoded later. It covers SE-004 too, with the custom type.
+// Values of every type are unchanged after encoding and decoding: alone, in an object, in
+// an array, deeply nested, and as a Value that is decoded later. The custom type covers
+// SE-004.
 func TestSE001Roundtrip(t *testing.T) {
 	t.Parallel()
 	s, err := serializer.New(personSerializer)
@@ -59,7 +60,7 @@ func TestSE001Roundtrip(t *testing.T) {
 	}
 }
 
-// TestSE002Undefined: in arrays undefined is null with meta and comes back.
+// In arrays undefined is sent as null with meta, and decoded as undefined.
 func TestSE002Undefined(t *testing.T) {
 	t.Parallel()
 	s := new(serializer.Serializer)
@@ -72,7 +73,7 @@ func TestSE002Undefined(t *testing.T) {
 	requireSame(t, sent, got)
 }
 
-// TestConcurrentFirstUse: goroutines that meet a recursive type at the same time.
+// Several goroutines use a recursive type for the first time at the same time.
 func TestConcurrentFirstUse(t *testing.T) {
 	t.Parallel()
 	type tree struct {

@@ -24,7 +24,7 @@ type message struct {
 	Author author   `json:"author"`
 }
 
-// plainMessage holds nothing special, like most events of a chat.
+// plainMessage has only plain JSON values, like most events of a chat.
 var plainMessage = message{
 	ID: 1234567, Name: "general", N: 12.5,
 	Text:   "Hello, world! This is a text of a usual length, with \"quotes\" and a <tag>.",
@@ -107,7 +107,8 @@ func BenchmarkDecodeAny(b *testing.B) {
 	})
 }
 
-// TestAllocations holds plain payloads to the allocations of encoding/json.
+// TestAllocations checks that plain payloads need no more allocations than with
+// encoding/json.
 func TestAllocations(t *testing.T) {
 	s := new(serializer.Serializer)
 	wire, err := s.Append(nil, &plainMessage)
@@ -115,7 +116,7 @@ func TestAllocations(t *testing.T) {
 
 	buf := make([]byte, 0, 1024)
 	encode := 1.0
-	for range 5 { // the race detector makes pools forget some of what they are given
+	for range 5 { // the race detector makes pools drop some values
 		encode = min(encode, testing.AllocsPerRun(100, func() { _, err = s.Append(buf, &plainMessage) }))
 		require.NoError(t, err)
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/serializer"
 )
 
-// Types that hold nothing special must be treated as encoding/json does.
+// Types with only plain JSON values must be treated as by encoding/json.
 type (
 	base struct {
 		ID   int    `json:"id"`
@@ -151,7 +151,7 @@ func requireCompatible(t *testing.T, text []byte) {
 	t.Helper()
 	wire := []byte(`{"json":` + string(text) + `}`)
 	if !json.Valid(text) && json.Valid(wire) {
-		return // the text closes the envelope itself
+		return // the text ends the envelope itself
 	}
 	for _, target := range []reflect.Type{
 		reflect.TypeFor[plain](), reflect.TypeFor[any](), reflect.TypeFor[[]int](), reflect.TypeFor[map[string]*string](),
@@ -172,7 +172,7 @@ func requireCompatible(t *testing.T, text []byte) {
 			continue
 		}
 		if err != nil && strings.Contains(err.Error(), "JSON in a string") {
-			continue // intended difference: encoding/json takes numbers such as 00 there
+			continue // intended difference: encoding/json accepts numbers such as 00 there
 		}
 		require.NoError(t, err, "%s into %s", text, target)
 		require.Equal(t, want.Interface(), got.Interface(), "%s into %s", text, target)
@@ -221,7 +221,7 @@ func TestDecodeIntoPointerInInterface(t *testing.T) {
 	require.NoError(t, s.Decode([]byte(`{"json":{"id":1}}`), &target))
 	require.Equal(t, &base{ID: 1, Kind: "stays"}, filled)
 
-	// What decoding itself puts there is not filled the next time.
+	// A pointer that decoding itself has set is not reused the next time.
 	target = nil
 	require.NoError(t, s.Decode([]byte(`{"json":"1","meta":[[0]]}`), &target))
 	first := target

@@ -98,7 +98,7 @@ type encoder struct {
 	s     *Serializer
 	buf   []byte    // the envelope, without meta and maps until the end
 	meta  []byte    // the items of meta, each followed by a comma
-	path  []segment // of the value at hand
+	path  []segment // of the current value
 	depth int
 
 	form  bool          // the value may hold files
@@ -131,7 +131,7 @@ func (s *Serializer) release(e *encoder) {
 	s.encoders.Put(e)
 }
 
-// decoder decodes checked JSON and its marks into a target. It goes on after an issue, so that
+// decoder decodes checked JSON and its marks into a target. It continues after an issue, so that
 // all of them are found.
 type decoder struct {
 	jsontext.Cursor
@@ -140,14 +140,14 @@ type decoder struct {
 	next   int  // index in marks.list of the first mark that is not before the cursor
 	shared bool // marks is shared with a Value
 	path   []step
-	// followed is the number of pointers in the target that lead to the value at hand.
+	// followed is the number of pointers in the target that lead to the current value.
 	followed int
 	issues   []Issue
 	room     int   // how many bytes more the issues may have, see maxIssueBytes
 	err      error // an error that is not about the target's type
 }
 
-// step is a segment of the path to the value at hand: a key, or an index if key is nil.
+// step is a segment of the path to the current value: a key, or an index if key is nil.
 type step struct {
 	key   []byte
 	index int

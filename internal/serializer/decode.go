@@ -121,7 +121,7 @@ func (d *decoder) issue(expected, received string) {
 	d.complain("expected " + expected + ", received " + received)
 }
 
-// complain records an issue of the value at hand.
+// complain records an issue of the current value.
 func (d *decoder) complain(message string) {
 	if d.room <= 0 {
 		return
@@ -156,7 +156,7 @@ func (d *decoder) member() (key []byte, ok bool) {
 	return key, true
 }
 
-// under decodes a value that is one step below the value at hand.
+// under decodes a value that is one step below the current value.
 func (d *decoder) under(step step, p *plan, v reflect.Value) {
 	d.path = append(d.path, step)
 	d.value(p, v)

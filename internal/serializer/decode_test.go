@@ -243,7 +243,7 @@ func TestCustomDecode(t *testing.T) {
 	var otherPointer **int
 	require.EqualError(t, s.Decode(wire, &otherPointer), "serializer: decode: expected integer, received custom type 20")
 	var unread struct{}
-	require.NoError(t, s.Decode([]byte(`{"json":{"a":{}},"meta":[[20,"a"]]}`), &unread), "a member that nobody reads is not decoded")
+	require.NoError(t, s.Decode([]byte(`{"json":{"a":{}},"meta":[[20,"a"]]}`), &unread), "an unread member is not decoded")
 }
 
 func TestCustomDecodeError(t *testing.T) {
@@ -264,8 +264,8 @@ func TestCustomDecodeError(t *testing.T) {
 
 var errNoPerson = fmt.Errorf("not a person")
 
-// TestCustomInterface: a custom type for all that implement an interface, one that takes
-// over a built-in number, and one that stands for undefined.
+// Custom types for all types that implement an interface, for a built-in number, and for
+// undefined.
 func TestCustomInterface(t *testing.T) {
 	t.Parallel()
 	type nothing struct{}

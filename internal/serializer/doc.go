@@ -15,7 +15,7 @@
 //	0 bigint     big.Int           4 url     url.URL
 //	1 date       time.Time         5 regexp  value.RegExp
 //	2 nan        math.NaN()        6 set     value.Set, map[K]struct{}
-//	3 undefined  value.Undefined   7 map     value.Map, Go maps whose keys are no strings
+//	3 undefined  value.Undefined   7 map     value.Map, Go maps whose keys are not strings
 //
 // and each [value.Serializer] adds a custom one. Items are applied from first to last, so
 // the items of children come before that of the set, map or custom value that holds them.

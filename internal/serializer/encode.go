@@ -73,7 +73,7 @@ func (e *encoder) typedNull(typ int) error {
 	return e.null()
 }
 
-// mark adds an item for the value at hand to meta.
+// mark adds an item for the current value to meta.
 func (e *encoder) mark(typ int) {
 	e.meta = strconv.AppendInt(append(e.meta, '['), int64(typ), 10)
 	e.meta = e.appendPath(e.meta)
@@ -93,7 +93,7 @@ func (e *encoder) appendPath(dst []byte) []byte {
 	return dst
 }
 
-// place returns a prefix for errors that names the value at hand.
+// place returns a prefix for errors that names the current value.
 func (e *encoder) place() string {
 	if len(e.path) == 0 {
 		return ""
@@ -251,7 +251,7 @@ func encodeString(e *encoder, v reflect.Value) error {
 	return nil
 }
 
-// encodeNumber encodes a json.Number, as it is.
+// encodeNumber encodes a json.Number, unchanged.
 func encodeNumber(e *encoder, v reflect.Value) error {
 	text := cmp.Or(v.String(), "0")
 	if !jsontext.IsNumber([]byte(text)) {
@@ -319,7 +319,7 @@ func encodeRegExp(e *encoder, v reflect.Value) error {
 	return nil
 }
 
-// file adds a file to maps, at the path of the value at hand followed by rest. Each segment in
+// file adds a file to maps, at the path of the current value followed by rest. Each segment in
 // rest follows a comma.
 func (e *encoder) file(f *value.File, rest []byte) error {
 	if !e.form {

@@ -187,7 +187,7 @@ func encodeKeys(elem *plan) encodeFunc {
 	}
 }
 
-// encodeEntries encodes a Go map whose keys are no strings as a map.
+// encodeEntries encodes a Go map whose keys are not strings as a map.
 func encodeEntries(key, elem *plan) encodeFunc {
 	return func(e *encoder, v reflect.Value) error {
 		if v.IsNil() {

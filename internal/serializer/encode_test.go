@@ -31,7 +31,7 @@ func (s *shout) MarshalJSON() ([]byte, error) {
 	return []byte("{ \"word\" : \"" + s.Word + " \xff<\" }"), nil
 }
 
-// failing and hiddenText are for methods that cannot be used.
+// failing and hiddenText have methods that cannot be used.
 type (
 	failing    struct{}
 	hiddenText struct{}
@@ -118,7 +118,7 @@ func TestEncode(t *testing.T) {
 	}
 }
 
-// netIP is a key whose text is made by a method.
+// netIP is a key with a MarshalText method.
 type netIP [1]byte
 
 func (ip netIP) MarshalText() ([]byte, error) { return []byte{'i', 'p', ' ', '0' + ip[0]}, nil }
@@ -187,7 +187,7 @@ func TestEncodeErrors(t *testing.T) {
 			dst, err := s.Append([]byte("kept"), test.val)
 			require.ErrorContains(t, err, test.want)
 			require.Equal(t, "kept", string(dst))
-			dst, err = s.Append(nil, exported{1}) // a failure leaves nothing behind
+			dst, err = s.Append(nil, exported{1}) // a failure has no effect on the next message
 			require.NoError(t, err)
 			require.Equal(t, `{"json":{"inner":1}}`, string(dst))
 		})

@@ -27,7 +27,7 @@ type album struct {
 	*value.File
 }
 
-// TestFileAnywhere: files pass through all kinds of Go types and back.
+// Files can be encoded from and decoded into all kinds of Go types.
 func TestFileAnywhere(t *testing.T) {
 	t.Parallel()
 	s := new(serializer.Serializer)
@@ -82,7 +82,7 @@ func TestFileNothing(t *testing.T) {
 	require.Nil(t, got.Cover)
 }
 
-// TestFileTwice: a file that stands at two places is sent twice, as in the original.
+// A file at two places is sent twice, as in the original.
 func TestFileTwice(t *testing.T) {
 	t.Parallel()
 	f := value.NewFile("a", "", nil)
@@ -92,7 +92,7 @@ func TestFileTwice(t *testing.T) {
 	require.Equal(t, []*value.File{f, f}, encoded.Files)
 }
 
-// TestW12FileInEvent: where only JSON can be sent, a file is an error that says where.
+// A file where only JSON can be sent is an error that names its place.
 func TestW12FileInEvent(t *testing.T) {
 	t.Parallel()
 	s := new(serializer.Serializer)
@@ -110,7 +110,7 @@ func TestW12FileInEvent(t *testing.T) {
 	require.ErrorIs(t, err, serializer.ErrFile)
 	require.Equal(t, "before", string(wire))
 
-	// A failure leaves nothing behind for the next message.
+	// A failure has no effect on the next message.
 	wire, err = s.Append(nil, "next")
 	require.NoError(t, err)
 	require.Equal(t, `{"json":"next"}`, string(wire))
@@ -130,7 +130,7 @@ func TestFileRefused(t *testing.T) {
 	require.NotErrorAs(t, err, &typeError, "it is not the sender's fault")
 }
 
-// unmarshaled keeps the JSON that its method got.
+// unmarshaled keeps the JSON that was passed to its method.
 type unmarshaled struct{ text string }
 
 func (u *unmarshaled) UnmarshalJSON(text []byte) error {
@@ -138,7 +138,7 @@ func (u *unmarshaled) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// TestFileIssues: files where the target wants something else, and the other way round.
+// Files where the target expects something else, and the reverse, are issues.
 func TestFileIssues(t *testing.T) {
 	t.Parallel()
 	s := new(serializer.Serializer)
@@ -147,23 +147,23 @@ func TestFileIssues(t *testing.T) {
 		target any
 		want   string
 	}{
-		"string":                 {`{"json":{"a":{}},"maps":[["a"]]}`, new(map[string]string), "a: expected string, received file"},
-		"struct":                 {`{"json":{},"maps":[[]]}`, new(album), "expected object, received file"},
-		"map":                    {`{"json":{},"maps":[[]]}`, new(map[string]any), "expected object, received file"},
-		"bytes":                  {`{"json":{},"maps":[[]]}`, new([]byte), "expected string, received file"},
-		"pointer":                {`{"json":{},"maps":[[]]}`, new(*int), "expected integer, received file"},
-		"set":                    {`{"json":[{}],"maps":[[0]],"meta":[[6]]}`, new(map[string]struct{}), "[0]: expected string, received file"},
-		"interface":              {`{"json":{},"maps":[[]]}`, new(error), "expected null, received file"},
-		"unmarshaler":            {`{"json":{},"maps":[[]]}`, new(unmarshaled), "expected object, received file"},
-		"in an unmarshaler":      {`{"json":{"a":{"b":{}}},"maps":[["a","b"]]}`, new(map[string]unmarshaled), "a: expected a value without files, received file"},
-		"raw":                    {`{"json":[{}],"maps":[[0]]}`, new([]json.RawMessage), "[0]: expected a value without files, received file"},
-		"in raw":                 {`{"json":[{}],"maps":[[0]]}`, new(json.RawMessage), "expected a value without files, received file"},
-		"object":                 {`{"json":{}}`, new(*value.File), "expected file, received object"},
-		"object in struct":       {`{"json":{"cover":{"name":"x"}}}`, new(album), "cover: expected file, received object"},
-		"text":                   {`{"json":["x"]}`, new([]*value.File), "[0]: expected file, received string"},
-		"date":                   {`{"json":["2024-01-01"],"meta":[[1,0]]}`, new([]*value.File), "[0]: expected file, received date"},
-		"null date":              {`{"json":null,"meta":[[1]]}`, new(*value.File), "expected file, received invalid date"},
-		"goes on after an issue": {`{"json":{"title":{},"cover":7},"maps":[["title"]]}`, new(album), "title: expected string, received file; cover: expected file, received number"},
+		"string":                   {`{"json":{"a":{}},"maps":[["a"]]}`, new(map[string]string), "a: expected string, received file"},
+		"struct":                   {`{"json":{},"maps":[[]]}`, new(album), "expected object, received file"},
+		"map":                      {`{"json":{},"maps":[[]]}`, new(map[string]any), "expected object, received file"},
+		"bytes":                    {`{"json":{},"maps":[[]]}`, new([]byte), "expected string, received file"},
+		"pointer":                  {`{"json":{},"maps":[[]]}`, new(*int), "expected integer, received file"},
+		"set":                      {`{"json":[{}],"maps":[[0]],"meta":[[6]]}`, new(map[string]struct{}), "[0]: expected string, received file"},
+		"interface":                {`{"json":{},"maps":[[]]}`, new(error), "expected null, received file"},
+		"unmarshaler":              {`{"json":{},"maps":[[]]}`, new(unmarshaled), "expected object, received file"},
+		"in an unmarshaler":        {`{"json":{"a":{"b":{}}},"maps":[["a","b"]]}`, new(map[string]unmarshaled), "a: expected a value without files, received file"},
+		"raw":                      {`{"json":[{}],"maps":[[0]]}`, new([]json.RawMessage), "[0]: expected a value without files, received file"},
+		"in raw":                   {`{"json":[{}],"maps":[[0]]}`, new(json.RawMessage), "expected a value without files, received file"},
+		"object":                   {`{"json":{}}`, new(*value.File), "expected file, received object"},
+		"object in struct":         {`{"json":{"cover":{"name":"x"}}}`, new(album), "cover: expected file, received object"},
+		"text":                     {`{"json":["x"]}`, new([]*value.File), "[0]: expected file, received string"},
+		"date":                     {`{"json":["2024-01-01"],"meta":[[1,0]]}`, new([]*value.File), "[0]: expected file, received date"},
+		"null date":                {`{"json":null,"meta":[[1]]}`, new(*value.File), "expected file, received invalid date"},
+		"continues after an issue": {`{"json":{"title":{},"cover":7},"maps":[["title"]]}`, new(album), "title: expected string, received file; cover: expected file, received number"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -176,7 +176,7 @@ func TestFileIssues(t *testing.T) {
 	}
 }
 
-// TestFileReplaces: an any that held a file before gets the new one; the old one is not filled.
+// An any that holds a file is set to the new file; the old one is not changed.
 func TestFileReplaces(t *testing.T) {
 	t.Parallel()
 	s := new(serializer.Serializer)
@@ -189,8 +189,8 @@ func TestFileReplaces(t *testing.T) {
 	require.Equal(t, map[string]any{"Name": "third"}, v)
 }
 
-// TestValueKeepsFiles: a captured part has its files under paths of its own, and puts them
-// back where it is sent.
+// A captured part has its files with paths relative to the part. When it is sent, they are
+// at the new place.
 func TestValueKeepsFiles(t *testing.T) {
 	t.Parallel()
 	s := new(serializer.Serializer)
@@ -227,7 +227,7 @@ func TestValueKeepsFiles(t *testing.T) {
 	require.False(t, input.L[0].IsUndefined())
 }
 
-// TestCoveredFile: a file that another one took the place of is not sent on.
+// A file that is replaced by another one at the same place is not sent on.
 func TestCoveredFile(t *testing.T) {
 	t.Parallel()
 	s := new(serializer.Serializer)
@@ -239,7 +239,7 @@ func TestCoveredFile(t *testing.T) {
 	require.Equal(t, "1", names(encoded.Files))
 }
 
-// TestFileAndCustom: a custom serializer may stand for files, and give files.
+// A custom serializer may replace files, and may return files.
 func TestFileAndCustom(t *testing.T) {
 	t.Parallel()
 	s, err := serializer.New(personSerializer, value.Serializer{

@@ -15,7 +15,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// formOf takes a recorded form apart: the text of its part data, and its files by number.
+// formOf returns the text of the part data of a recorded form, and its files by number.
 func formOf(t *testing.T, v vector) (data string, files []*value.File) {
 	t.Helper()
 	get := func(name string) *entry {
@@ -39,11 +39,11 @@ func formOf(t *testing.T, v vector) (data string, files []*value.File) {
 	return data, files
 }
 
-// TestVectorsFormEncode covers SE-006, too.
+// TestVectorsFormEncode also covers SE-006.
 func TestVectorsFormEncode(t *testing.T) {
 	t.Parallel()
 	s := new(serializer.Serializer)
-	// Go maps have no order of insertion; structs give the recorded one.
+	// Go maps have no order of insertion; structs have the recorded one.
 	type ordered struct {
 		F any `json:"f,omitempty"`
 		S any `json:"s,omitempty"`
@@ -72,7 +72,7 @@ func TestVectorsFormEncode(t *testing.T) {
 					name = "blob"
 				}
 				if typ == "" {
-					typ = files[i].Type // what the recorded form makes of it is no matter of this package
+					typ = files[i].Type // the type in the recorded form is not this package's concern
 				}
 				content, err := f.Bytes()
 				require.NoError(t, err)
@@ -93,14 +93,14 @@ func TestVectorsFormDecode(t *testing.T) {
 			t.Parallel()
 			data, files := formOf(t, v)
 			if v.Name == "blob in object with others" {
-				files[0].Type = "application/octet-stream" // as reading the form makes it
+				files[0].Type = "application/octet-stream" // as when the form is read
 			}
 			want := native(t, v.Decoded)
 			var got any
 			require.NoError(t, s.DecodeForm([]byte(data), files, &got))
 			requireSame(t, want, got)
 
-			// By way of a Value it is the same, and sent on it is still the same.
+			// The result is the same for a Value, and for one that is sent on.
 			val, err := s.FormValue([]byte(data), files)
 			require.NoError(t, err)
 			require.NoError(t, val.Decode(&got))
@@ -114,7 +114,7 @@ func TestVectorsFormDecode(t *testing.T) {
 }
 
 // TestVectorsFormErrors covers SE-005 for maps. Forms whose part data is missing or a file
-// have an empty text here; package form refuses them as well.
+// have an empty text here; package form also refuses them.
 func TestVectorsFormErrors(t *testing.T) {
 	t.Parallel()
 	s := new(serializer.Serializer)
@@ -132,7 +132,7 @@ func TestVectorsFormErrors(t *testing.T) {
 	}
 }
 
-// TestMapsStrictly: what else maps can say, and how it meets meta.
+// TestMapsStrictly tests other kinds of maps, also together with meta.
 func TestMapsStrictly(t *testing.T) {
 	t.Parallel()
 	s, err := serializer.New(value.Serializer{
@@ -158,7 +158,7 @@ func TestMapsStrictly(t *testing.T) {
 		"index as a text":         {`{"json":[{}],"maps":[["0"]]}`, []any{one}},
 		"key as a number":         {`{"json":{"7":{}},"maps":[[7]]}`, map[string]any{"7": one}},
 		"the last for a place":    {`{"json":[{}],"maps":[[0],[0]]}`, []any{two}},
-		"over what holds one":     {`{"json":{"a":{"b":{}}},"maps":[["a","b"],["a"]]}`, map[string]any{"a": two}},
+		"over a value with one":   {`{"json":{"a":{"b":{}}},"maps":[["a","b"],["a"]]}`, map[string]any{"a": two}},
 		"the last of equal keys":  {`{"json":{"a":{"b":1},"a":{}},"maps":[["a"]]}`, map[string]any{"a": one}},
 		"element of a set":        {`{"json":[{},{}],"meta":[[6]],"maps":[[1],[0]]}`, value.Set{two, one}},
 		"in a custom type":        {`{"json":{},"meta":[[20]],"maps":[[]]}`, person{Name: "has a file", Born: one}},
@@ -170,14 +170,14 @@ func TestMapsStrictly(t *testing.T) {
 		"below a text":            {`{"json":"abc","maps":[[0]]}`, nil},
 		"length of an array":      {`{"json":[],"maps":[["length"]]}`, nil},
 		"index out of range":      {`{"json":[{}],"maps":[[1]]}`, nil},
-		"gone with equal keys":    {`{"json":{"a":{"b":{}},"a":{}},"maps":[["a","b"]]}`, nil},
+		"dropped with equal keys": {`{"json":{"a":{"b":{}},"a":{}},"maps":[["a","b"]]}`, nil},
 		"path no array":           {`{"json":{},"maps":["a"]}`, nil},
 		"segment null":            {`{"json":{"null":{}},"maps":[[null]]}`, nil},
 		"maps is an object":       {`{"json":{},"maps":{}}`, nil},
 		"maps is false":           {`{"json":{},"maps":false}`, nil},
 		"more than files":         {`{"json":[1,2,3],"maps":[[0],[1],[2]]}`, nil},
-		"root of nothing":         {`{"maps":[[]]}`, nil},
-		"member of nothing":       {`{"maps":[["a"]]}`, nil},
+		"root without JSON":       {`{"maps":[[]]}`, nil},
+		"member without JSON":     {`{"maps":[["a"]]}`, nil},
 		"empty text":              {``, nil},
 		"custom below a file":     {`{"json":{"a":{}},"meta":[[20,"a"]],"maps":[[]]}`, nil},
 		"custom then meta inside": {`{"json":{"a":null},"meta":[[20],[3,"a"]],"maps":[["a"]]}`, nil},
@@ -203,7 +203,7 @@ func TestMapsStrictly(t *testing.T) {
 	}
 }
 
-// checkedValue reads a form to a Value and checks that it can be sent on.
+// checkedValue returns the Value of a form after checking that it can be sent on.
 func checkedValue(s *serializer.Serializer, data string, files []*value.File) (value.Value, error) {
 	val, err := s.FormValue([]byte(data), files)
 	if err == nil {
@@ -212,7 +212,7 @@ func checkedValue(s *serializer.Serializer, data string, files []*value.File) (v
 	return val, err
 }
 
-// TestMapsOutsideOfForms: a message that is no form has no files, whatever it says.
+// A message that is not a form has no files, whatever its maps are.
 func TestMapsOutsideOfForms(t *testing.T) {
 	t.Parallel()
 	s := new(serializer.Serializer)
@@ -228,8 +228,8 @@ func TestMapsOutsideOfForms(t *testing.T) {
 	}
 }
 
-// TestHostileForm: a form with many files that is made to cost much. Anything that grows
-// with the square of their number would take minutes here.
+// A form with many files is made to be costly. Anything that grows with the square of their
+// number would take minutes here.
 func TestHostileForm(t *testing.T) {
 	t.Parallel()
 	const count = 20_000
@@ -253,7 +253,7 @@ func TestHostileForm(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			start := time.Now()
 			for _, target := range []any{new(any), new(value.Value), new([]value.Value), new([]map[string]value.Value), new([]json.RawMessage)} {
-				_ = new(serializer.Serializer).DecodeForm(data, files, target) // some are refused: it is the cost that counts
+				_ = new(serializer.Serializer).DecodeForm(data, files, target) // some are refused: only the cost matters
 			}
 			require.Less(t, time.Since(start), 10*time.Second)
 		})

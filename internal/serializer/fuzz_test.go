@@ -14,9 +14,9 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// FuzzDecode: no message makes decoding panic; a message is malformed for all targets or
-// for none; and what any gets is the same after it has been sent again, as far as
-// JavaScript could send it at all.
+// FuzzDecode checks that no message makes decoding panic; that a message is malformed for
+// all targets or for none; and that a value decoded into any is the same after it was sent
+// again, as far as JavaScript could send it at all.
 func FuzzDecode(f *testing.F) {
 	data, err := os.ReadFile("testdata/serializer.json")
 	require.NoError(f, err)
@@ -63,7 +63,8 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// readySerializer has the custom serializer of the vectors, but ready for any content.
+// readySerializer returns a serializer like that of the vectors, whose custom type accepts
+// any content.
 func readySerializer(f *testing.F) *serializer.Serializer {
 	f.Helper()
 	s, err := serializer.New(value.Serializer{
@@ -81,8 +82,8 @@ func readySerializer(f *testing.F) *serializer.Serializer {
 	return s
 }
 
-// FuzzDecodeForm: as FuzzDecode, for messages with up to three files. Each file that comes
-// out is one of them.
+// FuzzDecodeForm is like FuzzDecode, for messages with up to three files. Each decoded file
+// must be one of them.
 func FuzzDecodeForm(f *testing.F) {
 	data, err := os.ReadFile("testdata/serializer.json")
 	require.NoError(f, err)
@@ -169,8 +170,8 @@ func sendableList(list []any) []any {
 	return out
 }
 
-// FuzzCompatible: types without anything special are decoded as encoding/json does, and
-// encoded to text that means the same to it.
+// FuzzCompatible checks that types with only plain JSON values are decoded as by
+// encoding/json, and encoded to text that it decodes to the same value.
 func FuzzCompatible(f *testing.F) {
 	for _, text := range compatTexts {
 		f.Add([]byte(text))

@@ -18,11 +18,11 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// nested is for targets that are as deep as the text.
+// nested is for targets that are nested as deeply as the text.
 type nested []nested
 
-// TestHostile: messages of about 200 kB that are made to cost much. Anything
-// that grows with the square of the size would take minutes or gigabytes here.
+// Messages of about 200 kB are made to be costly. Anything that grows with the square of
+// the size would take minutes or gigabytes here.
 func TestHostile(t *testing.T) {
 	const size = 200_000
 	repeat := func(n int, element func(int) string) string {
@@ -43,25 +43,25 @@ func TestHostile(t *testing.T) {
 	zeros := func(n int) string { return strings.Repeat(",0", n) }
 
 	tests := map[string]string{
-		"many dates":            wrap("["+repeat(size/40, always(`"2024-01-02"`))+"]", repeat(size/40, func(i int) string { return fmt.Sprintf("[1,%d]", i) })),
-		"the same path again":   wrap(`"1"`, repeat(size/4, always("[0]"))),
-		"equal keys":            wrap("{"+repeat(size/6, always(`"a":0`))+"}", ""),
-		"equal keys with meta":  wrap("{"+repeat(size/20, always(`"a":["1"]`))+"}", repeat(size/20, func(i int) string { return `[0,"a",` + strconv.Itoa(i) + `]` })),
-		"equal deep keys":       wrap(deep(`{"a":`, "{"+repeat(size/20, always(`"a":1`))+"}", "}"), repeat(size/4000, func(int) string { return "[0" + strings.Repeat(`,"a"`, 901) + "]" })),
-		"nested maps":           wrap(nestedMaps(450, size), nestedMapMeta(450)),
-		"nested sets":           wrap(deep("[", repeat(size/2, always("1")), "]"), setMeta(900)),
-		"wide paths to nothing": wrap("1", repeat(size/12, func(i int) string { return fmt.Sprintf("[0,%d,0]", i) })),
-		"long paths to nothing": wrap("1", repeat(size/2000, func(int) string { return "[0" + zeros(999) + "]" })),
-		"unknown types":         wrap("1", repeat(size/8, func(i int) string { return fmt.Sprintf("[99,%d]", i) })),
-		"deep wrong elements":   wrap(deep("[", repeat(size/2, always("1")), "]"), ""),
-		"custom in custom":      wrap("{}", repeat(size/5, always("[20]"))),
-		"set of equal numbers":  wrap("["+repeat(size/2, always("1"))+"]", "[6]"),
-		"map of equal keys":     wrap("["+repeat(size/6, always("[1,2]"))+"]", "[7]"),
-		"one long bigint":       wrap(`"`+strings.Repeat("9", size)+`"`, "[0]"),
-		"one long number":       wrap(strings.Repeat("9", size), ""),
-		"one long escape":       wrap(`"`+strings.Repeat(`\u0041`, size/6)+`"`, "[1]"),
-		"many backslashes":      wrap("["+repeat(size/8, always(`"\\\""`))+"]", ""),
-		"long key and issues":   wrap(`[{"`+strings.Repeat("k", size/2)+`":[`+repeat(size/4, always("1"))+`]}]`, ""),
+		"many dates":             wrap("["+repeat(size/40, always(`"2024-01-02"`))+"]", repeat(size/40, func(i int) string { return fmt.Sprintf("[1,%d]", i) })),
+		"the same path again":    wrap(`"1"`, repeat(size/4, always("[0]"))),
+		"equal keys":             wrap("{"+repeat(size/6, always(`"a":0`))+"}", ""),
+		"equal keys with meta":   wrap("{"+repeat(size/20, always(`"a":["1"]`))+"}", repeat(size/20, func(i int) string { return `[0,"a",` + strconv.Itoa(i) + `]` })),
+		"equal deep keys":        wrap(deep(`{"a":`, "{"+repeat(size/20, always(`"a":1`))+"}", "}"), repeat(size/4000, func(int) string { return "[0" + strings.Repeat(`,"a"`, 901) + "]" })),
+		"nested maps":            wrap(nestedMaps(450, size), nestedMapMeta(450)),
+		"nested sets":            wrap(deep("[", repeat(size/2, always("1")), "]"), setMeta(900)),
+		"wide paths to no value": wrap("1", repeat(size/12, func(i int) string { return fmt.Sprintf("[0,%d,0]", i) })),
+		"long paths to no value": wrap("1", repeat(size/2000, func(int) string { return "[0" + zeros(999) + "]" })),
+		"unknown types":          wrap("1", repeat(size/8, func(i int) string { return fmt.Sprintf("[99,%d]", i) })),
+		"deep wrong elements":    wrap(deep("[", repeat(size/2, always("1")), "]"), ""),
+		"custom in custom":       wrap("{}", repeat(size/5, always("[20]"))),
+		"set of equal numbers":   wrap("["+repeat(size/2, always("1"))+"]", "[6]"),
+		"map of equal keys":      wrap("["+repeat(size/6, always("[1,2]"))+"]", "[7]"),
+		"one long bigint":        wrap(`"`+strings.Repeat("9", size)+`"`, "[0]"),
+		"one long number":        wrap(strings.Repeat("9", size), ""),
+		"one long escape":        wrap(`"`+strings.Repeat(`\u0041`, size/6)+`"`, "[1]"),
+		"many backslashes":       wrap("["+repeat(size/8, always(`"\\\""`))+"]", ""),
+		"long key and issues":    wrap(`[{"`+strings.Repeat("k", size/2)+`":[`+repeat(size/4, always("1"))+`]}]`, ""),
 	}
 	wrapping := personSerializer
 	wrapping.Decode = func(any) (any, error) { return person{}, nil }
@@ -73,7 +73,7 @@ func TestHostile(t *testing.T) {
 			runtime.ReadMemStats(&before)
 			start := time.Now()
 			for _, target := range []any{new(any), new(value.Value), new(nested), new([]map[string][]string), new(map[string]map[string]string)} {
-				_ = s.Decode([]byte(wire), target) // most are refused: it is the cost that counts
+				_ = s.Decode([]byte(wire), target) // most are refused: only the cost matters
 			}
 			elapsed := time.Since(start)
 			runtime.ReadMemStats(&after)
@@ -84,8 +84,8 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-// TestMetaIsLinear: meta and maps cost memory that is a small multiple of the message,
-// whatever they look like and whether they fit the JSON or not.
+// Meta and maps take memory that is a small multiple of the message, whatever they are and
+// whether they fit the JSON or not.
 func TestMetaIsLinear(t *testing.T) {
 	const size = 100_000
 	list := func(element func(int) string) string {
@@ -103,7 +103,7 @@ func TestMetaIsLinear(t *testing.T) {
 	steps := func(n int, step string) string { return strings.Repeat(","+step, n) }
 	numbered := func(format string) func(int) string { return func(i int) string { return fmt.Sprintf(format, i) } }
 	tests := map[string]string{
-		"short paths to nothing":   wrap("null", list(numbered("[2,%d,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]"))),
+		"short paths to no value":  wrap("null", list(numbered("[2,%d,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]"))),
 		"deep shared prefixes":     wrap("null", list(numbered("[2"+steps(990, "0")+",%d]"))),
 		"deep shared keys":         wrap("null", list(numbered(`[2`+steps(990, `"key"`)+`,"%d"]`))),
 		"deep different first":     wrap("null", list(numbered("[2,%d"+steps(900, "0")+"]"))),
@@ -146,7 +146,7 @@ func TestMetaIsLinear(t *testing.T) {
 				var before, after runtime.MemStats
 				runtime.ReadMemStats(&before)
 				start := time.Now()
-				_ = decode() // most are refused: it is the cost that counts
+				_ = decode() // most are refused: only the cost matters
 				elapsed := time.Since(start)
 				runtime.ReadMemStats(&after)
 				cost := float64(after.TotalAlloc-before.TotalAlloc) / float64(len(wire))
@@ -185,7 +185,7 @@ func setMeta(levels int) string {
 	return strings.Join(items, ",")
 }
 
-// TestIssuesAreBounded: a short message cannot make a long list.
+// A short message cannot cause a long list of issues.
 func TestIssuesAreBounded(t *testing.T) {
 	t.Parallel()
 	var typeError *serializer.TypeError
@@ -200,7 +200,7 @@ func TestIssuesAreBounded(t *testing.T) {
 	require.Len(t, typeError.Issues, 1)
 }
 
-// TestTargetHoldsItself: a target that has no end is an error, not the end of the process.
+// A target that contains itself is an error, and does not end the process.
 func TestTargetHoldsItself(t *testing.T) {
 	t.Parallel()
 	type endless *endless
@@ -219,7 +219,7 @@ func TestTargetHoldsItself(t *testing.T) {
 	require.NoError(t, new(serializer.Serializer).Decode([]byte(wire), new(list)))
 }
 
-// TestEncodeHoldsItself: a value that has no end is an error, whatever it is made of.
+// A value that contains itself is an error, whatever its types are.
 func TestEncodeHoldsItself(t *testing.T) {
 	t.Parallel()
 	type endless *endless

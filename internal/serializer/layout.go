@@ -193,7 +193,7 @@ func (l *layout) addKey(c *jsontext.Cursor) error {
 		if err == nil && len(text) <= maxNumber {
 			l.paths = jsontext.AppendFloat(l.paths, n, 64)
 		}
-		// A number such as 1e20 is no index, and its key would be longer than itself.
+		// A number such as 1e20 is not an index, and its key would be longer than itself.
 		if grown := len(l.paths) - start; grown == 0 || grown > len(text)+1 {
 			return malformed("a path has a number out of range")
 		}

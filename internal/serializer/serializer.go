@@ -35,7 +35,7 @@ func (s *Serializer) Encode(v any) (Encoded, error) {
 // Decode decodes an envelope into the value that into points to. Empty data is undefined. A
 // [value.Value] in the target keeps a reference to data, which must not be changed afterwards.
 //
-// Members that are missing leave their fields as they are, as does null where nil is no value,
+// Members that are missing leave their fields as they are, and so does null where nil is not a value,
 // as in encoding/json. Undefined makes a pointer nil and an any [value.Undefined]; for other
 // targets it is an issue. Into any, special values are decoded as the types of package value,
 // [time.Time] in UTC, [*big.Int], [*url.URL] and NaN.

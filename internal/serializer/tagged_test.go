@@ -19,8 +19,8 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// vector is one case of testdata/serializer.json. Values are tagged: plain JSON, except
-// for objects with the member $ that stand for what JSON cannot hold.
+// vector is one case of testdata/serializer.json. Values are tagged: plain JSON, except for
+// objects with the member $, which represent values that JSON does not have.
 type vector struct {
 	Name         string
 	Value        any
@@ -79,7 +79,7 @@ var personSerializer = value.Serializer{
 	},
 }
 
-// native turns a tagged value into the Go value that a target of type any gets.
+// native returns the Go value of a tagged value, as decoded into any.
 func native(t *testing.T, tagged any) any {
 	t.Helper()
 	switch tagged := tagged.(type) {
@@ -169,7 +169,7 @@ func nativeTag(t *testing.T, tag string, tagged map[string]any) any {
 	return nil
 }
 
-// date reads the ISO form of the vectors by other means than the code under test.
+// date parses the ISO format of the vectors in another way than the tested code.
 func date(t *testing.T, text string) time.Time {
 	t.Helper()
 	sign, digits := 1, text[:4]

@@ -86,7 +86,7 @@ func (s *Serializer) IsUndefined(v encoded.Value) bool {
 	return len(x.list) == 1 && x.list[0].is(typeUndefined) && x.list[0].pos == x.base
 }
 
-// encodeValue inserts an encoded value. Its paths continue that of the value at hand.
+// encodeValue inserts an encoded value. Its paths continue that of the current value.
 func encodeValue(e *encoder, v reflect.Value) error {
 	given, err := encoded.Resolve(encoded.Value(v.Interface().(value.Value)))
 	if err != nil {
@@ -146,7 +146,7 @@ func decodeValue(d *decoder, v reflect.Value, _ *mark) {
 func (s *Serializer) decode(env envelope, known *marks, into any) error {
 	target := reflect.ValueOf(into)
 	if target.Kind() != reflect.Pointer || target.IsNil() {
-		return errors.New("serializer: decode: the target is no pointer, or nil")
+		return errors.New("serializer: decode: the target is not a pointer, or is nil")
 	}
 	state, ok := s.decodings.Get().(*decoding)
 	if !ok {

@@ -94,7 +94,7 @@ func TestValueDecode(t *testing.T) {
 	require.Equal(t, value.Undefined{}, v)
 }
 
-// TestValueRoot: a whole message as a Value is sent on unchanged.
+// A Value of a whole message is sent on unchanged.
 func TestValueRoot(t *testing.T) {
 	t.Parallel()
 	s := new(serializer.Serializer)
@@ -111,7 +111,7 @@ func TestValueRoot(t *testing.T) {
 	}
 }
 
-// TestUndefinedAlone: however undefined came to be the whole message, it is {}.
+// Undefined alone is sent as {}, whatever its Go value is.
 func TestUndefinedAlone(t *testing.T) {
 	t.Parallel()
 	s := new(serializer.Serializer)
@@ -139,8 +139,8 @@ func TestUndefinedAlone(t *testing.T) {
 	}
 }
 
-// TestValueUnchecked: a Value that is not decoded costs no more than its text, and one that
-// is malformed is no more than that: it cannot be sent on.
+// A Value that is not decoded costs no more than its text. One that is malformed cannot be
+// sent on.
 func TestValueUnchecked(t *testing.T) { //nolint:paralleltest // it counts allocations
 	s := new(serializer.Serializer)
 	wire := []byte(`{"json":1,"meta":[` + strings.Repeat(`[0,"a","b","c"],`, 10_000) + `[0]]}`)
@@ -162,7 +162,7 @@ func TestValueUnchecked(t *testing.T) { //nolint:paralleltest // it counts alloc
 	require.ErrorAs(t, err, &malformed)
 }
 
-// TestValueAnywhere: values splice into sets, maps and customs, and are captured from there.
+// Values can be part of sets, maps and custom types, and can be captured from there.
 func TestValueAnywhere(t *testing.T) {
 	t.Parallel()
 	s, err := serializer.New(personSerializer)

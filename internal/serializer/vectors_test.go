@@ -22,8 +22,8 @@ var (
 		"own __proto__ key":           "Go maps have no prototype: the key is an ordinary one and is sent",
 		"toJSON function is skipped":  "a function is an error, as in encoding/json, not silently lost",
 		"function value":              "as above",
-		"symbol value":                "Go has no symbols; this stands for nothing that can be given",
-		"instance with a date inside": "Go structs are no foreign classes: dates in them keep their type",
+		"symbol value":                "Go has no symbols",
+		"instance with a date inside": "Go structs are plain objects: dates in them keep their type",
 	}
 	otherOrder = map[string]string{
 		"integer-like keys": "Go maps are sent sorted as texts",
@@ -31,9 +31,9 @@ var (
 		"everything":        "as above",
 	}
 	otherDecoding = map[string]any{
-		// Never compiled here, so the pattern is simply kept.
+		// Patterns are never compiled here, so it is kept.
 		"regexp with an invalid pattern": value.RegExp{Source: "("},
-		// Go texts cannot hold a lone surrogate.
+		// Go strings cannot contain a lone surrogate.
 		"lone high surrogate":   "a\uFFFDb",
 		"lone low surrogate":    "\uFFFD",
 		"swapped surrogates":    "\uFFFD\uFFFD",
@@ -64,7 +64,7 @@ func TestVectorsEncode(t *testing.T) {
 	}
 }
 
-// requireOtherEncoding checks that the difference is one.
+// requireOtherEncoding checks that the encoding differs from the original's.
 func requireOtherEncoding(t *testing.T, s *serializer.Serializer, v vector) {
 	t.Helper()
 	if strings.Contains(v.Name, "function") {
@@ -110,7 +110,7 @@ func TestVectorsDecode(t *testing.T) {
 			require.NoError(t, s.Decode([]byte(v.Wire), &got))
 			requireSame(t, want, got)
 
-			// By way of a Value it is the same, and sent on it is still the same.
+			// The result is the same for a Value, and for one that is sent on.
 			val, err := s.Value([]byte(v.Wire))
 			require.NoError(t, err)
 			require.NoError(t, val.Decode(&got))
@@ -137,7 +137,7 @@ func TestVectorsDecodeErrors(t *testing.T) {
 			require.ErrorAs(t, s.Decode([]byte(wire), &got), &malformed)
 			require.Nil(t, got)
 
-			// A Value may say so only when it is decoded.
+			// For a Value the error may be returned only when it is decoded.
 			val, err := s.Value([]byte(wire))
 			if err == nil {
 				err = val.Decode(&got)
@@ -157,7 +157,7 @@ func TestVectorsEncodeErrors(t *testing.T) {
 			_, err := s.Append(nil, cyclic)
 			require.ErrorContains(t, err, "cycle")
 		},
-		// Intended difference: Go structs are no foreign classes, so this can be sent.
+		// Intended difference: Go structs can be sent, unlike instances of other classes.
 		"bigint inside a class instance": func(t *testing.T, s *serializer.Serializer) {
 			wire, err := s.Append(nil, struct{ N *big.Int }{big.NewInt(1)})
 			require.NoError(t, err)

@@ -17,7 +17,7 @@ import (
 func TestClose(t *testing.T) {
 	t.Parallel()
 	closeFrame := string(binary.BigEndian.AppendUint16(nil, 1008)) + "Token expired"
-	t.Run("what the source has goes out first, and nothing else", func(t *testing.T) {
+	t.Run("the source's frames are sent first, and nothing else", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			server, client := net.Pipe()

@@ -241,7 +241,7 @@ func (c *Conn) Close(code int, reason string) (first bool) {
 	return first
 }
 
-// refuse sends a close frame because of what the client has sent. Reading goes on: if a
+// refuse sends a close frame because of what the client has sent. Reading continues: if a
 // connection is closed with unread input, the client may never see the frame.
 func (c *Conn) refuse(code int, reason string) {
 	if c.decide(code, func() { c.control = appendClose(c.control, code, reason) }) {

@@ -284,7 +284,7 @@ func TestStalledConnectionHoldsNobodyElse(t *testing.T) {
 			require.Equal(t, fmt.Sprint(i), got)
 		}
 		start := time.Now()
-		require.Equal(t, -1, <-stalled.code, "a peer that takes nothing is dropped")
+		require.Equal(t, -1, <-stalled.code, "a client that reads nothing is disconnected")
 		require.LessOrEqual(t, time.Since(start), DefaultStallTimeout)
 		p.end()
 		pool.Close()

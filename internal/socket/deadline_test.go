@@ -107,7 +107,7 @@ func TestWaitingReader(t *testing.T) {
 	for name, end := range map[string]func(w waiting){
 		"close":      func(w waiting) { w.conn.Close(1000, "") },
 		"kill":       func(w waiting) { w.conn.Kill() },
-		"the stall":  func(w waiting) { w.conn.src.(*script).feed("nobody reads this"); w.conn.Wake() },
+		"the stall":  func(w waiting) { w.conn.src.(*script).feed("unread"); w.conn.Wake() },
 		"the client": func(w waiting) { w.next <- struct{}{}; synctest.Wait(); _ = w.nc.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -153,14 +153,14 @@ func TestStalledPeer(t *testing.T) {
 			p.read()
 		}
 		require.Empty(t, p.code)
-		src.feed("nobody reads this")
+		src.feed("unread")
 		p.conn.Wake()
 		begin := time.Now()
 		require.Equal(t, -1, <-p.code)
 		require.Equal(t, DefaultStallTimeout, time.Since(begin))
 		var rest bytes.Buffer
 		_, _ = rest.ReadFrom(p.br)
-		require.Contains(t, rest.String(), "Too slow", "it is told if it reads again")
+		require.Contains(t, rest.String(), "Too slow", "it gets the reason if it reads again")
 		_, err := p.nc.Write([]byte("x"))
 		require.Error(t, err)
 		pool.Close()

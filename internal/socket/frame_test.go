@@ -80,7 +80,7 @@ func TestCloseReasons(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ reason, want string }{
 		"short":                  {"bye", "bye"},
-		"as long as can be":      {strings.Repeat("x", 123), strings.Repeat("x", 123)},
+		"as long as permitted":   {strings.Repeat("x", 123), strings.Repeat("x", 123)},
 		"too long":               {strings.Repeat("x", 124), strings.Repeat("x", 123)},
 		"cut in a character":     {strings.Repeat("é", 100), strings.Repeat("é", 61)},
 		"cut in a long one":      {"x" + strings.Repeat("😀", 100), "x" + strings.Repeat("😀", 30)},
@@ -125,9 +125,9 @@ func TestFaultsOfThePeer(t *testing.T) {
 		"an unknown control frame":              {fragment(finalFrame|0xB, "x"), 1002},
 		"a control frame in fragments":          {fragment(opPing, "x"), 1002},
 		"a long control frame":                  {"\x89\xfe\x00\x7e\x00\x00\x00\x00" + strings.Repeat("x", 126), 1002},
-		"a continuation of nothing":             {fragment(finalFrame, "x"), 1002},
+		"a continuation alone":                  {fragment(finalFrame, "x"), 1002},
 		"a message within a message":            {fragment(opText, "x") + fragment(finalFrame|opText, "y"), 1002},
-		"a continuation of what was refused":    {announce(finalFrame|opText, 1<<10+1) + "x", 1009},
+		"a continuation of a refused message":   {announce(finalFrame|opText, 1<<10+1) + "x", 1009},
 		"a message whose fragments have no end": {fragment(opText, "") + strings.Repeat(fragment(0, ""), maxFragments+1), 1008},
 	} {
 		t.Run(name, func(t *testing.T) {

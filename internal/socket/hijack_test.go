@@ -85,7 +85,7 @@ func TestAcceptUnderMiddleware(t *testing.T) {
 		"one that fails above one that works": {func(w http.ResponseWriter) http.ResponseWriter { return failing{open{w}} }, 101},
 		"one that fails":                      {func(w http.ResponseWriter) http.ResponseWriter { return failing{open{plain{w}}} }, 501},
 		"one that counts tries":               {func(w http.ResponseWriter) http.ResponseWriter { return counting{open{w}, new(bool)} }, 101},
-		"one that counts tries, for nothing":  {func(w http.ResponseWriter) http.ResponseWriter { return counting{open{plain{w}}, new(bool)} }, 501},
+		"one that counts needless attempts":   {func(w http.ResponseWriter) http.ResponseWriter { return counting{open{plain{w}}, new(bool)} }, 501},
 		"one that keeps the status":           {func(w http.ResponseWriter) http.ResponseWriter { return &late{open: open{w}} }, 101},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -110,6 +110,7 @@ func TestAcceptUnderMiddleware(t *testing.T) {
 					require.ErrorIs(t, err, ErrHijack)
 					require.Equal(t, slog.LevelError, RefusalLevel(err))
 					require.Equal(t, c.status, recorder.Code)
+					require.Contains(t, recorder.Body.String(), "Unwrap() http.ResponseWriter", "the developer sees how to mend it")
 					require.NotContains(t, recorder.Header(), "Upgrade")
 					require.NotContains(t, recorder.Header(), "Sec-Websocket-Accept")
 					_ = server.Close()
@@ -122,7 +123,7 @@ func TestAcceptUnderMiddleware(t *testing.T) {
 				require.Equal(t, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", answer.Header.Get("Sec-Websocket-Accept"))
 				require.Equal(t, "a=1", answer.Header.Get("Set-Cookie"))
 				require.NotContains(t, answer.Header, "Content-Encoding")
-				require.Empty(t, recorder.Body.String(), "and nothing is written to what is no longer an HTTP connection")
+				require.Empty(t, recorder.Body.String(), "nothing is written after the connection was taken over")
 				conn.Kill()
 			})
 		})

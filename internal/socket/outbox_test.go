@@ -123,7 +123,7 @@ func TestOutboxContext(t *testing.T) {
 		cancel(cause)
 		require.Equal(t, cause, <-first)
 		synctest.Wait()
-		require.NoError(t, <-second, "the one that was in its way is gone")
+		require.NoError(t, <-second, "the frame that it waited for has been taken")
 	})
 }
 
@@ -139,7 +139,7 @@ func TestOutboxClose(t *testing.T) {
 		b.set(false, 0)
 		p.conn.Wake()
 		_, got := p.read()
-		require.Len(t, got, 300, "what was there still goes out")
+		require.Len(t, got, 300, "frames that were added before are still sent")
 	})
 }
 

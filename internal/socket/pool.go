@@ -123,15 +123,15 @@ func (t *traffic) add(events, bytes int) {
 	t.bytes.Add(uint64(bytes))
 }
 
-// count counts a batch on the writer's goroutine; reckon later adds it to the traffic.
+// count counts a batch on the writer's goroutine; addTraffic later adds it to the traffic.
 func (w *writer) count(b *Batch) {
 	w.events += b.Events
 	w.bytes += len(b.Own) + len(b.Shared)
 }
 
-// reckon adds what was counted to the traffic. It is called once for all jobs of a wake-up,
+// addTraffic adds what was counted to the traffic. It is called once for all jobs of a wake-up,
 // since atomic additions cost as much as a small event.
-func (w *writer) reckon() {
+func (w *writer) addTraffic() {
 	if w.bytes > 0 {
 		w.traffic.add(w.events, w.bytes)
 		w.events, w.bytes = 0, 0
@@ -183,7 +183,7 @@ func (w *writer) run() {
 			jobs[i] = nil
 			j.run(w)
 		}
-		w.reckon()
+		w.addTraffic()
 		if closed {
 			return
 		}

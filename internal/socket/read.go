@@ -30,7 +30,7 @@ func (e *closedError) Error() string { return fmt.Sprintf("socket: closed with c
 // a time, except Closing.
 type Handler interface {
 	// Receive handles a message, which it may keep. A text message is valid UTF-8. If
-	// Receive returns a function, that runs while reading goes on; it is for work that
+	// Receive returns a function, that runs while reading continues; it is for work that
 	// takes longer. While Receive runs nothing is read, and that time does not count against
 	// the client, neither as silence nor for a message of which a part has arrived.
 	Receive(message []byte, binary bool) (run func())

@@ -64,7 +64,7 @@ func BenchmarkWrite(b *testing.B) {
 	}
 }
 
-// Writing allocates nothing; reading, what the message is made of.
+// Writing allocates nothing. Reading allocates only the message.
 func TestAllocations(t *testing.T) {
 	m := benchMessages()["short"]
 	w, err := NewWriter(io.Discard, nil, Options{})

@@ -11,8 +11,8 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/peer"
 )
 
-// FuzzRoundTrip checks that every message is either refused, for a reason that
-// can be seen, or read back the same.
+// FuzzRoundTrip checks that every message is either refused, for a valid reason, or the
+// same when it is read back.
 func FuzzRoundTrip(f *testing.F) {
 	f.Add("message", "1", "c", "hello", int64(100), byte(0xff))
 	f.Add("", "", "", "a\r\nb\rc\n", int64(0), byte(0x0f))
@@ -57,9 +57,8 @@ func FuzzRoundTrip(f *testing.F) {
 	})
 }
 
-// FuzzReader checks that a Reader keeps to its limit whatever it gets, that the
-// way in which a stream is cut makes no difference, and that every message that
-// was read can be written again.
+// FuzzReader checks that a Reader keeps to its limit whatever it reads, that the boundaries
+// of chunks make no difference, and that every message that was read can be written again.
 func FuzzReader(f *testing.F) {
 	v := loadVectors(f)
 	for _, c := range v.Decode {

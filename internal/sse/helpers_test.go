@@ -73,7 +73,7 @@ func data(text string) *Message { return &Message{Data: []byte(text)} }
 
 func comment(text string) *Message { return &Message{Meta: peer.EventMeta{Comments: []string{text}}} }
 
-// sink is what a Writer writes to. It keeps what was flushed.
+// sink is the underlying writer of a Writer. It records the flushed text.
 type sink struct {
 	mu      sync.Mutex
 	written string
@@ -106,8 +106,8 @@ func (s *sink) flush() error {
 	return nil
 }
 
-// take returns what was flushed since the last take, once all goroutines of the
-// bubble have come to rest.
+// take returns the text flushed since the last take, after all goroutines of the bubble are
+// blocked.
 func (s *sink) take() string {
 	synctest.Wait()
 	s.mu.Lock()
@@ -117,7 +117,7 @@ func (s *sink) take() string {
 	return flushed
 }
 
-// holdWrites makes every write wait for a value of the channel that it returns.
+// holdWrites makes every write wait for a value from the returned channel.
 func (s *sink) holdWrites() chan<- struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()

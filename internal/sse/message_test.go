@@ -11,7 +11,7 @@ import (
 func TestAppend(t *testing.T) {
 	t.Parallel()
 
-	t.Run("ES-001 data with line breaks comes back as one text", func(t *testing.T) {
+	t.Run("ES-001 data with line breaks is read as one text", func(t *testing.T) {
 		t.Parallel()
 		for sent, got := range map[string]string{
 			"":            "",
@@ -23,7 +23,7 @@ func TestAppend(t *testing.T) {
 			require.Equal(t, []*Message{data(got)}, readText(t, appendText(t, data(sent))), "%q", sent)
 		}
 	})
-	t.Run("ES-002 ES-005 what cannot be written is refused whole", func(t *testing.T) {
+	t.Run("ES-002 ES-005 an invalid message is refused completely", func(t *testing.T) {
 		t.Parallel()
 		negative, huge := int64(-1), int64(1<<53)
 		for name, m := range map[string]Message{
@@ -46,7 +46,7 @@ func TestAppend(t *testing.T) {
 		t.Parallel()
 		require.Equal(t, "\n", appendText(t, &Message{Meta: peer.EventMeta{ID: "1"}}))
 	})
-	t.Run("a blank line is no message to a reader", func(t *testing.T) {
+	t.Run("a reader skips a blank line", func(t *testing.T) {
 		t.Parallel()
 		text := appendText(t, new(Message)) + appendText(t, data("a")) + appendText(t, new(Message))
 		require.Equal(t, []*Message{data("a")}, readText(t, text))

@@ -15,7 +15,7 @@ import (
 const (
 	// minBuffer is the initial size of a Reader's buffer.
 	minBuffer = 4 << 10
-	// commentOverhead is what a comment takes in memory besides its text.
+	// commentOverhead is the memory that a comment takes in addition to its text, in bytes.
 	commentOverhead = 16
 	// maxEmptyReads is how often in a row a source may return neither data nor an
 	// error.
@@ -81,7 +81,7 @@ func (r *Reader) next() (*Message, error) {
 			return nil, ErrIncomplete
 		case err != nil:
 			return nil, err
-		case len(line) == 0 && m == nil: // a blank line alone is no message
+		case len(line) == 0 && m == nil: // a blank line alone is not a message
 			continue
 		case len(line) == 0:
 			return m, nil

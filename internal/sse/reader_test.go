@@ -14,7 +14,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/peer"
 )
 
-// A read beyond what a message needs would give errTest instead of the message.
+// If the Reader read more than it needs for a message, it would return errTest instead.
 func TestReaderDoesNotWait(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -50,20 +50,20 @@ func TestReaderLines(t *testing.T) {
 		text string
 		want []*Message
 	}{
-		"ES-003 one space is dropped, a tab is not":       {"data: \tx\ndata:\ty\n\n", []*Message{data("\tx\n\ty")}},
-		"ES-003 the first colon counts":                   {"id: a: b\n\n", []*Message{{Meta: peer.EventMeta{ID: "a: b", HasID: true}}}},
-		"ES-003 data lines are joined around others":      {"data: a\nid\ndata\ndata: b\n\n", []*Message{{Data: []byte("a\n\nb"), Meta: peer.EventMeta{HasID: true}}}},
-		"ES-003 the last id counts, be it empty":          {"id: 1\nid\n\n", []*Message{{Meta: peer.EventMeta{HasID: true}}}},
-		"ES-003 an id with NUL does not count":            {"id: 1\nid: a\x00b\n\n", []*Message{{Meta: peer.EventMeta{ID: "1", HasID: true}}}},
-		"ES-003 the last name counts, be it empty":        {"event: done\nevent:\n\n", []*Message{{}}},
-		"ES-003 a bad retry leaves a good one":            {"retry: 9007199254740991\nretry: x\nretry\nretry: +1\nretry: -0\n\n", []*Message{{Meta: peer.EventMeta{Retry: &retry}}}},
-		"ES-003 a retry that no JavaScript number is":     {"retry: 9007199254740992\nretry: 99999999999999999999\n\n", []*Message{{}}},
-		"ES-003 unknown keys alone are a message":         {"a\nb: c\n\n", []*Message{{}}},
-		"ES-004 all line ends":                            {"data: a\ndata: b\rdata: c\r\n\n\n\r\r\n\rdata: d\r\r", []*Message{data("a\nb\nc"), data("d")}},
-		"byte order mark":                                 {"\ufeffdata: a\n\n\ufeffdata: b\n\n", []*Message{data("a"), {}}},
-		"byte order mark and nothing else on the line":    {"\ufeff\n\ndata: a\n\n", []*Message{data("a")}},
-		"bytes that are no text":                          {"data: \xff\x00\n\n", []*Message{data("\xff\x00")}},
-		"comments keep their order and what is not known": {": a\n:b\n:  c\nevent: x\n\n", []*Message{{Event: "x", Meta: peer.EventMeta{Comments: []string{"a", "b", " c"}}}}},
+		"ES-003 one space is dropped, a tab is not":             {"data: \tx\ndata:\ty\n\n", []*Message{data("\tx\n\ty")}},
+		"ES-003 the first colon counts":                         {"id: a: b\n\n", []*Message{{Meta: peer.EventMeta{ID: "a: b", HasID: true}}}},
+		"ES-003 data lines are joined around others":            {"data: a\nid\ndata\ndata: b\n\n", []*Message{{Data: []byte("a\n\nb"), Meta: peer.EventMeta{HasID: true}}}},
+		"ES-003 the last id counts, be it empty":                {"id: 1\nid\n\n", []*Message{{Meta: peer.EventMeta{HasID: true}}}},
+		"ES-003 an id with NUL does not count":                  {"id: 1\nid: a\x00b\n\n", []*Message{{Meta: peer.EventMeta{ID: "1", HasID: true}}}},
+		"ES-003 the last name counts, be it empty":              {"event: done\nevent:\n\n", []*Message{{}}},
+		"ES-003 a bad retry leaves a good one":                  {"retry: 9007199254740991\nretry: x\nretry\nretry: +1\nretry: -0\n\n", []*Message{{Meta: peer.EventMeta{Retry: &retry}}}},
+		"ES-003 a retry that no JavaScript number is":           {"retry: 9007199254740992\nretry: 99999999999999999999\n\n", []*Message{{}}},
+		"ES-003 unknown keys alone are a message":               {"a\nb: c\n\n", []*Message{{}}},
+		"ES-004 all line ends":                                  {"data: a\ndata: b\rdata: c\r\n\n\n\r\r\n\rdata: d\r\r", []*Message{data("a\nb\nc"), data("d")}},
+		"byte order mark":                                       {"\ufeffdata: a\n\n\ufeffdata: b\n\n", []*Message{data("a"), {}}},
+		"byte order mark alone on the line":                     {"\ufeff\n\ndata: a\n\n", []*Message{data("a")}},
+		"bytes that are not text":                               {"data: \xff\x00\n\n", []*Message{data("\xff\x00")}},
+		"comments keep their order, and unknown names are kept": {": a\n:b\n:  c\nevent: x\n\n", []*Message{{Event: "x", Meta: peer.EventMeta{Comments: []string{"a", "b", " c"}}}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -124,7 +124,7 @@ func TestReaderEnd(t *testing.T) {
 	})
 }
 
-// endless repeats a text and counts what it has given.
+// endless repeats a text and counts the bytes that were read.
 type endless struct {
 	text  string
 	given int
@@ -208,7 +208,7 @@ func TestReaderMessagesAreTheCallers(t *testing.T) {
 	require.Equal(t, "2b"+"y", second.Meta.ID+string(second.Data)+second.Meta.Comments[0])
 }
 
-// A comment takes more memory than in the message.
+// A comment takes more memory than its text.
 func TestCommentsAreLimited(t *testing.T) {
 	t.Parallel()
 	const limit = 1000

@@ -14,22 +14,22 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/peer"
 )
 
-// What we do otherwise than the original, by the name of the vector, or by its
-// text where it has none.
+// These are the differences from the original, by the name of the vector, or by its text if
+// it has none.
 var (
-	// ownEvents are streams in which we find other messages.
+	// ownEvents are streams from which we read other messages.
 	ownEvents = map[string][]vectorMessage{
-		// Blank lines between two messages are no message, as in the standard of
-		// server-sent events. The original makes one without any member of each
-		// second one, and skips that later.
+		// Blank lines between two messages are not messages, as in the standard of
+		// server-sent events. The original reads every second one as a message without
+		// members, which it skips later.
 		"data: a\n\n\n\ndata: b\n\n": {{Data: new("a")}, {Data: new("b")}},
 	}
 
-	// inexpressible are invalid messages that our types cannot hold.
+	// inexpressible are invalid messages that our types cannot represent.
 	inexpressible = map[string]string{"fractional retry": "retry is an int64"}
 
-	// otherLayer are failures that are none of this package.
-	otherLayer = map[string]string{"broken data": "data is opaque here; who decodes it sees that it is broken"}
+	// otherLayer are errors that another package returns.
+	otherLayer = map[string]string{"broken data": "data is opaque here; decoding it returns the error"}
 )
 
 type vectors struct {
@@ -180,7 +180,7 @@ func TestVectorsStreamDecode(t *testing.T) {
 	}
 }
 
-// What an iterator yields is made of kinds, data and metadata of messages.
+// The items of an iterator are compared with the kinds, data and metadata of messages.
 func TestVectorsIterator(t *testing.T) {
 	t.Parallel()
 	v := loadVectors(t)

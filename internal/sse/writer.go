@@ -97,7 +97,7 @@ func encodeComment(text string) ([]byte, error) {
 }
 
 // Write writes a message and flushes it. For an invalid message the error wraps
-// [ErrInvalid], and the stream goes on without it. Any other error is final, whether
+// [ErrInvalid], and the stream continues without it. Any other error is final, whether
 // it is that of Write or of a keepalive: the stream is broken, later calls return the
 // same error, and nothing more is written.
 func (w *Writer) Write(m *Message) error {

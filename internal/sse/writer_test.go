@@ -21,7 +21,7 @@ func newWriter(t *testing.T, s *sink, o Options) *Writer {
 }
 
 func TestWriterComments(t *testing.T) {
-	bubble(t, "ES-008 every message begins the interval anew", func(t *testing.T) {
+	bubble(t, "ES-008 every message restarts the interval", func(t *testing.T) {
 		s := new(sink)
 		w := newWriter(t, s, Options{})
 		require.Equal(t, ": \n\n", s.take())
@@ -84,7 +84,7 @@ func TestWriterTurns(t *testing.T) {
 		require.Equal(t, ": \n\n", s.take())
 		require.NoError(t, w.Close())
 	})
-	bubble(t, "a message waits for a comment, and so does Close", func(t *testing.T) {
+	bubble(t, "a message and Close wait for a comment", func(t *testing.T) {
 		s := new(sink)
 		w := newWriter(t, s, Options{})
 		require.Equal(t, ": \n\n", s.take())
@@ -133,7 +133,7 @@ func TestWriterFailures(t *testing.T) {
 		require.Equal(t, broken, w.Close())
 		require.Equal(t, broken, w.Close())
 	})
-	bubble(t, "ES-007 so does a failed comment", func(t *testing.T) {
+	bubble(t, "ES-007 a failed comment ends the stream too", func(t *testing.T) {
 		s := new(sink)
 		w := newWriter(t, s, Options{NoInitialComment: true})
 		s.failWith(errTest)
@@ -145,14 +145,14 @@ func TestWriterFailures(t *testing.T) {
 		require.Equal(t, broken, w.Close())
 		require.Empty(t, s.take())
 	})
-	bubble(t, "a failed comment that no write has met is told by Close", func(t *testing.T) {
+	bubble(t, "a failed comment after the last write is reported by Close", func(t *testing.T) {
 		s := new(sink)
 		w := newWriter(t, s, Options{})
 		s.failWith(errTest)
 		time.Sleep(time.Hour)
 		require.ErrorIs(t, w.Close(), errTest)
 	})
-	bubble(t, "so does a failed flush", func(t *testing.T) {
+	bubble(t, "a failed flush ends the stream too", func(t *testing.T) {
 		var flushErr error
 		w, err := NewWriter(io.Discard, func() error { return flushErr }, Options{})
 		require.NoError(t, err)
@@ -163,7 +163,7 @@ func TestWriterFailures(t *testing.T) {
 		require.Equal(t, broken, w.Write(data("a")))
 		require.Equal(t, broken, w.Close())
 	})
-	bubble(t, "a stream that cannot even begin has nothing to close", func(t *testing.T) {
+	bubble(t, "a stream that cannot begin need not be closed", func(t *testing.T) {
 		s := &sink{fail: errTest}
 		_, err := NewWriter(s, s.flush, Options{})
 		require.ErrorIs(t, err, errTest)
@@ -200,7 +200,7 @@ func TestWriterShowsTheResponseAtOnce(t *testing.T) {
 		require.NoError(t, w.Close())
 	}
 	w, err := NewWriter(io.Discard, nil, Options{})
-	require.NoError(t, err, "a destination that keeps nothing back")
+	require.NoError(t, err, "a destination that does not buffer")
 	require.NoError(t, w.Write(data("a")))
 	require.NoError(t, w.Close())
 }

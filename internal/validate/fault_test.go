@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The cost of an input that is wrong in very many places grows with its size, not with the
-// square of it.
+// The cost of an input that is wrong in very many places must grow with its size, not with
+// the square of it.
 func TestFaultsOfManyEntries(t *testing.T) {
 	type entry struct {
 		A string `json:"a" validate:"required"`

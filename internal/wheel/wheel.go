@@ -49,7 +49,7 @@ type Wheel struct {
 	//     that was asked for meanwhile.
 	//   - An entry that was removed, or is not to be called again, has no visitor.
 	//   - Nothing is due before wakes, the tick for which the goroutine's timer is set,
-	//     except what has signalled sooner.
+	//     except entries that have signalled sooner.
 	mu     sync.Mutex
 	slots  [slots]Entry // heads of rings
 	turned int64
@@ -102,7 +102,7 @@ func (w *Wheel) Hurry(e *Entry, at time.Time) {
 	w.put(e, due)
 }
 
-// Remove takes an entry out of the wheel. A visit that is running goes on.
+// Remove takes an entry out of the wheel. A visit that is running continues.
 func (w *Wheel) Remove(e *Entry) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

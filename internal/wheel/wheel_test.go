@@ -12,7 +12,7 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/wheel"
 )
 
-// guest notes when it was visited, and asks for what the test wants.
+// guest is a visitor that records its visits. A test sets when it asks to be visited again.
 type guest struct {
 	wheel.Entry
 	again func(now time.Time) time.Time // nil: never
@@ -31,7 +31,7 @@ func (g *guest) Visit(now time.Time) time.Time {
 	return g.again(now)
 }
 
-// seen returns when the guest was visited, after everything has settled.
+// seen returns the times of the visits, after all goroutines are blocked.
 func (g *guest) seen() []time.Time {
 	synctest.Wait()
 	g.mu.Lock()
@@ -50,7 +50,7 @@ func turning(t *testing.T, test func(t *testing.T, w *wheel.Wheel)) {
 	})
 }
 
-// punctual requires that a visit ran within a second after its time.
+// punctual requires that a visit ran within a second after its deadline.
 func punctual(t *testing.T, asked, visited time.Time) {
 	t.Helper()
 	require.False(t, visited.Before(asked), "%v early", asked.Sub(visited))
@@ -87,7 +87,7 @@ func TestWhatIsPastIsVisitedSoon(t *testing.T) {
 	})
 }
 
-// The end of a token is a full second, and the token is over a millisecond later.
+// Tokens expire at full seconds, and a tick follows a millisecond later.
 func TestTicksAreWhereTokensEnd(t *testing.T) {
 	turning(t, func(t *testing.T, w *wheel.Wheel) {
 		time.Sleep(123456789)
@@ -139,14 +139,14 @@ func TestFarAway(t *testing.T) {
 func TestHurry(t *testing.T) {
 	turning(t, func(t *testing.T, w *wheel.Wheel) {
 		g, start := &guest{}, time.Now()
-		w.Hurry(&g.Entry, start) // is not in the wheel
+		w.Hurry(&g.Entry, start) // has no effect: not in the wheel
 		w.Add(&g.Entry, g, start.Add(time.Hour))
-		w.Hurry(&g.Entry, start.Add(2*time.Hour)) // is no hurry
+		w.Hurry(&g.Entry, start.Add(2*time.Hour)) // has no effect: later than the next visit
 		w.Hurry(&g.Entry, start.Add(time.Minute))
 		time.Sleep(3 * time.Hour)
 		require.Len(t, g.seen(), 1)
 		punctual(t, start.Add(time.Minute), g.seen()[0])
-		w.Hurry(&g.Entry, time.Now()) // has asked for no more visits
+		w.Hurry(&g.Entry, time.Now()) // has no effect: it wants no more visits
 		time.Sleep(time.Hour)
 		require.Len(t, g.seen(), 1)
 	})

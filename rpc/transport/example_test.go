@@ -10,13 +10,13 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/transport"
 )
 
-// message is one message on its way through a socket.
+// message is a message of a socket.
 type message struct {
 	data   []byte
 	binary bool
 }
 
-// deliver passes messages on until there are no more.
+// deliver passes messages to receive until the channel is closed.
 func deliver(messages <-chan message, receive func(message []byte, binary bool) error) {
 	for m := range messages {
 		_ = receive(m.data, m.binary) // a message that cannot be read fails its call
@@ -31,7 +31,7 @@ func sendTo(messages chan<- message) func(context.Context, []byte, bool) error {
 	}
 }
 
-// Two channels are a socket.
+// Two channels replace a socket.
 func ExampleNewClientPeer() {
 	double := rpc.Define[int, int]("double")
 	router := rpc.NewRouter(double.Handler(func(_ context.Context, n int) (int, error) { return 2 * n, nil }))
@@ -49,8 +49,8 @@ func ExampleNewClientPeer() {
 	// Output: 42 <nil>
 }
 
-// The server's side of a durable iterator: the stream is opened by a call, and its events are
-// sent by something else.
+// This is the server side of a durable iterator: a call opens the stream, and the
+// application sends its events.
 func ExampleHibernation() {
 	toServer, toClient := make(chan message, 10), make(chan message, 10)
 	server := transport.NewServerPeer(context.Background(), &transport.ServerPeerOptions{
@@ -91,8 +91,9 @@ func ExampleAppendEventMeta() {
 func ExampleAnswerError() {
 	err := transport.AnswerError(http.StatusUnauthorized, http.Header{}, "who are you?")
 	fmt.Println(rpc.CodeOf(err))
-	fmt.Println(rpc.ErrorData[rpc.ErrorResponse](err))
+	response, _ := rpc.ErrorData[rpc.ErrorResponse](err)
+	fmt.Println(response.Status, response.Body)
 	// Output:
 	// UNAUTHORIZED
-	// {401 map[] who are you?} <nil>
+	// 401 who are you?
 }

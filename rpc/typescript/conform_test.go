@@ -18,9 +18,9 @@ import (
 	"github.com/go-orpc/durable-iterator/token"
 )
 
-// What arrives in TypeScript is what the types claim: a script reads the module with the
-// compiler and compares each value with its type, and what it sends back arrives here as it
-// was. See testdata/conform.mjs.
+// Values have the generated types in TypeScript: a script reads the module with the
+// compiler, compares each value with its type, and sends it back unchanged. See
+// testdata/conform.mjs.
 func TestValuesAreOfTheirTypes(t *testing.T) {
 	t.Parallel()
 	dir := workspace(t)

@@ -1,7 +1,7 @@
-// Package typescript writes the types of contracts as a module of TypeScript, for pages that
-// call a server of this library with @orpc/client or with the client in client/js.
+// Package typescript generates a TypeScript module with the types of contracts, for pages
+// that call a server of this library with @orpc/client or with the client in client/js.
 //
-// A program of a few lines, run by go generate, imports the package of the contracts:
+// A short program, run by go generate, imports the package of the contracts:
 //
 //	//go:generate go run ./typescript
 //
@@ -23,7 +23,7 @@
 //
 // # Types
 //
-// A type is what the values are on the wire, in both directions:
+// A type describes the values on the wire, in both directions:
 //
 //	bool                        boolean
 //	numbers, json.Number        number; above 2^53 they lose digits, and ±Inf is null
@@ -47,18 +47,19 @@
 //	rpc.Events                  AsyncIteratorClass, as an input AsyncIteratorObject
 //	durableiterator.Iterator    ClientDurableIterator
 //
-// Where Go can send nil there is null: see [Options.NoNil]. A field with the tag option
-// omitempty or omitzero is optional. A server takes objects without the other members too,
-// which are then zero, but a type that is for both directions cannot show that.
+// Where Go can send nil, the type includes null: see [Options.NoNil]. A field with the tag
+// option omitempty or omitzero is optional. A server also accepts objects without the other
+// members, which are then zero, but a type for both directions cannot show that.
 //
 // # Names
 //
-// Types have their Go names, generic ones with those of their arguments: Page[User] is
-// PageUser. If two packages have a type of the same name, or TypeScript has one, it has the
-// name of its package before it. Nothing depends on the order of maps or of initialization,
-// so the same contracts make the same module.
+// Types have their Go names. The name of a generic type includes those of its arguments:
+// Page[User] is PageUser. If two packages have types with the same name, or TypeScript has
+// one, the name of the package is put before it. Names do not depend on the order of maps or
+// of initialization, so the same contracts always make the same module.
 //
-// Reflection sees neither constants nor comments. The values of an enum are declared with
-// [EnumOf]; comments and the names of constants are read from the source, if [Options.Source]
-// is set. A comment of a contract counts if it begins with the name of its variable.
+// Reflection finds neither constants nor comments. The values of an enum are declared with
+// [EnumOf]; comments and the names of constants are read from the source if
+// [Options.Source] is set. A comment of a contract is used if it begins with the name of
+// its variable.
 package typescript

@@ -46,7 +46,7 @@ func TestWhatCannotBeWritten(t *testing.T) {
 		options *typescript.Options
 		want    string
 	}{
-		"nothing":    {nil, "typescript: there is nothing to write: no procedures, iterators or types"},
+		"nothing":    {nil, "typescript: no procedures, iterators or types"},
 		"bad source": {&typescript.Options{Source: string(filepath.Separator)}, "source: find the go.mod"},
 		"a channel": {
 			contracts(rpc.Define[withChannel, rpc.Void]("a.b")),
@@ -54,7 +54,7 @@ func TestWhatCannotBeWritten(t *testing.T) {
 		},
 		"a pointer to itself": {contracts(rpc.Define[loop, rpc.Void]("a")), "type typescript_test.loop is a pointer that leads to itself"},
 		"and its elements":    {contracts(rpc.Define[rpc.Void, struct{ A loops }]("a")), "a: output: A: type typescript_test.loops is a pointer that leads"},
-		"a type without name": {&typescript.Options{Types: []reflect.Type{reflect.TypeFor[[]string]()}}, "Options.Types: []string is no type that can be declared"},
+		"a type without name": {&typescript.Options{Types: []reflect.Type{reflect.TypeFor[[]string]()}}, "Options.Types: []string cannot be declared"},
 		"a file by value":     {contracts(rpc.Define[rpc.Void, value.File]("a")), "a: output: values of type value.File cannot be sent"},
 		"data of an error": {
 			contracts(rpc.Define[rpc.Void, rpc.Void]("a", rpc.DefineError[chan int]("BAD", 400, ""))), "a: error BAD: values of type chan int",
@@ -68,7 +68,7 @@ func TestWhatCannotBeWritten(t *testing.T) {
 			&typescript.Options{Enums: []typescript.Enum{typescript.EnumOf[State]()}}, "enum typescript_test.State: no values",
 		},
 		"an enum of structs": {
-			&typescript.Options{Enums: []typescript.Enum{typescript.EnumOf(Address{})}}, "which is no string, number or boolean",
+			&typescript.Options{Enums: []typescript.Enum{typescript.EnumOf(Address{})}}, "which is not a string, number or boolean",
 		},
 		"two of a name": {
 			&typescript.Options{
@@ -79,26 +79,26 @@ func TestWhatCannotBeWritten(t *testing.T) {
 		"one path twice":        {contracts(rpc.Define[int, int]("a"), rpc.Define[int, string]("a")), "a: two contracts have this path"},
 		"a group of a method":   {contracts(rpc.Define[int, int]("a"), rpc.Define[int, int]("a.b")), "a: it is a procedure, and a group of others"},
 		"below a group":         {contracts(rpc.Define[int, int]("x.a"), rpc.Define[int, int]("x.a.b")), "x.a: it is a procedure"},
-		"files in events":       {contracts(rpc.DefineEvents[rpc.Void, withFile, int]("a")), "a: output: event: typescript_test.withFile holds a file, which events cannot"},
-		"files of an iterator":  {contracts(durableiterator.Define[rpc.Void, withFile]("a")), "a: event: typescript_test.withFile holds a file"},
+		"files in events":       {contracts(rpc.DefineEvents[rpc.Void, withFile, int]("a")), "a: output: event: typescript_test.withFile contains a file, which cannot be part of an event"},
+		"files of an iterator":  {contracts(durableiterator.Define[rpc.Void, withFile]("a")), "a: event: typescript_test.withFile contains a file"},
 		"no iterator":           {iterators(typescript.Iterator{Contract: Echo}), "echo: it does not return an iterator"},
-		"an iterator twice":     {iterators(typescript.Iterator{Contract: Watch}, typescript.Iterator{Contract: Watch}), "watch: the iterator is there twice"},
+		"an iterator twice":     {iterators(typescript.Iterator{Contract: Watch}, typescript.Iterator{Contract: Watch}), "watch: the iterator is listed twice"},
 		"an unknown iterator":   {iterators(typescript.Iterator{Name: "a"}), `iterator "a": it needs a contract, or a name and the type of its events`},
 		"a stream for a method": {methods(Import), "watch: import: input: the input of a method cannot be a stream of events"},
-		"an original's event that is no object": {
-			original(rpc.Define[string, string]("a"), reflect.TypeFor[string]()), "typescript: event: string may be sent as something else than an object",
+		"an original's event that is not an object": {
+			original(rpc.Define[string, string]("a"), reflect.TypeFor[string]()), "typescript: event: values of type string may not be objects",
 		},
 		"an original's event that may be null": {
-			original(rpc.Define[string, string]("a"), reflect.TypeFor[*Address]()), "event: *typescript_test.Address may be sent as",
+			original(rpc.Define[string, string]("a"), reflect.TypeFor[*Address]()), "event: values of type *typescript_test.Address may not be objects",
 		},
 		"an original's event of any type": {
-			original(rpc.Define[string, string]("a"), reflect.TypeFor[any]()), "event: interface {} may be sent as",
+			original(rpc.Define[string, string]("a"), reflect.TypeFor[any]()), "event: values of type interface {} may not be objects",
 		},
 		"an original's own member": {
 			original(rpc.Define[string, string]("return"), reflect.TypeFor[Address]()), "return: iterators of @orpc/experimental-durable-iterator have a member",
 		},
 		"an original without oRPC": {
-			&typescript.Options{Contracts: []rpc.Contract{Watch}, Plain: true, ClientModule: typescript.OriginalClientModule}, "not for a page without oRPC",
+			&typescript.Options{Contracts: []rpc.Contract{Watch}, Plain: true, ClientModule: typescript.OriginalClientModule}, "requires a page with oRPC",
 		},
 		"a method's iterator": {methods(OnFile), "watch: chat.onFile: output: a method cannot return a durable iterator"},
 	} {

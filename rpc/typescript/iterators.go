@@ -9,7 +9,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// clientModule returns where the types of iterators are imported from.
+// clientModule returns the module from which the types of iterators are imported.
 func (m *module) clientModule() string {
 	switch {
 	case m.ClientModule == "" && m.Plain:
@@ -20,7 +20,7 @@ func (m *module) clientModule() string {
 	return m.ClientModule
 }
 
-// iterator declares the types of an iterator, which is called by a name in their comments.
+// iterator declares the types of an iterator. of is its name in their comments.
 func (m *module) iterator(it Iterator, of string) (*iteratorTypes, error) {
 	event, err := m.event(it.Event)
 	if err != nil {
@@ -65,7 +65,7 @@ func (d *declaration) ofContext() expr {
 	return expr{doc: docs{name{d}, text("<C>")}, form: named}
 }
 
-// declaredError is an error as its type shows it.
+// declaredError is the part of an error that its type depends on.
 type declaredError struct {
 	code rpc.Code
 	data reflect.Type
@@ -98,7 +98,7 @@ func (m *module) failure(e rpc.DeclaredError) (expr, error) {
 	return d.expr(), nil
 }
 
-// enum declares a type by its values.
+// enum declares the type of an enum.
 func (m *module) enum(enum Enum) error {
 	constants := m.source.constants(enum.typ)
 	values := enum.values
@@ -143,7 +143,7 @@ func (m *module) enum(enum Enum) error {
 	return nil
 }
 
-// literal returns a value of an enum as it is sent.
+// literal returns the literal of a value of an enum on the wire.
 func (m *module) literal(v any) (string, error) {
 	encoded, err := m.serializer.Append(nil, v)
 	if err != nil {
@@ -168,5 +168,5 @@ func (m *module) literal(v any) (string, error) {
 	case float64, bool:
 		return string(envelope.JSON), nil
 	}
-	return "", fmt.Errorf("the value %v is sent as %s, which is no string, number or boolean", v, encoded)
+	return "", fmt.Errorf("the value %v is sent as %s, which is not a string, number or boolean", v, encoded)
 }

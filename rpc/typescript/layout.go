@@ -5,15 +5,15 @@ import (
 	"unicode/utf8"
 )
 
-// lineWidth is how long a line may be, as with prettier.
+// lineWidth is the maximum length of a line, as for prettier.
 const lineWidth = 80
 
 // doc is a piece of a program with places where a line may end. As in prettier, a group is
-// printed on one line if it fits there, and otherwise ends a line at each of its own places.
+// printed on one line if it fits, and otherwise with a line break at each of its places.
 type doc any
 
 type (
-	// text is printed as it is.
+	// text is printed unchanged.
 	text string
 	// docs are printed one after the other.
 	docs []doc
@@ -23,10 +23,10 @@ type (
 	indent struct{ content doc }
 	// ifBroken is printed only if the group around it is broken.
 	ifBroken string
-	// place is where a line may end: it is flat in a group on one line.
+	// place is a possible line break. In a group on one line, flat is printed instead.
 	place struct {
 		flat string
-		hard bool // ends a line always, and breaks the groups around
+		hard bool // always breaks the line, and the groups around it
 	}
 	// alias is the declaration of a type.
 	alias struct {
@@ -34,9 +34,9 @@ type (
 		parameters bool
 		typ        expr
 	}
-	// later returns a doc when everything else is known.
+	// later returns a doc when all names are known.
 	later func() doc
-	// name is the name of a declaration, which is chosen when all are known.
+	// name is the name of a declaration, which is chosen when all declarations are known.
 	name struct{ *declaration }
 )
 
@@ -71,7 +71,7 @@ func format(d doc) string {
 	return p.out.String()
 }
 
-// print prints a doc. Rest is what follows it on the same line, which has to fit too.
+// print prints a doc. rest is the text after it on the same line, which must fit too.
 func (p *printer) print(d doc, depth int, broken bool, rest string) {
 	switch d := d.(type) {
 	case text:
@@ -114,8 +114,8 @@ func (p *printer) print(d doc, depth int, broken bool, rest string) {
 	}
 }
 
-// layout returns an alias as prettier prints it. A type that does not fit on the line of its
-// head is broken, or begins on a line of its own if it has a form for which prettier prefers that.
+// layout returns an alias as prettier prints it. A type that does not fit on the line of
+// its head is broken, or begins on the next line if prettier prefers that for its form.
 func (a alias) layout() doc {
 	head, _ := oneLine(a.head)
 	own := a.typ.union == nil && (a.typ.form == bracketed || a.typ.form == named && (a.parameters || !a.begins(head)))
@@ -125,8 +125,8 @@ func (a alias) layout() doc {
 	return docs{group{a.head}, text(" ="), a.typ.value()}
 }
 
-// begins reports whether the type can begin on the line of its head, and be broken after
-// the name that its arguments follow.
+// begins reports whether the type can begin on the line of its head, and be broken between
+// its name and its arguments.
 func (a alias) begins(head string) bool {
 	parts, ok := a.typ.doc.(docs)
 	if !ok {
@@ -170,8 +170,7 @@ func oneLine(d doc) (string, bool) {
 	return "", true
 }
 
-// firstLine returns what stands before the first place where a line may end, in docs that
-// are printed after another one.
+// firstLine returns the text before the first possible line break of docs.
 func firstLine(list docs) string {
 	var line strings.Builder
 	for _, d := range list {
@@ -187,7 +186,7 @@ func firstLine(list docs) string {
 	return line.String()
 }
 
-// hasPlace reports whether a line may end in one of the docs.
+// hasPlace reports whether one of the docs has a possible line break.
 func hasPlace(list docs) bool {
 	for _, d := range list {
 		var inner docs

@@ -12,8 +12,8 @@ import (
 	"unicode/utf8"
 )
 
-// reserved are the names that a declaration cannot have, since the module uses them or
-// TypeScript does. All declarations begin with an upper-case letter.
+// reserved are names that a declaration must not have, since the module or TypeScript uses
+// them. All declarations begin with an upper-case letter.
 var reserved = []string{
 	"Array", "AsyncIteratorClass", "AsyncIteratorObject", "Blob", "Boolean", "C", "CallError", "Client", "ClientContext",
 	"ClientDurableIterator", "Date", "DurableIterator", "Error", "File", "Function", "InferClientInputs",
@@ -21,8 +21,8 @@ var reserved = []string{
 	"Record", "RegExp", "Set", "String", "Symbol", "ThrowableError", "URL",
 }
 
-// nameAll chooses the names of the declarations. Where several want the same one, types have
-// that of their package before it; what is the same then is numbered.
+// nameAll chooses the names of the declarations. If several want the same name, the name of
+// its package is put before each type; names that are then still equal are numbered.
 func (m *module) nameAll() {
 	taken := map[string]bool{}
 	for _, n := range reserved {
@@ -63,8 +63,8 @@ func (m *module) nameAll() {
 	}
 }
 
-// typeName returns the name that the declaration of a Go type wants: its own or, of a
-// generic type, with those of its arguments.
+// typeName returns the wanted name for a Go type. That of a generic type includes the names
+// of its arguments.
 func typeName(t reflect.Type) string {
 	base, arguments, _ := strings.Cut(t.Name(), "[")
 	var all strings.Builder
@@ -76,7 +76,8 @@ func typeName(t reflect.Type) string {
 	return all.String()
 }
 
-// argumentNames finds the names of types in the name of a generic type, with their packages.
+// argumentNames matches the names of types in the name of a generic type, with their
+// packages.
 var argumentNames = regexp.MustCompile(`[\p{L}_][\p{L}\p{Nd}_./-]*`)
 
 // packageName returns the name of the package of a type.
@@ -85,7 +86,7 @@ func packageName(t reflect.Type) string {
 	return name
 }
 
-// pathName returns the name of what belongs to the procedure of a path.
+// pathName returns the name for types of the procedure with a path.
 func pathName(path []string) string {
 	var all strings.Builder
 	for _, word := range path {
@@ -94,8 +95,8 @@ func pathName(path []string) string {
 	return all.String()
 }
 
-// pascal returns a name that begins with an upper-case letter in each word, of which upper-case
-// words, as of the code of an error, keep only that.
+// pascal returns a name in which each word begins with an upper-case letter. The other
+// letters of words in upper case, such as in the code of an error, become lower case.
 func pascal(name string) string {
 	var all strings.Builder
 	for _, word := range strings.FieldsFunc(name, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {

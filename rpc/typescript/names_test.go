@@ -27,7 +27,7 @@ func write(t *testing.T, o *typescript.Options) string {
 
 func typesOf(types ...reflect.Type) *typescript.Options { return &typescript.Options{Types: types} }
 
-// Addr and Header have the names of types of other packages.
+// Addr and Header have the same names as types of other packages.
 type (
 	Addr   struct{ Addr netip.Addr }
 	Header []string
@@ -97,7 +97,8 @@ export interface TypescriptTestFile {
 	}
 }
 
-// Errors of one code are apart if their data differs, and one where it does not.
+// Errors with the same code are different types if their data differs, and otherwise one
+// type.
 func TestNamesOfErrors(t *testing.T) {
 	t.Parallel()
 	muted := rpc.DefineError[int]("MUTED", 403, "")

@@ -9,23 +9,24 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/serializer"
 )
 
-// OriginalClientModule is where oRPC's own package has its type of iterators. It is not on
-// npm any more.
+// OriginalClientModule is the module in which oRPC's own package has its type of iterators.
+// It is no longer on npm.
 const OriginalClientModule = originalModule + "/client"
 
 const originalModule = "@orpc/experimental-durable-iterator"
 
-// isOriginal reports whether the page uses oRPC's own package. Its type of an iterator has the
-// type of the object and the names of methods as arguments. The context of its calls is its own.
+// isOriginal reports whether the page uses oRPC's own package. The arguments of its type of
+// an iterator are the type of the object and the names of methods. It has its own context
+// of calls.
 func (m *module) isOriginal() bool { return m.ClientModule == OriginalClientModule }
 
 // original declares the type of an iterator for oRPC's own package, and that of its object.
 func (m *module) original(types *iteratorTypes, it Iterator, event expr, of string) error {
 	if m.Plain {
-		return fmt.Errorf("%s is not for a page without oRPC", OriginalClientModule)
+		return fmt.Errorf("%s requires a page with oRPC", OriginalClientModule)
 	}
 	if !m.isObject(it.Event, event) {
-		return fmt.Errorf("event: %s may be sent as something else than an object, which %s does not take", it.Event, originalModule)
+		return fmt.Errorf("event: values of type %s may not be objects, which %s requires", it.Event, originalModule)
 	}
 	members := map[string]property{}
 	for _, c := range it.Methods {
@@ -64,10 +65,11 @@ var objects = []serializer.Kind{
 	serializer.Date, serializer.URL, serializer.RegExp,
 }
 
-// isObject reports whether the values of a type are objects in TypeScript, and never null.
+// isObject reports whether the values of a type are always objects in TypeScript, and never
+// null.
 func (m *module) isObject(t reflect.Type, e expr) bool {
 	if _, own := m.own(t); own {
-		return true // the page knows
+		return true // the type is written by hand
 	}
 	if e.union != nil {
 		return false

@@ -8,7 +8,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/typescript"
 )
 
-// originalOptions are for a page on oRPC's own package. What that exports is declared in
+// originalOptions are for a page that uses oRPC's own package. Its exports are declared in
 // testdata/original.
 func originalOptions() *typescript.Options {
 	return &typescript.Options{

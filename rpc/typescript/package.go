@@ -13,7 +13,8 @@ import (
 	"sync"
 )
 
-// sourcePackage is what the source of a package has beyond the compiled program.
+// sourcePackage has the parts of the source of a package that the compiled program does not
+// have.
 type sourcePackage struct {
 	comments  map[string]comment    // of types, and of fields as "Type.Field"
 	contracts map[string]comment    // by dotted path
@@ -72,7 +73,7 @@ func eachSpec(files []*ast.File, fn func(spec ast.Spec, doc *ast.CommentGroup)) 
 	}
 }
 
-// firstComment returns the first comment that there is.
+// firstComment returns the first of the comments that is not nil.
 func firstComment(groups ...*ast.CommentGroup) comment {
 	for _, group := range groups {
 		if c := newComment(group.Text()); c != nil {
@@ -93,7 +94,7 @@ func (p *sourcePackage) readType(spec *ast.TypeSpec, doc *ast.CommentGroup) {
 	}
 }
 
-// readGroup reads a declaration such as: var Users = rpc.Group("users").
+// readGroup reads declarations of groups, such as: var Users = rpc.Group("users").
 func readGroup(spec ast.Spec, groups map[string]string) {
 	eachCall(spec, func(variable, function string, call *ast.CallExpr) {
 		if name, ok := stringAt(call, 0); ok && function == "Group" {
@@ -110,7 +111,7 @@ func (p *sourcePackage) readValue(spec *ast.ValueSpec, doc *ast.CommentGroup, gr
 	}
 	eachCall(spec, func(variable, function string, call *ast.CallExpr) {
 		if c != nil && !strings.HasPrefix(c[0]+" ", variable+" ") {
-			return // it is about several, or about something else
+			return // it describes several variables, or something else
 		}
 		switch first, _ := stringAt(call, 0); function {
 		case "Define", "DefineEvents":
@@ -164,17 +165,17 @@ func stringAt(call *ast.CallExpr, i int) (string, bool) {
 	return s, err == nil
 }
 
-// readConstants returns the constants of a package. Nothing is imported, so what depends on
-// other packages stays unknown.
+// readConstants returns the constants of a package. It does not load imports, so constants
+// that depend on other packages stay unknown.
 func readConstants(set *token.FileSet, files []*ast.File) []*types.Const {
 	byPackage := map[string][]*ast.File{}
 	for _, file := range files {
 		byPackage[file.Name.Name] = append(byPackage[file.Name.Name], file)
 	}
 	var constants []*types.Const
-	for _, name := range slices.Sorted(maps.Keys(byPackage)) { // a test may be a package of its own
+	for _, name := range slices.Sorted(maps.Keys(byPackage)) { // a test may be in a separate package
 		config := types.Config{Error: func(error) {}, IgnoreFuncBodies: true}
-		checked, _ := config.Check(name, set, byPackage[name], nil) // as far as it can be understood
+		checked, _ := config.Check(name, set, byPackage[name], nil) // errors are ignored
 		for _, file := range byPackage[name] {
 			for _, declared := range constantNames(file) {
 				if c, ok := checked.Scope().Lookup(declared).(*types.Const); ok {
@@ -203,7 +204,8 @@ func constantNames(file *ast.File) []string {
 	return names
 }
 
-// constantsOf returns the constants of a type. Those of several names are there several times.
+// constantsOf returns the constants of a type. A constant with several names is returned
+// several times.
 func (p *sourcePackage) constantsOf(t reflect.Type) []namedConstant {
 	if p.constants == nil {
 		return nil // there is no source

@@ -14,15 +14,15 @@ import (
 // procedure is a procedure of the client type, or a method of an iterator.
 type procedure struct {
 	rpc.Description
-	iterator *iteratorTypes // what it returns, nil if that is something else
+	iterator *iteratorTypes // the iterator that it returns, nil if it returns something else
 	method   bool
 }
 
 // iteratorTypes has the names of the types of an iterator.
 type iteratorTypes struct{ iterator, methods *declaration } // methods is nil if there are none
 
-// procedures returns the procedures of the client type by their paths. Their iterators are
-// declared, with their methods.
+// procedures returns the procedures of the client type by their paths, and declares their
+// iterators with their methods.
 func (m *module) procedures() (map[string]*procedure, error) {
 	all := map[string]*procedure{}
 	if m.Router != nil {
@@ -52,7 +52,8 @@ func (m *module) procedures() (map[string]*procedure, error) {
 	return all, nil
 }
 
-// add adds a contract that is not there yet, unless a route of the same contract is.
+// add adds a contract. It returns an error if all has another contract with the same path,
+// and does nothing if it has a route of the same contract.
 func add(all map[string]*procedure, c rpc.Contract) error {
 	p := &procedure{Description: c.Describe()}
 	if other, ok := all[c.Path()]; ok && (other.Input != p.Input || other.Output != p.Output) {
@@ -72,7 +73,7 @@ func (m *module) addIterator(all map[string]*procedure, it Iterator) error {
 	}
 	path := it.Contract.Path()
 	if known, ok := all[path]; ok && known.iterator != nil {
-		return fmt.Errorf("%s: the iterator is there twice", path)
+		return fmt.Errorf("%s: the iterator is listed twice", path)
 	}
 	if err := add(all, it.Contract); err != nil {
 		return err
@@ -121,8 +122,8 @@ func (m *module) client(procedures map[string]*procedure) error {
 	return nil
 }
 
-// alias returns a declaration of a type that has procedures, and so their context as its
-// parameter.
+// alias returns a declaration of a type that has procedures, and therefore their context as
+// its parameter.
 func (m *module) alias(d *declaration, e expr) doc {
 	if m.Plain {
 		return alias{head: docs{text("export type "), name{d}}, typ: e}
@@ -139,7 +140,7 @@ func (m *module) tree(procedures map[string]*procedure) (expr, error) {
 		first, _, nested := strings.Cut(path, ".")
 		if nested {
 			if len(properties) > 0 && properties[len(properties)-1].name == first {
-				continue // the group is there
+				continue // the group has been added
 			}
 			inner, err := m.tree(below(procedures, first))
 			if err != nil {
@@ -195,7 +196,7 @@ func (m *module) procedure(p *procedure) (expr, error) {
 		return genericOf("Method", input, output), nil
 	}
 	if p.method {
-		failures = nil // on the socket of an iterator no error is a declared one
+		failures = nil // over the socket of an iterator errors are not marked as declared
 	}
 	failures = append(failures, expr{doc: m.importName("@orpc/client", "ThrowableError"), form: named})
 	m.importName("@orpc/client", "Client")
@@ -213,7 +214,7 @@ func (m *module) input(p *procedure) (expr, error) {
 	}
 	input, err := m.expr(p.Input.Type)
 	if err == nil && p.Input.Type.Kind() == reflect.Pointer {
-		input = unionOf(input, word("undefined")) // is nil, too
+		input = unionOf(input, word("undefined")) // is nil too
 	}
 	return input, err
 }
@@ -256,7 +257,7 @@ func (m *module) event(t reflect.Type) (expr, error) {
 		return word("undefined"), nil
 	}
 	if m.holdsFile(t, map[reflect.Type]bool{}) {
-		return expr{}, fmt.Errorf("event: %s holds a file, which events cannot", t)
+		return expr{}, fmt.Errorf("event: %s contains a file, which cannot be part of an event", t)
 	}
 	e, err := m.expr(t)
 	if err != nil {
@@ -265,7 +266,8 @@ func (m *module) event(t reflect.Type) (expr, error) {
 	return e, nil
 }
 
-// holdsFile reports whether values of a type can hold a file, as far as the type shows it.
+// holdsFile reports whether values of a type can contain a file, as far as the type shows
+// it.
 func (m *module) holdsFile(t reflect.Type, seen map[reflect.Type]bool) bool {
 	if _, own := m.own(t); own || seen[t] {
 		return false

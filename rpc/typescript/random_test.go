@@ -17,7 +17,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// newKinds returns the value that a seed stands for: with nil, zero and empty values, and others.
+// newKinds returns a random value for a seed, with nil, zero, empty and other values.
 func newKinds(seed uint64) Kinds {
 	var kinds Kinds
 	filler{rand.New(rand.NewPCG(seed, 1))}.fill(reflect.ValueOf(&kinds).Elem(), 0)
@@ -82,7 +82,8 @@ func (r filler) fill(v reflect.Value, depth int) {
 	}
 }
 
-// special returns a value of a type whose fields or kind do not say what it can be.
+// special returns a value of a type whose possible values are not defined by its fields or
+// kind.
 func (r filler) special(t reflect.Type) reflect.Value {
 	var choices []any
 	switch t {
@@ -134,7 +135,7 @@ func encoded(envelope string) value.Value {
 	return v
 }
 
-// difference returns how two values differ as they are sent, "" if they do not.
+// difference returns the difference of two values on the wire, or "" if they are equal.
 func difference(a, b Kinds) (string, error) {
 	sent, err := kindsSerializer.Append(nil, a)
 	if err != nil {

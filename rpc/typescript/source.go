@@ -14,18 +14,19 @@ import (
 	"strings"
 )
 
-// source reads what the compiled program does not have of its own source: comments, and the
-// names of constants. A nil source has nothing.
+// source reads the parts of the source that the compiled program does not have: comments
+// and the names of constants. A nil source has none.
 type source struct {
-	dir      string // that of the package main
-	root     string // that of the module
+	dir      string // of package main
+	root     string // of the module
 	module   string // the path of the module
 	packages map[string]*sourcePackage
 }
 
 var moduleLine = regexp.MustCompile(`(?m)^module\s+"?([^\s"]+)`)
 
-// newSource returns the source of the module that a directory is in, nil without one.
+// newSource returns the source of the module that contains a directory, or nil if dir is
+// empty.
 func newSource(dir string) (*source, error) {
 	if dir == "" {
 		return nil, nil //nolint:nilnil // nothing is known of the source
@@ -51,8 +52,8 @@ func newSource(dir string) (*source, error) {
 	}
 }
 
-// loadAll reads the package of the directory and those that it imports: contracts are in one
-// of them or beside their types.
+// loadAll reads the package of the directory and those that it imports: contracts are
+// declared in one of them, or in the packages of their types.
 func (s *source) loadAll() error {
 	p, err := s.load("main")
 	if err != nil {
@@ -66,19 +67,19 @@ func (s *source) loadAll() error {
 	return nil
 }
 
-// of returns the package that a type is declared in, an empty one if there is no source of it.
+// of returns the package that a type is declared in. It is empty if it has no source.
 func (s *source) of(t reflect.Type) *sourcePackage {
 	if s == nil {
 		return &sourcePackage{}
 	}
 	p, err := s.load(strings.TrimSuffix(t.PkgPath(), "_test"))
 	if err != nil {
-		return &sourcePackage{} // the program runs, so what cannot be read is not its source
+		return &sourcePackage{} // the program was compiled, so what cannot be read is not its source
 	}
 	return p
 }
 
-// load reads a package. Those of other modules are empty.
+// load reads a package. It returns an empty one for packages of other modules.
 func (s *source) load(pkgPath string) (*sourcePackage, error) {
 	if p, ok := s.packages[pkgPath]; ok {
 		return p, nil
@@ -124,7 +125,8 @@ func parse(set *token.FileSet, dir string) ([]*ast.File, error) {
 // typ returns the comment of a type.
 func (s *source) typ(t reflect.Type) comment { return s.of(t).comments[baseName(t)] }
 
-// field returns the comment of a field of a struct, perhaps of one that it embeds.
+// field returns the comment of a field of a struct, which may be a field of an embedded
+// struct.
 func (s *source) field(t reflect.Type, index []int) comment {
 	for _, i := range index[:len(index)-1] {
 		if t = t.Field(i).Type; t.Kind() == reflect.Pointer {
@@ -139,12 +141,13 @@ func (s *source) constants(t reflect.Type) []namedConstant {
 	return s.of(t).constantsOf(t)
 }
 
-// contract returns the comment of the contract with a path, of the packages that were read.
+// contract returns the comment of the contract with a path in the packages that were read.
 func (s *source) contract(path []string) comment {
 	return s.find(func(p *sourcePackage) comment { return p.contracts[strings.Join(path, ".")] })
 }
 
-// find returns the comment that packages have, nil if none has or they do not agree.
+// find returns the comment that packages have. It returns nil if none has one, or if they
+// differ.
 func (s *source) find(in func(*sourcePackage) comment) comment {
 	if s == nil {
 		return nil
@@ -162,7 +165,7 @@ func (s *source) find(in func(*sourcePackage) comment) comment {
 	return found
 }
 
-// baseName returns the name of a type without that of its arguments.
+// baseName returns the name of a type without its type arguments.
 func baseName(t reflect.Type) string {
 	base, _, _ := strings.Cut(t.Name(), "[")
 	return base

@@ -14,7 +14,7 @@ type expr struct {
 	form  form
 }
 
-// form is what decides how a line is broken at a type.
+// form decides how lines are broken at a type.
 type form int
 
 const (
@@ -57,7 +57,8 @@ func unionOf(types ...expr) expr {
 	return expr{union: union}
 }
 
-// value returns the type as it stands after a colon or an equals sign, and the space before it.
+// value returns the type for a place after a colon or an equals sign, with a space before
+// it.
 func (t expr) value() doc {
 	if t.union == nil {
 		return docs{text(" "), t.doc}
@@ -68,7 +69,7 @@ func (t expr) value() doc {
 	return group{indent{docs{space, t.inner()}}}
 }
 
-// inner returns the type as it stands in brackets.
+// inner returns the type for a place in brackets.
 func (t expr) inner() doc {
 	switch {
 	case t.union == nil:
@@ -87,7 +88,8 @@ func (t expr) alternatives() doc {
 	return joined(list, docs{space, text("| ")})
 }
 
-// hugs reports whether a union is something and null, where null stays on its last line.
+// hugs reports whether a union is one type and null. Null then stays on the last line of
+// the type.
 func (t expr) hugs() bool {
 	return len(t.union) == 2 && (t.union[0].form == object || t.union[0].form == named) && t.union[1].doc == text("null")
 }
@@ -163,14 +165,14 @@ func objectOf(properties []property) expr {
 	return expr{doc: docs{text("{"), indent{lines}, hard, text("}")}, form: object}
 }
 
-// dictionaryOf returns an object type with a signature of its keys.
+// dictionaryOf returns an object type with an index signature.
 func dictionaryOf(keys doc, elem expr) expr {
 	return expr{doc: docs{text("{"), indent{docs{hard, keys, elem.value()}}, hard, text("}")}, form: object}
 }
 
 var identifier = regexp.MustCompile(`^[\p{L}_$][\p{L}\p{Nd}_$]*$`)
 
-// key returns the name of a member, in quotes where it needs them.
+// key returns the name of a member, in quotes if necessary.
 func key(name string) string {
 	if identifier.MatchString(name) {
 		return name
@@ -178,8 +180,8 @@ func key(name string) string {
 	return quoted(name)
 }
 
-// quoted returns a literal of a string: in single quotes, or in double ones if these have
-// to be escaped less often, as prettier has it.
+// quoted returns the literal of a string: in single quotes or, like prettier, in double
+// quotes if these need fewer escapes.
 func quoted(s string) string {
 	encoded := jsontext.AppendString(nil, s)
 	inner := strings.NewReplacer(`\\`, `\\`, `\"`, `"`).Replace(string(encoded[1 : len(encoded)-1]))
@@ -190,10 +192,10 @@ func quoted(s string) string {
 	return quote + strings.ReplaceAll(inner, quote, `\`+quote) + quote
 }
 
-// comment is what is said about a declaration or a member, without markers, line by line.
+// comment has the lines of the comment of a declaration or a member, without markers.
 type comment []string
 
-// newComment returns a comment of some text. What Go says is deprecated is so in TypeScript.
+// newComment returns a comment with a text. A deprecation in Go becomes one in TypeScript.
 func newComment(s string) comment {
 	s = strings.TrimSpace(strings.ReplaceAll(s, "*/", "*\\/"))
 	if s == "" {

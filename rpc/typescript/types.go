@@ -10,7 +10,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// iterator is what durableiterator.Iterator of any type is.
+// iterator is implemented by durableiterator.Iterator of any type.
 type iterator interface{ EventType() reflect.Type }
 
 var (
@@ -45,7 +45,7 @@ func (m *module) bare(t reflect.Type) (e expr, null bool, err error) {
 		if m.followed[t] {
 			return expr{}, false, fmt.Errorf("type %s is a pointer that leads to itself", t)
 		}
-		m.followed[t] = t.PkgPath() != "" // others lead to themselves through a named type only
+		m.followed[t] = t.PkgPath() != "" // others can lead to themselves only through a named type
 		e, _, err = m.bare(s.Elem)
 		m.followed[t] = false
 		target := m.serializer.Shape(s.Elem).Kind
@@ -63,7 +63,7 @@ func isNilable(t reflect.Type) bool {
 	return t.Kind() == reflect.Pointer || t.Kind() == reflect.Interface
 }
 
-// isNamed reports whether a type has a declaration of its own.
+// isNamed reports whether a type has a declaration.
 func isNamed(t reflect.Type, s serializer.Shape) bool {
 	unnamed := []serializer.Kind{serializer.Unsupported, serializer.Unknown, serializer.Custom}
 	return t.PkgPath() != "" && !s.BuiltIn && t != voidType && !slices.Contains(unnamed, s.Kind)
@@ -123,7 +123,8 @@ func (m *module) shape(t reflect.Type, s serializer.Shape) (expr, error) {
 	}
 }
 
-// element returns the type of the elements of a set or a map, of any if t is nil.
+// element returns the type of the elements of a set or a map. If t is nil, they may have
+// any type.
 func (m *module) element(t reflect.Type) (expr, error) {
 	if t == nil {
 		return word("unknown"), nil
@@ -131,8 +132,9 @@ func (m *module) element(t reflect.Type) (expr, error) {
 	return m.expr(t)
 }
 
-// record returns the type of an object with any keys. A named one may hold itself, which
-// TypeScript understands only of a signature in brackets. A key that is an enum need not be there.
+// record returns the type of an object with any keys. A named type may contain itself,
+// which TypeScript accepts only with an index signature. A key that is an enum may be
+// absent.
 func (m *module) record(t reflect.Type, s serializer.Shape) (expr, error) {
 	elem, err := m.expr(s.Elem)
 	if err != nil {

@@ -13,9 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// workspace returns a directory like that of a page: with the files of testdata and of an
-// example, and with the packages that it depends on, our client as it is published. They are those that
-// npm --prefix client/js ci has installed.
+// workspace returns a directory like that of a page, with the files of testdata and of an
+// example, our client as it is published, and the packages that npm --prefix client/js ci
+// has installed.
 func workspace(t *testing.T) string {
 	t.Helper()
 	client, err := filepath.Abs("../../client/js")
@@ -39,7 +39,7 @@ func workspace(t *testing.T) string {
 	return dir
 }
 
-// node runs a script, and returns what it prints.
+// node runs a script and returns its output.
 func node(t *testing.T, dir string, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)

@@ -8,8 +8,9 @@ import (
 	"path/filepath"
 )
 
-// Write writes a module. Its text depends on the options and the source only. The error
-// names the contract and the type that cannot be written; nothing is written then.
+// Write generates a module and writes it to w. The text depends only on the options and the
+// source. If a contract or a type cannot be written, Write returns an error that names it
+// and writes nothing.
 func Write(w io.Writer, o *Options) error {
 	module, err := generate(o)
 	if err == nil {
@@ -21,9 +22,9 @@ func Write(w io.Writer, o *Options) error {
 	return nil
 }
 
-// WriteFile writes a module to a file, as [Write] does. The file is made or replaced as a
-// whole, and only if its content changes, so that nothing that watches it sees half a module
-// or a change that is none.
+// WriteFile generates a module and writes it to a file, as [Write] does. The file is
+// created or replaced atomically, and only if its content changes, so that programs that
+// watch it see neither half a module nor a change without a difference.
 func WriteFile(file string, o *Options) error {
 	module, err := generate(o)
 	if err == nil {
@@ -44,7 +45,7 @@ func generate(o *Options) (string, error) {
 	return m.format()
 }
 
-// replace makes content the content of a file.
+// replace replaces the content of a file atomically.
 func replace(file, content string) error {
 	if old, err := os.ReadFile(file); err == nil && string(old) == content {
 		return nil

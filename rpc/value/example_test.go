@@ -12,7 +12,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// echo sends v to a procedure that returns its input, and returns what comes back.
+// echo sends v to a procedure that returns its input, and returns the output.
 func echo[T any](v T, serializers ...value.Serializer) T {
 	procedure := rpc.Define[T, T]("echo")
 	router := rpc.NewRouter(procedure.Handler(func(_ context.Context, in T) (T, error) { return in, nil }))
@@ -25,7 +25,7 @@ func echo[T any](v T, serializers ...value.Serializer) T {
 	return out
 }
 
-// What JSON cannot hold comes back with its type, also in an any.
+// Values that JSON does not have keep their types, even in an any.
 func Example() {
 	address, err := url.Parse("https://example.com/a")
 	if err != nil {
@@ -50,7 +50,7 @@ func Example() {
 	// value.Undefined {}
 }
 
-// A Value waits until its type is known.
+// A Value is decoded when its type is known.
 func ExampleValue() {
 	type command struct {
 		Name  string      `json:"name"`
@@ -76,7 +76,7 @@ func ExampleValue() {
 	// Output: moved by 1, 2 <nil>
 }
 
-// A Value can be looked at as oRPC sends it.
+// Append shows a Value as oRPC sends it.
 func ExampleValue_Append() {
 	v := echo[value.Value](value.Value{})
 	text, err := v.Append(nil)
@@ -84,7 +84,8 @@ func ExampleValue_Append() {
 	// Output: {} <nil>
 }
 
-// Go maps and value.Map are the same to JavaScript. A value.Map keeps its order.
+// Go maps and a value.Map are both received as a Map in JavaScript. A value.Map keeps its
+// order.
 func ExampleMap() {
 	for _, entry := range echo(value.Map{{Key: 2, Value: "two"}, {Key: 1, Value: "one"}}) {
 		fmt.Println(entry.Key, entry.Value)
@@ -96,7 +97,7 @@ func ExampleMap() {
 	// map[1:one 2:two]
 }
 
-// A map[K]struct{} is a set as well, of one type.
+// A map[K]struct{} is also a set, whose elements have one type.
 func ExampleSet() {
 	fmt.Println(echo(value.Set{3, "three", 3}))
 	fmt.Println(echo(map[string]struct{}{"b": {}, "a": {}}))
@@ -105,7 +106,7 @@ func ExampleSet() {
 	// map[a:{} b:{}]
 }
 
-// A member that is undefined is not sent: it keeps the value that the receiver has.
+// A member that is undefined is not sent: the receiver's value does not change.
 func ExampleUndefined() {
 	fmt.Println(echo(map[string]any{"kept": nil, "gone": value.Undefined{}}))
 	fmt.Println(echo([]any{nil, value.Undefined{}}))
@@ -119,7 +120,7 @@ func ExampleRegExp_String() {
 	// Output: /^a\/b$/i
 }
 
-// Money is sent as the string that it is written as.
+// Money is sent as a string.
 type Money struct {
 	Cents    int64
 	Currency string

@@ -39,8 +39,8 @@ func ExampleDial() {
 	// <nil>
 }
 
-// One server answers over HTTP and over WebSockets. A server that shuts down does not close
-// connections that it has handed over: Drain does.
+// One server serves procedures over HTTP and over WebSockets. http.Server.Shutdown does not
+// close WebSocket connections: Drain does.
 func ExampleNewHandler() {
 	sockets := websocket.NewHandler(router(), &websocket.HandlerOptions{OriginPatterns: []string{"*.example.com"}})
 	mux := http.NewServeMux()
@@ -69,4 +69,21 @@ func ExampleHandler_Shutdown() {
 	h := websocket.NewHandler(router(), nil)
 	fmt.Println(h.Shutdown(context.Background()))
 	// Output: <nil>
+}
+
+// A program that does not know the contract passes the path, and New for the type of the output.
+func ExampleLink_Call() {
+	server := memhttp.NewServer(websocket.NewHandler(router(), nil))
+	defer server.Close()
+	link, err := websocket.Dial(context.Background(), server.URL(), &websocket.LinkOptions{HTTPClient: server.Client()})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = link.Close() }()
+	out, err := link.Call(context.Background(), &rpc.Call{
+		Path: []string{"double"}, Input: 21, New: func() any { return new(int) },
+	})
+	fmt.Println(out, err)
+	// Output: 42 <nil>
 }

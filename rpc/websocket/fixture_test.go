@@ -54,11 +54,11 @@ func fixtureRouter() *rpc.Router {
 
 func date() time.Time { return time.Date(2024, 1, 2, 3, 4, 5, 678e6, time.UTC) }
 
-// blocked is a handler that waits.
+// blocked is a handler that blocks.
 type blocked struct {
 	release chan struct{}
-	started chan struct{} // a value per call
-	ended   chan error    // the cause, per call whose context has ended
+	started chan struct{} // receives a value for each call
+	ended   chan error    // receives the cause for each call whose context has ended
 }
 
 func newBlocked() *blocked {
@@ -112,11 +112,11 @@ func dial(t *testing.T, client *http.Client, o websocket.LinkOptions) *websocket
 	o.HTTPClient = client
 	link, err := websocket.Dial(t.Context(), "ws://memory/rpc", &o)
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = link.Close() }) // the tests look at how it ends
+	t.Cleanup(func() { _ = link.Close() }) // the tests check how it ends
 	return link
 }
 
-// dialRaw opens a bare connection.
+// dialRaw opens a connection without a link.
 func dialRaw(t *testing.T, client *http.Client) *coder.Conn {
 	t.Helper()
 	conn, _, err := coder.Dial(t.Context(), "ws://memory/rpc", &coder.DialOptions{HTTPClient: client})

@@ -26,7 +26,7 @@ func TestHandlerChecksTheOrigin(t *testing.T) {
 		origin   string
 		patterns []string
 		any      bool
-		status   int // 0 is accepted
+		status   int // 0 means that it is accepted
 	}{
 		"none":             {},
 		"own host":         {origin: "http://memory"},
@@ -210,7 +210,7 @@ func TestHandlerWaitsForSlowReaders(t *testing.T) {
 				got++
 			}
 		}
-		require.Equal(t, running, got, "all others were refused, and nothing is lost")
+		require.Equal(t, running, got, "all others were refused, and no answer is lost")
 	})
 }
 
@@ -220,7 +220,7 @@ func TestHandlerDropsClientsThatNeverRead(t *testing.T) {
 		_, client := hostRouter(t, fixtureRouter(), nil)
 		conn := dialRaw(t, client)
 		start := time.Now()
-		for n := range 100_000 { // once its answers have no room left, nothing is read
+		for n := range 100_000 { // when there is no room for its answers, nothing is read
 			if conn.Write(t.Context(), coder.MessageText, []byte(`{"i":"`+strconv.Itoa(n)+`"}`)) != nil {
 				break
 			}
@@ -230,7 +230,7 @@ func TestHandlerDropsClientsThatNeverRead(t *testing.T) {
 	})
 }
 
-// Over real connections, with their buffers and their system calls.
+// This test uses real connections, with their buffers and system calls.
 func TestCallsOverTCP(t *testing.T) {
 	t.Parallel()
 	h := websocket.NewHandler(fixtureRouter(), nil)

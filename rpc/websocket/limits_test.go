@@ -18,7 +18,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/websocket"
 )
 
-// atOnce counts how many are in it at a time.
+// atOnce counts how many goroutines run something at a time.
 type atOnce struct{ running, most, ever atomic.Int64 }
 
 func (a *atOnce) enter() (leave func()) {
@@ -32,8 +32,8 @@ func (a *atOnce) enter() (leave func()) {
 	return func() { a.running.Add(-1) }
 }
 
-// slowText is a string that takes a second to decode and to encode, and counts how many
-// do so at a time.
+// slowText is a string that takes a second to decode and to encode. It counts how many are
+// decoded and encoded at a time.
 type slowText string
 
 var decoding, encoding *atOnce // of the test that runs
@@ -68,8 +68,8 @@ func requests(path string, n int) (list []string) {
 	return list
 }
 
-// Of one connection one input is decoded at a time, beside others, and a few answers are
-// encoded that have no room yet.
+// On one connection one input is decoded at a time, concurrently with calls, and only a few
+// answers are encoded for which there is no room yet.
 //
 //nolint:paralleltest // counts
 func TestOneInputIsDecodedAtATime(t *testing.T) {
@@ -103,7 +103,7 @@ func TestOneInputIsDecodedAtATime(t *testing.T) {
 	})
 }
 
-// So are errors, and the return values of streams.
+// The same holds for errors and the return values of streams.
 //
 //nolint:paralleltest // counts
 func TestErrorsAreEncodedInTurn(t *testing.T) {
@@ -168,8 +168,8 @@ func TestHandlerMaxStreams(t *testing.T) {
 	})
 }
 
-// Messages of calls that wait or run are bounded; beyond that nothing is read, and the
-// silence of the client does not count.
+// The messages of calls that wait or run are bounded. Beyond that nothing is read, and the
+// client's silence does not count.
 func TestHandlerMaxPendingBytes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -198,7 +198,7 @@ func TestHandlerMaxPendingBytes(t *testing.T) {
 	})
 }
 
-// After the decision to close nothing is run, although messages wait.
+// After the decision to close no call is run, although messages are waiting.
 func TestHandlerRunsNothingAfterAStall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

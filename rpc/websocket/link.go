@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-orpc/durable-iterator/internal/dial"
 	"github.com/go-orpc/durable-iterator/internal/faults"
+	"github.com/go-orpc/durable-iterator/internal/peer"
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/rpc/transport"
 	"github.com/go-orpc/durable-iterator/rpc/value"
@@ -105,7 +106,7 @@ func (l *Link) Close() error {
 		<-l.done
 		return l.Err()
 	}
-	l.peer.Disconnect(errLinkClosed)
+	l.peer.Disconnect(peer.Final(errLinkClosed))
 	l.conn.Close()
 	<-l.done
 	return nil
@@ -155,12 +156,12 @@ func (l *Link) end(err error) {
 	} else {
 		l.err = fmt.Errorf("websocket: %w", err)
 	}
-	l.peer.Close(err)
+	l.peer.Close(peer.Final(err)) // a link does not reconnect
 }
 
 func (l *Link) send(_ context.Context, message []byte, binary bool) error {
 	if l.closed.Load() {
-		return errLinkClosed
+		return peer.Final(errLinkClosed)
 	}
 	return l.conn.Write(message, binary)
 }

@@ -102,7 +102,7 @@ func TestDialRefused(t *testing.T) {
 		require.Equal(t, "who are you?\n", data.Body)
 
 		_, err = websocket.Dial(t.Context(), "ws://memory/rpc", &websocket.LinkOptions{HTTPClient: client, Header: http.Header{"Authorization": {"me"}}})
-		require.Error(t, err, "200 is no upgrade")
+		require.Error(t, err, "200 is not an upgrade")
 		var e *rpc.Error
 		require.NotErrorAs(t, err, &e)
 	})
@@ -177,12 +177,13 @@ func TestLinkClose(t *testing.T) {
 	})
 }
 
-// deaf answers the handshake and then lets serve have the connection.
+// deaf answers the handshake and then calls serve with the connection.
 func deaf(w http.ResponseWriter, r *http.Request, serve func(net.Conn, *bufio.ReadWriter)) {
-	_, _ = coder.Accept(hijacked{w, serve}, r, nil) // fails, since serve keeps the connection
+	_, _ = coder.Accept(hijacked{w, serve}, r, nil) // returns an error, since serve keeps the connection
 }
 
-// hijacked lets a test have the connection instead of the WebSocket server.
+// hijacked is a http.ResponseWriter that passes the connection to a test instead of the
+// WebSocket server.
 type hijacked struct {
 	http.ResponseWriter
 	serve func(net.Conn, *bufio.ReadWriter)
@@ -228,7 +229,7 @@ func TestLinkGivesUpOnAStuckServer(t *testing.T) {
 		defer close(over)
 		client := host(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			deaf(w, r, func(nc net.Conn, _ *bufio.ReadWriter) {
-				<-over // without having read anything
+				<-over // without having read
 				_ = nc.Close()
 			})
 		}))

@@ -1,7 +1,7 @@
 import type { IteratorOptions } from './options.js'
 import type { TokenPayload } from './token.js'
 
-/** addressOf returns where the socket of a client is opened. */
+/** addressOf returns the address at which the socket of a client is opened. */
 export async function addressOf(option: IteratorOptions['url'], token: TokenPayload, id: string): Promise<URL> {
   const base = (globalThis as { location?: Location }).location?.href
   const url = new URL(typeof option === 'function' ? await option(token) : option, base)
@@ -10,7 +10,7 @@ export async function addressOf(option: IteratorOptions['url'], token: TokenPayl
   return url
 }
 
-/** isReachable reports whether there is a server behind the address of a socket, whatever it answers. */
+/** isReachable reports whether a server answers at the address of a socket, with any status. */
 export function isReachable(url: URL, timeout: number): Promise<boolean> {
   const plain = new URL(url)
   plain.protocol = plain.protocol.replace(/^ws/, 'http')
@@ -19,7 +19,7 @@ export function isReachable(url: URL, timeout: number): Promise<boolean> {
   return fetch(plain, { mode: 'no-cors', credentials: 'omit', cache: 'no-store', signal }).then(() => true, () => false)
 }
 
-/** randomId returns an id that nobody can guess. crypto.randomUUID is missing on pages without TLS. */
+/** randomId returns an id that cannot be guessed. Pages without TLS do not have crypto.randomUUID. */
 export function randomId(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), byte => byte.toString(36)).join('')
 }

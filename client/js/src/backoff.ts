@@ -4,10 +4,10 @@ const LONGEST_WINDOW = 30_000
 /**
  * spread returns the pauses before attempts 1, 2, and so on to connect again, in
  * milliseconds. The time since the loss is divided into windows, each half as long as
- * all those before it together, from 1 s to 30 s. There is one attempt in each, at the
- * same point of every window; the point is chosen at random for each loss. So the
- * clients of a server that went away come back evenly spread, and within half of the
- * time that it was away.
+ * all windows before it together, from 1 s to 30 s. There is one attempt in each, always
+ * at the same point of the window, which is chosen at random for each loss. The clients
+ * of a server that was down therefore reconnect evenly spread, within half of the time
+ * for which it was down.
  */
 export function spread(random: () => number = Math.random): (attempt: number) => number {
   let point = 0

@@ -7,11 +7,11 @@ import { exchange } from './stream.js'
 /** Options of a call of a method. */
 export interface CallOptions {
   signal?: AbortSignal | undefined
-  /** Where a method that returns a stream goes on. */
+  /** The event id after which a method that returns a stream continues. */
   lastEventId?: string | undefined
 }
 
-/** call runs a method of the room over the peer's socket. */
+/** call calls a method of the room over the peer's socket. */
 export async function call(peer: Peer, serializer: Serializer, path: readonly string[], input: unknown, { signal, lastEventId }: CallOptions = {}): Promise<unknown> {
   const headers = lastEventId === undefined ? undefined : { 'last-event-id': lastEventId }
   const body = encodeCall(serializer, path, input)
@@ -39,7 +39,7 @@ function decodeAnswer(serializer: Serializer, { status, headers, body }: PeerRes
   return output
 }
 
-/** encodeCall encodes the input of `call`. Servers of oRPC want a key `input` even where there is none. */
+/** encodeCall encodes the input of `call`. Servers of oRPC require the key `input` even without an input. */
 function encodeCall(serializer: Serializer, path: readonly string[], input: unknown): unknown {
   return input === undefined
     ? { json: { path, input: null }, meta: [[3, 'input']] }

@@ -4,7 +4,7 @@ import { Peer } from './peer.js'
 import type { Credential } from './token.js'
 import { base64url, now } from './token.js'
 
-/** How a connection has ended. */
+/** The end of a connection. */
 export interface Loss {
   code: number
   reason: string
@@ -16,23 +16,23 @@ export interface ConnectionOptions {
   subprotocol: boolean
   /** Milliseconds until the subscription must be answered. */
   dialTimeout: number
-  /** Milliseconds of silence after which the server is asked for a sign of life. */
+  /** Milliseconds of silence after which the client sends a request to check the connection. */
   heartbeat: number
   onOpen: () => void
   onLost: (loss: Loss) => void
 }
 
-/** How long the server has to answer when it is asked for a sign of life, in milliseconds. */
+/** How long the server may take to answer that request, in milliseconds. */
 const ANSWER_TIMEOUT = 10_000
-/** The same for a page that was away or offline: nobody should look at a dead connection. */
+/** The same for a page that was away or offline, whose user is waiting. */
 const HURRIED_TIMEOUT = 5_000
 
 const SUBPROTOCOL = 'durable-iterator'
 
-/** One WebSocket, from its handshake until it is lost. It ends with one call of `onLost`, unless it is closed. */
+/** A WebSocket, from its handshake until it is lost. It calls `onLost` once when it ends, unless it is closed. */
 export class Connection {
   readonly peer: Peer
-  /** The token that the server knows. */
+  /** The last token that the server has accepted. */
   credential: Credential
 
   readonly #ws: WebSocket
@@ -40,7 +40,7 @@ export class Connection {
   #opened = false
   #ended = false
   #heardAt = now()
-  #asked = false // and heard nothing since
+  #asked = false // and received nothing since
   #timer: ReturnType<typeof setTimeout> | undefined
 
   constructor(url: URL, credential: Credential, options: ConnectionOptions) {
@@ -60,7 +60,7 @@ export class Connection {
       this.#opened = true
       options.onOpen()
     }
-    this.#ws.onerror = () => {} // onclose follows; some implementations throw what nobody handles
+    this.#ws.onerror = () => {} // onclose follows; some implementations throw an error without a handler
     this.#ws.onclose = ({ code, reason }) => this.fail(code, reason)
     this.#ws.onmessage = ({ data }) => this.#receive(data as string | ArrayBuffer)
   }
@@ -76,28 +76,28 @@ export class Connection {
     this.#ws.send(data as string)
   }
 
-  /** watch is called when the subscription was answered: from then on the connection must show signs of life. */
+  /** watch is called when the subscription was answered. From then on a silent connection is checked. */
   watch(): void {
     clearTimeout(this.#timer)
     const wait = this.#options.heartbeat - (now() - this.#heardAt)
     this.#timer = setTimeout(() => now() - this.#heardAt >= this.#options.heartbeat ? this.#ask(ANSWER_TIMEOUT) : this.watch(), Math.max(wait, 0))
   }
 
-  /** verify finds out soon whether the server is still there. */
+  /** verify checks soon whether the server still answers. */
   verify(): void {
     if (this.isOpen) {
       this.#ask(HURRIED_TIMEOUT)
     }
   }
 
-  /** fail ends the connection and reports it lost. */
+  /** fail ends the connection and reports it as lost. */
   fail(code: number, reason: string): void {
     if (this.#end(code, reason)) {
       this.#options.onLost({ code, reason, opened: this.#opened })
     }
   }
 
-  /** close ends the connection in good order, without a report. */
+  /** close closes the connection with a close frame, without a report. */
   close(): void {
     this.#end(1000, '')
   }
@@ -122,14 +122,14 @@ export class Connection {
     try {
       frame = JSON.parse(text) as Frame | null
     }
-    catch (error) { // the server would only send an event again if the connection ended
+    catch (error) { // after a reconnect the server would only send such an event again
       this.peer.refuse(error as Error, /^\{"i":"([^"]*)"/.exec(text)?.[1])
       return
     }
     this.peer.receive(frame, data)
   }
 
-  /** #ask makes a request that any server answers, if only by refusing it. */
+  /** #ask sends a request that any server answers, at least with an error. */
   #ask(timeout: number): void {
     clearTimeout(this.#timer)
     this.#asked = true
@@ -138,7 +138,7 @@ export class Connection {
   }
 }
 
-/** textOf returns the JSON of a binary message, in which the byte 255 and the content of files may follow. */
+/** textOf returns the JSON of a binary message, which the byte 255 and the content of files may follow. */
 function textOf(data: ArrayBuffer): string {
   const bytes = new Uint8Array(data)
   const end = bytes.indexOf(255)

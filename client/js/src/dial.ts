@@ -10,7 +10,7 @@ import { fetchCredential } from './token.js'
 
 /** Options of `dial`. */
 export interface DialOptions extends IteratorOptions {
-  /** A token, or a function that fetches one: it is called at first and whenever a new one is needed. */
+  /** A token, or a function that fetches one. It is called for the first token and whenever a new one is needed. */
   token: string | ((signal: AbortSignal) => Promise<string>)
   /** The last event that an earlier iterator has read. */
   lastEventId?: string
@@ -22,7 +22,7 @@ export interface DialOptions extends IteratorOptions {
 
 /**
  * dial connects to a durable iterator, without oRPC. It resolves when the iterator is
- * live. A method that answers with files needs the client of `@orpc/client`.
+ * live. To call a method that returns files, use the client of `@orpc/client`.
  */
 export async function dial<T, M = Methods>(options: DialOptions): Promise<DurableIterator<T, M> & Omit<M, keyof DurableIterator<T, M>>> {
   const { token, signal } = options

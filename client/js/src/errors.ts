@@ -1,8 +1,8 @@
-/** Why events are missing at a gap. */
+/** The reason why events are missing at a gap. */
 export type GapReason =
-  /** The server no longer keeps everything that was missed, or does not know the last event id. */
+  /** The server no longer keeps all missed events, or does not know the last event id. */
   | 'truncated'
-  /** There was nothing to resume from, mostly because the server keeps no events. */
+  /** The client could not resume, usually because the server keeps no events. */
   | 'no-resume'
   /** The server's event ids have started again. Only a server of oRPC does that. */
   | 'reset'
@@ -10,8 +10,8 @@ export type GapReason =
   | 'unreadable'
 
 /**
- * Reports that events are missing, or may be. `next` throws it, and reading can go
- * on after it, unless `onGap` is given.
+ * Reports that events are missing, or may be. `next` throws it and can be called again
+ * after it; if `onGap` is set, it is called instead.
  */
 export class GapError extends Error {
   override readonly name = 'GapError'
@@ -41,16 +41,16 @@ export function closedError(cause?: unknown): DisconnectedError {
 }
 
 /**
- * Ends the stream of a method that was read too slowly, after what was kept of it. The
- * server has been told to stop.
+ * Ends the stream of a method that was read too slowly, after the events that have
+ * arrived. The server has stopped sending.
  */
 export class OverflowError extends Error {
   override readonly name = 'OverflowError'
 }
 
 /**
- * Ends an iterator that the server does not admit: the upgrade was refused with a
- * status, or the socket was closed with a code that is final.
+ * Ends an iterator that the server refuses: the upgrade was refused with a status, or
+ * the socket was closed with a code that is final.
  */
 export class RefusedError extends Error {
   override readonly name = 'RefusedError'
@@ -81,7 +81,7 @@ export class CallError extends Error {
   }
 }
 
-/** callError returns the error that an answer with this status and body carries. */
+/** callError returns the error of an answer with the given status and body. */
 export function callError(status: number, body: unknown): CallError {
   const e = body as Partial<CallError> | undefined
   if (typeof e === 'object' && e !== null && typeof e.code === 'string' && typeof e.message === 'string') {
@@ -90,23 +90,23 @@ export function callError(status: number, body: unknown): CallError {
   return new CallError('MALFORMED_ORPC_ERROR_RESPONSE', status, `the server answered with status ${status}`, body, false)
 }
 
-/** statusOf returns the HTTP status that an error carries, 0 if it has none. */
+/** statusOf returns the HTTP status of an error, or 0 if it has none. */
 export function statusOf(error: unknown): number {
   const status = (error as { status?: unknown } | null | undefined)?.status
   return typeof status === 'number' ? status : 0
 }
 
-/** isRefusal reports whether a source that fails so has no token for this client, and is not asked again. */
+/** isRefusal reports whether a source that has failed with this error refuses the client and must not be called again. */
 export function isRefusal(error: unknown): boolean {
   return [401, 403, 404].includes(statusOf(error))
 }
 
-/** isFinal reports whether a first attempt that is answered so is not repeated. */
+/** isFinal reports whether a first attempt that has failed with this error is not repeated. */
 export function isFinal(status: number): boolean {
-  return status >= 400 && status < 500 && ![401, 408, 425, 429].includes(status)
+  return status === 501 || (status >= 400 && status < 500 && ![401, 408, 425, 429].includes(status))
 }
 
-/** reportError lets an error of a callback be seen without breaking what called it. */
+/** reportError reports an error of a callback without throwing it. */
 export function reportError(error: unknown): void {
   queueMicrotask(() => {
     throw error

@@ -17,17 +17,17 @@ import { now, remaining, until } from './token.js'
 
 const STABLE_AFTER = 10_000
 const MAX_HINT = 5 * 60_000
-/** Closes of 4000 plus one of these are final at any time: the client was sent away. */
+/** Close codes of 4000 plus one of these are final at any time: the server has disconnected the client. */
 const FINAL = [403, 410]
 
 /**
  * The events of a channel, typed, each once and in order, over as many connections as
- * it takes. Create one with `dial`, or with the link plugin.
+ * necessary. Create it with `dial`, or with the link plugin.
  */
 export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T, undefined> {
   /** The methods of the room. */
   readonly rpc: M
-  /** What the room knows this client by. */
+  /** The id by which the room knows this client. */
   readonly id: string
   /** Resolves when the iterator is live for the first time; rejects with the reason why it never was. */
   readonly opened: Promise<void>
@@ -43,7 +43,7 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
   #state: State = 'connecting'
   #lastError: unknown
 
-  // The connection. What belongs to an earlier attempt, or was going on at the end, finds another number.
+  // The current connection. Callbacks of an earlier attempt find another number.
   #attempt = 0
   #connection: Connection | undefined
   #subscription: Subscription<T> | undefined
@@ -98,7 +98,7 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
     return this.#state
   }
 
-  /** The last event that was read: kept somewhere, another page can go on behind it. */
+  /** The id of the last event that was read. Another page can continue after it. */
   get lastEventId(): string | undefined {
     return this.#queue.cursor
   }
@@ -127,7 +127,7 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
     this.#stop(undefined, true)
   }
 
-  /** reconnect opens another socket at once, with the token that is current. Nothing is lost. */
+  /** reconnect opens another socket at once, with the current token. No event is lost. */
   reconnect(): void {
     if (!this.#ended) {
       this.#disconnect()
@@ -197,7 +197,7 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
 
   #subscribe(connection: Connection): void {
     if (this.#legacy) {
-      this.#queue.rewind() // such a server replays by the last event that was read
+      this.#queue.rewind() // such a server replays after the last event that was read
     }
     const subscription = new Subscription<T>(this.#queue, this.#source.serializer, {
       channel: this.token.chn,
@@ -247,7 +247,7 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
     }
   }
 
-  /** #resubscribe asks for the events again that there was no room for. */
+  /** #resubscribe requests the events again that were dropped for lack of room. */
   #resubscribe(): void {
     const idle = this.#live && this.#connection?.isOpen && (this.#subscription === undefined || this.#subscription.stopped)
     if (idle && this.#queue.full && this.#queue.halfEmpty) {
@@ -270,7 +270,7 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
       return
     }
     if (!opened && this.#options.subprotocol === false && connection.credential === this.#tokens.credential && await isReachable(url, this.#dialTimeout)) {
-      // Mostly a refusal, of which a page learns nothing. Asking for a token is answered with a status.
+      // Usually a refusal, which a page cannot distinguish. Fetching a token returns a status.
       this.#tokens.needsNew = true
     }
     if (attempt === this.#attempt) {
@@ -278,7 +278,7 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
     }
   }
 
-  /** #refusedWith goes on after the server has refused the client with an HTTP status. */
+  /** #refusedWith handles a refusal by the server with an HTTP status. */
   #refusedWith(status: number, error: Error, credential: Credential): void {
     if (status === 401) {
       if (credential !== this.#tokens.credential) {
@@ -307,7 +307,7 @@ export class DurableIterator<T, M = Methods> implements AsyncIterableIterator<T,
     this.#lastError = error
     clearTimeout(this.#retryTimer)
     if (this.#parked) {
-      clearTimeout(this.#connectTimer) // it would be late when the page is back
+      clearTimeout(this.#connectTimer) // it would fire when the page is back
     }
     else {
       try {

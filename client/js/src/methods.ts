@@ -20,7 +20,8 @@ export function methods(call: CallFunction, path: readonly string[] = []): any {
 
 /**
  * withMethods returns `iterator` with a property for each method that its token allows,
- * as oRPC's own client has it. The iterator's own properties come first; `rpc` has all.
+ * like oRPC's own client. The iterator's own properties take precedence; `rpc` has all
+ * methods.
  */
 export function withMethods<I extends { rpc: any }>(iterator: I, allowed: () => readonly string[] | undefined): I {
   return new Proxy(iterator, {

@@ -7,42 +7,44 @@ import type { Credential, TokenPayload } from './token.js'
 /**
  * - `connecting`: a socket is being opened, or a token fetched for one;
  * - `live`: events arrive as they are published, calls are sent at once;
- * - `waiting`: the connection is lost, and it is too early to try again;
+ * - `waiting`: the connection is lost, and the next attempt is not due yet;
  * - `closed`: the iterator has ended.
  */
 export type State = 'connecting' | 'live' | 'waiting' | 'closed'
 
 /** Options that `dial` and the link plugin share. */
 export interface IteratorOptions {
-  /**
-   * Where sockets are opened, of the scheme `ws`, `wss`, `http` or `https`, or relative to the
-   * page. A function is called for each connection, with the current token.
-   */
+/**
+ * The address of sockets, with the scheme `ws`, `wss`, `http` or `https`, or relative to the
+ * page. A function is called for each connection, with the current token.
+ */
   url: string | URL | ((token: TokenPayload) => string | URL | Promise<string | URL>)
-  /** Returns the id of this client, the same over its reconnections. Default: random. */
+  /** Returns the id of this client, which stays the same when it reconnects. Default: random. */
   createId?: (token: TokenPayload) => string
-  /**
-   * Sends the token in the WebSocket's subprotocol, out of addresses and logs, and lets the
-   * server name the status of a refusal. Default: true. Set it to false for a server of
-   * oRPC, or behind a proxy that removes the header: the token is then in the address.
-   */
+/**
+ * Sends the token in the WebSocket's subprotocol, so that it is not part of addresses and
+ * logs, and the server can report the status of a refusal. Default: true. Set it to false
+ * for a server of oRPC, or behind a proxy that removes the header: the token is then in
+ * the address.
+ */
   subprotocol?: boolean
-  /** How long before it expires a token is replaced. Default: never; it is replaced once it was refused. */
+  /** How many seconds before its expiry a token is replaced. Default: it is replaced when it was refused. */
   refreshTokenBeforeExpireInSeconds?: number | ((token: TokenPayload) => number)
-  /** The least time between two refreshes. Default: 2. */
+  /** The minimum number of seconds between two refreshes. Default: 2. */
   refreshTokenDelayInSeconds?: number
-  /** How long a first connection is tried, in milliseconds. Default: 30,000. */
+  /** How long a new iterator tries to connect, in milliseconds. Default: 30,000. */
   connectTimeout?: number
   /** How long one attempt, or the fetch of a token, may take, in milliseconds. Default: 10,000. */
   dialTimeout?: number
-  /** After how many milliseconds of silence the server is asked for a sign of life. Default: 25,000. */
+  /** The milliseconds of silence after which the connection is checked. Default: 25,000. */
   heartbeat?: number
-  /**
-   * Bounds of what has arrived and was not read. Beyond, events are asked for again later. Default:
-   * 1,000 events, 4 Mi characters. Streams of methods always have the bounds of the default.
-   */
+/**
+ * Limits of the events that have arrived and were not read. Further events are dropped, and
+ * requested again later. Default: 1,000 events, 4 Mi characters. Streams of methods always
+ * have the default limits.
+ */
   buffer?: { events?: number, size?: number }
-  /** Returns the pause before an attempt to connect again, from 1, in milliseconds. Default: see `spread`. */
+  /** Returns the pause in milliseconds before an attempt to connect again; the first attempt is 1. Default: see `spread`. */
   backoff?: (attempt: number) => number
   /** Called with each state, and with the error that led to it. */
   onState?: (state: State, error?: unknown) => void
@@ -50,19 +52,19 @@ export interface IteratorOptions {
   onGap?: (gap: GapError) => void
 }
 
-/** What an iterator needs of those who create it. */
+/** Functions for an iterator, from `dial` or the link plugin. */
 export interface Source {
   credential: Credential
   /** Fetches a token. */
   fetch: (signal: AbortSignal) => Promise<unknown>
   serializer: Serializer
-  /** Makes the function behind `rpc`. `live` resolves with an open connection. */
+  /** Returns the function that runs the calls of `rpc`. `live` resolves with an open connection. */
   calls: (live: (signal?: AbortSignal) => Promise<Connection>) => CallFunction
   lastEventId?: string | undefined
   signal?: AbortSignal | undefined
 }
 
-/** The longest that a timer can wait, in milliseconds. One that is to wait longer fires at once. */
+/** The longest delay of a timer, in milliseconds. A timer with a longer delay fires at once. */
 export const MAX_TIMEOUT = 2 ** 31 - 1
 
 /** dialTimeoutOf returns how long an attempt, or the fetch of a token, may take. */

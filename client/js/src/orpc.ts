@@ -17,18 +17,18 @@ import { newCredential } from './token.js'
 
 export * from './index.js'
 
-/** What a procedure that answers with a durable iterator resolves with: its events, and the methods that its token allows. */
+/** The result of a procedure that returns a durable iterator: its events, and the methods that its token allows. */
 export type ClientDurableIterator<T, M extends NestedClient<any>> = DurableIterator<T, M> & Omit<M, keyof DurableIterator<T, M>>
 
 /** Options of {@link DurableIteratorLinkPlugin}: those of oRPC's own plugin, and ours. */
 export interface DurableIteratorLinkPluginOptions<C extends ClientContext>
   extends Omit<IteratorOptions, 'url' | 'createId' | 'refreshTokenBeforeExpireInSeconds'>,
   Pick<StandardRPCLinkOptions<C>, 'interceptors' | 'clientInterceptors' | 'plugins'> {
-  /** Where sockets are opened: see `IteratorOptions.url`. */
+  /** The address of sockets: see `IteratorOptions.url`. */
   url: string | URL | ((token: TokenPayload, options: ClientOptions<C>) => string | URL | Promise<string | URL>)
-  /** Returns the id of a client, the same over its reconnections. Default: random. */
+  /** Returns the id of a client, which stays the same when it reconnects. Default: random. */
   createId?: (token: TokenPayload, options: ClientOptions<C>) => string
-  /** How long before it expires a token is replaced. Default: never; it is replaced once it was refused. */
+  /** How many seconds before its expiry a token is replaced. Default: it is replaced when it was refused. */
   refreshTokenBeforeExpireInSeconds?: number | ((token: TokenPayload, options: ClientOptions<C>) => number)
   /** Serializers of the application's own types, in events and calls. The server needs the same. */
   customJsonSerializers?: readonly StandardRPCCustomJsonSerializer[]
@@ -36,9 +36,9 @@ export interface DurableIteratorLinkPluginOptions<C extends ClientContext>
 
 const MARK = Symbol('durable iterator')
 
-/** Turns the answer of a procedure that is the token of a durable iterator into that iterator. Give it to the link of `@orpc/client/fetch`. */
+/** Converts the token of a durable iterator that a procedure returns to the iterator. Pass it to the link of `@orpc/client/fetch`. */
 export class DurableIteratorLinkPlugin<C extends ClientContext> implements StandardLinkPlugin<C> {
-  /** Inside of retries, outside of what looks at answers. */
+  /** Inside of retries, outside of plugins that read responses. */
   readonly order = 2_100_000
   readonly #options: DurableIteratorLinkPluginOptions<C>
 
@@ -115,7 +115,7 @@ export class DurableIteratorLinkPlugin<C extends ClientContext> implements Stand
   }
 }
 
-/** traced returns the headers with the trace that is active, if the page has set up tracing. */
+/** traced returns the headers with the active trace, if the page uses tracing. */
 function traced<H extends object>(headers: H): H {
   const all = { ...headers }
   const tracing = getGlobalOtelConfig()
@@ -123,7 +123,7 @@ function traced<H extends object>(headers: H): H {
   return all
 }
 
-/** eventValue returns what oRPC's serializer makes of an event: its data, with its metadata beside it. */
+/** eventValue returns the value of an event with its metadata, like oRPC's serializer. */
 function eventValue({ e, d, m }: PeerEvent): unknown {
   const failed = e === 'error'
   const plain = failed ? new ErrorEvent({ data: d }) : d

@@ -1,14 +1,14 @@
-/** What happens to a page that matters to its connections. */
+/** The changes of a page that affect its connections. */
 export interface PageEvents {
-  /** The network or the page is back: do not wait, and do not trust the connection. */
+  /** The network or the page is back: connect at once, and check an open connection. */
   onBack: () => void
-  /** The network is gone. */
+  /** The network is not reachable. */
   onOffline: () => void
-  /** The page is put away, perhaps for good. Its scripts no longer run, but its sockets would stay open. */
+  /** The page is put away, perhaps for good. Its scripts will not run, but its sockets would stay open. */
   onHidden: () => void
 }
 
-/** watchPage calls `events` until the signal fires. Outside of browsers nothing happens. */
+/** watchPage calls `events` until the signal fires. Outside of browsers it does nothing. */
 export function watchPage(events: PageEvents, signal: AbortSignal): void {
   const on = (target: EventTarget | undefined, name: string, listener: () => void): void => {
     target?.addEventListener?.(name, listener, { signal })

@@ -1,4 +1,4 @@
-/** What a socket sends and receives: text, or bytes if there are files. */
+/** A message of a socket: text, or bytes if there are files. */
 export type Message = string | ArrayBufferLike | Uint8Array
 
 /** The JSON of a message of oRPC's peer protocol, as the server sends it. */
@@ -9,9 +9,9 @@ export interface Frame {
 }
 
 export interface PeerEvent {
-  /** `message`, `error` or `done`; `unreadable` for an event in place of which there is `error`, which is not the last. */
+  /** `message`, `error` or `done`; `unreadable` for an event that cannot be read, which has an `error` and is not the last. */
   e: string
-  /** The encoded value; absent for an event that only moves the cursor, or shows that the server is there. */
+  /** The encoded value; absent for an event that only moves the cursor, or is a heartbeat. */
   d?: unknown
   m?: { id?: string, retry?: number }
   error?: Error
@@ -21,14 +21,14 @@ export interface PeerResponse {
   status: number
   headers: Record<string, string | undefined>
   body: unknown
-  /** The message as it has arrived: with files, if there are any. */
+  /** The received message, with its files. */
   message: Message
 }
 
-/** What becomes of a request. After `lost` nothing is called. */
+/** Handles the result of a request. After `lost` nothing is called. */
 export interface Handler {
   response: (response: PeerResponse) => void
-  /** Called for each event of an answer that is a stream. Without it there can be none. */
+  /** Called for each event of an answer that is a stream. Without it the answer must not be a stream. */
   event?: (event: PeerEvent, size: number) => void
   /** Called if the connection is lost before the answer, or before the last event. */
   lost?: (error: Error) => void
@@ -37,7 +37,7 @@ export interface Handler {
 const EVENT = 3
 const ABORT = 4
 
-/** How long an event id may be: the server gets it back with the next subscription. */
+/** The maximum length of an event id, which is sent with the next subscription. */
 const MAX_EVENT_ID = 1 << 10
 
 /** Sends requests over one socket and finds their answers. */
@@ -48,12 +48,12 @@ export class Peer {
 
   constructor(private readonly send: (data: Message) => void) {}
 
-  /** newId returns an id for `start`. It is none of those that oRPC's own client makes, numbers in base 36. */
+  /** newId returns an id for `start`. It differs from the ids of oRPC's own client, numbers in base 36. */
   newId(): string {
     return `-${++this.#last}`
   }
 
-  /** start sends a request that is encoded with an id of its own, and returns a function that aborts it. */
+  /** start sends an encoded request with a new id, and returns a function that aborts it. */
   start(id: string, message: Message, handler: Handler): () => void {
     if (this.#closed) {
       throw this.#closed
@@ -73,12 +73,12 @@ export class Peer {
     return this.start(id, JSON.stringify({ i: id, p: { u: address, b: body, h: headers } }), handler)
   }
 
-  /** request sends a request that is answered without events. */
+  /** request sends a request whose answer has no events. */
   request(address: string, body: unknown): Promise<PeerResponse> {
     return new Promise((response, lost) => this.open(address, body, undefined, { response, lost }))
   }
 
-  /** receive calls the handler that a message is for. One that is for none is dropped. */
+  /** receive calls the handler of a message. A message without a handler is dropped. */
   receive(frame: Frame | null, message: string | ArrayBuffer): void {
     const id = frame?.i as string
     const handler = this.#open.get(id)
@@ -102,7 +102,7 @@ export class Peer {
     }
   }
 
-  /** refuse is called in place of receive for a message that cannot be read. If the request that it was for is not known it may be any. */
+  /** refuse is called instead of receive for a message that cannot be read. If its request is not known, it may be any. */
   refuse(error: Error, request: string | undefined): void {
     for (const [id, handler] of this.#open) {
       if (request !== undefined && request !== id) {

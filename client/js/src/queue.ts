@@ -1,17 +1,17 @@
 import type { GapReason } from './errors.js'
 import { GapError } from './errors.js'
 
-/** Bounds of what has arrived and was not read: events, and characters of their JSON. */
+/** The limits of unread events: their number, and the characters of their JSON. */
 export interface QueueLimits {
   events: number
   size: number
 }
 
-/** The bounds of an iterator without `buffer`, and of each stream of a method. */
+/** The limits of an iterator without `buffer`, and of each stream of a method. */
 export const DEFAULT_LIMITS: QueueLimits = { events: 1_000, size: 4 << 20 }
 
 type Item<T> =
-  /** `cursor` is the last event id once the item was read. */
+  /** `cursor` is the last event id after the item was read. */
   | { value: T, size: number, cursor: string | undefined }
   | { gap: GapError, size: 0, cursor: string | undefined }
 
@@ -21,13 +21,13 @@ interface Reader<T> {
 }
 
 /**
- * Holds what has arrived and was not read yet, and the readers that wait, of which
- * there are some only while nothing is held.
+ * Holds the events that have arrived and were not read yet, and the readers that wait. There
+ * are waiting readers only while there are no events.
  */
 export class EventQueue<T> {
   /** Set while events are dropped because there was no room. */
   full = false
-  /** Set if something was dropped that has no id, so it cannot be asked for again. */
+  /** Set if an event without an id was dropped, which cannot be requested again. */
   lossy = false
 
   #items: Item<T>[] = []
@@ -46,12 +46,12 @@ export class EventQueue<T> {
     public cursor?: string,
   ) {}
 
-  /** The last event id once everything is read: what to resume from. */
+  /** The last event id after everything is read, from which to resume. */
   get end(): string | undefined {
     return this.#items.length === 0 ? this.cursor : this.#items.at(-1)!.cursor
   }
 
-  /** Reports whether enough was read to ask for more. */
+  /** Reports whether enough was read to request more. */
   get halfEmpty(): boolean {
     return this.#items.length <= this.limits.events / 2 && this.#size <= this.limits.size / 2
   }
@@ -69,7 +69,7 @@ export class EventQueue<T> {
     return true
   }
 
-  /** gap adds a gap. Of several without an event in between the last one counts. */
+  /** gap adds a gap. Of several gaps without an event in between, the last one is kept. */
   gap(reason: GapReason, channel: string, cursor: string | undefined, cause?: unknown): void {
     const before = this.#items.at(-1)
     if (before && 'gap' in before) {
@@ -79,7 +79,7 @@ export class EventQueue<T> {
     this.#put({ gap: new GapError(reason, channel, from, { cause }), size: 0, cursor })
   }
 
-  /** move sets the cursor behind everything that has arrived. */
+  /** move sets the cursor after everything that has arrived. */
   move(cursor: string): void {
     const last = this.#items.at(-1)
     if (last) {
@@ -90,7 +90,7 @@ export class EventQueue<T> {
     }
   }
 
-  /** rewind drops the events that a server will send again which replays from the last one read. */
+  /** rewind drops the events that a server which replays after the last event that was read will send again. */
   rewind(): void {
     const gap = this.#items.findLastIndex(item => 'gap' in item)
     const cursor = gap < 0 ? this.cursor : this.#items[gap]!.cursor
@@ -105,7 +105,7 @@ export class EventQueue<T> {
     })
   }
 
-  /** finish lets readers have what is held, and then the end. One of them gets `error` if there is one, or `result`. */
+  /** finish ends the queue after its events. One reader gets `error` if there is one, or `result`. */
   finish(error?: unknown, result?: unknown): void {
     if (!this.#ended) {
       this.#ended = true
@@ -115,7 +115,7 @@ export class EventQueue<T> {
     }
   }
 
-  /** drop ends at once: neither what is held is read any more, nor an earlier end. */
+  /** drop ends the queue at once, without its events or an earlier end. */
   drop(error?: unknown): void {
     this.#items = []
     this.#ended = false

@@ -6,20 +6,20 @@ import { dialTimeoutOf, MAX_TIMEOUT } from './options.js'
 import type { Credential } from './token.js'
 import { fetchCredential, now, remaining, sameSocket } from './token.js'
 
-/** The shortest time between refreshes that only the clock of this machine asks for. */
+/** The minimum time between refreshes that depend on the clock of this machine. */
 const BLIND_DELAY = 60_000
 
-/** What a `Refresher` needs of its iterator. */
+/** The functions of an iterator for its `Refresher`. */
 export interface RefreshHooks {
   /** Returns the connection if it is live. */
   live: () => Connection | undefined
   /** Opens another socket. */
   reconnect: () => void
-  /** Called when no token is given any more. */
+  /** Called when the source refuses to return a token. */
   refused: (error: unknown) => void
 }
 
-/** Has the current token, replaces it in time, and sends it on the open socket. */
+/** Holds the current token, replaces it in time, and sends new ones on the open socket. */
 export class Refresher {
   credential: Credential
   /** Set when the server has refused the current token. */
@@ -46,7 +46,7 @@ export class Refresher {
     signal.addEventListener('abort', () => clearTimeout(this.#timer))
   }
 
-  /** awake sets the timer of the next refresh anew: those of a sleeping machine stand still. */
+  /** awake sets the timer of the next refresh again, since timers stop while a machine sleeps. */
   awake(): void {
     if (this.#failures + this.#untaken === 0) {
       this.schedule()
@@ -67,12 +67,12 @@ export class Refresher {
     this.#after(wait, () => wait > MAX_TIMEOUT ? this.schedule() : this.#refresh())
   }
 
-  /** renew fetches a token, once for all who ask at the same time. */
+  /** renew fetches a token. Calls at the same time share one fetch. */
   renew(): Promise<void> {
     return this.#renewing ??= this.#fetch().finally(() => this.#renewing = undefined)
   }
 
-  /** share tells the server of the open socket about a token that is newer than the one it knows. */
+  /** share sends a token on the open socket if it is newer than the one that the server knows. */
   async share(): Promise<void> {
     const connection = this.hooks.live()
     const { credential } = this
@@ -104,7 +104,7 @@ export class Refresher {
         replace()
       }
       else if (credential === this.credential) {
-        this.#refreshLater(++this.#untaken) // another socket would be refused, too, and this one has a token that is good
+        this.#refreshLater(++this.#untaken) // another socket would be refused too, and this one still has a valid token
         return
       }
     }
@@ -115,7 +115,7 @@ export class Refresher {
       clearTimeout(timer)
       this.#sharing = false
     }
-    void this.share() // if there is a newer one by now
+    void this.share() // there may be a newer one
   }
 
   async #fetch(): Promise<void> {

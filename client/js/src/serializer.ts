@@ -1,4 +1,4 @@
-/** What a value looks like on the wire: JSON, and where in it the values are that JSON lacks. */
+/** An encoded value: JSON, and the places and types of values that JSON does not have. */
 export interface Encoded {
   json?: unknown
   meta?: MetaItem[]
@@ -12,7 +12,7 @@ export interface CustomSerializer {
   type: number
   condition: (value: unknown) => boolean
   serialize: (value: any) => unknown
-  /** Gets what came from the network: throw if it is not what `serialize` returns. */
+  /** Is called with a value from the network. It must throw if `serialize` does not return such values. */
   deserialize: (serialized: any) => unknown
 }
 
@@ -54,7 +54,7 @@ function encode(value: unknown, path: Segment[], meta: MetaItem[], custom: reado
   const own = custom.find(c => c.condition(value))
   if (own) {
     const json = encode(own.serialize(value), path, meta, custom)
-    return mark(own.type, json) // behind the marks of its content
+    return mark(own.type, json) // after the marks of its content
   }
   if (typeof value === 'bigint') {
     return mark(BIGINT, value.toString())

@@ -3,10 +3,10 @@ import type { Handler, PeerEvent, PeerResponse } from './peer.js'
 import { isStream } from './peer.js'
 import { DEFAULT_LIMITS, EventQueue } from './queue.js'
 
-/** Returns the value of an event; throws the error that one of kind `error` carries. */
+/** Returns the value of an event, or throws the error of an event of kind `error`. */
 export type DecodeEvent = (event: PeerEvent) => unknown
 
-/** The events of a method that returns a stream. It holds no more of them than an iterator without `buffer`; then it ends. */
+/** The events of a method that returns a stream. It ends if there are more unread events than the default limits allow. */
 class Stream implements AsyncIterableIterator<unknown> {
   #queue = new EventQueue<unknown>(DEFAULT_LIMITS)
 
@@ -31,7 +31,7 @@ class Stream implements AsyncIterableIterator<unknown> {
     this.abort()
   }
 
-  /** end lets readers have what has arrived, and then `error` if there is one, or the stream's return value. */
+  /** end ends the stream after the events that have arrived, with `error` if there is one, or the return value. */
   end(error: unknown, value?: unknown): void {
     this.#queue.finish(error, value)
   }
@@ -52,13 +52,13 @@ class Stream implements AsyncIterableIterator<unknown> {
 }
 
 /**
- * exchange makes the request that `open` opens, and resolves with its response, whose
- * body is a `Stream` if it is answered with one.
+ * exchange sends the request that `open` opens, and resolves with its response. If that is
+ * a stream, its body is a `Stream`.
  */
 export function exchange(open: (handler: Handler) => () => void, decode: DecodeEvent, signal: AbortSignal | undefined): Promise<PeerResponse> {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted()
-    const over = new AbortController() // ends the listening to a signal that lives longer than the call
+    const over = new AbortController() // removes the listener from a signal that outlives the call
     const stop = (): void => {
       over.abort()
       abort()
@@ -66,7 +66,7 @@ export function exchange(open: (handler: Handler) => () => void, decode: DecodeE
     const stream = new Stream(decode, stop)
     const lost = (error: unknown): void => {
       stop()
-      reject(error) // without effect behind an answer
+      reject(error) // has no effect after an answer
       stream.end(error)
     }
     let answered = false

@@ -6,7 +6,7 @@ import type { Serializer } from './serializer.js'
 
 export interface SubscriptionOptions {
   channel: string
-  /** Reports whether this iterator was subscribed before: what was published in between matters. */
+  /** Reports whether this iterator was subscribed before, so that events in between may be missing. */
   answeredBefore: boolean
   /** Called when an event was dropped because there is no room. */
   onFull: () => void
@@ -16,16 +16,16 @@ export interface SubscriptionOptions {
   onRetry: (milliseconds: number) => void
 }
 
-/** One subscription: it turns what the server sends into events, gaps and moves of the cursor. */
+/** A subscription. It converts the server's messages to events, gaps and moves of the cursor. */
 export class Subscription<T> {
-  /** Reports whether the server knows the headers that go beyond oRPC. */
+  /** Reports whether the server supports the headers that oRPC does not have. */
   extended = false
   stopped = false
 
   readonly #resumed: string | undefined
   readonly #lossy: boolean
   #abort = (): void => {}
-  /** Ids of a server of oRPC that are not above this one mean that it counts anew. */
+  /** If an id of a server of oRPC is not above this one, the server has started to count again. */
   #floor = Number.NaN
 
   constructor(
@@ -38,7 +38,7 @@ export class Subscription<T> {
     queue.full = queue.lossy = false
   }
 
-  /** start subscribes. `answered` is called with the answer, unless the connection is lost before. */
+  /** start subscribes. `answered` is called with the answer, unless the connection is lost first. */
   start(peer: Peer, heartbeat: number, answered: (response: PeerResponse) => void): void {
     const headers: Record<string, string> = {
       'x-durable-iterator': '1',
@@ -58,7 +58,7 @@ export class Subscription<T> {
     })
   }
 
-  /** stop tells the server to send no more events. */
+  /** stop ends the subscription at the server. */
   stop(): void {
     if (!this.stopped) {
       this.stopped = true

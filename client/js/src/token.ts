@@ -13,21 +13,21 @@ export interface TokenPayload {
   exp: number
 }
 
-/** A token and when it came, in milliseconds of a clock that nobody sets. */
+/** A token and the time of its arrival, in milliseconds of a monotonic clock. */
 export interface Credential {
   token: string
   payload: TokenPayload
   receivedAt: number
-  /** How long it is good from then on. */
+  /** How long it is valid from then on. */
   life: number
-  /** Reports whether only the clock of this machine, which may be wrong, knows that. */
+  /** Reports whether this was computed with the clock of this machine, which may be wrong. */
   isBlind: boolean
 }
 
-/** The longest lifetime that `iat` is believed for, a leap year in milliseconds. */
+/** The longest lifetime that is plausible, a leap year in milliseconds. */
 const LONGEST_LIFE = 366 * 86_400_000
 
-/** now returns milliseconds of a clock that never jumps. */
+/** now returns the milliseconds of a monotonic clock. */
 export const now = (): number => performance.now()
 
 /** parseToken reads a token without verifying it. It throws if `value` is not a token. */
@@ -53,10 +53,10 @@ function isStrings(value: unknown): boolean {
 }
 
 /**
- * newCredential reads a token that has just come. Its lifetime is the difference of the
- * server's two times, since the clock here may be wrong. One that agrees is more exact, as
- * `iat` is rounded down to the second, and it is all that there is without a lifetime that
- * makes sense.
+ * newCredential reads a token that has just arrived. Its lifetime is the difference of the
+ * server's two times, since the clock of this machine may be wrong. If the clock agrees it
+ * is used, since it is more exact: `iat` is rounded down to the second. It is also used if
+ * the lifetime is not plausible.
  */
 export function newCredential(token: unknown): Credential {
   const payload = parseToken(token)
@@ -74,7 +74,7 @@ export async function fetchCredential(fetch: (signal: AbortSignal) => Promise<un
   return newCredential(await until(either, fetch(either)))
 }
 
-/** until returns what a promise resolves with, or throws the reason of the signal if that fires before. */
+/** until returns the result of a promise, or throws the reason of the signal if that fires first. */
 export function until<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason))
@@ -82,12 +82,12 @@ export function until<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
   })
 }
 
-/** remaining returns how many milliseconds a token lives on. */
+/** remaining returns the remaining lifetime of a token in milliseconds. */
 export function remaining({ life, receivedAt }: Credential): number {
   return receivedAt + life - now()
 }
 
-/** sameSocket reports whether a socket that was opened with one token can go on with the other. */
+/** sameSocket reports whether a socket that was opened with one token can continue with the other. */
 export function sameSocket(a: TokenPayload, b: TokenPayload): boolean {
   return a.chn === b.chn && JSON.stringify(a.tags) === JSON.stringify(b.tags)
 }

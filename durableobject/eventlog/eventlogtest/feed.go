@@ -44,7 +44,7 @@ func (f *feed) pass(r *eventlog.Record, fate Fate) {
 	case fate.Drop:
 		f.missing = r
 		if f.check == nil {
-			f.check = time.AfterFunc(tailCheck, f.makeUp)
+			f.check = time.AfterFunc(tailCheck, f.deliverMissing)
 		}
 	default:
 		q := &queued{record: r, held: fate.Delay > 0}
@@ -61,8 +61,8 @@ func (f *feed) pass(r *eventlog.Record, fate Fate) {
 	}
 }
 
-// makeUp delivers the newest dropped record.
-func (f *feed) makeUp() {
+// deliverMissing delivers the newest dropped record.
+func (f *feed) deliverMissing() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.check = nil

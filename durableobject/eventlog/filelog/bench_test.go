@@ -31,7 +31,7 @@ func openLog(tb testing.TB, dir string, o *filelog.Options) *filelog.Log {
 
 func newRecord() *eventlog.Record { return &eventlog.Record{Data: make([]byte, dataBytes)} }
 
-// fill writes n records to channels in turn, as fast as can be.
+// fill writes n records to channels in turn, as fast as possible.
 func fill(tb testing.TB, l *filelog.Log, n int, channels ...string) {
 	tb.Helper()
 	var next atomic.Int64
@@ -88,7 +88,7 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
-// BenchmarkBareWrite is what one publisher of BenchmarkAppend could reach at best.
+// BenchmarkBareWrite is the lower limit for one publisher of BenchmarkAppend.
 func BenchmarkBareWrite(b *testing.B) {
 	f, err := os.Create(filepath.Join(b.TempDir(), "bare"))
 	require.NoError(b, err)
@@ -106,7 +106,7 @@ func BenchmarkBareWrite(b *testing.B) {
 
 const benchRecords = 200_000
 
-// BenchmarkOpen opens, replays and just reads the same log.
+// BenchmarkOpen opens and replays a log, and reads its files.
 func BenchmarkOpen(b *testing.B) {
 	for _, rooms := range []int{1, 1000} {
 		dir := b.TempDir()
@@ -147,7 +147,7 @@ func BenchmarkOpen(b *testing.B) {
 	}
 }
 
-// readAll reads and checksums all files, as simply as can be.
+// readAll reads all files and computes their checksums, in the simplest way.
 func readAll(b *testing.B, dir string) {
 	b.Helper()
 	table := crc32.MakeTable(crc32.Castagnoli)
@@ -183,7 +183,7 @@ func replayAll(tb testing.TB, l *filelog.Log, channel string) (n int) {
 	return n
 }
 
-// many is a million in the long form.
+// many returns a million in the long form of the tests.
 func many() int {
 	if os.Getenv("FILELOG_LONG") != "" {
 		return 1_000_000
@@ -191,7 +191,8 @@ func many() int {
 	return 150_000
 }
 
-// TestTrimFreesDisk drops nine tenths of the records and expects the space back.
+// TestTrimFreesDisk drops nine tenths of the records and requires that their space is
+// freed.
 func TestTrimFreesDisk(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -218,7 +219,7 @@ func diskUse(t *testing.T, dir string) (n int64) {
 	return n
 }
 
-// TestReplayMemory replays a long history within a small and fixed space.
+// TestReplayMemory replays a long history in a small, constant amount of memory.
 func TestReplayMemory(t *testing.T) {
 	dir := t.TempDir()
 	l := openLog(t, dir, &filelog.Options{Sync: filelog.SyncNever})
@@ -238,7 +239,8 @@ func TestReplayMemory(t *testing.T) {
 	require.NoError(t, l.Close())
 }
 
-// TestIdleChannelMemory sees many channels once and weighs what is kept of them.
+// TestIdleChannelMemory uses many channels once and measures the memory that they take
+// afterwards.
 func TestIdleChannelMemory(t *testing.T) {
 	const n = 100_000
 	l := openLog(t, t.TempDir(), &filelog.Options{Sync: filelog.SyncNever})
@@ -258,8 +260,8 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// BenchmarkNewest reads the newest fifty of a channel with a million records, which have
-// as many of other channels between them.
+// BenchmarkNewest reads the newest fifty records of a channel with a million records,
+// between as many records of other channels.
 func BenchmarkNewest(b *testing.B) {
 	l := openLog(b, b.TempDir(), &filelog.Options{Sync: filelog.SyncNever})
 	fill(b, l, 2_000_000, "room", "other")

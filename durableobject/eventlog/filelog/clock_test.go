@@ -11,7 +11,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog/filelog"
 )
 
-// boot runs fn with a log in dir on a machine whose clock is ahead of 2000 by so much.
+// boot runs fn with a log in dir on a machine whose clock is ahead by the given duration.
 func boot(t *testing.T, dir string, ahead time.Duration, o *filelog.Options, fn func(t *testing.T, l *filelog.Log)) {
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(ahead)
@@ -26,16 +26,15 @@ const (
 	year = 365 * day
 )
 
-// write appends ten records now and then for so long.
+// write appends ten records at intervals for the given duration.
 func write(t *testing.T, l *filelog.Log, runs time.Duration) {
 	for begin := time.Now(); time.Since(begin) <= runs; time.Sleep(10 * time.Minute) {
 		fill(t, l, 10, "a", "b")
 	}
 }
 
-// TestClockSetBack: the clock was ahead while the log was written, and is set right
-// before it is opened again. What is in the log expires all the same, by how long the
-// log has run since.
+// The clock was ahead while the log was written, and is set right before it is opened
+// again. Records expire nevertheless, by the time for which the log has been running since.
 func TestClockSetBack(t *testing.T) {
 	t.Parallel()
 	for name, ahead := range map[string]time.Duration{
@@ -73,7 +72,7 @@ func head(t *testing.T, l *filelog.Log) eventlog.Position {
 	return p
 }
 
-// TestClockSetBackBetweenShortRuns: how long the log runs adds up.
+// The times for which the log is running are added up.
 func TestClockSetBackBetweenShortRuns(t *testing.T) {
 	t.Parallel()
 	dir, o := t.TempDir(), &filelog.Options{Retention: time.Hour, SegmentBytes: 1024}
@@ -94,7 +93,7 @@ func TestClockSetBackBetweenShortRuns(t *testing.T) {
 	})
 }
 
-// TestTimesAfterTheClockWasSetBack: they go on, and are the clock's again once that is right.
+// Times continue, and are those of the clock again when that has caught up.
 func TestTimesAfterTheClockWasSetBack(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -117,8 +116,8 @@ func TestTimesAfterTheClockWasSetBack(t *testing.T) {
 	boot(t, dir, 2*day, nil, func(t *testing.T, l *filelog.Log) { require.True(t, time.Now().Equal(add(t, l))) })
 }
 
-// TestTrimAfterTheClockWasSetBack: a caller that trims by the machine's clock gets rid of
-// records of the future too, once they are old enough.
+// A caller that trims by the machine's clock also drops records of the future, when they
+// are old enough.
 func TestTrimAfterTheClockWasSetBack(t *testing.T) {
 	t.Parallel()
 	dir, o := t.TempDir(), &filelog.Options{SegmentBytes: 1024}
@@ -134,7 +133,7 @@ func TestTrimAfterTheClockWasSetBack(t *testing.T) {
 		require.Equal(t, 20, replayAll(t, l, "a"))
 		r := newRecord()
 		require.NoError(t, l.Append(t.Context(), "a", r, nil))
-		require.NoError(t, l.Trim(t.Context(), r.Time), "the time of a record, which is in the future, is no age")
+		require.NoError(t, l.Trim(t.Context(), r.Time), "a record in the future is not old enough")
 		require.NotZero(t, replayAll(t, l, "a"))
 		time.Sleep(45 * time.Minute)
 		trim()

@@ -10,7 +10,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// sample is a log of about 64 KiB and what was stored in it.
+// sample is a log of about 64 KiB and its records.
 type sample struct {
 	d       *disk
 	options Options
@@ -24,7 +24,7 @@ func newSample(t *testing.T, segmentBytes, dataBytes int) *sample {
 	s := &sample{d: newDisk(rand.New(rand.NewPCG(5, 5))), options: options, records: map[string][]*eventlog.Record{}}
 	l, err := open(s.d, options)
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = l.Close() }) // its disk may be damaged by then
+	t.Cleanup(func() { _ = l.Close() }) // its disk may have been damaged
 	for i := 0; l.Stats().Bytes < 60<<10; i++ {
 		channel := channelName(i % 3)
 		data := fmt.Appendf(make([]byte, 0, dataBytes), "%0*d", dataBytes, i)
@@ -35,7 +35,7 @@ func newSample(t *testing.T, segmentBytes, dataBytes int) *sample {
 	return s
 }
 
-// close returns the disk as a clean Close leaves it.
+// close closes the log and returns the disk.
 func (s *sample) close(t *testing.T) *disk {
 	l, err := open(s.d.clone(), s.options)
 	require.NoError(t, err)
@@ -43,11 +43,11 @@ func (s *sample) close(t *testing.T) *disk {
 	return l.dir.(*disk)
 }
 
-// TestFlippedBytes damages every byte of a log of 64 KiB in turn. The damage must
-// be found, by Check without changing anything, and nothing wrong be replayed.
+// TestFlippedBytes damages every byte of a log of 64 KiB in turn. The damage must be
+// detected, by Check without changing anything, and no wrong record may be replayed.
 func TestFlippedBytes(t *testing.T) {
 	t.Parallel()
-	const sparse = 101 // bytes from flip to flip: a prime number, to meet every kind of field
+	const sparse = 101 // bytes between flips: a prime number, so that every kind of field is hit
 	every := sparse
 	if long() {
 		every = 1
@@ -102,7 +102,7 @@ func flip(t *testing.T, d *disk, o Options, before map[string][]*eventlog.Record
 	for channel, was := range before {
 		missing := survivors(t, l, channel, was, where)
 		if missing > 0 && len(report.Damage) == 0 {
-			// It passed for a torn write, which only the newest record may.
+			// It was taken for an interrupted write, which only the newest record may be.
 			require.Equal(t, 1, missing, where)
 		}
 	}
@@ -115,8 +115,9 @@ func flip(t *testing.T, d *disk, o Options, before map[string][]*eventlog.Record
 	require.Len(t, again.Quarantine, len(report.Quarantine), where)
 }
 
-// survivors checks that what the log replays of a channel is some of what was
-// stored, and truncated if not all of it. It returns how much is missing.
+// survivors checks that the records that the log replays of a channel are among the stored
+// ones, and that the replay is truncated if some are missing. It returns how many are
+// missing.
 func survivors(t *testing.T, l *Log, channel string, was []*eventlog.Record, where string) (missing int) {
 	head, err := l.Head(t.Context(), channel)
 	require.NoError(t, err, where)
@@ -149,7 +150,7 @@ func survivors(t *testing.T, l *Log, channel string, was []*eventlog.Record, whe
 	return missing
 }
 
-// history returns all records of a log that is sound.
+// history returns all records of an undamaged log.
 func history(t *testing.T, d *disk, o Options) map[string][]*eventlog.Record {
 	l, err := open(d, o)
 	require.NoError(t, err)
@@ -183,10 +184,10 @@ func TestMissingFiles(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, found.Damage, l.Report().Damage)
 		if _, ok := parseSegmentName(file); ok && oldest {
-			// Like a trim: positions before what is left are truncated.
+			// As after a trim, positions before the remaining records are truncated.
 			oldest = false
 			require.Empty(t, found.Damage)
-		} else if file != segmentName(s.last.Seq+1) { // which holds nothing
+		} else if file != segmentName(s.last.Seq+1) { // which has no records
 			require.NotEmpty(t, found.Damage, file)
 			require.True(t, l.Report().NewEpoch)
 		}
@@ -200,7 +201,7 @@ func TestMissingFiles(t *testing.T) {
 	}
 }
 
-// TestDamageWhileOpen: what goes bad after Open is not replayed either.
+// Bytes that are damaged after Open are not replayed either.
 func TestDamageWhileOpen(t *testing.T) {
 	t.Parallel()
 	s := newSample(t, 8<<10, 150)

@@ -10,7 +10,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// resume returns the Seqs of the records after a position, and why the replay ended.
+// resume returns the Seqs of the records after a position, and the error of the replay.
 func resume(t *testing.T, l *Log, channel string, p eventlog.Position) (seqs []uint64, truncated bool, err error) {
 	t.Helper()
 	replay, err := l.After(t.Context(), channel, p)
@@ -24,8 +24,8 @@ func resume(t *testing.T, l *Log, channel string, p eventlog.Position) (seqs []u
 	return seqs, replay.Truncated, nil
 }
 
-// TestReadersPassDamage: a reader that needs records which have gone bad since Open learns
-// that they are lost when it comes back, and gets the others. It would come back for ever.
+// A reader that needs records that were damaged after Open gets an error, and then a
+// truncated replay without them. Otherwise it would resume forever.
 func TestReadersPassDamage(t *testing.T) {
 	t.Parallel()
 	harms := map[string]func(d *disk){
@@ -70,7 +70,7 @@ func TestReadersPassDamage(t *testing.T) {
 			}
 			found := l.found.Load()
 			require.NotZero(t, found)
-			for channel, was := range s.records { // positions after the damage are what they were
+			for channel, was := range s.records { // positions after the damage are still complete
 				i := slices.IndexFunc(was, func(r *eventlog.Record) bool { return r.Seq > found })
 				if i < 0 || i+1 == len(was) {
 					continue
@@ -80,7 +80,7 @@ func TestReadersPassDamage(t *testing.T) {
 				require.False(t, truncated)
 				require.Len(t, after, len(was)-i-1)
 			}
-			_ = l.Close() // there may be nothing left to close
+			_ = l.Close() // its files may be gone
 		})
 	}
 }

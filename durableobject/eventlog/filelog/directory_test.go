@@ -13,7 +13,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog/filelog"
 )
 
-// TestBadPaths: no log is made where none can be meant.
+// Open refuses paths that cannot be meant for a log.
 func TestBadPaths(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
@@ -44,7 +44,8 @@ func TestBadPaths(t *testing.T) {
 	require.Len(t, after, len(before), "something was made")
 }
 
-// TestRelativePath: a log stays where it was opened when the process goes elsewhere.
+// A log with a relative path stays in its directory when the process changes to another
+// one.
 func TestRelativePath(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
@@ -57,7 +58,7 @@ func TestRelativePath(t *testing.T) {
 	require.NoError(t, l.Close())
 }
 
-// TestDirectoryIsGone: nothing is acknowledged that a restart would not find.
+// Records that would not be found after a restart are not acknowledged.
 func TestDirectoryIsGone(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
@@ -65,7 +66,7 @@ func TestDirectoryIsGone(t *testing.T) {
 		back func(t *testing.T, dir string) // nil if it cannot come back
 	}{
 		"removed": {take: func(t *testing.T, dir string) { require.NoError(t, os.RemoveAll(dir)) }},
-		"removed and made anew": {take: func(t *testing.T, dir string) {
+		"removed and created again": {take: func(t *testing.T, dir string) {
 			require.NoError(t, os.RemoveAll(dir))
 			require.NoError(t, os.Mkdir(dir, 0o700))
 		}},
@@ -134,7 +135,7 @@ func TestDirectoryIsGone(t *testing.T) {
 					err = failed
 				}
 				require.Error(t, err)
-				require.NotErrorIs(t, err, filelog.ErrDamaged, "it may come back")
+				require.NotErrorIs(t, err, filelog.ErrDamaged, "the directory may be restored")
 			}
 			if c.back == nil {
 				require.ErrorIs(t, l.Close(), filelog.ErrGone)

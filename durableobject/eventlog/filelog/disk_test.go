@@ -11,13 +11,13 @@ import (
 	"syscall"
 )
 
-// errPower is what every call returns once the power is gone.
+// errPower is returned by every call after the power was lost.
 var errPower = errors.New("power lost")
 
-// disk is a directory in memory that forgets what was not synced. It promises no
-// more than the standards do: each write, truncation and change of a name that
-// was not synced may reach the disk or not, whatever became of the others, and
-// of a write any of its sectors.
+// disk is a directory in memory that loses what was not synced. It promises no more than
+// the standards do: each write, truncation and change of a name that was not synced may
+// reach the disk or not, independently of the others, and a write may reach it in part, by
+// sectors.
 type disk struct {
 	mu      sync.Mutex
 	rng     *rand.Rand
@@ -26,23 +26,24 @@ type disk struct {
 	changes []change
 	locked  bool
 
-	ops     int // changes asked for so far
-	powerAt int // the op during which the power goes, 0 for never
+	ops     int // number of changes so far
+	powerAt int // the op during which the power is lost, 0 for never
 	dead    bool
-	// fail is asked before each call, with its kind and the file's name.
+	// fail is called before each call, with its kind and the file's name. Its error makes
+	// the call fail.
 	fail func(op, name string) error
-	// space is how many bytes fit, and files how many files; 0 is no limit.
+	// space and files are the maximum numbers of bytes and files; 0 means no limit.
 	space, files int
 }
 
-// resize changes how many bytes fit.
+// resize changes the maximum number of bytes.
 func (d *disk) resize(space int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.space = space
 }
 
-// free returns how many of n bytes that make the disk fuller still fit.
+// free returns how many of n additional bytes still fit.
 func (d *disk) free(n int) int {
 	if d.space == 0 {
 		return n
@@ -54,7 +55,7 @@ func (d *disk) free(n int) int {
 	return max(0, min(n, d.space-used))
 }
 
-// change is one to the names: of a file, or nil if it was removed.
+// change is a change of names: to a file, or to nil if it was removed.
 type change map[string]*inode
 
 type inode struct {
@@ -62,7 +63,7 @@ type inode struct {
 	pending       []write // not synced
 }
 
-// write is one of data at off, or a truncation to off if data is nil.
+// write is a write of data at off, or a truncation to off if data is nil.
 type write struct {
 	off  int64
 	data []byte
@@ -72,7 +73,7 @@ func newDisk(rng *rand.Rand) *disk {
 	return &disk{rng: rng, names: map[string]*inode{}, durable: map[string]*inode{}}
 }
 
-// begin is called with mu at the start of every call.
+// begin is called at the start of every call, with mu held.
 func (d *disk) begin(op, name string, changes bool) error {
 	if d.dead {
 		return errPower
@@ -87,7 +88,7 @@ func (d *disk) begin(op, name string, changes bool) error {
 	return nil
 }
 
-// end returns what a change that was noted but not synced returns.
+// end returns the result of a change that was recorded but not synced.
 func (d *disk) end() error {
 	if d.dead {
 		return errPower
@@ -222,13 +223,13 @@ func (u unlocker) Close() error {
 	return nil
 }
 
-// afterPowerLoss returns what the disk may hold when the power is back.
+// afterPowerLoss returns a disk with a possible content after a loss of power.
 func (d *disk) afterPowerLoss() *disk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	after := newDisk(d.rng)
 	after.space, after.files = d.space, d.files
-	luck := d.rng.Float64() * 1.2 // near 0 nothing survives, from 1 on everything
+	luck := d.rng.Float64() * 1.2 // near 0 nothing is kept, from 1 on everything
 	for _, c := range d.changes {
 		if d.rng.Float64() < luck {
 			apply(d.durable, c)
@@ -309,7 +310,7 @@ func (f *diskFile) WriteAt(b []byte, off int64) (int, error) {
 	defer f.d.mu.Unlock()
 	err := f.d.begin("write", f.name, true)
 	if err != nil {
-		// A write that fails may have begun, or be all there.
+		// A failed write may be incomplete or complete.
 		b = b[:min(len(b), f.d.rng.IntN(2*len(b)+1))]
 	}
 	if grow := int(off) + len(b) - len(f.n.data); grow > 0 {
@@ -331,7 +332,7 @@ func (f *diskFile) Truncate(size int64) error {
 	return f.d.end()
 }
 
-// Sync that fails forgets what was to be written, but still shows it, as Linux does.
+// A Sync that fails discards the pending writes, but reads still return them, as on Linux.
 func (f *diskFile) Sync() error {
 	f.d.mu.Lock()
 	defer f.d.mu.Unlock()
@@ -360,7 +361,7 @@ func (f *diskFile) Close() error {
 	return f.d.begin("close", f.name, false)
 }
 
-// clone returns a copy of what is there, all of it durable.
+// clone returns a copy of the current content, all of it durable.
 func (d *disk) clone() *disk {
 	d.mu.Lock()
 	defer d.mu.Unlock()

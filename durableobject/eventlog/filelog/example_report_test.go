@@ -22,7 +22,7 @@ func ExampleReport_Err() {
 	// Output: <nil> true
 }
 
-// What is kept beside the events is there after a restart, as are keys.
+// Kept values and keys survive a restart, like events.
 func ExampleLog_Bus() {
 	dir, remove := tempDir()
 	defer remove()
@@ -44,4 +44,20 @@ func ExampleLog_Bus() {
 	// Output:
 	// 0 <nil> 10m0s
 	// 1 <nil> 10m0s
+}
+
+// Records are removed when they are older than the retention. Without one, only Trim removes them.
+func ExampleLog_Retention() {
+	dir, remove := tempDir()
+	defer remove()
+	for _, retention := range []time.Duration{0, time.Hour} {
+		log, err := filelog.Open(dir, &filelog.Options{Retention: retention})
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println(log.Retention(), log.Close())
+	}
+	// Output:
+	// 0s <nil>
+	// 1h0m0s <nil>
 }

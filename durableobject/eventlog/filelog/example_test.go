@@ -20,7 +20,7 @@ func tempDir() (dir string, remove func()) {
 	return dir, func() { _ = os.RemoveAll(dir) }
 }
 
-// exampleLog returns a log in a directory of its own, and a function that removes it.
+// exampleLog returns a log in a new directory, and a function that removes it.
 func exampleLog() (log *filelog.Log, remove func()) {
 	dir, removeDir := tempDir()
 	log, err := filelog.Open(dir, nil)
@@ -187,7 +187,7 @@ func ExampleLog_Close() {
 	// filelog: head: closed
 }
 
-// A log that no process has open can be verified record by record.
+// Check verifies every record of a log that no process has open.
 func ExampleCheck() {
 	dir, remove := tempDir()
 	defer remove()

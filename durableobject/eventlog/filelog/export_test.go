@@ -1,4 +1,4 @@
 package filelog
 
-// SyncData is what the log syncs its files with.
+// SyncData is the function that syncs the files of a log.
 var SyncData = syncData

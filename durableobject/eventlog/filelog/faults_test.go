@@ -13,8 +13,8 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// TestFaults makes each call to the file system fail in turn, once or until
-// space is made, and checks that the log reports it, loses nothing and goes on.
+// TestFaults makes each call to the file system fail in turn, once or until space is freed,
+// and checks that the log reports it, loses nothing and continues.
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	causes := map[string]error{
@@ -38,7 +38,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// fault works on a log in which the nth call of op fails, and maybe all later ones.
+// fault uses a log in which the nth call of op fails, and perhaps all later ones.
 func fault(t *testing.T, op string, nth int, cause error, lasting bool) {
 	options, err := (&Options{SegmentBytes: 400, cutBytes: 150}).withDefaults()
 	require.NoError(t, err)
@@ -77,7 +77,7 @@ func fault(t *testing.T, op string, nth int, cause error, lasting bool) {
 			known.trim(l)
 		}
 		if op != "open" && op != "read" {
-			known.verify(l) // reads go on
+			known.verify(l) // reads still work
 		}
 	}
 	require.LessOrEqual(t, uncertain, 1)
@@ -92,7 +92,7 @@ func fault(t *testing.T, op string, nth int, cause error, lasting bool) {
 		require.ErrorIs(t, err, ErrBroken)
 		require.ErrorIs(t, l.Close(), ErrBroken)
 	} else {
-		require.NoError(t, err, "the log must go on once there is space")
+		require.NoError(t, err, "the log must work again when there is space")
 		require.NoError(t, l.Close())
 		checkSound(t, d)
 	}
@@ -107,15 +107,15 @@ func fault(t *testing.T, op string, nth int, cause error, lasting bool) {
 	checkSound(t, d.afterPowerLoss())
 }
 
-// arm makes fail decide on every call from now on.
+// arm sets fail for all calls from now on.
 func (d *disk) arm(fail func(op, name string) error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.fail = fail
 }
 
-// TestFaultsInOpen makes each call fail while a log that was left in a mess is
-// opened: Open must fail without harm, or do without that call.
+// TestFaultsInOpen makes each call fail in turn while a log is opened after a crash: Open
+// must return an error without doing harm, or succeed without that call.
 func TestFaultsInOpen(t *testing.T) {
 	t.Parallel()
 	options, err := (&Options{SegmentBytes: 400}).withDefaults()
@@ -129,7 +129,7 @@ func TestFaultsInOpen(t *testing.T) {
 	}
 	d.powerIn(1)
 	require.Error(t, known.append(t.Context(), l))
-	_ = l.Close() // the power is gone
+	_ = l.Close() // the power is lost
 	d = d.afterPowerLoss()
 
 	for nth, opened := 1, false; !opened; nth++ {
@@ -147,15 +147,15 @@ func TestFaultsInOpen(t *testing.T) {
 		if err != nil {
 			require.ErrorIs(t, err, syscall.EIO)
 			l, err = open(d, options)
-			require.NoError(t, err, "what Open holds must be released when it fails")
+			require.NoError(t, err, "Open must release everything when it fails")
 		}
 		known.verify(l)
 		require.NoError(t, l.Close())
 	}
 }
 
-// TestTrimmedSeqs: a log that has lost all of its records to a trim continues after their Seqs,
-// even if the checkpoint could not be written.
+// A log that has lost all of its records to a trim continues after their Seqs, even if the
+// checkpoint could not be written.
 func TestTrimmedSeqs(t *testing.T) {
 	t.Parallel()
 	full := func(op, name string) bool { return op == "create" && name == checkpointName+tempSuffix }
@@ -164,8 +164,8 @@ func TestTrimmedSeqs(t *testing.T) {
 	requireSeqsAfterTrim(t, l)
 }
 
-// trimAll returns a log whose records were all trimmed, and the newest of them. From the trim on
-// the disk is full for the operations that full selects.
+// trimAll returns a log whose records were all trimmed, and the newest of them. From the
+// trim on the disk is full for the operations that full selects.
 func trimAll(t *testing.T, o *Options, full func(op, name string) bool) (l *Log, last *eventlog.Record) {
 	t.Helper()
 	options, err := o.withDefaults()
@@ -204,7 +204,7 @@ func requireSeqsAfterTrim(t *testing.T, l *Log) {
 	require.NoError(t, l.Close())
 }
 
-// TestTrimOnFullDisk: removing old records needs no space to begin with.
+// Old records can be removed without free space.
 func TestTrimOnFullDisk(t *testing.T) {
 	t.Parallel()
 	options, err := (&Options{SegmentBytes: 400, cutBytes: 150}).withDefaults()

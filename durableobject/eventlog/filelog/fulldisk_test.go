@@ -16,7 +16,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// fullDisk is a log on a disk that is too small for what is written to it.
+// fullDisk is a log on a disk that is too small for its records.
 type fullDisk struct {
 	t       *testing.T
 	d       *disk
@@ -58,7 +58,7 @@ func (f *fullDisk) fill() {
 	f.known.verify(f.l)
 }
 
-// works checks that the log takes records again, keeps them, and has lost none.
+// works checks that the log accepts records again, keeps them, and has lost none.
 func (f *fullDisk) works() {
 	f.t.Helper()
 	for range 3 {
@@ -73,7 +73,7 @@ func (f *fullDisk) restart(power bool) {
 	f.t.Helper()
 	if power {
 		f.d.powerIn(1)
-		_ = f.known.append(f.t.Context(), f.l) // the power goes
+		_ = f.known.append(f.t.Context(), f.l) // the power is lost
 	}
 	_ = f.l.Close() // the disk may be too full to close it
 	if power {
@@ -83,13 +83,13 @@ func (f *fullDisk) restart(power bool) {
 	f.known.verify(f.l)
 }
 
-// expired sleeps until all that was written has expired.
+// expired sleeps until all records have expired.
 func (f *fullDisk) expired() {
 	time.Sleep(2 * fullRetention)
 	f.known.trimmed = time.Now().Add(-fullRetention)
 }
 
-// disks are the ways in which a disk is too small.
+// disks are disks that are too small in different ways.
 var disks = map[string]struct {
 	space, files int
 	options      Options
@@ -137,8 +137,7 @@ func TestFullDiskIsLeftWhenRecordsExpire(t *testing.T) {
 	})
 }
 
-// TestFullDiskIsLeftByAnAppend: an append does not wait for the next time at which old
-// records are looked for.
+// An append on a full disk does not wait until expired records are next removed.
 func TestFullDiskIsLeftByAnAppend(t *testing.T) {
 	t.Parallel()
 	onFullDisk(t, fullRetention, func(t *testing.T, f *fullDisk) {
@@ -176,7 +175,7 @@ func TestFullDiskIsLeftWhenThereIsSpace(t *testing.T) {
 	})
 }
 
-// TestOpenOnAFullDisk opens a log whose disk is full, before and after all in it has
+// TestOpenOnAFullDisk opens a log on a full disk, before and after all of its records have
 // expired.
 func TestOpenOnAFullDisk(t *testing.T) {
 	t.Parallel()
@@ -195,12 +194,12 @@ func TestOpenOnAFullDisk(t *testing.T) {
 	}
 }
 
-// TestOpenOnAFullDiskAfterExpiry opens it only when all has expired.
+// TestOpenOnAFullDiskAfterExpiry opens it only after all records have expired.
 func TestOpenOnAFullDiskAfterExpiry(t *testing.T) {
 	t.Parallel()
 	onFullDisk(t, fullRetention, func(_ *testing.T, f *fullDisk) {
 		f.d.powerIn(1)
-		_ = f.known.append(f.t.Context(), f.l) // the power goes
+		_ = f.known.append(f.t.Context(), f.l) // the power is lost
 		_ = f.l.Close()
 		f.d = f.d.afterPowerLoss()
 		f.expired()
@@ -209,8 +208,8 @@ func TestOpenOnAFullDiskAfterExpiry(t *testing.T) {
 	})
 }
 
-// TestFullDiskFromAnyCallOn fills the disk from each call on in turn, for calls that
-// only some file systems refuse too, and frees it some appends later.
+// TestFullDiskFromAnyCallOn fills the disk from each call on in turn, for all kinds of
+// calls, even those that only some file systems refuse, and frees it some appends later.
 func TestFullDiskFromAnyCallOn(t *testing.T) {
 	t.Parallel()
 	refused := map[string][]string{
@@ -275,8 +274,8 @@ func fillFrom(t *testing.T, nth int, ops []string, cause error) {
 	checkSound(t, d.afterPowerLoss())
 }
 
-// TestFullDiskAndPowerLoss loses the power at each change that a log makes to leave a
-// full disk.
+// TestFullDiskAndPowerLoss loses the power at each change that a log makes to free space on
+// a full disk.
 func TestFullDiskAndPowerLoss(t *testing.T) {
 	t.Parallel()
 	for name, c := range disks {
@@ -291,7 +290,7 @@ func TestFullDiskAndPowerLoss(t *testing.T) {
 					time.Sleep(time.Second)
 					f.known.trimmed = time.Now()
 					f.d.powerIn(at)
-					_ = f.l.Trim(t.Context(), recordTime(math.MaxInt64)) // the power may go
+					_ = f.l.Trim(t.Context(), recordTime(math.MaxInt64)) // the power may be lost
 					_ = f.known.append(t.Context(), f.l)
 					_ = f.l.Close()
 					f.d = f.d.afterPowerLoss()
@@ -306,8 +305,8 @@ func TestFullDiskAndPowerLoss(t *testing.T) {
 	}
 }
 
-// TestOpenOnAFullDiskAndPowerLoss opens a log that was closed, all of which has expired,
-// on a disk that is full by now, and loses the power at each change.
+// TestOpenOnAFullDiskAndPowerLoss opens a closed log whose records have all expired, on a
+// disk that is full, and loses the power at each change.
 func TestOpenOnAFullDiskAndPowerLoss(t *testing.T) {
 	t.Parallel()
 	for at := 1; at < 25; at++ {
@@ -324,7 +323,7 @@ func TestOpenOnAFullDiskAndPowerLoss(t *testing.T) {
 				d.space += len(n.data)
 			}
 			f.d.powerIn(at)
-			if l, err := open(f.d, f.options); err == nil { // the power may go
+			if l, err := open(f.d, f.options); err == nil { // the power may be lost
 				_ = f.known.append(f.t.Context(), l)
 				_ = l.Close()
 			}
@@ -338,8 +337,8 @@ func TestOpenOnAFullDiskAndPowerLoss(t *testing.T) {
 	}
 }
 
-// TestSeqsOfARecycledSegment: a log that was trimmed completely continues after its Seqs, even if
-// nothing at all can be written.
+// A log that was trimmed completely continues after its Seqs, even if nothing at all can be
+// written.
 func TestSeqsOfARecycledSegment(t *testing.T) {
 	t.Parallel()
 	l, last := trimAll(t, nil, func(op, _ string) bool { return op == "write" })
@@ -347,7 +346,7 @@ func TestSeqsOfARecycledSegment(t *testing.T) {
 	requireSeqsAfterTrim(t, l)
 }
 
-// TestCloseOnAFullDisk: what is stored stays, though the log cannot be closed in form.
+// Stored records are kept even if the log cannot be closed cleanly.
 func TestCloseOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	d := newDisk(rand.New(rand.NewPCG(1, 1)))

@@ -10,8 +10,8 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// FuzzRecovery opens a log after bytes of it were changed at will: Open must not
-// panic, and what it replays must be what was written.
+// FuzzRecovery opens a log after some of its bytes were changed: Open must not panic, and
+// it must replay only records that were written.
 func FuzzRecovery(f *testing.F) {
 	const (
 		segmentFile = iota
@@ -64,10 +64,10 @@ func FuzzRecovery(f *testing.F) {
 			require.Equal(t, written[r.Seq], r)
 			kept, last = kept+1, r.Seq
 		}
-		// A file that was not closed may end early where a record ends: nothing tells
-		// that from a commit that never was.
+		// A file that was not closed may end early, at the end of a record. This cannot be
+		// distinguished from a commit that was never written.
 		if kept < len(written) && (clean || last == uint64(len(written))) {
-			require.NotZero(t, l.Report().Cut+int64(len(l.Report().Damage)), "records are gone without a word")
+			require.NotZero(t, l.Report().Cut+int64(len(l.Report().Damage)), "lost records are not reported")
 		}
 		require.NoError(t, l.Append(t.Context(), "a", &eventlog.Record{}, nil))
 		require.NoError(t, l.Close())
@@ -75,7 +75,7 @@ func FuzzRecovery(f *testing.F) {
 	})
 }
 
-// FuzzRecord reads bytes that were never written by a log.
+// FuzzRecord parses arbitrary bytes.
 func FuzzRecord(f *testing.F) {
 	seed := seedOf(1)
 	whole := appendRecord(nil, seed, stamp{epoch: 1, seq: 2, prev: 1, time: 3}, "channel", &eventlog.Record{
@@ -97,7 +97,7 @@ func FuzzRecord(f *testing.F) {
 		if len(b) < lengthBytes {
 			return
 		}
-		// The same bytes with a sum that holds: reading them must not go wrong either.
+		// The same bytes with a valid checksum must not cause a panic either.
 		b = bytes.Clone(b)
 		b[0], b[1], b[2], b[3] = byte(len(b)-lengthBytes), byte((len(b)-lengthBytes)>>8), byte((len(b)-lengthBytes)>>16), 0
 		sum := recordSum(seed, b)

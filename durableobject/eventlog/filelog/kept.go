@@ -213,7 +213,7 @@ func (k *keptFile) isFull(c keptLine) bool {
 // change makes a change durable. If it fails, the file may have the change or not, and the
 // next change rewrites the file.
 func (k *keptFile) change(c keptLine) error {
-	if !k.dir.Holds(k.lock) { // what is there now is not ours
+	if !k.dir.Holds(k.lock) { // the directory has been replaced
 		return ErrGone
 	}
 	if k.stale || k.file == nil || !k.dir.Holds(k.file) ||

@@ -39,14 +39,14 @@ func TestBus(t *testing.T) {
 	})
 }
 
-// Wherever the power goes, what was kept is kept, and what was removed is not.
+// Whenever the power is lost, kept values stay and removed ones do not.
 func TestKeptSurvivesPowerLoss(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(300) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		disk := newDisk(rng)
 		want := map[string]string{}     // acknowledged
-		var unsure map[string][2]string // of the change that failed: before and after it
+		var unsure map[string][2]string // the value before and after a change that failed
 		for range 3 {
 			l, err := open(disk, mustDefaults(t))
 			require.NoError(t, err)
@@ -96,7 +96,7 @@ func mustDefaults(t *testing.T) Options {
 	return o
 }
 
-// A change that fails costs none of the others, and the next one succeeds.
+// A change that fails does not affect other values, and the next one succeeds.
 func TestKeepAfterAFailure(t *testing.T) {
 	t.Parallel()
 	for _, op := range []string{"write", "sync", "create", "rename"} {
@@ -136,7 +136,7 @@ func TestKeepAfterAFailure(t *testing.T) {
 	}
 }
 
-// A value that has gone bad on the disk is reported, and costs none of the others.
+// A value that was damaged on the disk is reported, and does not affect others.
 func TestKeptDamage(t *testing.T) {
 	t.Parallel()
 	disk := newDisk(rand.New(rand.NewPCG(1, 1)))
@@ -163,7 +163,7 @@ func TestKeptDamage(t *testing.T) {
 	require.NoError(t, l.Close())
 }
 
-// The file does not grow with what has expired or was replaced.
+// The file does not grow because of expired or replaced values.
 func TestKeptFileIsWrittenAnew(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -183,7 +183,7 @@ func TestKeptFileIsWrittenAnew(t *testing.T) {
 	})
 }
 
-// Whichever byte of the file has gone bad, the last line's too, it is reported.
+// Damage of any byte of the file is reported, even in the last line.
 func TestKeptDamageAnywhere(t *testing.T) {
 	t.Parallel()
 	pristine := newDisk(rand.New(rand.NewPCG(1, 1)))
@@ -203,7 +203,7 @@ func TestKeptDamageAnywhere(t *testing.T) {
 		kept, err := l.Bus().Kept(t.Context(), "")
 		require.NoError(t, err)
 		require.NotEmpty(t, kept, "byte %d", at)
-		require.NoError(t, l.Bus().Keep(t.Context(), "new", []byte("v"), time.Hour)) // writes the file anew
+		require.NoError(t, l.Bus().Keep(t.Context(), "new", []byte("v"), time.Hour)) // rewrites the file
 		require.NoError(t, l.Close())
 		report, err := check(disk)
 		require.NoError(t, err)
@@ -211,8 +211,8 @@ func TestKeptDamageAnywhere(t *testing.T) {
 	}
 }
 
-// Values that have expired take no memory, no capacity and no bytes of the file, though
-// nothing reads them.
+// Expired values take no memory, no capacity and no bytes of the file, even if nothing
+// reads them.
 func TestKeptExpires(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -231,7 +231,8 @@ func TestKeptExpires(t *testing.T) {
 	})
 }
 
-// What is kept has a bound in bytes, and so has the file however often a value changes.
+// The size of kept values is limited, and so is that of the file, however often a value
+// changes.
 func TestKeptBytes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -257,7 +258,7 @@ func TestKeptBytes(t *testing.T) {
 	})
 }
 
-// A disk that hangs holds up Keep until its context ends, and nothing else but Close.
+// A disk that hangs blocks Keep until its context ends, and Close, but nothing else.
 func TestKeepOnADiskThatHangs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -288,7 +289,7 @@ func TestKeepOnADiskThatHangs(t *testing.T) {
 	})
 }
 
-// hangingDisk creates no file of kept values before it is unblocked.
+// hangingDisk does not create the file of kept values until it is unblocked.
 type hangingDisk struct {
 	*disk
 	unblock chan struct{}

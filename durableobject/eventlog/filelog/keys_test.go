@@ -43,8 +43,8 @@ func read(t *testing.T, l *Log, channel string) (data []string) {
 	return data
 }
 
-// A process is killed while a record with a key is being written, at each of the steps
-// that this takes, and the publisher tries again in the next one.
+// A process is killed while a record with a key is being written, at each step of the
+// write, and the publisher tries again in the next process.
 func TestKeyIsStoredOnceOverACrash(t *testing.T) {
 	t.Parallel()
 	options, err := (&Options{SegmentBytes: 200}).withDefaults()
@@ -67,7 +67,7 @@ func TestKeyIsStoredOnceOverACrash(t *testing.T) {
 					}
 					acked[key] = r.Position()
 				}
-				_ = l.Close() // it is dead
+				_ = l.Close() // the process was killed
 				if power {
 					d = d.afterPowerLoss()
 				} else {
@@ -100,7 +100,7 @@ func keysUpTo(n int) (keys []string) {
 	return keys
 }
 
-// Appends with one key that are written together have one outcome.
+// Appends with the same key that are written together have the same result.
 func TestKeyTwiceInABatch(t *testing.T) {
 	t.Parallel()
 	for name, fails := range map[string]bool{"stored": false, "on a full disk": true} {
@@ -178,7 +178,7 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// The bound counts what Open finds, and what is in a batch.
+// The limit counts the keys that Open finds and those in a batch.
 func TestTooManyKeys(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -212,7 +212,7 @@ func TestTooManyKeys(t *testing.T) {
 		require.NoError(t, l.Close())
 
 		l = reopen(2)
-		require.Equal(t, 5, l.Stats().Keys, "none is forgotten early")
+		require.Equal(t, 5, l.Stats().Keys, "no key is forgotten early")
 		require.Equal(t, first, mustAppendKey(t, l, "key 0"))
 		_, err := appendKey(t, l, "another")
 		require.ErrorIs(t, err, eventlog.ErrTooManyKeys)
@@ -226,7 +226,7 @@ func TestTooManyKeys(t *testing.T) {
 	})
 }
 
-// What was forgotten while the log was closed is not found by Open.
+// Open does not find keys that have expired while the log was closed.
 func TestKeysExpireWhileClosed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -273,8 +273,8 @@ func TestKeyOptions(t *testing.T) {
 	}
 }
 
-// A directory that was written before records had keys is read as it is, and takes keys
-// from then on.
+// A directory that was written before records had keys can be opened, and then supports
+// keys.
 func TestDirectoryWithoutKeys(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"closed", "killed"} {
@@ -305,8 +305,8 @@ func TestDirectoryWithoutKeys(t *testing.T) {
 	}
 }
 
-// checkOldRecords checks the records in testdata/format1, which are numbered from 1 and go
-// to two channels in turn.
+// checkOldRecords checks the records in testdata/format1, which are numbered from 1 and
+// alternate between two channels.
 func checkOldRecords(t *testing.T, l *Log) {
 	t.Helper()
 	audiences := []eventlog.Audience{
@@ -336,8 +336,9 @@ func checkOldRecords(t *testing.T, l *Log) {
 	}
 }
 
-// A publisher stops waiting while its event is being written. One that tries again meanwhile waits
-// for the outcome, and gets the id of the first or stores its own.
+// A publisher stops waiting while its event is being written. If it tries again meanwhile,
+// the repetition waits for the result, and gets the id of the first or stores its own
+// event.
 func TestRepetitionWhileTheFirstIsWritten(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]error{"stored": nil, "not stored": syscall.ENOSPC} {

@@ -119,7 +119,7 @@ func TestSyncPolicies(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		options filelog.Options
-		syncs   uint64 // after three commits and a second
+		syncs   uint64 // number of syncs after three commits and a second
 	}{
 		"every commit": {filelog.Options{}, 3},
 		"interval":     {filelog.Options{Sync: filelog.SyncInterval, SyncInterval: time.Second / 2}, 1},
@@ -142,9 +142,8 @@ func TestSyncPolicies(t *testing.T) {
 	}
 }
 
-// TestCancelWhileCommitting ends contexts of appends that are stored and that
-// wait: each either returns the context's error or nil, and what was delivered is
-// exactly what is stored.
+// TestCancelWhileCommitting ends the contexts of appends that are being stored or wait:
+// each returns the context's error or nil, and exactly the stored records are delivered.
 func TestCancelWhileCommitting(t *testing.T) {
 	t.Parallel()
 	l := openLog(t, t.TempDir(), nil)
@@ -160,7 +159,7 @@ func TestCancelWhileCommitting(t *testing.T) {
 		})
 		require.ErrorIs(t, err, context.Canceled)
 	})
-	<-inside // of deliver: the record is stored
+	<-inside // deliver is running: the record is stored
 	waiting := newRecord()
 	appends.Go(func() {
 		err := l.Append(ctx, "a", waiting, func(*eventlog.Record) { t.Error("delivered after its context had ended") })
@@ -178,7 +177,7 @@ func TestCancelWhileCommitting(t *testing.T) {
 	require.NoError(t, l.Close())
 }
 
-// TestDamageIsReported follows one damaged byte through Check, Open and the log.
+// TestDamageIsReported damages one byte and tests Check, Open and the log.
 func TestDamageIsReported(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

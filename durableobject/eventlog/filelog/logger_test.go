@@ -23,7 +23,7 @@ func (f handlerFunc) WithAttrs([]slog.Attr) slog.Handler        { return f }
 func (f handlerFunc) WithGroup(string) slog.Handler             { return f }
 func (f handlerFunc) Handle(context.Context, slog.Record) error { f(); return nil }
 
-// A logger may use the log that it logs for, panic, and take its time.
+// A logger may use the log that it logs for, panic, or block.
 func TestLoggersThatMisbehave(t *testing.T) {
 	t.Parallel()
 	for name, handle := range map[string]func(l *Log, release chan struct{}){
@@ -68,8 +68,8 @@ func TestLoggersThatMisbehave(t *testing.T) {
 	}
 }
 
-// A deliver that panics fails nobody: its record and those beside it are stored and delivered,
-// and the panic is logged.
+// A deliver that panics does not affect other calls: its record and the others of the batch
+// are stored and delivered, and the panic is logged.
 func TestDeliverThatPanics(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// readingDirectory counts what is read of its files.
+// readingDirectory counts the bytes that are read of its files.
 type readingDirectory struct {
 	directory
 	bytes, reads atomic.Int64
@@ -70,8 +70,8 @@ func newest(t *testing.T, l *Log, channel string, n int, p eventlog.Position) ev
 	return p
 }
 
-// TestNewestReadsLittle: the newest records are read without those before them, and
-// without those of other channels.
+// The newest records are read without those before them, and without those of other
+// channels.
 func TestNewestReadsLittle(t *testing.T) {
 	t.Parallel()
 	for name, segment := range map[string]int{"one segment": 64 << 20, "many segments": 64 << 10} {
@@ -98,7 +98,7 @@ func TestNewestReadsLittle(t *testing.T) {
 	}
 }
 
-// TestNewestOfALongList: a run with more records than places in memory is read to its end.
+// A run with more records than fit into memory is read completely.
 func TestNewestOfALongList(t *testing.T) {
 	t.Parallel()
 	const n = 5*refsInMemory + 3
@@ -122,8 +122,7 @@ func TestNewestOfALongList(t *testing.T) {
 	require.NoError(t, l.Close())
 }
 
-// TestNewestOfLargeRecords: records that are larger than what is read ahead, between small
-// ones, are read backwards.
+// Records that are larger than the read-ahead, between small ones, are read backwards.
 func TestNewestOfLargeRecords(t *testing.T) {
 	t.Parallel()
 	l, dir := openReading(t, 4<<20)
@@ -145,7 +144,7 @@ func TestNewestOfLargeRecords(t *testing.T) {
 	require.Less(t, dir.bytes.Load(), int64(2*total))
 }
 
-// TestNewestIsDamaged: damaged bytes end the reading with an error.
+// Damaged bytes end the replay with an error.
 func TestNewestIsDamaged(t *testing.T) {
 	t.Parallel()
 	l, dir := openReading(t, 64<<10)

@@ -24,7 +24,7 @@ var (
 	ErrGone = errors.New("directory is gone")
 	// ErrBroken is returned by Append and Trim after a failure that the log cannot undo,
 	// for example a failed fsync. Reads still work; another Open repairs the log.
-	ErrBroken = errors.New("broken until opened anew")
+	ErrBroken = errors.New("broken until opened again")
 	// ErrDamaged is yielded by a replay that reads bytes which differ from what was
 	// written. The error of [Report.Err] wraps it.
 	ErrDamaged = errors.New("damaged")

@@ -18,10 +18,10 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// long reports if the long forms of the tests are to run.
+// long reports whether to run the long forms of the tests.
 func long() bool { return os.Getenv("FILELOG_LONG") != "" }
 
-// oracle knows what was done to a log over all its lives.
+// oracle records what was done with a log in all of its processes.
 type oracle struct {
 	t     *testing.T
 	rng   *rand.Rand
@@ -77,7 +77,7 @@ func keyOf(payload string) string {
 	return number
 }
 
-// append tries one record and notes what came of it.
+// append appends one record and records the result.
 func (o *oracle) append(ctx context.Context, l *Log) error {
 	channel, r := o.next()
 	payload := string(r.Data)
@@ -161,12 +161,12 @@ func (o *oracle) work(l *Log, trims bool) {
 	publishers.Wait()
 }
 
-// goOn reports if another append may succeed after one that returned err.
+// goOn reports whether another append may succeed after one that returned err.
 func goOn(err error) bool {
 	return err == nil || errors.Is(err, ErrNotStored) && !errors.Is(err, errPower)
 }
 
-// trim trims to a time somewhere in what is retained.
+// trim trims to a random time within the retained records.
 func (o *oracle) trim(l *Log) {
 	o.mu.Lock()
 	var before time.Time
@@ -178,10 +178,10 @@ func (o *oracle) trim(l *Log) {
 		o.trimmed = before
 	}
 	o.mu.Unlock()
-	_ = l.Trim(o.t.Context(), before) // the power may go
+	_ = l.Trim(o.t.Context(), before) // the power may be lost
 }
 
-// verify checks a log that was opened anew against all that is known.
+// verify compares a log that was opened again with what is known.
 func (o *oracle) verify(l *Log) {
 	kept := map[string]bool{}
 	last := map[string]uint64{} // newest Seq kept of each epoch
@@ -195,7 +195,7 @@ func (o *oracle) verify(l *Log) {
 				require.NoError(o.t, err)
 			}
 			payload := string(r.Data)
-			switch { // not one require each: there are many records
+			switch { // without a require for each record: there are many
 			case o.tried[payload] != channel:
 				require.Failf(o.t, "never published there", "%q in %s", payload, channel)
 			case o.refused[payload]:
@@ -243,8 +243,8 @@ func (o *oracle) verify(l *Log) {
 	o.checkHeads(l)
 }
 
-// checkHeads checks that positions that were returned are good as long as nothing that
-// came later was dropped.
+// checkHeads checks that positions that were returned stay complete until later records are
+// dropped.
 func (o *oracle) checkHeads(l *Log) {
 	for _, p := range o.heads {
 		replay, err := l.After(o.t.Context(), channelName(0), p)
@@ -259,5 +259,5 @@ func (o *oracle) checkHeads(l *Log) {
 func (o *oracle) truncated(l *Log, channel string, p eventlog.Position) {
 	replay, err := l.After(o.t.Context(), channel, p)
 	require.NoError(o.t, err)
-	require.True(o.t, replay.Truncated, "position %v is complete, but what it speaks of is lost", p)
+	require.True(o.t, replay.Truncated, "position %v is complete, but its records are lost", p)
 }

@@ -10,14 +10,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestPowerLoss takes the power away at any operation, also during recovery,
-// and checks after each time that every promise was kept.
+// TestPowerLoss loses the power at any operation, even during recovery, and checks each
+// time that every guarantee holds.
 func TestPowerLoss(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		options Options
 		trims   bool
-		faults  bool // now and then a call fails too
+		faults  bool // some calls fail too
 	}{
 		"acknowledged means stored":       {options: Options{SegmentBytes: 1500}},
 		"acknowledged, trimmed or stored": {options: Options{SegmentBytes: 600, cutBytes: 200}, trims: true},
@@ -56,7 +56,7 @@ func powerLosses(t *testing.T, seed uint64, losses int, o Options, trims, faults
 		require.NoError(t, err)
 		require.NoError(t, l.Report().Err())
 		known.verify(l)
-		if rng.IntN(4) == 0 { // a life that ends well
+		if rng.IntN(4) == 0 { // the log is closed cleanly
 			require.NoError(t, known.append(t.Context(), l))
 			require.NoError(t, l.Close())
 			checkSound(t, d)
@@ -72,9 +72,9 @@ func powerLosses(t *testing.T, seed uint64, losses int, o Options, trims, faults
 		}
 		known.work(l, trims)
 		d.arm(nil)
-		_ = l.Close() // the power is gone
+		_ = l.Close() // the power is lost
 		if rng.IntN(3) == 0 {
-			d.revive() // no, only the process was killed
+			d.revive() // only the process was killed
 		} else {
 			d = d.afterPowerLoss()
 		}
@@ -88,7 +88,7 @@ func powerLosses(t *testing.T, seed uint64, losses int, o Options, trims, faults
 	}
 }
 
-// fullAtTimes fails one call in a few that take space, or remove a file.
+// fullAtTimes makes some of the calls fail that take space or remove a file.
 func (d *disk) fullAtTimes(op, _ string) error {
 	switch op {
 	case "write", "create", "rename", "remove", "truncate":
@@ -99,21 +99,21 @@ func (d *disk) fullAtTimes(op, _ string) error {
 	return nil
 }
 
-// powerIn takes the power away during the nth op from now.
+// powerIn makes the power fail during the nth op from now.
 func (d *disk) powerIn(n int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.powerAt = d.ops + n
 }
 
-// revive lets calls go on, with nothing lost that the system still had in memory.
+// revive lets calls succeed again, with everything that the system still had in memory.
 func (d *disk) revive() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.dead, d.powerAt = false, 0
 }
 
-// checkSound checks that Check finds no fault.
+// checkSound checks that Check finds no damage.
 func checkSound(t *testing.T, d *disk) {
 	t.Helper()
 	report, err := check(d)

@@ -70,7 +70,7 @@ type queue struct {
 	closed  atomic.Bool
 }
 
-// work is what the committer took from the queue.
+// work has the requests that the committer has taken from the queue.
 type work struct {
 	appends []*request
 	trims   []*trimRequest

@@ -185,7 +185,7 @@ func (r *reader) open(name string, last uint64) (file, error) {
 	case r.base <= r.log.dropped.Load():
 		return nil, eventlog.ErrTrimmed
 	case !r.log.dir.Holds(r.log.lock):
-		return nil, ErrGone // it may come back
+		return nil, ErrGone // the directory may be restored
 	}
 	return nil, r.damaged(last, fmt.Errorf("%w: the file is missing", ErrDamaged))
 }

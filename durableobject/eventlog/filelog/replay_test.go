@@ -9,8 +9,8 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog/filelog"
 )
 
-// TestReplayKeepsRecordsApart replays records in an order in which each has less, more
-// or other content than the one before, whose memory it gets.
+// TestReplayKeepsRecordsApart replays records in an order in which each has less, more or
+// other content than the previous one, whose memory it reuses.
 func TestReplayKeepsRecordsApart(t *testing.T) {
 	t.Parallel()
 	l := openLog(t, t.TempDir(), &filelog.Options{Sync: filelog.SyncNever})
@@ -39,7 +39,7 @@ func TestReplayKeepsRecordsApart(t *testing.T) {
 	require.NoError(t, l.Close())
 }
 
-// TestReplayAllocations replays a history without a piece of memory for each record.
+// TestReplayAllocations replays a history without allocating memory for each record.
 func TestReplayAllocations(t *testing.T) {
 	const n = 20_000
 	l := openLog(t, t.TempDir(), &filelog.Options{Sync: filelog.SyncNever})

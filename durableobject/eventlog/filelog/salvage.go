@@ -214,7 +214,7 @@ func scan(b []byte, seed uint32, next uint64, yield func(found)) (holes []hole) 
 func resync(b []byte, off int, seed uint32, next uint64) (at int, rec stored, size int, ok bool) {
 	for ; off+minRecordBytes <= len(b); off++ {
 		// A segment spans no more Seqs than a ref can express. Few other bytes look like
-		// one of them, so few checksums are computed in vain.
+		// one of them, so few checksums are computed needlessly.
 		if binary.LittleEndian.Uint64(b[off+16:])-next > math.MaxUint32 {
 			continue
 		}

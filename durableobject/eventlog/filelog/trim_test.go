@@ -12,8 +12,8 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// slowDisk sends to begun before it renames the checkpoint, cuts a file or removes one,
-// and then waits for goOn.
+// slowDisk sends to begun before it renames the checkpoint, truncates a file or removes
+// one, and then waits for goOn.
 type slowDisk struct {
 	*disk
 	begun chan string
@@ -42,8 +42,8 @@ func (d slowDisk) Remove(name string) error {
 	return d.disk.Remove(name)
 }
 
-// TestAppendWhileTrimming appends while the checkpoint is being written, and while the
-// file of a dropped segment is being cut and removed.
+// TestAppendWhileTrimming appends while the checkpoint is being written, and while the file
+// of a dropped segment is being truncated and removed.
 func TestAppendWhileTrimming(t *testing.T) {
 	t.Parallel()
 	d := &slowDisk{disk: newDisk(rand.New(rand.NewPCG(1, 1)))}
@@ -70,7 +70,7 @@ func TestAppendWhileTrimming(t *testing.T) {
 	require.NoError(t, l.Close())
 }
 
-// TestReplayOfATrimmedSegment reads a segment whose file is cut under the reader.
+// TestReplayOfATrimmedSegment reads a segment whose file is truncated meanwhile.
 func TestReplayOfATrimmedSegment(t *testing.T) {
 	t.Parallel()
 	for after := range 30 {
@@ -94,12 +94,12 @@ func TestReplayOfATrimmedSegment(t *testing.T) {
 			}
 		}
 		require.ErrorIs(t, err, eventlog.ErrTrimmed)
-		require.LessOrEqual(t, read, after+1, "what is trimmed is not yielded")
+		require.LessOrEqual(t, read, after+1, "trimmed records are not yielded")
 		require.NoError(t, l.Close())
 	}
 }
 
-// TestTrimsAndCloseTogether trims again and again, also while it is being closed.
+// TestTrimsAndCloseTogether trims repeatedly, even while the log is being closed.
 func TestTrimsAndCloseTogether(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(200) {

@@ -57,7 +57,7 @@ func TestAccounts(t *testing.T) {
 	kept, err := l.Bus().Kept(t.Context(), "")
 	require.NoError(t, err)
 	require.Contains(t, kept, "k")
-	require.Eventually(t, func() bool { // the last message is gone: the leader is asked for it
+	require.Eventually(t, func() bool { // the last message has been dropped: the leader is asked for it
 		l.bus.kept.created = time.Time{}
 		kept, err = l.Bus().Kept(t.Context(), "")
 		return err == nil && len(kept) == 0

@@ -76,8 +76,8 @@ func reportTimes(b *testing.B, times []time.Duration) {
 	b.ReportMetric(float64(times[len(times)*99/100].Microseconds()), "p99-µs")
 }
 
-// BenchmarkLive measures the time until another node has an event. With bare it is that of
-// JetStream alone, for a subscription of what it republishes.
+// BenchmarkLive measures the time until another node receives an event. With bare it is
+// that of JetStream alone, with a subscription to the republished messages.
 func BenchmarkLive(b *testing.B) {
 	s := startServer(b, b.TempDir())
 	b.Run("log", func(b *testing.B) {
@@ -161,9 +161,9 @@ func BenchmarkResume(b *testing.B) {
 	}
 }
 
-// BenchmarkNewest reads the newest fifty of a channel with a million records, between which
-// there are those of another: again and again, and after a silence in which the server has
-// dropped from its memory what it has read.
+// BenchmarkNewest reads the newest fifty records of a channel with a million records,
+// between records of another channel: repeatedly, and after a pause in which the server has
+// dropped the messages from its memory.
 func BenchmarkNewest(b *testing.B) {
 	const records = 2_000_000
 	s := startServer(b, b.TempDir())

@@ -48,15 +48,15 @@ func TestBus(t *testing.T) {
 		},
 		OpenDir: func(t *testing.T, dir string) (eventlog.Bus, func()) {
 			name := fnv.New64a()
-			_, _ = name.Write([]byte(dir)) // never fails
+			_, _ = name.Write([]byte(dir)) // always returns nil
 			l := openLog(t, connect(t, s), Options{Stream: hex.EncodeToString(name.Sum(nil))})
 			return l.Bus(), func() { require.NoError(t, l.Close()) }
 		},
 	})
 }
 
-// What is kept outlives the servers, and a node that had it in memory sees what was kept
-// by others meanwhile.
+// Kept values survive a restart of the servers, and a node that has them in memory notices
+// values that others have kept meanwhile.
 func TestBusKeepsOverARestart(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
@@ -86,8 +86,7 @@ func TestBusKeepsOverARestart(t *testing.T) {
 	}
 }
 
-// Values that were read have not to be read again; those of a stream that was made anew are
-// others.
+// Values that were read are not read again, unless the stream was created again.
 func TestBusOfAStreamThatIsReplaced(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, t.TempDir())
@@ -109,7 +108,7 @@ func TestBusOfAStreamThatIsReplaced(t *testing.T) {
 	require.Contains(t, kept, "new")
 }
 
-// A bus that is full drops nothing, and can still replace and remove what it has.
+// A full bus drops nothing, and can still replace and remove values.
 func TestBusIsFull(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, t.TempDir())
@@ -129,7 +128,7 @@ func TestBusIsFull(t *testing.T) {
 	require.NoError(t, b.Keep(t.Context(), "z", nil, time.Hour))
 }
 
-// Messages that no bus has sent are counted and skipped.
+// Messages that were not sent by a bus are counted and skipped.
 func TestBusSkipsWhatIsNotOfIt(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, t.TempDir())
@@ -208,7 +207,7 @@ func TestBusEndsWithTheLog(t *testing.T) {
 	m.stop()
 	failed := make(chan error)
 	go func() { failed <- l.Bus().Keep(context.Background(), "k", nil, time.Hour) }()
-	runtime.Gosched() // Close ends the call or comes before it
+	runtime.Gosched() // Close ends the call or happens before it
 	require.NoError(t, l.Close())
 	require.ErrorIs(t, <-failed, eventlog.ErrClosed)
 }

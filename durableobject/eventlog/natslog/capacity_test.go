@@ -22,8 +22,8 @@ import (
 	"github.com/go-orpc/durable-iterator/internal/child"
 )
 
-// serveEnv is the environment variable with which this program is a NATS server: the
-// directory of its streams.
+// serveEnv is the environment variable that makes this program a NATS server. Its value is
+// the directory of the streams.
 const serveEnv = "NATSLOG_SERVE"
 
 func TestMain(m *testing.M) {
@@ -37,14 +37,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// status is a line of a server.
+// status is a line of a server's output.
 type status struct {
 	URL  string `json:"url"`
 	Heap uint64 `json:"heap"` // bytes in use
 }
 
-// serve runs a NATS server. It writes its status first, and again for each line that it
-// reads, until the input ends.
+// serve runs a NATS server. It writes its status at first, and again for each line of its
+// input, until the input ends.
 func serve(dir string) error {
 	s, err := server.NewServer(&server.Options{
 		JetStream: true, StoreDir: dir, JetStreamMaxStore: roomForAll,
@@ -72,12 +72,13 @@ func serve(dir string) error {
 func heap() uint64 {
 	var m runtime.MemStats
 	runtime.GC()
-	runtime.GC() // for what has a finalizer
+	runtime.GC() // for values with finalizers
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
 }
 
-// remote is a server in a process of its own, so that its memory is not that of the log.
+// remote is a server in a separate process, so that its memory can be distinguished from
+// that of the log.
 type remote struct {
 	*child.Process
 	lines chan status
@@ -134,16 +135,16 @@ func inParallel(tb testing.TB, n int, f func(i int) error) {
 	running.Wait()
 }
 
-// nobody is a follower that keeps nothing.
+// nobody is a follower that ignores records.
 type nobody struct{}
 
 func (nobody) Deliver(*eventlog.Record) {}
 func (nobody) Lost(error)               {}
 
-// followAll follows n channels, and returns what each of them adds to the heap.
+// followAll follows n channels, and returns the heap memory of each.
 func followAll(tb testing.TB, l *Log, n int) (bytes uint64) {
 	tb.Helper()
-	stops := make([]func(), n) // a namespace keeps them, too
+	stops := make([]func(), n) // a namespace keeps them too
 	before := heap()
 	inParallel(tb, n, func(i int) (err error) {
 		_, stops[i], err = l.Follow(tb.Context(), strconv.Itoa(i), nobody{})
@@ -156,7 +157,7 @@ func followAll(tb testing.TB, l *Log, n int) (bytes uint64) {
 	return (max(after, before) - before) / uint64(n)
 }
 
-// maxHeap is what a followed channel may add to the heap, besides the records of the cache.
+// maxHeap is the maximum heap memory of a followed channel, without cached records.
 const maxHeap = 1 << 10
 
 func TestHeapOfAFollowedChannel(t *testing.T) {
@@ -166,8 +167,8 @@ func TestHeapOfAFollowedChannel(t *testing.T) {
 	require.LessOrEqual(t, followAll(t, l, 10_000), uint64(maxHeap))
 }
 
-// BenchmarkTailCheck checks the tails of 50,000 followed channels. It also reports what
-// each of them adds to the heap of the node and of the server.
+// BenchmarkTailCheck checks the tails of 50,000 followed channels. It also reports the heap
+// memory of each, on the node and on the server.
 func BenchmarkTailCheck(b *testing.B) {
 	const channels = 50_000
 	r := startRemote(b)
@@ -189,8 +190,8 @@ func BenchmarkTailCheck(b *testing.B) {
 	require.NoError(b, l.Close())
 }
 
-// BenchmarkServerMemory measures what a channel adds to the heap of the server for as long
-// as an event of it is retained, and what an event does while its id is remembered.
+// BenchmarkServerMemory measures the heap memory of the server for a channel with a
+// retained event, and for an event whose id is remembered.
 func BenchmarkServerMemory(b *testing.B) {
 	const events = 200_000
 	for name, test := range map[string]struct {

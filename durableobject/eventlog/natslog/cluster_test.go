@@ -19,7 +19,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// cluster is three servers in this process, of which each can be stopped.
+// cluster is three servers in this process, each of which can be stopped.
 type cluster struct {
 	t       testing.TB
 	dirs    []string
@@ -84,7 +84,7 @@ func (c *cluster) open(first int, o Options, options ...nats.Option) *Log {
 	c.t.Cleanup(nc.Close)
 	o.Stream, o.Replicas = "s", 3
 	var l *Log
-	require.Eventually(c.t, func() bool { // the cluster may still be at its election
+	require.Eventually(c.t, func() bool { // the election of a leader may still be running
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		l, err = Open(ctx, nc, &o)
@@ -94,7 +94,7 @@ func (c *cluster) open(first int, o Options, options ...nats.Option) *Log {
 	return l
 }
 
-// leader returns which server leads the stream.
+// leader returns the number of the server that leads the stream.
 func (c *cluster) leader() int {
 	leader := -1
 	require.Eventually(c.t, func() bool {
@@ -118,8 +118,8 @@ func (c *cluster) replaceServers() {
 	}
 }
 
-// TestServersAreReplaced restarts the servers one after the other, the leader first, while
-// three nodes publish: nothing that was acknowledged is lost, repeated or out of order.
+// Servers are restarted one after the other, the leader first, while three nodes publish:
+// no acknowledged event is lost, repeated or out of order.
 func TestServersAreReplaced(t *testing.T) {
 	c := newCluster(t)
 	o := Options{TailCheck: 500 * time.Millisecond}
@@ -173,8 +173,8 @@ func TestServersAreReplaced(t *testing.T) {
 	require.Len(t, texts, total)
 }
 
-// TestNoQuorum: with one server of three nothing is acknowledged, and a replay is complete
-// or an error that passes.
+// With one server of three nothing is acknowledged, and a replay is complete or returns an
+// error.
 func TestNoQuorum(t *testing.T) {
 	c := newCluster(t)
 	l := c.open(0, Options{TailCheck: 500 * time.Millisecond, giveUp: 2 * time.Second})
@@ -184,8 +184,8 @@ func TestNoQuorum(t *testing.T) {
 	c.stop(1)
 	c.stop(2)
 	require.ErrorIs(t, l.Append(t.Context(), "room", &eventlog.Record{Data: []byte("2")}, nil), eventlog.ErrUncertain)
-	// The server that is left may still take itself for the leader: then it has all that was
-	// acknowledged.
+	// The remaining server may still act as the leader: then it has all acknowledged
+	// records.
 	replay, err := l.After(t.Context(), "room", eventlog.Position{Epoch: r.Epoch})
 	if err != nil {
 		require.ErrorIs(t, err, eventlog.ErrUnavailable)

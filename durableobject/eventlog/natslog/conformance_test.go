@@ -21,7 +21,7 @@ func TestConformance(t *testing.T) {
 		},
 		OpenDir: func(t *testing.T, dir string) eventlog.Log {
 			name := fnv.New64a()
-			_, _ = name.Write([]byte(dir)) // never fails
+			_, _ = name.Write([]byte(dir)) // always returns nil
 			return openLog(t, connect(t, s), Options{Stream: hex.EncodeToString(name.Sum(nil))})
 		},
 		RealTime: 16 * time.Second,

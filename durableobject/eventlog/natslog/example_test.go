@@ -19,7 +19,7 @@ type printer chan string
 func (p printer) Deliver(r *eventlog.Record) { p <- string(r.Data) }
 func (p printer) Lost(err error)             { p <- err.Error() }
 
-// Two nodes share a stream: what one publishes, the other follows and can replay.
+// Two nodes share a stream: one follows and replays the records of the other.
 func ExampleOpen() {
 	ctx := context.Background()
 	url, stop := exampleServer()
@@ -62,7 +62,7 @@ func ExampleOpen() {
 	// replayed: hello <nil>
 }
 
-// The newest records are read without those before them.
+// The newest records are read without earlier ones.
 func ExampleLog_Newest() {
 	ctx := context.Background()
 	url, stop := exampleServer()

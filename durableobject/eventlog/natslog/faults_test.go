@@ -18,7 +18,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// TestServerRestarts: what is being appended is stored once, and followers miss nothing.
+// When the server restarts, appended records are stored once, and followers miss nothing.
 func TestServerRestarts(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
@@ -53,8 +53,8 @@ func TestServerRestarts(t *testing.T) {
 	require.Equal(t, want[1:], texts)
 }
 
-// TestStreamGoesBack: the server lost what it had acknowledged last, as after a loss of
-// power, and uses the same Seqs again.
+// The server has lost the last acknowledged records, as after a loss of power, and uses the
+// same Seqs again.
 func TestStreamGoesBack(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
@@ -79,7 +79,7 @@ func TestStreamGoesBack(t *testing.T) {
 	m.start()
 
 	require.Error(t, f.isLost(t))
-	for range 20 { // past the Seqs that were lost
+	for range 20 { // beyond the lost Seqs
 		publish(t, a, "room", "new")
 	}
 	c := openLog(t, connect(t, m.s), o)
@@ -98,8 +98,8 @@ func TestStreamGoesBack(t *testing.T) {
 	require.Empty(t, texts)
 }
 
-// TestStreamGoesBackUnseen: what was lost was not looked at by a check, and by the next
-// one the stream has come further than it was.
+// The lost records were not seen by a check, and at the next check the stream has more
+// records than before.
 func TestStreamGoesBackUnseen(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
@@ -123,7 +123,7 @@ func TestStreamGoesBackUnseen(t *testing.T) {
 	require.NoError(t, os.RemoveAll(m.dir))
 	require.NoError(t, os.CopyFS(m.dir, os.DirFS(backup)))
 	m.start()
-	writer = openLog(t, connect(t, m.s), o) // it knows nothing of what was lost
+	writer = openLog(t, connect(t, m.s), o) // it does not know the lost records
 	closeLog(t, writer)
 	for range 10 {
 		publish(t, writer, "room", "new")
@@ -134,7 +134,7 @@ func TestStreamGoesBackUnseen(t *testing.T) {
 	require.Len(t, texts, 11)
 }
 
-// TestBrokenMessages: what is no record is counted and skipped, and the chain goes on.
+// Messages that are not records are counted and skipped, and the chain continues.
 func TestBrokenMessages(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, t.TempDir())
@@ -167,7 +167,7 @@ func TestBrokenMessages(t *testing.T) {
 	require.Equal(t, []string{"1", "2"}, texts)
 }
 
-// forge publishes a message as the server would republish it.
+// forge publishes a message that looks like one republished by the server.
 func forge(t *testing.T, nc *nats.Conn, l *Log, channel string, seq, prev uint64) {
 	t.Helper()
 	require.NoError(t, nc.PublishMsg(&nats.Msg{Subject: l.republished(token(channel)), Data: []byte{hasData, 'x'}, Header: nats.Header{
@@ -178,8 +178,7 @@ func forge(t *testing.T, nc *nats.Conn, l *Log, channel string, seq, prev uint64
 	require.NoError(t, nc.Flush())
 }
 
-// TestForgedFeed: a message that only looks like one of the stream cannot hide those that
-// are.
+// A forged message cannot hide the real messages of the stream.
 func TestForgedFeed(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, t.TempDir())
@@ -204,7 +203,8 @@ func TestForgedFeed(t *testing.T) {
 	h.sees(t, "2")
 }
 
-// TestOutOfReach: what is known is answered for a while, then nothing, then feeds are lost.
+// While the server is out of reach, calls are answered from memory for a while, then fail;
+// then feeds are lost.
 func TestOutOfReach(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
@@ -245,7 +245,7 @@ func TestOutOfReach(t *testing.T) {
 	g.sees(t, "3")
 }
 
-// TestTail: resumes are served from memory, within the budget.
+// Resumes are served from memory, within CacheBytes.
 func TestTail(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, t.TempDir())
@@ -275,7 +275,7 @@ func TestTail(t *testing.T) {
 	require.Zero(t, l.Stats().CacheBytes)
 }
 
-// TestConfig: a stream that could lose events unseen is refused, and the setting named.
+// A stream that could lose events unnoticed is refused, and the error names the setting.
 func TestConfig(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, t.TempDir())
@@ -323,7 +323,7 @@ func TestConfig(t *testing.T) {
 		require.ErrorContains(t, err, "natslog: open: ", name)
 	}
 	_, err = Open(t.Context(), nc, &Options{Stream: "x", Replicas: 3})
-	require.Error(t, err, "one server holds one replica")
+	require.Error(t, err, "one server can only store one replica")
 }
 
 func TestTooLarge(t *testing.T) {
@@ -336,8 +336,8 @@ func TestTooLarge(t *testing.T) {
 	publish(t, l, "room", "small")
 }
 
-// An append whose feed is lost first stores nothing, so that its caller may try again, and
-// one whose feed is lost later does not look as if it could be tried again.
+// An append whose feed was lost before it stores nothing, so that its caller may try again.
+// The error of one whose feed is lost later does not permit that.
 func TestAppendToALostFeed(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, t.TempDir())

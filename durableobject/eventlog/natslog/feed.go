@@ -309,7 +309,7 @@ func (f *feed) take(m message) {
 		f.doubtful = true // its Seq may have been used again
 		f.log.suspect()
 	case f.follows(m):
-		f.hand(m)
+		f.deliverNext(m)
 	default:
 		f.log.stats.gaps.Add(1)
 		f.read(m.seq)
@@ -325,8 +325,8 @@ func (f *feed) follows(m message) bool {
 	return !f.doubtful && m.prev == f.last.seq
 }
 
-// hand delivers the message that follows the newest one. It is called with mu held.
-func (f *feed) hand(m message) {
+// deliverNext delivers the message that follows the newest one. It is called with mu held.
+func (f *feed) deliverNext(m message) {
 	f.last, f.upTo = anchor{m.seq, m.id}, m.seq
 	r, err := m.record(f.epoch, f.good)
 	if err != nil {

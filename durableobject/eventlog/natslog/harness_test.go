@@ -18,8 +18,9 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// roomForAll is the storage that a server says it has. The stream of each bus sets 64 MiB
-// aside, and hundreds of logs are opened here. Left alone, a server has what its disk has free.
+// roomForAll is the storage that a server reports. The stream of each bus reserves 64 MiB,
+// and hundreds of logs are opened here. By default a server reports the free space of its
+// disk.
 const roomForAll = 1 << 40
 
 // startServer starts a server in this process that keeps its streams in dir.
@@ -39,8 +40,8 @@ func startServer(tb testing.TB, dir string) *server.Server {
 	return s
 }
 
-// freePort returns a port on which a server can be started, and started again: none of those
-// that outgoing connections have.
+// freePort returns a port on which a server can be started, and started again. It is not
+// one of the ports of outgoing connections.
 func freePort(tb testing.TB) int {
 	tb.Helper()
 	for range 100 {
@@ -65,7 +66,7 @@ func connect(tb testing.TB, s *server.Server, options ...nats.Option) *nats.Conn
 
 var streams atomic.Int64
 
-// freshName returns the name of a stream that is not there yet.
+// freshName returns the name of a stream that does not exist yet.
 func freshName() string { return "s" + strconv.FormatInt(streams.Add(1), 10) }
 
 func openLog(tb testing.TB, nc *nats.Conn, o Options) *Log {
@@ -80,10 +81,10 @@ func openLog(tb testing.TB, nc *nats.Conn, o Options) *Log {
 	return l
 }
 
-// patience is how long a server that is busy, or was just started, is waited for.
+// patience is how long a server may take that is busy or was just started.
 const patience = 30 * time.Second
 
-// patiently calls again while the log is unavailable, for a while.
+// patiently repeats a call while the log is unavailable.
 func patiently(tb testing.TB, call func() error) {
 	tb.Helper()
 	for timeout := time.Now().Add(patience); ; {
@@ -128,7 +129,7 @@ func (m *machine) stop() {
 	m.s.WaitForShutdown()
 }
 
-// follower keeps what it receives.
+// follower records what it receives.
 type follower struct {
 	mu      sync.Mutex
 	got     []*eventlog.Record
@@ -160,7 +161,7 @@ func (f *follower) count() int {
 	return len(f.got)
 }
 
-// until waits for done to hold of what was received.
+// until waits until done returns true for what was received.
 func (f *follower) until(t *testing.T, done func(got []*eventlog.Record, lost error) bool) {
 	t.Helper()
 	timeout := time.After(patience)
@@ -174,12 +175,12 @@ func (f *follower) until(t *testing.T, done func(got []*eventlog.Record, lost er
 		select {
 		case <-f.changed:
 		case <-timeout:
-			require.Fail(t, "it did not come")
+			require.Fail(t, "it did not happen")
 		}
 	}
 }
 
-// sees waits for these texts, and nothing else.
+// sees waits for records with these texts, and checks that there are no others.
 func (f *follower) sees(t *testing.T, texts ...string) {
 	t.Helper()
 	f.until(t, func(got []*eventlog.Record, _ error) bool { return len(got) >= len(texts) })

@@ -23,7 +23,7 @@ import (
 
 const hubSecret = tokens.Secret("of the hubs")
 
-// hubRoom is an object that notes its members.
+// hubRoom is an object that records the calls of its hooks.
 type hubRoom struct {
 	*durableobject.Object[string]
 	book *hubBook
@@ -50,7 +50,7 @@ func (b *hubBook) sorted() []string {
 	return slices.Sorted(slices.Values(b.lines))
 }
 
-// hub is a namespace on a log with a connection of its own.
+// hub is a namespace with a log that has its own connection.
 type hub struct {
 	tb    testing.TB
 	wire  *wire
@@ -101,7 +101,7 @@ type hubSocket struct {
 	body io.ReadWriteCloser
 }
 
-// dial opens a socket with a token of an id.
+// dial opens a socket with a token that has the given id.
 func (h *hub) dial(client, tokenID string) (*hubSocket, int) {
 	h.tb.Helper()
 	now := time.Now().Truncate(time.Second)
@@ -127,7 +127,7 @@ func (h *hub) dial(client, tokenID string) (*hubSocket, int) {
 	return &hubSocket{h.tb, body}, res.StatusCode
 }
 
-// open opens a socket that is accepted, sooner or later.
+// open opens a socket. It repeats the request until it is accepted.
 func (h *hub) open(client, tokenID string) *hubSocket {
 	h.tb.Helper()
 	var s *hubSocket
@@ -138,7 +138,7 @@ func (h *hub) open(client, tokenID string) *hubSocket {
 	return s
 }
 
-// closedWith waits for the close code. Pings may come before it.
+// closedWith waits for the close code. Pings may arrive before it.
 func (s *hubSocket) closedWith() int {
 	s.tb.Helper()
 	for {
@@ -154,7 +154,7 @@ func (s *hubSocket) closedWith() int {
 	}
 }
 
-// lists waits until the hub lists members.
+// lists waits until the members of the hub are those with the given ids.
 func (h *hub) lists(ids ...string) {
 	h.tb.Helper()
 	room, err := h.rooms.Get(context.Background(), "room")

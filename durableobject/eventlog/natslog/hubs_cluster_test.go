@@ -15,7 +15,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject"
 )
 
-// replace stops the leader of the events, calls between, and starts it again.
+// replace stops the leader of the stream, calls between, and starts it again.
 func (c *cluster) replace(between func()) {
 	c.t.Helper()
 	which := c.leader()
@@ -29,8 +29,8 @@ func (c *cluster) replace(between func()) {
 	}
 }
 
-// TestPresenceWhileServersAreReplaced: three hubs list the clients of all, also of one that
-// comes while a server is down, and until a hub is killed.
+// Three hubs list the clients of all, even one that connects while a server is down, until
+// a hub is killed.
 func TestPresenceWhileServersAreReplaced(t *testing.T) {
 	c := newCluster(t)
 	hubs, book := c.hubs()
@@ -52,7 +52,7 @@ func TestPresenceWhileServersAreReplaced(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return slices.Contains(book.sorted(), "-a") }, 30*time.Second, 50*time.Millisecond)
 	require.Equal(t, []string{"+a", "+b", "+c", "+d", "-a"}, book.sorted())
-	hubs[2].wire.cut(true) // which is how others see that it is killed
+	hubs[2].wire.cut(true) // to the others this looks as if it were killed
 	for _, h := range hubs[:2] {
 		h.lists("b", "d")
 	}
@@ -60,7 +60,7 @@ func TestPresenceWhileServersAreReplaced(t *testing.T) {
 	require.Equal(t, []string{"+a", "+b", "+c", "+d", "-a", "-c"}, book.sorted())
 }
 
-// TestDisconnectWhileServersAreReplaced: sockets on all hubs are closed, with a server down too.
+// Disconnect closes sockets on all hubs, even while a server is down.
 func TestDisconnectWhileServersAreReplaced(t *testing.T) {
 	c := newCluster(t)
 	hubs, _ := c.hubs()
@@ -85,8 +85,8 @@ func TestDisconnectWhileServersAreReplaced(t *testing.T) {
 	disconnect()
 }
 
-// TestRevokeWhileServersAreReplaced: no revoked token is accepted on any hub, nor on one that
-// starts later, and a hub that cannot know of revocations accepts nobody.
+// No revoked token is accepted on any hub, nor on one that starts later, and a hub that
+// cannot read revocations accepts no socket.
 func TestRevokeWhileServersAreReplaced(t *testing.T) {
 	c := newCluster(t)
 	hubs, book := c.hubs()
@@ -109,7 +109,7 @@ func TestRevokeWhileServersAreReplaced(t *testing.T) {
 	revoke("t1")
 	c.replace(func() { revoke("t2") })
 	revoke("t3")
-	for i := range c.servers { // all at once, so that only the disks know
+	for i := range c.servers { // all at once, so that revocations are only on disk
 		c.stop(i)
 	}
 	for i := range c.servers {
@@ -123,7 +123,7 @@ func TestRevokeWhileServersAreReplaced(t *testing.T) {
 		}
 	}
 	hubs[0].wire.cut(true)
-	<-time.After(11 * time.Second) // before that it may accept clients by what it knows
+	<-time.After(11 * time.Second) // before that it may accept clients by the revocations that it knows
 	require.True(t, answers(hubs[0], "good", 503))
 	require.True(t, answers(hubs[1], "good", 101))
 	revoked := durableobject.Who{TokenID: "t4"}
@@ -143,7 +143,8 @@ func TestRevokeWhileServersAreReplaced(t *testing.T) {
 	}
 }
 
-// Disconnect and Revoke over three hubs and three servers: until the sockets of all are closed.
+// BenchmarkSendAway measures the time from a call of Disconnect or Revoke until the sockets
+// on all of three hubs are closed.
 func BenchmarkSendAway(b *testing.B) {
 	c := newCluster(b)
 	hubs, _ := c.hubs()
@@ -164,7 +165,7 @@ func BenchmarkSendAway(b *testing.B) {
 				sockets := make([]*hubSocket, 0, len(hubs))
 				for _, h := range hubs {
 					sockets = append(sockets, h.open("a", id))
-					for !h.has(id) { // a client knows that it is open before the hub does
+					for !h.has(id) { // the socket is open for the client earlier than for the hub
 						runtime.Gosched()
 					}
 				}

@@ -17,8 +17,8 @@ import (
 )
 
 // TestKeysWhileServersAreReplaced publishes one key a thousand times, and others from each
-// node, while the servers are restarted, the leader first. Each is stored and delivered
-// once, and all acknowledgements of a key name one id.
+// node, while the servers are restarted, the leader first. Each key is stored and delivered
+// once, and all acknowledgements of a key have the same id.
 func TestKeysWhileServersAreReplaced(t *testing.T) {
 	const times = 1000
 	c := newCluster(t)

@@ -31,8 +31,8 @@ func TestKeyIDs(t *testing.T) {
 	}
 }
 
-// The duplicate window of a stream is what its keys are remembered for, so it must be that
-// of the options.
+// The duplicate window of a stream is the time for which it remembers keys, so it must be
+// that of the options.
 func TestKeyWindow(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, t.TempDir())
@@ -61,8 +61,8 @@ func TestKeyWindow(t *testing.T) {
 	require.Equal(t, time.Minute, eventlog.KeyWindow(short))
 }
 
-// A node that is told of a message that another one has stored does not take it for its
-// own, and so does not take the stream for one that has lost records.
+// If the acknowledgement is for a message that another node has stored, the node does not
+// take it for its own, and does not conclude that the stream has lost records.
 func TestRepetitionAtAnotherNode(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, t.TempDir())
@@ -85,8 +85,8 @@ func TestRepetitionAtAnotherNode(t *testing.T) {
 	require.Zero(t, here.Stats().Resets+there.Stats().Resets)
 }
 
-// An append whose acknowledgement was lost is sent again, and is then answered as a
-// repetition: of itself, which is delivered.
+// An append whose acknowledgement was lost is sent again, and is then acknowledged as a
+// repetition of itself, which is delivered.
 func TestOwnRepetition(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, t.TempDir())

@@ -15,8 +15,8 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// TestStaleReplica: some reads are answered by a replica that has nothing yet. What a
-// follower or a replay then lacks is read again.
+// Some reads are answered by a replica that has no messages yet. Followers and replays read
+// the missing messages again.
 func TestStaleReplica(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, t.TempDir())
@@ -63,8 +63,8 @@ func (f *slowFollower) Deliver(r *eventlog.Record) {
 	f.follower.Deliver(r)
 }
 
-// TestSlowNode: a node that takes nothing for a while loses what is republished, and reads
-// it from the stream.
+// A node that reads nothing for a while loses republished messages, and reads them from the
+// stream.
 func TestSlowNode(t *testing.T) {
 	t.Parallel()
 	const events = 3 * liveBuffer
@@ -99,8 +99,8 @@ func TestSlowNode(t *testing.T) {
 	}
 }
 
-// TestRetentionMovesTheFloor: what an operator's limits, or age, have dropped is missing in
-// resumes that they concern, and in no other.
+// Resumes are truncated if records that they need were dropped by an operator's limits or
+// by age, and only then.
 func TestRetentionMovesTheFloor(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, t.TempDir())
@@ -128,7 +128,7 @@ func TestRetentionMovesTheFloor(t *testing.T) {
 	}
 }
 
-// TestRecreatedStream: it is noticed at once by an append, though nothing else asks.
+// An append notices at once that the stream was created again.
 func TestRecreatedStream(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, t.TempDir())

@@ -15,7 +15,7 @@ import (
 )
 
 // lastOf reads the newest n records before p, and returns their data and the position of
-// the last that was read.
+// the last one that was read.
 func lastOf(t testing.TB, l *Log, channel string, n int, p eventlog.Position) (data []string, at eventlog.Position) {
 	t.Helper()
 	patiently(t, func() error {
@@ -55,8 +55,9 @@ func descending(from, n int) (list []string) {
 	return list
 }
 
-// The newest are read with a number of requests that does not grow with the history, for
-// a channel that is all of the stream, a part of it, or was silent for long.
+// The newest records are read with a number of requests that does not depend on the length
+// of the history, for a channel that is the whole stream, a part of it, or was silent for
+// long.
 func TestNewestReadsLittle(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, t.TempDir())
@@ -84,7 +85,7 @@ func TestNewestReadsLittle(t *testing.T) {
 	}
 }
 
-// Where the newest messages of a channel are near each other nothing else of the stream is
+// If the newest messages of a channel are near each other, nothing else of the stream is
 // read: the server would have to load it from its disk.
 func TestNewestReadsNearTheEnd(t *testing.T) {
 	t.Parallel()
@@ -123,7 +124,7 @@ func TestNewestReadsNearTheEnd(t *testing.T) {
 	require.Greater(t, slices.Min(from), state.last-4000)
 }
 
-// A followed channel's newest records are in memory, and nobody is asked for them.
+// The newest records of a followed channel are read from memory, without a request.
 func TestNewestOfAFollowedChannel(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, t.TempDir())
@@ -144,7 +145,7 @@ func TestNewestOfAFollowedChannel(t *testing.T) {
 	require.Equal(t, descending(19, 20), data, "and those before are in the stream")
 }
 
-// Messages of any size, and bursts of them, are read to the end.
+// Messages of any size, and bursts of them, are read completely.
 func TestNewestOfLargeRecords(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, t.TempDir())
@@ -162,7 +163,7 @@ func TestNewestOfLargeRecords(t *testing.T) {
 	}
 }
 
-// A message that is no record is skipped, and leaves no gap in the chain.
+// A message that is not a record is skipped, and leaves no gap in the chain.
 func TestNewestSkipsWhatIsNoRecord(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, t.TempDir())

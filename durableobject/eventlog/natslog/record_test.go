@@ -20,7 +20,7 @@ func TestTokens(t *testing.T) {
 	}
 }
 
-// FuzzDecode reads any bytes: what is a record is encoded to the same again.
+// FuzzDecode decodes arbitrary bytes: a decoded record must be encoded to the same bytes.
 func FuzzDecode(f *testing.F) {
 	for _, r := range []*eventlog.Record{
 		{}, {Data: []byte{}}, {Data: []byte("data"), Meta: []byte("meta")},

@@ -86,7 +86,7 @@ func (f *feed) readOn() (done bool, err error) {
 	}
 	for _, m := range list {
 		if m.seq > f.base() {
-			f.hand(m)
+			f.deliverNext(m)
 			l.saw(f.epoch, m.seq, m.id)
 		}
 	}
@@ -118,7 +118,7 @@ func (f *feed) drain() {
 			}
 			return
 		}
-		f.hand(m)
+		f.deliverNext(m)
 	}
 	if f.base() < f.target { // some were dropped
 		f.reading = true

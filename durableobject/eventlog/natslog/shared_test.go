@@ -16,7 +16,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog/eventlogtest"
 )
 
-// wire dials connections that it can cut.
+// wire is a dialer that can cut its connections.
 type wire struct {
 	mu    sync.Mutex
 	off   bool
@@ -47,7 +47,7 @@ func (w *wire) cut(off bool) {
 	w.conns = nil
 }
 
-// TestShared opens several handles on one stream, each with a connection of its own.
+// TestShared opens several handles on one stream, each with its own connection.
 func TestShared(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, t.TempDir())

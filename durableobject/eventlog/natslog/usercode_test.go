@@ -59,7 +59,7 @@ func (p *panicking) Lost(error) {
 	panic("a follower of the test panics")
 }
 
-// TestFollowersThatPanic: they fail nobody, and are called again.
+// Followers that panic do not affect others, and are called again.
 func TestFollowersThatPanic(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, t.TempDir())
@@ -83,8 +83,8 @@ func TestFollowersThatPanic(t *testing.T) {
 		patience, time.Millisecond)
 }
 
-// TestLoggersThatMisbehave: a logger may use the log that it logs for, panic, and take its
-// time, while what it logs for goes on.
+// A logger may use the log that it logs for, panic, or block, while the log continues to
+// work.
 func TestLoggersThatMisbehave(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, t.TempDir())
@@ -108,7 +108,7 @@ func TestLoggersThatMisbehave(t *testing.T) {
 			opened.Store(l)
 			closeLog(t, l)
 			f := follow(t, l, "room")
-			_, err := nc.RequestMsg(&nats.Msg{Subject: l.stored(token("room")), Data: []byte{255}}, patience) // is no record
+			_, err := nc.RequestMsg(&nats.Msg{Subject: l.stored(token("room")), Data: []byte{255}}, patience) // not a record
 			require.NoError(t, err)
 			<-seen
 			publish(t, l, "room", "1")

@@ -1,5 +1,5 @@
-// Package planets is the contract of a server that is written in TypeScript, put
-// down in Go by hand. There, it is
+// Package planets is the contract of a server that is written in TypeScript, declared in Go
+// by hand. In TypeScript it is
 //
 //	const find = os
 //	  .errors({ TOO_FAR: { status: 404, data: z.object({ lightYears: z.number() }) } })
@@ -22,13 +22,13 @@ var Find = rpc.Define[FindInput, Planet]("planet.find", ErrTooFar)
 // ErrTooFar is TOO_FAR among its errors.
 var ErrTooFar = rpc.DefineError[TooFar]("TOO_FAR", 404, "")
 
-// FindInput leaves a zero AsOf out: in TypeScript it is optional.
+// FindInput is the input of [Find]. A zero AsOf is omitted: in TypeScript it is optional.
 type FindInput struct {
 	ID   int       `json:"id"`
 	AsOf time.Time `json:"asOf,omitzero"`
 }
 
-// Planet has a Set and a Date, which are more than JSON.
+// Planet has a Set and a Date, which JSON does not have.
 type Planet struct {
 	Name   string              `json:"name"`
 	Moons  map[string]struct{} `json:"moons"`

@@ -1,5 +1,5 @@
-// Package tickets is the contract of a box office: what its server and its clients
-// agree on, and nothing else. Both import it.
+// Package tickets is the contract of a box office, and has nothing else. Its server and its
+// clients import it.
 package tickets
 
 import (
@@ -7,7 +7,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// Pages in TypeScript have it as a module of types.
+// The types for pages in TypeScript are generated from it.
 //
 //go:generate go run ../typescript ../web/tickets.ts
 
@@ -26,22 +26,22 @@ var (
 	Ping = rpc.Define[rpc.Void, string]("ping")
 )
 
-// ErrSoldOut is the answer to an [Order] of more seats than there are.
+// ErrSoldOut is the error for an [Order] of more seats than are left.
 var ErrSoldOut = rpc.DefineError[SoldOut]("SOLD_OUT", 409, "there are not as many seats")
 
-// Order is the wish for some seats.
+// Order is an order of seats.
 type Order struct {
 	Name  string `json:"name" validate:"required"`
 	Seats int    `json:"seats" validate:"min=1,max=9"`
 }
 
-// Sale is an order that was met.
+// Sale is an order that was fulfilled.
 type Sale struct {
 	Name  string `json:"name"`
 	Seats int    `json:"seats"`
 }
 
-// Total is what all sales come to.
+// Total is the sum of all sales.
 type Total struct {
 	Seats int `json:"seats"`
 }

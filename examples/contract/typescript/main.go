@@ -1,4 +1,4 @@
-// Program typescript writes the contract of the box office for pages in TypeScript.
+// Program typescript generates the types of the box office for pages in TypeScript.
 package main
 
 import (

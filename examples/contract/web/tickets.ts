@@ -48,13 +48,13 @@ export type OnSaleMethods<C extends ClientContext = Record<never, never>> = {
 /** SOLD_OUT, status 409: there are not as many seats */
 export type SoldOutError = ORPCError<'SOLD_OUT', SoldOut>
 
-/** Order is the wish for some seats. */
+/** Order is an order of seats. */
 export interface Order {
   name: string
   seats: number
 }
 
-/** Sale is an order that was met. */
+/** Sale is an order that was fulfilled. */
 export interface Sale {
   name: string
   seats: number
@@ -65,7 +65,7 @@ export interface SoldOut {
   left: number
 }
 
-/** Total is what all sales come to. */
+/** Total is the sum of all sales. */
 export interface Total {
   seats: number
 }

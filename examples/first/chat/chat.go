@@ -1,5 +1,4 @@
-// Package chat is the contract of a first durable iterator: server and client
-// both import it.
+// Package chat is the contract of a first durable iterator. Server and client import it.
 package chat
 
 import (

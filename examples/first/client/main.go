@@ -1,4 +1,4 @@
-// Command client joins the room, says hello and prints what others say.
+// Command client joins the room, says hello and prints the messages of others.
 package main
 
 import (

@@ -56,11 +56,11 @@ func TestOrderIsChecked(t *testing.T) {
 	answer := string(textFrameFromServer(`{"i":1,"p":{"h":{"content-type":"text/event-stream"}}}`))
 	for name, test := range map[string]struct{ sent, fails string }{
 		"in order":    {sent: answer + event("0") + event("1") + event("2")},
-		"none":        {sent: answer, fails: "socket 0 has come to event 0 instead of 3"},
-		"one missing": {sent: answer + event("0") + event("2"), fails: "event 2 came where 1 had to"},
-		"twice":       {sent: answer + event("0") + event("0"), fails: "event 0 came where 1 had to"},
-		"last":        {sent: answer + event("0") + event("1"), fails: "socket 0 has come to event 2 instead of 3"},
-		"one more":    {sent: answer + event("0") + event("1") + event("2") + event("3"), fails: "socket 0 has come to event 4 instead of 3"},
+		"none":        {sent: answer, fails: "the next event of socket 0 is 0 instead of 3"},
+		"one missing": {sent: answer + event("0") + event("2"), fails: "received event 2 instead of 1"},
+		"twice":       {sent: answer + event("0") + event("0"), fails: "received event 0 instead of 1"},
+		"last":        {sent: answer + event("0") + event("1"), fails: "the next event of socket 0 is 2 instead of 3"},
+		"one more":    {sent: answer + event("0") + event("1") + event("2") + event("3"), fails: "the next event of socket 0 is 4 instead of 3"},
 		"refused":     {sent: string(textFrameFromServer(`{"i":1,"p":{"s":401}}`)), fails: `not subscribed: {"i":1,"p":{"s":401}}`},
 		"closed":      {sent: answer + "\x88\x02\x03\xf4", fails: `closed by the server: "\x03\xf4"`},
 	} {

@@ -107,7 +107,7 @@ func measure(program string, n int) (err error) {
 	return nil
 }
 
-// usage is what the server reports about itself.
+// usage has the figures that the server reports.
 type usage struct {
 	RSS        uint64 `json:"rss"`
 	Stacks     uint64 `json:"stacks"`
@@ -135,7 +135,7 @@ func ask(method, address, path string, answer any) error {
 // opened.
 func open(n int, o subscriber.Options) (sockets []*subscriber.Subscriber, failed error) {
 	var (
-		mu sync.Mutex // guards what is returned
+		mu sync.Mutex // guards the results
 		wg sync.WaitGroup
 	)
 	for i := range dialers {

@@ -190,7 +190,7 @@ func BenchmarkStalledSocket(b *testing.B) {
 			for n := first; n <= h.n; n++ {
 				got, _, err := next(stalled)
 				require.NoError(b, err)
-				require.Equal(b, n, got, "nothing is lost or out of order")
+				require.Equal(b, n, got, "events are lost or out of order")
 			}
 			require.NoError(b, stalled.Close())
 		}

@@ -13,7 +13,7 @@
 //
 //	publish, 512 at once    events a second, all commits synced, against DB.Batch of
 //	                        bbolt, which commits for many at once too
-//	and bbolt tuned to it   the same, but bbolt is told not to wait for more than 512;
+//	and bbolt tuned to it   the same, but bbolt does not wait for more than 512;
 //	                        by default it does, for up to 10 ms
 //	publish, one alone      time, against a bare write and sync of as many bytes
 //	open                    time, against reading the files and summing them up

@@ -115,7 +115,7 @@ func TestOriginal(t *testing.T) {
 	require.NoError(t, err, "%s", &out)
 	for _, name := range []string{
 		"protocol: an empty id is refused (W4)", "protocol: a long id is refused (W15)",
-		"http: methods that run nothing (W26)", "http: a body that is no JSON is refused (W27)",
+		"http: methods that run nothing (W26)", "http: a body that is not JSON is refused (W27)",
 		"resume: lost before the first event (W2)", "gap: rooms that keep no events (extension)",
 	} {
 		require.Contains(t, out.String(), "lacks "+name+": ")

@@ -40,7 +40,7 @@ func weaknessChecks() []check {
 				t.equal(t.request(method, "/lastEventId", "application/json", "{}"), http.StatusMethodNotAllowed)
 			}
 		}},
-		{name: "http: a body that is no JSON is refused", weakness: "W27", run: func(t *T) {
+		{name: "http: a body that is not JSON is refused", weakness: "W27", run: func(t *T) {
 			t.equal(t.request(http.MethodPost, "/echo", "text/plain", "hello"), http.StatusUnsupportedMediaType)
 		}},
 	}

@@ -33,7 +33,7 @@ func TestHallsInChromium(t *testing.T) {
 func startChromium(t *testing.T) *chromium.Browser {
 	t.Helper()
 	browser, err := chromium.Start(t.Context())
-	require.NoError(t, err, "without Chromium nothing shows that browsers understand us")
+	require.NoError(t, err, "the tests in browsers need Chromium")
 	t.Cleanup(func() { require.NoError(t, browser.Close()) })
 	return browser
 }

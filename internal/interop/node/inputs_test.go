@@ -27,7 +27,7 @@ type collected struct {
 // testInputs sends event iterators over HTTP or over a WebSocket.
 //
 // Over a WebSocket the original loses what arrives together with the request, as it
-// reads requests more slowly than events, and then waits for ever: there the first event
+// reads requests more slowly than events, and then waits forever: there the first event
 // waits until the answer to another call shows that the request was read.
 func testInputs(t *testing.T, c rpc.Caller) {
 	t.Helper()

@@ -22,7 +22,7 @@ func tool(t *testing.T, name string) string {
 		return path
 	}
 	if isCI, _ := strconv.ParseBool(os.Getenv("CI")); isCI { // unset or odd: no CI
-		t.Fatalf("%s is missing, and without it nothing shows that TypeScript understands us: %v", name, err)
+		t.Fatalf("the tests with TypeScript need %s: %v", name, err)
 	}
 	// The only skip of this project. Developers of the library need not have
 	// Node, and CI always has it.

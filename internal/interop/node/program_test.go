@@ -81,7 +81,7 @@ func (p *program) within(d time.Duration, texts ...string) {
 				texts = texts[1:]
 			}
 		case <-late.C:
-			require.Fail(p.hall.t, "nothing happens", "%q is missing:\n%s", texts, p.printed())
+			require.Fail(p.hall.t, "the output is incomplete", "%q is missing:\n%s", texts, p.printed())
 		}
 	}
 }

@@ -15,7 +15,7 @@ func TestMove(t *testing.T) {
 	for name, test := range map[string]struct {
 		present, want string // the lock file whose packages are there, and are there afterwards
 	}{
-		"nothing there":              {"", "new, ours"},
+		"not installed":              {"", "new, ours"},
 		"a program that never ended": {"half", "new, ours"},
 		"older packages":             {"old", "new, ours"},
 		"another one was first":      {"new", "new"},

@@ -43,7 +43,7 @@ func (ids *eventIDs) agree(room, recorded, ours string) error {
 		}
 	}
 	if seq(ours) == 0 {
-		return fmt.Errorf("%q is no event id", ours)
+		return fmt.Errorf("%q is not an event id", ours)
 	}
 	return nil
 }

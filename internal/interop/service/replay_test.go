@@ -271,7 +271,7 @@ func (p *replay) expect(n int, e *entry) {
 	case d == nil:
 		p.expectFrame(s, fmt.Sprintf("entry %d", n), e.frame(p.t), p.time(n))
 	case d.AtExpiry:
-		require.Greater(p.t, p.time(n).Sub(s.expiry), patience, "entry %d: the difference is none", n)
+		require.Greater(p.t, p.time(n).Sub(s.expiry), patience, "entry %d: the listed difference does not exist", n)
 		p.expectFrame(s, fmt.Sprintf("entry %d", n), e.frame(p.t), s.expiry)
 	case n == d.Entries[0]:
 		var recorded []json.RawMessage
@@ -279,7 +279,7 @@ func (p *replay) expect(n int, e *entry) {
 			require.Equal(p.t, e.Conn, p.recording.Entries[n].Conn, "difference of entry %d: another connection", n)
 			recorded = append(recorded, json.RawMessage(strconv.Itoa(n)))
 		}
-		require.NotEqual(p.t, recorded, *d.Frames, "entry %d: the difference is none", n)
+		require.NotEqual(p.t, recorded, *d.Frames, "entry %d: the listed difference does not exist", n)
 		p.expectFrames(s, fmt.Sprintf("entry %d", n), *d.Frames)
 	}
 }
@@ -331,5 +331,5 @@ func (d *difference) matches(t *testing.T, name string, e *entry, status int, bo
 		}
 		require.NoError(t, equalBody(want, body), name)
 	}
-	require.False(t, status == e.Status && equalBody(e.ResponseBody, body) == nil, "%s: the difference is none", name)
+	require.False(t, status == e.Status && equalBody(e.ResponseBody, body) == nil, "%s: the listed difference does not exist", name)
 }

@@ -1,4 +1,4 @@
-// A chat. This file is the conversation with the server; view.ts is what one sees of it.
+// A chat. This file connects to the server; view.ts shows the room.
 
 import { createORPCClient, ORPCError } from '@orpc/client'
 import { RPCLink } from '@orpc/client/fetch'
@@ -11,7 +11,7 @@ const TYPING_EVERY = 2_000
 
 const query = new URLSearchParams(location.search)
 const roomName = query.get('room') ?? 'lobby'
-const server = query.get('server') ?? location.origin // another one, to try what docs/browsers.md says about origins
+const server = query.get('server') ?? location.origin // another server, to try the examples of docs/browsers.md
 const view = new View(roomName, { onSay: text => say(text), onTyping: () => typing() })
 
 const name = query.get('name') ?? await view.askName()
@@ -27,7 +27,7 @@ const client = createORPCClient<RouterClient>(new RPCLink({
   })],
 }))
 
-let typedAt = 0 // when the others were last told
+let typedAt = 0 // when the others were last notified
 const opening = join()
 const outbox = new Outbox({
   name: `outbox of ${name} in ${roomName}`,
@@ -42,7 +42,7 @@ for (const line of outbox.lines()) {
 void outbox.flush()
 void follow()
 
-/** join asks for the room until the server is up. */
+/** join opens the room. It retries until the server answers. */
 async function join(): Promise<JoinIterator> {
   for (let pause = 500; ; pause = Math.min(2 * pause, 8_000)) {
     try {
@@ -59,7 +59,7 @@ async function join(): Promise<JoinIterator> {
   }
 }
 
-/** follow shows what is heard, for as long as the room is open. */
+/** follow shows the events of the room until it is closed. */
 async function follow(): Promise<void> {
   const room = await opening
   void followPeople(room)
@@ -83,7 +83,7 @@ function hear({ said, typing }: Event): void {
   }
 }
 
-/** followPeople shows who is here. The list comes anew with each connection. */
+/** followPeople shows the list of people, which begins again with each connection. */
 async function followPeople(room: JoinIterator): Promise<void> {
   while (room.state !== 'closed') {
     const present = new Set<string>()
@@ -101,7 +101,7 @@ async function followPeople(room: JoinIterator): Promise<void> {
 }
 
 function say(text: string): void {
-  typedAt = 0 // the next letter is news
+  typedAt = 0 // the next key press is sent again
   view.showWaiting(outbox.add(text))
 }
 

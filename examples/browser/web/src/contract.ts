@@ -28,24 +28,24 @@ export type JoinIterator<C extends ClientContext = Record<never, never>> =
 
 /** The methods of `join`, called over the socket of its events. */
 export type JoinMethods<C extends ClientContext = Record<never, never>> = {
-  /** People streams who comes and who leaves. It begins with those who are here. */
+  /** People streams the people who join and leave. It begins with those who are present. */
   people: Client<
     C,
     void,
     AsyncIteratorClass<Person, void, void>,
     ThrowableError
   >
-  /** Say stores lines. When it answers, nothing that happens can lose them. */
+  /** Say stores lines. They are on disk when it returns. */
   say: Client<C, SayInput, void, ThrowableError>
-  /** Typing lets the others know that somebody is writing. */
+  /** Typing notifies the others that somebody is typing. */
   typing: Client<C, void, void, ThrowableError>
 }
 
-/** Event is what a page hears: one of its fields is set. */
+/** Event is an event of the room. One of its fields is set. */
 export interface Event {
-  /** Said is a message that is kept, in the order that is the same for everybody. */
+  /** Said is a stored message. All pages receive messages in the same order. */
   said?: Message
-  /** Typing is the name of somebody who is writing at this moment. It is not kept. */
+  /** Typing is the name of somebody who is typing now. It is not stored. */
   typing?: string
 }
 
@@ -56,15 +56,15 @@ export interface JoinInput {
 }
 
 /**
- * Line is a message before it is sent. A page that does not know whether a line has
- * arrived sends it again under the same key.
+ * Line is a message before it is stored. A page that does not know whether a line was
+ * stored sends it again with the same key.
  */
 export interface Line {
   key: string
   text: string
 }
 
-/** Message is what somebody has said. */
+/** Message is a message in the room. */
 export interface Message {
   key: string
   from: string
@@ -72,15 +72,15 @@ export interface Message {
   at: Date
 }
 
-/** Person is somebody who has come to the room, or has left it. */
+/** Person is somebody who has joined the room, or has left it. */
 export interface Person {
   name: string
   here: boolean
 }
 
 /**
- * SayInput holds the lines that a page has to send, oldest first. One call for all that
- * wait keeps their order, however slow the connection is.
+ * SayInput has the lines that a page sends, oldest first. One call for all waiting lines
+ * keeps their order, however slow the connection is.
  */
 export interface SayInput {
   lines: Line[]

@@ -8,7 +8,7 @@ export function face(name: string): HTMLElement {
   return disc
 }
 
-/** hue spreads names over the circle of colours, also those that differ little. */
+/** hue spreads names over the circle of colours, even similar ones. */
 function hue(name: string): number {
   let hash = 7
   for (const character of name) {

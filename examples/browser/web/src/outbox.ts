@@ -1,24 +1,24 @@
 import type { Line } from './contract.js'
 
-/** The server takes this many lines at a time. */
+/** The number of lines that the server accepts in one call. */
 const MOST = 50
 
 export interface OutboxOptions {
-  /** Begins the names of the places in the tab's storage, so that a reload loses nothing. */
+  /** The prefix of keys in the tab's storage, where lines survive a reload. */
   name: string
-  /** Sends lines. It may fail though they have arrived. */
+  /** Sends lines. It may fail even if they have arrived. */
   send: (lines: Line[]) => Promise<void>
-  /** Reports whether an error means that the server will never take these lines. */
+  /** Reports whether an error means that the server will never accept these lines. */
   isFinal: (error: unknown) => boolean
   /** Called for a line that is stored. */
   onSent: (line: Line) => void
-  /** Called for a line that the server does not take. */
+  /** Called for a line that the server does not accept. */
   onRefused: (line: Line, error: unknown) => void
 }
 
 /**
- * What was written here and is not known to be stored. Whatever happens to the connection
- * or the page, a line is sent until it is, always under the same key.
+ * The lines that were written here and are not known to be stored. Whatever happens to the
+ * connection or the page, a line is sent until it is stored, always with the same key.
  */
 export class Outbox {
   readonly #options: OutboxOptions
@@ -35,7 +35,7 @@ export class Outbox {
     }
   }
 
-  /** lines returns the lines that wait, oldest first, at most so many. */
+  /** lines returns up to a number of waiting lines, oldest first. */
   lines(most = Infinity): Line[] {
     const lines: Line[] = []
     for (const { line } of this.#waiting.values()) {
@@ -47,7 +47,7 @@ export class Outbox {
     return lines
   }
 
-  /** add takes a line to send. */
+  /** add adds a line to send. */
   add(text: string): Line {
     const line = { key: randomKey(), text }
     const place = ++this.#last
@@ -56,13 +56,13 @@ export class Outbox {
       sessionStorage.setItem(this.#at(place), JSON.stringify(line))
     }
     catch {
-      // The storage is full: the line is sent all the same, but does not survive a reload.
+      // The storage is full: the line is sent nevertheless, but does not survive a reload.
     }
     void this.flush()
     return line
   }
 
-  /** remove drops a line that was heard, or is not wanted any more. */
+  /** remove drops a line that was received as an event, or is no longer needed. */
   remove(key: string): void {
     const waiting = this.#waiting.get(key)
     if (waiting) {
@@ -71,7 +71,7 @@ export class Outbox {
     }
   }
 
-  /** flush sends what waits. There is one call at a time, with all that came meanwhile: that keeps the order. */
+  /** flush sends the waiting lines. There is one call at a time, with all lines so far, which keeps their order. */
   async flush(): Promise<void> {
     if (this.#sending) {
       return
@@ -105,12 +105,12 @@ export class Outbox {
     }
   }
 
-  /** #at names a place in the storage. Each line has one, since rewriting all for each would take ever longer. */
+  /** #at returns the key of a line in the storage. Each line has one, since rewriting all lines for each would be slow. */
   #at(place: number): string {
     return `${this.#options.name}:${place}`
   }
 
-  /** #places returns the places that are in use, in order. */
+  /** #places returns the used keys, in order. */
   #places(): number[] {
     return Object.keys(sessionStorage)
       .filter(name => name.startsWith(`${this.#options.name}:`))
@@ -121,7 +121,7 @@ export class Outbox {
   }
 }
 
-/** randomKey returns a key that no other line has. crypto.randomUUID is missing on pages without TLS. */
+/** randomKey returns a key that no other line has. Pages without TLS do not have crypto.randomUUID. */
 function randomKey(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(12)), byte => byte.toString(16).padStart(2, '0')).join('')
 }

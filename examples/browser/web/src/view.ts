@@ -4,9 +4,9 @@ import type { Line, Message } from './contract.js'
 import { face } from './face.js'
 
 const TYPING_FOR = 3_000
-/** Messages of one person stand together if they are not further apart, in milliseconds. */
+/** Messages of one person are grouped if the time between them is not longer, in milliseconds. */
 const TOGETHER = 5 * 60_000
-/** How close to the end of the conversation one is reading along, in pixels. */
+/** The distance from the end of the conversation up to which it scrolls with new messages, in pixels. */
 const NEAR = 80
 
 export interface Listeners {
@@ -23,9 +23,9 @@ const TEXTS: Record<State, string> = {
   closed: 'Disconnected',
 }
 
-/** What one sees of a room. */
+/** The view of a room. */
 export class View {
-  /** The messages that were shown, by their keys: one that comes again is not. */
+  /** The messages that were shown, by their keys. A repeated one is not shown again. */
   readonly #shown = new Map<string, HTMLElement>()
   readonly #waiting = new Map<string, HTMLElement>()
   readonly #typing = new Map<string, ReturnType<typeof setTimeout>>()
@@ -116,7 +116,7 @@ export class View {
     this.#add(() => $('log').append(item), mine)
   }
 
-  /** showWaiting shows a line of one's own that is not known to have arrived. */
+  /** showWaiting shows a line of this user that is not known to be stored. */
   showWaiting(line: Line): void {
     const item = this.#message(line.text, true)
     item.dataset['key'] = line.key
@@ -152,7 +152,7 @@ export class View {
     this.#add(() => $('log').append(item), false)
   }
 
-  /** showPeople shows who is here, undefined if that is not known. */
+  /** showPeople shows the people in the room; undefined means that they are not known. */
   showPeople(names: string[] | undefined, me: string): void {
     $('people').classList.toggle('unknown', !names)
     if (!names) {
@@ -205,7 +205,7 @@ export class View {
     return line
   }
 
-  /** #add changes the conversation, and keeps its end in sight for those who read there. */
+  /** #add changes the conversation, and keeps its end visible if it was. */
   #add(change: () => void, mine: boolean): void {
     const follow = mine || this.#isNearEnd()
     change()
@@ -220,13 +220,13 @@ export class View {
 
   #isNearEnd(): boolean {
     if (this.#scrolling) {
-      return true // soon; asking now would have the page laid out for each message
+      return true // soon; measuring now would require a layout for each message
     }
     const { scrollHeight, scrollTop, clientHeight } = $('scroll')
     return scrollHeight - scrollTop - clientHeight < NEAR
   }
 
-  /** #toEnd scrolls once for all messages that come before the page is drawn again. */
+  /** #toEnd scrolls once for all messages that arrive before the next frame. */
   #toEnd(): void {
     $('newest').hidden = true
     if (this.#scrolling) {
