@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -190,5 +192,148 @@ func TestCloseReportsTheFirst(t *testing.T) {
 		require.False(t, p.conn.Close(1001, ""))
 		code, _ := p.conn.CloseCode()
 		require.Equal(t, 1000, code)
+	})
+}
+
+// notified is a Handler that counts calls of Closing.
+type notified struct {
+	*peer
+
+	closings atomic.Int64
+}
+
+func (c *notified) Closing() { c.closings.Add(1) }
+
+// Closing is called once, whatever has closed the connection, and whenever.
+func TestClosingIsCalledOnce(t *testing.T) {
+	for name, test := range map[string]struct{ before, after func(p *peer) }{
+		"closed before it is served": {before: func(p *peer) { p.conn.Close(1000, "") }},
+		"killed before it is served": {before: func(p *peer) { p.conn.Kill() }},
+		"closed":                     {after: func(p *peer) { p.conn.Close(1000, "") }},
+		"closed twice":               {after: func(p *peer) { p.conn.Close(1000, ""); p.conn.Close(1001, "") }},
+		"closed and killed":          {after: func(p *peer) { p.conn.Close(1000, ""); p.conn.Kill() }},
+		"closed by the client":       {after: func(p *peer) { p.send(opClose, "\x03\xe8") }},
+		"dropped by the client":      {after: func(p *peer) { _ = p.nc.Close() }},
+		"a fault of the client":      {after: func(p *peer) { p.send(3, "") }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				server, client := net.Pipe()
+				pool := NewPool(1, 0)
+				c := &notified{peer: accept(t, pool, &script{}, server, client, "")}
+				go c.answerPings() // reads the close frame
+				if test.before != nil {
+					test.before(c.peer)
+				}
+				c.conn.Serve(c)
+				if test.after != nil {
+					synctest.Wait()
+					require.Zero(t, c.closings.Load())
+					test.after(c.peer)
+				}
+				<-c.code
+				require.EqualValues(t, 1, c.closings.Load())
+				pool.Close()
+			})
+		})
+	}
+}
+
+// eternal is a Source that always has more to send.
+type eternal struct{ script }
+
+func (*eternal) Pull(b *Batch, _ bool) More {
+	b.Own = append(b.Own, Frame([]byte("more"), false)...)
+	return Some
+}
+
+// A source that always has more does not keep a closing connection open.
+func TestCloseWhileTheSourceHasMore(t *testing.T) {
+	inBubble(t, 0, func(t *testing.T, pool *Pool, _ func() *peer) {
+		p := pipe(t, pool, &eternal{})
+		p.conn.Wake()
+		p.read()
+		synctest.Wait() // the next frame is being written
+		p.conn.Close(1000, "")
+		var frames int
+		for op := byte(0); op != opClose; frames++ {
+			op, _ = p.read()
+		}
+		require.LessOrEqual(t, frames, 1+closeBatches+1, "what was being written, what comes before the close frame, and that")
+		p.send(opClose, "\x03\xe8")
+		require.Equal(t, 1000, <-p.code)
+	})
+}
+
+// After a fault the connection is read until the client closes it, or for 5 s, so that the
+// client sees the close frame even if it goes on to send.
+func TestFaultyClientSeesTheCloseFrame(t *testing.T) {
+	for name, first := range map[string][]byte{
+		"nothing can be read":  masked(3, ""),
+		"messages can be read": masked(finalFrame|opText, strings.Repeat("x", 1<<10+1)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 0, func(t *testing.T, _ *Pool, connect func() *peer) {
+				p := connect()
+				begin := time.Now()
+				_, err := p.nc.Write(first)
+				require.NoError(t, err)
+				for range closeTimeout/time.Second - 1 {
+					time.Sleep(time.Second)
+					p.send(opText, "and so on")
+				}
+				op, _ := p.read()
+				require.Equal(t, byte(opClose), op)
+				_, _, err = p.tryRead()
+				require.ErrorIs(t, err, io.EOF)
+				require.Equal(t, -1, <-p.code)
+				require.LessOrEqual(t, time.Since(begin), closeTimeout)
+				require.Empty(t, p.got)
+			})
+		})
+	}
+}
+
+// No frame follows a close frame, not even a pong.
+func TestNoPongAfterClose(t *testing.T) {
+	inBubble(t, 0, func(t *testing.T, _ *Pool, connect func() *peer) {
+		p := connect()
+		p.conn.Close(1000, "")
+		op, _ := p.read()
+		require.Equal(t, byte(opClose), op)
+		p.send(opPing, "too late")
+		synctest.Wait()
+		go p.send(opClose, "\x03\xe8")
+		_, _, err := p.tryRead()
+		require.ErrorIs(t, err, io.EOF)
+		require.Equal(t, 1000, <-p.code)
+	})
+}
+
+// A client that does not read the answer to its close frame has 5 s to do so.
+func TestAnswerToCloseThatIsNotRead(t *testing.T) {
+	inBubble(t, 0, func(t *testing.T, _ *Pool, connect func() *peer) {
+		p := connect()
+		p.send(opClose, "\x03\xe8")
+		require.Equal(t, 1000, <-p.code)
+		time.Sleep(closeTimeout)
+		synctest.Wait()
+		_, _, err := p.tryRead()
+		require.ErrorIs(t, err, io.EOF)
+	})
+}
+
+// A connection that wakes a closed pool is closed.
+func TestWakeOfAClosedPool(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		pool := NewPool(1, 0)
+		p := pipe(t, pool, &script{})
+		pool.Close()
+		p.conn.Wake()
+		_, _, err := p.tryRead()
+		require.ErrorIs(t, err, io.EOF)
+		require.Equal(t, -1, <-p.code)
 	})
 }

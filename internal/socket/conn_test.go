@@ -92,6 +92,8 @@ type peer struct {
 	conn *Conn
 	code chan int
 	got  []string // messages
+	bin  []bool   // whether each of them was binary
+	size []int    // the capacity of each
 }
 
 // connect accepts a connection over server and serves it.
@@ -110,6 +112,11 @@ func connectEarly(t *testing.T, pool *Pool, src Source, server, client net.Conn,
 // accept accepts a connection without serving it.
 func accept(t *testing.T, pool *Pool, src Source, server, client net.Conn, early string) *peer {
 	t.Helper()
+	return acceptLimit(t, pool, src, server, client, early, 1<<10)
+}
+
+func acceptLimit(t *testing.T, pool *Pool, src Source, server, client net.Conn, early string, limit int64) *peer {
+	t.Helper()
 	r := handshakeRequest()
 	p := &peer{t: t, nc: client, br: bufio.NewReader(client), conn: &Conn{}, code: make(chan int, 1)}
 	status := make(chan int, 1)
@@ -120,7 +127,7 @@ func accept(t *testing.T, pool *Pool, src Source, server, client net.Conn, early
 		}
 		status <- answer.StatusCode
 	}()
-	require.NoError(t, p.conn.Accept(handshake{httptest.NewRecorder(), server, early}, r, pool, src, Options{ReadLimit: 1 << 10}))
+	require.NoError(t, p.conn.Accept(handshake{httptest.NewRecorder(), server, early}, r, pool, src, Options{ReadLimit: limit}))
 	require.Equal(t, http.StatusSwitchingProtocols, <-status)
 	return p
 }
@@ -135,8 +142,10 @@ func handshakeRequest() *http.Request {
 }
 
 // Receive, Closing and Ended implement Handler.
-func (p *peer) Receive(message []byte, _ bool) (run func()) {
+func (p *peer) Receive(message []byte, binary bool) (run func()) {
 	p.got = append(p.got, string(message))
+	p.bin = append(p.bin, binary)
+	p.size = append(p.size, cap(message))
 	return nil
 }
 

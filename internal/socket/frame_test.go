@@ -182,8 +182,11 @@ func TestCharactersMayBeSplit(t *testing.T) {
 			require.NoError(t, err)
 		}
 		p.send(opBinary, "\xff")
+		_, err := p.nc.Write(slices.Concat(masked(opBinary, "\xc3"), masked(finalFrame, "")))
+		require.NoError(t, err)
 		synctest.Wait()
-		require.Equal(t, []string{"hé!", "\xff"}, p.got)
+		require.Equal(t, []string{"hé!", "\xff", "\xc3"}, p.got)
+		require.Equal(t, []bool{false, true, true}, p.bin)
 		p.end()
 	})
 }

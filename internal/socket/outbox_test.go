@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -171,6 +172,10 @@ func TestOutboxDiscard(t *testing.T) {
 		b.Close()
 		b.Discard()
 		require.True(t, b.Empty())
+		require.Zero(t, b.Size())
+		var batch Batch
+		b.Take(&batch, func(uint64) bool { return true })
+		require.Empty(t, batch.Own)
 	})
 }
 
@@ -192,6 +197,27 @@ func TestOutboxWaitsForEvents(t *testing.T) {
 			require.Equal(t, want, got)
 		}
 	})
+}
+
+// Frames may hold half of the limit, and not a byte more.
+func TestOutboxLimit(t *testing.T) {
+	for limit, fits := range map[int]bool{1000: true, 998: false} {
+		t.Run(strconv.Itoa(limit), func(t *testing.T) {
+			inOutbox(t, limit, func(t *testing.T, b *boxed, _ *peer) {
+				require.NoError(t, b.Reserve(t.Context(), 200-FrameOverhead))
+				done := make(chan error, 1)
+				go func() { done <- b.Put(t.Context(), make([]byte, 300-FrameOverhead), 0) }()
+				synctest.Wait()
+				require.Equal(t, fits, len(done) == 1)
+				b.Close()
+				if err := <-done; fits {
+					require.NoError(t, err)
+				} else {
+					require.ErrorIs(t, err, ErrClosed)
+				}
+			})
+		})
+	}
 }
 
 // Reservations count like frames.

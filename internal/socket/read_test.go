@@ -65,6 +65,102 @@ func TestControlFramesBetweenMessages(t *testing.T) {
 	}
 }
 
+// mask masks a frame that was masked with zeros.
+func mask(frame []byte, key [4]byte) []byte {
+	size := headerSize(frame[1])
+	copy(frame[size-4:], key[:])
+	unmask(frame[size:], key, 0)
+	return frame
+}
+
+// Messages of all sizes, in fragments of all sizes, are received as they were sent, and
+// take little more memory than they need.
+func TestMessages(t *testing.T) {
+	const limit = 200_000
+	key := [4]byte{1, 20, 77, 254}
+	message := make([]byte, limit)
+	for i := range message {
+		message[i] = byte(i * i >> 8)
+	}
+	for name, sizes := range map[string][]int{
+		"short": {5}, "in the buffer": {200}, "medium": {5000}, "long": {100_000}, "at the limit": {limit},
+		"short fragments": {1, 2, 3}, "fragments": {100, 5000, 0, 30_001}, "long fragments": {50_001, 3, 99_999}, "fragments up to the limit": {1, limit - 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				pool := NewPool(1, 0)
+				server, client := net.Pipe()
+				p := acceptLimit(t, pool, &script{}, server, client, "", limit)
+				p.conn.Serve(p)
+				var sent int
+				for i, size := range sizes {
+					first := byte(opContinuation)
+					if i == 0 {
+						first = opBinary
+					}
+					if i == len(sizes)-1 {
+						first |= finalFrame
+					}
+					_, err := client.Write(mask(masked(first, string(message[sent:sent+size])), key))
+					require.NoError(t, err)
+					sent += size
+				}
+				_, err := client.Write(mask(masked(finalFrame|opPing, "ping"), key))
+				require.NoError(t, err)
+				op, payload := p.read()
+				require.Equal(t, byte(opPong), op)
+				require.Equal(t, "ping", payload)
+				require.Len(t, p.got, 1)
+				require.Equal(t, string(message[:sent]), p.got[0])
+				require.LessOrEqual(t, p.size[0], max(2*sent, firstPayload))
+				if len(sizes) == 1 {
+					require.Equal(t, sent, p.size[0])
+				}
+				p.end()
+				pool.Close()
+			})
+		})
+	}
+}
+
+// A ping is answered with its own payload, of up to 125 bytes.
+func TestPings(t *testing.T) {
+	inBubble(t, 0, func(t *testing.T, _ *Pool, connect func() *peer) {
+		p := connect()
+		for _, size := range []int{0, 1, 124, maxControlPayload} {
+			p.send(opPing, strings.Repeat("x", size))
+			op, payload := p.read()
+			require.Equal(t, byte(opPong), op)
+			require.Equal(t, strings.Repeat("x", size), payload)
+		}
+		p.end()
+	})
+}
+
+// A client that sends pings without reading the answers is sent about 1 KiB of them.
+func TestPongsAreBounded(t *testing.T) {
+	inBubble(t, 0, func(t *testing.T, _ *Pool, connect func() *peer) {
+		p := connect()
+		for range 1000 {
+			p.send(opPing, strings.Repeat("x", 100))
+		}
+		synctest.Wait()
+		var sent int
+		go func() { time.Sleep(time.Second); _ = p.nc.Close() }()
+		for {
+			_, payload, err := p.tryRead()
+			if err != nil {
+				break
+			}
+			sent += len(payload)
+		}
+		require.GreaterOrEqual(t, sent, maxControl-200)
+		require.LessOrEqual(t, sent, 2*maxControl, "what waits, and what was being written")
+		<-p.code
+	})
+}
+
 // busy is a Handler that returns a function to run for each message.
 type busy struct {
 	*peer
