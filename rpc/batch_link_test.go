@@ -250,7 +250,7 @@ func TestBatchLinkHeaders(t *testing.T) {
 }
 
 // A slow call does not keep the answers of the others, nor does one that is given up
-// end them. What nobody waits for any more is ended on the server too.
+// end them. A call that nobody waits for any more is ended on the server too.
 func TestBatchLinkCallsAreApart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -132,7 +132,7 @@ func TestCORSAnswers(t *testing.T) {
 	}
 }
 
-// What any page may call must not act for the user in whose browser the page is.
+// A procedure that any page may call must not act for the user in whose browser the page is.
 func TestCORSOfAllOrigins(t *testing.T) {
 	t.Parallel()
 	h := corsHandler(rpc.CORSPlugin{Origins: []string{"*", ours}}, rpc.HandlerOptions{})

@@ -63,7 +63,7 @@ func TestCommonCodes(t *testing.T) {
 	}
 }
 
-// An interceptor is outside of procedures, so it may say that its error is
+// An interceptor is outside of procedures, so it may mark its error as
 // defined.
 func TestErrorsAreSentAsRecorded(t *testing.T) {
 	t.Parallel()

@@ -157,7 +157,7 @@ func TestSendsThatWaitEndWithTheContext(t *testing.T) {
 	})
 }
 
-// What callers are not told is in the log; that they have stopped is not.
+// An error that is not sent to the caller is logged, but not that the caller has stopped.
 func TestEventsAreLogged(t *testing.T) {
 	t.Parallel()
 	var log strings.Builder

@@ -199,7 +199,7 @@ func TestSlowReadersHoldUpHandlers(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, event, len(text))
 		read++
-		// What the network holds back is a few megabytes at most.
+		// The network buffers a few megabytes at most.
 		require.Less(t, sent.Load()-read, int64(200))
 	}
 	result, err := events.Result()

@@ -110,7 +110,7 @@ func TestEventsHideErrors(t *testing.T) {
 	})
 }
 
-// What interceptors and the input say is the error of the call.
+// The error of an interceptor, or of the input, is the error of the call.
 func TestEventsAreRefused(t *testing.T) {
 	strict := rpc.DefineEventsIn[messageInput, int, rpc.Void](rpc.Group("group"), "strict")
 	require.Equal(t, "group.strict", strict.Path())

@@ -134,7 +134,7 @@ func ExampleRetry() {
 	// Output: 3 <nil>
 }
 
-// What the server refuses for good is not repeated.
+// A call that the server refuses for good is not repeated.
 func ExampleWithRetry() {
 	tries := 0
 	closed := rpc.Define[rpc.Void, rpc.Void]("closed")

@@ -23,7 +23,7 @@ func ExampleEventProcedure_Describe() {
 	// Output: [lines] int string bool
 }
 
-// What a program serves is read from its router.
+// A router lists the procedures that a program serves.
 func ExampleRouter_Routes() {
 	router := rpc.NewRouter(Greet.Handler(greet), sum.Handler(nil))
 	for _, route := range router.Routes() {

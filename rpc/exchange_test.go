@@ -31,7 +31,7 @@ func dialHTTP(t *testing.T, server *memhttp.Server) (net.Conn, *bufio.Reader) {
 	return conn, bufio.NewReader(conn)
 }
 
-// A body that does not arrive is waited for as long as the options say.
+// The options limit the time for which a body is waited for.
 func TestSlowBodies(t *testing.T) {
 	t.Parallel()
 	request := "POST /%s HTTP/1.1\r\nHost: h\r\nContent-Type: %s\r\nContent-Length: 1000\r\n\r\n%s"
@@ -125,8 +125,8 @@ func formOf(data string) string {
 	return "--b\r\nContent-Disposition: form-data; name=\"data\"\r\n\r\n" + data + "\r\n--b--\r\n"
 }
 
-// What is refused without its body is answered without waiting for it. The connection
-// serves further requests if the body comes all the same.
+// A request that is refused without its body is answered without waiting for it. The
+// connection serves further requests if the body comes all the same.
 func TestRefusalsDoNotWaitForBodies(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

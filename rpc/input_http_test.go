@@ -83,7 +83,7 @@ func TestInputBodies(t *testing.T) {
 	})
 }
 
-// What a client sends behind an input that was not read is never taken for a request.
+// Bytes that a client sends after an input that was not read are never taken for a request.
 func TestInputThatIsLeftIsNoRequest(t *testing.T) {
 	t.Parallel()
 	for name, path := range map[string]string{"plain answer": "/collect", "stream as answer": "/twice"} {

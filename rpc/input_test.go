@@ -167,7 +167,7 @@ func TestInputFails(t *testing.T) {
 	})
 }
 
-// What is no error of RPC stays where it was made, also a panic.
+// An error that is not of package rpc is not sent to the client, and neither is a panic.
 func TestInputHidesErrors(t *testing.T) {
 	everyTransport(t, func(t *testing.T, connect func(...rpc.Route) rpc.Caller) {
 		t.Helper()

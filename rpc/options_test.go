@@ -36,8 +36,8 @@ func greedy(ctx context.Context, call *rpc.Call, next rpc.CallFunc) (any, error)
 	return next(ctx, call)
 }
 
-// What a plugin adds to the options is not written behind the caller's own slices, of
-// which another handler may be made.
+// A plugin that appends to the options does not write to the caller's own slices, which
+// another handler may use.
 func TestPluginsDoNotChangeTheOptionsOfOthers(t *testing.T) {
 	t.Parallel()
 	interceptors, serializers := make([]rpc.Interceptor, 1, 4), make([]value.Serializer, 0, 4)

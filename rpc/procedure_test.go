@@ -112,7 +112,7 @@ func TestInputsOfCallsInProcess(t *testing.T) {
 	}
 }
 
-// What is null over a network is nil, also where there is none.
+// An input that is null over a network is nil, also in a call within the process.
 func TestNilInputs(t *testing.T) {
 	t.Parallel()
 	for name, caller := range map[string]rpc.Caller{

@@ -50,7 +50,7 @@ func stressRouter() *rpc.Router {
 	}))
 }
 
-// checkStress makes one call and says what is wrong with its answer. A call whose
+// checkStress makes one call and returns an error if its answer is wrong. A call whose
 // context has ended may have been in time all the same.
 func checkStress(ctx context.Context, c rpc.Caller, in stressInput) error {
 	out, err := stress.Call(ctx, c, in)
@@ -69,7 +69,7 @@ func checkStress(ctx context.Context, c rpc.Caller, in stressInput) error {
 }
 
 // Ten thousand calls, 200 at a time, of all sizes, some of them aborted: each answer
-// reaches its caller, and nothing is left over. What stays running would keep the
+// reaches its caller, and nothing is left over. A goroutine that is left would keep the
 // bubble from ending.
 func TestPeersUnderLoad(t *testing.T) {
 	t.Parallel()
@@ -159,7 +159,7 @@ func TestPeersCarryNativeTypes(t *testing.T) {
 	}
 }
 
-// What durable objects do: the events of a stream are written by somebody else.
+// A durable object writes the events of a stream itself, after the handler has returned.
 func TestPeersHibernation(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

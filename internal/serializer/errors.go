@@ -51,7 +51,7 @@ type Issue struct {
 }
 
 // TypeError is returned for a message that is well-formed but does not fit the type that it was
-// decoded into. What fits has been decoded.
+// decoded into. The parts that fit have been decoded.
 type TypeError struct {
 	// Issues has at least one element. They are in the order of the message. Past about
 	// 64 KiB the list ends early, so that a hostile message cannot make a long answer.
