@@ -22,7 +22,7 @@ import (
 //	MODEL_FIRST=20000 go test -run TestModel ./durableobject   others than the first
 //	MODEL_SEED=4711 go test -run TestModel ./durableobject     one history, to be read
 //
-// The seed of a history does not determine which of its goroutines runs first. One that
+// A seed does not decide in which order the goroutines of a history run. A history that
 // fails only sometimes is found again with -count.
 func TestModel(t *testing.T) {
 	counts := &tally{}

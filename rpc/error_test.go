@@ -184,7 +184,7 @@ func TestErrorDefRecognizesItsError(t *testing.T) {
 	require.Panics(t, func() { rpc.DefineError[rpc.Void]("", 400, "") })
 }
 
-// The contract decides whether an error is defined, not the handler.
+// The contract decides whether an error is defined, whatever the handler claims.
 func TestDefinedIsDecidedByTheContract(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {

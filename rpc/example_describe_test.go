@@ -43,7 +43,7 @@ func ExampleRouter_Has() {
 	// false true
 }
 
-// A transport of one's own makes calls of what it has received.
+// A custom transport makes calls from the messages that it receives.
 func ExampleRouter_Serve() {
 	router := rpc.NewRouter(Greet.Handler(greet))
 	call := &rpc.Call{Path: []string{"greet"}, Input: Greeting{Name: "Ada"}}
