@@ -10,12 +10,12 @@ import (
 // parseAddress parses an address of the application.
 func parseAddress(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
-	if err != nil {
+	if err != nil && strings.Contains(text, "://") {
 		return nil, fmt.Errorf("URL: %w", withoutAddress(err))
 	}
-	switch u.Scheme {
-	case "ws", "wss", "http", "https":
-		if u.Host != "" {
+	if err == nil && u.Host != "" {
+		switch u.Scheme {
+		case "ws", "wss", "http", "https":
 			return u, nil
 		}
 	}

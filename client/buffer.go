@@ -27,6 +27,7 @@ type buffer struct {
 	//   - Once ended is set, nothing is added.
 	mu     sync.Mutex
 	wake   *sync.Cond // signaled when items or ended change
+	space  *sync.Cond // signaled when the reader of the connection may have to go on
 	items  []item
 	bytes  int // of all items
 	cursor string
@@ -58,7 +59,7 @@ func (it item) replayed() bool { return it.gap == nil || it.gap.Reason == GapUnr
 // It begins after the event with the id cursor.
 func newBuffer(maxItems, maxBytes int, cursor string, stopping func() bool) *buffer {
 	b := &buffer{maxItems: maxItems, maxBytes: maxBytes, cursor: cursor, stopping: stopping, room: make(chan struct{}, 1)}
-	b.wake = sync.NewCond(&b.mu)
+	b.wake, b.space = sync.NewCond(&b.mu), sync.NewCond(&b.mu)
 	return b
 }
 
@@ -71,24 +72,31 @@ func (b *buffer) end() string {
 }
 
 // feed adds the events of one subscription to a buffer, until a later subscription replaces it.
-type feed struct{ *buffer }
+type feed struct {
+	*buffer
+	reader *reader
+}
 
-// attach returns the feed of a new subscription, which replaces the previous one. It also
-// returns the id to resume from, empty if there is none, and reports whether an event is lost
+// isOpen reports whether events are still added. It is called with mu held.
+func (f *feed) isOpen() bool { return f.owner == f && !f.ended }
+
+// attach returns the feed of a new subscription on the connection of r, which replaces the
+// previous one. It also returns the id to resume from, empty if there is none, and reports whether an event is lost
 // even if the resume is complete.
 //
 // rewind means that the server replays events out of order, so that it is not possible to
 // resume after the last one that arrived. Like oRPC's own client, attach then drops the
 // unread events, which the server will send again.
-func (b *buffer) attach(rewind bool) (f *feed, lastEventID string, lossy bool) {
+func (b *buffer) attach(r *reader, rewind bool) (f *feed, lastEventID string, lossy bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if rewind {
 		b.rewind()
 	}
 	lossy = b.lossy
-	f = &feed{b}
+	f = &feed{b, r}
 	b.owner, b.full, b.lossy = f, false, false
+	b.space.Broadcast()
 	return f, b.end(), lossy
 }
 
@@ -114,11 +122,12 @@ func (b *buffer) rewind() {
 }
 
 // add adds an event, or the gap in place of one that cannot be read. id is the event's id, or
-// empty, and size the size of its message. add returns false if the buffer has become full.
+// empty, and size the size of its message. If the buffer is full, add waits for a while, see
+// reader, and then drops the event. It returns false if the buffer has become full.
 func (f *feed) add(it item, id string, size int) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.owner != f || f.ended {
+	if !f.isOpen() {
 		return true
 	}
 	it.cursor, it.bytes = id, size+itemOverhead
@@ -127,6 +136,11 @@ func (f *feed) add(it item, id string, size int) bool {
 	}
 	if it.gap != nil && !f.full && f.merge(it) {
 		return true
+	}
+	if !f.full && !f.fits(it) {
+		if f.awaitSpace(it); !f.isOpen() {
+			return true
+		}
 	}
 	if f.full || !f.fits(it) {
 		first := !f.full
@@ -146,7 +160,7 @@ func (b *buffer) fits(it item) bool {
 func (f *feed) gap(gap *GapError, cursor string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.owner != f || f.ended {
+	if !f.isOpen() {
 		return
 	}
 	if it := (item{gap: gap, cursor: cursor, bytes: itemOverhead}); !f.merge(it) {
@@ -175,7 +189,7 @@ func (f *feed) move(cursor string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch last := len(f.items) - 1; {
-	case f.owner != f || f.ended || f.full:
+	case !f.isOpen() || f.full:
 	case last >= 0:
 		f.items[last].cursor = cursor
 	default:
@@ -222,6 +236,9 @@ func (b *buffer) next() (it item, ok, room bool, err error) {
 	b.items = b.items[1:]
 	b.bytes -= it.bytes
 	it.before, b.cursor = b.cursor, it.cursor
+	if b.halfEmpty() {
+		b.space.Signal()
+	}
 	return it, true, b.full && b.halfEmpty(), nil
 }
 
@@ -244,6 +261,13 @@ func (b *buffer) isFull() bool {
 	return b.full
 }
 
+// interrupt makes a reader that waits for space check whether it has to go on.
+func (b *buffer) interrupt() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.space.Broadcast()
+}
+
 // finish ends the buffer: readers receive its items and then err. Only the first call of
 // finish or drop has an effect.
 func (b *buffer) finish(err error) {
@@ -252,6 +276,7 @@ func (b *buffer) finish(err error) {
 	if !b.ended {
 		b.ended, b.err = true, err
 		b.wake.Broadcast()
+		b.space.Broadcast()
 	}
 }
 
@@ -263,6 +288,7 @@ func (b *buffer) drop(err error) {
 	if !b.ended {
 		b.ended, b.err = true, err
 		b.wake.Broadcast()
+		b.space.Broadcast()
 	}
 }
 

@@ -37,6 +37,7 @@ func TestFirstConnectionRefused(t *testing.T) {
 		"429": {429, 0, context.DeadlineExceeded},
 		"302": {302, 0, context.DeadlineExceeded},
 		"500": {500, 0, context.DeadlineExceeded},
+		"501": {501, 1, nil},
 		"503": {503, 0, context.DeadlineExceeded},
 	}
 	for name, c := range cases {

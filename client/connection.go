@@ -32,6 +32,7 @@ type connection struct {
 	doubt    chan struct{} // has an element when the connection may be dead
 	redact   func(error) error
 	maxBytes int64 // of a message
+	reader   *reader
 
 	// These belong to the reader.
 	large peer.Sketch // of a message of more than maxBytes
@@ -77,6 +78,7 @@ func (c *connection) read(calls *transport.ClientPeer) error {
 			return err
 		}
 		c.size = len(message)
+		c.reader.readMessage(c.size)
 		if err := calls.Receive(message, binary); err != nil && !hasOwner(err) {
 			calls.Refuse(err)
 		}
@@ -98,8 +100,15 @@ func (c *connection) verify() {
 	}
 }
 
+// Fail closes the connection, whose reader returns the cause. Fail does not wait.
+func (c *connection) Fail(cause error) {
+	c.Conn.Fail(cause)
+	c.reader.close()
+}
+
 // close closes the connection with a close frame and waits until it has ended.
 func (c *connection) close() {
+	c.reader.close()
 	c.Close()
 	<-c.done
 }

@@ -164,6 +164,7 @@ func (c *core) send(ctx context.Context, message []byte, binary bool) error {
 	if conn == nil {
 		return errNotConnected
 	}
+	c.buffer.interrupt() // an answer may be expected now
 	return conn.Write(message, binary)
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -18,7 +19,7 @@ import (
 //
 // Dial returns when the server has answered the subscription, or with an error: that of src
 // for the first token, that of the first connection if the server refuses it with a status
-// from 400 to 499 other than 401, 408, 425 and 429, or a timeout after
+// from 400 to 499 other than 401, 408, 425 and 429, or with 501, or a timeout after
 // Options.ConnectTimeout. If options are wrong, the error wraps [ErrOptions].
 //
 // ctx is the context of the iterator, not only of Dial: when it ends, the iterator ends.
@@ -41,12 +42,13 @@ func Dial[T any](ctx context.Context, src TokenSource, o *Options, opts ...rpc.C
 	if err != nil {
 		return nil, prefixed("client: dial", err)
 	}
-	src = withOptions(withTimeout(src, options.DialTimeout), opts)
-	cred, err := fetchCredential(ctx, src)
+	src = withTimeout(src, options.DialTimeout)
+	logger := func() *slog.Logger { return options.Logger }
+	cred, err := fetchCredential(ctx, withOptions(src, withRetryLog(ctx, opts, logger)))
 	if err != nil {
 		return nil, prefixed("client: dial", err)
 	}
-	it, err := open[T](ctx, src, cred, options, begin)
+	it, err := open[T](ctx, withOptions(src, opts), cred, options, begin)
 	if err != nil {
 		return nil, err
 	}

@@ -63,8 +63,10 @@
 // processes.
 //
 // An application that reads slowly still receives all events. When the buffer is full, by
-// Options.BufferSize or Options.BufferBytes, the iterator drops events, and requests them
-// again on the same socket once half of the buffer is read. Calls are not affected.
+// Options.BufferSize or Options.BufferBytes, the iterator does not read its socket until half
+// of the buffer is read, which slows the server down. If that takes too long, or a call is
+// under way, it drops events instead, and requests them again on the same socket once half of
+// the buffer is read. Calls are not affected.
 //
 // Events that a server sends to one socket only are not in the log and have no id. They
 // are lost if the connection is lost before they arrive.

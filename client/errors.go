@@ -42,8 +42,10 @@ const (
 	// GapTruncated means that the server no longer keeps all missed events, or does
 	// not know the last event id. The events that it still keeps follow.
 	GapTruncated GapReason = iota + 1
-	// GapNoResume means that the client could not resume, usually because the server
-	// keeps no events. Events published while it was not connected are lost.
+	// GapNoResume means that the client could not resume: the server keeps no events, so
+	// that those published while the client was not connected are lost, or an event without
+	// an id, such as those of durableobject.Websocket.Send, was dropped because events were
+	// read too slowly. The server may have sent that one again, with its OnSubscribed.
 	GapNoResume
 	// GapReset means that the server has started to count its events from 1 again, so
 	// that it does not know the last event id.
@@ -143,6 +145,8 @@ func isFinal(err error) bool {
 	switch status := statusOf(err); status {
 	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
 		return false
+	case http.StatusNotImplemented: // middleware of the server prevents WebSockets
+		return true
 	default:
 		return status >= 400 && status < 500 || errors.Is(err, ErrOptions)
 	}

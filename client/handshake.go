@@ -31,7 +31,8 @@ func (c *core) open(ctx context.Context, cred credential) (*connection, error) {
 	}
 	return &connection{
 		Conn: conn, cred: cred, redact: c.redact, maxBytes: c.options.MaxMessageBytes,
-		done: make(chan struct{}), doubt: make(chan struct{}, 1),
+		reader: newReader(c.buffer, c.options.PingInterval, c.peer.Busy, conn.Crowded),
+		done:   make(chan struct{}), doubt: make(chan struct{}, 1),
 	}, nil
 }
 

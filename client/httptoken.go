@@ -64,7 +64,7 @@ func (s *httpSource) Token(ctx context.Context) (string, error) {
 
 func (s *httpSource) fetch(ctx context.Context) (string, error) {
 	if u, err := parseAddress(s.address); err != nil || !strings.HasPrefix(u.Scheme, "http") {
-		return "", fmt.Errorf("%w: it must be like http://host/path", ErrOptions)
+		return "", fmt.Errorf("%w: the address of the token must be like http://host/path", ErrOptions)
 	}
 	r, err := http.NewRequestWithContext(ctx, cmp.Or(s.options.Method, http.MethodGet), s.address, nil)
 	if err != nil {

@@ -65,7 +65,9 @@ type Options struct {
 	//
 	// The lifetime of a token, exp - iat, is counted from its arrival, so the clock of
 	// this machine does not have to be right. If that is not between 0 and 366 days, the
-	// clock is used, and tokens are then refreshed at most once a minute.
+	// clock is used, and tokens are then refreshed at most once a minute. If it is not longer
+	// than RefreshTokenBeforeExpire and RefreshTokenDelay, which is logged, tokens are
+	// refreshed after RefreshTokenDelay, and may have expired by then.
 	RefreshTokenBeforeExpire time.Duration
 	// RefreshTokenBeforeExpireFunc returns this duration for each token, in place of
 	// RefreshTokenBeforeExpire. It must return soon.
@@ -99,10 +101,12 @@ type Options struct {
 	PingInterval time.Duration
 
 	// BufferSize and BufferBytes are the maximum number of unread events, and the maximum
-	// size of their messages together. If there are more, the client drops events that
-	// arrive, and requests them again once half of the buffer is read; calls are not
-	// affected. A single event may be larger than BufferBytes. 0 means 1024 events and
-	// 16 MiB.
+	// size of their messages together. If there are more, the client stops reading the
+	// socket until half of the buffer is read, which slows the server down. It does so for at
+	// most 2 s, or half of PingInterval if that is shorter, if loops read less than 64 KiB per
+	// second, and not during a call or a stream of a method. After that it drops events that
+	// arrive, and requests them again once half of the buffer is read, so calls are not
+	// affected. A single event may be larger than BufferBytes. 0 means 1024 events and 16 MiB.
 	BufferSize  int
 	BufferBytes int
 	// MaxMessageBytes is the size of the largest message that is accepted. A larger one
@@ -135,9 +139,10 @@ type Options struct {
 	// the link for a [LinkPlugin], and otherwise http.DefaultClient. It is not used in
 	// browsers.
 	HTTPClient *http.Client
-	// Logger receives state changes at level Debug, and warnings that events are read too
-	// slowly or that a token could not be refreshed. Tokens are not logged. Nil means no
-	// logging.
+	// Logger receives state changes at level Debug, and warnings: that events are read too
+	// slowly, at most every 10 s; why a new iterator could not connect or fetch its first
+	// token yet, once for each reason; that a token could not be refreshed, or lives too short
+	// a time for that. Tokens are not logged. Nil means no logging.
 	Logger *slog.Logger
 
 	// watch is dial.Watch, except in tests.

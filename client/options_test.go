@@ -209,6 +209,7 @@ func TestOptionsAreChecked(t *testing.T) {
 	}{
 		"none":           {nil, "URL: it must be like ws://host/path or https://host/path"},
 		"no address":     {&client.Options{URL: "localhost:3000"}, "URL: it must be like ws://host/path or https://host/path"},
+		"no scheme":      {&client.Options{URL: "127.0.0.1:3000/socket"}, "URL: it must be like ws://host/path or https://host/path"},
 		"two addresses":  {&client.Options{URL: url, URLFunc: func(context.Context, *token.Payload) (string, error) { return url, nil }}, "both URL and URLFunc"},
 		"two refreshes":  {&client.Options{URL: url, RefreshTokenBeforeExpire: 1, RefreshTokenBeforeExpireFunc: func(*token.Payload) time.Duration { return 1 }}, "both RefreshTokenBeforeExpire and RefreshTokenBeforeExpireFunc"},
 		"negative times": {&client.Options{URL: url, RefreshTokenDelay: -1, DialTimeout: -1}, "RefreshTokenDelay is negative; DialTimeout is negative"},

@@ -10,6 +10,10 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/transport"
 )
 
+// maxReaderWait is the longest time for which the reader of a connection waits for loops. It is
+// well below the time after which servers close a socket that accepts nothing, 10 s by default.
+const maxReaderWait = 2 * time.Second
+
 // keepAlive pings the server at each interval, and ends a connection that stays silent.
 func (c *connection) keepAlive(ctx context.Context, interval time.Duration, _ *transport.ClientPeer) {
 	ticker := time.NewTicker(interval)

@@ -16,6 +16,9 @@ const (
 	headerHeartbeat = "X-Durable-Iterator-Heartbeat"
 	// listenTicks is how often received bytes are checked in an interval.
 	listenTicks = 16
+	// maxReaderWait is the longest time for which the reader of a connection waits for loops.
+	// It is short, because the browser goes on receiving.
+	maxReaderWait = 200 * time.Millisecond
 	// maxAnswerTime is how long the server may take to answer a request.
 	maxAnswerTime = 8 * time.Second
 )

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -58,6 +59,14 @@ type discovery struct {
 	begin   *rpc.Call
 }
 
+// logger returns the logger of the options.
+func (d *discovery) logger() *slog.Logger {
+	if d.options == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return d.options.Logger
+}
+
 // Subscribe calls a procedure whose output is a durable iterator, and opens the iterator.
 // link is an rpc.Link with a [LinkPlugin]. in and opts are those of the call, which is
 // repeated for each refresh of the token. The events begin after the id set by
@@ -78,7 +87,7 @@ func Subscribe[In, T any](
 		return ok && retry.Max > 0
 	})}
 	cred, err := fetchCredential(ctx, TokenFunc(func(ctx context.Context) (string, error) {
-		return call(ctx, append(slices.Clip(opts), rpc.WithState(&found)))
+		return call(ctx, append(withRetryLog(ctx, opts, found.logger), rpc.WithState(&found)))
 	}))
 	if err != nil {
 		return nil, err

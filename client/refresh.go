@@ -46,7 +46,13 @@ func (s *supervisor) scheduleRefresh(least time.Duration) {
 		s.refreshTimer.Stop() // it may have been set for an earlier token
 		return
 	}
-	s.refreshTimer.Reset(refreshDelay(time.Now(), payload, before, least))
+	now := time.Now()
+	if life := lifetime(now, payload); life > 0 && (life <= before || life <= s.options.RefreshTokenDelay) && !s.lifetimeLogged {
+		s.lifetimeLogged = true
+		s.options.Logger.Warn("the lifetime of the token is too short to refresh it in time", "id", s.id, "lifetime", life,
+			"refresh_token_before_expire", before, "refresh_token_delay", s.options.RefreshTokenDelay)
+	}
+	s.refreshTimer.Reset(refreshDelay(now, payload, before, least))
 }
 
 // fetch starts fetching a new token, unless one is already being fetched.

@@ -5,9 +5,13 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"time"
 
 	"github.com/go-orpc/durable-iterator/rpc"
 )
+
+// slowLogInterval is the minimum time between two warnings that events are read too slowly.
+const slowLogInterval = 10 * time.Second
 
 var errSubscriptionEnded = errors.New("the server has ended the subscription")
 
@@ -21,7 +25,7 @@ func (s *supervisor) subscribe(ctx context.Context) {
 	}
 	sub.full = func() { s.post(func() { s.unsubscribe(ctx) }) }
 	sub.ended = func(err error) { conn.Fail(s.redact(errors.Join(errSubscriptionEnded, err))) }
-	sub.feed, sub.resumed, sub.lossy = s.buffer.attach(s.originalServer)
+	sub.feed, sub.resumed, sub.lossy = s.buffer.attach(conn.reader, s.originalServer)
 	header := http.Header{}
 	maps.Copy(header, s.header)
 	header.Set(headerExtension, "1")
@@ -63,8 +67,11 @@ func (s *supervisor) unsubscribe(ctx context.Context) {
 	if s.stop == nil || !s.buffer.isFull() {
 		return
 	}
-	s.options.Logger.WarnContext(ctx, "events are read too slowly", "id", s.id,
-		"max_events", s.options.BufferSize, "max_bytes", s.options.BufferBytes)
+	if s.slowLogged.IsZero() || time.Since(s.slowLogged) >= slowLogInterval {
+		s.slowLogged = time.Now()
+		s.options.Logger.WarnContext(ctx, "events are read too slowly", "id", s.id,
+			"max_events", s.options.BufferSize, "max_bytes", s.options.BufferBytes)
+	}
 	s.stop()
 	s.stop = nil
 	s.resubscribe(ctx) // there may be room again

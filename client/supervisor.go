@@ -34,6 +34,7 @@ type supervisor struct {
 	attempt   int   // failed attempts since the last stable connection
 	liveSince time.Time
 	lastErr   error        // of the last attempt
+	attempts  attempts     // before it was live
 	retryHint atomic.Int64 // the pause that the server asked for with its last event
 
 	needNewToken  bool // the token was refused, and no other one has been fetched yet
@@ -45,8 +46,10 @@ type supervisor struct {
 	stopDialing    func() // while dialing
 	stop           func() // ends the subscription, or nil
 	subscribing    bool
-	answered       bool // an earlier subscription was answered
-	originalServer bool // by a server of oRPC
+	answered       bool      // an earlier subscription was answered
+	originalServer bool      // by a server of oRPC
+	slowLogged     time.Time // when events were last reported to be read too slowly
+	lifetimeLogged bool      // tokens were reported to live too short a time
 
 	end error // why run returns, or nil while it runs
 }
@@ -282,6 +285,9 @@ func (s *supervisor) waitToRetry(ctx context.Context, err error) {
 	s.liveSince = time.Time{}
 	s.attempt++
 	s.lastErr = err
+	if s.neverLive {
+		s.attempts.failed(ctx, s.options.Logger, "not connected yet", err, "id", s.id)
+	}
 	asked := max(time.Duration(s.retryHint.Load()), retryAfter(err, time.Now()))
 	if !s.away {
 		s.retryTimer.Reset(min(asked, maxHint) + s.connectPauses(s.attempt))

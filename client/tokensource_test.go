@@ -99,6 +99,14 @@ func TestHTTPTokenErrorsDoNotContainTheAddress(t *testing.T) {
 	}
 }
 
+func TestHTTPTokenWithoutAnAddress(t *testing.T) {
+	for _, address := range []string{"", "localhost:3000/token", "127.0.0.1:3000/token", "ws://localhost/token"} {
+		_, err := client.HTTPToken(address, nil).Token(t.Context())
+		require.ErrorIs(t, err, client.ErrOptions)
+		require.EqualError(t, err, "client: http token: bad options: the address of the token must be like http://host/path")
+	}
+}
+
 // A response with an error status may still contain a token.
 func TestHTTPTokenErrorsDoNotContainTokens(t *testing.T) {
 	signed, err := token.Secret("k").Sign(t.Context(), &token.Payload{Channel: "a channel", ExpiresAt: time.Now().Add(time.Hour)})

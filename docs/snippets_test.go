@@ -14,7 +14,7 @@ import (
 )
 
 // Code in pages that is too short for an example is compiled here, but not run.
-var _ = []any{(*Room).Say, (*Room).Members, newRooms, ban, publishOrder, keysOfCalls, publishFigures, readOldest, newScore}
+var _ = []any{(*Room).Say, (*Room).Members, newRooms, ban, publishOrder, keysOfCalls, publishFigures, readOldest, newScore, reloadOnGap}
 
 type (
 	Room    struct{ *durableobject.Object[Message] }
@@ -78,6 +78,22 @@ func readOldest(room *client.Iterator[Message], show func(Message)) error {
 		show(e.Data)
 	}
 	return nil
+}
+
+var reload = rpc.Define[rpc.Void, []Message]("reload")
+
+func reloadOnGap(ctx context.Context, source client.TokenSource, options client.Options, show func([]Message)) error {
+	var room *client.Iterator[Message]
+	options.OnGap = func(ctx context.Context, _ *client.GapError) {
+		if messages, err := reload.Call(ctx, room, rpc.Void{}); err == nil {
+			show(messages)
+		}
+	}
+	room, err := client.Dial[Message](ctx, source, &options)
+	if err != nil {
+		return err
+	}
+	return readOldest(room, func(m Message) { show([]Message{m}) })
 }
 
 func (r *Room) Say(ctx context.Context, _ *durableobject.Websocket, in Message) (rpc.Void, error) {

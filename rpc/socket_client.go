@@ -59,6 +59,9 @@ func (p *socketClient) Call(ctx context.Context, call *Call, opts ...CallOption)
 	return p.caller.Call(ctx, call, opts...)
 }
 
+// Busy implements [bridge.Client].
+func (p *socketClient) Busy() bool { return p.current().client.Busy() }
+
 // Receive implements [bridge.Client].
 func (p *socketClient) Receive(message []byte, binary bool) error {
 	if err := p.current().client.Receive(peer.Frame{Data: message, Binary: binary}); err != nil {

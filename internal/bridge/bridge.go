@@ -95,6 +95,7 @@ type ClientOptions[I any] struct {
 // Client makes calls over sockets: see transport.ClientPeer.
 type Client[C, O, M any] interface {
 	Call(ctx context.Context, call *C, opts ...O) (any, error)
+	Busy() bool
 	Receive(message []byte, binary bool) error
 	Refuse(err error)
 	Disconnect(cause error)

@@ -5,8 +5,9 @@ package dial
 import (
 	"bytes"
 	"context"
-	"fmt"
+	"errors"
 	"io"
+	"net"
 	"sync"
 	"time"
 
@@ -62,6 +63,10 @@ func (c *Conn) SkipLarge(n int64, w io.Writer, skip func()) {
 // Received returns a number that changes whenever bytes arrive, even in the middle of a
 // message.
 func (c *Conn) Received() int64 { return c.wire.received() }
+
+// Crowded reports whether so much has arrived that Read must be called soon. It is always
+// false: while Read is not called, the kernel keeps the server from sending.
+func (*Conn) Crowded() bool { return false }
 
 // Read waits for a message, which is valid until the next Read. If the connection has ended
 // it returns the reason. After Fail it returns no message.
@@ -148,8 +153,29 @@ func (c *Conn) lost(err error) error {
 	if cause := c.failed(); cause != nil {
 		return cause
 	}
-	return fmt.Errorf("connection lost: %w", err)
+	return &lostError{err}
 }
+
+// lostError is the error of a connection that has ended without Fail.
+type lostError struct{ cause error }
+
+// Error returns the cause without the steps of reading a WebSocket that it has interrupted.
+func (e *lostError) Error() string {
+	closed, isClosed := errors.AsType[websocket.CloseError](e.cause)
+	network, isNetwork := errors.AsType[*net.OpError](e.cause)
+	switch {
+	case isClosed:
+		return "connection lost: closed by the server: " + closed.Error()
+	case errors.Is(e.cause, io.EOF), errors.Is(e.cause, io.ErrUnexpectedEOF):
+		return "connection lost: the server closed it without a close frame"
+	case isNetwork:
+		return "connection lost: " + network.Error()
+	}
+	return "connection lost: " + e.cause.Error()
+}
+
+// Unwrap returns the cause.
+func (e *lostError) Unwrap() error { return e.cause }
 
 // failed returns the reason that was passed to Fail, or nil if Fail was not called.
 func (c *Conn) failed() error {

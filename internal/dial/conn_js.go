@@ -143,6 +143,14 @@ func (c *Conn) SkipLarge(n int64, w io.Writer, skip func()) { c.limit, c.skipped
 // Received returns a number that changes whenever a message arrives.
 func (c *Conn) Received() int64 { return c.received.Load() }
 
+// Crowded reports whether so much has arrived that Read must be called soon. While Read is
+// not called, messages go on arriving, until more than maxArrived close the connection.
+func (c *Conn) Crowded() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.size > maxArrived/4
+}
+
 // Read waits for a message. If the connection has ended it returns the reason, but first
 // the messages that arrived before the server closed it. After Fail it returns no message.
 func (c *Conn) Read() (data []byte, binary bool, err error) {

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"testing"
@@ -265,4 +266,33 @@ func (l *largest) Write(p []byte) (int, error) {
 	l.total += int64(len(p))
 	l.most = max(l.most, len(p))
 	return len(p), nil
+}
+
+func TestLostConnectionsAreDescribedInWords(t *testing.T) {
+	for name, c := range map[string]struct {
+		sent []byte
+		want string
+	}{
+		"nothing":        {nil, "connection lost: the server closed it without a close frame"},
+		"half a frame":   {[]byte{0x81}, "connection lost: the server closed it without a close frame"},
+		"half a message": {[]byte{0x81, 5, 'a'}, "connection lost: the server closed it without a close frame"},
+		"a close frame":  {[]byte{0x88, 5, 0x03, 0xe9, 'b', 'y', 'e'}, `connection lost: closed by the server: status = StatusGoingAway and reason = "bye"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				conn, stream := open(t, dial.Options{})
+				go func() {
+					_, _ = stream.Write(c.sent)
+					_ = stream.Close()
+				}()
+				_, _, err := conn.Read()
+				require.EqualError(t, err, c.want)
+				if name == "a close frame" {
+					require.Equal(t, websocket.StatusGoingAway, websocket.CloseStatus(err))
+				} else {
+					require.True(t, errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF))
+				}
+			})
+		})
+	}
 }

@@ -203,6 +203,19 @@ func (c *Client) stop(p *pending) bool {
 	return true
 }
 
+// Busy reports whether an answer or an event of a [Stream] is expected. Open streams of
+// [Client.DoFunc] do not count.
+func (c *Client) Busy() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range c.calls { // few have observers
+		if p.observer == nil || !p.replied {
+			return true
+		}
+	}
+	return false
+}
+
 // Receive handles a frame from the server, whose memory it does not keep. It must be called
 // by the reader of the socket, one frame after another. It waits only for observers. Frames
 // for calls that have ended are ignored. For a frame that cannot be read it returns a

@@ -327,3 +327,43 @@ func TestSenderOutlivesWithdrawnRequests(t *testing.T) {
 		c.Wait()
 	})
 }
+
+func TestClientIsBusyWhileItExpectsMessages(t *testing.T) {
+	bubble(t, "answer", func(t *testing.T) {
+		rig := newClientRig(t, nil)
+		require.False(t, rig.Busy())
+		rig.call(t.Context(), t)
+		require.True(t, rig.Busy())
+		require.NoError(t, rig.Receive(textFrame(answer1)))
+		require.False(t, rig.Busy())
+	})
+	bubble(t, "call that has ended early", func(t *testing.T) {
+		rig := newClientRig(t, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		rig.call(ctx, t)
+		cancel()
+		synctest.Wait()
+		require.False(t, rig.Busy())
+	})
+	bubble(t, "stream of a call", func(t *testing.T) {
+		rig := newClientRig(t, nil)
+		res := rig.call(t.Context(), t)
+		require.NoError(t, rig.Receive(textFrame(stream1)))
+		synctest.Wait()
+		require.True(t, rig.Busy())
+		require.NoError(t, res.stream.Close())
+		require.False(t, rig.Busy())
+	})
+	bubble(t, "stream of an observer", func(t *testing.T) {
+		rig := newClientRig(t, nil)
+		go func() {
+			_, _, _ = rig.DoFunc(t.Context(), &Request{URL: mustURL(t, "http://orpc/call")}, Observer{})
+		}()
+		synctest.Wait()
+		require.True(t, rig.Busy(), "its answer is expected")
+		require.NoError(t, rig.Receive(textFrame(stream1)))
+		require.False(t, rig.Busy(), "its events are not")
+		rig.call(t.Context(), t)
+		require.True(t, rig.Busy())
+	})
+}

@@ -79,6 +79,14 @@ func (p *ClientPeer) Call(ctx context.Context, call *rpc.Call, opts ...rpc.CallO
 	return p.client.Call(ctx, call, opts...)
 }
 
+// Busy reports whether a message of a call is expected on the current socket: an answer, or the
+// events of a stream that the call has returned. The streams of Subscribe do not count. oRPC's
+// ClientPeer has no counterpart.
+//
+// While Busy returns false, the owner of the socket may leave the events of Subscribe unread to
+// slow the server down. When Send is called, Busy may return true again.
+func (p *ClientPeer) Busy() bool { return p.client.Busy() }
+
 // Receive handles a received message. Messages must be passed in the order of their arrival. It
 // waits only for functions that were passed to Subscribe. The error is about this message only:
 // if it belongs to a call, the call fails too.

@@ -103,7 +103,7 @@ export function isRefusal(error: unknown): boolean {
 
 /** isFinal reports whether a first attempt that has failed with this error is not repeated. */
 export function isFinal(status: number): boolean {
-  return status >= 400 && status < 500 && ![401, 408, 425, 429].includes(status)
+  return status === 501 || (status >= 400 && status < 500 && ![401, 408, 425, 429].includes(status))
 }
 
 /** reportError reports an error of a callback without throwing it. */
