@@ -282,8 +282,8 @@ func TestStopWhileTheReaderWaits(t *testing.T) {
 	})
 }
 
-// The reader does not see the end of the connection while it waits. What has arrived before it
-// is not lost.
+// The reader does not see the end of the connection while it waits. A message that has arrived
+// before it is not lost.
 func TestConnectionLostWhileTheReaderWaits(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *harness) {
 		it, s := waiting(h)

@@ -54,7 +54,7 @@ var situations = map[string]func(h *harness, s *socket){
 		h.change(func() { h.issue = slowly })
 		time.Sleep(23*time.Hour + time.Second)
 	},
-	"telling the server of a new token": func(_ *harness, s *socket) {
+	"sending a new token to the server": func(_ *harness, s *socket) {
 		time.Sleep(23 * time.Hour)
 		s.expectUpdateToken()
 	},

@@ -16,7 +16,7 @@ import (
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 )
 
-// damaged is a log in which reading the head of some channels fails as a test says.
+// damaged is a log in which reading the head of some channels fails when a test wants it to.
 type damaged struct {
 	eventlog.Log
 	head func(ctx context.Context) error

@@ -39,7 +39,7 @@ type hookRun struct {
 	started  time.Time
 	ended    bool
 	done     time.Time
-	sent     bool // Send gave no error
+	sent     bool // Send returned no error
 	snapshot string
 	reading  *reading
 }

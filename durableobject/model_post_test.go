@@ -22,7 +22,7 @@ type post struct {
 	opts    []durableobject.PublishOption
 	about   []string // opts to be read
 	meta    rpc.EventMeta
-	refused error // what PublishEvent is to say
+	refused error // the error that PublishEvent must return
 	solo    bool  // nothing else happens meanwhile
 
 	// Guarded by the world's mu until it has settled.

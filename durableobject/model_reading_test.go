@@ -20,7 +20,7 @@ type reading struct {
 	// The newest event of the channel when the subscription began: at least low, at
 	// most high.
 	low, high uint64
-	// What a truncated resume may miss: at least up to gone, at most up to lost.
+	// A truncated resume misses at least the events up to gone, at most those up to lost.
 	gone, lost uint64
 	placed     bool // high is known
 	begun      bool // lost is known

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// wire is the server's end of a connection in memory. What the server writes waits in out, which
-// has space bytes, until the client takes it. The client never waits.
+// wire is the server's end of a connection in memory. Bytes that the server writes wait in out,
+// which has room for space bytes, until the client takes them. The client never waits.
 type wire struct {
 	mu       sync.Mutex
 	changed  sync.Cond

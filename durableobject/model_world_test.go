@@ -69,7 +69,7 @@ type place struct {
 	noisy   int            // bytes that were published since everything settled; guarded by mu
 	settled uint64         // the rank of the newest post by then
 	open    map[*front]int // visits that surely are connected; guarded by mu
-	held    *hall          // what hall gave some time ago
+	held    *hall          // the result of an earlier call of hall
 }
 
 // guest is a client that connects repeatedly.

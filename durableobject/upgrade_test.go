@@ -221,8 +221,8 @@ func TestContextOfHooksAndCalls(t *testing.T) {
 		context func(r *http.Request) context.Context
 		user    any
 	}{
-		"none by default":      {nil, nil},
-		"what the options say": {fromRequest, "ann"},
+		"none by default": {nil, nil},
+		"by the options":  {fromRequest, "ann"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -185,7 +185,7 @@ func TestClientPeerReadsEvents(t *testing.T) {
 				p, box, events := openNumbers(t)
 				receive(t, p, first)
 				for frame := range strings.SplitSeq(test.frames, " ") {
-					_ = p.Receive([]byte(frame), false) // tells of the bad frame
+					_ = p.Receive([]byte(frame), false) // returns the error of the bad frame
 				}
 				all, err := readAll(events)
 				require.Equal(t, []rpc.Event[int]{{Data: 1, Meta: rpc.EventMeta{ID: "a", Retry: 5 * time.Millisecond, Comments: []string{"c"}}}}, all)

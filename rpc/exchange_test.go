@@ -31,7 +31,7 @@ func dialHTTP(t *testing.T, server *memhttp.Server) (net.Conn, *bufio.Reader) {
 	return conn, bufio.NewReader(conn)
 }
 
-// The server waits for a slow body as long as the options say.
+// The options limit the time for which a body is waited for.
 func TestSlowBodies(t *testing.T) {
 	t.Parallel()
 	request := "POST /%s HTTP/1.1\r\nHost: h\r\nContent-Type: %s\r\nContent-Length: 1000\r\n\r\n%s"

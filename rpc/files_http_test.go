@@ -249,9 +249,9 @@ func TestFilesAreStreamed(t *testing.T) {
 		t.Run("answer "+name, func(t *testing.T) {
 			t.Parallel()
 			file, arrived := paced(size)
-			give := rpc.Define[rpc.Void, *value.File]("give")
-			router := rpc.NewRouter(give.Handler(func(context.Context, rpc.Void) (*value.File, error) { return file, nil }))
-			r, err := http.Post(serve(t, router, nil)+"/give", "application/json", nil)
+			get := rpc.Define[rpc.Void, *value.File]("get")
+			router := rpc.NewRouter(get.Handler(func(context.Context, rpc.Void) (*value.File, error) { return file, nil }))
+			r, err := http.Post(serve(t, router, nil)+"/get", "application/json", nil)
 			require.NoError(t, err)
 			defer func() { _ = r.Body.Close() }()
 			body, err := readHalf(r.Body, arrived)
@@ -303,12 +303,12 @@ func TestAnAnswerThatBreaksOff(t *testing.T) {
 	for name, size := range map[string]int64{"known size": 1<<20 + 1, "unknown size": -1} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			give := rpc.Define[rpc.Void, *value.File]("give")
+			get := rpc.Define[rpc.Void, *value.File]("get")
 			file := value.NewFileFunc("a", "a/b", size, broken(1<<20).Open)
 			logged := make(chan string, 1)
-			router := rpc.NewRouter(give.Handler(func(context.Context, rpc.Void) (*value.File, error) { return file, nil }))
+			router := rpc.NewRouter(get.Handler(func(context.Context, rpc.Void) (*value.File, error) { return file, nil }))
 			address := serve(t, router, &rpc.HandlerOptions{Logger: slog.New(slog.NewTextHandler(lines(logged), nil))})
-			_, err := give.Call(t.Context(), rpc.NewLink(address, nil), rpc.Void{})
+			_, err := get.Call(t.Context(), rpc.NewLink(address, nil), rpc.Void{})
 			require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 			var sent *rpc.Error
 			require.NotErrorAs(t, err, &sent)
@@ -328,8 +328,8 @@ func (l lines) Write(p []byte) (int, error) {
 // If an answer has files, the headers that a handler sets for the body are ignored.
 func TestHandlersOfFilesOwnNoHeadersOfTheBody(t *testing.T) {
 	t.Parallel()
-	give := rpc.Define[rpc.Void, *value.File]("give")
-	router := rpc.NewRouter(give.Handler(func(ctx context.Context, _ rpc.Void) (*value.File, error) {
+	get := rpc.Define[rpc.Void, *value.File]("get")
+	router := rpc.NewRouter(get.Handler(func(ctx context.Context, _ rpc.Void) (*value.File, error) {
 		call, _ := rpc.CallOf(ctx)
 		call.ResponseHeader.Set("Content-Type", "text/plain")
 		call.ResponseHeader.Set("Content-Disposition", "attachment")
@@ -338,7 +338,7 @@ func TestHandlersOfFilesOwnNoHeadersOfTheBody(t *testing.T) {
 		return hello(), nil
 	}))
 	var header http.Header
-	out, err := give.Call(t.Context(), rpc.NewLink(serve(t, router, nil), nil), rpc.Void{}, rpc.WithResponseHeader(&header))
+	out, err := get.Call(t.Context(), rpc.NewLink(serve(t, router, nil), nil), rpc.Void{}, rpc.WithResponseHeader(&header))
 	require.NoError(t, err)
 	require.Equal(t, show(t, hello()), show(t, out))
 	require.Equal(t, "1", header.Get("X-Own"))

@@ -186,15 +186,15 @@ func unfit() map[string]*value.File {
 func TestFilesThatCannotBeAnswered(t *testing.T) {
 	t.Parallel()
 	for name, file := range unfit() {
-		give := rpc.Define[rpc.Void, *value.File]("give")
-		router := rpc.NewRouter(give.Handler(func(context.Context, rpc.Void) (*value.File, error) { return file, nil }))
+		get := rpc.Define[rpc.Void, *value.File]("get")
+		router := rpc.NewRouter(get.Handler(func(context.Context, rpc.Void) (*value.File, error) { return file, nil }))
 		for transport, caller := range transports(t, router) {
 			if caller == rpc.Caller(router) {
 				continue // nothing is read
 			}
 			t.Run(transport+" "+name, func(t *testing.T) {
 				t.Parallel()
-				_, err := give.Call(t.Context(), caller, rpc.Void{})
+				_, err := get.Call(t.Context(), caller, rpc.Void{})
 				require.Equal(t, rpc.CodeInternalServerError, rpc.CodeOf(err))
 				var sent *rpc.Error
 				require.ErrorAs(t, err, &sent)

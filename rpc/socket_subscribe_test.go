@@ -224,7 +224,7 @@ func TestSubscribeDisconnected(t *testing.T) {
 		receive(t, open.peer, `{"i":"1","t":3,"p":{"e":"message","d":{"json":1}}}`)
 		sub.stop()
 		require.Empty(t, open.box.take())
-		require.Empty(t, open.events, "there is nothing to tell but that the socket is gone, which its owner knows")
+		require.Empty(t, open.events, "only that the socket is gone could be reported, which its owner knows")
 	})
 }
 

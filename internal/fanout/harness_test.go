@@ -28,8 +28,8 @@ type fixture struct {
 	ch   *Channel
 }
 
-// bubble runs a test on a channel that keeps its records in memory, unless options say
-// otherwise, in a synctest bubble.
+// bubble runs a test on a channel that keeps its records in memory, unless set changes
+// the options, in a synctest bubble.
 func bubble(t *testing.T, set func(o *Options), test func(f *fixture)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -49,7 +49,7 @@ func bubble(t *testing.T, set func(o *Options), test func(f *fixture)) {
 	})
 }
 
-// publish publishes an event, for everybody unless set says otherwise, and waits until
+// publish publishes an event, for everybody unless set changes that, and waits until
 // the readers have been notified. It returns the event's id.
 func (f *fixture) publish(text string, set ...func(*eventlog.Audience)) string {
 	f.t.Helper()

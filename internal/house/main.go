@@ -1,6 +1,7 @@
 // Command house checks rules that no linter knows: phrases that must not be in comments and
-// messages of Go files, names that must not be declared, imports and references between files that
-// contradict the tables of docs/architecture.md, and functions without an example.
+// messages of Go files, in pages, and in sources in TypeScript; names that must not be declared;
+// imports and references between files that contradict the tables of docs/architecture.md; and
+// functions without an example that go test runs.
 //
 //	go run ./internal/house .
 //
@@ -39,12 +40,16 @@ func run(dir string, out, complaints io.Writer) int {
 	return min(len(faults), 1)
 }
 
-// search returns the faults of all Go files, in the order of their names, and then those of
+// search returns the faults of all files, in the order of their names, and then those of
 // the imports, the references between files and the examples.
 func search(dir string) ([]fault, error) {
 	var all []fault
 	files := os.DirFS(dir)
-	err := walk(files, func(name string, source []byte) error {
+	err := walkAll(files, func(name string, source []byte) error {
+		if filepath.Ext(name) != ".go" {
+			all = append(all, checkPage(name, source)...)
+			return nil
+		}
 		faults, err := checkWords(name, source)
 		all = append(all, faults...)
 		return err
@@ -67,16 +72,27 @@ func search(dir string) ([]fault, error) {
 
 // walk calls visit with each Go file, except those in testdata.
 func walk(files fs.FS, visit func(name string, source []byte) error) error {
+	return walkAll(files, func(name string, source []byte) error {
+		if filepath.Ext(name) != ".go" {
+			return nil
+		}
+		return visit(name, source)
+	})
+}
+
+// walkAll calls visit with each Go file, page and source in TypeScript, except those in
+// testdata.
+func walkAll(files fs.FS, visit func(name string, source []byte) error) error {
 	return fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
 		case entry.IsDir():
-			if slices.Contains([]string{"testdata", "node_modules", ".git"}, entry.Name()) {
+			if slices.Contains([]string{"testdata", "node_modules", "dist", ".git"}, entry.Name()) {
 				return fs.SkipDir
 			}
 			return nil
-		case filepath.Ext(name) != ".go":
+		case !slices.Contains([]string{".go", ".md", ".ts"}, filepath.Ext(name)):
 			return nil
 		}
 		source, err := fs.ReadFile(files, name)

@@ -13,19 +13,36 @@ import (
 
 func TestRunFailsOnAPlantedWord(t *testing.T) {
 	t.Parallel()
-	planted, err := os.ReadFile("testdata/words.txt")
+	runPlanted(t, "testdata/words.txt", 46, func(_, source string) map[string]string {
+		source = "package p\n\n" + source
+		return map[string]string{"dir/planted.go": source, "dir/testdata/skipped.go": source}
+	})
+}
+
+func TestRunFailsOnAPlantedPhraseOfAPage(t *testing.T) {
+	t.Parallel()
+	runPlanted(t, "testdata/pages.txt", 8, func(name, text string) map[string]string {
+		_, file, _ := strings.Cut(name, " in ")
+		return map[string]string{"dir/dir.go": "package p\n", file: text}
+	})
+}
+
+// runPlanted runs the checks on the n texts of a file, each with the faults that it has.
+func runPlanted(t *testing.T, file string, n int, files func(name, text string) map[string]string) {
+	t.Helper()
+	planted, err := os.ReadFile(file)
 	require.NoError(t, err)
 	tests := strings.Split("\n"+string(planted), "\n== ")[1:]
-	require.Len(t, tests, 31)
+	require.Len(t, tests, n)
 	for _, test := range tests {
 		name, test, _ := strings.Cut(test, "\n")
-		source, faults, found := strings.Cut(test, "\n--")
+		text, faults, found := strings.Cut(test, "\n--")
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			require.True(t, found)
-			source, faults := "package p\n\n"+source+"\n", strings.TrimSpace(faults)
+			faults := strings.TrimSpace(faults)
 			dir := t.TempDir()
-			plant(t, dir, map[string]string{"dir/planted.go": source, "dir/testdata/skipped.go": source})
+			plant(t, dir, files(name, text+"\n"))
 			var out, complaints bytes.Buffer
 			status := run(dir, &out, &complaints)
 			require.Empty(t, complaints.String())

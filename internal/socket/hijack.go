@@ -25,7 +25,7 @@ var ErrHijack = errors.New("the connection cannot be taken over")
 
 // hijackCure is the body of that response. It is for the developer of the server.
 const hijackCure = "Not Implemented: middleware hides the http.Hijacker of the http.ResponseWriter; " +
-	"give its ResponseWriter the method Unwrap() http.ResponseWriter"
+	"add the method Unwrap() http.ResponseWriter to its ResponseWriter"
 
 // RefusalLevel returns the level at which to log an error of Accept: Error if the server
 // cannot accept any WebSocket, which its operator must mend, and Debug if the request was

@@ -28,8 +28,8 @@ func (b *blocking) Write(p []byte) (int, error) {
 	return b.TCPConn.Write(p)
 }
 
-// What the kernel takes at once is written by the writer, not by a goroutine that would
-// wait for the client.
+// Bytes that the kernel takes at once are written by the writer, not by a goroutine that
+// would wait for the client.
 func TestSmallWritesNeedNoGoroutine(t *testing.T) {
 	t.Parallel()
 	pool, src := NewPool(1, 0), &script{}

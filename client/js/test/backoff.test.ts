@@ -11,7 +11,7 @@ test('one attempt in each window, at the same point of all', () => {
   assert.deepEqual(attempts, [250, 1_250, 2_250, 3_375, 5_062.5])
 })
 
-test('windows grow up to 30 s, and a new loss begins anew', () => {
+test('windows grow up to 30 s, and a new loss begins with the first', () => {
   const pause = spread(() => 0.5)
   let last = 0
   for (let i = 1; i <= 30; i++) {

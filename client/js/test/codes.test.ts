@@ -8,7 +8,7 @@ import { token } from './server.js'
 
 type Outcome = 'comes back' | 'new token' | 'ends'
 
-/** What docs/client.md promises, of both clients: what a row is about, what comes of it at first, and later. */
+/** The rows of a table in docs/client.md, which is about both clients: the reason, what the client does at first, and later. */
 const rows = readFileSync(new URL('../../../../docs/client.md', import.meta.url), 'utf8')
   .matchAll(/^\| (?<row>(?:status|close|source|no close)[^|:]*)[^|]*\| (?<first>[^|]*) \| (?<later>[^|]*) \|/gm)
 

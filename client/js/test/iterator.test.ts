@@ -39,7 +39,7 @@ describe('connecting', () => {
     it.close()
   })
 
-  test('a first connection is tried for connectTimeout, and says what went wrong', async () => {
+  test('a first connection is tried for connectTimeout, and the error names the close code', async () => {
     const made = dial({ url: 'ws://server/room', token: token(), backoff: inTheMiddle, connectTimeout: 5_000 })
     const failed = assert.rejects(made, /cannot connect: 1006/)
     for (let i = 0; i < 6; i++) {
@@ -210,7 +210,7 @@ describe('gaps', () => {
     it.close()
   })
 
-  test('a server of oRPC that counts anew', async () => {
+  test('a server of oRPC whose ids restart', async () => {
     server.resume = undefined
     const { it } = await open({ lastEventId: '40' })
     await server.publish('a', '1')

@@ -178,7 +178,7 @@ describe('pages', () => {
     it.close()
   })
 
-  test('a page that never connects is told so, also if it was put away', async () => {
+  test('a page that never connects receives an error, also if it was put away', async () => {
     const failed = assert.rejects(dial({ url: 'ws://server/room', token: token() }), /cannot connect|timed out/)
     await settle()
     page.tell('pagehide')

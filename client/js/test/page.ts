@@ -1,4 +1,4 @@
-/** A window and its document, as far as a page is told by them what happens to it. */
+/** A window and its document, with the events that report what happens to a page. */
 export class FakePage {
   visibilityState: 'visible' | 'hidden' = 'visible'
   /** How many listeners there are. */

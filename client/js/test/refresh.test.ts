@@ -173,7 +173,7 @@ describe('refresh', () => {
     await clock.advance(1_800_000)
     assert.equal(opened.tokens, 8)
     await clock.advance(2_000)
-    assert.equal(opened.tokens, 9, 'the pauses begin anew')
+    assert.equal(opened.tokens, 9, 'the pauses begin with the first')
     opened.it.close()
   })
 

@@ -87,7 +87,7 @@ describe('what cannot be read', () => {
     server.socket.receive({ i: second.i, p: { b: { json: 'good' } } })
     await assert.rejects(bad, SyntaxError)
     assert.equal(await good, 'good')
-    server.socket.receive(`{"i":"${first.i}","p":oops}`) // once more
+    server.socket.receive(`{"i":"${first.i}","p":oops}`) // a second time
     await server.publish('a', 'e-1')
     assert.deepEqual(await read(it, 1), ['a'])
     it.close()

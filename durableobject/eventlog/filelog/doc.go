@@ -11,8 +11,8 @@
 // # Guarantees
 //
 // Appends that wait at the same time are written together, with one write and one sync.
-// Then each record is delivered in order and its Append returns. What Append
-// guarantees when it returns nil depends on [Options].Sync:
+// Then each record is delivered in order and its Append returns. The
+// guarantee of an Append that returns nil depends on [Options].Sync:
 //
 //	SyncCommit    the record survives a crash of the process and a loss of power
 //	SyncInterval  it survives a crash; a loss of power may lose the last SyncInterval

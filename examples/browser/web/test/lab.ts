@@ -1,4 +1,4 @@
-// What the tests in Chromium drive: the client as it is, and notes of what it does.
+// The tests in Chromium drive this page: the client as it is, and notes of what it does.
 
 import type { DurableIterator, IteratorOptions, State } from '@go-orpc/durable-iterator-client'
 import { dial, GapError, RefusedError } from '@go-orpc/durable-iterator-client'
