@@ -182,6 +182,7 @@ func TestServersThatKeepNothing(t *testing.T) {
 		s = h.accept().expectSubscribe("")
 		s.open("none", "e-7") // the server keeps events from now on
 		l.expect(gapNoResume)
+		synctest.Wait() // for the position, which follows the gap
 		require.Equal(t, "e-7", it.LastEventID())
 	})
 }

@@ -14,12 +14,17 @@ import (
 )
 
 // Code in pages that is too short for an example is compiled here, but not run.
-var _ = []any{(*Room).Say, (*Room).Members, newRooms, ban, publishOrder, keysOfCalls, publishFigures, readOldest, reloadOnGap}
+var _ = []any{(*Room).Say, (*Room).Members, newRooms, ban, publishOrder, keysOfCalls, publishFigures, readOldest, newScore, reloadOnGap}
 
 type (
 	Room    struct{ *durableobject.Object[Message] }
 	Message struct{ ID string }
 	Change  struct{ Kind, ID string }
+	Score   struct {
+		*durableobject.Object[int]
+
+		total int
+	}
 )
 
 func newRoom(_ context.Context, o *durableobject.Object[Message]) (*Room, error) {
@@ -116,5 +121,24 @@ func publishFigures(rooms *durableobject.Namespace[*Room]) {
 		for result, n := range s.Calls {
 			_, _ = fmt.Fprintf(w, "rooms_calls_total{result=%q} %d\n", result, n)
 		}
+		for reason, n := range s.Refusals {
+			fmt.Fprintf(w, "rooms_refusals_total{reason=%q} %d\n", reason, n)
+		}
 	})
+}
+
+func newScore(ctx context.Context, o *durableobject.Object[int]) (*Score, error) {
+	s := &Score{Object: o}
+	for h := (durableobject.HistoryOptions{After: "0", Limit: 1000}); ; {
+		page, err := o.History(ctx, h)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range page.Events {
+			s.total += e.Event
+		}
+		if h.After = page.Next; h.After == "" {
+			return s, nil
+		}
+	}
 }

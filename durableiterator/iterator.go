@@ -33,6 +33,9 @@ var (
 	// ErrNoPlugin means that an rpc.Handler has no [HandlerPlugin], so that it cannot
 	// replace an Iterator by its token.
 	ErrNoPlugin = errors.New("durableiterator: an iterator cannot be sent, only its token: install durableiterator.HandlerPlugin")
+	// ErrTokenSize means that the token is larger than MaxTokenBytes of [Options] or
+	// [HandlerPlugin], so that a durableobject.Namespace would refuse it.
+	ErrTokenSize = errors.New("too large")
 )
 
 // Options configures an Iterator. The zero value is usable with [HandlerPlugin].
@@ -49,9 +52,14 @@ type Options struct {
 	Tags []string
 	// Att is attached to the token: any value that encoding/json can encode. The
 	// methods of the durable object can read it, and so can the client. If it is nil,
-	// nothing is attached. Keep it small: a durableobject.Namespace refuses tokens
-	// larger than its MaxTokenBytes, by default 8 KiB.
+	// nothing is attached. Keep it small: see MaxTokenBytes.
 	Att any
+	// MaxTokenBytes is the size of the largest token that is made. If the token is larger,
+	// for example because of Att, making it fails with [ErrTokenSize]. It should be the
+	// MaxTokenBytes of the durableobject.Namespace, which refuses larger tokens. 0 means
+	// the MaxTokenBytes of [HandlerPlugin], or [token.DefaultMaxBytes], which is 8 KiB; a
+	// negative value means no limit. oRPC has no counterpart.
+	MaxTokenBytes int
 	// ID identifies the token, so that it can be revoked on its own: see
 	// durableobject.Namespace.Revoke. If it is empty, each token has a random ID, also
 	// when a client refreshes its token; [NoID] leaves the ID out. oRPC has no
@@ -112,9 +120,10 @@ func topLevel(method rpc.Method) string {
 }
 
 // Token returns the signed token. It is for responses that are not sent through
-// [HandlerPlugin]. The error wraps [ErrNoSigner] if Options has no Signer.
+// [HandlerPlugin]. The error wraps [ErrNoSigner] if Options has no Signer, and [ErrTokenSize] if
+// the token is too large.
 func (it *Iterator[T]) Token(ctx context.Context) (string, error) {
-	return it.sign(ctx, nil, 0)
+	return it.sign(ctx, defaults{})
 }
 
 // EventType returns the type T, for programs that generate code or documentation from
@@ -124,20 +133,20 @@ func (*Iterator[T]) EventType() reflect.Type { return reflect.TypeFor[T]() }
 // MarshalJSON returns [ErrNoPlugin]: only the token of an iterator can be sent.
 func (*Iterator[T]) MarshalJSON() ([]byte, error) { return nil, ErrNoPlugin }
 
-// sign returns the token. signer and ttl are used where the options of the iterator have
-// none.
-func (it *Iterator[T]) sign(ctx context.Context, signer token.Signer, ttl time.Duration) (string, error) {
+// sign returns the token.
+func (it *Iterator[T]) sign(ctx context.Context, d defaults) (string, error) {
 	if it == nil {
 		return "", errors.New("durableiterator: token: the iterator is nil")
 	}
-	tok, err := it.grant.sign(ctx, signer, ttl)
+	tok, err := it.grant.sign(ctx, d)
 	if err != nil {
 		return "", fmt.Errorf("durableiterator: token: %w", err)
 	}
 	return tok, nil
 }
 
-func (g *grant) sign(ctx context.Context, signer token.Signer, ttl time.Duration) (string, error) {
+func (g *grant) sign(ctx context.Context, d defaults) (string, error) {
+	signer := d.signer
 	if g.options.Signer != nil {
 		signer = g.options.Signer
 	}
@@ -153,15 +162,23 @@ func (g *grant) sign(ctx context.Context, signer token.Signer, ttl time.Duration
 		id = ""
 	}
 	now := time.Now().Truncate(time.Second) // iat is in whole seconds, so that the lifetime is exact
-	return signer.Sign(ctx, &token.Payload{
+	tok, err := signer.Sign(ctx, &token.Payload{
 		Channel:   g.channel,
 		Tags:      g.options.Tags,
 		Att:       att,
 		RPC:       g.methods,
 		IssuedAt:  now,
-		ExpiresAt: now.Add(cmp.Or(g.options.TokenTTL, ttl, DefaultTokenTTL)),
+		ExpiresAt: now.Add(cmp.Or(g.options.TokenTTL, d.ttl, DefaultTokenTTL)),
 		ID:        id,
 	})
+	if err != nil {
+		return "", err
+	}
+	limit := cmp.Or(g.options.MaxTokenBytes, d.maxTokenBytes, token.DefaultMaxBytes)
+	if limit >= 0 && len(tok) > limit {
+		return "", fmt.Errorf("%w: it has %d bytes, and MaxTokenBytes is %d", ErrTokenSize, len(tok), limit)
+	}
+	return tok, nil
 }
 
 // encodeAtt encodes an attachment as JavaScript does, without HTML escapes.

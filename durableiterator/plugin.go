@@ -31,14 +31,20 @@ type HandlerPlugin struct {
 	// TokenTTL is the lifetime of the tokens of iterators that have no TokenTTL of
 	// their own. 0 means [DefaultTokenTTL].
 	TokenTTL time.Duration
+	// MaxTokenBytes is the size of the largest token of iterators that have no MaxTokenBytes
+	// of their own: see [Options]. 0 means [token.DefaultMaxBytes].
+	MaxTokenBytes int
 }
 
 // InitHandler implements [rpc.HandlerPlugin]. It copies the plugin, so later changes of
-// its fields have no effect. It panics if TokenTTL is negative or if Signer is an empty
+// its fields have no effect. It panics if TokenTTL or MaxTokenBytes is negative or if Signer is an empty
 // [token.Secret], which cannot sign.
 func (p *HandlerPlugin) InitHandler(o *rpc.HandlerOptions) {
 	if p.TokenTTL < 0 {
 		panic("durableiterator: HandlerPlugin: TokenTTL is negative")
+	}
+	if p.MaxTokenBytes < 0 {
+		panic("durableiterator: HandlerPlugin: MaxTokenBytes is negative")
 	}
 	if p.Signer == token.Secret("") {
 		panic("durableiterator: HandlerPlugin: Signer is an empty token.Secret")
@@ -56,7 +62,7 @@ func (p *HandlerPlugin) answer(ctx context.Context, call *rpc.Call, next rpc.Cal
 	if !ok {
 		return out, nil
 	}
-	tok, err := it.sign(ctx, p.Signer, p.TokenTTL)
+	tok, err := it.sign(ctx, defaults{p.Signer, p.TokenTTL, p.MaxTokenBytes})
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +72,14 @@ func (p *HandlerPlugin) answer(ctx context.Context, call *rpc.Call, next rpc.Cal
 
 // signable is implemented by *Iterator[T] for every T.
 type signable interface {
-	sign(ctx context.Context, signer token.Signer, ttl time.Duration) (string, error)
+	sign(ctx context.Context, d defaults) (string, error)
+}
+
+// defaults are used where the options of an iterator have no value.
+type defaults struct {
+	signer        token.Signer
+	ttl           time.Duration
+	maxTokenBytes int
 }
 
 // announce sets the headers of a response that is a token. A token is a secret.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -80,6 +81,19 @@ func TestWiringFaultsAreLoggedAndHidden(t *testing.T) {
 		"no plugin":   {nil, durableiterator.New[string]("room", nil), "install durableiterator.HandlerPlugin"},
 		"no signer":   {&durableiterator.HandlerPlugin{}, durableiterator.New[string]("room", nil), "no signer"},
 		"no iterator": {&durableiterator.HandlerPlugin{Signer: key}, nil, "the iterator is nil"},
+		"too large, by default": {
+			&durableiterator.HandlerPlugin{Signer: key},
+			durableiterator.New[string]("room", &durableiterator.Options{Att: strings.Repeat("x", 8192), ID: "i"}),
+			"durableiterator: token: too large: it has 8303 bytes, and MaxTokenBytes is 8192",
+		},
+		"too large for the plugin": {
+			&durableiterator.HandlerPlugin{Signer: key, MaxTokenBytes: 100}, durableiterator.New[string]("room", nil),
+			"MaxTokenBytes is 100",
+		},
+		"too large for its own limit": {
+			&durableiterator.HandlerPlugin{Signer: key, MaxTokenBytes: 1000},
+			durableiterator.New[string]("room", &durableiterator.Options{MaxTokenBytes: 50}), "MaxTokenBytes is 50",
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -179,10 +193,35 @@ func TestServeHTTPWithoutSigner(t *testing.T) {
 	require.Contains(t, log.String(), "no signer")
 }
 
+// The largest token that can be made is the largest one that a namespace accepts by default.
+func TestLargestToken(t *testing.T) {
+	t.Parallel()
+	sign := func(att, limit int) (string, error) {
+		return durableiterator.New[string]("room", &durableiterator.Options{
+			Signer: key, Att: strings.Repeat("x", att), ID: "i", MaxTokenBytes: limit,
+		}).Token(t.Context())
+	}
+	small, err := sign(1, 0)
+	require.NoError(t, err)
+	room := token.DefaultMaxBytes - len(small) + 1
+	largest, err := sign(room, 0)
+	require.NoError(t, err)
+	require.Len(t, largest, token.DefaultMaxBytes)
+	_, err = sign(room+1, 0)
+	require.ErrorIs(t, err, durableiterator.ErrTokenSize)
+	_, err = sign(room+1, token.DefaultMaxBytes+1)
+	require.NoError(t, err)
+	_, err = sign(100_000, -1)
+	require.NoError(t, err)
+}
+
 func TestHandlerPluginIsChecked(t *testing.T) {
 	t.Parallel()
 	require.PanicsWithValue(t, "durableiterator: HandlerPlugin: TokenTTL is negative", func() {
 		(&durableiterator.HandlerPlugin{TokenTTL: -1}).InitHandler(&rpc.HandlerOptions{})
+	})
+	require.PanicsWithValue(t, "durableiterator: HandlerPlugin: MaxTokenBytes is negative", func() {
+		(&durableiterator.HandlerPlugin{MaxTokenBytes: -1}).InitHandler(&rpc.HandlerOptions{})
 	})
 	require.PanicsWithValue(t, "durableiterator: HandlerPlugin: Signer is an empty token.Secret", func() {
 		(&durableiterator.HandlerPlugin{Signer: token.Secret("")}).InitHandler(&rpc.HandlerOptions{})

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/rpc"
 	"github.com/go-orpc/durable-iterator/token"
 )
@@ -25,6 +26,8 @@ type ticket struct {
 // last. Failures for which the token is not the reason are logged.
 func (c *core) admit(ctx context.Context, t ticket) (*token.Payload, *rpc.Error) {
 	if len(t.token) > c.options.MaxTokenBytes {
+		c.refuse(ctx, RefusedSize, fmt.Errorf("the token has %d bytes, more than Options.MaxTokenBytes, which is %d",
+			len(t.token), c.options.MaxTokenBytes))
 		return nil, rpc.Errorf(rpc.CodeUnauthorized, "Invalid Token")
 	}
 	p, refusal := c.verify(ctx, t.token)
@@ -61,17 +64,21 @@ func (c *core) verify(ctx context.Context, tok string) (*token.Payload, *rpc.Err
 	if err == nil && p == nil {
 		err = errors.New("the verifier returned no payload")
 	}
-	switch {
-	case isRefusal(err), err == nil && p.Expired(time.Now()):
-		return nil, rpc.Errorf(rpc.CodeUnauthorized, "Invalid Token")
-	case err != nil && errors.Is(ctx.Err(), context.Canceled): // the client has disconnected
-		c.logger.DebugContext(ctx, "token not verified", "err", err)
-		return nil, rpc.Errorf(rpc.CodeServiceUnavailable, "Token cannot be verified")
-	case err != nil:
-		c.logger.ErrorContext(ctx, "verifying a token failed", details(err)...)
-		return nil, rpc.Errorf(rpc.CodeServiceUnavailable, "Token cannot be verified")
+	if err == nil && p.Expired(time.Now()) {
+		err = token.ErrExpired
 	}
-	return p, nil
+	switch {
+	case err == nil:
+		return p, nil
+	case isRefusal(err):
+		return nil, c.refuseToken(ctx, tok, err)
+	case errors.Is(ctx.Err(), context.Canceled): // the client has disconnected
+		c.logger.DebugContext(ctx, "token not verified", "err", err)
+	default:
+		c.logger.ErrorContext(ctx, "verifying a token failed", details(err)...)
+	}
+	c.refusals.add(RefusedUnavailable)
+	return nil, rpc.Errorf(rpc.CodeServiceUnavailable, "Token cannot be verified")
 }
 
 // isRefusal reports whether the error of a verifier means that the token is invalid.
@@ -91,8 +98,9 @@ func (c *core) checkChannel(ctx context.Context, p *token.Payload) *rpc.Error {
 	})
 	switch {
 	case err != nil:
-		return c.failed(ctx, "Options.Channels failed", p.Channel, err)
+		return c.refuseFailed(ctx, "Options.Channels failed", p.Channel, err)
 	case !allowed:
+		c.refuse(ctx, RefusedChannel, errors.New("Options.Channels returned false"), "channel", shorten(p.Channel))
 		return rpc.Errorf(rpc.CodeUnauthorized, "Invalid Token")
 	}
 	return nil
@@ -102,18 +110,24 @@ func (c *core) checkChannel(ctx context.Context, p *token.Payload) *rpc.Error {
 // all revocations.
 func (c *core) checkRevoked(ctx context.Context, p *token.Payload) *rpc.Error {
 	if err := c.nodes.ready(ctx); err != nil {
-		c.logger.WarnContext(ctx, "revocations are not known", "channel", p.Channel, "err", err)
+		message := "revocations are not known"
+		if errors.Is(err, eventlog.ErrClosed) {
+			message = "the bus, or the log that it belongs to, was closed before the namespace: close it after Namespace.Shutdown"
+		}
+		c.logger.WarnContext(ctx, message, "channel", p.Channel, "err", err) //nolint:sloglint // both are constant
+		c.refusals.add(RefusedUnavailable)
 		return rpc.Errorf(rpc.CodeServiceUnavailable, "Try again later")
 	}
 	subject := ""
 	if c.revocations.bySubject() {
 		r, err := c.recipient("", p)
 		if err != nil {
-			return c.failed(ctx, "Options.Subject failed", p.Channel, err)
+			return c.refuseFailed(ctx, "Options.Subject failed", p.Channel, err)
 		}
 		subject = r.Subject
 	}
 	if c.revocations.match(subject, p, time.Now()) {
+		c.refuse(ctx, RefusedRevoked, errors.New("the token was revoked"), "channel", shorten(p.Channel))
 		return rpc.Errorf(rpc.CodeUnauthorized, "Token revoked")
 	}
 	return nil
@@ -126,18 +140,20 @@ func (c *core) authorize(ctx context.Context, p *token.Payload, ask func(*token.
 		return nil
 	}
 	if _, panicked := errors.AsType[*rpc.PanicError](err); panicked {
-		return c.failed(ctx, "Authorize failed", p.Channel, err)
+		return c.refuseFailed(ctx, "Authorize failed", p.Channel, err)
 	}
 	e, ok := errors.AsType[*rpc.Error](err)
 	if !ok {
+		c.refuse(ctx, RefusedAuthorize, err, "channel", shorten(p.Channel))
 		return rpc.Errorf(rpc.CodeForbidden, "Forbidden")
 	}
 	if e == nil {
-		return c.failed(ctx, "Authorize failed", p.Channel, errors.New("a nil *rpc.Error was returned"))
+		return c.refuseFailed(ctx, "Authorize failed", p.Channel, errors.New("a nil *rpc.Error was returned"))
 	}
 	if status := cmp.Or(e.Status, e.Code.Status()); status < 400 || status > 599 {
-		return c.failed(ctx, "Authorize failed", p.Channel, fmt.Errorf("status %d does not refuse: %w", status, err))
+		return c.refuseFailed(ctx, "Authorize failed", p.Channel, fmt.Errorf("status %d does not refuse: %w", status, err))
 	}
+	c.refuse(ctx, RefusedAuthorize, err, "channel", shorten(p.Channel))
 	return rpc.ToError(e)
 }
 
@@ -172,16 +188,22 @@ func (ws *Websocket) fits(ctx context.Context, p *token.Payload) *rpc.Error {
 	old := ws.Token()
 	switch {
 	case p.Channel != old.Channel:
-		return rpc.Errorf(rpc.CodeUnauthorized, "Updated token must have the same channel with the original token")
+		return ws.refuseUpdate(ctx, p, "Updated token must have the same channel with the original token")
 	case !slices.Equal(p.Tags, old.Tags) || (p.Tags == nil) != (old.Tags == nil):
-		return rpc.Errorf(rpc.CodeUnauthorized, "Updated token must have the exact same tags with the original token")
+		return ws.refuseUpdate(ctx, p, "Updated token must have the exact same tags with the original token")
 	}
 	r, err := ws.core().recipient(ws.id, p)
 	switch {
 	case err != nil:
-		return ws.core().failed(ctx, "Options.Subject failed", p.Channel, err)
+		return ws.core().refuseFailed(ctx, "Options.Subject failed", p.Channel, err)
 	case r != ws.recipient:
-		return rpc.Errorf(rpc.CodeUnauthorized, "Updated token must have the same subject with the original token")
+		return ws.refuseUpdate(ctx, p, "Updated token must have the same subject with the original token")
 	}
 	return nil
+}
+
+// refuseUpdate refuses a token that may not replace that of the socket.
+func (ws *Websocket) refuseUpdate(ctx context.Context, p *token.Payload, message string) *rpc.Error {
+	ws.core().refuse(ctx, RefusedUpdate, errors.New(message), "channel", shorten(p.Channel))
+	return &rpc.Error{Code: rpc.CodeUnauthorized, Message: message}
 }

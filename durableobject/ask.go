@@ -39,9 +39,12 @@ type answer struct {
 
 // questions asks the other nodes of a namespace, and answers their questions.
 type questions struct {
-	nodes    *nodes
-	handlers map[string]func(data json.RawMessage) any // by What, each call on a separate goroutine; set before the first question
-	answers  answers
+	nodes   *nodes
+	answers answers
+
+	// handlers answer questions, by What, each on a separate goroutine. A question for which
+	// one returns an error is not answered. They are set before the first question.
+	handlers map[string]func(data json.RawMessage) (any, error)
 
 	mu      sync.Mutex
 	asked   uint64 // the id of the last one of this node
@@ -49,13 +52,14 @@ type questions struct {
 }
 
 func newQuestions(n *nodes) *questions {
-	q := &questions{nodes: n, handlers: map[string]func(json.RawMessage) any{}, waiting: map[uint64]chan<- answer{}}
+	q := &questions{nodes: n, handlers: map[string]func(json.RawMessage) (any, error){}, waiting: map[uint64]chan<- answer{}}
 	n.handlers[kindQuestion], n.handlers[kindAnswer] = q.answer, q.answered
 	return q
 }
 
 // ask sends a question to the other nodes and calls each with the data of each node's answer. It
-// waits for the known nodes and, if this node is new, a little for others.
+// waits for the known nodes and, if this node is new, a little for others. If each returns an error,
+// ask returns the first one after all answers.
 func (q *questions) ask(ctx context.Context, what string, data any, each func(json.RawMessage) error) error {
 	if q.nodes.alone {
 		return nil
@@ -104,7 +108,7 @@ func (q *questions) collect(
 	missing := func() []string {
 		return slices.DeleteFunc(q.nodes.others(), func(name string) bool { return got[name] })
 	}
-	var failed error // of repeating the question
+	var failed, bad error // of repeating the question; of an answer
 	for fresh || len(missing()) > 0 {
 		select {
 		case a := <-answers:
@@ -112,8 +116,8 @@ func (q *questions) collect(
 				continue
 			}
 			got[a.From] = true
-			if err := each(a.Data); err != nil {
-				return fmt.Errorf("answer of node %s: %w", a.From, err)
+			if err := each(a.Data); err != nil && bad == nil {
+				bad = fmt.Errorf("answer of node %s: %w", a.From, err)
 			}
 		case <-again.C:
 			fresh = false // unknown nodes have had time to answer
@@ -127,10 +131,10 @@ func (q *questions) collect(
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			return silentError(missing(), failed)
+			return errors.Join(silentError(missing(), failed), bad)
 		}
 	}
-	return nil
+	return bad
 }
 
 // silentError returns an error about nodes that did not answer, with the error of repeating the
@@ -148,7 +152,7 @@ func silentError(names []string, failed error) error {
 // answer answers a question of another node.
 func (q *questions) answer(from string, data json.RawMessage) {
 	var asks question
-	if json.Unmarshal(data, &asks) != nil {
+	if !q.nodes.decode(kindQuestion, from, data, &asks) {
 		return
 	}
 	handle := q.handlers[asks.What]
@@ -165,12 +169,9 @@ func (q *questions) answer(from string, data json.RawMessage) {
 			q.nodes.send(message{Kind: kindAnswer, To: from, Data: sent})
 			return
 		}
-		result, err := json.Marshal(handle(asks.Data))
-		if err == nil {
-			result, err = json.Marshal(answer{ID: asks.ID, Data: result})
-		}
+		result, err := answerOf(handle, &asks)
 		if err != nil {
-			q.nodes.base.logger.Error("answer to another node cannot be encoded", "what", asks.What, "err", err)
+			q.nodes.base.logger.Warn("question of another node not answered", "what", asks.What, "node", from, "err", err)
 			q.answers.end(id, nil)
 			return
 		}
@@ -179,10 +180,23 @@ func (q *questions) answer(from string, data json.RawMessage) {
 	})
 }
 
+// answerOf returns the encoded answer to a question.
+func answerOf(handle func(json.RawMessage) (any, error), asks *question) ([]byte, error) {
+	result, err := handle(asks.Data)
+	if err != nil {
+		return nil, fmt.Errorf("decode: %w", err)
+	}
+	data, err := json.Marshal(result)
+	if err != nil {
+		return nil, fmt.Errorf("encode: %w", err)
+	}
+	return json.Marshal(answer{ID: asks.ID, Data: data})
+}
+
 // answered passes an answer to the caller that waits for it.
 func (q *questions) answered(from string, data json.RawMessage) {
 	var a answer
-	if json.Unmarshal(data, &a) != nil {
+	if !q.nodes.decode(kindAnswer, from, data, &a) {
 		return
 	}
 	a.From = from

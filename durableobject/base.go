@@ -2,6 +2,8 @@ package durableobject
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -36,6 +38,11 @@ func (b *base) begin(o Options) {
 	b.logger, b.logs = asynclog.New(o.Logger)
 }
 
+// second returns the time since the whole second in which the namespace was created.
+func (b *base) second() time.Duration {
+	return time.Since(b.start) + time.Duration(b.start.Nanosecond())
+}
+
 // enter adds a user that Shutdown must wait for: a socket, before the client receives the response
 // to its upgrade, or a call of newHub. It returns false if Shutdown has begun.
 func (b *base) enter() bool {
@@ -64,7 +71,7 @@ func (b *base) isClosing() bool {
 	return b.closing
 }
 
-// hook runs a hook of a channel's object. A panic is returned as an error. A hook that ends
+// hook runs a hook of a channel's object. A panic is returned as an error with the hook's name. A hook that ends
 // its goroutine with runtime.Goexit ends the caller, which must be ready for that.
 func (b *base) hook(name, channel string, fn func() error) error {
 	a := &activity{hook: name, channel: channel}
@@ -78,6 +85,9 @@ func (b *base) hook(name, channel string, fn func() error) error {
 	}()
 	err := try(fn)
 	returned = true
+	if _, panicked := errors.AsType[*rpc.PanicError](err); panicked {
+		return fmt.Errorf("%s: %w", name, err)
+	}
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -34,8 +35,9 @@ type core struct {
 	system     *rpc.Router // the procedures of every socket except "subscribe"
 	peers      *transport.ServerPeers
 
-	refusals atomic.Int64 // number of connections of refused clients
-	counters counters
+	refusedConns atomic.Int64 // number of connections of refused clients
+	refusals     refusals
+	counters     counters
 
 	nodes       *nodes
 	revocations revocations
@@ -61,7 +63,7 @@ func newCore(options *Options) (*core, error) {
 	if err != nil {
 		return nil, fmt.Errorf("serializers: %w", err)
 	}
-	c := &core{serializer: ser, pool: socket.NewPool(0, o.PingInterval)}
+	c := &core{serializer: ser, pool: socket.NewPool(0, o.PingInterval), refusals: newRefusals()}
 	c.begin(o)
 	c.counters = newCounters(c.pool.Size())
 	if o.ResumeRetention > 0 {
@@ -132,18 +134,25 @@ type methods struct {
 	router *rpc.Router
 }
 
-// add adds a method. It panics if the path is already registered.
+// add adds a method. The errors follow the path of the method.
 func (m *methods) add(route rpc.Route) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.router != nil {
-		return errors.New("a client has called a method")
+		return errors.New("is registered after a client has called a method")
 	}
 	if route.TakesEvents() {
-		return errors.New("the input of a method cannot be a stream of events")
+		return errors.New("has a stream of events as its input, which methods cannot have")
+	}
+	for _, other := range m.routes {
+		switch path, known := route.Path(), other.Path(); {
+		case path == known:
+			return errors.New("is registered twice")
+		case strings.HasPrefix(path, known+"."), strings.HasPrefix(known, path+"."):
+			return fmt.Errorf("conflicts with %s: a method cannot be a group too", known)
+		}
 	}
 	m.routes = append(m.routes, route)
-	rpc.NewRouter(m.routes...) // panics here rather than at the first call
 	return nil
 }
 

@@ -150,7 +150,7 @@ func (e *endpoint) Ended(int) {
 // leave removes a socket that has ended from its channel and its namespace.
 func (ws *Websocket) leave() {
 	if p := ws.core().members; p != nil {
-		p.leave(ws.memberKey())
+		p.leave(ws.memberKey(), ws.set.sentAway(ws))
 	}
 	ws.peer.Wait()
 	ws.set.remove(ws)

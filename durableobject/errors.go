@@ -24,7 +24,10 @@ var (
 	ErrForeignWebsocket = errors.New("socket of another channel")
 	// ErrNoSubject is returned by PublishEvent if targets or excludes are only ids although
 	// Options.Subject is set: recipients are then subjects with ids.
-	ErrNoSubject = errors.New("ids without subject")
+	ErrNoSubject = errors.New("ids without subject: use WithTargetRecipients or WithExcludeRecipients")
+	// ErrRecipient is returned by PublishEvent for a [Recipient] that no client can be: it
+	// has no ID, or it has a Subject although Options.Subject is not set.
+	ErrRecipient = errors.New("no client can be this recipient")
 	// ErrNotKept is returned by History if no events are kept, because
 	// Options.ResumeRetention is 0.
 	ErrNotKept = errors.New("no events are kept")

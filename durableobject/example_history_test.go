@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject"
+	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
@@ -133,4 +134,48 @@ func ExampleResume_position() {
 	// Output:
 	// total 2
 	// total 3
+}
+
+// Tally is a hub whose state is what its events add up to.
+type Tally struct {
+	*durableobject.Object[int]
+
+	total int
+}
+
+// newTally computes the state from the history.
+func newTally(ctx context.Context, o *durableobject.Object[int]) (*Tally, error) {
+	t := &Tally{Object: o}
+	for h := (durableobject.HistoryOptions{After: "0", Limit: 2}); ; {
+		page, err := o.History(ctx, h)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range page.Events {
+			t.total += e.Event
+		}
+		if h.After = page.Next; h.After == "" {
+			return t, nil
+		}
+	}
+}
+
+// After a restart a newHub can compute the state of its object from the events in the log.
+func ExampleObject_History_state() {
+	ctx := context.Background()
+	log := eventlog.NewMemory(&eventlog.MemoryOptions{Retention: time.Hour})
+	o := &durableobject.Options{Verifier: signingKey, Log: log, ResumeRetention: time.Hour}
+	before := durableobject.NewNamespace(newTally, o)
+	tally := must(before.Get(ctx, "votes"))
+	for _, n := range []int{3, 4, 5} {
+		check(tally.PublishEvent(ctx, n))
+	}
+	check(before.Shutdown(ctx))
+
+	after := durableobject.NewNamespace(newTally, o)
+	fmt.Println(must(after.Get(ctx, "votes")).total)
+	check(after.Shutdown(ctx))
+	check(log.Close())
+	// Output:
+	// 12
 }

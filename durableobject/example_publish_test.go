@@ -106,7 +106,7 @@ func ExampleWithTargetRecipients() {
 	err := l.room.PublishEvent(context.Background(), "hello bob", durableobject.WithTargetIDs("bob"))
 	fmt.Println(err)
 	// Output:
-	// durableobject: publish: ids without subject
+	// durableobject: publish: ids without subject: use WithTargetRecipients or WithExcludeRecipients
 	// ann: hello ann
 	// bob: nothing
 }

@@ -30,7 +30,8 @@ var (
 type PresenceOptions struct {
 	// Grace is how long a client stays a member after its last socket has closed, so that reloading
 	// a page, losing the network for a short time and moving to another node change nothing. 0 means
-	// 5 s; a negative value means no grace period. On each node at most 20,000 clients of an object
+	// 5 s; a negative value means no grace period. A client that was sent away with Disconnect or
+	// Revoke has none. On each node at most 20,000 clients of an object
 	// can be in the grace period; if there are more, the one that has been disconnected longest
 	// leaves at once, because a client can use one token with any number of ids.
 	Grace time.Duration

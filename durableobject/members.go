@@ -84,8 +84,8 @@ func (p *members) renew(key memberKey, t *token.Payload) {
 	}
 }
 
-// leave removes a socket of a member.
-func (p *members) leave(key memberKey) {
+// leave removes a socket of a member. A client that was sent away does not have the grace.
+func (p *members) leave(key memberKey, sentAway bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := p.own[key]
@@ -97,7 +97,7 @@ func (p *members) leave(key memberKey) {
 		if c.Sockets--; c.Sockets > 0 {
 			return
 		}
-		if c.ended = p.grace < 0; !c.ended {
+		if c.ended = sentAway || p.grace < 0; !c.ended {
 			p.depart(key, c)
 		}
 	})
@@ -127,6 +127,27 @@ func (p *members) expire(key memberKey) {
 	c := p.own[key]
 	p.stay(key, c)
 	p.change(key, func(*member) { c.ended = true })
+}
+
+// sendAway ends the grace of the members that w selects. Claims have no token ids, so a selector
+// with one selects none.
+func (p *members) sendAway(w *Who) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
+	var selected []memberKey
+	for e := p.departures.Front(); e != nil; e = e.Next() {
+		key := e.Value.(*departure).key //nolint:forcetypeassert // see departures
+		c := p.own[key]
+		if w.matches(key.Recipient, &token.Payload{Channel: key.channel, Tags: c.Tags, IssuedAt: c.Issued}) {
+			selected = append(selected, key)
+		}
+	}
+	for _, key := range selected {
+		p.expire(key)
+	}
 }
 
 // schedule sets the timer for the first departure.

@@ -22,8 +22,8 @@ import (
 //	MODEL_FIRST=20000 go test -run TestModel ./durableobject   others than the first
 //	MODEL_SEED=4711 go test -run TestModel ./durableobject     one history, to be read
 //
-// What the goroutines of a history do first is not of its seed. One that fails now
-// and then is found again with -count.
+// A seed does not decide in which order the goroutines of a history run. A history that
+// fails only sometimes is found again with -count.
 func TestModel(t *testing.T) {
 	counts := &tally{}
 	if text := os.Getenv("MODEL_SEED"); text != "" {

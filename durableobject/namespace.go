@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/go-orpc/durable-iterator/rpc"
@@ -18,7 +19,8 @@ type Namespace[H any] struct{ class *class }
 // not block for long, because the users of the channel wait for it. If it fails, they
 // receive the error, and newHub is called again for the next user.
 //
-// newHub may publish with the object that it is called with, and may get other objects.
+// newHub may use the object that it is called with at once: it may publish, and it may compute the
+// state of the object with [Object.History]. It may get other objects.
 // A Get that would wait for the newHub that calls it, directly or through the newHub of
 // other objects, returns [ErrRecursive]. This is detected by the ctx of newHub or by its
 // goroutine. A Get on another goroutine with another context waits until that context ends.
@@ -42,8 +44,8 @@ func NewNamespace[T any, H Hub[T]](newHub func(context.Context, *Object[T]) (H, 
 		if err != nil {
 			return nil, err
 		}
-		if any(hub) == nil || hub.object() != object {
-			return nil, errors.New("newHub did not embed the object that it was given")
+		if err := checkHub(hub, object); err != nil {
+			return nil, err
 		}
 		return hub, nil
 	})
@@ -53,6 +55,22 @@ func NewNamespace[T any, H Hub[T]](newHub func(context.Context, *Object[T]) (H, 
 	c.connectNodes()
 	c.startTasks()
 	return &Namespace[H]{c}
+}
+
+// checkHub returns an error unless hub is object or embeds it.
+func checkHub[T any](hub Hub[T], object *Object[T]) error {
+	if v := reflect.ValueOf(hub); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+		return errors.New("newHub returned nil")
+	}
+	embedded := false
+	err := try(func() error { // an embedded pointer to the Object may be in a struct that is nil
+		embedded = hub.object() == object
+		return nil
+	})
+	if err != nil || !embedded {
+		return errors.New("newHub did not embed the object that it was called with")
+	}
+	return nil
 }
 
 // Get returns the object of a channel, and creates it if it is not in memory. Objects that
@@ -119,7 +137,7 @@ func HandleEvents[H, In, T, R any](ns *Namespace[H], p rpc.EventProcedure[In, T,
 
 func (c *class) handle(route rpc.Route) {
 	if err := c.methods.add(route); err != nil {
-		panic(fmt.Sprintf("durableobject: Handle: %s: %v", route.Path(), err))
+		panic(fmt.Sprintf("durableobject: Handle: %s %v", route.Path(), err))
 	}
 }
 
@@ -158,7 +176,8 @@ func (ns *Namespace[H]) Shutdown(ctx context.Context) error { return ns.class.sh
 // [Namespace.Revoke]. Without Options.Bus and a log that has a bus, only the sockets of this
 // node are closed. Valid codes are those of [Websocket.Close]. Clients of this library treat
 // 4000 plus an HTTP status as a refusal with that status, and do not reconnect after 4403 and
-// 4410. A reason longer than 123 bytes is truncated.
+// 4410. A reason longer than 123 bytes is truncated. The clients leave [Object.Presence] when
+// their sockets have closed, without PresenceOptions.Grace.
 //
 // If the error wraps [ErrWho] or [ErrCloseCode], nothing was closed. It wraps [ErrSilent] if a
 // node did not answer within 600 ms, or is that of the bus or of ctx if the other nodes could
@@ -173,7 +192,8 @@ func (ns *Namespace[H]) Disconnect(ctx context.Context, w Who, code int, reason 
 // Revoke refuses the tokens that match until a time, which does not have to be later than
 // their expiry. Clients that connect with such a token, or send one over an open socket, are
 // refused with 401, and open sockets are closed with code 1008, "Token expired". Clients then
-// request a new token, and the application decides whether they get one. An earlier revocation
+// request a new token, and the application decides whether they get one. They leave
+// [Object.Presence] as after Disconnect. An earlier revocation
 // with the same selector is extended, never shortened, on all nodes. A time that is more than
 // 100 years in the future counts as 100 years.
 //

@@ -330,3 +330,13 @@ func (n *nodes) receive(data []byte) {
 		handle(m.From, m.Data)
 	}
 }
+
+// decode decodes the data of a message of another node into v. It logs a failure, and reports
+// whether it succeeded.
+func (n *nodes) decode(kind, from string, data json.RawMessage, v any) bool {
+	err := json.Unmarshal(data, v)
+	if err != nil {
+		n.base.logger.Warn("bad message of another node", "kind", kind, "node", from, "err", err)
+	}
+	return err == nil
+}

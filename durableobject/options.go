@@ -25,7 +25,7 @@ const (
 	DefaultMaxStreams      = 100
 	DefaultMessageTimeout  = 30 * time.Second
 	DefaultStallTimeout    = 10 * time.Second
-	DefaultMaxTokenBytes   = 8 << 10
+	DefaultMaxTokenBytes   = token.DefaultMaxBytes
 	DefaultLatestScan      = 1000
 )
 
@@ -51,7 +51,8 @@ type Options struct {
 	Channels func(name string) bool
 
 	// MaxTokenBytes is the size of the largest token that is accepted; a larger one
-	// is refused before it is verified. 0 means 8 KiB.
+	// is refused before it is verified. 0 means 8 KiB. Where tokens are made,
+	// durableiterator.HandlerPlugin has the same limit.
 	MaxTokenBytes int
 
 	// ResumeRetention is how long events are kept for clients that reconnect. 0 means
@@ -202,8 +203,11 @@ type Options struct {
 	// is not silent. 0 means 30 s; a negative value means never.
 	PingInterval time.Duration
 
-	// Logger receives errors that are returned to no caller. Tokens are not logged, unless
-	// they are in the errors of a Verifier. Its handler is called on a separate goroutine, so
+	// Logger receives errors that are returned to no caller, and the causes for which clients
+	// were refused: expired tokens and invalid handshakes at level Debug, all others at level
+	// Warn, at most once in 10 s for each reason, with the number of those that were
+	// suppressed. Tokens are not logged, unless they are in the errors of a Verifier that
+	// has failed. Its handler is called on a separate goroutine, so
 	// it may block and may use the namespace. Up to 1024 records wait for it; further ones
 	// are dropped and counted. Its panics are ignored. Shutdown waits for it, for at most
 	// HookTimeout. Nil means no logging.

@@ -123,9 +123,13 @@ func WithTargetIDs(ids ...string) PublishOption {
 	return publishOptionFunc(func(p *publication) { p.targets.ids(p, ids) })
 }
 
-// WithTargetRecipients limits the event to these clients, also if they are not connected.
+// WithTargetRecipients limits the event to these clients, also if they are not connected. A
+// client is identified by both subject and id; the subject is empty only for clients whose
+// tokens have none. To reach all clients of a subject, put a tag for it into their tokens and use
+// [WithTags]. If a recipient has no id, or has a subject although Options.Subject is not set,
+// PublishEvent returns [ErrRecipient].
 func WithTargetRecipients(r ...Recipient) PublishOption {
-	return publishOptionFunc(func(p *publication) { p.targets.add(r...) })
+	return publishOptionFunc(func(p *publication) { p.targets.recipients(p, r) })
 }
 
 // WithExclude excludes the clients of these sockets, by their ids as in [WithTargets]. Excludes
@@ -148,9 +152,10 @@ func WithExcludeIDs(ids ...string) PublishOption {
 	return publishOptionFunc(func(p *publication) { p.excludes.ids(p, ids) })
 }
 
-// WithExcludeRecipients excludes these clients, also if they are not connected.
+// WithExcludeRecipients excludes these clients, also if they are not connected. It has the same
+// requirements as [WithTargetRecipients].
 func WithExcludeRecipients(r ...Recipient) PublishOption {
-	return publishOptionFunc(func(p *publication) { p.excludes.add(r...) })
+	return publishOptionFunc(func(p *publication) { p.excludes.recipients(p, r) })
 }
 
 // WithEventMeta adds metadata to the event. It is oRPC's withEventMeta. If events are kept, the
@@ -187,6 +192,18 @@ func (r *recipients) ids(p *publication, ids []string) {
 	}
 	for _, id := range ids {
 		r.add(Recipient{ID: id})
+	}
+}
+
+func (r *recipients) recipients(p *publication, list []Recipient) {
+	r.add(list...)
+	for _, recipient := range list {
+		switch {
+		case recipient.ID == "":
+			r.err = fmt.Errorf("%w: %q has no id; for all clients of a subject use a tag", ErrRecipient, recipient.Subject)
+		case recipient.Subject != "" && p.channels.core.options.Subject == nil:
+			r.err = fmt.Errorf("%w: %q has a subject, but Options.Subject is not set", ErrRecipient, recipient.ID)
+		}
 	}
 }
 

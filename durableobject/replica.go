@@ -20,10 +20,10 @@ func (p *members) connect() {
 	if n.alone {
 		return
 	}
-	receive := func(fn func(from string, c *claimsData)) func(string, json.RawMessage) {
-		return func(from string, data json.RawMessage) {
+	receive := func(kind string, fn func(from string, c *claimsData)) {
+		n.handlers[kind] = func(from string, data json.RawMessage) {
 			c := &claimsData{}
-			if json.Unmarshal(data, c) != nil {
+			if len(data) == 0 || !n.decode(kind, from, data, c) { // a node without presence sends none
 				return
 			}
 			p.mu.Lock()
@@ -45,10 +45,10 @@ func (p *members) connect() {
 			p.base.after(settleDelay, func(context.Context) { p.settle(false) }),
 			p.base.after(settleMax, func(context.Context) { p.settle(true) }))
 	}
-	n.handlers[kindBeat] = receive(p.heardBeat)
-	n.handlers[kindChanged] = receive(p.changed)
-	n.handlers[kindClaims] = receive(p.received)
-	n.handlers[kindWanted] = receive(func(from string, c *claimsData) {
+	receive(kindBeat, p.heardBeat)
+	receive(kindChanged, p.changed)
+	receive(kindClaims, p.received)
+	receive(kindWanted, func(from string, c *claimsData) {
 		if c.Of != "" && c.Of != n.name {
 			p.pass(from, c.Of)
 			return
@@ -66,7 +66,7 @@ func (p *members) connect() {
 		p.wanted = true
 		p.kick()
 	})
-	n.handlers[kindBuried] = receive(func(_ string, c *claimsData) { p.rise(c.Generation) })
+	receive(kindBuried, func(_ string, c *claimsData) { p.rise(c.Generation) })
 }
 
 // settle announces the members of this node, once the claims of the others are known.

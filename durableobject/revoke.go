@@ -23,18 +23,18 @@ type disconnection struct {
 // connectNodes registers the handlers of messages and questions of other nodes.
 func (c *class) connectNodes() {
 	c.nodes.kept.obey = c.obey
-	c.nodes.handlers[kindRevoked] = func(_ string, data json.RawMessage) {
+	c.nodes.handlers[kindRevoked] = func(from string, data json.RawMessage) {
 		r := &revocation{}
-		if json.Unmarshal(data, r) == nil {
+		if c.nodes.decode(kindRevoked, from, data, r) { // otherwise it is read from the bus
 			c.nodes.soon(func() { c.obey(r) })
 		}
 	}
-	c.questions.handlers["disconnect"] = func(data json.RawMessage) any {
+	c.questions.handlers["disconnect"] = func(data json.RawMessage) (any, error) {
 		var d disconnection
-		if json.Unmarshal(data, &d) != nil {
-			return 0
+		if err := json.Unmarshal(data, &d); err != nil {
+			return nil, err
 		}
-		return c.sockets.closeMatching(&d.Who, d.Code, d.Reason)
+		return c.sockets.closeMatching(&d.Who, d.Code, d.Reason), nil
 	}
 }
 

@@ -45,6 +45,10 @@ type Stats struct {
 	// ended without a close frame. Codes from 3000 on that clients have sent are counted as
 	// 3000.
 	Closes map[int]uint64
+	// Refusals counts the refused clients by reason, such as [RefusedSignature]: requests to
+	// open a socket, and new tokens for open sockets. Reasons that have not occurred are
+	// omitted. The causes are logged by Options.Logger.
+	Refusals map[string]uint64
 }
 
 // Stats returns the state of the namespace in this process; other nodes have their own. It
@@ -60,6 +64,7 @@ func (ns *Namespace[H]) Stats() Stats {
 	}
 	s.Deliveries, s.BytesSent = ns.class.pool.Traffic()
 	ns.class.counters.fill(&s)
+	s.Refusals = ns.class.refusals.counts()
 	return s
 }
 
@@ -118,7 +123,7 @@ const (
 // WebsocketStats describes a socket: see [Websocket.Stats].
 type WebsocketStats struct {
 	State WebsocketState
-	// Since is when the socket was opened, to the second.
+	// Since is when the socket was opened, truncated to a whole second.
 	Since time.Time
 	// LagEvents is the number of events of the channel, whatever their recipients, that were
 	// published but not yet processed for this socket, because its client reads too slowly.
@@ -137,7 +142,7 @@ type WebsocketStats struct {
 func (ws *Websocket) Stats() WebsocketStats {
 	p := ws.reader.Progress()
 	s := WebsocketStats{
-		State: states[p.Phase], Since: ws.core().start.Add(time.Duration(ws.opened) * time.Second),
+		State: states[p.Phase], Since: ws.core().start.Truncate(time.Second).Add(time.Duration(ws.opened) * time.Second),
 		LagEvents: p.Events, LagBytes: p.Bytes, PendingBytes: ws.outbox.Size(),
 	}
 	if ws.closing.Load() {

@@ -166,6 +166,23 @@ func TestStatsCountsClosesByCode(t *testing.T) {
 	})
 }
 
+func TestWebsocketsAreSinceAWholeSecond(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(700 * time.Millisecond)
+		f := newFixture(t, durableobject.Options{}, nil)
+		for _, pause := range []time.Duration{0, 299 * time.Millisecond, time.Millisecond, 1500 * time.Millisecond} {
+			time.Sleep(pause)
+			c := f.connect("a")
+			for ws := range f.rooms.Websockets("room") {
+				require.Equal(t, time.Now().Truncate(time.Second), ws.Stats().Since)
+			}
+			c.drop()
+		}
+		f.end()
+	})
+}
+
 // The lag of a stalled socket, in events and bytes, is exact while it reads from the tail, after
 // it has fallen behind, and while it catches up.
 func TestWebsocketStats(t *testing.T) {

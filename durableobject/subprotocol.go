@@ -70,12 +70,12 @@ func decodeToken(encoded string, limit int) string {
 // the WebSocket and closes it with a code that contains the status. It returns false, without having
 // sent a response, if the client must be refused with a status only.
 func (c *core) refuseOpenly(w http.ResponseWriter, r *http.Request, o socket.Options, e *rpc.Error) bool {
-	if c.refusals.Add(1) > maxRefusals {
-		c.refusals.Add(-1)
+	if c.refusedConns.Add(1) > maxRefusals {
+		c.refusedConns.Add(-1)
 		return false
 	}
 	if !c.enter() {
-		c.refusals.Add(-1)
+		c.refusedConns.Add(-1)
 		return false
 	}
 	o.ReadLimit = refusalMessage
@@ -109,6 +109,6 @@ func (f *refusedConn) Ended(int) {
 	if f.drop != nil {
 		f.drop.Stop()
 	}
-	f.core.refusals.Add(-1)
+	f.core.refusedConns.Add(-1)
 	f.core.users.Done()
 }

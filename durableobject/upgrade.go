@@ -25,16 +25,14 @@ const maxIDBytes = 256
 // maxKeptRequest is the maximum size of a request that is kept for Authorize, without its token.
 const maxKeptRequest = 32 << 10
 
-// maxLoggedHost is how many bytes of an origin or a host are logged.
-const maxLoggedHost = 256
-
 // UpgradeOptions configures an [UpgradeHandler]. The zero value is usable. They are copied.
 type UpgradeOptions struct {
 	// OriginPatterns lists the hosts, besides the server's own, whose pages may connect, as
 	// patterns of path.Match ("*.example.com"). A pattern with "://" is compared with scheme
-	// and host. Requests of pages of other origins are refused with 403 and logged at level
-	// Warn, before their token is read and Authorize is called. Requests without an Origin
-	// header are not refused.
+	// and host: it has no path, and no port that is the default of its scheme, because
+	// browsers do not send these. Requests of pages of other origins are refused with 403 and
+	// logged as described at Options.Logger, before their token is read and Authorize is
+	// called. Requests without an Origin header are not refused.
 	OriginPatterns []string
 
 	// AnyOrigin allows pages of all origins to connect.
@@ -91,7 +89,8 @@ type UpgradeOptions struct {
 // both, and so does package client with TokenInSubprotocol; oRPC's client offers no subprotocol.
 //
 // The handler returns when the socket is open; the namespace then serves it. UpgradeHandler
-// panics if an origin pattern is malformed.
+// panics if an origin pattern is malformed or cannot match the
+// origin of a page.
 func UpgradeHandler[H any](ns *Namespace[H], o *UpgradeOptions) http.Handler {
 	u := &upgrader{class: ns.class}
 	if o != nil {
@@ -123,9 +122,7 @@ type upgrader struct {
 
 func (u *upgrader) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := socket.CheckHandshake(w.Header(), r, u.accept); err != nil {
-		if err.Status == http.StatusForbidden {
-			u.logOrigin(r)
-		}
+		u.refuseHandshake(r, err)
 		writeRefusal(w, statusError(err.Status, err.Message))
 		return
 	}
@@ -143,14 +140,21 @@ func (u *upgrader) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// logOrigin logs the origin of a page that may not connect, and the requested host. Since the
-// page learns nothing but that the WebSocket was not opened, the log record names the option.
-func (u *upgrader) logOrigin(r *http.Request) {
-	short := func(text string) string { // the record is kept until it is logged
-		return strings.Clone(text[:min(len(text), maxLoggedHost)])
+// refuseHandshake counts and logs a request that cannot open a WebSocket. A page of a foreign
+// origin learns only that the WebSocket was not opened, so the log record names the option.
+func (u *upgrader) refuseHandshake(r *http.Request, err *socket.HandshakeError) {
+	if err.Status != http.StatusForbidden {
+		u.class.refuse(r.Context(), RefusedHandshake, err)
+		return
 	}
-	u.class.logger.WarnContext(r.Context(), "origin refused: it is not in UpgradeOptions.OriginPatterns",
-		"origin", short(r.Header.Get("Origin")), "host", short(r.Host))
+	u.class.refuse(r.Context(), RefusedOrigin, errors.New("the origin is not in UpgradeOptions.OriginPatterns"),
+		"origin", shorten(r.Header.Get("Origin")), "host", shorten(r.Host))
+}
+
+// refuseRequest refuses a request without having verified its token.
+func (u *upgrader) refuseRequest(r *http.Request, status int, message string) *rpc.Error {
+	u.class.refuse(r.Context(), RefusedRequest, errors.New(message))
+	return statusError(status, message)
 }
 
 // admit returns the id and the payload of a request that may connect. A token in the
@@ -160,17 +164,17 @@ func (u *upgrader) admit(r *http.Request, offered string) (id string, p *token.P
 	id, tok := lastOf(query["id"]), cmp.Or(offered, lastOf(query["token"]))
 	switch {
 	case id == "":
-		return "", nil, statusError(http.StatusUnauthorized, "ID is required")
+		return "", nil, u.refuseRequest(r, http.StatusUnauthorized, "ID is required")
 	case len(id) > maxIDBytes:
-		return "", nil, statusError(http.StatusBadRequest, "ID is too long")
+		return "", nil, u.refuseRequest(r, http.StatusBadRequest, "ID is too long")
 	case tok == "":
-		return "", nil, statusError(http.StatusUnauthorized, "Token is required")
+		return "", nil, u.refuseRequest(r, http.StatusUnauthorized, "Token is required")
 	}
 	t := ticket{token: tok}
 	if u.options.Authorize != nil {
 		limit := u.class.options.MaxTokenBytes
 		if len(tok) <= limit && sizeToKeep(r) > maxKeptRequest+3*limit { // a token may be escaped
-			return "", nil, statusError(http.StatusRequestHeaderFieldsTooLarge, "Request Header Fields Too Large")
+			return "", nil, u.refuseRequest(r, http.StatusRequestHeaderFieldsTooLarge, "Request Header Fields Too Large")
 		}
 		t.authorize = func(p *token.Payload) error { return u.options.Authorize(r, p) }
 	}
@@ -194,7 +198,7 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 	}()
 	values, err := u.values(r)
 	if err != nil {
-		return c.failed(r.Context(), "UpgradeOptions.Context failed", p.Channel, err)
+		return c.refuseFailed(r.Context(), "UpgradeOptions.Context failed", p.Channel, err)
 	}
 	ch, err := c.channels.acquireHub(r.Context(), p.Channel)
 	if err != nil {
@@ -209,13 +213,14 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 		return c.cannotOpen(r.Context(), p.Channel, err)
 	}
 	if subjectErr != nil { // computed above for Disconnect, but reported here
-		return c.failed(r.Context(), "Options.Subject failed", p.Channel, subjectErr)
+		return c.refuseFailed(r.Context(), "Options.Subject failed", p.Channel, subjectErr)
 	}
 	ws.ch, ws.ctx, ws.authorize = ch, values, u.options.authorizer(r)
-	ws.opened = uint32(time.Since(c.start) / time.Second)
+	ws.opened = uint32(c.second() / time.Second)
 	ws.peer = c.peers.New(ws.ctx, ws.newCallState, ws.send)
 	ws.outbox.Open(&ws.conn, c.options.MaxLagBytes)
 	if !c.enter() {
+		c.refusals.add(RefusedUnavailable)
 		return statusError(http.StatusServiceUnavailable, "Shutting down")
 	}
 	defer func() {
@@ -224,6 +229,7 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 		}
 	}()
 	if err := ws.conn.Accept(w, r, c.pool, (*endpoint)(ws), u.accept); err != nil { // Accept has answered
+		c.refusals.add(RefusedHandshake)
 		c.logger.Log(r.Context(), socket.RefusalLevel(err), "upgrade refused", "channel", p.Channel, "err", err)
 		return nil
 	}
@@ -236,12 +242,16 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 func (c *class) cannotOpen(ctx context.Context, channel string, err error) *rpc.Error {
 	switch {
 	case errors.Is(err, ErrClosed):
+		c.refusals.add(RefusedUnavailable)
 		return statusError(http.StatusServiceUnavailable, "Shutting down")
 	case errors.Is(err, eventlog.ErrUnavailable):
+		c.refusals.add(RefusedUnavailable)
 		c.logger.WarnContext(ctx, "event log unavailable", "channel", channel, "err", err)
 		return statusError(http.StatusServiceUnavailable, "Try again later")
+	case errors.Is(err, eventlog.ErrClosed):
+		return c.refuseFailed(ctx, "the log was closed before the namespace: close it after Namespace.Shutdown", channel, err)
 	default:
-		return c.failed(ctx, "opening a channel failed", channel, err)
+		return c.refuseFailed(ctx, "opening a channel failed", channel, err)
 	}
 }
 

@@ -42,7 +42,7 @@ const maxEventHead = socket.MaxHeader + len(`{"i":`) + peer.MaxID
 type Websocket struct {
 	ch        *liveChannel
 	set       *sockets    // has it while it is open
-	sentAway  *closeFrame // received while it was being opened; guarded by base.mu
+	sentAway  *closeFrame // of Disconnect or Revoke; guarded by base.mu
 	reader    fanout.Reader
 	conn      socket.Conn
 	peer      *transport.ServerPeer
@@ -69,7 +69,7 @@ type Websocket struct {
 	mu      sync.Mutex
 	sub     *subscription
 	hooking bool
-	opened  uint32 // seconds after base.start; never changed, and here for its size
+	opened  uint32 // seconds after that of base.start; never changed, and here for its size
 	late    *time.Timer
 }
 
@@ -138,6 +138,9 @@ func (ws *Websocket) Close(code int, reason string) {
 // ones. While more than half of [Options].MaxLagBytes waits for the client to read, Send
 // waits too. The error wraps [ErrNotSubscribed] if the socket has no subscription or is closing,
 // the cause of ctx if that ends first, or the error of encoding the event.
+//
+// The type of the event is not checked. It should be that of the object's events: a client that
+// cannot decode it has a gap at that place, of an event that it can never read.
 func (ws *Websocket) Send(ctx context.Context, event any) error {
 	if err := ws.sendEvent(ctx, event); err != nil {
 		return fmt.Errorf("durableobject: send: %w", err)
@@ -191,6 +194,7 @@ func (ws *Websocket) expired() bool {
 // closeRevoked closes a socket whose token was revoked while it was being accepted.
 func (ws *Websocket) closeRevoked() {
 	if ws.core().revocations.match(ws.recipient.Subject, ws.Token(), time.Now()) {
+		ws.set.sendAway(ws, &closeFrame{statusPolicyViolation, reasonExpired})
 		ws.conn.Close(statusPolicyViolation, reasonExpired)
 	}
 }
@@ -228,6 +232,20 @@ func (s *sockets) add(ws *Websocket) (away *closeFrame) {
 		return &closeFrame{statusServiceRestart, "Service restart"}
 	}
 	return ws.sentAway
+}
+
+// sendAway notes that a socket is closed because of a revocation.
+func (s *sockets) sendAway(ws *Websocket, away *closeFrame) {
+	s.core.mu.Lock()
+	defer s.core.mu.Unlock()
+	ws.sentAway = away
+}
+
+// sentAway reports whether Disconnect or Revoke has closed the socket.
+func (s *sockets) sentAway(ws *Websocket) bool {
+	s.core.mu.RLock()
+	defer s.core.mu.RUnlock()
+	return ws.sentAway != nil
 }
 
 func (s *sockets) remove(ws *Websocket) {
@@ -269,18 +287,21 @@ func (s *sockets) countCalls(counts map[string]int) {
 }
 
 // closeMatching closes the sockets that match and returns their number. Sockets that are being
-// opened are closed as soon as they are open; they are counted, too.
+// opened are closed as soon as they are open; they are counted, too. The members that match leave
+// the list of presence without the grace.
 func (s *sockets) closeMatching(w *Who, code int, reason string) (n int) {
 	var found []*Websocket
+	away := &closeFrame{code, reason}
 	s.core.mu.Lock()
 	for ws := range s.all {
 		if w.matches(ws.recipient, ws.Token()) {
+			ws.sentAway = away
 			found = append(found, ws)
 		}
 	}
 	for ws := range s.opening {
 		if ws.sentAway == nil && w.matches(ws.recipient, ws.Token()) {
-			ws.sentAway = &closeFrame{code, reason}
+			ws.sentAway = away
 			n++
 		}
 	}
@@ -289,6 +310,9 @@ func (s *sockets) closeMatching(w *Who, code int, reason string) (n int) {
 		if ws.conn.Close(code, reason) {
 			n++
 		}
+	}
+	if p := s.core.members; p != nil {
+		p.sendAway(w)
 	}
 	return n
 }

@@ -249,8 +249,8 @@ func TestBatchLinkHeaders(t *testing.T) {
 	})
 }
 
-// A slow call does not keep the answers of the others, nor does one that is given up
-// end them. What nobody waits for any more is ended on the server too.
+// A slow call does not delay the answers to the others, and a call that is given up does
+// not end the others. The server ends such a call too.
 func TestBatchLinkCallsAreApart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

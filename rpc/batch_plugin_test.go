@@ -31,7 +31,7 @@ func batchHandler(plugin *rpc.BatchPlugin, interceptors ...rpc.Interceptor) *rpc
 	})
 }
 
-// postBatch sends a batch whose answers are to come at once.
+// postBatch sends a batch in the mode in which all its answers are sent together.
 func postBatch(h http.Handler, body string, header http.Header) *httptest.ResponseRecorder {
 	all := http.Header{"Content-Type": {"application/json"}, "X-Orpc-Batch": {"buffered"}}
 	maps.Copy(all, header)
@@ -247,7 +247,7 @@ func TestBatchHeaders(t *testing.T) {
 	require.Equal(t, trusted, seen[1])
 }
 
-// A page of another site can no more run calls in a batch than by themselves.
+// A page of another site cannot run calls in a batch, as it cannot run single ones.
 func TestBatchOfAForeignPage(t *testing.T) {
 	t.Parallel()
 	ran := false
@@ -284,7 +284,7 @@ func TestBatchSurvivesWhatPanics(t *testing.T) {
 	require.JSONEq(t, `{"json":"pong"}`, string(items[1].Body))
 }
 
-// panickingLog is a logger of an application that is broken.
+// panickingLog is the logger of an application that is broken.
 type panickingLog struct{ slog.Handler }
 
 func (panickingLog) Enabled(context.Context, slog.Level) bool { panic("of the logger") }

@@ -92,7 +92,7 @@ func TestBodyTimeoutBeginsWithTheFirstRead(t *testing.T) {
 	})
 }
 
-// Interceptors use the input as ever, pass it on, and use it when the call is over.
+// Interceptors read the input, pass it on, and read it after the call.
 func TestInterceptorsUseTheInput(t *testing.T) {
 	t.Parallel()
 	echo := rpc.Define[any, any]("echo")

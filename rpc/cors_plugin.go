@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/go-orpc/durable-iterator/internal/weborigin"
 )
 
 // CORSPlugin allows pages of other origins to call the procedures of a [Handler] and to read the
@@ -59,7 +61,7 @@ func (p *CORSPlugin) InitHandler(o *HandlerOptions) {
 			c.any = true
 			continue
 		}
-		if err := cmp.Or(checkOrigin(origin), http.NewCrossOriginProtection().AddTrustedOrigin(origin)); err != nil {
+		if err := cmp.Or(weborigin.Check(origin), http.NewCrossOriginProtection().AddTrustedOrigin(origin)); err != nil {
 			panic(fmt.Sprintf("rpc: CORSPlugin: origins: %v", err))
 		}
 		c.origins[origin] = true

@@ -132,7 +132,8 @@ func TestCORSAnswers(t *testing.T) {
 	}
 }
 
-// What any page may call must not act for the user in whose browser the page is.
+// A procedure that every page may call must not act for the user whose browser shows the
+// page.
 func TestCORSOfAllOrigins(t *testing.T) {
 	t.Parallel()
 	h := corsHandler(rpc.CORSPlugin{Origins: []string{"*", ours}}, rpc.HandlerOptions{})
@@ -160,7 +161,7 @@ func TestCORSOfAllOrigins(t *testing.T) {
 	require.Equal(t, 403, w.Code, "a certificate of the user")
 }
 
-// Requests that the handler passes on are not its to permit.
+// The plugin does not permit requests that the handler passes on.
 func TestCORSLeavesOtherRoutesAlone(t *testing.T) {
 	t.Parallel()
 	other := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })

@@ -55,7 +55,7 @@ func TestContractsDescribeThemselves(t *testing.T) {
 	}
 }
 
-// What a caller does with a description does not change the contract.
+// A caller that changes a description does not change the contract.
 func TestDescriptionIsACopy(t *testing.T) {
 	t.Parallel()
 	p := rpc.Define[int, int]("a.b")

@@ -277,6 +277,34 @@ func (d ErrorDef[D]) describe() DeclaredError {
 	return DeclaredError{Code: d.code, Status: d.status, Message: d.message, Data: reflect.TypeFor[D]()}
 }
 
+// ValidationIssues is the data of the [CodeBadRequest] error for an invalid input. Clients read it
+// with [ErrorData]. Servers that are not written in Go may send other kinds of path segments, and
+// further members, which are ignored.
+type ValidationIssues struct {
+	Issues []Issue `json:"issues"`
+}
+
+// Issue describes an invalid part of an input.
+type Issue struct {
+	// Message is a message for people.
+	Message string `json:"message"`
+	// Path is the path from the root of the input to the invalid part: names of members, as
+	// on the wire, and indexes. It is not nil; an empty path means the root.
+	Path []any `json:"path"`
+}
+
+// String returns the path, with dots, and the message.
+func (i Issue) String() string {
+	var path strings.Builder
+	for _, segment := range i.Path {
+		fmt.Fprintf(&path, ".%v", segment)
+	}
+	if path.Len() == 0 {
+		return i.Message
+	}
+	return path.String()[1:] + ": " + i.Message
+}
+
 // ErrorResponse is the data of the error that a client returns for an error response that is not
 // an RPC error, for example of a proxy. Read it with [ErrorData]. The code of the error is the
 // common code of the status, or [CodeMalformedErrorResponse] if there is none.

@@ -184,7 +184,7 @@ func TestErrorDefRecognizesItsError(t *testing.T) {
 	require.Panics(t, func() { rpc.DefineError[rpc.Void]("", 400, "") })
 }
 
-// What the contract declares decides, not what the handler claims.
+// The contract decides whether an error is defined, whatever the handler claims.
 func TestDefinedIsDecidedByTheContract(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {

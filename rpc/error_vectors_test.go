@@ -63,8 +63,7 @@ func TestCommonCodes(t *testing.T) {
 	}
 }
 
-// An interceptor is outside of procedures, so it may say that its error is
-// defined.
+// An interceptor runs outside of procedures, so it may declare its error as defined.
 func TestErrorsAreSentAsRecorded(t *testing.T) {
 	t.Parallel()
 	for _, v := range readErrorVectors(t).Construct {

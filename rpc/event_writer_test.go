@@ -17,7 +17,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// An event that cannot be sent fails the stream, whatever the handler makes of it.
+// An event that cannot be sent fails the stream, whatever the handler does with the error.
 func TestEventsThatCannotBeSent(t *testing.T) {
 	type mail struct {
 		Address string `json:"address" validate:"email"`
@@ -157,7 +157,7 @@ func TestSendsThatWaitEndWithTheContext(t *testing.T) {
 	})
 }
 
-// What callers are not told is in the log; that they have stopped is not.
+// Errors that callers do not get are logged. That a caller has stopped is not logged.
 func TestEventsAreLogged(t *testing.T) {
 	t.Parallel()
 	var log strings.Builder

@@ -227,12 +227,8 @@ func decodeStream[In any](ctx context.Context, call *Call) (any, error) {
 	if s, ok := inputStream(call); ok && s != nil {
 		return any(in).(streamInput).adopt(ctx, call.validator, s), nil //nolint:forcetypeassert // see takesStream
 	}
-	return nil, &Error{
-		Code:    CodeBadRequest,
-		Message: "Input validation failed",
-		Data:    ValidationIssues{Issues: []Issue{{Message: "Expect event iterator", Path: []any{}}}},
-		cause:   fmt.Errorf("rpc: input is no %v", reflect.TypeFor[In]()),
-	}
+	issues := []Issue{{Message: "Expect event iterator", Path: []any{}}}
+	return nil, invalidInput(issues, fmt.Errorf("rpc: input is no %v", reflect.TypeFor[In]()))
 }
 
 // endInput ends the input of a handler, if it is a stream of events, when the context of the

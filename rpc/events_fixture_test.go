@@ -16,7 +16,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/websocket"
 )
 
-// What the recorded servers call "count".
+// The types of the procedure that the recorded servers call "count".
 type (
 	countInput struct {
 		To     int `json:"to"`

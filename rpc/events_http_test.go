@@ -38,8 +38,8 @@ func streamExchanges(t *testing.T) []exchange {
 	return streams
 }
 
-// Servers answer letter by letter as recorded, and as soon as it was, keepalive
-// comments included (ES-008).
+// Servers answer byte for byte as recorded and as quickly, keepalive comments included
+// (ES-008).
 func TestHandlerAnswersRecordedStreams(t *testing.T) {
 	t.Parallel()
 	for _, e := range streamExchanges(t) {
@@ -97,7 +97,7 @@ func TestLinkReadsRecordedStreams(t *testing.T) {
 	}
 }
 
-// rawItem is what a recorded iterator has given, below the serializer.
+// rawItem is an item that a recorded iterator has returned, before the serializer.
 type rawItem struct {
 	Done       bool
 	Meta       struct{ ID string }
@@ -108,8 +108,8 @@ type rawItem struct {
 	Failure string
 }
 
-// ES-006 and the vectors of iterators. Their data are no encoded values: as such
-// they are undefined, and it is the ends and the metadata that are compared.
+// ES-006 and the vectors of iterators. Their data is not encoded values, so it is read as
+// undefined; the test compares the ends and the metadata.
 func TestLinkReadsStreams(t *testing.T) {
 	t.Parallel()
 	var file struct {
@@ -176,7 +176,8 @@ func TestStreamsThatBreak(t *testing.T) {
 	})
 }
 
-// Over HTTP the handler waits for its reader: neither side keeps what was not read.
+// Over HTTP the handler waits for its reader: neither side stores events that were not
+// read.
 func TestSlowReadersHoldUpHandlers(t *testing.T) {
 	t.Parallel()
 	var sent atomic.Int64
@@ -199,7 +200,7 @@ func TestSlowReadersHoldUpHandlers(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, event, len(text))
 		read++
-		// What the network holds back is a few megabytes at most.
+		// The buffers of the network hold a few megabytes at most.
 		require.Less(t, sent.Load()-read, int64(200))
 	}
 	result, err := events.Result()
@@ -231,7 +232,7 @@ func TestEventsAreLimited(t *testing.T) {
 	require.ErrorContains(t, err, "too large")
 }
 
-// withoutFlush is what careless middleware makes of a ResponseWriter.
+// withoutFlush is a ResponseWriter after careless middleware has wrapped it.
 type withoutFlush struct{ http.ResponseWriter }
 
 func TestEventsNeedAWriterThatFlushes(t *testing.T) {
@@ -257,7 +258,7 @@ func TestHandlersOfEventsOwnTheHeadersOfTheBody(t *testing.T) {
 	require.Equal(t, ": \n\nevent: done\ndata: {\"json\":{\"total\":0}}\n\n", w.Body.String())
 }
 
-// brokenWriter fails behind the header.
+// brokenWriter fails after the header.
 type brokenWriter struct{ *httptest.ResponseRecorder }
 
 func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("gone") }
@@ -285,7 +286,7 @@ func (w leftWriter) Write(p []byte) (int, error) {
 	return w.ResponseRecorder.Write(p)
 }
 
-// That a client has left is no failure of the handler to log, also where the transport
+// A client that has left is not logged as a failure of the handler, even if the transport
 // notices it before the context ends.
 func TestNothingIsLoggedOfCallersThatHaveLeft(t *testing.T) {
 	t.Parallel()

@@ -109,7 +109,7 @@ func TestEventsAreRetried(t *testing.T) {
 	}
 }
 
-// CR-011: tries to open the stream count as those to go on with it.
+// CR-011: the tries to open a stream and those to continue it are counted together.
 func TestTriesOfEventsAreCountedTogether(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -165,7 +165,7 @@ func TestRetryOfEventsIsAsked(t *testing.T) {
 	})
 }
 
-// CR-017: what is no stream cannot take the place of one.
+// CR-017: a value cannot replace a stream.
 func TestRetryOfEventsGivesNoEvents(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -202,8 +202,8 @@ func TestRetryOfEventsEndsWithTheContext(t *testing.T) {
 	})
 }
 
-// CR-018, CR-019: Close ends a running retry, and the stream that it opens. Unlike
-// in oRPC the waiting read does not fail: it was the reader who has closed.
+// CR-018, CR-019: Close ends a running retry, and the stream that it opens. Unlike in oRPC,
+// the waiting read does not fail, because the reader itself has called Close.
 func TestRetryOfEventsEndsWithClose(t *testing.T) {
 	for name, after := range map[string]time.Duration{
 		"during the pause": time.Second,

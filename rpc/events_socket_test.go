@@ -68,7 +68,7 @@ func TestRecordedStreamsOfASocket(t *testing.T) {
 	})
 }
 
-// PE-038, PE-045, PE-086: what a server peer sends for streams.
+// PE-038, PE-045, PE-086: the messages that a server peer sends for streams.
 func TestServerPeerSendsEvents(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ request, events string }{
@@ -161,7 +161,7 @@ func openNumbers(t *testing.T) (*transport.ClientPeer, *outbox, *rpc.Events[int,
 	return p, box, <-opened
 }
 
-// PE-014, PE-081 and what the protocol leaves open.
+// PE-014, PE-081, and cases that the protocol leaves open.
 func TestClientPeerReadsEvents(t *testing.T) {
 	t.Parallel()
 	const first = `{"i":"1","t":3,"p":{"e":"message","d":{"json":1},"m":{"id":"a","retry":5,"comments":["c"]}}}`
@@ -223,7 +223,7 @@ func TestClientPeerAbortsEvents(t *testing.T) {
 	})
 }
 
-// A stream that is read too slowly fails, at a bound, and does not touch others.
+// A stream that is read too slowly fails at a limit, and does not affect the others.
 func TestEventsOverflow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

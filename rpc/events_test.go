@@ -110,7 +110,7 @@ func TestEventsHideErrors(t *testing.T) {
 	})
 }
 
-// What interceptors and the input say is the error of the call.
+// Errors of interceptors and of the input are the error of the call.
 func TestEventsAreRefused(t *testing.T) {
 	strict := rpc.DefineEventsIn[messageInput, int, rpc.Void](rpc.Group("group"), "strict")
 	require.Equal(t, "group.strict", strict.Path())
@@ -189,7 +189,7 @@ func TestEventsAreClosedWhileALoopWaits(t *testing.T) {
 	})
 }
 
-// The context of a call governs the stream, whether somebody reads or not.
+// The context of a call governs the stream, whether anyone reads it or not.
 func TestEventsEndWithTheirContext(t *testing.T) {
 	everyTransport(t, func(t *testing.T, connect func(...rpc.Route) rpc.Caller) {
 		c := connect(foreverRoute(make(chan error, 1)))

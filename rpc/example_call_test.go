@@ -67,7 +67,7 @@ func ExampleCallOf() {
 	// Output: Ahoj, Ada <nil> cs
 }
 
-// The headers of a link are made for each call, as a token may have changed.
+// The headers of a link are made for each call, because a token may have changed.
 func ExampleNewLink() {
 	whoami := rpc.Define[rpc.Void, string]("whoami")
 	router := rpc.NewRouter(whoami.Handler(func(ctx context.Context, _ rpc.Void) (string, error) {
@@ -85,7 +85,7 @@ func ExampleNewLink() {
 	// Output: Bearer 1234 <nil>
 }
 
-// Only the code and the message of an Error are sent, and its data.
+// Only the code, the message and the data of an Error are sent.
 func ExampleErrorf() {
 	open := rpc.Define[string, rpc.Void]("open")
 	router := rpc.NewRouter(open.Handler(func(_ context.Context, name string) (rpc.Void, error) {
@@ -134,7 +134,7 @@ func ExampleRetry() {
 	// Output: 3 <nil>
 }
 
-// What the server refuses for good is not repeated.
+// A call that the server has refused for good is not repeated.
 func ExampleWithRetry() {
 	tries := 0
 	closed := rpc.Define[rpc.Void, rpc.Void]("closed")
@@ -188,7 +188,7 @@ func ExampleHandler_Shutdown() {
 	// Output: <nil>
 }
 
-// The tries of a call have one key, also where the application makes them.
+// All tries of a call have the same key, also when the application makes the tries.
 func ExampleWithIdempotencyKey() {
 	order := rpc.Define[string, string]("order")
 	router := rpc.NewRouter(order.Handler(func(ctx context.Context, item string) (string, error) {

@@ -23,7 +23,7 @@ func ExampleEventProcedure_Describe() {
 	// Output: [lines] int string bool
 }
 
-// What a program serves is read from its router.
+// A router lists the procedures that a program serves.
 func ExampleRouter_Routes() {
 	router := rpc.NewRouter(Greet.Handler(greet), sum.Handler(nil))
 	for _, route := range router.Routes() {
@@ -43,7 +43,7 @@ func ExampleRouter_Has() {
 	// false true
 }
 
-// A transport of one's own makes calls of what it has received.
+// A custom transport makes calls from the messages that it receives.
 func ExampleRouter_Serve() {
 	router := rpc.NewRouter(Greet.Handler(greet))
 	call := &rpc.Call{Path: []string{"greet"}, Input: Greeting{Name: "Ada"}}

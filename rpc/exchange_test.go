@@ -31,7 +31,7 @@ func dialHTTP(t *testing.T, server *memhttp.Server) (net.Conn, *bufio.Reader) {
 	return conn, bufio.NewReader(conn)
 }
 
-// A body that does not arrive is waited for as long as the options say.
+// The server waits for a slow body as long as the options say.
 func TestSlowBodies(t *testing.T) {
 	t.Parallel()
 	request := "POST /%s HTTP/1.1\r\nHost: h\r\nContent-Type: %s\r\nContent-Length: 1000\r\n\r\n%s"
@@ -99,7 +99,7 @@ func TestBodiesThatTrickle(t *testing.T) {
 	})
 }
 
-// The time that a body had is no deadline for what comes after it.
+// The deadline of a body does not apply to anything after it.
 func TestBodyTimeoutEndsWithTheBody(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -125,8 +125,8 @@ func formOf(data string) string {
 	return "--b\r\nContent-Disposition: form-data; name=\"data\"\r\n\r\n" + data + "\r\n--b--\r\n"
 }
 
-// What is refused without its body is answered without waiting for it. The connection
-// serves further requests if the body comes all the same.
+// A request that is refused without its body is answered at once. The connection serves
+// further requests if the body arrives anyway.
 func TestRefusalsDoNotWaitForBodies(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -204,8 +204,8 @@ func TestBodiesThatAreTooLarge(t *testing.T) {
 	})
 }
 
-// A client that takes nothing for StallTimeout loses its connection, one that takes a
-// little now and then does not.
+// A client that reads nothing for StallTimeout loses its connection. One that reads a
+// little now and then keeps it.
 func TestStalledAnswers(t *testing.T) {
 	t.Parallel()
 	large := rpc.Define[int, string]("large")
@@ -300,7 +300,7 @@ func TestStreamsOverHTTP2(t *testing.T) {
 	})
 }
 
-// A stream may last longer than the server allows for an answer, which it could not before.
+// A stream may last longer than the WriteTimeout of the server.
 func TestStreamsOutliveTheWriteTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

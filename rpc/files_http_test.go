@@ -120,8 +120,8 @@ func TestFormsInAnswersAreLimited(t *testing.T) {
 	}
 }
 
-// Large files of an input are on disk, and gone when the call is answered, however
-// it ended.
+// Large files of an input are stored on disk, and removed when the call is answered,
+// however it ended.
 func TestTemporaryFilesAreRemoved(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
@@ -179,7 +179,7 @@ func TestTemporaryFilesAreRemoved(t *testing.T) {
 	})
 }
 
-// They last as long as a stream of events does.
+// The temporary files exist as long as a stream of events is open.
 func TestTemporaryFilesOfStreams(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
@@ -213,7 +213,7 @@ func TestTemporaryFilesOfStreams(t *testing.T) {
 	require.Empty(t, left)
 }
 
-// paced is a large file whose second half is there only when the first has arrived.
+// paced is a large file whose second half can be read only when the first has arrived.
 func paced(size int64) (file *value.File, arrived chan struct{}) {
 	arrived = make(chan struct{})
 	half := strings.Repeat("x", 1<<20)
@@ -222,7 +222,7 @@ func paced(size int64) (file *value.File, arrived chan struct{}) {
 	}), arrived
 }
 
-// waiting is empty, but tells it only when the channel is closed.
+// waiting is empty, but returns EOF only when the channel is closed.
 type waiting struct{ until <-chan struct{} }
 
 func (w waiting) Read([]byte) (int, error) {
@@ -242,7 +242,7 @@ func readHalf(body io.Reader, arrived chan struct{}) ([]byte, error) {
 	return read.Bytes(), err
 }
 
-// A file is never in memory as a whole where it is sent.
+// A file is never in memory as a whole while it is sent.
 func TestFilesAreStreamed(t *testing.T) {
 	t.Parallel()
 	for name, size := range map[string]int64{"of known size": 2 << 20, "of unknown size": -1} {
@@ -281,7 +281,7 @@ func TestFilesAreStreamed(t *testing.T) {
 	}
 }
 
-// requireStreamed checks the form of a file, whose length is known if that of the
+// requireStreamed checks the form of a file. The length of the form is known if that of the
 // file is.
 func requireStreamed(t *testing.T, fileSize int64, header http.Header, length int64, body []byte) {
 	t.Helper()
@@ -317,7 +317,7 @@ func TestAnAnswerThatBreaksOff(t *testing.T) {
 	}
 }
 
-// lines is a writer whose texts come out of a channel.
+// lines is a writer that sends its texts to a channel.
 type lines chan string
 
 func (l lines) Write(p []byte) (int, error) {
@@ -325,7 +325,7 @@ func (l lines) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// What a handler says of the body does not count if there are files.
+// If an answer has files, the headers that a handler sets for the body are ignored.
 func TestHandlersOfFilesOwnNoHeadersOfTheBody(t *testing.T) {
 	t.Parallel()
 	give := rpc.Define[rpc.Void, *value.File]("give")
@@ -354,8 +354,8 @@ func TestFilesAreNotSentWithGET(t *testing.T) {
 	require.Equal(t, show(t, hello()), show(t, out["got"].(*value.File)))
 }
 
-// What a transport does not read of a request leaves nothing running: that would
-// keep the bubble from ending.
+// If a transport does not read all of a request, nothing stays running: it would keep the
+// bubble from ending.
 func TestRequestsThatAreNotRead(t *testing.T) {
 	t.Parallel()
 	file := value.NewFile("a", "a/b", make([]byte, 1<<20))
@@ -376,7 +376,7 @@ func TestRequestsThatAreNotRead(t *testing.T) {
 	}
 }
 
-// An error whose form cannot be read is one without.
+// An error whose form cannot be read becomes an error without one.
 func TestErrorsWithMalformedForms(t *testing.T) {
 	t.Parallel()
 	network := roundTrip(func(*http.Request) (*http.Response, error) { return reply(502, boundX, "--x--"), nil })

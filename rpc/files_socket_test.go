@@ -28,7 +28,7 @@ const (
 	helloHeader = `"h":{"content-type":"multipart/form-data; boundary=boundary"`
 )
 
-// PE-010: a request with files is a binary frame with a form behind its text.
+// PE-010: a request with files is a binary frame whose text is followed by a form.
 func TestClientPeerSendsFiles(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -72,7 +72,7 @@ func TestServerPeerAnswersWithFiles(t *testing.T) {
 	}
 }
 
-// PE-035: a form is an input; what is no form of a value is malformed.
+// PE-035: a form is an input; a form that does not hold a value is malformed.
 func TestServerPeerReadsForms(t *testing.T) {
 	t.Parallel()
 	const answered = `{"i":"1","p":{"b":{"json":{"name":"a","type":"text/plain","size":1,"text":"c"}}}}`

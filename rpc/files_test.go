@@ -32,7 +32,7 @@ func transports(t *testing.T, r *rpc.Router) map[string]rpc.Caller {
 	}
 }
 
-// shown is what is compared of a file.
+// shown is the part of a file that is compared.
 type shown struct{ name, typ, content string }
 
 func show(t *testing.T, f *value.File) shown {
@@ -85,7 +85,7 @@ func lazyFile(name, content string) *value.File {
 	})
 }
 
-// PE-070: files stand anywhere, beside the types of the serializer.
+// PE-070: files may be anywhere in a value, beside the types of the serializer.
 func TestFilesStandAnywhere(t *testing.T) {
 	t.Parallel()
 	same := hello()
@@ -161,7 +161,7 @@ func TestFilesInErrors(t *testing.T) {
 
 var errDisk = errors.New("a secret about the disk")
 
-// broken is a file that cannot be read behind its first bytes.
+// broken is a file that cannot be read after its first bytes.
 func broken(size int) *value.File {
 	return value.NewFileFunc("broken", "a/b", int64(size)+1, func() (io.ReadCloser, error) {
 		return io.NopCloser(io.MultiReader(strings.NewReader(strings.Repeat("x", size)), errorReader{})), nil
@@ -182,8 +182,7 @@ func unfit() map[string]*value.File {
 	}
 }
 
-// What is wrong with a file of an answer is an internal error, of which the caller
-// learns nothing.
+// A faulty file in an answer is an internal error, and the caller gets no details of it.
 func TestFilesThatCannotBeAnswered(t *testing.T) {
 	t.Parallel()
 	for name, file := range unfit() {

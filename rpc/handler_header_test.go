@@ -11,7 +11,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// addHeaders is a middleware's, or a call's.
+// addHeaders adds headers as middleware or a call does.
 func addHeaders(lines [][2]string, into http.Header) {
 	for _, line := range lines {
 		into.Add(line[0], line[1])

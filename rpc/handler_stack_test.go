@@ -21,7 +21,7 @@ type unwrapping struct{ http.ResponseWriter }
 
 func (w unwrapping) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// claiming is middleware that always has a Flush, as gin's.
+// claiming is middleware that always has a Flush method, like that of gin.
 type claiming struct{ unwrapping }
 
 func (w claiming) Flush() {
@@ -30,17 +30,17 @@ func (w claiming) Flush() {
 	}
 }
 
-// panicking is middleware that takes what it wraps for a Flusher.
+// panicking is middleware that takes for granted that the writer it wraps is a Flusher.
 type panicking struct{ unwrapping }
 
 func (w panicking) Flush() { w.ResponseWriter.(http.Flusher).Flush() }
 
-// lonely is as panicking, and hides what it wraps.
+// lonely is like panicking, and also hides the writer that it wraps.
 type lonely struct{ http.ResponseWriter }
 
 func (w lonely) Flush() { w.ResponseWriter.(http.Flusher).Flush() }
 
-// order notes what a ResponseWriter is asked for.
+// order writes down the methods of a ResponseWriter that are called.
 type order struct {
 	*httptest.ResponseRecorder
 	calls *[]string
@@ -58,7 +58,7 @@ func (w order) Write(p []byte) (int, error) {
 
 func (w order) Flush() { *w.calls = append(*w.calls, "flush") }
 
-// Writers of frameworks and compressors have to know of the status before the flush.
+// Writers of frameworks and compressors have to know the status before the flush.
 func TestStreamsWriteTheStatusFirst(t *testing.T) {
 	t.Parallel()
 	var calls []string
@@ -103,7 +103,7 @@ func TestStreamsUnderMiddleware(t *testing.T) {
 	}
 }
 
-// Where it turns out too late that nothing is flushed, the answer is no whole one.
+// If the handler learns too late that nothing is flushed, it cuts the answer off.
 func TestStreamsThatCannotBeFlushedAreCutOff(t *testing.T) {
 	t.Parallel()
 	var text bytes.Buffer
@@ -115,7 +115,7 @@ func TestStreamsThatCannotBeFlushedAreCutOff(t *testing.T) {
 	require.Contains(t, text.String(), `level=ERROR msg="events cannot be streamed"`)
 }
 
-// http.TimeoutHandler keeps all of an answer until it is over.
+// http.TimeoutHandler holds back an answer until the handler has returned.
 func TestStreamsUnderTimeoutHandler(t *testing.T) {
 	t.Parallel()
 	h := http.TimeoutHandler(rpc.NewHandler(rpc.NewRouter(count.Handler(runCount)), nil), time.Minute, "")

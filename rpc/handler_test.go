@@ -122,8 +122,8 @@ func TestHandlerRefusesBodies(t *testing.T) {
 	}
 }
 
-// TestRefusalCostsReading: a caller that an interceptor refuses costs no more than reading
-// what it sent, whatever that is.
+// TestRefusalCostsReading: a call that an interceptor refuses costs no more than reading
+// its request, whatever the request contains.
 func TestRefusalCostsReading(t *testing.T) { //nolint:paralleltest // it measures allocations
 	h := rpc.NewHandler(fixtureRouter(), &rpc.HandlerOptions{Interceptors: []rpc.Interceptor{
 		func(context.Context, *rpc.Call, rpc.CallFunc) (any, error) {
@@ -147,7 +147,7 @@ func TestRefusalCostsReading(t *testing.T) { //nolint:paralleltest // it measure
 	}
 }
 
-// A procedure without input refuses what cannot be decoded all the same.
+// A procedure without input still refuses an input that cannot be decoded.
 func TestVoidInputIsStillDecoded(t *testing.T) {
 	t.Parallel()
 	h := rpc.NewHandler(fixtureRouter(), nil)
@@ -240,7 +240,7 @@ func TestQueryInput(t *testing.T) {
 	}
 }
 
-// A byte order mark means nothing, wherever JSON comes from.
+// A byte order mark is ignored, wherever the JSON comes from.
 func TestByteOrderMark(t *testing.T) {
 	t.Parallel()
 	h := rpc.NewHandler(fixtureRouter(), nil)

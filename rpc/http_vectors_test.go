@@ -100,7 +100,7 @@ var changedExchanges = map[string]struct {
 	"OPTIONS":                            {405, rpc.CodeMethodNotSupported, "the original runs procedures on any method"},
 }
 
-// changedTexts are bodies in which a text is another one on purpose.
+// changedTexts are bodies in which a text differs on purpose.
 var changedTexts = map[string]struct{ recorded, ours, reason string }{
 	"client upload": {`%22q%22`, `\"q\"`, "the runtime of the recorded server does not decode the names of files"},
 }

@@ -83,7 +83,7 @@ func TestInputBodies(t *testing.T) {
 	})
 }
 
-// What a client sends behind an input that was not read is never taken for a request.
+// Data that follows an input that was not read is never taken for a request.
 func TestInputThatIsLeftIsNoRequest(t *testing.T) {
 	t.Parallel()
 	for name, path := range map[string]string{"plain answer": "/collect", "stream as answer": "/twice"} {
@@ -119,8 +119,8 @@ func TestInputThatIsLeftIsNoRequest(t *testing.T) {
 	}
 }
 
-// A client that opens an input and says nothing does not keep the handler, one that
-// sends comments does.
+// A client that opens an input and sends nothing does not hold the handler. One that sends
+// comments does.
 func TestInputSilence(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -145,8 +145,7 @@ func TestInputSilence(t *testing.T) {
 	})
 }
 
-// A handler that does not read keeps the client from making events, beyond what the
-// buffers on the way hold.
+// If a handler does not read, the client stops making events once the buffers are full.
 func TestInputOverHTTPIsSlowedDown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -189,7 +188,7 @@ func TestInputOverHTTPIsSlowedDown(t *testing.T) {
 	})
 }
 
-// An input that is sent with unknown length reaches no redirected address.
+// An input of unknown length is not sent to a redirected address.
 func TestInputIsNotRedirected(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -201,8 +200,8 @@ func TestInputIsNotRedirected(t *testing.T) {
 	require.Error(t, err)
 }
 
-// The time that a client has for its input is not that of the handler, nor that of the
-// next request of the connection.
+// The deadline of an input does not apply to the handler, nor to the next request on the
+// connection.
 func TestInputLeavesNoDeadline(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

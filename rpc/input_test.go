@@ -167,7 +167,7 @@ func TestInputFails(t *testing.T) {
 	})
 }
 
-// What is no error of RPC stays where it was made, also a panic.
+// An error that is not an error of RPC is not sent, and neither is a panic.
 func TestInputHidesErrors(t *testing.T) {
 	everyTransport(t, func(t *testing.T, connect func(...rpc.Route) rpc.Caller) {
 		t.Helper()
@@ -278,7 +278,7 @@ func TestInputOfAnotherKind(t *testing.T) {
 	})
 }
 
-// An input is sent once: a call is not repeated with what is left of it.
+// An input is sent once: a call is not repeated with the rest of it.
 func TestInputIsSentOnce(t *testing.T) {
 	everyTransport(t, func(t *testing.T, connect func(...rpc.Route) rpc.Caller) {
 		t.Helper()

@@ -124,7 +124,7 @@ func TestInterceptorsMayChangeEverything(t *testing.T) {
 	require.Equal(t, "abcd", out)
 }
 
-// The state is there for the interceptors of each caller in a chain, and is not sent.
+// The interceptors of each caller in a chain can read the state. It is not sent.
 func TestStateOfACallOfAClient(t *testing.T) {
 	t.Parallel()
 	type state struct{ seen []string }

@@ -127,7 +127,8 @@ func TestLinkRequests(t *testing.T) {
 	}
 }
 
-// A bad address often comes from a flag or a file: it is an error, and not repeated.
+// A bad address often comes from a flag or a file. It is an error, and the call is not
+// repeated.
 func TestLinkWithABadAddress(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{

@@ -36,8 +36,8 @@ func greedy(ctx context.Context, call *rpc.Call, next rpc.CallFunc) (any, error)
 	return next(ctx, call)
 }
 
-// What a plugin adds to the options is not written behind the caller's own slices, of
-// which another handler may be made.
+// A plugin that appends to the options does not write into the caller's slices, because
+// they may be used for another handler.
 func TestPluginsDoNotChangeTheOptionsOfOthers(t *testing.T) {
 	t.Parallel()
 	interceptors, serializers := make([]rpc.Interceptor, 1, 4), make([]value.Serializer, 0, 4)
@@ -65,7 +65,7 @@ func (l brokenLog) Handle(_ context.Context, r slog.Record) error {
 	panic("cannot log")
 }
 
-// A log that panics takes neither an answer nor the process with it.
+// A log that panics ends neither the answer nor the process.
 func TestLoggersThatPanic(t *testing.T) {
 	t.Parallel()
 	p := rpc.Define[rpc.Void, rpc.Void]("p")
@@ -97,7 +97,7 @@ type addsNil struct{}
 func (addsNil) InitHandler(o *rpc.HandlerOptions) { o.Interceptors = append(o.Interceptors, nil) }
 func (addsNil) InitLink(o *rpc.LinkOptions)       { o.Interceptors = append(o.Interceptors, nil) }
 
-// Options that are wrong are a panic where something is made of them, with a sentence for
+// Wrong options cause a panic when something is made from them. Its text has a sentence for
 // each fault.
 func TestOptionsAreChecked(t *testing.T) {
 	t.Parallel()

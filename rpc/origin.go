@@ -2,14 +2,11 @@ package rpc
 
 import (
 	"cmp"
-	"fmt"
 	"net/http"
-	"net/netip"
-	"net/url"
-	"strconv"
 	"strings"
 
 	"github.com/go-orpc/durable-iterator/internal/bridge"
+	"github.com/go-orpc/durable-iterator/internal/weborigin"
 )
 
 // origins decides which requests of browsers are served.
@@ -23,39 +20,11 @@ type origins struct {
 func newOrigins(list []string, trusted func(origin string) bool, c *cors) (*origins, error) {
 	o := &origins{protection: http.NewCrossOriginProtection(), trusted: trusted, cors: c}
 	for _, origin := range list {
-		if err := cmp.Or(checkOrigin(origin), o.protection.AddTrustedOrigin(origin)); err != nil {
+		if err := cmp.Or(weborigin.Check(origin), o.protection.AddTrustedOrigin(origin)); err != nil {
 			return nil, err
 		}
 	}
 	return o, nil
-}
-
-// checkOrigin returns an error for an origin that browsers do not send and that would therefore
-// never match: they send origins in lower case, international names in Punycode, and no default
-// port. It does not check whether it is a valid origin at all.
-func checkOrigin(origin string) error {
-	u, err := url.Parse(origin)
-	if err != nil {
-		return err
-	}
-	port := u.Port()
-	number, err := strconv.ParseUint(port, 10, 16)
-	switch {
-	case strings.ToLower(origin) != origin:
-		return fmt.Errorf("%q: browsers send it in lower case", origin)
-	case strings.ContainsFunc(origin, func(r rune) bool { return r > '~' || r <= ' ' }), strings.Contains(origin, "%"):
-		return fmt.Errorf("%q: browsers send the host in ASCII, as xn--…", origin)
-	case u.Scheme == "https" && port == "443", u.Scheme == "http" && port == "80":
-		return fmt.Errorf("%q: browsers send it without the port of the scheme", origin)
-	case port != "" && (err != nil || strconv.FormatUint(number, 10) != port), strings.HasSuffix(u.Host, ":"):
-		return fmt.Errorf("%q: browsers send no such port", origin)
-	}
-	if host := u.Hostname(); strings.Contains(host, ":") {
-		if addr, err := netip.ParseAddr(host); err != nil || addr.String() != host {
-			return fmt.Errorf("%q: browsers send the address in its short form", origin)
-		}
-	}
-	return nil
 }
 
 // check returns an error for a request that a page of another origin has made.

@@ -17,7 +17,7 @@ const (
 	ours     = "https://app.example.com"
 )
 
-// Nothing of a request that a page of another site has made is run, whatever its body.
+// A request that a page of another site has made is not run, whatever its body.
 func TestForeignPagesAreRefused(t *testing.T) {
 	t.Parallel()
 	ran := false
@@ -76,7 +76,7 @@ func TestForeignPagesAreRefused(t *testing.T) {
 	}
 }
 
-// GET changes nothing, or should not have been declared.
+// GET changes nothing: a procedure that changes something should not be declared with it.
 func TestForeignPagesMayGet(t *testing.T) {
 	t.Parallel()
 	foreign := http.Header{"Sec-Fetch-Site": {"cross-site"}, "Origin": {"https://evil.example"}}

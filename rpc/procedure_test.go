@@ -112,7 +112,7 @@ func TestInputsOfCallsInProcess(t *testing.T) {
 	}
 }
 
-// What is null over a network is nil, also where there is none.
+// A nil input arrives as nil, also without a network.
 func TestNilInputs(t *testing.T) {
 	t.Parallel()
 	for name, caller := range map[string]rpc.Caller{

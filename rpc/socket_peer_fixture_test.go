@@ -83,7 +83,7 @@ func connect(t *testing.T, so transport.ServerPeerOptions, co transport.ClientPe
 	return client, toClient
 }
 
-// outbox keeps what a peer sends.
+// outbox stores the messages that a peer sends.
 type outbox struct {
 	mu       sync.Mutex
 	messages []string
@@ -96,7 +96,7 @@ func (o *outbox) send(_ context.Context, m []byte, _ bool) error {
 	return nil
 }
 
-// take waits until all goroutines of the bubble are blocked, and returns what was sent
+// take waits until all goroutines of the bubble are blocked, and returns the messages sent
 // meanwhile.
 func (o *outbox) take() []string {
 	synctest.Wait()
@@ -122,7 +122,7 @@ func newServer(t *testing.T, o transport.ServerPeerOptions) (*transport.ServerPe
 	return p, box
 }
 
-// receive hands text messages to a peer that must accept them.
+// receive passes text messages to a peer, which must accept them.
 func receive(t *testing.T, p interface {
 	Receive(message []byte, binary bool) error
 }, messages ...string) {
@@ -144,7 +144,7 @@ func newClient(t *testing.T, o transport.ClientPeerOptions) (*transport.ClientPe
 	return p, box
 }
 
-// outcome is what a call has given.
+// outcome is the result of a call.
 type outcome struct {
 	out any
 	err error

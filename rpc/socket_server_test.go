@@ -17,7 +17,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// shout answers with what it was called with.
+// shout answers with its input.
 func shout(_ context.Context, call *rpc.Call) (any, error) {
 	call.ResponseHeader.Set("X-Method", call.Method)
 	return map[string]any{"path": call.Path, "input": call.Input, "last": call.LastEventID, "header": call.Header.Get("X-A")}, nil
@@ -273,7 +273,7 @@ func TestServerPeerLimitsCalls(t *testing.T) {
 	})
 }
 
-// opened is what Start of a Hibernation got.
+// opened holds the arguments of a Hibernation's Start.
 type opened struct {
 	ctx    context.Context
 	id     json.RawMessage

@@ -16,7 +16,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// session is a recorded session, of which only the frames are looked at.
+// session is a recorded session. Only its frames are used.
 type session struct {
 	Entries []sessionEntry
 }
@@ -37,8 +37,8 @@ func (e sessionEntry) data(t *testing.T) string {
 	return string(data)
 }
 
-// recordedRoom has the methods of the recorded server that need no streams, behind
-// "call" as in a durable object.
+// recordedRoom has the methods of the recorded server that need no streams, under "call" as
+// in a durable object.
 func recordedRoom() rpc.CallFunc {
 	type text struct {
 		Text string `json:"text"`
@@ -118,8 +118,8 @@ func idOf(t *testing.T, frame string) string {
 	return m.I
 }
 
-// comparableAnswer decodes a frame, or takes what is random out of one with a form.
-// Of the issues of a validator only the paths count.
+// comparableAnswer decodes a frame, or removes the random parts of one with a form. Of the
+// issues of a validator only the paths are kept.
 func comparableAnswer(t *testing.T, frame string) any {
 	t.Helper()
 	if _, text, binary := strings.Cut(frame, "\xff"); binary {

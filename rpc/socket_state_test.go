@@ -45,7 +45,7 @@ func stateOf(ctx context.Context) any {
 	return nil
 }
 
-// A call that is made within another one, or in its place, has the state of that.
+// A call that is made within another one, or replaces it, has the state of the other.
 func TestStateOfNestedCalls(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -50,8 +50,8 @@ func stressRouter() *rpc.Router {
 	}))
 }
 
-// checkStress makes one call and says what is wrong with its answer. A call whose
-// context has ended may have been in time all the same.
+// checkStress makes one call and returns an error if its answer is wrong. A call whose
+// context has ended may still have been answered in time.
 func checkStress(ctx context.Context, c rpc.Caller, in stressInput) error {
 	out, err := stress.Call(ctx, c, in)
 	n, dataErr := rpc.ErrorData[int](err)
@@ -68,9 +68,8 @@ func checkStress(ctx context.Context, c rpc.Caller, in stressInput) error {
 	return nil
 }
 
-// Ten thousand calls, 200 at a time, of all sizes, some of them aborted: each answer
-// reaches its caller, and nothing is left over. What stays running would keep the
-// bubble from ending.
+// Ten thousand calls, 200 at a time, of all sizes, some of them aborted: each caller gets
+// its own answer, and nothing stays running, which would keep the bubble from ending.
 func TestPeersUnderLoad(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -99,7 +98,7 @@ func TestPeersUnderLoad(t *testing.T) {
 		callers.Wait()
 		time.Sleep(time.Second) // aborted handlers return
 
-		// An id that was left over would count against the limit.
+		// An id that was not freed would count against the limit.
 		for n := range 2 * atOnce {
 			callers.Go(func() {
 				if err := checkStress(t.Context(), client, stressInput{N: n * 10, Wait: 1000}); err != nil {
@@ -159,7 +158,7 @@ func TestPeersCarryNativeTypes(t *testing.T) {
 	}
 }
 
-// What durable objects do: the events of a stream are written by somebody else.
+// As in durable objects, the events of a stream are written by other code than the handler.
 func TestPeersHibernation(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

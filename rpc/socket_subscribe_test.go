@@ -30,7 +30,7 @@ type subscribed struct {
 	err  error
 }
 
-// subscribe waits for the request and hands answers to the peer.
+// subscribe waits for the request and passes the answers to the peer.
 func subscribe(t *testing.T, answers ...string) *subscriber {
 	t.Helper()
 	p, box := newClient(t, transport.ClientPeerOptions{})
@@ -85,7 +85,7 @@ func TestSubscribeEnds(t *testing.T) {
 		broken bool // the message cannot be read
 		kind   string
 		code   rpc.Code // of an error
-		aborts bool     // stop has something to tell
+		aborts bool     // stop sends an abort
 	}{
 		"done":                  {last: `{"i":"1","t":3,"p":{"e":"done","d":{"json":"r"}}}`, kind: "done"},
 		"error":                 {last: `{"i":"1","t":3,"p":{"e":"error","d":{"json":{"defined":false,"code":"CONFLICT","status":409,"message":"m"}}}}`, kind: "error", code: rpc.CodeConflict},
@@ -157,7 +157,7 @@ func TestSubscribeSkipsWhatCannotBeRead(t *testing.T) {
 	}
 }
 
-// A message that nobody can read may have been an event, or the answer to any call.
+// A message that cannot be read may have been an event, or the answer to any call.
 func TestRefusedMessages(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -66,7 +66,7 @@ func open(t *testing.T, server *memhttp.Server, how string) func() error {
 	return func() error { return <-ended }
 }
 
-// A stream that a shutdown cuts short is no stream that has ended.
+// A stream that a shutdown cuts short does not look like one that has ended.
 func TestStreamsEndWithTheirServer(t *testing.T) {
 	t.Parallel()
 	for how, code := range map[string]rpc.Code{
@@ -92,7 +92,7 @@ func TestStreamsEndWithTheirServer(t *testing.T) {
 	}
 }
 
-// A client that sends events for as long as it likes holds up no shutdown.
+// A client that keeps sending events does not hold up a shutdown.
 func TestInputsEndWithTheirServer(t *testing.T) {
 	t.Parallel()
 	endless := rpc.Define[*rpc.Events[int, rpc.Void], rpc.Void]("endless")
@@ -187,7 +187,8 @@ func TestShutdownDoesNotWaitForEver(t *testing.T) {
 	})
 }
 
-// A request that came before a shutdown and becomes a stream after it does not hold it up.
+// A request that came before a shutdown, and becomes a stream after it, does not hold it
+// up.
 func TestStreamsThatOpenDuringAShutdown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -210,7 +211,7 @@ func TestStreamsThatOpenDuringAShutdown(t *testing.T) {
 	})
 }
 
-// A handler that outlives its servers does not keep them.
+// A handler does not keep its servers in memory.
 func TestServersAreForgotten(t *testing.T) {
 	t.Parallel()
 	h := rpc.NewHandler(endingRouter(), nil)

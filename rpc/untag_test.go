@@ -13,8 +13,8 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// untag returns the Go value of a recorded one, in which {"$": kind} stands for
-// what JSON does not have.
+// untag returns the Go value of a recorded one, in which {"$": kind} stands for values that
+// JSON does not have.
 func untag(t *testing.T, data json.RawMessage) any {
 	t.Helper()
 	var v any

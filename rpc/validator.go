@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"strings"
 
 	"github.com/go-orpc/durable-iterator/internal/serializer"
 	"github.com/go-orpc/durable-iterator/internal/validate"
@@ -35,34 +34,6 @@ var NoValidation Validator = noValidation{}
 type noValidation struct{}
 
 func (noValidation) StructCtx(context.Context, any) error { return nil }
-
-// Issue describes an invalid part of an input.
-type Issue struct {
-	// Message is a message for people.
-	Message string `json:"message"`
-	// Path is the path from the root of the input to the invalid part: names of members, as
-	// on the wire, and indexes. It is not nil; an empty path means the root.
-	Path []any `json:"path"`
-}
-
-// String returns the path, with dots, and the message.
-func (i Issue) String() string {
-	var path strings.Builder
-	for _, segment := range i.Path {
-		fmt.Fprintf(&path, ".%v", segment)
-	}
-	if path.Len() == 0 {
-		return i.Message
-	}
-	return path.String()[1:] + ": " + i.Message
-}
-
-// ValidationIssues is the data of the [CodeBadRequest] error for an invalid input. Clients read it
-// with [ErrorData]. Servers that are not written in Go may send other kinds of path segments, and
-// further members, which are ignored.
-type ValidationIssues struct {
-	Issues []Issue `json:"issues"`
-}
 
 // validateValue validates a value. The default validator is not called for types without rules.
 func validateValue(ctx context.Context, v Validator, value any, hasRules bool) error {
@@ -121,12 +92,12 @@ func inputError(err error) error {
 	if !ok {
 		return err
 	}
-	return &Error{
-		Code:    CodeBadRequest,
-		Message: "Input validation failed",
-		Data:    ValidationIssues{Issues: issues},
-		cause:   err,
-	}
+	return invalidInput(issues, err)
+}
+
+// invalidInput returns the error to send for an input with issues.
+func invalidInput(issues []Issue, cause error) *Error {
+	return &Error{Code: CodeBadRequest, Message: "Input validation failed", Data: ValidationIssues{issues}, cause: cause}
 }
 
 // checkOutput validates an output.

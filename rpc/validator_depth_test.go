@@ -13,7 +13,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc/value"
 )
 
-// Types that can hold themselves, in all the ways that a validator follows.
+// Types that can contain themselves, in all the ways that a validator follows.
 type (
 	ring struct {
 		Name string `json:"name" validate:"required"`
@@ -31,7 +31,7 @@ type (
 			Back **branch `json:"back"`
 		} `json:"twig"`
 	}
-	// parted holds itself only where no validator looks and nothing is sent.
+	// parted contains itself only where no validator looks and nothing is sent.
 	parted struct {
 		Name   string    `json:"name" validate:"required"`
 		Parent *parted   `json:"-" validate:"-"`
@@ -58,8 +58,8 @@ func longRing(n int) *ring {
 	return r
 }
 
-// TestEndlessOutput: an output that holds itself, or is nested too deep, is an internal error,
-// whether it is met by the validator or by the encoder.
+// TestEndlessOutput: an output that contains itself, or is nested too deep, is an internal
+// error, whether the validator or the encoder finds it.
 func TestEndlessOutput(t *testing.T) {
 	t.Parallel()
 	circle := &ring{Name: "a"}
@@ -129,7 +129,7 @@ func TestEndlessOutput(t *testing.T) {
 	}
 }
 
-// TestEndlessInput: a serializer of the application may make an input that holds itself.
+// TestEndlessInput: a serializer of the application may make an input that contains itself.
 func TestEndlessInput(t *testing.T) {
 	t.Parallel()
 	p := rpc.Define[*ring, rpc.Void]("p")
@@ -144,8 +144,8 @@ func TestEndlessInput(t *testing.T) {
 	require.Equal(t, 500, post(h, "/p", `{"json":"a","meta":[[30]]}`).Code)
 }
 
-// TestHarmlessCircles: what no validator follows and nothing sends may well be a circle, and
-// what is nested deep but not too deep is sent.
+// TestHarmlessCircles: a circle that no validator follows and that is not sent is allowed,
+// and so is a value that is nested deep but not too deep.
 func TestHarmlessCircles(t *testing.T) {
 	t.Parallel()
 	p := &parted{Name: "p"}
@@ -160,8 +160,8 @@ func TestHarmlessCircles(t *testing.T) {
 	require.Equal(t, 200, post(h, "/rings", `{}`).Code)
 }
 
-// TestEndlessPanic: a handler may panic with a value that holds itself, which no logger could
-// print.
+// TestEndlessPanic: a handler may panic with a value that contains itself, which no logger
+// could print.
 func TestEndlessPanic(t *testing.T) {
 	t.Parallel()
 	list := selfList{nil}

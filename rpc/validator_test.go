@@ -24,7 +24,7 @@ func answerOf[In any](o *rpc.HandlerOptions, body string) (status int, answer []
 	return w.Code, w.Body.Bytes()
 }
 
-// issuesOf returns what is wrong with an input, as "path: message".
+// issuesOf returns the issues of an input, as "path: message".
 func issuesOf(t *testing.T, status int, answer []byte) []string {
 	t.Helper()
 	if status == 200 {
@@ -126,8 +126,8 @@ func TestRulesWithoutAStructAround(t *testing.T) {
 	require.Empty(t, issuesOf(t, status, answer), "nil is no struct")
 }
 
-// Keys may look like the validator's own brackets. Maps have no order, so this is
-// tried several times.
+// Keys may look like the brackets that the validator adds. Maps have no order, so the test
+// tries several times.
 func TestKeysThatLookAlike(t *testing.T) {
 	t.Parallel()
 	type entries struct {
@@ -167,8 +167,8 @@ func TestWordsOfRules(t *testing.T) {
 	}, issuesOf(t, status, answer))
 }
 
-// A custom serializer that refuses what came has found a malformed body. Its
-// words stay here.
+// If a custom serializer refuses a body, the body is malformed. The text of its error is
+// not sent.
 func TestSerializersThatRefuse(t *testing.T) {
 	t.Parallel()
 	refuses := value.JSONSerializer(30, func(size) (any, error) { return nil, nil },

@@ -9,6 +9,11 @@ import (
 	"time"
 )
 
+// DefaultMaxBytes is the default size of the largest token that is accepted by a
+// durableobject.Namespace and made by package durableiterator. Tokens are sent in the
+// address or a header of a request, whose size servers and proxies limit.
+const DefaultMaxBytes = 8 << 10
+
 // Errors that callers may test for with [errors.Is]. They are wrapped when returned.
 var (
 	// ErrMalformed means that the string is not a token, or that its payload lacks a
@@ -104,13 +109,21 @@ func Att[A any](p *Payload) (A, error) {
 // expiry. It is for clients, which have no key; a server must not trust its result.
 // The error wraps [ErrMalformed].
 func Parse(token string) (*Payload, error) {
-	read := parseSigned
-	if !strings.Contains(token, "{") { // the payload of a signed value is plain JSON, a JWT is all base64
-		read = parseJWT
-	}
-	p, err := read(token)
+	p, err := parse(token)
 	if err != nil {
 		return nil, fmt.Errorf("token: parse: %w", err)
 	}
 	return p, nil
+}
+
+func parse(token string) (*Payload, error) {
+	switch {
+	case token == "":
+		return nil, fmt.Errorf("%w: it is empty", ErrMalformed)
+	case strings.Contains(token, "{"): // the payload of a signed value is plain JSON, a JWT is all base64
+		return parseSigned(token)
+	case strings.Count(token, ".") != 2:
+		return nil, fmt.Errorf("%w: it is neither a signed value nor a JWT", ErrMalformed)
+	}
+	return parseJWT(token)
 }

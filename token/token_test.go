@@ -234,6 +234,21 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
+func TestParseNamesWhatItIsNot(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"":        "token: parse: malformed: it is empty",
+		"garbage": "token: parse: malformed: it is neither a signed value nor a JWT",
+		"a.b":     "token: parse: malformed: it is neither a signed value nor a JWT",
+		"a.b.c.d": "token: parse: malformed: it is neither a signed value nor a JWT",
+		"{}":      "token: parse: malformed: no dot",
+	} {
+		_, err := token.Parse(text)
+		require.EqualError(t, err, want)
+		require.ErrorIs(t, err, token.ErrMalformed)
+	}
+}
+
 // The original accepts any expiry. A time after the year 9999 is read as the end of that
 // year, which every layout of package time can format.
 func TestExpiryAfterTheYear9999(t *testing.T) {

@@ -54,7 +54,7 @@ func TestSketch(t *testing.T) {
 	}
 }
 
-// What a sketch finds in a valid message equals what the decoder finds.
+// In a valid message, a sketch finds the same as the decoder.
 func FuzzSketch(f *testing.F) {
 	f.Add(`{"i":"1","t":3,"p":{"e":"message","d":{"json":1},"m":{"id":"7"}}}`)
 	f.Add(`{"p":{"m":{"id":"\\u00e9\\""},"e":"x"},"t":3,"i":5}`)

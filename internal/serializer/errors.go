@@ -50,8 +50,8 @@ type Issue struct {
 	Path []any `json:"path"`
 }
 
-// TypeError is returned for a message that is well-formed but does not fit the type that it was
-// decoded into. What fits has been decoded.
+// TypeError is returned for a message that is well-formed but does not fit the type that it
+// was decoded into. The parts that fit have been decoded.
 type TypeError struct {
 	// Issues has at least one element. They are in the order of the message. Past about
 	// 64 KiB the list ends early, so that a hostile message cannot make a long answer.

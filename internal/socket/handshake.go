@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"path"
 	"strings"
+
+	"github.com/go-orpc/durable-iterator/internal/weborigin"
 )
 
 // HandshakeError describes why a request cannot open a WebSocket.
@@ -38,11 +40,8 @@ func CheckHandshake(header http.Header, r *http.Request, o Options) *HandshakeEr
 
 // CheckOriginPattern returns an error for a pattern that cannot match anything.
 func CheckOriginPattern(pattern string) error {
-	if pattern == "" {
-		return fmt.Errorf("socket: empty origin pattern: %w", path.ErrBadPattern)
-	}
-	if _, err := path.Match(pattern, ""); err != nil {
-		return fmt.Errorf("socket: origin pattern %q: %w", pattern, err)
+	if err := weborigin.CheckPattern(pattern); err != nil {
+		return fmt.Errorf("socket: origin %w", err)
 	}
 	return nil
 }

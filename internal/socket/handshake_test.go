@@ -48,4 +48,6 @@ func TestOrigins(t *testing.T) {
 	require.NoError(t, socket.CheckOriginPattern("*.example"))
 	require.Error(t, socket.CheckOriginPattern("[a"))
 	require.Error(t, socket.CheckOriginPattern(""))
+	require.EqualError(t, socket.CheckOriginPattern("https://a.example:443"),
+		`socket: origin pattern "https://a.example:443": "https://a.example:443": browsers send it without the port of the scheme`)
 }

@@ -23,8 +23,9 @@ const readBuffer = 256
 // answered with status 501.
 var ErrHijack = errors.New("the connection cannot be taken over")
 
-// unwrapHint is the body of that answer.
-const unwrapHint = "middleware between net/http and the handler must implement Unwrap, as http.ResponseController requires"
+// hijackCure is the body of that response. It is for the developer of the server.
+const hijackCure = "Not Implemented: middleware hides the http.Hijacker of the http.ResponseWriter; " +
+	"give its ResponseWriter the method Unwrap() http.ResponseWriter"
 
 // RefusalLevel returns the level at which to log an error of Accept: Error if the server
 // cannot accept any WebSocket, which its operator must mend, and Debug if the request was
@@ -97,7 +98,7 @@ func (h *hijacker) refuse() {
 	for _, name := range []string{"Connection", "Upgrade", "Sec-Websocket-Accept"} {
 		header.Del(name)
 	}
-	http.Error(h.ResponseWriter, unwrapHint, http.StatusNotImplemented)
+	http.Error(h.ResponseWriter, hijackCure, http.StatusNotImplemented)
 }
 
 // takeOver takes the connection from net/http and returns it with the bytes that have
@@ -108,7 +109,7 @@ func (h *hijacker) refuse() {
 func takeOver(w http.ResponseWriter) (nc net.Conn, early []byte, err error) {
 	inner := writers.Innermost(w)
 	if _, ok := inner.(http.Hijacker); !ok {
-		return nil, nil, fmt.Errorf("%T is not an http.Hijacker", inner)
+		return nil, nil, fmt.Errorf("%T is not an http.Hijacker and has no method Unwrap() http.ResponseWriter", inner)
 	}
 	for ; w != nil; w = writers.Unwrap(w) {
 		if h, ok := w.(http.Hijacker); ok {

@@ -110,7 +110,7 @@ func TestAcceptUnderMiddleware(t *testing.T) {
 					require.ErrorIs(t, err, ErrHijack)
 					require.Equal(t, slog.LevelError, RefusalLevel(err))
 					require.Equal(t, c.status, recorder.Code)
-					require.Contains(t, recorder.Body.String(), "must implement Unwrap")
+					require.Contains(t, recorder.Body.String(), "Unwrap() http.ResponseWriter", "the developer sees how to mend it")
 					require.NotContains(t, recorder.Header(), "Upgrade")
 					require.NotContains(t, recorder.Header(), "Sec-Websocket-Accept")
 					_ = server.Close()
