@@ -10,18 +10,18 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// attempts logs why the attempts to open an iterator fail, since [Dial] and [Subscribe] return
-// only when one succeeds. An attempt that fails like the one before it is not logged.
+// attempts are those to open an iterator. Why they fail is logged, since [Dial] and [Subscribe]
+// return only when one succeeds.
 type attempts struct{ last string }
 
-// failed logs an error, which must not contain a token.
-func (a *attempts) failed(ctx context.Context, logger *slog.Logger, message string, err error, args ...any) {
+// isNew reports whether an attempt has failed in another way than the one before it.
+func (a *attempts) isNew(err error) bool {
 	text := withoutDigits(fmt.Sprint(err)) // each attempt has another port
 	if text == a.last {
-		return
+		return false
 	}
 	a.last = text
-	logger.WarnContext(ctx, message, append(args, "err", err)...)
+	return true
 }
 
 func withoutDigits(text string) string {
@@ -45,7 +45,9 @@ func withRetryLog(ctx context.Context, opts []rpc.CallOption, logger func() *slo
 		var tries attempts
 		own := retry.OnRetry
 		retry.OnRetry = func(attempt int, err error) func(bool) {
-			tries.failed(ctx, logger(), "no token yet", newRedactor().clean(err))
+			if err := newRedactor().clean(err); tries.isNew(err) {
+				logger().WarnContext(ctx, "no token yet", "err", err)
+			}
 			if own == nil {
 				return nil
 			}

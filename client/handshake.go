@@ -29,9 +29,13 @@ func (c *core) open(ctx context.Context, cred credential) (*connection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", address.Host, err) // its query has the token
 	}
+	minRate := minReadRate
+	if address.Scheme == "wss" || address.Scheme == "https" {
+		minRate = minReadRateTLS
+	}
 	return &connection{
 		Conn: conn, cred: cred, redact: c.redact, maxBytes: c.options.MaxMessageBytes,
-		reader: newReader(c.buffer, c.options.PingInterval, c.peer.Busy, conn.Crowded),
+		reader: newReader(c.buffer, minRate, c.options.PingInterval, c.peer.Busy, conn.Crowded),
 		done:   make(chan struct{}), doubt: make(chan struct{}, 1),
 	}, nil
 }

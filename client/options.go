@@ -104,7 +104,7 @@ type Options struct {
 	// size of their messages together. If there are more, the client stops reading the
 	// socket until half of the buffer is read, which slows the server down. It does so for at
 	// most 2 s, or half of PingInterval if that is shorter, if loops read less than 64 KiB per
-	// second, and not during a call or a stream of a method. After that it drops events that
+	// second, or 256 KiB with TLS, and not during a call or a stream of a method. After that it drops events that
 	// arrive, and requests them again once half of the buffer is read, so calls are not
 	// affected. A single event may be larger than BufferBytes. 0 means 1024 events and 16 MiB.
 	BufferSize  int

@@ -104,7 +104,10 @@ func TestVerySlowLoopIsNotWaitedForLong(t *testing.T) {
 		}()
 		go func() {
 			defer close(loop)
-			for range it.All() {
+			for _, err := range it.All() {
+				if err != nil {
+					t.Error(err)
+				}
 				time.Sleep(10 * time.Millisecond) // for 70 bytes
 			}
 		}()

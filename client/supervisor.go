@@ -285,8 +285,8 @@ func (s *supervisor) waitToRetry(ctx context.Context, err error) {
 	s.liveSince = time.Time{}
 	s.attempt++
 	s.lastErr = err
-	if s.neverLive {
-		s.attempts.failed(ctx, s.options.Logger, "not connected yet", err, "id", s.id)
+	if s.neverLive && s.attempts.isNew(err) {
+		s.options.Logger.WarnContext(ctx, "not connected yet", "id", s.id, "err", err)
 	}
 	asked := max(time.Duration(s.retryHint.Load()), retryAfter(err, time.Now()))
 	if !s.away {

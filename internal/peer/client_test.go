@@ -356,9 +356,8 @@ func TestClientIsBusyWhileItExpectsMessages(t *testing.T) {
 	})
 	bubble(t, "stream of an observer", func(t *testing.T) {
 		rig := newClientRig(t, nil)
-		go func() {
-			_, _, _ = rig.DoFunc(t.Context(), &Request{URL: mustURL(t, "http://orpc/call")}, Observer{})
-		}()
+		r := &Request{URL: mustURL(t, "http://orpc/call")}
+		go func() { _, _, _ = rig.DoFunc(t.Context(), r, Observer{}) }()
 		synctest.Wait()
 		require.True(t, rig.Busy(), "its answer is expected")
 		require.NoError(t, rig.Receive(textFrame(stream1)))

@@ -89,7 +89,7 @@ async function refuseWith(status: number): Promise<void> {
 
 describe('the table of docs/client.md', () => {
   test('has all rows', () => {
-    assert.equal(ofKind(/^status/).length, 15)
+    assert.equal(ofKind(/^status/).length, 16)
     assert.ok(ofKind(/close/).length >= 29)
     assert.equal(ofKind(/^source/).length, 7)
   })
