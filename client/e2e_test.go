@@ -73,7 +73,7 @@ func newBackend(t *testing.T, o durableobject.Options) *backend {
 		b.options.Verifier = secret
 	}
 	b.restart()
-	router := rpc.NewRouter(onNumber.Handler(func(_ context.Context, in listenInput) (*durableiterator.Iterator[int], error) {
+	router := rpc.NewRouter(onNumber.Handler(func(_ context.Context, in listenInput) (*durableiterator.Subscription[int], error) {
 		b.calls.Add(1)
 		return durableiterator.New[int]("room", &durableiterator.Options{Tags: in.Tags, TokenTTL: in.Life}).RPC(publish, rpc.Group("group")), nil
 	}))
@@ -83,7 +83,7 @@ func newBackend(t *testing.T, o durableobject.Options) *backend {
 		Plugins: []rpc.HandlerPlugin{&durableiterator.HandlerPlugin{Signer: secret}},
 	}))
 	mux.HandleFunc("/room", func(w http.ResponseWriter, r *http.Request) {
-		durableobject.UpgradeHandler(b.rooms.Load(), nil).ServeHTTP(w, r)
+		durableobject.NewHandler(b.rooms.Load(), nil).ServeHTTP(w, r)
 	})
 	b.server = memhttp.NewServer(mux)
 	t.Cleanup(func() {

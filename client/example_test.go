@@ -42,13 +42,13 @@ func chatServer() (url string, stop func()) {
 	durableobject.Handle(rooms, Say, (*ChatRoom).Say)
 	room := durableiterator.New[Message]("some-room", &durableiterator.Options{Signer: key}).RPC(Say)
 	router := rpc.NewRouter(OnMessage.Handler(
-		func(context.Context, rpc.Void) (*durableiterator.Iterator[Message], error) { return room, nil }))
+		func(context.Context, rpc.Void) (*durableiterator.Subscription[Message], error) { return room, nil }))
 
 	mux := http.NewServeMux()
 	mux.Handle("/rpc/", rpc.NewHandler(router, &rpc.HandlerOptions{
 		Prefix: "/rpc", Plugins: []rpc.HandlerPlugin{&durableiterator.HandlerPlugin{}},
 	}))
-	mux.Handle("/room", durableobject.UpgradeHandler(rooms, nil))
+	mux.Handle("/room", durableobject.NewHandler(rooms, nil))
 	mux.Handle("/token", room)
 	server := httptest.NewServer(mux)
 	return server.URL, func() {

@@ -43,7 +43,7 @@ func startHerd(t *testing.T, life time.Duration) *herd {
 	}, &durableobject.Options{Verifier: secret, ResumeRetention: time.Minute, PingInterval: -1})
 	t.Cleanup(func() { require.NoError(t, rooms.Shutdown(context.Background())) })
 	h := &herd{}
-	upgrade := durableobject.UpgradeHandler(rooms, nil)
+	upgrade := durableobject.NewHandler(rooms, nil)
 	h.server = memhttp.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.arrive()
 		upgrade.ServeHTTP(w, r)

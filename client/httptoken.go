@@ -33,7 +33,7 @@ type HTTPTokenOptions struct {
 }
 
 // HTTPToken returns a source that fetches tokens from an address. The server there responds
-// as durableiterator.Iterator.ServeHTTP does, or with the token as plain text. If o is nil,
+// as durableiterator.Subscription.ServeHTTP does, or with the token as plain text. If o is nil,
 // the defaults are used.
 //
 // If the response has an error status, the error of the source wraps an *rpc.Error; if there

@@ -46,7 +46,7 @@ func newDoor(t *testing.T) *door {
 	d.rooms = durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[int]) (*durableobject.Object[int], error) {
 		return o, nil
 	}, &durableobject.Options{ResumeRetention: time.Hour, Verifier: d})
-	upgrade := durableobject.UpgradeHandler(d.rooms, &durableobject.UpgradeOptions{
+	upgrade := durableobject.NewHandler(d.rooms, &durableobject.HandlerOptions{
 		Authorize: func(*http.Request, *token.Payload) error {
 			d.mu.Lock()
 			defer d.mu.Unlock()

@@ -122,7 +122,7 @@ func publishFigures(rooms *durableobject.Namespace[*Room]) {
 			_, _ = fmt.Fprintf(w, "rooms_calls_total{result=%q} %d\n", result, n)
 		}
 		for reason, n := range s.Refusals {
-			fmt.Fprintf(w, "rooms_refusals_total{reason=%q} %d\n", reason, n)
+			_, _ = fmt.Fprintf(w, "rooms_refusals_total{reason=%q} %d\n", reason, n)
 		}
 	})
 }

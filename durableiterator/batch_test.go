@@ -22,7 +22,7 @@ func TestTokenInABatch(t *testing.T) {
 	ping := rpc.Define[rpc.Void, string]("ping")
 	batches := 0
 	handler := rpc.NewHandler(rpc.NewRouter(
-		listen.Handler(func(context.Context, rpc.Void) (*durableiterator.Iterator[string], error) {
+		listen.Handler(func(context.Context, rpc.Void) (*durableiterator.Subscription[string], error) {
 			return durableiterator.New[string]("room", nil), nil
 		}),
 		ping.Handler(func(context.Context, rpc.Void) (string, error) { return "pong", nil }),

@@ -10,7 +10,7 @@
 // what is attached to the token, and which methods the caller may call:
 //
 //	router := rpc.NewRouter(
-//		OnMessage.Handler(func(ctx context.Context, _ rpc.Void) (*durableiterator.Iterator[Message], error) {
+//		OnMessage.Handler(func(ctx context.Context, _ rpc.Void) (*durableiterator.Subscription[Message], error) {
 //			return durableiterator.New[Message]("some-room", &durableiterator.Options{
 //				Tags: []string{"members"},
 //				Att:  User{ID: "user-123"},
@@ -29,8 +29,8 @@
 //
 // # Without rpc
 //
-// An [Iterator] does not need package rpc. [Iterator.Token] returns the token, for
-// responses of other frameworks, and an Iterator is an [http.Handler] for a plain
+// A [Subscription] does not need package rpc. [Subscription.Token] returns the token, for
+// responses of other frameworks, and a Subscription is an [http.Handler] for a plain
 // route. Both need [Options.Signer].
 //
 // # Errors

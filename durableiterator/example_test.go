@@ -15,7 +15,7 @@ import (
 func Example() {
 	onMessage := durableiterator.Define[rpc.Void, string]("onMessage")
 	router := rpc.NewRouter(
-		onMessage.Handler(func(context.Context, rpc.Void) (*durableiterator.Iterator[string], error) {
+		onMessage.Handler(func(context.Context, rpc.Void) (*durableiterator.Subscription[string], error) {
 			return durableiterator.New[string]("some-room", nil), nil
 		}),
 	)
@@ -35,7 +35,7 @@ func Example() {
 }
 
 // A plain route, without package rpc.
-func ExampleIterator_ServeHTTP() {
+func ExampleSubscription_ServeHTTP() {
 	route := func(w http.ResponseWriter, r *http.Request) {
 		durableiterator.New[string]("some-room", &durableiterator.Options{
 			Signer: token.Secret("secret-key"),
@@ -48,7 +48,7 @@ func ExampleIterator_ServeHTTP() {
 }
 
 // Methods are allowed by their top-level name: those in a group, by the group.
-func ExampleIterator_RPC() {
+func ExampleSubscription_RPC() {
 	var (
 		sendMessage = rpc.Define[string, rpc.Void]("sendMessage")
 		admin       = rpc.Group("admin")

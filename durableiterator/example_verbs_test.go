@@ -29,7 +29,7 @@ func ExampleContract_Path() {
 // The handler decides which channel the caller may listen to.
 func ExampleContract_Handler() {
 	onMessage := durableiterator.Define[string, string]("onMessage")
-	route := onMessage.Handler(func(_ context.Context, room string) (*durableiterator.Iterator[string], error) {
+	route := onMessage.Handler(func(_ context.Context, room string) (*durableiterator.Subscription[string], error) {
 		if room == "attic" {
 			return nil, rpc.Errorf(rpc.CodeForbidden, "Not the attic")
 		}
@@ -80,7 +80,7 @@ func ExampleNew() {
 	// Output: some-room [members] {"name":"ann"} 1h0m0s <nil>
 }
 
-func ExampleIterator_Token() {
+func ExampleSubscription_Token() {
 	_, err := durableiterator.New[string]("some-room", nil).Token(context.Background())
 	fmt.Println(errors.Is(err, durableiterator.ErrNoSigner))
 
@@ -94,7 +94,7 @@ func ExampleIterator_Token() {
 }
 
 // Only the token of an iterator can be sent.
-func ExampleIterator_MarshalJSON() {
+func ExampleSubscription_MarshalJSON() {
 	_, err := json.Marshal(durableiterator.New[string]("some-room", nil))
 	fmt.Println(errors.Is(err, durableiterator.ErrNoPlugin))
 	// Output: true
@@ -103,7 +103,7 @@ func ExampleIterator_MarshalJSON() {
 // The plugin signs the tokens of iterators without a Signer of their own.
 func ExampleHandlerPlugin_InitHandler() {
 	onMessage := durableiterator.Define[rpc.Void, string]("onMessage")
-	router := rpc.NewRouter(onMessage.Handler(func(context.Context, rpc.Void) (*durableiterator.Iterator[string], error) {
+	router := rpc.NewRouter(onMessage.Handler(func(context.Context, rpc.Void) (*durableiterator.Subscription[string], error) {
 		return durableiterator.New[string]("some-room", nil), nil
 	}))
 	handler := rpc.NewHandler(router, &rpc.HandlerOptions{Plugins: []rpc.HandlerPlugin{
@@ -120,6 +120,6 @@ func ExampleHandlerPlugin_InitHandler() {
 func ExampleContract_Describe() {
 	type message struct{ Text string }
 	d := durableiterator.Define[string, message]("onMessage").Describe()
-	fmt.Println(d.Path, d.Input.Type, (*durableiterator.Iterator[message])(nil).EventType())
+	fmt.Println(d.Path, d.Input.Type, (*durableiterator.Subscription[message])(nil).EventType())
 	// Output: [onMessage] string durableiterator_test.message
 }

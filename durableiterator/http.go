@@ -16,14 +16,14 @@ import (
 //
 // Clients fetch it with client.HTTPToken. If the token cannot be made, ServeHTTP logs the
 // error to [Options.Logger] and responds with status 500.
-func (it *Iterator[T]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	tok, err := it.Token(r.Context())
+func (s *Subscription[T]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	tok, err := s.Token(r.Context())
 	var body []byte
 	if err == nil {
 		body, err = new(serializer.Serializer).Append(nil, tok)
 	}
 	if err != nil {
-		it.logger().ErrorContext(r.Context(), "making a token failed", "err", err)
+		s.logger().ErrorContext(r.Context(), "making a token failed", "err", err)
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return
 	}
@@ -33,9 +33,9 @@ func (it *Iterator[T]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(body) // fails if the client has disconnected
 }
 
-func (it *Iterator[T]) logger() *slog.Logger {
-	if it == nil || it.grant.options.Logger == nil {
+func (s *Subscription[T]) logger() *slog.Logger {
+	if s == nil || s.grant.options.Logger == nil {
 		return slog.New(slog.DiscardHandler)
 	}
-	return it.grant.options.Logger
+	return s.grant.options.Logger
 }

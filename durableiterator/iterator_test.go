@@ -22,7 +22,7 @@ var (
 	nested = rpc.DefineIn[rpc.Void, string](group, "ping")
 )
 
-func payloadOf(t *testing.T, it *durableiterator.Iterator[string]) *token.Payload {
+func payloadOf(t *testing.T, it *durableiterator.Subscription[string]) *token.Payload {
 	t.Helper()
 	tok, err := it.Token(t.Context())
 	require.NoError(t, err)
@@ -100,7 +100,7 @@ func TestRPC(t *testing.T) {
 	bare := durableiterator.New[string]("room", &durableiterator.Options{Signer: key})
 	one := bare.RPC(single)
 	cases := map[string]struct {
-		it   *durableiterator.Iterator[string]
+		it   *durableiterator.Subscription[string]
 		want []string
 	}{
 		"not called":                           {bare, nil},
@@ -135,7 +135,7 @@ func TestTokenErrors(t *testing.T) {
 	_, err = durableiterator.New[string]("room", &durableiterator.Options{Signer: token.Secret("")}).Token(t.Context())
 	require.ErrorIs(t, err, token.ErrNoSigningKey)
 
-	var none *durableiterator.Iterator[string]
+	var none *durableiterator.Subscription[string]
 	_, err = none.Token(t.Context())
 	require.EqualError(t, err, "durableiterator: token: the iterator is nil")
 }

@@ -19,7 +19,7 @@ const (
 	headerExpose = "Access-Control-Expose-Headers"
 )
 
-// HandlerPlugin replaces an [Iterator] that a procedure returns by its token. It marks the
+// HandlerPlugin replaces a [Subscription] that a procedure returns by its token. It marks the
 // response with the header x-orpc-durable-iterator and exposes that header to pages of
 // other origins. It also forbids caches to store the response, and browsers to guess its
 // type. Other outputs are not changed. It is oRPC's DurableIteratorHandlerPlugin.
@@ -58,11 +58,11 @@ func (p *HandlerPlugin) answer(ctx context.Context, call *rpc.Call, next rpc.Cal
 	if err != nil {
 		return nil, err
 	}
-	it, ok := out.(signable)
+	s, ok := out.(signable)
 	if !ok {
 		return out, nil
 	}
-	tok, err := it.sign(ctx, defaults{p.Signer, p.TokenTTL, p.MaxTokenBytes})
+	tok, err := s.sign(ctx, defaults{p.Signer, p.TokenTTL, p.MaxTokenBytes})
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func (p *HandlerPlugin) answer(ctx context.Context, call *rpc.Call, next rpc.Cal
 	return tok, nil
 }
 
-// signable is implemented by *Iterator[T] for every T.
+// signable is implemented by *Subscription[T] for every T.
 type signable interface {
 	sign(ctx context.Context, d defaults) (string, error)
 }

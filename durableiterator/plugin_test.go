@@ -20,12 +20,12 @@ import (
 var listen = durableiterator.Define[rpc.Void, string]("listen")
 
 // serve answers one call of listen, whose handler returns it.
-func serve(plugin *durableiterator.HandlerPlugin, it *durableiterator.Iterator[string], o rpc.HandlerOptions, origin string, w http.ResponseWriter) {
+func serve(plugin *durableiterator.HandlerPlugin, it *durableiterator.Subscription[string], o rpc.HandlerOptions, origin string, w http.ResponseWriter) {
 	if plugin != nil {
 		o.Plugins = append(o.Plugins, plugin)
 	}
 	handler := rpc.NewHandler(rpc.NewRouter(
-		listen.Handler(func(context.Context, rpc.Void) (*durableiterator.Iterator[string], error) { return it, nil }),
+		listen.Handler(func(context.Context, rpc.Void) (*durableiterator.Subscription[string], error) { return it, nil }),
 	), &o)
 	r := httptest.NewRequest(http.MethodPost, "/listen", nil)
 	if origin != "" {
@@ -75,7 +75,7 @@ func rpcOutput(w *httptest.ResponseRecorder) (string, error) {
 func TestWiringFaultsAreLoggedAndHidden(t *testing.T) {
 	cases := map[string]struct {
 		plugin *durableiterator.HandlerPlugin
-		it     *durableiterator.Iterator[string]
+		it     *durableiterator.Subscription[string]
 		log    string
 	}{
 		"no plugin":   {nil, durableiterator.New[string]("room", nil), "install durableiterator.HandlerPlugin"},

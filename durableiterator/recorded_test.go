@@ -34,7 +34,7 @@ var (
 
 func recordedRouter() *rpc.Router {
 	return rpc.NewRouter(
-		onMessage.Handler(func(_ context.Context, in roomInput) (*durableiterator.Iterator[string], error) {
+		onMessage.Handler(func(_ context.Context, in roomInput) (*durableiterator.Subscription[string], error) {
 			if in.Room == "" {
 				in.Room = "some-room"
 			}
@@ -50,7 +50,7 @@ func recordedRouter() *rpc.Router {
 				Tags: in.Tags, Att: in.Att, TokenTTL: time.Duration(in.TTL) * time.Second, ID: durableiterator.NoID,
 			}).RPC(methods...), nil
 		}),
-		onSeedMessage.Handler(func(context.Context, rpc.Void) (*durableiterator.Iterator[string], error) {
+		onSeedMessage.Handler(func(context.Context, rpc.Void) (*durableiterator.Subscription[string], error) {
 			return durableiterator.New[string]("some-room", &durableiterator.Options{
 				Tags: []string{"tag1", "tag2"}, ID: durableiterator.NoID,
 			}), nil
@@ -130,7 +130,7 @@ func TestOtherOutputs(t *testing.T) {
 	fails := durableiterator.Define[rpc.Void, string]("fails")
 	handler := rpc.NewHandler(rpc.NewRouter(
 		plain.Handler(func(context.Context, rpc.Void) (string, error) { return "text", nil }),
-		fails.Handler(func(context.Context, rpc.Void) (*durableiterator.Iterator[string], error) {
+		fails.Handler(func(context.Context, rpc.Void) (*durableiterator.Subscription[string], error) {
 			return nil, rpc.Errorf(rpc.CodeForbidden, "no")
 		}),
 	), &rpc.HandlerOptions{Plugins: []rpc.HandlerPlugin{&durableiterator.HandlerPlugin{Signer: token.Secret("k")}}})

@@ -19,7 +19,7 @@ func TestRevokedDuringTheUpgrade(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var f *fixture
-		f = newFixture(t, durableobject.Options{}, &durableobject.UpgradeOptions{
+		f = newFixture(t, durableobject.Options{}, &durableobject.HandlerOptions{
 			Authorize: func(*http.Request, *token.Payload) error {
 				return f.rooms.Revoke(context.Background(), durableobject.Who{TokenID: "t1"}, time.Now().Add(time.Hour))
 			},
@@ -46,7 +46,7 @@ func TestDisconnectedDuringTheUpgrade(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				var f *fixture
-				f = newFixture(t, durableobject.Options{}, &durableobject.UpgradeOptions{
+				f = newFixture(t, durableobject.Options{}, &durableobject.HandlerOptions{
 					Context: func(r *http.Request) context.Context {
 						n, err := f.rooms.Disconnect(r.Context(), test.who, 4403, "bye")
 						require.NoError(t, err)

@@ -59,12 +59,12 @@ func TestAdmission(t *testing.T) {
 	returns := func(err error) verifierFunc {
 		return func(context.Context, string) (*token.Payload, error) { return nil, err }
 	}
-	refuses := func(err error) *durableobject.UpgradeOptions {
-		return &durableobject.UpgradeOptions{Authorize: func(*http.Request, *payload) error { return err }}
+	refuses := func(err error) *durableobject.HandlerOptions {
+		return &durableobject.HandlerOptions{Authorize: func(*http.Request, *payload) error { return err }}
 	}
 	for name, test := range map[string]struct {
 		options durableobject.Options
-		up      *durableobject.UpgradeOptions
+		up      *durableobject.HandlerOptions
 		token   string // that of the room if empty
 		status  int
 		message string
@@ -94,7 +94,7 @@ func TestAdmission(t *testing.T) {
 		"refused with a success":   {up: refuses(&rpc.Error{Code: "FINE", Status: 101}), status: 500, message: "Internal Server Error", logs: "status 101"},
 		"refused beyond all":       {up: refuses(&rpc.Error{Code: "MUCH", Status: 600}), status: 500, message: "Internal Server Error", logs: "status 600"},
 		"refused with a nil error": {up: refuses((*rpc.Error)(nil)), status: 500, message: "Internal Server Error", logs: "nil *rpc.Error"},
-		"authorization panics":     {up: &durableobject.UpgradeOptions{Authorize: func(*http.Request, *payload) error { panic("broken") }}, status: 500, message: "Internal Server Error", logs: "broken"},
+		"authorization panics":     {up: &durableobject.HandlerOptions{Authorize: func(*http.Request, *payload) error { panic("broken") }}, status: 500, message: "Internal Server Error", logs: "broken"},
 	} {
 		t.Run(name+", at the upgrade", func(t *testing.T) {
 			t.Parallel()
@@ -141,7 +141,7 @@ func TestAdmission(t *testing.T) {
 }
 
 // afterFirst returns options that accept the first token in any case.
-func afterFirst(o durableobject.Options, up *durableobject.UpgradeOptions) (durableobject.Options, *durableobject.UpgradeOptions) {
+func afterFirst(o durableobject.Options, up *durableobject.HandlerOptions) (durableobject.Options, *durableobject.HandlerOptions) {
 	var asked [4]atomic.Int64
 	first := func(i int) bool { return asked[i].Add(1) == 1 }
 	if o.MaxTokenBytes > 0 {
@@ -168,7 +168,7 @@ func afterFirst(o durableobject.Options, up *durableobject.UpgradeOptions) (dura
 	}
 	if up != nil {
 		authorize := up.Authorize
-		up = &durableobject.UpgradeOptions{Authorize: func(r *http.Request, p *payload) error {
+		up = &durableobject.HandlerOptions{Authorize: func(r *http.Request, p *payload) error {
 			if first(3) {
 				return nil
 			}
@@ -257,7 +257,7 @@ func TestAuthorizeSeesTheRequestAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var seen []*http.Request
-		f := newFixture(t, durableobject.Options{}, &durableobject.UpgradeOptions{Authorize: func(r *http.Request, p *payload) error {
+		f := newFixture(t, durableobject.Options{}, &durableobject.HandlerOptions{Authorize: func(r *http.Request, p *payload) error {
 			seen = append(seen, r)
 			if user, _ := token.Att[string](p); user != r.Context().Value(sessionKey{}) {
 				return errors.New("not the session's token")
@@ -315,7 +315,7 @@ func TestRequestIsKeptForAuthorize(t *testing.T) {
 			query := url.Values{"id": {"a"}, "token": {cmp.Or(test.token, tok)}}
 			maps.Copy(query, test.query)
 			asked := false
-			for authorize, up := range map[bool]*durableobject.UpgradeOptions{
+			for authorize, up := range map[bool]*durableobject.HandlerOptions{
 				false: nil,
 				true:  {Authorize: func(*http.Request, *payload) error { asked = true; return nil }},
 			} {
@@ -336,7 +336,7 @@ func TestKeptRequestHasNoToken(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var later *http.Request
-		f := newFixture(t, durableobject.Options{}, &durableobject.UpgradeOptions{Authorize: func(r *http.Request, _ *payload) error {
+		f := newFixture(t, durableobject.Options{}, &durableobject.HandlerOptions{Authorize: func(r *http.Request, _ *payload) error {
 			later = r
 			return nil
 		}})

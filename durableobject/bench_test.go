@@ -37,7 +37,7 @@ func newVenueOf(tb testing.TB, o durableobject.Options) *venue {
 			return o, nil
 		},
 		&o)
-	v := &venue{tb: tb, rooms: rooms, handler: durableobject.UpgradeHandler(rooms, nil)}
+	v := &venue{tb: tb, rooms: rooms, handler: durableobject.NewHandler(rooms, nil)}
 	tb.Cleanup(func() {
 		rooms.Drain()
 		for _, s := range v.sinks {

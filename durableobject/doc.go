@@ -16,7 +16,7 @@
 //		return &ChatRoom{o}, nil
 //	}, &durableobject.Options{Verifier: secret, ResumeRetention: 2 * time.Minute})
 //	durableobject.Handle(rooms, chat.Say, (*ChatRoom).Say)
-//	mux.Handle("/chat-room", durableobject.UpgradeHandler(rooms, nil))
+//	mux.Handle("/chat-room", durableobject.NewHandler(rooms, nil))
 //
 // Clients connect with a token that names the channel; package durableiterator makes tokens.
 // Other code of the server publishes events with [Namespace.Get] and [Object.PublishEvent].
@@ -85,7 +85,7 @@
 //   - bytes that are being written, 128 KiB, or one answer or page of the log if that is larger;
 //   - goroutines, each of about 16 KiB: Options.MaxCalls, Options.MaxStreams, one for a hook, and
 //     up to four for the socket itself;
-//   - with UpgradeOptions.Authorize, the request that opened it: its address twice and its
+//   - with HandlerOptions.Authorize, the request that opened it: its address twice and its
 //     header once, together at most 32 KiB and three times Options.MaxTokenBytes;
 //   - the values of the application's calls: a decoded input may take several times the size of
 //     its message. One input of a socket is decoded at a time. While four outputs wait to be
@@ -96,7 +96,7 @@
 //
 // The same rules apply to a token that opens a socket and to one that replaces the token of a
 // socket: its size, its signature and claims, Options.Channels, revocations, and
-// UpgradeOptions.Authorize. A token names a channel but not a namespace. Use a separate key for
+// HandlerOptions.Authorize. A token names a channel but not a namespace. Use a separate key for
 // each namespace, or check names with Options.Channels; otherwise a token for the channel "42"
 // of one namespace opens the channel "42" of another.
 //

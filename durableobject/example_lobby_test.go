@@ -37,7 +37,7 @@ func newLobby(o durableobject.Options) *lobby[*Lobby] {
 }
 
 // lobbyOf returns the object "lobby" of a namespace whose objects hub makes.
-func lobbyOf[H durableobject.Hub[string]](hub func(*Lobby) H, o durableobject.Options, u *durableobject.UpgradeOptions) *lobby[H] {
+func lobbyOf[H durableobject.Hub[string]](hub func(*Lobby) H, o durableobject.Options, u *durableobject.HandlerOptions) *lobby[H] {
 	o.Verifier = signingKey
 	var l lobby[H]
 	l.rooms = durableobject.NewNamespace(func(_ context.Context, room *Lobby) (H, error) {
@@ -45,7 +45,7 @@ func lobbyOf[H durableobject.Hub[string]](hub func(*Lobby) H, o durableobject.Op
 		return hub(room), nil
 	}, &o)
 	l.room = must(l.rooms.Get(context.Background(), "lobby"))
-	l.server = memhttp.NewServer(durableobject.UpgradeHandler(l.rooms, u))
+	l.server = memhttp.NewServer(durableobject.NewHandler(l.rooms, u))
 	return &l
 }
 

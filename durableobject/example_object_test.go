@@ -49,7 +49,7 @@ func ExampleNamespace_Get() {
 // Drain suits http.Server.RegisterOnShutdown, which does not wait.
 func ExampleNamespace_Drain() {
 	l := newLobby(durableobject.Options{})
-	server := &http.Server{Handler: durableobject.UpgradeHandler(l.rooms, nil), ReadHeaderTimeout: time.Minute}
+	server := &http.Server{Handler: durableobject.NewHandler(l.rooms, nil), ReadHeaderTimeout: time.Minute}
 	server.RegisterOnShutdown(l.rooms.Drain)
 
 	ctx, stop := context.WithTimeout(context.Background(), 10*time.Second)
@@ -213,11 +213,11 @@ func ExampleHandleEvents() {
 	// ann: nothing
 }
 
-func ExampleUpgradeHandler() {
+func ExampleNewHandler() {
 	lobbies := durableobject.NewNamespace(func(_ context.Context, o *Lobby) (*Lobby, error) { return o, nil },
 		&durableobject.Options{Verifier: signingKey})
 	mux := http.NewServeMux()
-	mux.Handle("/lobby", durableobject.UpgradeHandler(lobbies, &durableobject.UpgradeOptions{
+	mux.Handle("/lobby", durableobject.NewHandler(lobbies, &durableobject.HandlerOptions{
 		OriginPatterns: []string{"*.example.com"},
 		Authorize: func(_ *http.Request, p *token.Payload) error {
 			if name, _ := token.Att[string](p); name == "mallory" {

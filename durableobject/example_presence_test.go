@@ -52,7 +52,7 @@ func ExampleObject_Presence() {
 		},
 		&durableobject.Options{Verifier: key, Presence: &durableobject.PresenceOptions{}})
 	durableobject.HandleEvents(lobbies, watchMembers, (*presenceLobby).watch)
-	server := httptest.NewServer(durableobject.UpgradeHandler(lobbies, nil))
+	server := httptest.NewServer(durableobject.NewHandler(lobbies, nil))
 	defer server.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

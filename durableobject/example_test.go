@@ -34,7 +34,7 @@ func Example() {
 	durableobject.Handle(rooms, Shout, (*Room).Shout)
 
 	mux := http.NewServeMux()
-	mux.Handle("/room", durableobject.UpgradeHandler(rooms, nil))
+	mux.Handle("/room", durableobject.NewHandler(rooms, nil))
 	srv := memhttp.NewServer(mux) // in memory, for the example
 
 	// A client that has a token. See package durableiterator for how it gets one.

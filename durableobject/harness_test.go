@@ -117,7 +117,7 @@ type fixture struct {
 	t     *testing.T
 	rooms *durableobject.Namespace[*room]
 	hooks *roomHooks
-	up    *durableobject.UpgradeOptions
+	up    *durableobject.HandlerOptions
 	http  *http.Client
 	ended []func()
 }
@@ -133,7 +133,7 @@ func bubble(t *testing.T, o durableobject.Options, test func(t *testing.T, f *fi
 	})
 }
 
-func newFixture(t *testing.T, o durableobject.Options, u *durableobject.UpgradeOptions) *fixture {
+func newFixture(t *testing.T, o durableobject.Options, u *durableobject.HandlerOptions) *fixture {
 	t.Helper()
 	f := &fixture{t: t, hooks: &roomHooks{}, up: u}
 	if o.Verifier == nil {
@@ -161,7 +161,7 @@ func (f *fixture) serve(h http.Handler) {
 	f.ended = append(f.ended, srv.Close)
 }
 
-func (f *fixture) upgrade() http.Handler { return durableobject.UpgradeHandler(f.rooms, f.up) }
+func (f *fixture) upgrade() http.Handler { return durableobject.NewHandler(f.rooms, f.up) }
 
 func collect(sockets iter.Seq[*durableobject.Websocket]) []*durableobject.Websocket {
 	return slices.Collect(sockets)

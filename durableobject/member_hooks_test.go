@@ -46,7 +46,7 @@ func newFoyerNode(t *testing.T, o durableobject.Options, like foyer) *foyerNode 
 		h.Object = obj
 		return &h, nil
 	}, &o)
-	n.serve(durableobject.UpgradeHandler(n.foyers, nil))
+	n.serve(durableobject.NewHandler(n.foyers, nil))
 	return n
 }
 

@@ -75,7 +75,7 @@ func (f handlerFunc) Verify(ctx context.Context, tok string) (*token.Payload, er
 type misbehaving struct {
 	kind    string
 	strange func(kind string)
-	up      durableobject.UpgradeOptions
+	up      durableobject.HandlerOptions
 	options durableobject.Options
 }
 
@@ -104,7 +104,7 @@ func newMisbehaving(t *testing.T, kind string, do func()) *misbehaving {
 		Log:             panicking{log, func(method string) { m.strange("Log." + method) }},
 		TrimLog:         true,
 	}
-	m.up = durableobject.UpgradeOptions{
+	m.up = durableobject.HandlerOptions{
 		Authorize: func(*http.Request, *payload) error { m.strange("Authorize"); return nil },
 		Context:   func(r *http.Request) context.Context { m.strange("Context"); return r.Context() },
 	}
@@ -220,7 +220,7 @@ func testMisbehaving(t *testing.T, m *misbehaving) {
 	}, &m.options)
 	durableobject.Handle(rooms, odd, (*oddRoom).Odd)
 	f := &fixture{t: t}
-	f.serve(durableobject.UpgradeHandler(rooms, &m.up))
+	f.serve(durableobject.NewHandler(rooms, &m.up))
 	for range 2 { // what panicked the first time works the second
 		f.visit(t)
 	}

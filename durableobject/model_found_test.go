@@ -188,7 +188,7 @@ func TestHookEndsWithItsSubscription(t *testing.T) {
 				waiters := durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[message]) (*waiter, error) {
 					return &waiter{Object: o, sent: sent}, nil
 				}, &durableobject.Options{Verifier: secret, HookTimeout: time.Hour})
-				srv := memhttp.NewServer(durableobject.UpgradeHandler(waiters, nil))
+				srv := memhttp.NewServer(durableobject.NewHandler(waiters, nil))
 				c := (&fixture{t: t, http: srv.Client()}).connect("a")
 				c.subscribe()
 				start := time.Now()

@@ -184,7 +184,7 @@ func (s *space) newFront(n int) *front {
 		return h, nil
 	}, &o)
 	durableobject.Handle(f.halls, act, (*hall).act)
-	f.up = durableobject.UpgradeHandler(f.halls, nil)
+	f.up = durableobject.NewHandler(f.halls, nil)
 	return f
 }
 

@@ -39,7 +39,7 @@ func (o *Object[T]) Channel() string { return o.name }
 func (o *Object[T]) OnSubscribed(context.Context, *Websocket, Resume) error { return nil }
 
 // OnDisconnected is called once for each socket when it has closed, whether it had a
-// subscription or not. ctx has the values of UpgradeOptions.Context and does not end. The
+// subscription or not. ctx has the values of HandlerOptions.Context and does not end. The
 // default does nothing.
 func (o *Object[T]) OnDisconnected(context.Context, *Websocket) {}
 

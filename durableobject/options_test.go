@@ -74,13 +74,13 @@ func TestMessagesWithoutLimit(t *testing.T) {
 	})
 }
 
-func TestUpgradeOptionsAreChecked(t *testing.T) {
+func TestHandlerOptionsAreChecked(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		rooms := durableobject.NewNamespace(newPlain, &durableobject.Options{Verifier: secret})
 		for _, pattern := range []string{"[", "", "https://app.example.com/", "https://app.example.com:443", "app.example.com/"} {
 			require.Panics(t, func() {
-				durableobject.UpgradeHandler(rooms, &durableobject.UpgradeOptions{OriginPatterns: []string{"fine.example", pattern}})
+				durableobject.NewHandler(rooms, &durableobject.HandlerOptions{OriginPatterns: []string{"fine.example", pattern}})
 			}, pattern)
 		}
 		require.NoError(t, rooms.Shutdown(t.Context()))

@@ -94,7 +94,7 @@ func newHallNode(t *testing.T, book *guestBook, o durableobject.Options) *hallNo
 	n.halls = durableobject.NewNamespace(func(_ context.Context, obj *durableobject.Object[message]) (*parlor, error) {
 		return &parlor{obj, book, &n.dead}, nil
 	}, &o)
-	n.serve(durableobject.UpgradeHandler(n.halls, nil))
+	n.serve(durableobject.NewHandler(n.halls, nil))
 	return n
 }
 

@@ -18,7 +18,7 @@ const (
 	// that the connection could not be taken over from net/http.
 	RefusedHandshake = "handshake"
 	// RefusedOrigin means that pages of its origin may not connect: see
-	// UpgradeOptions.OriginPatterns.
+	// HandlerOptions.OriginPatterns.
 	RefusedOrigin = "origin"
 	// RefusedRequest means that the id or the token was missing, that the id was too long, or
 	// that the request was too large to be kept for Authorize.
@@ -41,7 +41,7 @@ const (
 	// RefusedUpdate means that a new token of an open socket had another channel, other tags
 	// or another subject than the token before.
 	RefusedUpdate = "update"
-	// RefusedAuthorize means that UpgradeOptions.Authorize returned an error.
+	// RefusedAuthorize means that HandlerOptions.Authorize returned an error.
 	RefusedAuthorize = "authorize"
 	// RefusedUnavailable means that the client was to try again later: the verifier, the log
 	// or the bus failed, or the namespace was shutting down.

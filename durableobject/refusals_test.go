@@ -57,7 +57,7 @@ func TestRefusalsAreCountedAndLogged(t *testing.T) {
 		"not authorized, with an error that panics": {refuse: panickingError{},
 			reason: durableobject.RefusedAuthorize, level: "WARN", logs: []string{"no message"}, channel: true},
 		"a foreign page": {header: http.Header{"Origin": {"https://evil.example"}},
-			reason: durableobject.RefusedOrigin, level: "WARN", logs: []string{"UpgradeOptions.OriginPatterns", "origin=https://evil.example", "host=example.com"}},
+			reason: durableobject.RefusedOrigin, level: "WARN", logs: []string{"HandlerOptions.OriginPatterns", "origin=https://evil.example", "host=example.com"}},
 		"not an upgrade": {header: http.Header{"Upgrade": nil},
 			reason: durableobject.RefusedHandshake, level: "DEBUG", logs: []string{"Expected WebSocket upgrade"}},
 		"no token": {token: func(*testing.T) string { return "" },
@@ -71,7 +71,7 @@ func TestRefusalsAreCountedAndLogged(t *testing.T) {
 				log := &logBook{}
 				o := test.options
 				o.Logger = log.logger()
-				f := newFixture(t, o, &durableobject.UpgradeOptions{Authorize: func(*http.Request, *payload) error { return test.refuse }})
+				f := newFixture(t, o, &durableobject.HandlerOptions{Authorize: func(*http.Request, *payload) error { return test.refuse }})
 				tok := sign(t, "room")
 				if test.token != nil {
 					tok = test.token(t)

@@ -88,7 +88,7 @@ func TestSerializersInStoredEvents(t *testing.T) {
 		rooms := durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[celsius]) (*durableobject.Object[celsius], error) {
 			return o, nil
 		}, &durableobject.Options{Verifier: secret, ResumeRetention: time.Minute, Serializers: own})
-		srv := memhttp.NewServer(durableobject.UpgradeHandler(rooms, nil))
+		srv := memhttp.NewServer(durableobject.NewHandler(rooms, nil))
 		it, err := client.Dial[celsius](t.Context(), client.StaticToken(sign(t, "room")), &client.Options{
 			URL: srv.URL(), HTTPClient: srv.Client(), Serializers: own,
 		})

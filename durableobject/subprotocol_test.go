@@ -85,7 +85,7 @@ func TestOpenRefusals(t *testing.T) {
 				return nil, errors.New("no answer")
 			}
 			return secret.Verify(ctx, tok)
-		})}, &durableobject.UpgradeOptions{Authorize: func(_ *http.Request, p *token.Payload) error {
+		})}, &durableobject.HandlerOptions{Authorize: func(_ *http.Request, p *token.Payload) error {
 			if string(p.Att) == `"refused"` {
 				return errors.New("a secret")
 			}

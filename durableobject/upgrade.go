@@ -25,8 +25,8 @@ const maxIDBytes = 256
 // maxKeptRequest is the maximum size of a request that is kept for Authorize, without its token.
 const maxKeptRequest = 32 << 10
 
-// UpgradeOptions configures an [UpgradeHandler]. The zero value is usable. They are copied.
-type UpgradeOptions struct {
+// HandlerOptions configures an [NewHandler]. The zero value is usable. They are copied.
+type HandlerOptions struct {
 	// OriginPatterns lists the hosts, besides the server's own, whose pages may connect, as
 	// patterns of path.Match ("*.example.com"). A pattern with "://" is compared with scheme
 	// and host: it has no path, and no port that is the default of its scheme, because
@@ -59,7 +59,7 @@ type UpgradeOptions struct {
 	Context func(r *http.Request) context.Context
 }
 
-// UpgradeHandler returns an HTTP handler that accepts the WebSockets of clients. It is oRPC's
+// NewHandler returns an HTTP handler that accepts the WebSockets of clients. It is oRPC's
 // upgradeDurableIteratorRequest. Mount it for all methods. The query of a request has the
 // client's id and a token, whose channel is the name of the object; if there are several, the
 // last one counts. If o is nil, the defaults are used.
@@ -88,10 +88,10 @@ type UpgradeOptions struct {
 // base64url without padding, instead of in the URL. The TypeScript client in client/js does
 // both, and so does package client with TokenInSubprotocol; oRPC's client offers no subprotocol.
 //
-// The handler returns when the socket is open; the namespace then serves it. UpgradeHandler
+// The handler returns when the socket is open; the namespace then serves it. NewHandler
 // panics if an origin pattern is malformed or cannot match the
 // origin of a page.
-func UpgradeHandler[H any](ns *Namespace[H], o *UpgradeOptions) http.Handler {
+func NewHandler[H any](ns *Namespace[H], o *HandlerOptions) http.Handler {
 	u := &upgrader{class: ns.class}
 	if o != nil {
 		u.options = *o
@@ -99,7 +99,7 @@ func UpgradeHandler[H any](ns *Namespace[H], o *UpgradeOptions) http.Handler {
 	}
 	for _, pattern := range u.options.OriginPatterns {
 		if err := socket.CheckOriginPattern(pattern); err != nil {
-			panic(fmt.Sprintf("durableobject: UpgradeHandler: OriginPatterns: %v", err))
+			panic(fmt.Sprintf("durableobject: NewHandler: OriginPatterns: %v", err))
 		}
 	}
 	u.accept = socket.Options{
@@ -113,10 +113,10 @@ func UpgradeHandler[H any](ns *Namespace[H], o *UpgradeOptions) http.Handler {
 	return u
 }
 
-// upgrader implements UpgradeHandler.
+// upgrader implements NewHandler.
 type upgrader struct {
 	class   *class
-	options UpgradeOptions
+	options HandlerOptions
 	accept  socket.Options
 }
 
@@ -147,7 +147,7 @@ func (u *upgrader) refuseHandshake(r *http.Request, err *socket.HandshakeError) 
 		u.class.refuse(r.Context(), RefusedHandshake, err)
 		return
 	}
-	u.class.refuse(r.Context(), RefusedOrigin, errors.New("the origin is not in UpgradeOptions.OriginPatterns"),
+	u.class.refuse(r.Context(), RefusedOrigin, errors.New("the origin is not in HandlerOptions.OriginPatterns"),
 		"origin", shorten(r.Header.Get("Origin")), "host", shorten(r.Host))
 }
 
@@ -198,7 +198,7 @@ func (u *upgrader) open(w http.ResponseWriter, r *http.Request, id string, p *to
 	}()
 	values, err := u.values(r)
 	if err != nil {
-		return c.refuseFailed(r.Context(), "UpgradeOptions.Context failed", p.Channel, err)
+		return c.refuseFailed(r.Context(), "HandlerOptions.Context failed", p.Channel, err)
 	}
 	ch, err := c.channels.acquireHub(r.Context(), p.Channel)
 	if err != nil {
@@ -297,7 +297,7 @@ func lastOf(values []string) string {
 
 // authorizer returns a function that calls Authorize for the later tokens of the socket
 // that r opens, or nil without Authorize. It keeps a copy of r without body and token.
-func (o *UpgradeOptions) authorizer(r *http.Request) func(context.Context, *token.Payload) error {
+func (o *HandlerOptions) authorizer(r *http.Request) func(context.Context, *token.Payload) error {
 	if o.Authorize == nil {
 		return nil
 	}

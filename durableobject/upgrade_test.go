@@ -26,7 +26,7 @@ import (
 func TestUpgradeRefusals(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := newFixture(t, durableobject.Options{}, &durableobject.UpgradeOptions{
+		f := newFixture(t, durableobject.Options{}, &durableobject.HandlerOptions{
 			OriginPatterns: []string{"*.friend.example"},
 			Authorize: func(_ *http.Request, p *payload) error {
 				switch string(p.Att) {
@@ -96,7 +96,7 @@ func TestForeignOriginsComeFirst(t *testing.T) {
 			Logger:   log.logger(),
 			Verifier: verifierFunc(func(context.Context, string) (*token.Payload, error) { asked(); return nil, nil }),
 			Channels: func(string) bool { asked(); return true },
-		}, &durableobject.UpgradeOptions{
+		}, &durableobject.HandlerOptions{
 			OriginPatterns: []string{"*.friend.example"},
 			Authorize:      func(*http.Request, *payload) error { asked(); return nil },
 			Context:        func(r *http.Request) context.Context { asked(); return r.Context() },
@@ -231,7 +231,7 @@ func TestContextOfHooksAndCalls(t *testing.T) {
 				see := func(ctx context.Context) { seen = append(seen, ctx.Value(userKey{}), ctx.Err()) }
 				f := newFixture(t, durableobject.Options{Interceptors: []rpc.Interceptor{
 					rpc.OnStart(func(ctx context.Context, _ *rpc.Call) { see(ctx) }),
-				}}, &durableobject.UpgradeOptions{Context: test.context})
+				}}, &durableobject.HandlerOptions{Context: test.context})
 				f.hooks.context = see
 				c := f.connect("a")
 				c.subscribe()

@@ -21,7 +21,7 @@ import (
 // the plugin allows only origins that are listed: the zero value allows none. The response to a
 // preflight of another origin grants nothing, and the refusal is logged at level Warn.
 //
-// WebSockets have separate options, such as durableobject.UpgradeOptions.OriginPatterns.
+// WebSockets have separate options, such as durableobject.HandlerOptions.OriginPatterns.
 type CORSPlugin struct {
 	// Origins lists the allowed origins, such as "https://app.example.com". They are compared
 	// exactly. "*" allows all origins to call public procedures: a request of an origin that

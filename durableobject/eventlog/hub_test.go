@@ -101,7 +101,7 @@ func TestResumeBehindAHub(t *testing.T) {
 	for range events {
 		require.NoError(t, h.PublishEvent(t.Context(), string(make([]byte, 20))))
 	}
-	server := httptest.NewServer(durableobject.UpgradeHandler(hubs, nil))
+	server := httptest.NewServer(durableobject.NewHandler(hubs, nil))
 	text, err := hubSecret.Sign(t.Context(), &token.Payload{Channel: "room", ExpiresAt: time.Now().Add(time.Hour)})
 	require.NoError(t, err)
 

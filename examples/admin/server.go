@@ -76,7 +76,7 @@ func newServer(c config) (*server, error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/admin/", page)
-	mux.Handle("/room", durableobject.UpgradeHandler(s.rooms, nil))
+	mux.Handle("/room", durableobject.NewHandler(s.rooms, nil))
 	mux.HandleFunc("GET /join", func(w http.ResponseWriter, r *http.Request) { // a real server authenticates the user
 		tok, err := s.token(r.Context(), r.FormValue("room"), r.FormValue("name"))
 		if err != nil {

@@ -60,11 +60,11 @@ func newService(t *testing.T) *service {
 	durableobject.Handle(s.rooms, Say, (*lobby).Say)
 	durableobject.Handle(s.rooms, Whisper, (*lobby).Whisper)
 	durableobject.Handle(s.rooms, Who, (*lobby).Who)
-	join := Join.Handler(func(context.Context, JoinInput) (*durableiterator.Iterator[Message], error) {
+	join := Join.Handler(func(context.Context, JoinInput) (*durableiterator.Subscription[Message], error) {
 		return durableiterator.New[Message]("lobby", nil).RPC(Say, Whisper, Who), nil
 	})
 	mux := http.NewServeMux()
-	mux.Handle("/room", durableobject.UpgradeHandler(s.rooms, nil))
+	mux.Handle("/room", durableobject.NewHandler(s.rooms, nil))
 	mux.Handle("/rpc/", rpc.NewHandler(rpc.NewRouter(join), &rpc.HandlerOptions{
 		Prefix: "/rpc", Plugins: []rpc.HandlerPlugin{&durableiterator.HandlerPlugin{Signer: key}},
 	}))

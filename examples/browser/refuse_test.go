@@ -40,7 +40,7 @@ func newBouncer(t *testing.T, authorize func(*http.Request, *token.Payload) erro
 		b.objects.Add(1)
 		return &Room{o}, nil
 	}, &durableobject.Options{Verifier: bouncerKey, ResumeRetention: retention, Presence: &durableobject.PresenceOptions{}})
-	upgrade := durableobject.UpgradeHandler(b.rooms, &durableobject.UpgradeOptions{Authorize: authorize, OriginPatterns: origins})
+	upgrade := durableobject.NewHandler(b.rooms, &durableobject.HandlerOptions{Authorize: authorize, OriginPatterns: origins})
 	mux := http.NewServeMux()
 	mux.HandleFunc("/room", func(w http.ResponseWriter, r *http.Request) {
 		b.upgrades.Add(1)

@@ -76,11 +76,11 @@ func newServer(c config, files fs.FS, log eventlog.Log) (http.Handler, func(cont
 	durableobject.Handle(rooms, Typing, (*Room).Typing)
 	durableobject.HandleEvents(rooms, People, (*Room).People)
 
-	join := func(in JoinInput) *durableiterator.Iterator[Event] {
+	join := func(in JoinInput) *durableiterator.Subscription[Event] {
 		options := &durableiterator.Options{Att: User{in.Name}, TokenTTL: c.Life, Signer: c.Key}
 		return durableiterator.New[Event](in.Room, options).RPC(methods...)
 	}
-	router := rpc.NewRouter(Join.Handler(func(_ context.Context, in JoinInput) (*durableiterator.Iterator[Event], error) {
+	router := rpc.NewRouter(Join.Handler(func(_ context.Context, in JoinInput) (*durableiterator.Subscription[Event], error) {
 		return join(in), nil
 	}))
 
@@ -93,7 +93,7 @@ func newServer(c config, files fs.FS, log eventlog.Log) (http.Handler, func(cont
 		},
 		Logger: c.Logger,
 	}))
-	mux.Handle("/room", durableobject.UpgradeHandler(rooms, &durableobject.UpgradeOptions{OriginPatterns: c.Origins}))
+	mux.Handle("/room", durableobject.NewHandler(rooms, &durableobject.HandlerOptions{OriginPatterns: c.Origins}))
 	mux.HandleFunc("GET /token", func(w http.ResponseWriter, r *http.Request) { // for a page without oRPC
 		in := JoinInput{Room: r.FormValue("room"), Name: r.FormValue("name")}
 		if err := validate.Struct(in); err != nil { // as rpc does for the procedure

@@ -106,7 +106,7 @@ func newServer(secret token.Secret, log eventlog.Log) (http.Handler, func(contex
 	durableobject.Handle(rooms, Who, (*Room).Who)
 	durableobject.Handle(rooms, History, (*Room).History)
 
-	router := rpc.NewRouter(Join.Handler(func(_ context.Context, in JoinInput) (*durableiterator.Iterator[Message], error) {
+	router := rpc.NewRouter(Join.Handler(func(_ context.Context, in JoinInput) (*durableiterator.Subscription[Message], error) {
 		options := &durableiterator.Options{Att: User(in), Tags: []string{userTag(in.Name)}}
 		methods := []rpc.Method{Say, Whisper, Report, Who, History}
 		if in.Name == "admin" { // a real server asks for a password here
@@ -121,6 +121,6 @@ func newServer(secret token.Secret, log eventlog.Log) (http.Handler, func(contex
 		Prefix:  "/rpc",
 		Plugins: []rpc.HandlerPlugin{&durableiterator.HandlerPlugin{Signer: secret}},
 	}))
-	mux.Handle("/room", durableobject.UpgradeHandler(rooms, nil))
+	mux.Handle("/room", durableobject.NewHandler(rooms, nil))
 	return mux, rooms.Shutdown
 }

@@ -109,7 +109,7 @@ func newRooms(replica string, log eventlog.Log, secret token.Secret) *durableobj
 
 func newHandler(rooms *durableobject.Namespace[*Room], secret token.Secret) *http.ServeMux {
 	router := rpc.NewRouter(
-		Join.Handler(func(_ context.Context, in Guest) (*durableiterator.Iterator[Message], error) {
+		Join.Handler(func(_ context.Context, in Guest) (*durableiterator.Subscription[Message], error) {
 			return durableiterator.New[Message]("lobby", &durableiterator.Options{Att: in}).RPC(Where, Here), nil
 		}),
 		Say.Handler(func(ctx context.Context, in Message) (rpc.Void, error) {
@@ -125,7 +125,7 @@ func newHandler(rooms *durableobject.Namespace[*Room], secret token.Secret) *htt
 		Prefix:  "/rpc",
 		Plugins: []rpc.HandlerPlugin{&durableiterator.HandlerPlugin{Signer: secret}},
 	}))
-	mux.Handle("/room", durableobject.UpgradeHandler(rooms, nil))
+	mux.Handle("/room", durableobject.NewHandler(rooms, nil))
 	return mux
 }
 

@@ -51,7 +51,7 @@ func newServer(key token.Secret, seats int) (http.Handler, func(context.Context)
 		Prefix:  "/rpc",
 		Plugins: []rpc.HandlerPlugin{&durableiterator.HandlerPlugin{Signer: key}},
 	}))
-	mux.Handle("/board", durableobject.UpgradeHandler(boards, nil))
+	mux.Handle("/board", durableobject.NewHandler(boards, nil))
 	return mux, boards.Shutdown
 }
 
@@ -94,6 +94,6 @@ func (o *office) journal(_ context.Context, _ rpc.Void, w *rpc.EventWriter[ticke
 	return total, nil
 }
 
-func (*office) onSale(context.Context, rpc.Void) (*durableiterator.Iterator[tickets.Sale], error) {
+func (*office) onSale(context.Context, rpc.Void) (*durableiterator.Subscription[tickets.Sale], error) {
 	return durableiterator.New[tickets.Sale]("tonight", nil).RPC(tickets.Ping), nil
 }

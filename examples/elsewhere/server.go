@@ -37,11 +37,11 @@ func newHub(key token.Secret, serviceToken string) (http.Handler, func(context.C
 	mux.Handle("/services/", rpc.NewHandler(services, &rpc.HandlerOptions{
 		Prefix: "/services", Interceptors: []rpc.Interceptor{bearer(serviceToken)},
 	}))
-	mux.Handle("/socket", durableobject.UpgradeHandler(h.teams, nil))
+	mux.Handle("/socket", durableobject.NewHandler(h.teams, nil))
 	return mux, h.teams.Shutdown
 }
 
-func (h *hub) watch(_ context.Context, in WatchInput) (*durableiterator.Iterator[Job], error) {
+func (h *hub) watch(_ context.Context, in WatchInput) (*durableiterator.Subscription[Job], error) {
 	return durableiterator.New[Job](in.Team, &durableiterator.Options{Tags: in.Tags}), nil // a real hub authenticates the user
 }
 

@@ -33,12 +33,12 @@ func newServer(key token.Secret) (http.Handler, func(context.Context) error) {
 	mux.Handle("GET /me", signedIn(s.me))
 	mux.Handle("GET /notices", signedIn(s.notices))
 	mux.Handle("/rpc/", signedIn(procedures.ServeHTTP))
-	mux.Handle("/socket", durableobject.UpgradeHandler(inboxes, nil)) // here the token has the name
+	mux.Handle("/socket", durableobject.NewHandler(inboxes, nil)) // here the token has the name
 	return mux, inboxes.Shutdown
 }
 
 // subscription returns the channel that the user may listen to.
-func (s *service) subscription(r *http.Request) *durableiterator.Iterator[Notice] {
+func (s *service) subscription(r *http.Request) *durableiterator.Subscription[Notice] {
 	return durableiterator.New[Notice](user(r.Context()), &durableiterator.Options{Signer: s.key, TokenTTL: time.Hour})
 }
 

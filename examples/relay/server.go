@@ -46,7 +46,7 @@ func newServer(key token.Secret) (http.Handler, func(context.Context) error) {
 		}
 		w.WriteHeader(http.StatusAccepted) // it is stored, and is being sent
 	})
-	mux.Handle("/socket", durableobject.UpgradeHandler(channels, nil))
+	mux.Handle("/socket", durableobject.NewHandler(channels, nil))
 	return mux, channels.Shutdown
 }
 

@@ -66,15 +66,15 @@ func newHandler(t *testing.T) (h http.Handler, count *durableobject.Object[int],
 	counts := durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[int]) (*durableobject.Object[int], error) {
 		return o, nil
 	}, &durableobject.Options{Verifier: key, ResumeRetention: time.Minute})
-	subscription := func() *durableiterator.Iterator[int] {
+	subscription := func() *durableiterator.Subscription[int] {
 		return durableiterator.New[int]("count", &durableiterator.Options{Signer: key})
 	}
 	listen := durableiterator.Define[listenInput, int]("listen")
 	mux := http.NewServeMux()
-	mux.Handle("/socket", durableobject.UpgradeHandler(counts, nil))
+	mux.Handle("/socket", durableobject.NewHandler(counts, nil))
 	mux.Handle("/token", subscription())
 	mux.Handle("/rpc/", rpc.NewHandler(
-		rpc.NewRouter(listen.Handler(func(context.Context, listenInput) (*durableiterator.Iterator[int], error) {
+		rpc.NewRouter(listen.Handler(func(context.Context, listenInput) (*durableiterator.Subscription[int], error) {
 			return subscription(), nil
 		})),
 		&rpc.HandlerOptions{Prefix: "/rpc", Plugins: []rpc.HandlerPlugin{&durableiterator.HandlerPlugin{Signer: key}}},

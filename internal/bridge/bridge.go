@@ -37,8 +37,8 @@ func Set(newServers, newClient, answerError, appendEventMeta any, panicError fun
 	newPanicError = panicError
 }
 
-// RecoverTo, when deferred, recovers from a panic of the application's code and stores it
-// in err as an *rpc.PanicError.
+// RecoverTo recovers from a panic of the application's code and stores it in err as an
+// *rpc.PanicError. It must be deferred.
 func RecoverTo(err *error) {
 	if v := recover(); v != nil {
 		*err = newPanicError(v, debug.Stack())

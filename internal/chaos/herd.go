@@ -90,7 +90,7 @@ func (h *herd) serve(addr string) (stop func() error, err error) {
 	objects := durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[event]) (*durableobject.Object[event], error) {
 		return o, nil
 	}, &durableobject.Options{Verifier: secret, ResumeRetention: time.Minute, Log: h.log, TrimLog: true})
-	srv := &http.Server{Handler: durableobject.UpgradeHandler(objects, nil), ReadHeaderTimeout: 10 * time.Second}
+	srv := &http.Server{Handler: durableobject.NewHandler(objects, nil), ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan struct{})
 	go func() {
 		defer close(served)

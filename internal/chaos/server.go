@@ -64,7 +64,7 @@ func serve(args []string, in io.Reader, out io.Writer) (err error) {
 			return err
 		}
 		s.houses[kind] = h
-		mux.Handle("/"+kind, durableobject.UpgradeHandler(h.rooms, nil))
+		mux.Handle("/"+kind, durableobject.NewHandler(h.rooms, nil))
 	}
 	certificate, err := loadCertificate(*dir)
 	if err != nil {

@@ -30,7 +30,7 @@ func main() {
 	c := config{}
 	flag.DurationVar(&c.length, "length", time.Minute, "how long to publish events and cause faults")
 	flag.DurationVar(&c.pause, "pause", 8*time.Millisecond, "longest pause between the events of a publisher")
-	flag.StringVar(&c.scripts, "scripts", "internal/interop/node", "directory of the script of the clients under Node; empty for no such clients")
+	flag.StringVar(&c.scripts, "scripts", "internal/interop/node", "directory of the script of the clients under Node; empty for none")
 	flag.IntVar(&c.quiet, "quiet", 500, "number of channels with few events")
 	flag.BoolVar(&c.tailCheck, "tail-check", true, "compare feeds with the stream")
 	flag.Uint64Var(&c.seed, "seed", uint64(time.Now().UnixNano()), "seed of the faults")

@@ -76,7 +76,7 @@ func startNode(ctx context.Context, c config, servers ...*process) (n *node, err
 	n.rooms = durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[event]) (room, error) {
 		return room{o}, nil
 	}, &durableobject.Options{Verifier: secret, ResumeRetention: 30 * time.Minute, Log: n.log})
-	n.web = httptest.NewServer(durableobject.UpgradeHandler(n.rooms, nil))
+	n.web = httptest.NewServer(durableobject.NewHandler(n.rooms, nil))
 	n.front, err = newProxy(n.web.Listener.Addr().String, passBytes)
 	return n, err
 }

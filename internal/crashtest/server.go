@@ -86,7 +86,7 @@ func serve(args []string, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	srv := &http.Server{Handler: durableobject.UpgradeHandler(rooms, nil), ReadHeaderTimeout: 10 * time.Second}
+	srv := &http.Server{Handler: durableobject.NewHandler(rooms, nil), ReadHeaderTimeout: 10 * time.Second}
 	var goroutines sync.WaitGroup
 	goroutines.Go(func() { _ = srv.Serve(ln) })
 	if err := write(out, readyWord, ln.Addr()); err != nil {

@@ -36,7 +36,7 @@ type Resolver interface {
 	Resolve() (Value, error)
 }
 
-// Resolve returns v or, if its Codec is a [Resolver], the value that that reads.
+// Resolve returns v or, if its Codec is a [Resolver], the value that it reads.
 func Resolve(v Value) (Value, error) {
 	if r, ok := v.content.Codec.(Resolver); ok {
 		return r.Resolve()

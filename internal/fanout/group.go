@@ -95,7 +95,7 @@ func (g *group) scanSome() (more bool) {
 }
 
 func (g *group) add(r *Reader) {
-	r.atGroup = int32(len(g.readers)) //nolint:gosec // there are fewer connections
+	r.atGroup = int32(len(g.readers))
 	g.readers = append(g.readers, r)
 }
 

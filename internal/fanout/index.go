@@ -58,7 +58,7 @@ func (x *index) remove(r *Reader) {
 // insert adds a member to one of the lists of an index.
 func insert[K comparable](lists map[K][]member, key K, m member) {
 	list := lists[key]
-	*m.at = int32(len(list)) //nolint:gosec // there are fewer connections
+	*m.at = int32(len(list))
 	lists[key] = append(list, m)
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,13 +42,17 @@ func usedByExamples(dir string, packages []string) (map[string]map[string]bool, 
 // listed is a package as go list describes it. The import path of one that is compiled for
 // the test of another has the other's name at its end, as in "m/rpc_test [m/rpc.test]".
 type listed struct {
-	ImportPath string
-	Dir        string
-	Export     string            // a file with the types of the package
-	ForTest    string            // the package that this one is compiled for the test of
-	ImportMap  map[string]string // import paths that differ from those in the source
-	GoFiles    []string
-	Module     struct{ Path string }
+	ImportPath string            `json:"ImportPath"`
+	Dir        string            `json:"Dir"`
+	Export     string            `json:"Export"`    // a file with the types of the package
+	ForTest    string            `json:"ForTest"`   // the package that this one is compiled for the test of
+	ImportMap  map[string]string `json:"ImportMap"` // import paths that differ from those in the source
+	GoFiles    []string          `json:"GoFiles"`
+	Module     listedModule      `json:"Module"`
+}
+
+type listedModule struct {
+	Path string `json:"Path"`
 }
 
 // list returns packages with their tests, and all that these import.
@@ -57,7 +62,7 @@ func list(dir string, packages []string) (map[string]listed, error) {
 		args = append(args, "./"+p)
 	}
 	var out, complaints bytes.Buffer
-	command := exec.Command("go", args...)
+	command := exec.CommandContext(context.Background(), "go", args...)
 	command.Dir, command.Stdout, command.Stderr = dir, &out, &complaints
 	if err := command.Run(); err != nil {
 		return nil, fmt.Errorf("go list: %w: %s", err, complaints.Bytes())

@@ -36,7 +36,7 @@ func site[H any](router *rpc.Router, rooms *durableobject.Namespace[H]) http.Han
 			MaxAge:      10 * time.Minute,
 		}},
 	}))
-	mux.Handle("/chat-room", durableobject.UpgradeHandler(rooms, &durableobject.UpgradeOptions{
+	mux.Handle("/chat-room", durableobject.NewHandler(rooms, &durableobject.HandlerOptions{
 		OriginPatterns: []string{"https://app.example.com"},
 	}))
 	return mux

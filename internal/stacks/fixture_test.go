@@ -92,7 +92,7 @@ func serve(t *testing.T, stack func(http.Handler) http.Handler) *app {
 	router := rpc.NewRouter(
 		ping.Handler(func(context.Context, rpc.Void) (string, error) { return strings.Repeat("pong ", 1000), nil }),
 		count.Handler(a.count),
-		onEvent.Handler(func(context.Context, rpc.Void) (*durableiterator.Iterator[string], error) {
+		onEvent.Handler(func(context.Context, rpc.Void) (*durableiterator.Subscription[string], error) {
 			return durableiterator.New[string]("room", nil), nil
 		}),
 	)
@@ -102,7 +102,7 @@ func serve(t *testing.T, stack func(http.Handler) http.Handler) *app {
 		Prefix: "/rpc", Logger: logger, Plugins: []rpc.HandlerPlugin{&durableiterator.HandlerPlugin{Signer: key}},
 	}))
 	mux.Handle("/calls", calls)
-	mux.Handle("/socket", durableobject.UpgradeHandler(a.rooms, nil))
+	mux.Handle("/socket", durableobject.NewHandler(a.rooms, nil))
 
 	server := httptest.NewUnstartedServer(stack(mux))
 	server.Config.ErrorLog = slog.NewLogLogger(slog.NewTextHandler(a.server, nil), slog.LevelError)

@@ -99,10 +99,10 @@ func serve(t *testing.T) string {
 			level, err := in.Result()
 			return n + int(level), err
 		}),
-		OnKinds.Handler(func(context.Context, rpc.Void) (*durableiterator.Iterator[Kinds], error) {
+		OnKinds.Handler(func(context.Context, rpc.Void) (*durableiterator.Subscription[Kinds], error) {
 			return durableiterator.New[Kinds]("kinds", nil).RPC(Same), nil
 		}),
-		Watch.Handler(func(context.Context, UserID) (*durableiterator.Iterator[Address], error) {
+		Watch.Handler(func(context.Context, UserID) (*durableiterator.Subscription[Address], error) {
 			return durableiterator.New[Address]("streets", nil).RPC(Say, rpc.Group("admin")), nil
 		}),
 	)
@@ -110,8 +110,8 @@ func serve(t *testing.T) string {
 	mux.Handle("/rpc/", rpc.NewHandler(router, &rpc.HandlerOptions{
 		Prefix: "/rpc", Plugins: []rpc.HandlerPlugin{&durableiterator.HandlerPlugin{Signer: key}}, Serializers: []value.Serializer{money},
 	}))
-	mux.Handle("/kinds", durableobject.UpgradeHandler(rooms, nil))
-	mux.Handle("/streets", durableobject.UpgradeHandler(streets, nil))
+	mux.Handle("/kinds", durableobject.NewHandler(rooms, nil))
+	mux.Handle("/streets", durableobject.NewHandler(streets, nil))
 	server := httptest.NewServer(mux)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

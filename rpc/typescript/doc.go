@@ -45,7 +45,7 @@
 //	a Serializer                what Options.Own names
 //	rpc.Void                    void
 //	rpc.Events                  AsyncIteratorClass, as an input AsyncIteratorObject
-//	durableiterator.Iterator    ClientDurableIterator
+//	durableiterator.Subscription    ClientDurableIterator
 //
 // Where Go can send nil, the type includes null: see [Options.NoNil]. A field with the tag
 // option omitempty or omitzero is optional. A server also accepts objects without the other

@@ -118,7 +118,7 @@ func TestRouter(t *testing.T) {
 	double := rpc.Define[int, int]("math.double")
 	say := rpc.Define[string, rpc.Void]("say")
 	router := rpc.NewRouter(
-		watch.Handler(func(context.Context, rpc.Void) (*durableiterator.Iterator[Address], error) {
+		watch.Handler(func(context.Context, rpc.Void) (*durableiterator.Subscription[Address], error) {
 			return durableiterator.New[Address]("a", nil), nil
 		}),
 		double.Handler(func(_ context.Context, n int) (int, error) { return 2 * n, nil }),

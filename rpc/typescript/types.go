@@ -10,7 +10,7 @@ import (
 	"github.com/go-orpc/durable-iterator/rpc"
 )
 
-// iterator is implemented by durableiterator.Iterator of any type.
+// iterator is implemented by durableiterator.Subscription of any type.
 type iterator interface{ EventType() reflect.Type }
 
 var (

@@ -119,7 +119,7 @@ type Handler struct {
 // wrong: negative numbers except for PingInterval, a nil interceptor or plugin, serializers that
 // contradict each other, or malformed OriginPatterns.
 //
-// The sockets of durable iterators are served by durableobject.UpgradeHandler. They belong to a
+// The sockets of durable iterators are served by durableobject.NewHandler. They belong to a
 // namespace, which also has their limits and shuts them down.
 func NewHandler(r *rpc.Router, o *HandlerOptions) *Handler {
 	var own HandlerOptions

@@ -2,7 +2,7 @@ import { RefusedError } from './errors.js'
 
 /**
  * httpToken returns a function that fetches tokens, for `dial`. The server at the address
- * responds as `durableiterator.Iterator.ServeHTTP` does, or with the token as plain text.
+ * responds as `durableiterator.Subscription.ServeHTTP` does, or with the token as plain text.
  * Any status except 200 is thrown as a `RefusedError`: after 401, 403 and 404 the iterator
  * ends, after others the token is fetched again. `init` has headers, credentials and so
  * on; it may be a function that is called for each fetch, for example if the authorization

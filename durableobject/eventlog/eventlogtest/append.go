@@ -3,6 +3,7 @@ package eventlogtest
 import (
 	"bytes"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-orpc/durable-iterator/durableobject/eventlog"
@@ -191,7 +192,7 @@ var channelCases = map[string]func(*log){
 		}
 	},
 	"may have an empty name":                        named("", "a"),
-	"may have a long name":                          named(string(bytes.Repeat([]byte("n"), 4096)), string(bytes.Repeat([]byte("n"), 4095))),
+	"may have a long name":                          named(strings.Repeat("n", 4096), strings.Repeat("n", 4095)),
 	"may have any unicode name":                     named("комната 🛋️", "комната 🛋"),
 	"may have a name of NUL bytes":                  named("\x00", "\x00\x00"),
 	"may have a name that is invalid UTF-8":         named("\xff", "\xfe"),

@@ -66,7 +66,7 @@ func (c *cluster) hub(first int, book *hubBook) *hub {
 	h.rooms = durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[string]) (hubRoom, error) {
 		return hubRoom{o, book}, nil
 	}, &durableobject.Options{Verifier: hubSecret, Log: h.log, ResumeRetention: time.Hour, Presence: &durableobject.PresenceOptions{}})
-	h.web = httptest.NewServer(durableobject.UpgradeHandler(h.rooms, nil))
+	h.web = httptest.NewServer(durableobject.NewHandler(h.rooms, nil))
 	c.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()

@@ -27,6 +27,6 @@ func serveRooms(ctx context.Context, nc *nats.Conn, key token.Secret, mux *http.
 	rooms := durableobject.NewNamespace(newRoom, &durableobject.Options{
 		Verifier: key, ResumeRetention: time.Hour, Log: log,
 	})
-	mux.Handle("/room", durableobject.UpgradeHandler(rooms, nil))
+	mux.Handle("/room", durableobject.NewHandler(rooms, nil))
 	return nil
 }

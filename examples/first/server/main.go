@@ -31,14 +31,14 @@ func main() {
 	durableobject.Handle(rooms, chat.Say, (*Room).Say)
 
 	router := rpc.NewRouter(chat.OnMessage.Handler(
-		func(context.Context, rpc.Void) (*durableiterator.Iterator[chat.Message], error) {
+		func(context.Context, rpc.Void) (*durableiterator.Subscription[chat.Message], error) {
 			return durableiterator.New[chat.Message]("lobby", nil).RPC(chat.Say), nil
 		}))
 	http.Handle("/rpc/", rpc.NewHandler(router, &rpc.HandlerOptions{
 		Prefix: "/rpc", Plugins: []rpc.HandlerPlugin{&durableiterator.HandlerPlugin{Signer: key}},
 		Logger: slog.Default(), // clients are not sent the reasons of internal errors
 	}))
-	http.Handle("/room", durableobject.UpgradeHandler(rooms, nil))
+	http.Handle("/room", durableobject.NewHandler(rooms, nil))
 	srv := &http.Server{Addr: "127.0.0.1:3000", ReadHeaderTimeout: 10 * time.Second}
 	log.Fatal(srv.ListenAndServe())
 }

@@ -79,7 +79,7 @@ func openSocket(tb testing.TB) caller {
 		return &room{o}, nil
 	}, &durableobject.Options{Verifier: secret, ResumeRetention: time.Minute, Interceptors: []rpc.Interceptor{pass}})
 	durableobject.Handle(rooms, echo, (*room).Echo)
-	server := httptest.NewServer(durableobject.UpgradeHandler(rooms, nil))
+	server := httptest.NewServer(durableobject.NewHandler(rooms, nil))
 	tb.Cleanup(server.Close)
 
 	text, err := secret.Sign(tb.Context(), &token.Payload{Channel: "bench", RPC: []string{"echo"}, ExpiresAt: time.Now().Add(time.Hour)})

@@ -66,7 +66,7 @@ func open(tb testing.TB) *hall {
 	h := &hall{rooms: durableobject.NewNamespace(func(_ context.Context, o *durableobject.Object[event]) (*room, error) {
 		return &room{o}, nil
 	}, &durableobject.Options{Verifier: secret, ResumeRetention: time.Hour, MaxLagBytes: lag})}
-	server := httptest.NewServer(durableobject.UpgradeHandler(h.rooms, nil))
+	server := httptest.NewServer(durableobject.NewHandler(h.rooms, nil))
 	tb.Cleanup(server.Close)
 	h.address = server.Listener.Addr().String()
 	for i := range sockets {

@@ -41,7 +41,7 @@ func NewHandler(log eventlog.Log, publishers int) (http.Handler, error) {
 			return room.PublishEvent(ctx, event)
 		},
 	})
-	mux.Handle("/durable", durableobject.UpgradeHandler(rooms, nil))
+	mux.Handle("/durable", durableobject.NewHandler(rooms, nil))
 	mux.HandleFunc("/bench/token", giveToken)
 	return mux, nil
 }

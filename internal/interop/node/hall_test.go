@@ -83,7 +83,7 @@ func (h *hall) open() {
 		return &hallRoom{o}, nil
 	}, &durableobject.Options{Verifier: h, ResumeRetention: time.Hour, Log: h.log})
 	durableobject.Handle(rooms, hallPing, (*hallRoom).ping)
-	h.rooms.Store(&hallRooms{rooms, durableobject.UpgradeHandler(rooms, &durableobject.UpgradeOptions{Authorize: h.authorize})})
+	h.rooms.Store(&hallRooms{rooms, durableobject.NewHandler(rooms, &durableobject.HandlerOptions{Authorize: h.authorize})})
 }
 
 // restart closes the rooms and opens new ones with the same log.

@@ -37,7 +37,7 @@ func newHostWith(t *testing.T, chatRoom func(*server) http.Handler) *host {
 	h.short = durableobject.NewNamespace(newRoom, &durableobject.Options{Verifier: secret, ResumeRetention: 2 * time.Second})
 	mux := http.NewServeMux()
 	mux.Handle("/", h.server)
-	mux.Handle("/short-room", durableobject.UpgradeHandler(h.short, nil))
+	mux.Handle("/short-room", durableobject.NewHandler(h.short, nil))
 	mux.HandleFunc("POST /extra/{method}", h.extra)
 	if chatRoom != nil {
 		mux.Handle("/chat-room", chatRoom(h.server))

@@ -72,9 +72,9 @@ func newServer(o options) *server {
 		Prefix: "/rpc", MaxBodyBytes: maxBytes, Logger: o.logger, Plugins: append(plugins, &rpc.BatchPlugin{}),
 	}))
 	mux.Handle("/rpc-ws", s.sockets)
-	mux.Handle("/chat-room", durableobject.UpgradeHandler(s.chat, &durableobject.UpgradeOptions{AnyOrigin: true}))
-	mux.Handle("/latest-room", durableobject.UpgradeHandler(s.latest, &durableobject.UpgradeOptions{AnyOrigin: true}))
-	mux.Handle("/plain-room", durableobject.UpgradeHandler(s.plain, &durableobject.UpgradeOptions{AnyOrigin: true}))
+	mux.Handle("/chat-room", durableobject.NewHandler(s.chat, &durableobject.HandlerOptions{AnyOrigin: true}))
+	mux.Handle("/latest-room", durableobject.NewHandler(s.latest, &durableobject.HandlerOptions{AnyOrigin: true}))
+	mux.Handle("/plain-room", durableobject.NewHandler(s.plain, &durableobject.HandlerOptions{AnyOrigin: true}))
 	s.Handler = mux
 	return s
 }
@@ -107,7 +107,7 @@ func (s *server) router() *rpc.Router {
 	return rpc.NewRouter(
 		onMessage.Handler(subscribe),
 		onPlainMessage.Handler(subscribe),
-		onSeedMessage.Handler(func(context.Context, rpc.Void) (*durableiterator.Iterator[event], error) {
+		onSeedMessage.Handler(func(context.Context, rpc.Void) (*durableiterator.Subscription[event], error) {
 			return durableiterator.New[event](defaultRoom, &durableiterator.Options{
 				Tags: []string{"tag1", "tag2"}, ID: durableiterator.NoID,
 			}), nil
@@ -156,7 +156,7 @@ func countTo(ctx context.Context, in countInput, w *rpc.EventWriter[counted]) (c
 	return countTotal{in.To}, nil
 }
 
-func subscribe(_ context.Context, in *subscribeInput) (*durableiterator.Iterator[event], error) {
+func subscribe(_ context.Context, in *subscribeInput) (*durableiterator.Subscription[event], error) {
 	if in == nil {
 		in = &subscribeInput{}
 	}

@@ -54,6 +54,6 @@ func TestDefaultOriginCheck(t *testing.T) {
 	const variant = "default origin check"
 	replayIn(t, readRecordings(t)["upgrade"], readDifferences(t, "upgrade", variant), func(t *testing.T) *host {
 		t.Helper()
-		return newHostWith(t, func(s *server) http.Handler { return durableobject.UpgradeHandler(s.chat, nil) })
+		return newHostWith(t, func(s *server) http.Handler { return durableobject.NewHandler(s.chat, nil) })
 	})
 }

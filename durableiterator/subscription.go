@@ -31,14 +31,14 @@ var (
 	// that the token cannot be signed.
 	ErrNoSigner = errors.New("durableiterator: no signer")
 	// ErrNoPlugin means that an rpc.Handler has no [HandlerPlugin], so that it cannot
-	// replace an Iterator by its token.
+	// replace a Subscription by its token.
 	ErrNoPlugin = errors.New("durableiterator: an iterator cannot be sent, only its token: install durableiterator.HandlerPlugin")
 	// ErrTokenSize means that the token is larger than MaxTokenBytes of [Options] or
 	// [HandlerPlugin], so that a durableobject.Namespace would refuse it.
 	ErrTokenSize = errors.New("too large")
 )
 
-// Options configures an Iterator. The zero value is usable with [HandlerPlugin].
+// Options configures a Subscription. The zero value is usable with [HandlerPlugin].
 type Options struct {
 	// Signer signs the token. If it is nil, the Signer of [HandlerPlugin] does.
 	// It is oRPC's signingKey.
@@ -65,19 +65,19 @@ type Options struct {
 	// when a client refreshes its token; [NoID] leaves the ID out. oRPC has no
 	// counterpart, and its clients ignore the ID.
 	ID string
-	// Logger receives the errors of [Iterator.ServeHTTP]. If it is nil, they are
+	// Logger receives the errors of [Subscription.ServeHTTP]. If it is nil, they are
 	// discarded.
 	Logger *slog.Logger
 }
 
-// Iterator is the output of a procedure that lets its caller listen to a channel, whose
+// Subscription is the output of a procedure that lets its caller listen to a channel, whose
 // events are values of type T. It is oRPC's DurableIterator. It describes a token that is
-// not signed yet. It cannot be iterated; a client.Iterator can.
+// not signed yet. client.Subscribe opens it as an iterator.
 //
 // With [HandlerPlugin] the rpc.Handler of the procedure sends the signed token.
-type Iterator[T any] struct{ grant grant }
+type Subscription[T any] struct{ grant grant }
 
-// grant is the part of an Iterator that does not depend on T: the claims of its token.
+// grant is the part of a Subscription that does not depend on T: the claims of its token.
 type grant struct {
 	channel string
 	options Options
@@ -86,13 +86,13 @@ type grant struct {
 
 // New returns an iterator over the events of a channel. If o is nil, the defaults are
 // used. The options are copied; Att is encoded when the token is made.
-func New[T any](channel string, o *Options) *Iterator[T] {
+func New[T any](channel string, o *Options) *Subscription[T] {
 	g := grant{channel: channel}
 	if o != nil {
 		g.options = *o
 		g.options.Tags = slices.Clone(o.Tags)
 	}
-	return &Iterator[T]{g}
+	return &Subscription[T]{g}
 }
 
 // RPC returns a copy of it that also allows the client to call methods of the durable
@@ -100,14 +100,14 @@ func New[T any](channel string, o *Options) *Iterator[T] {
 // procedure in a group is allowed by passing its [rpc.MethodGroup]; RPC panics if it is
 // passed a procedure of a group. Without arguments, it adds an empty list to the token,
 // which allows no method.
-func (it *Iterator[T]) RPC(methods ...rpc.Method) *Iterator[T] {
-	g := it.grant
-	g.methods = make([]string, 0, len(it.grant.methods)+len(methods))
-	g.methods = append(g.methods, it.grant.methods...)
+func (s *Subscription[T]) RPC(methods ...rpc.Method) *Subscription[T] {
+	g := s.grant
+	g.methods = make([]string, 0, len(s.grant.methods)+len(methods))
+	g.methods = append(g.methods, s.grant.methods...)
 	for _, method := range methods {
 		g.methods = append(g.methods, topLevel(method))
 	}
-	return &Iterator[T]{g}
+	return &Subscription[T]{g}
 }
 
 func topLevel(method rpc.Method) string {
@@ -122,23 +122,23 @@ func topLevel(method rpc.Method) string {
 // Token returns the signed token. It is for responses that are not sent through
 // [HandlerPlugin]. The error wraps [ErrNoSigner] if Options has no Signer, and [ErrTokenSize] if
 // the token is too large.
-func (it *Iterator[T]) Token(ctx context.Context) (string, error) {
-	return it.sign(ctx, defaults{})
+func (s *Subscription[T]) Token(ctx context.Context) (string, error) {
+	return s.sign(ctx, defaults{})
 }
 
 // EventType returns the type T, for programs that generate code or documentation from
-// contracts. It may be called on a nil Iterator.
-func (*Iterator[T]) EventType() reflect.Type { return reflect.TypeFor[T]() }
+// contracts. It may be called on a nil Subscription.
+func (*Subscription[T]) EventType() reflect.Type { return reflect.TypeFor[T]() }
 
 // MarshalJSON returns [ErrNoPlugin]: only the token of an iterator can be sent.
-func (*Iterator[T]) MarshalJSON() ([]byte, error) { return nil, ErrNoPlugin }
+func (*Subscription[T]) MarshalJSON() ([]byte, error) { return nil, ErrNoPlugin }
 
 // sign returns the token.
-func (it *Iterator[T]) sign(ctx context.Context, d defaults) (string, error) {
-	if it == nil {
+func (s *Subscription[T]) sign(ctx context.Context, d defaults) (string, error) {
+	if s == nil {
 		return "", errors.New("durableiterator: token: the iterator is nil")
 	}
-	tok, err := it.grant.sign(ctx, d)
+	tok, err := s.grant.sign(ctx, d)
 	if err != nil {
 		return "", fmt.Errorf("durableiterator: token: %w", err)
 	}
