@@ -143,12 +143,12 @@ func statusOf(err error) int {
 // isFinal reports whether a first connection that has failed with err is not retried.
 func isFinal(err error) bool {
 	switch status := statusOf(err); status {
-	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+	case http.StatusUnauthorized: // another token may be accepted
 		return false
 	case http.StatusNotImplemented: // middleware of the server prevents WebSockets
 		return true
 	default:
-		return status >= 400 && status < 500 || errors.Is(err, ErrOptions)
+		return !peer.MayPass(status) || errors.Is(err, ErrOptions)
 	}
 }
 

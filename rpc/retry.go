@@ -3,7 +3,6 @@ package rpc
 import (
 	"context"
 	"math"
-	"net/http"
 	"time"
 
 	"github.com/go-orpc/durable-iterator/internal/peer"
@@ -108,12 +107,7 @@ func (t *tries) again(err error) bool {
 	if !ok {
 		return true
 	}
-	switch status := ToError(e).Status; status {
-	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
-		return true
-	default:
-		return status < 400 || status > 499
-	}
+	return peer.MayPass(ToError(e).Status)
 }
 
 // reopen tries to continue a stream that has failed.

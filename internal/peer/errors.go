@@ -3,6 +3,7 @@ package peer
 import (
 	"errors"
 	"fmt"
+	"net/http"
 )
 
 // The texts of errors do not name the package, whose callers add the name of theirs.
@@ -35,6 +36,16 @@ func closedError(cause error) error {
 		return ErrClosed
 	}
 	return fmt.Errorf("%w: %w", ErrClosed, cause)
+}
+
+// MayPass reports whether a request that was refused with a status may succeed later, unchanged.
+func MayPass(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return true
+	default:
+		return status < 400 || status > 499
+	}
 }
 
 // Final marks the error of a call that would fail again however often it is repeated.
