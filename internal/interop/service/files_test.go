@@ -21,7 +21,7 @@ func TestFiles(t *testing.T) {
 		require.Equal(t, uploaded{Name: "r é.txt", Type: "text/plain", Size: 8, Text: "Grüße\uFFFD"}, got)
 
 		_, err = upload.Call(t.Context(), caller, uploadInput{})
-		require.EqualError(t, err, "BAD_REQUEST: Input validation failed", name)
+		require.EqualError(t, err, "BAD_REQUEST: Input validation failed: file: is required", name)
 
 		down, err := download.Call(t.Context(), caller, rpc.Void{})
 		require.NoError(t, err, name)
