@@ -117,6 +117,7 @@ func TestRefusedUpdatesAreCounted(t *testing.T) {
 		require.Contains(t, c.update("garbage"), "Invalid Token")
 		require.Contains(t, c.update(sign(t, "another")), "same channel")
 		require.Equal(t, map[string]uint64{durableobject.RefusedMalformed: 2, durableobject.RefusedUpdate: 1}, f.rooms.Stats().Refusals)
+		synctest.Wait() // for the log
 		require.Contains(t, log.String(), "reason=update")
 		c.drop()
 	})
