@@ -2,6 +2,7 @@ package client
 
 import (
 	"sync"
+	"time"
 
 	"github.com/go-orpc/durable-iterator/rpc/transport"
 )
@@ -150,6 +151,25 @@ func (f *feed) add(it item, id string, size int) bool {
 	}
 	f.put(it)
 	return true
+}
+
+// awaitSpace waits until half of the buffer is empty and it fits, or until the reader has to
+// go on. It is called with mu held, which it releases while it waits.
+func (f *feed) awaitSpace(it item) {
+	r := f.reader
+	goesOn := func() bool {
+		return f.halfEmpty() && f.fits(it) || !f.isOpen() || r.goesOn()
+	}
+	if goesOn() {
+		return
+	}
+	begun, left := time.Now(), r.left
+	timer := time.AfterFunc(left, f.interrupt)
+	defer timer.Stop()
+	for !goesOn() {
+		f.space.Wait()
+		r.left = left - time.Since(begun)
+	}
 }
 
 func (b *buffer) fits(it item) bool {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/go-orpc/durable-iterator/internal/dial"
 )
@@ -35,7 +36,7 @@ func (c *core) open(ctx context.Context, cred credential) (*connection, error) {
 	}
 	return &connection{
 		Conn: conn, cred: cred, redact: c.redact, maxBytes: c.options.MaxMessageBytes,
-		reader: newReader(c.buffer, minRate, c.options.PingInterval, c.peer.Busy, conn.Crowded),
+		reader: newReader(c.buffer.space, c.options.maxReaderWait(), minRate, c.peer.Busy, conn.Crowded),
 		done:   make(chan struct{}), doubt: make(chan struct{}, 1),
 	}, nil
 }
@@ -63,4 +64,13 @@ func handshake(ctx context.Context, address *url.URL, subprotocols []string, hc 
 		err = fmt.Errorf("%w: %w", ended, err)
 	}
 	return nil, err
+}
+
+// maxReaderWait returns the longest time for which the reader of a connection waits for loops.
+// It must end before a ping has failed, whose answer it delays.
+func (o *Options) maxReaderWait() time.Duration {
+	if o.PingInterval > 0 {
+		return min(maxReaderWait, o.PingInterval/2)
+	}
+	return maxReaderWait
 }

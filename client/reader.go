@@ -1,6 +1,9 @@
 package client
 
-import "time"
+import (
+	"sync"
+	"time"
+)
 
 // These are the rates, in bytes per second, below which loops do not slow a connection down.
 // Servers close a socket that accepts nothing for some time, 10 s by default, and they see that
@@ -17,9 +20,9 @@ const (
 // nothing, the server soon cannot send events that would be dropped.
 //
 // The reader does not wait while an answer is expected, which may be behind the events, and
-// for no longer than readMessage and maxReaderWait allow.
+// for no longer than readMessage and its limit allow.
 type reader struct {
-	buffer *buffer
+	space *sync.Cond // of the buffer, with its lock
 	// busy reports whether an answer is expected.
 	busy func() bool
 	// crowded reports whether too many messages wait to be read.
@@ -30,17 +33,12 @@ type reader struct {
 	left    time.Duration // how long it may still wait
 	minRate int           // in bytes per second
 
-	closing bool // the connection is being closed; guarded by buffer.mu
+	closing bool // the connection is being closed; guarded by the lock of space
 }
 
-// newReader returns the reader of a connection that is pinged at an interval, if that is
-// positive. A wait must end before a ping has failed, whose answer it delays.
-func newReader(b *buffer, minRate int, pingInterval time.Duration, busy, crowded func() bool) *reader {
-	limit := maxReaderWait
-	if pingInterval > 0 {
-		limit = min(limit, pingInterval/2)
-	}
-	return &reader{buffer: b, busy: busy, crowded: crowded, minRate: minRate, limit: limit, left: limit}
+// newReader returns the reader of a connection, which waits for at most limit.
+func newReader(space *sync.Cond, limit time.Duration, minRate int, busy, crowded func() bool) *reader {
+	return &reader{space: space, busy: busy, crowded: crowded, minRate: minRate, limit: limit, left: limit}
 }
 
 // readMessage extends the time for waiting by what a message of this size may take.
@@ -50,27 +48,12 @@ func (r *reader) readMessage(size int) {
 
 // close ends the wait, and prevents others.
 func (r *reader) close() {
-	r.buffer.mu.Lock()
-	defer r.buffer.mu.Unlock()
+	r.space.L.Lock()
+	defer r.space.L.Unlock()
 	r.closing = true
-	r.buffer.space.Broadcast()
+	r.space.Broadcast()
 }
 
-// awaitSpace waits until half of the buffer is empty and it fits, or until the reader has to
-// go on. It is called with mu held, which it releases while it waits.
-func (f *feed) awaitSpace(it item) {
-	r := f.reader
-	goesOn := func() bool {
-		return f.halfEmpty() && f.fits(it) || !f.isOpen() || r.closing || r.left <= 0 || r.busy() || r.crowded()
-	}
-	if goesOn() {
-		return
-	}
-	begun, left := time.Now(), r.left
-	timer := time.AfterFunc(left, f.interrupt)
-	defer timer.Stop()
-	for !goesOn() {
-		f.space.Wait()
-		r.left = left - time.Since(begun)
-	}
-}
+// goesOn reports whether the reader may not wait for space now. It is called with the lock of
+// space held.
+func (r *reader) goesOn() bool { return r.closing || r.left <= 0 || r.busy() || r.crowded() }
