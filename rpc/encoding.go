@@ -30,7 +30,12 @@ func encodeValue(s *serializer.Serializer, v any) (serializer.Encoded, error) {
 	if isVoid(v) {
 		v = value.Undefined{}
 	}
-	encoded, err := s.Encode(v)
+	return s.Encode(v)
+}
+
+// encodeInput encodes the input of a call, which cannot be sent later either if that fails.
+func encodeInput(s *serializer.Serializer, v any) (serializer.Encoded, error) {
+	encoded, err := encodeValue(s, v)
 	if err != nil {
 		err = peer.Final(err)
 	}

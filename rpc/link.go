@@ -224,7 +224,7 @@ func (l *Link) request(ctx context.Context, call *Call) (*http.Request, []byte, 
 	if s, ok := streamOf(call.Input); ok && s != nil {
 		return l.streamRequest(ctx, call, s)
 	}
-	input, err := encodeValue(l.serializer, call.Input)
+	input, err := encodeInput(l.serializer, call.Input)
 	if err != nil {
 		return nil, nil, err
 	}

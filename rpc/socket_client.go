@@ -181,7 +181,7 @@ func (p *socketClient) request(call *Call) (peer.Request, error) {
 	var err error
 	s, _ := streamOf(call.Input)
 	if s == nil {
-		if input, err = encodeValue(p.serializer, call.Input); err != nil {
+		if input, err = encodeInput(p.serializer, call.Input); err != nil {
 			return peer.Request{}, err
 		}
 	}
