@@ -93,8 +93,8 @@ func TestMaxStreams(t *testing.T) {
 	})
 }
 
-// One hook of a socket runs at a time. Of the subscriptions that are made meanwhile, only the
-// newest has its hook called.
+// One hook of a socket runs at a time. Of the subscriptions that are made while it runs, only the
+// hook of the newest one is called.
 func TestHooksOfOneSocketRunOneAtATime(t *testing.T) {
 	bubble(t, keeping, func(t *testing.T, f *fixture) {
 		var running, most int

@@ -23,11 +23,12 @@ import (
 // disk.
 const roomForAll = 1 << 40
 
-// startServer starts a server in this process that keeps its streams in dir.
-func startServer(tb testing.TB, dir string) *server.Server {
+// startServer starts a server in this process that keeps its streams in dir. It requires no password
+// unless it has users.
+func startServer(tb testing.TB, dir string, users ...*server.User) *server.Server {
 	tb.Helper()
 	s, err := server.NewServer(&server.Options{
-		JetStream: true, StoreDir: dir, JetStreamMaxStore: roomForAll,
+		JetStream: true, StoreDir: dir, JetStreamMaxStore: roomForAll, Users: users,
 		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, MaxPayload: 8 << 20,
 	})
 	require.NoError(tb, err)

@@ -21,18 +21,7 @@ func startServerWithUsers(t *testing.T, denied map[string][]string) *server.Serv
 			Publish: &server.SubjectPermission{Deny: subjects},
 		}})
 	}
-	s, err := server.NewServer(&server.Options{
-		JetStream: true, StoreDir: t.TempDir(), JetStreamMaxStore: roomForAll, Users: users,
-		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true,
-	})
-	require.NoError(t, err)
-	s.Start()
-	require.True(t, s.ReadyForConnections(10*time.Second))
-	t.Cleanup(func() {
-		s.Shutdown()
-		s.WaitForShutdown()
-	})
-	return s
+	return startServer(t, t.TempDir(), users...)
 }
 
 // TestMissingPermissions runs every request that a server may refuse to answer. The error must
